@@ -1,0 +1,1 @@
+"""Rules over Access: one family a file, each rule with an id, a severity and a page of documentation."""

@@ -1,0 +1,100 @@
+"""The project's error tree and its exit codes.
+
+    RolecallError                 anything a user can cause; never shown with a traceback
+    ├── ManifestError             the manifest is wrong: carries every problem of the file
+    ├── PlanError                 the manifest is valid but cannot be planned (AWS's quotas)
+    ├── OutputError               the output folder cannot be read or written
+    ├── ModuleError               a Terraform module cannot be read as a whole
+    └── ToolError                 a program or package that this command needs is missing
+
+Each error builds its message from three parts: what is wrong, where, and the mend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of `gen` and `runner`; `docs/exit-codes.md` is checked against this table."""
+
+    OK = 0
+    FINDINGS = 1
+    USAGE = 2
+    MANIFEST = 3
+    PLAN = 4
+    OUTPUT = 5
+    MODULE = 6
+    TOOL = 7
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+class RolecallError(Exception):
+    """Root of all errors that a user can cause."""
+
+    exit_code = ExitCode.INTERNAL
+
+    def __init__(self, what: str, *, where: str | None = None, mend: str | None = None) -> None:
+        self.what = what
+        self.where = where
+        self.mend = mend
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}\n  mend: {self.mend}" if self.mend else text
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a manifest, with its place (line and column count from 1)."""
+
+    file: str
+    line: int
+    column: int
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.what}\n  mend: {self.mend}"
+
+
+class ManifestError(RolecallError):
+    """The manifest is wrong; `problems` holds everything found, in the files' order."""
+
+    exit_code = ExitCode.MANIFEST
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        noun = "problem" if len(self.problems) == 1 else "problems"
+        super().__init__(f"{len(self.problems)} {noun} in the manifest")
+
+    def __str__(self) -> str:
+        return "\n".join([*(str(problem) for problem in self.problems), self.what])
+
+
+class PlanError(RolecallError):
+    """The manifest is valid but AWS would refuse the result."""
+
+    exit_code = ExitCode.PLAN
+
+
+class OutputError(RolecallError):
+    """The output folder cannot be read or written as asked."""
+
+    exit_code = ExitCode.OUTPUT
+
+
+class ModuleError(RolecallError):
+    """A Terraform module cannot be read at all."""
+
+    exit_code = ExitCode.MODULE
+
+
+class ToolError(RolecallError):
+    """A program or package that this command needs is missing."""
+
+    exit_code = ExitCode.TOOL

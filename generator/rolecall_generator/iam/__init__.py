@@ -1,0 +1,1 @@
+"""The domain: ARNs, policy documents, the access model, quotas and the evaluator. Imports nothing above it."""

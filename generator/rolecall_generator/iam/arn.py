@@ -1,0 +1,101 @@
+"""Partitions, account ids and the ARNs that are built from them.
+
+Formats: botocore 1.44.5 service models (iam, sts), November 2026.
+Console hosts: AWS documentation "Switching to a role (console)" and the GovCloud and China user guides, November 2026.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+ACCOUNT_ID_PATTERN = r"^[0-9]{12}$"
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """An AWS partition; `console_host` is None where AWS documents no public sign-in host."""
+
+    name: str
+    console_host: str | None
+    default_region: str
+
+
+PARTITIONS: dict[str, Partition] = {
+    partition.name: partition
+    for partition in (
+        Partition("aws", "signin.aws.amazon.com", "us-east-1"),
+        Partition("aws-cn", "signin.amazonaws.cn", "cn-north-1"),
+        Partition("aws-us-gov", "signin.amazonaws-us-gov.com", "us-gov-west-1"),
+        Partition("aws-eusc", None, "eusc-de-east-1"),
+        Partition("aws-iso", None, "us-iso-east-1"),
+        Partition("aws-iso-b", None, "us-isob-east-1"),
+        Partition("aws-iso-e", None, "eu-isoe-west-1"),
+        Partition("aws-iso-f", None, "us-isof-south-1"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Arn:
+    """The six parts of an Amazon Resource Name; `resource` keeps everything after the fifth colon."""
+
+    partition: str
+    service: str
+    region: str
+    account_id: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"arn:{self.partition}:{self.service}:{self.region}:{self.account_id}:{self.resource}"
+
+    @property
+    def kind(self) -> str:
+        """The resource's kind in IAM and STS: role, user, group, policy, assumed-role, root."""
+        return self.resource.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The last part of the path: a role's or user's plain name."""
+        return self.resource.rpartition("/")[2]
+
+    @property
+    def path(self) -> str:
+        """The IAM path between kind and name, `/` when there is none."""
+        return "/" + self.resource.partition("/")[2].rpartition("/")[0].strip("/") + "/" if self.resource.count("/") > 1 else "/"
+
+
+def parse_arn(text: str) -> Arn | None:
+    """Split an ARN; None when the text is not one."""
+    parts = text.split(":", 5)
+    if len(parts) != 6 or parts[0] != "arn" or not parts[1] or not parts[2]:
+        return None
+    return Arn(parts[1], parts[2], parts[3], parts[4], parts[5])
+
+
+def iam_arn(partition: str, account_id: str, kind: str, path: str, name: str) -> str:
+    """ARN of a role, user, group, policy or instance profile; `path` starts and ends with `/`."""
+    return f"arn:{partition}:iam::{account_id}:{kind}{path}{name}"
+
+
+def role_arn(partition: str, account_id: str, path: str, name: str) -> str:
+    return f"arn:{partition}:iam::{account_id}:role{path}{name}"
+
+
+def root_arn(partition: str, account_id: str) -> str:
+    """The account as principal: everybody whom that account allows."""
+    return f"arn:{partition}:iam::{account_id}:root"
+
+
+def aws_managed_policy_arn(partition: str, name: str) -> str:
+    """ARN of a policy that AWS manages; `name` may carry its path, as in `job-function/ViewOnlyAccess`."""
+    return f"arn:{partition}:iam::aws:policy/{name}"
+
+
+def switch_role_url(partition: str, account_id: str, path: str, name: str, display_name: str) -> str | None:
+    """The console's switch-role link, None in partitions whose console host is not public."""
+    host = PARTITIONS[partition].console_host
+    if host is None:
+        return None
+    query = urlencode({"account": account_id, "roleName": f"{path}{name}".lstrip("/"), "displayName": display_name})
+    return f"https://{host}/switchrole?{query}"

@@ -1,0 +1,186 @@
+"""Policy documents as values: statements, principals, conditions, and their size as AWS counts it.
+
+Grammar: AWS documentation "Grammar of the IAM JSON policy language", November 2026.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+POLICY_VERSION = "2012-10-17"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Principal:
+    """Who a statement speaks of. `type` is AWS, Service, Federated, CanonicalUser, or `*` for the bare wildcard."""
+
+    type: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Condition:
+    """One operator on one context key; any of `values` satisfies it (all must differ for negated operators)."""
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement. Empty `resources` is right in a trust policy, empty `principals` in an identity policy."""
+
+    effect: str
+    actions: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    principals: tuple[Principal, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    sid: str = ""
+    not_actions: tuple[str, ...] = ()
+    not_resources: tuple[str, ...] = ()
+    not_principals: tuple[Principal, ...] = ()
+
+    def canonical(self) -> Statement:
+        """The same statement with every set-like part sorted and free of repetition."""
+        return replace(
+            self,
+            actions=_sorted(self.actions),
+            resources=_sorted(self.resources),
+            principals=_sorted(self.principals),
+            conditions=merge_conditions(self.conditions),
+            not_actions=_sorted(self.not_actions),
+            not_resources=_sorted(self.not_resources),
+            not_principals=_sorted(self.not_principals),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The statement as AWS's JSON; a single value stands without its list, as the Terraform provider writes it."""
+        body: dict[str, Any] = {"Sid": self.sid, "Effect": self.effect}
+        lists = (
+            ("Action", self.actions),
+            ("NotAction", self.not_actions),
+            ("Resource", self.resources),
+            ("NotResource", self.not_resources),
+        )
+        body.update({name: _one_or_list(values) for name, values in lists if values})
+        for name, principals in (("Principal", self.principals), ("NotPrincipal", self.not_principals)):
+            if principals:
+                body[name] = _principals_to_json(principals)
+        if self.conditions:
+            conditions: dict[str, dict[str, Any]] = {}
+            for condition in self.conditions:
+                conditions.setdefault(condition.operator, {})[condition.key] = _one_or_list(condition.values)
+            body["Condition"] = conditions
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDocument:
+    """A policy document; the order of statements carries no meaning and `canonical` removes it."""
+
+    statements: tuple[Statement, ...]
+    version: str = POLICY_VERSION
+
+    def canonical(self) -> PolicyDocument:
+        statements = sorted({statement.canonical() for statement in self.statements}, key=_statement_key)
+        return PolicyDocument(tuple(statements), self.version)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"Version": self.version, "Statement": [statement.to_json() for statement in self.statements]}
+
+    @property
+    def size(self) -> int:
+        """Characters as AWS counts them: white space between tokens is free.
+
+        An absent Sid counts as the empty one that provider 3.39 writes, so the figure is never too small.
+        """
+        return len(json.dumps(self.to_json(), separators=(",", ":"), ensure_ascii=False))
+
+
+def policy_from_json(body: Mapping[str, Any]) -> PolicyDocument:
+    """Read AWS's JSON form. Raises ValueError with the reason when it is not a policy document."""
+    statements = body.get("Statement", [])
+    if isinstance(statements, Mapping):
+        statements = [statements]
+    if not isinstance(statements, list):
+        raise ValueError("Statement is neither an object nor a list")
+    return PolicyDocument(tuple(_statement_from_json(item) for item in statements), str(body.get("Version", "2008-10-17")))
+
+
+def merge_conditions(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+    """Conditions sorted, values sorted and without repetition."""
+    return tuple(sorted(replace(condition, values=_sorted(condition.values)) for condition in set(conditions)))
+
+
+_KNOWN_ELEMENTS = {
+    "Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition",
+}  # fmt: skip
+
+
+def _statement_from_json(item: Any) -> Statement:
+    if not isinstance(item, Mapping):
+        raise ValueError("a statement is not an object")
+    if unknown := set(item) - _KNOWN_ELEMENTS:
+        raise ValueError(f"unknown policy element {sorted(unknown)[0]}")
+    conditions = item.get("Condition") or {}
+    if not isinstance(conditions, Mapping) or not all(isinstance(keys, Mapping) for keys in conditions.values()):
+        raise ValueError("Condition is not an object of objects")
+    return Statement(
+        effect=str(item.get("Effect", "")),
+        sid=str(item.get("Sid", "")),
+        actions=_strings(item.get("Action")),
+        not_actions=_strings(item.get("NotAction")),
+        resources=_strings(item.get("Resource")),
+        not_resources=_strings(item.get("NotResource")),
+        principals=_principals_from_json(item.get("Principal")),
+        not_principals=_principals_from_json(item.get("NotPrincipal")),
+        conditions=tuple(
+            Condition(operator, key, _strings(values)) for operator, keys in conditions.items() for key, values in keys.items()
+        ),
+    )
+
+
+def _principals_from_json(value: Any) -> tuple[Principal, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (Principal(value, value),)
+    if not isinstance(value, Mapping):
+        raise ValueError("Principal is neither a string nor an object")
+    return tuple(Principal(kind, identifier) for kind, values in value.items() for identifier in _strings(values))
+
+
+def _principals_to_json(principals: tuple[Principal, ...]) -> Any:
+    by_type: dict[str, list[str]] = {}
+    for principal in principals:
+        by_type.setdefault(principal.type, []).append(principal.identifier)
+    if set(by_type) == {"*"}:
+        return "*"
+    return {kind: _one_or_list(tuple(values)) for kind, values in by_type.items()}
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    """A JSON string, bool, number or list of them as IAM reads it: text."""
+    if value is None:
+        return ()
+    items = value if isinstance(value, list) else [value]
+    return tuple(("true" if item else "false") if isinstance(item, bool) else str(item) for item in items)
+
+
+def _one_or_list(values: tuple[str, ...]) -> str | list[str]:
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _sorted(values: Iterable[T]) -> tuple[T, ...]:
+    return tuple(sorted(set(values)))  # type: ignore[type-var]
+
+
+def _statement_key(statement: Statement) -> tuple[Any, ...]:
+    return (statement.effect, statement.sid, statement.actions, statement.resources, statement.principals, statement.conditions,
+            statement.not_actions, statement.not_resources, statement.not_principals)  # fmt: skip

@@ -1,0 +1,1 @@
+"""accounts.yaml as frozen models: reading, validation with places, JSON Schema, the starter file."""
