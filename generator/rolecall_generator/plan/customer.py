@@ -1,0 +1,87 @@
+"""The customer's side: one role that trusts the backend role, and what it may do."""
+
+from __future__ import annotations
+
+from rolecall_generator.errors import PlanError
+from rolecall_generator.iam.access import Role, access_of
+from rolecall_generator.iam.arn import parse_arn, root_arn
+from rolecall_generator.iam.module import AccountLabel, Module, ModuleKind
+from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
+from rolecall_generator.manifest.models import Quotas
+from rolecall_generator.manifest.resolve import ResolvedCustomer
+from rolecall_generator.plan.backend import customer_role_arn, granted_actions
+from rolecall_generator.plan.permissions import Permissions, check_attachments
+
+
+def customer_path(name: str) -> str:
+    """Folder of a customer's module, relative to the output folder."""
+    return f"customers/{name}"
+
+
+def customer_trust(customer: ResolvedCustomer, backend_role_arn: str) -> PolicyDocument:
+    """The trust policy: the backend role, under the customer's external id.
+
+    With `account-root` the principal is the backend account and `aws:PrincipalArn` names the role: AWS does not turn that
+    into the role's unique id, so the trust survives the role's re-creation and can be applied before the role exists.
+    """
+    conditions: list[Condition] = []
+    principal = backend_role_arn
+    if customer.trust == "account-root":
+        role = parse_arn(backend_role_arn)
+        if role is None:
+            raise ValueError(f"{backend_role_arn} is not an ARN")
+        principal = root_arn(role.partition, role.account_id)
+        conditions.append(Condition("ArnEquals", "aws:PrincipalArn", (backend_role_arn,)))
+    if customer.external_ids:
+        conditions.append(Condition("StringEquals", "sts:ExternalId", customer.external_ids))
+    statement = Statement(
+        "Allow",
+        actions=granted_actions(customer),
+        principals=(Principal("AWS", principal),),
+        conditions=tuple(conditions),
+        sid="TrustBackendRole",
+    )
+    return PolicyDocument((statement,))
+
+
+def check_customer(
+    customer: ResolvedCustomer, backend_role_arn: str, permissions: Permissions, partition: str, limits: Quotas
+) -> None:
+    """Raise PlanError for what AWS would refuse at apply."""
+    size = customer_trust(customer, backend_role_arn).size
+    if size > limits.trust_policy_characters:
+        raise PlanError(
+            f"the trust policy has {size:,} characters; AWS takes {limits.trust_policy_characters:,}",
+            where=f"customer {customer.name}",
+            mend="use a shorter external id, or have AWS raise the quota and set quotas.trust_policy_characters",
+        )
+    attached = permissions.attached(partition, customer.account_id, customer.role)
+    check_attachments(attached, limits.role_managed_policies, f"customer {customer.name}")
+
+
+def customer_module(
+    customer: ResolvedCustomer, partition: str, backend_role_arn: str, permissions: Permissions
+) -> Module:
+    """The module that the customer applies."""
+    role = Role(
+        customer_role_arn(partition, customer),
+        trust=customer_trust(customer, backend_role_arn),
+        inline=permissions.inline,
+        attached=permissions.attached(partition, customer.account_id, customer.role),
+        boundary=customer.permissions_boundary,
+        max_session_seconds=customer.max_session_seconds,
+        description=f"Assumed by {backend_role_arn}",
+        tags=customer.tags,
+    )
+    policies = permissions.policies(partition, customer.account_id, customer.role, customer.tags)
+    outputs = {"external_id": customer.external_id} if customer.external_id else {}
+    return Module(
+        kind=ModuleKind.CUSTOMER,
+        path=customer_path(customer.name),
+        subject=customer.name,
+        account=AccountLabel(customer.name, customer.account_id),
+        partition=partition,
+        access=access_of(role, *policies),
+        facts={"role": role, "backend_role_arn": backend_role_arn, "outputs": outputs, "trust": customer.trust,
+               "external_ids": customer.external_ids},
+    )  # fmt: skip

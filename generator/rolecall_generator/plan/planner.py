@@ -1,0 +1,136 @@
+"""Manifest -> plan: the list of modules, each built on demand, and the stable assignment behind the backend's policies."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from rolecall_generator.iam.access import Access, union
+from rolecall_generator.iam.module import Module, ModuleKind
+from rolecall_generator.manifest.models import Manifest, SwitchRole
+from rolecall_generator.manifest.resolve import ResolvedCustomer, resolve_customers
+from rolecall_generator.plan.assignment import Assignment, Slot
+from rolecall_generator.plan.backend import (
+    BACKEND_PATH,
+    assign_customers,
+    backend_module,
+    backend_role_arns,
+    customer_role_arn,
+)
+from rolecall_generator.plan.customer import check_customer, customer_module, customer_path
+from rolecall_generator.plan.permissions import Permissions, check_attachments, permissions_of
+from rolecall_generator.plan.switch_role import switch_role_modules, switch_role_path
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedModule:
+    """A module to come. `fingerprint` changes whenever its content may; `build` makes the access, on demand."""
+
+    kind: ModuleKind
+    path: str
+    subject: str
+    fingerprint: str
+    build: Callable[[], Module] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All modules of a manifest, and which backend policy carries each customer (by role ARN)."""
+
+    modules: tuple[PlannedModule, ...]
+    assignment: Assignment
+
+    def access(self) -> Access:
+        """The intended access of all modules together."""
+        return union(module.build().access for module in self.modules)
+
+
+def make_plan(manifest: Manifest, previous: Mapping[str, Slot] | None = None, *, repack: bool = False) -> Plan:
+    """Plan a manifest. `previous` is the last run's assignment, which customers keep.
+
+    Raises PlanError for everything that AWS would refuse at apply: quotas of policies, attachments, trust policies.
+    """
+    permissions = _PermissionTable(manifest)
+    customers = resolve_customers(manifest)
+    assignment = assign_customers(manifest, customers, previous or {}, repack=repack)
+    modules = [
+        *_backend(manifest, customers, assignment),
+        *_customers(manifest, customers, assignment, permissions),
+        *(module for entry in manifest.switch_roles for module in _switch_role(manifest, entry, permissions)),
+    ]
+    return Plan(tuple(modules), assignment)
+
+
+class _PermissionTable:
+    """Permission lists joined and checked once each, however many customers share them."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._known: dict[tuple[str, ...], tuple[Permissions, str]] = {}
+
+    def get(self, names: tuple[str, ...]) -> tuple[Permissions, str]:
+        """The joined permissions and their fingerprint."""
+        found = self._known.get(names)
+        if found is None:
+            joined = permissions_of(names, self._manifest.permission_sets)
+            found = self._known[names] = (joined, _fingerprint(joined))
+        return found
+
+
+def _backend(
+    manifest: Manifest, customers: tuple[ResolvedCustomer, ...], assignment: Assignment
+) -> list[PlannedModule]:
+    if manifest.backend is None:
+        return []
+    grants = [(c.account_id, c.path, c.role, c.session_tags, c.source_identity) for c in customers]
+    content = (manifest.partition, manifest.backend, grants, list(assignment.slots.values()))
+    build = partial(backend_module, manifest, customers, assignment)
+    return [PlannedModule(ModuleKind.BACKEND, BACKEND_PATH, "backend", _fingerprint(content), build)]
+
+
+def _customers(
+    manifest: Manifest, customers: tuple[ResolvedCustomer, ...], assignment: Assignment, table: _PermissionTable
+) -> list[PlannedModule]:
+    backends = backend_role_arns(manifest)
+    planned = []
+    for customer in customers:
+        permissions, digest = table.get(customer.permissions)
+        backend_arn = backends[assignment.slots[customer_role_arn(manifest.partition, customer)].role]
+        check_customer(customer, backend_arn, permissions, manifest.partition, manifest.quotas)
+        content = (
+            customer.name, customer.account_id, customer.role, customer.path, customer.external_ids,
+            customer.max_session_seconds, customer.permissions_boundary, customer.trust, customer.session_tags,
+            customer.source_identity, sorted(customer.tags.items()), backend_arn, digest,
+        )  # fmt: skip
+        planned.append(
+            PlannedModule(
+                ModuleKind.CUSTOMER,
+                customer_path(customer.name),
+                customer.name,
+                _fingerprint(content),
+                partial(customer_module, customer, manifest.partition, backend_arn, permissions),
+            )
+        )
+    return planned
+
+
+def _switch_role(manifest: Manifest, entry: SwitchRole, table: _PermissionTable) -> list[PlannedModule]:
+    partition = entry.partition or manifest.partition
+    permissions, digest = table.get(entry.permissions)
+    attached = permissions.attached(partition, entry.trusting.account_id, entry.role)
+    check_attachments(attached, manifest.quotas.role_managed_policies, f"switch role {entry.name}")
+    fingerprint = _fingerprint((partition, entry, digest))
+
+    def build(side: int) -> Module:
+        return switch_role_modules(entry, partition, permissions)[side]
+
+    return [
+        PlannedModule(kind, switch_role_path(entry.name, kind), entry.name, fingerprint, partial(build, side))
+        for side, kind in enumerate((ModuleKind.TRUSTING, ModuleKind.TRUSTED))
+    ]
+
+
+def _fingerprint(content: object) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()
