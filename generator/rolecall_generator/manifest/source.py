@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ class Source:
     file: str
     tree: Any
     problems: tuple[Problem, ...]
+    plain: bool = True
+    """Whether no text in it can be outside Unicode's normal form C; False: look."""
 
 
 class _Stop(Exception):  # noqa: N818 - control flow inside this file: reading cannot go on
@@ -104,7 +107,8 @@ def parse_source(text: str, file: str) -> Source:
         builder.run(text)
     if not builder.problems and builder.root is None:
         builder.report(START, "the file is empty", "start from the file that `gen init` writes")
-    return Source(file, builder.root, tuple(builder.problems))
+    plain = "\\" not in text and unicodedata.is_normalized("NFC", text)  # an escape in quotes can hide anything
+    return Source(file, builder.root, tuple(builder.problems), plain)
 
 
 @contextmanager

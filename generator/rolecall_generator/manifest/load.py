@@ -1,0 +1,209 @@
+"""A manifest file, with everything it includes, to one validated manifest; or every problem of all its files at once."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from rolecall_generator.errors import ManifestError, Problem
+from rolecall_generator.manifest.crosscheck import Declared, crosscheck
+from rolecall_generator.manifest.csvfile import read_csv
+from rolecall_generator.manifest.messages import translate
+from rolecall_generator.manifest.models import IncludedFile, Manifest
+from rolecall_generator.manifest.places import Places
+from rolecall_generator.manifest.source import Source, clip, collection_paused, read_source
+from rolecall_generator.manifest.tree import START, ListNode, Loc, MapNode, Mark, place_at, walk
+
+_YAML = (".yaml", ".yml")
+_MAXIMUM_INCLUDED_FILES = 20_000
+_SALVAGE_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedManifest:
+    """A manifest that has no problems, includes merged, and where its entries stand.
+
+    `places.find("customers", name)` gives a place for messages; `files` are all files read, the main one first.
+    """
+
+    manifest: Manifest
+    places: Places
+    files: tuple[Path, ...]
+
+
+def load_manifest(path: Path) -> LoadedManifest:
+    """Read, validate and cross-check a manifest. Raises ManifestError with every problem of all files, in their order."""
+    with collection_paused():
+        return _load(path)
+
+
+def _load(path: Path) -> LoadedManifest:
+    main = read_source(path, str(path))
+    problems = list(main.problems)
+    files = (path, *_included(path, main, problems))
+    sources = [main]
+    for file in files[1:]:
+        source = read_csv(file, str(file)) if file.suffix.lower() == ".csv" else read_source(file, str(file))
+        sources.append(source)
+        problems += source.problems
+    order = {str(file): number for number, file in reversed(list(enumerate(files)))}
+    declared = _declared(sources, whole=not problems)
+    models: list[BaseModel | None] = []
+    for source in sources:
+        problems += _unnormalised(source)
+        model, found = _validate(source, Manifest if source is main else IncludedFile)
+        models.append(model)
+        problems += found
+    places = Places([(source.file, source.tree) for source in sources])
+    if isinstance(models[0], Manifest):
+        manifest = _merge(models[0], [model for model in models[1:] if isinstance(model, IncludedFile)])
+        problems += crosscheck(manifest, places, declared)
+        if not problems:
+            return LoadedManifest(manifest, places, files)
+    raise ManifestError(sorted(set(problems), key=lambda problem: (order[problem.file], problem.line, problem.column)))
+
+
+def _validate(source: Source, model: type[BaseModel]) -> tuple[BaseModel | None, list[Problem]]:
+    """Validate a tree. When it has problems, cut them out of it and try again, so that the rest can be cross-checked."""
+    problems: list[Problem] = []
+    if source.tree is None:
+        return None, problems
+    for attempt in range(_SALVAGE_ROUNDS):
+        try:
+            return model.model_validate(source.tree), problems
+        except ValidationError as error:
+            found = translate(error, source.tree, source.file, model)
+            if attempt == 0:
+                problems = [problem for problem, _ in found]
+            _cut(source.tree, [loc for _, loc in found])
+    return None, problems
+
+
+def _cut(tree: Any, locs: list[Loc]) -> None:
+    """Remove what is wrong: a bad value alone, or the whole entry where something required is missing."""
+    doomed: set[Loc] = set()
+    for loc in locs:
+        target = loc
+        if not walk(tree, loc).found:
+            target = loc[:-1] or loc
+        doomed.add(target)
+    if ("version",) in doomed and isinstance(tree, MapNode):
+        tree["version"] = 1
+        tree.marks.setdefault("version", (tree.mark, tree.mark))
+        doomed.remove(("version",))
+    for loc in sorted(doomed, key=lambda loc: [(str(type(part)), part) for part in loc], reverse=True):
+        spot = walk(tree, loc)
+        if not spot.found or not isinstance(spot.parent, MapNode | ListNode):
+            continue
+        del spot.parent[spot.key]  # type: ignore[arg-type]
+        if isinstance(spot.parent, ListNode) and isinstance(spot.key, int):
+            del spot.parent.marks[spot.key]
+
+
+def _merge(manifest: Manifest, included: list[IncludedFile]) -> Manifest:
+    if not included:
+        return manifest
+    parts: list[Manifest | IncludedFile] = [manifest, *included]
+    update = {
+        "permission_sets": {name: value for part in parts for name, value in part.permission_sets.items()},
+        "customers": tuple(customer for part in parts for customer in part.customers),
+        "switch_roles": tuple(switch for part in parts for switch in part.switch_roles),
+    }
+    return manifest.model_copy(update=update)
+
+
+def _declared(sources: list[Source], *, whole: bool) -> Declared:
+    """The names that the files declare, before anything is cut out of them."""
+    sets = frozenset(
+        name
+        for source in sources
+        if isinstance(names := walk(source.tree, ("permission_sets",)).value, MapNode)
+        for name in names
+    )
+    backend = walk(sources[0].tree, ("backend",))
+    roles = walk(backend.value, ("roles",))
+    many = roles.value if roles.found and isinstance(roles.value, ListNode) else []
+    names = [walk(role, ("name",)).value for role in (walk(backend.value, ("role",)).value, *many)]
+    return Declared(
+        permission_sets=sets if whole else None,
+        backend=backend.found,
+        backend_roles=frozenset(name for name in names if isinstance(name, str)),
+    )
+
+
+def _included(path: Path, main: Source, problems: list[Problem]) -> list[Path]:
+    """The files that `include` names, sorted within each pattern, none twice."""
+    patterns = main.tree.get("include") if isinstance(main.tree, MapNode) else None
+    if not isinstance(patterns, ListNode):
+        return []
+    folder = path.parent
+    files: dict[Path, Path] = {path.resolve(): path}
+    for pattern, mark in zip(patterns, patterns.marks, strict=True):
+        if isinstance(pattern, str):
+            found = _matches(folder, pattern)
+            if isinstance(found, list):
+                for file in found:
+                    if refusal := _refusal(folder, file):
+                        problems.append(_problem(main.file, mark, *refusal))
+                    else:
+                        files.setdefault(file.resolve(), file)
+            else:
+                problems.append(_problem(main.file, mark, *found))
+    if len(files) > _MAXIMUM_INCLUDED_FILES:
+        what = f"include matches {len(files):,} files, and {_MAXIMUM_INCLUDED_FILES:,} is the most"
+        problems.append(_problem(main.file, patterns.mark, what, "put several customers into one file, or into CSV"))
+        return []
+    return list(files.values())[1:]
+
+
+def _matches(folder: Path, pattern: str) -> list[Path] | tuple[str, str]:
+    shown = clip(pattern)
+    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        return f"include {shown} leaves the manifest's folder", "name files below the manifest, relative to it"
+    try:
+        found = sorted(file for file in folder.glob(pattern) if not file.is_dir())
+    except (ValueError, NotImplementedError, OSError) as error:
+        return f"include {shown or '(empty)'} cannot be followed: {error}", "write a path like customers/*.yaml"
+    return found or (f"include {shown} matches no file", "check the path: it is relative to the manifest's folder")
+
+
+def _refusal(folder: Path, file: Path) -> tuple[str, str] | None:
+    """Why a matched file is not read, as what and mend."""
+    shown = clip(str(file.relative_to(folder)))
+    try:
+        resolved = file.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return f"include {shown} is a link that leads nowhere", "mend the link, or remove it"
+    if not resolved.is_relative_to(folder.resolve()):
+        return f"include {shown} is a link that leaves the manifest's folder", "copy the file into the folder"
+    if not resolved.is_file():
+        return f"include {shown} is not a regular file", "name YAML or CSV files"
+    if file.suffix.lower() not in (*_YAML, ".csv"):
+        return f"include {shown} is neither YAML nor CSV", "name files that end in .yaml, .yml or .csv"
+    return None
+
+
+def _unnormalised(source: Source) -> list[Problem]:
+    """Text that only looks like other text: letters written as two characters that have one of their own."""
+    problems: list[Problem] = []
+    pending: list[tuple[Any, Mark]] = [] if source.plain else [(source.tree, START)]
+    while pending:
+        node, mark = pending.pop()
+        if isinstance(node, MapNode):
+            for key, value in node.items():
+                pending += ((key, node.marks[key][0]), (value, node.marks[key][1]))
+        elif isinstance(node, ListNode):
+            pending += zip(node, node.marks, strict=True)
+        elif isinstance(node, str) and not unicodedata.is_normalized("NFC", node):
+            what = f'"{clip(node)}" holds letters that are put together from two characters (not Unicode NFC)'
+            problems.append(_problem(source.file, mark, what, f"write {clip(unicodedata.normalize('NFC', node))}"))
+    return problems
+
+
+def _problem(file: str, mark: Mark, what: str, mend: str) -> Problem:
+    place = place_at(file, mark)
+    return Problem(place.file, place.line, place.column, what, mend)

@@ -1,0 +1,245 @@
+"""What pydantic found wrong, in people's words: what is wrong, where it stands, and the mend."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from rolecall_generator.errors import Problem
+from rolecall_generator.iam.arn import ACCOUNT_ID_PATTERN
+from rolecall_generator.manifest.formats import MENDS
+from rolecall_generator.manifest.models import Manifest
+from rolecall_generator.manifest.source import clip, kind_of
+from rolecall_generator.manifest.tree import ListNode, Loc, MapNode, Spot, mark_of, place_at, walk
+
+_MOST_NAMES = 24
+"""How many names a mend lists before it becomes unreadable."""
+_SWITCH_ROLE_KEY = 3
+"""Length of the loc of a switch role's own key: section, index, key."""
+_DIGITS = re.compile(r"[-+]?[0-9]+")
+Words = tuple[str, str]
+"""What is wrong, and the mend."""
+
+
+def translate(error: ValidationError, tree: Any, file: str, model: type[BaseModel]) -> list[tuple[Problem, Loc]]:
+    """Every error of a validation as a problem with its place, and the loc in the tree that it speaks of."""
+    found: list[tuple[Problem, Loc]] = []
+    for detail in error.errors(include_url=False, include_input=False):
+        loc = tree_loc(tree, detail)
+        if loc is None:
+            continue
+        at_key = detail["loc"][-1:] == ("[key]",) or detail["type"] == "extra_forbidden"
+        place = place_at(file, mark_of(tree, loc, key=at_key))
+        what, mend = _words(detail, loc, tree, model, at_key)
+        found.append((Problem(place.file, place.line, place.column, what, mend), loc))
+    return found
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, None when nothing is close."""
+    folded = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), folded, 1, 0.6)
+    return folded[close[0]] if close else None
+
+
+def suggest(word: str, known: Iterable[str], otherwise: str) -> str:
+    """A mend that names the nearest known word, else all of them when they are few, else `otherwise`."""
+    names = list(known)
+    if close := nearest(word, names):
+        return f"write {close}"
+    return f"{otherwise}: {', '.join(names)}" if 0 < len(names) <= _MOST_NAMES else otherwise
+
+
+def tree_loc(tree: Any, detail: ErrorDetails) -> Loc | None:
+    """The error's loc without pydantic's labels for the arms of a union; None when the arm is not the one meant.
+
+    A scalar is measured against the text arm, a list or mapping against the other, so that one mistake is one problem.
+    """
+    loc: list[str | int] = []
+    node = tree
+    for part in detail["loc"]:
+        inside = (isinstance(node, MapNode) and part in node) or (isinstance(node, ListNode) and isinstance(part, int))
+        if inside:
+            loc.append(part)
+            node = node[part]
+        elif part == "[key]":
+            continue
+        elif detail["type"] == "missing" and isinstance(node, MapNode) and part == detail["loc"][-1]:
+            loc.append(part)
+        else:
+            text_arm = str(part).startswith(("constrained-str", "str"))
+            if text_arm is isinstance(node, MapNode | ListNode):
+                return None
+    return tuple(loc)
+
+
+def _words(detail: ErrorDetails, loc: Loc, tree: Any, model: type[BaseModel], at_key: bool) -> Words:
+    kind = detail["type"]
+    spot = walk(tree, loc)
+    context: Mapping[str, Any] = detail.get("ctx") or {}
+    if kind == "missing":
+        return _missing(loc, tree, model)
+    if kind == "extra_forbidden":
+        return _unknown_key(loc, model)
+    subject = f"the key {clip(str(loc[-1]))} in {_name_of(loc[:-1])}" if at_key else _name_of(loc)
+    if make := _MESSAGES.get(kind):
+        return make(subject, Spot(None, None, loc[-1], True) if at_key else spot, context)
+    return f"{subject}: {detail['msg'][:1].lower()}{detail['msg'][1:]}", "see `gen schema` for what may stand here"
+
+
+def _name_of(loc: Loc) -> str:
+    return next((str(part) for part in reversed(loc) if isinstance(part, str)), "the file")
+
+
+def _missing(loc: Loc, tree: Any, model: type[BaseModel]) -> Words:
+    key = str(loc[-1])
+    holder = walk(tree, loc[:-1]).value
+    name = holder.get("name") if isinstance(holder, MapNode) else None
+    owner = f"{_name_of(loc[:-1])} {clip(name)}" if isinstance(name, str) else _name_of(loc[:-1])
+    owner = "the manifest" if len(loc) == 1 else owner
+    models = _models_at(model, loc[:-1])
+    described = next((field.description for at in models if (field := at.model_fields.get(key)) and field.description), None)
+    return f"{owner} has no {key}", f"add {key}: {described}" if described else f"add {key}"
+
+
+def _unknown_key(loc: Loc, model: type[BaseModel]) -> Words:
+    key = str(loc[-1])
+    if loc[0] == "switch_roles" and len(loc) == _SWITCH_ROLE_KEY and "external" in key.casefold():
+        return (
+            "an external id on a switch role: the console cannot switch to a role that asks for one",
+            "remove it; require_mfa protects the role",
+        )
+    if len(loc) == 1 and model is not Manifest and key in Manifest.model_fields:
+        return f"{key} stands in an included file", "move it to the main manifest"
+    known = [name for at in _models_at(model, loc[:-1]) for name in at.model_fields]
+    return f"unknown key {clip(key)}", suggest(key, known, "remove it; known here")
+
+
+def _models_at(model: type[BaseModel], loc: Loc) -> list[type[BaseModel]]:
+    """The models that may stand at a loc, found by following the fields' annotations."""
+    models = [model]
+    name_next = False
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        if name_next:  # the key of a mapping is a name of the user's, not a field
+            name_next = False
+            continue
+        fields = [at.model_fields[part].annotation for at in models if part in at.model_fields]
+        name_next = any(get_origin(annotation) not in (None, tuple) and _is_mapping(annotation) for annotation in fields)
+        models = [found for annotation in fields for found in _models_in(annotation)]
+    return models
+
+
+def _is_mapping(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for argument in get_args(annotation) for found in _models_in(argument)]
+
+
+def _text(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
+    value, raw = spot.value, spot.raw
+    if isinstance(value, MapNode | ListNode):
+        shape = "a mapping" if isinstance(value, MapNode) else "a list"
+        return f"{subject} is {shape} where text is expected", "write one piece of text"
+    if value is None:
+        return f"{subject} has no value", "write a value, or remove the key"
+    raw = str(value) if raw is None else raw
+    zeros = _DIGITS.fullmatch(raw) and raw.lstrip("+-").startswith("0") and len(raw) > 1
+    loss = " and loses its leading zeros" if zeros else ""
+    mend = f'write "{clip(raw)}" in quotes'
+    if subject == "account_id" and not re.fullmatch(ACCOUNT_ID_PATTERN, raw):
+        mend = "write its 12 digits in quotes"
+    return f"{subject} {clip(raw)} is read by YAML as {kind_of(value)}{loss}", mend
+
+
+def _pattern(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
+    phrase, mend = MENDS.get(context["pattern"], ("has a form that is not allowed", "see `gen schema` for its pattern"))
+    return f'{subject} "{clip(str(spot.value))}" {phrase}', mend
+
+
+def _too_long(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
+    limit = context["max_length"]
+    return f"{subject} has {len(spot.value):,} characters, and AWS takes {limit:,}", f"shorten it to {limit:,} characters"
+
+
+def _too_short(subject: str, _spot: Spot, _context: Mapping[str, Any]) -> Words:
+    return f"{subject} is empty", "write something here"
+
+
+def _literal(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
+    shown = clip(_shown(spot))
+    choices = re.findall(r"'([^']*)'", context["expected"]) or [str(context["expected"])]
+    if len(choices) == 1:
+        return f"{subject} {shown} is not known", f"write {subject}: {choices[0]}"
+    return f"{subject} {shown} is not one of its choices", suggest(shown, choices, "write one of")
+
+
+def _number(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
+    return f"{subject} {clip(_shown(spot))} is not a whole number", "write a whole number without quotes"
+
+
+def _below(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
+    return f"{subject} {spot.value} is too small", f"write {context['ge']} or more"
+
+
+def _above(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
+    return f"{subject} {spot.value} is too large", f"write {context['le']} or less"
+
+
+def _boolean(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
+    return f"{subject} {clip(_shown(spot))} is neither true nor false", "write true or false"
+
+
+def _list(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
+    if isinstance(spot.value, MapNode):
+        return f"{subject} is a mapping where a list is expected", "start each entry with `- `"
+    if spot.value is None:
+        return f"{subject} has no value", "write a list, or remove the key"
+    shown = clip(_shown(spot))
+    return f"{subject} is a single value where a list is expected", f"write [{shown}]"
+
+
+def _mapping(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
+    if spot.value is None:
+        return f"{subject} has no value", "write `KEY: VALUE` below it, or remove the key"
+    shape = "a list" if isinstance(spot.value, ListNode) else "a single value"
+    return f"{subject} is {shape} where keys are expected", "write `KEY: VALUE` lines"
+
+
+def _shown(spot: Spot) -> str:
+    if isinstance(spot.value, MapNode | ListNode):
+        return "(a mapping)" if isinstance(spot.value, MapNode) else "(a list)"
+    return spot.raw if spot.raw is not None else str(spot.value)
+
+
+_MESSAGES: dict[str, Callable[[str, Spot, Mapping[str, Any]], Words]] = {
+    "string_type": _text,
+    "string_pattern_mismatch": _pattern,
+    "string_too_long": _too_long,
+    "string_too_short": _too_short,
+    "literal_error": _literal,
+    "int_type": _number,
+    "int_parsing": _number,
+    "int_parsing_size": _number,
+    "int_from_float": _number,
+    "greater_than_equal": _below,
+    "less_than_equal": _above,
+    "bool_type": _boolean,
+    "bool_parsing": _boolean,
+    "tuple_type": _list,
+    "mapping_type": _mapping,
+    "dict_type": _mapping,
+    "model_type": _mapping,
+    "model_attributes_type": _mapping,
+}

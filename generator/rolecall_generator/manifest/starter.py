@@ -1,0 +1,83 @@
+"""The commented manifest that `gen init` writes: both flows, with fresh external ids."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from string import Template
+
+_STARTER = Template("""\
+# yaml-language-server: $$schema=./rolecall.schema.json
+# accounts.yaml: who may go where. Change the account ids and names, then run `gen terraform`.
+# For completion in the editor: gen schema > rolecall.schema.json
+version: 1
+
+# The one account of yours whose backend role assumes the customers' roles.
+backend:
+  account_id: "111111111111" # always in quotes: YAML would drop leading zeros
+  role:
+    name: backend_role
+    existing: true # false: rolecall creates the role, with an EC2 instance profile
+
+# Named bundles of permissions. Customers and switch roles refer to them.
+permission_sets:
+  s3-read:
+    description: Read the objects of one bucket.
+    statements:
+      - sid: ListExampleBucket
+        actions: [s3:ListBucket]
+        resources: ["arn:aws:s3:::example-bucket"]
+      - sid: ReadExampleBucket
+        actions: [s3:GetObject]
+        resources: ["arn:aws:s3:::example-bucket/*"]
+  ec2-read:
+    description: See EC2, change nothing.
+    managed_policies: [AmazonEC2ReadOnlyAccess] # AWS's own by name, others by ARN
+
+# What holds for every customer that does not say otherwise. Tags and labels add up.
+defaults:
+  regions: [us-east-1]
+  permissions: [s3-read]
+  tags: {managed-by: rolecall} # on the AWS resources, in the customer's account
+  # path: /vendor/
+  # max_session_seconds: 3600
+  # trust: account-root # survives a re-created backend role; role-arn (the default) is stricter
+
+# The customers. An external id belongs to one customer alone and is made by you, never chosen by the customer.
+# It is not a secret. More than a screenful fits better into files: include: [customers/*.yaml, fleet.csv]
+customers:
+  - name: customer1
+    account_id: "222222222222"
+    role: role1
+    external_id: $first
+  - name: customer2
+    account_id: "333333333333"
+    role: role2
+    external_id: $second
+    permissions: [s3-read, ec2-read] # in place of the default
+    labels: {tier: gold} # for selection with the runner; they never leave your machine
+
+# Roles that people switch to in the console. No external id here (the console cannot send one); MFA protects them.
+switch_roles:
+  - name: support-in-production
+    trusting: {name: production, account_id: "444444444444"} # has the role
+    trusted: {name: people, account_id: "555555555555"} # has the people
+    role: support-readonly
+    permissions: [ec2-read]
+    group: support-switchers
+    users:
+      - {name: alex, console_password: true} # a first password, to be changed at sign-in
+      - {name: sam, existing: true} # exists already and is only added to the group
+    require_mfa: true
+""")
+
+
+def starter_manifest(make_id: Callable[[], str] | None = None) -> str:
+    """A manifest that loads without problems. `make_id` gives external ids; by default 128 random bits in hex."""
+    make = make_id or _fresh_id
+    # Always in quotes: a hex id without letters, or with a single e, reads as a number.
+    return _STARTER.substitute(first=f'"{make()}"', second=f'"{make()}"')
+
+
+def _fresh_id() -> str:
+    return secrets.token_hex(16)
