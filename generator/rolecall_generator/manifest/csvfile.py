@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from rolecall_generator.errors import Problem
 from rolecall_generator.manifest.messages import suggest
 from rolecall_generator.manifest.models import Customer
-from rolecall_generator.manifest.source import Source, clip, collection_paused, read_text
+from rolecall_generator.manifest.scalars import clip
+from rolecall_generator.manifest.source import Source, collection_paused
+from rolecall_generator.manifest.textfile import read_text
 from rolecall_generator.manifest.tree import START, ListNode, MapNode, Point
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from rolecall_generator.manifest.csvfile import read_csv
 from rolecall_generator.manifest.messages import translate
 from rolecall_generator.manifest.models import IncludedFile, Manifest
 from rolecall_generator.manifest.places import Places
-from rolecall_generator.manifest.source import Source, clip, collection_paused, read_source
+from rolecall_generator.manifest.scalars import clip
+from rolecall_generator.manifest.source import Source, collection_paused, read_source
 from rolecall_generator.manifest.tree import START, ListNode, Loc, MapNode, Mark, place_at, walk
 
 _YAML = (".yaml", ".yml")

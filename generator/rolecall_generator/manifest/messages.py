@@ -14,7 +14,7 @@ from rolecall_generator.errors import Problem
 from rolecall_generator.iam.arn import ACCOUNT_ID_PATTERN
 from rolecall_generator.manifest.formats import MENDS
 from rolecall_generator.manifest.models import Manifest
-from rolecall_generator.manifest.source import clip, kind_of
+from rolecall_generator.manifest.scalars import clip, kind_of
 from rolecall_generator.manifest.tree import ListNode, Loc, MapNode, Spot, mark_of, place_at, walk
 
 _MOST_NAMES = 24

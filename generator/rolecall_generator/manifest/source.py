@@ -7,7 +7,6 @@ node object for each scalar (measured November 2026, PyYAML 6.0.3).
 from __future__ import annotations
 
 import gc
-import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,21 +26,24 @@ from yaml.events import (
 )
 
 from rolecall_generator.errors import Problem
+from rolecall_generator.manifest.scalars import (
+    AMBIGUOUS_STARTS,
+    CORE,
+    SCALAR_TAGS,
+    TEXT_TAGS,
+    clip,
+    construct,
+    kind_of,
+    resolve_plain,
+)
+from rolecall_generator.manifest.textfile import read_text
 from rolecall_generator.manifest.tree import START, ListNode, MapNode, Mark
 
-MAXIMUM_BYTES = 32 * 1024 * 1024
 MAXIMUM_DEPTH = 64
 MAXIMUM_ALIASED_VALUES = 100_000
 """How many values aliases may repeat in one file; what turns a small file into a bomb is this number alone."""
 
-_CORE = "tag:yaml.org,2002:"
-_TEXT_TAGS = {"!", _CORE + "str"}
-_SCALAR_TAGS = {_CORE + name for name in ("int", "float", "bool", "null")}
-_COLLECTION_TAGS = {MappingStartEvent: {None, "!", _CORE + "map"}, SequenceStartEvent: {None, "!", _CORE + "seq"}}
-# YAML 1.2 reads these as numbers, YAML 1.1 (PyYAML) as text; what two readers disagree on must be quoted.
-_NUMBER_1_2 = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-# YAML 1.1 and 1.2, production c-printable; libyaml refuses them too, but without a line.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+_COLLECTION_TAGS = {MappingStartEvent: {None, "!", CORE + "map"}, SequenceStartEvent: {None, "!", CORE + "seq"}}
 _SYNTAX_MENDS = (
     ("cannot start any token", "indent with spaces, and put text that starts with @, ` or % in quotes"),
     ("mapping values are not allowed", "put text that holds `: ` in quotes, and check the indentation"),
@@ -73,31 +75,6 @@ def read_source(path: Path, file: str) -> Source:
     """Read a YAML file; `file` is its name in messages. Never raises for what the file is or holds."""
     text = read_text(path, file)
     return Source(file, None, (text,)) if isinstance(text, Problem) else parse_source(text, file)
-
-
-def read_text(path: Path, file: str) -> str | Problem:
-    """The text of a UTF-8 file without its byte order mark, or why it cannot be had."""
-    try:
-        if path.stat().st_size > MAXIMUM_BYTES:
-            return _too_large(file)
-        with path.open("rb") as stream:
-            data = stream.read(MAXIMUM_BYTES + 1)
-    except OSError as error:
-        return _unreadable(file, error)
-    if len(data) > MAXIMUM_BYTES:  # a pipe, or a file that grew meanwhile
-        return _too_large(file)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8", "replace")
-        column = len(before) - before.rfind("\n")
-        return Problem(file, before.count("\n") + 1, column, "the file is not UTF-8 text", "save it as plain text in UTF-8")
-    if control := _CONTROL.search(text):
-        start = control.start()
-        column = start - text.rfind("\n", 0, start)
-        what = f"the file holds the control character U+{ord(control[0]):04X}, as binary files do"
-        return Problem(file, text.count("\n", 0, start) + 1, column, what, "save it as plain text in UTF-8")
-    return text
 
 
 def parse_source(text: str, file: str) -> Source:
@@ -174,7 +151,7 @@ class _Builder:
         text = event.value
         plain, quoted = event.implicit
         if plain:
-            if text[:1] in _AMBIGUOUS_STARTS:
+            if text[:1] in AMBIGUOUS_STARTS:
                 value = self.plain.get(text, _Stop)
                 if value is _Stop:
                     value = self.plain[text] = resolve_plain(text)
@@ -287,18 +264,18 @@ class _Builder:
                 node.raw[len(node) - 1] = raw
 
     def tagged(self, event: Any) -> Any:
-        if event.tag in _TEXT_TAGS:
+        if event.tag in TEXT_TAGS:
             return event.value
-        if event.tag in _SCALAR_TAGS:
+        if event.tag in SCALAR_TAGS:
             try:
-                return _construct(event.tag, event.value)
+                return construct(event.tag, event.value)
             except (ValueError, KeyError, yaml.YAMLError):
                 pass
         self.unknown_tag(event)
         return event.value
 
     def unknown_tag(self, event: Any) -> None:
-        shown = str(event.tag).replace(_CORE, "!!")
+        shown = str(event.tag).replace(CORE, "!!")
         self.report(event.start_mark, f"the tag {clip(shown)} has no place here", "remove the tag and write the plain value")
 
     def syntax(self, error: yaml.YAMLError) -> None:
@@ -310,62 +287,3 @@ class _Builder:
             (mend for part, mend in _SYNTAX_MENDS if part in text), "check quotes, brackets and indentation near here"
         )
         self.report(mark, f"not YAML: {text}", mend)
-
-
-class _Scalars(yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
-    """PyYAML's own reading of one scalar, without its parser."""
-
-    def __init__(self) -> None:
-        yaml.constructor.SafeConstructor.__init__(self)
-        yaml.resolver.Resolver.__init__(self)
-
-
-_SCALARS = _Scalars()
-_AMBIGUOUS_STARTS = frozenset(_SCALARS.yaml_implicit_resolvers) | set("0123456789+-.")
-"""First characters (or none at all) of plain scalars that can be anything but text."""
-
-
-def resolve_plain(text: str) -> Any:
-    """What a plain scalar means: text, int, float, bool, None or a date, as YAML 1.1 or 1.2 would read it."""
-    tag: str = _SCALARS.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    if tag == _CORE + "str":
-        return float(text) if _NUMBER_1_2.fullmatch(text) else text
-    try:
-        return _construct(tag, text)
-    except (ValueError, KeyError, OverflowError, yaml.YAMLError):
-        return text  # looks like a date or number but is none, as 2024-13-45
-
-
-def kind_of(value: Any) -> str:
-    """What YAML took a scalar for, in people's words."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true or false"
-    return "a number" if isinstance(value, int | float) else "a date"
-
-
-def clip(text: str, characters: int = 60) -> str:
-    """Text short enough for one line of a message, without line breaks or other control characters."""
-    shown = "".join(character if character.isprintable() else "?" for character in text[: characters + 1])
-    return shown if len(shown) <= characters else shown[: characters - 3] + "..."
-
-
-def _construct(tag: str, text: str) -> Any:
-    constructor = _SCALARS.yaml_constructors.get(tag, yaml.constructor.SafeConstructor.construct_yaml_str)
-    return constructor(_SCALARS, yaml.ScalarNode(tag, text))
-
-
-def _too_large(file: str) -> Problem:
-    limit = MAXIMUM_BYTES // (1024 * 1024)
-    return Problem(file, 1, 1, f"the file is larger than {limit} MiB", "split the customers over files with `include`")
-
-
-def _unreadable(file: str, error: OSError) -> Problem:
-    if isinstance(error, FileNotFoundError):
-        return Problem(file, 1, 1, "there is no such file", "name the manifest, or write a first one with `gen init`")
-    if isinstance(error, IsADirectoryError):
-        return Problem(file, 1, 1, "this is a folder, not a file", "name the manifest inside it")
-    if isinstance(error, PermissionError):
-        return Problem(file, 1, 1, "reading the file is not permitted", "give yourself read permission on it")
-    return Problem(file, 1, 1, f"the file cannot be read: {error.strerror or error}", "check the path and the disk")
