@@ -1,0 +1,84 @@
+"""Terraform modules -> the access that they make, and findings for everything that cannot be known without Terraform.
+
+Generated modules and ordinary hand-written ones are read alike. Nothing is run and nothing is guessed: what is not
+understood is a finding with its file and line, an error wherever it could hide access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.iam.access import Access
+from rolecall_generator.parse import report as r
+from rolecall_generator.parse.blocks import check_block
+from rolecall_generator.parse.documents import document_json
+from rolecall_generator.parse.functions import Unresolvable
+from rolecall_generator.parse.module import Instance, Module
+from rolecall_generator.parse.resources import Resources
+from rolecall_generator.parse.source import load, module_files
+
+__all__ = ["ParsedModule", "parse_files", "parse_module"]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedModule:
+    """A module as written. `guard_account_id`: the account that its wrong-account guard names, None without one."""
+
+    access: Access = field(default_factory=Access)
+    findings: tuple[Finding, ...] = ()
+    guard_account_id: str | None = None
+
+
+def parse_module(folder: Path, *, account_id: str | None, partition: str = "aws") -> ParsedModule:
+    """Read the module in a folder. Raises ModuleError when the folder itself cannot be read."""
+    return parse_files(module_files(folder), account_id=account_id, partition=partition)
+
+
+def parse_files(files: Mapping[str, bytes], *, account_id: str | None, partition: str = "aws") -> ParsedModule:
+    """Read a module from its files, by name. `account_id`: the account it is meant for; None: the one its guard names."""
+    report = r.Report()
+    source = load(files, report)
+    # The guard is read first: ARNs need the account. What it compares with may be a variable, never the account itself.
+    guard = _guard(Module(source, "", partition, document_json))
+    if guard is None:
+        report.add(r.GUARD, "module", "nothing keeps it from being applied in another account", severity=Severity.WARNING)
+    elif account_id not in (None, guard):
+        report.add(r.GUARD, "module", f"its guard names the account {guard}, it is meant for {account_id}")
+    account = account_id or guard
+    if account is None:
+        report.add(r.GUARD, "module", "the account is neither given nor named by a guard, so no ARN in it can be known")
+        return ParsedModule(Access(), report.findings, None)
+    resources = Resources(Module(source, account, partition, document_json), report)
+    instances = _instances(resources.module, report)
+    for instance in instances:
+        resources.declare(instance)
+    for instance in instances:
+        resources.attach(instance)
+    return ParsedModule(resources.builder.access(), report.findings, guard)
+
+
+def _instances(module: Module, report: r.Report) -> list[Instance]:
+    """Every instance of every resource that is understood; the rest is reported."""
+    instances: list[Instance] = []
+    for block in module.source.blocks:
+        if check_block(block, module.scope(block.file), report):
+            try:
+                instances.extend(module.instances(block))
+            except Unresolvable as error:
+                error.file, error.line = error.file or block.file, error.line or block.line
+                report.unresolvable(block.address, "how many there are", error)
+    return instances
+
+
+def _guard(module: Module) -> str | None:
+    """The account in the postcondition of `data "aws_caller_identity"`; None when there is none, or two that differ."""
+    found: set[str] = set()
+    for block in module.source.blocks:
+        # With any argument (a provider, a count) it may ask about another account, or not at all.
+        if (block.type, block.labels[:1]) == ("data", ("aws_caller_identity",)) and not block.body.attributes:
+            stated = (module.stated(instance, "account_id") for instance in module.instances(block))
+            found.update(account for account in stated if account is not None)
+    return found.pop() if len(found) == 1 else None

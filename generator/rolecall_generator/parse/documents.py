@@ -1,0 +1,194 @@
+"""Policy documents: `data "aws_iam_policy_document"` and JSON texts -> PolicyDocument.
+
+Source: AWS provider 3.39 to 6.x, `iam_policy_document_data_source.go` and its documentation, November 2026.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from rolecall_generator.iam.arn import root_arn
+from rolecall_generator.iam.policy import POLICY_VERSION, Condition, PolicyDocument, Principal, Statement, policy_from_json
+from rolecall_generator.parse import syntax as s
+from rolecall_generator.parse.expressions import Scope, evaluate_attribute
+from rolecall_generator.parse.functions import Unresolvable, as_list, decoded, text
+from rolecall_generator.parse.module import Instance, pairs
+
+_STATEMENT = frozenset({"sid", "effect", "actions", "not_actions", "resources", "not_resources"})
+_STATEMENT_BLOCKS = frozenset({"principals", "not_principals", "condition"})
+_ACCOUNT = re.compile(r"[0-9]{12}")
+
+
+def document_json(instance: Instance) -> str:
+    """The `json` of a policy document data source. Raises Unresolvable."""
+    return json.dumps(read_document(instance).to_json(), ensure_ascii=False)
+
+
+def read_document(instance: Instance) -> PolicyDocument:
+    """A policy document data source. Raises Unresolvable."""
+    version = text(instance.get("version") or POLICY_VERSION)
+    statements: list[Statement] = []
+    for earlier in _texts(instance, "source_json", "source_policy_documents"):
+        _merge(statements, policy_from_text(earlier).statements, unique=True)
+    own = [_statement(body, scope) for name, body, scope in expand(instance.body, instance.scope) if name == "statement"]
+    sids = [statement.sid for statement in own if statement.sid]
+    if len(set(sids)) != len(sids):
+        raise Unresolvable("two statements of one sid", instance.line, instance.file)
+    _merge(statements, own)
+    for later in _texts(instance, "override_json", "override_policy_documents"):
+        _merge(statements, policy_from_text(later).statements)
+    return PolicyDocument(tuple(statements), version)
+
+
+def policy_from_text(value: Any) -> PolicyDocument:
+    """A policy from its JSON text. Raises Unresolvable with the reason when it is none."""
+    if not isinstance(value, str):
+        raise Unresolvable("the policy is no JSON text")
+    try:
+        body = decoded(value)
+        if not isinstance(body, dict) or set(body) - {"Version", "Id", "Statement"}:
+            raise ValueError("not an object of Version, Id and Statement")
+        document = policy_from_json(body)
+    except (ValueError, AttributeError, RecursionError, TypeError) as error:
+        raise Unresolvable(f"no policy document ({error})") from None
+    for statement in document.statements:
+        _check(statement)
+    return document
+
+
+def whole_accounts(document: PolicyDocument, partition: str) -> PolicyDocument:
+    """The document with bare account ids as principals written as what AWS makes of them, the account's root."""
+
+    def written(principal: Principal) -> Principal:
+        if principal.type == "AWS" and _ACCOUNT.fullmatch(principal.identifier):
+            return Principal("AWS", root_arn(partition, principal.identifier))
+        return principal
+
+    statements = (
+        replace(
+            statement,
+            principals=tuple(map(written, statement.principals)),
+            not_principals=tuple(map(written, statement.not_principals)),
+        )
+        for statement in document.statements
+    )
+    return replace(document, statements=tuple(statements))
+
+
+def expand(body: s.Body, scope: Scope) -> Iterator[tuple[str, s.Body, Scope]]:
+    """Nested blocks by type, `dynamic` ones written out. Raises Unresolvable."""
+    for block in body.blocks:
+        if block.type != "dynamic":
+            yield block.type, block.body, scope
+            continue
+        content = [inner for inner in block.body.blocks if inner.type == "content"]
+        for_each = block.body.attributes.get("for_each")
+        if len(content) != 1 or for_each is None or set(block.body.attributes) - {"for_each", "iterator"}:
+            raise Unresolvable("a dynamic block of an unusual form", block.line, scope.file)
+        name = _iterator(block)
+        for key, value in pairs(evaluate_attribute(for_each, scope), for_each, scope.file):
+            yield block.labels[0], content[0].body, scope.within(**{name: {"key": key, "value": value}})
+
+
+def _iterator(block: s.Block) -> str:
+    attribute = block.body.attributes.get("iterator")
+    if attribute is None:
+        return block.labels[0]
+    if isinstance(attribute.expression, s.Name):
+        return attribute.expression.name
+    raise Unresolvable("an iterator of an unusual form", attribute.line, block.file)
+
+
+def _texts(instance: Instance, *arguments: str) -> list[Any]:
+    """Documents named by an argument of one text or a list of them; empty ones are left out, as the provider does."""
+    values: list[Any] = []
+    for argument in arguments:
+        value = instance.get(argument)
+        values.extend(value if isinstance(value, list) else [value])
+    return [value for value in values if value not in (None, "")]
+
+
+def _merge(statements: list[Statement], added: Any, *, unique: bool = False) -> None:
+    """Statements take the place of earlier ones with their sid; without a sid they are added."""
+    places = {statement.sid: place for place, statement in enumerate(statements) if statement.sid}
+    for statement in added:
+        if statement.sid not in places:
+            places.update({statement.sid: len(statements)} if statement.sid else {})
+            statements.append(statement)
+        elif unique:
+            raise Unresolvable(f"two source documents with the sid {statement.sid}")
+        else:
+            statements[places[statement.sid]] = statement
+
+
+def _statement(body: s.Body, scope: Scope) -> Statement:
+    _known(body, _STATEMENT, scope)
+    values = {name: evaluate_attribute(attribute, scope) for name, attribute in body.attributes.items()}
+    principals: dict[str, list[Principal]] = {"principals": [], "not_principals": []}
+    conditions: list[Condition] = []
+    for name, inner, inner_scope in expand(body, scope):
+        if name == "condition":
+            conditions.append(_condition(inner, inner_scope))
+        elif name in principals:
+            principals[name].extend(_principals(inner, inner_scope))
+        else:
+            raise Unresolvable(f"the block {name} is not understood in a statement", None, scope.file)
+    statement = Statement(
+        effect=text(values.get("effect") or "Allow"),
+        sid=text(values.get("sid") or ""),
+        actions=_strings(values.get("actions")),
+        not_actions=_strings(values.get("not_actions")),
+        resources=_variables(values.get("resources")),
+        not_resources=_variables(values.get("not_resources")),
+        principals=tuple(principals["principals"]),
+        not_principals=tuple(principals["not_principals"]),
+        conditions=tuple(conditions),
+    )
+    _check(statement)
+    return statement
+
+
+def _known(body: s.Body, arguments: frozenset[str], scope: Scope) -> None:
+    for name, attribute in body.attributes.items():
+        if name not in arguments:
+            raise Unresolvable(f"the argument {name} is not understood", attribute.line, scope.file)
+
+
+def _condition(body: s.Body, scope: Scope) -> Condition:
+    values = _exactly(body, scope, ("test", "variable", "values"))
+    return Condition(text(values["test"]), text(values["variable"]), _variables(values["values"]))
+
+
+def _principals(body: s.Body, scope: Scope) -> list[Principal]:
+    values = _exactly(body, scope, ("type", "identifiers"))
+    return [Principal(text(values["type"]), identifier) for identifier in _variables(values["identifiers"])]
+
+
+def _exactly(body: s.Body, scope: Scope, names: tuple[str, ...]) -> dict[str, Any]:
+    _known(body, frozenset(names), scope)
+    if body.blocks or set(body.attributes) != set(names):
+        raise Unresolvable(f"one of {', '.join(names)} is missing", None, scope.file)
+    return {name: evaluate_attribute(attribute, scope) for name, attribute in body.attributes.items()}
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    return () if value is None else tuple(text(item) for item in as_list(value))
+
+
+def _variables(value: Any) -> tuple[str, ...]:
+    """Texts in which the provider reads `&{` as `${`, IAM's own variables."""
+    return tuple(item.replace("&{", "${") for item in _strings(value))
+
+
+def _check(statement: Statement) -> None:
+    """Refuse what AWS or a version of the provider could read in another way than this project."""
+    if statement.effect not in ("Allow", "Deny"):
+        raise Unresolvable(f"the effect {statement.effect!r} is neither Allow nor Deny")
+    keys = [(condition.operator.lower(), condition.key.lower()) for condition in statement.conditions]
+    if len(set(keys)) != len(keys):
+        # Provider 3.39 keeps the last one, later versions join the values.
+        raise Unresolvable("one operator and key in two conditions of a statement")

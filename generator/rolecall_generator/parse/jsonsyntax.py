@@ -1,0 +1,108 @@
+"""Terraform's JSON syntax (`.tf.json`) -> the same syntax trees as the native one.
+
+Source: Terraform language documentation, "JSON Configuration Syntax", November 2026. JSON does not say what is a block and
+what an argument; the names of the blocks that modules of this kind have are listed here, all else is an argument.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from rolecall_generator.parse import syntax as s
+from rolecall_generator.parse.functions import decoded
+from rolecall_generator.parse.lexical import Unreadable
+from rolecall_generator.parse.native import read_native, read_template
+
+_LABELS = {"resource": 2, "data": 2, "ephemeral": 2, "variable": 1, "output": 1, "module": 1, "provider": 1, "check": 1}
+_NESTED_LABELS = {"dynamic": 1, "provisioner": 1, "backend": 1, "provider_meta": 1}
+_NESTED = frozenset({
+    "condition", "connection", "content", "inline_policy", "lifecycle", "not_principals", "postcondition", "precondition",
+    "principals", "required_providers", "statement", "timeouts", "validation", *_NESTED_LABELS,
+})  # fmt: skip
+# Arguments whose texts are references, not templates.
+_REFERENCES = frozenset({"depends_on", "ignore_changes", "replace_triggered_by", "from", "to", "provider"})
+
+
+def read_json(text: str, file: str) -> s.Body:
+    """Blocks of a `.tf.json` file. Raises Unreadable."""
+    try:
+        document = decoded(text)
+    except json.JSONDecodeError as error:
+        raise Unreadable("not JSON", error.lineno) from None
+    except ValueError as error:
+        raise Unreadable(str(error), 1) from None
+    except RecursionError:
+        raise Unreadable("nested too deep", 1) from None
+    if not isinstance(document, dict):
+        raise Unreadable("not a JSON object", 1)
+    return _Reader(text, file).root(document)
+
+
+class _Reader:
+    def __init__(self, text: str, file: str) -> None:
+        self.text = text
+        self.file = file
+
+    def line(self, name: str) -> int:
+        """The line where a name stands for the first time: JSON's reader gives no places."""
+        return self.text.count("\n", 0, max(self.text.find(json.dumps(name, ensure_ascii=False)), 0)) + 1
+
+    def root(self, document: dict[str, Any]) -> s.Body:
+        blocks: list[s.Block] = []
+        for kind, value in document.items():
+            if kind != "//":
+                blocks.extend(self.blocks(kind, value, _LABELS.get(kind, 0)))
+        return s.Body(blocks=tuple(blocks))
+
+    def blocks(self, kind: str, value: Any, labels: int) -> Iterator[s.Block]:
+        for names, body in _labelled(value, labels):
+            if not isinstance(body, dict):
+                raise Unreadable(f"{kind} is no JSON object", self.line(kind))
+            line = self.line(names[-1] if names else kind)
+            yield s.Block(kind, names, self.body(body, kind), self.file, line)
+
+    def body(self, body: dict[str, Any], kind: str) -> s.Body:
+        attributes: dict[str, s.Attribute] = {}
+        blocks: list[s.Block] = []
+        for name, value in body.items():
+            if name == "//":
+                continue
+            if name in _NESTED and kind != "locals" and isinstance(value, (dict, list)):
+                blocks.extend(self.blocks(name, value, _NESTED_LABELS.get(name, 0)))
+            else:
+                expression = self.reference(value) if name in _REFERENCES else self.expression(value)
+                attributes[name] = s.Attribute(expression, self.line(name))
+        return s.Body(attributes, tuple(blocks))
+
+    def expression(self, value: Any) -> s.Expression:
+        if isinstance(value, dict):
+            return s.Object(tuple((self.expression(key), self.expression(item)) for key, item in value.items()))
+        if isinstance(value, list):
+            return s.Tuple(tuple(self.expression(item) for item in value))
+        if isinstance(value, str):
+            return read_template(value)
+        return s.Literal(value)
+
+    def reference(self, value: Any) -> s.Expression:
+        if isinstance(value, list):
+            return s.Tuple(tuple(self.reference(item) for item in value))
+        if not isinstance(value, str):
+            return s.Literal(value)
+        return read_native(f"x = {value}\n", self.file).attributes["x"].expression
+
+
+def _labelled(value: Any, labels: int) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Bodies with their labels: an object a label, and a list wherever several may stand."""
+    for item in value if isinstance(value, list) else [value]:
+        if not labels:
+            yield (), item
+        elif not isinstance(item, dict):
+            raise Unreadable("a block without its name", 1)
+        else:
+            for name, inner in item.items():
+                if name == "//":
+                    continue
+                for names, body in _labelled(inner, labels - 1):
+                    yield (name, *names), body

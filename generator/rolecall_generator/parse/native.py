@@ -1,0 +1,222 @@
+"""Terraform's native syntax -> syntax trees. The only module that uses python-hcl2.
+
+python-hcl2 parses the shape of a file (see `lexical`), and a shape is parsed once a process however many files have it:
+the modules of ten thousand customers with the same permissions are one shape. Its tree is walked as it stands; turning it
+into rule objects and dicts, as `hcl2.loads` does, costs as much again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from rolecall_generator.parse import syntax as s
+from rolecall_generator.parse.lexical import Scanned, Unreadable, scan, scan_template
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+
+    Node = Tree[Token]
+
+_TREES: dict[bytes, Any] = {}
+_KEPT_TREES = 512
+"""Trees of an ordinary module take about 100 KB; the cache is emptied when it is full."""
+
+
+def read_native(text: str, file: str) -> s.Body:
+    """Blocks and attributes of a `.tf` file. Raises Unreadable."""
+    scanned = scan(text)
+    tree = _parsed(scanned.shape)
+    try:
+        return _Reader(scanned.literals, file).body(tree.children[0])
+    except RecursionError:
+        raise Unreadable("an expression of too many parts", 1) from None
+
+
+@lru_cache(maxsize=4096)
+def read_template(text: str) -> s.Expression:
+    """A template without escapes, as the JSON syntax has it. Raises Unreadable."""
+    scanned: Scanned = scan_template(text)
+    try:
+        body = _Reader(scanned.literals, "").body(_parsed(scanned.shape).children[0])
+    except RecursionError:
+        raise Unreadable("an expression of too many parts", 1) from None
+    return body.attributes["x"].expression
+
+
+def _parsed(shape: str) -> Any:
+    key = hashlib.sha256(shape.encode()).digest()
+    tree = _TREES.get(key)
+    if tree is None:
+        if len(_TREES) >= _KEPT_TREES:
+            _TREES.clear()
+        tree = _TREES[key] = _parse(shape)
+    return tree
+
+
+def _parse(shape: str) -> Any:
+    # Imported here: half a second that a run without a module to read must not pay.
+    import hcl2  # noqa: PLC0415
+    from lark.exceptions import LarkError, UnexpectedInput  # noqa: PLC0415
+
+    try:
+        return hcl2.parses_to_tree(shape)
+    except UnexpectedInput as error:
+        line = error.line if error.line and error.line > 0 else shape.count("\n") + 1
+        raise Unreadable("not the syntax of Terraform", line) from None
+    except (LarkError, RecursionError):
+        raise Unreadable("not the syntax of Terraform", 1) from None
+
+
+class _Reader:
+    """Walks one tree with the literals of one file."""
+
+    def __init__(self, literals: tuple[str, ...], file: str) -> None:
+        self.literals = literals
+        self.file = file
+
+    def body(self, tree: Node) -> s.Body:
+        attributes: dict[str, s.Attribute] = {}
+        repeated = []
+        blocks = []
+        for child in _trees(tree):
+            if child.data == "attribute":
+                token = child.children[0].children[0]
+                attribute = s.Attribute(self.expression(child.children[-1]), token.line)
+                if str(token) in attributes:
+                    repeated.append((str(token), token.line))
+                attributes[str(token)] = attribute
+            elif child.data == "block":
+                blocks.append(self.block(child))
+        return s.Body(attributes, tuple(blocks), tuple(repeated))
+
+    def block(self, tree: Node) -> s.Block:
+        *head, body = _trees(tree)
+        first = head[0].children[0]
+        labels = [self.label(part) for part in head[1:]]
+        return s.Block(str(first), tuple(labels), self.body(body), self.file, first.line)
+
+    def label(self, tree: Node) -> str:
+        if tree.data != "string":
+            return str(tree.children[0])
+        value = self.string(tree)
+        if isinstance(value, s.Literal):
+            return str(value.value)
+        raise Unreadable("a block label that is a template", 1)
+
+    def string(self, tree: Node) -> s.Expression:
+        parts: list[s.Expression] = []
+        for part in _trees(tree):
+            content = part.children[0]
+            if isinstance(content, str):
+                parts.append(s.Literal(self.literals[int(content)]))
+            else:
+                parts.append(self.expression(content.children[1]))
+        if len(parts) == 1 and isinstance(parts[0], s.Literal):
+            return parts[0]
+        return s.Template(tuple(parts))
+
+    def expression(self, tree: Any) -> s.Expression:
+        handler = getattr(self, f"_{tree.data}", None)
+        if handler is None:
+            return s.Unsupported(str(tree.data).replace("_", " "), getattr(tree.meta, "line", 1))
+        result: s.Expression = handler(tree)
+        return result
+
+    def _expr_term(self, tree: Node) -> s.Expression:
+        return self.expression(_trees(tree)[0])
+
+    def _string(self, tree: Node) -> s.Expression:
+        return self.string(tree)
+
+    def _int_lit(self, tree: Node) -> s.Expression:
+        # More digits than any number here needs would cost quadratic time.
+        return s.Literal(int(tree.children[0][:40]))  # type: ignore[index]
+
+    def _float_lit(self, tree: Node) -> s.Expression:
+        return s.Literal(float(tree.children[0]))  # type: ignore[arg-type]
+
+    def _literal_value(self, tree: Node) -> s.Expression:
+        return s.Literal({"true": True, "false": False, "null": None}[str(tree.children[0])])
+
+    def _identifier(self, tree: Node) -> s.Expression:
+        token: Any = tree.children[0]
+        return s.Name(str(token), token.line)
+
+    def _tuple(self, tree: Node) -> s.Expression:
+        return s.Tuple(tuple(self.expression(item) for item in _trees(tree)))
+
+    def _object(self, tree: Node) -> s.Expression:
+        items = []
+        for element in _trees(tree):
+            key, value = _trees(element)
+            items.append((self.object_key(_trees(key)[0]), self.expression(value)))
+        return s.Object(tuple(items))
+
+    def object_key(self, tree: Node) -> s.Expression:
+        """A bare word is the key itself; in parentheses it is a reference."""
+        if tree.data == "keyword":
+            return s.Literal(str(tree.children[0]))
+        inner = tree.children[0] if tree.data == "expr_term" else tree
+        if not isinstance(inner, str) and inner.data in ("identifier", "literal_value"):
+            return s.Literal(str(inner.children[0]))
+        return self.expression(tree)
+
+    def _function_call(self, tree: Node) -> s.Expression:
+        names = [child for child in _trees(tree) if child.data == "identifier"]
+        arguments = next((child for child in _trees(tree) if child.data == "arguments"), None)
+        line: int = names[0].children[0].line
+        values = () if arguments is None else tuple(self.expression(item) for item in _trees(arguments))
+        expand = arguments is not None and any(child == "..." for child in arguments.children)
+        return s.Call("::".join(str(name.children[0]) for name in names), values, expand, line)
+
+    def _get_attr_expr_term(self, tree: Node) -> s.Expression:
+        base, access = _trees(tree)
+        return s.Index(self.expression(base), self.access(access))
+
+    def _index_expr_term(self, tree: Node) -> s.Expression:
+        base, access = _trees(tree)
+        return s.Index(self.expression(base), self.access(access))
+
+    def access(self, tree: Node) -> s.Expression:
+        if tree.data == "get_attr":
+            return s.Literal(str(_trees(tree)[0].children[0]))
+        if tree.data == "short_index":
+            return s.Literal(int(tree.children[-1][:20]))  # type: ignore[index]
+        return self.expression(_trees(tree)[0])
+
+    def _attr_splat_expr_term(self, tree: Node) -> s.Expression:
+        base, splat = _trees(tree)
+        return s.Splat(self.expression(base), tuple(self.access(access) for access in _trees(splat)))
+
+    _full_splat_expr_term = _attr_splat_expr_term
+
+    def _conditional(self, tree: Node) -> s.Expression:
+        condition, yes, no = (self.expression(part) for part in _trees(tree))
+        return s.Conditional(condition, yes, no)
+
+    def _binary_op(self, tree: Node) -> s.Expression:
+        left, term = _trees(tree)
+        operator, right = _trees(term)
+        # The operator's token may carry the line break before it.
+        return s.Binary(str(operator.children[0]).strip(), self.expression(left), self.expression(right))
+
+    def _unary_op(self, tree: Node) -> s.Expression:
+        return s.Unary(str(tree.children[0]), self.expression(_trees(tree)[0]))
+
+    def _for_tuple_expr(self, tree: Node) -> s.Expression:
+        intro, *rest = _trees(tree)
+        condition = self.expression(_trees(rest.pop())[0]) if rest[-1].data == "for_cond" else None
+        names = tuple(str(part.children[0]) for part in _trees(intro) if part.data == "identifier")
+        source = self.expression(_trees(intro)[-1])
+        key = self.expression(rest[0]) if rest[1:] else None
+        group = any(child == "..." for child in tree.children)
+        return s.For(names, source, key, self.expression(rest[-1]), condition, group)
+
+    _for_object_expr = _for_tuple_expr
+
+
+def _trees(tree: Node) -> list[Any]:
+    """The children that are rules, line breaks left out."""
+    return [child for child in tree.children if not isinstance(child, str) and child.data != "new_line_or_comment"]
