@@ -4,6 +4,8 @@
     ├── ManifestError             the manifest is wrong: carries every problem of the file
     ├── PlanError                 the manifest is valid but cannot be planned (AWS's quotas)
     ├── OutputError               the output folder cannot be read or written
+    ├── SelectionError            a name on the command line selects nothing
+    ├── InterruptedRunError       the user pressed Ctrl-C
     ├── ModuleError               a Terraform module cannot be read as a whole
     └── ToolError                 a program or package that this command needs is missing
 
@@ -86,6 +88,18 @@ class OutputError(RolecallError):
     """The output folder cannot be read or written as asked."""
 
     exit_code = ExitCode.OUTPUT
+
+
+class SelectionError(RolecallError):
+    """A name on the command line selects nothing."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InterruptedRunError(RolecallError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 class ModuleError(RolecallError):

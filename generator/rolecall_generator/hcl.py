@@ -22,7 +22,7 @@ def string(value: str) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     text = match.group()
-    if len(text) == 2:
+    if text in {"${", "%{"}:
         # The doubled sign is HCL's escape for `${` and `%{`.
         return text[0] + text
     return _ESCAPES.get(text) or f"\\u{ord(text):04x}"
@@ -37,10 +37,15 @@ def strings(values: Iterable[str], indent: int = 0) -> str:
 
 def mapping(values: Mapping[str, str], indent: int = 0) -> str:
     """A map of strings, keys sorted and quoted, equal signs aligned as `terraform fmt` wants them."""
+    return expressions({key: string(value) for key, value in values.items()}, indent)
+
+
+def expressions(values: Mapping[str, str], indent: int = 0) -> str:
+    """A map from quoted names to expressions that are written as they stand: never pass text from a manifest as value."""
     if not values:
         return "{}"
     margin = " " * indent
-    pairs = [(string(key), string(value)) for key, value in sorted(values.items())]
+    pairs = [(string(key), value) for key, value in sorted(values.items())]
     width = max(len(key) for key, _ in pairs)
     lines = "".join(f"{margin}  {key:<{width}} = {value}\n" for key, value in pairs)
     return f"{{\n{lines}{margin}}}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from rolecall_generator.iam.policy import PolicyDocument
 
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """A role. `existing` roles are only looked up, so their trust policy is unknown (None) here."""

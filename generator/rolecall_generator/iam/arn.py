@@ -62,13 +62,20 @@ class Arn:
     @property
     def path(self) -> str:
         """The IAM path between kind and name, `/` when there is none."""
-        return "/" + self.resource.partition("/")[2].rpartition("/")[0].strip("/") + "/" if self.resource.count("/") > 1 else "/"
+        return (
+            "/" + self.resource.partition("/")[2].rpartition("/")[0].strip("/") + "/"
+            if self.resource.count("/") > 1
+            else "/"
+        )
+
+
+_PARTS = 6
 
 
 def parse_arn(text: str) -> Arn | None:
     """Split an ARN; None when the text is not one."""
     parts = text.split(":", 5)
-    if len(parts) != 6 or parts[0] != "arn" or not parts[1] or not parts[2]:
+    if len(parts) != _PARTS or parts[0] != "arn" or not parts[1] or not parts[2]:
         return None
     return Arn(parts[1], parts[2], parts[3], parts[4], parts[5])
 
@@ -79,6 +86,7 @@ def iam_arn(partition: str, account_id: str, kind: str, path: str, name: str) ->
 
 
 def role_arn(partition: str, account_id: str, path: str, name: str) -> str:
+    """ARN of a role; `path` starts and ends with `/`."""
     return f"arn:{partition}:iam::{account_id}:role{path}{name}"
 
 

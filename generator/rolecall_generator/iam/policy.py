@@ -88,10 +88,12 @@ class PolicyDocument:
     version: str = POLICY_VERSION
 
     def canonical(self) -> PolicyDocument:
+        """The same document with sorted statements, each canonical."""
         statements = sorted({statement.canonical() for statement in self.statements}, key=_statement_key)
         return PolicyDocument(tuple(statements), self.version)
 
     def to_json(self) -> dict[str, Any]:
+        """The document as AWS's JSON."""
         return {"Version": self.version, "Statement": [statement.to_json() for statement in self.statements]}
 
     @property
@@ -141,7 +143,9 @@ def _statement_from_json(item: Any) -> Statement:
         principals=_principals_from_json(item.get("Principal")),
         not_principals=_principals_from_json(item.get("NotPrincipal")),
         conditions=tuple(
-            Condition(operator, key, _strings(values)) for operator, keys in conditions.items() for key, values in keys.items()
+            Condition(operator, key, _strings(values))
+            for operator, keys in conditions.items()
+            for key, values in keys.items()
         ),
     )
 
@@ -182,5 +186,14 @@ def _sorted(values: Iterable[T]) -> tuple[T, ...]:
 
 
 def _statement_key(statement: Statement) -> tuple[Any, ...]:
-    return (statement.effect, statement.sid, statement.actions, statement.resources, statement.principals, statement.conditions,
-            statement.not_actions, statement.not_resources, statement.not_principals)  # fmt: skip
+    return (
+        statement.effect,
+        statement.sid,
+        statement.actions,
+        statement.resources,
+        statement.principals,
+        statement.conditions,
+        statement.not_actions,
+        statement.not_resources,
+        statement.not_principals,
+    )

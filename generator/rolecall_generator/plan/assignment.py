@@ -90,7 +90,7 @@ def assign(
     repack: bool = False,
 ) -> Assignment:
     """Give every grant a slot. What finds none is in `homeless`; the caller says what to do about it."""
-    policies = {capacity.role: [_Policy(Slot(capacity.role, n + 1), room) for n in range(capacity.policies)] for capacity in capacities}
+    policies = _empty_policies(capacities, room)
     slots: dict[str, Slot] = {}
     newcomers: list[Grant] = []
     for grant in grants:
@@ -109,10 +109,17 @@ def assign(
 
 
 def _assign_tightly(grants: Sequence[Grant], capacities: Sequence[Capacity], room: Room, loose: Assignment) -> Assignment:
-    policies = {capacity.role: [_Policy(Slot(capacity.role, n + 1), room) for n in range(capacity.policies)] for capacity in capacities}
+    policies = _empty_policies(capacities, room)
     slots: dict[str, Slot] = {}
     homeless = _place(sorted(grants, key=lambda grant: -grant.characters), policies, room, slots)
     return Assignment(slots, tuple(homeless)) if len(homeless) < len(loose.homeless) else loose
+
+
+def _empty_policies(capacities: Sequence[Capacity], room: Room) -> dict[str, list[_Policy]]:
+    return {
+        capacity.role: [_Policy(Slot(capacity.role, number), room) for number in range(1, capacity.policies + 1)]
+        for capacity in capacities
+    }
 
 
 def _place(

@@ -59,9 +59,7 @@ def check_customer(
     check_attachments(attached, limits.role_managed_policies, f"customer {customer.name}")
 
 
-def customer_module(
-    customer: ResolvedCustomer, partition: str, backend_role_arn: str, permissions: Permissions
-) -> Module:
+def customer_module(customer: ResolvedCustomer, partition: str, backend_role_arn: str, permissions: Permissions) -> Module:
     """The module that the customer applies."""
     role = Role(
         customer_role_arn(partition, customer),

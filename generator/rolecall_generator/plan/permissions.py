@@ -85,7 +85,7 @@ def _check_sizes(inline: Mapping[str, PolicyDocument], managed: Mapping[str, Pol
     for name, document in managed.items():
         if document.size > quotas.MANAGED_POLICY_CHARACTERS:
             raise PlanError(
-                f"the policy has {document.size:,} characters; AWS takes {quotas.MANAGED_POLICY_CHARACTERS:,} in a managed policy",
+                f"a managed policy of {document.size:,} characters; AWS takes {quotas.MANAGED_POLICY_CHARACTERS:,}",
                 where=f"permission set {name}",
                 mend="split it into two permission sets",
             )

@@ -79,9 +79,7 @@ class _PermissionTable:
         return found
 
 
-def _backend(
-    manifest: Manifest, customers: tuple[ResolvedCustomer, ...], assignment: Assignment
-) -> list[PlannedModule]:
+def _backend(manifest: Manifest, customers: tuple[ResolvedCustomer, ...], assignment: Assignment) -> list[PlannedModule]:
     if manifest.backend is None:
         return []
     grants = [(c.account_id, c.path, c.role, c.session_tags, c.source_identity) for c in customers]

@@ -1,0 +1,52 @@
+# Two commands on a fresh machine with python3.11 or newer, pip, make and git: `make demo` and `make test`.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] <= (3,13))' 2>/dev/null && echo $$p && break; done)
+UV_VERSION = 0.13.9
+VENV = .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.rolecall-installed
+PYTEST_ARGS ?= -m "not slow and not benchmark"
+
+.PHONY: help demo test lint format benchmark golden lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found; name one: make PYTHON=/usr/bin/python3.12"; exit 7; }
+	@echo "setting up $(VENV) ..."
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv --without-pip $(VENV)
+	@"$(PYTHON)" -m pip --disable-pip-version-check --python $(BIN)/python install --quiet uv==$(UV_VERSION)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirements requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Render the notes' accounts and show the result
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
+
+test: $(STAMP) ## Run all tests but the slow ones
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+lint: $(STAMP) ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(STAMP) ## Rewrite to the project's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+benchmark: $(STAMP) ## Print the benchmarks' ratios
+	@for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+golden: $(STAMP) ## Rewrite the golden files after a deliberate change
+	ROLECALL_REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden
+
+lock: $(STAMP) ## Renew requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --group dev --group terraform --output-file requirements.lock pyproject.toml
+
+clean: ## Remove what set-up and tests made
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

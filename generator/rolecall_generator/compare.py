@@ -1,0 +1,102 @@
+"""`gen diff`: what the next run would change, as a difference of two Access values: intended against written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rolecall_generator.checks.finding import Finding
+from rolecall_generator.generate import module_source, previous_slots
+from rolecall_generator.iam.access import Access
+from rolecall_generator.iam.difference import Change, differences
+from rolecall_generator.iam.module import ModuleKind
+from rolecall_generator.lock import read_lock
+from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.parse import parse_module
+from rolecall_generator.plan import Plan, PlannedModule, make_plan
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleChanges:
+    """What changes in one module: `state` is new, changed, gone or text (files change, access does not)."""
+
+    path: str
+    state: str
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The modules that the next run would touch, in the plan's order, then those that it would remove."""
+
+    modules: tuple[ModuleChanges, ...]
+    unchanged: int
+
+
+def compare(
+    manifest: Path,
+    out: Path,
+    *,
+    started: Callable[[int], None] = lambda _total: None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Comparison:
+    """Compare the plan of a manifest with what was written. Only modules whose fingerprint changed are parsed."""
+    loaded = load_manifest(manifest)
+    plan = make_plan(loaded.manifest, previous_slots(out))
+    locked = read_lock(out).modules
+    name = partial(label, names=_account_names(plan))
+    touched: list[ModuleChanges] = []
+    started(len(plan.modules))
+    for done, module in enumerate(plan.modules, start=1):
+        known = locked.get(module.path)
+        if known is None:
+            added = differences(Access(), module.build().access.canonical(), label=name)
+            touched.append(ModuleChanges(module.path, "new", added))
+        elif known.fingerprint != module_source(module, manifest.name).fingerprint or _edited(out, module.path, known.files):
+            touched.append(_changed(module, out, name))
+        progress(done)
+    planned = {module.path for module in plan.modules}
+    touched += [_gone(path, out, name) for path in sorted(locked) if path not in planned]
+    return Comparison(tuple(touched), len(plan.modules) - sum(item.state != "gone" for item in touched))
+
+
+def label(arn: str, names: dict[str, str]) -> str:
+    """An ARN as people say it: account1/role1 where the account is known by a name."""
+    parts = arn.split(":", 5)
+    if len(parts) != 6 or parts[4] not in names:  # noqa: PLR2004 - the six parts of an ARN
+        return arn
+    kind, _, name = parts[5].partition("/")
+    return f"{names[parts[4]]}/{name}" if kind == "role" else f"{names[parts[4]]}'s {kind} {name}".rstrip()
+
+
+def _account_names(plan: Plan) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for module in plan.modules:
+        if module.kind is ModuleKind.CUSTOMER and len(plan.modules) > _FEW:
+            continue
+        account = module.build().account
+        names.setdefault(account.account_id, account.name)
+    return names
+
+
+_FEW = 2_000
+"""Above this many modules customers are named by account id: building every module for a name would cost seconds."""
+
+
+def _edited(out: Path, path: str, files: Iterable[str]) -> bool:
+    return any(not (out / path / file).exists() for file in files)
+
+
+def _changed(module: PlannedModule, out: Path, name: Callable[[str], str]) -> ModuleChanges:
+    built = module.build()
+    written = parse_module(out / module.path, account_id=built.account.account_id, partition=built.partition)
+    changes = differences(written.access.canonical(), built.access.canonical(), label=name)
+    return ModuleChanges(module.path, "changed" if changes else "text", changes, written.findings)
+
+
+def _gone(path: str, out: Path, name: Callable[[str], str]) -> ModuleChanges:
+    written = parse_module(out / path, account_id=None)
+    return ModuleChanges(path, "gone", differences(written.access.canonical(), Access(), label=name), written.findings)

@@ -1,0 +1,98 @@
+"""The main job, `gen terraform`, as one call: manifest -> plan -> files. Prints nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+
+from rolecall_generator import __version__
+from rolecall_generator.errors import SelectionError
+from rolecall_generator.lock import read_lock
+from rolecall_generator.manifest.load import LoadedManifest, load_manifest
+from rolecall_generator.plan import Plan, PlannedModule, make_plan
+from rolecall_generator.plan.assignment import Assignment, Slot
+from rolecall_generator.render import render_module, template_fingerprint
+from rolecall_generator.write import ModuleSource, WriteReport, write_output
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What one run did: the manifest it read, the plan it made, the files it wrote."""
+
+    loaded: LoadedManifest
+    plan: Plan
+    report: WriteReport
+
+
+def generate(
+    manifest: Path,
+    out: Path,
+    *,
+    only: Collection[str] = (),
+    prune: bool = True,
+    repack: bool = False,
+    started: Callable[[int], None] = lambda _total: None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Generation:
+    """Write the modules of a manifest. `started` hears how many modules there are, `progress` how many are done.
+
+    Raises ManifestError, PlanError, OutputError or SelectionError; what was written before stays.
+    """
+    loaded = load_manifest(manifest)
+    plan = make_plan(loaded.manifest, previous_slots(out), repack=repack)
+    chosen = select(plan, only) if only else None
+    started(len(plan.modules))
+    report = write_output(
+        out,
+        [module_source(module, manifest.name) for module in plan.modules],
+        assignment=slots_to_json(plan.assignment),
+        only=chosen,
+        prune=prune,
+        progress=progress,
+    )
+    return Generation(loaded, plan, report)
+
+
+def module_source(module: PlannedModule, source: str) -> ModuleSource:
+    """A planned module as something to be written: rendered only when its fingerprint changed."""
+    content = f"{__version__}\0{template_fingerprint()}\0{source}\0{module.fingerprint}"
+    return ModuleSource(module.path, hashlib.sha256(content.encode()).hexdigest(), partial(_render, module, source))
+
+
+def _render(module: PlannedModule, source: str) -> Mapping[str, str]:
+    return render_module(module.build(), source)
+
+
+def previous_slots(out: Path) -> dict[str, Slot]:
+    """The last run's assignment: role ARN to backend role and policy number; empty before the first run."""
+    return {
+        key: Slot(value[0], value[1])
+        for key, value in read_lock(out).assignment.items()
+        if isinstance(value, list) and len(value) == 2  # noqa: PLR2004 - a pair
+    }
+
+
+def slots_to_json(assignment: Assignment) -> dict[str, object]:
+    """The assignment as the lock file keeps it."""
+    return {key: [slot.role, slot.policy] for key, slot in assignment.slots.items()}
+
+
+def select(plan: Plan, names: Collection[str]) -> frozenset[str]:
+    """Paths of the modules named by customer, switch role, `backend` or path. Raises SelectionError for unknown names."""
+    paths: dict[str, set[str]] = {}
+    for module in plan.modules:
+        paths.setdefault(module.subject, set()).add(module.path)
+        paths.setdefault(module.path, set()).add(module.path)
+    for name in names:
+        if name not in paths:
+            near = get_close_matches(name, paths, n=1)
+            raise SelectionError(
+                f"there is no customer or switch role named {name}",
+                where="--only",
+                mend=f"did you mean {near[0]}?" if near else "name a customer or switch role of the manifest, or backend",
+            )
+    return frozenset(path for name in names for path in paths[name])

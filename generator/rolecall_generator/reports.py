@@ -1,0 +1,116 @@
+"""Results of `gen` for people (tables) and for machines (JSON)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rolecall_generator.iam.module import ModuleKind
+
+if TYPE_CHECKING:
+    from rolecall_generator.compare import Comparison
+    from rolecall_generator.generate import Generation
+
+_SHOWN = 20
+"""Rows of a table; a fleet of thousands is summed up."""
+
+_STATES = ("created", "changed", "restored", "unchanged", "removed")
+
+
+def generation_json(done: Generation, out: Path) -> dict[str, Any]:
+    """What `gen terraform --format json` prints."""
+    report = done.report
+    return {
+        "output": str(out),
+        "modules": {state: list(getattr(report, state)) for state in _STATES},
+        "files_written": report.files_written,
+        "kept": list(report.kept),
+        "backend_policies": done.plan.assignment.policies,
+    }
+
+
+def print_generation(console: Console, done: Generation, out: Path) -> None:
+    """The summary of `gen terraform`: modules by kind and state, then what to do next."""
+    report = done.report
+    state_of = {path: state for state in _STATES for path in getattr(report, state)}
+    table = Table(title=f"{out}", title_justify="left", title_style="bold")
+    for heading in ("module", "account", "grants", "state"):
+        table.add_column(heading, overflow="fold")
+    touched = [module for module in done.plan.modules if state_of.get(module.path, "unchanged") != "unchanged"]
+    shown = (touched or list(done.plan.modules))[:_SHOWN]
+    for module in shown:
+        built = module.build()
+        state = state_of.get(module.path, "not chosen")
+        style = {"created": "green", "changed": "yellow", "restored": "yellow"}.get(state, "dim")
+        table.add_row(module.path, built.account.account_id, _grants(built), f"[{style}]{state}[/]")
+    for path in report.removed[: max(0, _SHOWN - len(shown))]:
+        table.add_row(path, "", "", "[red]removed[/]")
+    console.print(table)
+    hidden = (len(touched) or len(done.plan.modules)) - len(shown)
+    if hidden:
+        console.print(f"and {hidden:,} more")
+    counts = ", ".join(f"{len(getattr(report, state)):,} {state}" for state in _STATES if getattr(report, state))
+    if report.files_written or report.removed:
+        console.print(f"{report.files_written:,} files written; modules: {counts or 'none'}")
+    else:
+        console.print(f"Nothing to write: {len(report.unchanged):,} modules are as the manifest says.")
+    for path in report.kept:
+        console.print(f"kept: {path} (not rolecall's, or edited by hand)", style="yellow", markup=False)
+    _print_links(console, done)
+
+
+def _grants(module: Any) -> str:
+    access = module.access
+    if module.kind is ModuleKind.BACKEND:
+        return f"{len(access.policies)} policies for {module.facts['customers']:,} customers"
+    parts = [f"role {arn.rpartition('/')[2]}" for arn in access.roles]
+    parts += [f"group {arn.rpartition('/')[2]}" for arn in access.groups]
+    parts += [f"user {arn.rpartition('/')[2]}" for arn in access.users]
+    return ", ".join(parts) or "the link alone"
+
+
+def _print_links(console: Console, done: Generation) -> None:
+    for module in done.plan.modules:
+        if module.kind is ModuleKind.TRUSTING:
+            link = module.build().facts.get("link")
+            if link:
+                console.print(f"switch role {module.subject}: {link}", markup=False)
+
+
+def comparison_json(found: Comparison) -> dict[str, Any]:
+    """What `gen diff --format json` prints."""
+    return {
+        "unchanged": found.unchanged,
+        "modules": [
+            {
+                "path": module.path,
+                "state": module.state,
+                "changes": [
+                    {"subject": change.subject, "kind": str(change.kind), "text": change.text, "widens": change.widens}
+                    for change in module.changes
+                ],
+                "unreadable": [finding.message for finding in module.findings],
+            }
+            for module in found.modules
+        ],
+    }
+
+
+def print_comparison(console: Console, found: Comparison) -> None:
+    """The changes of `gen diff`, a module a block; what widens access is marked."""
+    states = {"new": "[green]+[/]", "changed": "[yellow]~[/]", "gone": "[red]-[/]", "text": "[dim]~[/]"}
+    for module in found.modules:
+        note = {"text": " (texts alone; no access changes)", "gone": " (will be removed)", "new": " (new)"}
+        console.print(f"{states[module.state]} {module.path}{note.get(module.state, '')}")
+        for change in module.changes:
+            mark = "[bold red]widens[/] " if change.widens else ""
+            console.print("    ", mark, end="")
+            console.print(change.text, markup=False)
+        for finding in module.findings:
+            place = f"{finding.file}:{finding.line}"
+            console.print(f"    cannot read: {finding.message} ({place})", markup=False, style="yellow")
+    if not found.modules:
+        console.print(f"No difference: {found.unchanged:,} modules are as the manifest says.")
