@@ -55,10 +55,10 @@ def _load(path: Path) -> LoadedManifest:
     declared = _declared(sources, whole=not problems)
     models: list[BaseModel | None] = []
     for source in sources:
-        problems += _unnormalised(source)
-        model, found = _validate(source, Manifest if source is main else IncludedFile)
+        twins = _unnormalised(source)
+        model, found = _validate(source, Manifest if source is main else IncludedFile, twins)
         models.append(model)
-        problems += found
+        problems += twins + found
     places = Places([(source.file, source.tree) for source in sources])
     if isinstance(models[0], Manifest):
         manifest = _merge(models[0], [model for model in models[1:] if isinstance(model, IncludedFile)])
@@ -68,7 +68,7 @@ def _load(path: Path) -> LoadedManifest:
     raise ManifestError(sorted(set(problems), key=lambda problem: (order[problem.file], problem.line, problem.column)))
 
 
-def _validate(source: Source, model: type[BaseModel]) -> tuple[BaseModel | None, list[Problem]]:
+def _validate(source: Source, model: type[BaseModel], twins: list[Problem]) -> tuple[BaseModel | None, list[Problem]]:
     """Validate a tree. When it has problems, cut them out of it and try again, so that the rest can be cross-checked."""
     problems: list[Problem] = []
     if source.tree is None:
@@ -79,18 +79,25 @@ def _validate(source: Source, model: type[BaseModel]) -> tuple[BaseModel | None,
         except ValidationError as error:
             found = translate(error, source.tree, source.file, model)
             if attempt == 0:
-                problems = [problem for problem, _ in found]
+                # What was told of the same place already is one mistake, and those words say more.
+                told = {(problem.line, problem.column) for problem in (*source.problems, *twins)}
+                problems = [problem for problem, _ in found if (problem.line, problem.column) not in told]
             _cut(source.tree, [loc for _, loc in found])
     return None, problems
 
 
 def _cut(tree: Any, locs: list[Loc]) -> None:
-    """Remove what is wrong: a bad value alone, or the whole entry where something required is missing."""
+    """Remove what is wrong: a bad value alone, or the whole entry where something required is missing.
+
+    Permission sets and switch roles go as a whole: a statement without its bad action would be called incomplete.
+    """
     doomed: set[Loc] = set()
     for loc in locs:
         target = loc
         if not walk(tree, loc).found:
             target = loc[:-1] or loc
+        if loc and loc[0] in ("permission_sets", "switch_roles"):
+            target = loc[:2]
         doomed.add(target)
     if ("version",) in doomed and isinstance(tree, MapNode):
         tree["version"] = 1

@@ -21,6 +21,13 @@ _MOST_NAMES = 24
 """How many names a mend lists before it becomes unreadable."""
 _SWITCH_ROLE_KEY = 3
 """Length of the loc of a switch role's own key: section, index, key."""
+_NOUNS = {
+    "customers": "customer",
+    "switch_roles": "switch role",
+    "users": "user",
+    "roles": "backend role",
+    "suppress": "suppression",
+}
 _DIGITS = re.compile(r"[-+]?[0-9]+")
 Words = tuple[str, str]
 """What is wrong, and the mend."""
@@ -87,6 +94,9 @@ def _words(detail: ErrorDetails, loc: Loc, tree: Any, model: type[BaseModel], at
     if kind == "extra_forbidden":
         return _unknown_key(loc, model)
     subject = f"the key {clip(str(loc[-1]))} in {_name_of(loc[:-1])}" if at_key else _name_of(loc)
+    if at_key and kind == "string_pattern_mismatch":
+        phrase, mend = MENDS[context["pattern"]]
+        return f"{subject} {phrase}", mend
     if make := _MESSAGES.get(kind):
         return make(subject, Spot(None, None, loc[-1], True) if at_key else spot, context)
     return f"{subject}: {detail['msg'][:1].lower()}{detail['msg'][1:]}", "see `gen schema` for what may stand here"
@@ -100,7 +110,9 @@ def _missing(loc: Loc, tree: Any, model: type[BaseModel]) -> Words:
     key = str(loc[-1])
     holder = walk(tree, loc[:-1]).value
     name = holder.get("name") if isinstance(holder, MapNode) else None
-    owner = f"{_name_of(loc[:-1])} {clip(name)}" if isinstance(name, str) else _name_of(loc[:-1])
+    section = _name_of(loc[:-1])
+    noun = _NOUNS.get(section, section) if len(loc) > 1 and isinstance(loc[-2], int) else section
+    owner = f"{noun} {clip(name)}" if isinstance(name, str) else noun
     owner = "the manifest" if len(loc) == 1 else owner
     models = _models_at(model, loc[:-1])
     described = next((field.description for at in models if (field := at.model_fields.get(key)) and field.description), None)
