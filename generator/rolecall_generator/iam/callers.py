@@ -1,0 +1,170 @@
+"""Callers: what is known of a principal's own policies and of the context keys that follow from who it is.
+
+Quotations are from the IAM User Guide, read in November 2026; the page stands behind each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from rolecall_generator.iam.access import Access, Group, Role, User
+from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.compiled import CompiledDocument, Compiler, Placed, Side
+from rolecall_generator.iam.policy import PolicyDocument, Statement
+from rolecall_generator.iam.principals import Identity, Kind, identity_of
+
+_ALL = PolicyDocument((Statement("Allow", ("*",), ("*",)),))
+# AWS managed policies that are known here, as the AWS managed policy reference prints them (November 2026).
+BUILT_IN = {
+    "AdministratorAccess": _ALL,
+    "PowerUserAccess": PolicyDocument(
+        (
+            Statement("Allow", not_actions=("iam:*", "organizations:*", "account:*"), resources=("*",)),
+            Statement(
+                "Allow",
+                (
+                    "account:GetAccountInformation",
+                    "account:GetGovCloudAccountInformation",
+                    "account:GetPrimaryEmail",
+                    "account:ListRegions",
+                    "iam:CreateServiceLinkedRole",
+                    "iam:DeleteServiceLinkedRole",
+                    "iam:ListRoles",
+                    "organizations:DescribeEffectivePolicy",
+                    "organizations:DescribeOrganization",
+                ),
+                ("*",),
+            ),
+        )
+    ),
+}
+
+
+class IdentitySide(Enum):
+    """What is known of a caller's own policies: those in `Access`, or nothing, and then the worst is assumed."""
+
+    KNOWN = "known"
+    ALLOWS_ALL = "allows-all"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: a user, role or role session by ARN, a service or an identity provider by its name."""
+
+    arn: str
+    identity: IdentitySide = IdentitySide.KNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """All that is the same for every request of one caller."""
+
+    who: Identity
+    context: Mapping[str, tuple[str, ...]]
+    policies: tuple[Placed, ...]
+    boundary: tuple[Placed, ...] | None = None
+    unknown_policies: tuple[str, ...] = ()
+    unknown_boundary: str = ""
+
+
+class Callers:
+    """The profiles of all callers over one Access, each made once."""
+
+    def __init__(self, access: Access, compiler: Compiler) -> None:
+        self._access = access
+        self._compiler = compiler
+        self._profiles: dict[Caller, Profile] = {}
+        # Names are unique in an account whatever the path, and session ARNs carry no path.
+        self._roles_by_name = {(arn.split(":", 5)[4], arn.rpartition("/")[2]): arn for arn in access.roles}
+
+    def profile(self, caller: Caller) -> Profile:
+        """What is known of a caller, made at its first request."""
+        found = self._profiles.get(caller)
+        if found is None:
+            found = self._profiles[caller] = self._make_profile(caller)
+        return found
+
+    def _make_profile(self, caller: Caller) -> Profile:
+        who = identity_of(caller.arn)
+        if (
+            who.role
+            and not who.role_path_known
+            and (known := self._roles_by_name.get((who.account_id, who.role.rpartition("/")[2])))
+        ):
+            who = Identity(who.arn, who.kind, who.account_id, who.partition, who.name, known)
+        principal: Role | User | None = self._access.roles.get(who.role or "") or self._access.users.get(who.arn)
+        context = principal_context(who, principal.tags if principal else {}, known=caller.identity is IdentitySide.KNOWN)
+        if caller.identity is IdentitySide.ALLOWS_ALL or who.kind is Kind.EXTERNAL:
+            everything = self._compiler.compile(_ALL, Side.IDENTITY)
+            return Profile(who, context, ((f"assumed: {caller.arn} allows itself everything", everything),))
+        if principal is None:
+            return Profile(who, context, ())
+        policies, unknown = self._identity_policies(principal)
+        boundary, unknown_boundary = self._boundary(principal)
+        return Profile(who, context, policies, boundary, unknown, unknown_boundary)
+
+    def _identity_policies(self, principal: Role | User) -> tuple[tuple[Placed, ...], tuple[str, ...]]:
+        """Inline and attached policies, and "For an IAM user, these include user policies and policies from groups to which
+        the user belongs." (Policy evaluation logic). Also the ARNs of those whose text is not known.
+        """
+        holders: list[Role | User | Group] = [principal]
+        unknown: list[str] = []
+        if isinstance(principal, User):
+            for arn in sorted(principal.groups):
+                group = self._access.groups.get(arn)
+                if group is None:
+                    unknown.append(arn)
+                else:
+                    holders.append(group)
+        placed: list[Placed] = []
+        for holder in holders:
+            for name, document in holder.inline.items():
+                placed.append((f"inline policy {name} of {holder.arn}", self._compiler.compile(document, Side.IDENTITY)))
+            for arn in sorted(holder.attached):
+                compiled = self._managed(arn)
+                if compiled is None:
+                    unknown.append(arn)
+                else:
+                    placed.append((f"managed policy {arn}", compiled))
+        return tuple(placed), tuple(unknown)
+
+    def _boundary(self, principal: Role | User) -> tuple[tuple[Placed, ...] | None, str]:
+        if principal.boundary is None:
+            return None, ""
+        compiled = self._managed(principal.boundary)
+        if compiled is None:
+            return (), principal.boundary
+        return ((f"permissions boundary {principal.boundary}", compiled),), ""
+
+    def _managed(self, arn: str) -> CompiledDocument | None:
+        if policy := self._access.policies.get(arn):
+            return self._compiler.compile(policy.document, Side.IDENTITY)
+        parsed = parse_arn(arn)
+        if parsed is not None and parsed.account_id == "aws" and parsed.resource.removeprefix("policy/") in BUILT_IN:
+            return self._compiler.compile(BUILT_IN[parsed.resource.removeprefix("policy/")], Side.IDENTITY)
+        return None
+
+
+def principal_context(who: Identity, tags: Mapping[str, str], *, known: bool) -> dict[str, tuple[str, ...]]:
+    """Context keys that follow from the caller (AWS global condition context keys; Principal key values).
+
+    `known` says that `tags` are all the principal's tags but for session tags, which only a request can say.
+    """
+    if who.kind is Kind.EXTERNAL:
+        absent = ("aws:principalarn", "aws:principalaccount", "aws:username", "aws:multifactorauthpresent")
+        return {"aws:principalisawsservice": (str(".amazonaws." in who.arn).lower(),), **dict.fromkeys(absent, ())}
+    user = who.kind is Kind.USER
+    context: dict[str, tuple[str, ...]] = {
+        # "For IAM roles, the request context returns the ARN of the role, not the ARN of the user that assumed the role."
+        "aws:principalarn": (who.role or who.arn,),
+        "aws:principalaccount": (who.account_id,),
+        "aws:principaltype": ("User" if user else "Account" if who.kind is Kind.ROOT else "AssumedRole",),
+        # "This key is always included ... for IAM users"; role sessions have no aws:username (Principal key values).
+        "aws:username": (who.name,) if user else (),
+        "aws:principalisawsservice": ("false",),
+    }
+    if known:
+        context.update({f"aws:principaltag/{key.lower()}": (value,) for key, value in tags.items()})
+    return context

@@ -1,0 +1,224 @@
+"""Policy documents compiled once, and the scan of many documents for what they say about one request.
+
+Quotations are from the IAM User Guide, read in November 2026; the page stands behind each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from rolecall_generator.iam.conditions import Test, Truth, compile_condition
+from rolecall_generator.iam.matching import Context, Names
+from rolecall_generator.iam.policy import POLICY_VERSION, PolicyDocument, Statement
+from rolecall_generator.iam.principals import Identity, Principals, Reach
+
+# Keys that every request of an IAM principal carries (AWS global condition context keys; sts:RoleSessionName is a
+# required parameter of AssumeRole). When a request here does not say one, its value is unknown, not absent.
+ALWAYS_PRESENT = frozenset(
+    {"aws:currenttime", "aws:epochtime", "aws:securetransport", "aws:userid", "aws:requestedregion", "sts:rolesessionname"}
+)
+
+
+class Side(IntEnum):
+    """Where a document hangs, which decides the elements that it may have."""
+
+    IDENTITY = 1
+    TRUST = 2
+
+
+class CompiledStatement:
+    """One statement ready to be held against requests."""
+
+    __slots__ = (
+        "_actions",
+        "_not_actions",
+        "_not_resources",
+        "_resources",
+        "allow",
+        "principals",
+        "refusal",
+        "source",
+        "tests",
+    )
+
+    def __init__(self, statement: Statement, side: Side, *, variables: bool) -> None:
+        self.source = statement
+        self.allow = statement.effect == "Allow"
+        # "prefix and the action name are case insensitive" (IAM JSON policy elements: Action)
+        self._actions = Names(action.lower() for action in statement.actions)
+        self._not_actions = Names(action.lower() for action in statement.not_actions)
+        self.principals = Principals(statement.principals)
+        self.tests: tuple[Test, ...] = ()
+        self.refusal = self.principals.refusal or _misplaced(statement, side)
+        try:
+            self._resources = Names(statement.resources, variables=variables)
+            self._not_resources = Names(statement.not_resources, variables=variables)
+            self.tests = tuple(compile_condition(condition, variables=variables) for condition in statement.conditions)
+        except ValueError as error:
+            self.refusal = str(error)
+            self._resources, self._not_resources = Names(("*",)), Names(())
+
+    def concerns(self, action: str, resource: str, context: Context) -> bool:
+        """Whether action and resource fall under the statement."""
+        if self._actions.any:
+            if not self._actions.match(action, context):
+                return False
+        elif self._not_actions.match(action, context):
+            # "NotAction ... matches everything except the specified list of actions" (IAM JSON policy elements: NotAction)
+            return False
+        if self._resources.any:
+            return self._resources.match(resource, context)
+        # "NotResource ... matches every resource except those specified" (IAM JSON policy elements: NotResource). A trust
+        # policy has neither: its resource is the role.
+        return not self._not_resources.any or not self._not_resources.match(resource, context)
+
+    def holds(self, context: Context, assumed: list[str] | None) -> Truth:
+        """Whether all conditions hold: "a logical AND is used to evaluate" them (IAM JSON policy elements: Condition).
+
+        With `assumed`, keys that the request leaves open are taken as the caller would wish them, and noted there.
+        """
+        outcome = Truth.TRUE
+        for test in self.tests:
+            unsaid = _unsaid(test, context)
+            if unsaid and assumed is not None:
+                if not self.allow:
+                    return Truth.FALSE
+                assumed.append(unsaid)
+                continue
+            truth = Truth.UNDECIDED if unsaid in ALWAYS_PRESENT else test.run(context)
+            if truth is Truth.FALSE:
+                return Truth.FALSE
+            if truth is Truth.UNDECIDED:
+                outcome = Truth.UNDECIDED
+        return outcome
+
+
+def _unsaid(test: Test, context: Context) -> str:
+    """The first key of the test that the context says nothing about, or nothing."""
+    if test.key not in context:
+        return test.key
+    for key in test.variables:
+        if key not in context:
+            return key
+    return ""
+
+
+def _misplaced(statement: Statement, side: Side) -> str | None:
+    """Why the statement is not evaluated where it hangs, or None."""
+    if statement.effect not in {"Allow", "Deny"}:
+        return f"effect {statement.effect!r} is neither Allow nor Deny"
+    if statement.not_principals:
+        # "We strongly recommend that you do not use NotPrincipal in the same policy statement as "Effect": "Allow"."
+        # (JSON policy elements: NotPrincipal). What it matches for sessions is easily wrong: the project refuses it.
+        return "NotPrincipal is not evaluated"
+    if bool(statement.actions) == bool(statement.not_actions):
+        # "you cannot use both Action and NotAction in the same policy statement" (IAM JSON policy element reference)
+        return "a statement needs either Action or NotAction"
+    resources = bool(statement.resources) + bool(statement.not_resources)
+    # "You must use the Principal element in resource-based policies." "You cannot use the Principal element in an
+    # identity-based policy." (JSON policy elements: Principal); a trust policy's resource is the role itself.
+    if side is Side.TRUST:
+        return None if statement.principals and not resources else "a trust policy has a Principal and no Resource"
+    return (
+        None if not statement.principals and resources == 1 else "an identity policy has one kind of Resource, no Principal"
+    )
+
+
+class CompiledDocument:
+    """A document's statements, explicit denies first: they decide alone."""
+
+    __slots__ = ("source", "statements")
+
+    def __init__(self, document: PolicyDocument, side: Side) -> None:
+        # "Variables were introduced in version 2012-10-17 ... If you don't include the Version element ... variables like
+        # ${aws:username} are treated as literal strings in the policy." (Variables and tags)
+        variables = document.version == POLICY_VERSION
+        statements = [CompiledStatement(statement, side, variables=variables) for statement in document.statements]
+        self.source = document
+        self.statements = tuple(sorted(statements, key=lambda statement: statement.allow))
+
+
+class Compiler:
+    """Compiles documents once: by identity first, since hashing a document of many ARNs costs more than a decision."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[tuple[int, Side], CompiledDocument] = {}
+        self._by_value: dict[tuple[PolicyDocument, Side], CompiledDocument] = {}
+        self._kept: list[PolicyDocument] = []
+
+    def compile(self, document: PolicyDocument, side: Side) -> CompiledDocument:
+        """The compiled form, made at the first call."""
+        found = self._by_id.get((id(document), side))
+        if found is None:
+            found = self._by_value.get((document, side))
+            if found is None:
+                found = self._by_value[(document, side)] = CompiledDocument(document, side)
+            self._by_id[(id(document), side)] = found
+            self._kept.append(document)  # an id is only good while its object lives
+        return found
+
+
+class Say(IntEnum):
+    """What a set of policies says; a greater value weighs more."""
+
+    NOTHING = 0
+    MAYBE_ALLOW = 1
+    ALLOW = 2
+    MAYBE_DENY = 3
+    DENY = 4
+
+
+@dataclass(slots=True)
+class Saying:
+    """Outcome of a scan: the weightiest saying, the statement that made it and where it stands."""
+
+    say: Say = Say.NOTHING
+    statement: Statement | None = None
+    where: str = ""
+    refusal: str = ""
+    reach: Reach = Reach.NONE
+    assumed: list[str] = field(default_factory=list)
+
+
+Placed = tuple[str, CompiledDocument]
+
+
+def scan(
+    documents: Iterable[Placed],
+    action: str,
+    resource: str,
+    context: Context,
+    *,
+    who: Identity | None = None,
+    free: bool = False,
+) -> Saying:
+    """What the documents say of the request. With `who` they are trust policies, and the most direct Allow counts.
+
+    "An explicit deny in any policy overrides any allows." (Policy evaluation logic)
+    """
+    best = Saying()
+    for where, document in documents:
+        for statement in document.statements:
+            if best.say is Say.ALLOW and statement.allow and (who is None or best.reach is Reach.DIRECT):
+                break
+            reach = Reach.DIRECT if who is None or statement.refusal else statement.principals.reach(who)
+            if reach is Reach.NONE or not statement.concerns(action, resource, context):
+                continue
+            assumed: list[str] | None = [] if free else None
+            truth = Truth.UNDECIDED if statement.refusal else statement.holds(context, assumed)
+            if truth is Truth.FALSE:
+                continue
+            say = _say(allow=statement.allow, sure=truth is Truth.TRUE)
+            if say > best.say or (say is best.say is Say.ALLOW and reach > best.reach):
+                best = Saying(say, statement.source, where, statement.refusal or "", reach, assumed or [])
+                if say is Say.DENY:
+                    return best
+    return best
+
+
+def _say(*, allow: bool, sure: bool) -> Say:
+    if allow:
+        return Say.ALLOW if sure else Say.MAYBE_ALLOW
+    return Say.DENY if sure else Say.MAYBE_DENY

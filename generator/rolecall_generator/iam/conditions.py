@@ -1,0 +1,206 @@
+"""Condition operators: one condition of a statement compiled to a test over the request context.
+
+Quotations are from the IAM User Guide, "IAM JSON policy elements: Condition operators" where no other page is named,
+read in November 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from rolecall_generator.iam.comparisons import ARN_COLONS, Compare, UnsupportedError, compare_values
+from rolecall_generator.iam.matching import Context, Template
+from rolecall_generator.iam.policy import Condition
+
+
+class Truth(IntEnum):
+    """Outcome of a test. UNDECIDED is what AWS's documentation leaves open: never guessed."""
+
+    FALSE = 0
+    TRUE = 1
+    UNDECIDED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A compiled condition on `key` (lower case). `variables` are the context keys that its values refer to."""
+
+    key: str
+    run: Callable[[Context], Truth]
+    variables: tuple[str, ...] = ()
+
+
+_OPERATOR = re.compile(r"^(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?$")
+
+_NEGATED = {
+    "StringNotEquals": "StringEquals",
+    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+    "StringNotLike": "StringLike",
+    "NumericNotEquals": "NumericEquals",
+    "DateNotEquals": "DateEquals",
+    "NotIpAddress": "IpAddress",
+    "ArnNotEquals": "ArnEquals",
+    "ArnNotLike": "ArnLike",
+}
+_TEXT_OPERATORS = {"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike", "Bool"}
+
+
+def compile_condition(condition: Condition, *, variables: bool) -> Test:
+    """Compile one condition. `variables`: the document's version knows policy variables.
+
+    Raises UnsupportedError for an operator or a value that AWS does not document.
+    """
+    parsed = _OPERATOR.match(condition.operator)
+    if parsed is None:
+        raise UnsupportedError(f"unknown condition operator {condition.operator}")
+    quantifier, base, if_exists = parsed.groups()
+    key = condition.key.lower()
+    if not condition.values:
+        raise UnsupportedError(f"{condition.operator} on {condition.key} has no value")
+    if base == "Null":
+        # "You can add IfExists to the end of any condition operator name except the Null condition"
+        if quantifier or if_exists:
+            raise UnsupportedError(f"unknown condition operator {condition.operator}")
+        return Test(key, _null(key, condition.values))
+    negated = base in _NEGATED
+    plain = _NEGATED.get(base, base)
+    templates = _templates(plain, condition.values) if variables else ()
+    if templates:
+        names = tuple(variable.key for template in templates for variable in template.variables)
+        return Test(key, _run_filled(key, plain, templates, quantifier, negated=negated, if_exists=bool(if_exists)), names)
+    compare = compare_values(plain, condition.values)
+    return Test(key, _run(key, compare, quantifier, negated=negated, if_exists=bool(if_exists)))
+
+
+def _templates(operator: str, values: tuple[str, ...]) -> tuple[Template, ...]:
+    """Values as templates when one has a variable and the operator takes variables, else nothing.
+
+    "You can use a policy variable for Condition values in any condition that involves the string operators or the ARN
+    operators." (Variables and tags); "You can use a policy variable with the Boolean condition operator."
+    """
+    if operator not in _TEXT_OPERATORS or not any("${" in value for value in values):
+        return ()
+    try:
+        return tuple(Template(value) for value in values)
+    except ValueError as error:
+        raise UnsupportedError(str(error)) from error
+
+
+def _run(
+    key: str, compare: Compare, quantifier: str | None, *, negated: bool, if_exists: bool
+) -> Callable[[Context], Truth]:
+    """The test that a request's values make with `compare`, which is true when any policy value takes the value."""
+    # "If the key that you specify in a policy condition is not present in the request context, the values do not match
+    # and the condition is false. If the policy condition requires that the key is not matched, such as StringNotLike or
+    # ArnNotLike, and the right key is not present, the condition is true." ...IfExists: "If the key is not present,
+    # evaluate the condition element as true."
+    absent = Truth(negated or if_exists)
+    # "[ForAllValues] also returns true if there are no context keys in the request"; "If the key values in the request
+    # resolve to an empty data set (for example, an empty string), a condition operator modified by ForAllValues returns
+    # true, and a condition operator modified by ForAnyValue returns false." (Single-valued vs. multivalued context keys)
+    if quantifier == "ForAllValues":
+
+        def every(context: Context) -> Truth:
+            values = context.get(key, ())
+            return Truth(all(compare(value) != negated for value in values if value != "" or len(values) > 1))
+
+        return every
+    if quantifier == "ForAnyValue":
+
+        def some(context: Context) -> Truth:
+            values = context.get(key, ())
+            if not values:
+                return Truth(if_exists)
+            return Truth(any(compare(value) != negated for value in values if value != "" or len(values) > 1))
+
+        return some
+
+    def single(context: Context) -> Truth:
+        values = context.get(key, ())
+        if not values:
+            return absent
+        if len(values) > 1:
+            # "Multivalued context keys require a condition set operator." What happens without is not documented.
+            return Truth.UNDECIDED
+        # Negated operators: "all must differ", evaluated as NOR (IAM JSON policy elements: Condition).
+        return Truth.TRUE if compare(values[0]) != negated else Truth.FALSE
+
+    return single
+
+
+def _run_filled(
+    key: str, operator: str, templates: tuple[Template, ...], quantifier: str | None, *, negated: bool, if_exists: bool
+) -> Callable[[Context], Truth]:
+    """As `_run` for values with variables, which are filled at each request."""
+
+    def run(context: Context) -> Truth:
+        if if_exists and not context.get(key):
+            return Truth.TRUE
+        compares: list[Compare] = []
+        for template in templates:
+            compare = _filled_compare(operator, template, context)
+            if compare is None:
+                # "If AWS cannot resolve a variable, this might cause the entire statement to be invalid."
+                return Truth.FALSE
+            compares.append(compare)
+        test = _run(key, lambda value: any(c(value) for c in compares), quantifier, negated=negated, if_exists=if_exists)
+        return test(context)
+
+    return run
+
+
+def _filled_compare(operator: str, template: Template, context: Context) -> Compare | None:
+    if operator == "StringLike":
+        return template.matcher(context)
+    if operator in {"ArnEquals", "ArnLike"}:
+        return _filled_arn(template, context)
+    text = template.literal(context)
+    if text is None:
+        return None
+    if operator == "StringEquals":
+        return text.__eq__
+    lower = text.lower()
+    return lambda value: value.lower() == lower
+
+
+def _filled_arn(template: Template, context: Context) -> Compare | None:
+    """An ARN pattern with variables: the components are split before filling, so a value cannot add one."""
+    matchers = [Template(part).matcher(context) for part in _split_outside_variables(template.text)]
+    if any(matcher is None for matcher in matchers):
+        return None
+
+    def match(text: str) -> bool:
+        parts = text.split(":", 5)
+        return len(parts) == len(matchers) and all(m is not None and m(p) for m, p in zip(matchers, parts, strict=True))
+
+    return match
+
+
+def _split_outside_variables(text: str) -> list[str]:
+    parts, depth = [""], 0
+    for index, character in enumerate(text):
+        if character == "{" and index and text[index - 1] == "$":
+            depth = 1
+        elif character == "}":
+            depth = 0
+        if character == ":" and not depth and len(parts) <= ARN_COLONS:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def _null(key: str, values: tuple[str, ...]) -> Callable[[Context], Truth]:
+    """Null: "use either true (the key doesn't exist - it is null) or false (the key exists and its value is not null)"."""
+    wanted = {value.lower() for value in values}
+    if not wanted <= {"true", "false"}:
+        raise UnsupportedError('Null compares with "true" or "false" alone')
+
+    def run(context: Context) -> Truth:
+        present = any(context.get(key, ()))
+        return Truth(("false" if present else "true") in wanted)
+
+    return run

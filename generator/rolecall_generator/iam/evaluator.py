@@ -1,0 +1,235 @@
+"""Decisions: may this principal, with this context, assume this role or do this action, and which statement says so.
+
+Not modelled: service and resource control policies and session policies, which no module of this project writes; they
+can only take away. Quotations are from the IAM User Guide, read in November 2026; the page stands behind each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from rolecall_generator.iam.access import Access
+from rolecall_generator.iam.callers import Caller, Callers, IdentitySide, Profile
+from rolecall_generator.iam.compiled import Compiler, Placed, Say, Saying, Side, scan
+from rolecall_generator.iam.policy import Statement
+from rolecall_generator.iam.principals import Kind, Reach
+
+__all__ = ["Caller", "Decision", "Effect", "Evaluator", "IdentitySide", "Request"]
+
+ASSUME_ROLE = "sts:AssumeRole"
+TAG_SESSION = "sts:TagSession"
+SET_SOURCE_IDENTITY = "sts:SetSourceIdentity"
+FEDERATED_ASSUME = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
+_ASSUMING = frozenset(name.lower() for name in (ASSUME_ROLE, *FEDERATED_ASSUME))
+_TRUST_ACTIONS = _ASSUMING | {TAG_SESSION.lower(), SET_SOURCE_IDENTITY.lower()}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. An empty tuple as a context value says that the key is absent.
+
+    `free`: keys that the request does not say are taken as the caller would wish them (Allow holds, Deny does not), so
+    that a refusal holds for every value; `Decision.assumed` names the keys.
+    """
+
+    principal: Caller
+    resource: str
+    action: str = ASSUME_ROLE
+    context: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    free: bool = False
+
+
+class Effect(Enum):
+    """How a decision came about. REFUSED: the documentation does not say, so nothing is claimed."""
+
+    ALLOW = "allow"
+    EXPLICIT_DENY = "explicit deny"
+    IMPLICIT_DENY = "implicit deny"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision with its deciding statement and where that stands; `action` is the one that decided."""
+
+    effect: Effect
+    reason: str
+    action: str
+    statement: Statement | None = None
+    policy: str = ""
+    unknown_policies: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """True for an allow alone; a refused decision claims nothing and lets nobody in."""
+        return self.effect is Effect.ALLOW
+
+
+class Evaluator:
+    """Decides requests over one Access; documents and callers are prepared once and kept."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._compiler = Compiler()
+        self._callers = Callers(access, self._compiler)
+        self._trusts: dict[str, tuple[Placed, ...]] = {}
+
+    def may_assume(self, request: Request) -> Decision:
+        """Decide AssumeRole on `request.resource`, with TagSession and SetSourceIdentity where the context asks for them.
+
+        "the role's trust policy must allow ... sts:TagSession" and "The IAM identity ... must have sts:TagSession" when tags
+        are passed (Pass session tags in AWS STS); "the principal ... must have sts:SetSourceIdentity permissions", also in
+        the trust policy (Monitor and control actions taken with assumed roles).
+        """
+        profile = self._callers.profile(request.principal)
+        context = self._context(profile, request)
+        decision = self._decide(request, profile, context, request.action)
+        if decision.allowed and request.context and request.action.lower() in _ASSUMING:
+            for action in _companions(request.context):
+                companion = self._decide(request, profile, context, action)
+                if not companion.allowed:
+                    return companion
+        return decision
+
+    def may(self, request: Request) -> Decision:
+        """Decide any action by the caller's identity policies and boundary; actions of STS on a role go to `may_assume`."""
+        if request.action.lower() in _TRUST_ACTIONS:
+            return self.may_assume(request)
+        profile = self._callers.profile(request.principal)
+        identity, boundary = _scan_identity(profile, request, request.action, self._context(profile, request))
+        no = _first_no(profile, request.action, (identity, boundary))
+        return no or _identity_side(profile, request.action, identity, boundary)
+
+    def _decide(self, request: Request, profile: Profile, context: Mapping[str, tuple[str, ...]], action: str) -> Decision:
+        """The order of the documentation: explicit denies anywhere, the trust policy, then the identity side."""
+        who = profile.who
+        if who.kind is Kind.ROOT:
+            # "You cannot call AssumeRole by using AWS account root user credentials; access is denied." (STS: AssumeRole)
+            return Decision(Effect.IMPLICIT_DENY, "the root user cannot assume roles", action)
+        trust_documents = self._trust(request.resource)
+        if not trust_documents:
+            return Decision(Effect.REFUSED, f"refused: the trust policy of {request.resource} is not known", action)
+        trust = scan(trust_documents, action.lower(), request.resource, context, who=who, free=request.free)
+        identity, boundary = _scan_identity(profile, request, action, context)
+        if no := _first_no(profile, action, (trust, identity, boundary)):
+            return no
+        if trust.say is not Say.ALLOW:
+            # "IAM role trust policies ... must explicitly allow access for principals" (Policy evaluation logic)
+            return _unallowed(profile, action, trust, f"no statement of the trust policy of {request.resource} allows it")
+        _, partition, _, _, account_id, _ = request.resource.split(":", 5)
+        if who.kind is not Kind.EXTERNAL and partition != who.partition:
+            # "delegate access across accounts only within a single partition" (Cross account resource access in IAM)
+            return Decision(Effect.IMPLICIT_DENY, "caller and role are in different partitions", action)
+        return _needed_no(profile, action, account_id, trust, identity, boundary) or _allowed(
+            profile, action, trust, identity
+        )
+
+    def _trust(self, role_arn: str) -> tuple[Placed, ...]:
+        found = self._trusts.get(role_arn)
+        if found is None:
+            role = self._access.roles.get(role_arn)
+            found = ()
+            if role is not None and role.trust is not None:
+                found = ((f"trust policy of {role_arn}", self._compiler.compile(role.trust, Side.TRUST)),)
+            self._trusts[role_arn] = found
+        return found
+
+    def _context(self, profile: Profile, request: Request) -> Mapping[str, tuple[str, ...]]:
+        """The request's context over what follows from caller and resource; "Key names are case-insensitive"."""
+        context = dict(profile.context)
+        account = request.resource.split(":", 5)[4:5]
+        if account and account[0]:
+            context["aws:resourceaccount"] = (account[0],)
+        for key, value in request.context.items():
+            context[key.lower()] = (value,) if isinstance(value, str) else value
+        return context
+
+
+def _companions(context: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
+    """The further STS actions that a request needs, by what it passes."""
+    present = {key.lower() for key, value in context.items() if value != ()}
+    needed: list[str] = []
+    if any(key.startswith("aws:requesttag/") for key in present) or present & {"aws:tagkeys", "sts:transitivetagkeys"}:
+        needed.append(TAG_SESSION)
+    if "sts:sourceidentity" in present:
+        needed.append(SET_SOURCE_IDENTITY)
+    return tuple(needed)
+
+
+def _scan_identity(
+    profile: Profile, request: Request, action: str, context: Mapping[str, tuple[str, ...]]
+) -> tuple[Saying, Saying | None]:
+    """What identity policies and boundary say; no boundary is None."""
+    args = (action.lower(), request.resource, context)
+    identity = scan(profile.policies, *args, free=request.free)
+    return identity, None if profile.boundary is None else scan(profile.boundary, *args, free=request.free)
+
+
+def _needed_no(
+    profile: Profile, action: str, account_id: str, trust: Saying, identity: Saying, boundary: Saying | None
+) -> Decision | None:
+    """The identity side's refusal, where it counts beside a trust policy that allows.
+
+    Services and federated callers have no identity side. Across accounts "the requester ... must have an identity-based
+    policy that allows" and the trust policy too (Cross-account policy evaluation logic). Within one account:
+    "If a resource-based policy grants permission directly to the IAM user or the session principal that is making the
+    request, then an implicit deny in an identity-based policy, a permissions boundary, or a session policy does not impact
+    the final decision." "Resource-based policies that grant permissions to an IAM role ARN are limited by an implicit deny
+    in a permissions boundary or session policy." (Policy evaluation logic)
+    """
+    if profile.who.kind is Kind.EXTERNAL:
+        return None
+    if profile.who.account_id == account_id and trust.reach >= Reach.ROLE:
+        needs_boundary = trust.reach is Reach.ROLE or profile.unknown_boundary
+        return _bounded(profile, action, boundary) if needs_boundary else None
+    answer = _identity_side(profile, action, identity, boundary)
+    return None if answer.allowed else answer
+
+
+def _first_no(profile: Profile, action: str, sayings: tuple[Saying | None, ...]) -> Decision | None:
+    """An explicit deny, or one that cannot be excluded, anywhere."""
+    for saying in sayings:
+        if saying is not None and saying.say is Say.DENY:
+            reason = f"explicit deny in {saying.where}"
+            return Decision(Effect.EXPLICIT_DENY, reason, action, saying.statement, saying.where, profile.unknown_policies)
+    for saying in sayings:
+        if saying is not None and saying.say is Say.MAYBE_DENY:
+            return _refused(profile, action, saying)
+    return None
+
+
+def _identity_side(profile: Profile, action: str, identity: Saying, boundary: Saying | None) -> Decision:
+    """Identity policies and boundary: "the resulting permissions are the intersection of the two categories"."""
+    if identity.say is not Say.ALLOW:
+        return _unallowed(profile, action, identity, f"no identity policy of {profile.who.arn} allows it")
+    return _bounded(profile, action, boundary) or _allowed(profile, action, identity)
+
+
+def _bounded(profile: Profile, action: str, boundary: Saying | None) -> Decision | None:
+    if profile.unknown_boundary:
+        reason = f"refused: the permissions boundary {profile.unknown_boundary} is not known"
+        return Decision(Effect.REFUSED, reason, action, unknown_policies=profile.unknown_policies)
+    if boundary is None or boundary.say is Say.ALLOW:
+        return None
+    return _unallowed(profile, action, boundary, f"the permissions boundary of {profile.who.arn} does not allow it")
+
+
+def _unallowed(profile: Profile, action: str, saying: Saying, reason: str) -> Decision:
+    if saying.say is Say.MAYBE_ALLOW:
+        return _refused(profile, action, saying)
+    return Decision(Effect.IMPLICIT_DENY, reason, action, unknown_policies=profile.unknown_policies)
+
+
+def _refused(profile: Profile, action: str, saying: Saying) -> Decision:
+    why = saying.refusal or "a condition needs what the request does not say, or one value where there are several"
+    return Decision(Effect.REFUSED, f"refused: {why}", action, saying.statement, saying.where, profile.unknown_policies)
+
+
+def _allowed(profile: Profile, action: str, saying: Saying, identity: Saying | None = None) -> Decision:
+    keys = tuple(dict.fromkeys((*saying.assumed, *(identity.assumed if identity else ()))))
+    return Decision(
+        Effect.ALLOW, f"allowed by {saying.where}", action, saying.statement, saying.where, profile.unknown_policies, keys
+    )

@@ -1,0 +1,180 @@
+"""Matching of names in policies: wildcards, policy variables and ARNs.
+
+Quotations are from the IAM User Guide, read in November 2026; the page stands behind each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+Context = Mapping[str, tuple[str, ...]]
+"""Request context: key in lower case -> values; an empty tuple is a key known to be absent."""
+
+Matcher = Callable[[str], bool]
+
+_TOKEN = re.compile(r"\$\{([^}]*)\}|([*?])")
+_VARIABLE = re.compile(r"^\s*([^,'\s]+)\s*(?:,\s*'([^']*)'\s*)?$")
+_SPECIAL = ("*", "?", "$")
+
+
+@lru_cache(maxsize=65_536)
+def wildcard(pattern: str) -> Matcher:
+    """A matcher for `*` and `?` that takes the whole text, compiled once per pattern.
+
+    "You can use multi-character match wildcards (*) and single-character match wildcards (?)" (IAM JSON policy
+    elements: Resource). A `*` may cross colons there: "it can expand to match beyond the colon boundaries".
+    """
+    if pattern == "*":
+        return lambda _text: True
+    if "*" not in pattern and "?" not in pattern:
+        return pattern.__eq__
+    if pattern.find("*") == len(pattern) - 1 and "?" not in pattern:
+        head = pattern[:-1]
+        return lambda text: text.startswith(head)
+    return _glob(tuple(pattern))
+
+
+@lru_cache(maxsize=65_536)
+def _glob(tokens: tuple[str, ...]) -> Matcher:
+    """A matcher of tokens: `*`, `?` or literal text (escaped tokens carry a leading NUL)."""
+    parts: list[str] = []
+    for token in tokens:
+        if token == "*":  # noqa: S105 - a wildcard, no password
+            # Runs of stars say the same as one; a regex of many would be slow.
+            if not parts or parts[-1] != ".*":
+                parts.append(".*")
+        elif token == "?":  # noqa: S105 - as above
+            parts.append(".")
+        else:
+            parts.append(re.escape(token.removeprefix("\0")))
+    match = re.compile("".join(parts), re.DOTALL).fullmatch
+    return lambda text: match(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A policy variable: the context key in lower case and the default, None when there is none."""
+
+    key: str
+    default: str | None
+
+
+class Template:
+    """A policy value with variables, wildcards or both.
+
+    "${*} - use where you need an * (asterisk) character. ${?} - use where you need a ? (question mark) character.
+    ${$} - use where you need a $ (dollar sign) character." (IAM policy elements: Variables and tags)
+    """
+
+    __slots__ = ("_tokens", "text", "variables")
+
+    def __init__(self, text: str) -> None:
+        """Raises ValueError when a `${...}` is not a variable as documented."""
+        self.text = text
+        self._tokens = tuple(_tokens(text))
+        self.variables = tuple(token for token in self._tokens if isinstance(token, Variable))
+
+    def fill(self, context: Context) -> tuple[str, ...] | None:
+        """Tokens for `_glob` with every variable replaced; None when one has no single value and no default.
+
+        "any attempt to match it fails and causes the statement to be invalid"; "You can use any available single-valued
+        context key as a policy variable, but you cannot use a multivalued context key" (Variables and tags).
+        """
+        filled: list[str] = []
+        for token in self._tokens:
+            if isinstance(token, str):
+                filled.append(token)
+                continue
+            values = context.get(token.key, ())
+            value = values[0] if len(values) == 1 else token.default
+            if value is None:
+                return None
+            # NUL marks text from the request as literal: a caller's `*` is no wildcard.
+            filled.append("\0" + value)
+        return tuple(filled)
+
+    def literal(self, context: Context) -> str | None:
+        """The text where wildcards mean themselves (StringEquals and its kin)."""
+        filled = self.fill(context)
+        return None if filled is None else "".join(token.removeprefix("\0") for token in filled)
+
+    def matcher(self, context: Context) -> Matcher | None:
+        """A matcher with wildcards; None when a variable has no value."""
+        filled = self.fill(context)
+        return None if filled is None else _glob(filled)
+
+
+def _tokens(text: str) -> Iterable[str | Variable]:
+    place = 0
+    for match in _TOKEN.finditer(text):
+        if match.start() > place:
+            yield "\0" + text[place : match.start()]
+        place = match.end()
+        if match.group(2):
+            yield match.group(2)
+        elif match.group(1) in _SPECIAL:
+            yield "\0" + match.group(1)
+        else:
+            yield _variable(match.group(1))
+    if place < len(text):
+        yield "\0" + text[place:]
+
+
+def _variable(inside: str) -> Variable:
+    """Read a variable: "surround the default value with single quotes, and separate the variable text and the default
+    value with a comma" (Variables and tags).
+    """
+    parsed = _VARIABLE.match(inside)
+    if parsed is None:
+        raise ValueError(f"${{{inside}}} is not a policy variable")
+    return Variable(parsed.group(1).lower(), parsed.group(2))
+
+
+class Names:
+    """A list of patterns that one name is held against: literals in a set, the rest in order."""
+
+    __slots__ = ("_literals", "_matchers", "_templates", "any")
+
+    def __init__(self, patterns: Iterable[str], *, variables: bool = False) -> None:
+        literals, matchers, templates = set(), [], []
+        for pattern in patterns:
+            if variables and "${" in pattern:
+                templates.append(Template(pattern))
+            elif "*" in pattern or "?" in pattern:
+                matchers.append(wildcard(pattern))
+            else:
+                literals.add(pattern)
+        self._literals = frozenset(literals)
+        self._matchers = tuple(matchers)
+        self._templates = tuple(templates)
+        self.any = bool(literals or matchers or templates)
+
+    def match(self, name: str, context: Context) -> bool:
+        """True when any pattern takes the name."""
+        if name in self._literals:
+            return True
+        for matcher in self._matchers:
+            if matcher(name):
+                return True
+        for template in self._templates:
+            filled = template.matcher(context)
+            if filled is not None and filled(name):
+                return True
+        return False
+
+
+@lru_cache(maxsize=65_536)
+def arn_like(pattern: str) -> Matcher:
+    """A matcher of ARNs: "Each of the six colon-delimited components of the ARN is checked separately and each can
+    include multi-character match wildcards (*) or single-character match wildcards (?)." (Condition operators)
+    """
+    matchers = tuple(wildcard(part) for part in pattern.split(":", 5))
+
+    def match(text: str) -> bool:
+        parts = text.split(":", 5)
+        return len(parts) == len(matchers) and all(m(part) for m, part in zip(matchers, parts, strict=True))
+
+    return match

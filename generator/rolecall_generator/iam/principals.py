@@ -1,0 +1,139 @@
+"""Principals: what kind of caller an ARN is, and how directly a Principal element names it.
+
+Quotations are from the IAM User Guide, "AWS JSON policy elements: Principal", read in November 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+
+from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.policy import Principal
+
+
+class Kind(IntEnum):
+    """What kind of principal calls; EXTERNAL is an AWS service or an identity provider, which have no IAM policies."""
+
+    USER = 1
+    ROLE = 2
+    SESSION = 3
+    ROOT = 4
+    EXTERNAL = 5
+
+
+class Reach(IntEnum):
+    """How directly a trust policy names the caller; a greater value needs less from the identity side."""
+
+    NONE = 0
+    ACCOUNT = 1
+    ROLE = 2
+    DIRECT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A caller taken apart.
+
+    `role` is the role's ARN for roles and their sessions; a session's ARN carries no path, so it may not be known.
+    """
+
+    arn: str
+    kind: Kind
+    account_id: str
+    partition: str
+    name: str
+    role: str | None = None
+    role_path_known: bool = True
+
+
+@lru_cache(maxsize=65_536)
+def identity_of(arn: str) -> Identity:
+    """Take a caller's ARN (or a service's or identity provider's name) apart."""
+    parsed = parse_arn(arn)
+    if parsed is None:
+        return Identity(arn, Kind.EXTERNAL, "", "", arn)
+    account, partition = parsed.account_id, parsed.partition
+    if parsed.service == "sts" and parsed.kind == "assumed-role":
+        name = parsed.resource.split("/")[1]
+        role = f"arn:{partition}:iam::{account}:role/{name}"
+        return Identity(arn, Kind.SESSION, account, partition, parsed.name, role, role_path_known=False)
+    if parsed.service == "sts" and parsed.kind == "federated-user":
+        return Identity(arn, Kind.SESSION, account, partition, parsed.name)
+    kinds = {"root": Kind.ROOT, "role": Kind.ROLE, "user": Kind.USER}
+    return Identity(
+        arn, kinds.get(parsed.kind, Kind.EXTERNAL), account, partition, parsed.name, arn if parsed.kind == "role" else None
+    )
+
+
+class Principals:
+    """The Principal element of one statement."""
+
+    __slots__ = ("_accounts", "_arns", "_external", "_role_names", "everybody", "refusal")
+
+    def __init__(self, principals: Iterable[Principal]) -> None:
+        self._accounts: set[tuple[str, str]] = set()
+        self._arns: set[str] = set()
+        self._role_names: set[tuple[str, str]] = set()
+        self._external: set[str] = set()
+        self.everybody = False
+        self.refusal: str | None = None
+        for principal in principals:
+            self._add(principal)
+
+    def _add(self, principal: Principal) -> None:
+        text = principal.identifier
+        if text == "*" and principal.type in {"*", "AWS"}:
+            # "For anonymous users, the following elements are equivalent: "Principal": "*" and "Principal": {"AWS": "*"}"
+            self.everybody = True
+        elif "*" in text or "?" in text:
+            # "You cannot use a wildcard to match part of a principal name or ARN." (JSON policy elements: Principal)
+            self.refusal = f"principal {text} has a wildcard, which AWS does not accept"
+        elif principal.type in {"Service", "Federated"}:
+            self._external.add(text)
+        elif principal.type == "AWS":
+            self._add_aws(text)
+        else:
+            self.refusal = f"principal type {principal.type} has no place in a trust policy"
+
+    def _add_aws(self, text: str) -> None:
+        # "The account ARN and the shortened account ID behave the same way." (JSON policy elements: Principal)
+        if text.isdigit():
+            self._accounts.add(("", text))
+            return
+        parsed = parse_arn(text)
+        if parsed is None:
+            # "the principal ID appears ... because AWS can no longer map it back to a valid ARN": it matches nobody.
+            self._arns.add(text)
+        elif parsed.resource == "root":
+            self._accounts.add((parsed.partition, parsed.account_id))
+        else:
+            self._arns.add(text)
+            if parsed.kind == "role":
+                self._role_names.add((parsed.account_id, parsed.name))
+
+    def reach(self, who: Identity) -> Reach:
+        """How these principals name the caller."""
+        if self.everybody:
+            # "For IAM users and role principals within your account, no other permissions are required."
+            return Reach.DIRECT
+        if who.kind is Kind.EXTERNAL:
+            return Reach.DIRECT if who.arn in self._external else Reach.NONE
+        if who.arn in self._arns and who.kind is not Kind.ROLE:
+            return Reach.DIRECT
+        if who.role is not None and (
+            who.role in self._arns
+            or (not who.role_path_known and (who.account_id, parse_name(who.role)) in self._role_names)
+        ):
+            return Reach.ROLE
+        # "Using the account ARN in the Principal element does not limit permissions to only the root user of the account."
+        if (who.partition, who.account_id) in self._accounts or ("", who.account_id) in self._accounts:
+            return Reach.ACCOUNT
+        return Reach.NONE
+
+
+def parse_name(arn: str) -> str:
+    """The plain name at the end of an ARN."""
+    return arn.rpartition("/")[2]
