@@ -1,5 +1,7 @@
 """Bad manifests: each mistake is told at its line and column, with what is wrong and the mend."""
 
+# ruff: noqa: E501, ISC004 - a row a line reads as a table
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,0 +1,73 @@
+"""Customers from CSV."""
+
+from __future__ import annotations
+
+import pytest
+
+from rolecall_generator.manifest.csvfile import parse_csv
+from rolecall_generator.manifest.messages import translate
+from rolecall_generator.manifest.models import Customer, IncludedFile
+
+
+def customers(text: str) -> tuple[Customer, ...]:
+    source = parse_csv(text, "fleet.csv")
+    assert () == source.problems
+    return IncludedFile.model_validate(source.tree).customers
+
+
+def test_every_kind_of_column_is_read() -> None:
+    """Text, lists, numbers, booleans, tags, labels and variables reach their fields; empty cells are not given."""
+    (customer,) = customers(
+        "name, account_id ,permissions,regions,max_session_seconds,session_tags,tag:team,label:tier,variable:x,role\n"
+        "a,012345678901,s3-read; ec2-read,eu-west-1 eu-central-1,7200,TRUE,blue,gold,1,\n"
+    )
+    expected = Customer(
+        name="a",
+        account_id="012345678901",
+        permissions=("s3-read", "ec2-read"),
+        regions=("eu-west-1", "eu-central-1"),
+        max_session_seconds=7200,
+        session_tags=True,
+        tags={"team": "blue"},
+        labels={"tier": "gold"},
+        variables={"x": "1"},
+    )
+    assert expected == customer
+
+
+def test_short_rows_and_blank_lines_are_fine() -> None:
+    """Cells left out at the end of a row and empty lines between rows mean nothing."""
+    found = customers("name,account_id,role\r\na,222222222222\r\n\r\n,,\r\nb,333333333333,r\r\n")
+    assert [("a", None), ("b", "r")] == [(customer.name, customer.role) for customer in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "what", "mend"),
+    [
+        ("", 1, 1, "no header row", "name,account_id"),
+        ("name,acount_id\n", 1, 2, "unknown column acount_id", "write account_id"),
+        ("name,zzzzz\n", 1, 2, "unknown column zzzzz", "tag:KEY"),
+        ("name,name\n", 1, 2, "stands here twice", "keep one"),
+        ("name,tag:\n", 1, 2, "names no key", "tag:KEY"),
+        ("name,account_id\na,222222222222,x\n", 2, 3, "3 cells, the header 2", "quotes"),
+        ('name,account_id\n"a', 2, 1, "not CSV", "quotes"),
+        ('name,account_id\n"a"b,1\n', 2, 1, "not CSV", "quotes"),
+    ],
+)
+def test_a_bad_table_is_told_at_its_cell(text: str, line: int, column: int, what: str, mend: str) -> None:
+    """Problems of the table have the line of the file and the number of the field."""
+    (problem,) = parse_csv(text, "fleet.csv").problems
+    assert (line, column) == (problem.line, problem.column)
+    assert what in problem.what
+    assert mend in problem.mend
+
+
+def test_a_bad_value_is_told_at_its_cell_below_a_cell_of_two_lines() -> None:
+    """Lines count in the file, not in rows: a quoted line break moves what follows."""
+    source = parse_csv('name,account_id,variable:note\na,222222222222,"two\nlines"\nb,33,\n', "fleet.csv")
+    try:
+        IncludedFile.model_validate(source.tree)
+    except ValueError as error:
+        found = translate(error, source.tree, "fleet.csv", IncludedFile)  # type: ignore[arg-type]
+    ((problem, _),) = found
+    assert ("fleet.csv", 4, 2) == (problem.file, problem.line, problem.column)
