@@ -14,13 +14,30 @@ PYTEST_ARGS ?= -m "not slow and not benchmark"
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+# uv reads neither pip's configuration nor its variables: hand over what the environment says of index, wheels and certificates.
+ifneq ($(PIP_INDEX_URL),)
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+ifneq ($(PIP_FIND_LINKS),)
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
+ifneq ($(PIP_CERT),)
+export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+
+# A virtual environment whose Python has gone (a moved checkout, an upgraded system) is made anew.
 $(STAMP): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found; name one: make PYTHON=/usr/bin/python3.12"; exit 7; }
-	@echo "setting up $(VENV) ..."
-	@test -x $(BIN)/python || "$(PYTHON)" -m venv --without-pip $(VENV)
-	@"$(PYTHON)" -m pip --disable-pip-version-check --python $(BIN)/python install --quiet uv==$(UV_VERSION)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirements requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found"; \
+		echo "  mend: install one, or name it: make $(MAKECMDGOALS) PYTHON=/usr/bin/python3.12"; exit 7; } >&2
+	@"$(PYTHON)" -m pip --version >/dev/null 2>&1 || { echo "error: $(PYTHON) has no pip"; \
+		echo "  mend: install it (Debian, Ubuntu: apt-get install python3-pip)"; exit 7; } >&2
+	@echo "setting up $(VENV) ..." >&2
+	@{ $(BIN)/python -c "" 2>/dev/null || "$(PYTHON)" -m venv --clear --without-pip $(VENV); } && \
+		"$(PYTHON)" -m pip --disable-pip-version-check --python $(BIN)/python install --quiet uv==$(UV_VERSION) && \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirements requirements.lock && \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable . || { echo "error: set-up did not finish"; \
+		echo "  mend: read the message above. Behind a private CA set SSL_CERT_FILE, behind a mirror PIP_INDEX_URL," \
+		"then repeat; make clean starts over"; exit 7; } >&2
 	@touch $(STAMP)
 
 demo: $(STAMP) ## Render the notes' accounts and show the result
