@@ -1,17 +1,33 @@
-"""The documented exit codes are the real ones."""
+"""The documented exit codes are the ones that the code has."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from rolecall_generator.errors import ExitCode
+import pytest
 
-PAGE = Path(__file__).parents[1] / "docs" / "exit-codes.md"
-ROW = re.compile(r"^\| (\d+) \| ([A-Z]+) \| (\S.*) \|$", re.MULTILINE)
+from rolecall_generator import errors
+from rolecall_generator.errors import ExitCode, RolecallError
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "exit-codes.md"
+ROW = re.compile(r"^\| +(\d+) \| `(\w+)` \| ([^|]+) \| ?([^|]*)\|$", re.MULTILINE)
+
+rows = ROW.findall(PAGE.read_text("utf-8"))
 
 
-def test_the_table_of_exit_codes_is_the_enumeration() -> None:
-    """docs/exit-codes.md lists every code of ExitCode in its order, with its name and a meaning, and no other."""
-    documented = [(int(code), name) for code, name, _ in ROW.findall(PAGE.read_text("utf-8"))]
-    assert [(int(code), code.name) for code in ExitCode] == documented
+def test_the_page_has_every_exit_code_and_no_other() -> None:
+    """Codes and names in docs/exit-codes.md equal ExitCode, in its order."""
+    assert [(code.value, code.name) for code in ExitCode] == [(int(number), name) for number, name, _, _ in rows]
+
+
+@pytest.mark.parametrize("row", rows, ids=lambda row: row[1])
+def test_the_page_names_the_errors_that_end_with_a_code(row: tuple[str, str, str, str]) -> None:
+    """Each row has a meaning in a sentence and the very error classes that carry its code."""
+    number, _, meaning, classes = row
+    known = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, RolecallError)]
+
+    assert meaning.endswith(".")
+    assert sorted(kind.__name__ for kind in known if kind.exit_code == int(number)) == sorted(
+        re.findall(r"`(\w+)`", classes)
+    )
