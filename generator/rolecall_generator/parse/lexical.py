@@ -16,8 +16,8 @@ from dataclasses import dataclass
 MAXIMUM_DEPTH = 100
 """Brackets within brackets; ordinary modules stay under 20."""
 
-DIRECTIVE = "template_directive"
-"""The name that stands for a `%{ }` directive in a shape; nothing resolves it."""
+DIRECTIVE = "template_directive()"
+"""What stands for a `%{ }` directive in a shape: a function, since a module can declare none, and none has this name."""
 
 _CODE = re.compile(
     r"""(?P<plain>[^"#/<{}\[\]()\r\n]+)|(?P<newline>\r?\n)|(?P<comment>\#[^\n]*|//[^\n]*)|(?P<block>/\*.*?\*/)"""

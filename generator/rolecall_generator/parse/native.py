@@ -7,7 +7,6 @@ into rule objects and dicts, as `hcl2.loads` does, costs as much again.
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +18,14 @@ if TYPE_CHECKING:
 
     Node = Tree[Token]
 
-_TREES: dict[bytes, Any] = {}
+_TREES: dict[str, Any] = {}
 _KEPT_TREES = 512
 """Trees of an ordinary module take about 100 KB; the cache is emptied when it is full."""
 
 
+@lru_cache(maxsize=64)
 def read_native(text: str, file: str) -> s.Body:
-    """Blocks and attributes of a `.tf` file. Raises Unreadable."""
+    """Blocks and attributes of a `.tf` file. Raises Unreadable. Files that all modules share are read once."""
     scanned = scan(text)
     tree = _parsed(scanned.shape)
     try:
@@ -46,12 +46,11 @@ def read_template(text: str) -> s.Expression:
 
 
 def _parsed(shape: str) -> Any:
-    key = hashlib.sha256(shape.encode()).digest()
-    tree = _TREES.get(key)
+    tree = _TREES.get(shape)
     if tree is None:
         if len(_TREES) >= _KEPT_TREES:
             _TREES.clear()
-        tree = _TREES[key] = _parse(shape)
+        tree = _TREES[shape] = _parse(shape)
     return tree
 
 
