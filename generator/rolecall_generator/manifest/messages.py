@@ -94,6 +94,8 @@ def _words(detail: ErrorDetails, loc: Loc, tree: Any, model: type[BaseModel], at
     if kind == "extra_forbidden":
         return _unknown_key(loc, model)
     subject = f"the key {clip(str(loc[-1]))} in {_name_of(loc[:-1])}" if at_key else _name_of(loc)
+    if isinstance(spot.key, int) and isinstance(spot.value, MapNode | ListNode | None):
+        subject = f"an entry of {subject}"
     if at_key and kind == "string_pattern_mismatch":
         phrase, mend = MENDS[context["pattern"]]
         return f"{subject} {phrase}", mend
@@ -176,13 +178,15 @@ def _text(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
 
 
 def _pattern(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
+    if spot.value == "":
+        return f"{subject} is empty", "write a value, or remove the key"
     phrase, mend = MENDS.get(context["pattern"], ("has a form that is not allowed", "see `gen schema` for its pattern"))
     return f'{subject} "{clip(str(spot.value))}" {phrase}', mend
 
 
 def _too_long(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
     limit = context["max_length"]
-    return f"{subject} has {len(spot.value):,} characters, and AWS takes {limit:,}", f"shorten it to {limit:,} characters"
+    return f"{subject} has {len(spot.value):,} characters, and {limit:,} are allowed", f"shorten it to {limit:,} characters"
 
 
 def _too_short(subject: str, _spot: Spot, _context: Mapping[str, Any]) -> Words:

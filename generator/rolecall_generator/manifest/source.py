@@ -40,8 +40,11 @@ from rolecall_generator.manifest.textfile import read_text
 from rolecall_generator.manifest.tree import START, ListNode, MapNode, Mark
 
 MAXIMUM_DEPTH = 64
-MAXIMUM_ALIASED_VALUES = 100_000
-"""How many values aliases may repeat in one file; what turns a small file into a bomb is this number alone."""
+MAXIMUM_ALIASED_CHARACTERS = 8_000_000
+"""How much of its own text a file may repeat through aliases, aliases inside what they repeat counted.
+
+What turns a small file into a bomb is this number alone. Characters and not values: a long text repeated is a bomb too.
+"""
 
 _COLLECTION_TAGS = {MappingStartEvent: {None, "!", CORE + "map"}, SequenceStartEvent: {None, "!", CORE + "seq"}}
 _SYNTAX_MENDS = (
@@ -117,7 +120,6 @@ class _Builder:
         self.plain: dict[str, Any] = {}
         self.documents = 0
         self.length = 0
-        self.events = 0
         self.aliased = 0
 
     def report(self, mark: Mark, what: str, mend: str) -> None:
@@ -137,7 +139,7 @@ class _Builder:
         }
         handler = handlers.get
         try:
-            for self.events, event in enumerate(iter(loader.get_event, None)):
+            for event in iter(loader.get_event, None):
                 if handle := handler(type(event)):
                     handle(event)
         except _Stop:
@@ -175,7 +177,7 @@ class _Builder:
             return
         raw = None if isinstance(value, str) else text
         if event.anchor is not None:
-            self.anchors[event.anchor] = (value, raw, 1)
+            self.anchors[event.anchor] = (value, raw, event.end_mark.index - event.start_mark.index)
         if raw is None and type(node) is MapNode:
             node[key] = value  # type: ignore[index]
             node.marks[key] = (self.key_mark, event.start_mark)  # type: ignore[index]
@@ -209,17 +211,17 @@ class _Builder:
         node = MapNode(mark) if type(event) is MappingStartEvent else ListNode(mark)
         opened = None
         if event.anchor is not None:
-            opened = (event.anchor, self.events + self.aliased)
+            opened = (event.anchor, mark.index + self.aliased)
             self.anchors[event.anchor] = None  # not to be used before its end: that would be a cycle
         self.stack.append((self.current, self.key, self.key_mark, opened))
         self.current = node
         self.key = None
 
-    def end(self, _event: Any) -> None:
+    def end(self, event: Any) -> None:
         node = self.current
         self.current, self.key, self.key_mark, opened = self.stack.pop()
         if opened is not None:
-            self.anchors[opened[0]] = (node, None, self.events + self.aliased - opened[1])
+            self.anchors[opened[0]] = (node, None, event.end_mark.index + self.aliased - opened[1])
         self.store(node, node.mark, None)
 
     def alias(self, event: Any) -> None:
@@ -235,11 +237,11 @@ class _Builder:
         if event.anchor not in self.anchors:
             self.report(mark, f"the alias *{event.anchor} has no anchor above it", f"write &{event.anchor} before the value")
         self.aliased += size
-        if self.aliased > MAXIMUM_ALIASED_VALUES:
+        if self.aliased > MAXIMUM_ALIASED_CHARACTERS:
             self.report(
                 mark,
-                f"aliases repeat more than {MAXIMUM_ALIASED_VALUES:,} values",
-                "write the values out; this file would grow without bound",
+                f"aliases repeat more than {MAXIMUM_ALIASED_CHARACTERS:,} characters",
+                "write the values out, or put them under `defaults`",
             )
             raise _Stop
         self.store(value, mark, raw)

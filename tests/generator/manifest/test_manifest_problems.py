@@ -81,7 +81,7 @@ SHAPE_ROWS = {
     "bad name": (customers('{name: a/b, account_id: "222222222222"}'), 5, 12, '"a/b" is no name for a folder', "start with a letter"),
     "name that leaves": (customers('{name: "../x", account_id: "222222222222"}'), 5, 12, "no name for a folder", "letter"),
     "bad role name": (customers(ONE + ", role: a b}"), 5, 49, '"a b" has characters that AWS refuses', "ASCII letters"),
-    "long role name": (customers(ONE + f", role: {'r' * 65}}}"), 5, 49, "role has 65 characters", "64"),
+    "long role name": (customers(ONE + f", role: {'r' * 65}}}"), 5, 49, "role has 65 characters, and 64 are allowed", "64"),
     "bad external id": (customers(ONE + ", external_id: 'a b'}"), 5, 56, "is not an external id", "ASCII letters"),
     "bad path": (customers(ONE + ", path: vendor}"), 5, 49, '"vendor" is not an IAM path', "/vendor/"),
     "bad region": (customers(ONE + ", regions: [Frankfurt]}"), 5, 53, '"Frankfurt" is not a Region', "eu-central-1"),
@@ -209,7 +209,13 @@ def test_an_alias_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
     """Nine levels of nine aliases each would be 387 million values; the file is refused at a limit."""
     levels = ["x0: &x0 [a, a, a, a, a, a, a, a, a]"]
     levels += [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, 10)]
-    assert "aliases repeat more than 100,000" in problems_of(tmp_path, "\n".join(levels))[0].what
+    assert "aliases repeat more than 8,000,000" in problems_of(tmp_path, "\n".join(levels))[0].what
+
+
+def test_a_long_text_repeated_is_a_bomb_too(tmp_path: Path) -> None:
+    """A thousand aliases of a text of 10,000 characters are refused, though they are a thousand values."""
+    text = f"version: 1\nx: &x {'a' * 10_000}\ny: [{', '.join(['*x'] * 1_000)}]\n"
+    assert "aliases repeat more than 8,000,000" in problems_of(tmp_path, text)[0].what
 
 
 def test_a_few_aliases_are_plain_repetition(tmp_path: Path) -> None:
