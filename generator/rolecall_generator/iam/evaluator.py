@@ -103,6 +103,20 @@ class Evaluator:
         no = _first_no(profile, request.action, (identity, boundary))
         return no or _identity_side(profile, request.action, identity, boundary)
 
+    def names(self, role_arn: str, caller_arn: str) -> bool:
+        """Whether any statement of the role's trust policy that could let in speaks of the caller.
+
+        Where none does, the caller is refused whatever the request: "By default, all requests are implicitly denied".
+        True also where the trust policy is not known or a statement cannot be read, so that False is always sure.
+        """
+        who = self._callers.profile(Caller(caller_arn, IdentitySide.ALLOWS_ALL)).who
+        documents = self._trust(role_arn)
+        return not documents or any(
+            statement.refusal is not None or (statement.allow and statement.principals.reach(who) is not Reach.NONE)
+            for _, document in documents
+            for statement in document.statements
+        )
+
     def _decide(self, request: Request, profile: Profile, context: Mapping[str, tuple[str, ...]], action: str) -> Decision:
         """The order of the documentation: explicit denies anywhere, the trust policy, then the identity side."""
         who = profile.who

@@ -1,0 +1,203 @@
+"""The proof: every cell of the matrix, and every hole that a trust policy can have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rolecall_generator.checks.proof import Case, Cell, Proof, Trust, prove
+from rolecall_generator.iam.access import Access, Group, Role, User, access_of
+from rolecall_generator.iam.evaluator import Effect
+from rolecall_generator.iam.policy import policy_from_json
+
+BACKEND = "111111111111"
+CALLER = f"arn:aws:iam::{BACKEND}:role/backend_role"
+ROLE = "arn:aws:iam::222222222222:role/role1"
+ROLE2 = "arn:aws:iam::333333333333:role/role2"
+SWITCH = "arn:aws:iam::507074252730:role/reena-assumedRole"
+REENA = "arn:aws:iam::078352025563:user/reena"
+SAM = "arn:aws:iam::078352025563:user/sam"
+GROUP = "arn:aws:iam::078352025563:group/reena-switchers"
+TRUSTS = [
+    Trust("account1", ROLE, (CALLER,), external_id="id-one"),
+    Trust("account2", ROLE2, (CALLER,), external_id="id-two"),
+    Trust("reena-in-sumesh", SWITCH, (REENA,), requires_mfa=True),
+]
+
+
+def statement(principal: Any, external_id: Any = None, **more: Any) -> dict[str, Any]:
+    condition = {} if external_id is None else {"Condition": {"StringEquals": {"sts:ExternalId": external_id}}}
+    return {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, **condition, **more}
+
+
+ONE = statement({"AWS": CALLER}, "id-one")
+SWITCHING = statement({"AWS": REENA}, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
+
+
+def access(one: list[dict[str, Any]] | None = None, switching: dict[str, Any] = SWITCHING) -> Access:
+    def document(*statements: dict[str, Any]) -> Any:
+        return policy_from_json({"Version": "2012-10-17", "Statement": list(statements)})
+
+    grant = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": [ROLE, ROLE2, SWITCH]})
+    return access_of(
+        Role(CALLER, None, {"assume": grant}, existing=True),
+        Role(ROLE, document(*(one or [ONE]))),
+        Role(ROLE2, document(statement({"AWS": CALLER}, "id-two"))),
+        Role(SWITCH, document(switching)),
+        Group(GROUP, {"assume": grant}),
+        User(REENA, frozenset({GROUP})),
+        User(SAM, frozenset({GROUP})),
+    )
+
+
+def failed(proof: Proof) -> set[tuple[str, Case]]:
+    return {(cell.subject, cell.case) for cell in proof.failures}
+
+
+def test_intended_access_is_proven_in_every_cell() -> None:
+    """Right trust policies pass every column: let in the intended callers, refuse all others."""
+    proof = prove(access(), TRUSTS)
+    columns = {cell.case for cell in proof.cells}
+
+    assert set() == failed(proof)
+    assert columns == set(Case) - {Case.OTHER_USER, Case.OTHER}
+    assert ["account1", "account2", "reena-in-sumesh"] == list(dict.fromkeys(cell.subject for cell in proof.cells))
+
+
+HOLES = {
+    "no condition": ([statement({"AWS": CALLER})], {Case.NO_EXTERNAL_ID, Case.OTHER_EXTERNAL_ID}),
+    "IfExists": (
+        [statement({"AWS": CALLER}, Condition={"StringEqualsIfExists": {"sts:ExternalId": "id-one"}})],
+        {Case.NO_EXTERNAL_ID},
+    ),
+    "wildcard id": (
+        [statement({"AWS": CALLER}, Condition={"StringLike": {"sts:ExternalId": "id-*"}})],
+        {Case.OTHER_EXTERNAL_ID},
+    ),
+    "another customer's id too": ([statement({"AWS": CALLER}, ["id-one", "id-two"])], {Case.OTHER_EXTERNAL_ID}),
+    "wrong id": ([statement({"AWS": CALLER}, "id-onf")], {Case.INTENDED}),
+    "whole account": ([statement({"AWS": BACKEND}, "id-one")], {Case.OTHER_PRINCIPAL, Case.OTHER}),
+    "everybody": (
+        [statement("*", "id-one")],
+        {Case.OTHER_PRINCIPAL, Case.OTHER_ACCOUNT, Case.STRANGER, Case.OTHER},
+    ),
+    "everybody from an address": (
+        [ONE, statement("*", Condition={"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}})],
+        set(Case) - {Case.INTENDED, Case.NO_MFA, Case.MFA_FALSE, Case.OTHER_USER},
+    ),
+    "one more role": ([ONE, statement({"AWS": "arn:aws:iam::999999999999:role/x"})], {Case.OTHER}),
+    "one more account": ([ONE, statement({"AWS": "999999999999"})], {Case.OTHER}),
+    "one more user that occurs": ([ONE, statement({"AWS": SAM})], {Case.OTHER_USER}),
+    "a service": ([ONE, statement({"Service": "ec2.amazonaws.com"})], {Case.OTHER}),
+    "an identity provider": (
+        [ONE, statement({"Federated": "accounts.google.com"}, Action="sts:AssumeRoleWithWebIdentity")],
+        {Case.OTHER},
+    ),
+    "a name pattern": (
+        [ONE, statement("*", Condition={"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/admin*"}})],
+        {Case.OTHER},
+    ),
+    "a loose name pattern": (
+        [ONE, statement("*", Condition={"StringLike": {"aws:PrincipalArn": "*:role/admin"}})],
+        {Case.OTHER},
+    ),
+    "an account pattern": (
+        [ONE, statement("*", Condition={"StringLike": {"aws:PrincipalAccount": "44*"}})],
+        {Case.OTHER},
+    ),
+    "a user name": ([ONE, statement("*", Condition={"StringEquals": {"aws:username": "admin"}})], {Case.OTHER}),
+    "NotPrincipal": (
+        [ONE, {"Effect": "Deny", "Action": "sts:*", "NotPrincipal": {"AWS": CALLER}}],
+        set(Case) - {Case.NO_MFA, Case.MFA_FALSE, Case.OTHER_USER, Case.OTHER},
+    ),
+    "root by name": (
+        [
+            statement(
+                {"AWS": BACKEND},
+                Condition={"ArnEquals": {"aws:PrincipalArn": CALLER}, "StringEquals": {"sts:ExternalId": "id-one"}},
+            )
+        ],
+        set(),
+    ),
+    "a session of the intended role": (
+        [ONE, statement({"AWS": f"arn:aws:sts::{BACKEND}:assumed-role/backend_role/s"}, "id-one")],
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_each_hole_fails_its_own_cells(name: str) -> None:
+    """A trust policy with this hole fails in these columns and no other."""
+    statements, columns = HOLES[name]
+
+    assert {("account1", column) for column in columns} == failed(prove(access(statements), TRUSTS))
+
+
+@pytest.mark.parametrize(
+    ("condition", "columns"),
+    [
+        ({"BoolIfExists": {"aws:MultiFactorAuthPresent": "true"}}, {Case.NO_MFA}),
+        ({}, {Case.NO_MFA, Case.MFA_FALSE}),
+        ({"Null": {"aws:MultiFactorAuthPresent": "false"}}, {Case.MFA_FALSE}),
+    ],
+)
+def test_weak_mfa_fails_its_cells(condition: dict[str, Any], columns: set[Case]) -> None:
+    """A weak MFA condition fails where the request carries no MFA, or a false one."""
+    proof = prove(access(switching=statement({"AWS": REENA}, Condition=condition)), TRUSTS)
+
+    assert {("reena-in-sumesh", column) for column in columns} == failed(proof)
+
+
+def test_other_users_of_the_account_are_searched() -> None:
+    """A role that trusts the people's whole account lets in users whom nobody meant."""
+    root = statement({"AWS": "078352025563"}, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
+    cells = [cell for cell in prove(access(switching=root), TRUSTS).failures if cell.case is Case.OTHER_USER]
+
+    assert [SAM] == [cell.request.principal.arn for cell in cells]
+
+
+def test_failed_cell_carries_its_counterexample() -> None:
+    """A failed cell names principal, context and the statement that let it in."""
+    opened = {**statement("*"), "Sid": "Open"}
+    cell = next(cell for cell in prove(access([ONE, opened]), TRUSTS).failures if cell.case is Case.NO_EXTERNAL_ID)
+
+    assert cell.decision.statement is not None
+    assert (CALLER, {"sts:ExternalId": ()}, "Open") == (
+        cell.request.principal.arn,
+        cell.request.context,
+        cell.decision.statement.sid,
+    )
+
+
+def test_roles_that_no_trust_names_must_admit_nobody() -> None:
+    """A second role, smuggled into a module, fails as trusting somebody although nobody was meant."""
+    proof = prove(access(), TRUSTS[:2])
+
+    assert {(SWITCH, Case.OTHER_USER)} == failed(proof)
+
+
+def test_missing_role_proves_nothing() -> None:
+    """A trust whose role is not there fails as undecided, in every cell."""
+    proof = prove(Access(), TRUSTS[:1])
+
+    assert {Effect.REFUSED} == {cell.decision.effect for cell in proof.cells}
+    assert not any(cell.ok for cell in proof.cells)
+
+
+def test_work_grows_with_roles_not_with_their_square() -> None:
+    """Twice the customers make twice the cells."""
+
+    def cells(count: int) -> tuple[Cell, ...]:
+        trusts = [Trust(f"c{i}", f"arn:aws:iam::{200000000000 + i}:role/r", (CALLER,), f"id-{i}") for i in range(count)]
+        roles = [
+            Role(
+                trust.role_arn,
+                policy_from_json({"Version": "2012-10-17", "Statement": statement({"AWS": CALLER}, trust.external_id)}),
+            )
+            for trust in trusts
+        ]
+        return prove(access_of(*roles), trusts).cells
+
+    assert 2 * len(cells(20)) == len(cells(40))
