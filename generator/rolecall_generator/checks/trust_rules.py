@@ -1,0 +1,228 @@
+"""RC1xx: whom a role trusts, and on what condition.
+
+Sources stand on the rules' pages, docs/rules/RC1xx.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from rolecall_generator.checks.context import CheckContext, Hit, Owner, matches_any
+from rolecall_generator.checks.finding import Severity
+from rolecall_generator.checks.rule import named, over_statements, over_trusts, rule, union_of
+from rolecall_generator.iam.access import Role
+from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.policy import Condition, Principal, Statement
+
+SHORT_EXTERNAL_ID_CHARACTERS = 16
+"""Below this an external id is likely to be a name or a number that two customers share."""
+
+_EXTERNAL_ID = "sts:externalid"
+_MFA = "aws:multifactorauthpresent"
+_WHO = frozenset({
+    "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid", "aws:username",
+    "aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid",
+})  # fmt: skip
+"""Condition keys that say who calls. An external id is none of them: it is not a secret."""
+_POSITIVE = re.compile(r"^(foranyvalue:)?(string(equals|equalsignorecase|like)|arn(equals|like))$")
+"""Operators that refuse when the key is absent: no `IfExists`, no `Not`, and no `ForAllValues`, which lets it be absent."""
+_PRINCIPAL_ID = re.compile(r"^A(ROA|IDA|GPA)[A-Z0-9]{12,}$")
+_ONLY_WILDCARDS = re.compile(r"^[*?:]*$")
+
+
+def _is_allow(statement: Statement) -> bool:
+    return statement.effect == "Allow" and (not statement.actions or matches_any(statement.actions, "sts:AssumeRole"))
+
+
+def _says_who(statement: Statement) -> bool:
+    return any(
+        condition.key.lower() in _WHO
+        and _POSITIVE.match(condition.operator.lower())
+        and not any(_ONLY_WILDCARDS.match(value) for value in condition.values)
+        for condition in statement.conditions
+    )
+
+
+def _asks_for_mfa(statement: Statement) -> bool:
+    return any(
+        condition.key.lower() == _MFA and condition.operator.lower() == "bool" and _all_true(condition)
+        for condition in statement.conditions
+    )
+
+
+def _all_true(condition: Condition) -> bool:
+    return {value.lower() for value in condition.values} == {"true"}
+
+
+def _is_wildcard(principal: Principal) -> bool:
+    return principal.type in {"*", "AWS"} and principal.identifier == "*"
+
+
+def root_account(principal: Principal) -> str | None:
+    """The account that a principal stands for as a whole (its root ARN or its bare id); None for anybody else."""
+    if principal.type != "AWS":
+        return None
+    parsed = parse_arn(principal.identifier)
+    if parsed is not None:
+        return parsed.account_id if parsed.service == "iam" and parsed.resource == "root" else None
+    return principal.identifier if re.fullmatch(r"[0-9]{12}", principal.identifier) else None
+
+
+def _wildcard(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+    if _is_allow(statement) and any(map(_is_wildcard, statement.principals)) and not _says_who(statement):
+        yield Hit(
+            f"lets every AWS account in: {named(statement)} has the principal * and no condition on who calls",
+            "name the one role that may assume it as principal",
+        )
+
+
+def _root(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
+    if not _is_allow(statement) or _says_who(statement):
+        return
+    is_customer = role.arn in context.customer_roles
+    if not is_customer and _asks_for_mfa(statement):
+        return
+    for account in filter(None, map(root_account, statement.principals)):
+        yield Hit(
+            f"trusts all of account {account}: {named(statement)} names the account without a condition on who calls",
+            "name the role as principal, or add a condition ArnEquals on aws:PrincipalArn"
+            + ("" if is_customer else "; for people, ask for MFA with Bool aws:MultiFactorAuthPresent"),
+            Severity.ERROR if is_customer else Severity.WARNING,
+        )
+
+
+def external_ids_of(statement: Statement) -> tuple[str, ...]:
+    """External ids that the statement demands; none when a caller without one gets in."""
+    return tuple(
+        value
+        for condition in statement.conditions
+        if condition.key.lower() == _EXTERNAL_ID and _POSITIVE.match(condition.operator.lower())
+        for value in condition.values
+    )
+
+
+def _missing_external_id(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
+    if role.arn not in context.customer_roles or not _is_allow(statement) or external_ids_of(statement):
+        return
+    if not any(principal.type in {"AWS", "*"} for principal in statement.principals):
+        return
+    loose = next((c.operator for c in statement.conditions if c.key.lower() == _EXTERNAL_ID), None)
+    why = f"asks for one with {loose}, which lets a caller without it in" if loose else "asks for none"
+    yield Hit(
+        f"can be assumed without an external id: {named(statement)} {why}",
+        "make one for this customer and ask for it with StringEquals on sts:ExternalId",
+    )
+
+
+def _shared_external_ids(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    users: dict[str, dict[str, str]] = defaultdict(dict)
+    for arn in sorted(context.customer_roles):
+        for value in _external_ids(context, arn):
+            users[value].setdefault(context.subject(arn), arn)
+    for sharing in users.values():
+        for subject, arn in sharing.items() if len(sharing) > 1 else ():
+            others = [other for other in sharing if other != subject]
+            more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+            yield (
+                Owner(arn, "the external id"),
+                Hit(
+                    f"is also that of {others[0]}{more}: one customer can have the vendor act in the account of the other",
+                    "make a new external id for each of them",
+                ),
+            )
+
+
+def _external_ids(context: CheckContext, arn: str) -> set[str]:
+    role = context.access.roles.get(arn)
+    values = {context.external_ids[arn]} if arn in context.external_ids else set()
+    if role is not None and role.trust is not None:
+        values.update(value for statement in role.trust.statements for value in external_ids_of(statement))
+    return values
+
+
+def _short_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+    for value in external_ids_of(statement):
+        if len(value) < SHORT_EXTERNAL_ID_CHARACTERS:
+            yield Hit(
+                f"asks for an external id of {len(value)} characters, which is easily guessed or shared",
+                "let rolecall make one: a random id of 32 characters",
+            )
+
+
+def _mfa_if_exists(statement: Statement) -> Iterator[Hit]:
+    for condition in statement.conditions:
+        if condition.key.lower() != _MFA or statement.effect != "Allow":
+            continue
+        if condition.operator.lower().endswith("ifexists") and _all_true(condition):
+            yield Hit(
+                f"asks for MFA with {condition.operator}, which lets access keys without MFA in: {named(statement)}",
+                "use Bool on aws:MultiFactorAuthPresent",
+            )
+
+
+def _not_principal(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+    if statement.not_principals:
+        yield Hit(
+            f"uses NotPrincipal, which allows or refuses everybody but those named: {named(statement)}",
+            "name with Principal those who may assume the role",
+        )
+
+
+def _wildcard_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+    for condition in statement.conditions:
+        if condition.key.lower() != _EXTERNAL_ID or not condition.operator.lower().removesuffix("ifexists").endswith("like"):
+            continue
+        if open_values := [value for value in condition.values if "*" in value or "?" in value]:
+            yield Hit(
+                f"takes any external id like {open_values[0]} ({condition.operator}): {named(statement)}",
+                "ask for the one external id with StringEquals",
+            )
+
+
+def _deleted_principal(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+    for principal in statement.principals:
+        if principal.type == "AWS" and _PRINCIPAL_ID.match(principal.identifier):
+            yield Hit(
+                f"names {principal.identifier}, the id of a principal that was deleted; nobody can use it again",
+                "write the ARN of the principal that exists now, and apply again",
+            )
+
+
+def _mfa_for_backend(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
+    if role.arn in context.customer_roles and _is_allow(statement) and _asks_for_mfa(statement):
+        yield Hit(
+            f"asks the backend role for MFA, which the session of a role never carries: {named(statement)}",
+            "take the MFA condition away; ask for the external id instead",
+        )
+
+
+def _external_id_for_people(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
+    if role.arn in context.switch_roles and _is_allow(statement) and external_ids_of(statement):
+        yield Hit(
+            f"asks people for an external id, which the console cannot send: {named(statement)}",
+            "take the external id away and ask for MFA; use another role for the backend",
+        )
+
+
+def _mfa_in_trusts(_context: CheckContext, _role: Role, statement: Statement) -> Iterable[Hit]:
+    return _mfa_if_exists(statement)
+
+
+_E, _W = Severity.ERROR, Severity.WARNING
+
+TRUST_RULES = (
+    rule("RC101", "Trust policy with a wildcard principal", _E, over_trusts(_wildcard)),
+    rule("RC102", "Trust policy with a whole account and no condition", _E, over_trusts(_root)),
+    rule("RC103", "Customer role without an external id", _E, over_trusts(_missing_external_id)),
+    rule("RC104", "External id shared by customers", _E, _shared_external_ids),
+    rule("RC105", "Short external id", _W, over_trusts(_short_external_id)),
+    rule("RC106", "MFA asked for with IfExists", _E, union_of(over_trusts(_mfa_in_trusts), over_statements(_mfa_if_exists))),
+    rule("RC107", "NotPrincipal in a trust policy", _E, over_trusts(_not_principal)),
+    rule("RC108", "External id with a wildcard", _E, over_trusts(_wildcard_external_id)),
+    rule("RC109", "Trust policy names a deleted principal", _E, over_trusts(_deleted_principal)),
+    rule("RC110", "MFA asked of a role session", _E, over_trusts(_mfa_for_backend)),
+    rule("RC111", "External id on a role for the console", _E, over_trusts(_external_id_for_people)),
+)
+"""The rules of this family."""

@@ -1,0 +1,35 @@
+"""Write the list of AWS managed policies that the checks know, out of the installed moto.
+
+Run `python tests/tools/extract_managed_policies.py` after an upgrade of moto, and commit the result. The names come from
+`moto/iam/aws_managed_policies.py` (moto is under the Apache License 2.0), which moto makes with `aws iam
+get-account-authorization-details`. Policies of service-linked roles are left out: nobody can attach them.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+
+TARGET = Path(__file__).parents[2] / "generator" / "rolecall_generator" / "iam" / "data" / "aws_managed_policies.json"
+
+
+def main() -> None:
+    """Write path and name of every policy that can be attached, and the date of the newest of them."""
+    policies = json.loads(aws_managed_policies_data)
+    names = sorted(
+        policy["Path"].lstrip("/") + name for name, policy in policies.items() if policy["Path"] != "/aws-service-role/"
+    )
+    newest = max(policy["UpdateDate"] for policy in policies.values())[:10]
+    body = {
+        "source": f"moto {version('moto')}, moto/iam/aws_managed_policies.py (Apache-2.0)",
+        "newest": newest,
+        "names": names,
+    }
+    TARGET.write_text(json.dumps(body, indent=0) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
