@@ -9,7 +9,7 @@ from rolecall_generator.manifest.models import IncludedFile, Manifest, Model
 INTRODUCTION = """\
 # The manifest
 
-Every key of `accounts.yaml`. `gen schema` prints the same as JSON Schema, for editors; `gen init` writes a commented manifest
+Every key of `accounts.yaml`. `gen schema` prints the same as JSON Schema for editors; `gen init` writes a commented file
 to start from. This page is made from `generator/rolecall_generator/manifest/models.py` by `make golden`; a test compares.
 
 Account ids are always in quotes: YAML reads `012345678901` as a number. Unknown keys are errors. All problems of all files
