@@ -66,16 +66,17 @@ class CompiledStatement:
             if not self._actions.match(action, context):
                 return False
         elif self._not_actions.match(action, context):
-            # "NotAction ... matches everything except the specified list of actions" (IAM JSON policy elements: NotAction)
+            # "NotAction ... explicitly matches everything except the specified list of actions" (IAM JSON policy elements: NotAction)
             return False
         if self._resources.any:
             return self._resources.match(resource, context)
-        # "NotResource ... matches every resource except those specified" (IAM JSON policy elements: NotResource). A trust
+        # "NotResource ... explicitly matches every resource except those specified" (IAM JSON policy elements: NotResource). A trust
         # policy has neither: its resource is the role.
         return not self._not_resources.any or not self._not_resources.match(resource, context)
 
     def holds(self, context: Context, assumed: list[str] | None) -> Truth:
-        """Whether all conditions hold: "a logical AND is used to evaluate" them (IAM JSON policy elements: Condition).
+        """Whether all conditions hold: "If your policy statement has multiple condition operators, the condition operators
+        are evaluated using a logical AND." (IAM JSON policy elements: Condition)
 
         With `assumed`, keys that the request leaves open are taken as the caller would wish them, and noted there.
         """
@@ -110,8 +111,8 @@ def _misplaced(statement: Statement, side: Side) -> str | None:
     if statement.effect not in {"Allow", "Deny"}:
         return f"effect {statement.effect!r} is neither Allow nor Deny"
     if statement.not_principals:
-        # "We strongly recommend that you do not use NotPrincipal in the same policy statement as "Effect": "Allow"."
-        # (JSON policy elements: NotPrincipal). What it matches for sessions is easily wrong: the project refuses it.
+        # "Depending on the service that you include in your policy, AWS might validate the account first and then the
+        # user." (JSON policy elements: NotPrincipal). What it does to sessions is left open there: the project refuses it.
         return "NotPrincipal is not evaluated"
     if bool(statement.actions) == bool(statement.not_actions):
         # "you cannot use both Action and NotAction in the same policy statement" (IAM JSON policy element reference)

@@ -125,7 +125,7 @@ def _run(
         if len(values) > 1:
             # "Multivalued context keys require a condition set operator." What happens without is not documented.
             return Truth.UNDECIDED
-        # Negated operators: "all must differ", evaluated as NOR (IAM JSON policy elements: Condition).
+        # Several values of a negated operator are "evaluated using a logical NOR" (IAM JSON policy elements: Condition).
         return Truth.TRUE if compare(values[0]) != negated else Truth.FALSE
 
     return single

@@ -80,9 +80,10 @@ class Evaluator:
     def may_assume(self, request: Request) -> Decision:
         """Decide AssumeRole on `request.resource`, with TagSession and SetSourceIdentity where the context asks for them.
 
-        "the role's trust policy must allow ... sts:TagSession" and "The IAM identity ... must have sts:TagSession" when tags
-        are passed (Pass session tags in AWS STS); "the principal ... must have sts:SetSourceIdentity permissions", also in
-        the trust policy (Monitor and control actions taken with assumed roles).
+        Tags: "In addition to the action that matches the API operation, you must have the following permissions-only
+        action in your policy: sts:TagSession" (Pass session tags in AWS STS). Source identity: "you must include the
+        sts:SetSourceIdentity permission in two places. It must be in the permissions policy of the principal in the
+        originating account and in the role trust policy" (Monitor and control actions taken with assumed roles).
         """
         profile = self._callers.profile(request.principal)
         context = self._context(profile, request)
@@ -121,7 +122,8 @@ class Evaluator:
         """The order of the documentation: explicit denies anywhere, the trust policy, then the identity side."""
         who = profile.who
         if who.kind is Kind.ROOT:
-            # "You cannot call AssumeRole by using AWS account root user credentials; access is denied." (STS: AssumeRole)
+            # "You can use IAM user or role credentials to call AssumeRole." (Pass session tags in AWS STS); STS tells the root
+            # user: "Roles may not be assumed by root accounts."
             return Decision(Effect.IMPLICIT_DENY, "the root user cannot assume roles", action)
         trust_documents = self._trust(request.resource)
         if not trust_documents:
@@ -135,7 +137,7 @@ class Evaluator:
             return _unallowed(profile, action, trust, f"no statement of the trust policy of {request.resource} allows it")
         _, partition, _, _, account_id, _ = request.resource.split(":", 5)
         if who.kind is not Kind.EXTERNAL and partition != who.partition:
-            # "delegate access across accounts only within a single partition" (Cross account resource access in IAM)
+            # "IAM roles and resource-based policies delegate access across accounts only within a single partition."
             return Decision(Effect.IMPLICIT_DENY, "caller and role are in different partitions", action)
         return _needed_no(profile, action, account_id, trust, identity, boundary) or _allowed(
             profile, action, trust, identity
@@ -187,8 +189,9 @@ def _needed_no(
 ) -> Decision | None:
     """The identity side's refusal, where it counts beside a trust policy that allows.
 
-    Services and federated callers have no identity side. Across accounts "the requester ... must have an identity-based
-    policy that allows" and the trust policy too (Cross-account policy evaluation logic). Within one account:
+    Services and federated callers have no identity side. "For cross-account requests, the requester in the trusted AccountA
+    must have an identity-based policy. That policy must allow them to make a request to the resource in the trusting
+    AccountB." (Cross-account policy evaluation logic) Within one account:
     "If a resource-based policy grants permission directly to the IAM user or the session principal that is making the
     request, then an implicit deny in an identity-based policy, a permissions boundary, or a session policy does not impact
     the final decision." "Resource-based policies that grant permissions to an IAM role ARN are limited by an implicit deny

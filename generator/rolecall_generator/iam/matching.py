@@ -24,8 +24,8 @@ _SPECIAL = ("*", "?", "$")
 def wildcard(pattern: str) -> Matcher:
     """A matcher for `*` and `?` that takes the whole text, compiled once per pattern.
 
-    "You can use multi-character match wildcards (*) and single-character match wildcards (?)" (IAM JSON policy
-    elements: Resource). A `*` may cross colons there: "it can expand to match beyond the colon boundaries".
+    "An asterisk (*) represents any combination of characters and a question mark (?) represents any single character."
+    (IAM JSON policy elements: Resource). A `*` may cross colons: the wider reading, which matters for no ARN of IAM.
     """
     if pattern == "*":
         return lambda _text: True
@@ -81,7 +81,7 @@ class Template:
         """Tokens for `_glob` with every variable replaced; None when one has no single value and no default.
 
         "any attempt to match it fails and causes the statement to be invalid"; "You can use any available single-valued
-        context key as a policy variable, but you cannot use a multivalued context key" (Variables and tags).
+        context key as a policy variable, but you cannot use a multivalued" one (Single-valued vs. multivalued context keys).
         """
         filled: list[str] = []
         for token in self._tokens:
