@@ -45,8 +45,9 @@ def compare(
 ) -> Comparison:
     """Compare the plan of a manifest with what was written. Only modules whose fingerprint changed are parsed."""
     loaded = load_manifest(manifest)
-    plan = make_plan(loaded.manifest, previous_slots(out))
-    locked = read_lock(out).modules
+    lock = read_lock(out)
+    plan = make_plan(loaded.manifest, previous_slots(lock))
+    locked = lock.modules
     name = partial(label, names=_account_names(plan))
     touched: list[ModuleChanges] = []
     started(len(plan.modules))

@@ -44,9 +44,7 @@ class PermissionSet(Model):
 
     description: f.Description = Field("", description="What the set is for; shown to the customer.")
     statements: tuple[StatementSpec, ...] = Field((), description="Statements of the set's own policy.")
-    managed_policies: tuple[f.ManagedPolicyName, ...] = Field(
-        (), description="Managed policies by name (AWS's own) or ARN."
-    )
+    managed_policies: tuple[f.ManagedPolicyName, ...] = Field((), description="Managed policies by name (AWS's own) or ARN.")
     attach: Literal["inline", "managed"] = Field(
         "inline", description="Write the statements as an inline policy of the role, or as a managed policy of its own."
     )
@@ -116,7 +114,9 @@ class Customer(Model):
     path: f.Path | None = Field(None, description="The role's IAM path.")
     external_id: f.ExternalId | None = Field(None, description="Made by the vendor, one a customer, never shared.")
     previous_external_id: f.ExternalId | None = Field(None, description="Accepted beside the new one during a rotation.")
-    permissions: tuple[f.PermissionSetName, ...] | None = Field(None, description="Permission sets, in place of the default.")
+    permissions: tuple[f.PermissionSetName, ...] | None = Field(
+        None, description="Permission sets, in place of the default."
+    )
     backend_role: f.RoleName | None = Field(None, description="The backend role that this customer trusts.")
     regions: tuple[f.Region, ...] | None = Field(None, description="Regions that queries ask.")
     max_session_seconds: f.SessionSeconds | None = Field(None, description="Maximum session length in seconds.")

@@ -18,6 +18,15 @@ from rolecall_generator.plan.assignment import Assignment, Capacity, Grant, Room
 BACKEND_PATH = "backend"
 
 
+_ACTIONS = {
+    (False, False): ("sts:AssumeRole",),
+    (True, False): ("sts:AssumeRole", "sts:TagSession"),
+    (False, True): ("sts:AssumeRole", "sts:SetSourceIdentity"),
+    (True, True): ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"),
+}
+"""By session tags, source identity."""
+
+
 def customer_role_arn(partition: str, customer: ResolvedCustomer) -> str:
     """ARN of the role in the customer's account."""
     return role_arn(partition, customer.account_id, customer.path, customer.role)
@@ -25,8 +34,7 @@ def customer_role_arn(partition: str, customer: ResolvedCustomer) -> str:
 
 def granted_actions(customer: ResolvedCustomer) -> tuple[str, ...]:
     """The STS actions that both sides of this customer's trust allow."""
-    extra = [("sts:TagSession", customer.session_tags), ("sts:SetSourceIdentity", customer.source_identity)]
-    return ("sts:AssumeRole", *(action for action, wanted in extra if wanted))
+    return _ACTIONS[customer.session_tags, customer.source_identity]
 
 
 def assign_customers(
@@ -45,7 +53,7 @@ def assign_customers(
     capacities = [
         Capacity(role.name, role.managed_policies or manifest.quotas.role_managed_policies) for role in backend.all_roles
     ]
-    overheads = {grant.shape: _statement_overhead(grant.shape, fixed=fixed) for grant in grants}
+    overheads = {shape: _statement_overhead(shape, fixed=fixed) for shape in {grant.shape for grant in grants}}
     # One character more than the quota: every statement is counted with a comma, and the last one has none.
     room = Room(quotas.MANAGED_POLICY_CHARACTERS + 1, PolicyDocument(()).size, overheads)
     assignment = assign(grants, capacities, room, previous, repack=repack)

@@ -63,11 +63,12 @@ def permissions_of(names: Iterable[str], sets: Mapping[str, PermissionSet]) -> P
     return Permissions(inline, managed, tuple(attached), {name: sets[name].description for name in managed})
 
 
-def check_attachments(attached: frozenset[str], limit: int, where: str) -> None:
+def check_attachments(permissions: Permissions, limit: int, where: str) -> None:
     """Raise PlanError when a role would hold more managed policies than AWS lets it."""
-    if len(attached) > limit:
+    count = len(permissions.attached_names) + len(permissions.managed)
+    if count > limit:
         raise PlanError(
-            f"{len(attached)} managed policies on one role; AWS takes {limit}",
+            f"{count} managed policies on one role; AWS takes {limit}",
             where=where,
             mend="join permission sets, write them inline (attach: inline), or have AWS raise the quota and set "
             f"quotas.role_managed_policies (up to {quotas.ROLE_MANAGED_POLICIES_MAXIMUM})",

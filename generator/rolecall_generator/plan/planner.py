@@ -19,7 +19,7 @@ from rolecall_generator.plan.backend import (
     backend_role_arns,
     customer_role_arn,
 )
-from rolecall_generator.plan.customer import check_customer, customer_module, customer_path
+from rolecall_generator.plan.customer import check_trust_size, customer_module, customer_path
 from rolecall_generator.plan.permissions import Permissions, check_attachments, permissions_of
 from rolecall_generator.plan.switch_role import switch_role_modules, switch_role_path
 
@@ -75,6 +75,7 @@ class _PermissionTable:
         found = self._known.get(names)
         if found is None:
             joined = permissions_of(names, self._manifest.permission_sets)
+            check_attachments(joined, self._manifest.quotas.role_managed_policies, f"permission sets {', '.join(names)}")
             found = self._known[names] = (joined, _fingerprint(joined))
         return found
 
@@ -96,7 +97,7 @@ def _customers(
     for customer in customers:
         permissions, digest = table.get(customer.permissions)
         backend_arn = backends[assignment.slots[customer_role_arn(manifest.partition, customer)].role]
-        check_customer(customer, backend_arn, permissions, manifest.partition, manifest.quotas)
+        check_trust_size(customer, backend_arn, manifest.quotas)
         content = (
             customer.name, customer.account_id, customer.role, customer.path, customer.external_ids,
             customer.max_session_seconds, customer.permissions_boundary, customer.trust, customer.session_tags,
@@ -117,8 +118,6 @@ def _customers(
 def _switch_role(manifest: Manifest, entry: SwitchRole, table: _PermissionTable) -> list[PlannedModule]:
     partition = entry.partition or manifest.partition
     permissions, digest = table.get(entry.permissions)
-    attached = permissions.attached(partition, entry.trusting.account_id, entry.role)
-    check_attachments(attached, manifest.quotas.role_managed_policies, f"switch role {entry.name}")
     fingerprint = _fingerprint((partition, entry, digest))
 
     def build(side: int) -> Module:
