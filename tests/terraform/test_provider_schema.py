@@ -117,7 +117,7 @@ def test_an_argument_that_went_or_never_was_is_noticed() -> None:
         provider_schema.arguments("aws_iam_rolle")
 
 
-def test_a_module_that_reads_a_plain_password_requires_the_provider_that_has_it(files: list[str]) -> None:
+def test_a_module_that_reads_a_plain_password_requires_the_provider_that_has_it() -> None:
     """Wherever the first password is an output, versions.tf asks for provider 4.1 at least."""
     modules = render_manifest(manifest_of(0, **EVERYTHING))
     reading = {path.rpartition("/")[0] for path, text in modules.items() if SINCE_4_1 in attributes_used(text)}
