@@ -6,7 +6,6 @@ Quotations are from the IAM User Guide, "IAM JSON policy elements: Condition ope
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 import re
 from collections.abc import Callable
@@ -104,13 +103,13 @@ def _binary(values: tuple[str, ...]) -> Compare:
     """
     try:
         wanted = frozenset(base64.b64decode(value, validate=True) for value in values)
-    except binascii.Error as error:
+    except ValueError as error:
         raise UnsupportedError(f"BinaryEquals needs base-64: {error}") from error
 
     def match(value: str) -> bool:
         try:
             return base64.b64decode(value, validate=True) in wanted
-        except binascii.Error:
+        except ValueError:
             return False
 
     return match

@@ -66,12 +66,12 @@ class CompiledStatement:
             if not self._actions.match(action, context):
                 return False
         elif self._not_actions.match(action, context):
-            # "NotAction ... explicitly matches everything except the specified list of actions" (IAM JSON policy elements: NotAction)
+            # "NotAction ... explicitly matches everything except the specified list of actions" (elements: NotAction)
             return False
         if self._resources.any:
             return self._resources.match(resource, context)
-        # "NotResource ... explicitly matches every resource except those specified" (IAM JSON policy elements: NotResource). A trust
-        # policy has neither: its resource is the role.
+        # "NotResource ... explicitly matches every resource except those specified" (elements: NotResource). A trust policy
+        # has neither: its resource is the role.
         return not self._not_resources.any or not self._not_resources.match(resource, context)
 
     def holds(self, context: Context, assumed: list[str] | None) -> Truth:

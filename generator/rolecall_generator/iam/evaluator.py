@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from rolecall_generator.iam.access import Access
+from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.callers import Caller, Callers, IdentitySide, Profile
 from rolecall_generator.iam.compiled import Compiler, Placed, Say, Saying, Side, scan
 from rolecall_generator.iam.policy import Statement
@@ -122,8 +123,8 @@ class Evaluator:
         """The order of the documentation: explicit denies anywhere, the trust policy, then the identity side."""
         who = profile.who
         if who.kind is Kind.ROOT:
-            # "You can use IAM user or role credentials to call AssumeRole." (Pass session tags in AWS STS); STS tells the root
-            # user: "Roles may not be assumed by root accounts."
+            # "You can use IAM user or role credentials to call AssumeRole." (Pass session tags in AWS STS);
+            # STS tells the root user: "Roles may not be assumed by root accounts."
             return Decision(Effect.IMPLICIT_DENY, "the root user cannot assume roles", action)
         trust_documents = self._trust(request.resource)
         if not trust_documents:
@@ -148,7 +149,7 @@ class Evaluator:
         if found is None:
             role = self._access.roles.get(role_arn)
             found = ()
-            if role is not None and role.trust is not None:
+            if role is not None and role.trust is not None and parse_arn(role_arn):
                 found = ((f"trust policy of {role_arn}", self._compiler.compile(role.trust, Side.TRUST)),)
             self._trusts[role_arn] = found
         return found

@@ -56,7 +56,7 @@ def identity_of(arn: str) -> Identity:
     if parsed is None:
         return Identity(arn, Kind.EXTERNAL, "", "", arn)
     account, partition = parsed.account_id, parsed.partition
-    if parsed.service == "sts" and parsed.kind == "assumed-role":
+    if parsed.service == "sts" and parsed.kind == "assumed-role" and "/" in parsed.resource:
         name = parsed.resource.split("/")[1]
         role = f"arn:{partition}:iam::{account}:role/{name}"
         return Identity(arn, Kind.SESSION, account, partition, parsed.name, role, role_path_known=False)

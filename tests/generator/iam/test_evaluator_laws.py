@@ -141,3 +141,42 @@ def _reference(pattern: str, text: str) -> bool:
 def test_wildcards_match_as_the_definition(pattern: str, text: str) -> None:
     """The compiled matcher agrees with the definition of `*` and `?`."""
     assert _reference(pattern, text) == wildcard(pattern)(text)
+
+
+def test_many_wildcards_take_no_ages() -> None:
+    """A hostile pattern of many wildcards is decided at once; a backtracking matcher would not come back."""
+    assert not wildcard("*a" * 40 + "*b")("a" * 4000)
+
+
+WILD = st.text(max_size=12) | st.sampled_from(
+    ["${aws:username}", "${x", "arn:aws:iam::1:role/*", "arn:aws:sts::1:assumed-role", "*", "é="]
+)
+OPERATORS = (
+    "StringLike",
+    "ArnLike",
+    "NumericLessThan",
+    "DateEquals",
+    "IpAddress",
+    "BinaryEquals",
+    "Bool",
+    "Null",
+    "ForAnyValue:Bool",
+)
+
+
+@given(st.sampled_from(OPERATORS) | WILD, WILD, st.lists(WILD, max_size=3), WILD, WILD, WILD)
+def test_whatever_a_policy_says_there_is_a_decision(
+    operator: str, key: str, values: list[str], value: str, principal: str, caller: str
+) -> None:
+    """No text in a policy or a request makes the evaluator fail: it decides or refuses."""
+    body = Statement(
+        "Allow",
+        (principal, "sts:*"),
+        (),
+        (Principal("AWS", principal), Principal("*", "*")),
+        (Condition(operator, key, tuple(values)),),
+    )
+    evaluator = Evaluator(access_of(Role(ROLE, PolicyDocument((body,)))))
+    for free in (True, False):
+        request = Request(Caller(caller, IdentitySide.ALLOWS_ALL), ROLE, context={key: value}, free=free)
+        assert isinstance(evaluator.may_assume(request), Decision)
