@@ -117,7 +117,7 @@ def policy_from_json(body: Mapping[str, Any]) -> PolicyDocument:
 
 def merge_conditions(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     """Conditions sorted, values sorted and without repetition."""
-    return tuple(sorted(replace(condition, values=_sorted(condition.values)) for condition in set(conditions)))
+    return tuple(sorted({replace(condition, values=_sorted(condition.values)) for condition in conditions}))
 
 
 _KNOWN_ELEMENTS = {
