@@ -1,0 +1,36 @@
+"""A report as JSON: what scripts read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.suppress import Report
+
+
+def to_json(report: Report) -> str:
+    """One object: `summary` (counts by severity), `findings`, `suppressed`. Ends with a newline."""
+    counts = {severity.name.lower(): 0 for severity in sorted(Severity, reverse=True)}
+    for finding in report.active:
+        counts[finding.severity.name.lower()] += 1
+    body = {
+        "version": 1,
+        "summary": {**counts, "suppressed": len(report.suppressed)},
+        "findings": [_finding(finding) for finding in report.active],
+        "suppressed": [{**_finding(entry.finding), "reason": entry.reason} for entry in report.suppressed],
+    }
+    # ASCII, since a name in a parsed file may hold half a surrogate pair, which no encoding can write.
+    return json.dumps(body, indent=2) + "\n"
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity.name.lower(),
+        "subject": finding.subject,
+        "message": finding.message,
+        "mend": finding.mend,
+        "file": finding.file,
+        "line": finding.line,
+    }

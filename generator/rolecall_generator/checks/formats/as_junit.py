@@ -1,0 +1,73 @@
+"""A report as JUnit XML: what build servers show.
+
+There is no standard; the elements are those that Jenkins, GitLab and Azure DevOps read: testsuites, testsuite, testcase,
+failure, skipped. A suite is a rule, a test case is a finding: notes pass, warnings and errors fail, suppressed are skipped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from xml.etree import ElementTree as Xml
+
+from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.rule import Rule
+from rolecall_generator.checks.suppress import Report
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot hold, not even escaped."""
+
+
+def to_junit(report: Report, rules: Iterable[Rule]) -> str:
+    """The report as XML. A rule without findings is one passed test case, so that a clean run shows what was checked."""
+    cases: dict[str, list[tuple[Finding, str | None]]] = defaultdict(list)
+    titles = {rule.id: rule.title for rule in rules}
+    for finding in report.active:
+        cases[finding.rule].append((finding, None))
+    for entry in report.suppressed:
+        cases[entry.finding.rule].append((entry.finding, entry.reason))
+    root = Xml.Element("testsuites", name="rolecall")
+    for rule_id in sorted({*titles, *cases}):
+        _suite(root, rule_id, titles.get(rule_id, rule_id), cases[rule_id])
+    for count in ("tests", "failures", "skipped"):
+        root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
+    Xml.indent(root)
+    return Xml.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
+
+
+def _suite(root: Xml.Element, rule_id: str, title: str, cases: list[tuple[Finding, str | None]]) -> None:
+    failures = sum(reason is None and finding.severity > Severity.NOTE for finding, reason in cases)
+    skipped = sum(reason is not None for _, reason in cases)
+    suite = Xml.SubElement(
+        root,
+        "testsuite",
+        name=_clean(f"{rule_id} {title}"),
+        tests=str(len(cases) or 1),
+        failures=str(failures),
+        errors="0",
+        skipped=str(skipped),
+    )
+    for finding, reason in cases:
+        _case(suite, finding, reason)
+    if not cases:
+        Xml.SubElement(suite, "testcase", classname=rule_id, name=_clean(title))
+
+
+def _case(suite: Xml.Element, finding: Finding, reason: str | None) -> None:
+    case = Xml.SubElement(suite, "testcase", classname=finding.rule, name=_clean(f"{finding.subject}: {finding.message}"))
+    if finding.file is not None:
+        case.set("file", _clean(finding.file))
+        case.set("line", str(finding.line or 1))
+    if reason is not None:
+        Xml.SubElement(case, "skipped", message=_clean(reason))
+    elif finding.severity > Severity.NOTE:
+        failure = Xml.SubElement(case, "failure", type=finding.severity.name.lower(), message=_clean(finding.message))
+        place = f"{finding.file}:{finding.line}\n" if finding.file else ""
+        failure.text = _clean(f"{place}{finding.message}\nmend: {finding.mend}")
+    else:
+        Xml.SubElement(case, "system-out").text = _clean(f"mend: {finding.mend}")
+
+
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
