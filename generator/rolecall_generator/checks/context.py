@@ -56,15 +56,24 @@ class CheckContext:
     external_ids: Mapping[str, str] = field(default_factory=dict)
     quotas: Quotas = field(default_factory=Quotas)
     place: Place = nowhere
-    documents: Mapping[PolicyDocument, tuple[Owner, ...]] = field(init=False, repr=False)
+    documents: Mapping[PolicyDocument, tuple[Owner, ...]] = field(init=False, repr=False, compare=False)
+    _sizes: dict[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # The way of frozen dataclasses to fill a derived field.
+        # The way of frozen dataclasses to fill derived fields.
         object.__setattr__(self, "documents", _grouped(self.access))
+        object.__setattr__(self, "_sizes", {})
 
     def trusts(self) -> Iterator[tuple[Role, PolicyDocument]]:
         """Roles whose trust policy is known."""
         return ((role, role.trust) for role in self.access.roles.values() if role.trust is not None)
+
+    def characters(self, document: PolicyDocument) -> int:
+        """Size of one of the access's documents as AWS counts it; measured once, by identity."""
+        size = self._sizes.get(id(document))
+        if size is None:
+            size = self._sizes[id(document)] = document.size
+        return size
 
     def subject(self, arn: str) -> str:
         """The customer or switch role that the ARN belongs to; the ARN itself when nobody is known."""

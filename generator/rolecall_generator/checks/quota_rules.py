@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from rolecall_generator.checks.context import CheckContext, Hit, Owner
 from rolecall_generator.checks.finding import Severity
@@ -15,7 +14,6 @@ from rolecall_generator.checks.rule import rule, trust_owner
 from rolecall_generator.iam import quotas
 from rolecall_generator.iam.access import Group, Role, User
 from rolecall_generator.iam.arn import parse_arn
-from rolecall_generator.iam.policy import PolicyDocument
 
 NEAR = 0.9
 """A size above this part of its quota is near it."""
@@ -39,17 +37,14 @@ class _Size:
     packed: bool = False
 
 
-@lru_cache(maxsize=65_536)
-def _characters(document: PolicyDocument) -> int:
-    return document.size
-
-
 def _sizes(context: CheckContext) -> Iterator[_Size]:
     limit = context.quotas.trust_policy_characters
     for role, trust in context.trusts():
-        yield _Size(trust_owner(role), trust.size, limit, "trust fewer principals, or have AWS raise the quota")
+        yield _Size(
+            trust_owner(role), context.characters(trust), limit, "trust fewer principals, or have AWS raise the quota"
+        )
     for principal, limit in _principals(context):
-        characters = sum(map(_characters, principal.inline.values()))
+        characters = sum(map(context.characters, principal.inline.values()))
         owner = Owner(principal.arn, "the sum of inline policies")
         yield _Size(owner, characters, limit, "move statements to a managed policy")
     backend = (context.access.roles[arn] for arn in context.backend_roles if arn in context.access.roles)
@@ -57,7 +52,11 @@ def _sizes(context: CheckContext) -> Iterator[_Size]:
     for arn, policy in context.access.policies.items():
         owner = Owner(arn, "the document")
         yield _Size(
-            owner, policy.document.size, quotas.MANAGED_POLICY_CHARACTERS, "split it into two policies", arn in packed
+            owner,
+            context.characters(policy.document),
+            quotas.MANAGED_POLICY_CHARACTERS,
+            "split it into two policies",
+            arn in packed,
         )
 
 
