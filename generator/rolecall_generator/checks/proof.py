@@ -12,6 +12,8 @@ from enum import Enum
 
 from rolecall_generator.checks.candidates import Candidates, other_in
 from rolecall_generator.iam.access import Access
+from rolecall_generator.iam.comparisons import UnsupportedError
+from rolecall_generator.iam.conditions import Truth, compile_condition
 from rolecall_generator.iam.evaluator import (
     ASSUME_ROLE,
     FEDERATED_ASSUME,
@@ -22,6 +24,7 @@ from rolecall_generator.iam.evaluator import (
     IdentitySide,
     Request,
 )
+from rolecall_generator.iam.policy import Condition
 from rolecall_generator.iam.principals import Kind, identity_of
 
 EXTERNAL_ID = "sts:ExternalId"
@@ -29,6 +32,8 @@ MFA = "aws:MultiFactorAuthPresent"
 _MFA_AGE = "aws:MultiFactorAuthAge"
 _SESSION_NAME = "sts:RoleSessionName"
 _NOBODYS_ID = "rolecall-nobodys-external-id"
+# A role has one external id, two while it rotates: among so many ids there is a foreign one.
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,23 +201,28 @@ class _Prover:
         return Cell(trust.subject, case, request, False, decision)
 
     def _foreign_id(self, trust: Trust) -> str:
-        """An external id of another role: one that this trust policy speaks of if there is any, else the next one."""
+        """An external id of another role: one that this trust policy takes if there is any, else the next one."""
         role = self.access.roles.get(trust.role_arn)
-        if role is not None and role.trust is not None:
-            for statement in role.trust.statements:
-                for condition in statement.conditions:
-                    if condition.key.lower() == EXTERNAL_ID.lower():
-                        for value in condition.values:
-                            if (
-                                value != trust.external_id
-                                and value in self.owners
-                                and trust.role_arn not in self.owners[value]
-                            ):
-                                return value
-        for value in self.ids[:3]:
-            if value != trust.external_id and trust.role_arn not in self.owners[value]:
-                return value
-        return _NOBODYS_ID
+        for statement in role.trust.statements if role is not None and role.trust is not None else ():
+            for condition in statement.conditions:
+                if condition.key.lower() == EXTERNAL_ID.lower():
+                    for value in self._taken(condition):
+                        if self._foreign(value, trust):
+                            return value
+        return next((value for value in self.ids[:_FEW] if self._foreign(value, trust)), _NOBODYS_ID)
+
+    def _taken(self, condition: Condition) -> Iterable[str]:
+        """External ids that occur and satisfy the condition. Only odd operators need all of them to be tried."""
+        if condition.operator == "StringEquals":
+            return condition.values
+        try:
+            test = compile_condition(condition, variables=False)
+        except UnsupportedError:
+            return ()
+        return (value for value in self.ids if test.run({test.key: (value,)}) is Truth.TRUE)
+
+    def _foreign(self, value: str, trust: Trust) -> bool:
+        return value != trust.external_id and value in self.owners and trust.role_arn not in self.owners[value]
 
 
 def _role_name(arn: str) -> tuple[str, str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rolecall_generator.checks.proof import Case, Cell, Proof, Trust, prove
 from rolecall_generator.iam.access import Access, Group, Role, User, access_of
-from rolecall_generator.iam.evaluator import Effect
+from rolecall_generator.iam.evaluator import Caller, Effect, Evaluator, IdentitySide, Request
 from rolecall_generator.iam.policy import policy_from_json
 
 BACKEND = "111111111111"
@@ -201,3 +203,73 @@ def test_work_grows_with_roles_not_with_their_square() -> None:
         return prove(access_of(*roles), trusts).cells
 
     assert 2 * len(cells(20)) == len(cells(40))
+
+
+def test_every_other_external_id_is_tried_against_a_pattern() -> None:
+    """A pattern that takes the id of a customer far down the list is found."""
+    trusts = [
+        *TRUSTS,
+        *(Trust(f"c{i}", f"arn:aws:iam::{400000000000 + i}:role/r", (CALLER,), f"far-{i}") for i in range(30)),
+    ]
+    weak = statement({"AWS": CALLER}, Condition={"StringLike": {"sts:ExternalId": ["id-one", "*-29"]}})
+
+    assert ("account1", Case.OTHER_EXTERNAL_ID) in failed(prove(access([weak]), trusts))
+
+
+PRINCIPALS = st.sampled_from(
+    [
+        {"AWS": CALLER},
+        "*",
+        {"AWS": BACKEND},
+        {"AWS": "444444444444"},
+        {"AWS": "arn:aws:iam::444444444444:user/eve"},
+        {"Service": "x"},
+    ]
+)
+OUTSIDERS = (
+    f"arn:aws:iam::{BACKEND}:role/another",
+    f"arn:aws:iam::{BACKEND}:user/eve",
+    "arn:aws:iam::444444444444:user/eve",
+    "arn:aws:iam::444444444444:role/backend_role",
+    "arn:aws:iam::222222222222:user/eve",
+    "arn:aws:iam::222222222222:role/local",
+)
+OPERATORS = (
+    "StringEquals",
+    "StringLike",
+    "StringNotEquals",
+    "StringEqualsIfExists",
+    "ArnLike",
+    "ArnNotLike",
+    "ForAllValues:StringLike",
+)
+KEYS = ("aws:PrincipalArn", "aws:PrincipalAccount", "aws:username", "aws:SourceIp", "sts:ExternalId")
+VALUES = (
+    CALLER, BACKEND, "444444444444", "4*", "eve", "*", "id-one", "*:role/backend_role", "arn:aws:iam::*:user/*",
+    "arn:aws:iam::444444444444:*", "arn:aws:*:*:*:role/*",
+)  # fmt: skip
+CONDITIONS = st.dictionaries(
+    st.sampled_from(OPERATORS),
+    st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), min_size=1, max_size=2),
+    max_size=2,
+)
+STATEMENTS = st.builds(
+    lambda principal, condition, effect: statement(principal, Condition=condition, Effect=effect),
+    PRINCIPALS,
+    CONDITIONS,
+    st.sampled_from(["Allow", "Allow", "Deny"]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STATEMENTS, max_size=2), st.sampled_from(OUTSIDERS), st.sampled_from(["", "eve", "4.4.4.4"]), st.booleans())
+def test_a_proof_that_holds_lets_no_outsider_in(
+    extra: list[dict[str, Any]], outsider: str, address: str, has_id: bool
+) -> None:
+    """Whatever is added to the trust policy: no outsider gets in where no cell fails."""
+    world = access([ONE, *extra])
+    if not [cell for cell in prove(world, TRUSTS).cells if cell.subject == "account1" and not cell.ok]:
+        context: dict[str, str | tuple[str, ...]] = {"sts:ExternalId": "id-one" if has_id else ()}
+        context["aws:SourceIp"] = address or ()
+        request = Request(Caller(outsider, IdentitySide.ALLOWS_ALL), ROLE, context=context)
+        assert not Evaluator(world).may_assume(request).allowed
