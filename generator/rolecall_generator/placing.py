@@ -5,6 +5,7 @@ The staging folder lies in the output folder, so that every move stays in one fi
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,19 @@ class Placer:
         self._staging: str | None = None
         self._staged = 0
         self._parents: set[str] = set()
+
+    def reserve(self, size: int) -> None:
+        """Take room on the disk until `close`: when it runs full, the lock can still be written. Raises OSError if full."""
+        if hasattr(os, "posix_fallocate"):  # not on macOS, where the journal alone has to remember
+            descriptor = os.open(self._stage(), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, size)
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    error.filename = self._root
+                    raise
+            finally:
+                os.close(descriptor)
 
     def place_new(self, path: str, contents: Mapping[str, bytes]) -> list[int]:
         """Write a module whose folder does not exist, whole or not at all; hands back its files' stamps, flat."""

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rolecall_generator import __version__
@@ -30,29 +30,12 @@ from rolecall_generator.lock import (
 from rolecall_generator.placing import Placer, remove_leftovers
 from rolecall_generator.stat_cache import CACHE_NAME, encode_cache, load_cache
 from rolecall_generator.survey import ModuleSource, Survey, Task, check_sources, sha256
+from rolecall_generator.write_report import Tally, WriteReport
 
 __all__ = ["ModuleSource", "WriteReport", "write_output"]
 
+_LOCK_CHARACTERS = 1_024  # room for a module in the lock: eight files of a hundred characters each
 _BATCH = 128  # modules rendered, journalled and held in memory at a time
-
-
-@dataclass(frozen=True, slots=True)
-class WriteReport:
-    """What a run did, by module path. `kept` are files left where modules or files of rolecall's went: others' or edited."""
-
-    created: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    restored: tuple[str, ...] = ()
-    unchanged: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    files_written: int = 0
-    files_removed: int = 0
-
-    @property
-    def wrote_nothing(self) -> bool:
-        """True when every module stood as planned."""
-        return not (self.files_written or self.files_removed)
 
 
 def write_output(
@@ -113,30 +96,6 @@ class _Prepared:
     delete: Sequence[str]
 
 
-@dataclass(slots=True)
-class _Tally:
-    created: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    restored: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    files_written: int = 0
-    files_removed: int = 0
-
-    def report(self) -> WriteReport:
-        return WriteReport(
-            tuple(self.created),
-            tuple(self.changed),
-            tuple(self.restored),
-            tuple(self.unchanged),
-            tuple(self.removed),
-            tuple(sorted(self.kept)),
-            self.files_written,
-            self.files_removed,
-        )
-
-
 class _Run:
     """One run over a surveyed folder; `_entries` and `_stamps` become the next lock and stat cache."""
 
@@ -149,7 +108,7 @@ class _Run:
         self._prune = prune
         self._entries = dict(survey.lock.modules)
         self._stamps: dict[str, Sequence[int]] = {}
-        self._tally = _Tally()
+        self._tally = Tally()
         self._placer = Placer(disk, survey.root)
 
     def run(
@@ -203,6 +162,10 @@ class _Run:
     def _write_all(self, tasks: Sequence[Task], done: int, progress: Callable[[int], None]) -> None:
         if done:
             progress(done)
+        if tasks:
+            self._placer.reserve(
+                _LOCK_CHARACTERS * (len(tasks) + len(self._entries)) + len(json.dumps(self._assignment)) * 2
+            )
         for start in range(0, len(tasks), _BATCH):
             batch = [self._prepare(task) for task in tasks[start : start + _BATCH]]
             written = [
@@ -213,7 +176,11 @@ class _Run:
             if written:
                 self._disk.append(f"{self._root}/{JOURNAL_NAME}", encode_journal(written))
             for item in batch:
-                self._place(item)
+                try:
+                    self._place(item)
+                except OSError as error:
+                    error.filename = f"{self._root}/{item.task.source.path}"  # the staging folder would tell nobody anything
+                    raise
                 done += 1
                 progress(done)
 

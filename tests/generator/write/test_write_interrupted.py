@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -97,3 +100,24 @@ def test_only_run_keeps_the_journal_of_others(tmp_path: Path) -> None:
     write(tmp_path, {"customers/a": {"main.tf": "a2"}, "customers/b": {"main.tf": "b2"}}, only={"customers/a"})
     write(tmp_path, {"customers/a": {"main.tf": "a3"}, "customers/b": {"main.tf": "b3"}})
     assert wanted({"customers/a": {"main.tf": "a3"}, "customers/b": {"main.tf": "b3"}}) == tree(tmp_path)
+
+
+def test_a_file_size_limit_names_the_module_and_its_mend(tmp_path: Path) -> None:
+    """A real refusal of the system, not an injected one: a limit on file sizes; the finished modules stand."""
+    modules = {"customers/a": {"main.tf": "a"}, "customers/b": {"main.tf": "b" * 20_000}}
+    program = (
+        "import resource, signal, sys; from pathlib import Path; from output_trees import write;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000));"
+        f"write(Path(sys.argv[1]), {modules!r})"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"OutputError: {tmp_path / 'customers/b'}: cannot be written" in ended.stderr
+    assert "ulimit" in ended.stderr
+    assert {"customers/a"} == set(read_lock(tmp_path).modules)
+    assert ("customers/a",) == write(tmp_path, modules).unchanged
