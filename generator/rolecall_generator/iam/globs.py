@@ -7,7 +7,9 @@ taken to fit: this module says "no" only when it is sure.
 
 from __future__ import annotations
 
+import fnmatch
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +20,20 @@ _EXCLUDED = {"Partition": ":", "Region": ":", "Account": ":", "BucketName": "/:"
 """Characters that a placeholder cannot hold: parts of an ARN, and names whose length of path decides the resource's type."""
 
 _ESCAPED = {"${*}": "*", "${?}": "?", "${$}": "$"}
+
+
+LONGEST_RESOURCE_CHARACTERS = 2_048
+"""Longer resources are taken to fit: AWS's own ARNs end there, and a hostile file must not cost minutes."""
+
+
+@lru_cache(maxsize=16_384)
+def name_matcher(pattern: str) -> Callable[[str], bool]:
+    """A matcher of whole names with `*` and `?`, in time linear in the name whatever the pattern.
+
+    Since Python 3.11 `fnmatch` writes atomic groups, so that a pattern of many stars from a hostile file cannot hang.
+    """
+    match = re.compile(fnmatch.translate(pattern.replace("[", "[[]"))).match
+    return lambda name: match(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +55,7 @@ class _Token:
 @lru_cache(maxsize=65_536)
 def may_match(resource: str, form: str) -> bool:
     """True unless no ARN of the given form can be matched by the resource pattern of a policy."""
-    if resource == "*":
+    if resource == "*" or len(resource) > LONGEST_RESOURCE_CHARACTERS:
         return True
     if _VARIABLE_OR_WILDCARD.search(resource) is None:
         return _form_pattern(form).fullmatch(resource) is not None

@@ -13,7 +13,9 @@ from rolecall_generator.iam import actions, managed_policies
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [("s3:GetObject", True), ("S3:getobject", True), ("s3:ListBuckets", False), ("s3:Get*", True), ("s3:Gxt*", False),
-     ("nosuchservice:*", False), ("*", True), ("*:*", True), ("../s3:GetObject", False), ("", False)],
+     ("nosuchservice:*", False), ("*", True),
+     ("*:*", True), ("s3:" + "*a" * 40 + "b", False),
+     ("s3:[G]etObject", False), ("../s3:GetObject", False), ("", False)],
 )  # fmt: skip
 def test_what_exists(pattern: str, expected: bool) -> None:
     """Actions are known in any case and by wildcards; services are never taken for file names."""

@@ -42,6 +42,11 @@ PIECES = st.lists(st.sampled_from(["a", "b", "/", "*", "?"]), max_size=7).map(""
 TEXTS = st.text("ab/", max_size=6)
 
 
+def test_hostile_resources_are_let_pass() -> None:
+    """A resource that no ARN can have is taken to fit rather than searched for minutes."""
+    assert may_match("arn:" + "*a" * 100_000, BUCKET)
+
+
 @given(pattern=PIECES, form=st.lists(st.sampled_from(["a", "b", "/", "${X}"]), max_size=5).map("".join), text=TEXTS)
 def test_a_shared_text_is_never_denied(pattern: str, form: str, text: str) -> None:
     """When some text fits both sides, the answer is yes."""
