@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,11 @@ from rolecall_generator.generate import module_source, previous_slots
 from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_generator.iam.module import ModuleKind
-from rolecall_generator.lock import read_lock
+from rolecall_generator.lock import LockedModule, read_lock
 from rolecall_generator.manifest.load import load_manifest
 from rolecall_generator.parse import parse_module
 from rolecall_generator.plan import Plan, PlannedModule, make_plan
+from rolecall_generator.write import ModuleSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def compare(
         if known is None:
             added = differences(Access(), module.build().access.canonical(), label=name)
             touched.append(ModuleChanges(module.path, "new", added))
-        elif known.fingerprint != module_source(module, manifest.name).fingerprint or _edited(out, module.path, known.files):
+        elif _would_write(module_source(module, manifest.name), out, known):
             touched.append(_changed(module, out, name))
         progress(done)
     planned = {module.path for module in plan.modules}
@@ -87,8 +89,23 @@ _FEW = 2_000
 """Above this many modules customers are named by account id: building every module for a name would cost seconds."""
 
 
-def _edited(out: Path, path: str, files: Iterable[str]) -> bool:
-    return any(not (out / path / file).exists() for file in files)
+def _would_write(source: ModuleSource, out: Path, known: LockedModule) -> bool:
+    """Whether the next run would write files of a module: they are planned otherwise, or stand otherwise on disk."""
+    planned = dict(known.files)
+    if source.fingerprint != known.fingerprint:
+        planned = {name: _sha256(text.encode()) for name, text in source.render().items()}
+    return planned != {name: _hash_of(out / source.path / name) for name in known.files}
+
+
+def _hash_of(path: Path) -> str | None:
+    try:
+        return _sha256(path.read_bytes())
+    except OSError:
+        return None
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _changed(module: PlannedModule, out: Path, name: Callable[[str], str]) -> ModuleChanges:

@@ -17,7 +17,12 @@ _NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9_-]")
 
 def string(value: str) -> str:
     """A quoted string whose content is exactly `value`: no interpolation, no directive, no line break."""
-    return f'"{_SPECIAL.sub(_escape, value)}"'
+    return f'"{part(value)}"'
+
+
+def part(value: str) -> str:
+    """What `string` puts between the quotes: for a value inside a longer quoted string of a template."""
+    return _SPECIAL.sub(_escape, value)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -69,6 +69,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "hcl": hcl.string,
+        "hcl_part": hcl.part,
         "hcl_list": hcl.strings,
         "hcl_map": hcl.mapping,
         "hcl_expressions": hcl.expressions,

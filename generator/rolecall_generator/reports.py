@@ -65,7 +65,8 @@ def print_generation(console: Console, done: Generation, out: Path) -> None:
 def _grants(module: Any) -> str:
     access = module.access
     if module.kind is ModuleKind.BACKEND:
-        return f"{len(access.policies)} policies for {module.facts['customers']:,} customers"
+        noun = "policy" if len(access.policies) == 1 else "policies"
+        return f"{len(access.policies)} {noun} for {module.facts['customers']:,} customers"
     parts = [f"role {arn.rpartition('/')[2]}" for arn in access.roles]
     parts += [f"group {arn.rpartition('/')[2]}" for arn in access.groups]
     parts += [f"user {arn.rpartition('/')[2]}" for arn in access.users]

@@ -16,6 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from rolecall_generator.generate import generate
+from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.plan import make_plan
+from rolecall_generator.render import FILES, _environment, _view
+
 CUSTOMERS = 10_000
 ROUNDS = 3
 
@@ -48,7 +53,6 @@ def write_manifest(path: Path, *, changed: bool) -> None:
 
 
 def generate_once(folder: Path) -> None:
-    from rolecall_generator.generate import generate
 
     started = time.perf_counter()
     done = generate(folder / "accounts.yaml", folder / "out")
@@ -57,9 +61,6 @@ def generate_once(folder: Path) -> None:
 
 def bare_loop(folder: Path) -> None:
     """Render the same templates with Jinja2 and write the same bytes; the data is prepared before the clock starts."""
-    from rolecall_generator.manifest.load import load_manifest
-    from rolecall_generator.plan import make_plan
-    from rolecall_generator.render import FILES, _environment, _view
 
     modules = [module.build() for module in make_plan(load_manifest(folder / "accounts.yaml").manifest).modules]
     views = [(module, _view(module, "accounts.yaml")) for module in modules]
@@ -101,7 +102,10 @@ def main() -> None:
         finally:
             shutil.rmtree(folder)
         rounds.append({"bare": bare, "first": first, "same": same, "second": second})
-        text = ", ".join(f"{name} {r['seconds']:.2f} s ({r['files']:.0f} files, {r['peak_mib']:.0f} MiB)" for name, r in rounds[-1].items())
+        text = ", ".join(
+            f"{name} {run['seconds']:.2f} s ({run['files']:.0f} files, {run['peak_mib']:.0f} MiB)"
+            for name, run in rounds[-1].items()
+        )
         sys.stdout.write(f"round {number + 1}: {text}\n")
     middle = {name: statistics.median(item[name]["seconds"] for item in rounds) for name in rounds[0]}
     sys.stdout.write(f"first run / bare loop: {middle['first'] / middle['bare']:.2f} (target at most 1.50)\n")
