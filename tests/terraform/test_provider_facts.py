@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rolecall_generator.iam.policy import policy_from_json
 from terraform_rig import Workspace, provider_folder, terraform_command
 
 pytestmark = pytest.mark.terraform
@@ -135,3 +137,8 @@ def test_angle_brackets_and_ampersands_are_escaped(text: str, statements: list[d
     """Go's JSON writes six characters for one of these, and they reach IAM so; the value stays the same."""
     assert r"arn:aws:s3:::a\u003cb\u003e\u0026c" in text
     assert "arn:aws:s3:::a<b>&c" == statements[2]["NotResource"]
+
+
+def test_our_size_is_the_size_of_what_the_provider_writes(text: str) -> None:
+    """Character for character, without white space between tokens: quotas are checked with the true figure."""
+    assert len(re.sub(r"\s", "", text)) == policy_from_json(json.loads(text)).size

@@ -60,7 +60,9 @@ class Statement:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The statement as AWS's JSON; a single value stands without its list, as the Terraform provider writes it."""
+        """The statement as AWS's JSON, as Terraform provider 3.39 writes it: a single value stands without its list except
+        in a condition, and conditions of one operator on one key are joined.
+        """
         body: dict[str, Any] = {"Sid": self.sid, "Effect": self.effect}
         lists = (
             ("Action", self.actions),
@@ -73,9 +75,9 @@ class Statement:
             if principals:
                 body[name] = _principals_to_json(principals)
         if self.conditions:
-            conditions: dict[str, dict[str, Any]] = {}
+            conditions: dict[str, dict[str, list[str]]] = {}
             for condition in self.conditions:
-                conditions.setdefault(condition.operator, {})[condition.key] = _one_or_list(condition.values)
+                conditions.setdefault(condition.operator, {}).setdefault(condition.key, []).extend(condition.values)
             body["Condition"] = conditions
         return body
 
@@ -100,9 +102,11 @@ class PolicyDocument:
     def size(self) -> int:
         """Characters as AWS counts them: white space between tokens is free.
 
-        An absent Sid counts as the empty one that provider 3.39 writes, so the figure is never too small.
+        An absent Sid counts as the empty one that provider 3.39 writes, and `<`, `>` and `&` as the six characters that it
+        writes for each, so the figure is never too small.
         """
-        return len(json.dumps(self.to_json(), separators=(",", ":"), ensure_ascii=False))
+        text = json.dumps(self.to_json(), separators=(",", ":"), ensure_ascii=False)
+        return len(text) + 5 * sum(map(text.count, "<>&"))
 
 
 def policy_from_json(body: Mapping[str, Any]) -> PolicyDocument:
