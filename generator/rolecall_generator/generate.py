@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -64,8 +65,15 @@ def generate(
 
 def module_source(module: PlannedModule, source: str) -> ModuleSource:
     """A planned module as something to be written: rendered only when its fingerprint changed."""
-    content = f"{__version__}\0{template_fingerprint()}\0{source}\0{module.fingerprint}"
-    return ModuleSource(module.path, hashlib.sha256(content.encode()).hexdigest(), partial(_render, module, source))
+    return ModuleSource(
+        module.path, f"{_generator_fingerprint(source)}-{module.fingerprint}", partial(_render, module, source)
+    )
+
+
+@functools.cache
+def _generator_fingerprint(source: str) -> str:
+    """What all modules of a manifest depend on: this version, its templates, the manifest's name in the headers."""
+    return hashlib.sha256(f"{__version__}\0{template_fingerprint()}\0{source}".encode()).hexdigest()[:16]
 
 
 def _render(module: PlannedModule, source: str) -> Mapping[str, str]:

@@ -58,8 +58,11 @@ def _environment() -> Environment:
     from jinja2 import FileSystemLoader, StrictUndefined  # noqa: PLC0415 - `gen --help` must not pay for Jinja2
     from jinja2.sandbox import SandboxedEnvironment  # noqa: PLC0415 - as above
 
+    from rolecall_generator.bytecode import bytecode_cache  # noqa: PLC0415 - as above
+
     environment = SandboxedEnvironment(
         loader=FileSystemLoader(template_folder()),
+        bytecode_cache=bytecode_cache(),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -49,7 +49,9 @@ def customer_trust(customer: ResolvedCustomer, backend_role_arn: str) -> PolicyD
 def check_trust_size(customer: ResolvedCustomer, backend_role_arn: str, limits: Quotas) -> None:
     """Raise PlanError for a trust policy that AWS would refuse at apply."""
     # The exact size is worked out only where it could matter: everything but ids and ARNs is far below 600 characters.
-    rough = sum(map(len, customer.external_ids)) + 2 * len(backend_role_arn) + _TRUST_FRAME
+    rough = (
+        len(customer.external_id or "") + len(customer.previous_external_id or "") + _TRUST_FRAME + 2 * len(backend_role_arn)
+    )
     if rough <= limits.trust_policy_characters:
         return
     size = customer_trust(customer, backend_role_arn).size

@@ -99,7 +99,8 @@ def _customers(
         backend_arn = backends[assignment.slots[customer_role_arn(manifest.partition, customer)].role]
         check_trust_size(customer, backend_arn, manifest.quotas)
         content = (
-            customer.name, customer.account_id, customer.role, customer.path, customer.external_ids,
+            customer.name, customer.account_id, customer.role, customer.path,
+            customer.external_id, customer.previous_external_id,
             customer.max_session_seconds, customer.permissions_boundary, customer.trust, customer.session_tags,
             customer.source_identity, sorted(customer.tags.items()), backend_arn, digest,
         )  # fmt: skip
