@@ -94,7 +94,8 @@ def _changes(old: Part, new: Part, label: Label, *, fresh: bool) -> Iterator[Cha
         and isinstance(new, Role | ManagedPolicy)
         and old.description != new.description
     ):
-        yield voice.say("changed", f"is described as {new.description!r} instead of {old.description!r}", None)
+        instead = f" instead of {old.description!r}" if old.description else ""
+        yield voice.say("changed", f"is described as {new.description!r}{instead}", None)
     if not isinstance(old, Group) and not isinstance(new, Group):
         yield from _tag_changes(old.tags, new.tags, voice)
 
