@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from rolecall_generator.checks.finding import Finding
+from rolecall_generator.disk import read_regular
 from rolecall_generator.generate import module_source, previous_slots
 from rolecall_generator.iam.access import Access
+from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_generator.iam.module import ModuleKind
 from rolecall_generator.lock import LockedModule, read_lock
 from rolecall_generator.manifest.load import load_manifest
-from rolecall_generator.parse import parse_module
+from rolecall_generator.parse import ParsedModule, parse_module
 from rolecall_generator.plan import Plan, PlannedModule, make_plan
+from rolecall_generator.survey import sha256
 from rolecall_generator.write import ModuleSource
 
 
@@ -68,11 +70,12 @@ def compare(
 
 def label(arn: str, names: dict[str, str]) -> str:
     """An ARN as people say it: account1/role1 where the account is known by a name."""
-    parts = arn.split(":", 5)
-    if len(parts) != 6 or parts[4] not in names:  # noqa: PLR2004 - the six parts of an ARN
+    parsed = parse_arn(arn)
+    if parsed is None or parsed.account_id not in names:
         return arn
-    kind, _, name = parts[5].partition("/")
-    return f"{names[parts[4]]}/{name}" if kind == "role" else f"{names[parts[4]]}'s {kind} {name}".rstrip()
+    account = names[parsed.account_id]
+    name = parsed.resource.partition("/")[2]
+    return f"{account}/{name}" if parsed.kind == "role" else f"{account}'s {parsed.kind} {name}".rstrip()
 
 
 def _account_names(plan: Plan) -> dict[str, str]:
@@ -93,28 +96,31 @@ def _would_write(source: ModuleSource, out: Path, known: LockedModule) -> bool:
     """Whether the next run would write files of a module: they are planned otherwise, or stand otherwise on disk."""
     planned = dict(known.files)
     if source.fingerprint != known.fingerprint:
-        planned = {name: _sha256(text.encode()) for name, text in source.render().items()}
+        planned = {name: sha256(text.encode()) for name, text in source.render().items()}
     return planned != {name: _hash_of(out / source.path / name) for name in known.files}
 
 
 def _hash_of(path: Path) -> str | None:
     try:
-        return _sha256(path.read_bytes())
+        return sha256(read_regular(str(path)))
     except OSError:
         return None
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def _changed(module: PlannedModule, out: Path, name: Callable[[str], str]) -> ModuleChanges:
     built = module.build()
-    written = parse_module(out / module.path, account_id=built.account.account_id, partition=built.partition)
+    written = _written(out / module.path, account_id=built.account.account_id, partition=built.partition)
     changes = differences(written.access.canonical(), built.access.canonical(), label=name)
     return ModuleChanges(module.path, "changed" if changes else "text", changes, written.findings)
 
 
+def _written(folder: Path, *, account_id: str | None, partition: str = "aws") -> ParsedModule:
+    """What a module's folder grants; nothing when somebody took the folder away."""
+    if not folder.exists():
+        return ParsedModule()
+    return parse_module(folder, account_id=account_id, partition=partition)
+
+
 def _gone(path: str, out: Path, name: Callable[[str], str]) -> ModuleChanges:
-    written = parse_module(out / path, account_id=None)
+    written = _written(out / path, account_id=None)
     return ModuleChanges(path, "gone", differences(written.access.canonical(), Access(), label=name), written.findings)

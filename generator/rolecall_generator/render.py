@@ -136,10 +136,8 @@ def _view(module: Module, source: str) -> Mapping[str, Any]:
     addresses = {item.part.arn: item.address for item in (*roles, *groups)}
     policies = [_labelled(policy, "aws_iam_policy") for policy in access.policies.values()]
     return {
-        "module": module,
         "account": module.account,
         "source": source,
-        "kind": module.kind.value,
         "facts": module.facts,
         "outputs": module.facts.get("outputs", {}),
         "roles": roles,
@@ -149,17 +147,12 @@ def _view(module: Module, source: str) -> Mapping[str, Any]:
         "profiles": [_labelled(profile, "aws_iam_instance_profile") for profile in access.instance_profiles.values()],
         "addresses": addresses,
         "trust_documents": {item.label: _trust(item) for item in roles if item.part.trust is not None},
-        "inline_documents": {item.label: _inline(item) for item in (*roles, *groups)},
+        "inline_documents": {item.label: _inline(item) for item in roles},
         "role_attachments": _attachments(roles, policies),
         "group_attachments": _attachments(groups, policies),
         "memberships": {user.label: [addresses[arn] for arn in sorted(user.part.groups)] for user in users},
         "needs_plain_passwords": _needs_plain_passwords(access),
-        "group_names": sorted(_name(arn) for arn in access.groups),
     }
-
-
-def _name(arn: str) -> str:
-    return _parsed(arn).name
 
 
 def _parsed(arn: str) -> Arn:

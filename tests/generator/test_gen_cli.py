@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -146,6 +147,17 @@ def test_diff_speaks_of_access(notes: Path) -> None:
     assert 1 == done.returncode
     assert "c29d7e4183fa4b60b5d87a6e1f20c3d4" in done.stdout
     assert "AmazonEC2ReadOnlyAccess" in done.stdout
+
+
+def test_diff_of_a_folder_that_was_taken_away_shows_what_comes_back(notes: Path) -> None:
+    """A generated folder that somebody deleted is a difference, not an error."""
+    gen("terraform", cwd=notes)
+    shutil.rmtree(notes / "output" / "customers" / "account1")
+
+    done = gen("diff", cwd=notes)
+
+    assert 1 == done.returncode
+    assert "account1/role1 is new" in done.stdout
 
 
 def test_diff_of_nothing_is_nothing(notes: Path) -> None:
