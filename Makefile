@@ -63,7 +63,7 @@ golden: $(STAMP) ## Rewrite the golden files after a deliberate change
 
 lock: $(STAMP) ## Renew requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--no-annotate --group dev --group terraform --output-file requirements.lock pyproject.toml
+		--no-annotate --group dev --group terraform --extra sandbox --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what set-up and tests made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,31 @@
+"""The command `runner`: composed of the groups in `commands`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rolecall_generator.console import SafeTyper
+from rolecall_runner import __version__
+
+app = SafeTyper(
+    name="runner",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="The roll call in live accounts: rehearse, verify, query.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rolecall {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """The roll call in live accounts: rehearse, verify, query."""
