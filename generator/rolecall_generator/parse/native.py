@@ -1,4 +1,4 @@
-"""Terraform's native syntax -> syntax trees. The only module that uses python-hcl2.
+"""Terraform's native syntax -> syntax trees, by python-hcl2's parser.
 
 python-hcl2 parses the shape of a file (see `lexical`), and a shape is parsed once a process however many files have it:
 the modules of ten thousand customers with the same permissions are one shape. Its tree is walked as it stands; turning it
@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rolecall_generator.parse import syntax as s
+from rolecall_generator.parse.grammar import parser
 from rolecall_generator.parse.lexical import Scanned, Unreadable, scan, scan_template
 
 if TYPE_CHECKING:
@@ -55,12 +56,12 @@ def _parsed(shape: str) -> Any:
 
 
 def _parse(shape: str) -> Any:
-    # Imported here: half a second that a run without a module to read must not pay.
-    import hcl2  # noqa: PLC0415
+    # Imported here: a quarter of a second that a run without a module to read must not pay.
     from lark.exceptions import LarkError, UnexpectedInput  # noqa: PLC0415
 
     try:
-        return hcl2.parses_to_tree(shape)
+        # As `hcl2.parses_to_tree` does: the grammar knows the end of a line, not the end of a file.
+        return parser().parse(shape + "\n")
     except UnexpectedInput as error:
         line = error.line if error.line and error.line > 0 else shape.count("\n") + 1
         raise Unreadable("not the syntax of Terraform", line) from None
