@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from math import isfinite
+from typing import Any
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
@@ -27,6 +29,7 @@ _PROBABLE = {
     "cut": FaultKind.CUT,
     "expired": FaultKind.EXPIRED,
 }
+_PASSING = {FaultKind.THROTTLE, FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.SLOW, FaultKind.EXPIRED}
 
 
 @dataclass(slots=True)
@@ -82,7 +85,7 @@ def _read_part(reading: _Reading, name: str, value: str, part: str) -> None:
     elif name == "denied":
         reading.rules.append(FaultRule(FaultKind.DENIED, actions=value if ":" in value else f"{value}:*"))
     elif name == "clock-skew":
-        reading.rules.append(FaultRule(FaultKind.CLOCK_SKEW, seconds=_number(value, part, float)))
+        reading.rules.append(FaultRule(FaultKind.CLOCK_SKEW, seconds=_number(value, part, _finite)))
     elif name == "seed":
         reading.seed = int(_number(value, part, int))
     elif name == "at-most":
@@ -93,9 +96,14 @@ def _read_part(reading: _Reading, name: str, value: str, part: str) -> None:
         raise FaultTextError(f"there is no fault {name!r}", where=f"faults {part!r}", mend=_MEND)
 
 
-def _limits(rule: FaultRule, common: dict[str, str | int]) -> dict[str, str | int]:
-    """What the text says for all rules; a rule that names its own actions keeps them."""
-    return {key: value for key, value in common.items() if key != "actions" or rule.actions == "*"}
+def _limits(rule: FaultRule, common: dict[str, str | int]) -> dict[str, Any]:
+    """What the text says for all rules; a rule keeps its own actions, and what is no passing trouble never ends."""
+    kept = set(common)
+    if rule.actions != "*":
+        kept.discard("actions")
+    if rule.kind not in _PASSING:
+        kept.discard("at_most")
+    return {key: common[key] for key in kept}
 
 
 def _number(text: str, part: str, read: Callable[[str], float]) -> float:
@@ -115,6 +123,13 @@ def _probability(text: str) -> float:
 def _positive(text: str) -> float:
     value = float(text)
     if not 0.0 <= value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
         raise ValueError(text)
     return value
 
