@@ -75,15 +75,17 @@ class Callers:
     def __init__(self, access: Access, compiler: Compiler) -> None:
         self._access = access
         self._compiler = compiler
-        self._profiles: dict[Caller, Profile] = {}
+        # By ARN, one mapping for each identity side: a Caller's own hash costs as much as a decision's half.
+        self._profiles: dict[bool, dict[str, Profile]] = {True: {}, False: {}}
         # Names are unique in an account whatever the path, and session ARNs carry no path.
         self._roles_by_name = {(arn.split(":", 5)[4], arn.rpartition("/")[2]): arn for arn in access.roles}
 
     def profile(self, caller: Caller) -> Profile:
         """What is known of a caller, made at its first request."""
-        found = self._profiles.get(caller)
+        profiles = self._profiles[caller.identity is IdentitySide.KNOWN]
+        found = profiles.get(caller.arn)
         if found is None:
-            found = self._profiles[caller] = self._make_profile(caller)
+            found = profiles[caller.arn] = self._make_profile(caller)
         return found
 
     def _make_profile(self, caller: Caller) -> Profile:

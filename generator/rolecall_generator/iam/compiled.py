@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 
 from rolecall_generator.iam.conditions import Test, Truth, compile_condition
 from rolecall_generator.iam.matching import Context, Names
-from rolecall_generator.iam.policy import POLICY_VERSION, PolicyDocument, Statement
+from rolecall_generator.iam.policy import POLICY_VERSION, PolicyDocument, Principal, Statement
 from rolecall_generator.iam.principals import Identity, Principals, Reach
 
 # Keys that every request of an IAM principal carries (AWS global condition context keys; sts:RoleSessionName is a
@@ -46,19 +47,20 @@ class CompiledStatement:
     def __init__(self, statement: Statement, side: Side, *, variables: bool) -> None:
         self.source = statement
         self.allow = statement.effect == "Allow"
-        # "prefix and the action name are case insensitive" (IAM JSON policy elements: Action)
-        self._actions = Names(action.lower() for action in statement.actions)
-        self._not_actions = Names(action.lower() for action in statement.not_actions)
-        self.principals = Principals(statement.principals)
+        self._actions = _action_names(statement.actions)
+        self._not_actions = _action_names(statement.not_actions)
+        self.principals = _principals(statement.principals)
         self.tests: tuple[Test, ...] = ()
         self.refusal = self.principals.refusal or _misplaced(statement, side)
         try:
-            self._resources = Names(statement.resources, variables=variables)
-            self._not_resources = Names(statement.not_resources, variables=variables)
+            self._resources = Names(statement.resources, variables=variables) if statement.resources else _NO_NAMES
+            self._not_resources = (
+                Names(statement.not_resources, variables=variables) if statement.not_resources else _NO_NAMES
+            )
             self.tests = tuple(compile_condition(condition, variables=variables) for condition in statement.conditions)
         except ValueError as error:
             self.refusal = str(error)
-            self._resources, self._not_resources = Names(("*",)), Names(())
+            self._resources, self._not_resources = Names(("*",)), _NO_NAMES
 
     def concerns(self, action: str, resource: str, context: Context) -> bool:
         """Whether action and resource fall under the statement."""
@@ -94,6 +96,23 @@ class CompiledStatement:
             if truth is Truth.UNDECIDED:
                 outcome = Truth.UNDECIDED
         return outcome
+
+
+_NO_NAMES = Names(())
+
+
+@lru_cache(maxsize=4_096)
+def _action_names(actions: tuple[str, ...]) -> Names:
+    """Shared by all statements with these actions; "prefix and the action name are case insensitive" (IAM JSON policy
+    elements: Action).
+    """
+    return Names(action.lower() for action in actions)
+
+
+@lru_cache(maxsize=4_096)
+def _principals(principals: tuple[Principal, ...]) -> Principals:
+    """Shared by all statements with these principals: ten thousand customers trust one backend role."""
+    return Principals(principals)
 
 
 def _unsaid(test: Test, context: Context) -> str:
@@ -138,26 +157,24 @@ class CompiledDocument:
         variables = document.version == POLICY_VERSION
         statements = [CompiledStatement(statement, side, variables=variables) for statement in document.statements]
         self.source = document
-        self.statements = tuple(sorted(statements, key=lambda statement: statement.allow))
+        if len(statements) > 1:
+            statements.sort(key=lambda statement: statement.allow)
+        self.statements = tuple(statements)
 
 
 class Compiler:
-    """Compiles documents once: by identity first, since hashing a document of many ARNs costs more than a decision."""
+    """Compiles documents once, by identity: to hash a document costs as much as to compile it."""
 
     def __init__(self) -> None:
-        self._by_id: dict[tuple[int, Side], CompiledDocument] = {}
-        self._by_value: dict[tuple[PolicyDocument, Side], CompiledDocument] = {}
-        self._kept: list[PolicyDocument] = []
+        self._known: dict[Side, dict[int, CompiledDocument]] = {side: {} for side in Side}
 
     def compile(self, document: PolicyDocument, side: Side) -> CompiledDocument:
         """The compiled form, made at the first call."""
-        found = self._by_id.get((id(document), side))
+        known = self._known[side]
+        found = known.get(id(document))
         if found is None:
-            found = self._by_value.get((document, side))
-            if found is None:
-                found = self._by_value[(document, side)] = CompiledDocument(document, side)
-            self._by_id[(id(document), side)] = found
-            self._kept.append(document)  # an id is only good while its object lives
+            # An id is only good while its object lives: the compiled form keeps it.
+            found = known[id(document)] = CompiledDocument(document, side)
         return found
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from rolecall_generator.iam.comparisons import ARN_COLONS, Compare, UnsupportedError, compare_values
 from rolecall_generator.iam.matching import Context, Template
@@ -53,10 +54,7 @@ def compile_condition(condition: Condition, *, variables: bool) -> Test:
 
     Raises UnsupportedError for an operator or a value that AWS does not document.
     """
-    parsed = _OPERATOR.match(condition.operator)
-    if parsed is None:
-        raise UnsupportedError(f"unknown condition operator {condition.operator}")
-    quantifier, base, if_exists = parsed.groups()
+    quantifier, base, if_exists = _operator(condition.operator)
     key = condition.key.lower()
     if not condition.values:
         raise UnsupportedError(f"{condition.operator} on {condition.key} has no value")
@@ -70,9 +68,19 @@ def compile_condition(condition: Condition, *, variables: bool) -> Test:
     templates = _templates(plain, condition.values) if variables else ()
     if templates:
         names = tuple(variable.key for template in templates for variable in template.variables)
-        return Test(key, _run_filled(key, plain, templates, quantifier, negated=negated, if_exists=bool(if_exists)), names)
+        return Test(key, _run_filled(key, plain, templates, quantifier, negated=negated, if_exists=if_exists), names)
     compare = compare_values(plain, condition.values)
-    return Test(key, _run(key, compare, quantifier, negated=negated, if_exists=bool(if_exists)))
+    return Test(key, _run(key, compare, quantifier, negated=negated, if_exists=if_exists))
+
+
+@lru_cache(maxsize=1_024)
+def _operator(text: str) -> tuple[str | None, str, bool]:
+    """Set operator, plain operator, and whether `IfExists` stands behind it. Raises UnsupportedError."""
+    parsed = _OPERATOR.match(text)
+    if parsed is None:
+        raise UnsupportedError(f"unknown condition operator {text}")
+    quantifier, base, if_exists = parsed.groups()
+    return quantifier, base, bool(if_exists)
 
 
 def _templates(operator: str, values: tuple[str, ...]) -> tuple[Template, ...]:

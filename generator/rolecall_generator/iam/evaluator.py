@@ -113,11 +113,11 @@ class Evaluator:
         """
         who = self._callers.profile(Caller(caller_arn, IdentitySide.ALLOWS_ALL)).who
         documents = self._trust(role_arn)
-        return not documents or any(
-            statement.refusal is not None or (statement.allow and statement.principals.reach(who) is not Reach.NONE)
-            for _, document in documents
-            for statement in document.statements
-        )
+        for _, document in documents:
+            for statement in document.statements:
+                if statement.refusal is not None or (statement.allow and statement.principals.reach(who) is not Reach.NONE):
+                    return True
+        return not documents
 
     def _decide(self, request: Request, profile: Profile, context: Mapping[str, tuple[str, ...]], action: str) -> Decision:
         """The order of the documentation: explicit denies anywhere, the trust policy, then the identity side."""
