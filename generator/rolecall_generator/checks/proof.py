@@ -2,12 +2,16 @@
 
 Cells that must be refused assume the worst: the caller's own account allows everything, and every context key that the
 case does not fix is as the caller wishes. So a refusal rests on the trust policy alone and holds for every such request.
+
+Where a role is meant to trust a whole account, that account decides who of its people gets in. There a principal is decided
+by the identity policies that are known of it; what the account alone can know is noted as delegated. What the trust policy
+asks of everybody, as MFA, must be asked of them too, whatever their account allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from rolecall_generator.checks.candidates import Candidates, other_in
@@ -41,6 +45,7 @@ class Trust:
     """What is intended for one role: who may assume it, with which external id, with MFA or without.
 
     `callers` are ARNs of users and roles, or names of services; empty means nobody. `subject` is the manifest's name.
+    `delegates_to` holds the ids of accounts that decide by themselves who of their principals gets in besides.
     """
 
     subject: str
@@ -48,6 +53,7 @@ class Trust:
     callers: tuple[str, ...]
     external_id: str | None = None
     requires_mfa: bool = False
+    delegates_to: frozenset[str] = frozenset()
 
 
 class Case(Enum):
@@ -67,18 +73,29 @@ class Case(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: the request, what must come out, and what does. The decision of a failed cell is its counterexample."""
+    """One cell: the request, what must come out, and what does. The decision of a failed cell is its counterexample.
+
+    `delegated`: the trust policy lets in whom the caller's account lets in, that is intended, and whether the account does
+    is not known here. Such a cell is neither ok nor failed.
+    """
 
     subject: str
     case: Case
     request: Request
     expected: bool
     decision: Decision
+    delegated: bool = False
 
     @property
     def ok(self) -> bool:
         """True when the decision is as expected; a refusal to decide proves nothing."""
-        return self.decision.effect is not Effect.REFUSED and self.decision.allowed is self.expected
+        as_expected = self.decision.effect is not Effect.REFUSED and self.decision.allowed is self.expected
+        return as_expected and not self.delegated
+
+    @property
+    def failed(self) -> bool:
+        """True when the decision is not as expected, or none."""
+        return not self.ok and not self.delegated
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +107,30 @@ class Proof:
     @property
     def failures(self) -> tuple[Cell, ...]:
         """Cells that came out otherwise than expected, or undecided."""
-        return tuple(cell for cell in self.cells if not cell.ok)
+        return tuple(cell for cell in self.cells if cell.failed)
+
+    @property
+    def delegated(self) -> tuple[Cell, ...]:
+        """Cells that the caller's account decides, as intended."""
+        return tuple(cell for cell in self.cells if cell.delegated)
 
     @property
     def ok(self) -> bool:
-        """True when every cell is as expected."""
-        return all(cell.ok for cell in self.cells)
+        """True when no cell failed."""
+        return not any(cell.failed for cell in self.cells)
 
 
-def prove(access: Access, trusts: Iterable[Trust]) -> Proof:
-    """Decide every cell for the trusts, and that nobody may assume the roles of `access` that no trust names."""
+def prove(access: Access, trusts: Iterable[Trust], *, roles: Collection[str] | None = None) -> Proof:
+    """Decide every cell for the trusts, and that nobody may assume the roles of `access` that no trust names.
+
+    `roles`: ARNs of the roles whose rows are wanted, all when left out; all trusts count as intended either way.
+    """
     wanted = list(trusts)
     listed = {trust.role_arn for trust in wanted}
     unlisted = [Trust(arn, arn, ()) for arn, role in access.roles.items() if arn not in listed and role.trust is not None]
     prover = _Prover(access, [*wanted, *unlisted])
-    return Proof(tuple(cell for trust in prover.trusts for cell in prover.row(trust)))
+    chosen = [trust for trust in prover.trusts if roles is None or trust.role_arn in roles]
+    return Proof(tuple(cell for trust in chosen for cell in prover.row(trust)))
 
 
 @dataclass(slots=True)
@@ -114,6 +140,7 @@ class _Prover:
     evaluator: Evaluator = field(init=False)
     candidates: Candidates = field(init=False)
     intended: dict[str, set[str]] = field(init=False)
+    delegated: dict[str, set[str]] = field(init=False)
     owners: dict[str, set[str]] = field(init=False)
     ids: list[str] = field(init=False)
 
@@ -122,9 +149,11 @@ class _Prover:
         callers = [caller for trust in self.trusts for caller in trust.callers]
         self.candidates = Candidates(self.access, callers)
         self.intended = {}
+        self.delegated = {}
         self.owners = {}
         for trust in self.trusts:
             self.intended.setdefault(trust.role_arn, set()).update(trust.callers)
+            self.delegated.setdefault(trust.role_arn, set()).update(trust.delegates_to)
             if trust.external_id is not None:
                 self.owners.setdefault(trust.external_id, set()).add(trust.role_arn)
         self.ids = list(self.owners)
@@ -132,14 +161,18 @@ class _Prover:
     def row(self, trust: Trust) -> Iterator[Cell]:
         for caller in trust.callers:
             yield self._intended(trust, caller)
-            if trust.external_id is not None:
-                yield self._must_fail(trust, Case.NO_EXTERNAL_ID, caller, {EXTERNAL_ID: ()})
-                yield self._must_fail(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
-            if trust.requires_mfa:
-                yield self._must_fail(trust, Case.NO_MFA, caller, {MFA: (), _MFA_AGE: ()})
-                yield self._must_fail(trust, Case.MFA_FALSE, caller, {MFA: "false", _MFA_AGE: ()})
+            yield from self._lacking(trust, caller)
         yield from self._outsiders(trust)
         yield from self._others(trust)
+
+    def _lacking(self, trust: Trust, caller: str) -> Iterator[Cell]:
+        """Without what the trust policy asks of everybody, nobody gets in."""
+        if trust.external_id is not None:
+            yield self._must_fail(trust, Case.NO_EXTERNAL_ID, caller, {EXTERNAL_ID: ()})
+            yield self._must_fail(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
+        if trust.requires_mfa:
+            yield self._must_fail(trust, Case.NO_MFA, caller, {MFA: (), _MFA_AGE: ()})
+            yield self._must_fail(trust, Case.MFA_FALSE, caller, {MFA: "false", _MFA_AGE: ()})
 
     def _intended(self, trust: Trust, caller: str) -> Cell:
         who = identity_of(caller)
@@ -161,9 +194,11 @@ class _Prover:
                 accounts.setdefault(who.account_id, who.partition)
                 elsewhere = caller.replace(f":{who.account_id}:", f":{nowhere}:", 1)
                 yield self._must_fail(trust, Case.OTHER_ACCOUNT, elsewhere)
-        for account, partition in accounts.items():
-            yield self._must_fail(trust, Case.OTHER_PRINCIPAL, other_in(partition, account))
         partition = identity_of(trust.role_arn).partition
+        for account in sorted(trust.delegates_to):
+            accounts.setdefault(account, partition)
+        for account, its_partition in accounts.items():
+            yield from self._other(trust, Case.OTHER_PRINCIPAL, other_in(its_partition, account))
         yield self._must_fail(trust, Case.STRANGER, f"arn:{partition}:iam::{nowhere}:user/rolecall-stranger")
 
     def _others(self, trust: Trust) -> Iterator[Cell]:
@@ -180,7 +215,33 @@ class _Prover:
                 continue
             case = Case.OTHER_USER if arn in self.access.users else Case.OTHER
             for action in (ASSUME_ROLE, *FEDERATED_ASSUME) if who.kind is Kind.EXTERNAL else (ASSUME_ROLE,):
-                yield self._must_fail(trust, case, arn, action=action)
+                yield from self._other(trust, case, arn, action)
+
+    def _other(self, trust: Trust, case: Case, arn: str, action: str = ASSUME_ROLE) -> Iterator[Cell]:
+        """Somebody who is not meant: refused, or decided by an account that is meant to decide."""
+        cell = self._must_fail(trust, case, arn, action=action)
+        if identity_of(arn).account_id not in self.delegated[trust.role_arn]:
+            yield cell
+            return
+        yield from self._lacking(trust, arn)
+        yield cell if not cell.decision.allowed else self._by_account(trust, case, cell)
+
+    def _by_account(self, trust: Trust, case: Case, worst: Cell) -> Cell:
+        """The cell of a principal that the trust policy lets in if its account does: by what is known of the account.
+
+        `worst` is the cell that assumes the worst. Of principals that are looked up alone, or have policies whose text is
+        not known, only an allow and an explicit deny are sure.
+        """
+        arn = worst.request.principal.arn
+        principal = self.access.users.get(arn) or self.access.roles.get(identity_of(arn).role or "")
+        if principal is None:
+            return replace(worst, delegated=True)
+        request = Request(Caller(arn), trust.role_arn, worst.request.action, {}, free=True)
+        decision = self.evaluator.may_assume(request)
+        incomplete = principal.existing or bool(decision.unknown_policies)
+        if decision.effect is Effect.IMPLICIT_DENY and incomplete:
+            return replace(worst, delegated=True)
+        return Cell(trust.subject, case, request, False, decision)
 
     def _must_fail(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -216,6 +217,99 @@ def test_every_other_external_id_is_tried_against_a_pattern() -> None:
     assert ("account1", Case.OTHER_EXTERNAL_ID) in failed(prove(access([weak]), trusts))
 
 
+PEOPLE = "078352025563"
+WHOLE_ACCOUNT = statement({"AWS": PEOPLE}, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
+DELEGATED = [*TRUSTS[:2], Trust("reena-in-sumesh", SWITCH, (REENA,), requires_mfa=True, delegates_to=frozenset({PEOPLE}))]
+
+
+def people(switching: dict[str, Any], *more: User | Role) -> Access:
+    """The world of `access` with Sam outside the group, and more principals."""
+    world = access(switching=switching)
+    users = {**world.users, SAM: User(SAM), **{part.arn: part for part in more if isinstance(part, User)}}
+    roles = {**world.roles, **{part.arn: part for part in more if isinstance(part, Role)}}
+    return replace(world, users=users, roles=roles)
+
+
+def test_what_a_trusted_account_decides_is_noted() -> None:
+    """Where the whole account is meant, principals that nobody knows are neither ok nor failed, and none is dropped."""
+    proof = prove(people(WHOLE_ACCOUNT), DELEGATED)
+    others = {f"arn:aws:iam::{PEOPLE}:role/rolecall-other", f"arn:aws:iam::{PEOPLE}:user/rolecall-other"}
+
+    assert (set(), True) == (failed(proof), proof.ok)
+    assert others == {cell.request.principal.arn for cell in proof.delegated}
+    assert [] == [cell for cell in proof.delegated if cell.ok or cell.failed or not cell.decision.allowed]
+
+
+def test_known_people_of_a_trusted_account_are_decided() -> None:
+    """A declared user of the account without a grant is refused by what is known of it."""
+    cells = [cell for cell in prove(people(WHOLE_ACCOUNT), DELEGATED).cells if cell.case is Case.OTHER_USER]
+
+    assert [(SAM, True, Effect.IMPLICIT_DENY)] == [
+        (cell.request.principal.arn, cell.ok, cell.decision.effect) for cell in cells
+    ]
+
+
+def test_known_people_who_are_not_meant_fail() -> None:
+    """A declared user of the account whom a group lets in, and whom nobody meant, fails."""
+    assert {("reena-in-sumesh", Case.OTHER_USER)} == failed(prove(access(switching=WHOLE_ACCOUNT), DELEGATED))
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        User(SAM, existing=True),
+        User(SAM, attached=frozenset({"arn:aws:iam::aws:policy/ReadOnlyAccess"})),
+        Role(f"arn:aws:iam::{PEOPLE}:role/found", None, existing=True),
+    ],
+)
+def test_people_of_whom_not_all_is_known_are_their_accounts_business(principal: User | Role) -> None:
+    """A principal that is only looked up, or has a policy whose text is not known, is noted: its account may let it in."""
+    proof = prove(people(WHOLE_ACCOUNT, principal), DELEGATED)
+
+    assert (True, True) == (proof.ok, principal.arn in {cell.request.principal.arn for cell in proof.delegated})
+
+
+def test_an_explicit_deny_is_sure_whatever_else_is_unknown() -> None:
+    """A user that is only looked up, and denied by a policy that is known, is refused."""
+    deny = policy_from_json({"Statement": {"Effect": "Deny", "Action": "sts:*", "Resource": "*"}})
+    proof = prove(people(WHOLE_ACCOUNT, User(SAM, inline={"deny": deny}, existing=True)), DELEGATED)
+
+    assert [Effect.EXPLICIT_DENY] == [cell.decision.effect for cell in proof.cells if cell.case is Case.OTHER_USER]
+    assert SAM not in {cell.request.principal.arn for cell in proof.delegated}
+
+
+@pytest.mark.parametrize(
+    ("condition", "columns"),
+    [
+        ({"BoolIfExists": {"aws:MultiFactorAuthPresent": "true"}}, {Case.NO_MFA}),
+        ({}, {Case.NO_MFA, Case.MFA_FALSE}),
+    ],
+)
+def test_no_account_can_waive_mfa(condition: dict[str, Any], columns: set[Case]) -> None:
+    """Without MFA everybody of a trusted account must be refused whatever the account allows, known or not."""
+    weak = statement({"AWS": PEOPLE}, Condition=condition)
+    failures = prove(people(weak), DELEGATED).failures
+    callers = {REENA, SAM, f"arn:aws:iam::{PEOPLE}:role/rolecall-other", f"arn:aws:iam::{PEOPLE}:user/rolecall-other"}
+
+    assert columns == {cell.case for cell in failures}
+    assert callers == {cell.request.principal.arn for cell in failures}
+
+
+def test_a_trusted_account_decides_for_itself_alone() -> None:
+    """Principals of another account fail although the role trusts a whole account."""
+    opened = statement({"AWS": [PEOPLE, "444444444444"]}, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
+
+    assert {("reena-in-sumesh", Case.OTHER)} == failed(prove(people(opened), DELEGATED))
+
+
+def test_a_part_is_proven_as_in_the_whole() -> None:
+    """The rows of chosen roles are those of the whole proof: all trusts still count as intended."""
+    world = access([statement({"AWS": CALLER}, ["id-one", "id-two"])])
+    rows = tuple(cell for cell in prove(world, TRUSTS).cells if cell.request.resource == ROLE)
+
+    assert rows == prove(world, TRUSTS, roles={ROLE}).cells
+
+
 PRINCIPALS = st.sampled_from(
     [
         {"AWS": CALLER},
@@ -273,3 +367,19 @@ def test_a_proof_that_holds_lets_no_outsider_in(
         context["aws:SourceIp"] = address or ()
         request = Request(Caller(outsider, IdentitySide.ALLOWS_ALL), ROLE, context=context)
         assert not Evaluator(world).may_assume(request).allowed
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(STATEMENTS, max_size=2), st.sampled_from([*OUTSIDERS, f"arn:aws:iam::{PEOPLE}:user/eve"]), st.booleans())
+def test_a_proof_that_holds_delegates_to_the_meant_account_alone(
+    extra: list[dict[str, Any]], outsider: str, has_mfa: bool
+) -> None:
+    """Whatever is added to the trust policy: where no cell fails, only the meant account's people get in, and with MFA."""
+    world = people(WHOLE_ACCOUNT)
+    trust = policy_from_json({"Version": "2012-10-17", "Statement": [WHOLE_ACCOUNT, *extra]})
+    world = replace(world, roles={**world.roles, SWITCH: Role(SWITCH, trust)})
+    if not prove(world, DELEGATED, roles={SWITCH}).failures:
+        context: dict[str, str | tuple[str, ...]] = {"aws:MultiFactorAuthPresent": "true" if has_mfa else ()}
+        request = Request(Caller(outsider, IdentitySide.ALLOWS_ALL), SWITCH, context=context)
+        meant = PEOPLE in outsider and has_mfa
+        assert meant or not Evaluator(world).may_assume(request).allowed
