@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rolecall_generator import __version__
 from rolecall_generator.console import SafeTyper, progress_bar, stdout
+
+if TYPE_CHECKING:
+    from rolecall_generator.checking import Checked
+    from rolecall_generator.checks.finding import Severity
 
 DEFAULT_MANIFEST = Path("accounts.yaml")
 DEFAULT_OUT = Path("output")
@@ -76,19 +81,136 @@ def terraform(
     only: OnlyOption = None,
     prune: PruneOption = True,
     repack: RepackOption = False,
+    checked: Annotated[
+        bool, typer.Option("--check/--no-check", help="Read the modules back, compare and prove them after writing.")
+    ] = True,
     output_format: FormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Write the Terraform modules of both sides."""
+    """Write the Terraform modules of both sides, then check them as `gen check` does.
+
+    Exit code 1 when the check finds an error; the modules are written all the same.
+    """
     from rolecall_generator.generate import generate  # noqa: PLC0415 - as above
     from rolecall_generator.reports import generation_json, print_generation  # noqa: PLC0415 - as above
 
     with progress_bar("modules", quiet=quiet or output_format == "json") as (started, progress):
         done = generate(manifest, out, only=only or (), prune=prune, repack=repack, started=started, progress=progress)
+    found = _check_written(manifest, out, only or (), quiet=quiet or output_format == "json") if checked else None
     if output_format == "json":
-        typer.echo(json.dumps(generation_json(done, out), indent=2))
+        typer.echo(json.dumps(generation_json(done, out, found), indent=2))
     elif not quiet:
         print_generation(stdout(), done, out)
+    if found is not None:
+        _show_errors(found, quiet=output_format == "json")
+
+
+def _check_written(manifest: Path, out: Path, only: Sequence[str], *, quiet: bool) -> Checked:
+    from rolecall_generator.checking import check as run_check  # noqa: PLC0415 - as above
+
+    with progress_bar("checked", quiet=quiet) as (started, progress):
+        return run_check(manifest, out, only=only, started=started, progress=progress)
+
+
+def _show_errors(found: Checked, *, quiet: bool) -> None:
+    """Errors in full and the summary, where a person looks; exit with FINDINGS when there are any."""
+    from rolecall_generator.check_reports import print_check  # noqa: PLC0415 - as above
+    from rolecall_generator.checks.finding import Severity  # noqa: PLC0415 - as above
+
+    if not quiet:
+        print_check(stdout(), found, least=Severity.ERROR)
+    _exit_on(found, Severity.ERROR)
+
+
+def _exit_on(found: Checked, least: Severity) -> None:
+    from rolecall_generator.errors import ExitCode  # noqa: PLC0415 - as above
+
+    if found.report.worst is not None and found.report.worst >= least:
+        raise typer.Exit(int(ExitCode.FINDINGS))
+
+
+_CHECK_EXAMPLES = """Examples:
+
+gen check                                                  what gen terraform wrote
+
+gen check accounts.yaml --path ~/mail/account1             a folder that a customer sent back
+
+gen check --path account1=/tmp/modified --format json      ... where the folder does not say whose it is
+
+gen check --format sarif > rolecall.sarif                  for GitHub code scanning"""
+
+
+@app.command(epilog=_CHECK_EXAMPLES)
+def check(
+    manifest: ManifestArgument = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    path: Annotated[
+        list[str] | None,
+        typer.Option("--path", metavar="[NAME=]DIR", help="A folder that a customer sent back; may be repeated."),
+    ] = None,
+    only: OnlyOption = None,
+    fail_on: Annotated[
+        Literal["error", "warning", "note"], typer.Option("--fail-on", help="The least severity that makes exit code 1.")
+    ] = "warning",
+    output_format: Annotated[
+        Literal["table", "json", "sarif", "junit"], typer.Option("--format", help="For people, or for machines.")
+    ] = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Read the written modules back, compare them with the manifest, prove who can assume what, and judge them by rules.
+
+    Exit code 1 when something is found, 0 when nothing is. Rules: docs/rules/.
+    """
+    from rolecall_generator.check_reports import print_check, report_text  # noqa: PLC0415 - as above
+    from rolecall_generator.checking import check as run_check  # noqa: PLC0415 - as above
+    from rolecall_generator.checks.finding import Severity  # noqa: PLC0415 - as above
+
+    with progress_bar("modules", quiet=quiet or output_format != "table") as (started, progress):
+        found = run_check(manifest, out, sent_back=path or (), only=only or (), started=started, progress=progress)
+    if output_format != "table":
+        typer.echo(report_text(found, output_format, manifest=manifest, root="" if path else f"{out}/"), nl=False)
+    elif not quiet:
+        print_check(stdout(), found)
+    _exit_on(found, Severity[fail_on.upper()])
+
+
+_PROVE_EXAMPLES = """Examples:
+
+gen prove                                    the matrix of what gen terraform wrote
+
+gen prove --format html > proof.html         one page with the picture, for a security review
+
+gen prove --format mermaid > trust.mmd       who reaches what, as a picture for Markdown"""
+
+
+@app.command(epilog=_PROVE_EXAMPLES)
+def prove(
+    manifest: ManifestArgument = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    planned: Annotated[
+        bool, typer.Option("--planned", help="Prove what gen terraform would write, not what is written.")
+    ] = False,
+    output_format: Annotated[
+        Literal["table", "json", "html", "svg", "mermaid"], typer.Option("--format", help="For people, or for machines.")
+    ] = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Prove who can assume which role: the intended callers and nobody else, cell by cell, each failure with its example.
+
+    Exit code 1 when a cell is not as intended.
+    """
+    from rolecall_generator.checking import prove_manifest  # noqa: PLC0415 - as above
+    from rolecall_generator.errors import ExitCode  # noqa: PLC0415 - as above
+    from rolecall_generator.proof_reports import print_proof, proof_text  # noqa: PLC0415 - as above
+
+    with progress_bar("modules", quiet=quiet or output_format != "table") as (started, progress):
+        proven = prove_manifest(manifest, out, planned=planned, started=started, progress=progress)
+    if output_format != "table":
+        typer.echo(proof_text(proven, output_format, title=str(manifest)), nl=False)
+    elif not quiet:
+        print_proof(stdout(), proven)
+    if proven.findings or not proven.proof.ok:
+        raise typer.Exit(int(ExitCode.FINDINGS))
 
 
 @app.command(epilog="Example:  gen diff accounts.yaml")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from rolecall_generator.checks.finding import Finding
 from rolecall_generator.disk import read_regular
 from rolecall_generator.generate import module_source, previous_slots
 from rolecall_generator.iam.access import Access
-from rolecall_generator.iam.arn import parse_arn
-from rolecall_generator.iam.difference import Change, differences
-from rolecall_generator.iam.module import ModuleKind
+from rolecall_generator.iam.difference import Change, Label, differences
 from rolecall_generator.lock import LockedModule, read_lock
 from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.naming import account_names, labeller
 from rolecall_generator.parse import ParsedModule, parse_module
-from rolecall_generator.plan import Plan, PlannedModule, make_plan
+from rolecall_generator.plan import PlannedModule, make_plan
 from rolecall_generator.survey import sha256
 from rolecall_generator.write import ModuleSource
 
@@ -52,7 +50,7 @@ def compare(
     lock = read_lock(out)
     plan = make_plan(loaded.manifest, previous_slots(lock))
     locked = lock.modules
-    name = partial(label, names=_account_names(plan))
+    name = labeller(account_names(loaded.manifest))
     touched: list[ModuleChanges] = []
     started(len(plan.modules))
     for done, module in enumerate(plan.modules, start=1):
@@ -66,30 +64,6 @@ def compare(
     planned = {module.path for module in plan.modules}
     touched += [_gone(path, out, name) for path in sorted(locked) if path not in planned]
     return Comparison(tuple(touched), len(plan.modules) - sum(item.state != "gone" for item in touched))
-
-
-def label(arn: str, names: dict[str, str]) -> str:
-    """An ARN as people say it: account1/role1 where the account is known by a name."""
-    parsed = parse_arn(arn)
-    if parsed is None or parsed.account_id not in names:
-        return arn
-    account = names[parsed.account_id]
-    name = parsed.resource.partition("/")[2]
-    return f"{account}/{name}" if parsed.kind == "role" else f"{account}'s {parsed.kind} {name}".rstrip()
-
-
-def _account_names(plan: Plan) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for module in plan.modules:
-        if module.kind is ModuleKind.CUSTOMER and len(plan.modules) > _FEW:
-            continue
-        account = module.build().account
-        names.setdefault(account.account_id, account.name)
-    return names
-
-
-_FEW = 2_000
-"""Above this many modules customers are named by account id: building every module for a name would cost seconds."""
 
 
 def _would_write(source: ModuleSource, out: Path, known: LockedModule) -> bool:
@@ -107,7 +81,7 @@ def _hash_of(path: Path) -> str | None:
         return None
 
 
-def _changed(module: PlannedModule, out: Path, name: Callable[[str], str]) -> ModuleChanges:
+def _changed(module: PlannedModule, out: Path, name: Label) -> ModuleChanges:
     built = module.build()
     written = _written(out / module.path, account_id=built.account.account_id, partition=built.partition)
     changes = differences(written.access.canonical(), built.access.canonical(), label=name)
@@ -121,6 +95,6 @@ def _written(folder: Path, *, account_id: str | None, partition: str = "aws") ->
     return parse_module(folder, account_id=account_id, partition=partition)
 
 
-def _gone(path: str, out: Path, name: Callable[[str], str]) -> ModuleChanges:
+def _gone(path: str, out: Path, name: Label) -> ModuleChanges:
     written = _written(out / path, account_id=None)
     return ModuleChanges(path, "gone", differences(written.access.canonical(), Access(), label=name), written.findings)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from rolecall_generator.check_reports import check_body
 from rolecall_generator.iam.module import ModuleKind
 
 if TYPE_CHECKING:
+    from rolecall_generator.checking import Checked
     from rolecall_generator.compare import Comparison
     from rolecall_generator.generate import Generation
 
@@ -20,8 +22,8 @@ _SHOWN = 20
 _STATES = ("created", "changed", "restored", "unchanged", "removed")
 
 
-def generation_json(done: Generation, out: Path) -> dict[str, Any]:
-    """What `gen terraform --format json` prints."""
+def generation_json(done: Generation, out: Path, checked: Checked | None = None) -> dict[str, Any]:
+    """What `gen terraform --format json` prints; `check` is null where there was none."""
     report = done.report
     return {
         "output": str(out),
@@ -29,6 +31,7 @@ def generation_json(done: Generation, out: Path) -> dict[str, Any]:
         "files_written": report.files_written,
         "kept": list(report.kept),
         "backend_policies": done.plan.assignment.policies,
+        "check": None if checked is None else check_body(checked),
     }
 
 

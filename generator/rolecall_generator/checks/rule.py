@@ -15,14 +15,25 @@ Judge = Callable[[CheckContext], Iterable[tuple[Owner, Hit]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule. `page` is its page below `docs/`; `check` is a function of the context alone."""
+class Described:
+    """What reports say of a kind of finding. `page` is its page below `docs/`."""
 
     id: str
     title: str
     severity: Severity
     page: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Described):
+    """One rule over access: `check` is a function of the context alone."""
+
     check: Check
+
+
+def described(identifier: str, title: str, severity: Severity) -> Described:
+    """A kind of finding that comes from elsewhere than a rule over access: the reader, the difference, the proof."""
+    return Described(identifier, title, severity, _page(identifier))
 
 
 def rule(identifier: str, title: str, severity: Severity, judge: Judge) -> Rule:
@@ -31,7 +42,11 @@ def rule(identifier: str, title: str, severity: Severity, judge: Judge) -> Rule:
     def check(context: CheckContext) -> Iterator[Finding]:
         return (context.finding(identifier, severity, owner, hit) for owner, hit in judge(context))
 
-    return Rule(identifier, title, severity, f"rules/{identifier}.md", check)
+    return Rule(identifier, title, severity, _page(identifier), check)
+
+
+def _page(identifier: str) -> str:
+    return f"rules/{identifier}.md"
 
 
 def over_statements(judge: Callable[[Statement], Iterable[Hit]]) -> Judge:

@@ -73,6 +73,7 @@ def switch_role_modules(entry: SwitchRole, partition: str, permissions: Permissi
     facts = {
         "entry": entry,
         "role": role,
+        "users": tuple(user_arn(entry, partition, user.path, user.name) for user in entry.users),
         "home": _home(entry),
         "link": link,
         "outputs": {"switch_role_url": link} if link else {},

@@ -8,7 +8,8 @@ import pytest
 
 from rolecall_generator.checks.context import CheckContext
 from rolecall_generator.checks.finding import Finding, Severity
-from rolecall_generator.checks.rules import RULES, run_rules
+from rolecall_generator.checks.rule import Described
+from rolecall_generator.checks.rules import CATALOGUE, RULES, run_rules
 from rolecall_generator.iam.access import Group, ManagedPolicy, Role, User, access_of
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 
@@ -318,23 +319,30 @@ def pages() -> set[str]:
 
 
 def test_every_rule_has_its_page_and_every_page_its_rule() -> None:
-    """The pages under docs/rules are those of the rules and of the note on unused suppressions."""
-    assert {*by_id, "RC601"} == pages()
+    """The pages under docs/rules are those of everything that gen check can report."""
+    assert {entry.id for entry in CATALOGUE} == pages()
 
 
 SECTIONS = ("## Why", "## Bad", "## Good", "## Mend")
 
 
-@pytest.mark.parametrize("identifier", sorted(by_id))
-def test_a_page_has_all_its_parts(identifier: str) -> None:
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.id)
+def test_a_page_has_all_its_parts(entry: Described) -> None:
     """A page opens with id and title as the rule says them and has why, both examples, and the mend."""
-    text = (Path(__file__).parents[3] / "docs" / by_id[identifier].page).read_text(encoding="utf-8")
-    assert text.startswith(f"# {identifier}: {by_id[identifier].title}\n")
+    text = (Path(__file__).parents[3] / "docs" / entry.page).read_text(encoding="utf-8")
+    assert text.startswith(f"# {entry.id}: {entry.title}\n")
     assert list(SECTIONS) == [line for line in text.splitlines() if line in SECTIONS]
     assert "Source:" in text
 
 
 def test_ids_are_unique_and_sorted() -> None:
     """The table of rules is in the order of its ids, each once."""
-    ids = [rule.id for rule in RULES]
+    ids = [entry.id for entry in CATALOGUE]
     assert sorted(set(ids)) == ids
+
+
+def test_the_index_lists_the_catalogue() -> None:
+    """docs/rules/README.md has a row for each kind of finding, with severity and title as reports give them."""
+    index = (Path(__file__).parents[3] / "docs" / "rules" / "README.md").read_text(encoding="utf-8")
+    rows = [f"| [{entry.id}]({entry.id}.md) | {entry.severity.name.lower()} | {entry.title} |" for entry in CATALOGUE]
+    assert rows == [line for line in index.splitlines() if line.startswith("| [RC")]

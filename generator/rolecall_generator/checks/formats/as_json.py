@@ -10,18 +10,22 @@ from rolecall_generator.checks.suppress import Report
 
 
 def to_json(report: Report) -> str:
-    """One object: `summary` (counts by severity), `findings`, `suppressed`. Ends with a newline."""
+    """`report_body` as text. Ends with a newline."""
+    # ASCII, since a name in a parsed file may hold half a surrogate pair, which no encoding can write.
+    return json.dumps(report_body(report), indent=2) + "\n"
+
+
+def report_body(report: Report) -> dict[str, Any]:
+    """One object: `summary` (counts by severity), `findings`, `suppressed`."""
     counts = {severity.name.lower(): 0 for severity in sorted(Severity, reverse=True)}
     for finding in report.active:
         counts[finding.severity.name.lower()] += 1
-    body = {
+    return {
         "version": 1,
         "summary": {**counts, "suppressed": len(report.suppressed)},
         "findings": [_finding(finding) for finding in report.active],
         "suppressed": [{**_finding(entry.finding), "reason": entry.reason} for entry in report.suppressed],
     }
-    # ASCII, since a name in a parsed file may hold half a surrogate pair, which no encoding can write.
-    return json.dumps(body, indent=2) + "\n"
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as Xml
 
 from rolecall_generator.checks.finding import Finding, Severity
-from rolecall_generator.checks.rule import Rule
+from rolecall_generator.checks.rule import Described
 from rolecall_generator.checks.suppress import Report
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped."""
 
 
-def to_junit(report: Report, rules: Iterable[Rule]) -> str:
+def to_junit(report: Report, rules: Iterable[Described]) -> str:
     """The report as XML. A rule without findings is one passed test case, so that a clean run shows what was checked."""
     cases: dict[str, list[tuple[Finding, str | None]]] = defaultdict(list)
     titles = {rule.id: rule.title for rule in rules}

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from rolecall_generator import __version__
 from rolecall_generator.checks.finding import Finding, Severity
-from rolecall_generator.checks.rule import Rule
+from rolecall_generator.checks.rule import Described
 from rolecall_generator.checks.suppress import Report
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -27,7 +27,12 @@ _SECURITY_SEVERITY = {Severity.ERROR: "8.0", Severity.WARNING: "5.0", Severity.N
 
 
 def to_sarif(
-    report: Report, rules: Iterable[Rule], *, default_file: str = "accounts.yaml", pages: str | None = None, root: str = ""
+    report: Report,
+    rules: Iterable[Described],
+    *,
+    default_file: str = "accounts.yaml",
+    pages: str | None = None,
+    root: str = "",
 ) -> str:
     """The report as one SARIF run.
 
@@ -49,7 +54,7 @@ def to_sarif(
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _descriptors(rules: Iterable[Rule], findings: Iterable[Finding], pages: str | None) -> list[dict[str, Any]]:
+def _descriptors(rules: Iterable[Described], findings: Iterable[Finding], pages: str | None) -> list[dict[str, Any]]:
     known = [_descriptor(rule.id, rule.title, rule.severity, rule.page, pages) for rule in rules]
     ids = {descriptor["id"] for descriptor in known}
     others: dict[str, Severity] = {}

@@ -1,0 +1,78 @@
+"""Results of `gen check`: findings with place and mend and a summary for people; JSON, SARIF and JUnit for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rolecall_generator.checking import Checked
+from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.formats import report_body, to_junit, to_sarif
+from rolecall_generator.checks.rules import CATALOGUE
+
+_SHOWN = 200
+"""Findings shown in full; the rest are counted. JSON, SARIF and JUnit have them all."""
+
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+
+def report_text(checked: Checked, form: str, *, manifest: Path, root: str) -> str:
+    """The report in the form `json`, `sarif` or `junit`. `root` leads to the folder that findings' files count from."""
+    if form == "sarif":
+        return to_sarif(checked.report, CATALOGUE, default_file=str(manifest), root=root)
+    if form == "junit":
+        return to_junit(checked.report, CATALOGUE)
+    return json.dumps(check_body(checked), indent=2) + "\n"
+
+
+def check_body(checked: Checked) -> dict[str, Any]:
+    """What `gen check --format json` prints: counts, findings, suppressed findings with their reasons."""
+    counts = {"modules": checked.modules, "cells": len(checked.proof.cells), "failed_cells": len(checked.proof.failures)}
+    return {**counts, **report_body(checked.report)}
+
+
+def print_check(console: Console, checked: Checked, *, least: Severity = Severity.NOTE) -> None:
+    """The findings from `least` up, the worst first, and the summary."""
+    findings = sorted(checked.report.active, key=lambda finding: -finding.severity)
+    shown = [finding for finding in findings if finding.severity >= least]
+    for finding in shown[:_SHOWN]:
+        _print_finding(console, finding)
+    if len(shown) > _SHOWN:
+        console.print(f"and {len(shown) - _SHOWN:,} more (--format json has them all)\n")
+    for entry in checked.report.suppressed:
+        console.print(f"suppressed: {entry.finding.rule} {entry.finding.subject}: {entry.reason}", style="dim", markup=False)
+    console.print(summary(checked), style=_style(checked), markup=False)
+
+
+def summary(checked: Checked) -> str:
+    """What was checked, and how it came out, in one line."""
+    cells = len(checked.proof.cells)
+    failed = len(checked.proof.failures)
+    proven = f"{cells - failed:,} of {cells:,} cells proven" if failed else f"{cells:,} cells proven"
+    modules = f"{checked.modules:,} {'module' if checked.modules == 1 else 'modules'} checked"
+    counts = ", ".join(_counted(checked.report.active)) or "nothing to object to"
+    return f"{modules}, {proven}: {counts}"
+
+
+def _counted(findings: Iterable[Finding]) -> Iterable[str]:
+    levels = [finding.severity for finding in findings]
+    for severity in sorted(Severity, reverse=True):
+        if number := levels.count(severity):
+            yield f"{number:,} {severity.name.lower()}{'' if number == 1 else 's'}"
+
+
+def _style(checked: Checked) -> str:
+    worst = checked.report.worst
+    return "green" if worst is None else _STYLES[worst]
+
+
+def _print_finding(console: Console, finding: Finding) -> None:
+    place = f"  {finding.file}:{finding.line or 1}" if finding.file else ""
+    console.print(f"{finding.severity.name.lower():<7} ", style=_STYLES[finding.severity], end="")
+    console.print(f"{finding.rule} {finding.subject}{place}", style="bold", markup=False)
+    console.print(f"        {finding.message}", markup=False)
+    console.print(f"        mend: {finding.mend}\n", markup=False, style="dim")

@@ -1,0 +1,120 @@
+"""Reading many modules: in this process when they are few, else in one process a core.
+
+A worker loads the manifest and plans by itself, and hands back only what is not as planned: what it would otherwise have
+to be sent, and to send back, costs more than the reading.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rolecall_generator.checking.memory import Entry, entry_of
+from rolecall_generator.checking.module import Verdict, judge
+from rolecall_generator.errors import OutputError
+from rolecall_generator.generate import previous_slots
+from rolecall_generator.iam.difference import Label
+from rolecall_generator.lock import read_lock
+from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.source import collection_paused
+from rolecall_generator.naming import account_names, labeller
+from rolecall_generator.plan import PlannedModule, make_plan
+
+FEW = 400
+"""Up to so many modules are read here: a further process costs as much as reading them."""
+_CHUNK = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One module that was read: the verdict where it is not as planned, else the entry for the memory (if it has one)."""
+
+    index: int
+    verdict: Verdict | None
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What reading needs: the manifest's file, the output folder, and the plan."""
+
+    manifest: Path
+    out: Path
+    modules: Sequence[PlannedModule]
+    label: Label
+
+
+def read_modules(
+    bench: Bench, indices: Sequence[int], *, processes: int | None = None, progress: Callable[[int], None]
+) -> Iterator[Read]:
+    """Read the modules with these indices. `progress` hears how many are done. Raises OutputError."""
+    workers = min(processes or os.cpu_count() or 1, len(indices) // (FEW // 2) or 1)
+    if workers == 1:
+        yield from _here(bench, indices, progress)
+    else:
+        yield from _in_processes(bench, indices, workers, progress)
+
+
+def _here(bench: Bench, indices: Sequence[int], progress: Callable[[int], None]) -> Iterator[Read]:
+    for done, index in enumerate(indices, start=1):
+        yield _read(bench, index)
+        progress(done)
+
+
+def _in_processes(bench: Bench, indices: Sequence[int], workers: int, progress: Callable[[int], None]) -> Iterator[Read]:
+    # spawn: a fork would carry over the locks of whatever threads run here.
+    context = multiprocessing.get_context("spawn")
+    arguments = (bench.manifest, bench.out)
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare, initargs=arguments)
+    try:
+        chunks = [(chunk, [bench.modules[index].fingerprint for index in chunk]) for chunk in _chunks(indices)]
+        done = 0
+        for chunk, reads in zip(chunks, executor.map(_read_chunk, chunks), strict=True):
+            yield from reads
+            done += len(chunk[0])
+            progress(done)
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+_bench: Bench | None = None
+"""A worker process's own plan."""
+
+
+def _prepare(manifest: Path, out: Path) -> None:
+    global _bench  # noqa: PLW0603 - how a worker process keeps what its chunks share
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    with collection_paused():
+        loaded = load_manifest(manifest)
+        plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
+    _bench = Bench(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
+
+
+def _read_chunk(chunk: tuple[Sequence[int], Sequence[str]]) -> list[Read]:
+    indices, fingerprints = chunk
+    bench = _bench
+    if bench is None or any(
+        index >= len(bench.modules) or bench.modules[index].fingerprint != fingerprint
+        for index, fingerprint in zip(indices, fingerprints, strict=True)
+    ):
+        where = str(bench.manifest) if bench else None
+        raise OutputError("the manifest or the lock changed while it was read", where=where, mend="run the check again")
+    with collection_paused():
+        return [_read(bench, index) for index in indices]
+
+
+def _read(bench: Bench, index: int) -> Read:
+    module = bench.modules[index]
+    folder = bench.out / module.path
+    entry = entry_of(module.fingerprint, str(folder))  # before the reading, so that a change meanwhile is seen
+    verdict = judge(module.build(), folder, root=module.path, label=bench.label)
+    return Read(index, None, entry) if verdict.as_intended else Read(index, verdict, None)
+
+
+def _chunks(indices: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK))
