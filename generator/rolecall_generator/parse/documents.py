@@ -8,28 +8,76 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from rolecall_generator.iam.arn import root_arn
 from rolecall_generator.iam.policy import POLICY_VERSION, Condition, PolicyDocument, Principal, Statement, policy_from_json
 from rolecall_generator.parse import syntax as s
-from rolecall_generator.parse.expressions import Scope, evaluate_attribute
+from rolecall_generator.parse.expressions import MAXIMUM_STEPS, Scope, evaluate_attribute, spend
 from rolecall_generator.parse.functions import Unresolvable, as_list, decoded, text
-from rolecall_generator.parse.module import Instance, pairs
+from rolecall_generator.parse.module import Instance, NoNames, pairs
 
 _STATEMENT = frozenset({"sid", "effect", "actions", "not_actions", "resources", "not_resources"})
 _STATEMENT_BLOCKS = frozenset({"principals", "not_principals", "condition"})
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """A document that uses no name: the same in every module that has this body. None: it is not closed."""
+
+    body: s.Body
+    document: PolicyDocument | None
+    text: str = ""
+    steps: int = 0
+
+
+_closed: dict[int, _Closed] = {}
+"""By the body's id, which is good while the body lives, and so is kept with it. Emptied when it is full."""
+_KEPT = 2048
+
+
 def document_json(instance: Instance) -> str:
     """The `json` of a policy document data source. Raises Unresolvable."""
-    return json.dumps(read_document(instance).to_json(), ensure_ascii=False)
+    closed = _read_closed(instance)
+    return closed.text if closed.document is not None else _as_json(evaluate_document(instance))
 
 
 def read_document(instance: Instance) -> PolicyDocument:
     """A policy document data source. Raises Unresolvable."""
+    closed = _read_closed(instance)
+    return closed.document if closed.document is not None else evaluate_document(instance)
+
+
+def _read_closed(instance: Instance) -> _Closed:
+    """The document read without the module's names, if that can be: only then it says the same in every module.
+
+    Raises Unresolvable when the module has taken too many steps, as it would without this memory.
+    """
+    known = _closed.get(id(instance.body))
+    if known is None:
+        budget = [MAXIMUM_STEPS]
+        alone = replace(instance, scope=Scope(NoNames(), {}, instance.file, budget))
+        try:
+            document = evaluate_document(alone)
+            known = _Closed(instance.body, document, _as_json(document), MAXIMUM_STEPS - budget[0])
+        except Unresolvable:
+            known = _Closed(instance.body, None)
+        if len(_closed) >= _KEPT:
+            _closed.clear()
+        _closed[id(instance.body)] = known
+    spend(instance.scope, known.steps)
+    return known
+
+
+def _as_json(document: PolicyDocument) -> str:
+    return json.dumps(document.to_json(), ensure_ascii=False)
+
+
+def evaluate_document(instance: Instance) -> PolicyDocument:
+    """As `read_document`, remembering nothing."""
     version = text(instance.get("version") or POLICY_VERSION)
     statements: list[Statement] = []
     for earlier in _texts(instance, "source_json", "source_policy_documents"):
@@ -48,6 +96,11 @@ def policy_from_text(value: Any) -> PolicyDocument:
     """A policy from its JSON text. Raises Unresolvable with the reason when it is none."""
     if not isinstance(value, str):
         raise Unresolvable("the policy is no JSON text")
+    return _policy(value)
+
+
+@lru_cache(maxsize=1024)
+def _policy(value: str) -> PolicyDocument:
     try:
         body = decoded(value)
         if not isinstance(body, dict) or set(body) - {"Version", "Id", "Statement"}:
@@ -58,6 +111,18 @@ def policy_from_text(value: Any) -> PolicyDocument:
     for statement in document.statements:
         _check(statement)
     return document
+
+
+def written_policy(value: Any, partition: str) -> PolicyDocument:
+    """A policy from its JSON text as AWS keeps it. Equal texts give one object. Raises Unresolvable."""
+    if not isinstance(value, str):
+        raise Unresolvable("the policy is no JSON text")
+    return _written(value, partition)
+
+
+@lru_cache(maxsize=1024)
+def _written(value: str, partition: str) -> PolicyDocument:
+    return whole_accounts(_policy(value), partition)
 
 
 def whole_accounts(document: PolicyDocument, partition: str) -> PolicyDocument:

@@ -70,6 +70,13 @@ def evaluate_attribute(attribute: s.Attribute, scope: Scope) -> Any:
         raise Unresolvable("an expression too deep to be evaluated", attribute.line, scope.file) from None
 
 
+def spend(scope: Scope, steps: int) -> None:
+    """Count evaluation steps of the module. Raises Unresolvable when they are too many."""
+    scope.budget[0] -= steps
+    if scope.budget[0] < 0:
+        raise Unresolvable("the module takes too long to be evaluated")
+
+
 def evaluate(expression: s.Expression, scope: Scope) -> Any:
     """The value of an expression. Raises Unresolvable."""
     scope.budget[0] -= 1

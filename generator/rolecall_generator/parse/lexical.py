@@ -20,7 +20,8 @@ DIRECTIVE = "template_directive()"
 """What stands for a `%{ }` directive in a shape: a function, since a module can declare none, and none has this name."""
 
 _CODE = re.compile(
-    r"""(?P<plain>[^"#/<{}\[\]()\r\n]+)|(?P<newline>\r?\n)|(?P<comment>\#[^\n]*|//[^\n]*)|(?P<block>/\*.*?\*/)"""
+    r"""(?P<plain>[^"#/<{}\[\]()\r\n]+)|"(?P<literal>[^"\\$%\r\n]*)"|(?P<newline>\r?\n)"""
+    r"""|(?P<comment>\#[^\n]*|//[^\n]*)|(?P<block>/\*.*?\*/)"""
     r"""|(?P<heredoc><<(?P<trim>-?)(?P<marker>[^\W\d][\w.-]*)\r?\n)|(?P<open>[{\[(])|(?P<close>[}\])])|(?P<quote>")"""
     r"""|(?P<bad>/\*|\r)|(?P<other>[/<])""",
     re.DOTALL,
@@ -47,17 +48,21 @@ class Unreadable(Exception):  # noqa: N818 - becomes a finding, never an error t
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A file's shape (its code with numbers for literals, line breaks kept) and the decoded literals by number."""
+    """A file's shape (its code with numbers for literals, line breaks kept) and the decoded literals by number.
+
+    `depth` counts the brackets that are open at the end (below zero: closed without being open).
+    """
 
     shape: str
     literals: tuple[str, ...]
+    depth: int = 0
 
 
 def scan(text: str) -> Scanned:
     """Split a `.tf` file. Raises Unreadable, also for what Terraform itself would refuse."""
     scanner = _Scanner(text)
     scanner.code(inside_template=False)
-    return Scanned("".join(scanner.out), tuple(scanner.literals))
+    return Scanned("".join(scanner.out), tuple(scanner.literals), scanner.depth)
 
 
 def scan_template(text: str, line: int = 1) -> Scanned:
@@ -66,6 +71,11 @@ def scan_template(text: str, line: int = 1) -> Scanned:
     scanner.out.append("x = ")
     scanner.template(text)
     return Scanned("".join(scanner.out) + "\n", tuple(scanner.literals))
+
+
+def _normalized(value: str) -> str:
+    """A text as Terraform has it: it normalizes every string that it reads."""
+    return value if value.isascii() else unicodedata.normalize("NFC", value)
 
 
 class _Scanner:
@@ -99,6 +109,9 @@ class _Scanner:
                 return
             if kind in ("plain", "other"):
                 self.out.append(found)
+            elif kind == "literal":
+                self.out += ('"', str(len(self.literals)), '"')
+                self.literals.append(_normalized(match["literal"]))
             elif kind == "quote":
                 self.quoted()
             elif kind in ("open", "close"):
@@ -128,10 +141,8 @@ class _Scanner:
             self.held += found.count("\n")
 
     def literal(self, parts: list[str]) -> None:
-        value = "".join(parts)
         self.out.append(str(len(self.literals)))
-        # Terraform normalizes every string that it reads.
-        self.literals.append(value if value.isascii() else unicodedata.normalize("NFC", value))
+        self.literals.append(_normalized("".join(parts)))
         parts.clear()
 
     def sequence(self, *, directive: bool) -> None:

@@ -100,7 +100,7 @@ class Module:
         def value(block: s.Block) -> Any:
             if name in self.source.values:
                 given, file = self.source.values[name]
-                return evaluate_attribute(given, Scope(_Nothing(), {}, file, self._budget))
+                return evaluate_attribute(given, Scope(NoNames(), {}, file, self._budget))
             if "default" not in block.body.attributes:
                 raise Unresolvable(f"the variable {name} has no default")
             return evaluate_attribute(block.body.attributes["default"], self.scope(block.file))
@@ -216,10 +216,11 @@ MAXIMUM_INSTANCES = 10_000
 _UNDERWAY = object()
 
 
-class _Nothing:
-    """Names of a file of values: none."""
+class NoNames:
+    """Names of a file of values, and of a document that stands for itself: none."""
 
     def root(self, name: str, line: int) -> Any:
+        """Refuse. Raises Unresolvable."""
         raise Unresolvable(f"{name} has no place in a file of values", line)
 
 

@@ -1,12 +1,14 @@
 """Terraform's native syntax -> syntax trees, by python-hcl2's parser.
 
-python-hcl2 parses the shape of a file (see `lexical`), and a shape is parsed once a process however many files have it:
-the modules of ten thousand customers with the same permissions are one shape. Its tree is walked as it stands; turning it
-into rule objects and dicts, as `hcl2.loads` does, costs as much again.
+A file is read in pieces that end with a top-level block, and a piece that was read before is not read again: what modules
+share is read once, though the files differ elsewhere. python-hcl2 parses a piece's shape (see `lexical`), and a shape is
+parsed once a process: the modules of ten thousand customers with the same permissions have the same few shapes. Its tree is
+walked as it stands; turning it into rule objects and dicts, as `hcl2.loads` does, costs as much again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +22,56 @@ if TYPE_CHECKING:
     Node = Tree[Token]
 
 _TREES: dict[str, Any] = {}
-_KEPT_TREES = 512
-"""Trees of an ordinary module take about 100 KB; the cache is emptied when it is full."""
+_KEPT_TREES = 2048
+"""Trees of an ordinary piece take about 20 KB; the cache is emptied when it is full."""
+
+_END_OF_BLOCK = "\n}\n"
 
 
 @lru_cache(maxsize=64)
 def read_native(text: str, file: str) -> s.Body:
     """Blocks and attributes of a `.tf` file. Raises Unreadable. Files that all modules share are read once."""
-    scanned = scan(text)
+    try:
+        return s.Body(blocks=tuple(_in_pieces(text, file)))
+    except Unreadable:
+        # The place of a mistake, and what arguments outside of blocks mean, are those of the whole.
+        return read_whole(text, file)
+
+
+def read_whole(text: str, file: str) -> s.Body:
+    """As `read_native`, in one piece and remembering nothing but trees."""
+    return _body(scan(text), file, 1)
+
+
+def _in_pieces(text: str, file: str) -> Iterator[s.Block]:
+    """Blocks piece by piece. Raises Unreadable when a piece is nothing but blocks is not sure."""
+    *pieces, rest = text.split(_END_OF_BLOCK)
+    line = 1
+    for piece in pieces:
+        yield from _blocks(piece + _END_OF_BLOCK, file, line)
+        line += piece.count("\n") + 2
+    if rest:
+        yield from _blocks(rest, file, line)
+
+
+@lru_cache(maxsize=1024)
+def _blocks(piece: str, file: str, line: int) -> tuple[s.Block, ...]:
+    """The blocks of a piece that starts at `line`, outside of everything.
+
+    When it ends outside of everything too, the next piece starts so; and since a body is a sequence of blocks, pieces that
+    are bodies each make the body that the whole is.
+    """
+    scanned = scan(piece)
+    body = _body(scanned, file, line)
+    if scanned.depth or body.attributes or body.repeated:
+        raise Unreadable("no sequence of blocks", line)
+    return body.blocks
+
+
+def _body(scanned: Scanned, file: str, line: int) -> s.Body:
     tree = _parsed(scanned.shape)
     try:
-        return _Reader(scanned.literals, file).body(tree.children[0])
+        return _Reader(scanned.literals, file, line - 1).body(tree.children[0])
     except RecursionError:
         raise Unreadable("an expression of too many parts", 1) from None
 
@@ -38,12 +79,7 @@ def read_native(text: str, file: str) -> s.Body:
 @lru_cache(maxsize=4096)
 def read_template(text: str) -> s.Expression:
     """A template without escapes, as the JSON syntax has it. Raises Unreadable."""
-    scanned: Scanned = scan_template(text)
-    try:
-        body = _Reader(scanned.literals, "").body(_parsed(scanned.shape).children[0])
-    except RecursionError:
-        raise Unreadable("an expression of too many parts", 1) from None
-    return body.attributes["x"].expression
+    return _body(scan_template(text), "", 1).attributes["x"].expression
 
 
 def _parsed(shape: str) -> Any:
@@ -70,11 +106,15 @@ def _parse(shape: str) -> Any:
 
 
 class _Reader:
-    """Walks one tree with the literals of one file."""
+    """Walks one tree with the literals of one piece; `above` counts the lines that stand above it in its file."""
 
-    def __init__(self, literals: tuple[str, ...], file: str) -> None:
+    def __init__(self, literals: tuple[str, ...], file: str, above: int) -> None:
         self.literals = literals
         self.file = file
+        self.above = above
+
+    def line(self, token: Any) -> int:
+        return int(token.line) + self.above
 
     def body(self, tree: Node) -> s.Body:
         attributes: dict[str, s.Attribute] = {}
@@ -83,9 +123,9 @@ class _Reader:
         for child in _trees(tree):
             if child.data == "attribute":
                 token = child.children[0].children[0]
-                attribute = s.Attribute(self.expression(child.children[-1]), token.line)
+                attribute = s.Attribute(self.expression(child.children[-1]), self.line(token))
                 if str(token) in attributes:
-                    repeated.append((str(token), token.line))
+                    repeated.append((str(token), self.line(token)))
                 attributes[str(token)] = attribute
             elif child.data == "block":
                 blocks.append(self.block(child))
@@ -95,7 +135,7 @@ class _Reader:
         *head, body = _trees(tree)
         first = head[0].children[0]
         labels = [self.label(part) for part in head[1:]]
-        return s.Block(str(first), tuple(labels), self.body(body), self.file, first.line)
+        return s.Block(str(first), tuple(labels), self.body(body), self.file, self.line(first))
 
     def label(self, tree: Node) -> str:
         if tree.data != "string":
@@ -120,7 +160,7 @@ class _Reader:
     def expression(self, tree: Any) -> s.Expression:
         handler = getattr(self, f"_{tree.data}", None)
         if handler is None:
-            return s.Unsupported(str(tree.data).replace("_", " "), getattr(tree.meta, "line", 1))
+            return s.Unsupported(str(tree.data).replace("_", " "), getattr(tree.meta, "line", 1) + self.above)
         result: s.Expression = handler(tree)
         return result
 
@@ -142,7 +182,7 @@ class _Reader:
 
     def _identifier(self, tree: Node) -> s.Expression:
         token: Any = tree.children[0]
-        return s.Name(str(token), token.line)
+        return s.Name(str(token), self.line(token))
 
     def _tuple(self, tree: Node) -> s.Expression:
         return s.Tuple(tuple(self.expression(item) for item in _trees(tree)))
@@ -166,7 +206,7 @@ class _Reader:
     def _function_call(self, tree: Node) -> s.Expression:
         names = [child for child in _trees(tree) if child.data == "identifier"]
         arguments = next((child for child in _trees(tree) if child.data == "arguments"), None)
-        line: int = names[0].children[0].line
+        line = self.line(names[0].children[0])
         values = () if arguments is None else tuple(self.expression(item) for item in _trees(arguments))
         expand = arguments is not None and any(child == "..." for child in arguments.children)
         return s.Call("::".join(str(name.children[0]) for name in names), values, expand, line)

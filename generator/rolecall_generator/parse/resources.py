@@ -10,7 +10,7 @@ from rolecall_generator.iam.access import ConsolePassword, InstanceProfile, Mana
 from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.parse import report as r
 from rolecall_generator.parse.builder import Builder, Draft
-from rolecall_generator.parse.documents import expand, policy_from_text, read_document, whole_accounts
+from rolecall_generator.parse.documents import expand, read_document, written_policy
 from rolecall_generator.parse.expressions import truth
 from rolecall_generator.parse.functions import Unresolvable, as_list, as_map, text
 from rolecall_generator.parse.module import Instance, Module
@@ -63,7 +63,7 @@ class Resources:
 
     def policy(self, value: Any) -> PolicyDocument:
         """A policy document from its JSON. Raises Unresolvable."""
-        return whole_accounts(policy_from_text(value), self.module.partition)
+        return written_policy(value, self.module.partition)
 
     def duplicate(self, instance: Instance, what: str) -> None:
         """Report that two resources make the same thing."""
