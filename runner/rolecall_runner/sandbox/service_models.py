@@ -1,0 +1,114 @@
+"""Which botocore service a request belongs to: several share the name that requests are signed with.
+
+moto's own routing and parsing read the request, so that what is authorised is what moto then does. Models are loaded at a
+service's first request and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from botocore.exceptions import DataNotFoundError
+from botocore.loaders import Loader
+from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
+from moto.core.request import Request, determine_request_protocol
+from moto.core.routing import get_service_router
+from moto.core.utils import get_service_model
+from werkzeug.exceptions import HTTPException
+
+_SHARED: Mapping[str, tuple[str, ...]] = {
+    "apigateway": ("apigateway", "apigatewayv2"),
+    "dynamodb": ("dynamodb", "dynamodbstreams"),
+    "elasticfilesystem": ("efs",),
+    "elasticloadbalancing": ("elbv2", "elb"),
+    "elasticmapreduce": ("emr",),
+    "es": ("opensearch", "es"),
+    "monitoring": ("cloudwatch",),
+    "rds": ("rds", "neptune", "docdb"),
+    "s3": ("s3", "s3control"),
+    "ses": ("sesv2", "ses"),
+    "states": ("stepfunctions",),
+    "tagging": ("resourcegroupstaggingapi",),
+}
+"""Botocore's services by signing name where that is not the service's own; others are looked for in all models."""
+
+
+class UnreadableError(ValueError):
+    """The request names an operation, but its parameters cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation found: botocore's service name, the protocol spoken, what the request says, what it could say."""
+
+    service: str
+    name: str
+    protocol: str
+    parameters: Mapping[str, object]
+    members: frozenset[str]
+
+
+def find_operation(signing_name: str, request: Request) -> Operation | None:
+    """The operation of a request that is signed for `signing_name`; None when no model knows it.
+
+    Raises UnreadableError when the parameters do not fit the operation's model.
+    """
+    for service in _candidates(signing_name):
+        found = _match(service, request)
+        if found is not None:
+            return found
+    return None
+
+
+def _candidates(signing_name: str) -> Iterator[str]:
+    own = _SHARED.get(signing_name, (signing_name,))
+    yield from own
+    yield from (service for service in _signed_as().get(signing_name, ()) if service not in own)
+
+
+@lru_cache(maxsize=1)
+def _signed_as() -> Mapping[str, tuple[str, ...]]:
+    """All services by signing name. It reads every model of botocore once, which takes seconds: the last resort."""
+    found: dict[str, tuple[str, ...]] = {}
+    for service in Loader().list_available_services("service-2"):
+        # A fresh loader for each: a loader keeps every model that it has read.
+        metadata = Loader().load_service_model(service, "service-2")["metadata"]
+        name = metadata.get("signingName", metadata["endpointPrefix"])
+        found[name] = (*found.get(name, ()), service)
+    return found
+
+
+def _match(service: str, request: Request) -> Operation | None:
+    try:
+        model = get_service_model(service)
+        version = request.values.get("Version")
+        protocol = determine_request_protocol(model, request.content_type)
+        if protocol in {"query", "ec2"} and version is not None and version != model.api_version:
+            return None
+        operation, uri_parameters = get_service_router(service).match(request)
+    except (DataNotFoundError, HTTPException, NotImplementedError):
+        return None
+    shape = operation.input_shape
+    members = frozenset(shape.members) if shape is not None else frozenset()
+    return Operation(service, operation.name, protocol, _parameters(operation, protocol, request, uri_parameters), members)
+
+
+def _parameters(operation: Any, protocol: str, request: Request, uri_parameters: Mapping[str, Any]) -> Mapping[str, object]:
+    try:
+        parsed: Mapping[str, object] = PROTOCOL_PARSERS[protocol](operation).parse(
+            {
+                "method": request.method,
+                "values": request.values,
+                "headers": request.headers,
+                "body": request.data,
+                "url_path": request.path,
+                "url_params": uri_parameters,
+            }
+        )
+    except (RequestParserError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        # moto's parsers raise all of these for a body that is not what the model says.
+        raise UnreadableError(f"{operation.name}: its parameters cannot be read ({type(error).__name__})") from error
+    return {name: value for name, value in parsed.items() if value is not None}
