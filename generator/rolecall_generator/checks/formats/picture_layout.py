@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rolecall_generator.checks.formats.picture_graph import Account, Edge, Graph, Node
 
 BOX_WIDTH = 236
-MIDDLE = 268
+MIDDLE = 310
 MARGIN = 10
 TOP = 34
 LEGEND = 40

@@ -30,6 +30,10 @@ _LABEL_CHARACTERS = 36
 _CHARACTER = 6.6
 """Width of a letter at the edges, in SVG user units: the mean of common sans-serif fonts at that size, a little more."""
 
+_LABEL_GAP = 20
+_STRAIGHT = 190
+"""The longest straight piece of an edge, in SVG user units: what is left must be enough for a gentle bend."""
+
 _CLASSES = {
     Standing.UNINTENDED: "rc-bad",
     Standing.BROKEN: "rc-warn",
@@ -125,23 +129,32 @@ def _full(node: Node) -> str:
 
 
 def _curve(curve: Curve) -> str:
+    """A bend, then a straight piece on which the label stands."""
     (x1, y1), (x2, y2) = curve.start, curve.end
-    tip, bend = x2 - 7, MIDDLE * 0.42
-    path = f"M{x1:g} {y1:g}C{x1 + bend:g} {y1:g} {tip - bend:g} {y2:g} {tip:g} {y2:g}"
+    level = x2 - _LABEL_GAP - min(_label_width(_lines(curve)), _STRAIGHT)
+    bend = (level - x1) * 0.5
+    path = f"M{x1:g} {y1:g}C{x1 + bend:g} {y1:g} {level - bend:g} {y2:g} {level:g} {y2:g}H{x2 - 7:g}"
     arrow = f"M{x2:g} {y2:g}l-9 -4.5v9z"
     return f'<g{_class(curve)}><path class="rc-edge" d="{path}"/><path class="rc-tip" d="{arrow}"/></g>'
 
 
 def _label(curve: Curve) -> str:
     """The words stand just before the role, each line at its own height: edges into one role have ports of their own."""
-    (x, y), lines = curve.end, [_shortened(line, _LABEL_CHARACTERS) for line in curve.edge.label]
-    right, top, height = x - 20, y - LINE * len(lines) / 2, LINE * len(lines)
-    wide = _CHARACTER * max(map(len, lines)) + 6
-    plate = f'<rect class="rc-plate" rx="3" {_rect(Rect(right - wide + 3, top, wide, height))}/>'
+    (x, y), lines = curve.end, _lines(curve)
+    right, top, height, width = x - _LABEL_GAP, y - LINE * len(lines) / 2, LINE * len(lines), _label_width(lines)
+    plate = f'<rect class="rc-plate" rx="3" {_rect(Rect(right - width + 3, top, width, height))}/>'
     spans = "".join(
         f'<tspan x="{right:g}" y="{top + LINE * number + 11:g}">{escape(line)}</tspan>' for number, line in enumerate(lines)
     )
     return f'<g{_class(curve)}>{plate}<text class="rc-label" text-anchor="end">{spans}</text></g>'
+
+
+def _lines(curve: Curve) -> list[str]:
+    return [_shortened(line, _LABEL_CHARACTERS) for line in curve.edge.label]
+
+
+def _label_width(lines: list[str]) -> float:
+    return _CHARACTER * max(map(len, lines)) + 6
 
 
 def _class(curve: Curve) -> str:

@@ -1,0 +1,182 @@
+"""The proof's page in a real browser: what it shows, how it filters, and that it stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from browser_rig import Watched
+from proof_worlds import BACKEND, HOSTILE, customer_arn, customers
+from rolecall_generator.checks.formats.picture import reaches, to_svg
+from rolecall_generator.checks.formats.proof_html import proof_html
+from rolecall_generator.checks.proof import Proof
+from rolecall_generator.iam.access import Access
+
+pytestmark = pytest.mark.browser
+
+NO_ID = {"Condition": None}
+
+
+@pytest.fixture
+def opened(watched: Watched, tmp_path: Path) -> Callable[[tuple[Access, Proof]], Page]:
+    """A function that opens the page of a world."""
+
+    def show(world: tuple[Access, Proof]) -> Page:
+        path = tmp_path / "proof.html"
+        picture = to_svg(reaches(*world))
+        path.write_text(proof_html(world[1], title="accounts.yaml", picture_svg=picture, generated="today"), "utf-8")
+        return watched.open(path)
+
+    return show
+
+
+def subjects(page: Page) -> list[str]:
+    return page.locator("#rows th b").all_inner_texts()
+
+
+def test_the_page_stands_alone(watched: Watched, opened: Callable[..., Page]) -> None:
+    """It loads nothing, breaks no rule of its own Content-Security-Policy, and throws nothing, also while it is used."""
+    page = opened(customers(150, {3: NO_ID}))
+    page.fill("#filter", "customer")
+    page.check("#only-failures")
+    page.uncheck("#only-failures")
+    page.click("#next")
+
+    assert ([], []) == (watched.complaints, watched.requests)
+
+
+def test_the_policy_applies_the_styles(opened: Callable[..., Page]) -> None:
+    """The hashes are those of the styles: the page's own and the picture's."""
+    page = opened(customers(2, {1: NO_ID}))
+    stroke = page.locator(".rc-bad .rc-edge").first.evaluate("edge => getComputedStyle(edge).strokeWidth")
+
+    assert "6px" == page.locator("header").evaluate("header => getComputedStyle(header).borderLeftWidth")
+    assert "3.2px" == stroke
+
+
+def test_failures_come_first_with_their_counterexamples(opened: Callable[..., Page]) -> None:
+    """A failing row leads, and says in sentences who gets in and how."""
+    page = opened(customers(5, {3: NO_ID}))
+
+    assert ["customer-3", "customer-0", "customer-1", "customer-2", "customer-4"] == subjects(page)
+    assert f"Role {BACKEND} can assume {customer_arn(3)} without an external id, although nobody meant that." == (
+        page.locator(".said").first.inner_text()
+    )
+    assert "✗ Not proven" == page.inner_text("#verdict")
+
+
+def test_details_are_folded_and_open_for_paper(opened: Callable[..., Page]) -> None:
+    """The deciding statement stays out of the way until it is asked for, or printed."""
+    page = opened(customers(2, {1: NO_ID}))
+    statement = page.locator("article pre").first
+    hidden = statement.is_visible()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+
+    assert not hidden
+    assert statement.is_visible()
+
+
+def test_filter_keeps_rows_that_hold_every_word(opened: Callable[..., Page]) -> None:
+    """Words are looked for in subject, role and, of failing rows, callers; the count says how many are left."""
+    page = opened(customers(30, {3: NO_ID}))
+    page.fill("#filter", "CUSTOMER-2 00002")
+
+    assert [f"customer-2{end}" for end in ("", *range(10))] == subjects(page)
+    assert "11 of 30 rows, 0 with failures" == page.inner_text("#status")
+    page.fill("#filter", "backend_role")
+    assert ["customer-3"] == subjects(page)
+    page.fill("#filter", "nobody at all")
+    assert "No row fits." == page.inner_text("#rows")
+
+
+def test_only_failures_hides_what_is_fine(opened: Callable[..., Page]) -> None:
+    """One click leaves the failing rows."""
+    page = opened(customers(30, {3: NO_ID, 7: NO_ID}))
+    page.check("#only-failures")
+
+    assert ["customer-3", "customer-7"] == subjects(page)
+
+
+def test_long_proofs_are_paged(opened: Callable[..., Page]) -> None:
+    """A hundred rows at a time; the filter finds rows of all pages."""
+    page = opened(customers(250))
+    first, label = len(subjects(page)), page.inner_text("#page")
+    page.click("#next")
+    page.click("#next")
+
+    assert (100, "Page 1 of 3") == (first, label)
+    assert [f"customer-{number}" for number in range(200, 250)] == subjects(page)
+    assert page.is_disabled("#next")
+    page.fill("#filter", "customer-249")
+    assert ["customer-249"] == subjects(page)
+
+
+def test_hostile_names_are_shown_as_text(watched: Watched, opened: Callable[..., Page]) -> None:
+    """Names that would end a script or open an element stand there letter by letter, in row and picture, and do nothing."""
+    page = opened(customers(2, {1: {"Sid": HOSTILE, "Principal": "*"}}, name=lambda number: f"{HOSTILE}{number}"))
+    page.fill("#filter", "0")
+
+    assert f"{HOSTILE}0" in subjects(page)
+    assert "accounts.yaml: not proven" == page.title()
+    assert 0 == page.locator("img").count()
+    assert ([], []) == (watched.complaints, watched.requests)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_readable_in_both_schemes(scheme: str, watched: Watched, opened: Callable[..., Page]) -> None:
+    """Text and paper differ by a contrast of 4.5 to 1 and more (WCAG 2.2, 1.4.3) wherever words stand on one colour."""
+    watched.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page = opened(customers(3, {1: NO_ID}))
+    contrasts = page.evaluate(CONTRASTS)
+
+    assert {} == {name: ratio for name, ratio in contrasts.items() if ratio < 4.5}
+    assert len(contrasts) > 8
+
+
+def test_a_telephone_needs_no_sideways_scrolling(watched: Watched, opened: Callable[..., Page]) -> None:
+    """At 400 pixels the table becomes a list; only the picture scrolls, in its own frame."""
+    watched.page.set_viewport_size({"width": 400, "height": 800})
+    page = opened(customers(3, {1: NO_ID}))
+
+    assert 400 >= page.evaluate("document.documentElement.scrollWidth")
+    assert page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('table').parentElement)")
+
+
+def test_without_scripts_failures_still_stand_there(tmp_path: Path, browser: Browser) -> None:
+    """Where scripts may not run, the first rows, failures leading, are in the page itself."""
+    path = tmp_path / "proof.html"
+    path.write_text(proof_html(customers(150, {120: NO_ID})[1], title="t", picture_svg="", generated="g"), "utf-8")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+
+    assert "customer-120" == subjects(page)[0]
+    assert "50 more rows show when scripts may run." == page.inner_text("noscript p")
+    assert page.locator("#controls").is_hidden()
+    context.close()
+
+
+CONTRASTS = """() => {
+  const light = (color) => {
+    const part = (value) => (value /= 255) <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    const [r, g, b] = color.match(/[\\d.]+/g).map(Number);
+    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+  };
+  const paper = (element) => {
+    for (; element; element = element.parentElement) {
+      const color = getComputedStyle(element).backgroundColor;
+      if (!color.startsWith('rgba(0, 0, 0, 0')) return color;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  const names = ['.verdict', '.summary', 'header .soft', 'thead th', 'tbody th b', 'tbody th code', 'td.ok', 'td.failed i',
+    'td.none', 'article h3', '.said', 'summary', '#status'];
+  return Object.fromEntries(names.filter((name) => document.querySelector(name)).map((name) => {
+    const element = document.querySelector(name);
+    const [a, b] = [light(getComputedStyle(element).color), light(paper(element))].sort((x, y) => y - x);
+    return [name, (a + 0.05) / (b + 0.05)];
+  }));
+}"""
