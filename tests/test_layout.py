@@ -21,11 +21,13 @@ LAYERS = (
     {"__version__", "errors", "checks.finding"},
     {"iam", "disk", "lock", "hcl", "stat_cache", "bytecode"},
     {"manifest", "placing", "survey", "write_report"},
+    {"naming"},
     {"plan", "parse", "render", "write"},
     {"checks"},
     {"generate", "handover"},
-    {"compare"},
-    {"console", "reports", "starting"},
+    {"compare", "checking"},
+    {"check_reports"},
+    {"console", "reports", "proof_reports", "starting"},
     {"cli"},
 )
 HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}
@@ -36,7 +38,7 @@ ROOMS: dict[str, set[str]] = {
     "hcl2": {"parse/"},
     "yaml": {"manifest/"},
     "typer": {"cli.py", "console.py"},
-    "rich": {"console.py", "reports.py"},
+    "rich": {"console.py", "reports.py", "check_reports.py", "proof_reports.py"},
     "boto3": set(),
     "botocore": set(),
 }
@@ -86,8 +88,10 @@ def test_the_generator_never_imports_the_runner() -> None:
 
 
 def test_the_runner_imports_only_what_the_generator_offers() -> None:
-    """The runner builds on manifest, iam, plan, parse, checks and errors, not on rendering, writing or the command line."""
-    offered = {"manifest", "iam", "plan", "parse", "checks", "errors", "console", "__version__"}
+    """The runner builds on what is true and on the two main jobs, not on rendering, writing or the command line."""
+    offered = {
+        "manifest", "iam", "plan", "parse", "checks", "errors", "console", "__version__", "naming", "generate", "checking", "lock",
+    }  # fmt: skip
     taken = {
         name.split(".")[1]
         for path in RUNNER.rglob("*.py")

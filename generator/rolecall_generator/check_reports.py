@@ -40,7 +40,7 @@ def print_check(console: Console, checked: Checked, *, least: Severity = Severit
     findings = sorted(checked.report.active, key=lambda finding: -finding.severity)
     shown = [finding for finding in findings if finding.severity >= least]
     for finding in shown[:_SHOWN]:
-        _print_finding(console, finding)
+        print_finding(console, finding)
     if len(shown) > _SHOWN:
         console.print(f"and {len(shown) - _SHOWN:,} more (--format json has them all)\n")
     for entry in checked.report.suppressed:
@@ -70,7 +70,8 @@ def _style(checked: Checked) -> str:
     return "green" if worst is None else _STYLES[worst]
 
 
-def _print_finding(console: Console, finding: Finding) -> None:
+def print_finding(console: Console, finding: Finding) -> None:
+    """One finding: severity, rule, subject and place, then what is wrong and the mend."""
     place = f"  {finding.file}:{finding.line or 1}" if finding.file else ""
     console.print(f"{finding.severity.name.lower():<7} ", style=_STYLES[finding.severity], end="")
     console.print(f"{finding.rule} {finding.subject}{place}", style="bold", markup=False)

@@ -102,7 +102,7 @@ def terraform(
     elif not quiet:
         print_generation(stdout(), done, out)
     if found is not None:
-        _show_errors(found, quiet=output_format == "json")
+        _show_errors(found, quiet=quiet or output_format == "json")
 
 
 def _check_written(manifest: Path, out: Path, only: Sequence[str], *, quiet: bool) -> Checked:

@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError
 
@@ -64,6 +63,15 @@ def _bar(text: str, *, quiet: bool) -> Iterator[tuple[Callable[[int], None], Cal
     if quiet or not sys.stderr.isatty():
         yield (lambda _total: None), (lambda _done: None)
         return
+    # Imported here: no bar, no cost.
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=stderr(), transient=True) as bar:
         task = bar.add_task(text, total=None)

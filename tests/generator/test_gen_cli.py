@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -245,3 +246,121 @@ def test_an_output_that_cannot_be_a_folder_is_explained(notes: Path, what: str) 
 def test_a_wrong_command_line_is_a_usage_error(notes: Path, arguments: list[str]) -> None:
     """What Typer refuses ends with exit code 2."""
     assert 2 == gen(*arguments, cwd=notes).returncode
+
+
+def wound(folder: Path) -> None:
+    """Let the written module of account1 trust everybody."""
+    path = folder / "output/customers/account1/main.tf"
+    path.write_text(path.read_text().replace('"arn:aws:iam::111111111111:role/backend_role"', '"*"', 1))
+
+
+def test_terraform_checks_what_it_wrote(notes: Path) -> None:
+    """After writing the modules are read back and proven, and the last line says so; --no-check leaves it out."""
+    done = gen("terraform", cwd=notes)
+    silent = gen("terraform", "--no-check", cwd=notes)
+
+    assert "6 modules checked" in done.stdout.splitlines()[-1]
+    assert "nothing to object to" in done.stdout.splitlines()[-1]
+    assert "checked" not in silent.stdout
+
+
+def test_terraform_with_errors_in_the_check_writes_and_says_so(notes: Path) -> None:
+    """A manifest whose access is an error is written, reported and ends with exit code 1."""
+    text = (notes / "accounts.yaml").read_text()
+    (notes / "accounts.yaml").write_text(text.replace("s3:ListBucket", "s3:ListBuckets"))
+    done = gen("terraform", cwd=notes)
+    machine = json.loads(gen("terraform", "--format", "json", cwd=notes).stdout)
+
+    assert 1 == done.returncode
+    assert "24 files written" in done.stdout
+    assert "RC206" in done.stdout
+    assert 3 == machine["check"]["summary"]["error"]
+
+
+def test_check_has_forms_for_people_and_programs(notes: Path) -> None:
+    """The same finding comes out as text, JSON, SARIF and JUnit, each with exit code 1."""
+    gen("terraform", cwd=notes)
+    wound(notes)
+    done = {form: gen("check", "--format", form, cwd=notes) for form in ("table", "json", "sarif", "junit")}
+    sarif = json.loads(done["sarif"].stdout)["runs"][0]["results"]
+
+    assert {1} == {run.returncode for run in done.values()}
+    assert "error   RC101 account1  customers/account1/main.tf:" in done["table"].stdout
+    assert "RC101" in {finding["rule"] for finding in json.loads(done["json"].stdout)["findings"]}
+    assert {"output/customers/account1/main.tf"} == {
+        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in sarif
+    }
+    assert '<testsuite name="RC101' in done["junit"].stdout
+
+
+def test_check_fails_from_the_severity_that_is_asked_for(notes: Path) -> None:
+    """A warning makes exit code 1 unless only errors shall; a note makes it when asked."""
+    text = (notes / "accounts.yaml").read_text()
+    (notes / "accounts.yaml").write_text(re.sub('external_id: "[0-9a-f]+"', 'external_id: "short"', text, count=1))
+    gen("terraform", cwd=notes)
+    levels = {line.split()[0] for line in gen("check", cwd=notes).stdout.splitlines() if line.startswith(("err", "war", "not"))}
+
+    assert {"warning"} == levels - {"note"}
+    assert [1, 0, 1] == [gen("check", *flag, cwd=notes).returncode for flag in ([], ["--fail-on", "error"], ["--fail-on", "note"])]
+
+
+def test_a_suppression_hides_with_its_reason(notes: Path) -> None:
+    """A suppressed finding is no reason to fail, and its reason is shown."""
+    gen("terraform", cwd=notes)
+    text = (notes / "accounts.yaml").read_text().replace("s3:ListBucket", "s3:ListBuckets")
+    (notes / "accounts.yaml").write_text(text + "suppress:\n  - {rule: RC206, subject: '*', reason: to be mended next week}\n")
+    done = gen("terraform", cwd=notes)
+
+    assert 0 == done.returncode
+    assert "suppressed: RC206 account1: to be mended next week" in done.stdout
+
+
+def test_check_of_a_folder_sent_back(notes: Path, tmp_path: Path) -> None:
+    """--path checks the folder in the place of the written module, and an unknown path is an error of its own."""
+    gen("terraform", cwd=notes)
+    shutil.copytree(notes / "output/customers/account2", tmp_path / "mail")
+    good = gen("check", "--path", tmp_path / "mail", cwd=notes)
+    (tmp_path / "mail/x.tf").write_text("junk {")
+    bad = gen("check", "--path", tmp_path / "mail", cwd=notes)
+    missing = gen("check", "--path", "nowhere", cwd=notes)
+
+    assert (0, "1 module checked") == (good.returncode, good.stdout.split(",")[0])
+    assert 1 == bad.returncode
+    assert f"RC903 account2  {tmp_path / 'mail/x.tf'}:1" in bad.stdout
+    assert 6 == missing.returncode
+    assert "mend: name a folder that holds a Terraform module" in missing.stderr
+
+
+def test_prove_prints_the_matrix_and_its_forms(notes: Path) -> None:
+    """The matrix of written modules, and JSON, a page and pictures of it; --planned needs nothing written."""
+    planned = gen("prove", "--planned", cwd=notes)
+    gen("terraform", cwd=notes)
+    table = gen("prove", cwd=notes)
+    forms = {form: gen("prove", "--format", form, cwd=notes).stdout for form in ("json", "html", "svg", "mermaid")}
+
+    assert (0, 0) == (planned.returncode, table.returncode)
+    assert "account1" in table.stdout
+    assert "cells proven, as written" in table.stdout
+    assert json.loads(forms["json"])["ok"]
+    assert forms["html"].startswith("<!doctype html>") or forms["html"].startswith("<!DOCTYPE html>")
+    assert forms["svg"].lstrip().startswith("<svg")
+    assert forms["mermaid"].startswith(("flowchart", "graph", "%%"))
+
+
+def test_prove_of_an_open_role_carries_its_counterexample(notes: Path) -> None:
+    """A failed cell ends with exit code 1 and says who gets in."""
+    gen("terraform", cwd=notes)
+    wound(notes)
+    done = gen("prove", cwd=notes)
+
+    assert 1 == done.returncode
+    assert "can assume arn:aws:iam::222222222222:role/role1" in done.stdout
+
+
+def test_prove_without_written_modules_says_what_is_missing(notes: Path) -> None:
+    """Nothing written is nothing proven: each missing module is named, with the mend."""
+    done = gen("prove", cwd=notes)
+
+    assert 1 == done.returncode
+    assert "customers/account1 is not written" in done.stdout
+    assert "mend: run gen terraform" in done.stdout

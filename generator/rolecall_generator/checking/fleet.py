@@ -6,11 +6,9 @@ to be sent, and to send back, costs more than the reading.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +65,10 @@ def _here(bench: Bench, indices: Sequence[int], progress: Callable[[int], None])
 
 
 def _in_processes(bench: Bench, indices: Sequence[int], workers: int, progress: Callable[[int], None]) -> Iterator[Read]:
+    # Imported here: a tenth of a second that a check of a few modules must not pay.
+    import multiprocessing  # noqa: PLC0415
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
     # spawn: a fork would carry over the locks of whatever threads run here.
     context = multiprocessing.get_context("spawn")
     arguments = (bench.manifest, bench.out)

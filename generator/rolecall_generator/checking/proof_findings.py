@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from rolecall_generator.checks.context import CheckContext, short
+from rolecall_generator.checks.context import CheckContext
 from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.formats.proof_words import counterexample
 from rolecall_generator.checks.proof import Cell, Proof
 from rolecall_generator.iam.evaluator import Effect
 
@@ -22,34 +23,11 @@ def proof_findings(proof: Proof, context: CheckContext) -> Iterator[Finding]:
             UNDECIDED if undecided else PROOF,
             Severity.ERROR,
             cell.subject,
-            counterexample(cell),
+            f"{cell.case.value}: {counterexample(cell)}",
             _mend(cell, undecided=undecided),
             found[0] if found else None,
             found[1] if found else None,
         )
-
-
-def counterexample(cell: Cell) -> str:
-    """The request of a cell and how it was decided, in one sentence."""
-    request, decision = cell.request, cell.decision
-    role = short(request.resource)
-    wanted = "" if request.action == "sts:AssumeRole" else f" by {request.action}"
-    who = f"{cell.case.value}: {request.principal.arn}{_conditions(request.context)}"
-    if decision.effect is Effect.REFUSED:
-        return f"{who}: whether it may assume {role}{wanted} cannot be decided: {decision.reason}"
-    sid = decision.statement.sid if decision.statement is not None else ""
-    place = f" (statement {sid})" if sid else ""
-    assumed = f", where {', '.join(decision.assumed)} is as the caller wishes" if decision.assumed else ""
-    verb = "can assume" if decision.allowed else "cannot assume"
-    return f"{who} {verb} {role}{wanted}: {decision.reason}{place}{assumed}"
-
-
-def _conditions(context: Mapping[str, str | tuple[str, ...]]) -> str:
-    """The keys that the request fixes, in words: `with sts:ExternalId x, without aws:MultiFactorAuthPresent`."""
-    given = [f"{key} {value}" for key, value in context.items() if value != ()]
-    absent = [key for key, value in context.items() if value == ()]
-    parts = [f" with {', '.join(given)}"] * bool(given) + [f" without {', '.join(absent)}"] * bool(absent)
-    return ",".join(parts)
 
 
 def _mend(cell: Cell, *, undecided: bool) -> str:
