@@ -1,0 +1,163 @@
+"""AssumeRole: the decision over the stored policies, by the project's own evaluator.
+
+Rules: IAM User Guide ("Policy evaluation logic", "Cross-account policy evaluation logic", "Pass session tags in AWS STS",
+"Monitor and control actions taken with assumed roles", "Roles terms and concepts"), November 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from rolecall_generator.iam.access import Access, ManagedPolicy, Role, User
+from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.evaluator import Caller, Decision, Evaluator, IdentitySide, Request
+from rolecall_generator.iam.policy import PolicyDocument
+from rolecall_generator.iam.quotas import CHAINED_SESSION_SECONDS
+from rolecall_runner.sandbox.aws_refusal import AwsRefusalError, denied, invalid
+from rolecall_runner.sandbox.stored_access import StoredAccess
+from rolecall_runner.sandbox.sts_parameters import AssumeRoleRequest
+from rolecall_runner.sandbox.wire import SessionInfo
+
+Values = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """What an allowed AssumeRole gives the new session."""
+
+    role: Role
+    seconds: int
+    tags: Mapping[str, str]
+    transitive: frozenset[str]
+    source_identity: str | None
+
+
+def decide_assume(
+    stored: StoredAccess, caller: SessionInfo, request: AssumeRoleRequest, *, mfa_age: int | None, now: datetime, region: str
+) -> Assumption:
+    """Let the caller assume the role or raise AwsRefusalError.
+
+    `mfa_age`: seconds since the second factor was given, None when there is none.
+    """
+    tags, transitive = _inherited_tags(caller, request)
+    source_identity = _source_identity(caller, request)
+    access, evaluator = stored.everything()
+    context = assume_context(caller, request, mfa_age=mfa_age, now=now, region=region, source_identity=source_identity)
+    decision = _decision(access, evaluator, caller, request, context)
+    # A role that does not exist is refused in the same words, as AWS does: the answer must not tell which roles there are.
+    if not decision.allowed:
+        if (parsed := parse_arn(caller.arn)) is not None and parsed.resource == "root":
+            raise denied("Roles may not be assumed by root accounts.")
+        raise denied(f"User: {caller.arn} is not authorized to perform: {decision.action} on resource: {request.role_arn}")
+    role = access.roles[request.role_arn]
+    return Assumption(role, _seconds(caller, request, role), tags, transitive, source_identity)
+
+
+def assume_context(
+    caller: SessionInfo,
+    request: AssumeRoleRequest,
+    *,
+    mfa_age: int | None,
+    now: datetime,
+    region: str,
+    source_identity: str | None,
+) -> dict[str, tuple[str, ...]]:
+    """The condition keys of the request (AWS global and STS condition context keys); an empty tuple is an absent key."""
+    temporary = caller.session_token is not None
+    context: dict[str, tuple[str, ...]] = {
+        "sts:externalid": _one(request.external_id),
+        "sts:rolesessionname": (request.session_name,),
+        "sts:sourceidentity": _one(source_identity),
+        "aws:sourceidentity": _one(caller.source_identity),
+        # "For long-term access keys the key is absent": only sessions carry it, as false when there was no second factor.
+        "aws:multifactorauthpresent": ("true",) if mfa_age is not None else ("false",) if temporary else (),
+        "aws:multifactorauthage": () if mfa_age is None else (str(mfa_age),),
+        "aws:requestedregion": (region,),
+        # The sandbox stands for AWS's HTTPS endpoints, whose requests are always secure.
+        "aws:securetransport": ("true",),
+        "aws:sourceip": ("127.0.0.1",),
+        "aws:currenttime": (now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
+        "aws:epochtime": (str(int(now.timestamp())),),
+        "aws:userid": (caller.user_id,),
+        "aws:viaawsservice": ("false",),
+        "aws:tokenissuetime": _one(caller.issued.strftime("%Y-%m-%dT%H:%M:%SZ") if temporary and caller.issued else None),
+        "aws:principalorgid": (),
+    }
+    context.update({f"aws:principaltag/{key.lower()}": (value,) for key, value in caller.tags.items()})
+    if request.tags:
+        context["aws:tagkeys"] = tuple(request.tags)
+        context.update({f"aws:requesttag/{key.lower()}": (value,) for key, value in request.tags.items()})
+    if request.transitive:
+        context["sts:transitivetagkeys"] = request.transitive
+    return context
+
+
+def _decision(
+    access: Access, evaluator: Evaluator, caller: SessionInfo, request: AssumeRoleRequest, context: Values
+) -> Decision:
+    side = IdentitySide.ALLOWS_ALL if caller.operator else IdentitySide.KNOWN
+    role = access.roles.get(request.role_arn)
+    tags = {f"aws:resourcetag/{key.lower()}": (value,) for key, value in role.tags.items()} if role else {}
+    tags |= {f"iam:{key.removeprefix('aws:')}": value for key, value in tags.items()}
+    asked = Request(Caller(caller.arn, side), request.role_arn, context={**tags, **context})
+    decision = evaluator.may_assume(asked)
+    if not decision.allowed or not caller.session_policies or role is None:
+        return decision
+    return Evaluator(_narrowed(access, caller, role)).may_assume(asked)
+
+
+def _narrowed(access: Access, caller: SessionInfo, target: Role) -> Access:
+    """The caller's role with its session policies in the place of a permissions boundary.
+
+    Session policies weigh exactly as a boundary does: "an implicit deny in an identity-based policy, a permissions
+    boundary, or a session policy does not impact the final decision" where the session itself is named, and otherwise "the
+    resulting permissions are the intersection". The boundary itself has been asked before.
+    """
+    joined = PolicyDocument(tuple(s for document in caller.session_policies for s in document.statements))
+    arn = f"arn:aws:iam::{caller.account_id}:policy/session-policies-of-{caller.access_key}"
+    holder: Role | User | None = access.roles.get(caller.role_arn or "") or access.users.get(caller.arn)
+    policies = {**access.policies, arn: ManagedPolicy(arn, joined)}
+    roles = {target.arn: target}
+    if isinstance(holder, Role):
+        roles[holder.arn] = replace(holder, boundary=arn)
+        return Access(roles=roles, policies=policies)
+    users = {holder.arn: replace(holder, boundary=arn)} if holder else {}
+    return Access(roles=roles, policies=policies, groups=access.groups, users=users)
+
+
+def _inherited_tags(caller: SessionInfo, request: AssumeRoleRequest) -> tuple[dict[str, str], frozenset[str]]:
+    """The new session's tags: what the request passes and what the chain hands on, which cannot be overwritten."""
+    handed_on = {key.lower() for key in caller.transitive}
+    if handed_on & {key.lower() for key in request.tags}:
+        raise AwsRefusalError(
+            "InvalidParameterValue",
+            "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the "
+            "calling session.",
+        )
+    inherited = {key: value for key, value in caller.tags.items() if key.lower() in handed_on}
+    return {**inherited, **request.tags}, frozenset(caller.transitive | frozenset(request.transitive))
+
+
+def _source_identity(caller: SessionInfo, request: AssumeRoleRequest) -> str | None:
+    """ "After a source identity is set ... the value cannot be changed"; it is passed on in every chained request."""
+    if caller.source_identity and request.source_identity not in {None, caller.source_identity}:
+        raise denied("The source identity of a session cannot be changed in a role chain.")
+    return request.source_identity or caller.source_identity
+
+
+def _seconds(caller: SessionInfo, request: AssumeRoleRequest, role: Role) -> int:
+    """How long the session may last: the role's own maximum, and one hour for a session that assumes a role."""
+    chained = caller.role_arn is not None
+    if request.seconds is None:
+        return CHAINED_SESSION_SECONDS
+    if chained and request.seconds > CHAINED_SESSION_SECONDS:
+        raise invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+    if request.seconds > role.max_session_seconds:
+        raise invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+    return request.seconds
+
+
+def _one(value: str | None) -> tuple[str, ...]:
+    return () if value is None else (value,)

@@ -1,0 +1,154 @@
+"""The simulated services behind the gate: the only module that knows moto from inside.
+
+moto keeps its state in the process, so there is one world at a time. It is loaded at first use: it costs about a second.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_generator.iam.arn import PARTITIONS, parse_arn
+
+# moto reads these from the environment alone. AMIs would be copied into every account and Region; CORS headers are no part
+# of AWS's replies.
+_SETTINGS = {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false", "MOTO_DISABLE_GLOBAL_CORS": "true"}
+
+WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+class SandboxError(RolecallError):
+    """The sandbox cannot start, or cannot do what was asked of it."""
+
+    exit_code = ExitCode.TOOL
+
+
+class World:
+    """All accounts of one sandbox. Raises SandboxError when another one lives in this process."""
+
+    _lock = threading.Lock()
+    _alive: World | None = None
+
+    def __init__(self) -> None:
+        with World._lock:
+            if World._alive is not None:
+                raise SandboxError(
+                    "a sandbox is running in this process already",
+                    mend="leave its `with` block first, or start the second one in a process of its own",
+                )
+            World._alive = self
+        try:
+            self._load()
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self) -> None:
+        os.environ.update({name: os.environ.get(name, value) for name, value in _SETTINGS.items()})
+        try:
+            from moto.core.base_backend import BackendDict  # noqa: PLC0415 - heavy, and an extra that may be missing
+            from moto.iam.models import iam_backends  # noqa: PLC0415
+            from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
+                DomainDispatcherApplication,
+                create_backend_app,
+            )
+        except ImportError as error:
+            raise SandboxError(
+                f"the sandbox needs a package that is not installed: {error.name}", mend="pip install 'rolecall[sandbox]'"
+            ) from error
+        self._reset = BackendDict.reset
+        self._reset()
+        self._iam = iam_backends
+        self.app: WsgiApp = DomainDispatcherApplication(create_backend_app)
+
+    def close(self) -> None:
+        """Forget everything; another world may begin."""
+        with World._lock:
+            if World._alive is self:
+                World._alive = None
+                if hasattr(self, "_reset"):
+                    self._reset()
+
+    def iam(self, account_id: str, partition: str) -> Any:
+        """moto's IAM of an account, made at first use."""
+        return self._iam[account_id][partition]
+
+    def iam_everywhere(self) -> Iterator[tuple[str, str, Any]]:
+        """Account id, partition and IAM of all accounts that have any."""
+        for account_id, partitions in list(self._iam.items()):
+            for partition, backend in list(partitions.items()):
+                yield account_id, "aws" if partition == "global" else partition, backend
+
+    def role(self, arn: str) -> Any | None:
+        """A stored role by its ARN, None when there is none."""
+        parsed = parse_arn(arn)
+        if parsed is None or parsed.service != "iam" or parsed.kind != "role" or not self.has_account(parsed):
+            return None
+        return next((role for role in list(self.iam_of(parsed).roles.values()) if role.arn == arn), None)
+
+    def user(self, arn: str) -> Any | None:
+        """A stored user by its ARN, None when there is none."""
+        parsed = parse_arn(arn)
+        if parsed is None or parsed.service != "iam" or parsed.kind != "user" or not self.has_account(parsed):
+            return None
+        user = self.iam_of(parsed).users.get(parsed.name)
+        return user if user is not None and user.arn == arn else None
+
+    def iam_of(self, arn: Any) -> Any:
+        """moto's IAM of the account that an ARN names."""
+        return self.iam(arn.account_id, arn.partition)
+
+    def has_account(self, arn: Any) -> bool:
+        """Whether anything was ever stored in the account that an ARN names."""
+        return arn.account_id in self._iam and arn.partition in PARTITIONS
+
+    def know_aws_policy(self, account_id: str, partition: str, arn: str) -> None:
+        """Let an account know one of AWS's managed policies, if AWS has it.
+
+        moto's own way parses all 1,400 for each account, which costs a thousand accounts gigabytes.
+        """
+        backend = self.iam(account_id, partition)
+        found = aws_policies().get(arn.rpartition(":policy/")[2])
+        if found is not None and arn not in backend.managed_policies:
+            policy = _managed(backend, *found)
+            backend.aws_managed_policies.append(policy)
+            backend.managed_policies[policy.arn] = policy
+
+    def know_all_aws_policies(self, account_id: str, partition: str) -> None:
+        """Let an account know all of AWS's managed policies, for those who list them."""
+        for name in aws_policies():
+            self.know_aws_policy(account_id, partition, f"arn:{partition}:iam::aws:policy/{name}")
+
+
+_policies: dict[str, tuple[str, Any]] = {}
+_policies_lock = threading.Lock()
+
+
+def aws_policies() -> dict[str, tuple[str, Any]]:
+    """AWS's managed policies as moto 5.2.5 carries them: path and name -> (name, data), read once in a process."""
+    import json  # noqa: PLC0415 - with the module below
+
+    from moto.iam.aws_managed_policies import aws_managed_policies_data  # noqa: PLC0415 - 4 MB of text
+
+    with _policies_lock:
+        if not _policies:
+            for name, data in json.loads(aws_managed_policies_data).items():
+                _policies[f"{data.get('Path', '/')}{name}".lstrip("/")] = (name, data)
+    return _policies
+
+
+def _managed(backend: Any, name: str, data: Any) -> Any:
+    from moto.iam.models import AWSManagedPolicy  # noqa: PLC0415 - loaded already
+
+    return AWSManagedPolicy.from_data(name, backend.account_id, backend.region_name, data)
+
+
+def partition_of(region: str) -> str:
+    """The partition of a Region, `aws` for names that look like none."""
+    from moto.utilities.utils import get_partition  # noqa: PLC0415 - heavy, and an extra
+
+    partition: str = get_partition(region)
+    return partition

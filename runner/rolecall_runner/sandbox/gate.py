@@ -1,0 +1,126 @@
+"""The way of a request through the sandbox: read, caller, faults, STS, the checks of IAM, authorization, the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from rolecall_runner.sandbox.api_call import read_call
+from rolecall_runner.sandbox.aws_refusal import AwsRefusalError
+from rolecall_runner.sandbox.callers import Callers
+from rolecall_runner.sandbox.fault_replies import fault_reply
+from rolecall_runner.sandbox.faults import Fault, FaultKind, Faults
+from rolecall_runner.sandbox.iam_writes import IamWrites
+from rolecall_runner.sandbox.replies import QUERY, refusal
+from rolecall_runner.sandbox.sts import Sts
+from rolecall_runner.sandbox.troubles import Trouble, refuse, refuse_unread
+from rolecall_runner.sandbox.wire import ApiCall, HttpReply, HttpRequest, SessionInfo
+
+Form = dict[str, str]
+Authorize = Callable[[ApiCall, SessionInfo, str], HttpReply | None]
+"""Decides everything after the assume: a refusal, or None to let the call through; the text is the request id."""
+Dispatch = Callable[[HttpRequest, str], HttpReply]
+"""Hands a request to the simulated service in an account."""
+
+# Paths by which moto would answer for itself, past accounts and policies.
+_SIDE_DOORS = ("/moto-api", "/latest/meta-data/", "/latest/api/")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply and what is to happen to the connection that carries it."""
+
+    reply: HttpReply
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Everything that stands between the socket and the simulated services."""
+
+    callers: Callers
+    sts: Sts
+    iam: IamWrites
+    authorize: Authorize
+    dispatch: Dispatch
+    partition_of: Callable[[str], str]
+    faults: Faults | None
+    clock: Callable[[], datetime]
+    new_request_id: Callable[[], str]
+    log: Callable[[str], None]
+
+    def answer(self, request: HttpRequest) -> Answer:
+        """Answer one request; never raises: one broken call must not end the sandbox."""
+        request_id = self.new_request_id()
+        try:
+            call = read_call(request, request_id)
+        except Exception as error:
+            self.log(f"- {request.method} {request.path} cannot be read: {type(error).__name__}: {error}")
+            return Answer(refuse_unread(QUERY, Trouble.INTERNAL, request_id))
+        if isinstance(call, HttpReply):
+            self.log(f"- {request.method} {request.path} {call.status}")
+            return Answer(call)
+        try:
+            return self._answer(call, request, request_id)
+        except AwsRefusalError as error:
+            self.log(f"{call.action} {call.region} {error.status} {error.code}")
+            return Answer(refusal(call, error.code, error.message, error.status, request_id))
+        except Exception as error:
+            self.log(f"{call.action} failed inside the sandbox: {type(error).__name__}: {error}")
+            return Answer(refuse(call, Trouble.INTERNAL, request_id))
+
+    def _answer(self, call: ApiCall, request: HttpRequest, request_id: str) -> Answer:
+        caller = self._caller(call, request)
+        if isinstance(caller, Trouble):
+            self.log(f"- {call.action} {call.region} {caller.value}")
+            return Answer(refuse(call, caller, request_id))
+        fault = self.faults.draw(caller.account_id, call.action, call.region) if self.faults else None
+        reply: HttpReply | None = None
+        if fault is not None:
+            reply = fault_reply(call, fault, request_id, account_id=caller.account_id, arn=caller.arn, now=self.clock())
+        struck = "" if fault is None else f" fault={fault.kind}"
+        if reply is None:
+            reply = self._perform(call, request, caller, request_id)
+        self.log(f"{caller.arn} {call.action} {call.region} {reply.status}{struck}")
+        return Answer(reply, fault if fault and fault.kind in {FaultKind.SLOW, FaultKind.CUT} else None)
+
+    def _caller(self, call: ApiCall, request: HttpRequest) -> SessionInfo | Trouble:
+        if call.service == "sts" and call.operation.startswith("AssumeRoleWith"):
+            return Trouble.UNSUPPORTED
+        caller = self.callers.who(call, request)
+        if isinstance(caller, Trouble):
+            return caller
+        # Credentials of one partition are not known in another.
+        if caller.arn.split(":")[1] != self.partition_of(call.region):
+            return Trouble.UNKNOWN_KEY
+        # "You cannot call any IAM API operations unless MFA authentication information is included in the request." (STS
+        # API reference, GetSessionToken)
+        user_session = caller.session_token is not None and caller.role_arn is None
+        if user_session and call.service == "iam" and not caller.mfa:
+            return Trouble.UNKNOWN_KEY
+        return caller
+
+    def _perform(self, call: ApiCall, request: HttpRequest, caller: SessionInfo, request_id: str) -> HttpReply:
+        if call.service == "sts":
+            return self.sts.answer(call, form_of(request), caller, request_id)
+        if call.service == "cloudformation" or request.path.startswith(_SIDE_DOORS):
+            # Stacks would write roles past the checks.
+            return refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}.")
+        if not caller.operator and (refused := self.authorize(call, caller, request_id)) is not None:
+            return refused
+        if call.service == "iam":
+            return self.iam.perform(
+                call,
+                form_of(request),
+                caller,
+                lambda body: self.dispatch(replace(request, query="", body=body), caller.account_id),
+            )
+        return self.dispatch(request, caller.account_id)
+
+
+def form_of(request: HttpRequest) -> Form:
+    """The parameters of a request in the query protocol, from query and body."""
+    pairs = parse_qsl(request.query, keep_blank_values=True)
+    return dict(pairs + parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))

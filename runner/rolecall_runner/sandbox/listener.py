@@ -1,0 +1,166 @@
+"""HTTP on the loopback interface: werkzeug's threaded server, quiet, with connections that can be cut."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from werkzeug.datastructures import Headers
+from werkzeug.serving import ThreadedWSGIServer
+from werkzeug.test import run_wsgi_app
+from werkzeug.wsgi import get_input_stream
+
+from rolecall_runner.sandbox.backends import SandboxError, WsgiApp
+from rolecall_runner.sandbox.faults import Fault, FaultKind
+from rolecall_runner.sandbox.gate import Answer
+from rolecall_runner.sandbox.wire import HttpReply, HttpRequest
+
+LOOPBACK = "127.0.0.1"
+_ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
+_FORM = "application/x-www-form-urlencoded"
+
+
+class _Server(ThreadedWSGIServer):
+    """Remembers its connections, so that stopping ends them too: clients keep them open for their next request."""
+
+    def __init__(self, host: str, port: int, app: Any, handler: Any, fd: int) -> None:
+        self._open: set[socket.socket] = set()
+        super().__init__(host, port, app, handler, fd=fd)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def end_connections(self) -> None:
+        """End every open connection."""
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class Listener:
+    """Serves one callable over HTTP. `port` 0 takes a free one. Raises SandboxError when the port is taken."""
+
+    def __init__(self, port: int, answer: Callable[[HttpRequest], Answer], sleep: Callable[[float], None]) -> None:
+        from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: PLC0415 - heavy, and an extra
+
+        class Handler(MotoRequestHandler):
+            # Headers and body go out in two writes: with Nagle's algorithm each reply waited 40 ms for the client's
+            # delayed acknowledgement.
+            disable_nagle_algorithm = True
+            protocol_version = "HTTP/1.1"
+
+            def log(self, kind: str, message: str, *args: Any) -> None:
+                """Say nothing: the gate keeps the log."""
+
+        self._answer = answer
+        self._sleep = sleep
+        listening = _bind(port)
+        try:
+            self.port: int = listening.getsockname()[1]
+            self._server = _Server(LOOPBACK, self.port, self._wsgi, Handler, listening.fileno())
+        finally:
+            listening.close()
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True)
+
+    def start(self) -> None:
+        """Serve from a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving and end what is open."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.end_connections()
+        self._server.server_close()
+
+    def _wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        answer = self._answer(read_environ(environ))
+        reply, fault = answer.reply, answer.fault
+        if fault is not None and fault.kind is FaultKind.SLOW:
+            self._sleep(fault.seconds)
+        if fault is not None and fault.kind is FaultKind.CUT and not (fault.midway and reply.body):
+            _cut(environ)
+        start_response(f"{reply.status} {_phrase(reply.status)}", _headers(reply))
+        return _body(environ, reply, fault)
+
+
+def _bind(port: int) -> socket.socket:
+    """A listening socket on loopback. werkzeug would end the program when the port is taken."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((LOOPBACK, port))
+        listening.listen(128)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise SandboxError(
+            f"port {port} on {LOOPBACK} cannot be used: {error}", mend="choose another port, or 0 for any that is free"
+        ) from error
+    return listening
+
+
+def _body(environ: dict[str, Any], reply: HttpReply, fault: Fault | None) -> Iterator[bytes]:
+    if fault is not None and fault.kind is FaultKind.CUT:
+        yield reply.body[: len(reply.body) // 2]
+        _cut(environ)
+    yield reply.body
+
+
+def _cut(environ: dict[str, Any]) -> None:
+    """Close the connection under the reply. Raises the error by which werkzeug ends a request without a word."""
+    with contextlib.suppress(OSError):
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    raise ConnectionAbortedError("cut on request")
+
+
+def _headers(reply: HttpReply) -> list[tuple[str, str]]:
+    kept = [pair for pair in reply.headers if pair[0].lower() not in {"content-length", "transfer-encoding", "connection"}]
+    said = next((value for name, value in reply.headers if name.lower() == "content-length"), None)
+    # A reply to HEAD says the length of a body that it does not carry.
+    return [*kept, ("Content-Length", said if said is not None and not reply.body else str(len(reply.body)))]
+
+
+def _phrase(status: int) -> str:
+    from http import HTTPStatus  # noqa: PLC0415 - a name that would be taken for ours
+
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+def read_environ(environ: dict[str, Any]) -> HttpRequest:
+    """The request in a WSGI environment, with its whole body."""
+    target = urlsplit(environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO", "/"))
+    headers = {name[5:].replace("_", "-").lower(): str(value) for name, value in environ.items() if name.startswith("HTTP_")}
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.replace("_", "-").lower()] = environ[name]
+    body = get_input_stream(environ).read()
+    return HttpRequest(
+        environ["REQUEST_METHOD"], target.path or "/", target.query, headers, body, headers.get("host", LOOPBACK)
+    )
+
+
+def dispatch(app: WsgiApp, request: HttpRequest, account_id: str) -> HttpReply:
+    """Hand a request to a WSGI application in an account of moto's."""
+    from werkzeug.test import EnvironBuilder  # noqa: PLC0415 - beside its use
+
+    headers = Headers([(name, value) for name, value in request.headers.items() if name != "x-moto-account-id"])
+    builder = EnvironBuilder(
+        path=request.path, query_string=request.query, method=request.method, headers=headers, data=request.body
+    )
+    environ = builder.get_environ()
+    builder.close()
+    environ[_ACCOUNT_HEADER] = account_id
+    body, status, reply_headers = run_wsgi_app(app, environ, buffered=True)
+    return HttpReply(int(status.split()[0]), tuple(reply_headers.items()), b"".join(body))
