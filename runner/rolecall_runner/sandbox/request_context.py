@@ -13,7 +13,7 @@ from ipaddress import ip_address
 
 from rolecall_runner.sandbox.action_details import condition_keys
 from rolecall_runner.sandbox.credential_scope import CredentialScope
-from rolecall_runner.sandbox.wire import ApiCall, HttpRequest
+from rolecall_runner.sandbox.wire import HttpRequest
 
 Values = tuple[str, ...]
 
@@ -39,7 +39,8 @@ _EC2_PARAMETERS: Mapping[str, str] = {
     "ec2:volumesize": "Size",
     "ec2:volumetype": "VolumeType",
 }
-_NO_TAGS = "aws:requesttag/"
+# Every request carries them, for what it is about: where nothing says the value, it is not known.
+_ALWAYS = {"aws:resourceaccount", "aws:userid"}
 
 
 def request_context(
@@ -71,14 +72,16 @@ def request_context(
     return context
 
 
-def carries_unsaid(call: ApiCall, key: str) -> bool:
-    """Whether a request of the call's action may carry the key with a value that is not known here.
+def carries_unsaid(action: str, context: Mapping[str, Values], key: str) -> bool:
+    """Whether a request of the action may carry the key with a value that is not known here.
 
-    Such a key cannot be taken as absent: a Deny on it might hold. `key` is in lower case.
+    Such a key cannot be taken as absent: a Deny on it might hold. `key` is in lower case, as are those of `context`.
     """
-    if key in call.context or key.startswith(("aws:requesttag/", "aws:principaltag/", "s3:x-amz-")):
+    if key in context or key.startswith(("aws:requesttag/", "aws:principaltag/", "s3:x-amz-")):
         return False
-    return any(pattern.match(key) for pattern in _patterns(call.action))
+    if key in _ALWAYS:
+        return True
+    return any(pattern.match(key) for pattern in _patterns(action))
 
 
 @lru_cache(maxsize=8_192)

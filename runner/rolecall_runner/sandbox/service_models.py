@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from botocore.exceptions import DataNotFoundError
-from botocore.loaders import Loader
 from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
+
+from rolecall_generator.iam.operations import PREFIXES
 
 _SHARED: Mapping[str, tuple[str, ...]] = {
     "apigateway": ("apigateway", "apigatewayv2"),
@@ -33,7 +33,7 @@ _SHARED: Mapping[str, tuple[str, ...]] = {
     "states": ("stepfunctions",),
     "tagging": ("resourcegroupstaggingapi",),
 }
-"""Botocore's services by signing name where that is not the service's own; others are looked for in all models."""
+"""Botocore's services by signing name where neither the name itself nor IAM's prefix leads there, or in a better order."""
 
 
 class UnreadableError(ValueError):
@@ -64,21 +64,10 @@ def find_operation(signing_name: str, request: Request) -> Operation | None:
 
 
 def _candidates(signing_name: str) -> Iterator[str]:
+    """Services that may sign with the name; botocore has no index of it, and reading all its models takes seconds."""
     own = _SHARED.get(signing_name, (signing_name,))
     yield from own
-    yield from (service for service in _signed_as().get(signing_name, ()) if service not in own)
-
-
-@lru_cache(maxsize=1)
-def _signed_as() -> Mapping[str, tuple[str, ...]]:
-    """All services by signing name. It reads every model of botocore once, which takes seconds: the last resort."""
-    found: dict[str, tuple[str, ...]] = {}
-    for service in Loader().list_available_services("service-2"):
-        # A fresh loader for each: a loader keeps every model that it has read.
-        metadata = Loader().load_service_model(service, "service-2")["metadata"]
-        name = metadata.get("signingName", metadata["endpointPrefix"])
-        found[name] = (*found.get(name, ()), service)
-    return found
+    yield from (service for service, prefix in PREFIXES.items() if prefix == signing_name and service not in own)
 
 
 def _match(service: str, request: Request) -> Operation | None:

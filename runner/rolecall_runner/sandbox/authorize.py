@@ -1,0 +1,184 @@
+"""What a session may do after the assume: the project's evaluator over the stored policies, answered in AWS's words.
+
+Allowed is what identity policies, permissions boundary and session policies allow together and none denies. What cannot be
+decided (a condition key whose value is not known here, a resource that the request does not tell) is refused with a code of
+its own, never allowed.
+
+Texts: "Troubleshoot access denied error messages" (IAM User Guide) and "Error codes for the Amazon EC2 API", November 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rolecall_generator.iam.access import Access
+from rolecall_generator.iam.callers import Caller, Callers
+from rolecall_generator.iam.compiled import Compiler, Placed, Say, Side, scan
+from rolecall_generator.iam.evaluator import Decision, Effect, Evaluator, Request
+from rolecall_runner.sandbox.doubts import doubt
+from rolecall_runner.sandbox.further_permissions import Need, needs
+from rolecall_runner.sandbox.resource_arns import EVERYTHING, filled
+from rolecall_runner.sandbox.stored_paths import StoredPaths
+from rolecall_runner.sandbox.troubles import Trouble, refuse
+from rolecall_runner.sandbox.unenforced import unenforced
+from rolecall_runner.sandbox.wire import ApiCall, HttpReply, SessionInfo
+
+Context = Mapping[str, tuple[str, ...]]
+_IDENTITY, _BOUNDARY, _SESSION = "identity-based policy", "permissions boundary", "session policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a call may run. `trouble` says why not: DENIED, or UNSUPPORTED where it cannot be decided."""
+
+    trouble: Trouble | None = None
+    message: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """True when the call may run."""
+        return self.trouble is None
+
+
+ALLOWED = Verdict()
+
+
+class Authorizer:
+    """Decides calls over one Access; policies and callers are prepared once. `evaluator`, when given, is over the same."""
+
+    def __init__(self, access: Access, evaluator: Evaluator | None = None) -> None:
+        self._access = access
+        self._evaluator = evaluator or Evaluator(access)
+        self._compiler = Compiler()
+        self._callers = Callers(access, self._compiler)
+        self._paths = StoredPaths(access)
+
+    def decide(self, call: ApiCall, session: SessionInfo, now: datetime) -> Verdict:
+        """Whether the session may make the call at the time `now`."""
+        if text := unenforced(call):
+            return Verdict(Trouble.UNSUPPORTED, text)
+        # "the root user ... has complete access to all AWS services and resources in the account" (IAM User Guide)
+        if session.operator or session.arn.endswith(":root"):
+            return ALLOWED
+        partition = session.arn.split(":", 2)[1]
+        own_keys = session_context(session, now)
+        for need in needs(call, self._access, session.account_id):
+            resources = filled(need.resources, partition, session.account_id, session.arn)
+            for resource in resources or (None,):
+                known = None if resource is None else self._paths.full(resource)
+                verdict = self._one(call, session, need, known, {**need.context, **own_keys})
+                if not verdict.allowed:
+                    return verdict
+        return ALLOWED
+
+    def _one(self, call: ApiCall, session: SessionInfo, need: Need, resource: str | None, context: Context) -> Verdict:
+        """One action on one resource; None is a resource that the request does not tell."""
+        name = resource or EVERYTHING[0]
+        keys = {**context, **_resource_account(name, call, session)}
+        decision = self._evaluator.may(Request(Caller(session.arn), name, need.action, keys))
+        narrowed = tuple(("session policy", self._compiler.compile(p, Side.IDENTITY)) for p in session.session_policies)
+        profile = self._callers.profile(Caller(session.arn))
+        everything = {**profile.context, **keys}
+        layers = (profile.policies, profile.boundary, narrowed or None)
+        session_say = scan(narrowed, need.action.lower(), name, everything).say if narrowed else Say.ALLOW
+        if decision.effect is Effect.EXPLICIT_DENY or session_say is Say.DENY:
+            kind = _denying_kind(decision)
+            return Verdict(
+                Trouble.DENIED, refusal_text(call, session, need.action, resource, f"with an explicit deny in {kind}")
+            )
+        if why := _undecided(decision, session_say) or doubt(layers, need.action, resource, everything):
+            return Verdict(
+                Trouble.UNSUPPORTED, f"The sandbox cannot decide {need.action} on {name} for {session.arn}: {why}."
+            )
+        if decision.allowed and session_say is Say.ALLOW:
+            return ALLOWED
+        kind = self._silent_kind(decision, profile.policies, need.action, name, everything)
+        reason = f"because no {kind} allows the {need.action} action"
+        return Verdict(Trouble.DENIED, refusal_text(call, session, need.action, resource, reason))
+
+    def _silent_kind(
+        self, decision: Decision, policies: tuple[Placed, ...], action: str, resource: str, context: Context
+    ) -> str:
+        """Which kind of policy does not allow."""
+        if decision.allowed:
+            return _SESSION
+        said = scan(policies, action.lower(), resource, context).say
+        return _BOUNDARY if said is Say.ALLOW else _IDENTITY
+
+
+def decide(
+    call: ApiCall, session: SessionInfo, access: Access, now: datetime, evaluator: Evaluator | None = None
+) -> Verdict:
+    """One decision; who decides many over the same Access keeps an Authorizer."""
+    return Authorizer(access, evaluator).decide(call, session, now)
+
+
+class Authorization:
+    """Decisions over an Access that changes: prepared anew when `everything` hands out another one."""
+
+    def __init__(self, everything: Callable[[], tuple[Access, Evaluator]], clock: Callable[[], datetime]) -> None:
+        self._everything = everything
+        self._clock = clock
+        self._prepared: tuple[Access, Authorizer] | None = None
+
+    def answer(self, call: ApiCall, session: SessionInfo, request_id: str) -> HttpReply | None:
+        """The refusal of a call, or None to let it through."""
+        access, evaluator = self._everything()
+        # Read once: another thread may put its own in between, which is as good.
+        prepared = self._prepared
+        if prepared is None or prepared[0] is not access:
+            prepared = self._prepared = access, Authorizer(access, evaluator)
+        verdict = prepared[1].decide(call, session, self._clock())
+        return None if verdict.trouble is None else refuse(call, verdict.trouble, request_id, verdict.message)
+
+
+def session_context(session: SessionInfo, now: datetime) -> dict[str, tuple[str, ...]]:
+    """Condition keys that follow from the session and the time ("AWS global condition context keys")."""
+    temporary = session.session_token is not None
+    # "This key is not present when the user signs in with long-term credentials" (aws:MultiFactorAuthPresent)
+    mfa = (str(session.mfa).lower(),) if temporary else ()
+    age = (str(int((now - session.mfa_at).total_seconds())),) if session.mfa_at is not None and session.mfa else ()
+    return {
+        "aws:currenttime": (now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),),
+        "aws:epochtime": (str(int(now.timestamp())),),
+        "aws:multifactorauthpresent": mfa,
+        "aws:multifactorauthage": age,
+        "aws:sourceidentity": (session.source_identity,) if session.source_identity else (),
+        "aws:tokenissuetime": (session.issued.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),) if session.issued else (),
+        **({"aws:userid": (session.user_id,)} if session.user_id else {}),
+        **{f"aws:principaltag/{key.lower()}": (value,) for key, value in session.tags.items()},
+    }
+
+
+def refusal_text(call: ApiCall, session: SessionInfo, action: str, resource: str | None, reason: str) -> str:
+    """AWS's text of a refusal; EC2 puts a sentence before it, S3 puts the resource between quotes."""
+    place = ""
+    if resource is not None and (resource != "*" or call.service != "ec2"):
+        place = f' on resource: "{resource}"' if call.service == "s3" and resource != "*" else f" on resource: {resource}"
+    text = f"User: {session.arn} is not authorized to perform: {action}{place} {reason}"
+    return f"You are not authorized to perform this operation. {text}" if call.service == "ec2" else text
+
+
+def _resource_account(resource: str, call: ApiCall, session: SessionInfo) -> dict[str, tuple[str, ...]]:
+    """The account that owns the resource: that of its ARN, else the caller's; but a bucket may be anybody's."""
+    says = resource.split(":", 5)[4:5]
+    if says and says[0]:
+        return {"aws:resourceaccount": (says[0],)}
+    return {} if call.service == "s3" else {"aws:resourceaccount": (session.account_id,)}
+
+
+def _denying_kind(decision: Decision) -> str:
+    if decision.effect is not Effect.EXPLICIT_DENY:
+        return f"a {_SESSION}"
+    return f"a {_BOUNDARY}" if decision.policy.startswith("permissions boundary") else f"an {_IDENTITY}"
+
+
+def _undecided(decision: Decision, session_say: Say) -> str:
+    """Why nothing can be claimed, or nothing."""
+    if decision.effect is Effect.REFUSED:
+        return decision.reason.removeprefix("refused: ")
+    if decision.unknown_policies:
+        return f"the text of {', '.join(decision.unknown_policies)} is not known"
+    return "a session policy needs what is not known here" if session_say in {Say.MAYBE_ALLOW, Say.MAYBE_DENY} else ""
