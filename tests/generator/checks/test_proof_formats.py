@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -16,6 +17,7 @@ from proof_worlds import BACKEND, HOSTILE, customer_arn, customers, trust_statem
 from rolecall_generator.checks.formats.markup import asset, clean, csp_hash, escape, json_for_script
 from rolecall_generator.checks.formats.matrix import State, summarize
 from rolecall_generator.checks.formats.picture import Standing, describe, reaches, to_mermaid, to_svg
+from rolecall_generator.checks.formats.picture_layout import lay_out
 from rolecall_generator.checks.formats.proof_html import proof_html
 from rolecall_generator.checks.formats.proof_json import proof_json
 from rolecall_generator.checks.formats.proof_words import condition_words, counterexample
@@ -144,7 +146,8 @@ SENTENCES = {
         (
             f"Role arn:aws:iam::999999999999:role/rolecall-other can assume {customer_arn(0)}, although nobody meant that. "
             f"A statement without a name in the trust policy of {customer_arn(0)} lets it in. "
-            "It holds when the caller sends aws:SourceIp as the statement asks. rolecall-other stands for any role of that account."
+            "It holds when the caller sends aws:SourceIp as the statement asks. "
+            "rolecall-other stands for any role of that account."
         ),
     ),
 }
@@ -203,7 +206,7 @@ flowchart LR
   end
   n3 -->|"external id"| n1
   n3 -->|"no condition"| n2
-  n3 ==>|"without an external id, with another customer#39;s external id"| n2
+  n3 ==>|"without an external id, with another#39;s external id"| n2
   linkStyle 2 stroke:#d1242f,stroke-width:3px,color:#d1242f
 """
 
@@ -263,6 +266,46 @@ def test_a_picture_of_failures_alone_stays_small() -> None:
 
     assert "100 failing roles" == graph.roles[-1].nodes[0].name
     assert {Standing.INTENDED, Standing.UNINTENDED} == {edge.standing for edge in graph.edges if edge.target == "group 1"}
+
+
+WAYS = st.dictionaries(
+    st.integers(0, 11),
+    st.sampled_from([NO_ID, {"Principal": "*"}, {"Principal": {"AWS": "999999999999"}, "Condition": None}]),
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 12), WAYS)
+def test_nothing_of_the_picture_covers_another(count: int, holes: dict[int, dict[str, Any]]) -> None:
+    """Boxes of a column do not overlap, every edge ends at a port of its own within its role, and all is on the paper."""
+    layout = lay_out(reaches(*customers(count, holes)))
+    for column in (layout.callers, layout.roles):
+        shapes = [box.shape for box in column]
+        assert all(above.y + above.height < below.y for above, below in itertools.pairwise(shapes))
+        assert all(shape.y > 0 and shape.y + shape.height < layout.height for shape in shapes)
+    places = {node.key: shape for box in layout.roles for node, shape in box.nodes}
+    for curve in layout.curves:
+        shape = places[curve.edge.target]
+        assert shape.y < curve.end[1] < shape.y + shape.height
+
+    assert len(layout.curves) == len({curve.end for curve in layout.curves})
+
+
+def test_legend_explains_what_occurs_and_no_more() -> None:
+    """Each kind of edge in the picture has its line in the legend."""
+    plain, broken = (to_svg(reaches(*customers(2, holes))) for holes in ({}, {1: NO_ID}))
+
+    assert ("intended, and proven" in plain, "works, and nobody meant it" in plain) == (True, False)
+    assert "works, and nobody meant it" in broken
+
+
+def test_page_says_the_picture_in_words() -> None:
+    """The sentences of the picture stand in the page, escaped."""
+    access, proof = customers(1)
+    words = describe(reaches(access, proof, names={"111111111111": "<backend>"}))
+    page = proof_html(proof, title="t", picture_svg="<svg></svg>", generated="g", words=words)
+
+    assert "<li>role backend_role (&lt;backend&gt; · 111111111111) reaches role Access (200000000000) on" in page
 
 
 def test_page_is_the_same_for_the_same_proof() -> None:

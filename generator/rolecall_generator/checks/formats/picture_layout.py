@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rolecall_generator.checks.formats.picture_graph import Account, Edge, Graph, Node
+from rolecall_generator.checks.formats.picture_graph import Account, Edge, Graph, Node, Standing
 
 BOX_WIDTH = 236
 MIDDLE = 310
 MARGIN = 10
 TOP = 34
-LEGEND = 40
+LEGEND = 22
 HEADER = 24
 PAD = 8
 GAP = 12
@@ -60,6 +60,8 @@ class Layout:
     callers: tuple[Box, ...]
     roles: tuple[Box, ...]
     curves: tuple[Curve, ...]
+    legend: tuple[tuple[Standing, float, float], ...]
+    """Kinds of edge that occur, each with the place where its line begins."""
 
 
 def lay_out(graph: Graph) -> Layout:
@@ -78,7 +80,17 @@ def lay_out(graph: Graph) -> Layout:
     ordered = sorted(graph.callers, key=lambda account: wishes[account.account_id])
     callers = _column(ordered, MARGIN, {}, wishes)
     bottom = max((box.shape.y + box.shape.height for box in (*callers, *roles)), default=TOP + NODE)
-    return Layout(WIDTH, bottom + LEGEND, callers, roles, _curves(callers, roles, incoming))
+    legend = _legend(graph, bottom + LEGEND)
+    height = max((y for _, _, y in legend), default=bottom) + LEGEND - 4
+    return Layout(WIDTH, height, callers, roles, _curves(callers, roles, incoming), legend)
+
+
+def _legend(graph: Graph, top: float) -> tuple[tuple[Standing, float, float], ...]:
+    """Three kinds of edge beside each other in a row."""
+    seen = {edge.standing for edge in graph.edges}
+    kinds = [standing for standing in Standing if standing in seen]
+    step = (WIDTH - 2 * MARGIN) / 3
+    return tuple((kind, MARGIN + step * (at % 3), top + LEGEND * (at // 3)) for at, kind in enumerate(kinds))
 
 
 def _room(edge: Edge) -> float:

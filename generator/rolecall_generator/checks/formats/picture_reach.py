@@ -12,6 +12,9 @@ from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.evaluator import Effect
 from rolecall_generator.iam.policy import Statement
 
+_SHORT = {Case.OTHER_EXTERNAL_ID: "with another's external id"}
+"""Words that must be shorter beside an edge than in a sentence."""
+
 
 @dataclass(slots=True)
 class Reaches:
@@ -56,7 +59,7 @@ def _standing(cell: Cell) -> Standing | None:
 
 
 def _conditions(cell: Cell, standing: Standing) -> tuple[str, ...]:
-    if standing is Standing.UNINTENDED and (words := with_words(cell.case)):
+    if standing is Standing.UNINTENDED and (words := _SHORT.get(cell.case) or with_words(cell.case)):
         return (words,)
     return condition_words(cell.decision.statement) if cell.decision.statement is not None else ()
 

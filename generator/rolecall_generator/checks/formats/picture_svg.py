@@ -10,7 +10,6 @@ from rolecall_generator.checks.formats.picture_graph import Graph, Node, Standin
 from rolecall_generator.checks.formats.picture_layout import (
     BOX_WIDTH,
     HEADER,
-    LEGEND,
     LINE,
     MARGIN,
     MIDDLE,
@@ -27,7 +26,7 @@ SENTENCES = 60
 
 _NAME_CHARACTERS = 28
 _LABEL_CHARACTERS = 36
-_CHARACTER = 6.6
+_CHARACTER = 7.0
 """Width of a letter at the edges, in SVG user units: the mean of common sans-serif fonts at that size, a little more."""
 
 _LABEL_GAP = 20
@@ -73,7 +72,7 @@ def to_svg(graph: Graph) -> str:
         *(_curve(curve) for curve in curves),
         *(part for box in (*layout.callers, *layout.roles) for part in _nodes(box, failed)),
         *(_label(curve) for curve in curves),
-        *_legend(graph, layout),
+        *_legend(layout),
         "</svg>\n",
     )
     return "\n".join(parts)
@@ -162,14 +161,10 @@ def _class(curve: Curve) -> str:
     return f' class="{name}"' if name else ""
 
 
-def _legend(graph: Graph, layout: Layout) -> Iterator[str]:
-    seen = {edge.standing for edge in graph.edges}
-    x, y = MARGIN, layout.height - LEGEND / 2 + 4
-    for standing, text in _LEGENDS.items():
-        if standing in seen:
-            yield f'<g class="{_CLASSES.get(standing, "rc-good")}"><path class="rc-edge" d="M{x} {y - 4:g}h26"/></g>'
-            yield f'<text class="rc-soft" x="{x + 34}" y="{y:g}">{text}</text>'
-            x += 52 + int(6.2 * len(text))
+def _legend(layout: Layout) -> Iterator[str]:
+    for standing, x, y in layout.legend:
+        yield f'<g class="{_CLASSES.get(standing, "rc-good")}"><path class="rc-edge" d="M{x:g} {y:g}h26"/></g>'
+        yield f'<text class="rc-soft" x="{x + 34:g}" y="{y + 4:g}">{_LEGENDS[standing]}</text>'
 
 
 def _rect(shape: Rect) -> str:

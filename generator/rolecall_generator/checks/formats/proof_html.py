@@ -6,6 +6,9 @@ the escaping still does nothing. Rows beyond the first page wait as JSON within 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
+
 from rolecall_generator.checks.formats.markup import asset, csp_hash, escape, json_for_script
 from rolecall_generator.checks.formats.matrix import Mark, Matrix, summarize
 from rolecall_generator.checks.formats.picture_svg import picture_style
@@ -15,13 +18,20 @@ from rolecall_generator.checks.proof import Proof
 PAGE_ROWS = 100
 """Rows that are shown at once, and that stand in the page for readers without scripts."""
 
+PICTURE_SENTENCES = 200
+"""A longer list says nothing that the table does not say better."""
 
-def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str) -> str:
-    """The whole page. `picture_svg` comes from `to_svg` (empty: no picture); `generated` says of what or when it is."""
+
+def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, words: Iterable[str] = ()) -> str:
+    """The whole page.
+
+    `picture_svg` comes from `to_svg` (empty: no picture) and `words` from `describe`: the same picture in sentences.
+    `generated` says of what or when the proof is.
+    """
     matrix = summarize(proof)
     style, script = asset("proof.css"), asset("proof.js")
     verdict = "proven" if proof.ok else "not proven"
-    main = "\n".join((_picture(picture_svg), _matrix(matrix), asset("reading.html")))
+    main = "\n".join((_picture(picture_svg, words), _matrix(matrix), asset("reading.html")))
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_policy(style, script)}">\n'
@@ -61,11 +71,13 @@ def _summary(matrix: Matrix) -> str:
     return text
 
 
-def _picture(svg: str) -> str:
+def _picture(svg: str, words: Iterable[str]) -> str:
     if not svg:
         return ""
     frame = '<div class="scroll" tabindex="0" role="group" aria-label="Picture">'
-    return f"<section><h2>Who reaches what</h2>{frame}{svg}</div></section>"
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in islice(words, PICTURE_SENTENCES))
+    said = f'<details class="words"><summary>The same in words</summary><ul>{items}</ul></details>' if items else ""
+    return f"<section><h2>Who reaches what</h2>{frame}{svg}</div>{said}</section>"
 
 
 def _matrix(matrix: Matrix) -> str:
