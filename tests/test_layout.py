@@ -27,7 +27,7 @@ LAYERS = (
     {"generate", "handover"},
     {"compare", "checking"},
     {"check_reports"},
-    {"console", "reports", "proof_reports", "starting"},
+    {"console", "reports", "proof_reports", "profiles", "starting"},
     {"cli"},
 )
 HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}

@@ -236,3 +236,36 @@ def diff(
         print_comparison(stdout(), found)
     if found.modules:
         raise typer.Exit(int(ExitCode.FINDINGS))
+
+
+_PROFILES_EXAMPLES = """Examples:
+
+gen profiles >> ~/.aws/config                              on an instance that runs under the backend role
+
+gen profiles --source-profile vendor --only account1       from a profile of your own
+
+aws --profile account1 sts get-caller-identity"""
+
+
+@app.command(epilog=_PROFILES_EXAMPLES)
+def profiles(
+    manifest: ManifestArgument = DEFAULT_MANIFEST,
+    only: OnlyOption = None,
+    credential_source: Annotated[
+        Literal["Ec2InstanceMetadata", "EcsContainer", "Environment"],
+        typer.Option("--credential-source", help="Where the AWS CLI finds the backend role's credentials."),
+    ] = "Ec2InstanceMetadata",
+    source_profile: Annotated[
+        str | None, typer.Option("--source-profile", help="A profile to start from, in place of --credential-source.")
+    ] = None,
+    prefix: Annotated[str, typer.Option("--prefix", help="Put before each profile's name.")] = "",
+) -> None:
+    """Print AWS CLI profiles for every customer's role, and for people who switch roles."""
+    from rolecall_generator.manifest.load import load_manifest  # noqa: PLC0415 - as above
+    from rolecall_generator.profiles import profiles_text  # noqa: PLC0415 - as above
+
+    loaded = load_manifest(manifest)
+    text = profiles_text(
+        loaded.manifest, only or (), credential_source=credential_source, source_profile=source_profile, prefix=prefix
+    )
+    typer.echo(text, nl=False)

@@ -14,7 +14,12 @@ from rolecall_generator.checks.formats.proof_json import proof_json
 from rolecall_generator.checks.formats.proof_words import counterexample
 
 _FAILING_ROWS = 40
-_MARKS = {State.OK: ("✓", "green"), State.FAILED: ("✗", "bold red"), State.NOT_ASKED: ("", ""), State.DELEGATED: ("○", "cyan")}
+_MARKS = {
+    State.OK: ("✓", "green"),
+    State.FAILED: ("✗", "bold red"),
+    State.NOT_ASKED: ("", ""),
+    State.DELEGATED: ("○", "cyan"),
+}
 
 
 def proof_text(proven: Proven, form: str, *, title: str) -> str:

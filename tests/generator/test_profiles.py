@@ -1,0 +1,66 @@
+"""AWS CLI profiles: what botocore reads of them is what the manifest says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+
+from manifests import manifest_of, notes_manifest
+from rolecall_generator.errors import SelectionError
+from rolecall_generator.profiles import profiles_text
+
+
+def read(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """The profiles as botocore, and so the AWS CLI, understands them."""
+    (folder / "config").write_text(text)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "none"))
+    profiles: dict[str, dict[str, Any]] = botocore.session.Session().full_config["profiles"]
+    return profiles
+
+
+def test_customers_are_assumed_from_the_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A customer's profile names role, external id and the instance's credentials, and a session that chaining allows."""
+    found = read(profiles_text(notes_manifest()), tmp_path, monkeypatch)
+
+    assert ["account1", "account2", "account3", "reena-in-sumesh"] == list(found)
+    assert {
+        "role_arn": "arn:aws:iam::222222222222:role/role1",
+        "external_id": "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101",
+        "credential_source": "Ec2InstanceMetadata",
+        "role_session_name": "rolecall-cli",
+        "duration_seconds": "3600",
+        "region": "us-east-1",
+    } == found["account1"]
+
+
+def test_people_are_asked_for_their_mfa_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's profile starts from the person's own, sends no external id and names the MFA device."""
+    found = read(profiles_text(notes_manifest(), ["reena-in-sumesh"]), tmp_path, monkeypatch)
+
+    assert ["reena-in-sumesh"] == list(found)
+    assert "reena" == found["reena-in-sumesh"]["source_profile"]
+    assert "arn:aws:iam::078352025563:mfa/reena" == found["reena-in-sumesh"]["mfa_serial"]
+    assert "external_id" not in found["reena-in-sumesh"]
+
+
+def test_a_source_profile_and_a_prefix_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a source profile no credential source is written: the AWS CLI refuses both."""
+    text = profiles_text(notes_manifest(), ["account1"], source_profile="vendor", prefix="rc-")
+    found = read(text, tmp_path, monkeypatch)
+
+    assert ["rc-account1"] == list(found)
+    assert "vendor" == found["rc-account1"]["source_profile"]
+    assert "credential_source" not in found["rc-account1"]
+
+
+def test_an_unknown_name_is_refused_and_longer_sessions_are_capped() -> None:
+    """A name that selects nothing is an error; a role's longer session is written as what chaining gives."""
+    with pytest.raises(SelectionError):
+        profiles_text(notes_manifest(), ["account9"])
+    long = manifest_of(1, defaults={"permissions": ["read"], "max_session_seconds": 43200})
+
+    assert "duration_seconds = 3600\n" in profiles_text(long)
