@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,6 +21,7 @@ from rolecall_generator.iam.access import Access, Role
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_runner.deployed import read_account
 from rolecall_runner.sandbox.operator import OPERATOR_ROLE, Operator
+from rolecall_runner.sandbox.removal import removal_steps
 from rolecall_runner.sandbox.steps import Step, steps
 
 WORKERS = 4
@@ -78,13 +80,10 @@ def provision(
     """
     outcomes = {account_id: AccountProvisioned(account_id) for account_id in accesses}
 
-    def fill(item: tuple[str, Access]) -> AccountProvisioned:
-        return _fill(operator, item[0], item[1], new_password)
-
     pool = ThreadPoolExecutor(workers)
     try:
         for wave in _waves(accesses):
-            for done in pool.map(fill, wave.items()):
+            for done in pool.map(partial(_change, operator, plan=partial(_plan, wave, new_password)), wave):
                 known = outcomes[done.account_id]
                 outcomes[done.account_id] = AccountProvisioned(
                     done.account_id, known.changes + done.changes, known.problems + done.problems
@@ -96,14 +95,27 @@ def provision(
     return Provisioned(tuple(outcomes.values()))
 
 
-def _fill(operator: Operator, account_id: str, wanted: Access, new_password: Callable[[], str]) -> AccountProvisioned:
+def _plan(wanted: Mapping[str, Access], new_password: Callable[[], str], account_id: str, found: Access) -> Iterator[Step]:
+    return steps(found, wanted[account_id], new_password=new_password)
+
+
+def withdraw(before: Mapping[str, Access], *, operator: Operator) -> Provisioned:
+    """Bring accounts back to what they had `before`: everything that came since is taken away, refusals are values."""
+
+    def plan(account_id: str, found: Access) -> Iterator[Step]:
+        return removal_steps(found, before[account_id])
+
+    return Provisioned(tuple(_change(operator, account_id, plan) for account_id in before))
+
+
+def _change(operator: Operator, account_id: str, plan: Callable[[str, Access], Iterator[Step]]) -> AccountProvisioned:
+    """Read an account and make the calls that `plan` finds necessary."""
     changes = 0
     problems: list[str] = []
     try:
         with operator.acting_in(account_id):
             iam = operator.client("iam")
-            found = read_account(iam, leave_out=[OPERATOR_ROLE])
-            for step in steps(found, wanted, new_password=new_password):
+            for step in plan(account_id, read_account(iam, leave_out=[OPERATOR_ROLE])):
                 refusal = _take(iam, step)
                 changes += refusal is None
                 problems += [refusal] if refusal else []

@@ -59,7 +59,7 @@ def _group(old: Group | None, new: Group) -> Iterator[Step]:
 
 
 def _user(old: User | None, new: User, new_password: Callable[[], str]) -> Iterator[Step]:
-    name = {"UserName": _arn(new.arn).name}
+    name = {"UserName": arn_of(new.arn).name}
     if old is None:
         yield Step("create_user", new.arn, _named("User", new.arn) | {"Tags": _tags(new.tags)})
     else:
@@ -67,7 +67,7 @@ def _user(old: User | None, new: User, new_password: Callable[[], str]) -> Itera
     yield from _boundary("user", old, new)
     yield from _permissions("user", old, new)
     for group in sorted(new.groups - (old.groups if old else frozenset())):
-        yield Step("add_user_to_group", new.arn, {**name, "GroupName": _arn(group).name})
+        yield Step("add_user_to_group", new.arn, {**name, "GroupName": arn_of(group).name})
     if new.console_password is not None:
         had = old.console_password if old else None
         profile = {**name, "PasswordResetRequired": new.console_password.reset_required, "Password": new_password()}
@@ -79,7 +79,7 @@ def _user(old: User | None, new: User, new_password: Callable[[], str]) -> Itera
 
 
 def _role(old: Role | None, new: Role) -> Iterator[Step]:
-    name = {"RoleName": _arn(new.arn).name}
+    name = {"RoleName": arn_of(new.arn).name}
     if old is None:
         arguments: dict[str, Any] = _named("Role", new.arn) | {
             "AssumeRolePolicyDocument": _text(new.trust or _instances_trust(new.arn)),
@@ -102,20 +102,20 @@ def _role(old: Role | None, new: Role) -> Iterator[Step]:
 
 
 def _instance_profile(old: InstanceProfile | None, new: InstanceProfile) -> Iterator[Step]:
-    name = {"InstanceProfileName": _arn(new.arn).name}
+    name = {"InstanceProfileName": arn_of(new.arn).name}
     if old is None:
-        arguments = {**name, "Path": _arn(new.arn).path, "Tags": _tags(new.tags)}
+        arguments = {**name, "Path": arn_of(new.arn).path, "Tags": _tags(new.tags)}
         yield Step("create_instance_profile", new.arn, arguments)
     else:
         yield from _tag_steps("instance_profile", name, new.arn, old.tags, new.tags)
     if old is not None and old.role not in {"", new.role}:
-        yield Step("remove_role_from_instance_profile", new.arn, {**name, "RoleName": _arn(old.role).name})
+        yield Step("remove_role_from_instance_profile", new.arn, {**name, "RoleName": arn_of(old.role).name})
     if old is None or old.role != new.role:
-        yield Step("add_role_to_instance_profile", new.arn, {**name, "RoleName": _arn(new.role).name})
+        yield Step("add_role_to_instance_profile", new.arn, {**name, "RoleName": arn_of(new.role).name})
 
 
 def _permissions(kind: str, old: Role | Group | User | None, new: Role | Group | User) -> Iterator[Step]:
-    name = {f"{kind.capitalize()}Name": _arn(new.arn).name}
+    name = {f"{kind.capitalize()}Name": arn_of(new.arn).name}
     for policy, document in sorted(new.inline.items()):
         had = old.inline.get(policy) if old else None
         if had is None or had.canonical() != document.canonical():
@@ -127,7 +127,7 @@ def _permissions(kind: str, old: Role | Group | User | None, new: Role | Group |
 
 def _boundary(kind: str, old: Role | User | None, new: Role | User) -> Iterator[Step]:
     if new.boundary is not None and (old is None or old.boundary != new.boundary):
-        arguments = {f"{kind.capitalize()}Name": _arn(new.arn).name, "PermissionsBoundary": new.boundary}
+        arguments = {f"{kind.capitalize()}Name": arn_of(new.arn).name, "PermissionsBoundary": new.boundary}
         yield Step(f"put_{kind}_permissions_boundary", new.arn, arguments)
 
 
@@ -139,11 +139,12 @@ def _tag_steps(
 
 
 def _named(kind: str, arn: str) -> dict[str, Any]:
-    parsed = _arn(arn)
+    parsed = arn_of(arn)
     return {f"{kind}Name": parsed.name, "Path": parsed.path}
 
 
-def _arn(text: str) -> Arn:
+def arn_of(text: str) -> Arn:
+    """The parts of an ARN. Raises ValueError for a text that is none."""
     parsed = parse_arn(text)
     if parsed is None:
         raise ValueError(f"{text} is not an ARN")
@@ -166,5 +167,5 @@ def _without_empty_sids(body: dict[str, Any]) -> dict[str, Any]:
 
 def _instances_trust(arn: str) -> PolicyDocument:
     """What a role of before is taken to trust: EC2, which keeps a service principal of its own in the China Regions."""
-    service = "ec2.amazonaws.com.cn" if _arn(arn).partition == "aws-cn" else "ec2.amazonaws.com"
+    service = "ec2.amazonaws.com.cn" if arn_of(arn).partition == "aws-cn" else "ec2.amazonaws.com"
     return PolicyDocument((Statement("Allow", ("sts:AssumeRole",), principals=(Principal("Service", service),)),))

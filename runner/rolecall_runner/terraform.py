@@ -1,0 +1,132 @@
+"""Finds terraform or tofu and runs it: one command, its folder, its whole text. Nothing of the caller's AWS goes along."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rolecall_generator.errors import ToolError
+
+NAMES = ("terraform", "tofu")
+TIMEOUT_SECONDS = 600
+
+# What would let a rehearsal act as somebody, or do something else than asked: credentials and profiles, extra arguments,
+# another workspace or data folder, values for variables.
+_KEPT_OUT = ("AWS_", "TF_CLI_ARGS", "TF_WORKSPACE", "TF_DATA_DIR", "TF_VAR_", "TF_LOG")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a command ended, with all it said (standard output, then standard error)."""
+
+    code: int
+    text: str
+
+    @property
+    def error(self) -> str:
+        """The first `Error:` block without its frame, at most twenty lines; without one the last lines."""
+        lines = [line.strip("╷│╵ ").rstrip() for line in self.text.splitlines()]
+        start = next((number for number, line in enumerate(lines) if line.startswith("Error:")), None)
+        if start is None:
+            return "\n".join([line for line in lines if line][-8:])
+        rest = lines[start:]
+        end = next((number for number, line in enumerate(rest) if number and line.startswith("Error:")), len(rest))
+        return "\n".join(line for line in rest[: min(end, 20)] if line)
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """A program that runs Terraform configurations: `command` as subprocess takes it. `stop` ends what is running."""
+
+    command: tuple[str, ...]
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    _running: set[subprocess.Popen[str]] = field(default_factory=set, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def run(self, folder: Path, *arguments: str, timeout: float = TIMEOUT_SECONDS) -> Finished:
+        """Run in a folder. A Ctrl-C at the terminal does not reach the program: `stop` tells it, in order.
+
+        Raises ToolError when the program cannot be started. A command past `timeout` seconds is ended and counts as failed.
+        """
+        try:
+            process = subprocess.Popen(  # noqa: S603 - a program that the user named or has on PATH
+                [*self.command, *arguments],
+                cwd=folder,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolError(
+                f"{self.command[0]} cannot be started: {error.strerror}", mend="name a terraform or tofu that runs here"
+            ) from error
+        with self._lock:
+            self._running.add(process)
+        try:
+            text, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            text, _ = _end(process)
+            text += f"\nError: it took longer than {timeout:.0f} s and was ended\n"
+        finally:
+            with self._lock:
+                self._running.discard(process)
+        return Finished(process.returncode or 0, text)
+
+    def stop(self) -> None:
+        """Ask every running command to end in order, as one Ctrl-C would: state is written before it goes."""
+        with self._lock:
+            for process in self._running:
+                process.send_signal(signal.SIGINT)
+
+    def version(self, folder: Path) -> tuple[str, str | None]:
+        """Versions of the program and of the AWS provider that the folder was initialised with (None without one)."""
+        done = self.run(folder, "version", "-json")
+        try:
+            body = json.loads(done.text)
+        except json.JSONDecodeError:
+            return "unknown", None
+        providers = body.get("provider_selections", {})
+        aws = next((version for name, version in providers.items() if name.endswith("/hashicorp/aws")), None)
+        return str(body.get("terraform_version", "unknown")), aws
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in self.environ.items() if not name.startswith(_KEPT_OUT)}
+        return kept | {
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "CHECKPOINT_DISABLE": "1",
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+        }
+
+
+def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
+    try:
+        return process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.communicate()
+
+
+def find_terraform(
+    which: Callable[[str], str | None] = shutil.which, environ: Mapping[str, str] | None = None
+) -> Terraform | None:
+    """The terraform, else the tofu, on PATH; None when there is neither."""
+    for name in NAMES:
+        if found := which(name):
+            return Terraform((found,), dict(os.environ) if environ is None else dict(environ))
+    return None
