@@ -299,6 +299,16 @@ def test_legend_explains_what_occurs_and_no_more() -> None:
     assert "works, and nobody meant it" in broken
 
 
+def test_nothing_asked_is_nothing_proven() -> None:
+    """An empty manifest claims nothing, and its page and picture are still whole."""
+    picture = to_svg(reaches(Access(), Proof(())))
+    page = proof_html(Proof(()), title="t", picture_svg=picture, generated="g")
+
+    assert "Nobody reaches any role." == parsed(picture)[1].text
+    assert "Nothing to prove" in page
+    assert "✓ Proven" not in page
+
+
 def test_page_says_the_picture_in_words() -> None:
     """The sentences of the picture stand in the page, escaped."""
     access, proof = customers(1)

@@ -30,7 +30,7 @@ def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, wo
     """
     matrix = summarize(proof)
     style, script = asset("proof.css"), asset("proof.js")
-    verdict = "proven" if proof.ok else "not proven"
+    verdict = ("proven" if proof.ok else "not proven") if proof.cells else "nothing to prove"
     main = "\n".join((_picture(picture_svg, words), _matrix(matrix), asset("reading.html")))
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -50,6 +50,8 @@ def _policy(style: str, script: str) -> str:
 
 def _header(matrix: Matrix, title: str, generated: str) -> str:
     state, word = ("bad", "✗ Not proven") if matrix.failed else ("good", "✓ Proven")
+    if not matrix.asked:
+        state, word = "none", "Nothing to prove"
     return (
         f'<header class="{state}"><p class="verdict" id="verdict">{word}</p><h1>{escape(title)}</h1>'
         f'<p class="summary">{_summary(matrix)}</p><p class="soft">{escape(generated)}</p></header>'
@@ -57,6 +59,8 @@ def _header(matrix: Matrix, title: str, generated: str) -> str:
 
 
 def _summary(matrix: Matrix) -> str:
+    if not matrix.asked:
+        return "There is no role that anybody could assume."
     roles = len({row.role_arn for row in matrix.rows})
     noun = "role" if roles == 1 else "roles"
     if matrix.failed:
