@@ -7,6 +7,7 @@ what an argument; the names of the blocks that modules of this kind have are lis
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,8 @@ _NESTED = frozenset({
 })  # fmt: skip
 # Arguments whose texts are references, not templates.
 _REFERENCES = frozenset({"depends_on", "ignore_changes", "replace_triggered_by", "from", "to", "provider"})
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"')
 
 
 def read_json(text: str, file: str) -> s.Body:
@@ -42,12 +45,12 @@ def read_json(text: str, file: str) -> s.Body:
 
 class _Reader:
     def __init__(self, text: str, file: str) -> None:
-        self.text = text
         self.file = file
+        self.lines = _lines(text)
 
     def line(self, name: str) -> int:
         """The line where a name stands for the first time: JSON's reader gives no places."""
-        return self.text.count("\n", 0, max(self.text.find(json.dumps(name, ensure_ascii=False)), 0)) + 1
+        return self.lines.get(json.dumps(name, ensure_ascii=False), 1)
 
     def root(self, document: dict[str, Any]) -> s.Body:
         blocks: list[s.Block] = []
@@ -91,6 +94,15 @@ class _Reader:
         if not isinstance(value, str):
             return s.Literal(value)
         return read_native(f"x = {value}\n", self.file).attributes["x"].expression
+
+
+def _lines(text: str) -> dict[str, int]:
+    """The line of every string's first occurrence, by the string as it is written."""
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        for match in _STRING.finditer(line):
+            lines.setdefault(match.group(), number)
+    return lines
 
 
 def _labelled(value: Any, labels: int) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -26,13 +26,14 @@ _CODE = re.compile(
     r"""|(?P<bad>/\*|\r)|(?P<other>[/<])""",
     re.DOTALL,
 )
+# A run of signs is one token, so that a file of nothing else is read in linear time.
 _QUOTED = re.compile(
     r"""(?P<plain>[^"\\$%\r\n]+)|(?P<end>")|(?P<simple>\\[nrt"\\])|(?P<unicode>\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8})"""
-    r"""|(?P<bad>\\|\r|\n)|(?P<escaped>\$\$+\{|%%+\{)|(?P<interpolation>\$\{)|(?P<directive>%\{)|(?P<sign>[$%])"""
+    r"""|(?P<bad>\\|\r|\n)|(?P<escaped>\$\$+\{|%%+\{)|(?P<interpolation>\$\{)|(?P<directive>%\{)|(?P<sign>\$++|%++)"""
 )
 _HEREDOC = re.compile(
     r"""(?P<plain>[^$%]+)|(?P<escaped>\$\$+\{|%%+\{)|(?P<interpolation>\$\{)"""
-    r"""|(?P<directive>%\{)|(?P<sign>[$%])"""
+    r"""|(?P<directive>%\{)|(?P<sign>\$++|%++)"""
 )
 _SIMPLE = {"\\n": "\n", "\\r": "\r", "\\t": "\t", '\\"': '"', "\\\\": "\\"}
 

@@ -23,6 +23,11 @@ BAD: dict[str, tuple[bytes, int]] = {
     "a sum of 10,000": (b"a {\n  b = 1" + b" + 1" * 10_000 + b"\n}\n", 1),
     "a path of 10,000": (b"a {\n  b = c" + b".d" * 10_000 + b"\n}\n", 1),
     "10,000 conditions": (b"a {\n  b = " + b"c ? d : " * 10_000 + b"e\n}\n", 1),
+    "300,000 signs in a string": (b'a {\n  b = "' + b"$" * 300_000 + b"\n}\n", 2),
+    "300,000 signs in a heredoc": (b"a {\n  b = <<E\n" + b"%" * 300_000 + b"${\nE\n}\n", 4),
+    "250,000 comments, the last not closed": (b"/**/" * 250_000 + b"/*", 1),
+    "300,000 ends of blocks": (b"\n}" * 300_000, 2),
+    "cut off within a character": ('a {\n  b = "\u00e9'.encode()[:-1], 2),
     "binary": (b"a {}\n\x00\x01\n", 2),
     "not UTF-8": (b'a {\n  b = "\xff"\n}\n', 2),
     "UTF-16": ("a {}\n".encode("utf-16"), 1),
@@ -41,6 +46,9 @@ BAD_JSON: dict[str, bytes] = {
     "not JSON": b"{",
     "a list": b"[]",
     "10,000 deep": b'{"locals": {"a": ' + b"[" * 10_000 + b"]" * 10_000 + b"}}",
+    "20,000 names and a template not closed": (
+        b'{"locals": {' + b"".join(b'"a%d": 1,\n' % number for number in range(20_000)) + b'"b": "${"}}'
+    ),
     "a key twice": b'{"resource": {}, "resource": {}}',
     "no label": b'{"resource": "x"}',
     "no body": b'{"resource": {"aws_iam_role": {"a": "b"}}}',
