@@ -8,7 +8,7 @@ from rich.table import Table
 from rolecall_generator.check_reports import print_finding
 from rolecall_generator.checking import Proven
 from rolecall_generator.checks.formats.matrix import Mark, Matrix, Row, State, summarize
-from rolecall_generator.checks.formats.picture import reaches, to_mermaid, to_svg
+from rolecall_generator.checks.formats.picture import describe, reaches, to_mermaid, to_svg
 from rolecall_generator.checks.formats.proof_html import proof_html
 from rolecall_generator.checks.formats.proof_json import proof_json
 from rolecall_generator.checks.formats.proof_words import counterexample
@@ -26,13 +26,19 @@ def proof_text(proven: Proven, form: str, *, title: str) -> str:
     """The proof in the form `json`, `html`, `svg` or `mermaid`."""
     if form == "json":
         return proof_json(proven.proof)
-    graph = reaches(proven.access, proven.proof)
+    graph = reaches(proven.access, proven.proof, proven.names)
     if form == "mermaid":
         return to_mermaid(graph)
     if form == "svg":
         return to_svg(graph)
     what = "as planned" if proven.planned else "as written"
-    return proof_html(proven.proof, title=f"Who can assume what: {title}", picture_svg=to_svg(graph), generated=what)
+    return proof_html(
+        proven.proof,
+        title=f"Who can assume what: {title}",
+        picture_svg=to_svg(graph),
+        generated=what,
+        words=tuple(describe(graph)),
+    )
 
 
 def print_proof(console: Console, proven: Proven) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,8 @@ class Proven:
     access: Access
     findings: tuple[Finding, ...]
     planned: bool
+    names: Mapping[str, str]
+    """The manifest's names of accounts, by id."""
 
 
 def prove_manifest(
@@ -48,14 +50,15 @@ def prove_manifest(
         plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
         modules = tuple(module.build() for module in plan.modules)
         intended = intended_of(modules)
+        names = account_names(loaded.manifest)
         findings: tuple[Finding, ...] = ()
         accesses = [module.access for module in modules]
         started(len(modules))
         if not planned:
-            bench = Bench(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
+            bench = Bench(manifest, out, plan.modules, labeller(names))
             written = read_written(bench, range(len(modules)), processes=processes, progress=progress)
             for index, verdict in written.verdicts.items():
                 accesses[index] = verdict.access
                 findings += verdict.findings
         access = union(accesses)
-        return Proven(prove(access, intended.trusts, roles=access.roles.keys()), access, findings, planned)
+        return Proven(prove(access, intended.trusts, roles=access.roles.keys()), access, findings, planned, names)
