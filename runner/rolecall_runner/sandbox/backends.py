@@ -82,6 +82,27 @@ class World:
             for partition, backend in list(partitions.items()):
                 yield account_id, "aws" if partition == "global" else partition, backend
 
+    def backends(self, service: str) -> dict[str, dict[str, Any]]:
+        """What a service keeps: account id -> Region or partition -> moto's object."""
+        return {account_id: dict(regions) for account_id, regions in self._service(service).items()}
+
+    def put_backends(self, service: str, found: dict[str, dict[str, Any]]) -> None:
+        """Put what `backends` gave in the place of all that the service keeps."""
+        kept = self._service(service)
+        kept.clear()
+        for account_id, regions in found.items():
+            for region, backend in regions.items():
+                kept[account_id][region] = backend
+                if service == "s3":
+                    # In which account a bucket is, whoever asks for it.
+                    kept.bucket_accounts.update(dict.fromkeys(backend.buckets, (region, account_id)))
+
+    def _service(self, service: str) -> Any:
+        from moto.backends import get_backend  # noqa: PLC0415 - heavy, and an extra
+
+        name: Any = service
+        return get_backend(name)
+
     def role(self, arn: str) -> Any | None:
         """A stored role by its ARN, None when there is none."""
         parsed = parse_arn(arn)
@@ -105,17 +126,22 @@ class World:
         """Whether anything was ever stored in the account that an ARN names."""
         return arn.account_id in self._iam and arn.partition in PARTITIONS
 
-    def know_aws_policy(self, account_id: str, partition: str, arn: str) -> None:
-        """Let an account know one of AWS's managed policies, if AWS has it.
+    def know_aws_policy(self, account_id: str, partition: str, arn: str) -> str | None:
+        """Let an account know one of AWS's managed policies; its text, or None when AWS has no such policy.
 
         moto's own way parses all 1,400 for each account, which costs a thousand accounts gigabytes.
         """
         backend = self.iam(account_id, partition)
-        found = aws_policies().get(arn.rpartition(":policy/")[2])
-        if found is not None and arn not in backend.managed_policies:
-            policy = _managed(backend, *found)
-            backend.aws_managed_policies.append(policy)
-            backend.managed_policies[policy.arn] = policy
+        known = backend.managed_policies.get(arn)
+        if known is None:
+            found = aws_policies().get(arn.rpartition(":iam::aws:policy/")[2])
+            if found is None:
+                return None
+            known = _managed(backend, *found)
+            backend.aws_managed_policies.append(known)
+            backend.managed_policies[known.arn] = known
+        text: str = known.versions[-1].document
+        return text
 
     def know_all_aws_policies(self, account_id: str, partition: str) -> None:
         """Let an account know all of AWS's managed policies, for those who list them."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rolecall_generator.iam.access import Role
 from rolecall_generator.iam.arn import parse_arn, root_arn
 from rolecall_runner.sandbox.assume_role import Assumption
 from rolecall_runner.sandbox.authorize import Authorization
 from rolecall_runner.sandbox.backends import SandboxError, World, partition_of
 from rolecall_runner.sandbox.callers import Callers
+from rolecall_runner.sandbox.credentials_endpoint import PREFIX, CredentialsEndpoint
 from rolecall_runner.sandbox.faults import FaultPlan, Faults
 from rolecall_runner.sandbox.gate import Answer, Gate
 from rolecall_runner.sandbox.iam_limits import Limits
@@ -22,6 +25,7 @@ from rolecall_runner.sandbox.iam_writes import IamWrites
 from rolecall_runner.sandbox.listener import LOOPBACK, Listener, dispatch
 from rolecall_runner.sandbox.sessions import Clock, Credentials, Sessions, credentials_of
 from rolecall_runner.sandbox.signature import signature_matches
+from rolecall_runner.sandbox.state import restore, save
 from rolecall_runner.sandbox.stored_access import StoredAccess
 from rolecall_runner.sandbox.sts import Sts
 from rolecall_runner.sandbox.sts_parameters import USER_SESSION_SECONDS
@@ -77,6 +81,7 @@ class Sandbox:
             self._callers = Callers(self._world, self._sessions, signature_matches, self.partition)
             self._sts = Sts(self._world, self._stored, self._sessions, clock, self.accounts.add)
             self._gate = self._make_gate(Faults(faults) if faults else None, limits, log)
+            self._endpoint = CredentialsEndpoint(self._credentials_of_role)
             self._listener = Listener(port, self._answer, sleep)
         except BaseException:
             self._world.close()
@@ -92,7 +97,18 @@ class Sandbox:
         self._world.close()
 
     def _answer(self, request: HttpRequest) -> Answer:
+        if request.path.startswith(PREFIX):
+            return Answer(self._endpoint.answer(request))
         return self._gate.answer(request)
+
+    def save(self, path: Path) -> None:
+        """Write the accounts to a file (see `state`); sessions are not in it. Raises SandboxError."""
+        save(self._world, self.accounts, path)
+
+    def restore(self, path: Path) -> None:
+        """Put the accounts of a file in the place of all that is here. Raises SandboxError."""
+        self.accounts |= restore(self._world, path)
+        self._stored.forget()
 
     def _make_gate(self, faults: Faults | None, limits: Limits, log: Callable[[str], None]) -> Gate:
         return Gate(
@@ -112,12 +128,29 @@ class Sandbox:
         """Credentials as an EC2 instance has them under a role. Raises SandboxError when there is no such role."""
         return credentials_of(self._instance_session(role_arn, instance_id))
 
-    def _instance_session(self, role_arn: str, instance_id: str) -> SessionInfo:
+    def container_environment(self, role_arn: str) -> Mapping[str, str]:
+        """Variables under which AWS's tools act as the role and renew their credentials by themselves.
+
+        Raises SandboxError when there is no such role.
+        """
+        self._role(role_arn)
+        return self._endpoint.open(role_arn, self.url)
+
+    def _credentials_of_role(self, role_arn: str) -> Credentials | None:
+        try:
+            return self.instance_credentials(role_arn)
+        except SandboxError:
+            return None
+
+    def _role(self, role_arn: str) -> Role:
         parsed = parse_arn(role_arn)
         role = self._stored.account(parsed.account_id, parsed.partition).roles.get(role_arn) if parsed else None
         if role is None:
             raise SandboxError(f"there is no role {role_arn} in the sandbox", mend="provision its account first")
-        assumption = Assumption(role, INSTANCE_SECONDS, {}, frozenset(), None)
+        return role
+
+    def _instance_session(self, role_arn: str, instance_id: str) -> SessionInfo:
+        assumption = Assumption(self._role(role_arn), INSTANCE_SECONDS, {}, frozenset(), None)
         return self._sts.role_session(assumption, instance_id, chained=False)
 
     def user_credentials(self, user_arn: str, *, mfa: bool = False) -> Credentials:

@@ -41,8 +41,8 @@ def signature_matches(request: HttpRequest, secret: str) -> bool:
     signer = _signer(parts[3], parts[2], secret, signed)
     rebuilt = _rebuild(request, signed, stamp)
     canonical = signer.canonical_request(rebuilt)
-    expected: str = signer.signature(signer.string_to_sign(rebuilt, canonical), rebuilt)
-    return hmac.compare_digest(expected, signature)
+    expected = str(signer.signature(signer.string_to_sign(rebuilt, canonical), rebuilt))
+    return hmac.compare_digest(expected, str(signature))
 
 
 class _AsSigned:

@@ -76,8 +76,15 @@ def read_backend(backend: Any) -> Access:
         for profile in list(backend.instance_profiles.values())
         if profile.roles
     }
-    # Of AWS's policies an account knows those alone that somebody named in it (see World.know_aws_policy).
-    policies = {policy.arn: _policy(policy) for policy in list(backend.managed_policies.values())}
+    # Of AWS's own policies those that hang on somebody: an account in which they were listed knows all 1,400.
+    holders: list[Role | User] = [*roles.values(), *users.values()]
+    named = {arn for holder in holders for arn in (*holder.attached, holder.boundary or "")}
+    named |= {arn for group in groups.values() for arn in group.attached}
+    policies = {
+        policy.arn: _policy(policy)
+        for policy in list(backend.managed_policies.values())
+        if ":iam::aws:" not in policy.arn or policy.arn in named
+    }
     return Access(roles, policies, groups, users, profiles)
 
 

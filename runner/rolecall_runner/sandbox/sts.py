@@ -14,7 +14,7 @@ from rolecall_runner.sandbox.assume_role import Assumption, decide_assume
 from rolecall_runner.sandbox.aws_refusal import NOT_OFFERED, AwsRefusalError, denied
 from rolecall_runner.sandbox.backends import World
 from rolecall_runner.sandbox.sessions import OPERATOR_ROLE, Clock, Sessions
-from rolecall_runner.sandbox.stored_access import StoredAccess
+from rolecall_runner.sandbox.stored_access import StoredAccess, document_of
 from rolecall_runner.sandbox.sts_parameters import (
     SESSION_POLICY_CHARACTERS,
     USER_SESSION_MAXIMUM_SECONDS,
@@ -153,14 +153,18 @@ class Sts:
 
     def _session_policies(self, request: AssumeRoleRequest) -> tuple[PolicyDocument, ...]:
         documents = [] if request.policy is None else [request.policy]
-        for arn in request.policy_arns:
-            self._world.know_aws_policy(request.account_id, request.partition, arn)
-            self._stored.changed(request.account_id)
-            policy = self._stored.account(request.account_id, request.partition).policies.get(arn)
-            if policy is None:
-                raise AwsRefusalError("MalformedPolicyDocument", f"Policy {arn} does not exist or is not attachable.")
-            documents.append(policy.document)
-        return tuple(documents)
+        return (*documents, *(self._policy(request, arn) for arn in request.policy_arns))
+
+    def _policy(self, request: AssumeRoleRequest, arn: str) -> PolicyDocument:
+        """A managed policy of the role's account, or AWS's own."""
+        if ":iam::aws:policy/" in arn:
+            text = self._world.know_aws_policy(request.account_id, request.partition, arn)
+            if text is not None:
+                return document_of(text)
+        policy = self._stored.account(request.account_id, request.partition).policies.get(arn)
+        if policy is None:
+            raise AwsRefusalError("MalformedPolicyDocument", f"Policy {arn} does not exist or is not attachable.")
+        return policy.document
 
     def _get_caller_identity(self, _call: ApiCall, _form: Form, caller: SessionInfo) -> Fields:
         return {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account_id}
