@@ -13,6 +13,7 @@ from rolecall_generator.checks.proof import Trust, prove
 from rolecall_generator.iam.access import Access, ManagedPolicy, Role, access_of
 from rolecall_generator.iam.evaluator import Caller, Evaluator, Request
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
+from rolecall_generator.manifest.source import collection_paused
 
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"
 ARNS_A_POLICY = 114
@@ -46,7 +47,12 @@ def fleet(customers: int) -> tuple[Access, list[Trust]]:
 
 
 def main() -> None:
-    customers = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    # As the commands do: nothing here makes cycles, and looking for them among a fleet's objects costs a third of the time.
+    with collection_paused():
+        measure(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+
+
+def measure(customers: int) -> None:
     access, trusts = fleet(customers)
     evaluator = Evaluator(access)
     requests = [
