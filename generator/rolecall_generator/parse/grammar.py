@@ -13,6 +13,7 @@ import hashlib
 import json
 from functools import lru_cache
 from importlib import resources
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,11 +44,8 @@ def parser_of(kept: str) -> Lark:
 
 def made_from() -> dict[str, str]:
     """What the tables depend on: the installed versions of Lark and python-hcl2, and the SHA-256 of the grammar's text."""
-    import lark  # noqa: PLC0415 - lazily, see parser_of
-    from hcl2.version import version  # noqa: PLC0415
-
     grammar = resources.files("hcl2").joinpath("hcl2.lark").read_bytes()
-    return {"lark": lark.__version__, "python-hcl2": version, "grammar": hashlib.sha256(grammar).hexdigest()}
+    return {"lark": version("lark"), "python-hcl2": version("python-hcl2"), "grammar": hashlib.sha256(grammar).hexdigest()}
 
 
 def unpacked(tables: dict[str, Any]) -> Lark:
