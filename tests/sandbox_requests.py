@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.awsrequest import AWSPreparedRequest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
-from rolecall_runner.sandbox.wire import HttpRequest
+from rolecall_runner.sandbox.wire import HttpReply, HttpRequest
 
 ACCESS_KEY = "AKIAROLECALLTESTCASE"
 
@@ -43,6 +45,38 @@ def caught(
     finally:
         who.meta.events.unregister("before-send", hold, "catch")
     raise AssertionError(f"{service} {method} sent nothing")
+
+
+def error_of(
+    service: str, method: str, parameters: dict[str, Any], reply: Callable[[HttpRequest], HttpReply]
+) -> tuple[str, str, int]:
+    """What botocore makes of an error reply to a call: code, message, HTTP status."""
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        made = reply(as_request(request))
+        return AWSResponse(request.url, made.status, HeadersDict(made.headers), _Body(made.body))
+
+    who = client(service, "eu-west-1", "http://127.0.0.1:5000")
+    who.meta.events.register_first("before-send", answer, "answer")
+    try:
+        getattr(who, method)(**parameters)
+    except ClientError as error:
+        return (
+            error.response["Error"]["Code"],
+            error.response["Error"]["Message"],
+            error.response["ResponseMetadata"]["HTTPStatusCode"],
+        )
+    finally:
+        who.meta.events.unregister("before-send", answer, "answer")
+    raise AssertionError(f"{service} {method} took the reply for a success")
+
+
+class _Body:
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        return iter((self._body,))
 
 
 class _CaughtError(Exception):

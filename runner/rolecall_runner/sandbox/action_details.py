@@ -69,17 +69,7 @@ def condition_keys(action: str) -> tuple[str, ...]:
     for kind in details["resourceTypes"]:
         keys.update(str(key).lower() for key in kind["conditionKeys"])
         if resources.resource_type_exists(service, kind["name"]):
-            of_type = resources.get_resource_type_details(service, kind["name"])["conditionKeys"]
+            of_type = resources.get_resource_type_details(service, kind["name"]).get("conditionKeys", ())
             # A type lists the keys of all its actions; only those about the resource hold for this one.
             keys.update(str(key).lower() for key in of_type if "resourcetag/" in str(key).lower())
     return tuple(sorted(keys))
-
-
-@lru_cache(maxsize=8_192)
-def dependent_actions(action: str) -> frozenset[str]:
-    """Further actions that a call of the action may need, SERVICE:NAME."""
-    details = _details(action)
-    if details is None:
-        return frozenset()
-    kinds = (kind.get("dependentActions", ()) for kind in details["resourceTypes"])
-    return frozenset(str(name) for names in (details["dependentActions"], *kinds) for name in names)

@@ -19,6 +19,7 @@ from rolecall_generator.iam.compiled import Compiler, Placed, Say, Side, scan
 from rolecall_generator.iam.evaluator import Decision, Effect, Evaluator, Request
 from rolecall_runner.sandbox.doubts import doubt
 from rolecall_runner.sandbox.further_permissions import Need, needs
+from rolecall_runner.sandbox.replies import refusal
 from rolecall_runner.sandbox.resource_arns import EVERYTHING, filled
 from rolecall_runner.sandbox.stored_paths import StoredPaths
 from rolecall_runner.sandbox.troubles import Trouble, refuse
@@ -26,6 +27,8 @@ from rolecall_runner.sandbox.unenforced import unenforced
 from rolecall_runner.sandbox.wire import ApiCall, HttpReply, SessionInfo
 
 Context = Mapping[str, tuple[str, ...]]
+_DRY_RUN = "Request would have succeeded, but DryRun flag is set."
+_PRECONDITION_FAILED = 412
 _IDENTITY, _BOUNDARY, _SESSION = "identity-based policy", "permissions boundary", "session policy"
 
 
@@ -124,14 +127,20 @@ class Authorization:
         self._prepared: tuple[Access, Authorizer] | None = None
 
     def answer(self, call: ApiCall, session: SessionInfo, request_id: str) -> HttpReply | None:
-        """The refusal of a call, or None to let it through."""
+        """The refusal of a call, or the answer to a dry run; None to let it through."""
         access, evaluator = self._everything()
         # Read once: another thread may put its own in between, which is as good.
         prepared = self._prepared
         if prepared is None or prepared[0] is not access:
             prepared = self._prepared = access, Authorizer(access, evaluator)
         verdict = prepared[1].decide(call, session, self._clock())
-        return None if verdict.trouble is None else refuse(call, verdict.trouble, request_id, verdict.message)
+        if verdict.trouble is not None:
+            return refuse(call, verdict.trouble, request_id, verdict.message)
+        if call.service == "ec2" and call.parameters.get("DryRun") is True:
+            # "If you have the required permissions, the error response is DryRunOperation." moto knows it for a few
+            # operations only, and would run the others.
+            return refusal(call, "DryRunOperation", _DRY_RUN, _PRECONDITION_FAILED, request_id)
+        return None
 
 
 def session_context(session: SessionInfo, now: datetime) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from rolecall_generator.iam.access import Access, ManagedPolicy
+from rolecall_generator.iam.access import Access, ManagedPolicy, Role, User
 from rolecall_generator.iam.managed_policies import managed_policy_name
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
 
@@ -30,10 +30,10 @@ def aws_managed_document(name: str) -> PolicyDocument | None:
 
 def with_aws_managed(access: Access) -> Access:
     """The same access with the documents of all AWS managed policies that somebody in it has attached, or as boundary."""
-    named: set[str] = set()
-    for holder in (*access.roles.values(), *access.users.values(), *access.groups.values()):
-        named |= holder.attached
-    named |= {holder.boundary for holder in (*access.roles.values(), *access.users.values()) if holder.boundary}
+    principals: tuple[Role | User, ...] = (*access.roles.values(), *access.users.values())
+    named = {principal.boundary for principal in principals if principal.boundary}
+    for attached in (*(p.attached for p in principals), *(group.attached for group in access.groups.values())):
+        named |= attached
     found: dict[str, ManagedPolicy] = {}
     for arn in sorted(named - set(access.policies)):
         name = managed_policy_name(arn)

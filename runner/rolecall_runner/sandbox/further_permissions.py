@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from rolecall_generator.iam.access import Access
-from rolecall_runner.sandbox.action_details import dependent_actions
 from rolecall_runner.sandbox.wire import ApiCall
 
 _ROLE = re.compile(r"^arn:[^:]+:iam::\d{12}:role/.+$")
+_ROLE_PARAMETER = re.compile(r"role(?:arn)?$", re.IGNORECASE)
 _VERSIONED = {
     "DeleteObject", "DeleteObjectTagging", "GetObject", "GetObjectAcl", "GetObjectAttributes", "GetObjectTagging",
     "HeadObject", "PutObjectAcl", "PutObjectTagging",
@@ -97,19 +97,38 @@ def _of_new_tags(call: ApiCall) -> Iterator[Need]:
 
 
 def _passed_roles(call: ApiCall, access: Access, account_id: str) -> Iterator[Need]:
-    """Roles that the call hands to a service: `iam:PassRole` is a permission of its own, on the role."""
-    if "iam:PassRole" not in dependent_actions(call.action) and call.operation != "AddRoleToInstanceProfile":
+    """Roles that the call hands to a service: `iam:PassRole` is a permission of its own, on the role.
+
+    The Service Authorization Reference says it for no action, so it is read off the parameters: a role's ARN under a name
+    that ends in "role" or "role ARN", in an operation that changes something.
+    """
+    if call.operation.startswith(("Describe", "Get", "List")) or call.service == "sts":
         return
-    service = _PASSED_TO.get(call.action.partition(":")[0])
-    context = {**call.context, **({"iam:passedtoservice": (service,)} if service else {})}
-    roles = [value for value in call.parameters.values() if isinstance(value, str) and _ROLE.match(value)]
+    roles = [] if call.service == "iam" else list(_roles_in(call.parameters))
     if call.operation == "AddRoleToInstanceProfile":
         roles.append(f"arn:${{Partition}}:iam::${{Account}}:role/{call.parameters.get('RoleName')}")
     profile = call.parameters.get("IamInstanceProfile")
     if isinstance(profile, Mapping):
         # A profile that is not there passes no role: the service then says that it is not there.
         name = str(profile.get("Arn") or profile.get("Name")).rpartition("/")[2]
-        roles += [p.role for p in access.instance_profiles.values() if p.arn.split(":")[4] == account_id
-                  and p.arn.rpartition("/")[2] == name]  # fmt: skip
+        roles += [stored.role for stored in access.instance_profiles.values() if _is_named(stored.arn, account_id, name)]
+    service = _PASSED_TO.get(call.action.partition(":")[0])
+    context = {**call.context, **({"iam:passedtoservice": (service,)} if service else {})}
     for role in dict.fromkeys(roles):
         yield Need("iam:PassRole", (role,), context)
+
+
+def _is_named(arn: str, account_id: str, name: str) -> bool:
+    return arn.split(":")[4] == account_id and arn.rpartition("/")[2] == name
+
+
+def _roles_in(value: object, name: str = "") -> Iterator[str]:
+    """ARNs of roles below names that say "role"."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _roles_in(inner, str(key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _roles_in(inner, name)
+    elif isinstance(value, str) and _ROLE_PARAMETER.search(name) and _ROLE.match(value):
+        yield value

@@ -6,6 +6,7 @@ service's first request and kept.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,12 +81,30 @@ def _match(service: str, request: Request) -> Operation | None:
         operation, uri_parameters = get_service_router(service).match(request)
     except (DataNotFoundError, HTTPException, NotImplementedError):
         return None
+    _check_form(operation.name, protocol, request)
     shape = operation.input_shape
+    if protocol in {"json", "rest-json"} and (shape is None or "payload" not in shape.serialization):
+        _check_json(operation.name, request.data)
     members = frozenset(shape.members) if shape is not None else frozenset()
     return Operation(service, operation.name, protocol, _parameters(operation, protocol, request, uri_parameters), members)
 
 
-def _parameters(operation: Any, protocol: str, request: Request, uri_parameters: Mapping[str, Any]) -> Mapping[str, object]:
+def _check_form(name: str, protocol: str, request: Request) -> None:
+    """A parameter that is said twice could be one thing to who checks and another to who acts."""
+    if protocol in {"query", "ec2"} and any(len(texts) > 1 for _, texts in request.values.lists()):
+        raise UnreadableError(f"{name}: a parameter is said twice")
+
+
+def _check_json(name: str, body: bytes) -> None:
+    """moto takes a body that is no JSON for an empty one; AWS refuses it, and nothing is let through half read."""
+    try:
+        if body and not isinstance(json.loads(body.decode("utf-8")), dict):
+            raise UnreadableError(f"{name}: its body is no JSON object")
+    except ValueError as error:
+        raise UnreadableError(f"{name}: its body is no JSON object") from error
+
+
+def _parameters(operation: Any, protocol: str, request: Request, uri_parameters: dict[str, Any]) -> Mapping[str, object]:
     try:
         parsed: Mapping[str, object] = PROTOCOL_PARSERS[protocol](operation).parse(
             {

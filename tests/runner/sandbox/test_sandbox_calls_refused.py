@@ -1,0 +1,209 @@
+"""What the sandbox cannot read is refused with a text that names it, and every refusal is one that botocore parses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from rolecall_runner.sandbox.api_call import read_call
+from rolecall_runner.sandbox.replies import CBOR, refusal
+from rolecall_runner.sandbox.troubles import Trouble, refuse
+from rolecall_runner.sandbox.wire import ApiCall, HttpReply, HttpRequest
+from sandbox_requests import caught, error_of
+
+CREDENTIAL = "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261124/eu-west-1/{}/aws4_request, SignedHeaders=host, Signature=0"
+
+
+def request(
+    method: str,
+    path: str,
+    service: str | None,
+    body: bytes = b"",
+    query: str = "",
+    host: str = "127.0.0.1:5000",
+    **headers: str,
+) -> HttpRequest:
+    signed: dict[str, str] = {} if service is None else {"authorization": CREDENTIAL.format(service)}
+    return HttpRequest(method, path, query, {**signed, **{k.replace("_", "-"): v for k, v in headers.items()}}, body, host)
+
+
+FORM = "application/x-www-form-urlencoded; charset=utf-8"
+JSON = "application/x-amz-json-1.0"
+TWICE = b"Action=GetRole&Version=2010-05-08&RoleName=a&RoleName=b"
+
+UNREADABLE: Mapping[str, tuple[HttpRequest, int, str]] = {
+    "no signature": (request("POST", "/", None, content_type=FORM), 403, "MissingAuthenticationToken"),
+    "no signature, json": (request("POST", "/", None, content_type=JSON, x_amz_target="DynamoDB_20120810.ListTables"), 400,
+                           "MissingAuthenticationTokenException"),
+    "another signature": (replace(request("GET", "/b", None), headers={"authorization": "AWS AKIAEXAMPLE:0"}), 403,
+                          "AccessDenied"),
+    "an unknown service": (request("POST", "/", "teleport", b"Action=Go&Version=2026-01-01", content_type=FORM), 501,
+                           "knows no operation of teleport for Go"),
+    "an unknown operation": (request("POST", "/", "iam", b"Action=FlyAway&Version=2010-05-08", content_type=FORM), 501,
+                             "knows no operation of iam for FlyAway"),
+    "another version": (request("POST", "/", "iam", b"Action=ListRoles&Version=1999-01-01", content_type=FORM), 501,
+                        "knows no operation of iam for ListRoles"),
+    "an unknown target": (request("POST", "/", "dynamodb", b"{}", content_type=JSON, x_amz_target="DynamoDB_20120810.Fly"),
+                          501, "knows no operation of dynamodb for DynamoDB_20120810.Fly"),
+    "an unknown path": (request("GET", "/2099-01-01/nothing", "lambda"), 501, "of lambda for GET /2099-01-01/nothing"),
+    "a body that is no JSON": (request("POST", "/", "dynamodb", b"{", content_type=JSON,
+                                       x_amz_target="DynamoDB_20120810.ListTables"), 400, "SerializationException"),
+    "a parameter said twice": (request("POST", "/", "iam", TWICE, content_type=FORM),
+                                       400, "a parameter is said twice"),
+    "an operation without an action": (request("POST", "/", "dynamodb", b'{"Statement": "x"}', content_type=JSON,
+                                               x_amz_target="DynamoDB_20120810.ExecuteStatement"), 501,
+                                       "knows no IAM action that allows dynamodb ExecuteStatement"),
+    "CBOR": (request("POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics", "monitoring",
+                     smithy_protocol="rpc-v2-cbor"), 501, "does not speak RPC v2 CBOR"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_cannot_be_read_is_refused_by_name(name: str) -> None:
+    """No request is let through that could not be mapped to an operation and its action."""
+    sent, status, part = UNREADABLE[name]
+    reply = read_call(sent, "11111111-2222-3333-4444-555555555555")
+
+    assert isinstance(reply, HttpReply)
+    assert status == reply.status
+    assert part in reply.body.decode(errors="replace")
+
+
+def test_sts_operations_that_nobody_signs_are_read() -> None:
+    """AssumeRoleWithWebIdentity comes unsigned; it is read, so that it can be refused as what it is."""
+    body = b"Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn:aws:iam::222222222222:role/r&RoleSessionName=s1"
+    call = read_call(request("POST", "/", None, body, content_type=FORM))
+
+    assert isinstance(call, ApiCall)
+    assert ("sts", "AssumeRoleWithWebIdentity", None) == (call.service, call.operation, call.access_key)
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ("my-bucket.s3.eu-west-1.amazonaws.com", "/a/b"),
+        ("127.0.0.1:5000", "/my-bucket/a/b"),
+        ("s3.amazonaws.com", "/my-bucket/a/b"),
+    ],
+)
+def test_s3_is_read_in_both_styles(host: str, path: str) -> None:
+    """The bucket stands in the host or in the path."""
+    call = read_call(request("GET", path, "s3", host=host))
+
+    assert isinstance(call, ApiCall)
+    assert ("s3:GetObject", ("arn:${Partition}:s3:::my-bucket/a/b",)) == (call.action, call.resources)
+
+
+def test_presigned_urls_are_read() -> None:
+    """A signature in the query names the caller as one in the header does."""
+    client = boto3.Session("AKIAEXAMPLE", "s", "tok", region_name="eu-west-1").client(
+        "s3", endpoint_url="http://127.0.0.1:5000", config=Config(signature_version="s3v4")
+    )
+    url = client.generate_presigned_url("get_object", {"Bucket": "my-bucket", "Key": "k"})
+    path, _, query = url.removeprefix("http://127.0.0.1:5000").partition("?")
+    call = read_call(request("GET", path, None, query=query))
+
+    assert isinstance(call, ApiCall)
+    assert ("s3:GetObject", "AKIAEXAMPLE", "tok") == (call.action, call.access_key, call.session_token)
+    assert ("REST-QUERY-STRING",) == call.context["s3:authtype"]
+
+
+def test_what_a_caller_writes_into_names_stays_in_the_name() -> None:
+    """Neither a placeholder in a key nor a colon can change whose resource is asked for."""
+    call = read_call(caught("s3", "get_object", {"Bucket": "my-bucket", "Key": "${Account}/x:y"}))
+
+    assert isinstance(call, ApiCall)
+    assert ("arn:${Partition}:s3:::my-bucket/${Account}/x:y",) == call.resources
+
+
+def test_no_secret_is_printed() -> None:
+    """A call's printed form holds neither the token nor the parameters."""
+    call = read_call(caught("iam", "create_login_profile", {"UserName": "ann", "Password": "hunter2hunter2"}))
+
+    assert isinstance(call, ApiCall)
+    assert "hunter2" not in repr(call)
+    assert "a-token" not in repr(call)
+
+
+SAMPLES: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "iam": ("list_roles", {}),
+    "sts": ("get_caller_identity", {}),
+    "rds": ("describe_db_instances", {}),
+    "sns": ("list_topics", {}),
+    "ec2": ("describe_instances", {}),
+    "dynamodb": ("list_tables", {}),
+    "kms": ("list_keys", {}),
+    "sqs": ("list_queues", {}),
+    "secretsmanager": ("list_secrets", {}),
+    "lambda": ("list_functions", {}),
+    "efs": ("describe_file_systems", {}),
+    "s3": ("list_buckets", {}),
+    "route53": ("list_hosted_zones", {}),
+}
+TEXT = 'User: <ann> & "bob" may not \u00e9'
+
+
+def refused(sent: HttpRequest, trouble: Trouble, message: str | None = None) -> HttpReply:
+    call = read_call(sent)
+    assert isinstance(call, ApiCall), call.body
+    return refuse(call, trouble, "11111111-2222-3333-4444-555555555555", message)
+
+
+@pytest.mark.parametrize("service", SAMPLES)
+def test_botocore_reads_code_text_and_status_of_a_refusal(service: str) -> None:
+    """The refusal stands in the protocol of the service, its text unharmed."""
+    method, parameters = SAMPLES[service]
+    code, message, status = error_of(service, method, parameters, lambda sent: refused(sent, Trouble.DENIED, TEXT))
+
+    expected = {
+        "ec2": ("UnauthorizedOperation", 403),
+        "sns": ("AuthorizationError", 403),
+        "dynamodb": ("AccessDeniedException", 400),
+        "kms": ("AccessDeniedException", 400),
+        "secretsmanager": ("AccessDeniedException", 400),
+        "sqs": ("AccessDenied", 400),
+        "lambda": ("AccessDeniedException", 403),
+        "efs": ("AccessDeniedException", 403),
+    }
+    assert expected.get(service, ("AccessDenied", 403)) == (code, status)
+    assert message == TEXT
+
+
+@pytest.mark.parametrize(
+    "trouble", [trouble for trouble in Trouble if trouble not in {Trouble.INTERNAL, Trouble.UNAVAILABLE}]
+)
+@pytest.mark.parametrize("service", ["iam", "ec2", "dynamodb", "lambda", "s3", "route53"])
+def test_every_trouble_has_a_code_and_a_text_everywhere(service: str, trouble: Trouble) -> None:
+    """What botocore shows for a trouble is a code, not a bare status."""
+    method, parameters = SAMPLES[service]
+    code, message, _ = error_of(service, method, parameters, lambda sent: refused(sent, trouble))
+
+    assert not code.isdigit()
+    assert message
+
+
+def test_a_refused_head_request_has_no_body() -> None:
+    """HEAD replies carry no body, so the client has the status alone."""
+    reply = refused(caught("s3", "head_bucket", {"Bucket": "my-bucket"}), Trouble.DENIED)
+
+    assert (403, b"") == (reply.status, reply.body)
+
+
+def test_control_characters_do_not_break_the_xml() -> None:
+    """A name with a character that XML cannot carry leaves a readable reply."""
+    code, message, _ = error_of("iam", "list_roles", {}, lambda _: refusal("query", "Odd", "a\x00b\x1bc", 400, "id"))
+
+    assert ("Odd", "a\ufffdb\ufffdc") == (code, message)
+
+
+def test_cbor_refusals_are_maps_of_code_and_text() -> None:
+    """The three lengths of a CBOR text string come out right."""
+    replies = [refusal(CBOR, "Code", "x" * length, 501, "id").body for length in (3, 100, 300)]
+
+    assert bytes.fromhex("a2") + b"\x66__type\x64Code\x67message\x63xxx" == replies[0]
+    assert [b"\x78\x64" + b"x" * 100, b"\x79\x01\x2c" + b"x" * 300] == [replies[1][-102:], replies[2][-303:]]

@@ -1,0 +1,239 @@
+"""Faults strike as the plan says: by seed, account, action and running number, in the words of each service."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from rolecall_generator.errors import ExitCode
+from rolecall_runner.sandbox.api_call import read_call
+from rolecall_runner.sandbox.fault_replies import fault_reply
+from rolecall_runner.sandbox.fault_text import FaultTextError, parse_faults
+from rolecall_runner.sandbox.faults import Fault, FaultKind, FaultPlan, FaultRule, Faults
+from rolecall_runner.sandbox.wire import ApiCall, HttpReply, HttpRequest
+from sandbox_requests import caught, error_of
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+ONE, TWO = "111111111111", "222222222222"
+ARN = f"arn:aws:iam::{TWO}:user/ann"
+EC2 = ("ec2", "describe_instances", {})
+STS = ("sts", "get_caller_identity", {})
+S3 = ("s3", "list_buckets", {})
+DYNAMODB = ("dynamodb", "list_tables", {})
+LAMBDA = ("lambda", "list_functions", {})
+DESCRIBE = "ec2:DescribeInstances"
+
+
+def struck(faults: Faults, calls: int, account: str = ONE, action: str = DESCRIBE, region: str = "eu-west-1") -> list[bool]:
+    return [faults.draw(account, action, region) is not None for _ in range(calls)]
+
+
+def plan(*rules: FaultRule, seed: int = 7) -> Faults:
+    return Faults(FaultPlan(seed, rules))
+
+
+HALF = FaultRule(FaultKind.THROTTLE, 0.5)
+
+
+def test_the_same_plan_strikes_the_same_calls() -> None:
+    """Two runs of one seed agree call by call; another seed, account or action strikes others."""
+    first, second = struck(plan(HALF), 200), struck(plan(HALF), 200)
+    others = [struck(plan(HALF, seed=8), 200), struck(plan(HALF), 200, TWO), struck(plan(HALF), 200, ONE, "sts:AssumeRole")]
+
+    assert first == second
+    assert all(first != other for other in others)
+
+
+def test_the_order_of_threads_has_no_part_in_it() -> None:
+    """Calls of many accounts at once fail exactly as they do one account after another."""
+    accounts = [f"{number:012d}" for number in range(1, 9)]
+    faults, seen = plan(HALF), dict[str, list[bool]]()
+    threads = [threading.Thread(target=lambda a=a: seen.update({a: struck(faults, 100, a)})) for a in accounts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert {account: struck(plan(HALF), 100, account) for account in accounts} == seen
+
+
+def test_the_probability_is_kept() -> None:
+    """Over many calls the share of faults is the one asked for; 0 strikes never, 1 always."""
+    shares = [sum(struck(plan(FaultRule(FaultKind.THROTTLE, p)), 4_000)) / 4_000 for p in (0.0, 0.25, 1.0)]
+
+    assert [0.0, 1.0] == [shares[0], shares[2]]
+    assert 0.22 < shares[1] < 0.28
+
+
+def test_faults_in_a_row_end() -> None:
+    """With at most two in a row every third call passes, so that retries end."""
+    faults = plan(FaultRule(FaultKind.THROTTLE, at_most=2))
+
+    assert [True, True, False, True, True, False] == struck(faults, 6)
+
+
+@pytest.mark.parametrize(
+    ("rule", "account", "action", "region", "expected"),
+    [
+        (FaultRule(FaultKind.DENIED, accounts="1*"), ONE, DESCRIBE, "eu-west-1", True),
+        (FaultRule(FaultKind.DENIED, accounts="1*"), TWO, DESCRIBE, "eu-west-1", False),
+        (FaultRule(FaultKind.DENIED, accounts=f"{ONE}|{TWO}"), TWO, DESCRIBE, "eu-west-1", True),
+        (FaultRule(FaultKind.DENIED, actions="EC2:describe*"), ONE, DESCRIBE, "eu-west-1", True),
+        (FaultRule(FaultKind.DENIED, actions="rds:*"), ONE, DESCRIBE, "eu-west-1", False),
+        (FaultRule(FaultKind.DENIED, regions="ap-*"), ONE, DESCRIBE, "eu-west-1", False),
+        (FaultRule(FaultKind.DENIED, regions="ap-*"), ONE, DESCRIBE, "ap-east-1", True),
+    ],
+)
+def test_a_rule_strikes_what_its_patterns_take(
+    rule: FaultRule, account: str, action: str, region: str, expected: bool
+) -> None:
+    """Accounts, actions and Regions limit a rule."""
+    assert [expected] == struck(plan(rule), 1, account, action, region)
+
+
+def test_the_first_rule_that_strikes_counts() -> None:
+    """Rules stand in an order, and one call has one fault."""
+    faults = plan(FaultRule(FaultKind.EXPIRED, 0.0), FaultRule(FaultKind.CUT), FaultRule(FaultKind.THROTTLE))
+    fault = faults.draw(ONE, DESCRIBE, "eu-west-1")
+
+    assert fault is not None
+    assert FaultKind.CUT is fault.kind
+
+
+def test_connections_are_cut_before_and_in_the_middle() -> None:
+    """Both forms of a cut come up."""
+    faults = plan(FaultRule(FaultKind.CUT))
+    drawn = [faults.draw(ONE, DESCRIBE, "eu-west-1") for _ in range(40)]
+
+    assert {True, False} == {fault.midway for fault in drawn if fault is not None}
+
+
+def answered(call: tuple[str, str, dict[str, Any]], fault: Fault) -> tuple[str, str, int]:
+    def reply(request: HttpRequest) -> HttpReply:
+        read = read_call(request)
+        assert isinstance(read, ApiCall)
+        made = fault_reply(read, fault, "id", account_id=TWO, arn=ARN, now=NOW)
+        assert made is not None
+        return made
+
+    return error_of(*call, reply)
+
+
+SERVER_500, SERVER_503 = Fault(FaultKind.SERVER_ERROR, variant=2), Fault(FaultKind.SERVER_ERROR, variant=3)
+THROTTLE, EXPIRED = Fault(FaultKind.THROTTLE), Fault(FaultKind.EXPIRED)
+REGION, DENIED = Fault(FaultKind.REGION_DISABLED), Fault(FaultKind.DENIED)
+SKEW, SKEW_BACK = Fault(FaultKind.CLOCK_SKEW, 3_600), Fault(FaultKind.CLOCK_SKEW, -3_600)
+
+
+@pytest.mark.parametrize(
+    ("call", "fault", "code", "status", "text"),
+    [
+        (STS, THROTTLE, "Throttling", 400, "Rate exceeded"),
+        (EC2, THROTTLE, "RequestLimitExceeded", 503, "Request limit exceeded."),
+        (DYNAMODB, THROTTLE, "ThrottlingException", 400, "Rate exceeded"),
+        (LAMBDA, THROTTLE, "TooManyRequestsException", 429, "Rate exceeded"),
+        (S3, THROTTLE, "SlowDown", 503, "Please reduce your request rate."),
+        (STS, SERVER_500, "InternalFailure", 500, "unknown error"),
+        (EC2, SERVER_500, "InternalError", 500, "internal error"),
+        (STS, SERVER_503, "ServiceUnavailable", 503, "unable to handle"),
+        (STS, EXPIRED, "ExpiredToken", 403, "The security token included in the request is expired"),
+        (EC2, EXPIRED, "RequestExpired", 400, "Request has expired."),
+        (DYNAMODB, EXPIRED, "ExpiredTokenException", 400, "expired"),
+        (S3, EXPIRED, "ExpiredToken", 400, "The provided token has expired."),
+        (STS, REGION, "RegionDisabledException", 403, f"STS is not activated in this region for account:{TWO}"),
+        (EC2, REGION, "AuthFailure", 401, "AWS was not able to validate"),
+        (DYNAMODB, REGION, "UnrecognizedClientException", 400, "security token included in the request is invalid"),
+        (EC2, DENIED, "UnauthorizedOperation", 403, "with an explicit deny in a service control policy"),
+        (S3, DENIED, "AccessDenied", 403, f"User: {ARN} is not authorized to perform: s3:ListAllMyBuckets"),
+        (STS, SKEW, "SignatureDoesNotMatch", 403,
+         "Signature expired: 20261124T120000Z is now earlier than 20261124T125500Z (20261124T130000Z - 5 min.)"),
+        (STS, SKEW_BACK, "SignatureDoesNotMatch", 403,
+         "Signature not yet current: 20261124T120000Z is still later than 20261124T110500Z (20261124T110000Z + 5 min.)"),
+        (S3, SKEW, "RequestTimeTooSkewed", 403, "The difference between the request time"),
+    ],
+)  # fmt: skip
+def test_each_service_says_its_troubles_in_its_own_words(
+    call: tuple[str, str, dict[str, Any]], fault: Fault, code: str, status: int, text: str
+) -> None:
+    """What botocore reads of a fault is code, status and text of the real service."""
+    found = answered(call, fault)
+
+    assert (code, status) == (found[0], found[2])
+    assert text in found[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [(EC2, Fault(FaultKind.SLOW, 2)), (EC2, Fault(FaultKind.CUT)), (EC2, Fault(FaultKind.CLOCK_SKEW, 299)),
+     (S3, Fault(FaultKind.CLOCK_SKEW, -899))],
+)  # fmt: skip
+def test_some_faults_send_no_error(call: tuple[str, str, dict[str, Any]], fault: Fault) -> None:
+    """Delays and cuts act on the connection; a clock that is off by little is tolerated, fifteen minutes by S3."""
+    read = read_call(caught(*call))
+
+    assert isinstance(read, ApiCall)
+    assert fault_reply(read, fault, "id", account_id=TWO, arn=ARN, now=NOW) is None
+
+
+def test_a_plan_is_read_from_text() -> None:
+    """All that the command line can say comes out as rules; common limits hold for passing troubles."""
+    kinds = "throttle=0.3, 5xx=0.1,cut=0.05,slow=0.2:1.5,denied=rds,region-disabled=ap-*,clock-skew=-900"
+    text = f"{kinds},at-most=2,seed=7,accounts=1*"
+    rules = [(rule.kind, rule.probability, rule.seconds, rule.at_most) for rule in parse_faults(text).rules]
+
+    assert [
+        (FaultKind.THROTTLE, 0.3, 0.0, 2),
+        (FaultKind.SERVER_ERROR, 0.1, 0.0, 2),
+        (FaultKind.CUT, 0.05, 0.0, 2),
+        (FaultKind.SLOW, 0.2, 1.5, 2),
+        (FaultKind.DENIED, 1.0, 0.0, None),
+        (FaultKind.REGION_DISABLED, 1.0, 0.0, None),
+        (FaultKind.CLOCK_SKEW, 1.0, -900.0, None),
+    ] == rules
+    assert (7, {"1*"}) == (parse_faults(text).seed, {rule.accounts for rule in parse_faults(text).rules})
+
+
+def test_a_denied_service_keeps_its_own_actions() -> None:
+    """`actions` limits the other rules, not the one that names its service."""
+    found = parse_faults("throttle=1,denied=rds,denied=s3:Get*,actions=ec2:*")
+
+    assert ["ec2:*", "rds:*", "s3:Get*"] == [rule.actions for rule in found.rules]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "is not NAME=VALUE"),
+        ("throttle", "'throttle' is not NAME=VALUE"),
+        ("throttle=2", "'2' is no right value"),
+        ("throttle=often", "'often' is no right value"),
+        ("throttle=nan", "'nan' is no right value"),
+        ("slow=0.5", "slow needs a probability and seconds"),
+        ("slow=0.5:-1", "'-1' is no right value"),
+        ("earthquake=1", "there is no fault 'earthquake'"),
+        ("seed=7", "names no fault"),
+        ("throttle=1,seed=x", "'x' is no right value"),
+        ("throttle=1,at-most=0", "'0' is no right value"),
+        ("throttle=1,seed=1,seed=2", "seed is said twice"),
+        ("clock-skew=inf", "'inf' is no right value"),
+    ],
+)
+def test_a_wrong_plan_is_refused_with_the_part_and_the_mend(text: str, part: str) -> None:
+    """The error says which part is wrong and what could stand there."""
+    with pytest.raises(FaultTextError) as caught_error:
+        parse_faults(text)
+
+    assert part in str(caught_error.value)
+    assert "mend: write NAME=VALUE" in str(caught_error.value)
+    assert ExitCode.USAGE is caught_error.value.exit_code
+
+
+def test_text_and_rules_strike_alike() -> None:
+    """A plan from text is the plan that its rules make."""
+    make: Callable[[], Faults] = lambda: Faults(parse_faults("throttle=0.5,seed=7"))  # noqa: E731 - two of the same
+
+    assert struck(plan(HALF), 50) == struck(make(), 50)
