@@ -83,7 +83,7 @@ def provision(
     pool = ThreadPoolExecutor(workers)
     try:
         for wave in _waves(accesses):
-            for done in pool.map(partial(_change, operator, plan=partial(_plan, wave, new_password)), wave):
+            for done in pool.map(partial(_fill, operator, wave, new_password), wave):
                 known = outcomes[done.account_id]
                 outcomes[done.account_id] = AccountProvisioned(
                     done.account_id, known.changes + done.changes, known.problems + done.problems
@@ -95,42 +95,57 @@ def provision(
     return Provisioned(tuple(outcomes.values()))
 
 
-def _plan(wanted: Mapping[str, Access], new_password: Callable[[], str], account_id: str, found: Access) -> Iterator[Step]:
-    return steps(found, wanted[account_id], new_password=new_password)
-
-
 def withdraw(before: Mapping[str, Access], *, operator: Operator) -> Provisioned:
     """Bring accounts back to what they had `before`: everything that came since is taken away, refusals are values."""
-
-    def plan(account_id: str, found: Access) -> Iterator[Step]:
-        return removal_steps(found, before[account_id])
-
-    return Provisioned(tuple(_change(operator, account_id, plan) for account_id in before))
+    return Provisioned(tuple(_empty(operator, access, account_id) for account_id, access in before.items()))
 
 
-def _change(operator: Operator, account_id: str, plan: Callable[[str, Access], Iterator[Step]]) -> AccountProvisioned:
-    """Read an account and make the calls that `plan` finds necessary."""
-    changes = 0
+def _fill(
+    operator: Operator, wanted: Mapping[str, Access], new_password: Callable[[], str], account_id: str
+) -> AccountProvisioned:
+    """Make what an account lacks. Most are new: only one that turns out not to be is read first."""
+    made: list[str] = []
     problems: list[str] = []
     try:
         with operator.acting_in(account_id):
             iam = operator.client("iam")
-            for step in plan(account_id, read_account(iam, leave_out=[OPERATOR_ROLE])):
-                refusal = _take(iam, step)
-                changes += refusal is None
-                problems += [refusal] if refusal else []
+            if not _take_all(iam, steps(Access(), wanted[account_id], new_password=new_password), made, problems, new=True):
+                problems.clear()
+                found = read_account(iam, leave_out=[OPERATOR_ROLE])
+                _take_all(iam, steps(found, wanted[account_id], new_password=new_password), made, problems)
     except UPSTREAM_ERRORS as error:
         problems.append(_one_line(error))
-    return AccountProvisioned(account_id, changes, tuple(problems))
+    return AccountProvisioned(account_id, len(made), tuple(problems))
 
 
-def _take(iam: Any, step: Step) -> str | None:
-    """Make one call; why it was refused, None when it was not."""
+def _empty(operator: Operator, before: Access, account_id: str) -> AccountProvisioned:
+    made: list[str] = []
+    problems: list[str] = []
     try:
-        getattr(iam, step.operation)(**step.arguments)
+        with operator.acting_in(account_id):
+            iam = operator.client("iam")
+            found = read_account(iam, leave_out=[OPERATOR_ROLE])
+            _take_all(iam, removal_steps(found, before), made, problems)
     except UPSTREAM_ERRORS as error:
-        return f"{step.subject}: {_one_line(error)}"
-    return None
+        problems.append(_one_line(error))
+    return AccountProvisioned(account_id, len(made), tuple(problems))
+
+
+def _take_all(iam: Any, todo: Iterator[Step], made: list[str], problems: list[str], *, new: bool = False) -> bool:
+    """Make the calls, note what was changed and what was refused. `new`: end with False where something stands already."""
+    for step in todo:
+        try:
+            getattr(iam, step.operation)(**step.arguments)
+            made.append(step.operation)
+        except UPSTREAM_ERRORS as error:
+            if new and _code(error) == "EntityAlreadyExists":
+                return False
+            problems.append(f"{step.subject}: {_one_line(error)}")
+    return True
+
+
+def _code(error: Exception) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
 
 
 def _one_line(error: Exception) -> str:

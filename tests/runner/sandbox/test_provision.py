@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from live_iam import read_access
 from manifests import manifest_of, notes_manifest
@@ -25,9 +22,9 @@ from rolecall_generator.iam.access import (
 )
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_generator.plan import make_plan
-from rolecall_runner.sandbox.aws_policies import share_aws_policies
 from rolecall_runner.sandbox.operator import Operator, OutsideAccountError
 from rolecall_runner.sandbox.provision import by_account, provision
+from rolecall_runner.sandbox.server import Sandbox
 from rolecall_runner.sandbox.steps import steps
 
 ACCOUNT = "210000000001"
@@ -42,25 +39,16 @@ def trusting(*arns: str) -> PolicyDocument:
     return PolicyDocument((Statement("Allow", ("sts:AssumeRole",), principals=tuple(Principal("AWS", a) for a in arns)),))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def endpoint() -> Iterator[str]:
-    """A bare moto: it takes any trust, so that order is judged by what was called."""
-    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
-    share_aws_policies()
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    """An empty sandbox: it refuses a trust that names a missing principal, so the order is judged by what stands."""
+    with Sandbox() as sandbox:
+        yield sandbox.url
 
 
 @pytest.fixture
 def operator(endpoint: str) -> Operator:
-    """The operator of an empty server."""
-    from moto.moto_api._internal.models import moto_api_backend  # noqa: PLC0415 - after the server's import
-
-    moto_api_backend.reset()
+    """Its operator."""
     return Operator(endpoint)
 
 
