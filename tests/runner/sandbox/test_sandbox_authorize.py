@@ -336,13 +336,13 @@ def test_a_dry_run_says_whether_the_call_would_be_allowed() -> None:
     """EC2's dry run answers 412 where the real call would run, and the usual refusal where not."""
     session = SessionInfo("AKIAEXAMPLE", "s", None, ACCOUNT, USER, "AIDA1")
     call = read(("ec2", "describe_instances", {"DryRun": True}))
-    statuses = []
-    for statement in (allow("ec2:*"), allow("s3:*")):
-        access = access_of(User(USER, inline={"u": document(statement)}))
-        reply = Authorization(lambda access=access: (access, Evaluator(access)), lambda: NOW).answer(call, session, "id")
-        statuses.append((reply.status, b"DryRunOperation" in reply.body) if reply else None)
 
-    assert [(412, True), (403, False)] == statuses
+    def answer(statement: Statement) -> tuple[int, bool] | None:
+        access = access_of(User(USER, inline={"u": document(statement)}))
+        reply = Authorization(lambda: (access, Evaluator(access)), lambda: NOW).answer(call, session, "id")
+        return (reply.status, b"DryRunOperation" in reply.body) if reply else None
+
+    assert [(412, True), (403, False)] == [answer(allow("ec2:*")), answer(allow("s3:*"))]
 
 
 def test_decisions_follow_the_access_of_the_moment() -> None:

@@ -20,11 +20,12 @@ from sandbox_requests import caught, error_of
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ONE, TWO = "111111111111", "222222222222"
 ARN = f"arn:aws:iam::{TWO}:user/ann"
-EC2 = ("ec2", "describe_instances", {})
-STS = ("sts", "get_caller_identity", {})
-S3 = ("s3", "list_buckets", {})
-DYNAMODB = ("dynamodb", "list_tables", {})
-LAMBDA = ("lambda", "list_functions", {})
+Call = tuple[str, str, dict[str, Any]]
+EC2: Call = ("ec2", "describe_instances", {})
+STS: Call = ("sts", "get_caller_identity", {})
+S3: Call = ("s3", "list_buckets", {})
+DYNAMODB: Call = ("dynamodb", "list_tables", {})
+LAMBDA: Call = ("lambda", "list_functions", {})
 DESCRIBE = "ec2:DescribeInstances"
 
 
@@ -112,7 +113,7 @@ def test_connections_are_cut_before_and_in_the_middle() -> None:
     assert {True, False} == {fault.midway for fault in drawn if fault is not None}
 
 
-def answered(call: tuple[str, str, dict[str, Any]], fault: Fault) -> tuple[str, str, int]:
+def answered(call: Call, fault: Fault) -> tuple[str, str, int]:
     def reply(request: HttpRequest) -> HttpReply:
         read = read_call(request)
         assert isinstance(read, ApiCall)
@@ -157,7 +158,7 @@ SKEW, SKEW_BACK = Fault(FaultKind.CLOCK_SKEW, 3_600), Fault(FaultKind.CLOCK_SKEW
     ],
 )  # fmt: skip
 def test_each_service_says_its_troubles_in_its_own_words(
-    call: tuple[str, str, dict[str, Any]], fault: Fault, code: str, status: int, text: str
+    call: Call, fault: Fault, code: str, status: int, text: str
 ) -> None:
     """What botocore reads of a fault is code, status and text of the real service."""
     found = answered(call, fault)
@@ -171,7 +172,7 @@ def test_each_service_says_its_troubles_in_its_own_words(
     [(EC2, Fault(FaultKind.SLOW, 2)), (EC2, Fault(FaultKind.CUT)), (EC2, Fault(FaultKind.CLOCK_SKEW, 299)),
      (S3, Fault(FaultKind.CLOCK_SKEW, -899))],
 )  # fmt: skip
-def test_some_faults_send_no_error(call: tuple[str, str, dict[str, Any]], fault: Fault) -> None:
+def test_some_faults_send_no_error(call: Call, fault: Fault) -> None:
     """Delays and cuts act on the connection; a clock that is off by little is tolerated, fifteen minutes by S3."""
     read = read_call(caught(*call))
 
