@@ -65,9 +65,9 @@ class Callers:
         if found is None:
             return None
         account_id, backend, key = found
-        user = backend.users.get(key.user_name)
-        # moto forgets to take the keys of a deleted user away; they must not serve the next one of that name.
-        if user is None or key not in user.access_keys or key.status != "Active":
+        # By the key, not by the name on it: moto keeps the keys of a deleted user, and the old name on those of a renamed one.
+        user = next((user for user in list(backend.users.values()) if key in user.access_keys), None)
+        if user is None or key.status != "Active":
             return None
         return SessionInfo(
             access_key, key.secret_access_key, None, account_id, user.arn, user_id=user.id, issued=key.create_date

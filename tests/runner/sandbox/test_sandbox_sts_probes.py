@@ -46,7 +46,7 @@ TRUSTS: dict[str, dict[str, Any]] = {
     },
     "tagged": trust(BACKEND_ROLE, DEV, action=ASSUME_TAG),
     "tag_condition": trust(BACKEND_ROLE, action=ASSUME_TAG, StringEquals={"aws:RequestTag/team": "blue"}),
-    "by_principal_tag": trust(ROOT, StringEquals={"aws:PrincipalTag/team": "blue"}),
+    "by_principal_tag": trust(ROOT, action=ASSUME_SOURCE, StringEquals={"aws:PrincipalTag/team": "blue"}),
     "source": trust(BACKEND_ROLE, ROOT, action=ASSUME_SOURCE),
     "by_source": trust(ROOT, action=ASSUME_SOURCE, StringEquals={"sts:SourceIdentity": "reena"}),
     "session_name": trust(BACKEND_ROLE, StringLike={"sts:RoleSessionName": "night-*"}),
@@ -146,7 +146,7 @@ ALLOWED: dict[str, Attempt] = {
     "anybody who may": lambda w: w.try_role(w.dev, "anybody"),
     "tags with sts:TagSession": lambda w: w.try_role(w.backend, "tagged", Tags=[{"Key": "team", "Value": "red"}]),
     "the tag that is asked for": lambda w: w.try_role(w.backend, "tag_condition", Tags=[{"Key": "team", "Value": "blue"}]),
-    "a session tag as aws:PrincipalTag": lambda w: w.try_role(w.hop, "source", SourceIdentity="reena"),
+    "a session tag as aws:PrincipalTag": lambda w: w.try_role(w.hop, "by_principal_tag"),
     "fifty tags": lambda w: w.try_role(
         w.backend, "tagged", Tags=[{"Key": f"k{number}", "Value": "v"} for number in range(50)]
     ),
@@ -259,7 +259,7 @@ REFUSED: dict[str, No] = {
     ),
     "899 seconds": bad(
         lambda w: w.try_role(w.dev, "long", DurationSeconds=899),
-        r"Value '899' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900",
+        "'899' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900$",
     ),
     "more than 12 hours": bad(
         lambda w: w.try_role(w.dev, "long", DurationSeconds=43_201), "Member must have value less than or equal to 43200"

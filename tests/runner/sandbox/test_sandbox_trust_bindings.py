@@ -1,0 +1,153 @@
+"""Trust policies are bound to principals, not to names: what a principal's deletion and return do to those who trust it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox_rig import Rig, allow, refusal_of, running, service_trust, trust
+
+VENDOR, CUSTOMER = "111111111111", "222222222222"
+BACKEND = f"arn:aws:iam::{VENDOR}:role/backend_role"
+TARGET = f"arn:aws:iam::{CUSTOMER}:role/target"
+DENIED = ("AccessDenied", 403)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    with running() as rig:
+        make_backend(rig)
+        yield rig
+
+
+def make_backend(rig: Rig) -> None:
+    rig.role(VENDOR, "backend_role", service_trust(), main=allow("sts:AssumeRole"))
+
+
+def delete_backend(rig: Rig) -> None:
+    iam = rig.administrator(VENDOR)
+    iam.delete_role_policy(RoleName="backend_role", PolicyName="main")
+    iam.delete_role(RoleName="backend_role")
+
+
+def try_target(rig: Rig) -> Any:
+    """The outcome of the backend role's attempt: a session's ARN, or code and status of the refusal."""
+    sts = rig.client("sts", rig.sandbox.instance_credentials(BACKEND))
+    try:
+        return sts.assume_role(RoleArn=TARGET, RoleSessionName="probe")["AssumedRoleUser"]["Arn"]
+    except ClientError as error:
+        return refusal_of(error)
+
+
+def stored_principal(rig: Rig) -> Any:
+    role = rig.administrator(CUSTOMER).get_role(RoleName="target")["Role"]
+    return role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["AWS"]
+
+
+def test_a_recreated_principal_is_not_the_one_that_was_trusted(rig: Rig) -> None:
+    """The trust shows the id of the role that is gone, refuses its namesake, and works again once it is saved again."""
+    rig.role(CUSTOMER, "target", trust(BACKEND))
+    before = try_target(rig)
+    unique_id = rig.administrator(VENDOR).get_role(RoleName="backend_role")["Role"]["RoleId"]
+
+    delete_backend(rig)
+    make_backend(rig)
+
+    assert f"arn:aws:sts::{CUSTOMER}:assumed-role/target/probe" == before
+    assert [unique_id] == stored_principal(rig)
+    assert DENIED == try_target(rig)
+    rig.administrator(CUSTOMER).update_assume_role_policy(RoleName="target", PolicyDocument=json.dumps(trust(BACKEND)))
+    assert before == try_target(rig)
+    assert [BACKEND] == stored_principal(rig)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(trust(f"arn:aws:iam::{VENDOR}:root"), id="account root"),
+        pytest.param(trust(VENDOR, ArnEquals={"aws:PrincipalArn": BACKEND}), id="aws:PrincipalArn"),
+    ],
+)
+def test_account_principals_survive_a_recreated_role(rig: Rig, document: dict[str, Any]) -> None:
+    """An account is trusted as such, whichever of its roles comes."""
+    rig.role(CUSTOMER, "target", document)
+
+    delete_backend(rig)
+    make_backend(rig)
+
+    assert f"arn:aws:sts::{CUSTOMER}:assumed-role/target/probe" == try_target(rig)
+
+
+def test_a_recreated_user_is_not_the_one_that_was_trusted(rig: Rig) -> None:
+    """Users are bound as roles are, and their old keys do not serve the new one."""
+    arn, key = rig.user(VENDOR, "reena", "sts:AssumeRole")
+    rig.role(CUSTOMER, "target", trust(arn))
+    iam = rig.administrator(VENDOR)
+    iam.delete_access_key(UserName="reena", AccessKeyId=key.access_key)
+    iam.delete_user_policy(UserName="reena", PolicyName="main")
+    unique_id = iam.get_user(UserName="reena")["User"]["UserId"]
+    iam.delete_user(UserName="reena")
+
+    _, fresh = rig.user(VENDOR, "reena", "sts:AssumeRole")
+
+    assert [unique_id] == stored_principal(rig)
+    with pytest.raises(ClientError) as refused:
+        rig.assume(fresh, TARGET)
+    assert DENIED == refusal_of(refused.value)
+    with pytest.raises(ClientError) as unknown:
+        rig.assume(key, TARGET)
+    assert ("InvalidClientTokenId", 403) == refusal_of(unknown.value)
+
+
+def test_a_renamed_user_stays_trusted(rig: Rig) -> None:
+    """The trust follows the unique id to the new name."""
+    arn, key = rig.user(VENDOR, "reena", "sts:AssumeRole")
+    rig.role(CUSTOMER, "target", trust(arn))
+
+    rig.administrator(VENDOR).update_user(UserName="reena", NewUserName="meena")
+
+    assert [f"arn:aws:iam::{VENDOR}:user/meena"] == stored_principal(rig)
+    assert rig.assume(key, TARGET).session_token
+
+
+def test_a_living_principal_may_be_named_by_its_unique_id(rig: Rig) -> None:
+    """IAM gives the ARN back for the id of a principal that lives."""
+    unique_id = rig.administrator(VENDOR).get_role(RoleName="backend_role")["Role"]["RoleId"]
+
+    rig.role(CUSTOMER, "target", trust(unique_id))
+
+    assert [BACKEND] == stored_principal(rig)
+
+
+def test_a_change_of_the_identity_side_counts_at_once(rig: Rig) -> None:
+    """Taking the backend role's permission away refuses the next assume, giving it back allows it."""
+    rig.role(CUSTOMER, "target", trust(BACKEND))
+    iam = rig.administrator(VENDOR)
+
+    iam.delete_role_policy(RoleName="backend_role", PolicyName="main")
+    without = try_target(rig)
+    iam.put_role_policy(RoleName="backend_role", PolicyName="main", PolicyDocument=json.dumps(allow("sts:*")))
+
+    assert DENIED == without
+    assert f"arn:aws:sts::{CUSTOMER}:assumed-role/target/probe" == try_target(rig)
+
+
+def test_a_users_boundary_limits_what_it_may_assume(rig: Rig) -> None:
+    """The boundary that moto forgets is kept, shown and enforced, until it is taken away."""
+    arn, key = rig.user(VENDOR, "reena", "sts:AssumeRole")
+    rig.role(CUSTOMER, "target", trust(arn))
+    iam = rig.administrator(VENDOR)
+    policy = iam.create_policy(PolicyName="only-s3", PolicyDocument=json.dumps(allow("s3:*")))["Policy"]["Arn"]
+
+    iam.put_user_permissions_boundary(UserName="reena", PermissionsBoundary=policy)
+
+    assert policy == iam.get_user(UserName="reena")["User"]["PermissionsBoundary"]["PermissionsBoundaryArn"]
+    with pytest.raises(ClientError) as refused:
+        rig.assume(key, TARGET)
+    assert DENIED == refusal_of(refused.value)
+    iam.delete_user_permissions_boundary(UserName="reena")
+    assert rig.assume(key, TARGET).session_token
