@@ -8,6 +8,7 @@ import typer
 
 from rolecall_generator.console import SafeTyper
 from rolecall_runner import __version__
+from rolecall_runner.commands import sandbox
 
 app = SafeTyper(
     name="runner",
@@ -29,3 +30,6 @@ def main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """The roll call in live accounts: rehearse, verify, query."""
+
+
+app.add_typer(sandbox.app, name="sandbox")

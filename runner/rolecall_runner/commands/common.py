@@ -1,0 +1,21 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+DEFAULT_MANIFEST = Path("accounts.yaml")
+DEFAULT_OUT = Path("output")
+
+ManifestArgument = Annotated[Path, typer.Argument(metavar="[MANIFEST]", help="The manifest; accounts.yaml when left out.")]
+ManifestOption = Annotated[Path, typer.Option("--manifest", help="The manifest.")]
+OutOption = Annotated[Path, typer.Option("--out", help="The folder that gen terraform wrote.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
+FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]
+FaultsOption = Annotated[
+    str,
+    typer.Option("--faults", metavar="PLAN", help="Faults on purpose, as in throttle=0.3,5xx=0.1,cut=0.05,seed=7."),
+]
