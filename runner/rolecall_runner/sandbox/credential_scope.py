@@ -12,7 +12,8 @@ from urllib.parse import parse_qs
 from rolecall_runner.sandbox.wire import HttpRequest
 
 _CREDENTIAL = re.compile(r"^([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request$")
-_HEADER = re.compile(r"^AWS4-HMAC-SHA256 +(?:.*, *)?Credential=([^, ]+)")
+# The credential first and once, as all SDKs write it: moto looks at the first alone.
+_HEADER = re.compile(r"^AWS4-HMAC-SHA256 +Credential=([^, ]+)(?!.*Credential=)")
 
 
 @dataclass(frozen=True, slots=True)

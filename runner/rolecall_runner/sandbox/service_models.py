@@ -29,7 +29,6 @@ _SHARED: Mapping[str, tuple[str, ...]] = {
     "es": ("opensearch", "es"),
     "monitoring": ("cloudwatch",),
     "rds": ("rds", "neptune", "docdb"),
-    "s3": ("s3", "s3control"),
     "ses": ("sesv2", "ses"),
     "states": ("stepfunctions",),
     "tagging": ("resourcegroupstaggingapi",),
@@ -57,15 +56,20 @@ def find_operation(signing_name: str, request: Request) -> Operation | None:
 
     Raises UnreadableError when the parameters do not fit the operation's model.
     """
-    for service in _candidates(signing_name):
+    for service in _candidates(signing_name, request):
         found = _match(service, request)
         if found is not None:
             return found
     return None
 
 
-def _candidates(signing_name: str) -> Iterator[str]:
+def _candidates(signing_name: str, request: Request) -> Iterator[str]:
     """Services that may sign with the name; botocore has no index of it, and reading all its models takes seconds."""
+    if signing_name == "s3":
+        # As moto tells them apart; the paths of S3 Control would also do as bucket and key.
+        control = request.raw_path.startswith("/v20180820/") or "s3-control" in request.host
+        yield "s3control" if control else "s3"
+        return
     own = _SHARED.get(signing_name, (signing_name,))
     yield from own
     yield from (service for service, prefix in PREFIXES.items() if prefix == signing_name and service not in own)
@@ -90,9 +94,16 @@ def _match(service: str, request: Request) -> Operation | None:
 
 
 def _check_form(name: str, protocol: str, request: Request) -> None:
-    """A parameter that is said twice could be one thing to who checks and another to who acts."""
-    if protocol in {"query", "ec2"} and any(len(texts) > 1 for _, texts in request.values.lists()):
-        raise UnreadableError(f"{name}: a parameter is said twice")
+    """Nothing may be one thing to who checks and another to who acts: moto looks at `Action` and `X-Amz-Target` first,
+    whatever the protocol.
+    """
+    if protocol in {"query", "ec2"}:
+        if any(len(texts) > 1 for _, texts in request.values.lists()):
+            raise UnreadableError(f"{name}: a parameter is said twice")
+    elif "Action" in request.values:
+        raise UnreadableError(f"{name}: an Action has no place in this protocol")
+    if protocol.startswith("rest-") and "X-Amz-Target" in request.headers:
+        raise UnreadableError(f"{name}: a target has no place in this protocol")
 
 
 def _check_json(name: str, body: bytes) -> None:

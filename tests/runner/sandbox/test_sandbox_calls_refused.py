@@ -34,6 +34,7 @@ def request(
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 JSON = "application/x-amz-json-1.0"
+PRESIGNED = "X-Amz-Credential=A%2F20261124%2Feu-west-1%2F"
 TWICE = b"Action=GetRole&Version=2010-05-08&RoleName=a&RoleName=b"
 
 UNREADABLE: Mapping[str, tuple[HttpRequest, int, str]] = {
@@ -55,6 +56,15 @@ UNREADABLE: Mapping[str, tuple[HttpRequest, int, str]] = {
                                        x_amz_target="DynamoDB_20120810.ListTables"), 400, "SerializationException"),
     "a parameter said twice": (request("POST", "/", "iam", TWICE, content_type=FORM),
                                        400, "a parameter is said twice"),
+    "an Action beside a target": (request("POST", "/", "dynamodb", b"{}", "Action=DeleteTable", content_type=JSON,
+                                          x_amz_target="DynamoDB_20120810.ListTables"), 400, "an Action has no place"),
+    "a target beside a path": (request("GET", "/2015-03-31/functions/", "lambda", x_amz_target="X.DeleteFunction"), 400,
+                               "a target has no place"),
+    "two credentials": (replace(request("GET", "/b", None), headers={
+        "authorization": f"{CREDENTIAL.format('s3')}, Credential=A/1/r/iam/aws4_request"}), 403, "AccessDenied"),
+    "a presigned request of IAM": (request("GET", "/", None, b"", f"Action=ListRoles&{PRESIGNED}iam%2Faws4_request"), 501, "presigned requests of S3"),
+    "a presigned upload that is a call": (request("PUT", "/b/k", None, b"Action=CreateUser", f"{PRESIGNED}s3%2Faws4_request"),
+                                          501, "reads like a call to another service"),
     "an operation without an action": (request("POST", "/", "dynamodb", b'{"Statement": "x"}', content_type=JSON,
                                                x_amz_target="DynamoDB_20120810.ExecuteStatement"), 501,
                                        "knows no IAM action that allows dynamodb ExecuteStatement"),
@@ -97,6 +107,14 @@ def test_s3_is_read_in_both_styles(host: str, path: str) -> None:
 
     assert isinstance(call, ApiCall)
     assert ("s3:GetObject", ("arn:${Partition}:s3:::my-bucket/a/b",)) == (call.action, call.resources)
+
+
+def test_s3_control_is_not_taken_for_a_bucket() -> None:
+    """The paths of S3 Control would also do as bucket and key; they are read as what they are."""
+    call = read_call(caught("s3control", "list_jobs", {"AccountId": "222222222222"}, endpoint=None))
+
+    assert isinstance(call, ApiCall)
+    assert ("ListJobs", "s3:ListJobs") == (call.operation, call.action)
 
 
 def test_presigned_urls_are_read() -> None:
