@@ -24,10 +24,16 @@ _KEPT_OUT = ("AWS_", "TF_CLI_ARGS", "TF_WORKSPACE", "TF_DATA_DIR", "TF_VAR_", "T
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a command ended, with all it said (standard output, then standard error)."""
+    """How a command ended: its exit code, what it put out, and its errors and warnings."""
 
     code: int
-    text: str
+    out: str
+    err: str = ""
+
+    @property
+    def text(self) -> str:
+        """All that it said."""
+        return f"{self.out}\n{self.err}"
 
     @property
     def error(self) -> str:
@@ -62,7 +68,7 @@ class Terraform:
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
                 errors="replace",
@@ -75,15 +81,14 @@ class Terraform:
         with self._lock:
             self._running.add(process)
         try:
-            text, _ = process.communicate(timeout=timeout)
+            out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
-            text, _ = _end(process)
-            text += f"\nError: it took longer than {timeout:.0f} s and was ended\n"
+            out, err = _end(process)
+            err += f"\nError: it took longer than {timeout:.0f} s and was ended\n"
         finally:
             with self._lock:
                 self._running.discard(process)
-        return Finished(process.returncode or 0, text)
+        return Finished(process.returncode, out, err)
 
     def stop(self) -> None:
         """Ask every running command to end in order, as one Ctrl-C would: state is written before it goes."""
@@ -95,7 +100,7 @@ class Terraform:
         """Versions of the program and of the AWS provider that the folder was initialised with (None without one)."""
         done = self.run(folder, "version", "-json")
         try:
-            body = json.loads(done.text)
+            body = json.loads(done.out)
         except json.JSONDecodeError:
             return "unknown", None
         providers = body.get("provider_selections", {})
@@ -115,6 +120,7 @@ class Terraform:
 
 
 def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
+    process.send_signal(signal.SIGINT)
     try:
         return process.communicate(timeout=30)
     except subprocess.TimeoutExpired:

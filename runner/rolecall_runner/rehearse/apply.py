@@ -5,19 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from rolecall_generator.errors import RolecallError
 from rolecall_runner.rehearse.choose import Chosen, reason_to_skip
 from rolecall_runner.rehearse.report import ModuleRehearsal, Outcome
-from rolecall_runner.rehearse.stages import Stage
+from rolecall_runner.rehearse.stages import Stage, Steps
 from rolecall_runner.rehearse.workspace import Provider, Workspace, make_workspace
 from rolecall_runner.terraform import Finished, Terraform
-
-Step = Callable[[Stage, str | None], AbstractContextManager[list[bool]]]
-"""Opens a step: on leaving it its listener hears how long it took, and whether it went well (the list's last entry)."""
 
 _INTERRUPTED = "it was stopped before its end"
 
@@ -25,7 +21,7 @@ _INTERRUPTED = "it was stopped before its end"
 class Applier:
     """Applies modules and destroys what it applied. `results` holds every module's outcome by its path."""
 
-    def __init__(self, terraform: Terraform, provider: Provider, url: str, folder: Path, parallel: int, step: Step) -> None:
+    def __init__(self, terraform: Terraform, provider: Provider, url: str, folder: Path, parallel: int, step: Steps) -> None:
         self._terraform = terraform
         self._provider = provider
         self._url = url
@@ -63,13 +59,15 @@ class Applier:
         if reason := reason_to_skip(chosen.module, self._provider.version):
             self.results[chosen.path] = replace(result, outcome=Outcome.SKIPPED, error=reason)
             return
-        with self._step(Stage.APPLY, chosen.path) as oks:
+        with self._step(Stage.APPLY, chosen.path) as ending:
             done = self._init_and_apply(chosen)
-            oks.append(done.code == 0)
+            ending.ok = done.code == 0
+        result = replace(result, seconds=ending.seconds)
         if done.code == 0:
-            self.results[chosen.path] = replace(result, outcome=Outcome.APPLIED, error=None)
+            result = replace(result, outcome=Outcome.APPLIED, error=None)
         elif not self._stopped.is_set():
-            self.results[chosen.path] = replace(result, outcome=Outcome.FAILED, error=done.error)
+            result = replace(result, outcome=Outcome.FAILED, error=done.error)
+        self.results[chosen.path] = result
 
     def _init_and_apply(self, chosen: Chosen) -> Finished:
         try:
@@ -89,12 +87,12 @@ class Applier:
             return Finished(1, f"Error: {error}")
 
     def _destroy(self, chosen: Chosen) -> None:
-        with self._step(Stage.DESTROY, chosen.path) as oks:
+        with self._step(Stage.DESTROY, chosen.path) as ending:
             try:
                 done = self._begun[chosen.path].destroy()
             except RolecallError as error:
                 done = Finished(1, f"Error: {error}")
-            oks.append(done.code == 0)
+            ending.ok = done.code == 0
         result = self.results[chosen.path]
         self.results[chosen.path] = replace(
             result, destroyed=done.code == 0, destroy_error=done.error if done.code else None

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -14,11 +12,11 @@ from typing import Protocol
 from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_runner.deployed import read_account
-from rolecall_runner.rehearse.apply import Applier, Step
+from rolecall_runner.rehearse.apply import Applier
 from rolecall_runner.rehearse.choose import Chosen, choose
 from rolecall_runner.rehearse.principals import account_differences, bare_principals
 from rolecall_runner.rehearse.report import AccountRehearsal, How, ModuleRehearsal, Outcome, Rehearsal
-from rolecall_runner.rehearse.stages import Applied, Listener, Progress, Stage
+from rolecall_runner.rehearse.stages import Applied, Listener, Stage, Steps
 from rolecall_runner.rehearse.ways import ParsedWay, TerraformWay, Way
 from rolecall_runner.rehearse.workspace import Provider, find_provider
 from rolecall_runner.sandbox.operator import OPERATOR_ROLE, Operator
@@ -74,7 +72,7 @@ def rehearse(
     SelectionError before anything is made, and on Ctrl-C KeyboardInterrupt once everything is destroyed.
     """
     started = clock()
-    step = _stepper(progress, clock)
+    step = Steps(progress, clock)
     with tempfile.TemporaryDirectory(prefix="rolecall-rehearsal-") as name:
         work = Path(name)
         chosen = choose(
@@ -89,8 +87,7 @@ def rehearse(
         with step(Stage.PROVIDER, None):
             provider = _provider(tool, work / "provider")
         with step(Stage.PREPARE, None):
-            provision(by_account(bare_principals(item.module.access for item in chosen)), operator=operator)
-            before = _read_all(operator, sorted({item.account_id for item in chosen}))
+            before = _prepare(operator, chosen)
         if tool.terraform is None or isinstance(provider, str):
             way: Way = ParsedWay(chosen, operator, before.accounts)
         else:
@@ -115,7 +112,7 @@ class _Scene:
     chosen: Sequence[Chosen]
     operator: Operator
     before: _Reading
-    step: Step
+    step: Steps
 
 
 def _there_and_back(
@@ -138,6 +135,14 @@ def _there_and_back(
     with scene.step(Stage.CHECK, None):
         now = _read_all(scene.operator, [account.account_id for account in accounts])
     return tuple(_with_left(account, scene.before, now) for account in accounts)
+
+
+def _prepare(operator: Operator, chosen: Sequence[Chosen]) -> _Reading:
+    """Make who must stand already, and read every account as it is before the first module."""
+    done = provision(by_account(bare_principals(item.module.access for item in chosen)), operator=operator)
+    before = _read_all(operator, sorted({item.account_id for item in chosen}))
+    refused = {account.account_id: "; ".join(account.problems) for account in done.failed}
+    return _Reading(before.accounts, {**refused, **before.problems})
 
 
 def _provider(tool: Tool, folder: Path) -> Provider | str:
@@ -199,27 +204,3 @@ def _report(
         return Rehearsal(How.PARSED, why, modules, accounts, kept, seconds=seconds)
     why = f"version {provider.tool_version} with AWS provider {provider.version or 'of unknown version'} applied the modules"
     return Rehearsal(How.TERRAFORM, why, modules, accounts, kept, provider.tool_version, provider.version, seconds)
-
-
-def _stepper(progress: Listener, clock: Callable[[], float]) -> Step:
-    """Steps that tell their listener when they begin and how they ended, one at a time whatever thread they are in."""
-    lock = threading.Lock()
-
-    def tell(what: Progress) -> None:
-        with lock:
-            progress(what)
-
-    @contextmanager
-    def step(stage: Stage, path: str | None) -> Iterator[list[bool]]:
-        oks: list[bool] = []
-        tell(Progress(stage, path))
-        started = clock()
-        try:
-            yield oks
-        except BaseException:
-            oks.append(False)
-            raise
-        finally:
-            tell(Progress(stage, path, ok=all(oks), seconds=clock() - started))
-
-    return step

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,3 +42,39 @@ class Applied:
 
 Listener = Callable[[Progress], None]
 """Hears the progress; called from several threads, one at a time."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a step ends: the block says whether it went well; `seconds` is known after the block."""
+
+    ok: bool = True
+    seconds: float = 0.0
+
+
+class Steps:
+    """Tells a listener when steps begin and how they end, one at a time whatever thread they are in."""
+
+    def __init__(self, listener: Listener, clock: Callable[[], float]) -> None:
+        self._listener = listener
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def __call__(self, stage: Stage, path: str | None = None) -> Iterator[Ending]:
+        """A step from here to the end of the block; what the block raises is a step that went badly."""
+        ending = Ending()
+        self._tell(Progress(stage, path))
+        started = self._clock()
+        try:
+            yield ending
+        except BaseException:
+            ending.ok = False
+            raise
+        finally:
+            ending.seconds = self._clock() - started
+            self._tell(Progress(stage, path, ending.ok, ending.seconds))
+
+    def _tell(self, what: Progress) -> None:
+        with self._lock:
+            self._listener(what)

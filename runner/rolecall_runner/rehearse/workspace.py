@@ -12,7 +12,7 @@ from rolecall_runner.sandbox.operator import OPERATOR_ACCESS_KEY, OPERATOR_ROLE
 from rolecall_runner.terraform import Finished, Terraform
 
 # `ec2`: without this endpoint provider 3.39 asks the real one for two minutes. `s3` for modules of others.
-_ROOT = """\
+_PROVIDER = """\
 provider "aws" {{
   region                      = "{region}"
   access_key                  = "{access_key}"
@@ -33,10 +33,11 @@ provider "aws" {{
     sts = "{url}"
   }}
 }}
-
-module "it" {{
+"""
+_CALL = """
+module "it" {
   source = "./module"
-}}
+}
 """
 _PROBE = """\
 terraform {
@@ -70,17 +71,21 @@ class Workspace:
         return self.terraform.run(self.folder, "destroy", "-auto-approve", "-input=false", "-no-color")
 
 
+def provider_block(url: str, account_id: str, partition: str = "aws") -> str:
+    """The provider of a root configuration that acts in an account of the sandbox, as its operator."""
+    return _PROVIDER.format(
+        region=PARTITIONS[partition].default_region,
+        access_key=OPERATOR_ACCESS_KEY,
+        role_arn=role_arn(partition, account_id, "/", OPERATOR_ROLE),
+        url=url,
+    )
+
+
 def make_workspace(folder: Path, chosen: Chosen, *, url: str, terraform: Terraform, plugins: Path) -> Workspace:
     """Write the root configuration of a module into a new folder, with a copy of the module's files below it."""
     folder.mkdir(parents=True)
     shutil.copytree(chosen.folder, folder / "module")
-    partition = chosen.module.partition
-    root = _ROOT.format(
-        region=PARTITIONS[partition].default_region,
-        access_key=OPERATOR_ACCESS_KEY,
-        role_arn=role_arn(partition, chosen.account_id, "/", OPERATOR_ROLE),
-        url=url,
-    )
+    root = provider_block(url, chosen.account_id, chosen.module.partition) + _CALL
     (folder / "root.tf").write_text(root, encoding="utf-8")
     return Workspace(folder, terraform, plugins)
 

@@ -1,0 +1,94 @@
+"""The rehearsal with real Terraform and the real provider, in the sandbox that enforces trust."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from live_iam import read_access
+from manifests import NOTES, customer
+from rolecall_generator.iam.arn import parse_arn
+from rolecall_runner.rehearse import Applied, How, Outcome, Selection, Tool, rehearse
+from rolecall_runner.sandbox.server import Sandbox
+from rolecall_runner.terraform import Terraform
+from terraform_rig import provider_folder, terraform_command
+
+pytestmark = [pytest.mark.terraform, pytest.mark.slow]
+
+PGP_KEY = (Path(__file__).parents[1] / "terraform" / "test-key.base64").read_text().strip()
+
+
+@pytest.fixture
+def tool() -> Tool:
+    """Terraform as the other tests find it, with provider 3.39.0."""
+    return Tool(Terraform(tuple(terraform_command())), provider_folder())
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """An empty sandbox."""
+    with Sandbox() as running:
+        yield running
+
+
+def notes_with_key(folder: Path) -> Path:
+    """The notes' manifest with a PGP key for the one console password, so that provider 3.39 can make it."""
+    body: dict[str, Any] = yaml.safe_load(NOTES.read_text())
+    body["switch_roles"][0]["users"][0]["pgp_key"] = PGP_KEY
+    path = folder / "accounts.yaml"
+    path.write_text(yaml.safe_dump(body))
+    return path
+
+
+def test_the_notes_accounts_from_apply_to_destroy(sandbox: Sandbox, tool: Tool, tmp_path: Path) -> None:
+    """All six modules are applied backend first, stand exactly as intended, and go without a trace."""
+    standing: dict[str, list[str]] = {}
+
+    def look(applied: Applied) -> None:
+        for account_id in applied.accounts:
+            access = read_access(applied.url, account_id)
+            standing[account_id] = [parsed.name for arn in (*access.roles, *access.users) if (parsed := parse_arn(arn))]
+
+    done = rehearse(notes_with_key(tmp_path), tool=tool, sandbox=sandbox, after_apply=look)
+
+    assert [] == [module for module in done.modules if module.outcome is not Outcome.APPLIED or not module.destroyed]
+    assert [] == [account for account in done.accounts if account.differences or account.left or account.problem]
+    assert (True, How.TERRAFORM, "3.39.0") == (done.passed, done.how, done.provider_version)
+    assert {
+        "111111111111": ["backend_role"],
+        "222222222222": ["role1"],
+        "333333333333": ["role2"],
+        "444444444444": ["role3"],
+        "507074252730": ["reena-assumedRole"],
+        "078352025563": ["reena"],
+    } == standing
+
+
+def test_a_module_that_iam_refuses_fails_alone(sandbox: Sandbox, tool: Tool, tmp_path: Path) -> None:
+    """Terraform's own Error block names the refused role; the other customer is applied, compared and destroyed."""
+    refused = customer(1, permissions_boundary="arn:aws:iam::200000000001:policy/nowhere")
+    path = tmp_path / "accounts.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "version": 1,
+                "backend": {"account_id": "111111111111"},
+                "permission_sets": {"read": {"statements": [{"actions": ["s3:GetObject"], "resources": ["*"]}]}},
+                "defaults": {"permissions": ["read"]},
+                "customers": [customer(0), refused],
+            }
+        )
+    )
+
+    done = rehearse(path, tool=tool, sandbox=sandbox, selection=Selection(names=["customer0", "customer1"]))
+
+    applied, failed = done.modules
+    assert (Outcome.APPLIED, True) == (applied.outcome, applied.destroyed)
+    assert (Outcome.FAILED, True) == (failed.outcome, failed.destroyed)
+    assert str(failed.error).startswith("Error: ")
+    assert "VendorAccess" in str(failed.error)
+    assert [] == [account for account in done.accounts if account.left or account.differences]
