@@ -11,7 +11,7 @@ from enum import Enum
 
 from rolecall_generator.iam.access import Access, Group, Role, User
 from rolecall_generator.iam.arn import parse_arn
-from rolecall_generator.iam.compiled import CompiledDocument, Compiler, Placed, Side
+from rolecall_generator.iam.compiled import CompiledDocument, Compiler, Placed, Saying, Side, scan
 from rolecall_generator.iam.policy import PolicyDocument, Statement
 from rolecall_generator.iam.principals import Identity, Kind, identity_of
 
@@ -67,6 +67,8 @@ class Profile:
     boundary: tuple[Placed, ...] | None = None
     unknown_policies: tuple[str, ...] = ()
     unknown_boundary: str = ""
+    everything: Saying | None = None
+    """What the policies say of any request whatever, when they allow everything without condition."""
 
 
 class Callers:
@@ -100,7 +102,8 @@ class Callers:
         context = principal_context(who, principal.tags if principal else {}, known=caller.identity is IdentitySide.KNOWN)
         if caller.identity is IdentitySide.ALLOWS_ALL or who.kind is Kind.EXTERNAL:
             everything = self._compiler.compile(_ALL, Side.IDENTITY)
-            return Profile(who, context, ((f"assumed: {caller.arn} allows itself everything", everything),))
+            policies: tuple[Placed, ...] = ((f"assumed: {caller.arn} allows itself everything", everything),)
+            return Profile(who, context, policies, everything=scan(policies, "sts:assumerole", caller.arn, {}))
         if principal is None:
             return Profile(who, context, ())
         policies, unknown = self._identity_policies(principal)

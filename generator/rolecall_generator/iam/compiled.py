@@ -5,8 +5,8 @@ Quotations are from the IAM User Guide, read in November 2026; the page stands b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
@@ -188,7 +188,7 @@ class Say(IntEnum):
     DENY = 4
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Saying:
     """Outcome of a scan: the weightiest saying, the statement that made it and where it stands."""
 
@@ -197,10 +197,17 @@ class Saying:
     where: str = ""
     refusal: str = ""
     reach: Reach = Reach.NONE
-    assumed: list[str] = field(default_factory=list)
+    assumed: Sequence[str] = ()
 
 
 Placed = tuple[str, CompiledDocument]
+_NOTHING = Saying()
+_SAYS = {
+    (True, Truth.TRUE): Say.ALLOW,
+    (True, Truth.UNDECIDED): Say.MAYBE_ALLOW,
+    (False, Truth.TRUE): Say.DENY,
+    (False, Truth.UNDECIDED): Say.MAYBE_DENY,
+}
 
 
 def scan(
@@ -216,7 +223,7 @@ def scan(
 
     "An explicit deny in any policy overrides any allows." (Policy evaluation logic)
     """
-    best = Saying()
+    best = _NOTHING
     for where, document in documents:
         for statement in document.statements:
             if best.say is Say.ALLOW and statement.allow and (who is None or best.reach is Reach.DIRECT):
@@ -228,15 +235,9 @@ def scan(
             truth = Truth.UNDECIDED if statement.refusal else statement.holds(context, assumed)
             if truth is Truth.FALSE:
                 continue
-            say = _say(allow=statement.allow, sure=truth is Truth.TRUE)
+            say = _SAYS[statement.allow, truth]
             if say > best.say or (say is best.say is Say.ALLOW and reach > best.reach):
-                best = Saying(say, statement.source, where, statement.refusal or "", reach, assumed or [])
+                best = Saying(say, statement.source, where, statement.refusal or "", reach, assumed or ())
                 if say is Say.DENY:
                     return best
     return best
-
-
-def _say(*, allow: bool, sure: bool) -> Say:
-    if allow:
-        return Say.ALLOW if sure else Say.MAYBE_ALLOW
-    return Say.DENY if sure else Say.MAYBE_DENY

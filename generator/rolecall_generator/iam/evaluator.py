@@ -180,6 +180,8 @@ def _scan_identity(
     profile: Profile, request: Request, action: str, context: Mapping[str, tuple[str, ...]]
 ) -> tuple[Saying, Saying | None]:
     """What identity policies and boundary say; no boundary is None."""
+    if profile.everything is not None:
+        return profile.everything, None
     args = (action.lower(), request.resource, context)
     identity = scan(profile.policies, *args, free=request.free)
     return identity, None if profile.boundary is None else scan(profile.boundary, *args, free=request.free)

@@ -89,6 +89,7 @@ def said(read: object, instance: Instance) -> object:
         return error.reason
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(REPEATS), st.sampled_from(["p", "q"])), max_size=4))
 def test_a_document_says_the_same_however_often_it_was_read(modules: list[tuple[str, str, str]]) -> None:
     """A document is remembered for other modules only when nothing of its own module is in it."""
