@@ -65,7 +65,7 @@ class Callers:
         if found is None:
             return None
         account_id, backend, key = found
-        # By the key, not by the name on it: moto keeps the keys of a deleted user, and the old name on those of a renamed one.
+        # By the key, not by the name on it: moto keeps the keys of deleted users, and a renamed user's old name on its keys.
         user = next((user for user in list(backend.users.values()) if key in user.access_keys), None)
         if user is None or key.status != "Active":
             return None

@@ -100,8 +100,10 @@ class _Reader(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} has no place in a sandbox's state")
 
 
-def _member(kind: Any, name: str) -> Any:
-    """A member of an enumeration, which is what Python 3.11 pickles with getattr."""
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind[name]
+def _member(owner: Any, name: str) -> Any:
+    """What Python 3.11 pickles with getattr and moto needs: members of enumerations, and the filters of security groups."""
+    if isinstance(owner, type) and issubclass(owner, Enum):
+        return owner[name]
+    if type(owner).__module__.startswith("moto.ec2.models.") and name.startswith("filter_"):
+        return getattr(owner, name)
     raise pickle.UnpicklingError(f"{name} has no place in a sandbox's state")
