@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import fake_terraform
 from live_iam import read_access
@@ -49,7 +48,7 @@ def manifest_file(folder: Path, *customers: dict[str, Any]) -> Path:
     """A manifest with a backend and these customers."""
     path = folder / "accounts.yaml"
     path.write_text(
-        yaml.safe_dump(
+        json.dumps(
             {
                 "version": 1,
                 "backend": {"account_id": "111111111111"},

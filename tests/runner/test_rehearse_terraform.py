@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ def notes_with_key(folder: Path) -> Path:
     body: dict[str, Any] = yaml.safe_load(NOTES.read_text())
     body["switch_roles"][0]["users"][0]["pgp_key"] = PGP_KEY
     path = folder / "accounts.yaml"
-    path.write_text(yaml.safe_dump(body))
+    # JSON is YAML with every text in quotes: PyYAML would write 078352025563 without.
+    path.write_text(json.dumps(body))
     return path
 
 
@@ -73,7 +75,7 @@ def test_a_module_that_iam_refuses_fails_alone(sandbox: Sandbox, tool: Tool, tmp
     refused = customer(1, permissions_boundary="arn:aws:iam::200000000001:policy/nowhere")
     path = tmp_path / "accounts.yaml"
     path.write_text(
-        yaml.safe_dump(
+        json.dumps(
             {
                 "version": 1,
                 "backend": {"account_id": "111111111111"},
