@@ -77,6 +77,13 @@ _S3_CONTROL: Mapping[str, str] = {
 _OTHERS: Mapping[str, Mapping[str, str]] = {
     "s3": _S3,
     "s3control": _S3_CONTROL,
+    "budgets": {
+        "CreateBudget": "ModifyBudget",
+        "DeleteBudget": "ModifyBudget",
+        "DescribeBudget": "ViewBudget",
+        "DescribeBudgets": "ViewBudget",
+        "UpdateBudget": "ModifyBudget",
+    },
     "dynamodb": {"TransactGetItems": "GetItem"},
     "kms": {"ReEncrypt": "ReEncryptFrom"},
     "lambda": {

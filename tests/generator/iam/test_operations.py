@@ -34,6 +34,7 @@ from rolecall_generator.iam.operations import PREFIXES, action_of, prefix_of
         ("apigateway", "UpdateStage", "apigateway:PATCH"),
         ("apigatewayv2", "ImportApi", "apigateway:PUT"),
         ("apigatewayv2", "CreatePortal", "apigateway:CreatePortal"),
+        ("budgets", "DescribeBudgets", "budgets:ViewBudget"),
         ("sqs", "SendMessageBatch", "sqs:SendMessage"),
         ("dynamodb", "TransactGetItems", "dynamodb:GetItem"),
     ],

@@ -34,7 +34,7 @@ def request(
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 JSON = "application/x-amz-json-1.0"
-PRESIGNED = "X-Amz-Credential=A%2F20261124%2Feu-west-1%2F"
+PRESIGNED = "X-Amz-Credential=A%2F20261124%2Feu-west-1%2F{}%2Faws4_request"
 TWICE = b"Action=GetRole&Version=2010-05-08&RoleName=a&RoleName=b"
 
 UNREADABLE: Mapping[str, tuple[HttpRequest, int, str]] = {
@@ -62,9 +62,10 @@ UNREADABLE: Mapping[str, tuple[HttpRequest, int, str]] = {
                                "a target has no place"),
     "two credentials": (replace(request("GET", "/b", None), headers={
         "authorization": f"{CREDENTIAL.format('s3')}, Credential=A/1/r/iam/aws4_request"}), 403, "AccessDenied"),
-    "a presigned request of IAM": (request("GET", "/", None, b"", f"Action=ListRoles&{PRESIGNED}iam%2Faws4_request"), 501, "presigned requests of S3"),
-    "a presigned upload that is a call": (request("PUT", "/b/k", None, b"Action=CreateUser", f"{PRESIGNED}s3%2Faws4_request"),
-                                          501, "reads like a call to another service"),
+    "a presigned request of IAM": (request("GET", "/", None, b"", f"Action=ListRoles&{PRESIGNED.format('iam')}"), 501,
+                                   "presigned requests of S3"),
+    "a presigned upload that is a call": (request("PUT", "/b/k", None, b"Action=CreateUser", PRESIGNED.format("s3")), 501,
+                                          "reads like a call to another service"),
     "an operation without an action": (request("POST", "/", "dynamodb", b'{"Statement": "x"}', content_type=JSON,
                                                x_amz_target="DynamoDB_20120810.ExecuteStatement"), 501,
                                        "knows no IAM action that allows dynamodb ExecuteStatement"),

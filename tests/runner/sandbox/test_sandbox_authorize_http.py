@@ -1,0 +1,150 @@
+"""Enforcement after the assume over HTTP: what reaches the simulated services, and how each of them refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from rolecall_runner.sandbox.sessions import Credentials
+from sandbox_rig import Rig, allow, refusal_of, running, statement_of, trust
+
+ACCOUNT = "222222222222"
+KEYS = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST"}
+TABLE = {"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], **KEYS}
+OBJECT = {"Bucket": "rehearsal", "Key": "a/b"}
+
+# Service, method, parameters, and how the service refuses: code and HTTP status. Each stands alone.
+PROBES: list[tuple[str, str, dict[str, Any], tuple[str, int]]] = [
+    ("ec2", "describe_instances", {}, ("UnauthorizedOperation", 403)),
+    ("ec2", "create_vpc", {"CidrBlock": "10.0.0.0/16"}, ("UnauthorizedOperation", 403)),
+    ("s3", "list_buckets", {}, ("AccessDenied", 403)),
+    ("s3", "create_bucket", {"Bucket": "another"}, ("AccessDenied", 403)),
+    ("s3", "put_object", {**OBJECT, "Body": b"hello"}, ("AccessDenied", 403)),
+    ("s3", "get_object", OBJECT, ("AccessDenied", 403)),
+    ("s3", "list_objects_v2", {"Bucket": "rehearsal"}, ("AccessDenied", 403)),
+    ("s3", "head_object", OBJECT, ("403", 403)),
+    ("iam", "list_roles", {}, ("AccessDenied", 403)),
+    ("iam", "get_role", {"RoleName": "all"}, ("AccessDenied", 403)),
+    ("dynamodb", "create_table", {"TableName": "others", **TABLE}, ("AccessDeniedException", 400)),
+    ("dynamodb", "get_item", {"TableName": "jobs", "Key": {"id": {"S": "1"}}}, ("AccessDeniedException", 400)),
+    ("lambda", "list_functions", {}, ("AccessDeniedException", 403)),
+    ("rds", "describe_db_instances", {}, ("AccessDenied", 403)),
+    ("sqs", "create_queue", {"QueueName": "jobs"}, ("AccessDenied", 400)),
+    ("sns", "create_topic", {"Name": "news"}, ("AuthorizationError", 403)),
+    ("kms", "create_key", {}, ("AccessDeniedException", 400)),
+    ("secretsmanager", "create_secret", {"Name": "another", "SecretString": "x"}, ("AccessDeniedException", 400)),
+    ("secretsmanager", "get_secret_value", {"SecretId": "db"}, ("AccessDeniedException", 400)),
+    ("ssm", "put_parameter", {"Name": "/a/b", "Value": "x", "Type": "String"}, ("AccessDeniedException", 400)),
+    ("route53", "list_hosted_zones", {}, ("AccessDenied", 403)),
+]
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[Rig]:
+    with running() as rig:
+        yield rig
+
+
+@pytest.fixture(scope="module")
+def keys(rig: Rig) -> tuple[Credentials, Credentials]:
+    """Sessions of a role that may do all and of one that may do nothing but be assumed."""
+    arn, user = rig.user(ACCOUNT, "ann", "sts:AssumeRole")
+    roles = [rig.role(ACCOUNT, "all", trust(arn), main=["*"]), rig.role(ACCOUNT, "nothing", trust(arn))]
+    everything, nothing = (rig.assume(user, role) for role in roles)
+    rig.client("s3", everything).create_bucket(Bucket="rehearsal")
+    rig.client("s3", everything).put_object(**OBJECT, Body=b"hello")
+    rig.client("dynamodb", everything).create_table(TableName="jobs", **TABLE)
+    rig.client("secretsmanager", everything).create_secret(Name="db", SecretString="x")
+    return everything, nothing
+
+
+def code_of(rig: Rig, credentials: Credentials, service: str, method: str, parameters: dict[str, Any]) -> tuple[str, int]:
+    """Code and status of a call; `("", 200)` when it ran."""
+    try:
+        getattr(rig.client(service, credentials), method)(**parameters)
+    except ClientError as error:
+        return refusal_of(error)
+    return "", 200
+
+
+@pytest.mark.parametrize(("service", "method", "parameters", "refusal"), PROBES, ids=[f"{p[0]}-{p[1]}" for p in PROBES])
+def test_a_session_may_do_what_its_role_may_and_no_more(
+    rig: Rig,
+    keys: tuple[Credentials, Credentials],
+    service: str,
+    method: str,
+    parameters: dict[str, Any],
+    refusal: tuple[str, int],
+) -> None:
+    """The same call is refused in the service's own form, and runs for the role that may."""
+    everything, nothing = keys
+
+    assert refusal == code_of(rig, nothing, service, method, parameters)
+    assert ("", 200) == code_of(rig, everything, service, method, parameters)
+
+
+def test_a_session_policy_narrows_over_http(rig: Rig) -> None:
+    """What the role may and the session policy leaves out is refused; both together let in."""
+    arn, user = rig.user(ACCOUNT, "narrow", "sts:AssumeRole")
+    role = rig.role(ACCOUNT, "wide", trust(arn), main=["*"])
+    session = rig.assume(user, role, Policy=json.dumps(allow("ec2:DescribeVpcs")))
+
+    assert ("", 200) == code_of(rig, session, "ec2", "describe_vpcs", {})
+    assert ("UnauthorizedOperation", 403) == code_of(rig, session, "ec2", "describe_instances", {})
+
+
+def test_a_change_of_policy_counts_at_once(rig: Rig) -> None:
+    """A session that is open loses what is taken from its role, and gains what is given."""
+    arn, user = rig.user(ACCOUNT, "changing", "sts:AssumeRole")
+    role = rig.role(ACCOUNT, "changed", trust(arn), main=["ec2:*"])
+    session = rig.assume(user, role)
+    before = code_of(rig, session, "ec2", "describe_vpcs", {})
+    rig.administrator(ACCOUNT).delete_role_policy(RoleName="changed", PolicyName="main")
+
+    assert ("", 200) == before
+    assert ("UnauthorizedOperation", 403) == code_of(rig, session, "ec2", "describe_vpcs", {})
+
+
+def test_an_explicit_deny_by_region_holds_over_http(rig: Rig) -> None:
+    """Conditions that moto's own enforcement ignores are enforced here."""
+    deny = {
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"StringNotEquals": {"aws:RequestedRegion": "us-east-1"}},
+    }
+    policy = statement_of(Effect="Allow", Action="ec2:*", Resource="*")
+    policy["Statement"].append(deny)
+    arn, user = rig.user(ACCOUNT, "regional", "sts:AssumeRole")
+    session = rig.assume(user, rig.role(ACCOUNT, "in-one-region", trust(arn), main=policy))
+
+    def refused_in(region: str) -> str:
+        try:
+            rig.client("ec2", session, region).describe_vpcs()
+        except ClientError as error:
+            return str(error.response["Error"]["Message"])
+        return ""
+
+    assert "with an explicit deny in an identity-based policy" in refused_in("eu-west-1")
+    assert refused_in("us-east-1") == ""
+
+
+def test_a_dry_run_runs_nothing(rig: Rig, keys: tuple[Credentials, Credentials]) -> None:
+    """A dry run of what is allowed answers 412 and makes nothing."""
+    vpcs = rig.client("ec2", keys[0]).describe_vpcs
+    before = len(vpcs()["Vpcs"])
+    answer = code_of(rig, keys[0], "ec2", "create_vpc", {"CidrBlock": "10.1.0.0/16", "DryRun": True})
+
+    assert ("DryRunOperation", 412) == answer
+    assert before == len(vpcs()["Vpcs"])
+
+
+def test_what_is_not_enforced_is_not_stored(rig: Rig, keys: tuple[Credentials, Credentials]) -> None:
+    """A bucket policy would say what the sandbox does not do, so it is refused."""
+    asked = {"Bucket": "rehearsal", "Policy": json.dumps(allow("s3:GetObject"))}
+
+    assert ("SandboxUnsupported", 501) == code_of(rig, keys[0], "s3", "put_bucket_policy", asked)

@@ -1,0 +1,77 @@
+"""Faults over HTTP: what a client of the real SDK meets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.sandbox.sessions import Credentials
+from sandbox_rig import Rig, running
+
+ACCOUNT = "222222222222"
+RULES = (
+    FaultRule(FaultKind.THROTTLE, actions="ec2:DescribeVpcs", at_most=1),
+    FaultRule(FaultKind.CUT, actions="ec2:DescribeSubnets", at_most=3),
+    FaultRule(FaultKind.DENIED, actions="rds:*"),
+    FaultRule(FaultKind.REGION_DISABLED, regions="ap-east-1"),
+    FaultRule(FaultKind.EXPIRED, actions="sqs:ListQueues", at_most=1),
+)
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[Rig]:
+    with running(FaultPlan(3, RULES)) as rig:
+        yield rig
+
+
+@pytest.fixture(scope="module")
+def user(rig: Rig) -> Credentials:
+    return rig.user(ACCOUNT, "ann", "*")[1]
+
+
+def outcome(client: Any, method: str) -> str:
+    """The error's code, the kind of a broken connection, or nothing when the call ran."""
+    try:
+        getattr(client, method)()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    except BotoCoreError as error:
+        return type(error).__name__
+    return ""
+
+
+def test_a_throttled_call_runs_at_the_next_attempt(rig: Rig, user: Credentials) -> None:
+    """With at most one in a row every second call passes."""
+    client = rig.client("ec2", user)
+
+    assert ["RequestLimitExceeded", ""] * 2 == [outcome(client, "describe_vpcs") for _ in range(4)]
+
+
+def test_a_cut_connection_is_no_answer(rig: Rig, user: Credentials) -> None:
+    """The client sees a broken connection, not a refusal, and the call after them runs."""
+    client = rig.client("ec2", user)
+    outcomes = [outcome(client, "describe_subnets") for _ in range(4)]
+
+    assert set(outcomes[:3]) <= {"ConnectionClosedError", "ResponseStreamingError", "IncompleteReadError"}
+    assert outcomes[3] == ""
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "region", "code"),
+    [
+        ("rds", "describe_db_instances", "us-east-1", "AccessDenied"),
+        ("sts", "get_caller_identity", "ap-east-1", "RegionDisabledException"),
+        ("ec2", "describe_instances", "ap-east-1", "AuthFailure"),
+        ("sqs", "list_queues", "us-east-1", "ExpiredTokenException"),
+        ("ec2", "describe_instances", "us-east-1", ""),
+    ],
+)
+def test_lasting_troubles_come_as_the_services_say_them(
+    rig: Rig, user: Credentials, service: str, method: str, region: str, code: str
+) -> None:
+    """Denied services, disabled Regions and expired sessions have the code of each service; the rest runs."""
+    assert code == outcome(rig.client(service, user, region), method)
