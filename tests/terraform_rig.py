@@ -12,9 +12,7 @@ import importlib.util
 import json
 import os
 import shutil
-import subprocess
 import sys
-import textwrap
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from rolecall_runner.rehearse.workspace import provider_block
+from rolecall_runner.terraform import Finished, Terraform
 
 ROOT = Path(__file__).resolve().parents[1]
 PROVIDER_ZIP = "terraform-provider-aws_3.39.0_linux_amd64.zip"
@@ -77,14 +78,6 @@ def provider_folder() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """How a Terraform command ended, with all it said."""
-
-    code: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Workspace:
     """A root configuration in its own folder that calls one generated module with an account's credentials."""
 
@@ -98,23 +91,11 @@ class Workspace:
             "PATH": os.environ.get("PATH", ""),
             "HOME": str(self.folder),
             "TF_CLI_CONFIG_FILE": str(self.folder / "cli.tfrc"),
-            "TF_IN_AUTOMATION": "1",
-            "CHECKPOINT_DISABLE": "1",
-            "AWS_EC2_METADATA_DISABLED": "true",
         }
-        done = subprocess.run(
-            [*self.terraform, *arguments],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        text = f"{done.stdout}\n{done.stderr}"
-        if expect is not None and done.returncode != expect:
-            pytest.fail(f"terraform {' '.join(arguments)} ended with {done.returncode}, not {expect}:\n{text}")
-        return Finished(done.returncode, text)
+        done = Terraform(self.terraform, environment).run(self.folder, *arguments, timeout=300)
+        if expect is not None and done.code != expect:
+            pytest.fail(f"terraform {' '.join(arguments)} ended with {done.code}, not {expect}:\n{done.text}")
+        return done
 
     def init(self) -> None:
         """Initialise with the provider at hand; nothing is fetched."""
@@ -138,7 +119,7 @@ class Workspace:
     def outputs(self) -> dict[str, Any]:
         """The module's outputs."""
         done = self.run("output", "-json", "-no-color")
-        return {name: body["value"]["value"] for name, body in json.loads(done.text.strip()).items()}
+        return {name: body["value"]["value"] for name, body in json.loads(done.out).items()}
 
 
 def workspace(folder: Path, module: Mapping[str, str], account_id: str, endpoint: str) -> Workspace:
@@ -149,30 +130,7 @@ def workspace(folder: Path, module: Mapping[str, str], account_id: str, endpoint
         (child / name).write_text(content, encoding="utf-8")
     outputs = [line.split('"')[1] for line in module["outputs.tf"].splitlines() if line.startswith("output ")]
     sensitive = {"initial_passwords"}
-    root = textwrap.dedent(f"""
-        provider "aws" {{
-          region                      = "us-east-1"
-          access_key                  = "test"
-          secret_key                  = "test"
-          skip_credentials_validation = true
-          skip_metadata_api_check     = true
-          skip_requesting_account_id  = true
-          assume_role {{
-            role_arn     = "arn:aws:iam::{account_id}:role/OrganizationAccountAccessRole"
-            session_name = "rehearsal"
-          }}
-          endpoints {{
-            ec2 = "{endpoint}"
-            iam = "{endpoint}"
-            s3  = "{endpoint}"
-            sts = "{endpoint}"
-          }}
-        }}
-
-        module "it" {{
-          source = "./module"
-        }}
-        """)
+    root = provider_block(endpoint, account_id) + 'module "it" {\n  source = "./module"\n}\n'
     for name in outputs:
         flag = str(name in sensitive).lower()
         root += f'output "{name}" {{\n  value = {{ value = module.it.{name} }}\n  sensitive = {flag}\n}}\n'
