@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-BAD_REQUEST, FORBIDDEN, CONFLICT, NOT_OFFERED = 400, 403, 409, 501
+BAD_REQUEST, FORBIDDEN, NOT_FOUND, CONFLICT, NOT_OFFERED = 400, 403, 404, 409, 501
 
 
 class AwsRefusalError(Exception):

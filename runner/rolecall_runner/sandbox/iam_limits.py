@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rolecall_generator.iam import quotas
-from rolecall_runner.sandbox.aws_refusal import CONFLICT, AwsRefusalError, invalid, unconstrained
+from rolecall_runner.sandbox.aws_refusal import CONFLICT, NOT_FOUND, AwsRefusalError, invalid, unconstrained
 from rolecall_runner.sandbox.policy_checks import characters, limit
 
 _NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
 _PATH = re.compile(r"/|/[\x21-\x7e]+/", re.ASCII)
-_NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,7 @@ def check_attachment(kind: str, holder: Any, arn: str, limits: Limits) -> None:
 def check_boundary(arn: str, backend: Any) -> None:
     """Raises AwsRefusalError when there is no such policy."""
     if arn not in backend.managed_policies:
-        raise AwsRefusalError("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", _NOT_FOUND)
+        raise AwsRefusalError("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", NOT_FOUND)
 
 
 def check_no_attachment(arn: str, backend: Any) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from rolecall_runner.sandbox import user_boundaries
+from rolecall_runner.sandbox import own_operations
 from rolecall_runner.sandbox.aws_refusal import AwsRefusalError, denied
 from rolecall_runner.sandbox.backends import World
 from rolecall_runner.sandbox.iam_limits import (
@@ -55,10 +55,10 @@ class IamWrites:
             backend = self._world.iam(caller.account_id, partition)
             sent = self._checked(call.operation, dict(form), backend, partition)
             before = dict(principals(backend))
-            own = user_boundaries.perform(call.operation, sent, backend)
+            own = own_operations.perform(call.operation, sent, backend)
             reply = own or dispatch(urlencode(sent).encode())
             if reply.status < _FIRST_ERROR:
-                user_boundaries.note(call.operation, sent, backend)
+                own_operations.note(call.operation, sent, backend)
                 for account_id in {caller.account_id, *self._trusts.follow(before, dict(principals(backend)))}:
                     self._stored.changed(account_id)
             return reply
