@@ -26,10 +26,10 @@ def built() -> Lark:
     return Lark.open("hcl2.lark", parser="lalr", rel_to=hcl2.parser.__file__, propagate_positions=True, postlex=PostLexer())
 
 
-def content() -> Table:
-    """The file's content."""
+def content(parser: Lark) -> Table:
+    """The file's content for a parser that was built."""
     stream = io.BytesIO()
-    built().save(stream, ("postlex", "cache"))
+    parser.save(stream, ("postlex", "cache"))
     saved = pickle.loads(stream.getvalue())  # noqa: S301 - written one line above
     memo = [saved["memo"][number] for number in range(len(saved["memo"]))]
     parsing = {**saved["data"]["parser"], "parser": packed(saved["data"]["parser"]["parser"])}
@@ -92,7 +92,7 @@ def as_text(tables: Table) -> str:
 
 def main() -> None:
     """Write the file beside the module that reads it."""
-    TARGET.write_text(as_text(content()), "utf-8")
+    TARGET.write_text(as_text(content(built())), "utf-8")
 
 
 if __name__ == "__main__":
