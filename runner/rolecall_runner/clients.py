@@ -1,0 +1,216 @@
+"""Clients of AWS that all accounts share: one a service and Region, each call signed as the account it is made in.
+
+A client of its own for every account costs 0.5 s and megabytes each (service model, certificates, connections). So clients
+are made once, with credentials that refuse to sign, and the account's credentials come with each call: from the context
+that `account` sets, by a handler of `before-sign`, as in AWS's own S3 Access Grants plugin (`request_credentials`, botocore
+1.34.70 and later). A call outside `account` raises; it never goes out under the caller's own identity. Retries are signed
+anew by the same handler, in the same context.
+
+What botocore 1.44.5 keeps in a client beside credentials, and what is done about it:
+
+- S3 Express session credentials, by bucket: switched off.
+- Discovered endpoints (Timestream), by operation: switched off; operations that need it raise.
+- Bearer tokens from the environment (AWS_BEARER_TOKEN_...) would replace the signature: refused.
+- Account-based endpoints, by the client's own credentials: switched off.
+- Presigned POST forms use the client's credentials without an event: those refuse.
+- Buckets' Regions (redirects): names only, the same whoever asks; kept.
+- Adaptive retries slow down all accounts when one is throttled: standard retries.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NoReturn, Protocol
+
+import botocore.credentials
+import botocore.session
+from botocore import httpsession
+from botocore.config import Config
+from botocore.utils import parse_timestamp
+
+from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_runner import __version__
+from rolecall_runner.engine.deadline import seconds_left
+from rolecall_runner.transport import Transport
+
+DEFAULT_CONNECTIONS = 16
+
+
+class OutsideAccountError(RolecallError):
+    """A call would have been signed by nobody, or by somebody else than the account it belongs to."""
+
+    exit_code = ExitCode.INTERNAL
+
+
+class FrozenCredentials(Protocol):
+    """What a signature is made of."""
+
+    @property
+    def access_key(self) -> str: ...  # noqa: D102 - as it says
+    @property
+    def secret_key(self) -> str: ...  # noqa: D102
+    @property
+    def token(self) -> str | None: ...  # noqa: D102
+
+
+class SigningCredentials(Protocol):
+    """Credentials that botocore signs with; asked at every call, so that they may be refreshed in between."""
+
+    def get_frozen_credentials(self) -> FrozenCredentials:
+        """The credentials of this moment."""
+
+
+_account: ContextVar[SigningCredentials | None] = ContextVar("rolecall_account", default=None)
+
+
+@contextmanager
+def account(credentials: SigningCredentials) -> Iterator[None]:
+    """Inside, calls of shared clients are signed with these credentials; in this thread alone, the innermost counts."""
+    token = _account.set(credentials)
+    try:
+        yield
+    finally:
+        _account.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """How clients talk. `endpoint_url`: all services there (the sandbox). `ca_bundle`: path, else botocore's own choice.
+
+    `connections` a host: as many as there are workers. `max_attempts` counts the first one.
+    """
+
+    endpoint_url: str | None = None
+    ca_bundle: str | None = None
+    connections: int = DEFAULT_CONNECTIONS
+    connect_seconds: float = 5.0
+    read_seconds: float = 30.0
+    max_attempts: int = 4
+
+
+class Clients:
+    """Shared clients by service and Region. Made once in a process, used by all its threads."""
+
+    def __init__(self, settings: ClientSettings | None = None) -> None:
+        self.settings = settings or ClientSettings()
+        self._session = _session()
+        self._transport = Transport(
+            self.settings.ca_bundle or _ca_bundle(self._session),
+            connections=self.settings.connections,
+            connect_seconds=self.settings.connect_seconds,
+            read_seconds=self.settings.read_seconds,
+        )
+        self._session.register("before-sign", _sign_as_account)
+        self._session.register("before-send", self._transport.send)
+        self._user_agent = f"rolecall/{__version__} {self._session.user_agent()}"
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def client(self, service: str, region: str) -> Any:
+        """The client of a service (boto3's name) in a Region. Calls need `with account(...)` around them.
+
+        Raises botocore's UnknownServiceError.
+        """
+        found = self._clients.get((service, region))
+        if found is None:
+            with self._lock:  # loading a service model twice would cost its time and memory twice
+                found = self._clients.get((service, region))
+                if found is None:
+                    found = self._clients[service, region] = self._make(service, region)
+        return found
+
+    def close(self) -> None:
+        """Close all connections; the clients cannot be used afterwards."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+        self._transport.close()
+
+    def _make(self, service: str, region: str) -> Any:
+        s3: dict[str, Any] = {"use_arn_region": True, "disable_s3_express_session_auth": True}
+        if self.settings.endpoint_url:
+            s3["addressing_style"] = "path"  # a bucket's name is no host on loopback
+        config = Config(
+            connect_timeout=self.settings.connect_seconds,
+            read_timeout=self.settings.read_seconds,
+            max_pool_connections=self.settings.connections,
+            retries={"mode": "standard", "total_max_attempts": self.settings.max_attempts},
+            account_id_endpoint_mode="disabled",
+            # A user agent of one's own is made once; botocore's is built anew, twice, for every request.
+            user_agent=self._user_agent,
+            endpoint_discovery_enabled=False,
+            s3=s3,
+        )
+        return self._session.create_client(
+            service, region, endpoint_url=self.settings.endpoint_url, verify=self.settings.ca_bundle, config=config
+        )
+
+
+class _RefusingCredentials(botocore.credentials.Credentials):  # type: ignore[misc]
+    """The credentials of every shared client: there are none."""
+
+    def __init__(self) -> None:
+        super().__init__("none", "none")
+
+    def get_frozen_credentials(self) -> NoReturn:
+        raise _outside()
+
+
+class _RefusingProvider(botocore.credentials.CredentialProvider):  # type: ignore[misc]
+    METHOD = "rolecall"
+
+    def load(self) -> _RefusingCredentials:
+        return _RefusingCredentials()
+
+
+def _outside() -> OutsideAccountError:
+    return OutsideAccountError(
+        "a call to AWS was made outside an account; it was not sent",
+        mend="make the call inside `with account(credentials)`, in the same thread",
+    )
+
+
+def _session() -> Any:
+    session = botocore.session.Session()
+    # A profile's own credentials must not be looked up: only `account` signs.
+    session.register_component("credential_provider", botocore.credentials.CredentialResolver([_RefusingProvider()]))
+    # The standard parser takes dateutil's way, ten times as long for the same answer.
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+    return session
+
+
+def _ca_bundle(session: Any) -> str:
+    return session.get_config_variable("ca_bundle") or httpsession.get_cert_path(True)  # type: ignore[no-any-return]
+
+
+def _timestamp(value: Any) -> datetime:
+    """A time of a reply: ISO 8601 with a time zone, else whatever else botocore knows."""
+    if isinstance(value, str):
+        try:
+            parsed = datetime.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            if parsed.tzinfo is not None:
+                return parsed
+    return parse_timestamp(value)  # type: ignore[no-any-return]
+
+
+def _sign_as_account(request: Any, signature_version: Any, **_event: object) -> None:
+    credentials = _account.get()
+    if credentials is None:
+        raise _outside()
+    seconds_left()
+    signing = request.context.get("signing") or {}
+    if signature_version == "bearer" or "identity_cache" in signing:
+        raise OutsideAccountError(
+            f"a call would have been signed with the client's own {signature_version} credentials; it was not sent",
+            mend="unset AWS_BEARER_TOKEN_... in the environment, or leave this operation out",
+        )
+    # A copy: never put an account's credentials into a mapping that another call might share.
+    request.context["signing"] = {**signing, "request_credentials": credentials}
