@@ -27,6 +27,7 @@ _SHARED: Mapping[str, tuple[str, ...]] = {
     "elasticloadbalancing": ("elbv2", "elb"),
     "elasticmapreduce": ("emr",),
     "es": ("opensearch", "es"),
+    "iotdata": ("iot-data",),
     "monitoring": ("cloudwatch",),
     "rds": ("rds", "neptune", "docdb"),
     "ses": ("sesv2", "ses"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -258,6 +258,21 @@ def test_the_table_of_decisions_holds(case: Case) -> None:
 
     assert (None if not case.expected else case.trouble) == verdict.trouble, verdict.message
     assert case.expected in verdict.message
+
+
+PLAIN = [case for case in CASES if case.boundary is None and case.session is None]
+
+
+@pytest.mark.parametrize("case", PLAIN, ids=[case.name for case in PLAIN])
+def test_boundaries_and_session_policies_only_take_away(case: Case) -> None:
+    """A boundary or a session policy that allows all changes nothing; one that denies all leaves nothing allowed."""
+    call, wide, closed = read(case.call, case.headers), (allow("*"),), (allow("*"), deny("*"))
+
+    def trouble(row: Case) -> Trouble | None:
+        return decide(call, session_of(row), access_for(row), NOW).trouble
+
+    assert {trouble(case)} == {trouble(replace(case, boundary=wide)), trouble(replace(case, session=wide))}
+    assert None not in {trouble(replace(case, boundary=closed)), trouble(replace(case, session=closed))}
 
 
 def decide_for_user(access: Access, call: Call = INSTANCES, **info: Any) -> Verdict:
