@@ -20,6 +20,7 @@ from rolecall_generator.iam.evaluator import Decision, Effect, Evaluator, Reques
 from rolecall_runner.sandbox.doubts import doubt
 from rolecall_runner.sandbox.further_permissions import Need, needs
 from rolecall_runner.sandbox.replies import refusal
+from rolecall_runner.sandbox.request_context import RESOURCE_TAGS
 from rolecall_runner.sandbox.resource_arns import EVERYTHING, filled
 from rolecall_runner.sandbox.stored_paths import StoredPaths
 from rolecall_runner.sandbox.troubles import Trouble, refuse
@@ -79,7 +80,7 @@ class Authorizer:
     def _one(self, call: ApiCall, session: SessionInfo, need: Need, resource: str | None, context: Context) -> Verdict:
         """One action on one resource; None is a resource that the request does not tell."""
         name = resource or EVERYTHING[0]
-        keys = {**context, **_resource_account(name, call, session)}
+        keys = {**context, **_resource_account(name, call, session), **_resource_tags(self._access, name)}
         decision = self._evaluator.may(Request(Caller(session.arn), name, need.action, keys))
         narrowed = tuple(("session policy", self._compiler.compile(p, Side.IDENTITY)) for p in session.session_policies)
         profile = self._callers.profile(Caller(session.arn))
@@ -176,6 +177,16 @@ def _resource_account(resource: str, call: ApiCall, session: SessionInfo) -> dic
     if says and says[0]:
         return {"aws:resourceaccount": (says[0],)}
     return {} if call.service == "s3" else {"aws:resourceaccount": (session.account_id,)}
+
+
+def _resource_tags(access: Access, resource: str) -> dict[str, tuple[str, ...]]:
+    """Tags of IAM's own resources, which are known here; the tags of other services' resources are not."""
+    for kind in (access.roles, access.users, access.policies, access.instance_profiles):
+        found = kind.get(resource)
+        if found is not None:
+            tags = {key.lower(): (value,) for key, value in found.tags.items()}
+            return {f"{prefix}{key}": values for prefix in RESOURCE_TAGS for key, values in {"": (), **tags}.items()}
+    return {}
 
 
 def _denying_kind(decision: Decision) -> str:

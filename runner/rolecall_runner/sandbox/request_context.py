@@ -39,6 +39,8 @@ _EC2_PARAMETERS: Mapping[str, str] = {
     "ec2:volumesize": "Size",
     "ec2:volumetype": "VolumeType",
 }
+RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
+"""Prefixes of the keys for a resource's tags; a context that holds the bare prefix knows all of the resource's tags."""
 # Every request carries them, for what it is about: where nothing says the value, it is not known.
 _ALWAYS = {"aws:resourceaccount", "aws:userid"}
 
@@ -78,6 +80,8 @@ def carries_unsaid(action: str, context: Mapping[str, Values], key: str) -> bool
     Such a key cannot be taken as absent: a Deny on it might hold. `key` is in lower case, as are those of `context`.
     """
     if key in context or key.startswith(("aws:requesttag/", "aws:principaltag/", "s3:x-amz-")):
+        return False
+    if any(prefix in context and key.startswith(prefix) for prefix in RESOURCE_TAGS):
         return False
     if key in _ALWAYS:
         return True
