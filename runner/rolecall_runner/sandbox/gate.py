@@ -16,6 +16,7 @@ from rolecall_runner.sandbox.iam_writes import IamWrites
 from rolecall_runner.sandbox.replies import QUERY, refusal
 from rolecall_runner.sandbox.sts import Sts
 from rolecall_runner.sandbox.troubles import Trouble, refuse, refuse_unread
+from rolecall_runner.sandbox.unenforced import unenforced
 from rolecall_runner.sandbox.wire import ApiCall, HttpReply, HttpRequest, SessionInfo
 
 Form = dict[str, str]
@@ -110,7 +111,12 @@ class Gate:
         if call.service == "cloudformation" or request.path.startswith(_SIDE_DOORS):
             # Stacks would write roles past the checks.
             return refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}.")
-        if not caller.operator and (refused := self.authorize(call, caller, request_id)) is not None:
+        # The operator may all that the sandbox enforces. It is not put to the policies: it writes them, and each write would
+        # have all of them prepared anew.
+        if caller.operator:
+            if why := unenforced(call):
+                return refuse(call, Trouble.UNSUPPORTED, request_id, why)
+        elif (refused := self.authorize(call, caller, request_id)) is not None:
             return refused
         if call.service == "iam":
             return self.iam.perform(

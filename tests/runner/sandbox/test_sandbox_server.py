@@ -25,6 +25,7 @@ from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
 from rolecall_runner.sandbox.iam_limits import Limits
 from rolecall_runner.sandbox.server import Sandbox
 from rolecall_runner.sandbox.sessions import Credentials
+from rolecall_runner.sandbox.unenforced import UNENFORCED
 from sandbox_rig import OPERATOR, HandClock, Rig, allow, refusal_of, running, service_trust, trust
 
 VENDOR, CUSTOMER = "111111111111", "222222222222"
@@ -128,6 +129,16 @@ def test_the_operator_is_administrator_of_every_account_it_enters(rig: Rig) -> N
     assert "arn:aws:sts::333333333333:assumed-role/OrganizationAccountAccessRole/rehearsal" == identity["Arn"]
     assert {VENDOR, CUSTOMER, "333333333333"} == rig.sandbox.accounts
     assert ["target"] == [role["RoleName"] for role in rig.administrator(CUSTOMER).list_roles()["Roles"]]
+
+
+def test_not_even_the_operator_stores_what_is_not_enforced(rig: Rig) -> None:
+    """A bucket policy would be kept and never asked, so it is refused."""
+    s3 = rig.administrator(CUSTOMER, "s3")
+    s3.create_bucket(Bucket="of-the-customer")
+    with pytest.raises(ClientError) as caught:
+        s3.put_bucket_policy(Bucket="of-the-customer", Policy=json.dumps(allow("s3:GetObject")))
+
+    assert ("SandboxUnsupported", 501) == refusal_of(caught.value)
 
 
 def test_nobody_else_may_use_the_operators_role(rig: Rig) -> None:
@@ -450,3 +461,10 @@ def test_leaving_ends_open_connections() -> None:
 
         with pytest.raises(EndpointConnectionError), contextlib.closing(client):
             client.get_caller_identity()
+
+
+def test_the_page_names_all_that_is_refused_as_not_enforced() -> None:
+    """Whoever reads the documentation knows before the first call."""
+    page = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text("utf-8")
+
+    assert [] == [action for action in UNENFORCED if f"`{action}`" not in page]
