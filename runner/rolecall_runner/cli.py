@@ -8,7 +8,7 @@ import typer
 
 from rolecall_generator.console import SafeTyper
 from rolecall_runner import __version__
-from rolecall_runner.commands import sandbox
+from rolecall_runner.commands import rehearse, sandbox
 
 app = SafeTyper(
     name="runner",
@@ -33,3 +33,4 @@ def main(
 
 
 app.add_typer(sandbox.app, name="sandbox")
+app.command(epilog=rehearse.EXAMPLES)(rehearse.rehearse)

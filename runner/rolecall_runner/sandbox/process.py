@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rolecall_generator.errors import RolecallError
+from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_runner.sandbox.backends import SandboxError
 from rolecall_runner.sandbox.fault_text import parse_faults
 from rolecall_runner.sandbox.furnish import Actor, environment_of, furnish
@@ -179,7 +179,9 @@ def _is_ours(pid: int, home: Home) -> bool:
 def _why(home: Home) -> RolecallError:
     try:
         body = json.loads(home.failure.read_text(encoding="utf-8"))
-        return SandboxError(body["what"], where=body["where"], mend=body["mend"])
+        error = SandboxError(body["text"])
+        error.exit_code = ExitCode(body["exit_code"])  # its own: a broken manifest is not a broken tool
+        return error
     except (OSError, ValueError, KeyError):
         return SandboxError("the sandbox ended before it stood", where=str(home.log), mend="read its log")
 
@@ -258,8 +260,7 @@ def main(folder: str) -> int:
     try:
         serve(home, ended)
     except RolecallError as error:
-        parts = {"what": error.what, "where": error.where, "mend": error.mend}
-        _write(home.failure, parts)
+        _write(home.failure, {"text": str(error), "exit_code": int(error.exit_code)})
         return int(error.exit_code)
     return 0
 
