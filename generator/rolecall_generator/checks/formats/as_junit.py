@@ -6,17 +6,15 @@ failure, skipped. A suite is a rule, a test case is a finding: notes pass, warni
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from xml.etree import ElementTree as Xml
 
 from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.formats.junit_suites import suites_text
+from rolecall_generator.checks.formats.markup import clean
 from rolecall_generator.checks.rule import Described
 from rolecall_generator.checks.suppress import Report
-
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 cannot hold, not even escaped."""
 
 
 def to_junit(report: Report, rules: Iterable[Described]) -> str:
@@ -30,10 +28,7 @@ def to_junit(report: Report, rules: Iterable[Described]) -> str:
     root = Xml.Element("testsuites", name="rolecall")
     for rule_id in sorted({*titles, *cases}):
         _suite(root, rule_id, titles.get(rule_id, rule_id), cases[rule_id])
-    for count in ("tests", "failures", "skipped"):
-        root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
-    Xml.indent(root)
-    return Xml.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
+    return suites_text(root)
 
 
 def _suite(root: Xml.Element, rule_id: str, title: str, cases: list[tuple[Finding, str | None]]) -> None:
@@ -42,7 +37,7 @@ def _suite(root: Xml.Element, rule_id: str, title: str, cases: list[tuple[Findin
     suite = Xml.SubElement(
         root,
         "testsuite",
-        name=_clean(f"{rule_id} {title}"),
+        name=clean(f"{rule_id} {title}"),
         tests=str(len(cases) or 1),
         failures=str(failures),
         errors="0",
@@ -51,23 +46,19 @@ def _suite(root: Xml.Element, rule_id: str, title: str, cases: list[tuple[Findin
     for finding, reason in cases:
         _case(suite, finding, reason)
     if not cases:
-        Xml.SubElement(suite, "testcase", classname=rule_id, name=_clean(title))
+        Xml.SubElement(suite, "testcase", classname=rule_id, name=clean(title))
 
 
 def _case(suite: Xml.Element, finding: Finding, reason: str | None) -> None:
-    case = Xml.SubElement(suite, "testcase", classname=finding.rule, name=_clean(f"{finding.subject}: {finding.message}"))
+    case = Xml.SubElement(suite, "testcase", classname=finding.rule, name=clean(f"{finding.subject}: {finding.message}"))
     if finding.file is not None:
-        case.set("file", _clean(finding.file))
+        case.set("file", clean(finding.file))
         case.set("line", str(finding.line or 1))
     if reason is not None:
-        Xml.SubElement(case, "skipped", message=_clean(reason))
+        Xml.SubElement(case, "skipped", message=clean(reason))
     elif finding.severity > Severity.NOTE:
-        failure = Xml.SubElement(case, "failure", type=finding.severity.name.lower(), message=_clean(finding.message))
+        failure = Xml.SubElement(case, "failure", type=finding.severity.name.lower(), message=clean(finding.message))
         place = f"{finding.file}:{finding.line}\n" if finding.file else ""
-        failure.text = _clean(f"{place}{finding.message}\nmend: {finding.mend}")
+        failure.text = clean(f"{place}{finding.message}\nmend: {finding.mend}")
     else:
-        Xml.SubElement(case, "system-out").text = _clean(f"mend: {finding.mend}")
-
-
-def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+        Xml.SubElement(case, "system-out").text = clean(f"mend: {finding.mend}")

@@ -39,6 +39,6 @@ def csp_hash(text: str) -> str:
 
 
 @lru_cache
-def asset(name: str) -> str:
-    """A file from the folder `assets` beside this module."""
-    return files("rolecall_generator.checks.formats").joinpath("assets", name).read_text("utf-8")
+def asset(name: str, package: str = "rolecall_generator.checks.formats") -> str:
+    """A file from the folder `assets` of a package."""
+    return files(package).joinpath("assets", name).read_text("utf-8")
