@@ -45,11 +45,12 @@ class Rig:
     sandbox: Sandbox
     clock: HandClock
     lines: list[str] = field(default_factory=list)
-    _clients: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+    _clients: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
-    def client(self, service: str, credentials: Credentials, region: str = REGION) -> Any:
-        """A client of the real SDK with these credentials; no retries, so that a test sees the first answer."""
-        key = (service, region, credentials.access_key + credentials.secret + (credentials.session_token or ""))
+    def client(self, service: str, credentials: Credentials, region: str = REGION, **config: Any) -> Any:
+        """A client of the real SDK with these credentials, made once; `config` goes over the rig's own."""
+        holder = (credentials.access_key, credentials.secret, credentials.session_token)
+        key = (service, region, holder, tuple(config.items()))
         if key not in self._clients:
             self._clients[key] = _SESSION.create_client(
                 service,
@@ -58,7 +59,7 @@ class Rig:
                 aws_access_key_id=credentials.access_key,
                 aws_secret_access_key=credentials.secret,
                 aws_session_token=credentials.session_token,
-                config=_CONFIG,
+                config=_CONFIG.merge(Config(**config)),
             )
         return self._clients[key]
 

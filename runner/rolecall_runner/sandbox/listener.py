@@ -39,6 +39,12 @@ class _Server(ThreadedWSGIServer):
         self._open.discard(request)
         super().shutdown_request(request)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A request that is no HTTP, or a client that went away: it concerns its connection alone, and nobody's terminal."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name for it
+        """Say nothing: the gate keeps the log."""
+
     def end_connections(self) -> None:
         """End every open connection."""
         for connection in list(self._open):
@@ -83,7 +89,13 @@ class Listener:
         self._server.server_close()
 
     def _wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        answer = self._answer(read_environ(environ))
+        try:
+            request = read_environ(environ)
+        except (OSError, ValueError):
+            # The body breaks off or is no chunked body: no service has been asked anything yet.
+            start_response("400 Bad Request", [("Content-Length", "0"), ("Connection", "close")])
+            return ()
+        answer = self._answer(request)
         reply, fault = answer.reply, answer.fault
         if fault is not None and fault.kind is FaultKind.SLOW:
             self._sleep(fault.seconds)

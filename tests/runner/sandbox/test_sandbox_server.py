@@ -246,6 +246,41 @@ def test_a_signed_request_does_not_reach_the_simulations_own_pages(rig: Rig) -> 
     assert ("SandboxUnsupported", 501) == refusal_of(caught.value)
 
 
+@pytest.mark.parametrize("key", ["plain", "a b+c/ü"])
+def test_presigned_links_are_checked(rig: Rig, key: str) -> None:
+    """A link works for whoever has it, as it was signed and not otherwise."""
+    rig.role(VENDOR, "reader", service_trust(), main=allow("s3:*"))
+    reader = rig.sandbox.instance_credentials(f"arn:aws:iam::{VENDOR}:role/reader")
+    s3 = rig.client("s3", reader, signature_version="s3v4")
+    s3.create_bucket(Bucket="of-the-vendor")
+    s3.put_object(Bucket="of-the-vendor", Key=key, Body=b"hello")
+
+    link = s3.generate_presigned_url("get_object", Params={"Bucket": "of-the-vendor", "Key": key}, ExpiresIn=3_600)
+
+    assert [200, 403] == [get(link), get(link.replace("Expires=3600", "Expires=3601"))]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET http://[::1/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n\xff%zz",
+        b"\x00\x01\x02\r\n\r\n",
+    ],
+)
+def test_broken_requests_end_their_connection_alone(rig: Rig, raw: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing is printed, and the next caller is answered as ever."""
+    with socket.create_connection(("127.0.0.1", int(rig.sandbox.url.rpartition(":")[2])), timeout=10) as caller:
+        caller.sendall(raw)
+        caller.shutdown(socket.SHUT_WR)
+        while caller.recv(4_096):
+            pass
+
+    assert rig.administrator(VENDOR).list_roles()["Roles"]
+    assert ("", "") == tuple(capfd.readouterr())
+
+
 @pytest.mark.parametrize(
     ("operation", "parameters"),
     [
