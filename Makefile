@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.rolecall-installed
 PYTEST_ARGS ?= -m "not slow and not benchmark"
 
-.PHONY: help demo test lint format benchmark golden lock clean
+.PHONY: help demo test lint format benchmark golden lock grammar clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -64,6 +64,9 @@ golden: $(STAMP) ## Rewrite the golden files after a deliberate change
 lock: $(STAMP) ## Renew requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --group dev --group terraform --extra sandbox --output-file requirements.lock pyproject.toml
+
+grammar: $(STAMP) ## Rebuild the parser's tables after python-hcl2 or Lark changed
+	$(BIN)/python tests/tools/build_grammar.py
 
 clean: ## Remove what set-up and tests made
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

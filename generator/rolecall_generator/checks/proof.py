@@ -10,7 +10,7 @@ asks of everybody, as MFA, must be asked of them too, whatever their account all
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -162,8 +162,11 @@ class _Prover:
         for caller in trust.callers:
             yield self._intended(trust, caller)
             yield from self._lacking(trust, caller)
-        yield from self._outsiders(trust)
-        yield from self._others(trust)
+        asked: set[str] = set()
+        for cell in self._outsiders(trust):
+            asked.add(cell.request.principal.arn)
+            yield cell
+        yield from self._others(trust, asked)
 
     def _lacking(self, trust: Trust, caller: str) -> Iterator[Cell]:
         """Without what the trust policy asks of everybody, nobody gets in."""
@@ -201,17 +204,19 @@ class _Prover:
             yield from self._other(trust, Case.OTHER_PRINCIPAL, other_in(its_partition, account))
         yield self._must_fail(trust, Case.STRANGER, f"arn:{partition}:iam::{nowhere}:user/rolecall-stranger")
 
-    def _others(self, trust: Trust) -> Iterator[Cell]:
-        """Every principal that the trust policy can tell from a stranger, whether it occurs in the access or only there."""
+    def _others(self, trust: Trust, asked: Set[str]) -> Iterator[Cell]:
+        """Every principal that the trust policy can tell from a stranger, whether it occurs in the access or only there,
+        but for those that were `asked` already.
+        """
         role = self.access.roles.get(trust.role_arn)
         if role is None or role.trust is None:
             return
-        intended = self.intended[trust.role_arn]
-        sessions = {_role_name(caller) for caller in intended}
+        known = self.intended[trust.role_arn] | asked
+        sessions = {_role_name(caller) for caller in self.intended[trust.role_arn]}
         for arn in self.candidates.of(trust.role_arn, role.trust, trust.callers):
             who = identity_of(arn)
             # A session of an intended role is that role under one name.
-            if arn in intended or (who.kind is Kind.SESSION and _role_name(arn) in sessions):
+            if arn in known or (who.kind is Kind.SESSION and _role_name(arn) in sessions):
                 continue
             case = Case.OTHER_USER if arn in self.access.users else Case.OTHER
             for action in (ASSUME_ROLE, *FEDERATED_ASSUME) if who.kind is Kind.EXTERNAL else (ASSUME_ROLE,):
