@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable
 from urllib.parse import urlencode
 
+from rolecall_generator.iam.arn import parse_arn
 from rolecall_runner.sandbox import own_operations
-from rolecall_runner.sandbox.aws_refusal import AwsRefusalError, denied
+from rolecall_runner.sandbox.aws_refusal import AwsRefusalError, denied, invalid
 from rolecall_runner.sandbox.backends import World
 from rolecall_runner.sandbox.iam_limits import (
     Limits,
@@ -31,6 +32,11 @@ Dispatch = Callable[[bytes], HttpReply]
 """Hands the call on with the given form as its body."""
 
 _READS = ("Get", "List", "Simulate", "Generate")
+# "If you do not specify a user name, IAM determines the user name implicitly" (IAM API reference, each of these).
+_ON_ONESELF = {
+    "CreateAccessKey", "DeleteAccessKey", "GetLoginProfile", "GetUser", "ListAccessKeys", "ListMFADevices",
+    "UpdateAccessKey",
+}  # fmt: skip
 _HOLDERS = ("Role", "User", "Group")
 _FIRST_ERROR = 300
 
@@ -48,6 +54,7 @@ class IamWrites:
     def perform(self, call: ApiCall, form: Form, caller: SessionInfo, dispatch: Dispatch) -> HttpReply:
         """Check, dispatch and note a call. Raises AwsRefusalError where AWS refuses."""
         partition = caller.arn.split(":")[1]
+        form = with_own_name(call.operation, form, caller)
         self._know_policies(call, form, caller.account_id, partition)
         if call.operation.startswith(_READS):
             return dispatch(urlencode(form).encode())
@@ -103,6 +110,19 @@ class IamWrites:
                     check_inline_size(kind, holder, form["PolicyName"], form["PolicyDocument"])
             elif operation == f"Attach{kind}Policy" and holder is not None:
                 check_attachment(kind, holder, form.get("PolicyArn", ""), self._limits)
+
+
+def with_own_name(operation: str, form: Form, caller: SessionInfo) -> Form:
+    """The form with the caller's own name where IAM takes it for granted; moto knows no names of sessions.
+
+    Raises AwsRefusalError for a caller that is no user.
+    """
+    if operation not in _ON_ONESELF or "UserName" in form:
+        return form
+    parsed = parse_arn(caller.arn)
+    if parsed is None or parsed.service != "iam" or parsed.kind != "user":
+        raise invalid("Must specify userName when calling with non-User credentials")
+    return {**form, "UserName": parsed.name}
 
 
 def find_holder(kind: str, name: str, backend: object) -> object | None:

@@ -83,8 +83,9 @@ class Listener:
 
     def stop(self) -> None:
         """Stop serving and end what is open."""
-        self._server.shutdown()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
         self._server.end_connections()
         self._server.server_close()
 

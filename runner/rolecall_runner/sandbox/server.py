@@ -93,6 +93,10 @@ class Sandbox:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the sandbox and forget its accounts; needed without a `with` block, harmless after one."""
         self._listener.stop()
         self._world.close()
 
@@ -107,6 +111,7 @@ class Sandbox:
 
     def restore(self, path: Path) -> None:
         """Put the accounts of a file in the place of all that is here. Raises SandboxError."""
+        self.accounts.clear()
         self.accounts |= restore(self._world, path)
         self._stored.forget()
 

@@ -109,6 +109,7 @@ def test_one_sandbox_at_a_time_in_a_process() -> None:
     """A second one is refused with the mend, and may start once the first has ended."""
     with Sandbox(), pytest.raises(SandboxError, match="running in this process already"):
         Sandbox()
+    Sandbox().close()
 
     with Sandbox() as after:
         assert after.accounts == set()
@@ -311,6 +312,18 @@ def test_a_users_session_reaches_iam_with_mfa_alone(rig: Rig) -> None:
     assert ("AccessDenied", 403) == refused(rig, plain, "sts", "get_session_token")
 
 
+def test_users_speak_of_themselves_without_a_name(rig: Rig) -> None:
+    """IAM takes the caller's own name, by key and by session; a role has none."""
+    arn, key = rig.user(VENDOR, "reena", "iam:*")
+
+    for credentials in (key, rig.sandbox.user_credentials(arn, mfa=True)):
+        iam = rig.client("iam", credentials)
+        assert arn == iam.get_user()["User"]["Arn"]
+        assert [key.access_key] == [one["AccessKeyId"] for one in iam.list_access_keys()["AccessKeyMetadata"]]
+    with pytest.raises(ClientError, match="Must specify userName when calling with non-User credentials"):
+        rig.administrator(VENDOR).get_user()
+
+
 def test_another_partition_does_not_know_the_credentials(rig: Rig) -> None:
     """Keys of the commercial partition are unknown in China's Regions."""
     client = rig.client("sts", rig.sandbox.instance_credentials(BACKEND), "cn-north-1")
@@ -492,7 +505,7 @@ def test_leaving_ends_open_connections() -> None:
     with running() as rig:
         client = rig.client("sts", OPERATOR)
         client.get_caller_identity()
-        rig.sandbox.__exit__(None, None, None)
+        rig.sandbox.close()
 
         with pytest.raises(EndpointConnectionError), contextlib.closing(client):
             client.get_caller_identity()
