@@ -7,7 +7,8 @@
     ├── SelectionError            a name on the command line selects nothing
     ├── InterruptedRunError       the user pressed Ctrl-C
     ├── ModuleError               a Terraform module cannot be read as a whole
-    └── ToolError                 a program or package that this command needs is missing
+    ├── ToolError                 a program or package that this command needs is missing
+    └── CallerError               no AWS credentials to start from, or they are not good
 
 Each error builds its message from three parts: what is wrong, where, and the mend.
 """
@@ -30,6 +31,8 @@ class ExitCode(IntEnum):
     OUTPUT = 5
     MODULE = 6
     TOOL = 7
+    CALLER = 8
+    INCONCLUSIVE = 9
     INTERNAL = 70
     INTERRUPTED = 130
 
@@ -112,3 +115,9 @@ class ToolError(RolecallError):
     """A program or package that this command needs is missing."""
 
     exit_code = ExitCode.TOOL
+
+
+class CallerError(RolecallError):
+    """There are no AWS credentials to start from, or AWS does not take them."""
+
+    exit_code = ExitCode.CALLER

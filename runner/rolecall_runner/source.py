@@ -1,0 +1,74 @@
+"""Who starts: the caller whose credentials the usual AWS chain finds (variables, profile, container, instance profile)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rolecall_generator.errors import CallerError
+from rolecall_runner.clients import Clients, SigningCredentials, account
+from rolecall_runner.credentials import Caller
+
+DEFAULT_REGION = "us-east-1"
+_HOW = (
+    "run on an instance with the backend role, or set AWS_PROFILE or --profile; to try it without AWS: --sandbox, or "
+    'eval "$(runner sandbox env)"'
+)
+
+
+def find_caller(
+    clients: Clients,
+    *,
+    profile: str | None = None,
+    region: str | None = None,
+    mfa_code: Callable[[str], str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Caller:
+    """The caller that the usual chain of credentials finds, and who that is as AWS says.
+
+    `profile` names a profile of the AWS CLI's files. `mfa_code` is asked for a code where a profile wants one (it is given the
+    question). `region` is where STS is asked; else AWS_REGION, the profile's, or us-east-1. Raises CallerError.
+    """
+    import botocore.session  # noqa: PLC0415 - `runner --help` must not pay for botocore
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
+
+    variables = os.environ if environ is None else environ
+    session = botocore.session.Session(profile=profile or variables.get("AWS_PROFILE") or None)
+    try:
+        _prompt_with(session, mfa_code)
+        credentials = session.get_credentials()
+        where = region or variables.get("AWS_REGION") or session.get_config_variable("region") or DEFAULT_REGION
+    except (BotoCoreError, ClientError) as error:
+        raise CallerError(f"the AWS credentials cannot be had: {error}", where=_place(profile), mend=_HOW) from error
+    if credentials is None:
+        raise CallerError("there are no AWS credentials to start from", where=_place(profile), mend=_HOW)
+    return identify(clients, credentials, where)
+
+
+def identify(clients: Clients, credentials: SigningCredentials, region: str) -> Caller:
+    """Who holds these credentials, as GetCallerIdentity says. Raises CallerError."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
+
+    try:
+        with account(credentials):
+            who = clients.client("sts", region).get_caller_identity()
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        raise CallerError(f"AWS does not take the credentials: {code}", where=f"STS in {region}", mend=_HOW) from error
+    except BotoCoreError as error:
+        raise CallerError(
+            f"STS cannot be asked who calls: {error}", where=f"STS in {region}", mend="see to the network, or name --region"
+        ) from error
+    return Caller(credentials, who["Arn"], who["Account"], region)
+
+
+def _prompt_with(session: Any, mfa_code: Callable[[str], str] | None) -> None:
+    """Let a profile's assume-role provider ask for the MFA code through `mfa_code`."""
+    if mfa_code is not None:
+        provider = session.get_component("credential_provider").get_provider("assume-role")
+        provider._prompter = mfa_code  # noqa: SLF001 - botocore 1.44 has no other way; the AWS CLI does the same
+
+
+def _place(profile: str | None) -> str | None:
+    return f"profile {profile}" if profile else None

@@ -1,0 +1,63 @@
+"""Programs run as an account: they see the session and nothing of the caller."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from rolecall_generator.errors import ToolError
+from rolecall_runner.child import environment_for, login_shell, run_as
+from rolecall_runner.credentials import Credentials
+
+SESSION = Credentials("ASIAEXAMPLE", "secret", "token", datetime(2026, 11, 24, 12, tzinfo=UTC))
+CALLERS = {
+    "PATH": "/usr/bin",
+    "AWS_PROFILE": "vendor",
+    "AWS_ROLE_ARN": "arn:aws:iam::111111111111:role/x",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "/token",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1/",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN": "t",
+    "AWS_CA_BUNDLE": "/ca.pem",
+}
+
+
+def test_the_program_acts_as_the_account_alone() -> None:
+    """The caller's profile, role and container go, the network's settings stay, and the instance's role is out of reach."""
+    made = environment_for(SESSION, "eu-west-1", name="account1", environ=CALLERS)
+
+    assert {
+        "PATH": "/usr/bin",
+        "AWS_CA_BUNDLE": "/ca.pem",
+        "AWS_ACCESS_KEY_ID": "ASIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "token",
+        "AWS_CREDENTIAL_EXPIRATION": "2026-11-24T12:00:00Z",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "ROLECALL_ACCOUNT": "account1",
+    } == made
+
+
+def test_a_program_gets_the_environment_and_its_exit_code_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
+    """The program runs in this terminal; a signal becomes 128 and its number."""
+    made = environment_for(SESSION, "eu-west-1", name="a", endpoint_url="http://127.0.0.1:1", environ=CALLERS)
+    show = "import json, os; print(json.dumps(os.environ.get('AWS_ENDPOINT_URL'))); raise SystemExit(3)"
+
+    assert 3 == run_as([sys.executable, "-c", show], made)
+    assert "http://127.0.0.1:1" == json.loads(capfd.readouterr().out)
+    assert 137 == run_as([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], made)
+
+
+def test_a_program_that_is_not_there_is_an_error() -> None:
+    """The error names the program, and no secret."""
+    with pytest.raises(ToolError, match="no-such-program cannot be started"):
+        run_as(["no-such-program"], {"PATH": "/nonexistent"})
+
+
+def test_the_shell_is_the_persons_own() -> None:
+    """SHELL says which; without it the plain one."""
+    assert ("/bin/zsh", "/bin/sh") == (login_shell({"SHELL": "/bin/zsh"}), login_shell({}))
