@@ -1,6 +1,6 @@
 """Callers: what is known of a principal's own policies and of the context keys that follow from who it is.
 
-Quotations are from the IAM User Guide, read in November 2026; the page stands behind each.
+Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Callers:
 
     def _identity_policies(self, principal: Role | User) -> tuple[tuple[Placed, ...], tuple[str, ...]]:
         """Inline and attached policies, and "For an IAM user, these include user policies and policies from groups to which
-        the user belongs." (Policy evaluation logic). Also the ARNs of those whose text is not known.
+        the user belongs." (Policy evaluation logic) Also the ARNs of those whose text is not known.
         """
         holders: list[Role | User | Group] = [principal]
         unknown: list[str] = []
@@ -153,23 +153,32 @@ class Callers:
 
 
 def principal_context(who: Identity, tags: Mapping[str, str], *, known: bool) -> dict[str, tuple[str, ...]]:
-    """Context keys that follow from the caller (AWS global condition context keys; Principal key values).
+    """Context keys that follow from the caller (AWS global condition context keys).
 
     `known` says that `tags` are all the principal's tags but for session tags, which only a request can say.
     """
     if who.kind is Kind.EXTERNAL:
         absent = ("aws:principalarn", "aws:principalaccount", "aws:username", "aws:multifactorauthpresent")
         return {"aws:principalisawsservice": (str(".amazonaws." in who.arn).lower(),), **dict.fromkeys(absent, ())}
-    user = who.kind is Kind.USER
     context: dict[str, tuple[str, ...]] = {
         # "For IAM roles, the request context returns the ARN of the role, not the ARN of the user that assumed the role."
         "aws:principalarn": (who.role or who.arn,),
         "aws:principalaccount": (who.account_id,),
-        "aws:principaltype": ("User" if user else "Account" if who.kind is Kind.ROOT else "AssumedRole",),
-        # "This key is always included ... for IAM users"; role sessions have no aws:username (Principal key values).
-        "aws:username": (who.name,) if user else (),
+        "aws:principaltype": (_principal_type(who),),
+        # "This key is always included in the request context for IAM users. Anonymous requests and requests that are made
+        # using the AWS account root user or IAM roles do not include this key." (AWS global condition context keys)
+        "aws:username": (who.name,) if who.kind is Kind.USER else (),
         "aws:principalisawsservice": ("false",),
     }
     if known:
         context.update({f"aws:principaltag/{key.lower()}": (value,) for key, value in tags.items()})
     return context
+
+
+def _principal_type(who: Identity) -> str:
+    """aws:PrincipalType by the table "Principal key values" (IAM policy elements: Variables and tags)."""
+    if who.kind is Kind.USER:
+        return "User"
+    if who.kind is Kind.ROOT:
+        return "Account"
+    return "AssumedRole" if who.role else "FederatedUser"

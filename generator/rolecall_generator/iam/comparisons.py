@@ -1,6 +1,6 @@
 """Comparisons of one request value with a policy's values, one for each family of condition operators.
 
-Quotations are from the IAM User Guide, "IAM JSON policy elements: Condition operators", read in November 2026.
+Quotations are from the IAM User Guide, "IAM JSON policy elements: Condition operators", looked up in November 2026.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from rolecall_generator.iam.matching import arn_like, wildcard
+from rolecall_generator.iam.matching import ARN_COLONS, arn_like, wildcard
 
 Compare = Callable[[str], bool]
-ARN_COLONS = 5
 
 
 class UnsupportedError(ValueError):
     """The condition is not one that AWS documents; the text says why."""
 
 
-# "DateEquals: Matching a specific date", "NumericLessThan: 'Less than' matching", ...
+# DateEquals: "Matching a specific date"; DateLessThanEquals: "Matching at or before a specific date and time"; ...
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "Equals": lambda have, want: bool(have == want),
     "LessThan": lambda have, want: bool(have < want),
@@ -51,7 +50,9 @@ def _equal(values: tuple[str, ...]) -> Compare:
 
 
 def _like(values: tuple[str, ...]) -> Compare:
-    """StringLike: "Case-sensitive matching. The values can include" `*` and `?` "anywhere in the string"."""
+    """StringLike: "Case-sensitive matching. The values can include multi-character match wildcards (*) and
+    single-character match wildcards (?) anywhere in the string."
+    """
     return _any(tuple(wildcard(value) for value in values))
 
 
@@ -72,15 +73,15 @@ def _ignoring_case(values: tuple[str, ...]) -> Compare:
 
 
 def _bool(values: tuple[str, ...]) -> Compare:
-    """Bool: "comparing a key to 'true' or 'false'"."""
+    """Bool: a comparison with "true" or "false", in our words; other values are refused."""
     if not {value.lower() for value in values} <= {"true", "false"}:
         raise UnsupportedError('Bool compares with "true" or "false" alone')
     return _ignoring_case(values)
 
 
 def _ip(values: tuple[str, ...]) -> Compare:
-    """IpAddress: "If you specify an IP address without the associated routing prefix, IAM uses the default prefix value
-    of /32."
+    """IpAddress: "The value must be in the standard CIDR format". "If you specify an IP address without the associated
+    routing prefix, IAM uses the default prefix value of /32." A single IPv6 address is taken as itself, too.
     """
     try:
         networks = tuple(ipaddress.ip_network(value, strict=False) for value in values)
@@ -98,8 +99,8 @@ def _ip(values: tuple[str, ...]) -> Compare:
 
 
 def _binary(values: tuple[str, ...]) -> Compare:
-    """BinaryEquals: "compares the value of the specified key byte for byte against a base-64 encoded representation of
-    the binary value in the policy"; the request's value is held as base-64 text too.
+    """BinaryEquals: "It compares the value of the specified key byte for byte against a base-64 encoded representation of
+    the binary value in the policy." The request's value is held as base-64 text too.
     """
     try:
         wanted = frozenset(base64.b64decode(value, validate=True) for value in values)

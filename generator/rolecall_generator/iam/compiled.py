@@ -1,6 +1,6 @@
 """Policy documents compiled once, and the scan of many documents for what they say about one request.
 
-Quotations are from the IAM User Guide, read in November 2026; the page stands behind each.
+Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
 """
 
 from __future__ import annotations
@@ -15,10 +15,20 @@ from rolecall_generator.iam.matching import Context, Names
 from rolecall_generator.iam.policy import POLICY_VERSION, PolicyDocument, Principal, Statement
 from rolecall_generator.iam.principals import Identity, Principals, Reach
 
-# Keys that every request of an IAM principal carries (AWS global condition context keys; sts:RoleSessionName is a
-# required parameter of AssumeRole). When a request here does not say one, its value is unknown, not absent.
+# Keys that every request of an IAM principal carries: "This key is always included in the request context." (AWS global
+# condition context keys); sts:RoleSessionName is "present in the request when the principal assumes the role using the AWS
+# Management Console, any assume-role CLI command, or any AWS STS AssumeRole API operation." (IAM and AWS STS condition
+# context keys). When a request here does not say one, its value is unknown, not absent.
 ALWAYS_PRESENT = frozenset(
-    {"aws:currenttime", "aws:epochtime", "aws:securetransport", "aws:userid", "aws:requestedregion", "sts:rolesessionname"}
+    {
+        "aws:currenttime",
+        "aws:epochtime",
+        "aws:requestedregion",
+        "aws:securetransport",
+        "aws:useragent",
+        "aws:userid",
+        "sts:rolesessionname",
+    }
 )
 
 
@@ -68,17 +78,19 @@ class CompiledStatement:
             if not self._actions.match(action, context):
                 return False
         elif self._not_actions.match(action, context):
-            # "NotAction ... explicitly matches everything except the specified list of actions" (elements: NotAction)
+            # "NotAction is an advanced policy element that explicitly matches everything except the specified list of
+            # actions." (IAM JSON policy elements: NotAction)
             return False
         if self._resources.any:
             return self._resources.match(resource, context)
-        # "NotResource ... explicitly matches every resource except those specified" (elements: NotResource). A trust policy
-        # has neither: its resource is the role.
+        # "NotResource is an advanced policy element that explicitly matches every resource except those specified." (IAM
+        # JSON policy elements: NotResource) A trust policy has neither: its resource is the role.
         return not self._not_resources.any or not self._not_resources.match(resource, context)
 
     def holds(self, context: Context, assumed: list[str] | None) -> Truth:
         """Whether all conditions hold: "If your policy statement has multiple condition operators, the condition operators
-        are evaluated using a logical AND." (IAM JSON policy elements: Condition)
+        are evaluated using a logical AND." "All context keys in a condition element block must resolve to true to invoke the
+        desired Allow or Deny effect." (Conditions with multiple context keys or values)
 
         With `assumed`, keys that the request leaves open are taken as the caller would wish them, and noted there.
         """
@@ -103,8 +115,8 @@ _NO_NAMES = Names(())
 
 @lru_cache(maxsize=4_096)
 def _action_names(actions: tuple[str, ...]) -> Names:
-    """Shared by all statements with these actions; "prefix and the action name are case insensitive" (IAM JSON policy
-    elements: Action).
+    """Shared by all statements with these actions; "The prefix and the action name are case insensitive." (IAM JSON policy
+    elements: Action)
     """
     return Names(action.lower() for action in actions)
 
@@ -130,15 +142,16 @@ def _misplaced(statement: Statement, side: Side) -> str | None:
     if statement.effect not in {"Allow", "Deny"}:
         return f"effect {statement.effect!r} is neither Allow nor Deny"
     if statement.not_principals:
-        # "Depending on the service that you include in your policy, AWS might validate the account first and then the
-        # user." (JSON policy elements: NotPrincipal). What it does to sessions is left open there: the project refuses it.
+        # "You cannot use the NotPrincipal element in an IAM identity-based policy nor in an IAM role trust policy." (AWS
+        # JSON policy elements: NotPrincipal)
         return "NotPrincipal is not evaluated"
     if bool(statement.actions) == bool(statement.not_actions):
-        # "you cannot use both Action and NotAction in the same policy statement" (IAM JSON policy element reference)
+        # "you cannot use both Action and NotAction in the same policy statement" (IAM JSON policy elements reference)
         return "a statement needs either Action or NotAction"
     resources = bool(statement.resources) + bool(statement.not_resources)
     # "You must use the Principal element in resource-based policies." "You cannot use the Principal element in an
-    # identity-based policy." (JSON policy elements: Principal); a trust policy's resource is the role itself.
+    # identity-based policy." (AWS JSON policy elements: Principal) A trust policy's resource is the role itself. "Statements
+    # must include either a Resource or a NotResource element." (IAM JSON policy elements: Resource)
     if side is Side.TRUST:
         return None if statement.principals and not resources else "a trust policy has a Principal and no Resource"
     return (
@@ -152,8 +165,9 @@ class CompiledDocument:
     __slots__ = ("source", "statements")
 
     def __init__(self, document: PolicyDocument, side: Side) -> None:
-        # "Variables were introduced in version 2012-10-17 ... If you don't include the Version element ... variables like
-        # ${aws:username} are treated as literal strings in the policy." (Variables and tags)
+        # "Variables were introduced in version 2012-10-17. Earlier versions of the policy language don't support policy
+        # variables. If you don't include the Version element and set it to an appropriate version date, variables like
+        # ${aws:username} are treated as literal strings in the policy." (IAM policy elements: Variables and tags)
         variables = document.version == POLICY_VERSION
         statements = [CompiledStatement(statement, side, variables=variables) for statement in document.statements]
         self.source = document
@@ -221,7 +235,8 @@ def scan(
 ) -> Saying:
     """What the documents say of the request. With `who` they are trust policies, and the most direct Allow counts.
 
-    "An explicit deny in any policy overrides any allows." (Policy evaluation logic)
+    "An explicit deny overrides an explicit allow." (How AWS enforcement code logic evaluates requests to allow or deny
+    access)
     """
     best = _NOTHING
     for where, document in documents:

@@ -1,7 +1,7 @@
 """Condition operators: one condition of a statement compiled to a test over the request context.
 
 Quotations are from the IAM User Guide, "IAM JSON policy elements: Condition operators" where no other page is named,
-read in November 2026.
+looked up in November 2026.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
-from rolecall_generator.iam.comparisons import ARN_COLONS, Compare, UnsupportedError, compare_values
-from rolecall_generator.iam.matching import Context, Template
+from rolecall_generator.iam.comparisons import Compare, UnsupportedError, compare_values
+from rolecall_generator.iam.matching import ARN_COLONS, Context, Template
 from rolecall_generator.iam.policy import Condition
 
 
@@ -46,7 +46,7 @@ _NEGATED = {
     "ArnNotEquals": "ArnEquals",
     "ArnNotLike": "ArnLike",
 }
-_TEXT_OPERATORS = {"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike", "Bool"}
+_TEXT_OPERATORS = {"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"}
 
 
 def compile_condition(condition: Condition, *, variables: bool) -> Test:
@@ -59,7 +59,8 @@ def compile_condition(condition: Condition, *, variables: bool) -> Test:
     if not condition.values:
         raise UnsupportedError(f"{condition.operator} on {condition.key} has no value")
     if base == "Null":
-        # "You can add IfExists to the end of any condition operator name except the Null condition"
+        # "You can add IfExists to the end of any condition operator name except the Null condition—for
+        # example, StringLikeIfExists." A set operator before Null has no place in the documentation either.
         if quantifier or if_exists:
             raise UnsupportedError(f"unknown condition operator {condition.operator}")
         return Test(key, _null(key, condition.values))
@@ -68,7 +69,7 @@ def compile_condition(condition: Condition, *, variables: bool) -> Test:
     templates = _templates(plain, condition.values) if variables else ()
     if templates:
         names = tuple(variable.key for template in templates for variable in template.variables)
-        return Test(key, _run_filled(key, plain, templates, quantifier, negated=negated, if_exists=if_exists), names)
+        return Test(key, _run_filled(key, plain, templates, names, quantifier, negated=negated, if_exists=if_exists), names)
     compare = compare_values(plain, condition.values)
     return Test(key, _run(key, compare, quantifier, negated=negated, if_exists=if_exists))
 
@@ -87,7 +88,9 @@ def _templates(operator: str, values: tuple[str, ...]) -> tuple[Template, ...]:
     """Values as templates when one has a variable and the operator takes variables, else nothing.
 
     "You can use a policy variable for Condition values in any condition that involves the string operators or the ARN
-    operators." (Variables and tags); "You can use a policy variable with the Boolean condition operator."
+    operators." "You can't use a policy variable with other operators, such as Numeric, Date, Boolean, Binary, IP Address,
+    or Null operators." (IAM policy elements: Variables and tags). The page on operators allows the variable with Bool: the
+    two disagree, so it is refused there.
     """
     if operator not in _TEXT_OPERATORS or not any("${" in value for value in values):
         return ()
@@ -106,9 +109,11 @@ def _run(
     # ArnNotLike, and the right key is not present, the condition is true." ...IfExists: "If the key is not present,
     # evaluate the condition element as true."
     absent = Truth(negated or if_exists)
-    # "[ForAllValues] also returns true if there are no context keys in the request"; "If the key values in the request
-    # resolve to an empty data set (for example, an empty string), a condition operator modified by ForAllValues returns
-    # true, and a condition operator modified by ForAnyValue returns false." (Single-valued vs. multivalued context keys)
+    # ForAllValues: "The condition returns true if every context key value in the request matches a context key value in
+    # the policy. It also returns true if there are no context keys in the request." ForAnyValue: "For no matching context
+    # key or if the key does not exist, the condition returns false." (Single-valued vs. multivalued context keys). An
+    # empty string counts as no value: "or if the context key value resolves to a null dataset, such as an empty string"
+    # (Multivalued context key examples).
     if quantifier == "ForAllValues":
 
         def every(context: Context) -> Truth:
@@ -131,31 +136,46 @@ def _run(
         if not values:
             return absent
         if len(values) > 1:
-            # "Multivalued context keys require a condition set operator." What happens without is not documented.
+            # "Multivalued context keys require a condition set operator." (Single-valued vs. multivalued context keys)
+            # What happens without one is not documented.
             return Truth.UNDECIDED
-        # Several values of a negated operator are "evaluated using a logical NOR" (IAM JSON policy elements: Condition).
+        # "If a single negated matching condition operator includes multiple values for a context key, those values are
+        # evaluated using a logical NOR." (Conditions with multiple context keys or values)
         return Truth.TRUE if compare(values[0]) != negated else Truth.FALSE
 
     return single
 
 
 def _run_filled(
-    key: str, operator: str, templates: tuple[Template, ...], quantifier: str | None, *, negated: bool, if_exists: bool
+    key: str,
+    operator: str,
+    templates: tuple[Template, ...],
+    names: tuple[str, ...],
+    quantifier: str | None,
+    *,
+    negated: bool,
+    if_exists: bool,
 ) -> Callable[[Context], Truth]:
-    """As `_run` for values with variables, which are filled at each request."""
+    """As `_run` for values with variables, which are filled at each request.
+
+    A variable without a value matches nothing: "operators like StringEquals or StringLike do not match, and the policy
+    statement does not take effect." "Inverted condition operators like StringNotEquals or StringNotLike do match against a
+    null value" (IAM policy elements: Variables and tags, Policy variables with no value).
+    """
 
     def run(context: Context) -> Truth:
         if if_exists and not context.get(key):
             return Truth.TRUE
-        compares: list[Compare] = []
-        for template in templates:
-            compare = _filled_compare(operator, template, context)
-            if compare is None:
-                # "If AWS cannot resolve a variable, this might cause the entire statement to be invalid."
-                return Truth.FALSE
-            compares.append(compare)
+        if any(len(context.get(name, ())) > 1 for name in names):
+            # "You can't use a multivalued condition key as a variable." What happens to one is not documented.
+            return Truth.UNDECIDED
+        compares = [c for template in templates if (c := _filled_compare(operator, template, context)) is not None]
         test = _run(key, lambda value: any(c(value) for c in compares), quantifier, negated=negated, if_exists=if_exists)
-        return test(context)
+        truth = test(context)
+        if truth is Truth.TRUE and not negated and len(compares) < len(templates):
+            # One value matches, another is null: "evaluated using a logical OR" says true, "does not take effect" says no.
+            return Truth.UNDECIDED
+        return truth
 
     return run
 
@@ -202,7 +222,7 @@ def _split_outside_variables(text: str) -> list[str]:
 
 
 def _null(key: str, values: tuple[str, ...]) -> Callable[[Context], Truth]:
-    """Null: "use either true (the key doesn't exist - it is null) or false (the key exists and its value is not null)"."""
+    """Null: "use either true (the key doesn't exist — it is null) or false (the key exists and its value is not null)"."""
     wanted = {value.lower() for value in values}
     if not wanted <= {"true", "false"}:
         raise UnsupportedError('Null compares with "true" or "false" alone')

@@ -1,13 +1,13 @@
 """Decisions: may this principal, with this context, assume this role or do this action, and which statement says so.
 
 Not modelled: service and resource control policies and session policies, which no module of this project writes; they
-can only take away. Quotations are from the IAM User Guide, read in November 2026; the page stands behind each.
+can only take away. Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from rolecall_generator.iam.access import Access
@@ -16,12 +16,18 @@ from rolecall_generator.iam.callers import Caller, Callers, IdentitySide, Profil
 from rolecall_generator.iam.compiled import Compiler, Placed, Say, Saying, Side, scan
 from rolecall_generator.iam.policy import Statement
 from rolecall_generator.iam.principals import Kind, Reach
+from rolecall_generator.iam.request_context import (
+    SET_SOURCE_IDENTITY,
+    TAG_SESSION,
+    companions,
+    keep_source_identity,
+    request_context,
+    unable_to_assume,
+)
 
 __all__ = ["Caller", "Decision", "Effect", "Evaluator", "IdentitySide", "Request"]
 
 ASSUME_ROLE = "sts:AssumeRole"
-TAG_SESSION = "sts:TagSession"
-SET_SOURCE_IDENTITY = "sts:SetSourceIdentity"
 FEDERATED_ASSUME = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
 _ASSUMING = frozenset(name.lower() for name in (ASSUME_ROLE, *FEDERATED_ASSUME))
 _TRUST_ACTIONS = _ASSUMING | {TAG_SESSION.lower(), SET_SOURCE_IDENTITY.lower()}
@@ -84,13 +90,18 @@ class Evaluator:
         Tags: "In addition to the action that matches the API operation, you must have the following permissions-only
         action in your policy: sts:TagSession" (Pass session tags in AWS STS). Source identity: "you must include the
         sts:SetSourceIdentity permission in two places. It must be in the permissions policy of the principal in the
-        originating account and in the role trust policy" (Monitor and control actions taken with assumed roles).
+        originating account and in the role trust policy of the role in the target account." (Monitor and control actions
+        taken with assumed roles)
         """
         profile = self._callers.profile(request.principal)
-        context = self._context(profile, request)
+        context = request_context(self._access, profile, request.resource, request.context)
+        assuming = bool(request.context) and request.action.lower() in _ASSUMING
+        if assuming and not keep_source_identity(context):
+            reason = "the source identity that was set cannot be changed"
+            return Decision(Effect.IMPLICIT_DENY, reason, SET_SOURCE_IDENTITY)
         decision = self._decide(request, profile, context, request.action)
-        if decision.allowed and request.context and request.action.lower() in _ASSUMING:
-            for action in _companions(request.context):
+        if decision.allowed and assuming:
+            for action in companions(context):
                 companion = self._decide(request, profile, context, action)
                 if not companion.allowed:
                     return companion
@@ -101,14 +112,17 @@ class Evaluator:
         if request.action.lower() in _TRUST_ACTIONS:
             return self.may_assume(request)
         profile = self._callers.profile(request.principal)
-        identity, boundary = _scan_identity(profile, request, request.action, self._context(profile, request))
+        context = request_context(self._access, profile, request.resource, request.context)
+        identity, boundary = _scan_identity(profile, request, request.action, context)
         no = _first_no(profile, request.action, (identity, boundary))
         return no or _identity_side(profile, request.action, identity, boundary)
 
     def names(self, role_arn: str, caller_arn: str) -> bool:
         """Whether any statement of the role's trust policy that could let in speaks of the caller.
 
-        Where none does, the caller is refused whatever the request: "By default, all requests are implicitly denied".
+        Where none does, the caller is refused whatever the request: "By default, all requests are implicitly denied with the
+        exception of the AWS account root user, which has full access." (How AWS enforcement code logic evaluates requests to
+        allow or deny access)
         True also where the trust policy is not known or a statement cannot be read, so that False is always sure.
         """
         who = self._callers.profile(Caller(caller_arn, IdentitySide.ALLOWS_ALL)).who
@@ -122,10 +136,8 @@ class Evaluator:
     def _decide(self, request: Request, profile: Profile, context: Mapping[str, tuple[str, ...]], action: str) -> Decision:
         """The order of the documentation: explicit denies anywhere, the trust policy, then the identity side."""
         who = profile.who
-        if who.kind is Kind.ROOT:
-            # "You can use IAM user or role credentials to call AssumeRole." (Pass session tags in AWS STS);
-            # STS tells the root user: "Roles may not be assumed by root accounts."
-            return Decision(Effect.IMPLICIT_DENY, "the root user cannot assume roles", action)
+        if unable := unable_to_assume(who):
+            return Decision(Effect.IMPLICIT_DENY, unable, action)
         trust_documents = self._trust(request.resource)
         if not trust_documents:
             return Decision(Effect.REFUSED, f"refused: the trust policy of {request.resource} is not known", action)
@@ -134,11 +146,13 @@ class Evaluator:
         if no := _first_no(profile, action, (trust, identity, boundary)):
             return no
         if trust.say is not Say.ALLOW:
-            # "IAM role trust policies ... must explicitly allow access for principals" (Policy evaluation logic)
+            # "IAM role trust policies and KMS key policies are exceptions to this logic, because they must explicitly allow
+            # access for principals." (Policy evaluation logic)
             return _unallowed(profile, action, trust, f"no statement of the trust policy of {request.resource} allows it")
         _, partition, _, _, account_id, _ = request.resource.split(":", 5)
         if who.kind is not Kind.EXTERNAL and partition != who.partition:
-            # "IAM roles and resource-based policies delegate access across accounts only within a single partition."
+            # "IAM roles and resource-based policies delegate access across accounts only within a single partition." (Cross
+            # account resource access in IAM)
             return Decision(Effect.IMPLICIT_DENY, "caller and role are in different partitions", action)
         return _needed_no(profile, action, account_id, trust, identity, boundary) or _allowed(
             profile, action, trust, identity
@@ -153,27 +167,6 @@ class Evaluator:
                 found = ((f"trust policy of {role_arn}", self._compiler.compile(role.trust, Side.TRUST)),)
             self._trusts[role_arn] = found
         return found
-
-    def _context(self, profile: Profile, request: Request) -> Mapping[str, tuple[str, ...]]:
-        """The request's context over what follows from caller and resource; "Key names are case-insensitive"."""
-        context = dict(profile.context)
-        account = request.resource.split(":", 5)[4:5]
-        if account and account[0]:
-            context["aws:resourceaccount"] = (account[0],)
-        for key, value in request.context.items():
-            context[key.lower()] = (value,) if isinstance(value, str) else value
-        return context
-
-
-def _companions(context: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
-    """The further STS actions that a request needs, by what it passes."""
-    present = {key.lower() for key, value in context.items() if value != ()}
-    needed: list[str] = []
-    if any(key.startswith("aws:requesttag/") for key in present) or present & {"aws:tagkeys", "sts:transitivetagkeys"}:
-        needed.append(TAG_SESSION)
-    if "sts:sourceidentity" in present:
-        needed.append(SET_SOURCE_IDENTITY)
-    return tuple(needed)
 
 
 def _scan_identity(
@@ -194,19 +187,38 @@ def _needed_no(
 
     Services and federated callers have no identity side. "For cross-account requests, the requester in the trusted AccountA
     must have an identity-based policy. That policy must allow them to make a request to the resource in the trusting
-    AccountB." (Cross-account policy evaluation logic) Within one account:
-    "If a resource-based policy grants permission directly to the IAM user or the session principal that is making the
-    request, then an implicit deny in an identity-based policy, a permissions boundary, or a session policy does not impact
-    the final decision." "Resource-based policies that grant permissions to an IAM role ARN are limited by an implicit deny
-    in a permissions boundary or session policy." (Policy evaluation logic)
+    AccountB." (Cross-account policy evaluation logic) Within one account: "When a resource-based policy grants access to a
+    principal in the same account, no additional identity-based policy is required." (STS API: AssumeRole) But for role
+    chaining "permissions for sts:SetSourceIdentity are required in both the permissions policy of the principal who is
+    assuming the role and in the role trust policy of the target role. Otherwise, the assume role operation will fail."
+    (Monitor and control actions taken with assumed roles)
     """
-    if profile.who.kind is Kind.EXTERNAL:
+    who = profile.who
+    if who.kind is Kind.EXTERNAL:
         return None
-    if profile.who.account_id == account_id and trust.reach >= Reach.ROLE:
-        needs_boundary = trust.reach is Reach.ROLE or profile.unknown_boundary
-        return _bounded(profile, action, boundary) if needs_boundary else None
+    chained_identity = who.role is not None and action.lower() == SET_SOURCE_IDENTITY.lower()
+    if who.account_id == account_id and trust.reach >= Reach.ROLE and not chained_identity:
+        return _local_no(profile, action, trust, boundary)
     answer = _identity_side(profile, action, identity, boundary)
     return None if answer.allowed else answer
+
+
+def _local_no(profile: Profile, action: str, trust: Saying, boundary: Saying | None) -> Decision | None:
+    """The boundary's refusal within one account, where the trust policy names more than the account.
+
+    "Resource-based policies that grant permissions to an IAM role ARN are limited by an implicit deny in a permissions
+    boundary or session policy." "Permissions granted directly to a session are not limited by an implicit deny in an
+    identity-based policy, a permissions boundary, or session policy." (Policy evaluation logic) Of users two pages disagree,
+    so nothing is claimed: resource-based policies that grant to a user's ARN "are not limited by an implicit deny in an
+    identity-based policy or permissions boundary" (the same page), but "If a permissions boundary is set for the user, then
+    it must allow the sts:AssumeRole action." (Update a role trust policy)
+    """
+    if trust.reach is Reach.ROLE or profile.unknown_boundary:
+        return _bounded(profile, action, boundary)
+    if profile.who.kind is not Kind.USER or (answer := _bounded(profile, action, boundary)) is None:
+        return None
+    reason = f"refused: {answer.reason.removeprefix('refused: ')}, and AWS does not say whether it must"
+    return replace(answer, effect=Effect.REFUSED, reason=reason)
 
 
 def _first_no(profile: Profile, action: str, sayings: tuple[Saying | None, ...]) -> Decision | None:
@@ -222,7 +234,9 @@ def _first_no(profile: Profile, action: str, sayings: tuple[Saying | None, ...])
 
 
 def _identity_side(profile: Profile, action: str, identity: Saying, boundary: Saying | None) -> Decision:
-    """Identity policies and boundary: "the resulting permissions are the intersection of the two categories"."""
+    """Identity policies and boundary: "the resulting permissions are the intersection of the two categories." (Policy
+    evaluation logic)
+    """
     if identity.say is not Say.ALLOW:
         return _unallowed(profile, action, identity, f"no identity policy of {profile.who.arn} allows it")
     return _bounded(profile, action, boundary) or _allowed(profile, action, identity)

@@ -1,6 +1,6 @@
 """Matching of names in policies: wildcards, policy variables and ARNs.
 
-Quotations are from the IAM User Guide, read in November 2026; the page stands behind each.
+Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ Matcher = Callable[[str], bool]
 _TOKEN = re.compile(r"\$\{([^}]*)\}|([*?])")
 _VARIABLE = re.compile(r"^\s*([^,'\s]+)\s*(?:,\s*'([^']*)'\s*)?$")
 _SPECIAL = ("*", "?", "$")
+ARN_COLONS = 5  # between its six components
 
 
 @lru_cache(maxsize=65_536)
 def wildcard(pattern: str) -> Matcher:
     """A matcher for `*` and `?` that takes the whole text, compiled once per pattern.
 
-    "An asterisk (*) represents any combination of characters and a question mark (?) represents any single character."
-    (IAM JSON policy elements: Resource). A `*` may cross colons: the wider reading, which matters for no ARN of IAM.
+    "The asterisk (*) character can expand to replace everything within a segment, including characters like a forward
+    slash (/)". "If the * wildcard is the last character of a resource ARN segment, it can expand to match beyond the colon
+    boundaries." (IAM JSON policy elements: Resource). Here each `*` may cross colons: the wider reading, which matters for
+    no ARN of IAM.
     """
     if pattern == "*":
         return lambda _text: True
@@ -103,8 +106,8 @@ class Template:
     def fill(self, context: Context) -> tuple[str, ...] | None:
         """Tokens for `_glob` with every variable replaced; None when one has no single value and no default.
 
-        "any attempt to match it fails and causes the statement to be invalid"; "You can use any available single-valued
-        context key as a policy variable, but you cannot use a multivalued" one (Single-valued vs. multivalued context keys).
+        "You can use any available single-valued context key as a policy variable, but you cannot use a multivalued context
+        key as a policy variable." (Single-valued vs. multivalued context keys)
         """
         filled: list[str] = []
         for token in self._tokens:
@@ -147,8 +150,8 @@ def _tokens(text: str) -> Iterable[str | Variable]:
 
 
 def _variable(inside: str) -> Variable:
-    """Read a variable: "surround the default value with single quotes, and separate the variable text and the default
-    value with a comma" (Variables and tags).
+    """Read a variable: "surround the default value with single quotes (' '), and separate the variable text and the default
+    value with a comma and space (, )" (IAM policy elements: Variables and tags).
     """
     parsed = _VARIABLE.match(inside)
     if parsed is None:
@@ -156,8 +159,23 @@ def _variable(inside: str) -> Variable:
     return Variable(parsed.group(1).lower(), parsed.group(2))
 
 
+def _resource_template(pattern: str) -> Template:
+    """A resource with variables. A variable without a value matches nothing: "the resource that includes a policy variable
+    with no value will not match any resource." (IAM policy elements: Variables and tags)
+
+    Raises ValueError for a variable where the documentation allows none: "You can use a policy variable in the Resource
+    element, but only in the resource portion of the ARN. This portion of the ARN appears after the fifth colon (:)."
+    """
+    if pattern.partition("${")[0].count(":") < ARN_COLONS:
+        raise ValueError(f"{pattern} has a policy variable before the fifth colon, where AWS takes none")
+    return Template(pattern)
+
+
 class Names:
-    """A list of patterns that one name is held against: literals in a set, the rest in order."""
+    """A list of patterns that one name is held against: literals in a set, the rest in order.
+
+    `variables`: the patterns are resources that may have policy variables; raises ValueError where they may not.
+    """
 
     __slots__ = ("_literals", "_matchers", "_templates", "any")
 
@@ -165,7 +183,7 @@ class Names:
         literals, matchers, templates = set(), [], []
         for pattern in patterns:
             if variables and "${" in pattern:
-                templates.append(Template(pattern))
+                templates.append(_resource_template(pattern))
             elif "*" in pattern or "?" in pattern:
                 matchers.append(wildcard(pattern))
             else:
@@ -192,12 +210,13 @@ class Names:
 @lru_cache(maxsize=65_536)
 def arn_like(pattern: str) -> Matcher:
     """A matcher of ARNs: "Each of the six colon-delimited components of the ARN is checked separately and each can
-    include multi-character match wildcards (*) or single-character match wildcards (?)." (Condition operators)
+    include multi-character match wildcards (*) or single-character match wildcards (?)." (IAM JSON policy elements:
+    Condition operators)
     """
-    matchers = tuple(wildcard(part) for part in pattern.split(":", 5))
+    matchers = tuple(wildcard(part) for part in pattern.split(":", ARN_COLONS))
 
     def match(text: str) -> bool:
-        parts = text.split(":", 5)
+        parts = text.split(":", ARN_COLONS)
         return len(parts) == len(matchers) and all(m(part) for m, part in zip(matchers, parts, strict=True))
 
     return match

@@ -1,6 +1,6 @@
 """Principals: what kind of caller an ARN is, and how directly a Principal element names it.
 
-Quotations are from the IAM User Guide, "AWS JSON policy elements: Principal", read in November 2026.
+Quotations are from the IAM User Guide, "AWS JSON policy elements: Principal", looked up in November 2026.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Principals:
             # "For anonymous users, the following elements are equivalent: "Principal": "*" and "Principal": {"AWS": "*"}"
             self.everybody = True
         elif "*" in text or "?" in text:
-            # "You cannot use a wildcard to match part of a principal name or ARN." (JSON policy elements: Principal)
+            # "You cannot use a wildcard to match part of a principal name or ARN."
             self.refusal = f"principal {text} has a wildcard, which AWS does not accept"
         elif principal.type in {"Service", "Federated"}:
             self._external.add(text)
@@ -99,13 +99,14 @@ class Principals:
             self.refusal = f"principal type {principal.type} has no place in a trust policy"
 
     def _add_aws(self, text: str) -> None:
-        # "The account ARN and the shortened account ID behave the same way." (JSON policy elements: Principal)
+        # "The account ARN and the shortened account ID behave the same way. Both delegate permissions to the account."
         if text.isdigit():
             self._accounts.add(("", text))
             return
         parsed = parse_arn(text)
         if parsed is None:
-            # "the principal ID appears ... because AWS can no longer map it back to a valid ARN": it matches nobody.
+            # "the principal ID appears in resource-based policies because AWS can no longer map it back to a valid ARN": it
+            # matches nobody.
             self._arns.add(text)
         elif parsed.resource == "root":
             self._accounts.add((parsed.partition, parsed.account_id))
