@@ -15,10 +15,11 @@ from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.evaluator import Caller, Decision, Evaluator, IdentitySide, Request
 from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.iam.quotas import CHAINED_SESSION_SECONDS
+from rolecall_runner.sandbox.authorize import session_context
 from rolecall_runner.sandbox.aws_refusal import AwsRefusalError, denied, invalid
 from rolecall_runner.sandbox.stored_access import StoredAccess
 from rolecall_runner.sandbox.sts_parameters import AssumeRoleRequest
-from rolecall_runner.sandbox.wire import SessionInfo
+from rolecall_runner.sandbox.wire import ApiCall, SessionInfo
 
 Values = Mapping[str, tuple[str, ...]]
 
@@ -35,7 +36,13 @@ class Assumption:
 
 
 def decide_assume(
-    stored: StoredAccess, caller: SessionInfo, request: AssumeRoleRequest, *, mfa_age: int | None, now: datetime, region: str
+    stored: StoredAccess,
+    call: ApiCall,
+    caller: SessionInfo,
+    request: AssumeRoleRequest,
+    *,
+    mfa_age: int | None,
+    now: datetime,
 ) -> Assumption:
     """Let the caller assume the role or raise AwsRefusalError.
 
@@ -44,7 +51,12 @@ def decide_assume(
     tags, transitive = _inherited_tags(caller, request)
     source_identity = _source_identity(caller, request)
     access, evaluator = stored.everything()
-    context = assume_context(caller, request, mfa_age=mfa_age, now=now, region=region, source_identity=source_identity)
+    context = {
+        **call.context,
+        **session_context(caller, now),
+        **_own_keys(request, source_identity),
+        **_mfa_keys(caller, mfa_age),
+    }
     decision = _decision(access, evaluator, caller, request, context)
     # A role that does not exist is refused in the same words, as AWS does: the answer must not tell which roles there are.
     if not decision.allowed:
@@ -55,43 +67,22 @@ def decide_assume(
     return Assumption(role, _seconds(caller, request, role), tags, transitive, source_identity)
 
 
-def assume_context(
-    caller: SessionInfo,
-    request: AssumeRoleRequest,
-    *,
-    mfa_age: int | None,
-    now: datetime,
-    region: str,
-    source_identity: str | None,
-) -> dict[str, tuple[str, ...]]:
-    """The condition keys of the request (AWS global and STS condition context keys); an empty tuple is an absent key."""
-    temporary = caller.session_token is not None
-    context: dict[str, tuple[str, ...]] = {
+def _own_keys(request: AssumeRoleRequest, source_identity: str | None) -> dict[str, tuple[str, ...]]:
+    """The condition keys of STS; an empty tuple is a key that the request does not carry."""
+    return {
         "sts:externalid": _one(request.external_id),
         "sts:rolesessionname": (request.session_name,),
         "sts:sourceidentity": _one(source_identity),
-        "aws:sourceidentity": _one(caller.source_identity),
-        # "For long-term access keys the key is absent": only sessions carry it, as false when there was no second factor.
-        "aws:multifactorauthpresent": ("true",) if mfa_age is not None else ("false",) if temporary else (),
-        "aws:multifactorauthage": () if mfa_age is None else (str(mfa_age),),
-        "aws:requestedregion": (region,),
-        # The sandbox stands for AWS's HTTPS endpoints, whose requests are always secure.
-        "aws:securetransport": ("true",),
-        "aws:sourceip": ("127.0.0.1",),
-        "aws:currenttime": (now.strftime("%Y-%m-%dT%H:%M:%SZ"),),
-        "aws:epochtime": (str(int(now.timestamp())),),
-        "aws:userid": (caller.user_id,),
-        "aws:viaawsservice": ("false",),
-        "aws:tokenissuetime": _one(caller.issued.strftime("%Y-%m-%dT%H:%M:%SZ") if temporary and caller.issued else None),
-        "aws:principalorgid": (),
+        "sts:transitivetagkeys": request.transitive,
     }
-    context.update({f"aws:principaltag/{key.lower()}": (value,) for key, value in caller.tags.items()})
-    if request.tags:
-        context["aws:tagkeys"] = tuple(request.tags)
-        context.update({f"aws:requesttag/{key.lower()}": (value,) for key, value in request.tags.items()})
-    if request.transitive:
-        context["sts:transitivetagkeys"] = request.transitive
-    return context
+
+
+def _mfa_keys(caller: SessionInfo, mfa_age: int | None) -> dict[str, tuple[str, ...]]:
+    """The second factor of the request or the session. Long-term keys without one do not carry the keys at all."""
+    if mfa_age is not None:
+        return {"aws:multifactorauthpresent": ("true",), "aws:multifactorauthage": (str(mfa_age),)}
+    present = () if caller.session_token is None else ("false",)
+    return {"aws:multifactorauthpresent": present, "aws:multifactorauthage": ()}
 
 
 def _decision(

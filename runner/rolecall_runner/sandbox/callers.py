@@ -69,9 +69,7 @@ class Callers:
         user = next((user for user in list(backend.users.values()) if key in user.access_keys), None)
         if user is None or key.status != "Active":
             return None
-        return SessionInfo(
-            access_key, key.secret_access_key, None, account_id, user.arn, user_id=user.id, issued=key.create_date
-        )
+        return SessionInfo(access_key, key.secret_access_key, None, account_id, user.arn, user_id=user.id)
 
     def _key(self, access_key: str) -> tuple[str, Any, Any] | None:
         """The stored key and its account; its place is remembered, since looking through all accounts takes long."""

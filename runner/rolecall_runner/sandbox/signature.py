@@ -90,5 +90,5 @@ def _rebuild(request: HttpRequest, signed: str, stamp: str) -> Any:
 
 def _body_is_signed(request: HttpRequest) -> bool:
     """Whether the body has the hash that was signed, where the caller names one."""
-    said = request.headers.get("x-amz-content-sha256", UNSIGNED_PAYLOAD)
+    said: str = request.headers.get("x-amz-content-sha256", UNSIGNED_PAYLOAD)
     return said.startswith(("UNSIGNED", "STREAMING")) or said == hashlib.sha256(request.body).hexdigest()

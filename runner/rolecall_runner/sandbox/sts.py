@@ -65,7 +65,7 @@ class Sts:
             return _assumed(self._operate(request), request)
         now = self._clock()
         mfa_age = self._mfa_age(caller, request.serial_number, request.token_code, now)
-        assumption = decide_assume(self._stored, caller, request, mfa_age=mfa_age, now=now, region=call.region)
+        assumption = decide_assume(self._stored, call, caller, request, mfa_age=mfa_age, now=now)
         policies = self._session_policies(request)
         session = self.role_session(assumption, request.session_name, chained=caller.role_arn is not None, policies=policies)
         return _assumed(session, request)

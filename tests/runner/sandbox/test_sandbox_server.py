@@ -1,30 +1,23 @@
-"""The sandbox as a server: where it listens, whose credentials it takes, what it keeps, what it says of itself."""
+"""The sandbox as a server: where it listens, how it ends, what it does on the wire, what it says of itself."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
-import json
-import pickle
 import socket
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.credentials import ContainerMetadataFetcher, ContainerProvider
 from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
 from rolecall_generator.errors import RolecallError
 from rolecall_runner.sandbox.backends import SandboxError
 from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
-from rolecall_runner.sandbox.iam_limits import Limits
 from rolecall_runner.sandbox.server import Sandbox
-from rolecall_runner.sandbox.sessions import Credentials
 from rolecall_runner.sandbox.unenforced import UNENFORCED
 from sandbox_rig import OPERATOR, HandClock, Rig, allow, refusal_of, running, service_trust, trust
 
@@ -39,13 +32,6 @@ def rig() -> Iterator[Rig]:
         rig.role(VENDOR, "backend_role", service_trust(), main=allow("sts:AssumeRole"))
         rig.role(CUSTOMER, "target", trust(BACKEND), main=allow("s3:*", "iam:ListRoles", "sts:*"))
         yield rig
-
-
-def refused(rig: Rig, credentials: Credentials, service: str = "sts", operation: str = "get_caller_identity") -> Any:
-    """Code and HTTP status of a call that must be refused."""
-    with pytest.raises(ClientError) as caught:
-        getattr(rig.client(service, credentials), operation)()
-    return refusal_of(caught.value)
 
 
 def get(url: str, **headers: str) -> int:
@@ -123,114 +109,6 @@ def test_a_new_sandbox_is_empty() -> None:
         assert [] == second.administrator(VENDOR).list_roles()["Roles"]
 
 
-def test_the_operator_is_administrator_of_every_account_it_enters(rig: Rig) -> None:
-    """Its role is in every account and never listed, and accounts exist from then on."""
-    identity = rig.administrator("333333333333", "sts").get_caller_identity()
-
-    assert "arn:aws:sts::333333333333:assumed-role/OrganizationAccountAccessRole/rehearsal" == identity["Arn"]
-    assert {VENDOR, CUSTOMER, "333333333333"} == rig.sandbox.accounts
-    assert ["target"] == [role["RoleName"] for role in rig.administrator(CUSTOMER).list_roles()["Roles"]]
-
-
-def test_not_even_the_operator_stores_what_is_not_enforced(rig: Rig) -> None:
-    """A bucket policy would be kept and never asked, so it is refused."""
-    s3 = rig.administrator(CUSTOMER, "s3")
-    s3.create_bucket(Bucket="of-the-customer")
-    with pytest.raises(ClientError) as caught:
-        s3.put_bucket_policy(Bucket="of-the-customer", Policy=json.dumps(allow("s3:GetObject")))
-
-    assert ("SandboxUnsupported", 501) == refusal_of(caught.value)
-
-
-def test_nobody_else_may_use_the_operators_role(rig: Rig) -> None:
-    """To all others it is a role that does not exist."""
-    with pytest.raises(ClientError) as caught:
-        rig.assume(rig.sandbox.instance_credentials(BACKEND), f"arn:aws:iam::{CUSTOMER}:role/OrganizationAccountAccessRole")
-
-    assert ("AccessDenied", 403) == refusal_of(caught.value)
-
-
-def test_a_session_acts_in_its_own_account(rig: Rig) -> None:
-    """What a role of one account makes is there and not in the caller's account."""
-    session = rig.assume(rig.sandbox.instance_credentials(BACKEND), TARGET)
-
-    rig.client("s3", session).create_bucket(Bucket="of-the-customer")
-
-    assert ["of-the-customer"] == [b["Name"] for b in rig.administrator(CUSTOMER, "s3").list_buckets()["Buckets"]]
-    assert [] == rig.administrator(VENDOR, "s3").list_buckets()["Buckets"]
-
-
-def test_a_session_policy_narrows_the_session_and_its_next_assume(rig: Rig) -> None:
-    """What the role allows and the session policy does not is refused, also the next hop."""
-    backend = rig.sandbox.instance_credentials(BACKEND)
-    rig.role(CUSTOMER, "next", trust(TARGET, f"arn:aws:iam::{CUSTOMER}:root"))
-    narrow = rig.assume(backend, TARGET, Policy=json.dumps(allow("s3:*")))
-
-    assert [] == rig.client("s3", narrow).list_buckets()["Buckets"]
-    assert ("AccessDenied", 403) == refused(rig, narrow, "iam", "list_roles")
-    with pytest.raises(ClientError) as caught:
-        rig.assume(narrow, f"arn:aws:iam::{CUSTOMER}:role/next")
-    assert ("AccessDenied", 403) == refusal_of(caught.value)
-    assert rig.assume(rig.assume(backend, TARGET), f"arn:aws:iam::{CUSTOMER}:role/next").session_token
-
-
-def test_sessions_expire_by_the_clock(rig: Rig) -> None:
-    """A session works to its last second and is refused as expired from then on."""
-    session = rig.assume(rig.sandbox.instance_credentials(BACKEND), TARGET, DurationSeconds=900)
-
-    rig.clock.forward(899)
-    rig.client("sts", session).get_caller_identity()
-    rig.clock.forward(1)
-
-    assert ("ExpiredToken", 403) == refused(rig, session)
-    assert ("ExpiredToken", 400) == refused(rig, session, "s3", "list_buckets")
-
-
-def test_sessions_end_with_their_role(rig: Rig) -> None:
-    """Credentials of a deleted role are not known any more, also when another role takes its name."""
-    session = rig.assume(rig.sandbox.instance_credentials(BACKEND), TARGET)
-    iam = rig.administrator(CUSTOMER)
-    iam.delete_role_policy(RoleName="target", PolicyName="main")
-    iam.delete_role(RoleName="target")
-    rig.role(CUSTOMER, "target", trust(BACKEND))
-
-    assert ("InvalidClientTokenId", 403) == refused(rig, session)
-
-
-def bad_credentials(rig: Rig) -> dict[str, tuple[Credentials, tuple[str, int]]]:
-    """Credentials that must not work, with what AWS answers."""
-    good = rig.sandbox.instance_credentials(BACKEND)
-    _, key = rig.user(VENDOR, "reena", "sts:*")
-    unknown, mismatch = ("InvalidClientTokenId", 403), ("SignatureDoesNotMatch", 403)
-    return {
-        "a key that nobody has": (Credentials("AKIAIOSFODNN7EXAMPLE", "x"), unknown),
-        "another secret": (Credentials(key.access_key, "x" * 40), mismatch),
-        "a session with another secret": (Credentials(good.access_key, "x", good.session_token), mismatch),
-        "a session without its token": (Credentials(good.access_key, good.secret), unknown),
-        "a session with another token": (Credentials(good.access_key, good.secret, "x"), unknown),
-        "a long-term key with a token": (Credentials(key.access_key, key.secret, "x"), unknown),
-    }
-
-
-def test_credentials_are_checked_as_aws_does(rig: Rig) -> None:
-    """Unknown keys, wrong secrets and wrong tokens are refused, each with AWS's code."""
-    cases = bad_credentials(rig)
-
-    assert {name: answer for name, (_, answer) in cases.items()} == {
-        name: refused(rig, credentials) for name, (credentials, _) in cases.items()
-    }
-
-
-def test_a_key_that_was_switched_off_is_refused(rig: Rig) -> None:
-    """An inactive key is as good as none."""
-    _, key = rig.user(VENDOR, "reena", "sts:*")
-
-    rig.client("sts", key).get_caller_identity()
-    rig.administrator(VENDOR).update_access_key(UserName="reena", AccessKeyId=key.access_key, Status="Inactive")
-
-    assert ("InvalidClientTokenId", 403) == refused(rig, key)
-
-
 def test_unsigned_requests_are_refused(rig: Rig) -> None:
     """Neither AWS's operations nor the simulation's own pages answer without a signature."""
     paths = ("/", "/?Action=GetCallerIdentity&Version=2011-06-15", "/moto-api/data.json", "/latest/meta-data/")
@@ -282,107 +160,6 @@ def test_broken_requests_end_their_connection_alone(rig: Rig, raw: bytes, capfd:
     assert ("", "") == tuple(capfd.readouterr())
 
 
-@pytest.mark.parametrize(
-    ("operation", "parameters"),
-    [
-        ("assume_role_with_saml", {"RoleArn": TARGET, "PrincipalArn": TARGET, "SAMLAssertion": "x" * 10}),
-        ("assume_role_with_web_identity", {"RoleArn": TARGET, "RoleSessionName": "probe", "WebIdentityToken": "xxxx"}),
-        ("get_federation_token", {"Name": "probe"}),
-        ("decode_authorization_message", {"EncodedMessage": "x"}),
-    ],
-)
-def test_what_is_not_offered_is_refused_by_name(rig: Rig, operation: str, parameters: dict[str, str]) -> None:
-    """Federation and encoded messages are said to be unsupported, not simulated by half."""
-    _, key = rig.user(VENDOR, "reena", "sts:*")
-    with pytest.raises(ClientError) as caught:
-        getattr(rig.client("sts", key), operation)(**parameters)
-
-    assert ("SandboxUnsupported", 501) == refusal_of(caught.value)
-
-
-def test_a_users_session_reaches_iam_with_mfa_alone(rig: Rig) -> None:
-    """GetSessionToken without MFA gives credentials that IAM does not know; with MFA it does."""
-    arn, key = rig.user(VENDOR, "reena", "iam:ListRoles")
-    without = rig.client("sts", key).get_session_token()["Credentials"]
-    plain = Credentials(without["AccessKeyId"], without["SecretAccessKey"], without["SessionToken"])
-
-    assert arn == rig.client("sts", plain).get_caller_identity()["Arn"]
-    assert ("InvalidClientTokenId", 403) == refused(rig, plain, "iam", "list_roles")
-    assert rig.client("iam", rig.sandbox.user_credentials(arn, mfa=True)).list_roles()["Roles"]
-    assert ("AccessDenied", 403) == refused(rig, plain, "sts", "get_session_token")
-
-
-def test_users_speak_of_themselves_without_a_name(rig: Rig) -> None:
-    """IAM takes the caller's own name, by key and by session; a role has none."""
-    arn, key = rig.user(VENDOR, "reena", "iam:*")
-
-    for credentials in (key, rig.sandbox.user_credentials(arn, mfa=True)):
-        iam = rig.client("iam", credentials)
-        assert arn == iam.get_user()["User"]["Arn"]
-        assert [key.access_key] == [one["AccessKeyId"] for one in iam.list_access_keys()["AccessKeyMetadata"]]
-    with pytest.raises(ClientError, match="Must specify userName when calling with non-User credentials"):
-        rig.administrator(VENDOR).get_user()
-
-
-def test_another_partition_does_not_know_the_credentials(rig: Rig) -> None:
-    """Keys of the commercial partition are unknown in China's Regions."""
-    client = rig.client("sts", rig.sandbox.instance_credentials(BACKEND), "cn-north-1")
-    with pytest.raises(ClientError) as caught:
-        client.get_caller_identity()
-
-    assert ("InvalidClientTokenId", 403) == refusal_of(caught.value)
-
-
-def test_another_partition_has_its_own_arns() -> None:
-    """In GovCloud the whole chain speaks of aws-us-gov."""
-    with running(region="us-gov-west-1") as rig:
-        rig.role(VENDOR, "backend_role", service_trust(), main=allow("sts:AssumeRole"))
-        arn = rig.role(CUSTOMER, "target", trust(BACKEND.replace("arn:aws:", "arn:aws-us-gov:")))
-        backend = rig.sandbox.instance_credentials(BACKEND.replace("arn:aws:", "arn:aws-us-gov:"))
-        sts = rig.client("sts", backend, "us-gov-west-1")
-
-        answer = sts.assume_role(RoleArn=arn, RoleSessionName="probe")
-
-    assert f"arn:aws-us-gov:sts::{CUSTOMER}:assumed-role/target/probe" == answer["AssumedRoleUser"]["Arn"]
-
-
-def test_the_sdk_renews_container_credentials_by_itself(rig: Rig) -> None:
-    """botocore's own provider reads the endpoint, and a wrong token gets nothing."""
-    rig.clock.now = datetime.now(UTC)  # the SDK holds expiry against its own clock
-    environment = dict(rig.sandbox.container_environment(BACKEND))
-    found = ContainerProvider(environment, ContainerMetadataFetcher()).load().get_frozen_credentials()
-    credentials = Credentials(found.access_key, found.secret_key, found.token)
-
-    identity = rig.client("sts", credentials).get_caller_identity()
-    stranger = get(environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"], Authorization="x")
-
-    assert f"arn:aws:sts::{VENDOR}:assumed-role/backend_role/i-0123456789abcdef0" == identity["Arn"]
-    assert 403 == stranger
-
-
-def test_credentials_of_what_does_not_exist_are_refused(rig: Rig) -> None:
-    """Asking for a role's or user's credentials that is not there is an error with its mend."""
-    for ask in (rig.sandbox.instance_credentials, rig.sandbox.container_environment, rig.sandbox.user_credentials):
-        with pytest.raises(SandboxError, match="provision its account first"):
-            ask(f"arn:aws:iam::{VENDOR}:role/nobody")
-
-
-def test_limits_that_aws_raised_are_held_as_raised() -> None:
-    """A vendor whose account may attach 12 policies can rehearse that."""
-    with running(limits=Limits(role_managed_policies=12)) as rig:
-        rig.role(VENDOR, "holder", service_trust())
-        iam = rig.administrator(VENDOR)
-        names = ["ReadOnlyAccess", "SecurityAudit", *(f"AWSLambda_{kind}" for kind in ("FullAccess", "ReadOnlyAccess"))]
-        for number in range(12 - len(names)):
-            made = iam.create_policy(PolicyName=f"p{number}", PolicyDocument=json.dumps(allow("s3:GetObject")))
-            iam.attach_role_policy(RoleName="holder", PolicyArn=made["Policy"]["Arn"])
-        for name in names:
-            iam.attach_role_policy(RoleName="holder", PolicyArn=f"arn:aws:iam::aws:policy/{name}")
-
-        with pytest.raises(ClientError, match="PoliciesPerRole: 12"):
-            iam.attach_role_policy(RoleName="holder", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_a_cut_connection_is_cut(seed: int) -> None:
     """The client sees its connection end, before the answer or in the middle of it; the operator is spared."""
@@ -407,66 +184,6 @@ def test_a_slow_answer_waits_by_the_given_sleep() -> None:
 
     assert f"arn:aws:iam::{VENDOR}:root" == arn
     assert [2.5] == waited
-
-
-def test_accounts_outlive_the_sandbox_in_a_file(tmp_path: Path) -> None:
-    """IAM, buckets and their objects, and trusts between accounts come back; the next sandbox goes on from there."""
-    file = tmp_path / "state" / "accounts.bin"
-    with running() as rig:
-        rig.role(VENDOR, "backend_role", service_trust(), main=allow("sts:AssumeRole"))
-        rig.role(CUSTOMER, "target", trust(BACKEND), main=allow("s3:*"))
-        rig.administrator(CUSTOMER).attach_role_policy(
-            RoleName="target", PolicyArn="arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"
-        )
-        s3 = rig.administrator(CUSTOMER, "s3")
-        s3.create_bucket(Bucket="kept")
-        s3.put_object(Bucket="kept", Key="greeting", Body=b"hello")
-        vpcs = rig.administrator(CUSTOMER, "ec2").describe_vpcs()["Vpcs"]
-        rig.sandbox.save(file)
-
-    with running() as again:
-        again.sandbox.restore(file)
-        session = again.assume(again.sandbox.instance_credentials(BACKEND), TARGET)
-        body = again.client("s3", session).get_object(Bucket="kept", Key="greeting")["Body"].read()
-
-        assert b"hello" == body
-        assert vpcs == again.client("ec2", session).describe_vpcs()["Vpcs"]
-        assert {VENDOR, CUSTOMER} == again.sandbox.accounts
-        assert 0o600 == file.stat().st_mode & 0o777
-
-
-class Trap:
-    """What a hostile file would run while it is read."""
-
-    def __reduce__(self) -> Any:
-        return exec, ("raise SystemExit('the file ran code')",)
-
-
-def foreign_files() -> dict[str, bytes]:
-    """Files that are no state of a sandbox."""
-    from importlib.metadata import version  # noqa: PLC0415 - beside its use
-
-    def head(**changes: Any) -> bytes:
-        usual = {"mark": "rolecall sandbox state", "form": 1, "moto": version("moto"), "accounts": []}
-        return json.dumps(usual | changes).encode() + b"\n"
-
-    return {
-        "empty": b"",
-        "something else": b"\x7fELF",
-        "another moto": head(moto="1.0") + pickle.dumps({}),
-        "cut off": head() + pickle.dumps({"iam": {}})[:-3],
-        "hostile": head() + pickle.dumps({"iam": Trap()}),
-    }
-
-
-@pytest.mark.parametrize("content", foreign_files().values(), ids=foreign_files())
-def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Whatever else is in a file, it is not taken up and nothing of it runs."""
-    file = tmp_path / "state"
-    file.write_bytes(content)
-
-    with Sandbox() as sandbox, pytest.raises(SandboxError, match="cannot be taken up"):
-        sandbox.restore(file)
 
 
 def test_no_secret_is_in_the_log_or_in_a_repr(rig: Rig) -> None:

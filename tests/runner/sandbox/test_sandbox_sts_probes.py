@@ -54,6 +54,9 @@ TRUSTS: dict[str, dict[str, Any]] = {
     "service": service_trust(),
     "long": trust(BACKEND_ROLE, DEV),
     "region": trust(BACKEND_ROLE, StringEquals={"aws:RequestedRegion": "eu-west-1"}),
+    "token_age": trust(ROOT, DateGreaterThan={"aws:TokenIssueTime": "2026-11-24T00:00:00Z"}),
+    "address": trust(ROOT, IpAddress={"aws:SourceIp": "127.0.0.0/8"}),
+    "office": trust(ROOT, IpAddress={"aws:SourceIp": "203.0.113.0/24"}),
     "until": trust(BACKEND_ROLE, DateLessThan={"aws:CurrentTime": "2026-11-24T12:30:00Z"}),
 }
 
@@ -154,6 +157,8 @@ ALLOWED: dict[str, Attempt] = {
     "a source identity that is handed on": lambda w: w.try_role(w.hop, "by_source"),
     "the session name asked for": lambda w: w.try_role(w.backend, "session_name", RoleSessionName="night-run"),
     "the Region asked for": lambda w: w.try_role(w.backend, "region", region="eu-west-1"),
+    "a session that is young": lambda w: w.try_role(w.backend, "token_age"),
+    "the address asked for": lambda w: w.try_role(w.backend, "address"),
     "before the end of a trust": lambda w: w.try_role(w.backend, "until"),
     "900 seconds": lambda w: w.try_role(w.dev, "long", DurationSeconds=900),
     "the role's own maximum": lambda w: w.try_role(w.dev, "long", DurationSeconds=7_200),
@@ -252,6 +257,8 @@ REFUSED: dict[str, No] = {
     "another session name": No(lambda w: w.try_role(w.backend, "session_name", RoleSessionName="day-run"), BARE),
     "a trust for SAML alone": No(lambda w: w.try_role(w.backend, "saml_only"), BARE),
     "a trust for a service alone": No(lambda w: w.try_role(w.backend, "service"), BARE),
+    "a long-term key has no time of issue": No(lambda w: w.try_role(w.dev, "token_age"), BARE),
+    "another address": No(lambda w: w.try_role(w.backend, "office"), BARE),
     "another Region": No(lambda w: w.try_role(w.backend, "region"), BARE),
     "the root user": No(
         lambda w: w.try_role(w.rig.sandbox.root_credentials(BACKEND), "by_root"),

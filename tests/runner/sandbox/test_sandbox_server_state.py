@@ -1,0 +1,78 @@
+"""The file that keeps the sandbox's accounts, and files that are none."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolecall_runner.sandbox.backends import SandboxError
+from rolecall_runner.sandbox.server import Sandbox
+from sandbox_rig import allow, running, service_trust, trust
+
+VENDOR, CUSTOMER = "111111111111", "222222222222"
+BACKEND = f"arn:aws:iam::{VENDOR}:role/backend_role"
+TARGET = f"arn:aws:iam::{CUSTOMER}:role/target"
+
+
+def test_accounts_outlive_the_sandbox_in_a_file(tmp_path: Path) -> None:
+    """IAM, buckets and their objects, and trusts between accounts come back; the next sandbox goes on from there."""
+    file = tmp_path / "state" / "accounts.bin"
+    with running() as rig:
+        rig.role(VENDOR, "backend_role", service_trust(), main=allow("sts:AssumeRole"))
+        rig.role(CUSTOMER, "target", trust(BACKEND), main=allow("s3:*"))
+        rig.administrator(CUSTOMER).attach_role_policy(
+            RoleName="target", PolicyArn="arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"
+        )
+        s3 = rig.administrator(CUSTOMER, "s3")
+        s3.create_bucket(Bucket="kept")
+        s3.put_object(Bucket="kept", Key="greeting", Body=b"hello")
+        vpcs = rig.administrator(CUSTOMER, "ec2").describe_vpcs()["Vpcs"]
+        rig.sandbox.save(file)
+
+    with running() as again:
+        again.sandbox.restore(file)
+        session = again.assume(again.sandbox.instance_credentials(BACKEND), TARGET)
+        body = again.client("s3", session).get_object(Bucket="kept", Key="greeting")["Body"].read()
+
+        assert b"hello" == body
+        assert vpcs == again.client("ec2", session).describe_vpcs()["Vpcs"]
+        assert {VENDOR, CUSTOMER} == again.sandbox.accounts
+        assert 0o600 == file.stat().st_mode & 0o777
+
+
+class Trap:
+    """What a hostile file would run while it is read."""
+
+    def __reduce__(self) -> Any:
+        return exec, ("raise SystemExit('the file ran code')",)
+
+
+def foreign_files() -> dict[str, bytes]:
+    """Files that are no state of a sandbox."""
+    from importlib.metadata import version  # noqa: PLC0415 - beside its use
+
+    def head(**changes: Any) -> bytes:
+        usual = {"mark": "rolecall sandbox state", "form": 1, "moto": version("moto"), "accounts": []}
+        return json.dumps(usual | changes).encode() + b"\n"
+
+    return {
+        "empty": b"",
+        "something else": b"\x7fELF",
+        "another moto": head(moto="1.0") + pickle.dumps({}),
+        "cut off": head() + pickle.dumps({"iam": {}})[:-3],
+        "hostile": head() + pickle.dumps({"iam": Trap()}),
+    }
+
+
+@pytest.mark.parametrize("content", foreign_files().values(), ids=foreign_files())
+def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Whatever else is in a file, it is not taken up and nothing of it runs."""
+    file = tmp_path / "state"
+    file.write_bytes(content)
+
+    with Sandbox() as sandbox, pytest.raises(SandboxError, match="cannot be taken up"):
+        sandbox.restore(file)
