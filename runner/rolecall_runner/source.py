@@ -27,8 +27,8 @@ def find_caller(
 ) -> Caller:
     """The caller that the usual chain of credentials finds, and who that is as AWS says.
 
-    `profile` names a profile of the AWS CLI's files. `mfa_code` is asked for a code where a profile wants one (it is given the
-    question). `region` is where STS is asked; else AWS_REGION, the profile's, or us-east-1. Raises CallerError.
+    `profile` names a profile of the AWS CLI's files. `mfa_code` is asked for a code where a profile wants one: it gets
+    the question. `region` is where STS is asked; else AWS_REGION, the profile's, or us-east-1. Raises CallerError.
     """
     import botocore.session  # noqa: PLC0415 - `runner --help` must not pay for botocore
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
@@ -67,7 +67,7 @@ def _prompt_with(session: Any, mfa_code: Callable[[str], str] | None) -> None:
     """Let a profile's assume-role provider ask for the MFA code through `mfa_code`."""
     if mfa_code is not None:
         provider = session.get_component("credential_provider").get_provider("assume-role")
-        provider._prompter = mfa_code  # noqa: SLF001 - botocore 1.44 has no other way; the AWS CLI does the same
+        provider._prompter = mfa_code  # botocore 1.44 has no other way
 
 
 def _place(profile: str | None) -> str | None:
