@@ -20,6 +20,7 @@ from policy_words import (
     TAG_KEYS,
     USER,
     VARIABLES,
+    VERSION,
     K,
 )
 
@@ -259,6 +260,7 @@ CONDITION_CASES = (
     c("StringLike", K, "${aws:PrincipalTag/t}", {K: "anything", "aws:PrincipalTag/t": "*"}, False, VARIABLES),
     c("StringEquals", K, "${aws:TagKeys}", {K: "a", TAG_KEYS: ("a", "b")}, None, SETS),
     c("StringEquals", K, "${aws:username}", {K: "${aws:username}"}, True, VARIABLES, version="2008-10-17"),
+    c("StringEquals", K, "a", {K: "a"}, None, VERSION, version="2020-01-01"),
     c(
         "ArnLike",
         "aws:SourceArn",

@@ -55,6 +55,7 @@ STS_KEYS = "IAM and AWS STS condition context keys"
 TAGS = "Pass session tags in AWS STS"
 TRUST = "Update a role trust policy"
 VARIABLES = "IAM policy elements: Variables and tags"
+VERSION = "IAM JSON policy elements: Version"
 
 Json = Mapping[str, Any]
 

@@ -159,6 +159,10 @@ def _misplaced(statement: Statement, side: Side) -> str | None:
     )
 
 
+# "IAM supports the following Version element values" (IAM JSON policy elements: Version)
+_VERSIONS = frozenset({POLICY_VERSION, "2008-10-17"})
+
+
 class CompiledDocument:
     """A document's statements, explicit denies first: they decide alone."""
 
@@ -170,6 +174,9 @@ class CompiledDocument:
         # ${aws:username} are treated as literal strings in the policy." (IAM policy elements: Variables and tags)
         variables = document.version == POLICY_VERSION
         statements = [CompiledStatement(statement, side, variables=variables) for statement in document.statements]
+        if document.version not in _VERSIONS:
+            for compiled in statements:
+                compiled.refusal = f"policy version {document.version} is none that AWS has"
         self.source = document
         if len(statements) > 1:
             statements.sort(key=lambda statement: statement.allow)

@@ -47,8 +47,9 @@ def request_context(
 def unable_to_assume(who: Identity) -> str:
     """Why a caller of this kind assumes no role, whatever the policies say; empty where it may.
 
-    "Who can call: IAM user or IAM role with existing temporary security credentials"; credentials of GetFederationToken
-    "Cannot call AWS STS operations except GetCallerIdentity." (Compare AWS STS credentials)
+    "IAM user or IAM role with existing temporary security credentials" may call AssumeRole; those of GetFederationToken
+    "Cannot call AWS STS operations except GetCallerIdentity." (Compare AWS STS credentials) "you can't use the temporary
+    credentials to assume a role, which means that role chaining is not possible." (Pass session tags in AWS STS)
     """
     if who.kind is Kind.ROOT:
         return "the root user cannot assume roles"
