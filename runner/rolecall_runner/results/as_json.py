@@ -1,0 +1,32 @@
+"""The roll call as JSON: one object of the whole run, or a line an account as results come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from rolecall_runner.results.run_info import RunInfo
+from rolecall_runner.results.shown import shown
+from rolecall_runner.results.tally import tally
+from rolecall_runner.tasks.verify.verdict import Mark, Verdict
+
+
+def run_json(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
+    """The object `{"run": ..., "ok": bool, "accounts": {mark: count}, "verdicts": [...]}`, indented, with its last newline.
+
+    `ok`: everybody who was to be asked answered as intended. Each verdict is what `Verdict.to_json` says.
+    """
+    held = [shown(verdict) for verdict in verdicts]
+    counted = tally(held, info.targets)
+    body = {
+        "run": info.to_json(),
+        "ok": counted.good,
+        "accounts": {str(mark): counted.marks[mark] for mark in Mark},
+        "verdicts": [verdict.to_json() for verdict in held],
+    }
+    return json.dumps(body, indent=2) + "\n"
+
+
+def json_line(verdict: Verdict) -> str:
+    """One verdict as a line of JSON with its newline, for JSONL. Only ASCII: no reader breaks the line elsewhere."""
+    return json.dumps(shown(verdict).to_json(), separators=(",", ":")) + "\n"

@@ -1,0 +1,64 @@
+"""The roll call as JUnit XML, for build servers: a suite is an account, a test case is a rung of its ladder.
+
+What failed is a failure; what could not be found out (inconclusive, unreachable) is an error; skipped is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from xml.etree import ElementTree as Xml
+
+from rolecall_generator.checks.formats.junit_suites import suites_text
+from rolecall_generator.checks.formats.markup import clean
+from rolecall_runner.results.run_info import RunInfo
+from rolecall_runner.results.shown import label, said, shown
+from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Verdict
+
+_ELEMENTS = {
+    Mark.FAILED: "failure",
+    Mark.INCONCLUSIVE: "error",
+    Mark.UNREACHABLE: "error",
+    Mark.SKIPPED: "skipped",
+}
+_COUNTS = {"failures": (Mark.FAILED,), "errors": (Mark.INCONCLUSIVE, Mark.UNREACHABLE), "skipped": (Mark.SKIPPED,)}
+
+
+def run_junit(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
+    """The whole run as XML. Times are in seconds; the diagnoses stand in the suite's `system-out`."""
+    root = Xml.Element("testsuites", name=clean(f"roll call of {info.manifest}"), time=f"{info.seconds:.3f}")
+    for verdict in verdicts:
+        _suite(root, shown(verdict))
+    return suites_text(root)
+
+
+def _suite(root: Xml.Element, verdict: Verdict) -> None:
+    counts = {name: str(sum(verdict.counts[mark] for mark in marks)) for name, marks in _COUNTS.items()}
+    seconds = sum(rung.seconds for rung in verdict.rungs)
+    name = clean(label(verdict))
+    sums = {"tests": str(len(verdict.rungs)), **counts, "time": f"{seconds:.3f}"}
+    suite = Xml.SubElement(root, "testsuite", {"name": name, **sums})
+    properties = Xml.SubElement(suite, "properties")
+    for key, value in (("account_id", verdict.account_id), ("role_arn", verdict.role_arn), ("kind", verdict.kind)):
+        Xml.SubElement(properties, "property", name=key, value=clean(value))
+    for rung in verdict.rungs:
+        _case(suite, name, rung)
+    if verdict.diagnoses:
+        text = "\n\n".join(_diagnosis(diagnosis) for diagnosis in verdict.diagnoses)
+        Xml.SubElement(suite, "system-out").text = clean(text)
+
+
+def _case(suite: Xml.Element, account: str, rung: Rung) -> None:
+    case_name = clean(f"{rung.step}: {rung.what}")
+    case = Xml.SubElement(suite, "testcase", classname=account, name=case_name, time=f"{rung.seconds:.3f}")
+    element = _ELEMENTS.get(rung.mark)
+    if element is None:
+        return
+    outcome = Xml.SubElement(case, element, message=clean(said(rung) or rung.what))
+    if element != "skipped":
+        outcome.set("type", str(rung.mark))
+        outcome.text = clean("\n".join(filter(None, (rung.what, said(rung)))))
+
+
+def _diagnosis(diagnosis: Diagnosis) -> str:
+    letter = f"\n\ntext to send to the customer:\n{diagnosis.customer}" if diagnosis.customer else ""
+    return f"{diagnosis.cause}: {diagnosis.vendor}{letter}"

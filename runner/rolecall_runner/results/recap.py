@@ -1,0 +1,149 @@
+"""The end of the roll call on a terminal: a line an account as Ansible users know it, what is wrong and its mend, a sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from rich.console import Console
+from rich.text import Text
+
+from rolecall_generator.checks.formats.markup import clean
+from rolecall_runner.results.palette import STYLES
+from rolecall_runner.results.run_info import RunInfo
+from rolecall_runner.results.shown import SIGNS, TROUBLES, label, said, shown
+from rolecall_runner.results.tally import Tally
+from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Verdict
+
+ALL_SHOWN = 50
+"""With more accounts than this only those that are not ok are shown."""
+
+EXPLAINED = 50
+"""So many accounts' troubles are explained in full; what follows them has its line alone."""
+
+_COLUMNS = (Mark.OK, Mark.REFUSED, Mark.FAILED, Mark.INCONCLUSIVE, Mark.UNREACHABLE, Mark.SKIPPED)
+_LABEL_WIDTH = 44
+_INDENT = 4
+
+
+def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict]) -> None:
+    """Print it all. Of the verdicts only the first fifty and those that are not ok are held in memory."""
+    counted, shown_ones, fine = _collect(info, verdicts)
+    if shown_ones:
+        console.print("ROLL CALL RECAP", style="bold")
+    labels = [_shortened(clean(label(verdict))) for verdict in shown_ones]
+    width = max(map(len, labels), default=0)
+    digits = _digits(shown_ones)
+    explained = 0
+    for name, verdict in zip(labels, shown_ones, strict=True):
+        _print(console, recap_line(verdict, name.ljust(width), digits))
+        if verdict.mark in TROUBLES:
+            explained += 1
+            if explained <= EXPLAINED:
+                _explain(console, shown(verdict), name)
+    if explained > EXPLAINED:
+        left = f"{explained - EXPLAINED:,} more accounts are not explained here: --format html or json has them all"
+        console.print(left, style="yellow", highlight=False)
+    if fine:
+        noun = "account is" if fine == 1 else "accounts are"
+        console.print(f"{fine:,} {'other ' if shown_ones else ''}{noun} ok", style="green", highlight=False)
+    style = STYLES[Mark.OK] if counted.good else STYLES[Mark.FAILED]
+    console.print(summary_line(info, counted), style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def recap_line(verdict: Verdict, name: str, digits: Sequence[int] = (1,) * len(_COLUMNS)) -> Text:
+    """`account1 : ok=4 refused=3 failed=0 ...`; `digits` are the widths of the counts, in the columns' order."""
+    line = Text(name, style=STYLES[verdict.mark])
+    line.append(" :", style="default")
+    for mark, width in zip(_COLUMNS, digits, strict=True):
+        count = verdict.counts[mark]
+        line.append(" ")
+        line.append(f"{mark}={count}".ljust(len(mark) + 1 + width), style=STYLES[mark] if count else "dim")
+    line.rstrip()
+    return line
+
+
+def summary_line(info: RunInfo, counted: Tally) -> str:
+    """`38 of 40 accounts answer the roll call: 2 failed (12.3 s, run 0a1b2c3d)`."""
+    rest = counted.rest()
+    return clean(f"{counted.headline()}{f': {rest}' if rest else ''} ({info.seconds:.1f} s, run {info.run_id})")
+
+
+def _collect(info: RunInfo, verdicts: Iterable[Verdict]) -> tuple[Tally, list[Verdict], int]:
+    """The counts, the verdicts to show in their order, and how many ok ones are not shown."""
+    counted = Tally(info.targets)
+    first: list[Verdict] = []
+    later: list[Verdict] = []
+    for verdict in verdicts:
+        counted.add(verdict)
+        if counted.asked <= ALL_SHOWN:
+            first.append(verdict)
+        elif verdict.mark is not Mark.OK:
+            later.append(verdict)
+    if counted.asked <= ALL_SHOWN:
+        return counted, first, 0
+    held = [verdict for verdict in chain(first, later) if verdict.mark is not Mark.OK]
+    return counted, held, counted.marks[Mark.OK]
+
+
+def _digits(verdicts: Iterable[Verdict]) -> list[int]:
+    widths = [1] * len(_COLUMNS)
+    for verdict in verdicts:
+        widths = [max(width, len(str(verdict.counts[mark]))) for width, mark in zip(widths, _COLUMNS, strict=True)]
+    return widths
+
+
+def _explain(console: Console, verdict: Verdict, name: str) -> None:
+    for mark in TROUBLES:
+        for rung in verdict.rungs:
+            if rung.mark is mark:
+                _print_rung(console, rung)
+    for diagnosis in verdict.diagnoses:
+        _print_diagnosis(console, diagnosis)
+    for diagnosis in verdict.diagnoses:
+        if diagnosis.customer:
+            _print_letter(console, diagnosis.customer, name)
+    console.print()
+
+
+def _print_rung(console: Console, rung: Rung) -> None:
+    head = Text(f"{SIGNS[rung.mark]} {rung.step}", style=STYLES[rung.mark])
+    tries = f" ({rung.attempts} attempts)" if rung.attempts > 1 else ""
+    head.append(f"  {_one_line(rung.what)}{tries}", style="default")
+    _print(console, head, _INDENT)
+    if answer := _one_line(said(rung)):
+        _print(console, Text.assemble(("AWS: ", "bold"), answer), _INDENT + 2)
+
+
+def _print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
+    text = Text.assemble(("likely cause: ", "bold"), f"{_one_line(diagnosis.vendor)} ", (f"[{diagnosis.cause}]", "dim"))
+    _print(console, text, _INDENT)
+
+
+def _print_letter(console: Console, text: str, name: str) -> None:
+    """The text stands at the left edge and is not wrapped, so that it can be copied as it is."""
+    rule = "-" * 8
+    _print(console, Text(f"{rule} text to send to {name} {rule}", style="cyan"))
+    console.print(clean(text).rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
+    _print(console, Text(f"{rule} end of the text {rule}", style="cyan"))
+
+
+def _print(console: Console, text: Text, indent: int = 0) -> None:
+    """Print it, its later lines two characters further in; through a pipe the line stays whole."""
+    if console.soft_wrap:
+        console.print(Text(" " * indent).append_text(text))
+        return
+    lines = text.wrap(console, max(console.width - indent - 2, 20)) if indent else [text]
+    for number, line in enumerate(lines):
+        line.rstrip()
+        console.print(
+            Text(" " * (indent + (2 if number else 0))).append_text(line), no_wrap=not indent, overflow="ignore", crop=False
+        )
+
+
+def _one_line(text: str) -> str:
+    return clean(" ".join(text.split()))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LABEL_WIDTH else f"{text[: _LABEL_WIDTH - 1]}…"
