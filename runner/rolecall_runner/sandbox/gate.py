@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from rolecall_runner.sandbox.api_call import read_call
 from rolecall_runner.sandbox.aws_refusal import AwsRefusalError
@@ -20,6 +20,8 @@ from rolecall_runner.sandbox.unenforced import unenforced
 from rolecall_runner.sandbox.wire import ApiCall, HttpReply, HttpRequest, SessionInfo
 
 Form = dict[str, str]
+# Of STS's operations those that ask a permission of the caller alone; AssumeRole asks both sides and the rest nobody.
+_PERMITTED_STS = {"GetAccessKeyInfo"}
 Authorize = Callable[[ApiCall, SessionInfo, str], HttpReply | None]
 """Decides everything after the assume: a refusal, or None to let the call through; the text is the request id."""
 Dispatch = Callable[[HttpRequest, str], HttpReply]
@@ -106,18 +108,11 @@ class Gate:
         return caller
 
     def _perform(self, call: ApiCall, request: HttpRequest, caller: SessionInfo, request_id: str) -> HttpReply:
+        refused = self._refusal(call, request, caller, request_id)
+        if refused is not None:
+            return refused
         if call.service == "sts":
             return self.sts.answer(call, form_of(request), caller, request_id)
-        if call.service == "cloudformation" or request.path.startswith(_SIDE_DOORS):
-            # Stacks would write roles past the checks.
-            return refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}.")
-        # The operator may all that the sandbox enforces. It is not put to the policies: it writes them, and each write would
-        # have all of them prepared anew.
-        if caller.operator:
-            if why := unenforced(call):
-                return refuse(call, Trouble.UNSUPPORTED, request_id, why)
-        elif (refused := self.authorize(call, caller, request_id)) is not None:
-            return refused
         if call.service == "iam":
             return self.iam.perform(
                 call,
@@ -126,6 +121,20 @@ class Gate:
                 lambda body: self.dispatch(replace(request, query="", body=body), caller.account_id),
             )
         return self.dispatch(request, caller.account_id)
+
+    def _refusal(self, call: ApiCall, request: HttpRequest, caller: SessionInfo, request_id: str) -> HttpReply | None:
+        """Why the call may not be made, or None."""
+        if call.service == "sts" and call.operation not in _PERMITTED_STS:
+            return None
+        # Stacks would write roles past the checks. A path may hide letters behind percent signs.
+        if call.service == "cloudformation" or unquote(request.path).startswith(_SIDE_DOORS):
+            return refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}.")
+        if not caller.operator:
+            return self.authorize(call, caller, request_id)
+        # The operator may all that the sandbox enforces. It is not put to the policies: it writes them, and each write would
+        # have all of them prepared anew.
+        why = unenforced(call)
+        return refuse(call, Trouble.UNSUPPORTED, request_id, why) if why else None
 
 
 def form_of(request: HttpRequest) -> Form:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from rolecall_generator.iam.access import Access, Group, InstanceProfile, ManagedPolicy, Role, User
+from rolecall_generator.iam.arn import PARTITIONS
 from rolecall_generator.iam.evaluator import Evaluator
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
 from rolecall_runner.sandbox.backends import World
@@ -28,8 +29,8 @@ class StoredAccess:
     def changed(self, account_id: str) -> None:
         """Somebody wrote to the IAM of the account."""
         with self._lock:
-            for key in [key for key in self._accounts if key[0] == account_id]:
-                del self._accounts[key]
+            for partition in PARTITIONS:
+                self._accounts.pop((account_id, partition), None)
             self._all = None
 
     def forget(self) -> None:

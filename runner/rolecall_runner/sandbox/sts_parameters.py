@@ -6,15 +6,15 @@ sends; where none is documented the wording is the sandbox's own.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rolecall_generator.iam import quotas
 from rolecall_generator.iam.arn import PARTITIONS, parse_arn
-from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.sandbox.aws_refusal import AwsRefusalError, invalid, unconstrained
+from rolecall_runner.sandbox.policy_checks import check_identity_document
 
 Form = Mapping[str, str]
 """Parameters by name, lists as `Tags.member.1.Key`."""
@@ -147,10 +147,7 @@ def _policy(form: Form) -> PolicyDocument | None:
     if not text or len(text) > SESSION_POLICY_CHARACTERS:
         bound = f"less than or equal to {SESSION_POLICY_CHARACTERS}" if text else "greater than or equal to 1"
         raise unconstrained("policy", text, f"have length {bound}")
-    try:
-        return policy_from_json(json.loads(text))
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise AwsRefusalError("MalformedPolicyDocument", "This policy contains invalid Json") from error
+    return check_identity_document(text)
 
 
 def _policy_arns(form: Form) -> tuple[str, ...]:

@@ -330,6 +330,14 @@ REFUSED: dict[str, No] = {
     "a session policy that is no JSON": bad(
         lambda w: w.try_role(w.backend, "open", Policy="{"), "invalid Json", "MalformedPolicyDocument"
     ),
+    "a session policy with an effect that is none": bad(
+        lambda w: w.try_role(w.backend, "open", Policy=json.dumps(allow("s3:*")).replace("Allow", "Permit")),
+        "Invalid effect: Permit",
+        "MalformedPolicyDocument",
+    ),
+    "a session policy with a principal": bad(
+        lambda w: w.try_role(w.backend, "open", Policy=json.dumps(trust(ROOT))), "principal", "MalformedPolicyDocument"
+    ),
     "a session policy of 2,049 characters": bad(
         lambda w: w.try_role(w.backend, "open", Policy=json.dumps(allow("s3:GetObject")).ljust(2_049)),
         "'policy' .* length less than or equal to 2048",

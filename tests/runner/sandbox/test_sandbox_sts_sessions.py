@@ -197,6 +197,20 @@ def test_users_speak_of_themselves_without_a_name(rig: Rig) -> None:
         rig.administrator(VENDOR).get_user()
 
 
+def test_whose_a_key_is_is_told_to_those_who_may_ask(rig: Rig) -> None:
+    """GetAccessKeyInfo names the account of users' and sessions' keys, with permission."""
+    _, asking = rig.user(VENDOR, "reena", "sts:GetAccessKeyInfo")
+    _, silent = rig.user(CUSTOMER, "ravi")
+    sts = rig.client("sts", asking)
+    session = rig.assume(rig.sandbox.instance_credentials(BACKEND), TARGET)
+
+    accounts = [sts.get_access_key_info(AccessKeyId=key.access_key)["Account"] for key in (asking, silent, session)]
+
+    assert [VENDOR, CUSTOMER, CUSTOMER] == accounts
+    with pytest.raises(ClientError, match="AccessDenied"):
+        rig.client("sts", silent).get_access_key_info(AccessKeyId=asking.access_key)
+
+
 def test_another_partition_does_not_know_the_credentials(rig: Rig) -> None:
     """Keys of the commercial partition are unknown in China's Regions."""
     client = rig.client("sts", rig.sandbox.instance_credentials(BACKEND), "cn-north-1")
