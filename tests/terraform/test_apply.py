@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ import pytest
 
 from live_iam import iam_client, read_access
 from manifests import manifest_of, notes_manifest
-from rolecall_generator.iam.access import Access, ConsolePassword, User
+from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.module import Module
 from rolecall_generator.manifest.models import Manifest
 from rolecall_generator.plan import make_plan
 from rolecall_generator.render import render_module
+from rolecall_runner.rehearse.principals import account_differences
 from terraform_rig import workspace
 
 pytestmark = pytest.mark.terraform
@@ -131,27 +132,6 @@ def prepare(endpoint: str, module: Module) -> None:
             iam.create_user(UserName=user.arn.rpartition("/")[2])
 
 
-def comparable(access: Access) -> Access:
-    """What Terraform and IAM can both say: `existing` and PGP keys are the plan's own knowledge."""
-    roles = {arn: replace(r, existing=False, trust=None if r.existing else r.trust) for arn, r in access.roles.items()}
-    users: dict[str, User] = {}
-    for arn, user in access.users.items():
-        # moto 5.2.5 does not keep PasswordResetRequired; the golden files hold it.
-        password = ConsolePassword() if user.console_password else None
-        users[arn] = replace(user, existing=False, console_password=password)
-    groups = {arn: replace(group, existing=False) for arn, group in access.groups.items()}
-    return replace(access, roles=roles, users=users, groups=groups).canonical()
-
-
-def without_foreign_trust(found: Access, module: Module) -> Access:
-    """Trust policies of roles that were there before are not the module's."""
-    roles = {
-        arn: replace(role, trust=None) if module.access.roles.get(arn) and module.access.roles[arn].existing else role
-        for arn, role in found.roles.items()
-    }
-    return replace(found, roles=roles)
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_terraform_makes_exactly_the_intended_access(case: Case, endpoint: str, tmp_path: Path) -> None:
     """init, validate, apply, a clean second plan, IAM read back equal to the intended access, destroy, nothing left."""
@@ -164,8 +144,8 @@ def test_terraform_makes_exactly_the_intended_access(case: Case, endpoint: str, 
     root.run("validate", "-no-color")
     root.apply()
 
-    found = without_foreign_trust(read_access(endpoint, module.account.account_id), module)
-    assert comparable(module.access) == comparable(found)
+    found = read_access(endpoint, module.account.account_id)
+    assert () == account_differences(before, [module.access], found)
     assert root.plan_is_clean()
     root.destroy()
     assert before == read_access(endpoint, module.account.account_id)
