@@ -65,7 +65,7 @@ def everything() -> Access:
             {"in": READ},
             frozenset({f"{ARN}:policy/x/p"}),
             ConsolePassword(),
-            None,
+            f"{ARN}:policy/x/p",
             {"a": "b"},
         ),
     )
