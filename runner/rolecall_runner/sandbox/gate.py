@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import parse_qsl, unquote
 
+from rolecall_runner.redact import redact
 from rolecall_runner.sandbox.api_call import read_call
 from rolecall_runner.sandbox.aws_refusal import AwsRefusalError
 from rolecall_runner.sandbox.callers import Callers
@@ -60,7 +61,7 @@ class Gate:
         try:
             call = read_call(request, request_id)
         except Exception as error:
-            self.log(f"- {request.method} {request.path} cannot be read: {type(error).__name__}: {error}")
+            self.log(f"- {request.method} {request.path} cannot be read: {_named(error)}")
             return Answer(refuse_unread(QUERY, Trouble.INTERNAL, request_id))
         if isinstance(call, HttpReply):
             self.log(f"- {request.method} {request.path} {call.status}")
@@ -71,7 +72,7 @@ class Gate:
             self.log(f"{call.action} {call.region} {error.status} {error.code}")
             return Answer(refusal(call, error.code, error.message, error.status, request_id))
         except Exception as error:
-            self.log(f"{call.action} failed inside the sandbox: {type(error).__name__}: {error}")
+            self.log(f"{call.action} failed inside the sandbox: {_named(error)}")
             return Answer(refuse(call, Trouble.INTERNAL, request_id))
 
     def _answer(self, call: ApiCall, request: HttpRequest, request_id: str) -> Answer:
@@ -135,6 +136,11 @@ class Gate:
         # have all of them prepared anew.
         why = unenforced(call)
         return refuse(call, Trouble.UNSUPPORTED, request_id, why) if why else None
+
+
+def _named(error: Exception) -> str:
+    """An error for the log; its text may quote the request."""
+    return redact(f"{type(error).__name__}: {error}")
 
 
 def form_of(request: HttpRequest) -> Form:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ from rolecall_runner.sandbox.gate import Answer, Gate
 from rolecall_runner.sandbox.iam_limits import Limits
 from rolecall_runner.sandbox.iam_writes import IamWrites
 from rolecall_runner.sandbox.listener import LOOPBACK, Listener, dispatch
-from rolecall_runner.sandbox.sessions import Clock, Credentials, Sessions, credentials_of
+from rolecall_runner.sandbox.sessions import Clock, Credentials, Sessions, credentials_of, new_secret
 from rolecall_runner.sandbox.signature import signature_matches
 from rolecall_runner.sandbox.state import restore, save
 from rolecall_runner.sandbox.stored_access import StoredAccess
@@ -173,6 +172,6 @@ class Sandbox:
         """A long-term key of an account's root user, which may do nothing that trust policies decide."""
         arn = root_arn(self.partition, account_id)
         key = f"AKIAROOT{account_id}"
-        root = SessionInfo(key, secrets.token_urlsafe(30), None, account_id, arn, user_id=account_id)
+        root = SessionInfo(key, new_secret(), None, account_id, arn, user_id=account_id)
         self._callers.add_root(root)
         return credentials_of(root)

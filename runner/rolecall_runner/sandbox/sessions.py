@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ OPERATOR_ROLE = "OrganizationAccountAccessRole"
 
 _KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _KEY_CHARACTERS = 16
+_SECRET_BYTES, _TOKEN_BYTES = 30, 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,15 @@ def operator(partition: str) -> SessionInfo:
     return SessionInfo(OPERATOR_KEY, "", None, OPERATOR_ACCOUNT, arn, user_id="AIDAROLECALLOPERATOR", operator=True)
 
 
+def new_secret() -> str:
+    """A secret access key in AWS's form, 40 characters of base64, so that what hides secrets knows it."""
+    return _base64(_SECRET_BYTES)
+
+
+def _base64(count: int) -> str:
+    return base64.b64encode(secrets.token_bytes(count)).decode()
+
+
 class Sessions:
     """Temporary credentials by access key. Safe to share between threads."""
 
@@ -54,8 +65,7 @@ class Sessions:
     def issue(self, session: SessionInfo) -> SessionInfo:
         """Give a session its access key, secret and token, and keep it."""
         key = "ASIA" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(_KEY_CHARACTERS))
-        token = secrets.token_urlsafe(120)
-        made = replace(session, access_key=key, secret=secrets.token_urlsafe(30), session_token=token)
+        made = replace(session, access_key=key, secret=new_secret(), session_token=_base64(_TOKEN_BYTES))
         with self._lock:
             self._by_key[key] = made
             if len(self._by_key) > self._next_sweep:
