@@ -22,7 +22,7 @@ ERROR = """\
 
 def main(command: str) -> int:
     folder = Path.cwd()
-    module = folder.as_posix().partition("/roots/")[2] or folder.name
+    module = folder.as_posix().partition("/workspaces/")[2] or folder.name
     with Path(os.environ["FAKE_LOG"]).open("a") as log:
         log.write(f"{command} {module}\n")
     if command == "version":

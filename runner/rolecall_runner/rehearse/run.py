@@ -19,8 +19,9 @@ from rolecall_runner.rehearse.report import AccountRehearsal, How, ModuleRehears
 from rolecall_runner.rehearse.stages import Applied, Listener, Stage, Steps
 from rolecall_runner.rehearse.ways import ParsedWay, TerraformWay, Way
 from rolecall_runner.rehearse.workspace import Provider, find_provider
-from rolecall_runner.sandbox.operator import OPERATOR_ROLE, Operator
+from rolecall_runner.sandbox.operator import Operator
 from rolecall_runner.sandbox.provision import UPSTREAM_ERRORS, by_account, provision
+from rolecall_runner.sandbox.sessions import OPERATOR_ROLE
 from rolecall_runner.terraform import Terraform
 
 NO_TERRAFORM = "no terraform or tofu is on PATH"
@@ -91,8 +92,8 @@ def rehearse(
         if tool.terraform is None or isinstance(provider, str):
             way: Way = ParsedWay(chosen, operator, before.accounts)
         else:
-            roots = work / "roots"
-            way = TerraformWay(chosen, Applier(tool.terraform, provider, sandbox.url, roots, tool.parallel, step))
+            workspaces = work / "workspaces"
+            way = TerraformWay(chosen, Applier(tool.terraform, provider, sandbox.url, workspaces, tool.parallel, step))
         accounts = _there_and_back(_Scene(chosen, operator, before, step), way, after_apply, keep=keep)
     return _report(way.results, provider, chosen, accounts, kept=keep, seconds=clock() - started)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rolecall_generator.iam.arn import PARTITIONS, role_arn
 from rolecall_runner.rehearse.choose import Chosen
-from rolecall_runner.sandbox.operator import OPERATOR_ACCESS_KEY, OPERATOR_ROLE
+from rolecall_runner.sandbox.sessions import OPERATOR_KEY, OPERATOR_ROLE
 from rolecall_runner.terraform import Finished, Terraform
 
 # `ec2`: without this endpoint provider 3.39 asks the real one for two minutes. `s3` for modules of others.
@@ -75,7 +75,7 @@ def provider_block(url: str, account_id: str, partition: str = "aws") -> str:
     """The provider of a root configuration that acts in an account of the sandbox, as its operator."""
     return _PROVIDER.format(
         region=PARTITIONS[partition].default_region,
-        access_key=OPERATOR_ACCESS_KEY,
+        access_key=OPERATOR_KEY,
         role_arn=role_arn(partition, account_id, "/", OPERATOR_ROLE),
         url=url,
     )

@@ -16,10 +16,7 @@ from typing import Any
 
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.iam.arn import PARTITIONS, role_arn
-
-OPERATOR_ACCESS_KEY = "AKIAROLECALLOPERATOR"
-OPERATOR_ROLE = "OrganizationAccountAccessRole"
-"""A role that the sandbox has in every account, without listing it: the name that AWS Organizations gives such a role."""
+from rolecall_runner.sandbox.sessions import OPERATOR_KEY, OPERATOR_ROLE
 
 _EARLY = timedelta(minutes=5)
 
@@ -55,7 +52,7 @@ class Operator:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._current: contextvars.ContextVar[Any] = contextvars.ContextVar("sandbox_account", default=None)
-        self._sts = self._make("sts", OPERATOR_ACCESS_KEY)
+        self._sts = self._make("sts", OPERATOR_KEY)
 
     @property
     def url(self) -> str:

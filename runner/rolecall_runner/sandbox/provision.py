@@ -20,8 +20,9 @@ from rolecall_generator.errors import RolecallError
 from rolecall_generator.iam.access import Access, Role
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_runner.deployed import read_account
-from rolecall_runner.sandbox.operator import OPERATOR_ROLE, Operator
+from rolecall_runner.sandbox.operator import Operator
 from rolecall_runner.sandbox.removal import removal_steps
+from rolecall_runner.sandbox.sessions import OPERATOR_ROLE
 from rolecall_runner.sandbox.steps import Step, steps
 
 WORKERS = 4
