@@ -218,7 +218,7 @@ def _signed_well(head: bytes, body: bytes, key: str) -> bool:
     signing = f"AWS4{secret_of(key)}".encode()
     for part in scope.split("/"):
         signing = hmac.new(signing, part.encode(), hashlib.sha256).digest()
-    return hmac.new(signing, text.encode(), hashlib.sha256).hexdigest() == signature
+    return hmac.compare_digest(hmac.new(signing, text.encode(), hashlib.sha256).hexdigest(), str(signature))
 
 
 async def _serve(listening: socket.socket, certificate: str, key: str, options: Options) -> None:

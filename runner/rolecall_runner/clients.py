@@ -35,7 +35,7 @@ from botocore.utils import parse_timestamp
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_runner import __version__
-from rolecall_runner.engine.deadline import seconds_left
+from rolecall_runner.deadline import seconds_left
 from rolecall_runner.transport import Transport
 
 DEFAULT_CONNECTIONS = 16

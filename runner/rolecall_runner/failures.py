@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rolecall_generator.errors import RolecallError
-from rolecall_runner.engine.deadline import TimeIsUpError
+from rolecall_runner.deadline import TimeIsUpError
 from rolecall_runner.redact import redact
 from rolecall_runner.results.result import Status
 

@@ -26,7 +26,7 @@ from botocore.utils import get_environ_proxies
 from urllib3 import exceptions as wire
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from rolecall_runner.engine.deadline import TimeIsUpError, seconds_left
+from rolecall_runner.deadline import TimeIsUpError, seconds_left
 
 _ONCE = urllib3.Retry(False)  # botocore retries, signed anew each time
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 
-from rolecall_runner.engine.deadline import TimeIsUpError, deadline, seconds_left
+from rolecall_runner.deadline import TimeIsUpError, deadline, seconds_left
 from rolecall_runner.engine.interface import Outside, RetryPolicy, Settings, Task
 from rolecall_runner.failures import failure_of
 from rolecall_runner.redact import redact
@@ -42,7 +42,7 @@ def ask(task: Task, target: Target, settings: Settings, outside: Outside) -> Res
 def _once(task: Task, target: Target) -> Outcome:
     try:
         outcome = task(target)
-    except Exception as error:  # noqa: BLE001 - whatever a task raises is this target's result, not the run's end
+    except Exception as error:  # whatever a task raises is this target's result, not the run's end
         failure = failure_of(error)
         return Outcome(failure.status, None, failure.message, failure.code)
     return replace(outcome, error=redact(outcome.error)) if outcome.error else outcome

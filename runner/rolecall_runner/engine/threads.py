@@ -166,7 +166,13 @@ class _Crew:
         target = running.job.target
         text = f"no answer within {timeout:g} s"
         return Result(
-            target.name, self._task.name, Status.INCONCLUSIVE, running.started, now - running.begin, error=text, kind=target.kind
+            target.name,
+            self._task.name,
+            Status.INCONCLUSIVE,
+            running.started,
+            now - running.begin,
+            error=text,
+            kind=target.kind,
         )
 
     def _hire(self) -> None:

@@ -40,7 +40,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One target's outcome in one run. `started` has a time zone; `seconds` is the time of all `attempts`, waits included."""
+    """One target's outcome. `started` has a time zone; `seconds` is the time of all `attempts`, waits included."""
 
     target: str
     task: str
