@@ -13,9 +13,8 @@ from typing import Any
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam.arn import PARTITIONS, parse_arn
 
-# moto reads these from the environment alone. AMIs would be copied into every account and Region; CORS headers are no part
-# of AWS's replies.
-_SETTINGS = {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false", "MOTO_DISABLE_GLOBAL_CORS": "true"}
+# moto reads this from the environment alone, at every new account and Region, into each of which it would copy its AMIs.
+_NO_AMIS = "MOTO_EC2_LOAD_DEFAULT_AMIS"
 
 WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -40,6 +39,7 @@ class World:
                     mend="leave its `with` block first, or start the second one in a process of its own",
                 )
             World._alive = self
+        self._environment: str | None = None
         try:
             self._load()
         except BaseException:
@@ -47,7 +47,8 @@ class World:
             raise
 
     def _load(self) -> None:
-        os.environ.update({name: os.environ.get(name, value) for name, value in _SETTINGS.items()})
+        self._environment = os.environ.get(_NO_AMIS)
+        os.environ.setdefault(_NO_AMIS, "false")
         try:
             from moto.core.base_backend import BackendDict  # noqa: PLC0415 - heavy, and an extra that may be missing
             from moto.iam.models import iam_backends  # noqa: PLC0415
@@ -71,6 +72,8 @@ class World:
                 World._alive = None
                 if hasattr(self, "_reset"):
                     self._reset()
+                if self._environment is None:
+                    os.environ.pop(_NO_AMIS, None)
 
     def iam(self, account_id: str, partition: str) -> Any:
         """moto's IAM of an account, made at first use."""

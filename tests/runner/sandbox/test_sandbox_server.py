@@ -7,6 +7,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,7 +22,9 @@ from rolecall_generator.errors import RolecallError
 from rolecall_runner.sandbox.backends import SandboxError
 from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
 from rolecall_runner.sandbox.server import Sandbox
+from rolecall_runner.sandbox.sessions import new_secret
 from rolecall_runner.sandbox.unenforced import UNENFORCED
+from rolecall_runner.sandbox.wire import HttpReply, HttpRequest
 from sandbox_rig import OPERATOR, HandClock, Rig, allow, running, service_trust, trust
 
 VENDOR, CUSTOMER = "111111111111", "222222222222"
@@ -242,3 +245,25 @@ def test_the_page_names_all_that_is_refused_as_not_enforced() -> None:
     page = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text("utf-8")
 
     assert [] == [action for action in UNENFORCED if f"`{action}`" not in page]
+
+
+def test_a_fault_inside_the_sandbox_is_a_service_error_without_secrets(rig: Rig) -> None:
+    """What breaks below the gate reaches the caller as AWS's own failure; the log says what broke and hides secrets."""
+    secret = new_secret()
+    lines: list[str] = []
+
+    def broken(_request: HttpRequest, _account_id: str) -> HttpReply:
+        raise RuntimeError(f"secret_access_key={secret}")
+
+    gate = replace(rig.sandbox._gate, dispatch=broken, log=lines.append)
+    signed = AWSRequest("GET", rig.sandbox.url + "/", data=b"")
+    session = rig.sandbox.root_credentials(VENDOR)
+    S3SigV4Auth(BotoCredentials(session.access_key, session.secret), "s3", "us-east-1").add_auth(signed)
+    headers = {name.lower(): value for name, value in signed.prepare().headers.items()}
+    host = urlsplit(rig.sandbox.url).netloc
+
+    reply = gate.answer(HttpRequest("GET", "/", "", {**headers, "host": host}, b"", host)).reply
+
+    assert (500, True) == (reply.status, b"<Code>InternalError</Code>" in reply.body)
+    assert "RuntimeError" in lines[-1]
+    assert secret not in lines[-1]
