@@ -64,6 +64,7 @@ def _table(verdicts: Sequence[Verdict], counted: Tally) -> str:
 
 
 def _controls(counted: Tally) -> str:
+    troubles = sum(counted.marks[mark] for mark in TROUBLES)
     options = "".join(
         f'<option value="{mark}">{mark} ({counted.marks[mark]:,})</option>' for mark in _ORDER if counted.marks[mark]
     )
@@ -71,7 +72,7 @@ def _controls(counted: Tally) -> str:
         '<div class="controls" id="controls" hidden><label>Filter <input type="search" id="filter" autocomplete="off" '
         'spellcheck="false" placeholder="name, account, role, cause"></label>'
         f'<label>Show <select id="mark" autocomplete="off"><option value="">all ({counted.asked:,})</option>'
-        f'<option value="not ok">not ok</option>{options}</select></label>'
+        f'<option value="not ok">not ok ({troubles:,})</option>{options}</select></label>'
         '<p id="status" role="status"></p></div>'
     )
 

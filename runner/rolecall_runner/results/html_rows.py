@@ -66,8 +66,9 @@ def answer(rung: Rung) -> str:
 
 
 def effort(rung: Rung) -> str:
-    """Seconds and, where there were several, attempts."""
-    return f"{rung.seconds:.2f} s" + (f", {rung.attempts} attempts" if rung.attempts > 1 else "")
+    """Seconds and, where there were several, attempts; empty for what took no time."""
+    parts = (f"{rung.seconds:.2f} s" if rung.seconds else "", f"{rung.attempts} attempts" if rung.attempts > 1 else "")
+    return ", ".join(filter(None, parts))
 
 
 def _mark(marks: Sequence[Mark], step: Step) -> str:
@@ -107,5 +108,6 @@ def _rung(rung: Rung) -> str:
     found = answer(rung)
     code = f"<code>{escape(found)}</code>" if found else ""
     sign = f'<i aria-hidden="true">{SIGNS[rung.mark]}</i><span class="sr">{rung.mark}</span>'
-    text = f"<b>{escape(step_name(rung.step))}</b><span>{escape(rung.what)}</span><small>{effort(rung)}</small>"
-    return f'<li class="{_STYLES[rung.mark]}">{sign}{text}{code}</li>'
+    text = f"<b>{escape(step_name(rung.step))}</b><span>{escape(rung.what)}</span>"
+    tried = f"<small>{took}</small>" if (took := effort(rung)) else ""
+    return f'<li class="{_STYLES[rung.mark]}">{sign}{text}{tried}{code}</li>'

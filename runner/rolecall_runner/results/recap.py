@@ -53,8 +53,7 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict]) ->
 
 def recap_line(verdict: Verdict, name: str, digits: Sequence[int] = (1,) * len(_COLUMNS)) -> Text:
     """`account1 : ok=4 refused=3 failed=0 ...`; `digits` are the widths of the counts, in the columns' order."""
-    line = Text(name, style=STYLES[verdict.mark])
-    line.append(" :", style="default")
+    line = Text.assemble((name, STYLES[verdict.mark]), " :")
     for mark, width in zip(_COLUMNS, digits, strict=True):
         count = verdict.counts[mark]
         line.append(" ")
@@ -107,10 +106,9 @@ def _explain(console: Console, verdict: Verdict, name: str) -> None:
 
 
 def _print_rung(console: Console, rung: Rung) -> None:
-    head = Text(f"{SIGNS[rung.mark]} {rung.step}", style=STYLES[rung.mark])
     tries = f" ({rung.attempts} attempts)" if rung.attempts > 1 else ""
-    head.append(f"  {_one_line(rung.what)}{tries}", style="default")
-    _print(console, head, _INDENT)
+    head = f"{SIGNS[rung.mark]} {rung.step}"
+    _print(console, Text.assemble((head, STYLES[rung.mark]), f"  {_one_line(rung.what)}{tries}"), _INDENT)
     if answer := _one_line(said(rung)):
         _print(console, Text.assemble(("AWS: ", "bold"), answer), _INDENT + 2)
 

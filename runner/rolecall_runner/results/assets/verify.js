@@ -15,7 +15,7 @@
     make("span", name, line, "sr");
     make("b", steps[step], line);
     make("span", texts[what], line);
-    make("small", texts[effort], line);
+    if (texts[effort]) make("small", texts[effort], line);
     if (texts[answer]) make("code", texts[answer], line);
   };
 

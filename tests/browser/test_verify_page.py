@@ -1,0 +1,242 @@
+"""The roll call's report in a real browser: what it shows, how it filters and copies, and that it stands alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from browser_rig import Watched
+from page_contrasts import contrasts_of
+from proof_worlds import HOSTILE, customers
+from rolecall_generator.checks.formats.picture import describe, reaches, to_svg
+from rolecall_runner.results.as_html import run_html
+from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Step, Verdict
+from verdict_worlds import INFO, LETTER, REFUSAL, many, mixed, without_external_id
+
+pytestmark = pytest.mark.browser
+
+WORST_FIRST = ["account2", "account3", "globex", "acme-production-europe", "account1", "reena-in-sumesh", "initech"]
+
+
+def page_of(verdicts: Iterable[Verdict]) -> str:
+    """The report with the picture of a small world."""
+    graph = reaches(*customers(2))
+    return run_html(INFO, verdicts, picture_svg=to_svg(graph), words=describe(graph))
+
+
+@pytest.fixture
+def opened(watched: Watched, tmp_path: Path) -> Callable[[Iterable[Verdict]], Page]:
+    """A function that opens the report of verdicts."""
+
+    def show(verdicts: Iterable[Verdict]) -> Page:
+        path = tmp_path / "rollcall.html"
+        path.write_text(page_of(verdicts), "utf-8")
+        return watched.open(path)
+
+    return show
+
+
+def names(page: Page) -> list[str]:
+    return page.locator("#rows th b").all_inner_texts()
+
+
+def test_the_page_stands_alone(watched: Watched, opened: Callable[..., Page]) -> None:
+    """It loads nothing, breaks no rule of its own Content-Security-Policy, and throws nothing, also while it is used."""
+    page = opened(many(150, 3))
+    page.fill("#filter", "customer")
+    page.select_option("#mark", "failed")
+    page.click("summary >> nth=0")
+    page.select_option("#mark", "")
+    page.click("#next")
+
+    assert ([], []) == (watched.complaints, watched.requests)
+
+
+def test_the_header_says_how_many_answer(opened: Callable[..., Page]) -> None:
+    """The verdict in words and in the title, what became of the others, and of which run the page is."""
+    page = opened(mixed())
+
+    assert "✗ 2 of 6 accounts answer the roll call" == page.inner_text("#verdict")
+    assert "Roll call of accounts.yaml: 2 of 6 accounts answer the roll call" == page.title()
+    assert "2 failed, 1 unreachable, 1 inconclusive, 1 skipped" == page.inner_text(".summary")
+    assert all(fact in page.inner_text("header") for fact in ("2026-11-24 09:00:00 UTC", INFO.run_id, INFO.caller_arn))
+
+
+def test_a_good_run_is_said_to_be_good(opened: Callable[..., Page]) -> None:
+    """Green, with no trouble shown, and the picture styled by its own rules."""
+    page = opened(many(3))
+
+    assert "✓ All 3 accounts answer the roll call" == page.inner_text("#verdict")
+    assert (1, 0) == (page.locator("header.good").count(), page.locator("article").count())
+    assert "1.6px" == page.locator(".rc-edge").first.evaluate("edge => getComputedStyle(edge).strokeWidth")
+
+
+def test_those_that_need_somebody_come_first(opened: Callable[..., Page]) -> None:
+    """Failed, unreachable, inconclusive, then the good ones and the skipped, each kind in its order."""
+    assert WORST_FIRST == names(opened(mixed()))
+
+
+def test_the_script_shows_the_same_rows_as_the_page_without_it(browser: Browser, tmp_path: Path) -> None:
+    """Rows are built twice, by Python and by the script: they are equal to the last attribute."""
+    hostile = Verdict(HOSTILE, HOSTILE, "1", HOSTILE, (
+        Rung(Step.ASSUME, Mark.FAILED, HOSTILE, HOSTILE, f"a\u202e\n{HOSTILE}", {HOSTILE: [HOSTILE, None]}, 1.25, 3),
+    ), (Diagnosis(HOSTILE, HOSTILE, f"{HOSTILE}\n  x"), Diagnosis("other", "text", "")))  # fmt: skip
+    path = tmp_path / "rollcall.html"
+    path.write_text(page_of([*mixed(), hostile]), "utf-8")
+    bodies = []
+    for scripts in (False, True):
+        context = browser.new_context(java_script_enabled=scripts)
+        page = context.new_page()
+        page.goto(path.as_uri())
+        bodies.append(re.sub(r">\s*\n\s*<tr", "><tr", page.inner_html("#rows")).strip())
+        context.close()
+
+    assert bodies[0] == bodies[1]
+
+
+def test_a_failure_is_shown_with_cause_and_letter(opened: Callable[..., Page]) -> None:
+    """What was tried, AWS's answer, the likely cause for the vendor, and the text that the customer gets."""
+    page = opened(mixed())
+    article = page.locator("article").nth(1)
+
+    assert REFUSAL in article.inner_text()
+    assert "Likely cause The role does not exist yet, or trusts another principal. not-applied" in article.inner_text()
+    assert ["Text to send to account2", "Text to send to account3"] == page.locator(".letter h3").all_inner_texts()
+    assert LETTER == page.locator(".letter pre").first.text_content()
+
+
+def test_details_are_folded_and_open_for_paper(opened: Callable[..., Page]) -> None:
+    """Every rung of every account can be unfolded; printed, all are."""
+    page = opened(many(2))
+    last = page.locator("#rows details li").nth(8)
+    hidden = last.is_visible()
+    page.click("summary >> nth=0")
+    unfolded = last.is_visible()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+
+    assert (False, True) == (hidden, unfolded)
+    assert [True] * 18 == [item.is_visible() for item in page.locator("#rows details li").all()]
+
+
+def test_the_letter_can_be_copied(watched: Watched, opened: Callable[..., Page]) -> None:
+    """The button puts the text, and nothing but the text, into the clipboard, and says so."""
+    watched.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = opened([without_external_id()])
+    page.click(".copy")
+    page.wait_for_function("document.querySelector('.copy').textContent === 'Copied'")
+
+    assert LETTER == page.evaluate("navigator.clipboard.readText()")
+
+
+def test_without_the_right_to_copy_the_text_is_selected(watched: Watched, opened: Callable[..., Page]) -> None:
+    """A browser may refuse the clipboard to a file; then the reader's own keys copy."""
+    page = opened([without_external_id()])
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.click(".copy")
+    page.wait_for_function("document.querySelector('.copy').textContent !== 'Copy'")
+
+    assert LETTER == page.evaluate("getSelection().toString()")
+    assert [] == watched.complaints
+
+
+def test_filter_keeps_accounts_that_hold_every_word(opened: Callable[..., Page]) -> None:
+    """Words are looked for in name, kind, role, cause and, of troubles, AWS's answer; the count says how many are left."""
+    page = opened(mixed())
+    found = {}
+    for words in ("ACCOUNT 222222222223", "no-external-id-condition", "throttling rate", "switch role", "nobody"):
+        page.fill("#filter", words)
+        found[words] = names(page)
+
+    assert {
+        "ACCOUNT 222222222223": ["account2"],
+        "no-external-id-condition": ["account2"],
+        "throttling rate": ["acme-production-europe"],
+        "switch role": ["reena-in-sumesh"],
+        "nobody": [],
+    } == found
+    assert "No account fits." == page.inner_text("#rows")
+    assert "0 of 7 accounts, 0 not ok" == page.inner_text("#status")
+
+
+def test_one_mark_can_be_chosen(opened: Callable[..., Page]) -> None:
+    """Each mark that occurred is offered with its number, and all that is not ok together."""
+    page = opened(mixed())
+    offered = page.locator("#mark option").all_inner_texts()
+    page.select_option("#mark", "not ok")
+    troubles = names(page)
+    page.select_option("#mark", "skipped")
+
+    assert ["all (7)", "not ok (4)", "failed (2)", "unreachable (1)", "inconclusive (1)", "ok (2)", "skipped (1)"] == offered
+    assert (WORST_FIRST[:4], ["initech"]) == (troubles, names(page))
+
+
+def test_ten_thousand_accounts_still_open(opened: Callable[..., Page]) -> None:
+    """A hundred at a time, the failing ones first; the filter finds rows of all pages."""
+    page = opened(many(10_000, 1))
+
+    assert (100, "Page 1 of 100", "customer-9999") == (len(names(page)), page.inner_text("#page"), names(page)[0])
+    page.click("#next")
+    assert [f"customer-{number}" for number in range(99, 199)] == names(page)
+    page.fill("#filter", "customer-4711")
+    assert ["customer-4711"] == names(page)
+
+
+def test_hostile_texts_are_shown_as_text(watched: Watched, opened: Callable[..., Page]) -> None:
+    """Names and replies that would end a script or open an element stand there letter by letter, and do nothing."""
+    rung = Rung(Step.ASSUME, Mark.FAILED, HOSTILE, HOSTILE, HOSTILE, {HOSTILE: HOSTILE})
+    page = opened([Verdict(HOSTILE, HOSTILE, HOSTILE, HOSTILE, (rung,), (Diagnosis(HOSTILE, HOSTILE, HOSTILE),))])
+    page.fill("#filter", "onerror")
+
+    assert [HOSTILE] == names(page)
+    assert HOSTILE == page.locator(".letter pre").text_content()
+    assert ("Roll call of accounts.yaml: 0 of 1 account answers the roll call", 0) == (
+        page.title(),
+        page.locator("img").count(),
+    )
+    assert ([], []) == (watched.complaints, watched.requests)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_readable_in_both_schemes(scheme: str, watched: Watched, opened: Callable[..., Page]) -> None:
+    """Text and paper differ by a contrast of 4.5 to 1 and more (WCAG 2.2, 1.4.3) wherever words stand on one colour."""
+    watched.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page = opened(mixed())
+    page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
+    found = contrasts_of(page, [
+        ".verdict", ".summary", "header .soft", "thead th", "tr.failing th b", "tr.failing th code", "tr.doubtful th b",
+        "tr.doubtful th code", "td.ok", "td.failed i", "td.doubtful i", "td.none", "summary", "#status", "article b",
+        "article code", "article small", ".letter h3", ".letter pre", ".copy", ".why.failing details code",
+        ".why.failing details small", ".why.doubtful details code", ".why.doubtful details li.ok i",
+        ".why.fine details code",
+    ])  # fmt: skip
+
+    assert {} == {name: ratio for name, ratio in found.items() if ratio < 4.5}
+
+
+def test_a_telephone_needs_no_sideways_scrolling(watched: Watched, opened: Callable[..., Page]) -> None:
+    """At 400 pixels the table becomes a list, also with all its details; only the picture scrolls, in its own frame."""
+    watched.page.set_viewport_size({"width": 400, "height": 800})
+    page = opened(mixed())
+    page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
+
+    assert 400 >= page.evaluate("document.documentElement.scrollWidth")
+    assert page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('table').parentElement)")
+
+
+def test_without_scripts_failures_still_stand_there(tmp_path: Path, browser: Browser) -> None:
+    """Where scripts may not run the first rows, failures leading, are in the page, with letters and details that unfold."""
+    path = tmp_path / "rollcall.html"
+    path.write_text(page_of(many(150, 1)), "utf-8")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+
+    assert "customer-149" == names(page)[0]
+    assert LETTER == page.locator(".letter pre").text_content()
+    assert "50 more rows show when scripts may run." == page.inner_text("noscript p")
+    assert (True, True) == (page.locator("#controls").is_hidden(), page.locator(".copy").is_hidden())
+    context.close()

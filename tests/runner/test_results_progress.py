@@ -1,0 +1,98 @@
+"""The live display: a line an account where nobody watches, a bar where somebody does, and one truth from many threads."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from rich.console import Console
+
+from rolecall_runner.results.progress import RollCallProgress, counts_text, finished_line, names_text, rate_text
+from rolecall_runner.results.tally import tally
+from rolecall_runner.tasks.verify.verdict import Verdict
+from verdict_worlds import INFO, REFUSAL, many, mixed, refused, verdict
+
+
+def run(verdicts: list[Verdict], *, terminal: bool, verbose: bool = False, quiet: bool = False) -> str:
+    """What a run of these verdicts writes."""
+    file = io.StringIO()
+    console = Console(file=file, width=160, force_terminal=terminal, soft_wrap=not terminal, color_system=None)
+    with RollCallProgress(console, verbose=verbose, quiet=quiet, clock=lambda: INFO.seconds) as progress:
+        progress.started(len(verdicts))
+        for found in verdicts:
+            progress.asking(found.name)
+        for found in verdicts:
+            progress.finished(found)
+    return file.getvalue()
+
+
+def test_without_a_terminal_every_finished_account_is_one_plain_line() -> None:
+    """A build's log gets number, sign, name, mark and the reason, and nothing that only a terminal understands."""
+    text = run(mixed(), terminal=False)
+
+    assert "\x1b" not in text
+    assert "[1/7] ✓ account1: ok (0.3 s)" == text.splitlines()[0]
+    assert f"[3/7] ✗ account3: failed: assume: AccessDenied: {REFUSAL}" == text.splitlines()[2]
+    assert "[6/7] - initech: skipped: assume: Not selected for probing." == text.splitlines()[5]
+    assert 7 == len(text.splitlines())
+
+
+def test_a_terminal_has_a_bar_and_no_lines_unless_asked_for() -> None:
+    """The bar says how far the run is; --verbose adds the lines above it."""
+    quiet_lines, lines = run(mixed(), terminal=True), run(mixed(), terminal=True, verbose=True)
+
+    assert "7/7" in quiet_lines
+    assert "ok 2  failed 2  unreachable 1  inconclusive 1  skipped 1" in quiet_lines
+    assert "account3: failed" not in quiet_lines
+    assert "account3: failed" in lines
+
+
+def test_quiet_writes_nothing() -> None:
+    """--quiet means it, with and without a terminal."""
+    assert ("", "") == (run(mixed(), terminal=True, quiet=True), run(mixed(), terminal=False, quiet=True, verbose=True))
+
+
+def test_threads_may_report_at_the_same_time() -> None:
+    """No account is lost or counted twice, and lines never run into one another."""
+    file = io.StringIO()
+    with RollCallProgress(Console(file=file, width=200)) as progress, ThreadPoolExecutor(8) as pool:
+        progress.started(200)
+        list(pool.map(progress.finished, many(200)))
+    lines = file.getvalue().splitlines()
+
+    assert {f"[{number:3}/200]" for number in range(1, 201)} == {line[:9] for line in lines}
+    assert {f"customer-{number}" for number in range(200)} == {line.split()[-4].rstrip(":") for line in lines}
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ([], ""),
+        (["acme"], "asking acme"),
+        (["acme", "globex", "initech"], "asking acme, globex and 1 more"),
+        (["a-name-that-is-far-too-long", "b"], "asking a-name-that-is-… and 1 more"),
+    ],
+)
+def test_names_being_asked_fit_their_place(names: list[str], text: str) -> None:
+    """As many as fit, the rest as a number; one at least, cut where it must be."""
+    assert text == names_text(names, 16)
+
+
+def test_a_rate_is_given_once_it_means_something() -> None:
+    """Not in the first second, nor before anything is done."""
+    assert ("", "", "12.5/s") == (rate_text(3, 0.5), rate_text(0, 9.0), rate_text(25, 2.0))
+
+
+def test_counts_leave_out_what_did_not_occur() -> None:
+    """A good run shows one number."""
+    assert "ok 3" == counts_text(tally([verdict()] * 3)).plain
+
+
+def test_a_line_stays_one_line_without_control_characters() -> None:
+    """A reply with line breaks or escape sequences cannot forge further lines of the log."""
+    found = refused("name\n[2/2] ✓ forged: ok")
+    line = finished_line(found, tally([found]))
+
+    assert 1 == len(line.splitlines())
+    assert "\x1b" not in finished_line(refused("\x1b[2J"), tally([found]))
