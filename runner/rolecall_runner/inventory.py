@@ -1,0 +1,99 @@
+"""The manifest's targets: every customer and switch role with all that assuming and selecting needs, in its order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rolecall_generator.generate import previous_slots
+from rolecall_generator.iam.arn import role_arn, root_arn
+from rolecall_generator.lock import read_lock
+from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.models import Manifest, SwitchRole
+from rolecall_generator.manifest.resolve import ResolvedCustomer, resolve_customers
+from rolecall_generator.plan.assignment import Slot
+from rolecall_generator.plan.backend import assign_customers, backend_role_arns, customer_role_arn
+from rolecall_runner.targets import Target, TargetKind
+
+_FINGERPRINT_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All targets of a manifest. `fingerprint` changes with what the manifest says, not with its comments or layout."""
+
+    manifest: Manifest = field(repr=False)
+    targets: tuple[Target, ...]
+    fingerprint: str
+
+
+def read_inventory(path: Path, *, out: Path | None = None) -> Inventory:
+    """Load a manifest's targets. `out`: the output folder whose lock remembers which backend role carries which customer.
+
+    Raises ManifestError, PlanError and OutputError (a broken lock).
+    """
+    manifest = load_manifest(path).manifest
+    return inventory_of(manifest, previous_slots(read_lock(out)) if out is not None else {})
+
+
+def inventory_of(manifest: Manifest, previous: Mapping[str, Slot] | None = None) -> Inventory:
+    """The targets of a loaded manifest; `previous` is the assignment of the last `gen terraform`. Raises PlanError."""
+    customers = resolve_customers(manifest)
+    slots = assign_customers(manifest, customers, previous or {}).slots
+    backends = backend_role_arns(manifest)
+    targets = [_customer(manifest, customer, slots, backends) for customer in customers]
+    targets += _switch_roles(manifest)
+    return Inventory(manifest, tuple(targets), fingerprint(manifest))
+
+
+def fingerprint(manifest: Manifest) -> str:
+    """SHA-256 (its first 16 hex digits) of what the manifest says."""
+    return hashlib.sha256(manifest.model_dump_json().encode()).hexdigest()[:_FINGERPRINT_DIGITS]
+
+
+def _customer(
+    manifest: Manifest, customer: ResolvedCustomer, slots: Mapping[str, Slot], backends: Mapping[str, str]
+) -> Target:
+    arn = customer_role_arn(manifest.partition, customer)
+    slot = slots.get(arn)
+    return Target(
+        name=customer.name,
+        account_id=customer.account_id,
+        partition=manifest.partition,
+        role_arn=arn,
+        external_id=customer.external_id,
+        previous_external_id=customer.previous_external_id,
+        backend_role_arn=backends[slot.role] if slot is not None else "",
+        regions=customer.regions,
+        labels=customer.labels,
+        tags=customer.tags,
+        variables=customer.variables,
+        permissions=customer.permissions,
+        max_session_seconds=customer.max_session_seconds,
+        session_tags=customer.session_tags,
+        source_identity=customer.source_identity,
+    )
+
+
+def _switch_roles(manifest: Manifest) -> Iterator[Target]:
+    for entry in manifest.switch_roles:
+        yield _switch_role(entry, entry.partition or manifest.partition, manifest.defaults.regions)
+
+
+def _switch_role(entry: SwitchRole, partition: str, regions: tuple[str, ...]) -> Target:
+    return Target(
+        name=entry.name,
+        account_id=entry.trusting.account_id,
+        partition=partition,
+        role_arn=role_arn(partition, entry.trusting.account_id, entry.path, entry.role),
+        backend_role_arn=root_arn(partition, entry.trusted.account_id),
+        regions=regions,
+        labels=entry.labels,
+        tags=entry.tags,
+        permissions=entry.permissions,
+        max_session_seconds=entry.max_session_seconds,
+        kind=TargetKind.SWITCH_ROLE,
+        require_mfa=entry.require_mfa,
+    )

@@ -1,0 +1,274 @@
+"""A run's folder: what was asked of whom, and each result as it comes, so that nothing is lost or asked twice.
+
+    .rolecall/runs/RUNID/run.json        what, when, selection, versions; written once, and again when the run ends
+    .rolecall/runs/RUNID/results.jsonl   a line a result, written in one go and flushed; done is what has a whole line
+
+A kill can tear the last line; it is cut off when the run is resumed. Run ids sort by time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_runner.results.result import Result, Status, result_from_json
+
+RUNS = Path(".rolecall") / "runs"
+JOURNAL_VERSION = 1
+_RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+_TO_RETRY = frozenset({Status.FAILED, Status.INCONCLUSIVE, Status.UNREACHABLE, Status.REFUSED})
+
+
+class JournalError(RolecallError):
+    """A run's folder cannot be written, read or resumed."""
+
+    exit_code = ExitCode.OUTPUT
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a run is. Times are ISO 8601 with a time zone; `ended` is "" while it runs, or when it was killed.
+
+    `fingerprint`: of the manifest (`inventory.fingerprint`); `what`: what results depend on besides, as command and
+    options; `selection`: the pattern; `total`: how many targets were selected.
+    """
+
+    run_id: str
+    task: str
+    manifest: str
+    fingerprint: str
+    selection: str
+    total: int
+    started: str
+    what: str = ""
+    rolecall: str = ""
+    ended: str = ""
+    version: int = JOURNAL_VERSION
+
+    @property
+    def short_id(self) -> str:
+        """The random part: what session names carry."""
+        return self.run_id.rpartition("-")[2]
+
+
+def new_run_id(now: datetime, token: Callable[[int], str]) -> str:
+    """A run id, `20261124-191500-0a1b2c`: UTC and three random bytes (`secrets.token_hex`), so that runs do not meet."""
+    return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{token(3)}"
+
+
+class Journal:
+    """An open run. Only one process writes it: a second one is refused. Close it, or use it as a context manager."""
+
+    def __init__(self, folder: Path, record: RunRecord, descriptor: int, done: frozenset[tuple[str, str]]) -> None:
+        self.folder = folder
+        self.record = record
+        self.done = done
+        self._descriptor = descriptor
+
+    @classmethod
+    def start(cls, runs: Path, record: RunRecord) -> Self:
+        """Begin a run's folder below `runs`. Raises JournalError."""
+        folder = runs / record.run_id
+        try:
+            folder.mkdir(parents=True)
+            _write_record(folder, record)
+            descriptor = _open(folder)
+        except OSError as error:
+            raise _cannot("written", folder, error) from error
+        return cls(folder, record, descriptor, frozenset())
+
+    @classmethod
+    def resume(cls, runs: Path, run_id: str, *, fingerprint: str, what: str | None = None) -> Self:
+        """Open a run that did not end; `done` holds the keys (kind and name) of what has its result.
+
+        Raises JournalError when the manifest or what is asked is another one now, or when the run is still going on.
+        """
+        record = read_record(runs, run_id)
+        folder = runs / run_id
+        if record.fingerprint != fingerprint:
+            raise JournalError(
+                f"the manifest has changed since run {run_id}: its results would belong to two manifests",
+                where=record.manifest,
+                mend="start a new run, or restore the manifest of that run",
+            )
+        if what is not None and record.what != what:
+            raise JournalError(
+                f"run {run_id} asked something else: {record.what}",
+                where=str(folder),
+                mend="repeat its options, or start anew",
+            )
+        try:
+            descriptor = _open(folder)
+            with contextlib.ExitStack() as stack:
+                stack.callback(os.close, descriptor)
+                os.ftruncate(descriptor, _whole(folder))
+                done = frozenset(result.key for result in read_results(runs, run_id))
+                stack.pop_all()
+        except OSError as error:
+            raise _cannot("resumed", folder, error) from error
+        return cls(folder, record, descriptor, done)
+
+    def add(self, result: Result) -> None:
+        """Write a result; when this returns, a kill of this process does not lose it. Raises JournalError."""
+        line = json.dumps(result.to_json(), separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+        try:
+            written = os.write(self._descriptor, line)
+            while written < len(line):  # a nearly full disk takes a part first
+                written += os.write(self._descriptor, line[written:])
+        except OSError as error:
+            raise _cannot("written", self.folder, error) from error
+
+    def end(self, now: datetime) -> None:
+        """Note that the run is complete. Raises JournalError."""
+        self.record = replace(self.record, ended=now.isoformat())
+        try:
+            _write_record(self.folder, self.record)
+        except OSError as error:
+            raise _cannot("written", self.folder, error) from error
+
+    def close(self) -> None:
+        """Close the files and let others resume. Closing twice does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def recorded(results: Iterable[Result], journal: Journal) -> Iterator[Result]:
+    """Each result, after it was written to the journal."""
+    for result in results:
+        journal.add(result)
+        yield result
+
+
+def list_runs(runs: Path, *, task: str | None = None) -> list[RunRecord]:
+    """The runs below a folder, the latest first; folders that are no runs are passed over."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        names = sorted((each.name for each in runs.iterdir() if _RUN_ID.fullmatch(each.name)), reverse=True)
+        records = []
+        for name in names:
+            with contextlib.suppress(JournalError):
+                records.append(read_record(runs, name))
+        return [record for record in records if task is None or record.task == task]
+    return []
+
+
+def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
+    """The run that a person means: `last`, `previous`, an id, its random part, or the start of either.
+
+    Raises JournalError when there is none or more than one.
+    """
+    known = list_runs(runs, task=task)
+    places = {"last": 0, "latest": 0, "previous": 1}
+    if name in places:
+        found = known[places[name] : places[name] + 1]
+    else:
+        exact = [record for record in known if name in (record.run_id, record.short_id)]
+        found = exact or [record for record in known if record.run_id.startswith(name) or record.short_id.startswith(name)]
+    if len(found) != 1 or not name:
+        what = f"there is no run {name}" if not found else f"{name} means {len(found)} runs"
+        raise JournalError(what, where=str(runs), mend="`runner history` lists the runs; `last` is the latest")
+    return found[0]
+
+
+def read_record(runs: Path, run_id: str) -> RunRecord:
+    """A run's record. Raises JournalError."""
+    path = runs / run_id / "run.json"
+    if not _RUN_ID.fullmatch(run_id):
+        raise JournalError(f"{run_id} is no run id", where=str(runs), mend="`runner history` lists the runs")
+    try:
+        body: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        newer = body["version"] > JOURNAL_VERSION
+        record = RunRecord(**body) if not newer else None
+    except FileNotFoundError as error:
+        raise JournalError(f"there is no run {run_id}", where=str(runs), mend="`runner history` lists the runs") from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise JournalError("the run's record cannot be read", where=str(path), mend="start a new run") from error
+    if record is None:
+        raise JournalError("the run was written by a newer rolecall", where=str(path), mend="install the newer rolecall")
+    return record
+
+
+def read_results(runs: Path, run_id: str) -> Iterator[Result]:
+    """A run's results, one at a time, in the order in which they came; a torn last line is passed over.
+
+    Raises JournalError for a line that is whole but no result.
+    """
+    path = runs / run_id / "results.jsonl"
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith(b"\n"):
+                    yield _result(line, path, number)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _cannot("read", path, error) from error
+
+
+def keys_to_retry(runs: Path, run_id: str) -> frozenset[tuple[str, str]]:
+    """Kind and name of what did not end well in a run; a target's last result counts."""
+    last = {result.key: result.status for result in read_results(runs, run_id)}
+    return frozenset(key for key, status in last.items() if status in _TO_RETRY)
+
+
+def _result(line: bytes, path: Path, number: int) -> Result:
+    try:
+        return result_from_json(json.loads(line))
+    except (ValueError, TypeError, KeyError) as error:
+        raise JournalError(
+            "the line is not a result", where=f"{path}:{number}", mend="restore the file, or delete the line"
+        ) from error
+
+
+def _open(folder: Path) -> int:
+    path = folder / "results.jsonl"
+    # Results may hold what accounts answered: for the owner alone.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise JournalError(
+            "the run is still going on in another process", where=str(folder), mend="wait for its end"
+        ) from error
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _whole(folder: Path) -> int:
+    """Bytes of the results file up to the end of its last whole line."""
+    size = 0
+    with (folder / "results.jsonl").open("rb") as file:
+        for line in file:
+            size += len(line) if line.endswith(b"\n") else 0
+    return size
+
+
+def _write_record(folder: Path, record: RunRecord) -> None:
+    temporary = folder / "run.json.new"
+    temporary.write_text(json.dumps(asdict(record), indent=2) + "\n", "utf-8")
+    temporary.replace(folder / "run.json")
+
+
+def _cannot(what: str, path: Path, error: OSError) -> JournalError:
+    return JournalError(
+        f"the run's folder cannot be {what}: {error.strerror or error}", where=str(path), mend="see to space and permissions"
+    )
