@@ -10,6 +10,8 @@
     ├── ToolError                 a program or package that this command needs is missing
     └── CallerError               no AWS credentials to start from, or they are not good
 
+Errors of one part stand with that part: SandboxError, FaultTextError, OutsideAccountError and others in the runner.
+
 Each error builds its message from three parts: what is wrong, where, and the mend.
 """
 

@@ -55,14 +55,19 @@ def rehearse(
     Where there is no terraform or tofu on PATH, or no AWS provider, the modules' files are read and provisioned instead, and
     the report says so. Exit code 1 when anything is not as intended.
     """
-    from rolecall_runner.rehearse import Selection, Tool, rehearsal_json  # noqa: PLC0415 - moto loads only where needed
+    from rolecall_generator.iam.arn import PARTITIONS  # noqa: PLC0415 - moto and pydantic load only where needed
+    from rolecall_generator.manifest.load import load_manifest  # noqa: PLC0415 - as above
+    from rolecall_runner.rehearse import Selection, Tool, rehearsal_json  # noqa: PLC0415 - as above
     from rolecall_runner.rehearse import rehearse as run  # noqa: PLC0415 - as above
+    from rolecall_runner.sandbox.furnish import limits_of  # noqa: PLC0415 - as above
     from rolecall_runner.sandbox.server import Sandbox  # noqa: PLC0415 - as above
     from rolecall_runner.terraform import find_terraform  # noqa: PLC0415 - as above
 
+    wanted = load_manifest(manifest).manifest
+    region = PARTITIONS[wanted.partition].default_region
     tool = Tool(None if no_terraform else find_terraform(), plugin_dir, parallel)
     silent = quiet or output_format == "json"
-    with progress_bar("modules", quiet=silent) as bar, Sandbox() as sandbox:
+    with progress_bar("modules", quiet=silent) as bar, Sandbox(region=region, limits=limits_of(wanted)) as sandbox:
         done = run(
             manifest,
             tool=tool,

@@ -15,7 +15,7 @@ from rolecall_generator.errors import SelectionError
 from rolecall_runner.commands.common import DEFAULT_MANIFEST, DEFAULT_OUT, FaultsOption, FormatOption, OutOption, QuietOption
 
 if TYPE_CHECKING:
-    from rolecall_runner.sandbox.process import Running
+    from rolecall_runner.sandbox.home import Running
 
 app = typer.Typer(no_args_is_help=True, help="AWS on this machine: trust policies enforced, accounts from the manifest.")
 
@@ -39,18 +39,20 @@ def up(
     out: OutOption = DEFAULT_OUT,
     home: HomeOption = DEFAULT_HOME,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; a free one when left out.")] = 0,
-    region: Annotated[str, typer.Option("--region", help="The Region, which also says the partition.")] = "us-east-1",
+    region: Annotated[
+        str | None, typer.Option("--region", help="The Region; the main one of the manifest's partition when left out.")
+    ] = None,
     keep_state: Annotated[bool, typer.Option("--keep-state", help="Keep the accounts from one run to the next.")] = False,
     faults: FaultsOption = "",
     quiet: QuietOption = False,
 ) -> None:
     """Start a sandbox in the background, with the manifest's accounts as gen terraform wrote them."""
-    from rolecall_runner.sandbox.process import Home, Wanted, start  # noqa: PLC0415 - moto loads only where needed
+    from rolecall_runner.sandbox.home import Home, Wanted, start  # noqa: PLC0415 - moto loads only where needed
 
     if manifest is None and DEFAULT_MANIFEST.exists():
         manifest = DEFAULT_MANIFEST
     source = None if manifest is None else str(manifest.resolve())
-    wanted = Wanted(source, str(out.resolve()), port, region, faults, keep_state)
+    wanted = Wanted(source, str(out.resolve()), port, region or "", faults, keep_state)
     with progress_bar("accounts", quiet=quiet) as (started, progress):
 
         def waiting(done: int, total: int) -> None:
@@ -85,7 +87,7 @@ def env(
 
     It holds credentials that are good for this sandbox alone.
     """
-    from rolecall_runner.sandbox.process import Home, environments  # noqa: PLC0415 - as above
+    from rolecall_runner.sandbox.home import Home, environments  # noqa: PLC0415 - as above
 
     found = environments(Home(home.resolve()))
     if not found:
@@ -111,7 +113,7 @@ def env(
 def status(home: HomeOption = DEFAULT_HOME, output_format: FormatOption = "table") -> None:
     """Say whether a sandbox runs, where, with which accounts, and who can act in it. Exit code 1 when none runs."""
     from rolecall_generator.errors import ExitCode  # noqa: PLC0415 - as above
-    from rolecall_runner.sandbox.process import Home, find  # noqa: PLC0415 - as above
+    from rolecall_runner.sandbox.home import Home, find  # noqa: PLC0415 - as above
 
     running = find(Home(home.resolve()))
     if output_format == "json":
@@ -135,7 +137,7 @@ def logs(
     ] = False,
 ) -> None:
     """Print the sandbox's log: a line a call, with caller, action, Region and status."""
-    from rolecall_runner.sandbox.process import Home, find  # noqa: PLC0415 - as above
+    from rolecall_runner.sandbox.home import Home, find  # noqa: PLC0415 - as above
 
     place = Home(home.resolve())
     if not place.log.exists():
@@ -154,7 +156,7 @@ def logs(
 @app.command(epilog="Example:  runner sandbox down")
 def down(home: HomeOption = DEFAULT_HOME, quiet: QuietOption = False) -> None:
     """End the sandbox. Without --keep-state at its start, all that was made in it is gone."""
-    from rolecall_runner.sandbox.process import Home, stop  # noqa: PLC0415 - as above
+    from rolecall_runner.sandbox.home import Home, stop  # noqa: PLC0415 - as above
 
     ended = stop(Home(home.resolve()))
     if not quiet:

@@ -10,19 +10,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam.arn import PARTITIONS, parse_arn
+from rolecall_runner.sandbox.errors import SandboxError
 
 # moto reads this from the environment alone, at every new account and Region, into each of which it would copy its AMIs.
 _NO_AMIS = "MOTO_EC2_LOAD_DEFAULT_AMIS"
 
 WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
-
-
-class SandboxError(RolecallError):
-    """The sandbox cannot start, or cannot do what was asked of it."""
-
-    exit_code = ExitCode.TOOL
 
 
 class World:

@@ -11,44 +11,50 @@ from rolecall_generator.checking import ModuleAccess, module_access
 from rolecall_generator.iam.access import union
 from rolecall_generator.iam.module import Module, ModuleKind
 from rolecall_generator.lock import LOCK_NAME
+from rolecall_generator.manifest.models import Manifest
 from rolecall_runner.rehearse.principals import bare_principals
-from rolecall_runner.sandbox.backends import SandboxError
+from rolecall_runner.sandbox.errors import SandboxError
+from rolecall_runner.sandbox.home import Actor
+from rolecall_runner.sandbox.iam_limits import Limits
 from rolecall_runner.sandbox.operator import Operator
 from rolecall_runner.sandbox.provision import Provisioned, by_account, provision
 from rolecall_runner.sandbox.server import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
-    """Somebody who can act in the sandbox: a backend role by its name, a person by the user's name."""
+class Scenery:
+    """What a sandbox is to be furnished with; `how` says in a sentence where its accounts' IAM comes from."""
 
-    name: str
-    arn: str
-    kind: str
+    found: ModuleAccess
+    how: str
+
+    @property
+    def limits(self) -> Limits:
+        """The quotas that the manifest says AWS has raised."""
+        return limits_of(self.found.loaded.manifest)
 
 
 @dataclass(frozen=True, slots=True)
 class Furnished:
-    """What stands in the sandbox. `how` says in a sentence where its accounts' IAM comes from."""
+    """What stands in the sandbox."""
 
     accounts: tuple[str, ...]
     actors: tuple[Actor, ...]
     provisioned: Provisioned
-    how: str
 
 
-def furnish(
-    sandbox: Sandbox,
-    manifest: Path,
-    out: Path,
-    *,
-    started: Callable[[int], None] = lambda _total: None,
-    progress: Callable[[int], None] = lambda _done: None,
-) -> Furnished:
-    """Make the accounts of a manifest: its modules as they are written in `out`, or as planned where nothing is written.
+def limits_of(manifest: Manifest) -> Limits:
+    """The quotas of a manifest as the sandbox holds them."""
+    return Limits(
+        trust_policy_characters=manifest.quotas.trust_policy_characters,
+        role_managed_policies=manifest.quotas.role_managed_policies,
+    )
 
-    `started` hears how many accounts there are, `progress` how many are done. Raises ManifestError, PlanError,
-    OutputError; SandboxError where an account could not be made as it is written.
+
+def read_scenery(manifest: Path, out: Path) -> Scenery:
+    """The modules of a manifest as they are written in `out`, or as planned where nothing is written.
+
+    Raises ManifestError, PlanError, OutputError; SandboxError where the written modules cannot be read as a whole.
     """
     planned = not (out / LOCK_NAME).exists()
     found = module_access(manifest, out, planned=planned)
@@ -59,18 +65,38 @@ def furnish(
             where=f"{first.file}:{first.line}" if first.file else str(out),
             mend="see gen check for all of them, or run gen terraform",
         )
+    return Scenery(found, f"as planned from {manifest}" if planned else f"as written in {out}")
+
+
+def furnish(
+    sandbox: Sandbox,
+    scenery: Scenery,
+    *,
+    started: Callable[[int], None] = lambda _total: None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Furnished:
+    """Make the accounts. `started` hears how many there are, `progress` how many are done.
+
+    Raises SandboxError where an account cannot be made as it is written.
+    """
+    found = scenery.found
     accesses = by_account(union([*found.accesses, bare_principals(found.accesses)]))
     started(len(accesses))
-    done: list[str] = []
+    done: set[str] = set()
 
     def count(account_id: str) -> None:
-        done.append(account_id)
-        progress(min(len(set(done)), len(accesses)))
+        done.add(account_id)
+        progress(len(done))
 
     operator = Operator(sandbox.url, partition=found.loaded.manifest.partition)
     provisioned = provision(accesses, operator=operator, progress=count)
-    how = f"as planned from {manifest}" if planned else f"as written in {out}"
-    return Furnished(tuple(accesses), actors_of(found), provisioned, how)
+    if failed := provisioned.failed:
+        raise SandboxError(
+            f"{len(failed)} accounts cannot be made as they are written; first: {failed[0].problems[0]}",
+            where=f"account {failed[0].account_id}",
+            mend="gen check says what AWS would refuse",
+        )
+    return Furnished(tuple(accesses), actors_of(found), provisioned)
 
 
 def actors_of(found: ModuleAccess) -> tuple[Actor, ...]:

@@ -72,7 +72,7 @@ class IamWrites:
 
     def _know_policies(self, call: ApiCall, form: Form, account_id: str, partition: str) -> None:
         """Let the account know the AWS managed policies that the call speaks of."""
-        if call.operation in {"ListPolicies", "GetAccountAuthorizationDetails"} and form.get("Scope") != "Local":
+        if _asks_for_aws_policies(call.operation, form):
             self._world.know_all_aws_policies(account_id, partition)
         for name in ("PolicyArn", "PermissionsBoundary"):
             if ":iam::aws:policy/" in form.get(name, ""):
@@ -129,6 +129,14 @@ def find_holder(kind: str, name: str, backend: object) -> object | None:
     """A role, user or group by its name."""
     holders = getattr(backend, f"{kind.lower()}s")
     return next((holder for holder in list(holders.values()) if holder.name == name), None)
+
+
+def _asks_for_aws_policies(operation: str, form: Form) -> bool:
+    """Whether the answer lists policies of AWS's that nothing is attached to: they take 5 MB an account."""
+    if operation == "ListPolicies":
+        return form.get("Scope") != "Local"
+    filters = {value for key, value in form.items() if key.startswith("Filter.member.")}
+    return operation == "GetAccountAuthorizationDetails" and (not filters or "AWSManagedPolicy" in filters)
 
 
 def _check_names(operation: str, form: Form, backend: object) -> None:

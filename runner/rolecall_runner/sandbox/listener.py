@@ -14,7 +14,8 @@ from werkzeug.serving import ThreadedWSGIServer
 from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_input_stream
 
-from rolecall_runner.sandbox.backends import SandboxError, WsgiApp
+from rolecall_runner.sandbox.backends import WsgiApp
+from rolecall_runner.sandbox.errors import SandboxError
 from rolecall_runner.sandbox.faults import Fault, FaultKind
 from rolecall_runner.sandbox.gate import Answer
 from rolecall_runner.sandbox.wire import HttpReply, HttpRequest

@@ -1,222 +1,52 @@
-"""A sandbox in a process of its own: started, found again, ended; its folder holds what others need to know of it.
-
-`sandbox.json` says where it is and who can act in it; `environments.json` (for its owner's eyes: credentials of the
-sandbox are in it) the variables of each actor; `sandbox.log` a line a call; `state` the accounts of the last run.
-"""
+"""The process of a sandbox, from inside: furnish, say so, wait, keep the state where that was asked for."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from rolecall_generator.errors import ExitCode, RolecallError
-from rolecall_runner.sandbox.backends import SandboxError
+from rolecall_generator.errors import RolecallError
+from rolecall_generator.iam.arn import PARTITIONS
 from rolecall_runner.sandbox.fault_text import parse_faults
-from rolecall_runner.sandbox.furnish import Actor, environment_of, furnish
-from rolecall_runner.sandbox.server import Sandbox
-
-_POLL_SECONDS = 0.05
-_END_SECONDS = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a sandbox is started with; `faults` as people write them. Paths are absolute, `manifest` None for none."""
-
-    manifest: str | None
-    out: str
-    port: int = 0
-    region: str = "us-east-1"
-    faults: str = ""
-    keep_state: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A sandbox that runs: its process id, address, accounts and actors."""
-
-    pid: int
-    url: str
-    region: str
-    started: str
-    how: str
-    accounts: tuple[str, ...]
-    actors: tuple[Actor, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """The folder of one sandbox."""
-
-    folder: Path
-
-    @property
-    def record(self) -> Path:
-        """Where it is and who can act in it."""
-        return self.folder / "sandbox.json"
-
-    @property
-    def environments(self) -> Path:
-        """The variables of each actor."""
-        return self.folder / "environments.json"
-
-    @property
-    def wanted(self) -> Path:
-        """What it was started with."""
-        return self.folder / "wanted.json"
-
-    @property
-    def log(self) -> Path:
-        """A line a call."""
-        return self.folder / "sandbox.log"
-
-    @property
-    def failure(self) -> Path:
-        """Why it did not start."""
-        return self.folder / "failure.json"
-
-    @property
-    def state(self) -> Path:
-        """The accounts of the last run that was told to keep them."""
-        return self.folder / "state"
-
-
-def find(home: Home) -> Running | None:
-    """The sandbox that runs from this folder; None when there is none, or its process has gone."""
-    try:
-        body = json.loads(home.record.read_text(encoding="utf-8"))
-        running = Running(
-            **{**body, "accounts": tuple(body["accounts"]), "actors": tuple(Actor(**item) for item in body["actors"])}
-        )
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    return running if _is_ours(running.pid, home) else None
-
-
-def start(
-    home: Home, wanted: Wanted, *, timeout_seconds: float = 120.0, waiting: Callable[[int, int], None] = lambda _d, _t: None
-) -> Running:
-    """Start a sandbox and wait until its accounts stand. `waiting` hears how many accounts are done, and of how many.
-
-    Raises SandboxError when one runs already or it does not start, or what kept it from starting as its own error says.
-    """
-    if (running := find(home)) is not None:
-        raise SandboxError(
-            f"a sandbox runs already at {running.url}", where=str(home.folder), mend="runner sandbox down ends it"
-        )
-    home.folder.mkdir(parents=True, exist_ok=True)
-    for stale in (home.record, home.failure, home.environments):
-        stale.unlink(missing_ok=True)
-    _write(home.wanted, asdict(wanted))
-    with home.log.open("ab") as log:
-        child = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, "-m", "rolecall_runner.sandbox.process", str(home.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C in the terminal is not for it
-        )
-    deadline = time.monotonic() + timeout_seconds
-    while time.monotonic() < deadline:
-        if (running := find(home)) is not None:
-            return running
-        if child.poll() is not None:
-            raise _why(home)
-        _tell(home, waiting)
-        time.sleep(_POLL_SECONDS)
-    child.terminate()
-    raise SandboxError(f"the sandbox did not stand within {timeout_seconds:.0f} s", where=str(home.log), mend="read its log")
-
-
-def stop(home: Home) -> Running | None:
-    """End the sandbox of this folder and wait for it; None when there was none. Raises SandboxError if it stays."""
-    running = find(home)
-    if running is None:
-        return None
-    os.kill(running.pid, signal.SIGTERM)
-    deadline = time.monotonic() + _END_SECONDS
-    while time.monotonic() < deadline:
-        if not home.record.exists() or not _is_ours(running.pid, home):
-            return running
-        time.sleep(_POLL_SECONDS)
-    raise SandboxError(
-        f"the sandbox (process {running.pid}) does not end", where=str(home.folder), mend=f"end it: kill -9 {running.pid}"
-    )
-
-
-def environments(home: Home) -> dict[str, dict[str, str]]:
-    """The variables of each actor by name. Raises SandboxError when no sandbox runs."""
-    if find(home) is None:
-        raise SandboxError("no sandbox runs", where=str(home.folder), mend="runner sandbox up starts one")
-    found: dict[str, dict[str, str]] = json.loads(home.environments.read_text(encoding="utf-8"))
-    return found
-
-
-def _is_ours(pid: int, home: Home) -> bool:
-    """Whether the process lives and is the one that serves this folder; its number may be another's by now."""
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    line = Path(f"/proc/{pid}/cmdline")
-    if not line.exists():  # macOS: that it lives must do
-        return True
-    words = line.read_bytes().split(b"\0")
-    return os.fsencode(str(home.folder)) in words
-
-
-def _why(home: Home) -> RolecallError:
-    try:
-        body = json.loads(home.failure.read_text(encoding="utf-8"))
-        error = SandboxError(body["text"])
-        error.exit_code = ExitCode(body["exit_code"])  # its own: a broken manifest is not a broken tool
-        return error
-    except (OSError, ValueError, KeyError):
-        return SandboxError("the sandbox ended before it stood", where=str(home.log), mend="read its log")
-
-
-def _tell(home: Home, waiting: Callable[[int, int], None]) -> None:
-    try:
-        done, total = json.loads((home.folder / "progress.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    waiting(done, total)
-
-
-def _write(path: Path, body: Any, *, private: bool = False) -> None:
-    """Whole or not at all: others read while this is written."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o644)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(body, file, indent=2)
-    fresh.replace(path)
+from rolecall_runner.sandbox.furnish import environment_of, furnish, read_scenery
+from rolecall_runner.sandbox.home import Home, Running, Wanted, write_record
+from rolecall_runner.sandbox.server import DEFAULT_LIMITS, Sandbox
 
 
 def serve(home: Home, ended: threading.Event) -> None:
     """The life of the process: start, furnish, say so, wait, keep the state where that was asked for."""
     wanted = Wanted(**json.loads(home.wanted.read_text(encoding="utf-8")))
     faults = parse_faults(wanted.faults) if wanted.faults else None
+    scenery = read_scenery(Path(wanted.manifest), Path(wanted.out)) if wanted.manifest else None
+    limits = scenery.limits if scenery else DEFAULT_LIMITS
+    region = wanted.region or PARTITIONS[scenery.found.loaded.manifest.partition if scenery else "aws"].default_region
     with (
         home.log.open("a", encoding="utf-8", buffering=1) as log,
-        Sandbox(port=wanted.port, region=wanted.region, faults=faults, log=partial(print, file=log)) as sandbox,
+        Sandbox(port=wanted.port, region=region, faults=faults, limits=limits, log=partial(print, file=log)) as sandbox,
     ):
         if wanted.keep_state and home.state.exists():
             sandbox.restore(home.state)
-        how, accounts, actors = _furnished(home, sandbox, wanted)
-        _write(home.environments, {actor.name: environment_of(sandbox, actor) for actor in actors}, private=True)
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        _write(home.record, asdict(Running(os.getpid(), sandbox.url, sandbox.region, started, how, accounts, actors)))
+        found = furnish(sandbox, scenery, **_progress(home)) if scenery else None
+        actors = found.actors if found else ()
+        write_record(home.environments, {actor.name: environment_of(sandbox, actor) for actor in actors}, private=True)
+        running = Running(
+            os.getpid(),
+            sandbox.url,
+            sandbox.region,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            scenery.how if scenery else "empty",
+            found.accounts if found else tuple(sorted(sandbox.accounts)),
+            actors,
+        )
+        write_record(home.record, asdict(running))
         ended.wait()
         if wanted.keep_state:
             sandbox.save(home.state)
@@ -224,31 +54,14 @@ def serve(home: Home, ended: threading.Event) -> None:
     home.record.unlink(missing_ok=True)
 
 
-def _furnished(home: Home, sandbox: Sandbox, wanted: Wanted) -> tuple[str, tuple[str, ...], tuple[Actor, ...]]:
-    if wanted.manifest is None:
-        return "empty", tuple(sorted(sandbox.accounts)), ()
+def _progress(home: Home) -> dict[str, Callable[[int], None]]:
+    """What `furnish` tells, into the folder, where `start` reads it."""
     total = [0]
-    progress = home.folder / "progress.json"
 
     def started(number: int) -> None:
         total[0] = number
 
-    found = furnish(
-        sandbox,
-        Path(wanted.manifest),
-        Path(wanted.out),
-        started=started,
-        progress=lambda done: _write(progress, [done, total[0]]),
-    )
-    progress.unlink(missing_ok=True)
-    if failed := found.provisioned.failed:
-        first = failed[0]
-        raise SandboxError(
-            f"{len(failed)} accounts cannot be made as they are written; first: {first.problems[0]}",
-            where=f"account {first.account_id}",
-            mend="gen check says what AWS would refuse",
-        )
-    return found.how, found.accounts, found.actors
+    return {"started": started, "progress": lambda done: write_record(home.progress, [done, total[0]])}
 
 
 def main(folder: str) -> int:
@@ -260,7 +73,7 @@ def main(folder: str) -> int:
     try:
         serve(home, ended)
     except RolecallError as error:
-        _write(home.failure, {"text": str(error), "exit_code": int(error.exit_code)})
+        write_record(home.failure, {"text": str(error), "exit_code": int(error.exit_code)})
         return int(error.exit_code)
     return 0
 

@@ -14,9 +14,10 @@ from rolecall_generator.iam.access import Role
 from rolecall_generator.iam.arn import parse_arn, root_arn
 from rolecall_runner.sandbox.assume_role import Assumption
 from rolecall_runner.sandbox.authorize import Authorization
-from rolecall_runner.sandbox.backends import SandboxError, World, partition_of
+from rolecall_runner.sandbox.backends import World, partition_of
 from rolecall_runner.sandbox.callers import Callers
 from rolecall_runner.sandbox.credentials_endpoint import PREFIX, CredentialsEndpoint
+from rolecall_runner.sandbox.errors import SandboxError
 from rolecall_runner.sandbox.faults import FaultPlan, Faults
 from rolecall_runner.sandbox.gate import Answer, Gate
 from rolecall_runner.sandbox.iam_limits import Limits

@@ -16,7 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rolecall_runner.sandbox.backends import SandboxError, World
+from rolecall_runner.sandbox.backends import World
+from rolecall_runner.sandbox.errors import SandboxError
 
 _MARK = "rolecall sandbox state"
 _FORM = 1

@@ -14,7 +14,6 @@ from rolecall_generator.iam.evaluator import Evaluator
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
 from rolecall_runner.sandbox.api_call import read_call
 from rolecall_runner.sandbox.authorize import Authorization, Verdict, decide
-from rolecall_runner.sandbox.aws_managed import with_aws_managed
 from rolecall_runner.sandbox.troubles import Trouble
 from rolecall_runner.sandbox.wire import ApiCall, SessionInfo
 from sandbox_requests import caught
@@ -315,11 +314,12 @@ def test_long_term_keys_carry_no_mfa_key() -> None:
 def test_attached_aws_policies_are_enforced_by_their_text() -> None:
     """A policy of AWS allows what its document says, and nothing is claimed while the document is not known."""
     arn = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"
-    bare = access_of(User(USER, attached=frozenset({arn})))
+    user = User(USER, attached=frozenset({arn}))
+    known = access_of(user, ManagedPolicy(arn, document(allow("ec2:Describe*"))))
 
-    assert Trouble.UNSUPPORTED == decide_for_user(bare).trouble
-    assert decide_for_user(with_aws_managed(bare)).allowed
-    assert Trouble.DENIED == decide_for_user(with_aws_managed(bare), START).trouble
+    assert Trouble.UNSUPPORTED == decide_for_user(access_of(user)).trouble
+    assert decide_for_user(known).allowed
+    assert Trouble.DENIED == decide_for_user(known, START).trouble
 
 
 def test_an_instance_profile_passes_its_role() -> None:

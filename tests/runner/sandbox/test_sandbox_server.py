@@ -19,7 +19,7 @@ from botocore.exceptions import EndpointConnectionError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
 from rolecall_generator.errors import RolecallError
-from rolecall_runner.sandbox.backends import SandboxError
+from rolecall_runner.sandbox.errors import SandboxError
 from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
 from rolecall_runner.sandbox.server import Sandbox
 from rolecall_runner.sandbox.sessions import new_secret

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rolecall_runner.sandbox.backends import SandboxError
+from rolecall_runner.sandbox.errors import SandboxError
 from rolecall_runner.sandbox.server import Sandbox
 from sandbox_rig import allow, running, service_trust, trust
 

@@ -14,7 +14,7 @@ import pytest
 from botocore.credentials import ContainerMetadataFetcher, ContainerProvider
 from botocore.exceptions import ClientError
 
-from rolecall_runner.sandbox.backends import SandboxError
+from rolecall_runner.sandbox.errors import SandboxError
 from rolecall_runner.sandbox.iam_limits import Limits
 from rolecall_runner.sandbox.sessions import Credentials
 from sandbox_rig import Rig, allow, refusal_of, running, service_trust, trust

@@ -1,0 +1,213 @@
+"""A sandbox in a process of its own, from outside: started, found again, ended; nothing of moto is loaded for it.
+
+`sandbox.json` says where it is and who can act in it; `environments.json` (for its owner's eyes: credentials of the
+sandbox are in it) the variables of each actor; `sandbox.log` a line a call; `state` the accounts of the last run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_runner.sandbox.errors import SandboxError
+
+_POLL_SECONDS = 0.05
+_END_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a sandbox is started with; `faults` as people write them. Paths are absolute, `manifest` None for none;
+    `region` empty for the main one of the manifest's partition.
+    """
+
+    manifest: str | None
+    out: str
+    port: int = 0
+    region: str = ""
+    faults: str = ""
+    keep_state: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody who can act in the sandbox: a backend role by its name, a person by the user's name."""
+
+    name: str
+    arn: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A sandbox that runs: its process id, address, accounts and actors."""
+
+    pid: int
+    url: str
+    region: str
+    started: str
+    how: str
+    accounts: tuple[str, ...]
+    actors: tuple[Actor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one sandbox."""
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """Where it is and who can act in it."""
+        return self.folder / "sandbox.json"
+
+    @property
+    def environments(self) -> Path:
+        """The variables of each actor."""
+        return self.folder / "environments.json"
+
+    @property
+    def wanted(self) -> Path:
+        """What it was started with."""
+        return self.folder / "wanted.json"
+
+    @property
+    def log(self) -> Path:
+        """A line a call."""
+        return self.folder / "sandbox.log"
+
+    @property
+    def failure(self) -> Path:
+        """Why it did not start."""
+        return self.folder / "failure.json"
+
+    @property
+    def progress(self) -> Path:
+        """How many accounts are done, and of how many."""
+        return self.folder / "progress.json"
+
+    @property
+    def state(self) -> Path:
+        """The accounts of the last run that was told to keep them."""
+        return self.folder / "state"
+
+
+def find(home: Home) -> Running | None:
+    """The sandbox that runs from this folder; None when there is none, or its process has gone."""
+    try:
+        body = json.loads(home.record.read_text(encoding="utf-8"))
+        running = Running(
+            **{**body, "accounts": tuple(body["accounts"]), "actors": tuple(Actor(**item) for item in body["actors"])}
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return running if _is_ours(running.pid, home) else None
+
+
+def start(
+    home: Home, wanted: Wanted, *, timeout_seconds: float = 120.0, waiting: Callable[[int, int], None] = lambda _d, _t: None
+) -> Running:
+    """Start a sandbox and wait until its accounts stand. `waiting` hears how many accounts are done, and of how many.
+
+    Raises SandboxError when one runs already or it does not start, or what kept it from starting as its own error says.
+    """
+    if (running := find(home)) is not None:
+        raise SandboxError(
+            f"a sandbox runs already at {running.url}", where=str(home.folder), mend="runner sandbox down ends it"
+        )
+    home.folder.mkdir(parents=True, exist_ok=True)
+    for stale in (home.record, home.failure, home.environments, home.progress):
+        stale.unlink(missing_ok=True)
+    write_record(home.wanted, asdict(wanted))
+    with home.log.open("ab") as log:
+        child = subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, "-m", "rolecall_runner.sandbox.process", str(home.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is not for it
+        )
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        if (running := find(home)) is not None:
+            return running
+        if child.poll() is not None:
+            raise _why(home)
+        _tell(home, waiting)
+        time.sleep(_POLL_SECONDS)
+    child.terminate()
+    raise SandboxError(f"the sandbox did not stand within {timeout_seconds:.0f} s", where=str(home.log), mend="read its log")
+
+
+def stop(home: Home) -> Running | None:
+    """End the sandbox of this folder and wait for it; None when there was none. Raises SandboxError if it stays."""
+    running = find(home)
+    if running is None:
+        return None
+    os.kill(running.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _END_SECONDS
+    while time.monotonic() < deadline:
+        if not home.record.exists() or not _is_ours(running.pid, home):
+            return running
+        time.sleep(_POLL_SECONDS)
+    raise SandboxError(
+        f"the sandbox (process {running.pid}) does not end", where=str(home.folder), mend=f"end it: kill -9 {running.pid}"
+    )
+
+
+def environments(home: Home) -> dict[str, dict[str, str]]:
+    """The variables of each actor by name. Raises SandboxError when no sandbox runs."""
+    if find(home) is None:
+        raise SandboxError("no sandbox runs", where=str(home.folder), mend="runner sandbox up starts one")
+    found: dict[str, dict[str, str]] = json.loads(home.environments.read_text(encoding="utf-8"))
+    return found
+
+
+def _is_ours(pid: int, home: Home) -> bool:
+    """Whether the process lives and is the one that serves this folder; its number may be another's by now."""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    line = Path(f"/proc/{pid}/cmdline")
+    if not line.exists():  # macOS: that it lives must do
+        return True
+    words = line.read_bytes().split(b"\0")
+    return os.fsencode(str(home.folder)) in words
+
+
+def _why(home: Home) -> RolecallError:
+    try:
+        body = json.loads(home.failure.read_text(encoding="utf-8"))
+        error = SandboxError(body["text"])
+        error.exit_code = ExitCode(body["exit_code"])  # its own: a broken manifest is not a broken tool
+        return error
+    except (OSError, ValueError, KeyError):
+        return SandboxError("the sandbox ended before it stood", where=str(home.log), mend="read its log")
+
+
+def _tell(home: Home, waiting: Callable[[int, int], None]) -> None:
+    try:
+        done, total = json.loads(home.progress.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    waiting(done, total)
+
+
+def write_record(path: Path, body: Any, *, private: bool = False) -> None:
+    """Whole or not at all: others read while this is written."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o644)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(body, file, indent=2)
+    fresh.replace(path)
