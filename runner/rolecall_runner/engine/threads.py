@@ -112,7 +112,7 @@ class _Crew:
 
     def dismiss(self) -> None:
         """Send the workers home; those that are asking end by themselves."""
-        self._outside_jobs_back()
+        self._take_back()
         for _ in range(self._workers):
             self._jobs.put(None)
 
@@ -133,11 +133,11 @@ class _Crew:
         now = self._outside.clock()
         if self._stop_by is None:
             self._stop_by = now + self._settings.grace_seconds
-            self._outside_jobs_back()
+        self._take_back()
         if now >= self._stop_by and self._done.empty():
             self.given_up = True
 
-    def _outside_jobs_back(self) -> None:
+    def _take_back(self) -> None:
         """Take back what no worker has begun."""
         while True:
             try:
@@ -182,6 +182,9 @@ class _Crew:
 
     def _work(self, me: int) -> None:
         while (job := self._jobs.get()) is not None:
+            if self._outside.stop.is_set():
+                self._jobs.put(job)  # to be taken back: nothing is begun after the sign to stop
+                return
             with self._lock:
                 self._running[me] = _Running(job, self._outside.clock(), self._outside.now())
             result = ask(self._task, job.target, self._settings, self._outside)
