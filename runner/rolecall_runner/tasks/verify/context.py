@@ -1,0 +1,104 @@
+"""What the roll call of one target is given: who calls, with what, and what was agreed with every customer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rolecall_generator.iam.access import Access
+from rolecall_runner.clients import Clients
+from rolecall_runner.credentials import Assumer, Clock, Sessions, utc_now
+from rolecall_runner.engine.interface import RetryPolicy
+from rolecall_runner.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """What is tried. `actions_per_service` and `outside_actions` are sizes of samples; the ladder itself is always climbed.
+
+    `retry` is for one call that came out inconclusive; the engine may ask the whole target again after that.
+    """
+
+    probe_actions: bool = True
+    drift: bool = True
+    all_actions: bool = False
+    all_regions: bool = False
+    actions_per_service: int = 3
+    outside_actions: int = 5
+    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=5, base_seconds=0.2, cap_seconds=5.0))
+
+
+class Memory:
+    """What is asked once for all targets of a run: does another customer's role let us in? Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answers: dict[tuple[str, ...], bool] = {}
+
+    def once(self, key: tuple[str, ...], ask: Callable[[], bool | None]) -> bool | None:
+        """The answer kept under the key, else that of `ask`; None (not known this time) is not kept."""
+        with self._lock:
+            known = self._answers.get(key)
+        if known is not None:
+            return known
+        answer = ask()  # outside the lock: it takes a call to AWS; two threads may ask the same at once, which harms nobody
+        if answer is not None:
+            with self._lock:
+                self._answers.setdefault(key, answer)
+        return answer
+
+    def __reduce__(self) -> tuple[type[Memory], tuple[()]]:
+        return Memory, ()  # another process begins with an empty one
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyContext:
+    """All that `verify` needs beside the target. Shared by all threads of a process.
+
+    `clock` is the time of day, `ticks` seconds that only grow; `sleep` takes seconds; `random` draws evenly from 0 to 1.
+    `external_ids`: the current external id of every customer, by customer's name.
+    `intended`: the agreed Access by role ARN: for a customer its own module's, for a switch role both accounts'.
+    `written`: the same as parsed from the modules in output/; empty where none are written.
+    `backend`: Access of the backend module as written, else as planned; None: not known.
+    `witnesses`: a few customers whose roles are assumed to tell our own side's trouble from one customer's.
+    `without_external_id`: customers of whom the manifest suppresses RC103, by name, with its reason.
+    `second_caller`: another principal of the backend's account, no backend role of these customers; None: there is none.
+    """
+
+    assumer: Assumer
+    sessions: Sessions
+    clients: Clients
+    clock: Clock = utc_now
+    ticks: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
+    random: Callable[[], float] = random.random
+    external_ids: Mapping[str, str] = field(default_factory=dict)
+    intended: Mapping[str, Access] = field(default_factory=dict)
+    written: Mapping[str, Access] = field(default_factory=dict)
+    backend: Access | None = None
+    witnesses: Sequence[Target] = ()
+    without_external_id: Mapping[str, str] = field(default_factory=dict)
+    second_caller: Assumer | None = None
+    options: VerifyOptions = field(default_factory=VerifyOptions)
+    memory: Memory = field(default_factory=Memory)
+
+    def drawn(self, *what: str) -> int:
+        """A number that is the same whenever the same run asks for the same: for samples."""
+        text = "\0".join((self.assumer.run_id, *what))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+    def another_external_id(self, target: Target) -> str | None:
+        """One other customer's external id, the same whenever this run asks; None where no other customer has one.
+
+        Never the target's own or previous one, which it accepts by right.
+        """
+        names = tuple(self.external_ids)
+        own = {target.external_id, target.previous_external_id}
+        start = self.drawn("another external id", target.name) if names else 0
+        for step in range(len(names)):
+            found = self.external_ids[names[(start + step) % len(names)]]
+            if found not in own:
+                return found
+        return None
