@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,11 +15,11 @@ from rolecall_runner.tasks.verify.verdict import Verdict
 from verdict_worlds import INFO, REFUSAL, many, mixed, refused, verdict
 
 
-def run(verdicts: list[Verdict], *, terminal: bool, verbose: bool = False, quiet: bool = False) -> str:
+def run(verdicts: list[Verdict], *, terminal: bool, width: int = 160, **options: bool) -> str:
     """What a run of these verdicts writes."""
     file = io.StringIO()
-    console = Console(file=file, width=160, force_terminal=terminal, soft_wrap=not terminal, color_system=None)
-    with RollCallProgress(console, verbose=verbose, quiet=quiet, clock=lambda: INFO.seconds) as progress:
+    console = Console(file=file, width=width, force_terminal=terminal, soft_wrap=not terminal, color_system=None)
+    with RollCallProgress(console, **options, clock=lambda: INFO.seconds) as progress:
         progress.started(len(verdicts))
         for found in verdicts:
             progress.asking(found.name)
@@ -46,6 +47,22 @@ def test_a_terminal_has_a_bar_and_no_lines_unless_asked_for() -> None:
     assert "ok 2  failed 2  unreachable 1  inconclusive 1  skipped 1" in quiet_lines
     assert "account3: failed" not in quiet_lines
     assert "account3: failed" in lines
+
+
+def test_a_narrow_terminal_still_shows_bar_and_counts() -> None:
+    """Long names are cut at the edge; bar, number, time and counts stay whole."""
+    file = io.StringIO()
+    console = Console(file=file, width=60, force_terminal=True, color_system=None)
+    with RollCallProgress(console) as progress:
+        progress.started(20)
+        progress.finished(verdict("first"))
+        for number in range(19):
+            progress.asking(f"customer-of-a-rather-long-name-{number}-in-europe")
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]", file.getvalue())]
+
+    assert any("━  1/20 0:00:0" in line for line in lines)
+    assert any(line.startswith("ok 1  asking customer-of-a-rather-long-name-0") and "…" in line for line in lines)
+    assert 60 >= max(map(len, lines))
 
 
 def test_quiet_writes_nothing() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -51,7 +51,7 @@ class RollCallProgress:
     def __enter__(self) -> Self:
         self._begun = self._clock()
         if self._bar is not None:
-            self._task = self._bar.add_task("", total=None, counts="", names="", rate="")
+            self._task = self._bar.add_task("", total=None, rate="")
             self._bar.start()
         return self
 
@@ -84,19 +84,20 @@ class RollCallProgress:
     def _show(self) -> None:
         if self._bar is None or self._task is None:
             return
+        below = counts_text(self._tally).append(f"  {names_text(self._asked)}", style="dim")
+        below.no_wrap, below.overflow = True, "ellipsis"
+        self._bar.below = below
         self._bar.update(
             self._task,
             total=self._tally.total or None,
             completed=self._tally.asked,
-            counts=counts_text(self._tally),
-            names=Text(names_text(self._asked)),
             rate=rate_text(self._tally.asked, self._clock() - self._begun),
         )
 
 
 def counts_text(tally: Tally) -> Text:
     """`ok 12  failed 1`, coloured: the good ones always, the others when there are any."""
-    text = Text(f"ok {tally.marks[Mark.OK]:,}", style=STYLES[Mark.OK])
+    text = Text.assemble((f"ok {tally.marks[Mark.OK]:,}", STYLES[Mark.OK]))
     for mark in (*TROUBLES, Mark.SKIPPED):
         if tally.marks[mark]:
             text.append(f"  {mark} {tally.marks[mark]:,}", style=STYLES[mark])
@@ -131,13 +132,22 @@ def finished_line(verdict: Verdict, tally: Tally) -> str:
     return clean(" ".join(f"{head}: {worst.step}: {said(worst) or worst.what}".split()))
 
 
-def _bar(console: Console, clock: Callable[[], float]) -> Progress:
+class _Bar(Progress):
+    """The bar, and below it a line that is cut at the terminal's edge: names of accounts must not push the bar away."""
+
+    below = Text()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What rich draws at each turn."""
+        yield from super().get_renderables()
+        yield self.below
+
+
+def _bar(console: Console, clock: Callable[[], float]) -> _Bar:
     columns = (
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=40),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[counts]}", markup=False),
         TimeElapsedColumn(),
         TextColumn("{task.fields[rate]}", markup=False),
-        TextColumn("{task.fields[names]}", markup=False, style="dim"),
     )
-    return Progress(*columns, console=console, transient=True, get_time=clock)
+    return _Bar(*columns, console=console, transient=True, get_time=clock)
