@@ -1,0 +1,113 @@
+"""One safe call, made until its answer says something: allowed, refused, or nothing that can be built on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from rolecall_runner.clients import SigningCredentials, account
+from rolecall_runner.credentials import AccountSession
+from rolecall_runner.deadline import TimeIsUpError
+from rolecall_runner.failures import REFUSALS, Failure, failure_of
+from rolecall_runner.results.result import WORTH_RETRYING, Status
+from rolecall_runner.tasks.verify.context import VerifyContext
+from rolecall_runner.tasks.verify.safe_calls import SafeCall
+
+
+class Answer(StrEnum):
+    """What an answer proves. PROBABLY_ALLOWED: the service complains of the request, which most of them do only after
+    they have let the caller in; good enough for "what was granted works", not for "more works than was granted".
+    """
+
+    ALLOWED = "allowed"
+    PROBABLY_ALLOWED = "probably allowed"
+    REFUSED = "refused"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A call with its answer. `code` and `message` are AWS's, without secrets; "" when the call went through."""
+
+    call: SafeCall
+    region: str
+    answer: Answer
+    code: str = ""
+    message: str = ""
+    seconds: float = 0.0
+    attempts: int = 1
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What a diagnosis needs, in JSON's types."""
+        found = {
+            "action": self.call.action,
+            "operation": f"{self.call.service}:{self.call.operation}",
+            "region": self.region,
+        }
+        return found | ({"resource": self.call.resource} if self.call.resource != "*" else {})
+
+
+_AFTER_AUTHORIZATION = re.compile(
+    r"^DryRunOperation$|^404$|^NoSuch|NotFound|NonExistent|DoesNotExist|NotInUse|^SubscriptionRequired|ConfigurationNotFound"
+)
+_OF_THE_REQUEST = re.compile(
+    r"^Validation|^InvalidParameter|^InvalidArgument|^InvalidInput|^InvalidRequest|^MissingParameter"
+)
+# Services that nobody switched on say "access denied" too (Macie, Audit Manager, Detective API references, November 2026).
+_NOT_SWITCHED_ON = re.compile(
+    r"not (?:been )?(?:enabled|subscribed|set up)|opt(?:ed)?[- ]in|complete .* setup", re.IGNORECASE
+)
+
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
+
+
+def answer_of(failure: Failure) -> Answer:
+    """Judge an error of a call. Only a refusal by AWS is one; what is not known claims nothing."""
+    if failure.code in REFUSALS:
+        return Answer.UNCLEAR if _NOT_SWITCHED_ON.search(failure.message) else Answer.REFUSED
+    if failure.status in WORTH_RETRYING:
+        return Answer.UNCLEAR
+    if _AFTER_AUTHORIZATION.search(failure.code):
+        return Answer.ALLOWED
+    return Answer.PROBABLY_ALLOWED if _OF_THE_REQUEST.search(failure.code) else Answer.UNCLEAR
+
+
+def try_call(call: SafeCall, region: str, credentials: SigningCredentials, context: VerifyContext) -> Tried:
+    """Make the call in a Region, again while the answer may pass by itself. What the call raises is its answer, but for
+    TimeIsUpError.
+    """
+    begin = context.ticks()
+    attempt = 1
+    failure = _once(call, region, credentials, context)
+    retry = context.options.retry
+    while failure is not None and failure.status in WORTH_RETRYING and attempt < retry.attempts:
+        if failure.code in _EXPIRED and isinstance(credentials, AccountSession):
+            credentials.renew()
+        context.sleep(context.random() * min(retry.cap_seconds, retry.base_seconds * 2 ** (attempt - 1)))
+        attempt += 1
+        failure = _once(call, region, credentials, context)
+    answer = Answer.ALLOWED if failure is None else answer_of(failure)
+    code, message = ("", "") if failure is None else (failure.code, failure.message)
+    return Tried(call, region, answer, code, message, context.ticks() - begin, attempt)
+
+
+def _once(call: SafeCall, region: str, credentials: SigningCredentials, context: VerifyContext) -> Failure | None:
+    try:
+        # Here and not within the call: a role that cannot be assumed any more has refused no action.
+        credentials.get_frozen_credentials()
+    except TimeIsUpError:
+        raise
+    except Exception as error:
+        failure = failure_of(error)
+        return Failure(Status.INCONCLUSIVE, "", f"no credentials for the call: {failure.message}")
+    try:
+        with account(credentials):
+            getattr(context.clients.client(call.service, region), call.method)(**call.parameters)
+    except TimeIsUpError:
+        raise
+    except Exception as error:
+        return failure_of(error)
+    return None

@@ -1,0 +1,167 @@
+"""Is the role still what was handed over? Deployed against agreed access, as far as the role may read itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from rolecall_generator.iam.access import Access, ManagedPolicy, Role
+from rolecall_generator.iam.difference import Change, differences, plain_label
+from rolecall_runner.clients import SigningCredentials, account
+from rolecall_runner.deployed import NotCheckable, RoleReading, RoleSettings, read_role
+from rolecall_runner.failures import REFUSALS
+from rolecall_runner.targets import Target
+from rolecall_runner.tasks.verify.context import VerifyContext
+from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step
+
+_UNIQUE_ID = re.compile(r"^A(?:ROA|IDA)[A-Z0-9]{12,}$")
+"""Unique ids of roles and users, as IAM shows a principal of a trust policy that was deleted ("IAM identifiers", IAM User
+Guide, November 2026)."""
+
+Labelled = TypeVar("Labelled", Role, ManagedPolicy)
+
+_GONE = frozenset({"NoSuchEntity", "NoSuchEntityException"})
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What differs from what was agreed. `changes` are about access; `notes` are tags and descriptions.
+
+    `not_checkable`: parts that could not be read; of them nothing is claimed. `stale`: unique ids of deleted principals in
+    the trust policy. `gone`: IAM says that there is no such role.
+    """
+
+    changes: tuple[Change, ...] = ()
+    notes: tuple[Change, ...] = ()
+    not_checkable: tuple[NotCheckable, ...] = ()
+    stale: tuple[str, ...] = ()
+    gone: bool = False
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """All of it in JSON's types, for reports and for a diagnosis; what is empty is left out."""
+        found: dict[str, list[str]] = {
+            "wider": [change.text for change in self.changes if change.widens],
+            "narrower": [change.text for change in self.changes if change.widens is False],
+            "other": [change.text for change in self.changes if change.widens is None],
+            "notes": [change.text for change in self.notes],
+            "not_checkable": [str(part) for part in self.not_checkable],
+            "stale_principals": list(self.stale),
+        }
+        return {name: texts for name, texts in found.items() if texts}
+
+
+def drift_of(target: Target, credentials: SigningCredentials, context: VerifyContext) -> tuple[Rung, tuple[Change, ...]]:
+    """The rung on drift, and every change of access. Wider and narrower access both fail, and are said apart.
+
+    Never raises what IAM refuses: where the role may read nothing of itself the rung is skipped, "not checkable".
+    """
+    intended = context.intended.get(target.role_arn)
+    if intended is None or target.role_arn not in intended.roles:
+        what = "drift is not checkable: the manifest does not say what was agreed for this role"
+        return Rung(Step.DRIFT, Mark.SKIPPED, what), ()
+    begin = context.ticks()
+    with account(credentials):
+        iam = context.clients.client("iam", context.assumer.caller.region)
+        reading = read_role(iam, target.role_arn.rpartition("/")[2])
+    drift = compare(reading, intended, target.role_arn)
+    mark, what = _said(reading, drift)
+    code = next((part.code for part in drift.not_checkable), "") if mark in {Mark.SKIPPED, Mark.INCONCLUSIVE} else ""
+    return Rung(Step.DRIFT, mark, what, code, evidence=drift.evidence, seconds=context.ticks() - begin), drift.changes
+
+
+def compare(reading: RoleReading, intended: Access, role_arn: str) -> Drift:
+    """Hold a reading of the role against the agreed access. Raises KeyError when the role is none of `intended`."""
+    wanted = _part(intended, role_arn)
+    if reading.missing:
+        return Drift(differences(wanted, Access()), gone=True)
+    found = reading.over(wanted, role_arn)
+    stale = _stale(reading)
+    plain = _with_labels_of(found, wanted)
+    every, access = differences(wanted, found), differences(wanted, plain)
+    # A policy of which only the name could be read is on the role all the same.
+    unread = tuple(
+        Change("added", role_arn, f"{plain_label(role_arn)} gains inline policy {name}, whose text may not be read", True)
+        for name in _unread_inline(reading, wanted.roles[role_arn])
+    )
+    changes = (*_broken_trust(role_arn, stale), *access, *unread)
+    return Drift(changes, tuple(each for each in every if each not in access), reading.not_checkable, stale)
+
+
+def _part(intended: Access, role_arn: str) -> Access:
+    """The role and the policies on it, of all that was agreed: nobody but the role itself is read."""
+    role = intended.roles[role_arn]
+    return Access(
+        roles={role_arn: role}, policies={arn: intended.policies[arn] for arn in role.attached if arn in intended.policies}
+    )
+
+
+def _with_labels_of(found: Access, wanted: Access) -> Access:
+    """What was found under the agreed tags and descriptions, so that only access differs."""
+    return Access(
+        roles={arn: _labelled(role, wanted.roles.get(arn)) for arn, role in found.roles.items()},
+        policies={arn: _labelled(policy, wanted.policies.get(arn)) for arn, policy in found.policies.items()},
+    )
+
+
+def _labelled(found: Labelled, wanted: Labelled | None) -> Labelled:
+    return found if wanted is None else replace(found, tags=wanted.tags, description=wanted.description)
+
+
+def _stale(reading: RoleReading) -> tuple[str, ...]:
+    if not isinstance(reading.settings, RoleSettings):
+        return ()
+    principals = (principal for statement in reading.settings.trust.statements for principal in statement.principals)
+    return tuple(sorted({each.identifier for each in principals if _UNIQUE_ID.match(each.identifier)}))
+
+
+def _broken_trust(role_arn: str, stale: Iterable[str]) -> tuple[Change, ...]:
+    return tuple(
+        Change(
+            "changed",
+            role_arn,
+            f"{plain_label(role_arn)} trusts {each}, the unique id of a role or user that was deleted: nobody can be it again,"
+            " so the trust policy must be saved anew",
+            False,
+        )
+        for each in stale
+    )
+
+
+def _unread_inline(reading: RoleReading, wanted: Role) -> tuple[str, ...]:
+    if isinstance(reading.inline, NotCheckable):
+        return ()
+    return tuple(
+        name for name, text in reading.inline.items() if isinstance(text, NotCheckable) and name not in wanted.inline
+    )
+
+
+def _said(reading: RoleReading, drift: Drift) -> tuple[Mark, str]:
+    if drift.gone:
+        return Mark.FAILED, "the role does not exist any more, says IAM"
+    if drift.changes:
+        return Mark.FAILED, _differs(drift)
+    parts = "; ".join(map(str, drift.not_checkable))
+    passing = [part for part in drift.not_checkable if part.code not in REFUSALS | _GONE]
+    if passing:
+        return Mark.INCONCLUSIVE, f"drift could not be checked this time: {parts}"
+    if all(isinstance(part, NotCheckable) for part in (reading.settings, reading.inline, reading.attached)):
+        return Mark.SKIPPED, f"drift is not checkable: the role may not read itself ({parts})"
+    if drift.not_checkable:
+        return Mark.OK, f"what the role may read of itself is as agreed; not checkable: {parts}"
+    return Mark.OK, "the role is as agreed"
+
+
+def _differs(drift: Drift) -> str:
+    said = []
+    if any(change.widens for change in drift.changes):
+        said.append("may do more, or lets in more, than was agreed")
+    if any(change.widens is False for change in drift.changes):
+        said.append("misses some of what was agreed")
+    if not said:
+        said.append("differs from what was agreed")
+    first = drift.changes[0].text
+    rest = len(drift.changes) - 1
+    return f"the role {' and '.join(said)}: {first}" + (f" (and {rest} more)" if rest else "")

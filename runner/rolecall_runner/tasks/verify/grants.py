@@ -1,0 +1,151 @@
+"""Does the role grant what was agreed? Each reading action with a safe call is tried, or a sample of them by service."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from rolecall_generator.iam.access import Access
+from rolecall_generator.iam.actions import expand
+from rolecall_generator.iam.evaluator import Caller, Evaluator, Request
+from rolecall_generator.iam.policy import Statement
+from rolecall_runner.clients import SigningCredentials
+from rolecall_runner.credentials import allowed_name
+from rolecall_runner.targets import Target
+from rolecall_runner.tasks.verify.agreed import Bounds, bounds_of, covers, model_of, statements_of
+from rolecall_runner.tasks.verify.calling import Answer, Tried, try_call
+from rolecall_runner.tasks.verify.context import VerifyContext
+from rolecall_runner.tasks.verify.safe_calls import SafeCall, never, offered, only_reads, safe_call
+from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step
+from rolecall_runner.tasks.verify.well_known import READS
+
+SERVICES_SAMPLED = 8
+"""Of policies that speak of very many services, this many are tried: each costs a service model and a connection."""
+
+Granted = tuple[str, str]
+"""An action with a resource, as a statement grants it."""
+
+
+def try_grants(target: Target, credentials: SigningCredentials, context: VerifyContext) -> Iterator[Rung]:
+    """One rung for each granted action that is tried; one skipped rung when nothing can be.
+
+    Tried in the target's first Region, or in all of them. The sample is the same for one run and target. Only what all
+    agreed policies together allow is tried: denied, bounded or conditional grants that the call would not meet are not.
+    """
+    intended = context.intended.get(target.role_arn)
+    if intended is None or target.role_arn not in intended.roles:
+        yield Rung(Step.GRANTED, Mark.SKIPPED, "not checkable: the manifest does not say what was agreed for this role")
+        return
+    bounds = bounds_of(target, intended, credentials, context)
+    tried = 0
+    regions = target.regions or (context.assumer.caller.region,)
+    for region in regions if context.options.all_regions else regions[:1]:
+        evaluator = Evaluator(bounds.least)
+        for call in _calls(target, bounds.least, evaluator, region, context):
+            tried += 1
+            told = not call.absent or _may(evaluator, target, "s3:ListBucket", _bucket(call), region)
+            yield _rung(try_call(call, region, credentials, context)) if told else _untold(call, region)
+    if not tried:
+        yield Rung(Step.GRANTED, Mark.SKIPPED, _why_none(bounds), evidence={"unknown_policies": list(bounds.unknown)})
+
+
+def granted_reads(role_arn: str, access: Access) -> dict[str, list[Granted]]:
+    """The reading actions that the role's policies speak of, by service, each with the resources as they are granted.
+
+    Statements for every action, or for all but some, stand for the usual reads that they cover.
+    """
+    found: dict[str, dict[Granted, None]] = {}
+    for statement in statements_of(role_arn, access):
+        if statement.effect != "Allow":
+            continue
+        for action in _actions(statement):
+            if action.lower() != "s3:getobject" and never(action):
+                continue
+            if only_reads(action):
+                resources = statement.resources or ("*",)
+                found.setdefault(action.partition(":")[0], {}).update(dict.fromkeys((action, each) for each in resources))
+    return {service: list(granted) for service, granted in sorted(found.items())}
+
+
+def _actions(statement: Statement) -> Iterator[str]:
+    if statement.not_actions:
+        yield from (action for action in READS if covers(statement, action))
+    for pattern in statement.actions:
+        if pattern in {"*", "*:*"}:
+            yield from READS
+        else:
+            yield from expand(pattern)
+
+
+def _calls(target: Target, access: Access, evaluator: Evaluator, region: str, context: VerifyContext) -> Iterator[SafeCall]:
+    """The calls to be made, each action once: a few a service, of a few services; all where the options say so."""
+    everything = context.options.all_actions
+    seed = f"granted {context.assumer.run_id} {target.role_arn}"
+    by_service = granted_reads(target.role_arn, access)
+    services = sorted(by_service)
+    # Chance here spreads the choice over runs and targets; nothing secret hangs on it.
+    random.Random(seed).shuffle(services)  # noqa: S311
+    served = 0
+    for service in services:
+        granted = by_service[service]
+        random.Random(f"{seed} {service}").shuffle(granted)  # noqa: S311
+        calls = _of_service(target, granted, evaluator, region, context)
+        before = served
+        for number, call in enumerate(calls):
+            served = before + 1
+            yield call
+            if not everything and number + 1 >= context.options.actions_per_service:
+                break
+        if not everything and served >= SERVICES_SAMPLED:
+            return
+
+
+def _of_service(
+    target: Target, granted: list[Granted], evaluator: Evaluator, region: str, context: VerifyContext
+) -> Iterator[SafeCall]:
+    done: set[str] = set()
+    absent = allowed_name(f"rolecall-{context.assumer.run_id}-absent")
+    for action, resource in granted:
+        if action in done:
+            continue
+        call = safe_call(action, resource, model_of(context, region), absent_name=absent)
+        if call is None or not offered(call.service, region, target.partition):
+            continue
+        if _may(evaluator, target, action, call.resource, region):
+            done.add(action)
+            yield call
+
+
+def _may(evaluator: Evaluator, target: Target, action: str, resource: str, region: str) -> bool:
+    context = {"aws:requestedregion": region, "aws:securetransport": "true"}
+    return evaluator.may(Request(Caller(target.role_arn), resource, action, context)).allowed
+
+
+def _bucket(call: SafeCall) -> str:
+    return call.resource.partition("/")[0]
+
+
+def _untold(call: SafeCall, region: str) -> Rung:
+    """S3: "If you don't have the s3:ListBucket permission, Amazon S3 returns an HTTP status code 403 error" for a key that
+    is not there (HeadObject, S3 API reference, November 2026): so the call is not made.
+    """
+    what = f"{call.action} is not checkable: without s3:ListBucket S3 answers 403 for an object that is not there"
+    return Rung(Step.GRANTED, Mark.SKIPPED, what, evidence=Tried(call, region, Answer.UNCLEAR).evidence)
+
+
+def _rung(tried: Tried) -> Rung:
+    where = f"{tried.call.action} in {tried.region}"
+    match tried.answer:
+        case Answer.ALLOWED | Answer.PROBABLY_ALLOWED:
+            mark, what = Mark.OK, f"{where} works"
+        case Answer.REFUSED:
+            mark, what = Mark.FAILED, f"{where} was granted, but is refused"
+        case _:
+            mark, what = Mark.INCONCLUSIVE, f"whether {where} works cannot be told"
+    return Rung(Step.GRANTED, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)
+
+
+def _why_none(bounds: Bounds) -> str:
+    if bounds.unknown:
+        return f"not checkable: the text of {', '.join(bounds.unknown)} is not known"
+    return "nothing to try: no action that was granted has a safe call"
