@@ -12,7 +12,7 @@ What botocore 1.44.5 keeps in a client beside credentials, and what is done abou
 - Discovered endpoints (Timestream), by operation: switched off; operations that need it raise.
 - Bearer tokens from the environment (AWS_BEARER_TOKEN_...) would replace the signature: refused.
 - Account-based endpoints, by the client's own credentials: switched off.
-- Presigned POST forms use the client's credentials without an event: those refuse.
+- Presigned links and POST forms are signed by the same event, so they are the account's.
 - Buckets' Regions (redirects): names only, the same whoever asks; kept.
 - Adaptive retries slow down all accounts when one is throttled: standard retries.
 """
