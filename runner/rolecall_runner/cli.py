@@ -8,7 +8,7 @@ import typer
 
 from rolecall_generator.console import SafeTyper
 from rolecall_runner import __version__
-from rolecall_runner.commands import rehearse, sandbox
+from rolecall_runner.commands import daily, rehearse, sandbox, verify
 
 app = SafeTyper(
     name="runner",
@@ -34,3 +34,8 @@ def main(
 
 app.add_typer(sandbox.app, name="sandbox")
 app.command(epilog=rehearse.EXAMPLES)(rehearse.rehearse)
+app.command(epilog=verify.EXAMPLES)(verify.verify)
+app.command("switch-url", epilog=daily.SWITCH_URL_EXAMPLES)(daily.switch_url)
+app.command(epilog=daily.CONSOLE_EXAMPLES)(daily.console)
+app.command(epilog=daily.SHELL_EXAMPLES)(daily.shell)
+app.command(epilog=daily.HISTORY_EXAMPLES)(daily.history)

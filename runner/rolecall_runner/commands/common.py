@@ -19,3 +19,11 @@ FaultsOption = Annotated[
     str,
     typer.Option("--faults", metavar="PLAN", help="Faults on purpose, as in throttle=0.3,5xx=0.1,cut=0.05,seed=7."),
 ]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", help="A profile of the AWS CLI; the usual chain of credentials when left out.")
+]
+RegionOption = Annotated[str | None, typer.Option("--region", help="The Region in which STS is asked.")]
+SandboxOption = Annotated[
+    bool, typer.Option("--sandbox", help="Ask a sandbox that lives as long as this command, furnished from the manifest.")
+]
+RunsOption = Annotated[Path, typer.Option("--runs", help="The folder that keeps the runs.")]

@@ -37,7 +37,7 @@ def embedded(
 ) -> Iterator[Embedded]:
     """Start a sandbox with the accounts of a manifest. `acting` names the backend role, the first when left out.
 
-    `faults` as people write them. Raises ManifestError, PlanError, OutputError, FaultTextError, SandboxError, SelectionError.
+    `faults` as people write them. Raises what `read_scenery`, `furnish` and `parse_faults` raise, and SelectionError.
     """
     plan = parse_faults(faults) if faults else None
     scenery = read_scenery(manifest, out)

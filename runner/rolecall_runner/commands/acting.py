@@ -1,0 +1,35 @@
+"""Who a command acts as: the usual AWS chain, or the backend role of a sandbox that lives as long as the command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+Bar = tuple[Callable[[int], None], Callable[[int], None]]
+
+
+@contextmanager
+def acting(manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, role: str | None = None) -> Iterator[str]:
+    """Inside, the environment is the sandbox's when `sandbox` is true; gives a sentence that says where one acts.
+
+    The environment is what processes of the engine inherit too. Raises SandboxError and what a manifest raises.
+    """
+    if not sandbox:
+        yield "in AWS"
+        return
+    from rolecall_runner.sandbox.embedded import embedded  # noqa: PLC0415 - moto loads only where needed
+    from rolecall_runner.sandbox.furnish import environment_of  # noqa: PLC0415 - as above
+
+    started, progress = bar
+    with embedded(manifest, out, acting=role, faults=faults, started=started, progress=progress) as world:
+        before = dict(os.environ)
+        for key in [key for key in before if key.startswith("AWS_")]:
+            del os.environ[key]
+        os.environ.update(environment_of(world.sandbox, world.backend))
+        try:
+            yield f"in a sandbox, {world.how}"
+        finally:
+            os.environ.clear()
+            os.environ.update(before)

@@ -1,0 +1,164 @@
+"""`runner verify`: the roll call over all customers and switch roles."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from rolecall_generator.console import progress_bar, stderr, stdout
+from rolecall_generator.errors import ExitCode, InterruptedRunError
+from rolecall_runner.commands.acting import acting
+from rolecall_runner.commands.common import (
+    DEFAULT_MANIFEST,
+    DEFAULT_OUT,
+    FaultsOption,
+    ManifestArgument,
+    OutOption,
+    ProfileOption,
+    QuietOption,
+    RegionOption,
+    RunsOption,
+    SandboxOption,
+)
+from rolecall_runner.results.journal import RUNS
+
+if TYPE_CHECKING:
+    from rolecall_runner.roll_call import RollCall
+    from rolecall_runner.tasks.verify.verdict import Verdict
+
+EXAMPLES = """Examples:
+
+runner verify --sandbox                                  try it here, without AWS
+
+runner verify                                            on an instance under the backend role
+
+runner verify --limit 'tier=gold:!acme' --forks 32       as Ansible's users write it
+
+runner verify --retry last                               those that failed in the last run
+
+runner verify --resume last                              the rest of a run that was cut short
+
+runner verify --format html > roll-call.html             one page, with the picture"""
+
+Form = Literal["table", "json", "jsonl", "junit", "html"]
+
+
+def verify(
+    manifest: ManifestArgument = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    limit: Annotated[
+        str, typer.Option("--limit", "-l", metavar="PATTERN", help="Whom to ask, as Ansible's host patterns.")
+    ] = "all",
+    sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many of them, chosen by --seed.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,
+    retry: Annotated[
+        str | None, typer.Option("--retry", metavar="RUN", help="Only what did not end well in that run.")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was cut short.")
+    ] = None,
+    forks: Annotated[int, typer.Option("--forks", "-f", min=1, max=256, help="Accounts at a time, a process.")] = 16,
+    engine: Annotated[
+        Literal["threads", "processes", "serial"], typer.Option("--engine", help="How accounts are asked.")
+    ] = "threads",
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for one account, with all retries.")] = 300.0,
+    actions: Annotated[
+        Literal["none", "sample", "all"], typer.Option("--actions", help="Which granted read actions to try.")
+    ] = "sample",
+    drift: Annotated[
+        bool, typer.Option("--drift/--no-drift", help="Compare the role with what was agreed, where it may read itself.")
+    ] = True,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    sandbox: SandboxOption = False,
+    faults: FaultsOption = "",
+    runs: RunsOption = RUNS,
+    output_format: Annotated[Form, typer.Option("--format", help="For people, or for machines.")] = "table",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for each account as it ends.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Call the roll: assume every role, see that wrong callers are refused, try what was granted, look for drift.
+
+    Exit code 0 when all is as agreed, 1 when something is not, 9 when nothing is wrong but some could not be asked.
+    """
+    from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - boto3 loads only where needed
+    from rolecall_runner.results.progress import RollCallProgress  # noqa: PLC0415 - as above
+    from rolecall_runner.roll_call import Choice, How, prepare  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.verify.context import VerifyOptions  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.verify.setting import Start, endpoint_of  # noqa: PLC0415 - as above
+
+    options = VerifyOptions(probe_actions=actions != "none", drift=drift, all_actions=actions == "all")
+    how = How(engine, settings=Settings(workers=forks, timeout_seconds=timeout), runs=runs)
+    with ExitStack() as stack:
+        with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
+            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
+        start = Start(manifest, out, "", profile, region, endpoint_of(), forks, options)
+        call = prepare(start, Choice(limit, sample, seed, retry, resume), how)
+        display = stack.enter_context(
+            RollCallProgress(stderr(), verbose=verbose, quiet=quiet or not (verbose or sys.stderr.isatty()))
+        )
+        display.started(len(call.waiting))
+        interrupted = None
+        try:
+            for verdict in call:
+                display.finished(verdict)
+                if output_format == "jsonl":
+                    _print_line(verdict)
+        except InterruptedRunError as error:
+            interrupted = error
+    if output_format != "jsonl" and not (quiet and output_format == "table"):
+        _report(call, output_format, manifest, out)
+    if interrupted is not None:
+        raise InterruptedRunError(
+            f"interrupted; {len(list(call.verdicts())):,} of {call.record.total:,} accounts are done",
+            mend=f"runner verify --resume {call.record.run_id}",
+        )
+    _end(call)
+
+
+def _print_line(verdict: Verdict) -> None:
+    from rolecall_runner.results.as_json import json_line  # noqa: PLC0415 - as above
+
+    typer.echo(json_line(verdict), nl=False)
+
+
+def _report(call: RollCall, form: Form, manifest: Path, out: Path) -> None:
+    from rolecall_runner.results.as_html import run_html  # noqa: PLC0415 - as above
+    from rolecall_runner.results.as_json import run_json  # noqa: PLC0415 - as above
+    from rolecall_runner.results.as_junit import run_junit  # noqa: PLC0415 - as above
+    from rolecall_runner.results.recap import print_recap  # noqa: PLC0415 - as above
+
+    if form == "json":
+        typer.echo(run_json(call.info(), call.verdicts()), nl=False)
+    elif form == "junit":
+        typer.echo(run_junit(call.info(), call.verdicts()), nl=False)
+    elif form == "html":
+        picture, words = _picture(manifest, out)
+        typer.echo(run_html(call.info(), call.verdicts(), picture_svg=picture, words=words), nl=False)
+    else:
+        print_recap(stdout(), call.info(), call.verdicts())
+
+
+def _picture(manifest: Path, out: Path) -> tuple[str, tuple[str, ...]]:
+    """Who reaches what, from the written modules where there are any."""
+    from rolecall_generator.checking import prove_manifest  # noqa: PLC0415 - as above
+    from rolecall_generator.checks.formats.picture import describe, reaches, to_svg  # noqa: PLC0415 - as above
+    from rolecall_generator.lock import LOCK_NAME  # noqa: PLC0415 - as above
+
+    proven = prove_manifest(manifest, out, planned=not (out / LOCK_NAME).exists())
+    graph = reaches(proven.access, proven.proof, proven.names)
+    return to_svg(graph), tuple(describe(graph))
+
+
+def _end(call: RollCall) -> None:
+    from rolecall_runner.tasks.verify.verdict import Mark  # noqa: PLC0415 - as above
+
+    marks = {verdict.mark for verdict in call.verdicts()}
+    if Mark.FAILED in marks:
+        raise typer.Exit(int(ExitCode.FINDINGS))
+    if marks & {Mark.INCONCLUSIVE, Mark.UNREACHABLE}:
+        raise typer.Exit(int(ExitCode.INCONCLUSIVE))

@@ -1,0 +1,228 @@
+"""The roll call as one call: select, ask, write down what comes, resume; the command line is a thin layer over it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from rolecall_runner import __version__
+from rolecall_runner.credentials import Caller, utc_now
+from rolecall_runner.engine.interface import Outside, RetryPolicy, Settings
+from rolecall_runner.engine.per_process import PerProcess
+from rolecall_runner.engine.run import EngineName, run
+from rolecall_runner.inventory import Inventory, read_inventory
+from rolecall_runner.results.journal import (
+    RUNS,
+    Journal,
+    JournalError,
+    RunRecord,
+    find_run,
+    keys_to_retry,
+    new_run_id,
+    read_results,
+    recorded,
+)
+from rolecall_runner.results.result import Outcome, Result, Status
+from rolecall_runner.results.run_info import RunInfo
+from rolecall_runner.selection import only, sample, select
+from rolecall_runner.source import find_caller
+from rolecall_runner.targets import Target
+from rolecall_runner.tasks.verify.context import VerifyContext, VerifyOptions
+from rolecall_runner.tasks.verify.setting import Start, make_clients, make_context
+from rolecall_runner.tasks.verify.task import verify
+from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict, verdict_from_json
+
+TASK = "verify"
+_STATUS = {
+    Mark.OK: Status.OK,
+    Mark.FAILED: Status.FAILED,
+    Mark.INCONCLUSIVE: Status.INCONCLUSIVE,
+    Mark.UNREACHABLE: Status.UNREACHABLE,
+    Mark.SKIPPED: Status.SKIPPED,
+    Mark.REFUSED: Status.OK,
+}
+_MARK = {
+    Status.OK: Mark.OK,
+    Status.REFUSED: Mark.FAILED,
+    Status.FAILED: Mark.FAILED,
+    Status.INCONCLUSIVE: Mark.INCONCLUSIVE,
+    Status.UNREACHABLE: Mark.UNREACHABLE,
+    Status.SKIPPED: Mark.SKIPPED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whom to ask: a pattern, a sample of it, what failed in an earlier run, the rest of a run that was cut short."""
+
+    limit: str = "all"
+    sample: int | None = None
+    seed: int = 0
+    retry: str | None = None
+    resume: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The choice as a person would say it."""
+        parts = [self.limit]
+        if self.retry is not None:
+            parts.append(f"failed in {self.retry}")
+        if self.sample is not None:
+            parts.append(f"sample of {self.sample} (seed {self.seed})")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How to ask: engine, workers a process, processes, seconds for one target, where runs are kept."""
+
+    engine: EngineName = "threads"
+    processes: int = 2
+    settings: Settings = field(default_factory=Settings)
+    runs: Path = RUNS
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyTask:
+    """`verify` as engines take it: each process makes its own context, once."""
+
+    context: PerProcess[VerifyContext]
+    name: str = TASK
+
+    def __call__(self, target: Target) -> Outcome:
+        """The roll call of one target."""
+        verdict = verify(target, self.context.get())
+        return Outcome(_STATUS[verdict.mark], verdict.to_json())
+
+
+@dataclass(slots=True)
+class RollCall:
+    """A run of the roll call: iterate it for the verdicts as they come, then ask for `info` and `verdicts` of all."""
+
+    record: RunRecord
+    caller: Caller
+    targets: tuple[Target, ...]
+    waiting: tuple[Target, ...]
+    """Those that have no result yet: all of them but in a resumed run."""
+    how: How
+    journal: Journal
+    task: VerifyTask
+    outside: Outside
+    clock: Callable[[], datetime] = utc_now
+
+    def __iter__(self) -> Iterator[Verdict]:
+        """Ask those that wait; each verdict is in the journal before it is handed on. Raises InterruptedRunError."""
+        by_key = {(str(target.kind), target.name): target for target in self.waiting}
+        results = run(
+            self.task,
+            self.waiting,
+            engine=self.how.engine,
+            settings=self.how.settings,
+            outside=self.outside,
+            processes=self.how.processes,
+        )
+        with self.journal as journal:
+            for result in recorded(results, journal):
+                yield verdict_of(result, by_key[result.key])
+            journal.end(self.clock())
+            self.record = journal.record
+
+    def info(self) -> RunInfo:
+        """What a report says of the run."""
+        ended = datetime.fromisoformat(self.record.ended) if self.record.ended else self.clock()
+        return RunInfo(
+            self.record.run_id,
+            self.record.manifest,
+            self.record.selection,
+            datetime.fromisoformat(self.record.started),
+            ended,
+            self.caller.arn,
+            self.record.rolecall,
+            self.record.total,
+        )
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """All verdicts of the run from its journal, in the manifest's order; the last one of a target counts."""
+        found = {result.key: result for result in read_results(self.how.runs, self.record.run_id)}
+        for target in self.targets:
+            result = found.get((str(target.kind), target.name))
+            if result is not None:
+                yield verdict_of(result, target)
+
+
+def verdict_of(result: Result, target: Target) -> Verdict:
+    """The verdict in a result; a result without one (the task itself failed) becomes a verdict that says so."""
+    if isinstance(result.data, dict):
+        return verdict_from_json({key: value for key, value in result.data.items() if key != "mark"})
+    rung = Rung(Step.ASSUME, _MARK[result.status], "the roll call itself", result.code, result.error)
+    return Verdict(
+        target.name, str(target.kind), target.account_id, target.role_arn, (replace(rung, seconds=result.seconds),)
+    )
+
+
+def prepare(
+    start: Start,
+    choice: Choice,
+    how: How,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    token: Callable[[int], str] = secrets.token_hex,
+    outside: Outside | None = None,
+) -> RollCall:
+    """Select the targets, find out who calls, open the journal. Nothing is asked of a customer's account yet.
+
+    Raises ManifestError, PlanError, OutputError, SelectionError, CallerError, JournalError.
+    """
+    inventory = read_inventory(start.manifest, out=start.out)
+    if choice.resume is not None:
+        resumed = find_run(how.runs, choice.resume, task=TASK)
+        choice, options = _recall(resumed)
+        start = replace(start, options=options)
+    targets = _chosen(inventory, choice, how.runs)
+    # Before the journal: a run that nobody can start leaves nothing behind.
+    caller = find_caller(make_clients(start), profile=start.profile, region=start.region)
+    if choice.resume is not None:
+        journal = Journal.resume(how.runs, choice.resume, fingerprint=inventory.fingerprint)
+    else:
+        record = RunRecord(
+            new_run_id(clock(), token),
+            TASK,
+            str(start.manifest),
+            inventory.fingerprint,
+            choice.words,
+            len(targets),
+            clock().isoformat(),
+            json.dumps({"choice": asdict(choice), "options": asdict(start.options)}),
+            __version__,
+        )
+        journal = Journal.start(how.runs, record)
+    waiting = tuple(target for target in targets if (str(target.kind), target.name) not in journal.done)
+    task = VerifyTask(PerProcess(partial(make_context, replace(start, run_id=journal.record.short_id))))
+    return RollCall(journal.record, caller, targets, waiting, how, journal, task, outside or Outside(), clock)
+
+
+def _recall(record: RunRecord) -> tuple[Choice, VerifyOptions]:
+    """Choice and options of an earlier run, as its record keeps them. Raises JournalError."""
+    try:
+        said = json.loads(record.what)
+        retry = RetryPolicy(**said["options"].pop("retry"))
+        return Choice(**{**said["choice"], "resume": record.run_id}), VerifyOptions(**said["options"], retry=retry)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise JournalError(
+            f"run {record.run_id} does not say what it asked", where=record.manifest, mend="start a new run"
+        ) from error
+
+
+def _chosen(inventory: Inventory, choice: Choice, runs: Path) -> tuple[Target, ...]:
+    targets: Sequence[Target] = select(inventory.targets, choice.limit)
+    if choice.retry is not None:
+        record = find_run(runs, choice.retry, task=TASK)
+        targets = only(targets, keys_to_retry(runs, record.run_id), record.run_id)
+    if choice.sample is not None:
+        targets = sample(targets, choice.sample, choice.seed)
+    return tuple(targets)

@@ -1,0 +1,122 @@
+"""What the roll call of a manifest is given, made in each process that takes part: who calls, and what was agreed."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from rolecall_generator.checking import ModuleAccess, module_access
+from rolecall_generator.iam.access import Access, union
+from rolecall_generator.iam.module import ModuleKind
+from rolecall_generator.lock import LOCK_NAME
+from rolecall_generator.manifest.models import Manifest
+from rolecall_runner.clients import Clients, ClientSettings
+from rolecall_runner.credentials import Assumer, Sessions, utc_now
+from rolecall_runner.engine.interface import DEFAULT_WORKERS
+from rolecall_runner.inventory import inventory_of
+from rolecall_runner.source import find_caller
+from rolecall_runner.targets import Target, TargetKind
+from rolecall_runner.tasks.verify.context import VerifyContext, VerifyOptions
+
+_WITNESSES = 3
+NO_EXTERNAL_ID_RULE = "RC103"
+"""The rule whose suppression says that a customer's role is meant to be assumable without an external id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """From where a run starts; picklable, and without secrets: each process finds the caller's credentials by itself.
+
+    `endpoint_url`: all services there (the sandbox); None for AWS. `workers`: connections a host.
+    """
+
+    manifest: Path
+    out: Path
+    run_id: str
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    workers: int = DEFAULT_WORKERS
+    options: VerifyOptions = field(default_factory=VerifyOptions)
+
+
+def make_clients(start: Start) -> Clients:
+    """The shared clients of a run in this process."""
+    return Clients(ClientSettings(endpoint_url=start.endpoint_url, connections=start.workers))
+
+
+def endpoint_of(environ: Mapping[str, str] | None = None) -> str | None:
+    """The address that the environment names for all services, as AWS's tools read it."""
+    return (os.environ if environ is None else environ).get("AWS_ENDPOINT_URL") or None
+
+
+def make_context(start: Start) -> VerifyContext:
+    """Find the caller and read what was agreed. Raises CallerError, ManifestError, PlanError, OutputError."""
+    clients = make_clients(start)
+    caller = find_caller(clients, profile=start.profile, region=start.region)
+    assumer = Assumer(clients, caller, start.run_id)
+    found = module_access(start.manifest, start.out, planned=True)
+    manifest = found.loaded.manifest
+    targets = inventory_of(manifest, found.plan.assignment.slots).targets
+    customers = [target for target in targets if target.kind is TargetKind.CUSTOMER]
+    written = module_access(start.manifest, start.out) if (start.out / LOCK_NAME).exists() else None
+    return VerifyContext(
+        assumer=assumer,
+        sessions=Sessions(assumer),
+        clients=clients,
+        clock=utc_now,
+        random=random.random,
+        external_ids={target.name: target.external_id for target in customers if target.external_id is not None},
+        intended=access_by_role(found),
+        written=access_by_role(written) if written is not None else {},
+        backend=backend_of(written or found),
+        witnesses=_witnesses(customers, caller.arn),
+        without_external_id=suppressed(manifest, customers),
+        options=start.options,
+    )
+
+
+def access_by_role(found: ModuleAccess) -> dict[str, Access]:
+    """What each role's own modules grant: a customer's module, or both sides of a switch role. Equal parts are shared."""
+    by_subject: dict[tuple[bool, str], list[Access]] = {}
+    for module, access in zip(found.modules, found.accesses, strict=True):
+        if module.kind is not ModuleKind.BACKEND:
+            by_subject.setdefault((module.kind is ModuleKind.CUSTOMER, module.subject), []).append(access)
+    by_role: dict[str, Access] = {}
+    for module in found.modules:
+        if module.kind is not ModuleKind.BACKEND:
+            parts = by_subject[module.kind is ModuleKind.CUSTOMER, module.subject]
+            whole = parts[0] if len(parts) == 1 else union(parts)
+            by_role.update(dict.fromkeys(module.access.roles, whole))
+    return by_role
+
+
+def backend_of(found: ModuleAccess) -> Access | None:
+    """What the backend's module grants; None in a manifest without one."""
+    return next(
+        (access for module, access in zip(found.modules, found.accesses, strict=True) if module.kind is ModuleKind.BACKEND),
+        None,
+    )
+
+
+def suppressed(manifest: Manifest, customers: Iterable[Target]) -> dict[str, str]:
+    """Customers whose role is meant to be assumable without an external id, by name, with the manifest's reason."""
+    entries = [entry for entry in manifest.suppress if entry.rule == NO_EXTERNAL_ID_RULE]
+    return {
+        target.name: entry.reason
+        for entry in reversed(entries)
+        for target in customers
+        if fnmatchcase(target.name, entry.subject)
+    }
+
+
+def _witnesses(customers: Iterable[Target], caller_arn: str) -> tuple[Target, ...]:
+    """A few customers whose trust names the caller's role, spread over the manifest."""
+    name = caller_arn.split("/")[1] if ":assumed-role/" in caller_arn else caller_arn.rpartition("/")[2]
+    known = [target for target in customers if target.backend_role_arn.rpartition("/")[2] == name]
+    step = max(1, len(known) // _WITNESSES)
+    return tuple(known[::step][:_WITNESSES])

@@ -1,0 +1,45 @@
+"""Runs a command of `gen` or `runner` in this process, as its entry point does: exit code, output, errors."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from rolecall_runner.cli import app as runner_app
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def runner(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Ended:
+    """Run `runner` in a folder; its AWS variables are those of `environ` alone."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    plain = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(cwd)}
+    out, err = io.StringIO(), io.StringIO()
+    before = Path.cwd()
+    os.chdir(cwd)
+    code = 0
+    try:
+        with (
+            mock.patch.dict(os.environ, {**kept, **plain, **(environ or {})}, clear=True),
+            mock.patch("sys.argv", ["runner", *map(str, arguments)]),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            runner_app(prog_name="runner")
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    finally:
+        os.chdir(before)
+    return Ended(code, out.getvalue(), err.getvalue())
