@@ -7,8 +7,9 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from rich.console import Console
 
+from consoles import pipe
+from consoles import terminal as show_on
 from rolecall_runner.results.progress import RollCallProgress, counts_text, finished_line, names_text, rate_text
 from rolecall_runner.results.tally import tally
 from rolecall_runner.tasks.verify.verdict import Verdict
@@ -18,7 +19,7 @@ from verdict_worlds import INFO, REFUSAL, many, mixed, refused, verdict
 def run(verdicts: list[Verdict], *, terminal: bool, width: int = 160, **options: bool) -> str:
     """What a run of these verdicts writes."""
     file = io.StringIO()
-    console = Console(file=file, width=width, force_terminal=terminal, soft_wrap=not terminal, color_system=None)
+    console = show_on(file, width=width) if terminal else pipe(file)
     with RollCallProgress(console, **options, clock=lambda: INFO.seconds) as progress:
         progress.started(len(verdicts))
         for found in verdicts:
@@ -52,7 +53,7 @@ def test_a_terminal_has_a_bar_and_no_lines_unless_asked_for() -> None:
 def test_a_narrow_terminal_still_shows_bar_and_counts() -> None:
     """Long names are cut at the edge; bar, number, time and counts stay whole."""
     file = io.StringIO()
-    console = Console(file=file, width=60, force_terminal=True, color_system=None)
+    console = show_on(file, width=60)
     with RollCallProgress(console) as progress:
         progress.started(20)
         progress.finished(verdict("first"))
@@ -65,6 +66,16 @@ def test_a_narrow_terminal_still_shows_bar_and_counts() -> None:
     assert 60 >= max(map(len, lines))
 
 
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines() -> None:
+    """TERM=dumb, as in editors: a bar would be silence there."""
+    file = io.StringIO()
+    with RollCallProgress(show_on(file, kind="dumb")) as progress:
+        progress.started(1)
+        progress.finished(verdict("account1"))
+
+    assert "[1/1] ✓ account1: ok (0.3 s)\n" == file.getvalue()
+
+
 def test_quiet_writes_nothing() -> None:
     """--quiet means it, with and without a terminal."""
     assert ("", "") == (run(mixed(), terminal=True, quiet=True), run(mixed(), terminal=False, quiet=True, verbose=True))
@@ -73,7 +84,7 @@ def test_quiet_writes_nothing() -> None:
 def test_threads_may_report_at_the_same_time() -> None:
     """No account is lost or counted twice, and lines never run into one another."""
     file = io.StringIO()
-    with RollCallProgress(Console(file=file, width=200)) as progress, ThreadPoolExecutor(8) as pool:
+    with RollCallProgress(pipe(file)) as progress, ThreadPoolExecutor(8) as pool:
         progress.started(200)
         list(pool.map(progress.finished, many(200)))
     lines = file.getvalue().splitlines()

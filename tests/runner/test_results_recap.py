@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
+from consoles import pipe
+from consoles import terminal as show_on
 from rolecall_runner.results.recap import EXPLAINED, print_recap
 from rolecall_runner.tasks.verify.verdict import Diagnosis, Verdict
 from verdict_worlds import INFO, LETTER, REFUSAL, many, mixed, refused, verdict, without_external_id
@@ -18,8 +19,7 @@ from verdict_worlds import INFO, LETTER, REFUSAL, many, mixed, refused, verdict,
 def recap(verdicts: Iterable[Verdict], *, width: int = 100, terminal: bool = False, colour: bool = False) -> str:
     """The recap as a file or, on a `terminal`, as a person gets it, with or without `colour`."""
     file = io.StringIO()
-    system = "standard" if colour else None
-    console = Console(file=file, width=width, force_terminal=terminal, soft_wrap=not terminal, color_system=system)  # type: ignore[arg-type]
+    console = show_on(file, width=width, colour=colour) if terminal else pipe(file)
     print_recap(console, INFO, verdicts)
     return file.getvalue()
 

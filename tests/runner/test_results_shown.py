@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
+from consoles import pipe
 from rolecall_runner.results.as_html import run_html
 from rolecall_runner.results.as_json import json_line, run_json
 from rolecall_runner.results.as_junit import run_junit
@@ -38,13 +38,13 @@ def leaking() -> Verdict:
 
 def recap_text(found: Verdict) -> str:
     file = io.StringIO()
-    print_recap(Console(file=file, width=100), INFO, [found])
+    print_recap(pipe(file), INFO, [found])
     return file.getvalue()
 
 
 def progress_line(found: Verdict) -> str:
     file = io.StringIO()
-    with RollCallProgress(Console(file=file, width=5000)) as progress:
+    with RollCallProgress(pipe(file)) as progress:
         progress.finished(found)
     return file.getvalue()
 

@@ -39,13 +39,14 @@ class RollCallProgress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console
-        self._lines = not quiet and (verbose or not console.is_terminal)
+        live = console.is_terminal and not console.is_dumb_terminal
+        self._lines = not quiet and (verbose or not live)
         self._clock = clock
         self._begun = clock()
         self._lock = threading.Lock()
         self._tally = Tally()
         self._asked: dict[str, None] = {}
-        self._bar = None if quiet or not console.is_terminal else _bar(console, clock)
+        self._bar = _bar(console, clock) if live and not quiet else None
         self._task: TaskID | None = None
 
     def __enter__(self) -> Self:

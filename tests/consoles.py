@@ -1,0 +1,20 @@
+"""Consoles that write to memory and know nothing of the environment that the tests run in."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+
+def terminal(file: io.StringIO, *, width: int = 100, colour: bool = False, kind: str = "xterm") -> Console:
+    """A terminal of that width; `kind` is its TERM."""
+    system = "standard" if colour else None
+    return Console(
+        file=file, width=width, force_terminal=True, color_system=system, highlight=False, _environ={"TERM": kind}  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def pipe(file: io.StringIO) -> Console:
+    """What the programs print through when nobody watches: plain, and no line is broken."""
+    return Console(file=file, width=80, soft_wrap=True, highlight=False, _environ={})
