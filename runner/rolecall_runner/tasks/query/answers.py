@@ -1,0 +1,185 @@
+"""What one account answered: a place for each Region, with its rows or the reason why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from rolecall_runner.failures import failure_of
+from rolecall_runner.results.result import Outcome, Result, Status
+
+GLOBAL = "global"
+"""In the place of a Region, for services that answer for the whole account."""
+
+
+class Reason(StrEnum):
+    """How one account and Region came out. All but the last three are facts about the account, not failures of the run."""
+
+    OK = "ok"
+    DENIED = "denied"
+    DISABLED = "region-disabled"
+    NOT_SUBSCRIBED = "not-subscribed"
+    ABSENT = "not-in-region"
+    INCONCLUSIVE = "inconclusive"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+
+
+_DISABLED = frozenset({"RegionDisabledException", "UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"})
+"""What services say to a good session in a Region that the account has not enabled (IAM User Guide, "Managing AWS STS in an
+AWS Region"; EC2 API reference, "Error codes": AuthFailure; November 2026)."""
+_NOT_SUBSCRIBED = frozenset(
+    {"OptInRequired", "SubscriptionRequiredException", "NotSignedUp", "AWSOrganizationsNotInUseException",
+     "DataUnavailableException", "AWSSupportSubscriptionRequired", "NotSubscribedException"}
+)  # fmt: skip
+_BY_STATUS = {
+    Status.OK: Reason.OK,
+    Status.REFUSED: Reason.DENIED,
+    Status.INCONCLUSIVE: Reason.INCONCLUSIVE,
+    Status.UNREACHABLE: Reason.UNREACHABLE,
+    Status.FAILED: Reason.FAILED,
+    Status.SKIPPED: Reason.FAILED,
+}
+_STATUS = {
+    Reason.DENIED: Status.REFUSED,
+    Reason.INCONCLUSIVE: Status.INCONCLUSIVE,
+    Reason.UNREACHABLE: Status.UNREACHABLE,
+    Reason.FAILED: Status.FAILED,
+}
+_WORSE = (Status.OK, Status.REFUSED, Status.INCONCLUSIVE, Status.UNREACHABLE, Status.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One account and Region. `time` is when it was asked (ISO 8601); `rows` are JSON objects; none where it failed.
+
+    `code` and `error` are AWS's; `notes` say which further calls for single rows were not answered.
+    """
+
+    region: str
+    reason: Reason
+    time: str
+    rows: tuple[Mapping[str, Any], ...] = ()
+    code: str = ""
+    error: str = ""
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The place as JSON values; what is empty is left out, but for the rows."""
+        body: dict[str, Any] = {"region": self.region, "reason": str(self.reason), "time": self.time}
+        optional: dict[str, Any] = {"code": self.code, "error": self.error, "notes": list(self.notes)}
+        return body | {"rows": list(self.rows)} | {key: value for key, value in optional.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the answer with where it comes from. `time` is ISO 8601."""
+
+    account: str
+    account_id: str
+    region: str
+    time: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One account's answer. `reason` and `error` are the account's own when nothing in it could be asked (no places)."""
+
+    account: str
+    account_id: str
+    places: tuple[Place, ...] = ()
+    reason: Reason = Reason.OK
+    code: str = ""
+    error: str = ""
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, Region by Region."""
+        for place in self.places:
+            for values in place.rows:
+                yield Row(self.account, self.account_id, place.region, place.time, values)
+
+    def troubles(self) -> Iterator[dict[str, str]]:
+        """What did not answer: account, account_id, region, reason, code, error. Notes on single rows are among them."""
+        if not self.places and self.reason is not Reason.OK:
+            yield self._trouble("", self.reason, self.code, self.error)
+        for place in self.places:
+            if place.reason is not Reason.OK:
+                yield self._trouble(place.region, place.reason, place.code, place.error)
+            for note in place.notes:
+                yield self._trouble(place.region, Reason.DENIED, "", note)
+
+    def _trouble(self, region: str, reason: Reason, code: str, error: str) -> dict[str, str]:
+        return {
+            "account": self.account,
+            "account_id": self.account_id,
+            "region": region,
+            "reason": str(reason),
+            "code": code,
+            "error": error,
+        }
+
+
+@dataclass(slots=True)
+class Count:
+    """A run's places by reason, and its rows: for the last line and the exit code."""
+
+    accounts: int = 0
+    rows: int = 0
+    reasons: dict[Reason, int] = field(default_factory=dict)
+
+    def add(self, answer: Answer) -> None:
+        """Count one account."""
+        self.accounts += 1
+        for reason in [place.reason for place in answer.places] or [answer.reason]:
+            self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        self.rows += sum(len(place.rows) for place in answer.places)
+
+
+def reason_of(error: BaseException, *, listed: bool = True) -> tuple[Reason, str, str]:
+    """Reason, code and text of what a call raised. `listed` False: the endpoint data has no such service in the Region."""
+    failure = failure_of(error)
+    reason = _BY_STATUS[failure.status]
+    if failure.code in _DISABLED:
+        reason = Reason.DISABLED
+    elif failure.code in _NOT_SUBSCRIBED:
+        reason = Reason.NOT_SUBSCRIBED
+    elif not listed and reason is Reason.UNREACHABLE:
+        reason = Reason.ABSENT
+    return reason, failure.code, failure.message
+
+
+def outcome_of(account_id: str, places: list[Place]) -> Outcome:
+    """A task's outcome: its status is the worst of the places', facts about the account count as ok."""
+    statuses = [_STATUS.get(place.reason, Status.OK) for place in places]
+    worst = max(statuses, key=_WORSE.index, default=Status.OK)
+    first = next((place for place, status in zip(places, statuses, strict=True) if status is worst), None)
+    code, error = (first.code, f"{first.region}: {first.error}") if first and worst is not Status.OK else ("", "")
+    return Outcome(worst, {"account_id": account_id, "places": [place.to_json() for place in places]}, error, code)
+
+
+def answer_of(result: Result, account_id: str = "") -> Answer:
+    """Read a task's result back. `account_id` is said for those that have no data: they could not be asked at all."""
+    body: Any = result.data if isinstance(result.data, Mapping) else {}
+    places = tuple(
+        Place(
+            each["region"],
+            Reason(each["reason"]),
+            each["time"],
+            tuple(each["rows"]),
+            each.get("code", ""),
+            each.get("error", ""),
+            tuple(each.get("notes", ())),
+        )
+        for each in body.get("places", ())
+    )
+    return Answer(
+        result.target,
+        body.get("account_id", account_id),
+        places,
+        _BY_STATUS[result.status],
+        result.code,
+        result.error,
+    )

@@ -1,0 +1,123 @@
+"""A sandbox of a few customers with content, and the means of a query task that asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import botocore.credentials
+import botocore.session
+import yaml
+from botocore.config import Config
+
+from manifests import customer
+from rolecall_runner.clients import Clients, ClientSettings
+from rolecall_runner.credentials import Assumer, Caller, Sessions
+from rolecall_runner.engine.interface import Outside, RetryPolicy, Settings
+from rolecall_runner.engine.per_process import PerProcess
+from rolecall_runner.engine.run import run
+from rolecall_runner.inventory import read_inventory
+from rolecall_runner.sandbox.faults import FaultPlan
+from rolecall_runner.sandbox.furnish import furnish, read_scenery
+from rolecall_runner.sandbox.operator import Operator
+from rolecall_runner.sandbox.server import Sandbox
+from rolecall_runner.targets import Target
+from rolecall_runner.tasks.query.answers import Answer, answer_of
+from rolecall_runner.tasks.query.question import Question
+from rolecall_runner.tasks.query.task import QueryTask
+
+REGIONS = ("us-east-1", "eu-west-1")
+MOMENT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+READ = [
+    "ec2:Describe*", "s3:ListAllMyBuckets", "s3:GetBucket*", "s3:ListBucket", "iam:ListUsers", "iam:ListMFADevices",
+    "iam:GetLoginProfile", "dynamodb:ListTables", "dynamodb:DescribeTable", "lambda:ListFunctions", "rds:DescribeDBInstances",
+]  # fmt: skip
+
+
+def manifest_text(names: Sequence[str]) -> str:
+    """Customers of these names; all may read but the one called `denied`, who may list buckets alone."""
+    sets = {
+        "read": {"statements": [{"actions": READ, "resources": ["*"]}]},
+        "buckets": {"statements": [{"actions": ["s3:ListAllMyBuckets"], "resources": ["*"]}]},
+    }
+    customers = [
+        customer(number, name=name, permissions=["buckets" if name == "denied" else "read"], regions=list(REGIONS))
+        | {"labels": {"tier": "gold" if number % 2 else "silver"}, "variables": {"vpc": f"vpc-{number}"}}
+        for number, name in enumerate(names)
+    ]
+    role = {"name": "backend_role", "existing": False}
+    return yaml.safe_dump(
+        {
+            "version": 1,
+            "backend": {"account_id": "111111111111", "role": role},
+            "permission_sets": sets,
+            "customers": customers,
+        }
+    )
+
+
+@dataclass
+class QueryRig:
+    """A furnished sandbox, its targets, and an operator who fills it."""
+
+    sandbox: Sandbox
+    targets: tuple[Target, ...]
+    means: PerProcess[tuple[Clients, Sessions]]
+    manifest: Path
+
+    def target(self, name: str) -> Target:
+        return next(target for target in self.targets if target.name == name)
+
+    def ask(self, question: Question, *, engine: Any = "serial", attempts: int = 3) -> list[Answer]:
+        """The answers of all targets, in the targets' order."""
+        task = QueryTask(question, self.means, now=lambda: MOMENT)
+        settings = Settings(workers=4, retry=RetryPolicy(attempts))
+        outside = Outside(sleep=lambda _seconds: None)
+        results = {
+            result.target: result for result in run(task, self.targets, engine=engine, settings=settings, outside=outside)
+        }
+        return [answer_of(results[target.name], target.account_id) for target in self.targets]
+
+    def boto3_client(self, target: Target, service: str, region: str) -> Any:
+        """A client as anybody makes it: under an administrator's session of the account, with many retries."""
+        sts = self._client("sts", "us-east-1", "AKIAROLECALLOPERATOR", "any", None)
+        role = f"arn:aws:iam::{target.account_id}:role/OrganizationAccountAccessRole"
+        found = sts.assume_role(RoleArn=role, RoleSessionName="plain-loop")["Credentials"]
+        return self._client(service, region, found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+
+    def _client(self, service: str, region: str, key: str, secret: str, token: str | None) -> Any:
+        return botocore.session.get_session().create_client(
+            service,
+            region,
+            endpoint_url=self.sandbox.url,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
+            config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 10}),
+        )
+
+
+@contextmanager
+def furnished(folder: Path, names: Sequence[str], faults: FaultPlan | None = None) -> Iterator[QueryRig]:
+    """A sandbox with these customers, provisioned from their manifest."""
+    manifest = folder / "accounts.yaml"
+    manifest.write_text(manifest_text(names), "utf-8")
+    with Sandbox(faults=faults) as sandbox:
+        made = furnish(sandbox, read_scenery(manifest, folder / "output"))
+        backend = next(actor for actor in made.actors if actor.kind == "role")
+        found = sandbox.instance_credentials(backend.arn)
+        source = botocore.credentials.Credentials(found.access_key, found.secret, found.session_token)
+        clients = Clients(ClientSettings(sandbox.url))
+        arn = "arn:aws:sts::111111111111:assumed-role/backend_role/i-0123456789abcdef0"
+        sessions = Sessions(Assumer(clients, Caller(source, arn, "111111111111", "us-east-1"), "0a1b2c3d"))
+        try:
+            yield QueryRig(sandbox, read_inventory(manifest).targets, PerProcess(lambda: (clients, sessions)), manifest)
+        finally:
+            clients.close()
+
+
+__all__ = ["MOMENT", "READ", "REGIONS", "Operator", "QueryRig", "furnished", "manifest_text"]
