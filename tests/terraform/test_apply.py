@@ -16,7 +16,7 @@ from rolecall_generator.iam.module import Module
 from rolecall_generator.manifest.models import Manifest
 from rolecall_generator.plan import make_plan
 from rolecall_generator.render import render_module
-from rolecall_runner.rehearse.principals import account_differences
+from rolecall_runner.rehearse.comparable import account_differences
 from terraform_rig import workspace
 
 pytestmark = pytest.mark.terraform

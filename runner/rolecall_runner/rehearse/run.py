@@ -14,12 +14,13 @@ from rolecall_generator.iam.difference import Change, differences
 from rolecall_runner.deployed import read_account
 from rolecall_runner.rehearse.apply import Applier
 from rolecall_runner.rehearse.choose import Chosen, choose
-from rolecall_runner.rehearse.principals import account_differences, bare_principals
+from rolecall_runner.rehearse.comparable import account_differences
 from rolecall_runner.rehearse.report import AccountRehearsal, How, ModuleRehearsal, Outcome, Rehearsal
 from rolecall_runner.rehearse.stages import Applied, Listener, Stage, Steps
 from rolecall_runner.rehearse.ways import ParsedWay, TerraformWay, Way
 from rolecall_runner.rehearse.workspace import Provider, find_provider
 from rolecall_runner.sandbox.operator import Operator
+from rolecall_runner.sandbox.principals import bare_principals
 from rolecall_runner.sandbox.provision import UPSTREAM_ERRORS, by_account, provision
 from rolecall_runner.sandbox.sessions import OPERATOR_ROLE
 from rolecall_runner.terraform import Terraform

@@ -12,11 +12,11 @@ from rolecall_generator.iam.access import union
 from rolecall_generator.iam.module import Module, ModuleKind
 from rolecall_generator.lock import LOCK_NAME
 from rolecall_generator.manifest.models import Manifest
-from rolecall_runner.rehearse.principals import bare_principals
 from rolecall_runner.sandbox.errors import SandboxError
 from rolecall_runner.sandbox.home import Actor
 from rolecall_runner.sandbox.iam_limits import Limits
 from rolecall_runner.sandbox.operator import Operator
+from rolecall_runner.sandbox.principals import bare_principals
 from rolecall_runner.sandbox.provision import Provisioned, by_account, provision
 from rolecall_runner.sandbox.server import Sandbox
 
