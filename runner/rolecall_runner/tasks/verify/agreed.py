@@ -1,7 +1,7 @@
 """What was agreed of a role, with the texts of its policies as far as they are known: the least and the most it grants.
 
 A manifest names AWS's managed policies, but does not hold their texts. Where the role may read them, the account's own
-answer counts. Else a few well-known ones are known by bounds: actions that they surely allow, services that they stay within.
+answer counts. Else a few well-known ones are known by bounds: actions that they surely allow, services they stay within.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rolecall_generator.iam.globs import name_matcher
 from rolecall_generator.iam.managed_policies import managed_policy_name
 from rolecall_generator.iam.policy import PolicyDocument, Statement
 from rolecall_runner.clients import SigningCredentials, account
+from rolecall_runner.deadline import TimeIsUpError
 from rolecall_runner.deployed import UnreadableDocumentError
 from rolecall_runner.deployed.documents import document_of
 from rolecall_runner.targets import Target
@@ -42,12 +43,13 @@ def bounds_of(target: Target, intended: Access, credentials: SigningCredentials,
     """The bounds of the target's role. Reads texts of AWS's policies where the agreed access lets the role do so."""
     role = intended.roles[target.role_arn]
     named = [arn for arn in sorted(role.attached | {role.boundary or ""}) if arn and arn not in intended.policies]
-    wanted = {arn: name for arn in named if (name := managed_policy_name(arn)) is not None and name not in BUILT_IN}
-    known = _with(intended, {arn: WELL_KNOWN[name].least for arn, name in wanted.items() if name in WELL_KNOWN})
+    by_name = {arn: managed_policy_name(arn) or "" for arn in named}
+    wanted = {arn: name for arn, name in by_name.items() if name and name not in BUILT_IN}
+    known = _with(intended, {arn: WELL_KNOWN[each].least for arn, each in wanted.items() if each in WELL_KNOWN})
     texts = {arn: _read(arn, known, target, credentials, context) for arn in wanted}
     read = {arn: text for arn, text in texts.items() if text is not None}
-    bounded = {arn: WELL_KNOWN[name] for arn, name in wanted.items() if arn not in read and name in WELL_KNOWN}
-    not_known = [arn for arn in named if arn not in read and arn not in bounded and managed_policy_name(arn) not in BUILT_IN]
+    bounded = {arn: WELL_KNOWN[each] for arn, each in wanted.items() if arn not in read and each in WELL_KNOWN}
+    not_known = [arn for arn in named if arn not in read and arn not in bounded and by_name[arn] not in BUILT_IN]
     return Bounds(
         _with(intended, read | {arn: policy.least for arn, policy in bounded.items()}),
         _with(intended, read | {arn: policy.most for arn, policy in bounded.items()}),
@@ -74,7 +76,7 @@ def _read(
             version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
             answer = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
         return document_of(answer["Document"], where=arn, partition=target.partition)
-    except (ClientError, BotoCoreError, UnreadableDocumentError):
+    except (ClientError, BotoCoreError, UnreadableDocumentError, TimeIsUpError):
         return None  # it is a help, no check: whether iam:GetPolicy works is tried among the granted actions
 
 
@@ -85,8 +87,8 @@ def statements_of(role_arn: str, access: Access) -> Iterator[Statement]:
         yield from document.statements
     for arn in sorted(role.attached):
         policy = access.policies.get(arn)
-        document = policy.document if policy is not None else BUILT_IN.get(managed_policy_name(arn) or "")
-        yield from document.statements if document is not None else ()
+        text = policy.document if policy is not None else BUILT_IN.get(managed_policy_name(arn) or "")
+        yield from text.statements if text is not None else ()
 
 
 def covers(statement: Statement, action: str) -> bool:

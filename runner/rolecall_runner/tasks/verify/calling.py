@@ -9,7 +9,7 @@ from typing import Any
 
 from rolecall_runner.clients import SigningCredentials, account
 from rolecall_runner.credentials import AccountSession
-from rolecall_runner.deadline import TimeIsUpError
+from rolecall_runner.deadline import TimeIsUpError, seconds_left
 from rolecall_runner.failures import REFUSALS, Failure, failure_of
 from rolecall_runner.results.result import WORTH_RETRYING, Status
 from rolecall_runner.tasks.verify.context import VerifyContext
@@ -76,38 +76,43 @@ def answer_of(failure: Failure) -> Answer:
 
 
 def try_call(call: SafeCall, region: str, credentials: SigningCredentials, context: VerifyContext) -> Tried:
-    """Make the call in a Region, again while the answer may pass by itself. What the call raises is its answer, but for
-    TimeIsUpError.
-    """
+    """Make the call in a Region, again while its answer may pass by itself and time is left. Never raises."""
     begin = context.ticks()
+    retry = context.options.retry
     attempt = 1
     failure = _once(call, region, credentials, context)
-    retry = context.options.retry
     while failure is not None and failure.status in WORTH_RETRYING and attempt < retry.attempts:
+        pause = context.random() * min(retry.cap_seconds, retry.base_seconds * 2 ** (attempt - 1))
+        if not _time_for(pause):
+            break
+        context.sleep(pause)
+        attempt += 1
         if failure.code in _EXPIRED and isinstance(credentials, AccountSession):
             credentials.renew()
-        context.sleep(context.random() * min(retry.cap_seconds, retry.base_seconds * 2 ** (attempt - 1)))
-        attempt += 1
         failure = _once(call, region, credentials, context)
     answer = Answer.ALLOWED if failure is None else answer_of(failure)
     code, message = ("", "") if failure is None else (failure.code, failure.message)
     return Tried(call, region, answer, code, message, context.ticks() - begin, attempt)
 
 
+def _time_for(pause: float) -> bool:
+    try:
+        left = seconds_left()
+    except TimeIsUpError:
+        return False
+    return left is None or left > pause
+
+
 def _once(call: SafeCall, region: str, credentials: SigningCredentials, context: VerifyContext) -> Failure | None:
     try:
         # Here and not within the call: a role that cannot be assumed any more has refused no action.
         credentials.get_frozen_credentials()
-    except TimeIsUpError:
-        raise
     except Exception as error:
         failure = failure_of(error)
         return Failure(Status.INCONCLUSIVE, "", f"no credentials for the call: {failure.message}")
     try:
         with account(credentials):
             getattr(context.clients.client(call.service, region), call.method)(**call.parameters)
-    except TimeIsUpError:
-        raise
     except Exception as error:
         return failure_of(error)
     return None

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from rolecall_generator.iam.access import Access, ManagedPolicy, Role
 from rolecall_generator.iam.difference import Change, differences, plain_label
 from rolecall_runner.clients import SigningCredentials, account
+from rolecall_runner.deadline import TimeIsUpError
 from rolecall_runner.deployed import NotCheckable, RoleReading, RoleSettings, read_role
 from rolecall_runner.failures import REFUSALS
 from rolecall_runner.targets import Target
@@ -63,11 +64,15 @@ def drift_of(target: Target, credentials: SigningCredentials, context: VerifyCon
         what = "drift is not checkable: the manifest does not say what was agreed for this role"
         return Rung(Step.DRIFT, Mark.SKIPPED, what), ()
     begin = context.ticks()
-    with account(credentials):
-        iam = context.clients.client("iam", context.assumer.caller.region)
-        reading = read_role(iam, target.role_arn.rpartition("/")[2])
+    iam = context.clients.client("iam", context.assumer.caller.region)
+    try:
+        with account(credentials):
+            reading = read_role(iam, target.role_arn.rpartition("/")[2])
+    except TimeIsUpError as error:
+        what = f"drift could not be checked this time: {error}"
+        return Rung(Step.DRIFT, Mark.INCONCLUSIVE, what, seconds=context.ticks() - begin), ()
     drift = compare(reading, intended, target.role_arn)
-    mark, what = _said(reading, drift)
+    mark, what = said_of(reading, drift)
     code = next((part.code for part in drift.not_checkable), "") if mark in {Mark.SKIPPED, Mark.INCONCLUSIVE} else ""
     return Rung(Step.DRIFT, mark, what, code, evidence=drift.evidence, seconds=context.ticks() - begin), drift.changes
 
@@ -122,8 +127,8 @@ def _broken_trust(role_arn: str, stale: Iterable[str]) -> tuple[Change, ...]:
         Change(
             "changed",
             role_arn,
-            f"{plain_label(role_arn)} trusts {each}, the unique id of a role or user that was deleted: nobody can be it again,"
-            " so the trust policy must be saved anew",
+            f"{plain_label(role_arn)} trusts {each}, the unique id of a role or user that was deleted: nobody can be it"
+            " again, so the trust policy must be saved anew",
             False,
         )
         for each in stale
@@ -138,7 +143,8 @@ def _unread_inline(reading: RoleReading, wanted: Role) -> tuple[str, ...]:
     )
 
 
-def _said(reading: RoleReading, drift: Drift) -> tuple[Mark, str]:
+def said_of(reading: RoleReading, drift: Drift) -> tuple[Mark, str]:
+    """Mark and sentence for a comparison. What could not be read is never said to be as agreed."""
     if drift.gone:
         return Mark.FAILED, "the role does not exist any more, says IAM"
     if drift.changes:

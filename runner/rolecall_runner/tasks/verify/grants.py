@@ -80,15 +80,14 @@ def _actions(statement: Statement) -> Iterator[str]:
 def _calls(target: Target, access: Access, evaluator: Evaluator, region: str, context: VerifyContext) -> Iterator[SafeCall]:
     """The calls to be made, each action once: a few a service, of a few services; all where the options say so."""
     everything = context.options.all_actions
-    seed = f"granted {context.assumer.run_id} {target.role_arn}"
     by_service = granted_reads(target.role_arn, access)
     services = sorted(by_service)
     # Chance here spreads the choice over runs and targets; nothing secret hangs on it.
-    random.Random(seed).shuffle(services)  # noqa: S311
+    random.Random(context.drawn("granted", target.role_arn)).shuffle(services)  # noqa: S311
     served = 0
     for service in services:
         granted = by_service[service]
-        random.Random(f"{seed} {service}").shuffle(granted)  # noqa: S311
+        random.Random(context.drawn("granted", target.role_arn, service)).shuffle(granted)  # noqa: S311
         calls = _of_service(target, granted, evaluator, region, context)
         before = served
         for number, call in enumerate(calls):

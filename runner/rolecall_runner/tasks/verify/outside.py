@@ -54,7 +54,7 @@ def _sample(target: Target, bounds: Bounds, region: str, context: VerifyContext)
         return
     actions = list(outside_of(target.role_arn, bounds.most))
     # Chance here spreads the choice over runs and targets; nothing secret hangs on it.
-    random.Random(f"outside {context.assumer.run_id} {target.role_arn}").shuffle(actions)  # noqa: S311
+    random.Random(context.drawn("outside", target.role_arn)).shuffle(actions)  # noqa: S311
     left = len(actions) if context.options.all_actions else context.options.outside_actions
     for action in actions:
         if left <= 0:
