@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rolecall_generator.iam.access import Access
-from rolecall_runner.clients import Clients
+from rolecall_runner.clients import Clients, SigningCredentials
 from rolecall_runner.credentials import Assumer, Clock, Sessions, utc_now
 from rolecall_runner.engine.interface import RetryPolicy
 from rolecall_runner.targets import Target
@@ -66,6 +66,7 @@ class VerifyContext:
     `backend`: Access of the backend module as written, else as planned; None: not known.
     `witnesses`: a few customers whose roles are assumed to tell our own side's trouble from one customer's.
     `without_external_id`: customers of whom the manifest suppresses RC103, by name, with its reason.
+    `readers`: credentials that may read IAM on the sides of switch roles, by account id.
     `second_caller`: another principal of the backend's account, no backend role of these customers; None: there is none.
     """
 
@@ -82,6 +83,7 @@ class VerifyContext:
     backend: Access | None = None
     witnesses: Sequence[Target] = ()
     without_external_id: Mapping[str, str] = field(default_factory=dict)
+    readers: Mapping[str, SigningCredentials] = field(default_factory=dict, repr=False)
     second_caller: Assumer | None = None
     options: VerifyOptions = field(default_factory=VerifyOptions)
     memory: Memory = field(default_factory=Memory)

@@ -1,0 +1,233 @@
+"""From what failed to the likely causes, the likeliest first: by AWS's code, its text, the written modules and second looks.
+
+AWS sends one and the same AccessDenied for a role that is not there, a trust that names somebody else and another external
+id ("the bare form", IAM user guide, November 2026). So a code alone decides little: what can be known from our side is asked
+first, and what remains is named as candidates. Of AWS's texts only documented phrases are used, and only as hints.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from rolecall_runner.failures import PASSING
+from rolecall_runner.redact import redact
+from rolecall_runner.targets import Target
+from rolecall_runner.tasks.verify import probes
+from rolecall_runner.tasks.verify.causes import told
+from rolecall_runner.tasks.verify.context import VerifyContext
+from rolecall_runner.tasks.verify.ladder import PREVIOUS
+from rolecall_runner.tasks.verify.openness import EVERYBODY
+from rolecall_runner.tasks.verify.outcomes import REFUSED
+from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
+
+Found = Iterator[tuple[str, str]]
+"""Causes with a detail for their texts."""
+
+_TROUBLED = frozenset({Mark.FAILED, Mark.INCONCLUSIVE, Mark.UNREACHABLE})
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+_UNKNOWN_KEY = frozenset(
+    {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "AuthFailure", "SignatureDoesNotMatch",
+     "InvalidSignatureException", "MissingAuthenticationToken", "IncompleteSignature"}
+)  # fmt: skip
+_OWN_FAULTS = frozenset(
+    {"InternalError", "InternalFailure", "InternalServerError", "InternalServiceException", "ServiceUnavailable",
+     "ServiceUnavailableException", "Unavailable", "ServiceException"}
+)  # fmt: skip
+_OURS = {"organization-policy": "own-organization-policy", "permission-boundary": "own-permission-boundary"}
+_TAG_ACTIONS = re.compile(r"sts:(?:TagSession|SetSourceIdentity)\b")
+_DETAILS = 3
+
+
+def diagnose(verdict: Verdict, target: Target, context: VerifyContext) -> Verdict:
+    """The verdict with a diagnosis for each likely cause, each cause once; unchanged where nothing went wrong.
+
+    Asks AWS second questions where those tell causes apart. Never raises what AWS answers.
+    """
+    details: dict[str, list[str]] = {}
+    for cause, detail in _causes(verdict, target, context):
+        said = details.setdefault(cause, [])
+        if detail and detail not in said:
+            said.append(detail)
+    found = tuple(told(cause, target, _listed(said)) for cause, said in details.items())
+    return replace(verdict, diagnoses=found)
+
+
+def _listed(said: list[str]) -> str:
+    rest = len(said) - _DETAILS
+    return "; ".join(said[:_DETAILS]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _causes(verdict: Verdict, target: Target, context: VerifyContext) -> Found:
+    yield from _external_id(verdict, target)
+    for rung in verdict.rungs:
+        if rung.mark is Mark.FAILED:
+            yield from _FAILED[rung.step](rung, verdict, target, context)
+        elif rung.mark in _TROUBLED:
+            yield from _not_known(rung, context)
+
+
+def _external_id(verdict: Verdict, target: Target) -> Found:
+    """What the three assumes together say about the condition on the external id."""
+    marks = {rung.step: rung.mark for rung in verdict.rungs}
+    open_to = {step for step, mark in marks.items() if mark is Mark.FAILED}
+    if Step.NO_EXTERNAL_ID in open_to and target.external_id is None:
+        yield "no-external-id-agreed", ""
+    elif Step.NO_EXTERNAL_ID in open_to:
+        made_up = marks.get(Step.MADE_UP_EXTERNAL_ID)
+        yield ("external-id-optional" if made_up is Mark.REFUSED else "no-external-id-condition"), ""
+    elif Step.MADE_UP_EXTERNAL_ID in open_to:
+        yield "any-external-id", ""
+    elif Step.OTHER_EXTERNAL_ID in open_to:
+        yield "foreign-external-id", ""
+
+
+def _already_said(_rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
+    yield from ()
+
+
+def _assume(rung: Rung, verdict: Verdict, target: Target, context: VerifyContext) -> Found:
+    if rung.code != REFUSED:
+        yield from _wrong_request(rung)
+        return
+    if (by_text := _policy_named(rung.message)) is not None:
+        # Whose policy it is: those for principals are ours, since our role asks; those for resources are the customer's.
+        yield _OURS.get(by_text, by_text), "sts:AssumeRole"
+    elif not probes.caller_is_backend_role(target, context):
+        yield "wrong-caller", context.assumer.caller.arn
+    elif any(other.evidence.get("external_id") == PREVIOUS and other.mark is Mark.OK for other in verdict.rungs):
+        yield "rotation-not-applied", ""
+    elif probes.written_policy_allows(target, context) is False:
+        yield "backend-policy-lacks-role", "the module as written does not name it; "
+    elif _TAG_ACTIONS.search(rung.message) or probes.can_assume_plainly(target, context):
+        yield "session-tags-not-allowed", ""
+    else:
+        yield from _one_side_or_the_other(rung, target, context)
+
+
+def _one_side_or_the_other(rung: Rung, target: Target, context: VerifyContext) -> Found:
+    """Nothing on paper is wrong: ask whether our side works as a whole, then name what the customer's may lack."""
+    deployed = probes.deployed_policy_allows(target, context)
+    if deployed is False or "no identity-based policy allows" in rung.message:
+        yield "backend-policy-lacks-role", "the module as written names it, but is not applied; "
+        return
+    if probes.others_let_us_in(target, context) is False:
+        # Every trust refuses: with our policies as they should be, the trusts hold the id of a role that is gone.
+        candidates = [] if deployed else ["backend-policy-not-applied"]
+        candidates += ["backend-role-recreated", "role-missing"]
+    else:
+        candidates = ["role-missing", "external-id-differs", "other-principal"]
+        candidates += [] if deployed else ["backend-policy-not-applied"]
+        candidates.append("backend-role-recreated")
+    yield from ((cause, "") for cause in candidates)
+
+
+def _wrong_request(rung: Rung) -> Found:
+    if "DurationSeconds" in rung.message:
+        yield "session-too-long", ""
+    else:
+        yield "unknown", _answer(rung)
+
+
+def _identity(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
+    yield "identity-differs", str(rung.evidence.get("arn", rung.what))
+
+
+def _again(_rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
+    yield "unsteady", ""
+
+
+def _granted(rung: Rung, _verdict: Verdict, target: Target, context: VerifyContext) -> Found:
+    action = str(rung.evidence.get("action", ""))
+    if not action:
+        yield "unknown", rung.message
+    elif (by_text := _policy_named(rung.message)) is not None:
+        yield by_text, action
+    else:
+        yield "permission-missing", action
+        intended = context.intended.get(target.role_arn)
+        role = intended.roles.get(target.role_arn) if intended else None
+        if role is not None and role.boundary is not None:
+            yield "permission-boundary", action
+
+
+def _outside(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
+    action = str(rung.evidence.get("action", ""))
+    yield ("more-than-agreed", action) if action else ("unknown", rung.message)
+
+
+def _drift(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
+    if rung.evidence.get("stale_principals"):
+        yield "backend-role-recreated", ""
+    yield "drift", rung.what
+
+
+def _configuration(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
+    trusts = rung.evidence.get("trusts")
+    if trusts is not None:
+        yield ("trusts-everybody" if trusts == EVERYBODY else "trusts-whole-account"), ""
+    else:
+        yield "configuration", rung.what
+
+
+_FAILED: Mapping[Step, Callable[[Rung, Verdict, Target, VerifyContext], Found]] = {
+    Step.ASSUME: _assume,
+    Step.IDENTITY: _identity,
+    Step.NO_EXTERNAL_ID: _already_said,
+    Step.OTHER_EXTERNAL_ID: _already_said,
+    Step.MADE_UP_EXTERNAL_ID: _already_said,
+    Step.ASSUME_AGAIN: _again,
+    Step.GRANTED: _granted,
+    Step.OUTSIDE: _outside,
+    Step.DRIFT: _drift,
+    Step.CONFIGURATION: _configuration,
+}
+
+
+def _policy_named(message: str) -> str | None:
+    """The cause by the kind of policy that AWS's text names ("Troubleshoot access denied error messages", IAM user guide,
+    November 2026): `with an explicit deny in a KIND` or `because no KIND allows the ... action`.
+    """
+    for phrase, cause in (
+        ("service control policy", "organization-policy"),
+        ("resource control policy", "resource-control-policy"),
+        ("permissions boundary", "permission-boundary"),
+    ):
+        if re.search(rf"(?:explicit deny in an? |because no ){phrase}", message):
+            return cause
+    return None
+
+
+def _not_known(rung: Rung, context: VerifyContext) -> Found:
+    """A rung that could not be decided: what stood in the way."""
+    code, evidence = rung.code, rung.evidence
+    if "clock_offset_seconds" in evidence:
+        yield "clock-off", _offset(evidence)
+    elif code == "RegionDisabledException":
+        works = probes.region_that_works(context)
+        yield "region-disabled", f"{context.assumer.caller.region} does not work, {works} does: " if works else ""
+    elif code in _EXPIRED:
+        yield "own-credentials-expired", ""
+    elif code in _UNKNOWN_KEY:
+        yield "own-credentials-invalid", code
+    elif code.startswith("Sandbox"):
+        yield "sandbox-limit", _answer(rung)
+    elif code in _OWN_FAULTS:
+        yield "service-trouble", code
+    elif code in PASSING:
+        yield "throttled", ""
+    elif not code and rung.message:
+        yield "network", redact(rung.message)
+    elif code and code != REFUSED:
+        yield "unknown", _answer(rung)
+
+
+def _offset(evidence: Mapping[str, Any]) -> str:
+    seconds = int(evidence["clock_offset_seconds"])
+    return f", {abs(seconds)} s {'behind' if seconds > 0 else 'ahead of'} AWS's"
+
+
+def _answer(rung: Rung) -> str:
+    return f"{rung.code}: {redact(rung.message)}"

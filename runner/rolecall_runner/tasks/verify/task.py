@@ -1,0 +1,90 @@
+"""The roll call of one target, from the first assume to the likely cause of what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from rolecall_runner.credentials import AccountSession, Credentials
+from rolecall_runner.failures import failure_of
+from rolecall_runner.results.result import Outcome, Status
+from rolecall_runner.targets import Target, TargetKind
+from rolecall_runner.tasks.verify.context import VerifyContext
+from rolecall_runner.tasks.verify.diagnosis import diagnose
+from rolecall_runner.tasks.verify.drift import drift_of
+from rolecall_runner.tasks.verify.grants import try_grants
+from rolecall_runner.tasks.verify.ladder import climb
+from rolecall_runner.tasks.verify.openness import openness
+from rolecall_runner.tasks.verify.outside import try_outside
+from rolecall_runner.tasks.verify.people import check_people
+from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Seed:
+    """A cache of one entry: the session of the ladder's first assume, used on until AWS calls it expired."""
+
+    credentials: Credentials
+
+    def load(self, _key: str) -> Credentials | None:
+        return self.credentials
+
+    def save(self, _key: str, _credentials: Credentials) -> None:
+        return None
+
+
+def verify(target: Target, context: VerifyContext) -> Verdict:
+    """Call the roll of one target. What fails there is in the verdict, never raised."""
+    if target.kind is TargetKind.CUSTOMER:
+        rungs = tuple(_customer(target, context))
+    else:
+        rungs = tuple(_kept(Step.CONFIGURATION, lambda: check_people(target, context.readers, context)))
+    verdict = Verdict(target.name, str(target.kind), target.account_id, target.role_arn, rungs)
+    return diagnose(verdict, target, context)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyTask:
+    """`verify` as the engines run it: the verdict as JSON values, the mark as the status."""
+
+    context: VerifyContext
+    name: str = "verify"
+
+    def __call__(self, target: Target) -> Outcome:
+        """Verify one target."""
+        verdict = verify(target, self.context)
+        return Outcome(Status(verdict.mark), verdict.to_json())
+
+
+def _customer(target: Target, context: VerifyContext) -> Iterator[Rung]:
+    ladder = climb(target, context)
+    yield from ladder.rungs
+    first = ladder.credentials
+    if first is None:
+        yield from (Rung(step, Mark.SKIPPED, "There is no session of the role to try it with.") for step in _later(context))
+        return
+    session = AccountSession(lambda: context.assumer.assume(target), context.clock, cache=_Seed(first))
+    if context.options.probe_actions:
+        yield from _kept(Step.GRANTED, lambda: try_grants(target, session, context))
+        yield from _kept(Step.OUTSIDE, lambda: try_outside(target, session, context))
+    if context.options.drift:
+        yield from _kept(Step.DRIFT, lambda: (drift_of(target, session, context)[0],))
+    yield from _kept(Step.CONFIGURATION, lambda: (openness(target, session, context),))
+
+
+def _later(context: VerifyContext) -> Iterator[Step]:
+    if context.options.probe_actions:
+        yield from (Step.GRANTED, Step.OUTSIDE)
+    if context.options.drift:
+        yield Step.DRIFT
+    yield Step.CONFIGURATION
+
+
+def _kept(step: Step, climb_on: Callable[[], Iterable[Rung]]) -> Iterator[Rung]:
+    """The rungs of one part; what it raises (the time is up) is a rung too, so that those before it are kept."""
+    try:
+        yield from climb_on()
+    except Exception as error:  # whatever one part raises is this account's result, not the run's end
+        failure = failure_of(error)
+        mark = Mark.FAILED if failure.status is Status.FAILED else Mark.INCONCLUSIVE
+        yield Rung(step, mark, "It could not be tried to the end.", failure.code, failure.message)
