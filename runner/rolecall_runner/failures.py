@@ -36,6 +36,9 @@ PASSING = frozenset(
 )  # fmt: skip
 """Codes that pass by themselves: throttles, faults of AWS, sessions that ended in mid-run."""
 
+NOT_OFFERED = "SandboxUnsupported"
+"""The sandbox's code for what it does not simulate: nothing that AWS would say, however often it is asked."""
+
 _SERVER_FAULTS = 500
 _MESSAGE_CHARACTERS = 2000
 
@@ -66,6 +69,8 @@ def failure_of(error: BaseException) -> Failure:
 def _status_of(code: str, http: int) -> Status:
     if code in REFUSALS:
         return Status.REFUSED
+    if code == NOT_OFFERED:
+        return Status.SKIPPED
     if code in PASSING or http >= _SERVER_FAULTS:
         return Status.INCONCLUSIVE
     return Status.FAILED

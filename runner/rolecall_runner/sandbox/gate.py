@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote
 
 from rolecall_runner.redact import redact
@@ -71,6 +72,9 @@ class Gate:
         except AwsRefusalError as error:
             self.log(f"{call.action} {call.region} {error.status} {error.code}")
             return Answer(refusal(call, error.code, error.message, error.status, request_id))
+        except NotImplementedError:
+            self.log(f"{call.action} {call.region} is not simulated")
+            return Answer(refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}."))
         except Exception as error:
             self.log(f"{call.action} failed inside the sandbox: {_named(error)}")
             return Answer(refuse(call, Trouble.INTERNAL, request_id))
@@ -121,7 +125,11 @@ class Gate:
                 caller,
                 lambda body: self.dispatch(replace(request, query="", body=body), caller.account_id),
             )
-        return self.dispatch(request, caller.account_id)
+        reply = self.dispatch(request, caller.account_id)
+        if _is_a_web_page(reply):
+            # What moto's web framework says where moto has no such service.
+            return refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}.")
+        return reply
 
     def _refusal(self, call: ApiCall, request: HttpRequest, caller: SessionInfo, request_id: str) -> HttpReply | None:
         """Why the call may not be made, or None."""
@@ -147,3 +155,7 @@ def form_of(request: HttpRequest) -> Form:
     """The parameters of a request in the query protocol, from query and body."""
     pairs = parse_qsl(request.query, keep_blank_values=True)
     return dict(pairs + parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def _is_a_web_page(reply: HttpReply) -> bool:
+    return reply.status >= HTTPStatus.BAD_REQUEST and reply.body[:15].lower() == b"<!doctype html>"

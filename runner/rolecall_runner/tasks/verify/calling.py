@@ -10,7 +10,7 @@ from typing import Any
 from rolecall_runner.clients import SigningCredentials, account
 from rolecall_runner.credentials import AccountSession
 from rolecall_runner.deadline import TimeIsUpError, seconds_left
-from rolecall_runner.failures import REFUSALS, Failure, failure_of
+from rolecall_runner.failures import NOT_OFFERED, REFUSALS, Failure, failure_of
 from rolecall_runner.results.result import WORTH_RETRYING, Status
 from rolecall_runner.tasks.verify.context import VerifyContext
 from rolecall_runner.tasks.verify.safe_calls import SafeCall
@@ -19,12 +19,14 @@ from rolecall_runner.tasks.verify.safe_calls import SafeCall
 class Answer(StrEnum):
     """What an answer proves. PROBABLY_ALLOWED: the service complains of the request, which most of them do only after
     they have let the caller in; good enough for "what was granted works", not for "more works than was granted".
+    NOT_OFFERED: the sandbox does not simulate the operation.
     """
 
     ALLOWED = "allowed"
     PROBABLY_ALLOWED = "probably allowed"
     REFUSED = "refused"
     UNCLEAR = "unclear"
+    NOT_OFFERED = "not offered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ def answer_of(failure: Failure) -> Answer:
     """Judge an error of a call. Only a refusal by AWS is one; what is not known claims nothing."""
     if failure.code in REFUSALS:
         return Answer.UNCLEAR if _NOT_SWITCHED_ON.search(failure.message) else Answer.REFUSED
+    if failure.code == NOT_OFFERED:
+        return Answer.NOT_OFFERED
     if failure.status in WORTH_RETRYING:
         return Answer.UNCLEAR
     if _AFTER_AUTHORIZATION.search(failure.code):
