@@ -34,7 +34,8 @@ REGIONS = ("us-east-1", "eu-west-1")
 MOMENT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 READ = [
     "ec2:Describe*", "s3:ListAllMyBuckets", "s3:GetBucket*", "s3:ListBucket", "iam:ListUsers", "iam:ListMFADevices",
-    "iam:GetLoginProfile", "dynamodb:ListTables", "dynamodb:DescribeTable", "lambda:ListFunctions", "rds:DescribeDBInstances",
+    "iam:GetLoginProfile", "dynamodb:ListTables", "dynamodb:DescribeTable", "lambda:ListFunctions",
+    "rds:DescribeDBInstances", "ce:GetCostAndUsage",
 ]  # fmt: skip
 
 

@@ -137,6 +137,14 @@ class Count:
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
         self.rows += sum(len(place.rows) for place in answer.places)
 
+    @property
+    def text(self) -> str:
+        """The counts in a line: `12 rows from 3 accounts; places: 5 ok, 1 denied`."""
+        places = ", ".join(
+            f"{count:,} {reason}" for reason, count in sorted(self.reasons.items(), key=lambda item: -item[1])
+        )
+        return f"{self.rows:,} rows from {self.accounts:,} accounts; accounts and Regions: {places}"
+
 
 def reason_of(error: BaseException, *, listed: bool = True) -> tuple[Reason, str, str]:
     """Reason, code and text of what a call raised. `listed` False: the endpoint data has no such service in the Region."""

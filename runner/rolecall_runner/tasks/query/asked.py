@@ -86,3 +86,20 @@ def shown_parameters(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: shown_parameters(item) for key, item in value.items()}
     return [shown_parameters(item) for item in value] if isinstance(value, list) else value
+
+
+def described(question: Question) -> dict[str, Any]:
+    """What a question asks, as JSON values: for a run's record and the head of its results."""
+    regions = question.regions if isinstance(question.regions, tuple) else str(question.regions)
+    body: dict[str, Any] = {
+        "query": question.title,
+        "service": question.service,
+        "operation": question.operation,
+        "parameters": shown_parameters(question.parameters),
+        "regions": list(regions) if isinstance(regions, tuple) else regions,
+        "select": question.select,
+        "where": question.where,
+        "for_each": [f"{each.service} {each.operation}" for each in question.follow_ups],
+        "limit": question.limit,
+    }
+    return {key: value for key, value in body.items() if value not in (None, {}, [])}

@@ -1,0 +1,231 @@
+"""`runner query`: one read operation asked of every account and Region, answered as rows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from rolecall_generator.console import progress_bar, stderr, stdout
+from rolecall_generator.errors import ExitCode
+from rolecall_runner.commands.acting import acting
+from rolecall_runner.commands.common import (
+    DEFAULT_MANIFEST,
+    DEFAULT_OUT,
+    FaultsOption,
+    ManifestOption,
+    OutOption,
+    ProfileOption,
+    QuietOption,
+    RegionOption,
+    RunsOption,
+    SandboxOption,
+)
+from rolecall_runner.results.journal import RUNS
+
+if TYPE_CHECKING:
+    from rolecall_runner.results.rows_flat import RowWriter
+    from rolecall_runner.tasks.query.answers import Count
+    from rolecall_runner.tasks.query.levels import Judgement
+    from rolecall_runner.tasks.query.question import Question
+    from rolecall_runner.tasks.query.running import Chosen, QueryRun
+
+EXAMPLES = """Examples:
+
+runner query ec2 describe_instances --regions enabled --select 'Reservations[].Instances[].InstanceId'
+
+runner query ec2 describe_volumes --param 'Filters=[{"Name":"status","Values":["available"]}]' --format csv
+
+runner query s3 list_buckets --limit tier=gold --dry-run          what would be asked, and who cannot answer
+
+runner query --list                                               the queries that ship with rolecall
+
+runner query --named users-without-mfa --format jsonl > rows.jsonl"""
+
+Form = Literal["table", "json", "jsonl", "csv"]
+
+
+def query(
+    service: Annotated[str | None, typer.Argument(help="The service, as boto3 calls it: ec2, s3, iam.")] = None,
+    operation: Annotated[str | None, typer.Argument(help="The operation: describe_instances.")] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter: JSON or text; {name} is filled in."),
+    ] = None,
+    regions: Annotated[
+        list[str] | None, typer.Option("--regions", "-r", help="Regions with commas, `manifest` or `enabled`.")
+    ] = None,
+    select: Annotated[str | None, typer.Option("--select", "-s", help="JMESPath over the answer: finds are rows.")] = None,
+    where: Annotated[str | None, typer.Option("--where", help="JMESPath over a row: true ones stay.")] = None,
+    columns: Annotated[str | None, typer.Option("--columns", help="Columns of the table or CSV, with commas.")] = None,
+    named: Annotated[str | None, typer.Option("--named", metavar="NAME", help="A query that ships with rolecall.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="A query of one's own, as YAML.")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the queries that ship with rolecall.")] = False,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    limit: Annotated[
+        str, typer.Option("--limit", "-l", metavar="PATTERN", help="Whom to ask, as Ansible's host patterns.")
+    ] = "all",
+    sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many of them, chosen by --seed.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,
+    rows: Annotated[int | None, typer.Option("--rows", min=1, help="Rows from each account and Region at the most.")] = None,
+    page_size: Annotated[int | None, typer.Option("--page-size", min=1, help="Items a page, where AWS takes it.")] = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show what AWS's models call sensitive.")] = False,
+    allow_write: Annotated[
+        bool, typer.Option("--allow-write", help="Let operations pass that change something. Asks first.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --allow-write.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be asked; send nothing.")] = False,
+    forks: Annotated[int, typer.Option("--forks", "-f", min=1, max=256, help="Accounts at a time, a process.")] = 16,
+    engine: Annotated[
+        Literal["threads", "processes", "serial"], typer.Option("--engine", help="How accounts are asked.")
+    ] = "threads",
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for one account, with all retries.")] = 300.0,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    sandbox: SandboxOption = False,
+    faults: FaultsOption = "",
+    runs: RunsOption = RUNS,
+    output_format: Annotated[Form, typer.Option("--format", help="For people, or for machines.")] = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Ask one read operation of AWS of every account and Region; pages, retries and missing answers are seen to.
+
+    Exit code 0 when everybody answered or said why not (denied, Region not enabled), 1 when a question failed, 9 when some
+    could not be reached.
+    """
+    from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - boto3 loads only where needed
+    from rolecall_runner.tasks.query.levels import check_reads  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.running import How, Reach, choose, prepare  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.written import Said, question_of  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.verify.setting import endpoint_of  # noqa: PLC0415 - as above
+
+    if listed:
+        _print_list(output_format)
+        return
+    said = Said(service, operation, tuple(param or ()), tuple(regions or ()), select, where, columns, named, file)
+    chosen = choose(manifest, out, limit=limit, count=sample, seed=seed)
+    question = question_of(said, chosen.inventory.manifest.partition, rows=rows, page_size=page_size, reveal=reveal)
+    judged = check_reads(question, allow_write=allow_write or dry_run)
+    if dry_run:
+        _dry_run(question, judged, chosen, output_format)
+        return
+    if not quiet:
+        _warn(question, chosen)
+    _confirm(judged, chosen, yes=yes)
+    how = How(engine, settings=Settings(workers=forks, timeout_seconds=timeout), runs=runs)
+    with ExitStack() as stack:
+        with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
+            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
+        reach = Reach(profile, region, endpoint_of(), forks)
+        done = prepare(question, judged, chosen, reach=reach, how=how)
+        count = _ask(done, _writer(output_format, question), quiet=quiet or output_format == "table")
+    _end(count, quiet=quiet)
+
+
+def _ask(done: QueryRun, writer: RowWriter, *, quiet: bool) -> Count:
+    """Write rows as they come, then to stderr what did not answer; in a table's way a bar would be torn."""
+    from rolecall_runner.results.rows_trouble import Troubles  # noqa: PLC0415 - as above
+
+    troubles = Troubles()
+    with progress_bar("accounts", quiet=quiet) as (started, progress):
+        started(len(done.targets))
+        try:
+            for answer in done:
+                writer.add(answer)
+                troubles.add(answer)
+                progress(troubles.count.accounts)
+        finally:
+            writer.close()
+    for line in troubles.lines():
+        stderr().print(line, style="yellow", markup=False)
+    return troubles.count
+
+
+def _writer(form: Form, question: Question) -> RowWriter:
+    from rolecall_runner.results.rows_csv import CsvRows  # noqa: PLC0415 - as above
+    from rolecall_runner.results.rows_json import JsonLines, JsonRows  # noqa: PLC0415 - as above
+    from rolecall_runner.results.rows_table import TableRows  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.asked import described  # noqa: PLC0415 - as above
+
+    if form == "json":
+        return JsonRows(_print_raw, described(question))
+    if form == "jsonl":
+        return JsonLines(_print_raw)
+    if form == "csv":
+        return CsvRows(_print_raw, question.columns)
+    return TableRows(stdout(), question.columns)
+
+
+def _print_raw(text: str) -> None:
+    typer.echo(text, nl=False)
+
+
+def _warn(question: Question, chosen: Chosen) -> None:
+    """Say beforehand who cannot answer; they are asked all the same, since what is deployed may be more."""
+    from rolecall_runner.tasks.query.preflight import Ability  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.running import foresee  # noqa: PLC0415 - as above
+
+    unable = [each for each in foresee(question, chosen) if each.ability is Ability.NO]
+    if unable:
+        text = f"{len(unable):,} of {len(chosen.targets):,} accounts cannot answer by what the manifest grants, as "
+        stderr().print(f"{text}{unable[0].account}: {unable[0].why}", style="yellow", markup=False)
+
+
+def _confirm(judged: tuple[Judgement, ...], chosen: Chosen, *, yes: bool) -> None:
+    from rolecall_runner.tasks.query.question import QueryError  # noqa: PLC0415 - as above
+
+    writing = [each for each in judged if not each.reads]
+    if not writing or yes:
+        return
+    words = ", ".join(f"{each.service} {each.operation} ({each.level})" for each in writing)
+    if not sys.stdin.isatty():
+        raise QueryError(
+            f"{words} changes {len(chosen.targets):,} accounts, and nobody can be asked",
+            where="--allow-write",
+            mend="add --yes when that is meant",
+        )
+    if not typer.confirm(f"{words} in {len(chosen.targets):,} accounts?", err=True):
+        raise typer.Exit(int(ExitCode.OK))
+
+
+def _dry_run(question: Question, judged: tuple[Judgement, ...], chosen: Chosen, form: Form) -> None:
+    from rolecall_runner.results.rows_preview import preview_lines  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.dry_run import preview  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.placeholders import check_targets  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.running import foresee  # noqa: PLC0415 - as above
+
+    check_targets(question.parameters, chosen.targets)
+    found = preview(question, judged, chosen.targets, foresee(question, chosen))
+    if form == "table":
+        for line in preview_lines(found):
+            stdout().print(line, markup=False)
+    else:
+        typer.echo(json.dumps(found.to_json(), indent=2 if form == "json" else None))
+
+
+def _print_list(form: Form) -> None:
+    from rolecall_runner.tasks.query.named import shipped  # noqa: PLC0415 - as above
+
+    known: list[dict[str, Any]] = [{"name": each.name, "description": each.description} for each in shipped()]
+    if form != "table":
+        typer.echo(json.dumps(known, indent=2))
+        return
+    width = max(len(each["name"]) for each in known)
+    for each in known:
+        stdout().print(f"{each['name']:<{width}}  {each['description']}", markup=False)
+
+
+def _end(count: Count, *, quiet: bool) -> None:
+    from rolecall_runner.tasks.query.answers import Reason  # noqa: PLC0415 - as above
+
+    if not quiet:
+        stderr().print(count.text, markup=False)
+    if count.reasons.get(Reason.FAILED):
+        raise typer.Exit(int(ExitCode.FINDINGS))
+    if count.reasons.get(Reason.INCONCLUSIVE) or count.reasons.get(Reason.UNREACHABLE):
+        raise typer.Exit(int(ExitCode.INCONCLUSIVE))
