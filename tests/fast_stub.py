@@ -40,11 +40,15 @@ def secret_of(access_key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Every n-th request of a process is throttled, answered with 500, or cut; 0: never. `verify`: check signatures."""
+    """Every n-th request of a process is throttled, answered with 500, cut, or called expired; 0: never.
+
+    `verify`: check signatures. Each reply comes `delay_seconds` late.
+    """
 
     throttle_every: int = 0
     error_every: int = 0
     cut_every: int = 0
+    expire_every: int = 0
     verify: bool = False
     delay_seconds: float = 0.0
 
@@ -82,6 +86,8 @@ class _Stub(asyncio.Protocol):
             reply = _error(400, "Throttling", "Rate exceeded")
         elif options.error_every and number % options.error_every == 0:
             reply = _error(500, "InternalFailure", "try again")
+        elif options.expire_every and number % options.expire_every == 0:
+            reply = _error(403, "ExpiredToken", "The security token included in the request is expired")
         else:
             reply = self._reply(head, body)
         if options.delay_seconds:

@@ -40,6 +40,9 @@ from rolecall_runner.transport import Transport
 
 DEFAULT_CONNECTIONS = 16
 
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+"""Codes for credentials that have ended ("Common errors" of the STS and EC2 API references, November 2026)."""
+
 
 class OutsideAccountError(RolecallError):
     """A call would have been signed by nobody, or by somebody else than the account it belongs to."""
@@ -59,7 +62,10 @@ class FrozenCredentials(Protocol):
 
 
 class SigningCredentials(Protocol):
-    """Credentials that botocore signs with; asked at every call, so that they may be refreshed in between."""
+    """Credentials that botocore signs with; asked at every call, so that they may be refreshed in between.
+
+    Where they have a method `renew`, it is called when AWS says that they have expired, and the call is made once more.
+    """
 
     def get_frozen_credentials(self) -> FrozenCredentials:
         """The credentials of this moment."""
@@ -107,6 +113,7 @@ class Clients:
         )
         self._session.register("before-sign", _sign_as_account)
         self._session.register("before-send", self._transport.send)
+        self._session.register("needs-retry", _renew_when_expired)
         self._user_agent = f"rolecall/{__version__} {self._session.user_agent()}"
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
@@ -199,6 +206,20 @@ def _timestamp(value: Any) -> datetime:
             if parsed.tzinfo is not None:
                 return parsed
     return parse_timestamp(value)  # type: ignore[no-any-return]
+
+
+def _renew_when_expired(response: Any, request_dict: Any, **_event: object) -> float | None:
+    """Answer botocore's `needs-retry`: where AWS calls the credentials expired, repeat the call once with new ones.
+
+    The clock alone does not know: a customer may have revoked the role's sessions.
+    """
+    code = response[1].get("Error", {}).get("Code") if response is not None else None
+    renew = getattr(_account.get(), "renew", None)
+    if code not in EXPIRED or renew is None or "rolecall_renewed" in request_dict["context"]:
+        return None
+    request_dict["context"]["rolecall_renewed"] = True
+    renew()
+    return 0.0
 
 
 def _sign_as_account(request: Any, signature_version: Any, **_event: object) -> None:

@@ -95,6 +95,9 @@ class SessionCache(Protocol):
     def save(self, key: str, credentials: Credentials) -> None:
         """Keep credentials under the key."""
 
+    def drop(self, key: str) -> None:
+        """Forget what is kept under the key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Assumer:
@@ -185,17 +188,18 @@ class AccountSession:
         with self._lock:  # whoever waited here finds the fresh ones
             found = self._credentials
             if found is None or not found.valid_at(self._clock()):
-                found = self._credentials = self._fresh(first=found is None)
+                found = self._credentials = self._fresh()
         return found
 
     def renew(self) -> None:
-        """Forget the credentials: AWS has called them expired."""
+        """Forget the credentials, the kept ones too: AWS has called them expired."""
         with self._lock:
             self._credentials = None
-            self._cache = None
+            if self._cache is not None:
+                self._cache.drop(self._key)
 
-    def _fresh(self, *, first: bool) -> Credentials:
-        if first and self._cache is not None:
+    def _fresh(self) -> Credentials:
+        if self._cache is not None:
             kept = self._cache.load(self._key)
             if kept is not None and kept.valid_at(self._clock()):
                 return kept

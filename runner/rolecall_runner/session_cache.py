@@ -82,6 +82,11 @@ class DiskSessionCache:
                 temporary.unlink()
             raise _unusable(path, error) from error
 
+    def drop(self, key: str) -> None:
+        """Forget what is kept under the key."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path(key).unlink()
+
     def drop_expired(self) -> None:
         """Delete the files of sessions that have ended, and what a kill left half written."""
         for path in self._folder.iterdir():

@@ -195,6 +195,9 @@ def main(accounts: int, session_accounts: int, repeats: int) -> None:
             say(f"{'sessions':10} {scaled:7.2f} s  {scaled / best['urllib3']:5.2f} x urllib3  {mib:6.0f} MiB (scaled)")
             for way in ("threads", "processes"):
                 say(f"sessions for each account take {scaled / best[way]:.1f} times as long as {way}")
+        for way in ("threads", "processes"):
+            seconds, mib = measure(way, stub, accounts * 10)
+            say(f"{way:10} {seconds:7.2f} s  for {accounts * 10} accounts  {mib:6.0f} MiB")
         say(f"violations seen by the stub: {stub.counts()['violations']}")
 
 

@@ -174,6 +174,35 @@ def test_retries_are_signed_as_the_same_account() -> None:
     assert counts["requests"] > counts["AssumeRole"] + counts["GetCallerIdentity"] + counts["DescribeInstances"]
 
 
+@dataclass
+class Renewed:
+    """A session that notes when it is renewed."""
+
+    renewals: int = 0
+
+    def get_frozen_credentials(self) -> Keys:
+        return keys("222222222222")
+
+    def renew(self) -> None:
+        self.renewals += 1
+
+
+@pytest.mark.parametrize(("every", "renewals"), [(2, 1), (1, 1)])
+def test_a_session_that_ends_in_mid_run_is_renewed_once_a_call(every: int, renewals: int) -> None:
+    """The call that met ExpiredToken is repeated with new credentials; if they are no better, it fails as AWS says."""
+    own = Renewed()
+    with FastStub(options=Options(expire_every=every)) as stub:
+        client = Clients(ClientSettings(stub.url, stub.ca_bundle)).client("sts", "us-east-1")
+        with account(own):
+            if every == 1:
+                with pytest.raises(ClientError, match="ExpiredToken"):
+                    client.get_caller_identity()
+            else:
+                assert ["222222222222"] * 2 == [whose(client), whose(client)]
+
+    assert renewals == own.renewals
+
+
 def every_answer_is_the_accounts_own(accounts: int) -> None:
     with FastStub(options=Options(verify=True)) as stub:
         task = AskStub(MakeSessions(stub.url, stub.ca_bundle, connections=64))

@@ -243,6 +243,19 @@ def test_credentials_that_aws_calls_expired_are_assumed_anew() -> None:
     assert 2 == len(assumed)
 
 
+def test_kept_credentials_that_aws_calls_expired_are_not_used_again(tmp_path: Path) -> None:
+    """Not by this run, and not by the next one."""
+    cache = DiskSessionCache(tmp_path / "sessions", Clock())
+    cache.save("key", replace(credentials(), arn="revoked"))
+    own = AccountSession(credentials, Clock(), "key", cache)
+    first = own.get_frozen_credentials()
+
+    own.renew()
+
+    assert ("revoked", credentials()) == (first.arn, own.get_frozen_credentials())
+    assert credentials() == cache.load("key")
+
+
 def test_a_session_is_shared_while_somebody_holds_it() -> None:
     """Two tasks on one account assume once; an account that nobody asks any more takes no memory."""
     assume, _ = assumer()
