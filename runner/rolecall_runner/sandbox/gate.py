@@ -74,7 +74,7 @@ class Gate:
             return Answer(refusal(call, error.code, error.message, error.status, request_id))
         except NotImplementedError:
             self.log(f"{call.action} {call.region} is not simulated")
-            return Answer(refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}."))
+            return Answer(_not_offered(call, request_id))
         except Exception as error:
             self.log(f"{call.action} failed inside the sandbox: {_named(error)}")
             return Answer(refuse(call, Trouble.INTERNAL, request_id))
@@ -128,7 +128,7 @@ class Gate:
         reply = self.dispatch(request, caller.account_id)
         if _is_a_web_page(reply):
             # What moto's web framework says where moto has no such service.
-            return refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}.")
+            return _not_offered(call, request_id)
         return reply
 
     def _refusal(self, call: ApiCall, request: HttpRequest, caller: SessionInfo, request_id: str) -> HttpReply | None:
@@ -155,6 +155,10 @@ def form_of(request: HttpRequest) -> Form:
     """The parameters of a request in the query protocol, from query and body."""
     pairs = parse_qsl(request.query, keep_blank_values=True)
     return dict(pairs + parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def _not_offered(call: ApiCall, request_id: str) -> HttpReply:
+    return refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}.")
 
 
 def _is_a_web_page(reply: HttpReply) -> bool:

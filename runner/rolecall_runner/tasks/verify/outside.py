@@ -78,6 +78,8 @@ def _rung(tried: Tried) -> Rung:
             mark, what = Mark.REFUSED, f"{action} is refused: it was not granted"
         case Answer.ALLOWED:
             mark, what = Mark.FAILED, f"{action} is allowed, but was never granted: the role may do more than was agreed"
+        case Answer.NOT_OFFERED:
+            mark, what = Mark.SKIPPED, f"{action} was not tried: the sandbox does not simulate it"
         case _:
             mark, what = Mark.INCONCLUSIVE, f"whether {action} is refused cannot be told"
     return Rung(Step.OUTSIDE, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)
