@@ -29,7 +29,7 @@ NEVER: Mapping[str, tuple[str, ...]] = {
         "lambda:getfunction", "lambda:getlayerversion*", "ecr:getdownload*", "ecr:batchget*", "codeartifact:get*",
     ),
     "reads contents": (
-        "s3:getobject*", "s3:select*", "dynamodb:scan", "dynamodb:query", "dynamodb:getitem", "dynamodb:batchget*",
+        "s3:getobject*", "dynamodb:scan", "dynamodb:query", "dynamodb:getitem", "dynamodb:batchget*",
         "dynamodb:getrecords", "dynamodb:partiql*", "logs:filter*", "logs:get*", "logs:startquery", "kinesis:get*",
         "kinesisvideo:get*", "sqs:receive*", "codecommit:get*", "ec2:getconsole*", "cloudtrail:lookup*", "account:get*",
         "appconfig:get*", "rds-data:*", "redshift-data:*", "xray:get*", "pi:*", "glacier:*", "execute-api:*",
