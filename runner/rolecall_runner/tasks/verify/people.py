@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rolecall_generator.iam.access import Access, Group, User
+from rolecall_generator.iam.access import Access, Group, ManagedPolicy, User
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_generator.iam.evaluator import Caller, Effect, Evaluator, IdentitySide, Request
 from rolecall_runner.clients import SigningCredentials, account
@@ -20,7 +20,7 @@ from rolecall_runner.failures import REFUSALS
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.verify.context import VerifyContext
 from rolecall_runner.tasks.verify.drift import compare, said_of
-from rolecall_runner.tasks.verify.people_reading import GONE, PersonReading, read_group, read_person
+from rolecall_runner.tasks.verify.people_reading import GONE, PersonReading, read_group, read_person, read_policy
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step
 
 Readers = Mapping[str, SigningCredentials]
@@ -35,6 +35,7 @@ class _Live:
 
     role: RoleReading | None
     groups: Mapping[str, Group | NotCheckable]
+    policies: Mapping[str, ManagedPolicy | NotCheckable]
     people: Mapping[str, PersonReading]
 
 
@@ -61,7 +62,7 @@ def check_people(target: Target, readers: Readers, context: VerifyContext) -> It
         return
     yield _role_rung(target, intended, live)
     for arn, group in sorted(intended.groups.items()):
-        yield _group_rung(group, live.groups.get(arn))
+        yield _group_rung(group, live.groups.get(arn), intended, live)
     for arn, user in sorted(intended.users.items()):
         yield _person_rung(target, intended, live, user, live.people.get(arn))
 
@@ -69,6 +70,7 @@ def check_people(target: Target, readers: Readers, context: VerifyContext) -> It
 def _read(target: Target, intended: Access, readers: Readers, context: VerifyContext) -> _Live:
     iam = context.clients.client("iam", context.assumer.caller.region)
     groups: dict[str, Group | NotCheckable] = {}
+    policies: dict[str, ManagedPolicy | NotCheckable] = {}
     people: dict[str, PersonReading] = {}
     role = None
     for account_id, credentials in readers.items():
@@ -77,7 +79,14 @@ def _read(target: Target, intended: Access, readers: Readers, context: VerifyCon
                 role = read_role(iam, target.role_arn.rpartition("/")[2])
             groups |= {arn: read_group(iam, each) for arn, each in intended.groups.items() if _account(arn) == account_id}
             people |= {arn: read_person(iam, each) for arn, each in intended.users.items() if _account(arn) == account_id}
-    return _Live(role, groups, people)
+            holders: list[Group | User] = [*intended.groups.values(), *intended.users.values()]
+            theirs = {arn for holder in holders for arn in holder.attached}
+            policies |= {
+                arn: read_policy(iam, each)
+                for arn, each in intended.policies.items()
+                if arn in theirs and _account(arn) == account_id
+            }
+    return _Live(role, groups, policies, people)
 
 
 def _account(arn: str) -> str:
@@ -107,14 +116,20 @@ def _without_mfa(target: Target, intended: Access, reading: RoleReading) -> str:
     return ""
 
 
-def _group_rung(wanted: Group, found: Group | NotCheckable | None) -> Rung:
+def _group_rung(wanted: Group, found: Group | NotCheckable | None, intended: Access, live: _Live) -> Rung:
+    """The group with the policies that it must hold: the one that lets its members switch among them."""
     name = f"group {wanted.arn.rpartition('/')[2]}"
     if found is None:
         return _unread(name, _account(wanted.arn))
     if isinstance(found, NotCheckable):
         return _not_read(name, found)
+    on_it = {arn: intended.policies[arn] for arn in wanted.attached & found.attached if arn in intended.policies}
+    read = {arn: live.policies.get(arn) for arn in on_it}
+    as_read = {arn: policy for arn, policy in read.items() if isinstance(policy, ManagedPolicy)}
     changes = differences(Access(groups={wanted.arn: wanted}), Access(groups={wanted.arn: found}))
-    return _compared(name, _counting(changes, existing=wanted.existing))
+    texts = differences(Access(policies={arn: on_it[arn] for arn in as_read}), Access(policies=as_read))
+    unread = [policy for policy in read.values() if isinstance(policy, NotCheckable)]
+    return _compared(name, [*_counting(changes, existing=wanted.existing), *texts], unread)
 
 
 def _person_rung(target: Target, intended: Access, live: _Live, wanted: User, found: PersonReading | None) -> Rung:
@@ -149,7 +164,9 @@ def _cannot_switch(target: Target, intended: Access, live: _Live, user: User) ->
     """What the evaluator says of the person on what was read; sides that were not read are as agreed."""
     groups = {**intended.groups, **{arn: group for arn, group in live.groups.items() if isinstance(group, Group)}}
     own = live.role.over(intended, target.role_arn) if live.role is not None else intended
-    access = Access(roles=own.roles, policies={**intended.policies, **own.policies}, groups=groups, users={user.arn: user})
+    read = {arn: policy for arn, policy in live.policies.items() if isinstance(policy, ManagedPolicy)}
+    policies = {**intended.policies, **own.policies, **read}
+    access = Access(roles=own.roles, policies=policies, groups=groups, users={user.arn: user})
     evaluator = Evaluator(access)
     with_mfa = evaluator.may_assume(Request(Caller(user.arn), target.role_arn, context={MFA: "true"}))
     # Other groups that the person is in are not read: what they might add is not known, so only a plain no counts.
@@ -162,11 +179,14 @@ def _counting(changes: Sequence[Change], *, existing: bool) -> list[Change]:
     return [change for change in changes if not existing or change.widens is False]
 
 
-def _compared(name: str, changes: Sequence[Change]) -> Rung:
+def _compared(name: str, changes: Sequence[Change], unread: Sequence[NotCheckable]) -> Rung:
     texts = [change.text for change in changes]
+    parts = [str(part) for part in unread]
+    evidence = {key: found for key, found in (("problems", texts), ("not_checkable", parts)) if found}
     if texts:
-        return Rung(Step.CONFIGURATION, Mark.FAILED, "; ".join(texts), evidence={"problems": texts})
-    return Rung(Step.CONFIGURATION, Mark.OK, f"{name} is as agreed")
+        return Rung(Step.CONFIGURATION, Mark.FAILED, "; ".join(texts), evidence=evidence)
+    but = f" as far as it may be read; not checkable: {'; '.join(parts)}" if parts else ""
+    return Rung(Step.CONFIGURATION, Mark.OK, f"{name} is as agreed{but}", evidence=evidence)
 
 
 def _unread(what: str, account_id: str) -> Rung:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rolecall_generator.iam.access import ConsolePassword, Group, User
+from rolecall_generator.iam.access import ConsolePassword, Group, ManagedPolicy, User
 from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.deployed import NotCheckable, UnreadableDocumentError
 from rolecall_runner.deployed.documents import attached_of, boundary_of, document_of, tags_of
@@ -75,6 +75,17 @@ def read_person(iam: Any, wanted: User) -> PersonReading:
         return tuple(item["SerialNumber"] for item in _pages(iam, "list_mfa_devices", "MFADevices", UserName=name))
 
     return PersonReading(attempt("GetUser", read), attempt("ListMFADevices", devices))
+
+
+def read_policy(iam: Any, wanted: ManagedPolicy) -> ManagedPolicy | NotCheckable:
+    """The text of one of the account's own policies. Never raises what IAM or the connection refuse."""
+
+    def read() -> ManagedPolicy:
+        version = iam.get_policy(PolicyArn=wanted.arn)["Policy"]["DefaultVersionId"]
+        answer = iam.get_policy_version(PolicyArn=wanted.arn, VersionId=version)["PolicyVersion"]
+        return replace(wanted, document=document_of(answer["Document"], where=wanted.arn))
+
+    return attempt("GetPolicy", read)
 
 
 def _pages(iam: Any, operation: str, key: str, **names: str) -> list[Any]:
