@@ -2,7 +2,7 @@
 
 Prints, asserts nothing: rolecall's engines against the same calls signed by hand over urllib3 and against boto3 sessions
 for each account (measured on fewer accounts, scaled); peak memory of all processes of a run together. Every run is a
-process of its own, Python's start included in memory but not in time; wall time of the best of REPEATS.
+process of its own, Python's start included in memory and CPU time but not in wall time. Figures are medians over rounds.
 Run as `bench_runner.py [ACCOUNTS [SESSION_ACCOUNTS [REPEATS]]]`.
 """
 
@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -133,9 +136,19 @@ def child() -> None:
     say(json.dumps({"seconds": time.perf_counter() - started, "right": right}))
 
 
-def measure(way: str, stub: FastStub, accounts: int) -> tuple[float, float]:
-    """Seconds and peak MiB (proportional set size of the run's processes, sampled) of one run."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Seconds of the work, CPU seconds of the whole processes, peak MiB of all of them together (sampled)."""
+
+    seconds: float
+    cpu: float
+    mib: float
+
+
+def measure(way: str, stub: FastStub, accounts: int) -> Measured:
+    """One run in a process of its own."""
     command = [sys.executable, __file__, "--child", way, stub.url, stub.ca_bundle, str(accounts)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     peak = [0.0]
     ended = threading.Event()
@@ -152,7 +165,9 @@ def measure(way: str, stub: FastStub, accounts: int) -> tuple[float, float]:
     assert 0 == running.returncode
     found = json.loads(out)
     assert accounts == found["right"], found
-    return found["seconds"], peak[0]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Measured(found["seconds"], cpu, peak[0])
 
 
 def family(pid: int) -> Iterator[int]:
@@ -180,24 +195,27 @@ def memory(pid: int) -> float:
 
 
 def main(accounts: int, session_accounts: int, repeats: int) -> None:
-    """Measure and print."""
-    say(f"{accounts} accounts, 3 calls each, {WORKERS} workers a process, {os.cpu_count()} CPUs")
+    """Measure and print. Ways take turns, so that a machine that is busy for a while is so for all of them."""
+    say(f"{accounts} accounts, 3 calls each, {WORKERS} workers a process, {os.cpu_count()} CPUs, {repeats} rounds")
+    ways = ("urllib3", "threads", "processes")
     with FastStub() as stub:
-        best: dict[str, float] = {}
-        for way in ("urllib3", "threads", "processes"):
-            runs = [measure(way, stub, accounts) for _ in range(repeats)]
-            best[way] = min(seconds for seconds, _ in runs)
-            ratio = best[way] / best["urllib3"]
-            say(f"{way:10} {best[way]:7.2f} s  {ratio:5.2f} x urllib3  {max(mib for _, mib in runs):6.0f} MiB")
+        rounds = [{way: measure(way, stub, accounts) for way in ways} for _ in range(repeats)]
+        seconds = {way: statistics.median(each[way].seconds for each in rounds) for way in ways}
+        for way in ways:
+            wall = statistics.median(each[way].seconds / each["urllib3"].seconds for each in rounds)
+            cpu = statistics.median(each[way].cpu / each["urllib3"].cpu for each in rounds)
+            mib = max(each[way].mib for each in rounds)
+            say(f"{way:10} {seconds[way]:7.2f} s  {wall:5.2f} x urllib3 (CPU time {cpu:4.2f} x)  {mib:6.0f} MiB")
         if session_accounts:
-            seconds, mib = measure("sessions", stub, session_accounts)
-            scaled = seconds / session_accounts * accounts
-            say(f"{'sessions':10} {scaled:7.2f} s  {scaled / best['urllib3']:5.2f} x urllib3  {mib:6.0f} MiB (scaled)")
+            found = measure("sessions", stub, session_accounts)
+            scaled = found.seconds / session_accounts * accounts
+            ratio = scaled / seconds["urllib3"]
+            say(f"{'sessions':10} {scaled:7.2f} s  {ratio:5.1f} x urllib3  {found.mib:6.0f} MiB (scaled)")
             for way in ("threads", "processes"):
-                say(f"sessions for each account take {scaled / best[way]:.1f} times as long as {way}")
+                say(f"sessions for each account take {scaled / seconds[way]:.1f} times as long as {way}")
         for way in ("threads", "processes"):
-            seconds, mib = measure(way, stub, accounts * 10)
-            say(f"{way:10} {seconds:7.2f} s  for {accounts * 10} accounts  {mib:6.0f} MiB")
+            found = measure(way, stub, accounts * 10)
+            say(f"{way:10} {found.seconds:7.2f} s  for {accounts * 10} accounts  {found.mib:6.0f} MiB")
         say(f"violations seen by the stub: {stub.counts()['violations']}")
 
 
