@@ -20,17 +20,20 @@ from rolecall_runner.tasks.verify.people import check_people
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
 
 
-@dataclass(frozen=True, slots=True)
 class _Seed:
-    """A cache of one entry: the session of the ladder's first assume, used on until AWS calls it expired."""
+    """A cache of one entry, as `AccountSession` asks for: the first assume's session, used on until AWS calls it expired."""
 
-    credentials: Credentials
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials: Credentials | None = credentials
 
     def load(self, _key: str) -> Credentials | None:
-        return self.credentials
+        return self._credentials
 
-    def save(self, _key: str, _credentials: Credentials) -> None:
-        return None
+    def save(self, _key: str, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def drop(self, _key: str) -> None:
+        self._credentials = None
 
 
 def verify(target: Target, context: VerifyContext) -> Verdict:
