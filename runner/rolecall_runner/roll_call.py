@@ -13,6 +13,7 @@ from pathlib import Path
 from rolecall_runner import __version__
 from rolecall_runner.credentials import Caller, utc_now
 from rolecall_runner.engine.interface import Outside, RetryPolicy, Settings
+from rolecall_runner.engine.interrupt import stops_on_ctrl_c
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.engine.run import EngineName, run
 from rolecall_runner.inventory import Inventory, read_inventory
@@ -126,7 +127,7 @@ class RollCall:
             outside=self.outside,
             processes=self.how.processes,
         )
-        with self.journal as journal:
+        with stops_on_ctrl_c(self.outside.stop), self.journal as journal:
             for result in recorded(results, journal):
                 yield verdict_of(result, by_key[result.key])
             journal.end(self.clock())
