@@ -93,6 +93,12 @@ def written_policy_lacks_it(world: World) -> None:
     world.give(backend=access_of(Role(world.backend, None, {"assume": named}, existing=True)))
 
 
+def written_module_is_old(world: World) -> None:
+    world.make(world.good_trust("of-last-year"))
+    written = Role(world.target.role_arn, document(world.good_trust("of-last-year")))
+    world.give(written={world.target.role_arn: access_of(written)})
+
+
 def deployed_policy_lacks_it(world: World) -> None:
     world.make()
     policy = allow("sts:AssumeRole", resource=world.context.witnesses[1].role_arn)
@@ -168,6 +174,7 @@ KNOWN: tuple[tuple[str, Callable[[World], None]], ...] = (
     ("trusts-everybody", everybody),
     ("backend-policy-lacks-role", written_policy_lacks_it),
     ("backend-policy-lacks-role", deployed_policy_lacks_it),
+    ("module-not-current", written_module_is_old),
     ("wrong-caller", wrong_caller),
     ("session-tags-not-allowed", no_tags),
     ("session-tags-not-allowed", no_source_identity),

@@ -48,6 +48,12 @@ CAUSES: Mapping[str, Cause] = {
         "the external id in the trust policy of the role {role} in your account {account} seems not to be the one that we "
         "gave you. " + _APPLY + "; please do not choose an id yourself.",
     ),
+    "module-not-current": Cause(
+        "{customer}'s module as it is written does not let {principal} in with the manifest's external id: run "
+        "`gen terraform`, look at it with `gen check`, and hand the module over again.",
+        "the module that you have for the role {role} in your account {account} is not the newest. We are sending you the "
+        "newest; please apply it with `terraform apply` in account {account}.",
+    ),
     "rotation-not-applied": Cause(
         "The role still takes the previous external id alone: {customer} has yet to apply the new module; keep "
         "previous_external_id in the manifest until then.",

@@ -101,6 +101,8 @@ def _assume(rung: Rung, verdict: Verdict, target: Target, context: VerifyContext
         yield "rotation-not-applied", ""
     elif probes.written_policy_allows(target, context) is False:
         yield "backend-policy-lacks-role", "the module as written does not name it; "
+    elif probes.written_trust_allows(target, context) is False:
+        yield "module-not-current", ""
     elif _TAG_ACTIONS.search(rung.message) or probes.can_assume_plainly(target, context):
         yield "session-tags-not-allowed", ""
     else:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from rolecall_generator.iam.access import Access, Role, union
-from rolecall_generator.iam.evaluator import Caller, Effect, Evaluator, Request
+from rolecall_generator.iam.evaluator import Caller, Effect, Evaluator, IdentitySide, Request
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_generator.iam.principals import Kind, identity_of
 from rolecall_runner.clients import account
@@ -45,6 +45,16 @@ def written_policy_allows(target: Target, context: VerifyContext) -> bool | None
     return None if context.backend is None else _allows(context.backend, target)
 
 
+def written_trust_allows(target: Target, context: VerifyContext) -> bool | None:
+    """Whether the customer's module, as it is written, lets the backend role in; None where no module is written."""
+    access = context.written.get(target.role_arn)
+    if access is None:
+        return None
+    caller = Caller(target.backend_role_arn, IdentitySide.ALLOWS_ALL)
+    decision = Evaluator(access).may_assume(Request(caller, target.role_arn, context=_sent(target)))
+    return None if decision.effect is Effect.REFUSED else decision.allowed
+
+
 def deployed_policy_allows(target: Target, context: VerifyContext) -> bool | None:
     """The same of the backend role as it is now, where that may read itself (iam:GetRole and its like)."""
     name = target.backend_role_arn.rpartition("/")[2]
@@ -59,15 +69,24 @@ def deployed_policy_allows(target: Target, context: VerifyContext) -> bool | Non
 def _allows(backend: Access, target: Target) -> bool | None:
     """Ask the evaluator with a trust policy that lets everybody in: what remains is the backend's own side."""
     role = Role(target.role_arn, _EVERYBODY)
-    context: dict[str, str | tuple[str, ...]] = {"sts:ExternalId": target.external_id or ()}
-    if target.session_tags:
-        context |= {"aws:RequestTag/rolecall-run": "run", "aws:TagKeys": ("rolecall-run", "rolecall-target")}
-    if target.source_identity:
-        context["sts:SourceIdentity"] = "rolecall"
-    asked = Request(Caller(target.backend_role_arn), target.role_arn, context=context)
+    asked = Request(Caller(target.backend_role_arn), target.role_arn, context=_sent(target))
     decision = Evaluator(union([backend, Access(roles={role.arn: role})])).may_assume(asked)
     unsure = decision.effect is Effect.REFUSED or (not decision.allowed and decision.unknown_policies)
     return None if unsure else decision.allowed
+
+
+def _sent(target: Target) -> dict[str, str | tuple[str, ...]]:
+    """The condition keys of the assume as `Assumer` sends it."""
+    context: dict[str, str | tuple[str, ...]] = {"sts:ExternalId": target.external_id or ()}
+    if target.session_tags:
+        context |= {
+            "aws:RequestTag/rolecall-run": "run",
+            "aws:RequestTag/rolecall-target": target.name,
+            "aws:TagKeys": ("rolecall-run", "rolecall-target"),
+        }
+    if target.source_identity:
+        context["sts:SourceIdentity"] = "rolecall"
+    return context
 
 
 def others_let_us_in(target: Target, context: VerifyContext) -> bool | None:
