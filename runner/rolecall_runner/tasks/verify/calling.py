@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any
 
 from rolecall_runner.clients import SigningCredentials, account
-from rolecall_runner.credentials import AccountSession
 from rolecall_runner.deadline import TimeIsUpError, seconds_left
 from rolecall_runner.failures import NOT_OFFERED, REFUSALS, Failure, failure_of
 from rolecall_runner.results.result import WORTH_RETRYING, Status
@@ -63,8 +62,6 @@ _NOT_SWITCHED_ON = re.compile(
     r"not (?:been )?(?:enabled|subscribed|set up)|opt(?:ed)?[- ]in|complete .* setup", re.IGNORECASE
 )
 
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
-
 
 def answer_of(failure: Failure) -> Answer:
     """Judge an error of a call. Only a refusal by AWS is one; what is not known claims nothing."""
@@ -91,8 +88,6 @@ def try_call(call: SafeCall, region: str, credentials: SigningCredentials, conte
             break
         context.sleep(pause)
         attempt += 1
-        if failure.code in _EXPIRED and isinstance(credentials, AccountSession):
-            credentials.renew()
         failure = _once(call, region, credentials, context)
     answer = Answer.ALLOWED if failure is None else answer_of(failure)
     code, message = ("", "") if failure is None else (failure.code, failure.message)
