@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from rolecall_runner.engine.run import run
 from rolecall_runner.inventory import read_inventory
 from rolecall_runner.sandbox.faults import FaultPlan
 from rolecall_runner.sandbox.furnish import furnish, read_scenery
-from rolecall_runner.sandbox.operator import Operator
 from rolecall_runner.sandbox.server import Sandbox
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Answer, answer_of
@@ -31,6 +30,7 @@ from rolecall_runner.tasks.query.question import Question
 from rolecall_runner.tasks.query.task import QueryTask
 
 REGIONS = ("us-east-1", "eu-west-1")
+_SESSION = botocore.session.Session()
 MOMENT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 READ = [
     "ec2:Describe*", "s3:ListAllMyBuckets", "s3:GetBucket*", "s3:ListBucket", "iam:ListUsers", "iam:ListMFADevices",
@@ -69,6 +69,8 @@ class QueryRig:
     targets: tuple[Target, ...]
     means: PerProcess[tuple[Clients, Sessions]]
     manifest: Path
+    lines: list[str]
+    _clients: dict[tuple[str, str, str], Any] = field(default_factory=dict)
 
     def target(self, name: str) -> Target:
         return next(target for target in self.targets if target.name == name)
@@ -85,13 +87,24 @@ class QueryRig:
 
     def boto3_client(self, target: Target, service: str, region: str) -> Any:
         """A client as anybody makes it: under an administrator's session of the account, with many retries."""
+        key = (target.account_id, service, region)
+        if key not in self._clients:
+            self._clients[key] = self._administrator(target, service, region)
+        return self._clients[key]
+
+    def _administrator(self, target: Target, service: str, region: str) -> Any:
         sts = self._client("sts", "us-east-1", "AKIAROLECALLOPERATOR", "any", None)
         role = f"arn:aws:iam::{target.account_id}:role/OrganizationAccountAccessRole"
         found = sts.assume_role(RoleArn=role, RoleSessionName="plain-loop")["Credentials"]
+        sts.close()
         return self._client(service, region, found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
 
+    def close(self) -> None:
+        for client in self._clients.values():
+            client.close()
+
     def _client(self, service: str, region: str, key: str, secret: str, token: str | None) -> Any:
-        return botocore.session.get_session().create_client(
+        return _SESSION.create_client(
             service,
             region,
             endpoint_url=self.sandbox.url,
@@ -107,7 +120,8 @@ def furnished(folder: Path, names: Sequence[str], faults: FaultPlan | None = Non
     """A sandbox with these customers, provisioned from their manifest."""
     manifest = folder / "accounts.yaml"
     manifest.write_text(manifest_text(names), "utf-8")
-    with Sandbox(faults=faults) as sandbox:
+    lines: list[str] = []
+    with Sandbox(faults=faults, log=lines.append) as sandbox:
         made = furnish(sandbox, read_scenery(manifest, folder / "output"))
         backend = next(actor for actor in made.actors if actor.kind == "role")
         found = sandbox.instance_credentials(backend.arn)
@@ -115,10 +129,13 @@ def furnished(folder: Path, names: Sequence[str], faults: FaultPlan | None = Non
         clients = Clients(ClientSettings(sandbox.url))
         arn = "arn:aws:sts::111111111111:assumed-role/backend_role/i-0123456789abcdef0"
         sessions = Sessions(Assumer(clients, Caller(source, arn, "111111111111", "us-east-1"), "0a1b2c3d"))
+        targets = read_inventory(manifest).targets
+        rig = QueryRig(sandbox, targets, PerProcess(lambda: (clients, sessions)), manifest, lines)
         try:
-            yield QueryRig(sandbox, read_inventory(manifest).targets, PerProcess(lambda: (clients, sessions)), manifest)
+            yield rig
         finally:
             clients.close()
+            rig.close()
 
 
-__all__ = ["MOMENT", "READ", "REGIONS", "Operator", "QueryRig", "furnished", "manifest_text"]
+__all__ = ["MOMENT", "READ", "REGIONS", "QueryRig", "furnished", "manifest_text"]

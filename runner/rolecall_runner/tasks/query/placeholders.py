@@ -20,7 +20,7 @@ from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.question import QueryError
 from rolecall_runner.tasks.query.scalars import scalar
 
-_NAME = r"[a-z_]+(?:\.[^{}]+)?(?:[+-]\d+[a-z]?)?"
+_NAME = r"[a-z_]+(?:\.[^{}]*)?(?:[+-]\d+[a-z]?)?"
 _PLACEHOLDER = re.compile(rf"\{{\{{({_NAME})\}}\}}|\{{({_NAME})\}}")
 _TIME = re.compile(r"(today|month|now)(?:([+-]\d+)([a-z]?))?")
 _UNITS = {"today": {"d": 86_400, "": 86_400}, "now": {"d": 86_400, "h": 3_600, "m": 60}, "month": {"": 0}}

@@ -8,9 +8,11 @@ from typing import Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError, ParseError
+from jmespath.functions import Functions
 
 from rolecall_runner.tasks.query.question import QueryError
 
+_MEND = 'see https://jmespath.org/specification.html; quote names with - as "a-b"'
 VALUE = "value"
 """The column of rows that are one bare value."""
 
@@ -19,16 +21,25 @@ VALUE = "value"
 def compiled(expression: str) -> Any:
     """The compiled expression. Raises QueryError with the position in it."""
     try:
-        return jmespath.compile(expression)
+        made = jmespath.compile(expression)
     except ParseError as error:
-        place = f"column {error.lex_position + 1}" if error.lex_position is not None else "its end"
-        raise QueryError(
-            f"{expression!r} is no JMESPath: unexpected {error.token_value!r} at {place}",
-            where="select",
-            mend='see https://jmespath.org/specification.html; quote names with - as "a-b"',
-        ) from None
+        column = (error.lex_position or 0) + 1
+        place = f"{error.token_value!r} at column {column}" if error.token_value else f"end at column {column}"
+        raise QueryError(f"{expression!r} is no JMESPath: unexpected {place}", where="select", mend=_MEND) from None
     except JMESPathError as error:
-        raise QueryError(f"{expression!r} is no JMESPath: {error}", where="select", mend="see jmespath.org") from None
+        raise QueryError(f"{expression!r} is no JMESPath: {error}", where="select", mend=_MEND) from None
+    if unknown := set(_functions(made.parsed)) - set(Functions.FUNCTION_TABLE):
+        raise QueryError(f"JMESPath has no function {min(unknown)}", where="select", mend=_MEND)
+    return made
+
+
+def _functions(node: Any) -> Iterator[str]:
+    """Names of all functions that an expression calls; jmespath itself asks only when it comes to them."""
+    if isinstance(node, Mapping):
+        if node["type"] == "function_expression":
+            yield node["value"]
+        for child in node["children"]:
+            yield from _functions(child)
 
 
 def search(expression: str, value: Any) -> Any:
