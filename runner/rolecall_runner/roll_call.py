@@ -28,25 +28,17 @@ from rolecall_runner.results.journal import (
     read_results,
     recorded,
 )
-from rolecall_runner.results.result import Outcome, Result, Status
+from rolecall_runner.results.result import Result, Status
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.selection import only, sample, select
 from rolecall_runner.source import find_caller
 from rolecall_runner.targets import Target
-from rolecall_runner.tasks.verify.context import VerifyContext, VerifyOptions
+from rolecall_runner.tasks.verify.context import VerifyOptions
 from rolecall_runner.tasks.verify.setting import Start, make_clients, make_context
-from rolecall_runner.tasks.verify.task import verify
+from rolecall_runner.tasks.verify.task import VerifyTask
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict, verdict_from_json
 
 TASK = "verify"
-_STATUS = {
-    Mark.OK: Status.OK,
-    Mark.FAILED: Status.FAILED,
-    Mark.INCONCLUSIVE: Status.INCONCLUSIVE,
-    Mark.UNREACHABLE: Status.UNREACHABLE,
-    Mark.SKIPPED: Status.SKIPPED,
-    Mark.REFUSED: Status.OK,
-}
 _MARK = {
     Status.OK: Mark.OK,
     Status.REFUSED: Mark.FAILED,
@@ -86,19 +78,6 @@ class How:
     processes: int = 2
     settings: Settings = field(default_factory=Settings)
     runs: Path = RUNS
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyTask:
-    """`verify` as engines take it: each process makes its own context, once."""
-
-    context: PerProcess[VerifyContext]
-    name: str = TASK
-
-    def __call__(self, target: Target) -> Outcome:
-        """The roll call of one target."""
-        verdict = verify(target, self.context.get())
-        return Outcome(_STATUS[verdict.mark], verdict.to_json())
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rolecall_generator.console import progress_bar, stderr, stdout
-from rolecall_generator.errors import ExitCode, InterruptedRunError
+from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
 from rolecall_runner.commands.acting import acting
 from rolecall_runner.commands.common import (
     DEFAULT_MANIFEST,
@@ -72,6 +73,12 @@ def verify(
     drift: Annotated[
         bool, typer.Option("--drift/--no-drift", help="Compare the role with what was agreed, where it may read itself.")
     ] = True,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reader", metavar="ACCOUNT_ID=PROFILE", help="An AWS CLI profile that may read IAM on a switch role's side."
+        ),
+    ] = None,
     profile: ProfileOption = None,
     region: RegionOption = None,
     sandbox: SandboxOption = False,
@@ -96,7 +103,7 @@ def verify(
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
-        start = Start(manifest, out, "", profile, region, endpoint_of(), forks, options)
+        start = Start(manifest, out, "", profile, region, endpoint_of(), forks, options, _readers(reader or ()), sandbox)
         call = prepare(start, Choice(limit, sample, seed, retry, resume), how)
         display = stack.enter_context(
             RollCallProgress(stderr(), verbose=verbose, quiet=quiet or not (verbose or sys.stderr.isatty()))
@@ -118,6 +125,18 @@ def verify(
             mend=f"runner verify --resume {call.record.run_id}",
         )
     _end(call)
+
+
+def _readers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Account ids with their profiles. Raises SelectionError for anything else."""
+    pairs = [(account_id, profile) for account_id, _, profile in (text.partition("=") for text in texts)]
+    if wrong := [
+        text for text, (account_id, profile) in zip(texts, pairs, strict=True) if not (account_id.isdigit() and profile)
+    ]:
+        raise SelectionError(
+            f"{wrong[0]} names no account with a profile", where="--reader", mend="write --reader 507074252730=my-profile"
+        )
+    return tuple(pairs)
 
 
 def _print_line(verdict: Verdict) -> None:

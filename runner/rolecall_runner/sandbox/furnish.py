@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from rolecall_generator.checking import ModuleAccess, module_access
 from rolecall_generator.iam.access import union
+from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.module import Module, ModuleKind
 from rolecall_generator.lock import LOCK_NAME
 from rolecall_generator.manifest.models import Manifest
@@ -96,7 +97,24 @@ def furnish(
             where=f"account {failed[0].account_id}",
             mend="gen check says what AWS would refuse",
         )
-    return Furnished(tuple(accesses), actors_of(found), provisioned)
+    actors = actors_of(found)
+    _register_devices(operator, actors)
+    return Furnished(tuple(accesses), actors, provisioned)
+
+
+def _register_devices(operator: Operator, actors: Iterable[Actor]) -> None:
+    """Give every person an MFA device, as people register one at their first sign-in: no module can do that for them."""
+    for actor in actors:
+        parsed = parse_arn(actor.arn)
+        if actor.kind == "user" and parsed is not None:
+            with operator.acting_in(parsed.account_id):
+                iam = operator.client("iam")
+                if not iam.list_mfa_devices(UserName=actor.name)["MFADevices"]:
+                    serial = iam.create_virtual_mfa_device(VirtualMFADeviceName=actor.name)["VirtualMFADevice"][
+                        "SerialNumber"
+                    ]
+                    codes = {"AuthenticationCode1": "123456", "AuthenticationCode2": "654321"}
+                    iam.enable_mfa_device(UserName=actor.name, SerialNumber=serial, **codes)
 
 
 def actors_of(found: ModuleAccess) -> tuple[Actor, ...]:

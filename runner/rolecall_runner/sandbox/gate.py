@@ -92,7 +92,13 @@ class Gate:
             reply = fault_reply(call, fault, request_id, account_id=caller.account_id, arn=caller.arn, now=self.clock())
         struck = "" if fault is None else f" fault={fault.kind}"
         if reply is None:
-            reply = self._perform(call, request, caller, request_id)
+            try:
+                reply = self._perform(call, request, caller, request_id)
+            except AwsRefusalError as error:
+                if fault is None:
+                    raise
+                # A refusal too comes late or is cut off, as any other answer.
+                reply = refusal(call, error.code, error.message, error.status, request_id)
         self.log(f"{caller.arn} {call.action} {call.region} {reply.status}{struck}")
         return Answer(reply, fault if fault and fault.kind in {FaultKind.SLOW, FaultKind.CUT} else None)
 

@@ -55,10 +55,11 @@ class Operator:
     @contextmanager
     def acting_in(self, account_id: str) -> Iterator[None]:
         """Calls inside the block (of this thread) act as administrator of the account. Raises botocore's errors."""
-        with account(self._session(account_id).get_frozen_credentials()):
+        with account(self.session(account_id).get_frozen_credentials()):
             yield
 
-    def _session(self, account_id: str) -> AccountSession:
+    def session(self, account_id: str) -> AccountSession:
+        """The operator's session in an account, renewed by itself."""
         # setdefault is one step: two threads that come together share what the first one made.
         return self._sessions.setdefault(account_id, AccountSession(lambda: self._assume(account_id), self._clock))
 

@@ -43,8 +43,8 @@ CAUSES: Mapping[str, Cause] = {
         + "; the plan must show the change of the trust policy.",
     ),
     "external-id-differs": Cause(
-        "The external id in the trust policy of {role_arn} is not the manifest's: compare `sts:ExternalId` there with `gen "
-        "bundle {customer}`, and have the module applied again.",
+        "The external id in the trust policy of {role_arn} is not the manifest's: compare `sts:ExternalId` there with "
+        "output/customers/{customer}/main.tf, and have the module applied again.",
         "the external id in the trust policy of the role {role} in your account {account} seems not to be the one that we "
         "gave you. " + _APPLY + "; please do not choose an id yourself.",
     ),
@@ -219,6 +219,11 @@ CAUSES: Mapping[str, Cause] = {
     "configuration": Cause(
         "The configuration of the switch role is not as handed over: {detail}; apply both modules of output/switch-roles.",
         "the people's side of the role {role} in account {account} is not as agreed: {detail}. " + _APPLY + ".",
+    ),
+    "mfa-not-registered": Cause(
+        "{detail}: have the person sign in and register a device under Security credentials; the group's policies allow it.",
+        "before switching to the role {role}, the person must register an MFA device ({detail}): sign in to the console, "
+        "open Security credentials, choose Assign MFA device, then sign out and in again with it.",
     ),
     "sandbox-limit": Cause(
         "The sandbox does not offer this ({detail}), see docs/sandbox.md: it says nothing about the account; real AWS will."

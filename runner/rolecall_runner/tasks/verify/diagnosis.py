@@ -171,7 +171,11 @@ def _configuration(rung: Rung, _verdict: Verdict, _target: Target, _context: Ver
     if trusts is not None:
         yield ("trusts-everybody" if trusts == EVERYBODY else "trusts-whole-account"), ""
     else:
-        yield "configuration", rung.what
+        others = [problem for problem in rung.evidence.get("problems", ()) if problem != rung.evidence.get("mfa")]
+        if rung.evidence.get("mfa"):
+            yield "mfa-not-registered", str(rung.evidence["mfa"])
+        if others or not rung.evidence.get("mfa"):
+            yield "configuration", rung.what
 
 
 _FAILED: Mapping[Step, Callable[[Rung, Verdict, Target, VerifyContext], Found]] = {

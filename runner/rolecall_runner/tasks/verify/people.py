@@ -143,10 +143,13 @@ def _person_rung(target: Target, intended: Access, live: _Live, wanted: User, fo
     notes = [change for change in changes if _is_note(change, found.user, wanted)]
     counting = _counting([change for change in changes if change not in notes], existing=wanted.existing)
     problems = [change.text for change in counting]
+    no_device = f"{name} has no MFA device, and the role asks for MFA"
     if target.require_mfa and found.mfa_devices == ():
-        problems.append(f"{name} has no MFA device, and the role asks for MFA")
+        problems.append(no_device)
     problems += _cannot_switch(target, intended, live, found.user)
     evidence: dict[str, Any] = {"problems": problems, "notes": [change.text for change in notes]}
+    if no_device in problems:
+        evidence["mfa"] = no_device
     if isinstance(found.mfa_devices, NotCheckable):
         evidence["not_checkable"] = [str(found.mfa_devices)]
     evidence = {key: texts for key, texts in evidence.items() if texts}

@@ -14,7 +14,7 @@ from rolecall_generator.iam.access import Access, union
 from rolecall_generator.iam.module import ModuleKind
 from rolecall_generator.lock import LOCK_NAME
 from rolecall_generator.manifest.models import Manifest
-from rolecall_runner.clients import Clients, ClientSettings
+from rolecall_runner.clients import Clients, ClientSettings, SigningCredentials
 from rolecall_runner.credentials import Assumer, Sessions, utc_now
 from rolecall_runner.engine.interface import DEFAULT_WORKERS
 from rolecall_runner.inventory import inventory_of
@@ -31,7 +31,9 @@ NO_EXTERNAL_ID_RULE = "RC103"
 class Start:
     """From where a run starts; picklable, and without secrets: each process finds the caller's credentials by itself.
 
-    `endpoint_url`: all services there (the sandbox); None for AWS. `workers`: connections a host.
+    `endpoint_url`: all services there (the sandbox); None for AWS. `workers`: connections a host. `readers`: account ids
+    with the AWS CLI profiles that may read IAM there, for the sides of switch roles; in a sandbox of the command's own
+    (`sandbox`) its operator reads them.
     """
 
     manifest: Path
@@ -42,6 +44,8 @@ class Start:
     endpoint_url: str | None = None
     workers: int = DEFAULT_WORKERS
     options: VerifyOptions = field(default_factory=VerifyOptions)
+    readers: tuple[tuple[str, str], ...] = ()
+    sandbox: bool = False
 
 
 def make_clients(start: Start) -> Clients:
@@ -76,8 +80,23 @@ def make_context(start: Start) -> VerifyContext:
         backend=backend_of(written or found),
         witnesses=_witnesses(customers, caller.arn),
         without_external_id=suppressed(manifest, customers),
+        readers=_readers(start, clients, manifest),
         options=start.options,
     )
+
+
+def _readers(start: Start, clients: Clients, manifest: Manifest) -> dict[str, SigningCredentials]:
+    """Who may read IAM on the sides of switch roles, by account id. Raises CallerError for a profile that is no good."""
+    if start.sandbox and start.endpoint_url is not None:
+        from rolecall_runner.sandbox.operator import Operator  # noqa: PLC0415 - an extra that a run against AWS lacks
+
+        operator = Operator(start.endpoint_url, partition=manifest.partition)
+        sides = {side.account_id for entry in manifest.switch_roles for side in (entry.trusting, entry.trusted)}
+        return {account_id: operator.session(account_id) for account_id in sides}
+    return {
+        account_id: find_caller(clients, profile=profile, region=start.region).credentials
+        for account_id, profile in start.readers
+    }
 
 
 def access_by_role(found: ModuleAccess) -> dict[str, Access]:

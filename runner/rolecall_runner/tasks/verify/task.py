@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from rolecall_runner.credentials import AccountSession, Credentials
+from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.failures import failure_of
 from rolecall_runner.results.result import Outcome, Status
 from rolecall_runner.targets import Target, TargetKind
@@ -48,14 +49,14 @@ def verify(target: Target, context: VerifyContext) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class VerifyTask:
-    """`verify` as the engines run it: the verdict as JSON values, the mark as the status."""
+    """`verify` as the engines run it: the verdict as JSON values, the mark as the status. Each process makes its context."""
 
-    context: VerifyContext
+    context: PerProcess[VerifyContext]
     name: str = "verify"
 
     def __call__(self, target: Target) -> Outcome:
         """Verify one target."""
-        verdict = verify(target, self.context)
+        verdict = verify(target, self.context.get())
         return Outcome(Status(verdict.mark), verdict.to_json())
 
 
