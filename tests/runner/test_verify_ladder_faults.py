@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
+from rolecall_runner.clients import Clients, ClientSettings
+from rolecall_runner.credentials import Sessions
 from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
 from rolecall_runner.tasks.verify.verdict import Mark, Step
 from roll_rig import BACKEND, causes, marks, rung_of, world_of, worlds
-from sandbox_rig import trust
+from sandbox_rig import allow, trust
 
 TROUBLES = (
     (FaultKind.THROTTLE, "throttled"),
@@ -86,3 +91,40 @@ def test_passing_troubles_change_no_verdict() -> None:
     assert [Mark.FAILED, Mark.OK, Mark.OK] * 4 == [verdict.mark for verdict in found]
     assert any(rung.attempts > 1 for verdict in found for rung in verdict.rungs)
     assert ["no-external-id-condition"] * 4 == [cause for verdict in found for cause in causes(verdict)]
+
+
+def test_an_organizations_policy_is_named() -> None:
+    """A service control policy that keeps the backend from STS fails the assume, and is told as our own organization's."""
+    with worlds(FaultPlan(0, (FaultRule(FaultKind.DENIED, 1.0, BACKEND, "sts:AssumeRole"),))) as both:
+        world = world_of(*both)
+        world.make()
+        verdict = world.verdict()
+
+    assert (Mark.FAILED, ["own-organization-policy"]) == (verdict.mark, causes(verdict))
+
+
+def test_a_boundary_of_the_backend_role_is_named() -> None:
+    """A permissions boundary that leaves out STS is our own side's trouble, not the customer's."""
+    with worlds() as (rig, clients):
+        world = world_of(rig, clients)
+        world.make()
+        arn = rig.administrator(BACKEND).create_policy(
+            PolicyName="narrow", PolicyDocument=json.dumps(allow("s3:ListAllMyBuckets"))
+        )["Policy"]["Arn"]
+        name = world.backend.rpartition("/")[2]
+        rig.administrator(BACKEND).put_role_permissions_boundary(RoleName=name, PermissionsBoundary=arn)
+        verdict = world.verdict()
+
+    assert (Mark.FAILED, "backend-policy-not-applied") == (verdict.mark, causes(verdict)[0])
+
+
+def test_an_address_where_nobody_answers_is_unreachable() -> None:
+    """Where no connection comes about, nothing is said of the customer."""
+    with worlds() as (rig, clients):
+        world = world_of(rig, clients)
+        dead = Clients(ClientSettings(endpoint_url="http://127.0.0.1:9", max_attempts=1, connect_seconds=1))
+        assumer = replace(world.context.assumer, clients=dead)
+        world.give(assumer=assumer, clients=dead, sessions=Sessions(assumer, clock=rig.clock))
+        verdict = world.verdict()
+
+    assert (Mark.UNREACHABLE, ["network"]) == (verdict.mark, causes(verdict))
