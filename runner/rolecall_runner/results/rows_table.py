@@ -56,7 +56,9 @@ class TableRows:
             return
         if not self._widths:
             self._widths = self._measure()
-        table = Table(box=box.SIMPLE_HEAD, show_header=not self._printed, pad_edge=False, padding=(0, _PADDING, 0, 0))
+        table = Table(
+            box=box.SIMPLE_HEAD, show_edge=False, show_header=not self._printed, pad_edge=False, padding=(0, _PADDING, 0, 0)
+        )
         for column, width in self._widths.items():
             table.add_column(_clean(column), width=width, overflow="fold", no_wrap=False)
         for record in self._waiting:
