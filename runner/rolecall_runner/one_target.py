@@ -10,9 +10,10 @@ from pathlib import Path
 
 from rolecall_generator.errors import CallerError, SelectionError
 from rolecall_runner.clients import Clients, ClientSettings
-from rolecall_runner.credentials import Assumer, Credentials
+from rolecall_runner.credentials import Assumer, Credentials, Sessions, utc_now
 from rolecall_runner.inventory import Inventory, read_inventory
 from rolecall_runner.results.journal import new_run_id
+from rolecall_runner.session_cache import DiskSessionCache
 from rolecall_runner.source import find_caller
 from rolecall_runner.targets import Target, TargetKind
 
@@ -45,11 +46,14 @@ def open_session(
     profile: str | None = None,
     region: str | None = None,
     endpoint_url: str | None = None,
-    seconds: int | None = None,
+    session_cache: Path | None = None,
 ) -> OpenSession:
-    """Assume a customer's role by the usual chain of credentials; `seconds` as long as the role and chaining allow.
+    """Assume a customer's role by the usual chain of credentials, for an hour where role and chaining allow as much.
 
-    Raises ManifestError, PlanError, OutputError, SelectionError and CallerError (also when the role refuses).
+    `session_cache`: a folder, for its owner's eyes alone, that keeps the session for the next command.
+
+    Raises ManifestError, PlanError, OutputError, SelectionError and CallerError (also when the role refuses),
+    SessionCacheError for a folder that others may read.
     """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - `runner --help` must not pay for botocore
 
@@ -58,7 +62,8 @@ def open_session(
     caller = find_caller(clients, profile=profile, region=region)
     run_id = new_run_id(datetime.now(UTC), secrets.token_hex).rpartition("-")[2]
     try:
-        credentials = Assumer(clients, caller, run_id).assume(target, seconds=seconds)
+        cache = DiskSessionCache(session_cache, utc_now) if session_cache is not None else None
+        credentials = Sessions(Assumer(clients, caller, run_id), cache=cache).of(target).get_frozen_credentials()
     except ClientError as error:
         code = error.response["Error"]["Code"]
         raise CallerError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from command_rig import runner
 from manifests import NOTES
+from rolecall_runner.sandbox.embedded import embedded
+from rolecall_runner.sandbox.furnish import environment_of
 
 
 @pytest.fixture
@@ -84,3 +87,20 @@ def test_a_history_without_runs_says_how_to_make_one(notes: Path) -> None:
     """No runs yet is no error; machines get an empty list."""
     assert "runner verify makes one" in runner("history", cwd=notes).out
     assert [] == json.loads(runner("history", "--format", "json", cwd=notes).out)
+
+
+def test_a_kept_session_serves_the_next_command(notes: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With --session-cache the second command asks STS for no role again; a folder that others may read is refused."""
+    with embedded(NOTES, Path("nowhere")) as world:
+        environ = environment_of(world.sandbox, world.backend)
+        show = "import os; print(os.environ['AWS_ACCESS_KEY_ID'])"
+        shell = ("shell", "account1", "--session-cache", "kept", "--", sys.executable, "-c", show)
+        codes = [runner(*shell, cwd=notes, environ=environ).code for _ in range(2)]
+        keys = capfd.readouterr().out.split()
+        (notes / "kept").chmod(0o755)
+        refused = runner(*shell, cwd=notes, environ=environ)
+
+    assert [0, 0] == codes
+    assert (2, 1) == (len(keys), len(set(keys)))
+    assert [0o600] == [stat.S_IMODE(path.stat().st_mode) for path in (notes / "kept").iterdir()]
+    assert (5, True) == (refused.code, "kept" in refused.err)

@@ -27,3 +27,9 @@ SandboxOption = Annotated[
     bool, typer.Option("--sandbox", help="Ask a sandbox that lives as long as this command, furnished from the manifest.")
 ]
 RunsOption = Annotated[Path, typer.Option("--runs", help="The folder that keeps the runs.")]
+SessionCacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--session-cache", metavar="DIR", help="Keep the session there, readable by you alone, for the next command."
+    ),
+]

@@ -21,6 +21,7 @@ from rolecall_runner.commands.common import (
     RegionOption,
     RunsOption,
     SandboxOption,
+    SessionCacheOption,
 )
 from rolecall_runner.results.journal import RUNS
 
@@ -61,6 +62,7 @@ def console(
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     destination: Annotated[str | None, typer.Option("--destination", help="The console page to open.")] = None,
+    session_cache: SessionCacheOption = None,
     profile: ProfileOption = None,
     region: RegionOption = None,
 ) -> None:
@@ -69,7 +71,9 @@ def console(
     from rolecall_runner.one_target import open_session  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.verify.setting import endpoint_of  # noqa: PLC0415 - as above
 
-    session = open_session(manifest, out, name, profile=profile, region=region, endpoint_url=endpoint_of())
+    session = open_session(
+        manifest, out, name, profile=profile, region=region, endpoint_url=endpoint_of(), session_cache=session_cache
+    )
     typer.echo(console_url(session.credentials, partition=session.target.partition, fetch=fetch, destination=destination))
 
 
@@ -90,6 +94,7 @@ def shell(
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
+    session_cache: SessionCacheOption = None,
     profile: ProfileOption = None,
     region: RegionOption = None,
     sandbox: SandboxOption = False,
@@ -109,7 +114,9 @@ def shell(
         acting(manifest, out, sandbox=sandbox, faults="", bar=bar),
     ):
         endpoint = endpoint_of()
-        session = open_session(manifest, out, name, profile=profile, region=region, endpoint_url=endpoint)
+        session = open_session(
+            manifest, out, name, profile=profile, region=region, endpoint_url=endpoint, session_cache=session_cache
+        )
         environment = environment_for(
             session.credentials, session.region, name=name, endpoint_url=endpoint, environ=os.environ
         )
