@@ -36,6 +36,7 @@ from botocore.utils import parse_timestamp
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_runner import __version__
 from rolecall_runner.deadline import seconds_left
+from rolecall_runner.first_attempt import FirstAttempt
 from rolecall_runner.transport import Transport
 
 DEFAULT_CONNECTIONS = 16
@@ -111,9 +112,17 @@ class Clients:
             connect_seconds=self.settings.connect_seconds,
             read_seconds=self.settings.read_seconds,
         )
-        self._session.register("before-sign", _sign_as_account)
-        self._session.register("before-send", self._transport.send)
-        self._session.register("needs-retry", _renew_when_expired)
+        self._first = FirstAttempt(
+            self._transport.send,
+            lambda: _signing_now().get_frozen_credentials(),
+            self._session.get_component("response_parser_factory"),
+            max_attempts=self.settings.max_attempts,
+        )
+        events = self._session.get_component("event_emitter")
+        events.register("before-sign", _sign_as_account)
+        events.register_last("before-call", self._first.call)  # when all others have had their say about the request
+        events.register("before-send", self._first.send)
+        events.register("needs-retry", _renew_when_expired)
         self._user_agent = f"rolecall/{__version__} {self._session.user_agent()}"
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
@@ -136,6 +145,7 @@ class Clients:
         for client in self._clients.values():
             client.close()
         self._clients.clear()
+        self._first.forget()
         self._transport.close()
 
     def _make(self, service: str, region: str) -> Any:
@@ -222,11 +232,17 @@ def _renew_when_expired(response: Any, request_dict: Any, **_event: object) -> f
     return 0.0
 
 
-def _sign_as_account(request: Any, signature_version: Any, **_event: object) -> None:
+def _signing_now() -> SigningCredentials:
+    """Who signs the call that is being made. Raises OutsideAccountError and TimeIsUpError."""
     credentials = _account.get()
     if credentials is None:
         raise _outside()
     seconds_left()
+    return credentials
+
+
+def _sign_as_account(request: Any, signature_version: Any, **_event: object) -> None:
+    credentials = _signing_now()
     signing = request.context.get("signing") or {}
     if signature_version == "bearer" or "identity_cache" in signing:
         raise OutsideAccountError(
