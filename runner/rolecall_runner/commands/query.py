@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rolecall_generator.console import progress_bar, stderr, stdout
-from rolecall_generator.errors import ExitCode
+from rolecall_generator.errors import ExitCode, InterruptedRunError
 from rolecall_runner.commands.acting import acting
 from rolecall_runner.commands.common import (
     DEFAULT_MANIFEST,
@@ -29,10 +29,12 @@ from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:
     from rolecall_runner.results.rows_flat import RowWriter
+    from rolecall_runner.tasks.query.again import Choice
     from rolecall_runner.tasks.query.answers import Count
     from rolecall_runner.tasks.query.levels import Judgement
     from rolecall_runner.tasks.query.question import Question
     from rolecall_runner.tasks.query.running import Chosen, QueryRun
+    from rolecall_runner.tasks.query.written import Said
 
 EXAMPLES = """Examples:
 
@@ -44,7 +46,11 @@ runner query s3 list_buckets --limit tier=gold --dry-run          what would be 
 
 runner query --list                                               the queries that ship with rolecall
 
-runner query --named users-without-mfa --format jsonl > rows.jsonl"""
+runner query --named users-without-mfa --format jsonl > rows.jsonl
+
+runner query --retry last                                         that question again, of those who did not answer
+
+runner query --resume last                                        the rest of a run that was cut short"""
 
 Form = Literal["table", "json", "jsonl", "csv"]
 
@@ -72,6 +78,13 @@ def query(
     ] = "all",
     sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many of them, chosen by --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,
+    retry: Annotated[
+        str | None,
+        typer.Option("--retry", metavar="RUN", help="That run's question, of those for whom it did not end well."),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was cut short; all its rows come.")
+    ] = None,
     rows: Annotated[int | None, typer.Option("--rows", min=1, help="Rows from each account and Region at the most.")] = None,
     page_size: Annotated[int | None, typer.Option("--page-size", min=1, help="Items a page, where AWS takes it.")] = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show what AWS's models call sensitive.")] = False,
@@ -99,17 +112,30 @@ def query(
     could not be reached.
     """
     from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - boto3 loads only where needed
+    from rolecall_runner.tasks.query.again import Choice  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.levels import check_reads  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.running import How, Reach, choose, prepare  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.written import Said, question_of  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.running import How, Reach, prepare  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.written import Said  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.verify.setting import endpoint_of  # noqa: PLC0415 - as above
 
     if listed:
         _print_list(output_format)
         return
-    said = Said(service, operation, tuple(param or ()), tuple(regions or ()), select, where, columns, named, file)
-    chosen = choose(manifest, out, limit=limit, count=sample, seed=seed)
-    question = question_of(said, chosen.inventory.manifest.partition, rows=rows, page_size=page_size, reveal=reveal)
+    said = Said(
+        service,
+        operation,
+        tuple(param or ()),
+        tuple(regions or ()),
+        select,
+        where,
+        columns,
+        named,
+        file,
+        rows,
+        page_size,
+        reveal,
+    )
+    question, chosen = _asked(said, Choice(limit, sample, seed, retry), resume, manifest, out, runs)
     judged = check_reads(question, allow_write=allow_write or dry_run)
     if dry_run:
         _dry_run(question, judged, chosen, output_format)
@@ -127,22 +153,44 @@ def query(
     _end(count, quiet=quiet)
 
 
+def _asked(said: Said, choice: Choice, resume: str | None, manifest: Path, out: Path, runs: Path) -> tuple[Question, Chosen]:
+    """The question of the command line, or of an earlier run, with those whom it is asked."""
+    from rolecall_runner.tasks.query.again import check_alone  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.running import asked_again, choose  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.written import Said, question_of  # noqa: PLC0415 - as above
+
+    if resume is None and choice.retry is None:
+        chosen = choose(manifest, out, limit=choice.limit, count=choice.sample, seed=choice.seed)
+        return question_of(said, chosen.inventory.manifest.partition), chosen
+    check_alone(choice, resume, questioned=said != Said())
+    return asked_again(resume or str(choice.retry), None if resume else choice, manifest, out, runs=runs)
+
+
 def _ask(done: QueryRun, writer: RowWriter, *, quiet: bool) -> Count:
     """Write rows as they come, then to stderr what did not answer; in a table's way a bar would be torn."""
+    from rolecall_runner.engine.interrupt import stops_on_ctrl_c  # noqa: PLC0415 - as above
     from rolecall_runner.results.rows_trouble import Troubles  # noqa: PLC0415 - as above
 
     troubles = Troubles()
-    with progress_bar("accounts", quiet=quiet) as (started, progress):
+    interrupted = False
+    with progress_bar("accounts", quiet=quiet) as (started, progress), stops_on_ctrl_c(done.outside.stop):
         started(len(done.targets))
         try:
             for answer in done:
                 writer.add(answer)
                 troubles.add(answer)
                 progress(troubles.count.accounts)
+        except InterruptedRunError:
+            interrupted = True
         finally:
             writer.close()
     for line in troubles.lines():
         stderr().print(line, style="yellow", markup=False)
+    if interrupted:
+        raise InterruptedRunError(
+            f"interrupted; {troubles.count.accounts:,} of {done.record.total:,} accounts are done",
+            mend=f"runner query --resume {done.record.run_id}",
+        )
     return troubles.count
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,12 +19,21 @@ from rolecall_runner.engine.interface import DEFAULT_WORKERS, Outside, Settings
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.engine.run import EngineName, run
 from rolecall_runner.inventory import Inventory, read_inventory
-from rolecall_runner.results.journal import RUNS, Journal, RunRecord, new_run_id, recorded
-from rolecall_runner.selection import sample, select
+from rolecall_runner.results.journal import (
+    RUNS,
+    Journal,
+    RunRecord,
+    find_run,
+    keys_to_retry,
+    new_run_id,
+    read_results,
+    recorded,
+)
+from rolecall_runner.selection import only, sample, select
 from rolecall_runner.source import find_caller
 from rolecall_runner.targets import Target, TargetKind
+from rolecall_runner.tasks.query.again import EVERYBODY, Choice, kept, recalled
 from rolecall_runner.tasks.query.answers import Answer, answer_of
-from rolecall_runner.tasks.query.asked import described
 from rolecall_runner.tasks.query.levels import Judgement
 from rolecall_runner.tasks.query.placeholders import check_targets
 from rolecall_runner.tasks.query.preflight import Forecast, Intended, forecasts
@@ -33,18 +41,21 @@ from rolecall_runner.tasks.query.question import Question
 from rolecall_runner.tasks.query.task import QueryTask
 
 TASK = "query"
-EVERYBODY = "all"
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Whom a query asks: the inventory, the targets selected from it, and the pattern that did so."""
+    """Whom a query asks: the inventory, the targets selected from it, and the choice that did so.
+
+    `resume`: the id of the run that is gone on with; None for a new one.
+    """
 
     inventory: Inventory
     targets: tuple[Target, ...]
-    limit: str
+    choice: Choice
     manifest: Path
     out: Path
+    resume: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +80,12 @@ class How:
 
 @dataclass(slots=True)
 class QueryRun:
-    """A run of a query: iterate it for the answers as they come."""
+    """A run of a query: iterate it for the answers as they come, those of a resumed run's earlier part first."""
 
     record: RunRecord
     targets: tuple[Target, ...]
+    waiting: tuple[Target, ...]
+    """Those that have no result yet: all of them but in a resumed run."""
     task: QueryTask
     how: How
     journal: Journal
@@ -80,11 +93,16 @@ class QueryRun:
     clock: Callable[[], datetime] = utc_now
 
     def __iter__(self) -> Iterator[Answer]:
-        """Ask all targets; each answer is in the journal before it is handed on. Raises InterruptedRunError."""
-        accounts = {(str(target.kind), target.name): target.account_id for target in self.targets}
+        """Ask those that wait; each answer is in the journal before it is handed on.
+
+        Raises InterruptedRunError when `outside.stop` was set: after what was being asked then.
+        """
+        accounts = {_key(target): target.account_id for target in self.targets}
+        for result in read_results(self.how.runs, self.record.run_id):
+            yield answer_of(result, accounts.get(result.key, ""))
         results = run(
             self.task,
-            self.targets,
+            self.waiting,
             engine=self.how.engine,
             settings=self.how.settings,
             outside=self.outside,
@@ -97,18 +115,45 @@ class QueryRun:
             self.record = journal.record
 
 
-def choose(manifest: Path, out: Path, *, limit: str = EVERYBODY, count: int | None = None, seed: int = 0) -> Chosen:
+def choose(
+    manifest: Path,
+    out: Path,
+    *,
+    limit: str = EVERYBODY,
+    count: int | None = None,
+    seed: int = 0,
+    retry: str | None = None,
+    runs: Path = RUNS,
+) -> Chosen:
     """The targets that a pattern means; `all` means the customers: switch roles are for people.
 
-    Raises ManifestError, PlanError, OutputError, SelectionError.
+    `retry`: only what did not end well in that run, kept below `runs`. Raises ManifestError, PlanError, OutputError,
+    SelectionError, JournalError.
     """
     inventory = read_inventory(manifest, out=out)
     targets = select(inventory.targets, limit)
-    if limit == EVERYBODY:
+    if limit == EVERYBODY and retry is None:
         targets = tuple(target for target in targets if target.kind is TargetKind.CUSTOMER) or targets
+    if retry is not None:
+        retry = find_run(runs, retry, task=TASK).run_id
+        targets = tuple(only(targets, keys_to_retry(runs, retry), retry))
     if count is not None:
         targets = sample(targets, count, seed)
-    return Chosen(inventory, targets, limit, manifest, out)
+    return Chosen(inventory, targets, Choice(limit, count, seed, retry), manifest, out)
+
+
+def asked_again(
+    name: str, choice: Choice | None, manifest: Path, out: Path, *, runs: Path = RUNS
+) -> tuple[Question, Chosen]:
+    """The question of an earlier run. With a choice: for those that did not end well in it; None: for the rest of that run.
+
+    `name` as `journal.find_run` takes it. Raises what `choose` raises.
+    """
+    record = find_run(runs, name, task=TASK)
+    before, question = recalled(record)
+    again = before if choice is None else replace(choice, retry=record.run_id)
+    chosen = choose(manifest, out, limit=again.limit, count=again.sample, seed=again.seed, retry=again.retry, runs=runs)
+    return question, replace(chosen, resume=record.run_id if choice is None else None)
 
 
 def foresee(question: Question, chosen: Chosen) -> Iterator[Forecast]:
@@ -133,22 +178,28 @@ def prepare(
     Raises QueryError for placeholders that some account has no value for, CallerError, JournalError.
     """
     check_targets(question.parameters, chosen.targets)
-    run_id = new_run_id(clock(), token)
-    record = RunRecord(
-        run_id,
-        TASK,
-        str(chosen.manifest),
-        chosen.inventory.fingerprint,
-        chosen.limit,
-        len(chosen.targets),
-        clock().isoformat(),
-        json.dumps(described(question) | {"levels": [each.level for each in judged]}),
-        __version__,
-    )
-    means = PerProcess(partial(make_means, reach, record.short_id))
+    run_id = chosen.resume or new_run_id(clock(), token)
+    means = PerProcess(partial(make_means, reach, run_id.rpartition("-")[2]))
     means.get()  # before the journal: a run that nobody can start leaves nothing behind
+    fingerprint = chosen.inventory.fingerprint
+    if chosen.resume is not None:
+        journal = Journal.resume(how.runs, run_id, fingerprint=fingerprint)
+    else:
+        record = RunRecord(
+            run_id,
+            TASK,
+            str(chosen.manifest),
+            fingerprint,
+            chosen.choice.words,
+            len(chosen.targets),
+            clock().isoformat(),
+            kept(question, judged, chosen.choice),
+            __version__,
+        )
+        journal = Journal.start(how.runs, record)
+    waiting = tuple(target for target in chosen.targets if _key(target) not in journal.done)
     task = QueryTask(question, means, clock)
-    return QueryRun(record, chosen.targets, task, how, Journal.start(how.runs, record), outside or Outside(), clock)
+    return QueryRun(journal.record, chosen.targets, waiting, task, how, journal, outside or Outside(), clock)
 
 
 def make_means(reach: Reach, short_id: str) -> tuple[Clients, Sessions]:
@@ -156,3 +207,7 @@ def make_means(reach: Reach, short_id: str) -> tuple[Clients, Sessions]:
     clients = Clients(ClientSettings(endpoint_url=reach.endpoint_url, connections=reach.workers))
     caller = find_caller(clients, profile=reach.profile, region=reach.region)
     return clients, Sessions(Assumer(clients, caller, short_id))
+
+
+def _key(target: Target) -> tuple[str, str]:
+    return str(target.kind), target.name

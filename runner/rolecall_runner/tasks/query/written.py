@@ -25,14 +25,15 @@ class Said:
     columns: str | None = None
     named: str | None = None
     file: Path | None = None
+    rows: int | None = None
+    page_size: int | None = None
+    reveal: bool = False
 
 
-def question_of(
-    said: Said, partition: str = "aws", *, rows: int | None = None, page_size: int | None = None, reveal: bool = False
-) -> Question:
+def question_of(said: Said, partition: str = "aws") -> Question:
     """The checked question. Options of the command line win over what a query file says. Raises QueryError."""
     wanted = _base(said)
-    changes: dict[str, Any] = {"page_size": page_size, "reveal": reveal}
+    changes: dict[str, Any] = {"page_size": said.page_size, "reveal": said.reveal}
     if said.regions:
         changes["regions"] = read_regions(said.regions, partition)
     if said.select is not None:
@@ -41,8 +42,8 @@ def question_of(
         changes["where"] = said.where
     if said.columns is not None:
         changes["columns"] = tuple(name.strip() for name in said.columns.split(",") if name.strip())
-    if rows is not None:
-        changes["limit"] = rows
+    if said.rows is not None:
+        changes["limit"] = said.rows
     return make_question(replace(wanted, **changes), said.params)
 
 
