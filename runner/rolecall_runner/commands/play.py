@@ -1,0 +1,156 @@
+"""`runner play`: the tasks of a YAML file over the accounts of the manifest."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from rolecall_generator.console import progress_bar, stderr, stdout
+from rolecall_generator.errors import ExitCode, InterruptedRunError
+from rolecall_runner.commands.acting import acting
+from rolecall_runner.commands.common import (
+    DEFAULT_MANIFEST,
+    DEFAULT_OUT,
+    FaultsOption,
+    ManifestOption,
+    OutOption,
+    ProfileOption,
+    QuietOption,
+    RegionOption,
+    SandboxOption,
+)
+
+if TYPE_CHECKING:
+    from rolecall_runner.fleet import Fleet
+    from rolecall_runner.play.as_json import JsonFace
+    from rolecall_runner.play.as_text import TextFace
+    from rolecall_runner.play.events import Recap
+    from rolecall_runner.play.models import Play
+    from rolecall_runner.play.running import Runner
+
+EXAMPLES = """Examples:
+
+runner play examples/plays/audit.yaml --sandbox                  try it here, without AWS
+
+runner play audit.yaml --list-tasks                              what would be run
+
+runner play audit.yaml --limit 'tier=gold:!acme' --forks 32      as Ansible's users write it
+
+runner play mend.yaml --check                                    what reads is run, what may change something is not
+
+runner play audit.yaml --tags inventory --start-at-task 'List volumes'"""
+
+Form = Literal["table", "json"]
+
+
+def play(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file of plays.")],
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    limit: Annotated[
+        str, typer.Option("--limit", "-l", metavar="PATTERN", help="Whom to ask, within the plays' hosts.")
+    ] = "all",
+    tags: Annotated[list[str] | None, typer.Option("--tags", "-t", help="Only tasks with one of these tags.")] = None,
+    skip_tags: Annotated[list[str] | None, typer.Option("--skip-tags", help="No task with one of these tags.")] = None,
+    start_at: Annotated[
+        str | None, typer.Option("--start-at-task", metavar="NAME", help="Begin with this task; wildcards.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", "-C", help="Run no script and nothing that writes.")] = False,
+    list_tasks: Annotated[bool, typer.Option("--list-tasks", help="List the tasks; run nothing.")] = False,
+    list_hosts: Annotated[bool, typer.Option("--list-hosts", help="List the accounts; run nothing.")] = False,
+    allow_write: Annotated[
+        bool, typer.Option("--allow-write", help="Let queries write where their task says allow_write: true.")
+    ] = False,
+    forks: Annotated[int, typer.Option("--forks", "-f", min=1, max=256, help="Accounts at a time.")] = 16,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for one task in one account.")] = 300.0,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    sandbox: SandboxOption = False,
+    faults: FaultsOption = "",
+    output_format: Annotated[Form, typer.Option("--format", help="For people, or for machines.")] = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Run the tasks of a play over accounts: query, verify, assert, script.
+
+    Exit code 0 when all went well, 1 when a task failed in some account, 9 when some could not be reached.
+    """
+    from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - boto3 and Jinja2 load only where needed
+    from rolecall_runner.fleet import Fleet, Ways  # noqa: PLC0415 - as above
+    from rolecall_runner.play.choosing import Wish, choose_tasks, tags_of  # noqa: PLC0415 - as above
+    from rolecall_runner.play.document import load_plays  # noqa: PLC0415 - as above
+    from rolecall_runner.play.performers import Workshop  # noqa: PLC0415 - as above
+    from rolecall_runner.play.running import Runner  # noqa: PLC0415 - as above
+    from rolecall_runner.play.scripts import installed_tasks  # noqa: PLC0415 - as above
+
+    plugins = installed_tasks()
+    wish = Wish(tags_of(tags or ()), tags_of(skip_tags or ()), start_at)
+    plays = choose_tasks(load_plays(file, plugins), wish)
+    settings = Settings(workers=forks, timeout_seconds=timeout)
+    fleet = Fleet(manifest, limit=limit, out=out, profile=profile, ways=Ways(region=region, settings=settings))
+    if list_tasks or list_hosts:
+        _print_list(plays, fleet, output_format, tasks=list_tasks, hosts=list_hosts)
+        return
+    with ExitStack() as stack:
+        with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
+            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
+        stack.callback(fleet.close)
+        workshop = Workshop(fleet, file.parent, plugins, allow_write)
+        recap = _run(Runner(fleet, workshop, check, settings), plays, _face(output_format, quiet=quiet))
+    _end(recap)
+
+
+def _run(runner: Runner, plays: tuple[Play, ...], face: TextFace | JsonFace) -> Recap:
+    from rolecall_runner.engine.interrupt import stops_on_ctrl_c  # noqa: PLC0415 - as above
+    from rolecall_runner.play.events import PlayStops, Recap, TaskEnded  # noqa: PLC0415 - as above
+
+    recap = Recap()
+    try:
+        with stops_on_ctrl_c(runner.outside.stop):
+            for event in runner.run(plays):
+                face.add(event)
+                if isinstance(event, TaskEnded):
+                    recap.add(event)
+                elif isinstance(event, PlayStops):
+                    recap.stopped = event.why
+    except InterruptedRunError:
+        face.close(recap)
+        raise
+    face.close(recap)
+    return recap
+
+
+def _face(form: Form, *, quiet: bool) -> TextFace | JsonFace:
+    from rolecall_runner.play.as_json import JsonFace  # noqa: PLC0415 - as above
+    from rolecall_runner.play.as_text import TextFace  # noqa: PLC0415 - as above
+
+    if form == "json":
+        return JsonFace(lambda text: typer.echo(text, nl=False))
+    console = stdout()
+    if quiet:
+        errors = stderr()
+        return TextFace(lambda text, style: errors.print(text, style=style, markup=False) if style == "red" else None)
+    return TextFace(lambda text, style: console.print(text, style=style or None, markup=False))
+
+
+def _print_list(plays: tuple[Play, ...], fleet: Fleet, form: Form, *, tasks: bool, hosts: bool) -> None:
+    from rolecall_runner.play.listing import listed, listing_lines  # noqa: PLC0415 - as above
+
+    found = listed(plays, fleet, tasks=tasks, hosts=hosts)
+    if form == "json":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for line in listing_lines(found):
+        stdout().print(line, markup=False)
+
+
+def _end(recap: Recap) -> None:
+    from rolecall_runner.play.events import Ending  # noqa: PLC0415 - as above
+
+    if recap.any(frozenset({Ending.FAILED})):
+        raise typer.Exit(int(ExitCode.FINDINGS))
+    if recap.any(frozenset({Ending.UNREACHABLE, Ending.INCONCLUSIVE})):
+        raise typer.Exit(int(ExitCode.INCONCLUSIVE))

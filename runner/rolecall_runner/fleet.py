@@ -1,0 +1,311 @@
+"""The accounts of a manifest as one Python object; what the command line does, and with functions of one's own.
+
+>>> from rolecall_runner.fleet import Fleet
+>>> def tables(session, account):
+...     return session.client("dynamodb", account.regions[0]).list_tables()["TableNames"]
+>>> with Fleet("accounts.yaml", limit="account1:account2", sandbox=True) as fleet:
+...     for result in sorted(fleet.run(tables), key=lambda result: result.target):
+...         print(result.target, result.status, result.data)
+...     for row in fleet.query("ec2", "describe_vpcs", select="Vpcs[].{vpc: VpcId, default: IsDefault}"):
+...         print(row.account, row.region, row.values["default"])
+...     print(sorted(f"{verdict.name} {verdict.mark}" for verdict in fleet.verify()))
+account1 ok []
+account2 refused None
+account1 us-east-1 True
+['account1 ok', 'account2 ok']
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, Self
+
+from rolecall_generator.iam.arn import PARTITIONS
+from rolecall_runner.clients import Clients, SigningCredentials, account
+from rolecall_runner.commands.acting import acting
+from rolecall_runner.credentials import Sessions
+from rolecall_runner.engine.interface import Outside, Settings, Task
+from rolecall_runner.engine.per_process import PerProcess
+from rolecall_runner.engine.run import EngineName, run
+from rolecall_runner.results.journal import RUNS
+from rolecall_runner.results.result import Outcome, Result
+from rolecall_runner.roll_call import Choice
+from rolecall_runner.roll_call import How as RollCallHow
+from rolecall_runner.roll_call import prepare as prepare_roll_call
+from rolecall_runner.targets import Target
+from rolecall_runner.tasks.query.answers import Answer, Row
+from rolecall_runner.tasks.query.asked import Wanted, make_question
+from rolecall_runner.tasks.query.levels import check_reads
+from rolecall_runner.tasks.query.plain import plain
+from rolecall_runner.tasks.query.question import Question
+from rolecall_runner.tasks.query.regions import read_regions
+from rolecall_runner.tasks.query.running import Chosen, How, Reach, choose, make_means, prepare
+from rolecall_runner.tasks.verify.context import VerifyOptions
+from rolecall_runner.tasks.verify.setting import Start, endpoint_of, make_context
+from rolecall_runner.tasks.verify.task import VerifyTask
+from rolecall_runner.tasks.verify.verdict import Verdict
+
+_RUN_ID_BYTES = 3
+
+
+class Bound:
+    """Something of botocore's (a client, paginator, page iterator, waiter) whose calls are signed as one account.
+
+    Each call, and each page that is fetched, is made inside `with account(...)`; so it works in any thread, and two accounts
+    can be held side by side.
+    """
+
+    def __init__(self, value: Any, credentials: SigningCredentials) -> None:
+        self._value = value
+        self._credentials = credentials
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._value, name)
+        if not callable(found) or isinstance(found, type):
+            return found
+
+        @wraps(found)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with account(self._credentials):
+                return _bound(found(*args, **kwargs), self._credentials)
+
+        return call
+
+    def __iter__(self) -> Iterator[Any]:
+        with account(self._credentials):
+            pages = iter(self._value)
+        while True:
+            with account(self._credentials):
+                try:
+                    page = next(pages)
+                except StopIteration:
+                    return
+            yield page
+
+
+def _bound(value: Any, credentials: SigningCredentials) -> Any:
+    """What a call gave; what makes further calls by itself is bound too. Plain answers stay as they are."""
+    if isinstance(value, Mapping | str | bytes | list | tuple | bool | int | float) or value is None:
+        return value
+    lazy = type(value).__module__.startswith(("botocore.paginate", "botocore.waiter")) or isinstance(value, Iterator)
+    return Bound(value, credentials) if lazy else value
+
+
+@dataclass(frozen=True, slots=True)
+class AccountClients:
+    """What a function gets as `session`: the shared clients, bound to one account."""
+
+    clients: Clients = field(repr=False)
+    credentials: SigningCredentials = field(repr=False)
+    account: Target
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """The client of a service (boto3's name) in a Region; left out: the account's first in the manifest.
+
+        Raises botocore's UnknownServiceError.
+        """
+        where = region or next(iter(self.account.regions), PARTITIONS[self.account.partition].default_region)
+        return Bound(self.clients.client(service, where), self.credentials)
+
+
+Function = Callable[[AccountClients, Target], Any]
+"""A function of one's own: it gets a session and the account, and gives data, or an Outcome."""
+
+
+@dataclass(frozen=True)
+class FunctionTask:
+    """A function as engines take it. Its data become JSON values: times as ISO 8601, secrets of AWS's replies hidden."""
+
+    function: Function
+    means: PerProcess[tuple[Clients, Sessions]]
+    name: str = "function"
+
+    def __call__(self, target: Target) -> Outcome:
+        """Call the function for one target. Raises what assuming its role and the function raise."""
+        clients, sessions = self.means.get()
+        session = sessions.of(target)
+        session.get_frozen_credentials()  # a role that cannot be assumed is said before the function has done anything
+        given = self.function(AccountClients(clients, session, target), target)
+        if isinstance(given, Outcome):
+            return replace(given, data=plain(given.data))
+        return Outcome(data=plain(list(given) if isinstance(given, Iterator) else given))
+
+
+class Rows:
+    """Rows of a query, as accounts answer; `troubles` has what did not answer so far, as `Answer.troubles` says it."""
+
+    def __init__(self, answers: Iterable[Answer]) -> None:
+        self._answers = answers
+        self.troubles: list[dict[str, str]] = []
+
+    def __iter__(self) -> Iterator[Row]:
+        for answer in self._answers:
+            self.troubles.extend(answer.troubles())
+            yield from answer.rows()
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How a fleet is asked, beside the engine: `region` is where STS is asked, `faults` are a sandbox's, as people write
+    them; `processes` is for the engine of processes, `runs` the folder that keeps runs of queries and roll calls."""
+
+    region: str | None = None
+    faults: str = ""
+    processes: int = 2
+    settings: Settings = field(default_factory=Settings)
+    runs: Path = RUNS
+
+
+class Fleet:
+    """The accounts of a manifest. Nothing happens before the first question.
+
+    `limit` is a host pattern; `all` means the customers, since switch roles are for people. `out` is the folder that
+    `gen terraform` wrote. With `sandbox` all is asked of a sandbox that lives until `close` (or the end of `with`); its
+    address and credentials stand in this process's environment meanwhile. Methods raise what the same command would end
+    with (ManifestError, SelectionError, CallerError, QueryError, ...); what fails for one account is in its result.
+    """
+
+    def __init__(
+        self,
+        manifest: str | Path = "accounts.yaml",
+        *,
+        limit: str = "all",
+        out: str | Path = "output",
+        profile: str | None = None,
+        sandbox: bool = False,
+        engine: EngineName = "threads",
+        ways: Ways | None = None,
+    ) -> None:
+        self.manifest = Path(manifest)
+        self.limit = limit
+        self.out = Path(out)
+        self.engine: EngineName = engine
+        self.ways = ways or Ways()
+        self._profile = profile
+        self._sandbox = sandbox
+        self._stack = ExitStack()
+        self._opened = False
+        self._chosen: Chosen | None = None
+        self._short_id = secrets.token_hex(_RUN_ID_BYTES)
+        self._means: PerProcess[tuple[Clients, Sessions]] | None = None
+        self._clients: Clients | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the sandbox and close connections. The fleet can be asked again afterwards."""
+        if self._clients is not None:
+            self._clients.close()
+        self._stack.close()
+        self._opened = False
+        self._means = self._clients = None
+
+    @property
+    def chosen(self) -> Chosen:
+        """Inventory and selected targets, read once. Raises ManifestError, PlanError, OutputError, SelectionError."""
+        if self._chosen is None:
+            self._chosen = choose(self.manifest, self.out, limit=self.limit)
+        return self._chosen
+
+    @property
+    def accounts(self) -> tuple[Target, ...]:
+        """The selected targets, in the manifest's order."""
+        return self.chosen.targets
+
+    @property
+    def means(self) -> PerProcess[tuple[Clients, Sessions]]:
+        """Clients and sessions, made once in each process. Raises SandboxError; the first `get` raises CallerError."""
+        self._open()
+        if self._means is None:
+            self._means = PerProcess(partial(make_means, self._reach(), self._short_id))
+        return self._means
+
+    def run(
+        self,
+        task: Task | Function,
+        accounts: Iterable[Target] | None = None,
+        *,
+        settings: Settings | None = None,
+        outside: Outside | None = None,
+    ) -> Iterator[Result]:
+        """Run a task, or a function `(session, account) -> data`, over the accounts; results come as they are there.
+
+        `accounts` are all selected ones when left out. For the engine of processes a function must be one of a module.
+        """
+        means = self.means
+        if self._clients is None:
+            self._clients, _ = means.get()
+        asked: Any = task
+        if not isinstance(getattr(task, "name", None), str):
+            asked = FunctionTask(asked, means, getattr(task, "__name__", "function"))
+        chosen = self.accounts if accounts is None else accounts
+        how = settings or self.ways.settings
+        return run(asked, chosen, engine=self.engine, settings=how, outside=outside, processes=self.ways.processes)
+
+    def query(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        select: str | None = None,
+        where: str | None = None,
+        regions: Iterable[str] = (),
+        allow_write: bool = False,
+    ) -> Rows:
+        """Ask one operation of every account and Region; see `runner query`. Raises QueryError for a wrong question.
+
+        `regions`: names, `manifest` (when left out) or `enabled`. `select`, `where`: JMESPath over the answer and over rows.
+        """
+        named = read_regions(tuple(regions), self.chosen.inventory.manifest.partition)
+        wanted = Wanted(service, operation, parameters or {}, named, select, where=where)
+        return Rows(self.ask(make_question(wanted), allow_write=allow_write))
+
+    def ask(self, question: Question, *, allow_write: bool = False) -> Iterator[Answer]:
+        """Ask a checked question; one answer an account, kept in the runs' folder. Raises QueryError, CallerError."""
+        judged = check_reads(question, allow_write=allow_write)
+        self._open()
+        how = How(self.engine, self.ways.processes, self.ways.settings, self.ways.runs)
+        return iter(prepare(question, judged, self.chosen, reach=self._reach(), how=how))
+
+    def verify(self, options: VerifyOptions | None = None) -> Iterator[Verdict]:
+        """Call the roll of the accounts; verdicts as they come, kept in the runs' folder. For the main thread alone."""
+        self._open()
+        how = RollCallHow(self.engine, self.ways.processes, self.ways.settings, self.ways.runs)
+        limit = self.limit
+        if limit == "all" and self.accounts:  # as for queries: the customers
+            limit = "kind=customer" if self.accounts[0].kind == "customer" else "all"
+        return iter(prepare_roll_call(self._start(options), Choice(limit), how))
+
+    def verify_task(self, options: VerifyOptions | None = None) -> VerifyTask:
+        """The roll call as a task for `run`: its data are a verdict as JSON values."""
+        self._open()
+        return VerifyTask(PerProcess(partial(make_context, self._start(options, self._short_id))))
+
+    def _start(self, options: VerifyOptions | None, run_id: str = "") -> Start:
+        workers = self.ways.settings.workers
+        where = (self._profile, self.ways.region, endpoint_of())
+        return Start(self.manifest, self.out, run_id, *where, workers, options or VerifyOptions())
+
+    def _reach(self) -> Reach:
+        return Reach(self._profile, self.ways.region, endpoint_of(), self.ways.settings.workers)
+
+    def _open(self) -> None:
+        if not self._opened:
+            bar = (lambda _total: None), (lambda _done: None)
+            self._stack.enter_context(
+                acting(self.manifest, self.out, sandbox=self._sandbox, faults=self.ways.faults, bar=bar)
+            )
+            self._opened = True
+
+
+__all__ = ["AccountClients", "Bound", "Fleet", "Function", "FunctionTask", "Rows", "Ways"]
