@@ -4,7 +4,8 @@ A client of its own for every account costs 0.5 s and megabytes each (service mo
 are made once, with credentials that refuse to sign, and the account's credentials come with each call: from the context
 that `account` sets, by a handler of `before-sign`, as in AWS's own S3 Access Grants plugin (`request_credentials`, botocore
 1.34.70 and later). A call outside `account` raises; it never goes out under the caller's own identity. Retries are signed
-anew by the same handler, in the same context.
+anew by the same handler, in the same context. First attempts of form-encoded calls go the short way of `first_attempt`, as
+the same account.
 
 What botocore 1.44.5 keeps in a client beside credentials, and what is done about it:
 
@@ -19,6 +20,7 @@ What botocore 1.44.5 keeps in a client beside credentials, and what is done abou
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,7 +139,8 @@ class Clients:
             with self._lock:  # loading a service model twice would cost its time and memory twice
                 found = self._clients.get((service, region))
                 if found is None:
-                    found = self._clients[service, region] = self._make(service, region)
+                    with _collector_paused():
+                        found = self._clients[service, region] = self._make(service, region)
         return found
 
     def close(self) -> None:
@@ -166,6 +169,18 @@ class Clients:
         return self._session.create_client(
             service, region, endpoint_url=self.settings.endpoint_url, verify=self.settings.ca_bundle, config=config
         )
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Load a service model without Python's garbage collector: it finds nothing in it and takes as long as the loading."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 class _RefusingCredentials(botocore.credentials.Credentials):  # type: ignore[misc]

@@ -161,6 +161,7 @@ class FirstAttempt:
         request = _form(params)
         _Signer(self._credentials(), *scope, self._signing_key).add_auth(request)
         invocation = str(uuid.uuid4())
+        request.headers["Content-Length"] = str(len(request.body))  # unsigned, as the next two
         request.headers["amz-sdk-invocation-id"] = invocation
         request.headers["amz-sdk-request"] = f"attempt=1; max={self._max_attempts}"
         try:
@@ -234,7 +235,7 @@ def _scope(params: dict[str, Any], request_signer: Any, context: dict[str, Any])
 
 def _form(params: dict[str, Any]) -> _Request:
     body = urlencode(params["body"], doseq=True).encode()
-    return _Request(params["url"], {**params["headers"], "Content-Length": str(len(body))}, body)
+    return _Request(params["url"], dict(params["headers"]), body)
 
 
 def _final(answer: AWSResponse, reading: _Reading, operation: str) -> dict[str, Any] | None:

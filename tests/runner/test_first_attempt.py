@@ -1,0 +1,451 @@
+"""First attempts made without botocore's detours come to what botocore's own come to, whatever AWS answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+from urllib.parse import urlencode
+
+import botocore.session
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from urllib3 import HTTPResponse
+
+from rolecall_runner.deadline import TimeIsUpError
+from rolecall_runner.first_attempt import FirstAttempt, _Outcome, _Request, _Signer, signing_key
+
+KEYS = Credentials("ASIA222222222222AAAA", "secret-key", "token-" + "t" * 50)
+Says = Callable[[Any], AWSResponse]
+"""What becomes of one request."""
+
+STS = "https://sts.amazonaws.com/doc/2011-06-15/"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What AWS says to one request."""
+
+    status: int
+    body: str
+
+    def __call__(self, request: Any) -> AWSResponse:
+        raw = HTTPResponse(BytesIO(self.body.encode()), preload_content=False)
+        return AWSResponse(request.url, self.status, {"Content-Type": "text/xml", "x-amzn-RequestId": "1"}, raw)
+
+
+def said(status: int, code: str) -> Answer:
+    """An error as STS and IAM put it."""
+    return Answer(
+        status,
+        f'<ErrorResponse xmlns="{STS}"><Error><Type>Sender</Type><Code>{code}</Code><Message>no</Message></Error>'
+        "<RequestId>1</RequestId></ErrorResponse>",
+    )
+
+
+def said_by_ec2(status: int, code: str) -> Answer:
+    """An error as EC2 puts it."""
+    error = f"<Error><Code>{code}</Code><Message>no</Message></Error>"
+    return Answer(status, f"<Response><Errors>{error}</Errors><RequestID>1</RequestID></Response>")
+
+
+def broken(make: Callable[[str], Exception]) -> Says:
+    """A connection that breaks."""
+
+    def answer(request: Any) -> AWSResponse:
+        raise make(request.url)
+
+    return answer
+
+
+IDENTITY = Answer(
+    200,
+    f'<GetCallerIdentityResponse xmlns="{STS}"><GetCallerIdentityResult><Arn>arn:x</Arn><Account>222222222222</Account>'
+    "</GetCallerIdentityResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>",
+)
+ASSUMED = Answer(
+    200,
+    f'<AssumeRoleResponse xmlns="{STS}"><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>B'
+    "</SecretAccessKey><SessionToken>C</SessionToken><Expiration>2026-11-24T12:00:00Z</Expiration></Credentials>"
+    "</AssumeRoleResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></AssumeRoleResponse>",
+)
+INSTANCES = Answer(
+    200,
+    '<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><reservationSet>'
+    "<item><ownerId>222222222222</ownerId></item></reservationSet></DescribeInstancesResponse>",
+)
+ROLE = Answer(
+    200,
+    "<GetRoleResponse><GetRoleResult><Role><RoleName>r</RoleName><AssumeRolePolicyDocument>%7B%7D</AssumeRolePolicyDocument>"
+    "</Role></GetRoleResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetRoleResponse>",
+)
+CUT = broken(lambda url: ConnectionClosedError(endpoint_url=url))
+TIMED_OUT = broken(lambda url: ReadTimeoutError(endpoint_url=url))
+NOT_REACHED = broken(lambda url: ConnectTimeoutError(endpoint_url=url))
+UNFORESEEN = broken(lambda _: ValueError("unforeseen"))
+
+GONE_WRONG: list[Says] = [
+    said(403, "AccessDenied"),
+    said(400, "Throttling"),
+    said(400, "ThrottlingException"),
+    said(500, "InternalFailure"),
+    said(503, "ServiceUnavailable"),
+    said(403, "ExpiredToken"),
+    said(400, "ExpiredTokenException"),
+    said(403, "SignatureDoesNotMatch"),
+    said(403, "RegionDisabledException"),
+    said(403, "InvalidClientTokenId"),
+    said(400, "MalformedPolicyDocument"),
+    said(400, "IDPCommunicationError"),
+    said(404, "NoSuchEntity"),
+    said(429, "AccessDenied"),
+    said(500, "AccessDenied"),
+    said_by_ec2(403, "UnauthorizedOperation"),
+    said_by_ec2(412, "DryRunOperation"),
+    said_by_ec2(503, "RequestLimitExceeded"),
+    Answer(200, "<half"),
+    Answer(200, "<GetCallerIdentityResponse/>"),
+    Answer(200, ""),
+    Answer(204, ""),
+    Answer(301, ""),
+    Answer(403, "<html>a proxy's own page</html>"),
+    Answer(403, "<ErrorResponse/>"),
+    Answer(400, "not XML"),
+    Answer(502, ""),
+    CUT,
+    TIMED_OUT,
+    NOT_REACHED,
+    UNFORESEEN,
+]
+
+
+@dataclass
+class Script:
+    """AWS as a list of answers, the last of them for ever; notes what was sent."""
+
+    answers: Sequence[Says]
+    sent: list[dict[str, str]] = field(default_factory=list)
+
+    def __call__(self, request: Any, **_event: object) -> AWSResponse:
+        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+        self.sent.append({**headers, "url": request.url, "body": _text(request.body or "")})
+        return self.answers[min(len(self.sent), len(self.answers)) - 1](request)
+
+    def traffic(self) -> list[dict[str, str]]:
+        """What was sent, without what differs at each run: time and signature (its scope is kept), the random id."""
+        return [_comparable(each, self.sent[0].get("amz-sdk-invocation-id")) for each in self.sent]
+
+
+def _comparable(sent: dict[str, str], invocation: str | None) -> dict[str, str]:
+    authorization = sent.get("authorization", "").partition(", Signature=")[0]
+    same = str(sent.get("amz-sdk-invocation-id") == invocation)
+    return {
+        **sent,
+        "authorization": authorization,
+        "amz-sdk-invocation-id": same,
+        "x-amz-date": sent.get("x-amz-date", "")[:8],
+    }
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def client_of(service: str, script: Script, *, lean: bool, region: str = "us-east-1", attempts: int = 4) -> Any:
+    """A client of botocore's that talks to the script, with or without first attempts of our own."""
+    session = SESSIONS[lean]
+    config = Config(retries={"mode": "standard", "total_max_attempts": attempts}, user_agent="rolecall")
+    client = session.create_client(
+        service,
+        region,
+        aws_access_key_id=KEYS.access_key,
+        aws_secret_access_key=KEYS.secret_key,
+        aws_session_token=KEYS.token,
+        config=config,
+    )
+    if lean:
+        parsers = session.get_component("response_parser_factory")
+        first = FirstAttempt(script, KEYS.get_frozen_credentials, parsers, max_attempts=attempts)
+        client.meta.events.register_last("before-call", first.call)
+        client.meta.events.register("before-send", first.send)
+    else:
+        client.meta.events.register("before-send", script)
+    return client
+
+
+SESSIONS = {lean: botocore.session.Session() for lean in (False, True)}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation, and what AWS says to it when all is well."""
+
+    service: str
+    operation: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    well: Answer = IDENTITY
+
+    def outcomes(self, *runs: Sequence[Says], lean: bool, attempts: int = 4) -> list[tuple[Any, ...]]:
+        """Reply or error, and what was sent for it, for each run of answers."""
+        script = Script(())
+        client = client_of(self.service, script, lean=lean, attempts=attempts)
+        found = []
+        for answers in runs:
+            script.answers, script.sent = answers, []
+            found.append((*self._ask(client), script.traffic()))
+        client.close()
+        return found
+
+    def _ask(self, client: Any) -> tuple[Any, ...]:
+        try:
+            return "well", getattr(client, self.operation)(**self.parameters)
+        except Exception as error:  # whatever it is, both ways must come to it
+            return type(error).__name__, str(error), getattr(error, "response", None)
+
+
+ROLE_ARN = "arn:aws:iam::222222222222:role/r"
+ASSUME = Call(
+    "sts",
+    "assume_role",
+    {
+        "RoleArn": ROLE_ARN,
+        "RoleSessionName": "rolecall",
+        "ExternalId": "a+b/c:=ü",
+        "DurationSeconds": 900,
+        "Tags": [{"Key": "k", "Value": "v w"}],
+    },
+    ASSUMED,
+)
+WHO = Call("sts", "get_caller_identity")
+INSTANCES_OF = Call("ec2", "describe_instances", {"Filters": [{"Name": "owner-id", "Values": ["1", "2"]}]}, INSTANCES)
+GET_ROLE = Call("iam", "get_role", {"RoleName": "r"}, ROLE)
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Nobody waits: botocore offers no other way to its sleep between attempts."""
+    seconds: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time.sleep", seconds.append)
+    return seconds
+
+
+@pytest.mark.parametrize("call", [ASSUME, WHO, INSTANCES_OF, GET_ROLE], ids=lambda call: call.operation)
+def test_an_answer_is_read_as_botocore_reads_it(call: Call) -> None:
+    """The same reply, and on the wire the same request but for time and signature."""
+    found = call.outcomes([call.well], lean=True)
+
+    assert call.outcomes([call.well], lean=False) == found
+    assert ("well", 1) == (found[0][0], len(found[0][-1]))
+
+
+@pytest.mark.parametrize("number", range(len(GONE_WRONG)))
+@pytest.mark.parametrize("attempts", [1, 4])
+def test_what_goes_wrong_comes_to_what_botocore_makes_of_it(number: int, attempts: int) -> None:
+    """Once and then well, or for ever: same error or reply, same number of requests, whatever the attempts allowed."""
+    runs: list[list[Says]] = [[GONE_WRONG[number], IDENTITY], [GONE_WRONG[number]]]
+
+    assert WHO.outcomes(*runs, lean=False, attempts=attempts) == WHO.outcomes(*runs, lean=True, attempts=attempts)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from([ASSUME, WHO, GET_ROLE]), st.lists(st.sampled_from(GONE_WRONG), max_size=5))
+def test_any_run_of_troubles_ends_as_with_botocore(call: Call, troubles: list[Says]) -> None:
+    """Throttles, faults, refusals and broken connections in any order, then an answer."""
+    answers: list[Says] = [*troubles, call.well]
+
+    assert call.outcomes(answers, lean=False) == call.outcomes(answers, lean=True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        said_by_ec2(403, "UnauthorizedOperation"),
+        said_by_ec2(412, "DryRunOperation"),
+        said_by_ec2(503, "RequestLimitExceeded"),
+    ],
+)
+def test_ec2s_own_words_are_read_as_botocore_reads_them(answer: Answer) -> None:
+    """Its errors have another form."""
+    assert INSTANCES_OF.outcomes([answer], lean=False) == INSTANCES_OF.outcomes([answer], lean=True)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call("sts", "assume_role", {"RoleArn": "short"}),
+        Call("sts", "assume_role", {"RoleArn": ROLE_ARN, "RoleSessionName": 7}),
+        Call("sts", "assume_role", {"RoleArn": ROLE_ARN, "RoleSessionName": "x"}),
+        Call("sts", "get_caller_identity", {"Unknown": "x"}),
+    ],
+)
+def test_parameters_are_checked_as_by_botocore(call: Call) -> None:
+    """What botocore refuses is not sent."""
+    found = call.outcomes([IDENTITY], lean=True)
+
+    assert call.outcomes([IDENTITY], lean=False) == found
+    assert ("ParamValidationError", []) == (found[0][0], found[0][-1])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call(
+            "sts",
+            "assume_role_with_web_identity",
+            {"RoleArn": ROLE_ARN, "RoleSessionName": "rc", "WebIdentityToken": "t" * 4},
+        ),
+        Call("dynamodb", "list_tables", well=Answer(200, "{}")),
+        Call("s3", "list_buckets", well=Answer(200, "<ListAllMyBucketsResult/>")),
+        Call("cloudwatch", "put_metric_data", {"Namespace": "n", "MetricData": [{"MetricName": "m", "Value": 1.0}]}),
+    ],
+    ids=lambda call: call.operation,
+)
+def test_other_kinds_of_requests_go_botocores_way(call: Call) -> None:
+    """Unsigned calls, JSON, S3 and bodies that may be compressed are the same with and without us."""
+    assert call.outcomes([call.well], lean=False) == call.outcomes([call.well], lean=True)
+
+
+@pytest.mark.parametrize(
+    "region",
+    ["us-east-1", "eu-central-2", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "us-iso-east-1", "us-isob-east-1"],
+)
+def test_every_partition_is_asked_at_its_own_endpoint(region: str) -> None:
+    """The Regional endpoint and the scope of the signature are botocore's choice."""
+    scripts = Script([IDENTITY]), Script([IDENTITY])
+    for lean, script in enumerate(scripts):
+        client_of("sts", script, lean=bool(lean), region=region).get_caller_identity()
+
+    assert scripts[0].traffic() == scripts[1].traffic()
+    assert f"/{region}/sts/aws4_request" in scripts[1].sent[0]["authorization"]
+
+
+def test_a_second_attempt_is_the_first_of_botocores_own(waits: list[float]) -> None:
+    """One id for the whole call, attempts counted on, a wait between each two."""
+    script = Script([CUT, said(400, "Throttling"), IDENTITY])
+
+    reply = client_of("sts", script, lean=True).get_caller_identity()
+
+    assert 2 == reply["ResponseMetadata"]["RetryAttempts"] == len(waits)
+    assert ["attempt=1; max=4", "attempt=2; max=4", "attempt=3; max=4"] == [each["amz-sdk-request"] for each in script.sent]
+    assert 1 == len({each["amz-sdk-invocation-id"] for each in script.sent})
+
+
+def test_calls_that_go_well_give_botocores_quota_back() -> None:
+    """Its quota of retries grows again with each good answer, as without us: a long run with some faults never runs dry."""
+    faults_and_answers = [said(500, "InternalFailure")] * 4 + [IDENTITY] * 28
+    script = Script(faults_and_answers * 20)
+    client = client_of("sts", script, lean=True)
+
+    for _ in range(20):
+        with pytest.raises(client.exceptions.ClientError):
+            client.get_caller_identity()
+        for _ in range(28):
+            client.get_caller_identity()
+
+    assert len(faults_and_answers) * 20 == len(script.sent)
+
+
+def test_a_call_within_a_call_does_not_take_its_answer() -> None:
+    """Credentials that are renewed while botocore takes over ask AWS themselves: each call keeps its own first attempt."""
+    script = Script([said(500, "InternalFailure"), said(503, "ServiceUnavailable"), ASSUMED, IDENTITY])
+    client = client_of("sts", script, lean=True)
+    nested: list[Any] = []
+
+    def renew(**_event: object) -> None:
+        if not nested:
+            nested.append(None)
+            nested[0] = client.assume_role(RoleArn=ROLE_ARN, RoleSessionName="rolecall")
+
+    client.meta.events.register("before-sign", renew)
+    reply = client.get_caller_identity()
+
+    assert ("222222222222", "A") == (reply["Account"], nested[0]["Credentials"]["AccessKeyId"])
+    actions = [each["body"].partition("&")[0].removeprefix("Action=") for each in script.sent]
+    assert ["GetCallerIdentity", "AssumeRole", "AssumeRole", "GetCallerIdentity"] == actions
+
+
+def test_what_needs_a_proxy_is_left_to_botocore() -> None:
+    """Where the transport does not send, botocore makes the first attempt itself."""
+    script = Script([IDENTITY])
+    session = SESSIONS[True]
+    client = session.create_client("sts", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    parsers = session.get_component("response_parser_factory")
+    first = FirstAttempt(lambda _: None, KEYS.get_frozen_credentials, parsers, max_attempts=4)
+    client.meta.events.register_last("before-call", first.call)
+    client.meta.events.register("before-send", first.send)
+    client.meta.events.register("before-send", script)
+
+    assert "222222222222" == client.get_caller_identity()["Account"]
+    assert 1 == len(script.sent)
+
+
+def test_a_deadline_ends_the_call_at_once(waits: list[float]) -> None:
+    """No retry: the target's time is up."""
+
+    def late(_request: Any) -> AWSResponse:
+        raise TimeIsUpError("the target's time is up")
+
+    script = Script([late])
+    with pytest.raises(TimeIsUpError):
+        client_of("sts", script, lean=True).get_caller_identity()
+
+    assert (1, []) == (len(script.sent), waits)
+
+
+header_text = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)
+
+
+@given(
+    url=st.sampled_from(
+        ["https://sts.eu-west-1.amazonaws.com/", "https://127.0.0.1:8443/", "http://[::1]:80/a b/", "https://h:443"]
+    ),
+    secret=header_text,
+    token=st.none() | header_text,
+    form=st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=40), max_size=4),
+    agent=st.lists(header_text, min_size=1, max_size=3),
+    service=st.sampled_from(["sts", "ec2"]),
+)
+def test_signatures_are_botocores(
+    url: str, secret: str, token: str | None, form: dict[str, str], agent: list[str], service: str
+) -> None:
+    """Byte for byte what botocore's signer makes of the same request at the same time."""
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+        "User-Agent": "a",
+        "X-Own": "  ".join(agent),
+    }
+    keys = Credentials("ASIA2", secret, token)
+    request = _Request(url, dict(headers), urlencode(form).encode())
+    _Signer(keys, service, "eu-west-1", signing_key).add_auth(request)
+
+    theirs = AWSRequest("POST", url, data=request.body, headers=headers)
+    theirs.context["timestamp"] = theirs.headers["X-Amz-Date"] = request.headers["X-Amz-Date"]
+    if token is not None:
+        theirs.headers["X-Amz-Security-Token"] = token
+    signer = SigV4Auth(keys, service, "eu-west-1")
+    text = signer.string_to_sign(theirs, signer.canonical_request(theirs))
+    signer._inject_signature_to_request(theirs, signer.signature(text, theirs))
+
+    assert theirs.headers["Authorization"] == request.headers["Authorization"]
+
+
+def secrets_of(texts: Iterator[str]) -> list[str]:
+    return [text for text in texts if KEYS.secret_key in text or KEYS.token in text]
+
+
+def test_no_repr_shows_a_secret() -> None:
+    """botocore's debug log prints contexts, and errors carry their request."""
+    request = _Request("https://h/", {"X-Amz-Security-Token": KEYS.token}, KEYS.secret_key.encode())
+    error = ConnectionClosedError(endpoint_url="https://h/", request=request)
+    signer = _Signer(KEYS, "sts", "eu-west-1", signing_key)
+
+    assert [] == secrets_of(
+        repr(each) for each in (request, error, signer, _Outcome(ASSUMED(request)), _Outcome(error=error))
+    )
