@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -27,8 +28,11 @@ app = SafeTyper(
     help="Cross-account AWS access from one manifest: Terraform for both sides of every trust.",
 )
 
-ManifestArgument = Annotated[Path, typer.Argument(metavar="[MANIFEST]", help="The manifest; accounts.yaml when left out.")]
-OutOption = Annotated[Path, typer.Option("--out", help="The output folder.")]
+# What cannot be read is said by whoever reads it, with its mend: readable=False leaves it to them.
+ManifestArgument = Annotated[
+    Path, typer.Argument(metavar="MANIFEST", readable=False, help="The manifest; accounts.yaml when left out.")
+]
+OutOption = Annotated[Path, typer.Option("--out", readable=False, help="The output folder.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
 FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]
 
@@ -66,7 +70,7 @@ def init(
     stdout().print(f"wrote {manifest}\nnext: put in your account ids, then run: gen terraform {manifest}", markup=False)
 
 
-@app.command(epilog="Example:  gen schema > accounts.schema.json")
+@app.command(epilog="Example:  gen schema > rolecall.schema.json")
 def schema() -> None:
     """Print the manifest's JSON Schema, for editors."""
     from rolecall_generator.manifest.schema import json_schema  # noqa: PLC0415 - as above
@@ -247,6 +251,19 @@ gen profiles --source-profile vendor --only account1       from a profile of you
 aws --profile account1 sts get-caller-identity"""
 
 
+# What would end the name of a profile, or its line, in ~/.aws/config.
+_NOT_IN_A_PREFIX = re.compile(r"""[^\S]|[\[\]"'#;\\]|[^ -~]""")
+_NOT_IN_A_PROFILE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _one_line(option: str, text: str, unfit: re.Pattern[str]) -> None:
+    from rolecall_generator.errors import SelectionError  # noqa: PLC0415 - as above
+
+    if found := unfit.search(text):
+        mend = "leave it out: the AWS CLI could not read the profile"
+        raise SelectionError(f"{found.group()!r} cannot stand in a profile", where=option, mend=mend)
+
+
 @app.command(epilog=_PROFILES_EXAMPLES)
 def profiles(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
@@ -264,6 +281,8 @@ def profiles(
     from rolecall_generator.manifest.load import load_manifest  # noqa: PLC0415 - as above
     from rolecall_generator.profiles import profiles_text  # noqa: PLC0415 - as above
 
+    _one_line("--prefix", prefix, _NOT_IN_A_PREFIX)
+    _one_line("--source-profile", source_profile or "", _NOT_IN_A_PROFILE)
     loaded = load_manifest(manifest)
     text = profiles_text(
         loaded.manifest, only or (), credential_source=credential_source, source_profile=source_profile, prefix=prefix

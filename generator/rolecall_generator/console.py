@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 
-from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError
+from rolecall_generator.errors import ExitCode, InterruptedRunError, OutputError, RolecallError
+
+_READER_GONE = 128 + 13  # SIGPIPE, as shells count
+_OF_FILES = frozenset(
+    {errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP, errno.EMFILE}
+    | {errno.ENAMETOOLONG, errno.ENOENT, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
+)
 
 
 def stdout() -> Console:
@@ -29,15 +39,44 @@ class SafeTyper(typer.Typer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line; translate what it raises."""
+        ready_streams()
         try:
             return super().__call__(*args, **kwargs)
         except RolecallError as error:
             _fail(f"error: {error}", error.exit_code)
+        except SystemExit as ended:
+            # Typer ends with 1, which means findings here, when the reader of a pipe has gone (`| head -1`).
+            if isinstance(ended.__context__, BrokenPipeError):
+                sys.exit(_READER_GONE)
+            raise
         except Exception as error:
             if os.environ.get("ROLECALL_DEBUG"):
                 raise
+            if isinstance(error, OSError) and error.errno in _OF_FILES:
+                _fail(f"error: {_refused(error)}", ExitCode.OUTPUT)
             mend = "please report it, with the output of the same command under ROLECALL_DEBUG=1"
             _fail(f"error: a fault in rolecall itself: {type(error).__name__}: {error}\n  mend: {mend}", ExitCode.INTERNAL)
+
+
+def ready_streams() -> None:
+    """Let no mark and no file name stop a command on its way out.
+
+    Text for an ASCII locale (cron, small containers) and for pipes is UTF-8, as Python does it for the C locale (PEP 538); what
+    another terminal cannot show is shown as a code. A stream that the caller closed swallows what is written.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - lives as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            plain = codecs.lookup(stream.encoding).name == "ascii" or not stream.isatty()
+            stream.reconfigure(encoding="utf-8" if plain else None, errors="backslashreplace")
+
+
+def _refused(error: OSError) -> OutputError:
+    where = "standard output" if error.filename is None else str(error.filename)
+    mend = "see to space, permissions and limits there, then run again: what was complete stays"
+    return OutputError(f"the system refused: {error.strerror}", where=where, mend=mend)
 
 
 def _fail(message: str, code: ExitCode) -> NoReturn:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rolecall_generator.errors import SelectionError
+
 Bar = tuple[Callable[[int], None], Callable[[int], None]]
 
 
@@ -14,8 +16,11 @@ Bar = tuple[Callable[[int], None], Callable[[int], None]]
 def acting(manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, role: str | None = None) -> Iterator[str]:
     """Inside, the environment is the sandbox's when `sandbox` is true; gives a sentence that says where one acts.
 
-    The environment is what processes of the engine inherit too. Raises SandboxError and what a manifest raises.
+    The environment is what processes of the engine inherit too. Raises SandboxError, SelectionError for faults
+    without a sandbox, and what a manifest raises.
     """
+    if faults and not sandbox:
+        raise SelectionError("faults are made in a sandbox alone", where="--faults", mend="add --sandbox, or leave it out")
     if not sandbox:
         yield "in AWS"
         return

@@ -10,9 +10,12 @@ import typer
 DEFAULT_MANIFEST = Path("accounts.yaml")
 DEFAULT_OUT = Path("output")
 
-ManifestArgument = Annotated[Path, typer.Argument(metavar="[MANIFEST]", help="The manifest; accounts.yaml when left out.")]
-ManifestOption = Annotated[Path, typer.Option("--manifest", help="The manifest.")]
-OutOption = Annotated[Path, typer.Option("--out", help="The folder that gen terraform wrote.")]
+# What cannot be read is said by whoever reads it, with its mend: readable=False leaves it to them.
+ManifestArgument = Annotated[
+    Path, typer.Argument(metavar="MANIFEST", readable=False, help="The manifest; accounts.yaml when left out.")
+]
+ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")]
+OutOption = Annotated[Path, typer.Option("--out", readable=False, help="The folder that gen terraform wrote.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
 FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]
 FaultsOption = Annotated[

@@ -90,7 +90,7 @@ def shell(
     name: NameArgument,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- COMMAND...]", help="A program and its arguments; your shell when left out."),
+        typer.Argument(metavar="-- COMMAND", help="A program and its arguments; your shell when left out."),
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rolecall_generator.console import progress_bar, stdout
-from rolecall_generator.errors import ExitCode
+from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_runner.commands.common import DEFAULT_MANIFEST, FormatOption, ManifestArgument, QuietOption
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ def rehearse(
     from rolecall_runner.sandbox.server import Sandbox  # noqa: PLC0415 - as above
     from rolecall_runner.terraform import find_terraform  # noqa: PLC0415 - as above
 
+    if plugin_dir is not None and not plugin_dir.is_dir():
+        raise SelectionError(
+            "there is no such folder", where=f"--plugin-dir {plugin_dir}", mend="name one that holds providers"
+        )
     wanted = load_manifest(manifest).manifest
     region = PARTITIONS[wanted.partition].default_region
     tool = Tool(None if no_terraform else find_terraform(), plugin_dir, parallel)

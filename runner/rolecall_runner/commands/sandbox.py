@@ -34,7 +34,8 @@ runner sandbox up --faults throttle=0.3,5xx=0.1,seed=7"""
 @app.command(epilog=_UP_EXAMPLES)
 def up(
     manifest: Annotated[
-        Path | None, typer.Argument(metavar="[MANIFEST]", help="The manifest; accounts.yaml when there is one.")
+        Path | None,
+        typer.Argument(metavar="MANIFEST", readable=False, help="The manifest; accounts.yaml when there is one."),
     ] = None,
     out: OutOption = DEFAULT_OUT,
     home: HomeOption = DEFAULT_HOME,

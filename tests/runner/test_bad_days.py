@@ -1,0 +1,42 @@
+"""Bad days of `runner`: options that mean nothing here, folders that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from command_rig import runner
+from manifests import NOTES
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with the notes' manifest."""
+    (tmp_path / "accounts.yaml").write_bytes(NOTES.read_bytes())
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", [["verify"], ["query", "s3", "list_buckets"]], ids=lambda words: words[0])
+def test_faults_are_never_silently_left_out(notes: Path, command: list[str]) -> None:
+    """--faults without --sandbox is refused: a roll call of live accounts has no faults to make."""
+    done = runner(*command, "--faults", "throttle=1", cwd=notes)
+
+    assert (2, "") == (done.code, done.out)
+    assert "error: --faults: faults are made in a sandbox alone\n  mend: add --sandbox" in done.err
+
+
+def test_a_plugin_folder_that_is_not_there_is_said(notes: Path) -> None:
+    """Who names a folder of providers does not want a rehearsal without Terraform in its place."""
+    done = runner("rehearse", "--plugin-dir", notes / "nowhere", cwd=notes)
+
+    assert (2, "") == (done.code, done.out)
+    assert "nowhere: there is no such folder\n  mend: " in done.err
+
+
+def test_a_home_that_is_no_folder_is_the_systems_refusal(notes: Path) -> None:
+    """A sandbox whose folder cannot be made ends with the code for output and the path, not as a fault of rolecall's."""
+    done = runner("sandbox", "up", "--home", notes / "accounts.yaml", cwd=notes)
+
+    assert (5, "") == (done.code, done.out)
+    assert f"error: {notes / 'accounts.yaml'}: the system refused: " in done.err
