@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from rolecall_runner.sql.errors import SqlError
 
 PREVIOUS = "_previous"
 EVERY_RUN = "all"
+_SHORT = 60
+"""Characters of a parameter that a line for people shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,17 @@ class Table:
 
     name: str
     questions: tuple[RunQuestion, ...]
+
+    @property
+    def origin(self) -> str:
+        """Where its rows are from, and what narrows them: `run 20261124-195932-79bbec, parameters {...}, where ...`."""
+        first = self.questions[0]
+        if len(self.questions) > 1:
+            return f"{len(self.questions)} runs, the last {first.record.run_id}"
+        narrowed = [f"{key} {_short(first.body[key])}" for key in ("parameters", "where", "limit") if first.body.get(key)]
+        limit = [] if first.record.selection == "all" else [f"accounts {first.record.selection}"]
+        cut = [] if first.record.ended else ["cut short"]
+        return ", ".join([f"run {first.record.run_id}", *narrowed, *limit, *cut])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,11 @@ def read_catalogue(runs: Path, wanted: Sequence[str] = ()) -> Catalogue:
     # A query may bear the name that stands for another's previous run: its own rows win.
     every = {**_aliases(tables), **previous, **tables}
     return Catalogue(runs, every, tuple(sorted({*tables, *previous})), tuple(records))
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}..."
 
 
 def _chosen(runs: Path, questions: Sequence[RunQuestion], wanted: Iterable[str]) -> list[RunQuestion]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rolecall_runner.results.arrow_library import library
+from rolecall_runner.sql.answered import Answered, unique
 from rolecall_runner.sql.catalogue import Catalogue, named_in
 from rolecall_runner.sql.errors import SqlError
 from rolecall_runner.sql.loading import load_errors, load_runs, load_table
@@ -31,9 +32,17 @@ class Database:
         """Make a table from an Arrow reader, whose batches are taken one at a time."""
         self._connection.register(_FEED, reader)
         try:
-            self._connection.execute(f"create table {quoted(name)} as from {_FEED}")
+            self._connection.table(_FEED).create(quoted(name))
         finally:
             self._connection.unregister(_FEED)
+
+    def derive(self, name: str, source: str, columns: str) -> None:
+        """Make a view of expressions over a table. For our own SQL alone."""
+        self._connection.table(source).project(columns).create_view(name)
+
+    def fact(self, source: str, expression: str) -> Any:
+        """One aggregate over a table. For our own SQL alone."""
+        return self._connection.table(source).aggregate(expression).fetchall()[0][0]
 
     def lock(self) -> None:
         """From now on nothing outside can be reached, and no table or setting changed."""
@@ -41,17 +50,26 @@ class Database:
         self._connection.execute("set lock_configuration = true")
         self._connection.execute("begin transaction read only")
 
-    def ask(self, sql: str) -> Any:
-        """The answer as an Arrow reader. Raises SqlError: for anything but one question, and with what DuckDB says of it."""
+    def ask(self, sql: str) -> Answered:
+        """The answer, not yet taken. Raises SqlError: for anything but one question, and with what DuckDB says of it."""
         duckdb = library("duckdb")
         try:
             statements = duckdb.extract_statements(sql)
             self._check(duckdb, statements)
-            # Not `execute`: its Arrow output holds all rows twice (DuckDB 2.0.1 warns of it).
-            relation = self._connection.sql(statements[0].query)
-            return library("pyarrow").RecordBatchReader.from_stream(relation)
+            return self._answered(duckdb, statements[0])
         except duckdb.Error as error:
             raise self.explained(error) from None
+
+    def _answered(self, duckdb: Any, statement: Any) -> Answered:
+        try:
+            relation = self._connection.sql(statement.query)
+        except duckdb.Error:
+            # A relation's errors lack the place in the SQL, those of `execute` have it; its Arrow output, on the other
+            # hand, would hold all rows twice (DuckDB 2.0.1).
+            self._connection.execute(statement)
+            raise
+        columns = zip(unique(relation.columns), map(str, relation.types), strict=True)
+        return Answered(tuple(columns), library("pyarrow").RecordBatchReader.from_stream(relation), self.explained)
 
     def _check(self, duckdb: Any, statements: list[Any]) -> None:
         asking = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
@@ -90,15 +108,23 @@ def quoted(name: str) -> str:
 
 
 @contextmanager
+def connected(catalogue: Catalogue) -> Iterator[Database]:
+    """An empty database, not locked yet. Raises ToolError without DuckDB."""
+    connection = library("duckdb").connect(":memory:", config=_CONFIG)
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield Database(connection, catalogue)
+    finally:
+        connection.close()
+
+
+@contextmanager
 def opened(catalogue: Catalogue, sql: str) -> Iterator[Database]:
     """A locked database with the tables that a question names, `runs` and `errors`.
 
     Raises ToolError without DuckDB or pyarrow, JournalError.
     """
-    connection = library("duckdb").connect(":memory:", config=_CONFIG)
-    try:
-        connection.execute("set TimeZone = 'UTC'")
-        database = Database(connection, catalogue)
+    with connected(catalogue) as database:
         tables = list(named_in(sql, catalogue))
         for table in tables:
             load_table(database.create, catalogue.runs, table)
@@ -108,5 +134,3 @@ def opened(catalogue: Catalogue, sql: str) -> Iterator[Database]:
         load_errors(database.create, catalogue.runs, shown)
         database.lock()
         yield database
-    finally:
-        connection.close()

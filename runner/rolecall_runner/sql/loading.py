@@ -36,7 +36,10 @@ def load_runs(create: Create, catalogue: Catalogue) -> None:
     pa = library("pyarrow")
     moment = pa.timestamp("us", "UTC")
     fields = [(name, pa.string()) for name in ("run_id", "table_name", "query", "service", "operation")]
-    fields += [("parameters", pa.json_()), *((name, pa.string()) for name in ("regions", "jmespath", "jmespath_where", "selection"))]
+    fields += [
+        ("parameters", pa.json_()),
+        *((name, pa.string()) for name in ("regions", "jmespath", "jmespath_where", "selection")),
+    ]
     fields += [("accounts", pa.int64()), ("started", moment), ("ended", moment), ("manifest", pa.string())]
     rows = [row for record in catalogue.records if (row := _run_row(record)) is not None]
     _create(create, "runs", pa.schema(fields), rows)
