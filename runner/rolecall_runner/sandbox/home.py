@@ -6,6 +6,7 @@ sandbox are in it) the variables of each actor; `sandbox.log` a line a call; `st
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_generator.extras import missing_extra
 from rolecall_runner.sandbox.errors import SandboxError
 
 _POLL_SECONDS = 0.05
@@ -125,6 +127,7 @@ def start(
         raise SandboxError(
             f"a sandbox runs already at {running.url}", where=str(home.folder), mend="runner sandbox down ends it"
         )
+    _require_moto()
     home.folder.mkdir(parents=True, exist_ok=True)
     for stale in (home.record, home.failure, home.environments, home.progress):
         stale.unlink(missing_ok=True)
@@ -147,6 +150,14 @@ def start(
         time.sleep(_POLL_SECONDS)
     child.terminate()
     raise SandboxError(f"the sandbox did not stand within {timeout_seconds:.0f} s", where=str(home.log), mend="read its log")
+
+
+def _require_moto() -> None:
+    """Raise ToolError here, and not in a process that nobody sees, when the extra is not installed."""
+    if importlib.util.find_spec("moto") is None:
+        missing = missing_extra(ModuleNotFoundError(name="moto"))
+        if missing is not None:
+            raise missing
 
 
 def stop(home: Home) -> Running | None:
