@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import distributed
 import pytest
 
 from dask_rig import QUICK, Every, local_cluster, targets
+from dask_wire import ROOTS
 from rolecall_generator.errors import RolecallError
 from rolecall_runner.engine.dask_cluster import ClusterError, DaskCluster, check_versions
 from rolecall_runner.engine.dask_engine import DaskEngine
@@ -120,6 +124,53 @@ def test_an_embedded_cluster_needs_nothing_but_its_number_of_workers(tmp_path: P
     assert 100 == len(results)
     assert 2 == len(pids)
     assert [] == [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from dask_rig import QUICK, Every, targets
+from rolecall_generator.errors import InterruptedRunError
+from rolecall_runner.engine.dask_engine import DaskEngine
+from rolecall_runner.engine.interface import Outside
+from rolecall_runner.engine.interrupt import stops_on_ctrl_c
+from rolecall_runner.engine.run import run
+
+if __name__ == "__main__":
+    outside = Outside()
+    task = Every(Path(sys.argv[1]), slow=0.02)
+    try:
+        with stops_on_ctrl_c(outside.stop):
+            for result in run(task, targets(100_000), engine=DaskEngine(), settings=QUICK, outside=outside):
+                print(result.target, flush=True)
+    except InterruptedRunError:
+        print("interrupted", flush=True)
+"""
+
+
+def test_ctrl_c_in_a_terminal_costs_no_result_of_the_embedded_cluster(tmp_path: Path) -> None:
+    """A terminal sends it to all processes of the group: the workers go on until what is asked is handed out."""
+    script = tmp_path / "interrupted.py"
+    script.write_text(INTERRUPTED, "utf-8")
+    running = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, ROOTS))},
+    )
+    assert running.stdout is not None
+    limit = threading.Timer(60, os.killpg, (running.pid, signal.SIGKILL))
+    limit.start()
+    with running, running.stdout as lines:
+        said = [lines.readline().strip()]
+        os.killpg(running.pid, signal.SIGINT)
+        said += lines.read().split()
+    limit.cancel()
+
+    assert "interrupted" == said[-1]
+    assert set(Every(tmp_path).asked()) == set(said[:-1])
+    assert len(set(said)) == len(said)
 
 
 def test_without_dask_the_mend_is_the_extra() -> None:
