@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +238,11 @@ def test_text_of_accounts_cannot_steer_the_terminal(tmp_path: Path) -> None:
 
     assert "\x1b" not in ended.out
     assert "a [2Jb" in ended.out
+
+
+def test_the_command_loads_no_library_for_data_before_it_needs_one() -> None:
+    """`runner --help` stays instant, and works without the extra."""
+    script = "import sys, rolecall_runner.commands.sql; print({'duckdb', 'pyarrow', 'botocore'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+
+    assert "set()" == done.stdout.strip()

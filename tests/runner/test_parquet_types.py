@@ -1,0 +1,150 @@
+"""Types of rows: AWS's model where it tells, values where it does not, and nothing is lost to a type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolecall_runner.results.arrow_model import row_type
+from rolecall_runner.results.arrow_types import (
+    ListOf,
+    MapOf,
+    Scalar,
+    Struct,
+    Type,
+    merge,
+    type_from_json,
+    type_to_json,
+    widen,
+    widen_row,
+)
+from rolecall_runner.tasks.query.named import shipped
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def over(values: list[Any]) -> Type:
+    known: Type = Scalar.NULL
+    for value in values:
+        known = widen(known, value)
+    return known
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "column", "kind"),
+    [
+        ("s3", "ListBuckets", "CreationDate", Scalar.TIMESTAMP),
+        ("rds", "DescribeDBInstances", "AllocatedStorage", Scalar.LONG),
+        ("rds", "DescribeDBInstances", "MultiAZ", Scalar.BOOLEAN),
+        ("ec2", "DescribeVpcs", "Tags", ListOf(Struct({"Key": Scalar.STRING, "Value": Scalar.STRING}))),
+        ("sqs", "GetQueueAttributes", "Attributes", MapOf(Scalar.STRING)),
+        ("cloudwatch", "GetMetricStatistics", "Average", Scalar.DOUBLE),
+        ("kms", "GetParametersForImport", "ImportToken", Scalar.BLOB),
+        # It may hold itself.
+        ("dynamodb", "GetItem", "Item", None),
+    ],
+)
+def test_columns_have_the_types_of_the_model(service: str, operation: str, column: str, kind: Type | None) -> None:
+    """Each kind of shape has its type; what holds itself is JSON inside."""
+    found = row_type(service, operation, None).fields[column]
+
+    if kind is None:
+        assert '"json"' in str(type_to_json(found)).replace("'", '"')
+    else:
+        assert kind == found
+
+
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        ("Reservations[].Instances[].InstanceId", {"value": Scalar.STRING}),
+        ("Reservations[].Instances[].{at: LaunchTime, n: length(Tags)}", {"at": Scalar.TIMESTAMP, "n": Scalar.LONG}),
+        ("Reservations[].Instances[].{name: Tags[?Key=='Name'].Value | [0]}", {"name": Scalar.STRING}),
+        ("Reservations[].Instances[].{state: State.Name || 'none', on: State.Name == 'running'}",
+         {"state": Scalar.STRING, "on": Scalar.BOOLEAN}),
+        ("Reservations[].Instances[] | [?Platform].{cpus: CpuOptions.CoreCount}", {"cpus": Scalar.LONG}),
+        ("Reservations[].Instances[].[InstanceId, LaunchTime]", {}),
+        ("Nothing.At.All", {}),
+    ],
+)  # fmt: skip
+def test_what_jmespath_selects_has_the_models_type(select: str, expected: dict[str, Type]) -> None:
+    """Types are followed through fields, projections, filters, pipes and functions; a literal's is left to values."""
+    found = row_type("ec2", "DescribeInstances", select).fields
+
+    assert expected == found
+
+
+@pytest.mark.parametrize("query", shipped(), ids=lambda query: query.name)
+def test_shipped_queries_have_types_for_what_they_select(query: Any) -> None:
+    """Every column that a shipped query selects from its first call is typed by the model."""
+    assert [] == [name for name, kind in row_type(query.service, query.operation, query.select).fields.items() if not kind]
+    assert row_type(query.service, query.operation, query.select).fields
+
+
+def test_an_unknown_operation_promises_nothing() -> None:
+    """A journal of a newer botocore can be read all the same."""
+    assert Struct({}) == row_type("ec2", "DescribeTheFuture", None)
+
+
+@pytest.mark.parametrize(
+    ("known", "value", "expected"),
+    [
+        (Scalar.TIMESTAMP, "2026-11-24T09:00:00+00:00", Scalar.TIMESTAMP),
+        (Scalar.TIMESTAMP, "yesterday", Scalar.STRING),
+        (Scalar.TIMESTAMP, "2026-11-24T09:00:00", Scalar.STRING),
+        (Scalar.BLOB, "eA==", Scalar.BLOB),
+        (Scalar.BLOB, "eB==", Scalar.STRING),
+        (Scalar.LONG, 2**60, Scalar.LONG),
+        (Scalar.LONG, 2**64, Scalar.JSON),
+        (Scalar.INTEGER, 0.5, Scalar.DOUBLE),
+        (Scalar.DOUBLE, 2**53 + 1, Scalar.JSON),
+        (Scalar.BOOLEAN, 1, Scalar.JSON),
+        (Scalar.LONG, True, Scalar.JSON),
+        (Scalar.STRING, {"a": 1}, Scalar.JSON),
+        (Scalar.STRING, "\ud800", Scalar.JSON),
+        (ListOf(Scalar.NULL), [1, 2.5], ListOf(Scalar.DOUBLE)),
+        (ListOf(Scalar.STRING), "text", Scalar.JSON),
+        (MapOf(Scalar.NULL), {"a": "x"}, MapOf(Scalar.STRING)),
+        (Struct({"a": Scalar.LONG}), {"b": "x"}, Struct({"a": Scalar.LONG, "b": Scalar.STRING})),
+        (Struct({"a": Scalar.LONG}), {"A": 1}, Scalar.JSON),
+        (Scalar.NULL, {str(number): number for number in range(301)}, Scalar.JSON),
+        (Scalar.NULL, None, Scalar.NULL),
+    ],
+)
+def test_a_value_widens_its_type_just_enough(known: Type, value: Any, expected: Type) -> None:
+    """The type after a value is the narrowest that holds both."""
+    assert expected == widen(known, value)
+
+
+@given(st.lists(VALUES, max_size=5))
+def test_a_type_that_was_widened_holds_all_values(values: list[Any]) -> None:
+    """Widening again by any of the values changes nothing, and no object is made anew."""
+    known = over(values)
+
+    assert all(widen(known, value) is known for value in values)
+
+
+@given(st.lists(VALUES, max_size=4), st.lists(VALUES, max_size=4))
+def test_types_of_two_runs_merge_to_one_that_holds_both(one: list[Any], other: list[Any]) -> None:
+    """Schemas of different runs have a common one, in whatever order the runs came."""
+    merged = merge(over(one), over(other))
+
+    assert all(widen(merged, value) is merged for value in [*one, *other])
+    assert type_to_json(merged) == type_to_json(merge(merged, over(one)))
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=3), VALUES, max_size=3), max_size=4))
+def test_types_survive_being_written_down(rows: list[dict[str, Any]]) -> None:
+    """What a data set's schema keeps is read back as it was."""
+    known = Struct({})
+    for row in rows:
+        known = widen_row(known, row)
+
+    assert known == type_from_json(type_to_json(known))
