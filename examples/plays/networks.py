@@ -3,4 +3,4 @@
 
 def networks(session, account):
     """The ids of the account's networks in its first Region."""
-    return [each["VpcId"] for each in session.client("ec2").describe_vpcs()["Vpcs"]]
+    return [each["VpcId"] for each in session.client("ec2", account.regions[0]).describe_vpcs()["Vpcs"]]

@@ -19,8 +19,8 @@ from rolecall_runner.tasks.query.asked import make_question
 from rolecall_runner.tasks.query.levels import judge
 
 QUERY_KEYS = (
-    "service", "operation", "named", "file", "parameters", "regions", "select", "where", "columns", "limit", "page_size",
-    "reveal", "allow_write",
+    "service", "operation", "select", "where", "columns", "limit", "page_size", "reveal", "parameters", "regions", "file",
+    "named", "allow_write",
 )  # fmt: skip
 _CONSTANT = ("service", "operation", "named", "file")
 
@@ -59,7 +59,8 @@ def _judged(action: QueryAction, inner: Fields) -> QueryAction:
     try:
         question = make_question(wanted_of(fixed))
     except RolecallError as error:
-        key = next((key for key in body if key in error.what or error.where == key), "")
+        words = f"{error.where} {error.what}"
+        key = next((key for key in reversed(QUERY_KEYS) if key in body and key.rstrip("s") in words), "")
         inner.report.add(inner.mark(key) if key else inner.node.mark, error.what, error.mend or "mend the query")
         return action
     writing = [each for each in (judge(*call) for call in question.calls) if not each.reads]
@@ -92,7 +93,7 @@ def _assert(fields: Fields, _folder: Path, names: Names) -> Action:
         fields.report.add(inner.node.mark, "assert has no that", "add that: with a condition, or a list of them")
     that = inner.conditions("that")
     messages = inner.value("fail_msg"), inner.value("success_msg")
-    names.check(inner.mark("that"), *that)
+    names.check_each(inner.places("that"), that)
     for key in ("fail_msg", "success_msg"):
         names.check_tree(inner.node.get(key), inner.mark(key))
     return AssertAction(that, *messages)

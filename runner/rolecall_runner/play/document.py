@@ -157,7 +157,7 @@ def _conditions(fields: Fields, names: Names) -> dict[str, Any]:
     found = {key: fields.conditions(key) for key in ("when", "until", "changed_when", "failed_when")}
     for key, conditions in found.items():
         here = inside if key == "when" else inside.with_result()
-        here.check(fields.mark(key), *conditions)
+        here.check_each(fields.places(key), conditions)
     optional = {key: found[key] if key in node else None for key in ("changed_when", "failed_when")}
     return {"loop": loop, "when": found["when"], "until": found["until"], **optional}
 

@@ -48,6 +48,11 @@ class Fields:
         """Where a key's value stands; the mapping's own mark when the key is not there."""
         return self.node.marks[key][1] if key in self.node else self.node.mark
 
+    def places(self, key: str) -> list[Mark]:
+        """Where each entry of a list stands, or the single value that stands in its place."""
+        found = self.node.get(key)
+        return list(found.marks) if isinstance(found, ListNode) else [self.mark(key)]
+
     def known(self, keys: Iterable[str]) -> None:
         """Every other key is a problem, with the nearest known one."""
         names = list(keys)
@@ -134,15 +139,15 @@ class Fields:
         if key not in self.node:
             return ()
         items = found if isinstance(found, ListNode) else [found]
-        marks = found.marks if isinstance(found, ListNode) else [self.mark(key)]
         made = []
-        for item, mark in zip(items, marks, strict=True):
+        for item, mark in zip(items, self.places(key), strict=True):
             if isinstance(item, bool):
                 made.append(expression(str(item).lower()))
             elif isinstance(item, str) and item.strip():
                 made.append(self._compiled(mark, partial(expression, item), expression("false")))
             else:
                 self.report.add(mark, f"{key} of {self.owner} is no expression", f"write {key}: found.rows | length == 0")
+                made.append(expression("false"))
         return tuple(made)
 
     def value(self, key: str) -> Value | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,6 +63,11 @@ class Names:
                 self.check(at, value(text))
             except TemplateError:
                 continue  # reported where it was compiled
+
+    def check_each(self, marks: Iterable[Mark], conditions: Iterable[Expression]) -> None:
+        """Report names in conditions, each at its own."""
+        for mark, condition in zip(marks, conditions, strict=False):  # without the key there is a place alone
+            self.check(mark, condition)
 
     def check(self, mark: Mark, *values: Value | Expression) -> None:
         """Report names that nothing gives a value."""

@@ -158,12 +158,12 @@ def _parts(tree: nodes.Template, text: str) -> Iterator[str | nodes.Expr]:
 
 
 def _compiled(node: nodes.Expr, text: str) -> Expression:
-    names = find_undeclared_variables(_whole(nodes.Output([node], lineno=1)))
     shown = text.strip().removeprefix("{{").removesuffix("}}").strip()
     try:
+        names = find_undeclared_variables(_whole(nodes.Output([node], lineno=1)))
         template = _JINJA.from_string(_whole(nodes.Assign(nodes.Name(_RESULT, "store"), node, lineno=1)))
     except JinjaError as error:  # an unknown filter or test
-        raise TemplateError(f"{shown!r} is no expression: {error}", mend="see Jinja's filters and tests") from None
+        raise TemplateError(f"{shown!r} is no expression: {error.message}", mend="see Jinja's filters and tests") from None
     return Expression(shown, frozenset(names), template)
 
 
