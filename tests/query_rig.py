@@ -15,6 +15,7 @@ import yaml
 from botocore.config import Config
 
 from manifests import customer
+from query_content import fill_account
 from rolecall_runner.clients import Clients, ClientSettings
 from rolecall_runner.credentials import Assumer, Caller, Sessions
 from rolecall_runner.engine.interface import Outside, RetryPolicy, Settings
@@ -23,6 +24,7 @@ from rolecall_runner.engine.run import run
 from rolecall_runner.inventory import read_inventory
 from rolecall_runner.sandbox.faults import FaultPlan
 from rolecall_runner.sandbox.furnish import furnish, read_scenery
+from rolecall_runner.sandbox.operator import Operator
 from rolecall_runner.sandbox.server import Sandbox
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Answer, answer_of
@@ -70,15 +72,16 @@ class QueryRig:
     means: PerProcess[tuple[Clients, Sessions]]
     manifest: Path
     lines: list[str]
+    operator: Operator
     _clients: dict[tuple[str, str, str], Any] = field(default_factory=dict)
 
     def target(self, name: str) -> Target:
         return next(target for target in self.targets if target.name == name)
 
-    def ask(self, question: Question, *, engine: Any = "serial", attempts: int = 3) -> list[Answer]:
+    def ask(self, question: Question, *, engine: Any = "serial", attempts: int = 3, workers: int = 4) -> list[Answer]:
         """The answers of all targets, in the targets' order."""
         task = QueryTask(question, self.means, now=lambda: MOMENT)
-        settings = Settings(workers=4, retry=RetryPolicy(attempts))
+        settings = Settings(workers=workers, retry=RetryPolicy(attempts))
         outside = Outside(sleep=lambda _seconds: None)
         results = {
             result.target: result for result in run(task, self.targets, engine=engine, settings=settings, outside=outside)
@@ -93,13 +96,30 @@ class QueryRig:
         return self._clients[key]
 
     def _administrator(self, target: Target, service: str, region: str) -> Any:
-        sts = self._client("sts", "us-east-1", "AKIAROLECALLOPERATOR", "any", None)
-        role = f"arn:aws:iam::{target.account_id}:role/OrganizationAccountAccessRole"
-        found = sts.assume_role(RoleArn=role, RoleSessionName="plain-loop")["Credentials"]
-        sts.close()
-        return self._client(service, region, found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+        found = self.operator.session(target.account_id).get_frozen_credentials()
+        return self._client(service, region, found.access_key, found.secret_key, found.token)
+
+    def fill(self, seed: int, *, most: int) -> None:
+        """Put content into every account, up to `most` things of a kind in a Region."""
+        clients = Clients(ClientSettings(self.sandbox.url))
+        try:
+            for target in self.targets:
+                with self.operator.acting_in(target.account_id):
+                    fill_account(clients.client, target.account_id, REGIONS, seed, most=most)
+        finally:
+            clients.close()
+
+    @contextmanager
+    def plain_client(self, target: Target, service: str, region: str) -> Iterator[Any]:
+        """As `boto3_client`, but not kept: hundreds of them would cost gigabytes."""
+        client = self._administrator(target, service, region)
+        try:
+            yield client
+        finally:
+            client.close()
 
     def close(self) -> None:
+        """Close the clients that were kept."""
         for client in self._clients.values():
             client.close()
 
@@ -130,7 +150,8 @@ def furnished(folder: Path, names: Sequence[str], faults: FaultPlan | None = Non
         arn = "arn:aws:sts::111111111111:assumed-role/backend_role/i-0123456789abcdef0"
         sessions = Sessions(Assumer(clients, Caller(source, arn, "111111111111", "us-east-1"), "0a1b2c3d"))
         targets = read_inventory(manifest).targets
-        rig = QueryRig(sandbox, targets, PerProcess(lambda: (clients, sessions)), manifest, lines)
+        means = PerProcess(lambda: (clients, sessions))
+        rig = QueryRig(sandbox, targets, means, manifest, lines, Operator(sandbox.url))
         try:
             yield rig
         finally:
