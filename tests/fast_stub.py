@@ -42,7 +42,7 @@ def secret_of(access_key: str) -> str:
 class Options:
     """Every n-th request of a process is throttled, answered with 500, cut, or called expired; 0: never.
 
-    `verify`: check signatures. Each reply comes `delay_seconds` late.
+    `verify`: check signatures. Each reply comes `delay_seconds` late. `shared_external_id` opens every role too.
     """
 
     throttle_every: int = 0
@@ -51,6 +51,7 @@ class Options:
     expire_every: int = 0
     verify: bool = False
     delay_seconds: float = 0.0
+    shared_external_id: str = ""
 
 
 class _Stub(asyncio.Protocol):
@@ -121,7 +122,7 @@ class _Stub(asyncio.Protocol):
         if key != SOURCE_KEY:
             self._counts["violations"] += 1
         account = parameters["RoleArn"].split(":")[4]
-        if parameters.get("ExternalId") != f"external-id-{account}":
+        if parameters.get("ExternalId") not in {f"external-id-{account}", self._options.shared_external_id or None} - {None}:
             user = f"User: {SOURCE_ARN} is not authorized to perform: sts:AssumeRole on resource: {parameters['RoleArn']}"
             return _error(403, "AccessDenied", user)
         session = key_of(account)

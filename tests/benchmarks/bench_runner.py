@@ -1,26 +1,24 @@
 """Assume, GetCallerIdentity and one EC2 call for many accounts, against the HTTPS stub on loopback.
 
 Prints, asserts nothing: rolecall's engines against the same calls signed by hand over urllib3 and against boto3 sessions
-for each account (measured on fewer accounts, scaled); peak memory of all processes of a run together. Every run is a
-process of its own, Python's start included in memory and CPU time but not in wall time. Figures are medians over rounds.
-Run as `bench_runner.py [ACCOUNTS [SESSION_ACCOUNTS [REPEATS]]]`.
+for each account (on fewer accounts; for so few our own start weighs more, which speaks against us); peak memory of all
+processes of a run together. Every run is a process of its own, Python's start included in memory and CPU time but not in
+wall time. Ratios are medians over rounds.
+Run as `bench_runner.py [ACCOUNTS [SESSION_ACCOUNTS [ROUNDS]]]`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
-import statistics
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree
@@ -28,10 +26,19 @@ from xml.etree import ElementTree
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fast_stub import SOURCE_KEY, FastStub, instance_of, secret_of
+from measuring import measured
 from rolecall_runner.targets import Target
 from stub_fleet import REGION, AskStub, MakeSessions, stub_target, stub_targets
 
 WORKERS = 16
+ENGINES = ("threads", "processes")
+
+HAND_SIGNED = 1.5
+"""Times the hand-signed calls' wall time, at most."""
+SESSIONS = 15
+"""Times faster than sessions for each account, at least."""
+MIB = 150
+"""Peak memory, at most."""
 
 
 def say(text: str) -> None:
@@ -137,85 +144,71 @@ def child() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Seconds of the work, CPU seconds of the whole processes, peak MiB of all of them together (sampled)."""
+class Run:
+    """Seconds of the work, and CPU seconds and peak MiB of the whole processes that did it."""
 
     seconds: float
     cpu: float
     mib: float
 
 
-def measure(way: str, stub: FastStub, accounts: int) -> Measured:
-    """One run in a process of its own."""
-    command = [sys.executable, __file__, "--child", way, stub.url, stub.ca_bundle, str(accounts)]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    peak = [0.0]
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.1):
-            peak[0] = max(peak[0], sum(memory(pid) for pid in family(running.pid)))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    out, _ = running.communicate()
-    ended.set()
-    watcher.join()
-    assert 0 == running.returncode
-    found = json.loads(out)
+def measure(way: str, stub: FastStub, accounts: int) -> Run:
+    """One run in a process of its own; every account must have answered rightly."""
+    done = measured([sys.executable, __file__, "--child", way, stub.url, stub.ca_bundle, str(accounts)])
+    assert 0 == done.code, done.errors
+    found = json.loads(done.output)
     assert accounts == found["right"], found
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Measured(found["seconds"], cpu, peak[0])
+    return Run(found["seconds"], done.cpu, done.mib)
 
 
-def family(pid: int) -> Iterator[int]:
-    """A process and all that it started."""
-    yield pid
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        children = []
-    for each in children:
-        yield from family(int(each))
+def verdict(found: float, target: float, *, at_least: bool = False) -> str:
+    """A figure beside its target."""
+    kept = found >= target if at_least else found <= target
+    return f"target {'at least' if at_least else 'at most'} {target:g}: {'kept' if kept else 'MISSED'}"
 
 
-def memory(pid: int) -> float:
-    """MiB of a process; shared pages count by their share where the system says so, else in full."""
-    for name, key in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
-        try:
-            lines = Path(f"/proc/{pid}/{name}").read_text().splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            if line.startswith(key):
-                return int(line.split()[1]) / 1024
-    return 0.0
+def against_hand_signed(stub: FastStub, accounts: int, rounds: int) -> None:
+    """The engines beside hand-signed calls, round by round; medians of the ratios."""
+    ways = ("urllib3", *ENGINES)
+    found = []
+    for number in range(rounds):
+        found.append({way: measure(way, stub, accounts) for way in ways})
+        rows = "  ".join(f"{way} {run.seconds:.2f} s (CPU {run.cpu:.2f} s)" for way, run in found[-1].items())
+        say(f"round {number + 1}, load {os.getloadavg()[0]:.1f}: {rows}")
+    for way in ways:
+        wall = median(each[way].seconds / each["urllib3"].seconds for each in found)
+        cpu = median(each[way].cpu / each["urllib3"].cpu for each in found)
+        told = f"{way:10} {wall:5.2f} x urllib3 (CPU {cpu:4.2f} x)  {max(each[way].mib for each in found):4.0f} MiB"
+        say(told if way == "urllib3" else f"{told}  {verdict(wall, HAND_SIGNED)}")
+    best = min(found, key=lambda each: min(each[way].seconds / each["urllib3"].seconds for way in ENGINES))
+    say(f"best round {min(best[way].seconds / best['urllib3'].seconds for way in ENGINES):.2f} x urllib3")
 
 
-def main(accounts: int, session_accounts: int, repeats: int) -> None:
+def against_sessions(stub: FastStub, accounts: int, rounds: int) -> None:
+    """A boto3 session for each account beside the engines, for the same number of accounts in the same round."""
+    found = [{way: measure(way, stub, accounts) for way in ("sessions", *ENGINES)} for _ in range(rounds)]
+    say(f"sessions   {median(each['sessions'].seconds for each in found):7.2f} s for {accounts} accounts")
+    for way in ENGINES:
+        ratio = median(each["sessions"].seconds / each[way].seconds for each in found)
+        say(f"sessions for each account take {ratio:.1f} times as long as {way}: {verdict(ratio, SESSIONS, at_least=True)}")
+
+
+def memory_of_many(stub: FastStub, accounts: int) -> None:
+    """Peak memory for so many accounts and for ten times as many."""
+    for way in ENGINES:
+        few, many = measure(way, stub, accounts), measure(way, stub, accounts * 10)
+        sizes = f"{few.mib:.0f} MiB for {accounts} accounts, {many.mib:.0f} MiB for {accounts * 10}"
+        say(f"{way:10} {sizes}: {verdict(many.mib, MIB)}; {many.seconds:.1f} s for {accounts * 10}")
+
+
+def main(accounts: int, session_accounts: int, rounds: int) -> None:
     """Measure and print. Ways take turns, so that a machine that is busy for a while is so for all of them."""
-    say(f"{accounts} accounts, 3 calls each, {WORKERS} workers a process, {os.cpu_count()} CPUs, {repeats} rounds")
-    ways = ("urllib3", "threads", "processes")
+    say(f"{accounts} accounts, 3 calls each, {WORKERS} workers a process, {os.cpu_count()} CPUs, {rounds} rounds")
     with FastStub() as stub:
-        rounds = [{way: measure(way, stub, accounts) for way in ways} for _ in range(repeats)]
-        seconds = {way: statistics.median(each[way].seconds for each in rounds) for way in ways}
-        for way in ways:
-            wall = statistics.median(each[way].seconds / each["urllib3"].seconds for each in rounds)
-            cpu = statistics.median(each[way].cpu / each["urllib3"].cpu for each in rounds)
-            mib = max(each[way].mib for each in rounds)
-            say(f"{way:10} {seconds[way]:7.2f} s  {wall:5.2f} x urllib3 (CPU time {cpu:4.2f} x)  {mib:6.0f} MiB")
+        against_hand_signed(stub, accounts, rounds)
         if session_accounts:
-            found = measure("sessions", stub, session_accounts)
-            scaled = found.seconds / session_accounts * accounts
-            ratio = scaled / seconds["urllib3"]
-            say(f"{'sessions':10} {scaled:7.2f} s  {ratio:5.1f} x urllib3  {found.mib:6.0f} MiB (scaled)")
-            for way in ("threads", "processes"):
-                say(f"sessions for each account take {scaled / seconds[way]:.1f} times as long as {way}")
-        for way in ("threads", "processes"):
-            found = measure(way, stub, accounts * 10)
-            say(f"{way:10} {found.seconds:7.2f} s  for {accounts * 10} accounts  {found.mib:6.0f} MiB")
+            against_sessions(stub, session_accounts, 1)
+        memory_of_many(stub, accounts)
         say(f"violations seen by the stub: {stub.counts()['violations']}")
 
 
@@ -223,5 +216,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         child()
     else:
-        numbers = [int(each) for each in sys.argv[1:]] + [1000, 200, 3][len(sys.argv) - 1 :]
+        numbers = [int(each) for each in sys.argv[1:]] + [1000, 200, 5][len(sys.argv) - 1 :]
         main(*numbers)

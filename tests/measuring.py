@@ -1,0 +1,73 @@
+"""What a command costs: wall time, CPU time, peak memory of all its processes together. For benchmarks; Linux alone."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_SAMPLE_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A command that has ended. `seconds` and `cpu` (seconds) from its start to its end; `mib` is a sampled peak."""
+
+    seconds: float
+    cpu: float
+    mib: float
+    code: int
+    output: str
+    errors: str
+
+
+def measured(command: Sequence[str], environ: Mapping[str, str] | None = None) -> Measured:
+    """Run a command to its end. One at a time: CPU time is that of all children of this process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begin = time.perf_counter()
+    running = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    peak = [0.0]
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_SAMPLE_SECONDS):
+            peak[0] = max(peak[0], sum(memory(pid) for pid in family(running.pid)))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    output, errors = running.communicate()
+    seconds = time.perf_counter() - begin
+    ended.set()
+    watcher.join()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Measured(seconds, cpu, peak[0], running.returncode, output, errors)
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process and all that it started."""
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):  # a thread's children are listed with that thread
+        try:
+            found = children.read_text().split()
+        except OSError:
+            continue
+        for each in found:
+            yield from family(int(each))
+
+
+def memory(pid: int) -> float:
+    """MiB of a process; shared pages count by their share where the system says so, else in full."""
+    for name, key in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
+        try:
+            lines = Path(f"/proc/{pid}/{name}").read_text().splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            if line.startswith(key):
+                return int(line.split()[1]) / 1024
+    return 0.0
