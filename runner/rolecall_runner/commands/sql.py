@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.console import stderr, stdout
+from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_runner.commands.common import QuietOption, RunsOption
 from rolecall_runner.results.journal import RUNS
 
@@ -57,13 +57,14 @@ def sql(
     from rolecall_runner.sql.catalogue import read_catalogue  # noqa: PLC0415 - DuckDB loads only where needed
 
     _check(question, tables=tables, changes=changes, key=key, output_format=output_format, output=output)
-    catalogue = read_catalogue(runs, run or ())
-    if tables:
-        _list(catalogue, output_format)
-    elif changes is not None:
-        _changes(catalogue, changes, key, output_format, output, quiet=quiet)
-    else:
-        _ask(catalogue, str(question), output_format, output, quiet=quiet)
+    with progress_bar("rows", quiet=True):  # for Ctrl-C alone: the answer is written meanwhile
+        catalogue = read_catalogue(runs, run or ())
+        if tables:
+            _list(catalogue, output_format)
+        elif changes is not None:
+            _changes(catalogue, changes, key, output_format, output, quiet=quiet)
+        else:
+            _ask(catalogue, str(question), output_format, output, quiet=quiet)
 
 
 def _check(
