@@ -62,14 +62,15 @@ class Operation:
 
 
 @lru_cache(maxsize=1)
-def _loader() -> Any:
+def loader() -> Any:
+    """botocore's loader of models and endpoint data, one in a process; it keeps what it has read."""
     return botocore.loaders.create_loader()
 
 
 @lru_cache(maxsize=1)
 def service_names() -> tuple[str, ...]:
     """Names of all services, as boto3 has them."""
-    return tuple(_loader().list_available_services("service-2"))
+    return tuple(loader().list_available_services("service-2"))
 
 
 @lru_cache(maxsize=8)
@@ -77,7 +78,7 @@ def service_model(service: str) -> ServiceModel:
     """The model of a service. Raises QueryError with the nearest names."""
     if service not in service_names():
         raise QueryError(f"there is no service {service!r}", where="query", mend=_nearest(service, service_names()))
-    return ServiceModel(_loader().load_service_model(service, "service-2"), service)
+    return ServiceModel(loader().load_service_model(service, "service-2"), service)
 
 
 @lru_cache(maxsize=64)
@@ -143,12 +144,12 @@ def _partitions(partition: str) -> Iterator[Mapping[str, Any]]:
 
 @lru_cache(maxsize=1)
 def _endpoints() -> Mapping[str, Any]:
-    return _loader().load_data("endpoints")  # type: ignore[no-any-return]
+    return loader().load_data("endpoints")  # type: ignore[no-any-return]
 
 
 def _paging(service: str, operation: OperationModel) -> Mapping[str, Any] | None:
     try:
-        known = _loader().load_service_model(service, "paginators-1")["pagination"].get(operation.name)
+        known = loader().load_service_model(service, "paginators-1")["pagination"].get(operation.name)
     except botocore.exceptions.UnknownServiceError:
         known = None
     return _whole(known if known is not None else _guessed_paging(operation), operation)

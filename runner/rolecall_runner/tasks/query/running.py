@@ -38,6 +38,7 @@ from rolecall_runner.tasks.query.levels import Judgement
 from rolecall_runner.tasks.query.placeholders import check_targets
 from rolecall_runner.tasks.query.preflight import Forecast, Intended, forecasts
 from rolecall_runner.tasks.query.question import Question
+from rolecall_runner.tasks.query.sharing import SharingClients
 from rolecall_runner.tasks.query.task import QueryTask
 
 TASK = "query"
@@ -204,7 +205,7 @@ def prepare(
 
 def make_means(reach: Reach, short_id: str) -> tuple[Clients, Sessions]:
     """The clients and sessions of one process; it finds the caller's credentials by itself. Raises CallerError."""
-    clients = Clients(ClientSettings(endpoint_url=reach.endpoint_url, connections=reach.workers))
+    clients = SharingClients(ClientSettings(endpoint_url=reach.endpoint_url, connections=reach.workers))
     caller = find_caller(clients, profile=reach.profile, region=reach.region)
     return clients, Sessions(Assumer(clients, caller, short_id))
 
