@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
@@ -15,10 +16,10 @@ _APP.callback()(lambda: None)
 _APP.command(epilog=play.EXAMPLES)(play.play)
 
 
-def run_play(*arguments: str | Path, cwd: Path) -> Ended:
+def run_play(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Ended:
     """`runner play ARGUMENTS` in a folder."""
     with mock.patch.object(command_rig, "runner_app", _APP):
-        return command_rig.runner("play", *arguments, cwd=cwd)
+        return command_rig.runner("play", *arguments, cwd=cwd, environ=environ)
 
 
 def write(folder: Path, **files: str) -> Path:

@@ -1,15 +1,15 @@
 """The accounts of a manifest as one Python object; what the command line does, and with functions of one's own.
 
->>> from rolecall_runner.fleet import Fleet
->>> def tables(session, account):
-...     return session.client("dynamodb", account.regions[0]).list_tables()["TableNames"]
+>>> from rolecall_runner.fleet import Fleet, VerifyOptions
+>>> def networks(session, account):
+...     return len(session.client("ec2", account.regions[0]).describe_vpcs()["Vpcs"])
 >>> with Fleet("accounts.yaml", limit="account1:account2", sandbox=True) as fleet:
-...     for result in sorted(fleet.run(tables), key=lambda result: result.target):
+...     for result in sorted(fleet.run(networks), key=lambda result: result.target):
 ...         print(result.target, result.status, result.data)
 ...     for row in fleet.query("ec2", "describe_vpcs", select="Vpcs[].{vpc: VpcId, default: IsDefault}"):
 ...         print(row.account, row.region, row.values["default"])
-...     print(sorted(f"{verdict.name} {verdict.mark}" for verdict in fleet.verify()))
-account1 ok []
+...     print(sorted(f"{verdict.name} {verdict.mark}" for verdict in fleet.verify(VerifyOptions(probe_actions=False))))
+account1 ok 1
 account2 refused None
 account1 us-east-1 True
 ['account1 ok', 'account2 ok']
@@ -24,6 +24,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Self
+
+from botocore.paginate import PageIterator, Paginator
+from botocore.waiter import Waiter
 
 from rolecall_generator.iam.arn import PARTITIONS
 from rolecall_runner.clients import Clients, SigningCredentials, account
@@ -90,10 +93,9 @@ class Bound:
 
 def _bound(value: Any, credentials: SigningCredentials) -> Any:
     """What a call gave; what makes further calls by itself is bound too. Plain answers stay as they are."""
-    if isinstance(value, Mapping | str | bytes | list | tuple | bool | int | float) or value is None:
-        return value
-    lazy = type(value).__module__.startswith(("botocore.paginate", "botocore.waiter")) or isinstance(value, Iterator)
-    return Bound(value, credentials) if lazy else value
+    if isinstance(value, Paginator | PageIterator | Waiter):
+        return Bound(value, credentials)
+    return iter(Bound(value, credentials)) if isinstance(value, Iterator) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,4 +310,4 @@ class Fleet:
             self._opened = True
 
 
-__all__ = ["AccountClients", "Bound", "Fleet", "Function", "FunctionTask", "Rows", "Ways"]
+__all__ = ["AccountClients", "Bound", "Fleet", "Function", "FunctionTask", "Rows", "VerifyOptions", "Ways"]

@@ -49,13 +49,19 @@ BAD = {
     "serial of 0": Bad("- hosts: all\n  serial: 0\n  tasks: []\n", 2, 11, "serial 0 is no number", "a number from 1"),
     "serial of 200%": Bad("- hosts: all\n  serial: [1, 200%]\n  tasks: []\n", 2, 15, "serial '200%'", "from 1% to 100%"),
     "serial of words": Bad("- hosts: all\n  serial: few\n  tasks: []\n", 2, 11, "serial 'few'", "a share"),
-    "serial of nothing": Bad("- hosts: all\n  serial: []\n  tasks: []\n", 2, 11, "serial is an empty list", "write a number"),
+    "serial of nothing": Bad(
+        "- hosts: all\n  serial: []\n  tasks: []\n", 2, 11, "serial is an empty list", "write a number"
+    ),
     "too large a share may fail": Bad(
         "- hosts: all\n  max_fail_percentage: 101\n  tasks: []\n", 2, 24, "is not a number from 0 to 100", "from 0 to 100"
     ),
     "a share of words": Bad("- hosts: all\n  max_fail_percentage: x\n  tasks: []\n", 2, 24, "is not a number", "from 0"),
-    "tags of no texts": Bad("- hosts: all\n  tags: {a: b}\n  tasks: []\n", 2, 9, "tags of a play is not a list", "[one, two]"),
-    "vars of no mapping": Bad("- hosts: all\n  vars: [a]\n  tasks: []\n", 2, 9, "vars of a play is not a mapping", "KEY: VALUE"),
+    "tags of no texts": Bad(
+        "- hosts: all\n  tags: {a: b}\n  tasks: []\n", 2, 9, "tags of a play is not a list", "[one, two]"
+    ),
+    "vars of no mapping": Bad(
+        "- hosts: all\n  vars: [a]\n  tasks: []\n", 2, 9, "vars of a play is not a mapping", "KEY: VALUE"
+    ),
     "a variable over an account's own": Bad(
         "- hosts: all\n  vars: {name: x}\n  tasks: []\n", 2, 10, "the variable name is the account's own", "choose a name"
     ),
@@ -78,7 +84,9 @@ BAD = {
     "the second of two conditions": Bad(
         task("verify:", "when:", "  - name == 'a'", "  - naem == 'b'"), 6, 11, "nothing is called naem", "write name"
     ),
-    "an unknown filter": Bad(task("verify:", "when: name | uper == 'A'"), 4, 13, "No filter named 'uper'", "filters and tests"),
+    "an unknown filter": Bad(
+        task("verify:", "when: name | uper == 'A'"), 4, 13, "No filter named 'uper'", "filters and tests"
+    ),
     "a statement in a text": Bad(
         task("assert:", "  that: 'true'", '  fail_msg: "{% if x %}y{% endif %}"'), 5, 19, "holds a statement", "{{ }} alone"
     ),
@@ -87,7 +95,10 @@ BAD = {
     "result too early": Bad(task("verify:", "when: result.failed"), 4, 13, "nothing is called result", "known are"),
     "a result of a later task": Bad(
         HEAD + "    - verify:\n      when: found.failed\n    - verify:\n      register: found\n",
-        4, 13, "nothing is called found", "register it in an earlier task",
+        4,
+        13,
+        "nothing is called found",
+        "register it in an earlier task",
     ),
     "a loop of no list": Bad(task("verify:", "loop: few"), 4, 13, "loop of a task is not a list", "write a list"),
     "an unknown name in a loop": Bad(task("verify:", 'loop: "{{ naem }}"'), 4, 13, "nothing is called naem", "write name"),
@@ -102,32 +113,44 @@ BAD = {
         task("verify:", "ignore_errors: 1"), 4, 22, "ignore_errors of a task is not true or false", "write true or false"
     ),
     "a handler that is not there": Bad(
-        task("verify:", "notify: tel") + "  handlers:\n    - name: tell\n      verify:\n", 4, 15,
-        "no handler is called tel", "write tell",
+        task("verify:", "notify: tel") + "  handlers:\n    - name: tell\n      verify:\n",
+        4,
+        15,
+        "no handler is called tel",
+        "write tell",
     ),
     "unknown key of a query": Bad(
-        task("query:", "  service: ec2", "  operation: describe_vpcs", "  filter: x"), 6, 9, "query has no key filter", "write"
+        task("query:", "  service: ec2", "  operation: describe_vpcs", "  filter: x"),
+        6,
+        9,
+        "query has no key filter",
+        "write",
     ),
     "an empty query": Bad(task("query:"), 3, 13, "nothing is asked", "write service: and operation:"),
     "two questions": Bad(
         task("query: {service: ec2, operation: describe_vpcs, named: s3-buckets}"), 3, 62, "ask two things", "or named:"
     ),
     "a service without an operation": Bad(task("query: {service: ec2}"), 3, 24, "what is asked of ec2?", "add operation:"),
-    "an unknown service": Bad(
-        task("query: {service: ecc2, operation: describe_vpcs}"), 3, 24, "ecc2", "ec2"
-    ),
+    "an unknown service": Bad(task("query: {service: ecc2, operation: describe_vpcs}"), 3, 24, "ecc2", "ec2"),
     "an unknown operation": Bad(
         task("query: {service: ec2, operation: describe_vpc}"), 3, 40, "describe_vpc", "describe_vpcs"
     ),
     "a service by expression": Bad(
-        task("query:", '  service: "{{ name }}"', "  operation: describe_vpcs"), 4, 18, "service of a query is no plain text",
+        task("query:", '  service: "{{ name }}"', "  operation: describe_vpcs"),
+        4,
+        18,
+        "service of a query is no plain text",
         "the same for every account",
     ),
     "no JMESPath": Bad(
         task("query: {service: ec2, operation: describe_vpcs, select: 'Vpcs[}'}"), 3, 63, "is no JMESPath", "jmespath"
     ),
     "an unknown parameter": Bad(
-        task("query:", "  service: ec2", "  operation: describe_vpcs", "  parameters: {Filter: []}"), 6, 21, "Filter", "Filters"
+        task("query:", "  service: ec2", "  operation: describe_vpcs", "  parameters: {Filter: []}"),
+        6,
+        21,
+        "Filter",
+        "Filters",
     ),
     "an unknown Region": Bad(
         task("query: {service: ec2, operation: describe_vpcs, regions: mars-1}"), 3, 64, "'mars-1' is no Region", "enabled"
@@ -138,12 +161,20 @@ BAD = {
         task("query: {service: ec2, operation: describe_vpcs, limit: 0}"), 3, 62, "limit is no number from 1", "from 1"
     ),
     "a query that writes": Bad(
-        task("query: {service: ec2, operation: delete_vpc, parameters: {VpcId: vpc-1}}"), 3, 40,
-        "ec2 DeleteVpc is no read operation", "add allow_write: true",
+        task("query: {service: ec2, operation: delete_vpc, parameters: {VpcId: vpc-1}}"),
+        3,
+        40,
+        "ec2 DeleteVpc is no read operation",
+        "add allow_write: true",
     ),
     "an expression inside parameters": Bad(
-        task("query:", "  service: ec2", "  operation: describe_vpcs", "  parameters:", "    VpcIds:", '      - "{{ vpc }}"'),
-        8, 15, "nothing is called vpc", "add it to vars",
+        task(
+            "query:", "  service: ec2", "  operation: describe_vpcs", "  parameters:", "    VpcIds:", '      - "{{ vpc }}"'
+        ),
+        8,
+        15,
+        "nothing is called vpc",
+        "add it to vars",
     ),
     "unknown key of verify": Bad(task("verify: {drif: true}"), 3, 16, "verify has no key drif", "write drift"),
     "unknown choice of verify": Bad(task("verify: {actions: som}"), 3, 25, "actions of verify is 'som'", "write one of"),
@@ -155,11 +186,17 @@ BAD = {
     "a function that is not there": Bad(task("script: checks.py:lok"), 3, 15, "checks.py has no function lok", "write look"),
     "a script of no Python": Bad(task("script: broken.py:f"), 3, 15, "broken.py is no Python", "mend its line 2"),
     "script arguments of no mapping": Bad(
-        task("script: {function: 'checks.py:look', arguments: [1]}"), 3, 55, "arguments of script is not a mapping", "KEY: VALUE"
+        task("script: {function: 'checks.py:look', arguments: [1]}"),
+        3,
+        55,
+        "arguments of script is not a mapping",
+        "KEY: VALUE",
     ),
     "a third party's arguments": Bad(task("acme.inventory: deep"), 3, 23, "takes arguments by name", "KEY: VALUE"),
-    "nearly a third party's": Bad(task("acme.inventry: {}"), 3, 7, "a task has no key acme.inventry", "write acme.inventory"),
-}  # fmt: skip
+    "nearly a third party's": Bad(
+        task("acme.inventry: {}"), 3, 7, "a task has no key acme.inventry", "write acme.inventory"
+    ),
+}
 
 
 @pytest.fixture(scope="module")

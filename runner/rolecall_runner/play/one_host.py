@@ -79,7 +79,8 @@ class TaskInHost:
                 if all(each.true(self._with_result(variables, outcome)) for each in self.task.until):
                     return outcome
             except TemplateError as error:
-                return _failed(error)
+                if outcome.status is Status.OK:
+                    return _failed(error)  # a try that failed lacks what is waited for: that is no mistake
             if self.outside.stop.is_set() or attempt == tries:
                 break
             self.outside.wait(self.task.delay)
@@ -110,7 +111,7 @@ class TaskInHost:
             status = (Status.FAILED if outcome.status is Status.OK else outcome.status) if failed else Status.OK
             data |= {"failed": failed, "status": str(status), "error": words if failed else ""}
             outcome = replace(outcome, status=status, error=words if failed else "", data=data)
-        if task.changed_when is not None:
+        if task.changed_when is not None and outcome.status is Status.OK:  # what failed has no result to judge
             changed = all(each.true(self._with_result(variables, outcome)) for each in task.changed_when)
             outcome = replace(outcome, data={**data, "changed": changed})
         return outcome
