@@ -8,7 +8,7 @@ import typer
 
 from rolecall_generator.console import SafeTyper
 from rolecall_runner import __version__
-from rolecall_runner.commands import daily, query, rehearse, sandbox, verify
+from rolecall_runner.commands import daily, play, query, rehearse, sandbox, sql, verify
 
 app = SafeTyper(
     name="runner",
@@ -36,6 +36,8 @@ app.add_typer(sandbox.app, name="sandbox")
 app.command(epilog=rehearse.EXAMPLES)(rehearse.rehearse)
 app.command(epilog=verify.EXAMPLES)(verify.verify)
 app.command(epilog=query.EXAMPLES)(query.query)
+app.command(epilog=sql.EXAMPLES)(sql.sql)
+app.command(epilog=play.EXAMPLES)(play.play)
 app.command("switch-url", epilog=daily.SWITCH_URL_EXAMPLES)(daily.switch_url)
 app.command(epilog=daily.CONSOLE_EXAMPLES)(daily.console)
 app.command(epilog=daily.SHELL_EXAMPLES)(daily.shell)
