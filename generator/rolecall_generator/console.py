@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, OutputError, RolecallError
+from rolecall_generator.extras import missing_extra
 
 _READER_GONE = 128 + 13  # SIGPIPE, as shells count
 _OF_FILES = frozenset(
@@ -48,10 +49,15 @@ class SafeTyper(typer.Typer):
             # Typer ends with 1, which means findings here, when the reader of a pipe has gone (`| head -1`).
             if isinstance(ended.__context__, BrokenPipeError):
                 sys.exit(_READER_GONE)
+            # Typer says nothing of a Ctrl-C that no command has caught.
+            if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):
+                _fail("error: interrupted; what was complete stays", ExitCode.INTERRUPTED)
             raise
         except Exception as error:
             if os.environ.get("ROLECALL_DEBUG"):
                 raise
+            if isinstance(error, ModuleNotFoundError) and (missing := missing_extra(error)) is not None:
+                _fail(f"error: {missing}", missing.exit_code)
             if isinstance(error, OSError) and error.errno in _OF_FILES:
                 _fail(f"error: {_refused(error)}", ExitCode.OUTPUT)
             mend = "please report it, with the output of the same command under ROLECALL_DEBUG=1"
@@ -61,8 +67,8 @@ class SafeTyper(typer.Typer):
 def ready_streams() -> None:
     """Let no mark and no file name stop a command on its way out.
 
-    Text for an ASCII locale (cron, small containers) and for pipes is UTF-8, as Python does it for the C locale (PEP 538); what
-    another terminal cannot show is shown as a code. A stream that the caller closed swallows what is written.
+    Text for an ASCII locale (cron, small containers) and for pipes is UTF-8, as Python does it for the C locale (PEP 538).
+    What another terminal cannot show is shown as a code. A stream that the caller closed swallows what is written.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

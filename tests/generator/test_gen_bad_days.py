@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from manifests import NOTES
+from rolecall_generator.console import SafeTyper
 
 PROGRAM = "from rolecall_generator.cli import app; app(prog_name='gen')"
 
@@ -96,3 +97,17 @@ def test_a_manifest_that_may_not_be_read_has_its_mend(notes: Path) -> None:
 
     assert 3 == done.returncode
     assert b"reading the file is not permitted\n  mend: " in done.stderr
+
+
+def test_ctrl_c_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """A Ctrl-C that no command caught ends with 130 and a word, not in silence."""
+    app = SafeTyper()
+
+    @app.command()
+    def wait() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        app([])
+
+    assert (130, "error: interrupted; what was complete stays\n") == (ended.value.code, capsys.readouterr().err)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,28 @@ def test_a_home_that_is_no_folder_is_the_systems_refusal(notes: Path) -> None:
 
     assert (5, "") == (done.code, done.out)
     assert f"error: {notes / 'accounts.yaml'}: the system refused: " in done.err
+
+
+@pytest.mark.parametrize(
+    "option", [("--retry", "last"), ("--limit", "account1"), ("--sample", "1")], ids=lambda pair: pair[0]
+)
+def test_a_resumed_run_takes_no_other_choice(notes: Path, option: tuple[str, str]) -> None:
+    """--resume goes on with the accounts of its run; another choice beside it is refused and never left out in silence."""
+    done = runner("verify", "--resume", "last", option, value, cwd=notes)
+
+    assert (2, "") == (done.code, done.out)
+    assert f"{option} has no place here\n  mend: leave {option} out" in done.err
+
+
+def test_a_broken_run_hides_no_other_run(notes: Path) -> None:
+    """`runner history` lists a run whose results cannot be read, says where, and shows the others."""
+    for _ in range(2):
+        assert 0 == runner("verify", "--sandbox", "--limit", "account1", "--actions", "none", cwd=notes).code
+    broken, whole = sorted(path.name for path in (notes / ".rolecall/runs").iterdir())
+    (notes / ".rolecall/runs" / broken / "results.jsonl").write_text("garbage\n", "utf-8")
+    table, body = runner("history", cwd=notes), runner("history", "--format", "json", cwd=notes)
+
+    assert (0, 0) == (table.code, body.code)
+    assert {broken: None, whole: {"ok": 1}} == {run["run_id"]: run["counts"] for run in json.loads(body.out)}
+    assert [True, True] == [words in table.out for words in (broken, "cannot be read")]
+    assert f"warning: .rolecall/runs/{broken}/results.jsonl:1: " in table.err

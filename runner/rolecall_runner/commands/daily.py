@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rolecall_generator.console import progress_bar, stdout
-from rolecall_generator.errors import SelectionError
+from rolecall_generator.console import progress_bar, stderr, stdout
+from rolecall_generator.errors import RolecallError, SelectionError
 from rolecall_runner.commands.acting import acting
 from rolecall_runner.commands.common import (
     DEFAULT_MANIFEST,
@@ -136,9 +137,8 @@ def history(
     from rich.table import Table  # noqa: PLC0415 - as above
 
     from rolecall_runner.results.journal import list_runs  # noqa: PLC0415 - as above
-    from rolecall_runner.results.run_counts import counts_of  # noqa: PLC0415 - as above
 
-    found = [(record, counts_of(runs, record.run_id)) for record in list_runs(runs)[:count]]
+    found = [(record, _counts(runs, record.run_id)) for record in list_runs(runs)[:count]]
     if output_format == "json":
         typer.echo(json.dumps([{**asdict(record), "counts": counts} for record, counts in found], indent=2))
         return
@@ -149,9 +149,23 @@ def history(
     for heading in ("run", "task", "selection", "done", "results", "state"):
         table.add_column(heading, overflow="fold")
     for record, counts in found:
+        if counts is None:
+            table.add_row(record.run_id, record.task, record.selection, f"?/{record.total:,}", "", "cannot be read")
+            continue
         said = ", ".join(f"{status} {number:,}" for status, number in counts.items())
         state = "ended" if record.ended else "cut short: --resume"
         table.add_row(
             record.run_id, record.task, record.selection, f"{sum(counts.values()):,}/{record.total:,}", said, state
         )
     stdout().print(table)
+
+
+def _counts(runs: Path, run_id: str) -> dict[str, int] | None:
+    """How a run came out; None when its results cannot be read, which must not hide the other runs."""
+    from rolecall_runner.results.run_counts import counts_of  # noqa: PLC0415 - as above
+
+    try:
+        return counts_of(runs, run_id)
+    except RolecallError as error:
+        stderr().print(f"warning: {error}", markup=False)
+        return None

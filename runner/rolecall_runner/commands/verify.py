@@ -45,6 +45,7 @@ runner verify --resume last                              the rest of a run that 
 
 runner verify --format html > roll-call.html             one page, with the picture"""
 
+_EVERYBODY = "all"
 Form = Literal["table", "json", "jsonl", "junit", "html"]
 
 
@@ -53,7 +54,7 @@ def verify(
     out: OutOption = DEFAULT_OUT,
     limit: Annotated[
         str, typer.Option("--limit", "-l", metavar="PATTERN", help="Whom to ask, as Ansible's host patterns.")
-    ] = "all",
+    ] = _EVERYBODY,
     sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many of them, chosen by --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,
     retry: Annotated[
@@ -98,6 +99,7 @@ def verify(
     from rolecall_runner.tasks.verify.context import VerifyOptions  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.verify.setting import Start, endpoint_of  # noqa: PLC0415 - as above
 
+    _one_choice(limit=limit, sample=sample, retry=retry, resume=resume)
     options = VerifyOptions(probe_actions=actions != "none", drift=drift, all_actions=actions == "all")
     how = How(engine, settings=Settings(workers=forks, timeout_seconds=timeout), runs=runs)
     with ExitStack() as stack:
@@ -125,6 +127,17 @@ def verify(
             mend=f"runner verify --resume {call.record.run_id}",
         )
     _end(call)
+
+
+def _one_choice(*, limit: str, sample: int | None, retry: str | None, resume: str | None) -> None:
+    """A run that is resumed has chosen already. Raises SelectionError for what would be left out in silence."""
+    others = {"--retry": retry is not None, "--sample": sample is not None, "--limit": limit != _EVERYBODY}
+    if resume is not None and (clash := [option for option, given in others.items() if given]):
+        raise SelectionError(
+            f"a run that is resumed asks whom it asked before: {clash[0]} has no place here",
+            where="--resume",
+            mend=f"leave {clash[0]} out, or start a new run without --resume",
+        )
 
 
 def _readers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
