@@ -45,23 +45,19 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Columns of a table: those of the place, by name, then the rows' own. `types` is what they were made of."""
+    """Columns of a table: those of the place, by name, then the rows' own.
+
+    `schema` is Arrow's; its metadata holds the types that it was made of, which `types_in` reads back.
+    """
 
     places: tuple[str, ...]
     columns: tuple[Column, ...]
-    types: Struct
-
-    def schema(self) -> Any:
-        """The Arrow schema; its metadata holds the types, which `types_in` reads back."""
-        pa = library("pyarrow")
-        fields = [pa.field(name, arrow_type(PLACES[name])) for name in self.places]
-        fields += [pa.field(column.name, arrow_type(column.kind)) for column in self.columns]
-        return pa.schema(fields, metadata={_TYPES_KEY: json.dumps(type_to_json(self.types)).encode()})
+    schema: Any
 
 
 def layout_of(types: Struct, places: Iterable[str] = PLACES, taken: Iterable[str] = ()) -> Layout:
     """The columns of rows of this type. Names of places, and those `taken`, get `value_` before; names that SQL would take
-    for one, since they differ in case alone, get a number after.
+    for one, since they differ in case alone, get a number after. Raises ToolError without pyarrow.
     """
     kept = tuple(places)
     reserved = {*kept, *taken}
@@ -70,7 +66,10 @@ def layout_of(types: Struct, places: Iterable[str] = PLACES, taken: Iterable[str
     for key, kind in types.fields.items():
         columns.append(Column(_free(key, reserved, used), key, kind))
         used.add(columns[-1].name.lower())
-    return Layout(kept, tuple(columns), types)
+    pa = library("pyarrow")
+    fields = [pa.field(name, arrow_type(PLACES[name])) for name in kept]
+    fields += [pa.field(column.name, arrow_type(column.kind)) for column in columns]
+    return Layout(kept, tuple(columns), pa.schema(fields, {_TYPES_KEY: json.dumps(type_to_json(types)).encode()}))
 
 
 def _free(key: str, reserved: set[str], used: set[str]) -> str:
@@ -143,13 +142,13 @@ _READERS: Mapping[Scalar, Callable[[Any], Any]] = {
 def batches(layout: Layout, records: Iterable[Record], rows: int = BATCH_ROWS) -> Iterator[Any]:
     """Record batches of at most `rows` rows; so many are in memory at a time."""
     pa = library("pyarrow")
-    schema = layout.schema()
+    kinds = [*(PLACES[name] for name in layout.places), *(column.kind for column in layout.columns)]
     remaining = iter(records)
     while chunk := list(islice(remaining, rows)):
-        arrays = [_array(pa, PLACES[name], [getattr(record, name) for record in chunk]) for name in layout.places]
-        arrays += [_array(pa, column.kind, [record.values.get(column.key) for record in chunk]) for column in layout.columns]
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _array(pa: Any, kind: Type, values: list[Any]) -> Any:
-    return pa.array([arrow_value(kind, value) for value in values], type=arrow_type(kind))
+        values = [[getattr(record, name) for record in chunk] for name in layout.places]
+        values += [[record.values.get(column.key) for record in chunk] for column in layout.columns]
+        arrays = [
+            pa.array([arrow_value(kind, value) for value in column], type=field.type)
+            for kind, column, field in zip(kinds, values, layout.schema, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, schema=layout.schema)

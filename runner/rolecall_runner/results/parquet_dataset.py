@@ -51,7 +51,7 @@ def write_dataset(runs: Path, question: RunQuestion, into: Path, *, group_rows: 
         found = survey(runs, [question], _known(parquet, folder))
         layout = layout_of(found.columns, FILE_COLUMNS, PATH_COLUMNS)
         temporary = folder / f".{SCHEMA_FILE}.new"
-        parquet.write_metadata(layout.schema(), temporary)
+        parquet.write_metadata(layout.schema, temporary)
         temporary.replace(folder / SCHEMA_FILE)
         files = sum(
             _write_file(parquet, path, layout, records, group_rows) for path, records in _parts(runs, question, folder)
@@ -88,7 +88,7 @@ def _write_file(parquet: Any, path: Path, layout: Layout, records: Iterator[Reco
         # Rows may hold what an account keeps to itself: for the owner alone, as the journal.
         temporary.unlink(missing_ok=True)
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        with parquet.ParquetWriter(temporary, layout.schema(), compression="zstd") as writer:
+        with parquet.ParquetWriter(temporary, layout.schema, compression="zstd") as writer:
             writer.write_batch(first, row_group_size=group_rows)
             for group in groups:
                 writer.write_batch(group, row_group_size=group_rows)

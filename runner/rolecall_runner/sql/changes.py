@@ -80,9 +80,7 @@ def _two(catalogue: Catalogue, name: str) -> tuple[RunQuestion, RunQuestion]:
 
 
 def _load(database: Database, runs: Path, layout: Layout, side: str, question: RunQuestion) -> None:
-    reader = library("pyarrow").RecordBatchReader.from_batches(
-        layout.schema(), batches(layout, records_of(runs, [question]))
-    )
+    reader = library("pyarrow").RecordBatchReader.from_batches(layout.schema, batches(layout, records_of(runs, [question])))
     database.create(side, reader)
 
 

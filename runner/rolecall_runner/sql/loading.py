@@ -26,7 +26,7 @@ def load_table(create: Create, runs: Path, table: Table) -> None:
     """Make a table of its runs' rows. Raises JournalError."""
     layout = layout_of(survey(runs, table.questions).columns)
     reader = library("pyarrow").RecordBatchReader.from_batches(
-        layout.schema(), batches(layout, records_of(runs, table.questions))
+        layout.schema, batches(layout, records_of(runs, table.questions))
     )
     create(table.name, reader)
 
