@@ -30,6 +30,7 @@ from rolecall_runner.tasks.query.question import Question
 from rolecall_runner.tasks.query.task import QueryTask
 from rolecall_runner.tasks.verify.context import VerifyOptions
 
+_KEPT_QUESTIONS = 64
 Means = PerProcess[tuple[Clients, Sessions]]
 
 
@@ -72,6 +73,8 @@ class Query:
         key = json.dumps(rendered, sort_keys=True, default=repr)
         with self._lock:  # the same question for many accounts is checked once
             if key not in self._tasks:
+                if len(self._tasks) >= _KEPT_QUESTIONS:  # each account asks its own: memory must not grow with them
+                    self._tasks.clear()
                 self._tasks[key] = QueryTask(self._question(rendered), self.means)
             return self._tasks[key]
 
