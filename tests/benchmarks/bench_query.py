@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from fast_stub import SOURCE_KEY, FastStub, instance_of, secret_of
 from process_memory import family, memory
 from rolecall_runner.targets import Target
-from stub_fleet import MakeSessions, stub_targets
+from stub_fleet import stub_targets
 
 WORKERS = 16
 REGIONS = ("us-east-1", "eu-west-1")
@@ -56,11 +56,15 @@ def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First
     from rolecall_runner.engine.per_process import PerProcess  # noqa: PLC0415
     from rolecall_runner.engine.run import run  # noqa: PLC0415
     from rolecall_runner.tasks.query.answers import answer_of  # noqa: PLC0415
-    from rolecall_runner.tasks.query.question import Question  # noqa: PLC0415
+    from rolecall_runner.tasks.query.asked import Wanted, make_question  # noqa: PLC0415
+    from rolecall_runner.tasks.query.running import Reach, make_means  # noqa: PLC0415
     from rolecall_runner.tasks.query.task import QueryTask  # noqa: PLC0415
 
-    means: PerProcess[Any] = PerProcess(MakeSessions(url, ca_bundle, WORKERS))
-    task = QueryTask(Question("ec2", "DescribeInstances", select="Reservations[].Instances[]"), means)
+    # Every process finds the caller by itself, as in a real run.
+    os.environ |= {"AWS_ACCESS_KEY_ID": SOURCE_KEY, "AWS_SECRET_ACCESS_KEY": secret_of(SOURCE_KEY)}
+    os.environ |= {"AWS_CA_BUNDLE": ca_bundle, "AWS_REGION": REGIONS[0]}
+    means = PerProcess(partial(make_means, Reach(endpoint_url=url, workers=WORKERS), "0a1b2c3d"))
+    task = QueryTask(make_question(Wanted("ec2", "describe_instances", select="Reservations[].Instances[]")), means)
     right = 0
     for result in run(task, fleet(accounts), engine=_engine(engine), settings=Settings(WORKERS)):
         for row in answer_of(result).rows():
