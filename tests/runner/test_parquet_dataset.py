@@ -183,6 +183,9 @@ def test_a_writer_of_rows_needs_a_folder_and_writes_at_the_end(tmp_path: Path) -
     record = read_record(tmp_path, run_id)
     with pytest.raises(DatasetError, match="goes into a folder"):
         ParquetRows(tmp_path, record, None, print)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="a file stands where"):
+        ParquetRows(tmp_path, record, tmp_path / "file", print)
     told: list[Any] = []
     writer = ParquetRows(tmp_path, record, tmp_path / "out", told.append)
     writer.close()

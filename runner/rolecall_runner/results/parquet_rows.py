@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_generator.errors import ExitCode, OutputError, RolecallError
 from rolecall_runner.results.arrow_library import library
 from rolecall_runner.results.arrow_question import RunQuestion, read_question
 from rolecall_runner.results.journal import RunRecord
@@ -25,16 +25,13 @@ class DatasetError(RolecallError):
 class ParquetRows:
     """A `RowWriter` for Parquet. `record` is the run's; `tell` gets what was written.
 
-    Raises ToolError at once, not after the run, when pyarrow is missing, and DatasetError without a folder.
+    Raises what `checked_folder` raises, and DatasetError for a run that is no query.
     """
 
     def __init__(self, runs: Path, record: RunRecord, into: Path | None, tell: Callable[[Written], object]) -> None:
-        library("pyarrow.parquet")
-        if into is None:
-            raise DatasetError("Parquet goes into a folder", where="--format parquet", mend="add --output DIR")
+        self._into = checked_folder(into)
         self._runs = runs
         self._question = question_in(record)
-        self._into = into
         self._tell = tell
 
     def add(self, answer: Answer) -> None:
@@ -43,6 +40,19 @@ class ParquetRows:
     def close(self) -> None:
         """Write all rows that the journal has, of a run that was cut short as well. Raises OutputError, JournalError."""
         self._tell(write_dataset(self._runs, self._question, self._into))
+
+
+def checked_folder(into: Path | None) -> Path:
+    """The folder, when a data set can go there: to be asked before anything is run.
+
+    Raises ToolError when pyarrow is missing, DatasetError without a folder, OutputError where a file stands.
+    """
+    library("pyarrow.parquet")
+    if into is None:
+        raise DatasetError("Parquet goes into a folder", where="--format parquet", mend="add --output DIR")
+    if into.exists() and not into.is_dir():
+        raise OutputError("a file stands where the data set would be", where=str(into), mend="name a folder with --output")
+    return into
 
 
 def question_in(record: RunRecord) -> RunQuestion:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from rolecall_runner.results.arrow_batches import batches, layout_of
 from rolecall_runner.results.arrow_library import library
 from rolecall_runner.results.arrow_question import RunQuestion, read_question
 from rolecall_runner.results.arrow_rows import answers_of, records_of, survey
+from rolecall_runner.results.arrow_types import read_time
 from rolecall_runner.results.journal import RunRecord
 from rolecall_runner.sql.catalogue import Catalogue, Table
 
@@ -57,7 +57,7 @@ def _run_row(record: RunRecord) -> tuple[Any, ...] | None:
         question.select,
         body.get("where"),
     ]
-    times = [datetime.fromisoformat(text) if text else None for text in (record.started, record.ended)]
+    times = [read_time(text) for text in (record.started, record.ended)]
     names = [record.run_id, question.table, question.name or None, question.service, question.operation]
     return (*names, *said, record.selection, record.total, *times, record.manifest)
 
