@@ -43,10 +43,8 @@ def test_a_home_that_is_no_folder_is_the_systems_refusal(notes: Path) -> None:
     assert f"error: {notes / 'accounts.yaml'}: the system refused: " in done.err
 
 
-@pytest.mark.parametrize(
-    "option", [("--retry", "last"), ("--limit", "account1"), ("--sample", "1")], ids=lambda pair: pair[0]
-)
-def test_a_resumed_run_takes_no_other_choice(notes: Path, option: tuple[str, str]) -> None:
+@pytest.mark.parametrize(("option", "value"), [("--retry", "last"), ("--limit", "account1"), ("--sample", "1")])
+def test_a_resumed_run_takes_no_other_choice(notes: Path, option: str, value: str) -> None:
     """--resume goes on with the accounts of its run; another choice beside it is refused and never left out in silence."""
     done = runner("verify", "--resume", "last", option, value, cwd=notes)
 
