@@ -332,3 +332,21 @@ def test_a_hosts_pattern_that_means_nobody_is_said_with_its_place(world: World) 
     code, _, err = play_of(world, "- hosts: onne\n  tasks: []\n")
 
     assert (2, True) == (code, "play.yaml:1:3: hosts: onne selects no account\n  mend: did you mean one?" in err), err
+
+
+def test_variables_are_made_when_a_task_needs_them(world: World) -> None:
+    """One may hold a later result; one that no task reads may be undefined."""
+    text = """
+- hosts: one
+  vars:
+    unused: "{{ labels.nothing }}"
+    said: "{{ got.data.text }}"
+    whole: "{{ said }}!"
+  tasks:
+    - script: checks.py:mark
+      register: got
+    - assert: {that: whole == 'x!'}
+"""
+    code, out, _ = play_of(world, text)
+
+    assert (0, {"one": "ok=2"}) == (code, recap_of(out)), out

@@ -11,7 +11,7 @@ from rolecall_generator.errors import Problem
 from rolecall_generator.manifest.messages import suggest
 from rolecall_generator.manifest.source import parse_source
 from rolecall_generator.manifest.textfile import read_text
-from rolecall_generator.manifest.tree import ListNode, MapNode
+from rolecall_generator.manifest.tree import START, ListNode, MapNode
 from rolecall_runner.play.actions import action_of
 from rolecall_runner.play.errors import PlayFileError
 from rolecall_runner.play.fields import Fields, Report
@@ -65,21 +65,13 @@ def parse_plays(text: str, file: str, folder: Path, plugins: Collection[str] = (
 
 def _plays(tree: Any, book: _Book) -> Iterator[Play]:
     if not isinstance(tree, ListNode) or not tree:
-        mark = getattr(tree, "mark", None) or ListNode(_Top()).mark
-        book.report.add(mark, "a file of plays is a list", f"start with {_START}")
+        book.report.add(getattr(tree, "mark", START), "a file of plays is a list", f"start with {_START}")
         return
     for item, mark in zip(tree, tree.marks, strict=True):
         if isinstance(item, MapNode):
             yield _play(item, book)
         else:
             book.report.add(mark, "a play is a mapping", f"write {_START}")
-
-
-class _Top:
-    """The start of a file."""
-
-    line = 0
-    column = 0
 
 
 def _play(node: MapNode, book: _Book) -> Play:
@@ -96,6 +88,7 @@ def _play(node: MapNode, book: _Book) -> Play:
     tasks = tuple(_task(each, book, names, tags) for each in fields.maps("tasks"))
     handlers = tuple(_task(each, book, names, tags) for each in fields.maps("handlers"))
     _check_handlers(fields, tasks, handlers)
+    _check_variables(fields.map("vars") if isinstance(node.get("vars"), MapNode) else MapNode(node.mark), book)
     percentage = fields.number("max_fail_percentage", 100, most=100) if "max_fail_percentage" in node else None
     place = book.report.place(node.mark)
     steps = steps_of(fields)
@@ -110,11 +103,16 @@ def _variables(node: MapNode, book: _Book) -> dict[str, Value]:
         if not key.isidentifier() or key in ACCOUNT:
             why = "is the account's own" if key in ACCOUNT else "is no name for an expression"
             book.report.add(node.marks[key][0], f"the variable {key} {why}", "choose a name of letters, digits and _")
-        names = Names(frozenset(made), book.registered, book.report)
-        names.check_tree(node[key], fields.mark(key))
         if found is not None:
             made[key] = found
     return made
+
+
+def _check_variables(node: MapNode, book: _Book) -> None:
+    """Variables may use earlier ones and, since each is made when a task needs it, results of the play's tasks."""
+    for index, key in enumerate(node):
+        names = Names(frozenset(list(node)[:index]), book.registered, book.report)
+        names.check_tree(node[key], node.marks[key][1])
 
 
 def _task(node: MapNode, book: _Book, names: Names, tags: frozenset[str]) -> PlayTask:

@@ -30,6 +30,11 @@ class QueryAction:
     allow_write: bool = False
     kind: Literal["query"] = "query"
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that it reads."""
+        return self.arguments.names
+
 
 @dataclass(frozen=True, slots=True)
 class VerifyAction:
@@ -38,6 +43,7 @@ class VerifyAction:
     actions: Literal["none", "sample", "all"] = "sample"
     drift: bool = True
     kind: Literal["verify"] = "verify"
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,12 @@ class AssertAction:
     success_msg: Value | None = None
     kind: Literal["assert"] = "assert"
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that it reads."""
+        own = [each for each in (self.fail_msg, self.success_msg, *self.that) if each is not None]
+        return frozenset(name for each in own for name in each.names)
+
 
 @dataclass(frozen=True, slots=True)
 class ScriptAction:
@@ -58,6 +70,11 @@ class ScriptAction:
     arguments: Value
     kind: Literal["script"] = "script"
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that it reads."""
+        return self.arguments.names
+
 
 @dataclass(frozen=True, slots=True)
 class PluginAction:
@@ -66,6 +83,11 @@ class PluginAction:
     name: str
     arguments: Value
     kind: Literal["plugin"] = "plugin"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that it reads."""
+        return self.arguments.names
 
 
 Action = QueryAction | VerifyAction | AssertAction | ScriptAction | PluginAction
@@ -89,6 +111,13 @@ class PlayTask:
     notify: tuple[str, ...] = ()
     changed_when: tuple[Expression, ...] | None = None
     failed_when: tuple[Expression, ...] | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that the task reads."""
+        conditions = (*self.when, *self.until, *(self.changed_when or ()), *(self.failed_when or ()))
+        own = [each for each in (self.loop, *conditions) if each is not None]
+        return frozenset(name for each in own for name in each.names) | self.action.names
 
     @property
     def acts(self) -> bool:

@@ -122,7 +122,7 @@ class Runner:
         variables = {}
         for target in list(accounts):
             try:
-                variables[_key(target)] = self._variables(batch.play, target)
+                variables[_key(target)] = self._variables(batch.play, task, target)
             except TemplateError as error:
                 accounts.remove(target)
                 batch.alive.pop(_key(target))
@@ -153,11 +153,16 @@ class Runner:
         where = target.name if target.kind is TargetKind.CUSTOMER else f"{target.name} ({target.kind})"
         return TaskEnded(where, target.account_id, task, ending, data, redact(result.error), result.code, result.seconds)
 
-    def _variables(self, play: Play, target: Target) -> dict[str, Any]:
-        """Account, play's variables in their order, what was registered. Raises TemplateError."""
+    def _variables(self, play: Play, task: PlayTask, target: Target) -> dict[str, Any]:
+        """Account, what was registered, and those of the play's variables that the task needs. Raises TemplateError."""
         found = account_variables(target, check=self.check) | self._kept.get(_key(target), {})
+        needed = set(task.names)
+        for name, each in reversed(tuple(play.variables.items())):  # a variable may need those before it
+            if name in needed:
+                needed |= each.names
         for name, each in play.variables.items():
-            found[name] = each.render(found)
+            if name in needed:
+                found[name] = each.render(found)
         return found
 
     def _settings(self, task: PlayTask) -> Settings:
