@@ -148,6 +148,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_terminal_costs_no_result_of_the_embedded_cluster(tmp_path: Path) -> None:
     """A terminal sends it to all processes of the group: the workers go on until what is asked is handed out."""
     script = tmp_path / "interrupted.py"

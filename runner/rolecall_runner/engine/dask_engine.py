@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -201,7 +202,9 @@ class Flight:
         if self._stop_by is None:
             self._stop_by = self._outside.clock() + self._settings.grace_seconds + _ENDING_SECONDS
             # Aside, since a worker that hangs would let us wait for ever.
-            threading.Thread(
-                target=self._client.run, args=(stop_run, self._run_id), kwargs={"on_error": "ignore"}, daemon=True
-            ).start()
+            threading.Thread(target=self._tell_workers_to_stop, daemon=True).start()
         return self._outside.clock() >= self._stop_by
+
+    def _tell_workers_to_stop(self) -> None:
+        with suppress(Exception):  # the connection may be gone before all have answered; nobody waits for this
+            self._client.run(stop_run, self._run_id, on_error="ignore")
