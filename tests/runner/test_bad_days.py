@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -64,3 +65,13 @@ def test_a_broken_run_hides_no_other_run(notes: Path) -> None:
     assert {broken: None, whole: {"ok": 1}} == {run["run_id"]: run["counts"] for run in json.loads(body.out)}
     assert [True, True] == [words in table.out for words in (broken, "cannot be read")]
     assert f"warning: .rolecall/runs/{broken}/results.jsonl:1: " in table.err
+
+
+def test_ctrl_c_while_a_sandbox_starts_says_that_it_goes_on(notes: Path) -> None:
+    """Ctrl-C ends the waiting, not the sandbox: the message says so, and how to end it."""
+    with mock.patch("rolecall_runner.sandbox.home.start", side_effect=KeyboardInterrupt):
+        done = runner("sandbox", "up", cwd=notes)
+
+    assert 130 == done.code
+    assert "interrupted; the sandbox goes on starting\n  mend: " in done.err
+    assert "runner sandbox down" in done.err

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rolecall_generator.console import progress_bar, stdout
-from rolecall_generator.errors import SelectionError
+from rolecall_generator.errors import InterruptedRunError, SelectionError
 from rolecall_runner.commands.common import DEFAULT_MANIFEST, DEFAULT_OUT, FaultsOption, FormatOption, OutOption, QuietOption
 
 if TYPE_CHECKING:
@@ -54,13 +54,18 @@ def up(
         manifest = DEFAULT_MANIFEST
     source = None if manifest is None else str(manifest.resolve())
     wanted = Wanted(source, str(out.resolve()), port, region or "", faults, keep_state)
-    with progress_bar("accounts", quiet=quiet) as (started, progress):
+    try:
+        with progress_bar("accounts", quiet=quiet) as (started, progress):
 
-        def waiting(done: int, total: int) -> None:
-            started(total)
-            progress(done)
+            def waiting(done: int, total: int) -> None:
+                started(total)
+                progress(done)
 
-        running = start(Home(home.resolve()), wanted, waiting=waiting)
+            running = start(Home(home.resolve()), wanted, waiting=waiting)
+    except InterruptedRunError:
+        # It is a process of its own, out of Ctrl-C's reach.
+        mend = "runner sandbox status says when it stands, runner sandbox down ends it then"
+        raise InterruptedRunError("interrupted; the sandbox goes on starting", where=str(home), mend=mend) from None
     if not quiet:
         _print_running(running, f"the sandbox runs at {running.url}")
         stdout().print('next: eval "$(runner sandbox env)"', markup=False)
