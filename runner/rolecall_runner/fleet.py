@@ -29,8 +29,8 @@ from botocore.paginate import PageIterator, Paginator
 from botocore.waiter import Waiter
 
 from rolecall_generator.iam.arn import PARTITIONS
+from rolecall_runner.acting import acting
 from rolecall_runner.clients import Clients, SigningCredentials, account
-from rolecall_runner.commands.acting import acting
 from rolecall_runner.credentials import Sessions
 from rolecall_runner.engine.interface import Outside, Settings, Task
 from rolecall_runner.engine.per_process import PerProcess

@@ -11,7 +11,7 @@ import typer
 
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError
-from rolecall_runner.commands.acting import acting
+from rolecall_runner.acting import acting
 from rolecall_runner.commands.common import (
     DEFAULT_MANIFEST,
     DEFAULT_OUT,

@@ -12,7 +12,7 @@ import typer
 
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError
-from rolecall_runner.commands.acting import acting
+from rolecall_runner.acting import acting
 from rolecall_runner.commands.common import (
     DEFAULT_MANIFEST,
     DEFAULT_OUT,
@@ -28,6 +28,7 @@ from rolecall_runner.commands.common import (
 from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:
+    from rolecall_runner.results.parquet_dataset import Written
     from rolecall_runner.results.rows_flat import RowWriter
     from rolecall_runner.tasks.query.again import Choice
     from rolecall_runner.tasks.query.answers import Count
@@ -52,7 +53,7 @@ runner query --retry last                                         that question 
 
 runner query --resume last                                        the rest of a run that was cut short"""
 
-Form = Literal["table", "json", "jsonl", "csv"]
+Form = Literal["table", "json", "jsonl", "csv", "parquet"]
 
 
 def query(
@@ -104,6 +105,7 @@ def query(
     faults: FaultsOption = "",
     runs: RunsOption = RUNS,
     output_format: Annotated[Form, typer.Option("--format", help="For people, or for machines.")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A folder, for --format parquet.")] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Ask one read operation of AWS of every account and Region; pages, retries and missing answers are seen to.
@@ -148,8 +150,11 @@ def query(
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
         reach = Reach(profile, region, endpoint_of(), forks)
+        if output_format == "parquet":
+            _check_folder(output)
         done = prepare(question, judged, chosen, reach=reach, how=how)
-        count = _ask(done, _writer(output_format, question), quiet=quiet or output_format == "table")
+        writer = _dataset(done, runs, output) if output_format == "parquet" else _writer(output_format, question)
+        count = _ask(done, writer, quiet=quiet or output_format == "table")
     _end(count, quiet=quiet)
 
 
@@ -207,6 +212,22 @@ def _writer(form: Form, question: Question) -> RowWriter:
     if form == "csv":
         return CsvRows(_print_raw, question.columns)
     return TableRows(stdout(), question.columns)
+
+
+def _check_folder(output: Path | None) -> None:
+    """Before anything is asked: a data set must be able to go there."""
+    from rolecall_runner.results.parquet_rows import checked_folder  # noqa: PLC0415 - as above
+
+    checked_folder(output)
+
+
+def _dataset(done: QueryRun, runs: Path, output: Path | None) -> RowWriter:
+    from rolecall_runner.results.parquet_rows import ParquetRows  # noqa: PLC0415 - as above
+
+    def tell(written: Written) -> None:
+        stderr().print(f"{written.rows:,} rows in {written.files:,} files below {written.folder}", markup=False)
+
+    return ParquetRows(runs, done.record, output, tell)
 
 
 def _print_raw(text: str) -> None:

@@ -120,7 +120,8 @@ class Journal:
 
     def add(self, result: Result) -> None:
         """Write a result; when this returns, a kill of this process does not lose it. Raises JournalError."""
-        line = json.dumps(result.to_json(), separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+        # ASCII: half a surrogate pair in what AWS sent could not be encoded otherwise.
+        line = json.dumps(result.to_json(), separators=(",", ":")).encode() + b"\n"
         try:
             written = os.write(self._descriptor, line)
             while written < len(line):  # a nearly full disk takes a part first
