@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rolecall_runner import __version__
 from rolecall_runner.credentials import Caller, utc_now
+from rolecall_runner.engine.dask_cluster import DaskCluster
 from rolecall_runner.engine.interface import Outside, RetryPolicy, Settings
 from rolecall_runner.engine.interrupt import stops_on_ctrl_c
 from rolecall_runner.engine.per_process import PerProcess
@@ -72,12 +73,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How to ask: engine, workers a process, processes, seconds for one target, where runs are kept."""
+    """How to ask: engine, workers a process, processes, seconds for one target, where runs are kept, which Dask cluster."""
 
     engine: EngineName = "threads"
     processes: int = 2
     settings: Settings = field(default_factory=Settings)
     runs: Path = RUNS
+    cluster: DaskCluster | None = None
 
 
 @dataclass(slots=True)
@@ -105,6 +107,7 @@ class RollCall:
             settings=self.how.settings,
             outside=self.outside,
             processes=self.how.processes,
+            cluster=self.how.cluster,
         )
         with stops_on_ctrl_c(self.outside.stop), self.journal as journal:
             for result in recorded(results, journal):

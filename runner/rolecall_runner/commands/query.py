@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rolecall_generator.console import progress_bar, stderr, stdout
-from rolecall_generator.errors import ExitCode, InterruptedRunError
+from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
 from rolecall_runner.acting import acting
+from rolecall_runner.commands.cluster import EngineOption, SchedulerOption, TlsOption, cluster_of
 from rolecall_runner.commands.common import (
     DEFAULT_MANIFEST,
     DEFAULT_OUT,
@@ -95,9 +96,9 @@ def query(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --allow-write.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be asked; send nothing.")] = False,
     forks: Annotated[int, typer.Option("--forks", "-f", min=1, max=256, help="Accounts at a time, a process.")] = 16,
-    engine: Annotated[
-        Literal["threads", "processes", "serial"], typer.Option("--engine", help="How accounts are asked.")
-    ] = "threads",
+    engine: EngineOption = "threads",
+    scheduler: SchedulerOption = None,
+    scheduler_tls: TlsOption = None,
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for one account, with all retries.")] = 300.0,
     profile: ProfileOption = None,
     region: RegionOption = None,
@@ -144,8 +145,17 @@ def query(
         return
     if not quiet:
         _warn(question, chosen)
+    if engine == "dask" and not all(each.reads for each in judged):
+        raise SelectionError(
+            "a cluster may ask a lost account twice", where="--engine dask", mend="change things with --engine threads"
+        )
     _confirm(judged, chosen, yes=yes)
-    how = How(engine, settings=Settings(workers=forks, timeout_seconds=timeout), runs=runs)
+    how = How(
+        engine,
+        settings=Settings(workers=forks, timeout_seconds=timeout),
+        runs=runs,
+        cluster=cluster_of(engine, scheduler, scheduler_tls),
+    )
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar))

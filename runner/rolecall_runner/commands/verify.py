@@ -13,6 +13,7 @@ import typer
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
 from rolecall_runner.acting import acting
+from rolecall_runner.commands.cluster import EngineOption, SchedulerOption, TlsOption, cluster_of
 from rolecall_runner.commands.common import (
     DEFAULT_MANIFEST,
     DEFAULT_OUT,
@@ -64,9 +65,9 @@ def verify(
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was cut short.")
     ] = None,
     forks: Annotated[int, typer.Option("--forks", "-f", min=1, max=256, help="Accounts at a time, a process.")] = 16,
-    engine: Annotated[
-        Literal["threads", "processes", "serial"], typer.Option("--engine", help="How accounts are asked.")
-    ] = "threads",
+    engine: EngineOption = "threads",
+    scheduler: SchedulerOption = None,
+    scheduler_tls: TlsOption = None,
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for one account, with all retries.")] = 300.0,
     actions: Annotated[
         Literal["none", "sample", "all"], typer.Option("--actions", help="Which granted read actions to try.")
@@ -101,7 +102,12 @@ def verify(
 
     _one_choice(limit=limit, sample=sample, retry=retry, resume=resume)
     options = VerifyOptions(probe_actions=actions != "none", drift=drift, all_actions=actions == "all")
-    how = How(engine, settings=Settings(workers=forks, timeout_seconds=timeout), runs=runs)
+    how = How(
+        engine,
+        settings=Settings(workers=forks, timeout_seconds=timeout),
+        runs=runs,
+        cluster=cluster_of(engine, scheduler, scheduler_tls),
+    )
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar))

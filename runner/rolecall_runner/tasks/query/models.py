@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -73,9 +74,18 @@ def service_names() -> tuple[str, ...]:
     return tuple(loader().list_available_services("service-2"))
 
 
-@lru_cache(maxsize=8)
+_LOADING = threading.Lock()
+
+
 def service_model(service: str) -> ServiceModel:
     """The model of a service. Raises QueryError with the nearest names."""
+    # Threads that all come first would each load it, at 40 MB a time for EC2.
+    with _LOADING:
+        return _service_model(service)
+
+
+@lru_cache(maxsize=8)
+def _service_model(service: str) -> ServiceModel:
     if service not in service_names():
         raise QueryError(f"there is no service {service!r}", where="query", mend=_nearest(service, service_names()))
     return ServiceModel(loader().load_service_model(service, "service-2"), service)

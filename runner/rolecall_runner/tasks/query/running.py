@@ -15,6 +15,7 @@ from rolecall_generator.plan import make_plan
 from rolecall_runner import __version__
 from rolecall_runner.clients import Clients, ClientSettings
 from rolecall_runner.credentials import Assumer, Sessions, utc_now
+from rolecall_runner.engine.dask_cluster import DaskCluster
 from rolecall_runner.engine.interface import DEFAULT_WORKERS, Outside, Settings
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.engine.run import EngineName, run
@@ -71,12 +72,13 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How to ask: engine, workers a process, processes, seconds for one target, where runs are kept."""
+    """How to ask: engine, workers a process, processes, seconds for one target, where runs are kept, which Dask cluster."""
 
     engine: EngineName = "threads"
     processes: int = 2
     settings: Settings = field(default_factory=Settings)
     runs: Path = RUNS
+    cluster: DaskCluster | None = None
 
 
 @dataclass(slots=True)
@@ -108,6 +110,7 @@ class QueryRun:
             settings=self.how.settings,
             outside=self.outside,
             processes=self.how.processes,
+            cluster=self.how.cluster,
         )
         with self.journal as journal:
             for result in recorded(results, journal):
