@@ -81,7 +81,8 @@ def _print_links(console: Console, done: Generation) -> None:
         if module.kind is ModuleKind.TRUSTING:
             link = module.build().facts.get("link")
             if link:
-                console.print(f"switch role {module.subject}: {link}", markup=False)
+                # A link that is wrapped cannot be copied.
+                console.print(f"switch role {module.subject}: {link}", markup=False, soft_wrap=True)
 
 
 def comparison_json(found: Comparison) -> dict[str, Any]:
@@ -114,7 +115,7 @@ def print_comparison(console: Console, found: Comparison) -> None:
             console.print("    ", mark, end="")
             console.print(change.text, markup=False)
         for finding in module.findings:
-            place = f"{finding.file}:{finding.line}"
-            console.print(f"    cannot read: {finding.message} ({place})", markup=False, style="yellow")
+            place = f" ({finding.file}:{finding.line or 1})" if finding.file else ""
+            console.print(f"    cannot read: {finding.message}{place}", markup=False, style="yellow")
     if not found.modules:
         console.print(f"No difference: {found.unchanged:,} modules are as the manifest says.")

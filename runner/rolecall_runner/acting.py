@@ -21,6 +21,8 @@ def acting(manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, r
     """
     if faults and not sandbox:
         raise SelectionError("faults are made in a sandbox alone", where="--faults", mend="add --sandbox, or leave it out")
+    if role is not None and not sandbox:
+        raise SelectionError("AWS says who you are", where="--as", mend="add --sandbox, or use --profile")
     if not sandbox:
         yield "in AWS"
         return

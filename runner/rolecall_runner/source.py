@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rolecall_generator.errors import CallerError
 from rolecall_runner.clients import Clients, SigningCredentials, account
 from rolecall_runner.credentials import Caller
+from rolecall_runner.deadline import TimeIsUpError, deadline
+from rolecall_runner.failures import failure_of
+from rolecall_runner.results.result import WORTH_RETRYING
 
 DEFAULT_REGION = "us-east-1"
+IDENTITY_SECONDS = 20.0
 _HOW = (
     "run on an instance with the backend role, or set AWS_PROFILE or --profile; to try it without AWS: --sandbox, or "
     'eval "$(runner sandbox env)"'
@@ -46,20 +51,26 @@ def find_caller(
     return identify(clients, credentials, where)
 
 
-def identify(clients: Clients, credentials: SigningCredentials, region: str) -> Caller:
-    """Who holds these credentials, as GetCallerIdentity says. Raises CallerError."""
+def identify(clients: Clients, credentials: SigningCredentials, region: str, *, seconds: float = IDENTITY_SECONDS) -> Caller:
+    """Who holds these credentials, as GetCallerIdentity says within so many seconds. Raises CallerError."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
 
+    where = f"STS in {region}"
     try:
-        with account(credentials):
+        # An address that takes connections and never answers must not hold the command for minutes.
+        with deadline(time.monotonic() + seconds), account(credentials):
             who = clients.client("sts", region).get_caller_identity()
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        raise CallerError(f"AWS does not take the credentials: {code}", where=f"STS in {region}", mend=_HOW) from error
-    except BotoCoreError as error:
-        raise CallerError(
-            f"STS cannot be asked who calls: {error}", where=f"STS in {region}", mend="see to the network, or name --region"
-        ) from error
+    except (ClientError, BotoCoreError, TimeIsUpError) as error:
+        failure = failure_of(error)
+        if not failure.code:
+            raise CallerError(
+                f"STS cannot be asked who calls: {failure.message}", where=where, mend="see to the network, or name --region"
+            ) from error
+        if failure.code.startswith("ExpiredToken"):
+            raise CallerError("the AWS credentials have expired", where=where, mend="renew them, then try again") from error
+        if failure.status in WORTH_RETRYING:
+            raise CallerError(f"STS does not say who calls: {failure.code}", where=where, mend="try again later") from error
+        raise CallerError(f"AWS does not take the credentials: {failure.code}", where=where, mend=_HOW) from error
     return Caller(credentials, who["Arn"], who["Account"], region)
 
 

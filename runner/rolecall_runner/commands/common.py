@@ -36,3 +36,7 @@ SessionCacheOption = Annotated[
         "--session-cache", metavar="DIR", help="Keep the session there, readable by you alone, for the next command."
     ),
 ]
+RoleOption = Annotated[
+    str | None,
+    typer.Option("--as", metavar="ROLE", help="With --sandbox: the backend role to act as, where there are several."),
+]

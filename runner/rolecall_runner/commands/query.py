@@ -23,6 +23,7 @@ from rolecall_runner.commands.common import (
     ProfileOption,
     QuietOption,
     RegionOption,
+    RoleOption,
     RunsOption,
     SandboxOption,
 )
@@ -103,6 +104,7 @@ def query(
     profile: ProfileOption = None,
     region: RegionOption = None,
     sandbox: SandboxOption = False,
+    role: RoleOption = None,
     faults: FaultsOption = "",
     runs: RunsOption = RUNS,
     output_format: Annotated[Form, typer.Option("--format", help="For people, or for machines.")] = "table",
@@ -158,7 +160,7 @@ def query(
     )
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
-            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
+            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
         reach = Reach(profile, region, endpoint_of(), forks)
         if output_format == "parquet":
             _check_folder(output)

@@ -23,6 +23,7 @@ from rolecall_runner.commands.common import (
     ProfileOption,
     QuietOption,
     RegionOption,
+    RoleOption,
     RunsOption,
     SandboxOption,
 )
@@ -84,6 +85,7 @@ def verify(
     profile: ProfileOption = None,
     region: RegionOption = None,
     sandbox: SandboxOption = False,
+    role: RoleOption = None,
     faults: FaultsOption = "",
     runs: RunsOption = RUNS,
     output_format: Annotated[Form, typer.Option("--format", help="For people, or for machines.")] = "table",
@@ -110,7 +112,7 @@ def verify(
     )
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
-            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
+            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
         start = Start(manifest, out, "", profile, region, endpoint_of(), forks, options, _readers(reader or ()), sandbox)
         call = prepare(start, Choice(limit, sample, seed, retry, resume), how)
         display = stack.enter_context(

@@ -63,7 +63,7 @@ def read_scenery(manifest: Path, out: Path) -> Scenery:
         first = unread[0]
         raise SandboxError(
             f"the written modules cannot be read as a whole: {first.rule} {first.message}",
-            where=f"{first.file}:{first.line}" if first.file else str(out),
+            where=f"{first.file}:{first.line or 1}" if first.file else str(out),
             mend="see gen check for all of them, or run gen terraform",
         )
     return Scenery(found, f"as planned from {manifest}" if planned else f"as written in {out}")

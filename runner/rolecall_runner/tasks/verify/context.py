@@ -64,6 +64,7 @@ class VerifyContext:
     `intended`: the agreed Access by role ARN: for a customer its own module's, for a switch role both accounts'.
     `written`: the same as parsed from the modules in output/; empty where none are written.
     `backend`: Access of the backend module as written, else as planned; None: not known.
+    `backend_roles`: the roles that carry the manifest's customers, by ARN: the caller may be one of several.
     `witnesses`: a few customers whose roles are assumed to tell our own side's trouble from one customer's.
     `without_external_id`: customers of whom the manifest suppresses RC103, by name, with its reason.
     `readers`: credentials that may read IAM on the sides of switch roles, by account id.
@@ -82,6 +83,7 @@ class VerifyContext:
     written: Mapping[str, Access] = field(default_factory=dict)
     backend: Access | None = None
     witnesses: Sequence[Target] = ()
+    backend_roles: frozenset[str] = frozenset()
     without_external_id: Mapping[str, str] = field(default_factory=dict)
     readers: Mapping[str, SigningCredentials] = field(default_factory=dict, repr=False)
     second_caller: Assumer | None = None

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rolecall_generator.checking import ModuleAccess, module_access
+from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam.access import Access, union
 from rolecall_generator.iam.module import ModuleKind
 from rolecall_generator.lock import LOCK_NAME
@@ -54,8 +56,15 @@ def make_clients(start: Start) -> Clients:
 
 
 def endpoint_of(environ: Mapping[str, str] | None = None) -> str | None:
-    """The address that the environment names for all services, as AWS's tools read it."""
-    return (os.environ if environ is None else environ).get("AWS_ENDPOINT_URL") or None
+    """The address that the environment names for all services, as AWS's tools read it. Raises SelectionError."""
+    address = (os.environ if environ is None else environ).get("AWS_ENDPOINT_URL") or None
+    if address is not None and not (address.startswith(("http://", "https://")) and urlsplit(address).hostname):
+        raise SelectionError(
+            f"{address} is no address of AWS's services",
+            where="AWS_ENDPOINT_URL",
+            mend="unset it, or write http://127.0.0.1:4000",
+        )
+    return address
 
 
 def make_context(start: Start) -> VerifyContext:
@@ -79,6 +88,7 @@ def make_context(start: Start) -> VerifyContext:
         written=access_by_role(written) if written is not None else {},
         backend=backend_of(written or found),
         witnesses=_witnesses(customers, caller.arn),
+        backend_roles=frozenset(target.backend_role_arn for target in customers),
         without_external_id=suppressed(manifest, customers),
         readers=_readers(start, clients, manifest),
         options=start.options,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from rolecall_generator.iam.principals import Identity, identity_of
 from rolecall_runner.credentials import AccountSession, Credentials
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.failures import failure_of
@@ -40,7 +41,8 @@ class _Seed:
 def verify(target: Target, context: VerifyContext) -> Verdict:
     """Call the roll of one target. What fails there is in the verdict, never raised."""
     if target.kind is TargetKind.CUSTOMER:
-        rungs = tuple(_customer(target, context))
+        other = _another_roles(target, context)
+        rungs = tuple(_customer(target, context)) if other is None else (other,)
     else:
         rungs = tuple(_kept(Step.CONFIGURATION, lambda: check_people(target, context.readers, context)))
     verdict = Verdict(target.name, str(target.kind), target.account_id, target.role_arn, rungs)
@@ -58,6 +60,25 @@ class VerifyTask:
         """Verify one target."""
         verdict = verify(target, self.context.get())
         return Outcome(Status(verdict.mark), verdict.to_json())
+
+
+def _another_roles(target: Target, context: VerifyContext) -> Rung | None:
+    """A rung that skips a customer which another of the manifest's backend roles carries; None for the caller's own.
+
+    A caller that is no backend role at all is asked for it: that its assume fails is worth a diagnosis.
+    """
+    who = identity_of(context.assumer.caller.arn)
+    mine = [arn for arn in context.backend_roles if _same_role(arn, who)]
+    if not mine or target.backend_role_arn in mine:
+        return None
+    name = target.backend_role_arn.rpartition("/")[2]
+    return Rung(Step.ASSUME, Mark.SKIPPED, f"It trusts {name}, another backend role: call its roll under that role.")
+
+
+def _same_role(arn: str, who: Identity) -> bool:
+    """Whether a session or role is the role of this ARN; session ARNs carry no path."""
+    role = identity_of(arn)
+    return role.account_id == who.account_id and arn.rpartition("/")[2] == (who.role or "").rpartition("/")[2]
 
 
 def _customer(target: Target, context: VerifyContext) -> Iterator[Rung]:
