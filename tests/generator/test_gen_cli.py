@@ -298,17 +298,23 @@ def test_check_fails_from_the_severity_that_is_asked_for(notes: Path) -> None:
     text = (notes / "accounts.yaml").read_text()
     (notes / "accounts.yaml").write_text(re.sub('external_id: "[0-9a-f]+"', 'external_id: "short"', text, count=1))
     gen("terraform", cwd=notes)
-    levels = {line.split()[0] for line in gen("check", cwd=notes).stdout.splitlines() if line.startswith(("err", "war", "not"))}
+    levels = {
+        line.split()[0] for line in gen("check", cwd=notes).stdout.splitlines() if line.startswith(("err", "war", "not"))
+    }
 
     assert {"warning"} == levels - {"note"}
-    assert [1, 0, 1] == [gen("check", *flag, cwd=notes).returncode for flag in ([], ["--fail-on", "error"], ["--fail-on", "note"])]
+    assert [1, 0, 1] == [
+        gen("check", *flag, cwd=notes).returncode for flag in ([], ["--fail-on", "error"], ["--fail-on", "note"])
+    ]
 
 
 def test_a_suppression_hides_with_its_reason(notes: Path) -> None:
     """A suppressed finding is no reason to fail, and its reason is shown."""
     gen("terraform", cwd=notes)
     text = (notes / "accounts.yaml").read_text().replace("s3:ListBucket", "s3:ListBuckets")
-    (notes / "accounts.yaml").write_text(text + "suppress:\n  - {rule: RC206, subject: '*', reason: to be mended next week}\n")
+    (notes / "accounts.yaml").write_text(
+        text + "suppress:\n  - {rule: RC206, subject: '*', reason: to be mended next week}\n"
+    )
     done = gen("terraform", cwd=notes)
 
     assert 0 == done.returncode

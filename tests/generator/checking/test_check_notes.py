@@ -47,7 +47,12 @@ def test_the_notes_accounts_are_as_intended(notes: Path) -> None:
 
 def test_an_added_principal_is_said_in_access_terms(notes: Path) -> None:
     """The difference names the role by customer, the principal by account, and the line of the role."""
-    edit(notes / "output", "customers/account1", f'"{BACKEND}",\n', f'"{BACKEND}",\n        "arn:aws:iam::999999999999:root",\n')
+    edit(
+        notes / "output",
+        "customers/account1",
+        f'"{BACKEND}",\n',
+        f'"{BACKEND}",\n        "arn:aws:iam::999999999999:root",\n',
+    )
     differing = [finding for finding in found(notes) if finding.rule == "RC801"]
 
     assert ["account1/role1 also trusts 999999999999:root"] == [f.message.partition(" (")[0] for f in differing]
@@ -57,7 +62,7 @@ def test_an_added_principal_is_said_in_access_terms(notes: Path) -> None:
 def test_a_dropped_condition_is_a_failed_proof_with_its_counterexample(notes: Path) -> None:
     """Who gets in without the external id is said with principal, missing key and the deciding statement."""
     text = (notes / "output/customers/account1/main.tf").read_text()
-    start = text.index("    condition {\n      test     = \"StringEquals\"")
+    start = text.index('    condition {\n      test     = "StringEquals"')
     end = text.index("    }\n", start) + len("    }\n")
     (notes / "output/customers/account1/main.tf").write_text(text[:start] + text[end:])
     messages = [finding.message for finding in found(notes) if finding.rule == "RC701"]
