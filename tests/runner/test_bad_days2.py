@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from command_rig import runner
 from rolecall_runner.sandbox.errors import SandboxError
-from rolecall_runner.sandbox.home import Home, Wanted, find, start, stop
+from rolecall_runner.sandbox.home import Ended, Home, Wanted, find, start, stop
 
 
 @pytest.fixture
@@ -32,12 +31,13 @@ def starting(home: Home) -> Iterator[subprocess.Popen[bytes]]:
     home.folder.mkdir()
     lock = os.open(home.lock, os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    process = subprocess.Popen(["/bin/sh", "-c", "sleep 60; :", str(home.folder)], pass_fds=(lock,), start_new_session=True)
+    command = ["/bin/sh", "-c", "read line", str(home.folder)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(lock,))
     os.pwrite(lock, str(process.pid).encode(), 0)
     os.close(lock)
     yield process
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.communicate()
 
 
 def wanted(tmp_path: Path) -> Wanted:
@@ -57,23 +57,27 @@ def test_a_second_start_is_refused_while_the_first_one_starts(
 
 def test_down_ends_a_sandbox_that_is_still_starting(home: Home, starting: subprocess.Popen[bytes]) -> None:
     """Who interrupts `up` and says `down` at once ends what was starting, though it has no record yet."""
-    ended = stop(home)
-
-    assert (starting.pid, "") == ((ended.pid, ended.url) if ended else None)
+    assert Ended(starting.pid, "") == stop(home)
     assert -signal.SIGTERM == starting.wait()
 
 
-def test_a_sandbox_whose_record_is_damaged_ends_by_itself(home: Home, tmp_path: Path) -> None:
-    """A sandbox that nobody could find again does not stay; the next one starts in its folder."""
-    first = start(home, wanted(tmp_path))
+def test_a_sandbox_whose_record_is_damaged_ends_by_itself(tmp_path: Path) -> None:
+    """A sandbox that nobody could find again does not stay; its folder is free for the next one."""
+    home = Home(tmp_path / "home")
+    code = "import sys; from rolecall_runner.cli import app; sys.argv[0] = 'runner'; app()"
+    up = [sys.executable, "-c", code, "sandbox", "up", "--home", str(home.folder), "--quiet"]
+    subprocess.run(up, cwd=tmp_path, check=True)
+    first = find(home)
     home.record.write_text("{", "utf-8")
     deadline = time.monotonic() + 20
     while home.record.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    second = start(home, wanted(tmp_path))
-    found = find(home)
+    subprocess.run(up, cwd=tmp_path, check=True)
+    second = find(home)
     ended = stop(home)
 
+    assert first is not None
+    assert second is not None
     assert first.pid != second.pid
-    assert (second, second.url) == (found, ended.url if ended else None)
+    assert Ended(second.pid, second.url) == ended
     assert (None, None) == (find(home), stop(home))

@@ -64,7 +64,7 @@ def up(
             running = start(Home(home.resolve()), wanted, waiting=waiting)
     except InterruptedRunError:
         # It is a process of its own, out of Ctrl-C's reach.
-        mend = "runner sandbox status says when it stands, runner sandbox down ends it then"
+        mend = "runner sandbox status says when it stands, runner sandbox down ends it"
         raise InterruptedRunError("interrupted; the sandbox goes on starting", where=str(home), mend=mend) from None
     if not quiet:
         _print_running(running, f"the sandbox runs at {running.url}")
@@ -166,7 +166,8 @@ def down(home: HomeOption = DEFAULT_HOME, quiet: QuietOption = False) -> None:
 
     ended = stop(Home(home.resolve()))
     if not quiet:
-        stdout().print(f"ended the sandbox at {ended.url}" if ended else "no sandbox ran here", markup=False)
+        where = f"at {ended.url}" if ended and ended.url else "before it stood"
+        stdout().print(f"ended the sandbox {where}" if ended else "no sandbox ran here", markup=False)
 
 
 def _print_running(running: Running, headline: str) -> None:

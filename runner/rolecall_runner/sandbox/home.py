@@ -2,10 +2,12 @@
 
 `sandbox.json` says where it is and who can act in it; `environments.json` (for its owner's eyes: credentials of the
 sandbox are in it) the variables of each actor; `sandbox.log` a line a call; `state` the accounts of the last run.
+`sandbox.lock` is held (flock) by the process for its life and has its number in it from the start.
 """
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -13,7 +15,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from rolecall_runner.sandbox.errors import SandboxError
 
 _POLL_SECONDS = 0.05
 _END_SECONDS = 20.0
+_LOCK_SECONDS = 1.0  # what a sandbox that just ended may still take to let go
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,14 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """A sandbox that was ended: its process id, and its address, empty when it had not stood yet."""
+
+    pid: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Home:
     """The folder of one sandbox."""
 
@@ -99,6 +111,11 @@ class Home:
         return self.folder / "progress.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by the sandbox's process, with its number in it."""
+        return self.folder / "sandbox.lock"
+
+    @property
     def state(self) -> Path:
         """The accounts of the last run that was told to keep them."""
         return self.folder / "state"
@@ -129,17 +146,11 @@ def start(
         )
     _require_moto()
     home.folder.mkdir(parents=True, exist_ok=True)
-    for stale in (home.record, home.failure, home.environments, home.progress):
-        stale.unlink(missing_ok=True)
-    write_record(home.wanted, asdict(wanted))
-    with home.log.open("ab") as log:
-        child = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, "-m", "rolecall_runner.sandbox.process", str(home.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C in the terminal is not for it
-        )
+    with _held(home) as lock:
+        for stale in (home.record, home.failure, home.environments, home.progress):
+            stale.unlink(missing_ok=True)
+        write_record(home.wanted, asdict(wanted))
+        child = _spawn(home, lock)
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         if (running := find(home)) is not None:
@@ -152,6 +163,65 @@ def start(
     raise SandboxError(f"the sandbox did not stand within {timeout_seconds:.0f} s", where=str(home.log), mend="read its log")
 
 
+@contextmanager
+def _held(home: Home) -> Iterator[int]:
+    """The folder's lock, empty; a process that inherits the descriptor goes on holding it. Raises SandboxError."""
+    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not _take(descriptor):
+            if time.monotonic() > deadline:
+                what = "another sandbox starts or runs in this folder"
+                raise SandboxError(what, where=str(home.folder), mend="runner sandbox down ends it")
+            time.sleep(_POLL_SECONDS)
+        os.ftruncate(descriptor, 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _spawn(home: Home, lock: int) -> subprocess.Popen[bytes]:
+    with home.log.open("ab") as log:
+        child = subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, "-m", "rolecall_runner.sandbox.process", str(home.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is not for it
+            pass_fds=(lock,),
+        )
+    os.pwrite(lock, str(child.pid).encode(), 0)
+    return child
+
+
+def _holder(home: Home) -> int | None:
+    """The process that holds the folder's lock, whatever its record says; None when nobody does."""
+    try:
+        descriptor = os.open(home.lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not _take(descriptor):
+            # Empty for the moment between the lock and the process.
+            if (text := os.pread(descriptor, 20, 0)).isdigit():
+                return int(text)
+            if time.monotonic() > deadline:
+                raise SandboxError("the lock names no process", where=str(home.lock), mend="end the process that holds it")
+            time.sleep(_POLL_SECONDS)
+        return None
+    finally:
+        os.close(descriptor)
+
+
 def _require_moto() -> None:
     """Raise ToolError here, and not in a process that nobody sees, when the extra is not installed."""
     if importlib.util.find_spec("moto") is None:
@@ -160,20 +230,23 @@ def _require_moto() -> None:
             raise missing
 
 
-def stop(home: Home) -> Running | None:
-    """End the sandbox of this folder and wait for it; None when there was none. Raises SandboxError if it stays."""
+def stop(home: Home) -> Ended | None:
+    """End the sandbox of this folder, one that is still starting too, and wait for it; None when there was none.
+
+    Raises SandboxError if it stays.
+    """
     running = find(home)
-    if running is None:
+    pid = running.pid if running else _holder(home)
+    if pid is None:
         return None
-    os.kill(running.pid, signal.SIGTERM)
+    with suppress(ProcessLookupError):  # it ended by itself just now
+        os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _END_SECONDS
     while time.monotonic() < deadline:
-        if not home.record.exists() or not _is_ours(running.pid, home):
-            return running
+        if not _is_ours(pid, home):
+            return Ended(pid, running.url if running else "")
         time.sleep(_POLL_SECONDS)
-    raise SandboxError(
-        f"the sandbox (process {running.pid}) does not end", where=str(home.folder), mend=f"end it: kill -9 {running.pid}"
-    )
+    raise SandboxError(f"the sandbox (process {pid}) does not end", where=str(home.folder), mend=f"end it: kill -9 {pid}")
 
 
 def environments(home: Home) -> dict[str, dict[str, str]]:

@@ -20,6 +20,12 @@ from rolecall_runner.sandbox.furnish import environment_of, furnish, read_scener
 from rolecall_runner.sandbox.home import Home, Running, Wanted, write_record
 from rolecall_runner.sandbox.server import DEFAULT_LIMITS, Sandbox
 
+_LOOK_SECONDS = 0.5
+
+
+class _EndedError(Exception):
+    """Told to end before the accounts stood."""
+
 
 def serve(home: Home, ended: threading.Event) -> None:
     """The life of the process: start, furnish, say so, wait, keep the state where that was asked for."""
@@ -34,7 +40,7 @@ def serve(home: Home, ended: threading.Event) -> None:
     ):
         if wanted.keep_state and home.state.exists():
             sandbox.restore(home.state)
-        found = furnish(sandbox, scenery, **_progress(home)) if scenery else None
+        found = furnish(sandbox, scenery, **_progress(home, ended)) if scenery else None
         actors = found.actors if found else ()
         write_record(home.environments, {actor.name: environment_of(sandbox, actor) for actor in actors}, private=True)
         running = Running(
@@ -47,21 +53,36 @@ def serve(home: Home, ended: threading.Event) -> None:
             actors,
         )
         write_record(home.record, asdict(running))
-        ended.wait()
-        if wanted.keep_state:
+        own = home.record.read_bytes()
+        # A record that says something else, or a folder that is gone: nobody could find this sandbox to end it.
+        while not ended.wait(_LOOK_SECONDS) and _says(home.record, own):
+            pass
+        if wanted.keep_state and home.folder.exists():
             sandbox.save(home.state)
     home.environments.unlink(missing_ok=True)
     home.record.unlink(missing_ok=True)
 
 
-def _progress(home: Home) -> dict[str, Callable[[int], None]]:
+def _says(record: Path, own: bytes) -> bool:
+    try:
+        return record.read_bytes() == own
+    except OSError:
+        return False
+
+
+def _progress(home: Home, ended: threading.Event) -> dict[str, Callable[[int], None]]:
     """What `furnish` tells, into the folder, where `start` reads it."""
     total = [0]
 
     def started(number: int) -> None:
         total[0] = number
 
-    return {"started": started, "progress": lambda done: write_record(home.progress, [done, total[0]])}
+    def progress(done: int) -> None:
+        if ended.is_set():
+            raise _EndedError
+        write_record(home.progress, [done, total[0]])
+
+    return {"started": started, "progress": progress}
 
 
 def main(folder: str) -> int:
@@ -72,6 +93,8 @@ def main(folder: str) -> int:
         signal.signal(number, lambda *_: ended.set())
     try:
         serve(home, ended)
+    except _EndedError:
+        return 0
     except RolecallError as error:
         write_record(home.failure, {"text": str(error), "exit_code": int(error.exit_code)})
         return int(error.exit_code)
