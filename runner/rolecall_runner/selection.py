@@ -37,9 +37,13 @@ def select(targets: Sequence[Target], pattern: str, *, read: Callable[[str], str
     """The targets that a pattern means, in the order of `targets`.
 
     Raises SelectionError for a term that selects nothing (an exclusion too: it may be a slip of the pen), with the nearest
-    name, and when nothing is left.
+    name, for a pattern without terms, and when nothing is left.
     """
+    if not targets:
+        raise SelectionError("the manifest has no customer and no switch role", mend="add one, or name another manifest")
     terms = [_Term(sign, text) for sign, text in _terms(pattern)]
+    if not terms:
+        raise SelectionError("an empty pattern selects no account", where="--limit", mend="write all for every account")
     united: set[int] = set()
     for term in [term for term in terms if not term.sign] or [_Term("", "all")]:
         united |= _matches(targets, term, read)

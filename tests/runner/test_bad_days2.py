@@ -9,12 +9,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from command_rig import runner
+from manifests import NOTES
+from rolecall_generator.errors import SelectionError
+from rolecall_runner.results.journal import RUNS, Journal, RunRecord, read_record
+from rolecall_runner.results.result import Result, Status
 from rolecall_runner.sandbox.errors import SandboxError
 from rolecall_runner.sandbox.home import Ended, Home, Wanted, find, start, stop
+from rolecall_runner.selection import select
+
+NOW = datetime(2026, 11, 24, 19, 15, tzinfo=UTC)
+RECORD = RunRecord("20261124-191500-0a1b2c", "verify", "accounts.yaml", "f00d", "all", 3, NOW.isoformat(), what="verify")
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with the notes' manifest."""
+    (tmp_path / "accounts.yaml").write_bytes(NOTES.read_bytes())
+    return tmp_path
 
 
 @pytest.fixture
@@ -81,3 +98,47 @@ def test_a_sandbox_whose_record_is_damaged_ends_by_itself(tmp_path: Path) -> Non
     assert first.pid != second.pid
     assert Ended(second.pid, second.url) == ended
     assert (None, None) == (find(home), stop(home))
+
+
+@pytest.mark.parametrize("option", ["--resume", "--retry"])
+def test_a_run_that_is_not_there_is_a_slip_of_the_command_line(notes: Path, option: str) -> None:
+    """A name that selects no run ends with the code for usage; where there are no runs at all, that is what is said."""
+    none = runner("verify", option, "last", cwd=notes)
+    Journal.start(notes / RUNS, RECORD).close()
+    other = runner("verify", option, "0000", cwd=notes)
+
+    assert (2, 2) == (none.code, other.code)
+    assert "error: .rolecall/runs: there are no runs of verify yet\n  mend: " in none.err
+    assert "error: .rolecall/runs: there is no run 0000\n  mend: `runner history`" in other.err
+
+
+@pytest.mark.parametrize("pattern", ["", " , "])
+def test_an_empty_pattern_never_means_everybody(notes: Path, pattern: str) -> None:
+    """A variable of a script that is empty asks nobody."""
+    done = runner("verify", "--limit", pattern, cwd=notes)
+
+    assert (2, "") == (done.code, done.out)
+    assert "error: --limit: an empty pattern selects no account\n  mend: write all" in done.err
+
+
+def test_a_manifest_without_accounts_is_what_is_said() -> None:
+    """Where nobody can be asked the pattern is not to blame."""
+    with pytest.raises(SelectionError) as refused:
+        select((), "all")
+
+    assert ("the manifest has no customer and no switch role", None) == (refused.value.what, refused.value.where)
+
+
+def test_a_run_that_was_complete_keeps_its_end(tmp_path: Path) -> None:
+    """Going on with a run that has nothing left to ask makes it no longer; a new result does."""
+    with Journal.start(tmp_path, RECORD) as journal:
+        journal.end(NOW)
+    with Journal.resume(tmp_path, RECORD.run_id, fingerprint=RECORD.fingerprint) as idle:
+        idle.end(NOW + timedelta(hours=1))
+    kept = read_record(tmp_path, RECORD.run_id).ended
+    with Journal.resume(tmp_path, RECORD.run_id, fingerprint=RECORD.fingerprint) as more:
+        more.add(Result("account1", "verify", Status.OK, NOW))
+        more.end(NOW + timedelta(hours=2))
+
+    assert NOW.isoformat() == kept
+    assert (NOW + timedelta(hours=2)).isoformat() == read_record(tmp_path, RECORD.run_id).ended

@@ -154,7 +154,7 @@ def test_a_run_is_found_by_what_people_type(tmp_path: Path, name: str, short_id:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("0", "2 runs"), ("xyz", "there is no run xyz"), ("previous", "no run previous")]
+    ("name", "said"), [("0", "2 runs"), ("xyz", "there is no run xyz"), ("previous", "no runs of query yet")]
 )
 def test_a_name_that_means_no_single_run_is_said(tmp_path: Path, name: str, said: str) -> None:
     """With the command that lists them."""

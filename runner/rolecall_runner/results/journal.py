@@ -35,6 +35,12 @@ class JournalError(RolecallError):
     exit_code = ExitCode.OUTPUT
 
 
+class NoSuchRunError(JournalError):
+    """A name on the command line means no run, or several."""
+
+    exit_code = ExitCode.USAGE
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """What a run is. Times are ISO 8601 with a time zone; `ended` is "" while it runs, or when it was killed.
@@ -74,6 +80,7 @@ class Journal:
         self.record = record
         self.done = done
         self._descriptor = descriptor
+        self._added = False
 
     @classmethod
     def start(cls, runs: Path, record: RunRecord) -> Self:
@@ -122,6 +129,7 @@ class Journal:
         """Write a result; when this returns, a kill of this process does not lose it. Raises JournalError."""
         # ASCII: half a surrogate pair in what AWS sent could not be encoded otherwise.
         line = json.dumps(result.to_json(), separators=(",", ":")).encode() + b"\n"
+        self._added = True
         try:
             written = os.write(self._descriptor, line)
             while written < len(line):  # a nearly full disk takes a part first
@@ -130,7 +138,12 @@ class Journal:
             raise _cannot("written", self.folder, error) from error
 
     def end(self, now: datetime) -> None:
-        """Note that the run is complete. Raises JournalError."""
+        """Note that the run is complete; one that was complete before and heard nothing new keeps its end.
+
+        Raises JournalError.
+        """
+        if self.record.ended and not self._added:
+            return
         self.record = replace(self.record, ended=now.isoformat())
         try:
             _write_record(self.folder, self.record)
@@ -172,9 +185,14 @@ def list_runs(runs: Path, *, task: str | None = None) -> list[RunRecord]:
 def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
     """The run that a person means: `last`, `previous`, an id, its random part, or the start of either.
 
-    Raises JournalError when there is none or more than one.
+    Raises NoSuchRunError when there is none or more than one.
     """
     known = list_runs(runs, task=task)
+    if not known:
+        of = f" of {task}" if task else ""
+        raise NoSuchRunError(
+            f"there are no runs{of} yet", where=str(runs), mend="start one, or name their folder with --runs"
+        )
     places = {"last": 0, "latest": 0, "previous": 1}
     if name in places:
         found = known[places[name] : places[name] + 1]
@@ -183,7 +201,7 @@ def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
         found = exact or [record for record in known if record.run_id.startswith(name) or record.short_id.startswith(name)]
     if len(found) != 1 or not name:
         what = f"there is no run {name}" if not found else f"{name} means {len(found)} runs"
-        raise JournalError(what, where=str(runs), mend="`runner history` lists the runs; `last` is the latest")
+        raise NoSuchRunError(what, where=str(runs), mend="`runner history` lists the runs; `last` is the latest")
     return found[0]
 
 
