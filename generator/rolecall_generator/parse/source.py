@@ -33,6 +33,10 @@ def module_files(folder: Path) -> dict[str, bytes]:
         entries = sorted(path for path in folder.iterdir() if _is_read(path.name) and not path.is_dir())
         # One byte more than is taken shows that there is more.
         return {path.name: _head(path) for path in entries}
+    except PermissionError as error:
+        what = "reading the module is not permitted"
+        mend = "give yourself read permission on the folder and its files"
+        raise ModuleError(what, where=str(error.filename or folder), mend=mend) from None
     except OSError as error:
         raise ModuleError(
             f"the module cannot be read: {error.strerror or error}",
