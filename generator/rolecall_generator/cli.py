@@ -12,6 +12,7 @@ import typer
 
 from rolecall_generator import __version__
 from rolecall_generator.console import SafeTyper, progress_bar, stdout
+from rolecall_generator.paths import folder_of
 
 if TYPE_CHECKING:
     from rolecall_generator.checking import Checked
@@ -32,7 +33,7 @@ app = SafeTyper(
 ManifestArgument = Annotated[
     Path, typer.Argument(metavar="MANIFEST", readable=False, help="The manifest; accounts.yaml when left out.")
 ]
-OutOption = Annotated[Path, typer.Option("--out", readable=False, help="The output folder.")]
+OutOption = Annotated[Path, typer.Option("--out", parser=folder_of("--out"), metavar="PATH", help="The output folder.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
 FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]
 
@@ -40,6 +41,7 @@ OnlyOption = Annotated[
     list[str] | None, typer.Option("--only", metavar="NAME", help="Only this customer or switch role; may be repeated.")
 ]
 PruneOption = Annotated[bool, typer.Option("--prune/--no-prune", help="Delete generated files that are no longer planned.")]
+PruneAllOption = Annotated[bool, typer.Option("--prune-all", help="Allow --prune to take every customer's module.")]
 RepackOption = Annotated[
     bool, typer.Option("--repack", help="Close holes in the backend's policies; moves customers between them.")
 ]
@@ -79,11 +81,12 @@ def schema() -> None:
 
 
 @app.command(epilog="Example:  gen terraform accounts.yaml --out output/ --only account1")
-def terraform(
+def terraform(  # noqa: PLR0913, PLR0917 - every option of a command is an argument of its function
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     only: OnlyOption = None,
     prune: PruneOption = True,
+    prune_all: PruneAllOption = False,
     repack: RepackOption = False,
     checked: Annotated[
         bool, typer.Option("--check/--no-check", help="Read the modules back, compare and prove them after writing.")
@@ -99,7 +102,8 @@ def terraform(
     from rolecall_generator.reports import generation_json, print_generation  # noqa: PLC0415 - as above
 
     with progress_bar("modules", quiet=quiet or output_format == "json") as (started, progress):
-        done = generate(manifest, out, only=only or (), prune=prune, repack=repack, started=started, progress=progress)
+        pruning = {"prune": prune, "prune_all": prune_all}
+        done = generate(manifest, out, only=only or (), repack=repack, started=started, progress=progress, **pruning)
     found = _check_written(manifest, out, only or (), quiet=quiet or output_format == "json") if checked else None
     if output_format == "json":
         typer.echo(json.dumps(generation_json(done, out, found), indent=2))

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from rolecall_generator import __version__
-from rolecall_generator.errors import SelectionError
+from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.lock import Lock, read_lock
 from rolecall_generator.manifest.load import LoadedManifest, load_manifest
 from rolecall_generator.manifest.source import collection_paused
@@ -19,6 +19,9 @@ from rolecall_generator.plan import Plan, PlannedModule, make_plan
 from rolecall_generator.plan.assignment import Assignment, Slot
 from rolecall_generator.render import render_module, template_fingerprint
 from rolecall_generator.write import ModuleSource, WriteReport, write_output
+
+_CUSTOMERS = "customers/"
+_EVERYBODY = 2  # one customer who leaves is an ordinary day
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,14 @@ def generate(
     *,
     only: Collection[str] = (),
     prune: bool = True,
+    prune_all: bool = False,
     repack: bool = False,
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Generation:
     """Write the modules of a manifest. `started` hears how many modules there are, `progress` how many are done.
 
+    `prune` deletes what is no longer planned; that this is every customer's module needs `prune_all` as well.
     Raises ManifestError, PlanError, OutputError or SelectionError; what was written before stays.
     """
     # Nothing here makes cycles, and collecting among a fleet's objects costs a quarter of the time.
@@ -50,6 +55,8 @@ def generate(
         lock = read_lock(out)
         plan = make_plan(loaded.manifest, previous_slots(lock), repack=repack)
         chosen = select(plan, only) if only else None
+        if prune and not prune_all and chosen is None:
+            _refuse_to_lose_everybody(out, lock, plan)
         started(len(plan.modules))
         report = write_output(
             out,
@@ -63,6 +70,17 @@ def generate(
     return Generation(loaded, plan, report)
 
 
+def _refuse_to_lose_everybody(out: Path, lock: Lock, plan: Plan) -> None:
+    """Raise OutputError when no customer of the last run is left: more often a lost include than a wish."""
+    before = {path for path in lock.modules if path.startswith(_CUSTOMERS)}
+    if len(before) >= _EVERYBODY and not any(module.path in before for module in plan.modules):
+        raise OutputError(
+            f"none of the {len(before):,} customers of the last run is in the manifest: every module of theirs would go",
+            where=str(out),
+            mend="look for a lost include or an empty list; --prune-all deletes the modules, --no-prune keeps them",
+        )
+
+
 def module_source(module: PlannedModule, source: str) -> ModuleSource:
     """A planned module as something to be written: rendered only when its fingerprint changed."""
     return ModuleSource(
@@ -73,7 +91,8 @@ def module_source(module: PlannedModule, source: str) -> ModuleSource:
 @functools.cache
 def _generator_fingerprint(source: str) -> str:
     """What all modules of a manifest depend on: this version, its templates, the manifest's name in the headers."""
-    return hashlib.sha256(f"{__version__}\0{template_fingerprint()}\0{source}".encode()).hexdigest()[:16]
+    text = f"{__version__}\0{template_fingerprint()}\0{source}"
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]  # a file's name need not be UTF-8
 
 
 def _render(module: PlannedModule, source: str) -> Mapping[str, str]:
@@ -94,8 +113,11 @@ def slots_to_json(assignment: Assignment) -> dict[str, object]:
     return {key: [slot.role, slot.policy] for key, slot in assignment.slots.items()}
 
 
-def select(plan: Plan, names: Collection[str]) -> frozenset[str]:
-    """Paths of the modules named by customer, switch role, `backend` or path. Raises SelectionError for unknown names."""
+def select(plan: Plan, names: Collection[str], *, where: str = "--only") -> frozenset[str]:
+    """Paths of the modules named by customer, switch role, `backend` or path; `where` is the option that names them.
+
+    Raises SelectionError for unknown names.
+    """
     paths: dict[str, set[str]] = {}
     for module in plan.modules:
         paths.setdefault(module.subject, set()).add(module.path)
@@ -105,7 +127,7 @@ def select(plan: Plan, names: Collection[str]) -> frozenset[str]:
             near = get_close_matches(name, paths, n=1)
             raise SelectionError(
                 f"there is no customer or switch role named {name}",
-                where="--only",
+                where=where,
                 mend=f"did you mean {near[0]}?" if near else "name a customer or switch role of the manifest, or backend",
             )
     return frozenset(path for name in names for path in paths[name])

@@ -48,8 +48,11 @@ def judge_sent_back(plan: Plan, given: Sequence[str], *, label: Label, progress:
 
 def _whose(plan: Plan, text: str) -> tuple[Path, PlannedModule | None]:
     name, equals, rest = text.partition("=")
+    if not text or (equals and not rest and not Path(text).exists()):
+        mend = f"write {name or 'NAME'}=FOLDER; . is the current one"
+        raise SelectionError(f"{text or 'an empty text'} names no folder", where="--path", mend=mend)
     if equals and not Path(text).exists():
-        (path, *more) = sorted(select(plan, [name]))
+        (path, *more) = sorted(select(plan, [name], where="--path"))
         if more:
             raise SelectionError(
                 f"{name} has several modules: {', '.join((path, *more))}", where="--path", mend=f"write {path}={rest}"

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from rolecall_generator.paths import folder_of
+
 DEFAULT_MANIFEST = Path("accounts.yaml")
 DEFAULT_OUT = Path("output")
 
@@ -15,7 +17,9 @@ ManifestArgument = Annotated[
     Path, typer.Argument(metavar="MANIFEST", readable=False, help="The manifest; accounts.yaml when left out.")
 ]
 ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")]
-OutOption = Annotated[Path, typer.Option("--out", readable=False, help="The folder that gen terraform wrote.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", parser=folder_of("--out"), metavar="PATH", help="The folder that gen terraform wrote.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
 FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]
 FaultsOption = Annotated[
