@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rolecall_generator import __version__
-from rolecall_generator.console import SafeTyper, progress_bar, stdout
-from rolecall_generator.paths import folder_of
+from rolecall_generator.console import SafeTyper, folder_of, progress_bar, stdout
 
 if TYPE_CHECKING:
     from rolecall_generator.checking import Checked
@@ -33,7 +32,7 @@ app = SafeTyper(
 ManifestArgument = Annotated[
     Path, typer.Argument(metavar="MANIFEST", readable=False, help="The manifest; accounts.yaml when left out.")
 ]
-OutOption = Annotated[Path, typer.Option("--out", parser=folder_of("--out"), metavar="PATH", help="The output folder.")]
+OutOption = Annotated[Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The output folder.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
 FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 
-from rolecall_generator.errors import ExitCode, InterruptedRunError, OutputError, RolecallError
+from rolecall_generator.errors import ExitCode, InterruptedRunError, OutputError, RolecallError, SelectionError
 from rolecall_generator.extras import missing_extra
 
 _READER_GONE = 128 + 13  # SIGPIPE, as shells count
@@ -88,6 +88,20 @@ def _refused(error: OSError) -> OutputError:
 def _fail(message: str, code: ExitCode) -> NoReturn:
     stderr().print(message, style="red" if code is not ExitCode.INTERRUPTED else None, markup=False)
     sys.exit(int(code))
+
+
+def folder_of(option: str) -> Callable[[str | Path], Path]:
+    """A folder of an option's text, for Typer's `parser`.
+
+    An empty text raises SelectionError: as a path it would be the current folder, and it comes from an unset variable.
+    """
+
+    def folder(text: str | Path) -> Path:
+        if not str(text):
+            raise SelectionError("an empty name is no folder", where=option, mend="name a folder; . is the current one")
+        return Path(text)
+
+    return folder
 
 
 @contextmanager

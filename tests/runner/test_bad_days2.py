@@ -142,3 +142,12 @@ def test_a_run_that_was_complete_keeps_its_end(tmp_path: Path) -> None:
 
     assert NOW.isoformat() == kept
     assert (NOW + timedelta(hours=2)).isoformat() == read_record(tmp_path, RECORD.run_id).ended
+
+
+@pytest.mark.parametrize("command", [["verify"], ["rehearse"], ["sandbox", "up"]], ids=" ".join)
+def test_an_empty_output_folder_is_not_the_current_one(notes: Path, command: list[str]) -> None:
+    """A variable of a script that is empty makes no command read the current folder."""
+    done = runner(*command, "--out", "", cwd=notes)
+
+    assert (2, "") == (done.code, done.out)
+    assert "error: --out: an empty name is no folder\n  mend: name a folder" in done.err

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rolecall_generator.paths import folder_of
+from rolecall_generator.console import folder_of
 
 DEFAULT_MANIFEST = Path("accounts.yaml")
 DEFAULT_OUT = Path("output")
@@ -18,7 +18,7 @@ ManifestArgument = Annotated[
 ]
 ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")]
 OutOption = Annotated[
-    Path, typer.Option("--out", parser=folder_of("--out"), metavar="PATH", help="The folder that gen terraform wrote.")
+    Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The folder that gen terraform wrote.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
 FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rolecall_generator.console import progress_bar, stdout
+from rolecall_generator.console import folder_of, progress_bar, stdout
 from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_runner.commands.common import DEFAULT_MANIFEST, FormatOption, ManifestArgument, QuietOption
 
@@ -33,7 +33,13 @@ runner rehearse --plugin-dir ~/.terraform.d/plugins"""
 def rehearse(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Rehearse what is written there; what the manifest says when left out.")
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=folder_of("--out"),
+            metavar="<path>",
+            help="Rehearse what is written there; what the manifest says when left out.",
+        ),
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Only this customer or switch role; may be repeated.")
