@@ -42,7 +42,10 @@ class SafeTyper(typer.Typer):
         """Run the command line; translate what it raises."""
         ready_streams()
         try:
-            return super().__call__(*args, **kwargs)
+            try:
+                return super().__call__(*args, **kwargs)
+            finally:
+                _flush()
         except RolecallError as error:
             _fail(f"error: {error}", error.exit_code)
         except SystemExit as ended:
@@ -53,6 +56,8 @@ class SafeTyper(typer.Typer):
             if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):
                 _fail("error: interrupted; what was complete stays", ExitCode.INTERRUPTED)
             raise
+        except BrokenPipeError:
+            sys.exit(_READER_GONE)
         except Exception as error:
             if os.environ.get("ROLECALL_DEBUG"):
                 raise
@@ -77,6 +82,16 @@ def ready_streams() -> None:
         elif isinstance(stream, io.TextIOWrapper):
             plain = codecs.lookup(stream.encoding).name == "ascii" or not stream.isatty()
             stream.reconfigure(encoding="utf-8" if plain else None, errors="backslashreplace")
+
+
+def _flush() -> None:
+    """Write out what is still held, here and not at Python's end, where nobody could say what went wrong."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # What is held cannot go anywhere: Python would try again at its end, and end with 120.
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
+        raise
 
 
 def _refused(error: OSError) -> OutputError:

@@ -190,7 +190,7 @@ def test_a_cause_that_can_be_known_is_the_only_one(world: World, cause: str, spo
     spoil(world)
     verdict = world.verdict()
 
-    assert ([cause], Mark.FAILED) == (causes(verdict), verdict.mark)
+    assert ([cause], Mark.FAILED) == (causes(verdict), verdict.mark), (verdict.rungs, world.rig.lines[-20:])
 
 
 @pytest.mark.parametrize(
