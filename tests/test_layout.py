@@ -36,7 +36,7 @@ RUNNER_LAYERS = (
     {"__version__", "redact", "targets", "deadline", "terraform", "deployed", "queries", "results.result"},
     {"transport", "failures", "results.journal", "first_attempt"},
     {"clients", "engine"},
-    {"credentials", "inventory", "selection"},
+    {"credentials", "inventory", "selection", "choice"},
     {"source", "session_cache", "console_link", "child", "sandbox"},
     {"rehearse", "one_target", "tasks", "acting"},
     {"results"},

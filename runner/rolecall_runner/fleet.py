@@ -30,6 +30,7 @@ from botocore.waiter import Waiter
 
 from rolecall_generator.iam.arn import PARTITIONS
 from rolecall_runner.acting import acting
+from rolecall_runner.choice import Choice, How
 from rolecall_runner.clients import Clients, SigningCredentials, account
 from rolecall_runner.credentials import Sessions
 from rolecall_runner.engine.interface import Outside, Settings, Task
@@ -37,8 +38,6 @@ from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.engine.run import EngineName, run
 from rolecall_runner.results.journal import RUNS
 from rolecall_runner.results.result import Outcome, Result
-from rolecall_runner.roll_call import Choice
-from rolecall_runner.roll_call import How as RollCallHow
 from rolecall_runner.roll_call import prepare as prepare_roll_call
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Answer, Row
@@ -47,7 +46,7 @@ from rolecall_runner.tasks.query.levels import check_reads
 from rolecall_runner.tasks.query.plain import plain
 from rolecall_runner.tasks.query.question import Question
 from rolecall_runner.tasks.query.regions import read_regions
-from rolecall_runner.tasks.query.running import Chosen, How, Reach, choose, make_means, prepare
+from rolecall_runner.tasks.query.running import Chosen, Reach, choose, make_means, prepare
 from rolecall_runner.tasks.verify.context import VerifyOptions
 from rolecall_runner.tasks.verify.setting import Start, endpoint_of, make_context
 from rolecall_runner.tasks.verify.task import VerifyTask
@@ -282,7 +281,7 @@ class Fleet:
     def verify(self, options: VerifyOptions | None = None) -> Iterator[Verdict]:
         """Call the roll of the accounts; verdicts as they come, kept in the runs' folder. For the main thread alone."""
         self._open()
-        how = RollCallHow(self.engine, self.ways.processes, self.ways.settings, self.ways.runs)
+        how = How(self.engine, self.ways.processes, self.ways.settings, self.ways.runs)
         limit = self.limit
         if limit == "all" and self.accounts:  # as for queries: the customers
             limit = "kind=customer" if self.accounts[0].kind == "customer" else "all"

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from rolecall_runner import __version__
+from rolecall_runner.choice import Choice, How
 from rolecall_runner.credentials import Caller, utc_now
-from rolecall_runner.engine.dask_cluster import DaskCluster
-from rolecall_runner.engine.interface import Outside, RetryPolicy, Settings
+from rolecall_runner.engine.interface import Outside, RetryPolicy
 from rolecall_runner.engine.interrupt import stops_on_ctrl_c
 from rolecall_runner.engine.per_process import PerProcess
-from rolecall_runner.engine.run import EngineName, run
+from rolecall_runner.engine.run import run
 from rolecall_runner.inventory import Inventory, read_inventory
 from rolecall_runner.results.journal import (
-    RUNS,
     Journal,
     JournalError,
     RunRecord,
@@ -48,38 +47,6 @@ _MARK = {
     Status.UNREACHABLE: Mark.UNREACHABLE,
     Status.SKIPPED: Mark.SKIPPED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Whom to ask: a pattern, a sample of it, what failed in an earlier run, the rest of a run that was cut short."""
-
-    limit: str = "all"
-    sample: int | None = None
-    seed: int = 0
-    retry: str | None = None
-    resume: str | None = None
-
-    @property
-    def words(self) -> str:
-        """The choice as a person would say it."""
-        parts = [self.limit]
-        if self.retry is not None:
-            parts.append(f"failed in {self.retry}")
-        if self.sample is not None:
-            parts.append(f"sample of {self.sample} (seed {self.seed})")
-        return ", ".join(parts)
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How to ask: engine, workers a process, processes, seconds for one target, where runs are kept, which Dask cluster."""
-
-    engine: EngineName = "threads"
-    processes: int = 2
-    settings: Settings = field(default_factory=Settings)
-    runs: Path = RUNS
-    cluster: DaskCluster | None = None
 
 
 @dataclass(slots=True)
@@ -153,24 +120,28 @@ def prepare(
     choice: Choice,
     how: How,
     *,
+    resume: str | None = None,
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
     outside: Outside | None = None,
 ) -> RollCall:
     """Select the targets, find out who calls, open the journal. Nothing is asked of a customer's account yet.
 
+    `resume`: the run that is gone on with, by what a person calls it; choice and options are then those of that run.
+
     Raises ManifestError, PlanError, OutputError, SelectionError, CallerError, JournalError.
     """
     inventory = read_inventory(start.manifest, out=start.out)
-    if choice.resume is not None:
-        resumed = find_run(how.runs, choice.resume, task=TASK)
+    if resume is not None:
+        resumed = find_run(how.runs, resume, task=TASK)
+        resume = resumed.run_id
         choice, options = _recall(resumed)
         start = replace(start, options=options)
     targets = _chosen(inventory, choice, how.runs)
     # Before the journal: a run that nobody can start leaves nothing behind.
     caller = find_caller(make_clients(start), profile=start.profile, region=start.region)
-    if choice.resume is not None:
-        journal = Journal.resume(how.runs, choice.resume, fingerprint=inventory.fingerprint)
+    if resume is not None:
+        journal = Journal.resume(how.runs, resume, fingerprint=inventory.fingerprint)
     else:
         record = RunRecord(
             new_run_id(clock(), token),
@@ -194,7 +165,7 @@ def _recall(record: RunRecord) -> tuple[Choice, VerifyOptions]:
     try:
         said = json.loads(record.what)
         retry = RetryPolicy(**said["options"].pop("retry"))
-        return Choice(**{**said["choice"], "resume": record.run_id}), VerifyOptions(**said["options"], retry=retry)
+        return Choice(**said["choice"]), VerifyOptions(**said["options"], retry=retry)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise JournalError(
             f"run {record.run_id} does not say what it asked", where=record.manifest, mend="start a new run"

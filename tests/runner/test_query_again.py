@@ -18,10 +18,11 @@ import pytest
 import command_rig
 from manifests import customer
 from query_rig import manifest_text
+from rolecall_runner.choice import Choice
 from rolecall_runner.results.journal import JournalError, RunRecord
 from rolecall_runner.sandbox.embedded import embedded
 from rolecall_runner.sandbox.furnish import environment_of
-from rolecall_runner.tasks.query.again import Choice, kept, recalled
+from rolecall_runner.tasks.query.again import kept, recalled
 from rolecall_runner.tasks.query.asked import Wanted, make_question
 from rolecall_runner.tasks.query.levels import check_reads
 from rolecall_runner.tasks.query.named import shipped

@@ -30,9 +30,9 @@ from rolecall_runner.commands.common import (
 from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:
+    from rolecall_runner.choice import Choice
     from rolecall_runner.results.parquet_dataset import Written
     from rolecall_runner.results.rows_flat import RowWriter
-    from rolecall_runner.tasks.query.again import Choice
     from rolecall_runner.tasks.query.answers import Count
     from rolecall_runner.tasks.query.levels import Judgement
     from rolecall_runner.tasks.query.question import Question
@@ -116,10 +116,10 @@ def query(
     Exit code 0 when everybody answered or said why not (denied, Region not enabled), 1 when a question failed, 9 when some
     could not be reached.
     """
-    from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - boto3 loads only where needed
-    from rolecall_runner.tasks.query.again import Choice  # noqa: PLC0415 - as above
+    from rolecall_runner.choice import Choice, How  # noqa: PLC0415 - boto3 loads only where needed
+    from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.levels import check_reads  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.running import How, Reach, prepare  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.running import Reach, prepare  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.written import Said  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.verify.setting import endpoint_of  # noqa: PLC0415 - as above
 

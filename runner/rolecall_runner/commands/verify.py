@@ -96,9 +96,10 @@ def verify(
 
     Exit code 0 when all is as agreed, 1 when something is not, 9 when nothing is wrong but some could not be asked.
     """
-    from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - boto3 loads only where needed
+    from rolecall_runner.choice import Choice, How  # noqa: PLC0415 - boto3 loads only where needed
+    from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - as above
     from rolecall_runner.results.progress import RollCallProgress  # noqa: PLC0415 - as above
-    from rolecall_runner.roll_call import Choice, How, prepare  # noqa: PLC0415 - as above
+    from rolecall_runner.roll_call import prepare  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.verify.context import VerifyOptions  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.verify.setting import Start, endpoint_of  # noqa: PLC0415 - as above
 
@@ -114,7 +115,7 @@ def verify(
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
         start = Start(manifest, out, "", profile, region, endpoint_of(), forks, options, _readers(reader or ()), sandbox)
-        call = prepare(start, Choice(limit, sample, seed, retry, resume), how)
+        call = prepare(start, Choice(limit, sample, seed, retry), how, resume=resume)
         display = stack.enter_context(
             RollCallProgress(stderr(), verbose=verbose, quiet=quiet or not (verbose or sys.stderr.isatty()))
         )

@@ -4,35 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from rolecall_runner.choice import Choice
 from rolecall_runner.results.journal import JournalError, RunRecord
 from rolecall_runner.tasks.query.asked import Wanted, described, make_question, shown_parameters
 from rolecall_runner.tasks.query.levels import Judgement
 from rolecall_runner.tasks.query.question import FollowUp, QueryError, Question, RegionChoice
-
-EVERYBODY = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Whom to ask: a pattern (`all`: the customers), a sample of it, what did not end well in the run `retry`."""
-
-    limit: str = EVERYBODY
-    sample: int | None = None
-    seed: int = 0
-    retry: str | None = None
-
-    @property
-    def words(self) -> str:
-        """The choice as a person would say it."""
-        parts = [self.limit]
-        if self.retry is not None:
-            parts.append(f"failed in {self.retry}")
-        if self.sample is not None:
-            parts.append(f"sample of {self.sample} (seed {self.seed})")
-        return ", ".join(parts)
 
 
 def kept(question: Question, judged: tuple[Judgement, ...], choice: Choice) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,12 @@ from rolecall_generator.generate import previous_slots
 from rolecall_generator.lock import read_lock
 from rolecall_generator.plan import make_plan
 from rolecall_runner import __version__
+from rolecall_runner.choice import EVERYBODY, Choice, How
 from rolecall_runner.clients import Clients, ClientSettings
 from rolecall_runner.credentials import Assumer, Sessions, utc_now
-from rolecall_runner.engine.dask_cluster import DaskCluster
-from rolecall_runner.engine.interface import DEFAULT_WORKERS, Outside, Settings
+from rolecall_runner.engine.interface import DEFAULT_WORKERS, Outside
 from rolecall_runner.engine.per_process import PerProcess
-from rolecall_runner.engine.run import EngineName, run
+from rolecall_runner.engine.run import run
 from rolecall_runner.inventory import Inventory, read_inventory
 from rolecall_runner.results.journal import (
     RUNS,
@@ -33,7 +33,7 @@ from rolecall_runner.results.journal import (
 from rolecall_runner.selection import only, sample, select
 from rolecall_runner.source import find_caller
 from rolecall_runner.targets import Target, TargetKind
-from rolecall_runner.tasks.query.again import EVERYBODY, Choice, kept, recalled
+from rolecall_runner.tasks.query.again import kept, recalled
 from rolecall_runner.tasks.query.answers import Answer, answer_of
 from rolecall_runner.tasks.query.levels import Judgement
 from rolecall_runner.tasks.query.placeholders import check_targets
@@ -68,17 +68,6 @@ class Reach:
     region: str | None = None
     endpoint_url: str | None = None
     workers: int = DEFAULT_WORKERS
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """How to ask: engine, workers a process, processes, seconds for one target, where runs are kept, which Dask cluster."""
-
-    engine: EngineName = "threads"
-    processes: int = 2
-    settings: Settings = field(default_factory=Settings)
-    runs: Path = RUNS
-    cluster: DaskCluster | None = None
 
 
 @dataclass(slots=True)
