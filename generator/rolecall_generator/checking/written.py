@@ -40,7 +40,8 @@ def read_written(
             entries[path] = read.entry
     planned = {module.path for module in bench.modules}
     kept = {path: entry for path, entry in entries.items() if path in planned}
-    if kept != memory.entries:
+    # Only what was found right anew is worth the writing: a stale entry fits nothing that stands there now.
+    if any(memory.entries.get(path) != entry for path, entry in kept.items()):
         save_memory(bench.out, kept)
     progress(len(indices))
     return Written(verdicts, len(unread))
