@@ -178,6 +178,8 @@ def list_runs(runs: Path, *, task: str | None = None) -> list[RunRecord]:
         for name in names:
             with contextlib.suppress(JournalError):
                 records.append(read_record(runs, name))
+        # Ids tell seconds apart; runs that began within one are told apart by their own record.
+        records.sort(key=lambda record: (record.started, record.run_id), reverse=True)
         return [record for record in records if task is None or record.task == task]
     return []
 

@@ -243,7 +243,8 @@ def stop(home: Home) -> Ended | None:
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _END_SECONDS
     while time.monotonic() < deadline:
-        if not _is_ours(pid, home):
+        # The process is gone a moment before the system lets go of its lock.
+        if not _is_ours(pid, home) and _holder(home) != pid:
             return Ended(pid, running.url if running else "")
         time.sleep(_POLL_SECONDS)
     raise SandboxError(f"the sandbox (process {pid}) does not end", where=str(home.folder), mend=f"end it: kill -9 {pid}")
