@@ -6,9 +6,10 @@ import resource
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+from process_memory import family, memory
 
 _SAMPLE_SECONDS = 0.1
 
@@ -46,28 +47,3 @@ def measured(command: Sequence[str], environ: Mapping[str, str] | None = None) -
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Measured(seconds, cpu, peak[0], running.returncode, output, errors)
-
-
-def family(pid: int) -> Iterator[int]:
-    """A process and all that it started."""
-    yield pid
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):  # a thread's children are listed with that thread
-        try:
-            found = children.read_text().split()
-        except OSError:
-            continue
-        for each in found:
-            yield from family(int(each))
-
-
-def memory(pid: int) -> float:
-    """MiB of a process; shared pages count by their share where the system says so, else in full."""
-    for name, key in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
-        try:
-            lines = Path(f"/proc/{pid}/{name}").read_text().splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            if line.startswith(key):
-                return int(line.split()[1]) / 1024
-    return 0.0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rolecall_runner.engine.dask_cluster import DaskCluster
-from rolecall_runner.engine.interface import Settings
-from rolecall_runner.engine.run import EngineName
+from rolecall_runner.engine.interface import Outside, Settings, Task
+from rolecall_runner.engine.run import EngineName, run
 from rolecall_runner.results.journal import RUNS
+from rolecall_runner.results.result import Result
+from rolecall_runner.targets import Target
 
 EVERYBODY = "all"
 
@@ -42,3 +45,15 @@ class How:
     settings: Settings = field(default_factory=Settings)
     runs: Path = RUNS
     cluster: DaskCluster | None = None
+
+    def ask(self, task: Task, targets: Iterable[Target], outside: Outside) -> Iterator[Result]:
+        """Run a task over targets this way; see `engine.run.run`."""
+        return run(
+            task,
+            targets,
+            engine=self.engine,
+            settings=self.settings,
+            outside=outside,
+            processes=self.processes,
+            cluster=self.cluster,
+        )

@@ -16,7 +16,6 @@ from rolecall_runner.credentials import Caller, utc_now
 from rolecall_runner.engine.interface import Outside, RetryPolicy
 from rolecall_runner.engine.interrupt import stops_on_ctrl_c
 from rolecall_runner.engine.per_process import PerProcess
-from rolecall_runner.engine.run import run
 from rolecall_runner.inventory import Inventory, read_inventory
 from rolecall_runner.results.journal import (
     Journal,
@@ -67,15 +66,7 @@ class RollCall:
     def __iter__(self) -> Iterator[Verdict]:
         """Ask those that wait; each verdict is in the journal before it is handed on. Raises InterruptedRunError."""
         by_key = {(str(target.kind), target.name): target for target in self.waiting}
-        results = run(
-            self.task,
-            self.waiting,
-            engine=self.how.engine,
-            settings=self.how.settings,
-            outside=self.outside,
-            processes=self.how.processes,
-            cluster=self.how.cluster,
-        )
+        results = self.how.ask(self.task, self.waiting, self.outside)
         with stops_on_ctrl_c(self.outside.stop), self.journal as journal:
             for result in recorded(results, journal):
                 yield verdict_of(result, by_key[result.key])

@@ -18,7 +18,6 @@ from rolecall_runner.clients import Clients, ClientSettings
 from rolecall_runner.credentials import Assumer, Sessions, utc_now
 from rolecall_runner.engine.interface import DEFAULT_WORKERS, Outside
 from rolecall_runner.engine.per_process import PerProcess
-from rolecall_runner.engine.run import run
 from rolecall_runner.inventory import Inventory, read_inventory
 from rolecall_runner.results.journal import (
     RUNS,
@@ -92,15 +91,7 @@ class QueryRun:
         accounts = {_key(target): target.account_id for target in self.targets}
         for result in read_results(self.how.runs, self.record.run_id):
             yield answer_of(result, accounts.get(result.key, ""))
-        results = run(
-            self.task,
-            self.waiting,
-            engine=self.how.engine,
-            settings=self.how.settings,
-            outside=self.outside,
-            processes=self.how.processes,
-            cluster=self.how.cluster,
-        )
+        results = self.how.ask(self.task, self.waiting, self.outside)
         with self.journal as journal:
             for result in recorded(results, journal):
                 yield answer_of(result, accounts[result.key])
