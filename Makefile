@@ -63,7 +63,7 @@ golden: $(STAMP) ## Rewrite the golden files after a deliberate change
 
 lock: $(STAMP) ## Renew requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--no-annotate --group dev --group terraform --extra sandbox --extra data --extra dask --output-file requirements.lock pyproject.toml
+		--no-annotate --group dev --group terraform --group docs --group release --extra sandbox --extra data --extra dask --output-file requirements.lock pyproject.toml
 
 grammar: $(STAMP) ## Rebuild the parser's tables after python-hcl2 or Lark changed
 	$(BIN)/python tests/tools/build_grammar.py

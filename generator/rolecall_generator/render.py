@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FILES = ("main.tf", "outputs.tf", "versions.tf", "README.md")
 _SHARED = ("main.tf", "versions.tf")
+HANDOVER = "handover"
+"""Folder of the templates of bundles; modules do not depend on them."""
 SINGLE_ROLE_LABEL = "this"
 """Label of the one role of a customer's or trusting module: its outputs read the same whatever the role's name."""
 
@@ -35,10 +37,10 @@ def template_folder() -> Path:
 
 @functools.cache
 def template_fingerprint() -> str:
-    """A digest of all templates: a changed template makes every module new."""
+    """A digest of the modules' templates: a changed template makes every module new."""
     digest = hashlib.sha256()
     folder = template_folder()
-    for path in sorted(folder.rglob("*.j2")):
+    for path in sorted(path for path in folder.rglob("*.j2") if HANDOVER not in path.parts):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -51,6 +53,11 @@ def render_module(module: Module, source: str) -> dict[str, str]:
         template = _environment().get_template(name + ".j2" if name in _SHARED else f"{module.kind}/{name}.j2")
         files[name] = template.render(view)
     return files
+
+
+def render_text(name: str, view: Mapping[str, Any]) -> str:
+    """A text of a bundle from `templates/handover/NAME.j2`. Names that end in .html are escaped as HTML by themselves."""
+    return _environment().get_template(f"{HANDOVER}/{name}.j2").render(view)
 
 
 @functools.cache
@@ -68,7 +75,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         # HCL and Markdown have escapes of their own: the filters below.
-        autoescape=False,
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
     )
     environment.filters |= {
         "hcl": hcl.string,
