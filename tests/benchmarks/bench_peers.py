@@ -1,10 +1,11 @@
-"""rolecall beside c7n-org, awsrun, botocove and nornir: assume a role and describe instances, each in its natural way.
+"""`runner query` beside c7n-org, awsrun, botocove, nornir and plain boto3 sessions: assume a role, describe instances.
 
 Prints, asserts nothing. Each tool gets a virtual environment of its own below .cache/peers, made when first needed;
 one that does not install is left out, and said so. All talk to the HTTPS stub on loopback, found by AWS_ENDPOINT_URL and
-AWS_CA_BUNDLE. Figures are of whole processes, from start to end. The tools know no identity check: rolecall makes one
-call more in each account. awsrun and botocove take one external id for all accounts; the stub lets them.
-Run as `bench_peers.py [ACCOUNTS [PEER...]]`.
+AWS_CA_BUNDLE. Figures are of whole processes, from start to end, each tool used in its natural way; `runner query` is
+measured anew before each of them. awsrun and botocove take one external id for all accounts; the stub lets them.
+Run as `bench_peers.py [ACCOUNTS [PEER...]]`; the figures and their plot (by matplotlib, in an environment of its own)
+go to .cache/peers/peers.json and peers.svg.
 """
 
 from __future__ import annotations
@@ -15,18 +16,56 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fast_stub import SOURCE_ACCOUNT, SOURCE_KEY, FastStub, Options, secret_of
 from measuring import Measured, measured
+from rolecall_generator.generate import generate
 from stub_fleet import REGION, stub_targets
 
 SHARED_ID = "shared-by-all"
 WORKERS = 16
 ENVIRONMENTS = Path(__file__).resolve().parents[2] / ".cache" / "peers"
+
+PLAIN = f"""
+import boto3, json, sys
+from concurrent.futures import ThreadPoolExecutor
+
+def ask(account):
+    keys = boto3.Session().client("sts").assume_role(RoleArn=f"arn:aws:iam::{{account}}:role/VendorAccess",
+        RoleSessionName="plain", ExternalId=f"external-id-{{account}}")["Credentials"]
+    own = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    return own.client("ec2").describe_instances()
+
+with ThreadPoolExecutor({WORKERS}) as threads:
+    list(threads.map(ask, json.load(open(sys.argv[1]))))
+"""
+
+# Seconds for all accounts, on a scale where a tenth is a step: bars would all but hide the short one.
+PLOT = """
+import json, sys
+import matplotlib
+matplotlib.use("svg")
+matplotlib.rcParams["svg.hashsalt"] = "rolecall"
+import matplotlib.pyplot as plt
+
+found = json.load(open(sys.argv[1]))
+rows = sorted(found["tools"], key=lambda row: row["seconds"])
+figure, axes = plt.subplots(figsize=(8, 0.6 * len(rows) + 1.2), layout="constrained")
+colours = ["#1b6e53" if row["name"] == "runner query" else "#8a94a6" for row in rows]
+bars = axes.barh([row["name"] for row in rows], [row["seconds"] for row in rows], color=colours)
+axes.bar_label(bars, [f"{row['seconds']:.1f} s, {row['mib']:.0f} MiB" for row in rows], padding=4)
+axes.set_xscale("log")
+axes.set_xlim(right=max(row["seconds"] for row in rows) * 6)
+axes.set_xlabel("seconds, logarithmic")
+axes.set_title(f"Assume a role and describe instances in {found['accounts']} accounts")
+axes.invert_yaxis()
+axes.spines[["top", "right"]].set_visible(False)
+figure.savefig(sys.argv[2], metadata={"Date": None})
+"""
 
 AWSRUN = f"""
 import boto3, json, sys
@@ -129,18 +168,19 @@ PEERS = {
     "awsrun": Peer(("awsrun[aws]",), script(AWSRUN)),
     "botocove": Peer(("botocove",), script(BOTOCOVE)),
     "nornir": Peer(("nornir", "boto3"), script(NORNIR)),
+    "plain": Peer(("boto3",), script(PLAIN)),
 }
 
 
-def installed(name: str, peer: Peer) -> Path | None:
-    """The Python of the tool's own environment, None when it does not install; whatever index uv is set up for is asked."""
+def environment(name: str, packages: tuple[str, ...]) -> Path | None:
+    """The Python of an environment of its own, None when it does not install; whatever index uv is set up for is asked."""
     uv = Path(sys.executable).with_name("uv")
     python = ENVIRONMENTS / name / "bin" / "python"
     done = python.with_name("installed")
     if not done.exists():
         for command in (
             ["venv", "-q", "--clear", str(ENVIRONMENTS / name)],
-            ["pip", "install", "-q", "--python", str(python), *peer.packages],
+            ["pip", "install", "-q", "--python", str(python), *packages],
         ):
             if subprocess.run([str(uv), *command], capture_output=True, check=False).returncode:
                 return None
@@ -162,38 +202,86 @@ def surroundings(stub: FastStub, folder: Path) -> dict[str, str]:
     }
 
 
-def line(name: str, found: Measured, ours: Measured, asked: int, accounts: int) -> str:
-    """A row of the result; says so when not all accounts were asked."""
-    ratio = f"{found.seconds / ours.seconds:6.1f} x ours"
-    short = "" if asked >= accounts else f"   only {asked} accounts answered: {found.errors.strip()[-300:]}"
-    return f"{name:10} {found.seconds:7.2f} s {ratio}  CPU {found.cpu:7.2f} s  {found.mib:6.0f} MiB{short}"
+def our_command(folder: Path, accounts: int) -> list[str]:
+    """`runner query` over a manifest of the stub's accounts, its modules written beforehand."""
+    known = [
+        {"name": target.name, "account_id": target.account_id, "external_id": target.external_id}
+        for target in stub_targets(accounts)
+    ]
+    body = {
+        "version": 1,
+        "backend": {"account_id": SOURCE_ACCOUNT},
+        "permission_sets": {"ec2-read": {"managed_policies": ["AmazonEC2ReadOnlyAccess"]}},
+        "defaults": {"regions": [REGION], "permissions": ["ec2-read"]},
+        "customers": known,
+    }
+    manifest, out = folder / "accounts.yaml", folder / "output"
+    manifest.write_text(json.dumps(body))
+    generate(manifest, out)
+    runner = str(Path(sys.executable).with_name("runner"))
+    places = ["--manifest", str(manifest), "--out", str(out)]
+    return [runner, "query", "ec2", "describe_instances", *places, "--forks", str(WORKERS), "--format", "jsonl"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One tool's figures: whole processes; `asked` is how many accounts the stub was asked about."""
+
+    name: str
+    seconds: float
+    cpu: float
+    mib: float
+    asked: int
+
+
+def measure(name: str, command: list[str], stub: FastStub, folder: Path, accounts: int) -> Row:
+    """Run a tool to its end; a tool that left accounts out is shown with what it said."""
+    before = stub.counts()["DescribeInstances"]
+    found: Measured = measured(command, surroundings(stub, folder))
+    asked = stub.counts()["DescribeInstances"] - before
+    if asked < accounts:
+        sys.stdout.write(f"{name}: only {asked} accounts were asked: {found.errors.strip()[-300:]}\n")
+    return Row(name, found.seconds, found.cpu, found.mib, asked)
+
+
+def show(row: Row, own: Row) -> None:
+    """A row of the result."""
+    ratio = f"{row.seconds / own.seconds:6.1f} x ours"
+    sys.stdout.write(f"{row.name:13} {row.seconds:7.2f} s {ratio}  CPU {row.cpu:7.2f} s  {row.mib:6.0f} MiB\n")
+    sys.stdout.flush()
+
+
+def plot(rows: list[Row], accounts: int) -> None:
+    """Figures and plot into the cache; without matplotlib the figures alone."""
+    figures = ENVIRONMENTS / "peers.json"
+    figures.write_text(json.dumps({"accounts": accounts, "tools": [asdict(row) for row in rows]}, indent=2))
+    python = environment("plot", ("matplotlib",))
+    if python is None:
+        sys.stdout.write("matplotlib does not install here: no plot\n")
+        return
+    subprocess.run([str(python), "-c", PLOT, str(figures), str(figures.with_suffix(".svg"))], check=True)
 
 
 def main(accounts: int, names: list[str]) -> None:
     """Measure ours and each peer, one after the other, on the same stub; print as they come."""
     sys.stdout.write(f"{accounts} accounts, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
+    ours: list[Row] = []
+    peers: list[Row] = []
     with FastStub(options=Options(shared_external_id=SHARED_ID)) as stub:
-        ours = [
-            sys.executable,
-            str(Path(__file__).with_name("bench_runner.py")),
-            "--child",
-            "threads",
-            stub.url,
-            stub.ca_bundle,
-        ]
         for name in names:
-            python = installed(name, PEERS[name])
+            python = environment(name, PEERS[name].packages)
             if python is None:
-                sys.stdout.write(f"{name:10} does not install here: left out\n")
+                sys.stdout.write(f"{name:13} does not install here: left out\n")
                 continue
-            own = measured([*ours, str(accounts)])
-            before = stub.counts()["DescribeInstances"]
-            with tempfile.TemporaryDirectory(prefix="rolecall-peer-") as folder:
-                command = PEERS[name].command(python, Path(folder), accounts)
-                found = measured(command, surroundings(stub, Path(folder)))
-            sys.stdout.write(line("rolecall", own, own, accounts, accounts) + "\n")
-            sys.stdout.write(line(name, found, own, stub.counts()["DescribeInstances"] - before, accounts) + "\n")
-            sys.stdout.flush()
+            with tempfile.TemporaryDirectory(prefix="rolecall-peer-") as temporary:
+                folder = Path(temporary)
+                ours.append(measure("runner query", our_command(folder, accounts), stub, folder, accounts))
+                command = PEERS[name].command(python, folder, accounts)
+                peers.append(measure(name, command, stub, folder, accounts))
+            show(ours[-1], ours[-1])
+            show(peers[-1], ours[-1])
+    if peers:
+        plot([sorted(ours, key=lambda row: row.seconds)[len(ours) // 2], *peers], accounts)
 
 
 if __name__ == "__main__":
