@@ -18,10 +18,13 @@ from weakref import WeakValueDictionary
 
 from rolecall_generator.iam import quotas
 from rolecall_runner.clients import Clients, SigningCredentials, account
+from rolecall_runner.failures import failure_of
 from rolecall_runner.targets import Target
 
 PROBE_SECONDS = 900
 SESSION_SECONDS = 3600
+REFUSAL = "AccessDenied"
+"""The code by which STS refuses an assume (STS API reference, "Common errors", November 2026)."""
 REFRESH_AHEAD = timedelta(minutes=5)
 
 Clock = Callable[[], datetime]
@@ -115,17 +118,36 @@ class Assumer:
     def assume(
         self, target: Target, *, external_id: str | _Own | None = OWN, seconds: int | None = None, name: str | None = None
     ) -> Credentials:
-        """Assume the target's role once. `external_id` None sends none; a string sends that one: for probes.
+        """Assume the target's role. `external_id` None sends none; a string sends that one: for probes.
 
+        With its own id, a target amid a rotation whose role refuses the new one is asked once more with the previous one.
         `seconds` defaults to a probe's 900 where another external id than the target's own is sent. Raises botocore's
         ClientError (AccessDenied is a refusal) and connection errors.
         """
-        own = isinstance(external_id, _Own)
-        sent = target.external_id if isinstance(external_id, _Own) else external_id
+        if not isinstance(external_id, _Own):
+            return self._assume(target, external_id, seconds or PROBE_SECONDS, name)
+        if target.previous_external_id is None:
+            return self._assume(target, target.external_id, seconds or self.session_seconds, name)
+        return self._assume_amid_rotation(target, target.previous_external_id, seconds or self.session_seconds, name)
+
+    def _assume_amid_rotation(self, target: Target, previous: str, seconds: int, name: str | None) -> Credentials:
+        """Until the customer applies the new module its role knows the previous external id alone."""
+        try:
+            return self._assume(target, target.external_id, seconds, name)
+        except Exception as refusal:  # any but a refusal goes on as it came
+            if failure_of(refusal).code != REFUSAL:
+                raise
+            try:
+                return self._assume(target, previous, seconds, name)
+            except Exception as again:
+                # Both refused: what is wrong is not the rotation, so the answer to the current id is the one to hear.
+                raise (refusal if failure_of(again).code == REFUSAL else again) from None
+
+    def _assume(self, target: Target, sent: str | None, seconds: int, name: str | None) -> Credentials:
         parameters: dict[str, Any] = {
             "RoleArn": target.role_arn,
             "RoleSessionName": name or session_name(self.run_id),
-            "DurationSeconds": self._seconds(target, seconds or (self.session_seconds if own else PROBE_SECONDS)),
+            "DurationSeconds": self._seconds(target, seconds),
         }
         if sent is not None:
             parameters["ExternalId"] = sent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rolecall_generator.generate import previous_slots
@@ -15,6 +15,7 @@ from rolecall_generator.manifest.models import Manifest, SwitchRole
 from rolecall_generator.manifest.resolve import ResolvedCustomer, resolve_customers
 from rolecall_generator.plan.assignment import Slot
 from rolecall_generator.plan.backend import assign_customers, backend_role_arns, customer_role_arn
+from rolecall_generator.rotations import Rotation, read_rotations
 from rolecall_runner.targets import Target, TargetKind
 
 _FINGERPRINT_DIGITS = 16
@@ -35,17 +36,33 @@ def read_inventory(path: Path, *, out: Path | None = None) -> Inventory:
     Raises ManifestError, PlanError and OutputError (a broken lock).
     """
     manifest = load_manifest(path).manifest
-    return inventory_of(manifest, previous_slots(read_lock(out)) if out is not None else {})
+    if out is None:
+        return inventory_of(manifest)
+    return inventory_of(manifest, previous_slots(read_lock(out)), read_rotations(out))
 
 
-def inventory_of(manifest: Manifest, previous: Mapping[str, Slot] | None = None) -> Inventory:
-    """The targets of a loaded manifest; `previous` is the assignment of the last `gen terraform`. Raises PlanError."""
+def inventory_of(
+    manifest: Manifest, previous: Mapping[str, Slot] | None = None, rotations: Mapping[str, Rotation] | None = None
+) -> Inventory:
+    """The targets of a loaded manifest; `previous` is the assignment of the last `gen terraform`. Raises PlanError.
+
+    `rotations`: the customers' last rotations of their external ids, by name.
+    """
     customers = resolve_customers(manifest)
     slots = assign_customers(manifest, customers, previous or {}).slots
     backends = backend_role_arns(manifest)
-    targets = [_customer(manifest, customer, slots, backends) for customer in customers]
+    targets = [_retired(_customer(manifest, customer, slots, backends), rotations or {}) for customer in customers]
     targets += _switch_roles(manifest)
     return Inventory(manifest, tuple(targets), fingerprint(manifest))
+
+
+def _retired(target: Target, rotations: Mapping[str, Rotation]) -> Target:
+    """The target with the id that its last rotation has retired, unless it has come back since."""
+    rotation = rotations.get(target.name)
+    retired = rotation.retired if rotation is not None else ""
+    if not retired or retired in {target.external_id, target.previous_external_id}:
+        return target
+    return replace(target, retired_external_id=retired)
 
 
 def fingerprint(manifest: Manifest) -> str:

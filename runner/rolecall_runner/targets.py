@@ -18,8 +18,9 @@ class TargetKind(StrEnum):
 class Target:
     """A role that a run assumes, or asks about.
 
-    `name` is unique among targets of one kind. `external_id` None: the role is assumed without one. `backend_role_arn` is
-    the principal that may assume it: the backend role of a customer, the trusted account's root of a switch role.
+    `name` is unique among targets of one kind. `external_id` None: the role is assumed without one. Amid a rotation
+    `previous_external_id` counts too; `retired_external_id`, of the last one, must be refused. `backend_role_arn` is the
+    principal that may assume it: the backend role of a customer, the trusted account's root of a switch role.
     `regions` are those that queries ask; `labels` and `tags` serve selection, `variables` queries and plays. `session_tags`
     and `source_identity`: whether the role's trust lets the caller pass them. `require_mfa`: a person must sign in with MFA.
     """
@@ -30,6 +31,7 @@ class Target:
     role_arn: str
     external_id: str | None = None
     previous_external_id: str | None = None
+    retired_external_id: str | None = None
     backend_role_arn: str = ""
     regions: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -50,9 +50,9 @@ def external_id_differs(world: World) -> None:
     world.make(world.good_trust("chosen-by-the-customer"))
 
 
-def rotation_not_applied(world: World) -> None:
-    world.make()
-    world.aim(external_id="a-new-one", previous_external_id=world.target.external_id)
+def retired_id(world: World) -> None:
+    world.make(world.good_trust("the-new-one", "of-before"))
+    world.aim(external_id="the-new-one", retired_external_id="of-before")
 
 
 def no_condition(world: World) -> None:
@@ -164,7 +164,7 @@ def drifted(world: World) -> None:
 
 
 KNOWN: tuple[tuple[str, Callable[[World], None]], ...] = (
-    ("rotation-not-applied", rotation_not_applied),
+    ("retired-external-id", retired_id),
     ("no-external-id-condition", no_condition),
     ("external-id-optional", optional_id),
     ("any-external-id", any_id),

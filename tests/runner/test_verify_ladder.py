@@ -108,7 +108,7 @@ def test_a_suppressed_rule_makes_a_missing_external_id_agreed(world: World) -> N
     ("ids", "expected", "words"),
     [
         (("new", "old"), Mark.OK, "can be finished"),
-        (("new",), Mark.REFUSED, "has finished"),
+        (("new",), Mark.REFUSED, "refused already"),
     ],
 )
 def test_a_rotation_tries_the_previous_id_too(world: World, ids: tuple[str, ...], expected: Mark, words: str) -> None:

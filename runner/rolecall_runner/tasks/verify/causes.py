@@ -61,6 +61,12 @@ CAUSES: Mapping[str, Cause] = {
         + _APPLY
         + " with the newest module.",
     ),
+    "retired-external-id": Cause(
+        "The trust policy of {role_arn} still takes the external id of before the last rotation: {customer} has yet to "
+        "apply the module as it is now, without that id.",
+        "the role {role} in your account {account} still accepts our former external id. " + _APPLY + " with the newest "
+        "module; the plan must show that the former id goes.",
+    ),
     "no-external-id-condition": Cause(
         "The trust policy of {role_arn} has no condition on sts:ExternalId, so that whoever can make us act can reach this "
         "account: do not use the role until {customer} has applied the module as handed over.",

@@ -18,9 +18,9 @@ from rolecall_runner.targets import Target
 from rolecall_runner.tasks.verify import probes
 from rolecall_runner.tasks.verify.causes import told
 from rolecall_runner.tasks.verify.context import VerifyContext
-from rolecall_runner.tasks.verify.ladder import PREVIOUS
 from rolecall_runner.tasks.verify.openness import EVERYBODY
 from rolecall_runner.tasks.verify.outcomes import REFUSED
+from rolecall_runner.tasks.verify.rotation import RETIRED, WHICH, RotationState, rotation_of
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
 
 Found = Iterator[tuple[str, str]]
@@ -44,6 +44,8 @@ _DETAILS = 3
 def diagnose(verdict: Verdict, target: Target, context: VerifyContext) -> Verdict:
     """The verdict with a diagnosis for each likely cause, each cause once; unchanged where nothing went wrong.
 
+    That a customer has yet to apply a rotation is no failure, and has its text for the customer all the same.
+
     Asks AWS second questions where those tell causes apart. Never raises what AWS answers.
     """
     details: dict[str, list[str]] = {}
@@ -61,6 +63,8 @@ def _listed(said: list[str]) -> str:
 
 
 def _causes(verdict: Verdict, target: Target, context: VerifyContext) -> Found:
+    if rotation_of(verdict) is RotationState.WAITING:
+        yield "rotation-not-applied", ""
     yield from _external_id(verdict, target)
     for rung in verdict.rungs:
         if rung.mark is Mark.FAILED:
@@ -71,7 +75,7 @@ def _causes(verdict: Verdict, target: Target, context: VerifyContext) -> Found:
 
 def _external_id(verdict: Verdict, target: Target) -> Found:
     """What the three assumes together say about the condition on the external id."""
-    marks = {rung.step: rung.mark for rung in verdict.rungs}
+    marks = {rung.step: rung.mark for rung in verdict.rungs if WHICH not in rung.evidence}
     open_to = {step for step, mark in marks.items() if mark is Mark.FAILED}
     if Step.NO_EXTERNAL_ID in open_to and target.external_id is None:
         yield "no-external-id-agreed", ""
@@ -88,7 +92,7 @@ def _already_said(_rung: Rung, _verdict: Verdict, _target: Target, _context: Ver
     yield from ()
 
 
-def _assume(rung: Rung, verdict: Verdict, target: Target, context: VerifyContext) -> Found:
+def _assume(rung: Rung, _verdict: Verdict, target: Target, context: VerifyContext) -> Found:
     if rung.code != REFUSED:
         yield from _wrong_request(rung)
         return
@@ -97,8 +101,6 @@ def _assume(rung: Rung, verdict: Verdict, target: Target, context: VerifyContext
         yield _OURS.get(by_text, by_text), "sts:AssumeRole"
     elif not probes.caller_is_backend_role(target, context):
         yield "wrong-caller", context.assumer.caller.arn
-    elif any(other.evidence.get("external_id") == PREVIOUS and other.mark is Mark.OK for other in verdict.rungs):
-        yield "rotation-not-applied", ""
     elif probes.written_policy_allows(target, context) is False:
         yield "backend-policy-lacks-role", "the module as written does not name it; "
     elif probes.written_trust_allows(target, context) is False:
@@ -131,6 +133,11 @@ def _wrong_request(rung: Rung) -> Found:
         yield "session-too-long", ""
     else:
         yield "unknown", _answer(rung)
+
+
+def _other_id(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
+    if rung.evidence.get(WHICH) == RETIRED:
+        yield "retired-external-id", ""
 
 
 def _identity(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
@@ -182,7 +189,7 @@ _FAILED: Mapping[Step, Callable[[Rung, Verdict, Target, VerifyContext], Found]] 
     Step.ASSUME: _assume,
     Step.IDENTITY: _identity,
     Step.NO_EXTERNAL_ID: _already_said,
-    Step.OTHER_EXTERNAL_ID: _already_said,
+    Step.OTHER_EXTERNAL_ID: _other_id,
     Step.MADE_UP_EXTERNAL_ID: _already_said,
     Step.ASSUME_AGAIN: _again,
     Step.GRANTED: _granted,

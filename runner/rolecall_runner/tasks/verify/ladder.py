@@ -15,10 +15,8 @@ from rolecall_runner.credentials import Credentials
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.verify.context import VerifyContext
 from rolecall_runner.tasks.verify.outcomes import Answer, ask
+from rolecall_runner.tasks.verify.rotation import before_applying, previous_rung, retired_rung, waiting_rungs
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step
-
-PREVIOUS = "previous"
-"""Value of the evidence `external_id` of the rung that tries the id of before a rotation."""
 
 _HEX = "0123456789abcdef"
 _MADE_UP_CHARACTERS = 32
@@ -27,30 +25,54 @@ _ADVICE = "AWS asks vendors not to use a role that can be assumed without one"
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """The rungs in the order in which they were climbed, and the session of the first assume: None when it failed."""
+    """The rungs in the order in which they were climbed, and the session of the first assume: None when it failed.
+
+    `target`: with the external id that its role knows as its own: amid a rotation that may be the previous one.
+    """
 
     rungs: tuple[Rung, ...]
-    credentials: Credentials | None = field(default=None, repr=False)
+    credentials: Credentials | None = field(repr=False)
+    target: Target
 
 
 def climb(target: Target, context: VerifyContext) -> Ladder:
     """Climb the ladder of a customer's role. What AWS refuses is in the rungs, never raised."""
-    assumer = context.assumer
-    first = ask(lambda: assumer.assume(target), context)
+    first = ask(lambda: _with_its_id(target, context), context)
+    previous = _with_previous_id(target, context)
+    if previous is not None and first.mark is Mark.REFUSED and previous.value is not None:
+        opening, refused = waiting_rungs(first, previous)
+        known = before_applying(target)
+        return Ladder((*_climbed(known, opening, previous.value, context), refused), previous.value, known)
     opening = _assumed(first, target)
-    previous = tuple(_previous(target, context, first.mark))
+    beside = () if previous is None else (previous_rung(first.mark, previous),)
     if first.value is None:
-        return Ladder((opening, *previous, *_skipped(first.mark)))
+        return Ladder((opening, *beside, *_skipped(first.mark)), None, target)
+    return Ladder((*_climbed(target, opening, first.value, context), *beside), first.value, target)
+
+
+def _climbed(target: Target, opening: Rung, credentials: Credentials, context: VerifyContext) -> Iterator[Rung]:
+    """The rungs of a role that was assumed with the target's external id, in their order."""
     middle = tuple(_refusals(target, context))
-    again = ask(lambda: assumer.assume(target), context)
-    rungs = (
-        opening,
-        _identity(first.value, target, context),
-        *(_unproven(rung, again.mark) for rung in middle),
-        _again(again),
-        *previous,
-    )
-    return Ladder(rungs, first.value)
+    again = ask(lambda: _with_its_id(target, context), context)
+    yield opening
+    yield _identity(credentials, target, context)
+    yield from (_unproven(rung, again.mark) for rung in middle)
+    yield _again(again)
+
+
+def _with_its_id(target: Target, context: VerifyContext) -> Credentials:
+    """Assume with the target's current id alone: amid a rotation too, no other may stand in for it here."""
+    seconds = context.assumer.session_seconds
+    return context.assumer.assume(target, external_id=target.external_id, seconds=seconds)
+
+
+def _with_previous_id(target: Target, context: VerifyContext) -> Answer[Credentials] | None:
+    """Amid a rotation: whether the id of before still opens the role; None where there is none."""
+    previous = target.previous_external_id
+    if previous is None:
+        return None
+    seconds = context.assumer.session_seconds
+    return ask(lambda: context.assumer.assume(target, external_id=previous, seconds=seconds), context)
 
 
 def _assumed(answer: Answer[Credentials], target: Target) -> Rung:
@@ -104,6 +126,8 @@ def _refusals(target: Target, context: VerifyContext) -> Iterator[Rung]:
         yield _must_be_refused(Step.OTHER_EXTERNAL_ID, "with another customer's external id", another, target, context)
     made_up = "".join(_HEX[int(context.random() * len(_HEX))] for _ in range(_MADE_UP_CHARACTERS))
     yield _must_be_refused(Step.MADE_UP_EXTERNAL_ID, "with a made-up external id", made_up, target, context)
+    if (retired := target.retired_external_id) is not None:
+        yield retired_rung(ask(lambda: context.assumer.assume(target, external_id=retired), context))
 
 
 def _none_agreed(target: Target, context: VerifyContext) -> Rung:
@@ -139,27 +163,6 @@ def _unproven(rung: Rung, again: Mark) -> Rung:
     if rung.mark is not Mark.REFUSED or again is Mark.OK:
         return rung
     return replace(rung, mark=Mark.INCONCLUSIVE, what=f"{rung.what[:-1]}, but the role then refused the right one too.")
-
-
-def _previous(target: Target, context: VerifyContext, current: Mark) -> Iterator[Rung]:
-    """During a rotation: whether the id of before still stands."""
-    previous = target.previous_external_id
-    if previous is None:
-        return
-    answer = ask(lambda: context.assumer.assume(target, external_id=previous), context)
-    if answer.mark is Mark.OK:
-        accepted = "The previous external id is accepted too: the rotation can be finished."
-        waiting = "The previous external id is accepted, the new one is not: the customer has yet to apply the new module."
-        mark, what = Mark.OK, accepted if current is Mark.OK else waiting
-    elif answer.mark is Mark.REFUSED and current is Mark.OK:
-        mark, what = Mark.REFUSED, "The previous external id is refused: the customer has finished the rotation."
-    elif answer.mark is Mark.REFUSED:
-        mark, what = Mark.SKIPPED, "The previous external id is refused as well: nothing follows from it."
-    else:
-        mark = Mark.INCONCLUSIVE if answer.mark is Mark.FAILED else answer.mark
-        what = "Whether the previous external id is still accepted is not known."
-    rung = _rung(Step.ASSUME, mark, what, answer)
-    yield replace(rung, evidence={**rung.evidence, "external_id": PREVIOUS})
 
 
 def _skipped(first: Mark) -> Iterator[Rung]:

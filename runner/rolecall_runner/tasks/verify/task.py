@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rolecall_generator.iam.principals import Identity, identity_of
 from rolecall_runner.credentials import AccountSession, Credentials
@@ -19,6 +19,7 @@ from rolecall_runner.tasks.verify.ladder import climb
 from rolecall_runner.tasks.verify.openness import openness
 from rolecall_runner.tasks.verify.outside import try_outside
 from rolecall_runner.tasks.verify.people import check_people
+from rolecall_runner.tasks.verify.rotation import access_before
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
 
 
@@ -88,6 +89,11 @@ def _customer(target: Target, context: VerifyContext) -> Iterator[Rung]:
     if first is None:
         yield from (Rung(step, Mark.SKIPPED, "There is no session of the role to try it with.") for step in _later(context))
         return
+    if ladder.target is not target:
+        # Amid a rotation, before the customer applies: what was agreed is the module that the customer has.
+        agreed = context.intended.get(target.role_arn)
+        context = replace(context, intended={} if agreed is None else {target.role_arn: access_before(agreed, target)})
+        target = ladder.target
     session = AccountSession(lambda: context.assumer.assume(target), context.clock, cache=_Seed(first))
     if context.options.probe_actions:
         yield from _kept(Step.GRANTED, lambda: try_grants(target, session, context))
