@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from rolecall_generator.checks.formats.markup import clean
 from rolecall_runner.results.palette import STYLES
+from rolecall_runner.results.rotations import RotationTally
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.results.shown import SIGNS, TROUBLES, label, said, shown
 from rolecall_runner.results.tally import Tally
@@ -28,7 +29,8 @@ _INDENT = 4
 
 def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict]) -> None:
     """Print it all. Of the verdicts only the first fifty and those that are not ok are held in memory."""
-    counted, shown_ones, fine = _collect(info, verdicts)
+    rotations = RotationTally()
+    counted, shown_ones, fine = _collect(info, _counted(verdicts, rotations))
     if shown_ones:
         console.print("ROLL CALL RECAP", style="bold")
     labels = [_shortened(clean(label(verdict))) for verdict in shown_ones]
@@ -47,6 +49,8 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict]) ->
     if fine:
         noun = "account is" if fine == 1 else "accounts are"
         console.print(f"{fine:,} {'other ' if shown_ones else ''}{noun} ok", style="green", highlight=False)
+    for line in rotations.lines():
+        console.print(clean(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
     style = STYLES[Mark.OK] if counted.good else STYLES[Mark.FAILED]
     console.print(summary_line(info, counted), style=style, markup=False, highlight=False, soft_wrap=True)
 
@@ -66,6 +70,12 @@ def summary_line(info: RunInfo, counted: Tally) -> str:
     """`38 of 40 accounts answer the roll call: 2 failed (12.3 s, run 0a1b2c3d)`."""
     rest = counted.rest()
     return clean(f"{counted.headline()}{f': {rest}' if rest else ''} ({info.seconds:.1f} s, run {info.run_id})")
+
+
+def _counted(verdicts: Iterable[Verdict], rotations: RotationTally) -> Iterator[Verdict]:
+    for verdict in verdicts:
+        rotations.add(verdict)
+        yield verdict
 
 
 def _collect(info: RunInfo, verdicts: Iterable[Verdict]) -> tuple[Tally, list[Verdict], int]:

@@ -1,0 +1,38 @@
+"""Who is amid a rotation of its external id, and what each rotation waits for: lines below a roll call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rolecall_runner.tasks.verify.rotation import RotationState, rotation_of
+from rolecall_runner.tasks.verify.verdict import Verdict
+
+_NAMED = 5
+
+
+@dataclass(slots=True)
+class RotationTally:
+    """Customers amid a rotation, by how far it is. Only their names are held."""
+
+    names: dict[RotationState, list[str]] = field(default_factory=dict)
+
+    def add(self, verdict: Verdict) -> None:
+        """Count a verdict."""
+        state = rotation_of(verdict)
+        if state is not None:
+            self.names.setdefault(state, []).append(verdict.name)
+
+    def lines(self) -> Iterator[str]:
+        """A sentence for those that wait for the customer, one for those that wait for us."""
+        if waiting := self.names.get(RotationState.WAITING):
+            yield f"rotation: {_listed(waiting)} took the previous external id alone: yet to apply the new module"
+        seen = [*self.names.get(RotationState.BOTH, ()), *self.names.get(RotationState.NEW_ALONE, ())]
+        if seen:
+            command = f"gen customer rotate-external-id {seen[0]} --finish"
+            yield f"rotation: {_listed(seen)} took the new external id: finish with {command}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
