@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.rolecall-installed
 PYTEST_ARGS ?= -m "not slow and not benchmark"
 
-.PHONY: help demo test lint format benchmark golden lock grammar clean
+.PHONY: help demo test lint format benchmark golden lock grammar dist sbom clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -35,7 +35,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@{ $(BIN)/python -c "" 2>/dev/null || "$(PYTHON)" -m venv --clear --without-pip $(VENV); } && \
 		"$(PYTHON)" -m pip --disable-pip-version-check --python $(BIN)/python install --quiet uv==$(UV_VERSION) && \
 		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirements requirements.lock && \
-		$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable . || { echo "error: set-up did not finish"; \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable . || { echo "error: set-up did not finish"; \
 		echo "  mend: read the message above. Behind a private CA set SSL_CERT_FILE, behind a mirror PIP_INDEX_URL," \
 		"then repeat; make clean starts over"; exit 7; } >&2
 	@touch $(STAMP)
@@ -61,12 +61,20 @@ benchmark: $(STAMP) ## Print the benchmarks' ratios (bench_peers.py, which insta
 golden: $(STAMP) ## Rewrite the golden files after a deliberate change
 	ROLECALL_REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden
 
-lock: $(STAMP) ## Renew requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--no-annotate --group dev --group terraform --group docs --group release --extra sandbox --extra data --extra dask --output-file requirements.lock pyproject.toml
+LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+lock: $(STAMP) ## Renew requirements.lock, and requirements-runtime.lock out of it
+	$(LOCKED) --group dev --group terraform --group docs --group release --extra sandbox --extra data --extra dask --output-file requirements.lock pyproject.toml
+	$(LOCKED) --all-extras --constraints requirements.lock --output-file requirements-runtime.lock pyproject.toml
 
 grammar: $(STAMP) ## Rebuild the parser's tables after python-hcl2 or Lark changed
 	$(BIN)/python tests/tools/build_grammar.py
 
-clean: ## Remove what set-up and tests made
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+dist: $(STAMP) ## Build the wheel and the sdist into dist/
+	$(BIN)/python tests/tools/build_release.py dist
+
+sbom: dist ## Build them and write their bill of materials (CycloneDX) beside them
+	$(BIN)/python tests/tools/build_release.py sbom
+
+clean: ## Remove what set-up, builds and tests made
+	rm -rf $(VENV) dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator import __version__
 from rolecall_generator.console import SafeTyper, folder_of, progress_bar, stdout
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ RepackOption = Annotated[
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from rolecall_generator import __version__  # noqa: PLC0415 - looked up only when asked for
+
         typer.echo(f"rolecall {__version__}")
         raise typer.Exit
 

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from rolecall_generator.console import SafeTyper
-from rolecall_runner import __version__
 from rolecall_runner.commands import daily, play, query, rehearse, sandbox, sql, verify
 
 app = SafeTyper(
@@ -21,6 +20,8 @@ app = SafeTyper(
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from rolecall_runner import __version__  # noqa: PLC0415 - looked up only when asked for
+
         typer.echo(f"rolecall {__version__}")
         raise typer.Exit
 
