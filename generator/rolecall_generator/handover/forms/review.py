@@ -1,0 +1,55 @@
+"""The page for a security reviewer: who, what, on which condition, how to revoke, what is proven; in three forms."""
+
+from __future__ import annotations
+
+from rolecall_generator.checks.formats.markup import asset
+from rolecall_generator.checks.formats.page import page_html, picture_html
+from rolecall_generator.checks.formats.picture import describe, to_mermaid, to_svg
+from rolecall_generator.handover.model import Files, Handover
+from rolecall_generator.handover.words import Phrase, Value
+from rolecall_generator.handover.words_proof import NOTE
+from rolecall_generator.handover.words_review import Review, review_of
+from rolecall_generator.render import render_text
+
+FOLDER = "review"
+
+
+def review_form(handover: Handover) -> Files:
+    """`review/review.md`, `review.html` and `review.pdf` of the module that is handed over."""
+    review = review_of(handover)
+    return {
+        f"{FOLDER}/review.md": review_markdown(review).encode(),
+        f"{FOLDER}/review.html": review_html(review).encode(),
+    }
+
+
+def review_markdown(review: Review) -> str:
+    """The review as Markdown with the picture as a Mermaid block, which GitHub, GitLab and wikis draw."""
+    graph = review.graph
+    view = {
+        "review": review,
+        "note": NOTE,
+        "mermaid": to_mermaid(graph) if graph.edges else "",
+        "sentences": [Phrase((Value(sentence), ".")) for sentence in describe(graph)],
+    }
+    return render_text("review.md", view)
+
+
+def review_html(review: Review) -> str:
+    """The review as one page that asks the network for nothing."""
+    graph = review.graph
+    picture = _Markup(picture_html(to_svg(graph), describe(graph)) if graph.edges else "")
+    body = render_text("review.html", {"review": review, "note": NOTE, "picture": picture})
+    return page_html(
+        f"Security review: {review.title}", body, style=asset("review.css", "rolecall_generator.handover"), script=""
+    )
+
+
+class _Markup:
+    """HTML that is escaped already, as Jinja2 asks for it."""
+
+    def __init__(self, html: str) -> None:
+        self._html = html
+
+    def __html__(self) -> str:
+        return self._html

@@ -1,0 +1,178 @@
+"""All that a security reviewer is told of one module, before it is written as Markdown, HTML or PDF."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from rolecall_generator.checks.formats.picture import Graph, reaches
+from rolecall_generator.handover.model import Handover
+from rolecall_generator.handover.words import Phrase, counted, listed, say, sentence
+from rolecall_generator.handover.words_documents import document_text
+from rolecall_generator.handover.words_permissions import Grant, documents_of, grants_of
+from rolecall_generator.handover.words_proof import Verdict, verdict_of
+from rolecall_generator.handover.words_revoke import Way, revoking
+from rolecall_generator.handover.words_trust import allowed_besides, on_condition, session, who_assumes
+from rolecall_generator.iam.access import Group, ManagedPolicy, Role, User
+from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.module import Module, ModuleKind
+from rolecall_generator.manifest.models import SwitchRole
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A row of the table at the top."""
+
+    label: str
+    said: Phrase
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A policy document: what it is called, and AWS's JSON."""
+
+    title: Phrase
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The page: who, what, on which condition, how to revoke, what is proven. `graph` is empty where nobody is trusted."""
+
+    title: Phrase
+    lead: Phrase
+    source: str
+    facts: tuple[Fact, ...]
+    grants: tuple[Grant, ...]
+    verdict: Verdict
+    graph: Graph
+    ways: tuple[Way, ...]
+    documents: tuple[Document, ...]
+
+
+def review_of(handover: Handover) -> Review:
+    """The review of the module that is handed over."""
+    module = handover.module
+    owners: tuple[Role | Group, ...] = (*module.access.roles.values(), *module.access.groups.values())
+    trusts = [
+        (say("Trust policy of {}", role.arn), role.trust) for role in module.access.roles.values() if role.trust is not None
+    ]
+    return Review(
+        title=say("Access to account {} ({})", module.account.account_id, module.account.name),
+        lead=_lead(module),
+        source=handover.source,
+        facts=tuple(_facts(module)),
+        grants=tuple(grant for owner in owners for grant in grants_of(owner, module.access)),
+        verdict=verdict_of(handover.proof),
+        graph=reaches(module.access, handover.proof if handover.proof.cells else None, _names(module)),
+        ways=revoking(module),
+        documents=tuple(
+            Document(title, document_text(document)) for title, document in (*trusts, *documents_of(owners, module.access))
+        ),
+    )
+
+
+def _names(module: Module) -> Mapping[str, str]:
+    """What people call the accounts that occur in this module."""
+    names = {module.account.account_id: module.account.name}
+    if module.kind is ModuleKind.CUSTOMER:
+        backend = parse_arn(str(module.facts["backend_role_arn"]))
+        return names | ({backend.account_id: "vendor"} if backend is not None else {})
+    entry = cast("SwitchRole", module.facts["entry"])
+    return names | {account.account_id: account.name for account in (entry.trusting, entry.trusted)}
+
+
+def _lead(module: Module) -> Phrase:
+    made = _made(module)
+    if module.kind is ModuleKind.CUSTOMER:
+        account = parse_arn(str(module.facts["backend_role_arn"]))
+        vendor = account.account_id if account is not None else ""
+        return say(f"{made} for the vendor, account {{}}. No user, no access key and no password is made.", vendor)
+    entry = cast("SwitchRole", module.facts["entry"])
+    role = cast("Role", module.facts["role"])
+    if module.kind is ModuleKind.TRUSTING:
+        people = entry.trusted
+        return say(f"{made}. People of account {{}} ({{}}) switch to the role.", people.account_id, people.name)
+    if not made:
+        return say("Nothing is made in this account: group and users are in account {}.", entry.trusting.account_id)
+    there = entry.trusting
+    said = f"{made}. Members of the group switch to {{}} of account {{}} ({{}})."
+    return say(said, role.arn, there.account_id, there.name)
+
+
+def _made(module: Module) -> str:
+    """What the module makes, counted: `1 role and 2 policies`."""
+    access = module.access
+    parts = (
+        (len(access.roles), "role", "roles"),
+        (sum(not group.existing for group in access.groups.values()), "group", "groups"),
+        (sum(not user.existing for user in access.users.values()), "user", "users"),
+        (len(access.policies), "policy", "policies"),
+    )
+    return str(listed(f"{count:,} {one if count == 1 else many}" for count, one, many in parts if count))
+
+
+def _facts(module: Module) -> list[Fact]:
+    access = module.access
+    found = [fact for role in access.roles.values() for fact in _role(module, role)]
+    found += [Fact("Group", _group(group)) for group in access.groups.values()]
+    if access.users:
+        found.append(Fact("Users", listed(_user(user) for user in access.users.values())))
+    if module.kind is not ModuleKind.CUSTOMER and not access.roles:
+        found += _switch(module)
+    found += [Fact("Policy", say("{}, made with it", arn)) for arn in access.policies]
+    tags = _tags(module)
+    if tags:
+        found.append(Fact("Tags", listed(say("{} = {}", key, value) for key, value in sorted(tags.items()))))
+    return found
+
+
+def _tags(module: Module) -> Mapping[str, str]:
+    """Tags of what the module makes; all its parts carry the same."""
+    tagged: tuple[Role | User | ManagedPolicy, ...] = (
+        *module.access.roles.values(),
+        *module.access.users.values(),
+        *module.access.policies.values(),
+    )
+    return next((part.tags for part in tagged if part.tags), {})
+
+
+def _role(module: Module, role: Role) -> list[Fact]:
+    callers = [str(module.facts["backend_role_arn"])] if module.kind is ModuleKind.CUSTOMER else []
+    besides = allowed_besides(role)
+    people = [] if module.kind is ModuleKind.CUSTOMER else _people(module)
+    return [
+        Fact("Role", say("{}", role.arn)),
+        Fact("Who may assume it", sentence([who_assumes(role), *people])),
+        Fact("On which condition", sentence([on_condition(role), besides] if besides else [on_condition(role)])),
+        Fact("Session", session(role, callers)),
+        Fact("Permissions boundary", say("{}", role.boundary) if role.boundary else Phrase(("None.",))),
+    ]
+
+
+def _people(module: Module) -> list[Phrase]:
+    """Who is meant where a whole account is trusted."""
+    users = cast("tuple[str, ...]", module.facts["users"])
+    return [say(f"Meant: {{}} ({counted(len(users), 'user')}).", listed(users))] if users else []
+
+
+def _switch(module: Module) -> list[Fact]:
+    entry, role = cast("SwitchRole", module.facts["entry"]), cast("Role", module.facts["role"])
+    asked = "Signed in with MFA." if entry.require_mfa else "None: MFA is not asked for."
+    return [
+        Fact("Role they switch to", say("{}", role.arn)),
+        Fact("On which condition", Phrase((asked,))),
+        Fact("Session", session(role)),
+    ]
+
+
+def _group(group: Group) -> Phrase:
+    return say("{} (exists already; it gets a policy)" if group.existing else "{}", group.arn)
+
+
+def _user(user: User) -> Phrase:
+    if user.existing:
+        return say("{} (exists already; joins the group)", user.arn)
+    password = " with a first console password, to be changed at sign-in" if user.console_password else ""
+    return say(f"{{}}{password}", user.arn)
