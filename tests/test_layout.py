@@ -36,14 +36,15 @@ HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}
 
 RUNNER_LAYERS = (
     {"__version__", "redact", "targets", "deadline", "terraform", "deployed", "queries", "results.result"},
+    {"signing", "xml_replies"},
     {"transport", "failures", "results.journal", "first_attempt"},
     {"clients", "engine"},
     {"credentials", "inventory", "selection", "choice"},
     {"source", "session_cache", "console_link", "child", "sandbox"},
     {"rehearse", "one_target", "tasks", "acting"},
     {"results"},
-    {"roll_call", "sql"},
-    {"fleet"},
+    {"roll_call", "sql", "status"},
+    {"fleet", "onboard"},
     {"play"},
     {"commands"},
     {"cli"},

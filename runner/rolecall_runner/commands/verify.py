@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rolecall_generator.console import progress_bar, stderr, stdout
-from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
+from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, SelectionError
 from rolecall_runner.acting import acting
 from rolecall_runner.commands.cluster import EngineOption, SchedulerOption, TlsOption, cluster_of
 from rolecall_runner.commands.common import (
@@ -31,6 +31,7 @@ from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:
     from rolecall_runner.roll_call import RollCall
+    from rolecall_runner.tasks.verify.setting import Start
     from rolecall_runner.tasks.verify.verdict import Verdict
 
 EXAMPLES = """Examples:
@@ -128,6 +129,7 @@ def verify(
                     _print_line(verdict)
         except InterruptedRunError as error:
             interrupted = error
+    _note(call, start)
     if output_format != "jsonl" and not (quiet and output_format == "table"):
         _report(call, output_format, manifest, out)
     if interrupted is not None:
@@ -136,6 +138,17 @@ def verify(
             mend=f"runner verify --resume {call.record.run_id}",
         )
     _end(call)
+
+
+def _note(call: RollCall, start: Start) -> None:
+    """What was heard, for `runner status`. That it cannot be kept must not hide the run."""
+    from rolecall_runner.status.recording import note_verdicts  # noqa: PLC0415 - as above
+
+    rehearsal, run = start.endpoint_url is not None, call.record.run_id
+    try:
+        note_verdicts(start.out, call.targets, call.verdicts(), now=call.clock(), run=run, rehearsal=rehearsal)
+    except RolecallError as error:
+        stderr().print(f"warning: {error}", style="yellow", markup=False)
 
 
 def _one_choice(*, limit: str, sample: int | None, retry: str | None, resume: str | None) -> None:

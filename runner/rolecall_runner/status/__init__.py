@@ -1,0 +1,1 @@
+"""What is known of each customer over time: handed over, applied, verified, drifting, failed since."""

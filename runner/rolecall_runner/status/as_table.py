@@ -1,0 +1,129 @@
+"""The fleet on a terminal: counts first, then who needs somebody, then what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rolecall_generator.checks.formats.markup import clean
+from rolecall_runner.status.overview import Row
+from rolecall_runner.status.report import Report
+from rolecall_runner.status.states import State
+from rolecall_runner.targets import TargetKind
+
+SHOWN = 50
+"""Rows of the table; of more the most urgent are shown."""
+
+ALL_SHOWN = 20
+"""With more targets than this those that are verified are not listed."""
+
+STYLES = {
+    State.FAILED: "bold red",
+    State.DRIFTING: "red",
+    State.OUTDATED: "yellow",
+    State.STALE: "yellow",
+    State.APPLIED: "cyan",
+    State.HANDED_OVER: "cyan",
+    State.NOT_HANDED_OVER: "dim",
+    State.VERIFIED: "green",
+}
+SIGNS = {
+    State.FAILED: "✗",
+    State.DRIFTING: "≠",
+    State.OUTDATED: "!",
+    State.STALE: "?",
+    State.APPLIED: "…",
+    State.HANDED_OVER: "…",
+    State.NOT_HANDED_OVER: "-",
+    State.VERIFIED: "✓",
+}
+"""A sign for each state, for those who see no colours."""
+
+_NEXT = {
+    State.FAILED: ("runner verify --limit {name}", "says why, with a text for the customer"),
+    State.DRIFTING: ("runner verify --limit {name}", "says what differs"),
+    State.OUTDATED: ("gen bundle {name}", "then send it, and: runner onboard {name}"),
+    State.STALE: ("runner verify --limit {name}", "calls the roll anew"),
+    State.APPLIED: ("runner onboard {name}", "calls the roll, with a text for the customer"),
+    State.HANDED_OVER: ("runner onboard {name}", "waits for its apply, then calls the roll"),
+    State.NOT_HANDED_OVER: ("gen bundle {name}", "then send it, and: runner onboard {name}"),
+}
+_NEXT_OF_SWITCH_ROLES = {
+    State.APPLIED: ("runner verify --limit {name}", "checks both sides, with --reader"),
+    State.HANDED_OVER: ("runner verify --limit {name}", "checks both sides, with --reader"),
+    State.OUTDATED: ("gen bundle {name}", "then send it, and: runner verify --limit {name}"),
+    State.NOT_HANDED_OVER: ("gen bundle {name}", "then send it, and: runner verify --limit {name}"),
+}
+_SECONDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def print_status(console: Console, report: Report, *, every: bool) -> None:
+    """Print it. `every`: all rows, the verified ones too, however many there are."""
+    rows = report.rows
+    console.print(_headline(report))
+    listed = [row for row in rows if every or len(rows) <= ALL_SHOWN or row.state is not State.VERIFIED]
+    shown = listed if every else listed[:SHOWN]
+    if shown:
+        console.print(_table(shown, report.now))
+    if len(shown) < len(listed):
+        console.print(f"and {len(listed) - len(shown):,} more: --all, --state or --format json has them", style="yellow")
+    _print_next(console, listed)
+
+
+def age(since: datetime | None, now: datetime) -> str:
+    """How long ago in the largest unit that fits: `3 d`, `5 h`; "" when not known."""
+    if since is None:
+        return ""
+    seconds = max(0, int((now - since).total_seconds()))
+    return next((f"{seconds // size} {unit}" for unit, size in _SECONDS if seconds >= size), "now")
+
+
+def _headline(report: Report) -> Text:
+    total = sum(report.counts.values())
+    noun = "account" if total == 1 else "accounts"
+    text = Text.assemble((f"{total:,} {noun}", "bold"), " as sandboxes saw them: " if report.place.rehearsal else ": ")
+    for number, (state, count) in enumerate(report.counts.items()):
+        text.append(f"{', ' if number else ''}{count:,} {words(state)}", style=STYLES[state])
+    return text
+
+
+def words(state: State) -> str:
+    """A state as people say it."""
+    return state.replace("-", " ")
+
+
+def _table(rows: Sequence[Row], now: datetime) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("account", overflow="fold", max_width=28)
+    table.add_column("state", no_wrap=True)
+    table.add_column("for", no_wrap=True, justify="right")
+    table.add_column("what is known", overflow="fold", ratio=1)
+    for row in rows:
+        style = STYLES[row.state]
+        state = Text(f"{SIGNS[row.state]} {words(row.state)}", style=style)
+        table.add_row(Text(_name(row)), state, age(row.since, now), Text(clean(row.what)))
+    return table
+
+
+def _name(row: Row) -> str:
+    return clean(row.target.name if row.target.kind is TargetKind.CUSTOMER else f"{row.target.name} (switch role)")
+
+
+def _print_next(console: Console, rows: Sequence[Row]) -> None:
+    """For the first target of each state, the command that leads on."""
+    first: dict[State, Row] = {}
+    for row in rows:
+        first.setdefault(row.state, row)
+    for state in State:
+        if state not in first:
+            continue
+        row = first[state]
+        own = {} if row.target.kind is TargetKind.CUSTOMER else _NEXT_OF_SWITCH_ROLES
+        found = own.get(state) or _NEXT.get(state)
+        if found is not None:
+            command, why = (text.format(name=row.target.name) for text in found)
+            console.print(Text.assemble((f"{words(state)}: ", STYLES[state]), (command, "bold"), f"  {why}"), soft_wrap=True)

@@ -1,0 +1,67 @@
+"""Which bundle and which module a customer has: digests of what stands in the output folder now. Nothing else is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rolecall_generator.lock import LockedModule, read_lock
+from rolecall_runner.targets import Target, TargetKind
+
+BUNDLES = "bundles"
+SUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What `gen terraform` and `gen bundle` wrote into a folder."""
+
+    out: Path
+    modules: Mapping[str, LockedModule] = field(default_factory=dict)
+
+    def module(self, target: Target) -> str:
+        """SHA-256 (hex) of the target's modules: of their files' names and hashes in the lock; "" when none is written."""
+        known = [(path, self.modules[path].files) for path in module_paths(target) if path in self.modules]
+        lines = [f"{path}/{name} {sha}" for path, files in known for name, sha in sorted(files.items())]
+        return _digest("\n".join(lines).encode()) if lines else ""
+
+    def bundle(self, target: Target) -> str:
+        """SHA-256 (hex) of the target's bundles: of their SHA256SUMS; "" when there is none."""
+        sums = [text for text in (_read(folder / SUMS) for folder in bundle_folders(self.out, target)) if text]
+        return _digest(b"\0".join(sums)) if sums else ""
+
+
+def written(out: Path) -> Written:
+    """What was written into an output folder. Raises OutputError for a broken lock."""
+    return Written(out, read_lock(out).modules)
+
+
+def bundle_folders(out: Path, target: Target) -> tuple[Path, ...]:
+    """The folders of a target's bundles, whether they are there or not: one for each account."""
+    paths = (path.removeprefix("customers/") for path in module_paths(target))
+    return tuple(out / BUNDLES / path for path in paths)
+
+
+def module_paths(target: Target) -> tuple[str, ...]:
+    """The paths of a target's modules below the output folder."""
+    if target.kind is TargetKind.CUSTOMER:
+        return (f"customers/{target.name}",)
+    return tuple(f"switch-roles/{target.name}/{side}" for side in ("trusting", "trusted"))
+
+
+def external_id_digest(external_id: str) -> str:
+    """What the status file keeps of an external id: SHA-256 of its UTF-8 bytes, in hex."""
+    return _digest(external_id.encode())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

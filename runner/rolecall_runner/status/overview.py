@@ -1,0 +1,152 @@
+"""The fleet at a glance: the state of each target, since when, and what to do. Pure: clock and digests come in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from rolecall_runner.status.digests import external_id_digest
+from rolecall_runner.status.entry import Entry, Trouble
+from rolecall_runner.status.file import Status
+from rolecall_runner.status.states import URGENCY, State
+from rolecall_runner.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What stands in the output folder for a target now: digests, "" for nothing (see `digests`)."""
+
+    module: str = ""
+    bundle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One target: its state, the moment since when (None: nothing is known), and in a sentence what is known of it."""
+
+    target: Target
+    entry: Entry
+    state: State
+    since: datetime | None
+    what: str
+
+
+def overview(
+    targets: Iterable[Target], status: Status, present: Callable[[Target], Present], *, now: datetime, stale_after: timedelta
+) -> list[Row]:
+    """A row for each target, in their order. `present` is asked once a target."""
+    return [_row(target, status.of(target), present(target), now, stale_after) for target in targets]
+
+
+def counts(rows: Iterable[Row]) -> dict[State, int]:
+    """How many are in each state that occurs, the most urgent first."""
+    found = Counter(row.state for row in rows)
+    return {state: found[state] for state in State if found[state]}
+
+
+def by_urgency(rows: Sequence[Row]) -> list[Row]:
+    """The most urgent first, in each state the one that has been in it longest; then in the order given."""
+    last = datetime.max.replace(tzinfo=UTC)
+    return sorted(rows, key=lambda row: (URGENCY[row.state], row.since or last))
+
+
+def by_name(rows: Sequence[Row]) -> list[Row]:
+    """By name; a customer before a switch role of its name."""
+    return sorted(rows, key=lambda row: (row.target.name, row.target.kind))
+
+
+def by_age(rows: Sequence[Row]) -> list[Row]:
+    """Those of which nothing is known first, then the longest unheard of."""
+    never = datetime.min.replace(tzinfo=UTC)
+    return sorted(rows, key=lambda row: moment(row.entry.asked.date) if row.entry.asked else never)
+
+
+def moment(date: str) -> datetime:
+    """A date of the status file; one without a time zone is UTC. Raises ValueError."""
+    found = datetime.fromisoformat(date)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _row(target: Target, entry: Entry, present: Present, now: datetime, stale_after: timedelta) -> Row:
+    found = (
+        _in_trouble(entry)
+        or _verified(target, entry, present, now - stale_after)
+        or _handed_over(entry, present)
+        or _outdated(entry)
+        or _unheard(entry, present)
+    )
+    return Row(target, entry, *found)
+
+
+_Found = tuple[State, datetime | None, str]
+
+
+def _in_trouble(entry: Entry) -> _Found | None:
+    for state, trouble in ((State.FAILED, entry.failed), (State.DRIFTING, entry.drifting)):
+        if trouble is not None:
+            return state, moment(trouble.since), _said(trouble)
+    return None
+
+
+def _verified(target: Target, entry: Entry, present: Present, limit: datetime) -> _Found | None:
+    """Verified with the module as it is written now."""
+    verified = entry.verified
+    if verified is None or not _same(verified.module, present.module):
+        return None
+    when = moment(verified.date)
+    return State.STALE if when < limit else State.VERIFIED, when, _id_note(target, entry) or "as agreed"
+
+
+def _handed_over(entry: Entry, present: Present) -> _Found | None:
+    """The module as it is written now went to the customer, and was not verified since."""
+    handed = entry.handed_over
+    if handed is None or not _same(handed.module, present.module):
+        return None
+    if entry.verified is not None:
+        return State.HANDED_OVER, moment(handed.date), "waiting for the newer module to be applied"
+    if entry.applied is not None:
+        return State.APPLIED, moment(entry.applied), "the role lets us in; not verified yet"
+    anew = "" if _same(handed.bundle, present.bundle) else "; the bundle was written anew since, with the same module"
+    return State.HANDED_OVER, moment(handed.date), f"waiting for its apply{anew}"
+
+
+def _outdated(entry: Entry) -> _Found | None:
+    """The customer had a module, and it is not the one that is written now."""
+    had = [(known.date, how) for known, how in ((entry.verified, "verified"), (entry.handed_over, "handed over")) if known]
+    if not had:
+        return None
+    date, how = max(had)
+    what = f"the module was written anew after it was {how}: the customer has the older one"
+    return State.OUTDATED, moment(date), what
+
+
+def _unheard(entry: Entry, present: Present) -> _Found:
+    if entry.applied is not None:
+        return State.APPLIED, moment(entry.applied), "the role lets us in; not verified yet"
+    what = "its bundle is written" if present.bundle else "its module is written" if present.module else "nothing is written"
+    return State.NOT_HANDED_OVER, None, what
+
+
+def _same(had: str, current: str) -> bool:
+    """Whether a digest is the current one; one that is not known says nothing else."""
+    return not had or not current or had == current
+
+
+def _said(trouble: Trouble) -> str:
+    causes = ", ".join(trouble.causes)
+    return f"{causes}: {trouble.what}" if causes else trouble.what
+
+
+def _id_note(target: Target, entry: Entry) -> str:
+    """What is to be said of external ids: only amid a rotation, or where another one let us in than the manifest has."""
+    if target.external_id is None:
+        return ""
+    seen = entry.external_id_seen is not None and entry.external_id_seen.sha256 == external_id_digest(target.external_id)
+    if target.previous_external_id is not None:
+        said = "the new external id is taken: the rotation can end" if seen else "the new external id is not taken yet"
+        return f"as agreed; {said}"
+    if entry.external_id_seen is not None and not seen:
+        return "as agreed, with another external id than the manifest has now"
+    return ""
