@@ -6,7 +6,6 @@ import csv
 import io
 import re
 import unicodedata
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rolecall_generator.errors import Problem
@@ -14,7 +13,6 @@ from rolecall_generator.manifest.messages import suggest
 from rolecall_generator.manifest.models import Customer
 from rolecall_generator.manifest.scalars import clip
 from rolecall_generator.manifest.source import Source, collection_paused
-from rolecall_generator.manifest.textfile import read_text
 from rolecall_generator.manifest.tree import START, ListNode, MapNode, Point
 
 if TYPE_CHECKING:
@@ -28,12 +26,6 @@ PLAIN_COLUMNS = tuple(name for name in Customer.model_fields if name not in MAP_
 COLUMNS = (*PLAIN_COLUMNS, *(f"{prefix}:KEY" for prefix in MAP_COLUMNS))
 _SEPARATORS = re.compile(r"[;\s]+")
 _BOOLEANS = {"true": True, "false": False, "yes": True, "no": False}
-
-
-def read_csv(path: Path, file: str) -> Source:
-    """Read a CSV file of customers; `file` is its name in messages. Never raises for what the file is or holds."""
-    text = read_text(path, file)
-    return Source(file, None, (text,)) if isinstance(text, Problem) else parse_csv(text, file)
 
 
 def parse_csv(text: str, file: str) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from pydantic import BaseModel, ValidationError
 
 from rolecall_generator.errors import ManifestError, Problem
 from rolecall_generator.manifest.crosscheck import Declared, crosscheck
-from rolecall_generator.manifest.csvfile import read_csv
+from rolecall_generator.manifest.csvfile import parse_csv
 from rolecall_generator.manifest.messages import translate
 from rolecall_generator.manifest.models import IncludedFile, Manifest
 from rolecall_generator.manifest.places import Places
 from rolecall_generator.manifest.scalars import clip
-from rolecall_generator.manifest.source import Source, collection_paused, read_source
+from rolecall_generator.manifest.source import Source, collection_paused, parse_source
+from rolecall_generator.manifest.textfile import read_text
 from rolecall_generator.manifest.tree import START, ListNode, Loc, MapNode, Mark, place_at, walk
 
 _YAML = (".yaml", ".yml")
@@ -36,19 +38,26 @@ class LoadedManifest:
     files: tuple[Path, ...]
 
 
-def load_manifest(path: Path) -> LoadedManifest:
-    """Read, validate and cross-check a manifest. Raises ManifestError with every problem of all files, in their order."""
+Read = Callable[[Path, str], str | Problem]
+"""Gives the text of a file, whose name in messages is the second argument, or why it cannot be had."""
+
+
+def load_manifest(path: Path, *, read: Read = read_text) -> LoadedManifest:
+    """Read, validate and cross-check a manifest. Raises ManifestError with every problem of all files, in their order.
+
+    `read` stands between this and the files' texts: an edit is loaded by it before it is written.
+    """
     with collection_paused():
-        return _load(path)
+        return _load(path, read)
 
 
-def _load(path: Path) -> LoadedManifest:
-    main = read_source(path, str(path))
+def _load(path: Path, read: Read) -> LoadedManifest:
+    main = _source(path, read, parse_source)
     problems = list(main.problems)
     files = (path, *_included(path, main, problems))
     sources = [main]
     for file in files[1:]:
-        source = read_csv(file, str(file)) if file.suffix.lower() == ".csv" else read_source(file, str(file))
+        source = _source(file, read, parse_csv if file.suffix.lower() == ".csv" else parse_source)
         sources.append(source)
         problems += source.problems
     order = {str(file): number for number, file in reversed(list(enumerate(files)))}
@@ -66,6 +75,12 @@ def _load(path: Path) -> LoadedManifest:
         if not problems:
             return LoadedManifest(manifest, places, files)
     raise ManifestError(sorted(set(problems), key=lambda problem: (order[problem.file], problem.line, problem.column)))
+
+
+def _source(path: Path, read: Read, parse: Callable[[str, str], Source]) -> Source:
+    file = str(path)
+    text = read(path, file)
+    return Source(file, None, (text,)) if isinstance(text, Problem) else parse(text, file)
 
 
 def _validate(source: Source, model: type[BaseModel], twins: list[Problem]) -> tuple[BaseModel | None, list[Problem]]:

@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -36,7 +35,6 @@ from rolecall_generator.manifest.scalars import (
     kind_of,
     resolve_plain,
 )
-from rolecall_generator.manifest.textfile import read_text
 from rolecall_generator.manifest.tree import START, ListNode, MapNode, Mark
 
 MAXIMUM_DEPTH = 64
@@ -74,12 +72,6 @@ class Source:
 
 class _Stop(Exception):  # noqa: N818 - control flow inside this file: reading cannot go on
     pass
-
-
-def read_source(path: Path, file: str) -> Source:
-    """Read a YAML file; `file` is its name in messages. Never raises for what the file is or holds."""
-    text = read_text(path, file)
-    return Source(file, None, (text,)) if isinstance(text, Problem) else parse_source(text, file)
 
 
 def parse_source(text: str, file: str) -> Source:

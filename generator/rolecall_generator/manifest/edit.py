@@ -1,0 +1,189 @@
+"""Changes of a manifest's entries, made in the text of its files so that all else stays byte for byte as it was.
+
+    edits = [AddCustomer({"name": "acme", "account_id": "222222222222"}), SetField("account1", "role", "Auditor")]
+    edited = apply_edits(Path("accounts.yaml"), edits)     # nothing is written; edited.before and edited.after are loaded
+    write_edited(edited)                                    # edit_write.py: all files or none
+
+Names in edits are those of the manifest as it stands, before any of the edits. Entries are edited where they are: in the
+manifest, in an included YAML file, or in a CSV file. Values are as `edit_render.Value`: text, number, true or false, list of
+texts, mapping of texts. Each edited text is read again and held against what was asked for, so that a file written in a
+way that the edits do not know is refused, never changed into something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rolecall_generator.errors import ManifestError, Problem, SelectionError
+from rolecall_generator.manifest.edit_error import EditedManifestError
+from rolecall_generator.manifest.edit_file import FileUnderEdit
+from rolecall_generator.manifest.edit_render import Value
+from rolecall_generator.manifest.load import LoadedManifest, load_manifest
+from rolecall_generator.manifest.messages import suggest
+from rolecall_generator.manifest.models import Customer
+from rolecall_generator.manifest.textfile import read_text
+
+Section = Literal["customers", "switch_roles"]
+_NOUNS = {"customers": "customer", "switch_roles": "switch role"}
+
+
+@dataclass(frozen=True, slots=True)
+class AddCustomer:
+    """A new customer, at the end of a file. `file` is one of the manifest's; None: where the last customer stands."""
+
+    values: Mapping[str, Value]
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveEntry:
+    """A customer or switch role goes."""
+
+    name: str
+    section: Section = "customers"
+
+
+@dataclass(frozen=True, slots=True)
+class RenameEntry:
+    """A customer or switch role gets another name; suppressions that name it exactly follow."""
+
+    old: str
+    new: str
+    section: Section = "customers"
+
+
+@dataclass(frozen=True, slots=True)
+class SetField:
+    """A field of an entry gets a value, whether or not it had one."""
+
+    name: str
+    field: str
+    value: Value
+    section: Section = "customers"
+
+
+@dataclass(frozen=True, slots=True)
+class DropField:
+    """A field of an entry goes; nothing happens where the entry does not have it."""
+
+    name: str
+    field: str
+    section: Section = "customers"
+
+
+Edit = AddCustomer | RemoveEntry | RenameEntry | SetField | DropField
+
+
+@dataclass(frozen=True, slots=True)
+class EditedFile:
+    """A file's bytes before and after."""
+
+    before: bytes
+    after: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """Edits that were made in memory: the files that change, and the manifest before and after, both valid."""
+
+    manifest: Path
+    files: Mapping[Path, EditedFile]
+    before: LoadedManifest
+    after: LoadedManifest
+
+
+def apply_edits(manifest: Path, edits: Sequence[Edit]) -> Edited:
+    """Make edits in memory. Nothing is written.
+
+    Raises ManifestError when the manifest is wrong as it stands, EditedManifestError when it would be afterwards, EditError
+    when a text cannot be edited as asked, SelectionError for a name or file that the manifest does not have.
+    """
+    loaded = load_manifest(manifest)
+    files = _Files(loaded)
+    for edit in edits:
+        files.take(edit)
+    edited = files.finished()
+    texts = {str(path): content.after.decode("utf-8-sig") for path, content in edited.items()}
+
+    def read(path: Path, file: str) -> str | Problem:
+        return texts[file] if file in texts else read_text(path, file)
+
+    try:
+        after = load_manifest(manifest, read=read)
+    except ManifestError as error:
+        raise EditedManifestError(error.problems) from None
+    return Edited(manifest, edited, loaded, after)
+
+
+class _Files:
+    """The files of a manifest that edits touch, opened when the first edit needs them."""
+
+    def __init__(self, loaded: LoadedManifest) -> None:
+        self._loaded = loaded
+        self._paths = {str(path): path for path in loaded.files}
+        self._open: dict[Path, FileUnderEdit] = {}
+        self._known = {
+            section: [entry.name for entry in getattr(loaded.manifest, section)] for section in ("customers", "switch_roles")
+        }
+
+    def take(self, edit: Edit) -> None:
+        match edit:
+            case AddCustomer():
+                self._opened(self._target(edit.file)).add("customers", _ordered(edit.values))
+            case RemoveEntry():
+                file, index = self._find(edit.section, edit.name)
+                file.remove(edit.section, index)
+            case RenameEntry():
+                file, index = self._find(edit.section, edit.old)
+                file.set(edit.section, index, "name", edit.new)
+                self._follow(edit)
+            case SetField():
+                file, index = self._find(edit.section, edit.name)
+                file.set(edit.section, index, edit.field, edit.value)
+            case DropField():
+                file, index = self._find(edit.section, edit.name)
+                file.drop(edit.section, index, edit.field)
+
+    def finished(self) -> dict[Path, EditedFile]:
+        done = {path: EditedFile(file.before, file.finished()) for path, file in self._open.items()}
+        return {path: file for path, file in done.items() if file.before != file.after}
+
+    def _target(self, wanted: Path | None) -> Path:
+        files = self._loaded.files
+        if wanted is None:
+            customers = len(self._loaded.manifest.customers)
+            place = self._loaded.places.find("customers", customers - 1).file if customers else str(files[0])
+            return self._paths[place]
+        for path in files:
+            if path == wanted or path.resolve() == wanted.resolve():
+                return path
+        mend = suggest(str(wanted), [str(path) for path in files], "name one of the manifest's files")
+        raise SelectionError(f"{wanted} is no file of this manifest", where="--file", mend=mend)
+
+    def _follow(self, edit: RenameEntry) -> None:
+        for index, suppression in enumerate(self._loaded.manifest.suppress):
+            if suppression.subject == edit.old:
+                self._opened(self._loaded.files[0]).set("suppress", index, "subject", edit.new)
+
+    def _find(self, section: Section, name: str) -> tuple[FileUnderEdit, int]:
+        if name not in self._known[section]:
+            noun = _NOUNS[section]
+            mend = suggest(name, self._known[section], f"write the name of a {noun} of the manifest")
+            raise SelectionError(f"there is no {noun} named {name}", where=str(self._loaded.files[0]), mend=mend)
+        file = self._opened(self._paths[self._loaded.places.find(section, name).file])
+        return file, file.index(section, name)
+
+    def _opened(self, path: Path) -> FileUnderEdit:
+        if path not in self._open:
+            self._open[path] = FileUnderEdit(path)
+        return self._open[path]
+
+
+def _ordered(values: Mapping[str, Value]) -> dict[str, Value]:
+    """A customer's fields in the models' order."""
+    if unknown := sorted(set(values) - set(Customer.model_fields)):
+        raise ValueError(f"a customer has no field {unknown[0]}")
+    return {name: values[name] for name in Customer.model_fields if name in values}

@@ -1,0 +1,112 @@
+"""One file of a manifest under edit, with the tree that its edited text must read as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from rolecall_generator.errors import ManifestError, OutputError, Problem
+from rolecall_generator.manifest.csvfile import parse_csv
+from rolecall_generator.manifest.edit_csv import CsvRows
+from rolecall_generator.manifest.edit_error import BY_HAND, EditError
+from rolecall_generator.manifest.edit_render import Value
+from rolecall_generator.manifest.edit_yaml import YamlText
+from rolecall_generator.manifest.source import Source, parse_source
+from rolecall_generator.manifest.textfile import read_text
+
+BOM = b"\xef\xbb\xbf"
+
+
+class Editor(Protocol):
+    """A text under edit; indexes count a section's entries in this text."""
+
+    def add(self, section: str, entry: Mapping[str, Value], /) -> None: ...  # noqa: D102 - YamlText says it
+    def remove(self, section: str, index: int, /) -> None: ...  # noqa: D102
+    def set(self, section: str, index: int, field: str, value: Value, /) -> None: ...  # noqa: D102
+    def drop(self, section: str, index: int, field: str, /) -> None: ...  # noqa: D102
+    def result(self) -> str: ...  # noqa: D102
+
+
+class FileUnderEdit:
+    """Each edit is made twice: in the text, and in the tree. `finished` holds one against the other."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file. Raises ManifestError or OutputError when it cannot be read."""
+        self.before = _bytes_of(path)
+        self._name = str(path)
+        text = read_text(path, self._name)
+        if isinstance(text, Problem):
+            raise ManifestError([text])
+        self._csv = path.suffix.lower() == ".csv"
+        self._tree: Any = self._parse(text).tree
+        self._editor: Editor = CsvRows(text) if self._csv else YamlText(text, self._name)
+        self._names = {section: self._names_of(section) for section in ("customers", "switch_roles")}
+        self._removed: list[tuple[str, int]] = []
+        self._added: list[tuple[str, Any]] = []
+
+    def index(self, section: str, name: str) -> int:
+        """Which of the section's entries in this file has the name."""
+        return self._names[section][name]
+
+    def add(self, section: str, entry: Mapping[str, Value]) -> None:
+        """Put an entry at the end of a section."""
+        self._editor.add(section, entry)
+        self._added.append((section, {key: _plain(value) for key, value in entry.items()}))
+
+    def remove(self, section: str, index: int) -> None:
+        """Take an entry out."""
+        self._editor.remove(section, index)
+        self._removed.append((section, index))
+
+    def set(self, section: str, index: int, field: str, value: Value) -> None:
+        """Give a field a value; the text stays where it has that value already."""
+        entry = self._tree[section][index]
+        if field not in entry or entry[field] != _plain(value):
+            self._editor.set(section, index, field, value)
+            entry[field] = _plain(value)
+
+    def drop(self, section: str, index: int, field: str) -> None:
+        """Take a field out, if it is there."""
+        entry = self._tree[section][index]
+        if field in entry:
+            self._editor.drop(section, index, field)
+            del entry[field]
+
+    def finished(self) -> bytes:
+        """The edited file. Raises EditError when its text does not read as what was asked for."""
+        for section, index in sorted(set(self._removed), reverse=True):
+            del self._tree[section][index]
+        for section, entry in self._added:
+            self._tree.setdefault(section, []).append(entry)
+        text = self._editor.result()
+        read = self._parse(text)
+        if read.problems or read.tree != self._tree:
+            why = f": {read.problems[0].what}" if read.problems else ""
+            raise EditError(
+                f"this file is written in a way that cannot be edited safely{why}", where=self._name, mend=BY_HAND
+            )
+        return (BOM if self.before.startswith(BOM) else b"") + text.encode()
+
+    def _parse(self, text: str) -> Source:
+        return parse_csv(text, self._name) if self._csv else parse_source(text, self._name)
+
+    def _names_of(self, section: str) -> dict[str, int]:
+        entries = self._tree.get(section) or []
+        return {entry["name"]: index for index, entry in reversed(list(enumerate(entries)))}
+
+
+def _bytes_of(path: Path) -> bytes:
+    if not path.is_file():
+        raise OutputError("only a regular file can be edited", where=str(path), mend="write the manifest into a file")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OutputError(f"cannot be read: {error.strerror}", where=str(path), mend="check its permissions") from error
+
+
+def _plain(value: Value) -> Any:
+    """A value as the reader gives it."""
+    if isinstance(value, str | int):
+        return value
+    return dict(value) if isinstance(value, Mapping) else list(value)

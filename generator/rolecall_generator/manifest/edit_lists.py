@@ -1,0 +1,220 @@
+"""Entries put into and taken out of a list of a YAML text, in the dress of their neighbours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+from rolecall_generator.manifest.edit_error import BY_HAND
+from rolecall_generator.manifest.edit_nodes import Node
+from rolecall_generator.manifest.edit_render import Value, render_field, render_map
+from rolecall_generator.manifest.edit_splices import Splices
+
+Entry = Mapping[str, Value]
+_DASH = re.compile(r" *-(?=\s|\Z)")
+_COMMENT = re.compile(r" *#")
+
+
+def add_entries(splices: Splices, section: str, entries: Sequence[Entry]) -> None:
+    """Put entries at the end of a list; the list is made where there is none."""
+    root = splices.root
+    pair = root.pair(section) if root is not None else None
+    if root is None or pair is None:
+        _new_section(splices, root, section, entries)
+    elif not pair[1].children:
+        _fill_empty(splices, pair, entries)
+    elif pair[1].flow:
+        _add_flow(splices, pair[1], entries)
+    else:
+        _add_block(splices, pair[1], entries)
+
+
+def plain_entry(entry: Entry, indent: str, gap: str = " ", preferred: str = '"') -> list[str]:
+    """The lines of an entry in block style."""
+    lines = [render_field(key, value, preferred=preferred) for key, value in entry.items()]
+    inner = " " * (len(indent) + 1 + len(gap))
+    return [f"{indent}-{gap}{lines[0]}", *(inner + line for line in lines[1:])]
+
+
+def _new_section(splices: Splices, root: Node | None, section: str, entries: Sequence[Entry]) -> None:
+    if root is not None and root.flow and root.children:
+        rendered = ", ".join(render_map(entry) for entry in entries)
+        splices.replace(root.children[-1].end, root.children[-1].end, f", {section}: [{rendered}]")
+        return
+    indent = " " * (root.children[0].column if root is not None and root.children else 0)
+    lines = [f"{indent}{section}:", *(line for entry in entries for line in plain_entry(entry, indent + "  "))]
+    end = root.end if root is not None else len(splices.text)
+    splices.insert_lines(end, ["", *lines])
+
+
+def _fill_empty(splices: Splices, pair: tuple[Node, Node], entries: Sequence[Entry]) -> None:
+    """`customers: []` becomes a block list; a comment behind it stays in its line."""
+    key, value = pair
+    if "#" in splices.text[value.start : value.end] or value.anchor:
+        raise splices.refusal(value.start, "the empty list holds a comment or an anchor", BY_HAND)
+    if splices.root is not None and splices.root.flow:
+        splices.replace(value.start, value.end, "[" + ", ".join(render_map(entry) for entry in entries) + "]")
+        return
+    start = value.start
+    while splices.text[start - 1] == " ":
+        start -= 1
+    splices.replace(start, value.end, "")
+    indent = " " * (key.column + 2)
+    splices.insert_lines(value.end, [line for entry in entries for line in plain_entry(entry, indent)])
+
+
+def _add_flow(splices: Splices, items: Node, entries: Sequence[Entry]) -> None:
+    last, text, lines = items.children[-1], splices.text, splices.lines
+    rendered = [render_map(entry, preferred=_quote_of(last)) for entry in entries]
+    end = lines.end(last.end)
+    own_line = not text[lines.start(last.start) : last.start].strip() and end < items.end
+    if not own_line:
+        splices.replace(last.end, last.end, "".join(f", {entry}" for entry in rendered))
+        return
+    indent = text[lines.start(last.start) : last.start]
+    comma = re.compile(r"\s*,").match(text, last.end, items.end) is not None
+    if not comma:
+        splices.replace(last.end, last.end, ",")
+        rendered = [*(f"{entry}," for entry in rendered[:-1]), rendered[-1]]
+    else:
+        rendered = [f"{entry}," for entry in rendered]
+    splices.insert_lines(last.end, [indent + entry for entry in rendered])
+
+
+def _add_block(splices: Splices, items: Node, entries: Sequence[Entry]) -> None:
+    text, lines = splices.text, splices.lines
+    last, count = items.children[-1], len(items.children)
+    dash = _dash(splices, items, count - 1)
+    indent = text[lines.start(dash) : dash]
+    preferred = _quote_of(last)
+    gap = " "
+    first = last.children[0] if last.children else last
+    if lines.start(first.start) == lines.start(dash):
+        gap = text[dash + 1 : last.start] or " "
+    below = _end_of(splices, last, len(indent))
+    parted = (
+        count > 1 and not text[lines.start(_top(splices, items, count - 1) - 1) : _top(splices, items, count - 1)].strip()
+    )
+    new: list[str] = []
+    for entry in entries:
+        new += [""] if parted else []
+        new += (
+            [f"{indent}-{gap}{render_map(entry, preferred=preferred)}"]
+            if last.flow and last.kind == "map"
+            else plain_entry(entry, indent, gap, preferred)
+        )
+    splices.insert_lines(below, new)
+
+
+def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, refilled: bool = False) -> None:
+    """Take entries out of a list, with the comments that belong to them. `refilled`: others are added at its end."""
+    pair = splices.root.pair(section) if splices.root is not None else None
+    if pair is None:
+        raise ValueError(f"no {section}")
+    key, items = pair
+    for index in indexes:
+        splices.keep_anchors(items.children[index])
+    for first, last in _runs(indexes):
+        if items.flow:
+            cut_flow(splices, [(child.start, child.end) for child in items.children], first, last)
+        else:
+            _cut_block(splices, items, first, last)
+    if not items.flow and len(set(indexes)) == len(items.children) and not refilled:
+        colon = splices.text.index(":", key.end) + 1
+        if splices.text[colon : items.start].strip(" \t\r\n\x85\u2028\u2029").partition("#")[0].strip():
+            raise splices.refusal(colon, "the list carries an anchor or a tag", BY_HAND)
+        splices.replace(colon, colon, " []")
+
+
+def cut_flow(splices: Splices, units: Sequence[tuple[int, int]], first: int, last: int) -> None:
+    """Take units first to last out of a flow list or mapping, with the commas that parted them."""
+    text = splices.text
+    if last + 1 < len(units):
+        start, end, gap = units[first][0], units[last + 1][0], (units[last][1], units[last + 1][0])
+    elif first:
+        start, end, gap = units[first - 1][1], units[last][1], (units[first - 1][1], units[first][0])
+    else:
+        comma = re.compile(r"\s*,").match(text, units[last][1])
+        start, end = units[first][0], comma.end() if comma else units[last][1]
+        gap = (end, end)
+    if "#" in text[gap[0] : gap[1]]:
+        raise splices.refusal(gap[0], "a comment stands between entries in brackets, and would go with one of them", BY_HAND)
+    splices.replace(start, end, "")
+
+
+def _cut_block(splices: Splices, items: Node, first: int, last: int) -> None:
+    text, lines = splices.text, splices.lines
+    dash = _dash(splices, items, first)
+    start = _top(splices, items, first)
+    if first == 0 and not (last + 1 < len(items.children) and _commented(splices, items, last + 1)):
+        start = lines.start(dash)  # a comment above the first entry heads the list, unless every entry has its own
+    column = dash - lines.start(dash)
+    end = lines.next(_end_of(splices, items.children[last], column))
+    blank_above = start > 0 and not text[lines.start(start - 1) : start].strip()
+    if last + 1 < len(items.children):
+        if blank_above or first == 0:
+            while end < len(text) and not text[end : lines.next(end)].strip():
+                end = lines.next(end)
+    elif end == len(text) or not text[end : lines.next(end)].strip():
+        while start > 0 and not text[lines.start(start - 1) : start].strip():
+            start = lines.start(start - 1)
+    splices.cut_lines(start, end)
+
+
+def _dash(splices: Splices, items: Node, index: int) -> int:
+    """Offset of the dash of an item of a block list."""
+    item = items.children[index]
+    floor = items.children[index - 1].end if index else items.start
+    start = splices.lines.start(item.start)
+    while True:
+        if found := _DASH.match(splices.text, start):
+            return found.end() - 1
+        if start <= floor:
+            raise splices.refusal(item.start, "the dash of this entry is not where lists have it", BY_HAND)
+        start = splices.lines.start(start - 1)
+
+
+def _top(splices: Splices, items: Node, index: int) -> int:
+    """Offset of the first line of an item of a block list, comments directly above it included."""
+    lines, text = splices.lines, splices.text
+    dash = _dash(splices, items, index)
+    start = lines.start(dash)
+    floor = 0
+    if index:
+        floor = lines.next(_end_of(splices, items.children[index - 1], dash - start))
+    while start > floor and _COMMENT.match(text, lines.start(start - 1)):
+        start = lines.start(start - 1)
+    return start
+
+
+def _commented(splices: Splices, items: Node, index: int) -> bool:
+    return _top(splices, items, index) != splices.lines.start(_dash(splices, items, index))
+
+
+def _end_of(splices: Splices, item: Node, column: int) -> int:
+    """An offset in the last line of an item: comments below it that are indented deeper than its dash are its own."""
+    lines, text = splices.lines, splices.text
+    last = item.end
+    while (below := lines.next(last)) < len(text) and below != lines.end(last):
+        found = _COMMENT.match(text, below)
+        if found is None or found.end() - 1 - below <= column:
+            break
+        last = below
+    return last
+
+
+def _quote_of(item: Node) -> str:
+    """The kind of quote that an entry writes its account id in."""
+    pair = item.pair("account_id")
+    return "'" if pair is not None and pair[1].style == "'" else '"'
+
+
+def _runs(indexes: Collection[int]) -> list[tuple[int, int]]:
+    """Neighbouring indexes as (first, last)."""
+    runs: list[tuple[int, int]] = []
+    for index in sorted(set(indexes)):
+        if runs and runs[-1][1] == index - 1:
+            runs[-1] = (runs[-1][0], index)
+        else:
+            runs.append((index, index))
+    return runs
