@@ -36,7 +36,7 @@ HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}
 
 RUNNER_LAYERS = (
     {"__version__", "redact", "targets", "deadline", "terraform", "deployed", "queries", "results.result"},
-    {"signing", "xml_replies"},
+    {"response_headers", "signing", "xml_replies"},
     {"transport", "failures", "results.journal", "first_attempt"},
     {"clients", "engine"},
     {"credentials", "inventory", "selection", "choice"},
@@ -128,7 +128,7 @@ def test_the_runner_imports_only_what_the_generator_offers() -> None:
     """The runner builds on what is true and on the two main jobs, not on rendering, writing or the command line."""
     offered = {
         "manifest", "iam", "plan", "parse", "checks", "errors", "console", "__version__",
-        "naming", "generate", "checking", "lock", "extras", "rotations",
+        "naming", "generate", "checking", "lock", "extras", "rotations", "handover",
     }  # fmt: skip
     taken = {
         name.split(".")[1]

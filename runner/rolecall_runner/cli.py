@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rolecall_generator.console import SafeTyper
-from rolecall_runner.commands import daily, play, query, rehearse, sandbox, sql, status, verify
+from rolecall_runner.commands import daily, onboard, play, query, rehearse, sandbox, sql, status, verify
 
 app = SafeTyper(
     name="runner",
@@ -43,4 +43,5 @@ app.command("switch-url", epilog=daily.SWITCH_URL_EXAMPLES)(daily.switch_url)
 app.command(epilog=daily.CONSOLE_EXAMPLES)(daily.console)
 app.command(epilog=daily.SHELL_EXAMPLES)(daily.shell)
 app.command(epilog=daily.HISTORY_EXAMPLES)(daily.history)
+app.command(epilog=onboard.EXAMPLES)(onboard.onboard)
 app.command(epilog=status.EXAMPLES)(status.status)

@@ -12,6 +12,7 @@ from rolecall_runner.status.entry import Entry, Trouble
 from rolecall_runner.status.file import Status
 from rolecall_runner.status.states import URGENCY, State
 from rolecall_runner.targets import Target
+from rolecall_runner.tasks.verify.verdict import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +78,17 @@ def _row(target: Target, entry: Entry, present: Present, now: datetime, stale_af
         or _outdated(entry)
         or _unheard(entry, present)
     )
-    return Row(target, entry, *found)
+    state, since, what = found
+    asked = f" (asked in vain: {_said(entry.failed)})" if entry.failed is not None and _never_let_in(entry) else ""
+    return Row(target, entry, state, since, f"{what}{asked}")
 
 
 _Found = tuple[State, datetime | None, str]
 
 
 def _in_trouble(entry: Entry) -> _Found | None:
+    if _never_let_in(entry):
+        return None
     for state, trouble in ((State.FAILED, entry.failed), (State.DRIFTING, entry.drifting)):
         if trouble is not None:
             return state, moment(trouble.since), _said(trouble)
@@ -110,6 +115,11 @@ def _handed_over(entry: Entry, present: Present) -> _Found | None:
         return State.APPLIED, moment(entry.applied), "the role lets us in; not verified yet"
     anew = "" if _same(handed.bundle, present.bundle) else "; the bundle was written anew since, with the same module"
     return State.HANDED_OVER, moment(handed.date), f"waiting for its apply{anew}"
+
+
+def _never_let_in(entry: Entry) -> bool:
+    """A role that refused from the start is not there yet: that is no failure, but what a hand-over waits for."""
+    return entry.applied is None and entry.failed is not None and set(entry.failed.steps) == {str(Step.ASSUME)}
 
 
 def _outdated(entry: Entry) -> _Found | None:

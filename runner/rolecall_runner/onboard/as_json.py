@@ -1,0 +1,30 @@
+"""How an onboarding ended, for machines."""
+
+from __future__ import annotations
+
+import json
+
+from rolecall_runner.onboard.run import Onboarded
+from rolecall_runner.results.shown import shown
+
+
+def onboarded_json(ended: Onboarded) -> str:
+    """One object, indented, with its last newline.
+
+    `verified`: all is as agreed. `let_in`: the role was assumed. `run`: the roll call's id, null where there was none.
+    `verdict` is what `Verdict.to_json` says, `entry` the customer's entry of the status file, `letter` the text to send.
+    """
+    body = {
+        "customer": ended.target.name,
+        "account_id": ended.target.account_id,
+        "verified": ended.verified,
+        "let_in": ended.last.let_in,
+        "seen": ended.last.what,
+        "looks": ended.last.look,
+        "waited_seconds": round(ended.last.waited_seconds, 3),
+        "run": ended.run or None,
+        "verdict": shown(ended.verdict).to_json(),
+        "letter": ended.letter,
+        "entry": ended.entry.to_json(),
+    }
+    return json.dumps(body, indent=2) + "\n"

@@ -1,0 +1,59 @@
+"""How an onboarding ended, on a terminal: what is wrong and its mend, then the text for the customer, to be copied."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from rolecall_generator.checks.formats.markup import clean
+from rolecall_runner.onboard.display import spell
+from rolecall_runner.onboard.run import Onboarded
+from rolecall_runner.results.palette import STYLES
+from rolecall_runner.results.shown import SIGNS, TROUBLES, said, shown
+from rolecall_runner.tasks.verify.verdict import Mark
+
+_RULE = "-" * 8
+
+
+def print_onboarded(console: Console, ended: Onboarded) -> None:
+    """Print it. The text for the customer stands at the left edge and is not wrapped."""
+    console.print(Text(clean(headline(ended)), style=STYLES[Mark.OK if ended.verified else Mark.FAILED]))
+    if not ended.verified:
+        _print_troubles(console, ended)
+    if ended.letter:
+        name = clean(ended.target.name)
+        console.print(Text(f"{_RULE} text to send to {name} {_RULE}", style="cyan"))
+        console.print(clean(ended.letter).rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
+        console.print(Text(f"{_RULE} end of the text {_RULE}", style="cyan"))
+    console.print(f"next: {next_step(ended)}", markup=False, soft_wrap=True)
+
+
+def headline(ended: Onboarded) -> str:
+    """How it ended, in a sentence."""
+    name, sign = ended.target.name, SIGNS[ended.verdict.mark]
+    if ended.verified:
+        return f"{sign} {name} is verified: all is as agreed (run {ended.run})"
+    if ended.run:
+        return f"{sign} {name} lets us in, but the roll call did not end well: {ended.verdict.mark} (run {ended.run})"
+    looks = "1 look" if ended.last.look == 1 else f"{ended.last.look:,} looks in {spell(ended.last.waited_seconds)}"
+    return f"{sign} {name} does not let us in yet ({looks}): {ended.last.what}"
+
+
+def next_step(ended: Onboarded) -> str:
+    """The command that leads on."""
+    if ended.verified:
+        return "runner status"
+    return f"runner onboard {ended.target.name}"
+
+
+def _print_troubles(console: Console, ended: Onboarded) -> None:
+    verdict = shown(ended.verdict)
+    for mark in TROUBLES:
+        for rung in verdict.rungs:
+            if rung.mark is mark:
+                answer = f" (AWS: {said(rung)})" if said(rung) else ""
+                line = clean(" ".join(f"{rung.what}{answer}".split()))
+                console.print(Text.assemble((f"  {SIGNS[mark]} {rung.step}  ", STYLES[mark]), line))
+    for diagnosis in verdict.diagnoses:
+        text = clean(" ".join(diagnosis.vendor.split()))
+        console.print(Text.assemble(("  likely cause: ", "bold"), f"{text} ", (f"[{diagnosis.cause}]", "dim")))

@@ -1,0 +1,128 @@
+"""`runner onboard` as one call: note the hand-over, wait for the apply, call the roll, keep the verdict, write the text."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rolecall_generator.errors import CallerError, SelectionError
+from rolecall_generator.iam.access import Access
+from rolecall_runner.choice import Choice, How
+from rolecall_runner.credentials import Sessions
+from rolecall_runner.engine.interface import Outside, RetryPolicy
+from rolecall_runner.engine.per_process import PerProcess
+from rolecall_runner.inventory import Inventory, read_inventory
+from rolecall_runner.onboard.letter import Sent, failed_letter, verified_letter
+from rolecall_runner.onboard.waiting import Pace, Sighting, wait_for_role
+from rolecall_runner.one_target import find_target
+from rolecall_runner.roll_call import RollCall, prepare
+from rolecall_runner.status.digests import bundle_folders
+from rolecall_runner.status.entry import Entry
+from rolecall_runner.status.file import read_status, status_path
+from rolecall_runner.status.handing import note_hand_over
+from rolecall_runner.status.recording import note_verdicts
+from rolecall_runner.targets import Target, TargetKind
+from rolecall_runner.tasks.verify.context import VerifyContext
+from rolecall_runner.tasks.verify.setting import Start, make_context
+from rolecall_runner.tasks.verify.task import VerifyTask, verify
+from rolecall_runner.tasks.verify.verdict import Mark, Verdict
+
+ROLL_CALLS = 3
+"""After the first assume: a role's policies come seconds after the role, and IAM takes some to spread them."""
+
+_RUN_ID_BYTES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Onboarded:
+    """How it ended. `verdict` is the roll call's, or that of the last look where the role never let us in (`run` "" then).
+
+    `letter` is the text for the customer, "" when there is nothing for the customer to do.
+    """
+
+    target: Target
+    last: Sighting
+    verdict: Verdict
+    run: str
+    letter: str
+    entry: Entry = field(repr=False)
+
+    @property
+    def verified(self) -> bool:
+        """Whether all is as agreed."""
+        return bool(self.run) and self.verdict.mark is Mark.OK
+
+
+def onboard(
+    start: Start, name: str, *, pace: Pace, how: How, outside: Outside, hear: Callable[[Sighting], None]
+) -> Onboarded:
+    """Onboard one customer. `hear` gets each look while it waits; `outside.stop` ends the wait.
+
+    Raises ManifestError, PlanError, OutputError, SelectionError, CallerError, JournalError and StatusError.
+    """
+    inventory = read_inventory(start.manifest, out=start.out)
+    target = _customer(inventory, name)
+    rehearsal = start.endpoint_url is not None
+    context = make_context(replace(start, run_id=secrets.token_hex(_RUN_ID_BYTES)))
+    note_hand_over(start.out, [target], now=outside.now(), rehearsal=rehearsal)
+    last = wait_for_role(lambda: _look(target, context), pace, outside, hear)
+    verdict, run = last.verdict, ""
+    if last.let_in and not outside.stop.is_set():
+        for number in range(1, ROLL_CALLS + 1):
+            call = _roll_call(start, inventory, target, how, context)
+            (verdict,), run = tuple(call), call.record.run_id
+            note_verdicts(start.out, [target], [verdict], now=outside.now(), run=run, rehearsal=rehearsal)
+            if verdict.mark is Mark.OK or pace.once or number == ROLL_CALLS or outside.stop.is_set():
+                break
+            hear(replace(last, verdict=verdict, pause_seconds=pace.every_seconds))
+            outside.wait(pace.every_seconds)
+    elif last.verdict.mark is Mark.SKIPPED:
+        raise CallerError(last.verdict.rungs[0].what, where=target.role_arn, mend="run it there, or name --profile")
+    entry = read_status(status_path(start.out, rehearsal=rehearsal)).of(target)
+    return Onboarded(target, last, verdict, run, _letter(target, verdict, run, context, start.out, entry, outside), entry)
+
+
+def _customer(inventory: Inventory, name: str) -> Target:
+    people = {target.name for target in inventory.targets if target.kind is TargetKind.SWITCH_ROLE}
+    customers = {target.name for target in inventory.targets if target.kind is TargetKind.CUSTOMER}
+    if name in people - customers:
+        mend = f"runner verify --limit {name} checks both of its sides"
+        raise SelectionError(f"{name} is a switch role: people use it, the backend role cannot", where="NAME", mend=mend)
+    return find_target(inventory, name, TargetKind.CUSTOMER)
+
+
+def _look(target: Target, context: VerifyContext) -> Verdict:
+    """One look: the ladder without probes; where the first assume is refused it ends there."""
+    quick = replace(context.options, probe_actions=False, drift=False, retry=RetryPolicy(attempts=1))
+    return verify(target, replace(context, options=quick))
+
+
+def _roll_call(start: Start, inventory: Inventory, target: Target, how: How, context: VerifyContext) -> RollCall:
+    """The whole roll call of this customer alone, with what was read already."""
+    both = sum(each.name == target.name for each in inventory.targets) > 1
+    call = prepare(start, Choice(f"{target.name}:&kind=customer" if both else target.name), how)
+    assumer = replace(context.assumer, run_id=call.record.short_id)
+    own = replace(context, assumer=assumer, sessions=Sessions(assumer))
+    call.task = VerifyTask(PerProcess(lambda: own))
+    return call
+
+
+def _letter(
+    target: Target, verdict: Verdict, run: str, context: VerifyContext, out: Path, entry: Entry, outside: Outside
+) -> str:
+    sent = _sent(target, out, entry)
+    if run and verdict.mark is Mark.OK:
+        access = context.intended.get(target.role_arn, Access())
+        return verified_letter(target, verdict, access, sent, now=outside.now(), run=run)
+    return failed_letter(target, verdict, sent)
+
+
+def _sent(target: Target, out: Path, entry: Entry) -> Sent:
+    """What the customer got, as far as the output folder and the status file tell."""
+    (folder,) = bundle_folders(out, target)
+    date = entry.handed_over.date if entry.handed_over is not None else ""
+    if not folder.is_dir():
+        return Sent(date=date)
+    return Sent(frozenset(each.name for each in folder.iterdir() if each.is_dir()), f"{target.name}.zip", date)
