@@ -111,7 +111,8 @@ def test_the_version_is_the_installed_distributions() -> None:
 
 def test_source_that_nobody_installed_says_so() -> None:
     """On a path alone, with no distribution, there is no version to know, and that is no error."""
-    script = f"import sys; sys.path.insert(0, {str(ROOT / 'generator')!r})\nfrom rolecall_generator import __version__; print(__version__)"
+    lines = ["import sys", f"sys.path.insert(0, {str(ROOT / 'generator')!r})", "import rolecall_generator as it"]
+    script = "\n".join([*lines, "print(it.__version__)"])
     done = subprocess.run([sys.executable, "-S", "-I", "-c", script], capture_output=True, text=True, check=True)
 
     assert rolecall_generator.UNKNOWN_VERSION == done.stdout.strip()
