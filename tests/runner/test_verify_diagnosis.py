@@ -191,8 +191,9 @@ def test_a_cause_that_can_be_known_is_the_only_one(world: World, cause: str, spo
     verdict = world.verdict()
 
     said = [(rung.what, rung.code, rung.message) for rung in verdict.rungs if rung.mark is not Mark.OK]
+    own_faults = [line for line in world.rig.lines if "inside the sandbox" in line]
 
-    assert ([cause], Mark.FAILED) == (causes(verdict), verdict.mark), said
+    assert ([cause], Mark.FAILED) == (causes(verdict), verdict.mark), (said, own_faults)
 
 
 @pytest.mark.parametrize(

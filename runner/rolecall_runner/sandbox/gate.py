@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from rolecall_runner.redact import redact
@@ -153,8 +155,10 @@ class Gate:
 
 
 def _named(error: Exception) -> str:
-    """An error for the log; its text may quote the request."""
-    return redact(f"{type(error).__name__}: {error}")
+    """An error for the log, with the line that raised it; its text may quote the request."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return redact(f"{type(error).__name__}: {error}{where}")
 
 
 def form_of(request: HttpRequest) -> Form:
