@@ -21,7 +21,7 @@ from rolecall_generator.errors import ManifestError, Problem, SelectionError
 from rolecall_generator.manifest.edit_error import EditedManifestError
 from rolecall_generator.manifest.edit_file import FileUnderEdit
 from rolecall_generator.manifest.edit_render import Value
-from rolecall_generator.manifest.load import LoadedManifest, load_manifest
+from rolecall_generator.manifest.load import SUFFIXES, LoadedManifest, included_by, load_manifest
 from rolecall_generator.manifest.messages import suggest
 from rolecall_generator.manifest.models import Customer
 from rolecall_generator.manifest.textfile import read_text
@@ -32,7 +32,11 @@ _NOUNS = {"customers": "customer", "switch_roles": "switch role"}
 
 @dataclass(frozen=True, slots=True)
 class AddCustomer:
-    """A new customer, at the end of a file. `file` is one of the manifest's; None: where the last customer stands."""
+    """A new customer, at the end of a file.
+
+    `file` None: where the last customer stands, or a file of its own where that one has one. A file that is not there yet
+    is made, and included where no pattern of `include` matches it; it stands in the manifest's folder or below.
+    """
 
     values: Mapping[str, Value]
     file: Path | None = None
@@ -79,15 +83,15 @@ Edit = AddCustomer | RemoveEntry | RenameEntry | SetField | DropField
 
 @dataclass(frozen=True, slots=True)
 class EditedFile:
-    """A file's bytes before and after."""
+    """A file's bytes before and after; before is None for a file that is new."""
 
-    before: bytes
+    before: bytes | None
     after: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """Edits that were made in memory: the files that change, and the manifest before and after, both valid."""
+    """Edits made in memory: the files that change, new ones first, and the manifest before and after, both valid."""
 
     manifest: Path
     files: Mapping[Path, EditedFile]
@@ -112,7 +116,7 @@ def apply_edits(manifest: Path, edits: Sequence[Edit]) -> Edited:
         return texts[file] if file in texts else read_text(path, file)
 
     try:
-        after = load_manifest(manifest, read=read)
+        after = load_manifest(manifest, read=read, new_files=[path for path in edited if edited[path].before is None])
     except ManifestError as error:
         raise EditedManifestError(error.problems) from None
     return Edited(manifest, edited, loaded, after)
@@ -132,7 +136,7 @@ class _Files:
     def take(self, edit: Edit) -> None:
         match edit:
             case AddCustomer():
-                self._opened(self._target(edit.file)).add("customers", _ordered(edit.values))
+                self._add(edit)
             case RemoveEntry():
                 file, index = self._find(edit.section, edit.name)
                 file.remove(edit.section, index)
@@ -149,19 +153,44 @@ class _Files:
 
     def finished(self) -> dict[Path, EditedFile]:
         done = {path: EditedFile(file.before, file.finished()) for path, file in self._open.items()}
-        return {path: file for path, file in done.items() if file.before != file.after}
+        changed = {path: file for path, file in done.items() if file.before != file.after}
+        # A crash between two files leaves a manifest that is valid: nothing is included before it is there.
+        return dict(sorted(changed.items(), key=lambda item: item[1].before is not None))
 
-    def _target(self, wanted: Path | None) -> Path:
-        files = self._loaded.files
-        if wanted is None:
-            customers = len(self._loaded.manifest.customers)
-            place = self._loaded.places.find("customers", customers - 1).file if customers else str(files[0])
-            return self._paths[place]
-        for path in files:
-            if path == wanted or path.resolve() == wanted.resolve():
+    def _add(self, edit: AddCustomer) -> None:
+        path = self._own_file(str(edit.values["name"])) if edit.file is None else self._named(edit.file)
+        if path not in self._open and str(path) not in self._paths:
+            self._open[path] = FileUnderEdit(path, new=True)
+            self._include(path.relative_to(self._loaded.files[0].parent))
+        self._opened(path).add("customers", _ordered(edit.values))
+
+    def _own_file(self, name: str) -> Path:
+        """Where a customer goes that nobody named a file for."""
+        customers = self._loaded.manifest.customers
+        if not customers:
+            return self._loaded.files[0]
+        last = self._paths[self._loaded.places.find("customers", len(customers) - 1).file]
+        alone = last.stem == customers[-1].name and len(self._opened(last).names("customers")) == 1
+        return last.with_name(f"{name}{last.suffix}") if alone and last != self._loaded.files[0] else last
+
+    def _named(self, wanted: Path) -> Path:
+        """One of the manifest's files, or a new one below its folder."""
+        folder = self._loaded.files[0].parent.resolve()
+        target = wanted.resolve()
+        for path in (*self._loaded.files, *self._open):
+            if path.resolve() == target:
                 return path
-        mend = suggest(str(wanted), [str(path) for path in files], "name one of the manifest's files")
-        raise SelectionError(f"{wanted} is no file of this manifest", where="--file", mend=mend)
+        where, mend = str(wanted), "name one of the manifest's files, or a new one"
+        if not target.is_relative_to(folder) or target.suffix.lower() not in SUFFIXES:
+            what = f"a file of customers stands below {self._loaded.files[0].parent} and ends in {', '.join(SUFFIXES)}"
+            raise SelectionError(what, where=where, mend=mend)
+        if target.exists():
+            raise SelectionError("the file is there, but the manifest does not include it", where=where, mend=mend)
+        return self._loaded.files[0].parent / target.relative_to(folder)
+
+    def _include(self, relative: Path) -> None:
+        if not any(included_by(pattern, relative) for pattern in self._loaded.manifest.include):
+            self._opened(self._loaded.files[0]).add("include", relative.as_posix())
 
     def _follow(self, edit: RenameEntry) -> None:
         for index, suppression in enumerate(self._loaded.manifest.suppress):

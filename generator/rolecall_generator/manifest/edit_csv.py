@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rolecall_generator.manifest.csvfile import BOOLEAN_COLUMNS, MAP_COLUMNS
+from rolecall_generator.manifest.edit_lists import Item
 from rolecall_generator.manifest.edit_render import Value
 
 _CELL = re.compile(r' *"(?:[^"]|"")*"[^,]*|[^,]*')
@@ -33,9 +34,14 @@ class CsvRows:
         self._removed: set[int] = set()
         self._new: list[Mapping[str, Value]] = []
         self._columns = list(self._header)
+        head = _body(self._lines[0]) if self._lines else ""
+        self._separator = ", " if head.count(", ") == head.count(",") > 0 else ","
+        self._all_quoted = bool(head) and all(cell.strip().startswith('"') for cell in _split(head))
 
-    def add(self, _section: str, entry: Mapping[str, Value], /) -> None:
+    def add(self, _section: str, entry: Item, /) -> None:
         """Put a customer at the end; columns that it needs and the file lacks are added to the header."""
+        if isinstance(entry, str):
+            raise TypeError("a CSV file includes no other file")
         for column in _flat(entry):
             self._column(column)
         self._new.append(entry)
@@ -62,6 +68,8 @@ class CsvRows:
 
     def result(self) -> str:
         """The text with all edits made."""
+        if not self._lines:  # a new file
+            return "".join(f"{row}\n" for row in (",".join(self._columns), *map(self._row, self._new)))
         taken = {line for index in self._removed for line in range(self._rows[index].first, self._rows[index].after)}
         changed = {self._rows[index].first: index for index in self._cells if index not in self._removed}
         out: list[str] = []
@@ -83,7 +91,7 @@ class CsvRows:
     def _ended(self, out: list[str], new: list[str]) -> str:
         """The lines, then new rows; the text ends with a break exactly when it did before."""
         newline = next((_break(line) for line in reversed(self._lines) if _break(line)), "\n")
-        final = bool(self._lines) and bool(_break(self._lines[-1]))
+        final = bool(_break(self._lines[-1]))
         if out and new and not _break(out[-1]):
             out[-1] += newline
         text = "".join([*out, *(row + newline for row in new)])
@@ -103,15 +111,17 @@ class CsvRows:
 
     def _row(self, entry: Mapping[str, Value]) -> str:
         flat = _flat(entry)
-        spaced = ", " if _body(self._lines[0]).count(", ") == _body(self._lines[0]).count(",") > 0 else ","
-        return spaced.join(self._quoted(flat.get(column, "")) for column in self._columns)
+        return self._separator.join(self._quoted(flat.get(column, "")) for column in self._columns)
 
     def _quoted(self, text: str) -> str:
         """A cell as this file writes cells: all in quotes when its header is, else where needed."""
-        everything = bool(self._lines) and all(cell.strip().startswith('"') for cell in _split(_body(self._lines[0])))
+        if not self._all_quoted and not text:
+            return ""  # csv writes a row of one empty cell as ""
         stream = io.StringIO()
-        csv.writer(stream, quoting=csv.QUOTE_ALL if everything else csv.QUOTE_MINIMAL, lineterminator="").writerow([text])
-        return stream.getvalue() if text or everything else ""
+        csv.writer(stream, quoting=csv.QUOTE_ALL if self._all_quoted else csv.QUOTE_MINIMAL, lineterminator="").writerow(
+            [text]
+        )
+        return stream.getvalue()
 
 
 def _rows(lines: list[str]) -> tuple[list[_Row], list[str], int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from rolecall_generator.errors import ManifestError, OutputError, Problem
 from rolecall_generator.manifest.csvfile import parse_csv
 from rolecall_generator.manifest.edit_csv import CsvRows
 from rolecall_generator.manifest.edit_error import BY_HAND, EditError
+from rolecall_generator.manifest.edit_lists import Item
 from rolecall_generator.manifest.edit_render import Value
 from rolecall_generator.manifest.edit_yaml import YamlText
 from rolecall_generator.manifest.source import Source, parse_source
@@ -21,7 +22,7 @@ BOM = b"\xef\xbb\xbf"
 class Editor(Protocol):
     """A text under edit; indexes count a section's entries in this text."""
 
-    def add(self, section: str, entry: Mapping[str, Value], /) -> None: ...  # noqa: D102 - YamlText says it
+    def add(self, section: str, entry: Item, /) -> None: ...  # noqa: D102 - YamlText says it
     def remove(self, section: str, index: int, /) -> None: ...  # noqa: D102
     def set(self, section: str, index: int, field: str, value: Value, /) -> None: ...  # noqa: D102
     def drop(self, section: str, index: int, field: str, /) -> None: ...  # noqa: D102
@@ -31,15 +32,15 @@ class Editor(Protocol):
 class FileUnderEdit:
     """Each edit is made twice: in the text, and in the tree. `finished` holds one against the other."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file. Raises ManifestError or OutputError when it cannot be read."""
-        self.before = _bytes_of(path)
+    def __init__(self, path: Path, *, new: bool = False) -> None:
+        """Read the file; one that is `new` starts empty. Raises ManifestError or OutputError when it cannot be read."""
+        self.before = None if new else _bytes_of(path)
         self._name = str(path)
-        text = read_text(path, self._name)
+        text = "" if new else read_text(path, self._name)
         if isinstance(text, Problem):
             raise ManifestError([text])
         self._csv = path.suffix.lower() == ".csv"
-        self._tree: Any = self._parse(text).tree
+        self._tree: Any = {} if new else self._parse(text).tree
         self._editor: Editor = CsvRows(text) if self._csv else YamlText(text, self._name)
         self._names = {section: self._names_of(section) for section in ("customers", "switch_roles")}
         self._removed: list[tuple[str, int]] = []
@@ -49,10 +50,15 @@ class FileUnderEdit:
         """Which of the section's entries in this file has the name."""
         return self._names[section][name]
 
-    def add(self, section: str, entry: Mapping[str, Value]) -> None:
-        """Put an entry at the end of a section."""
+    def names(self, section: str) -> Collection[str]:
+        """Names of the section's entries in this file, before the edits."""
+        return self._names[section].keys()
+
+    def add(self, section: str, entry: Item) -> None:
+        """Put an entry, or a text of `include`, at the end of a section."""
         self._editor.add(section, entry)
-        self._added.append((section, {key: _plain(value) for key, value in entry.items()}))
+        plain = entry if isinstance(entry, str) else {key: _plain(value) for key, value in entry.items()}
+        self._added.append((section, plain))
 
     def remove(self, section: str, index: int) -> None:
         """Take an entry out."""
@@ -86,7 +92,7 @@ class FileUnderEdit:
             raise EditError(
                 f"this file is written in a way that cannot be edited safely{why}", where=self._name, mend=BY_HAND
             )
-        return (BOM if self.before.startswith(BOM) else b"") + text.encode()
+        return (BOM if self.before is not None and self.before.startswith(BOM) else b"") + text.encode()
 
     def _parse(self, text: str) -> Source:
         return parse_csv(text, self._name) if self._csv else parse_source(text, self._name)

@@ -7,15 +7,17 @@ from collections.abc import Collection, Mapping, Sequence
 
 from rolecall_generator.manifest.edit_error import BY_HAND
 from rolecall_generator.manifest.edit_nodes import Node
-from rolecall_generator.manifest.edit_render import Value, render_field, render_map
+from rolecall_generator.manifest.edit_render import Value, render, render_field, render_map
 from rolecall_generator.manifest.edit_splices import Splices
 
 Entry = Mapping[str, Value]
+Item = Entry | str
+"""A customer or switch role, or a text as in `include`."""
 _DASH = re.compile(r" *-(?=\s|\Z)")
 _COMMENT = re.compile(r" *#")
 
 
-def add_entries(splices: Splices, section: str, entries: Sequence[Entry]) -> None:
+def add_entries(splices: Splices, section: str, entries: Sequence[Item]) -> None:
     """Put entries at the end of a list; the list is made where there is none."""
     root = splices.root
     pair = root.pair(section) if root is not None else None
@@ -29,31 +31,37 @@ def add_entries(splices: Splices, section: str, entries: Sequence[Entry]) -> Non
         _add_block(splices, pair[1], entries)
 
 
-def plain_entry(entry: Entry, indent: str, gap: str = " ", preferred: str = '"') -> list[str]:
+def plain_entry(entry: Item, indent: str, gap: str = " ", preferred: str = '"') -> list[str]:
     """The lines of an entry in block style."""
+    if isinstance(entry, str):
+        return [f"{indent}-{gap}{render(entry, preferred=preferred)}"]
     lines = [render_field(key, value, preferred=preferred) for key, value in entry.items()]
     inner = " " * (len(indent) + 1 + len(gap))
     return [f"{indent}-{gap}{lines[0]}", *(inner + line for line in lines[1:])]
 
 
-def _new_section(splices: Splices, root: Node | None, section: str, entries: Sequence[Entry]) -> None:
+def _inline(entry: Item, preferred: str = '"') -> str:
+    return render(entry, preferred=preferred) if isinstance(entry, str) else render_map(entry, preferred=preferred)
+
+
+def _new_section(splices: Splices, root: Node | None, section: str, entries: Sequence[Item]) -> None:
     if root is not None and root.flow and root.children:
-        rendered = ", ".join(render_map(entry) for entry in entries)
+        rendered = ", ".join(_inline(entry) for entry in entries)
         splices.replace(root.children[-1].end, root.children[-1].end, f", {section}: [{rendered}]")
         return
     indent = " " * (root.children[0].column if root is not None and root.children else 0)
     lines = [f"{indent}{section}:", *(line for entry in entries for line in plain_entry(entry, indent + "  "))]
     end = root.end if root is not None else len(splices.text)
-    splices.insert_lines(end, ["", *lines])
+    splices.insert_lines(end, ["", *lines] if root is not None else lines)
 
 
-def _fill_empty(splices: Splices, pair: tuple[Node, Node], entries: Sequence[Entry]) -> None:
+def _fill_empty(splices: Splices, pair: tuple[Node, Node], entries: Sequence[Item]) -> None:
     """`customers: []` becomes a block list; a comment behind it stays in its line."""
     key, value = pair
     if "#" in splices.text[value.start : value.end] or value.anchor:
         raise splices.refusal(value.start, "the empty list holds a comment or an anchor", BY_HAND)
     if splices.root is not None and splices.root.flow:
-        splices.replace(value.start, value.end, "[" + ", ".join(render_map(entry) for entry in entries) + "]")
+        splices.replace(value.start, value.end, "[" + ", ".join(_inline(entry) for entry in entries) + "]")
         return
     start = value.start
     while splices.text[start - 1] == " ":
@@ -63,9 +71,9 @@ def _fill_empty(splices: Splices, pair: tuple[Node, Node], entries: Sequence[Ent
     splices.insert_lines(value.end, [line for entry in entries for line in plain_entry(entry, indent)])
 
 
-def _add_flow(splices: Splices, items: Node, entries: Sequence[Entry]) -> None:
+def _add_flow(splices: Splices, items: Node, entries: Sequence[Item]) -> None:
     last, text, lines = items.children[-1], splices.text, splices.lines
-    rendered = [render_map(entry, preferred=_quote_of(last)) for entry in entries]
+    rendered = [_inline(entry, _quote_of(last)) for entry in entries]
     end = lines.end(last.end)
     own_line = not text[lines.start(last.start) : last.start].strip() and end < items.end
     if not own_line:
@@ -81,7 +89,7 @@ def _add_flow(splices: Splices, items: Node, entries: Sequence[Entry]) -> None:
     splices.insert_lines(last.end, [indent + entry for entry in rendered])
 
 
-def _add_block(splices: Splices, items: Node, entries: Sequence[Entry]) -> None:
+def _add_block(splices: Splices, items: Node, entries: Sequence[Item]) -> None:
     text, lines = splices.text, splices.lines
     last, count = items.children[-1], len(items.children)
     dash = _dash(splices, items, count - 1)
@@ -99,7 +107,7 @@ def _add_block(splices: Splices, items: Node, entries: Sequence[Entry]) -> None:
     for entry in entries:
         new += [""] if parted else []
         new += (
-            [f"{indent}-{gap}{render_map(entry, preferred=preferred)}"]
+            [f"{indent}-{gap}{_inline(entry, preferred)}"]
             if last.flow and last.kind == "map"
             else plain_entry(entry, indent, gap, preferred)
         )

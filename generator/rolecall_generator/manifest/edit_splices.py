@@ -24,6 +24,9 @@ class Splices:
 
     def insert_lines(self, offset: int, new: Sequence[str]) -> None:
         """Put whole lines (without breaks) below the line that holds `offset`. A text without a final break stays so."""
+        if not self.text:
+            self.replace(0, 0, "".join(f"{line}\n" for line in new))
+            return
         newline = self.lines.newline(offset)
         below = self.lines.next(offset)
         if below == self.lines.end(offset):  # the last line, and nothing ends it

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.disk import Disk
@@ -17,42 +19,53 @@ _CHANGED = "look at the file, then run again"
 def write_edited(edited: Edited, disk: Disk | None = None) -> None:
     """Put the edited files in place of the old ones. Symbolic links and modes stay.
 
-    All new files are complete on the disk before the first takes its place; a crash between two leaves each file whole.
+    All new content is complete on the disk before the first file changes; a crash between two leaves each file whole.
     Raises OutputError when a file cannot be written, or has changed since it was read; then every file is as before.
     """
     disk = disk or Disk()
-    ready: list[tuple[Path, Path]] = []
+    ready: list[_Ready] = []
     try:
         for path, content in edited.files.items():
-            target = Path(os.path.realpath(path))  # a link stays a link
             _unchanged(path, content.before)
-            ready.append((_prepared(target, content.after, disk), target))
-        _replace(ready, [content.before for content in edited.files.values()], disk)
+            target = Path(os.path.realpath(path))  # a link stays a link
+            ready.append(_Ready(_prepared(target, content.after, disk), target, content.before))
+        _replace(ready, disk)
     except OSError as error:
         where = os.fsdecode(error.filename) if error.filename else str(edited.manifest)
         mend = "give yourself permission to write there, or free some space; nothing has changed"
         raise OutputError(f"cannot be written: {error.strerror}", where=where, mend=mend) from error
     finally:
-        for temporary, _ in ready:
+        for item in ready:
             with suppress(OSError):
-                disk.unlink(str(temporary))
+                disk.unlink(str(item.temporary))
 
 
-def _unchanged(path: Path, before: bytes) -> None:
-    if path.read_bytes() != before:
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """New content beside its target, and what the target held: None where it is new."""
+
+    temporary: Path
+    target: Path
+    before: bytes | None
+
+
+def _unchanged(path: Path, before: bytes | None) -> None:
+    if (path.read_bytes() if path.exists() else None) != before:
         raise OutputError("the file has changed since it was read; nothing was written", where=str(path), mend=_CHANGED)
-    if not os.access(path, os.W_OK):
+    if before is not None and not os.access(path, os.W_OK):
         raise OutputError("the file is read-only", where=str(path), mend="give yourself permission to write to it")
 
 
 def _prepared(target: Path, content: bytes, disk: Disk) -> Path:
-    """The new file beside the old one, with its mode, complete on the disk."""
+    """The content in a file beside the target, with its mode, complete on the disk."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    target.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileNotFoundError):
         disk.unlink(str(temporary))  # of a process that had this number and was killed
     disk.write_new(str(temporary), content)
     try:
-        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         descriptor = os.open(temporary, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -64,13 +77,16 @@ def _prepared(target: Path, content: bytes, disk: Disk) -> Path:
     return temporary
 
 
-def _replace(ready: list[tuple[Path, Path]], before: list[bytes], disk: Disk) -> None:
-    done: list[tuple[Path, bytes]] = []
+def _replace(ready: Sequence[_Ready], disk: Disk) -> None:
+    done: list[_Ready] = []
     try:
-        for (temporary, target), content in zip(ready, before, strict=True):
-            disk.replace(str(temporary), str(target))
-            done.append((target, content))
+        for item in ready:
+            disk.replace(str(item.temporary), str(item.target))
+            done.append(item)
     except OSError:
-        for target, content in done:
-            disk.replace(str(_prepared(target, content, disk)), str(target))
+        for item in done:
+            if item.before is None:
+                disk.unlink(str(item.target))
+            else:
+                disk.replace(str(_prepared(item.target, item.before, disk)), str(item.target))
         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rolecall_generator.manifest.edit_fields import drop_field, entry_node, set_field
-from rolecall_generator.manifest.edit_lists import Entry, add_entries, remove_entries
+from rolecall_generator.manifest.edit_lists import Item, add_entries, remove_entries
 from rolecall_generator.manifest.edit_render import Value
 from rolecall_generator.manifest.edit_splices import Splices
 from rolecall_generator.manifest.models import Customer, Suppression, SwitchRole
@@ -20,11 +20,11 @@ class YamlText:
 
     def __init__(self, text: str, file: str) -> None:
         self._splices = Splices(text, file)
-        self._added: dict[str, list[Entry]] = {}
+        self._added: dict[str, list[Item]] = {}
         self._removed: dict[str, set[int]] = {}
 
-    def add(self, section: str, entry: Entry, /) -> None:
-        """Put an entry at the end of a section."""
+    def add(self, section: str, entry: Item, /) -> None:
+        """Put an entry, or a text of `include`, at the end of a section."""
         self._added.setdefault(section, []).append(entry)
 
     def remove(self, section: str, index: int, /) -> None:

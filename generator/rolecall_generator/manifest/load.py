@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from rolecall_generator.manifest.source import Source, collection_paused, parse_
 from rolecall_generator.manifest.textfile import read_text
 from rolecall_generator.manifest.tree import START, ListNode, Loc, MapNode, Mark, place_at, walk
 
-_YAML = (".yaml", ".yml")
+SUFFIXES = (".yaml", ".yml", ".csv")
+"""How the names of included files end."""
 _MAXIMUM_INCLUDED_FILES = 20_000
 _SALVAGE_ROUNDS = 3
 
@@ -42,19 +44,19 @@ Read = Callable[[Path, str], str | Problem]
 """Gives the text of a file, whose name in messages is the second argument, or why it cannot be had."""
 
 
-def load_manifest(path: Path, *, read: Read = read_text) -> LoadedManifest:
+def load_manifest(path: Path, *, read: Read = read_text, new_files: Collection[Path] = ()) -> LoadedManifest:
     """Read, validate and cross-check a manifest. Raises ManifestError with every problem of all files, in their order.
 
-    `read` stands between this and the files' texts: an edit is loaded by it before it is written.
+    An edit is loaded before it is written: `read` gives the files' texts, `new_files` are those that are not there yet.
     """
     with collection_paused():
-        return _load(path, read)
+        return _load(path, read, new_files)
 
 
-def _load(path: Path, read: Read) -> LoadedManifest:
+def _load(path: Path, read: Read, new_files: Collection[Path]) -> LoadedManifest:
     main = _source(path, read, parse_source)
     problems = list(main.problems)
-    files = (path, *_included(path, main, problems))
+    files = (path, *_included(path, main, problems, new_files))
     sources = [main]
     for file in files[1:]:
         source = _source(file, read, parse_csv if file.suffix.lower() == ".csv" else parse_source)
@@ -158,7 +160,7 @@ def _declared(sources: list[Source], *, whole: bool) -> Declared:
     )
 
 
-def _included(path: Path, main: Source, problems: list[Problem]) -> list[Path]:
+def _included(path: Path, main: Source, problems: list[Problem], new_files: Collection[Path]) -> list[Path]:
     """The files that `include` names, sorted within each pattern, none twice."""
     patterns = main.tree.get("include") if isinstance(main.tree, MapNode) else None
     if not isinstance(patterns, ListNode):
@@ -167,10 +169,10 @@ def _included(path: Path, main: Source, problems: list[Problem]) -> list[Path]:
     files: dict[Path, Path] = {path.resolve(): path}
     for pattern, mark in zip(patterns, patterns.marks, strict=True):
         if isinstance(pattern, str):
-            found = _matches(folder, pattern)
+            found = _matches(folder, pattern, new_files)
             if isinstance(found, list):
                 for file in found:
-                    if refusal := _refusal(folder, file):
+                    if file not in new_files and (refusal := _refusal(folder, file)):
                         problems.append(_problem(main.file, mark, *refusal))
                     else:
                         files.setdefault(file.resolve(), file)
@@ -183,12 +185,26 @@ def _included(path: Path, main: Source, problems: list[Problem]) -> list[Path]:
     return list(files.values())[1:]
 
 
-def _matches(folder: Path, pattern: str) -> list[Path] | tuple[str, str]:
+def included_by(pattern: str, file: Path) -> bool:
+    """Whether a pattern of `include` would match a file, given relative to the manifest's folder, if it were there."""
+
+    def fits(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+        if not wanted or not parts:
+            return not wanted and not parts
+        if wanted[0] == "**":
+            return fits(parts, wanted[1:]) or fits(parts[1:], wanted)
+        return fnmatchcase(parts[0], wanted[0]) and fits(parts[1:], wanted[1:])
+
+    return fits(file.parts, Path(pattern).parts)
+
+
+def _matches(folder: Path, pattern: str, new_files: Collection[Path]) -> list[Path] | tuple[str, str]:
     shown = clip(pattern)
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         return f"include {shown} leaves the manifest's folder", "name files below the manifest, relative to it"
     try:
-        found = sorted(file for file in folder.glob(pattern) if not file.is_dir())
+        there = {file for file in folder.glob(pattern) if not file.is_dir()}
+        found = sorted(there.union(new for new in new_files if included_by(pattern, new.relative_to(folder))))
     except (ValueError, NotImplementedError, OSError) as error:
         return f"include {shown or '(empty)'} cannot be followed: {error}", "write a path like customers/*.yaml"
     return found or (f"include {shown} matches no file", "check the path: it is relative to the manifest's folder")
@@ -205,7 +221,7 @@ def _refusal(folder: Path, file: Path) -> tuple[str, str] | None:
         return f"include {shown} is a link that leaves the manifest's folder", "copy the file into the folder"
     if not resolved.is_file():
         return f"include {shown} is not a regular file", "name YAML or CSV files"
-    if file.suffix.lower() not in (*_YAML, ".csv"):
+    if file.suffix.lower() not in SUFFIXES:
         return f"include {shown} is neither YAML nor CSV", "name files that end in .yaml, .yml or .csv"
     return None
 
