@@ -28,7 +28,7 @@ LAYERS = (
     {"compare", "checking"},
     {"handover", "customers", "importing"},
     {"check_reports"},
-    {"console", "reports", "proof_reports", "profiles", "starting", "customer_reports"},
+    {"console", "reports", "proof_reports", "profiles", "starting", "bundle_reports", "customer_reports"},
     {"commands"},
     {"cli"},
 )
@@ -59,7 +59,7 @@ ROOMS: dict[str, set[str]] = {
     "ruamel": {"manifest/"},
     "reportlab": {"handover/"},
     "typer": {"cli.py", "console.py", "commands/"},
-    "rich": {"console.py", "reports.py", "check_reports.py", "proof_reports.py"},
+    "rich": {"console.py", "reports.py", "check_reports.py", "proof_reports.py", "bundle_reports.py"},
     "boto3": set(),
     "botocore": set(),
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rolecall_generator.commands import bundle
 from rolecall_generator.console import SafeTyper, folder_of, progress_bar, stdout
 
 if TYPE_CHECKING:
@@ -296,3 +297,7 @@ def profiles(
         loaded.manifest, only or (), credential_source=credential_source, source_profile=source_profile, prefix=prefix
     )
     typer.echo(text, nl=False)
+
+
+app.command(epilog=bundle.BUNDLE_EXAMPLES)(bundle.bundle)
+app.command("bundle-check", epilog=bundle.CHECK_EXAMPLES)(bundle.bundle_check)

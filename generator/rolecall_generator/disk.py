@@ -58,6 +58,7 @@ class Disk:
     link: Callable[[str, str], None] = os.link
     unlink: Callable[[str], None] = os.unlink
     rmdir: Callable[[str], None] = os.rmdir
+    chmod: Callable[[str, int], None] = os.chmod
 
 
 def remove_tree(disk: Disk, folder: str) -> None:

@@ -47,12 +47,17 @@ def template_fingerprint() -> str:
 
 def render_module(module: Module, source: str) -> dict[str, str]:
     """The module's files by name. `source` is the manifest's file name, for the header."""
-    view = _view(module, hcl.comment(source))
+    view = module_view(module, source)
     files = {}
     for name in FILES:
         template = _environment().get_template(name + ".j2" if name in _SHARED else f"{module.kind}/{name}.j2")
         files[name] = template.render(view)
     return files
+
+
+def module_view(module: Module, source: str) -> Mapping[str, Any]:
+    """What the module's templates see: its parts with their block labels and the expressions that refer to them."""
+    return _view(module, hcl.comment(source))
 
 
 def render_text(name: str, view: Mapping[str, Any]) -> str:

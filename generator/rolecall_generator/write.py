@@ -32,7 +32,7 @@ from rolecall_generator.stat_cache import CACHE_NAME, encode_cache, load_cache
 from rolecall_generator.survey import ModuleSource, Survey, Task, check_sources, sha256
 from rolecall_generator.write_report import Tally, WriteReport
 
-__all__ = ["ModuleSource", "WriteReport", "write_output"]
+__all__ = ["ModuleSource", "WriteReport", "one_run_at_a_time", "write_output"]
 
 _LOCK_CHARACTERS = 1_024  # room for a module in the lock: eight files of a hundred characters each
 _BATCH = 128  # modules rendered, journalled and held in memory at a time
@@ -57,7 +57,7 @@ def write_output(
     check_sources(sources)
     disk = disk or Disk()
     try:
-        with _one_run_at_a_time(out) as root:
+        with one_run_at_a_time(out) as root:
             lock = read_lock(out, known=known)
             remove_leftovers(disk, root)
             survey = Survey(root, lock, load_cache(f"{root}/{CACHE_NAME}", lock.digest))
@@ -67,7 +67,7 @@ def write_output(
 
 
 @contextmanager
-def _one_run_at_a_time(out: Path) -> Iterator[str]:
+def one_run_at_a_time(out: Path) -> Iterator[str]:
     """Lock the folder itself, so that no lock file is left behind; hands back its real path."""
     out.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

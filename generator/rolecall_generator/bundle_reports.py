@@ -1,0 +1,78 @@
+"""Results of `gen bundle` and `gen bundle-check` for people (tables) and for machines (JSON)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rolecall_generator.handover.verifying import Verified
+    from rolecall_generator.handover.writing import Bundled
+
+_SHOWN = 20
+"""Rows of a table; a fleet of thousands is summed up."""
+_STATES = ("created", "changed", "restored", "unchanged", "removed")
+_STYLES = {"created": "green", "changed": "yellow", "restored": "yellow", "removed": "red", "failed": "bold red"}
+
+
+def bundles_json(done: Bundled) -> dict[str, Any]:
+    """What `gen bundle --format json` prints; paths are relative to `folder`."""
+    report = done.report
+    return {
+        "folder": str(done.folder),
+        "bundles": {state: list(getattr(report, state)) for state in _STATES},
+        "failed": dict(done.failed),
+        "files_written": report.files_written,
+        "kept": list(report.kept),
+    }
+
+
+def print_bundles(console: Console, done: Bundled) -> None:
+    """The summary of `gen bundle`: bundles and their state, then what to do next."""
+    report = done.report
+    rows = [(path, state) for state in _STATES for path in getattr(report, state) if state != "unchanged"]
+    table = Table(title=str(done.folder), title_justify="left", title_style="bold")
+    table.add_column("bundle", overflow="fold")
+    table.add_column("state")
+    for path, state in rows[:_SHOWN]:
+        table.add_row(path, f"[{_STYLES[state]}]{state}[/]")
+    if rows:
+        console.print(table)
+    if len(rows) > _SHOWN:
+        console.print(f"and {len(rows) - _SHOWN:,} more")
+    counts = [f"{len(getattr(report, state)):,} {state}" for state in _STATES if getattr(report, state)]
+    if rows:
+        console.print(f"{report.files_written:,} files written; bundles: {', '.join(counts)}")
+    elif not done.failed:
+        console.print(f"Nothing to write: {len(report.unchanged):,} bundles are as the manifest says.")
+    for path in report.kept:
+        console.print(f"kept: {path} (not rolecall's, or edited by hand)", style="yellow", markup=False)
+    made = next((path for path, state in rows if state != "removed"), None)
+    if made is not None:
+        console.print(_next_step(done.folder, made), markup=False, soft_wrap=True)
+
+
+def _next_step(folder: Path, path: str) -> str:
+    """What to do with a bundle; of a customer's role the runner can see when it is applied."""
+    hand_over = f"next: hand over {folder / path}.zip, or the folder beside it"
+    return hand_over if "/" in path else f"{hand_over}; when it is applied, run: runner onboard {path}"
+
+
+def check_json(path: Path, found: Verified) -> dict[str, Any]:
+    """One bundle of `gen bundle-check --format json`."""
+    return {"bundle": str(path), "ok": found.ok, "files": found.files, "signature": found.signature,
+            "troubles": [{"file": trouble.file, "what": trouble.what} for trouble in found.troubles]}  # fmt: skip
+
+
+def print_checks(console: Console, path: Path, found: Verified) -> None:
+    """One bundle of `gen bundle-check`: its troubles by file, or that there is none."""
+    for trouble in found.troubles:
+        console.print(f"{path}: {trouble.file}: {trouble.what}", markup=False, style="red", soft_wrap=True)
+    if found.ok:
+        console.print(
+            f"{path}: {found.files:,} files are as they were made; {found.signature}", markup=False, soft_wrap=True
+        )

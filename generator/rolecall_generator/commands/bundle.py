@@ -1,0 +1,113 @@
+"""`gen bundle` and `gen bundle-check`: what a customer is handed, and whether it still is what was handed over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rolecall_generator.console import folder_of, progress_bar, stderr, stdout
+from rolecall_generator.errors import ExitCode, SelectionError
+
+BUNDLE_EXAMPLES = """Examples:
+
+gen bundle                                    a folder and a zip for everybody, in output/bundles
+
+gen bundle account1 --template-url-base https://acme-templates.s3.amazonaws.com/rolecall
+
+gen bundle --sign minisign --key ~/.minisign/minisign.key"""
+
+CHECK_EXAMPLES = """Examples:
+
+gen bundle-check account1.zip
+
+gen bundle-check output/bundles/account1 --public-key minisign.pub"""
+
+FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
+
+
+def bundle(  # noqa: PLR0913, PLR0917 - every option of a command is an argument of its function
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Customers or switch roles; all when left out.")
+    ] = None,
+    manifest: Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")] = Path("accounts.yaml"),
+    out: Annotated[
+        Path,
+        typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The output folder; they go below it."),
+    ] = Path("output"),
+    template_url_base: Annotated[
+        str | None,
+        typer.Option("--template-url-base", metavar="URL", help="Where you put the templates: URL/NAME/template.json."),
+    ] = None,
+    sign: Annotated[
+        Literal["minisign", "sigstore"] | None, typer.Option("--sign", help="Sign the checksums with this program of yours.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="FILE", help="minisign's secret key, where it is not in its usual place.")
+    ] = None,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="Zips without compression: the same bytes whichever zlib made them.")
+    ] = False,
+    prune: Annotated[bool, typer.Option("--prune/--no-prune", help="Delete bundles that are no longer planned.")] = True,
+    prune_all: Annotated[bool, typer.Option("--prune-all", help="Allow --prune to take every bundle.")] = False,
+    output_format: FormatOption = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Write what each customer is handed: a folder and a zip with all ways to give the access, and a page to start with.
+
+    Exit code 5 when a bundle could not be written; the others are.
+    """
+    from rolecall_generator.bundle_reports import bundles_json, print_bundles  # noqa: PLC0415 - loads only where needed
+    from rolecall_generator.handover.signing import Signer  # noqa: PLC0415 - as above
+    from rolecall_generator.handover.writing import Choices, write_bundles  # noqa: PLC0415 - as above
+
+    if key is not None and sign != "minisign":
+        raise SelectionError("a key is for minisign alone", where="--key", mend="add --sign minisign, or leave the key out")
+    signer = None if sign is None else Signer(sign, None if key is None else str(Path(key).expanduser().absolute()))
+    choices = Choices(names or (), template_url_base, stored, signer, prune, prune_all)
+    with progress_bar("bundles", quiet=quiet or output_format == "json") as (started, progress):
+        done = write_bundles(manifest, out, choices, started=started, progress=progress)
+    if output_format == "json":
+        typer.echo(json.dumps(bundles_json(done), indent=2))
+    elif not quiet:
+        print_bundles(stdout(), done)
+    for path, reason in done.failed.items():
+        stderr().print(f"error: {done.folder / path}: {reason}", style="red", markup=False)
+    if done.failed:
+        raise typer.Exit(int(ExitCode.OUTPUT))
+
+
+def bundle_check(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", readable=False, help="Bundles: folders or zips.")],
+    public_key: Annotated[
+        str | None,
+        typer.Option("--public-key", metavar="KEY", help="Ask for minisign's signature by this key, or file."),
+    ] = None,
+    identity: Annotated[
+        str | None, typer.Option("--identity", metavar="WHO", help="Ask for sigstore's signature by this identity.")
+    ] = None,
+    issuer: Annotated[str | None, typer.Option("--issuer", metavar="URL", help="Who vouches for --identity.")] = None,
+    output_format: FormatOption = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Say whether bundles are as they were made: each changed, missing or additional file is named.
+
+    Exit code 1 when something is found.
+    """
+    from rolecall_generator.bundle_reports import check_json, print_checks  # noqa: PLC0415 - as above
+    from rolecall_generator.handover.signing import Trusted  # noqa: PLC0415 - as above
+    from rolecall_generator.handover.verifying import verify_bundle  # noqa: PLC0415 - as above
+
+    trusted = Trusted(public_key, identity, issuer)
+    found = [(path, verify_bundle(path, trusted)) for path in paths]
+    if output_format == "json":
+        typer.echo(json.dumps([check_json(path, verified) for path, verified in found], indent=2))
+    else:
+        for path, verified in found:
+            if not quiet or not verified.ok:
+                print_checks(stdout(), path, verified)
+    if not all(verified.ok for _, verified in found):
+        raise typer.Exit(int(ExitCode.FINDINGS))

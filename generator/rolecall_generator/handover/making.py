@@ -1,0 +1,145 @@
+"""Making bundles, a chunk at a time: look at what stands, render and stage what is missing, journal it, move it into place.
+
+What fails for one bundle is its outcome. Only what concerns the folder as a whole (a full disk) ends the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rolecall_generator.disk import Disk
+from rolecall_generator.errors import RolecallError
+from rolecall_generator.handover.bundle import bundle_files
+from rolecall_generator.handover.checksums import SUMS
+from rolecall_generator.handover.model import Files, Handover
+from rolecall_generator.handover.packing import zip_bytes
+from rolecall_generator.handover.placing import BundlePlacer
+from rolecall_generator.handover.proving import handover_proof
+from rolecall_generator.handover.signing import Signer
+from rolecall_generator.handover.standing import Hashes, Owned, Standing, look, zip_name
+from rolecall_generator.iam.module import Module
+from rolecall_generator.lock import JOURNAL_NAME, LockedModule, encode_journal
+from rolecall_generator.render import render_module
+from rolecall_generator.survey import sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What all bundles of a run share. `root` is the real path of the folder of bundles, `source` the manifest's name."""
+
+    root: str
+    source: str
+    template_url_base: str | None = None
+    stored: bool = False
+    signer: Signer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One bundle to be made. `counterpart` is a switch role's other side, for the proof alone; `locked` and `owned` are what
+    an earlier run wrote, None and empty when none did."""
+
+    module: Module
+    counterpart: Module | None
+    path: str
+    fingerprint: str
+    locked: LockedModule | None = None
+    owned: Owned = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a bundle ended: created, changed, restored, unchanged, or failed for a `reason`. `entry` is for the lock."""
+
+    path: str
+    state: str
+    entry: LockedModule | None = None
+    files_written: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """A bundle that is ready to be moved into place."""
+
+    order: Order
+    folder: str
+    packed: bytes
+    entry: LockedModule
+    files: int
+
+
+def make_chunk(orders: Sequence[Order], settings: Settings, disk: Disk) -> list[Outcome]:
+    """Make some bundles; outcomes in the orders' order. Raises OSError when the folder cannot be written."""
+    placer = BundlePlacer(disk, settings.root)
+    try:
+        prepared = [_prepare(order, settings, placer) for order in orders]
+        staged = [(item.order.path, item.entry.files) for item in prepared if isinstance(item, _Staged)]
+        if staged:
+            disk.append(f"{settings.root}/{JOURNAL_NAME}", encode_journal(staged))
+        return [_place(item, placer) if isinstance(item, _Staged) else item for item in prepared]
+    finally:
+        placer.close()
+
+
+def _prepare(order: Order, settings: Settings, placer: BundlePlacer) -> _Staged | Outcome:
+    path, name = order.path, zip_name(order.path)
+    standing = look(settings.root, path, order.owned)
+    locked = order.locked
+    if locked is not None and locked.fingerprint == order.fingerprint and standing.intact(locked.files, name):
+        return Outcome(path, "unchanged", locked)
+    try:
+        files = bundle_files(_handover(order, settings))
+    except RolecallError as error:
+        return Outcome(path, "failed", reason=str(error))
+    staged = placer.stage(files)
+    if settings.signer is not None:
+        files = {**files, **settings.signer.sign(staged, SUMS)}
+    packed = zip_bytes(files, path.rpartition("/")[2], stored=settings.stored)
+    return _judge(order, standing, _Staged(order, staged, packed, _entry(order, files, packed), len(files) + 1), files)
+
+
+def _judge(order: Order, standing: Standing, staged: _Staged, files: Files) -> _Staged | Outcome:
+    """Whether what is ready may take the place: others' files are never replaced, the same files never written twice."""
+    name = zip_name(order.path)
+    hashes: Hashes = {each: sha256(content) for each, content in files.items()}
+    packed = staged.entry.files[name]
+    if foreign := standing.foreign(hashes, packed, order.owned, name):
+        return Outcome(order.path, "failed", reason=f"in the way, and not written by rolecall: {', '.join(foreign)}")
+    if standing.found == hashes and standing.packed == packed:
+        return Outcome(order.path, "unchanged", staged.entry)
+    return staged
+
+
+def _place(item: _Staged, placer: BundlePlacer) -> Outcome:
+    order, path = item.order, item.order.path
+    try:
+        placer.place(item.folder, path, item.packed)
+    except OSError as error:
+        error.filename = path  # the staging folder would tell nobody anything
+        raise
+    return Outcome(path, _state(order.locked, item.entry), item.entry, item.files)
+
+
+def _state(locked: LockedModule | None, entry: LockedModule) -> str:
+    if locked is None:
+        return "created"
+    return "restored" if locked.files == entry.files else "changed"
+
+
+def _handover(order: Order, settings: Settings) -> Handover:
+    module, base = order.module, settings.template_url_base
+    return Handover(
+        module,
+        settings.source,
+        render_module(module, settings.source),
+        handover_proof(module, order.counterpart),
+        f"{base.rstrip('/')}/{order.path}/template.json" if base else None,
+    )
+
+
+def _entry(order: Order, files: Files, packed: bytes) -> LockedModule:
+    """What the lock keeps: hashes of SHA256SUMS, of a signature beside it, and of the zip. SHA256SUMS has the others."""
+    top: Mapping[str, str] = {name: sha256(content) for name, content in files.items() if name.startswith(SUMS)}
+    return LockedModule(order.fingerprint, {**top, zip_name(order.path): sha256(packed)})

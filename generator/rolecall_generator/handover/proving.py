@@ -1,0 +1,36 @@
+"""The proof of what one bundle hands over, from its own module and its counterpart alone.
+
+A whole manifest's proof (`gen prove`) names every customer. Here the backend's side is reduced to what it grants for this
+one role, so that no other customer can occur, and the cost does not grow with the fleet.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from rolecall_generator.checking.intended import intended_of
+from rolecall_generator.checks.proof import Proof, prove
+from rolecall_generator.iam.access import Access, Role, access_of, union
+from rolecall_generator.iam.module import Module, ModuleKind
+from rolecall_generator.iam.policy import PolicyDocument, Statement
+
+
+def handover_proof(module: Module, counterpart: Module | None = None) -> Proof:
+    """Prove who may assume the roles of a module. `counterpart` is a switch role's other side.
+
+    For a customer the vendor's role is taken to be allowed to assume this role: that it is, `gen prove` shows.
+    """
+    modules = [module] if counterpart is None else [module, counterpart]
+    access = union((*(each.access for each in modules), _vendor_side(module)))
+    roles = [arn for each in modules for arn in each.access.roles]
+    return prove(access, intended_of(modules).trusts, roles=roles)
+
+
+def _vendor_side(module: Module) -> Access:
+    """The backend role with the one permission that it has for this customer."""
+    if module.kind is not ModuleKind.CUSTOMER:
+        return Access()
+    role = cast("Role", module.facts["role"])
+    actions = role.trust.statements[0].actions if role.trust is not None else ()
+    grant = PolicyDocument((Statement("Allow", actions=actions, resources=(role.arn,)),))
+    return access_of(Role(str(module.facts["backend_role_arn"]), trust=None, inline={"assume": grant}, existing=True))

