@@ -28,7 +28,7 @@ class Grant:
     """One thing that is granted. `levels` counts its actions, and is empty where AWS alone knows; `sweeping`: very much."""
 
     said: Phrase
-    source: Phrase
+    source: Phrase | None = None
     levels: str = ""
     warnings: tuple[Phrase, ...] = ()
     sweeping: bool = False
@@ -127,20 +127,18 @@ def _written(action: str) -> str:
 @lru_cache(maxsize=4_096)
 def _managed(arn: str) -> Grant:
     name = managed_policy_name(arn)
-    source = say("Managed policy {}", arn)
     if name is None:
         account = parse_arn(arn)
         where = account.account_id if account is not None else arn
-        said = say("Everything in the policy {} of account {}; its text is not part of this bundle.", arn, where)
-        return Grant(said, source)
-    said = say("Everything in AWS's managed policy {}. AWS keeps its text and may change it.", name)
+        return Grant(say("Everything in the policy {} of account {}; its text is not part of this bundle.", arn, where))
+    said = say("Everything in AWS's managed policy {}. AWS keeps its text and may change it.", arn)
     notes = []
     if name in SWEEPING:
         notes.append(Phrase((f"This policy {SWEEPING[name]}.",)))
     if name in DEPRECATED:
         new = DEPRECATED[name].replacement
         notes.append(say("AWS has deprecated it in favour of {}.", new) if new else Phrase(("AWS has deprecated it.",)))
-    return Grant(said, source, warnings=tuple(notes), sweeping=name in SWEEPING)
+    return Grant(said, warnings=tuple(notes), sweeping=name in SWEEPING)
 
 
 def documents_of(owners: Iterable[Role | Group], access: Access) -> list[tuple[Phrase, PolicyDocument]]:

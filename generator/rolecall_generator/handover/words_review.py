@@ -59,7 +59,7 @@ def review_of(handover: Handover) -> Review:
         (say("Trust policy of {}", role.arn), role.trust) for role in module.access.roles.values() if role.trust is not None
     ]
     return Review(
-        title=say("Access to account {} ({})", module.account.account_id, module.account.name),
+        title=_title(module),
         lead=_lead(module),
         source=handover.source,
         facts=tuple(_facts(module)),
@@ -71,6 +71,15 @@ def review_of(handover: Handover) -> Review:
             Document(title, document_text(document)) for title, document in (*trusts, *documents_of(owners, module.access))
         ),
     )
+
+
+def _title(module: Module) -> Phrase:
+    here = say("account {} ({})", module.account.account_id, module.account.name)
+    if module.kind is ModuleKind.CUSTOMER:
+        return say("Access to {}", here)
+    entry = cast("SwitchRole", module.facts["entry"])
+    sides = (say("account {} ({})", side.account_id, side.name) for side in (entry.trusted, entry.trusting))
+    return say("Access from {} to {}", *sides)
 
 
 def _names(module: Module) -> Mapping[str, str]:

@@ -47,11 +47,11 @@ def revoking(module: Module) -> tuple[Way, ...]:
 
 _REVOKE = (
     "IAM console, Roles, {}, tab Revoke sessions, Revoke active sessions: AWS attaches the inline policy {}, which denies "
-    "everything to sessions opened before. Then remove the role, or a new session can be opened."
+    "everything to sessions opened before. Then remove the role: until then new sessions can be opened."
 )
 _RUNNING = (
-    "AWS evaluates permissions at every request: without the role's policies they can do nothing, within a few minutes. "
-    "They end by themselves after {} at the latest."
+    "Without the role's policies they can do nothing, within a few minutes: AWS evaluates permissions at every request. "
+    "They end after {} at the latest."
 )
 
 

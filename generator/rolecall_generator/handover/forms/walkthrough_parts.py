@@ -1,0 +1,165 @@
+"""What the walk-through has people make: roles, policies, groups and users with every setting in a table of its own.
+
+The tables and the JSON blocks say everything about the access, so it can be read back from the text alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rolecall_generator.handover.words import duration
+from rolecall_generator.handover.words_documents import document_text
+from rolecall_generator.handover.words_revoke import name_of
+from rolecall_generator.iam.access import Group, ManagedPolicy, Role, User
+from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.quotas import MINIMUM_MAX_SESSION_SECONDS
+from rolecall_generator.render import markdown
+
+_AFTER_SPACE = re.compile("(?<= ) ")
+
+CONSOLE_PATH = "/"
+"""The only IAM path at which the console makes anything (IAM User Guide, "IAM identifiers", November 2026)."""
+
+
+def exact(text: str) -> str:
+    """Text as a cell of a table from which it can be read back: a code span, or `JSON` and a code span.
+
+    A code span of Markdown keeps no line break, no blanks side by side and no character that cannot be seen.
+    """
+    if text and text.isprintable() and " ".join(text.split()) == text:
+        return markdown(text)
+    return f"JSON {markdown(_AFTER_SPACE.sub(_escaped, json.dumps(text)))}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found.group()):04x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something to make. `settings` and `tags` are rows of Markdown cells; `policies` are names to tick.
+
+    `documents` are policy documents by name. `command` makes the part where the console cannot: below an IAM path.
+    """
+
+    name: str
+    settings: tuple[tuple[str, str], ...]
+    tags: tuple[tuple[str, str], ...] = ()
+    policies: tuple[str, ...] = ()
+    documents: tuple[tuple[str, str], ...] = ()
+    trust: str = ""
+    boundary: str = ""
+    session: str = ""
+    command: str = ""
+    existing: bool = False
+    password: bool = False
+    encrypted: bool = False
+
+
+def role_part(role: Role) -> Part:
+    """A role with its trust policy, the policies to tick and its inline policies."""
+    arn = parse_arn(role.arn)
+    path = arn.path if arn is not None else CONSOLE_PATH
+    name = name_of(role.arn)
+    trust = document_text(role.trust) if role.trust is not None else ""
+    longer = role.max_session_seconds > MINIMUM_MAX_SESSION_SECONDS
+    settings = [("Role name", exact(name)), ("Path", exact(path)), ("Description", exact(role.description))]
+    settings += [("Permissions policy", exact(arn)) for arn in sorted(role.attached)]
+    settings.append(("Permissions boundary", exact(role.boundary) if role.boundary else "none"))
+    settings.append(("Maximum session duration", f"`{role.max_session_seconds}` seconds"))
+    options = {"role-name": name, "path": path, "assume-role-policy-document": trust, "description": role.description}
+    return Part(
+        name=name,
+        settings=tuple(settings),
+        tags=_tags(role.tags),
+        policies=tuple(sorted(role.attached)),
+        documents=tuple((name, document_text(document)) for name, document in sorted(role.inline.items())),
+        trust=trust,
+        boundary=role.boundary or "",
+        session=f"{duration(role.max_session_seconds)}, `{role.max_session_seconds}` seconds" if longer else "",
+        command=_command("create-role", path, options, role.tags),
+    )
+
+
+def policy_part(policy: ManagedPolicy) -> Part:
+    """A customer managed policy."""
+    arn = parse_arn(policy.arn)
+    path = arn.path if arn is not None else CONSOLE_PATH
+    name, text = name_of(policy.arn), document_text(policy.document)
+    options = {"policy-name": name, "path": path, "policy-document": text, "description": policy.description}
+    return Part(
+        name=name,
+        settings=(("Policy name", exact(name)), ("Path", exact(path)), ("Description", exact(policy.description))),
+        tags=_tags(policy.tags),
+        documents=((name, text),),
+        command=_command("create-policy", path, options, policy.tags),
+    )
+
+
+def group_part(group: Group) -> Part:
+    """A group, made or existing, with the policies to attach."""
+    arn = parse_arn(group.arn)
+    path = arn.path if arn is not None else CONSOLE_PATH
+    name = name_of(group.arn)
+    settings = [("User group name", exact(name)), ("Path", exact(path)), ("Exists already", _yes(group.existing))]
+    settings += [("Permissions policy", exact(arn)) for arn in sorted(group.attached)]
+    return Part(
+        name=name,
+        settings=tuple(settings),
+        policies=tuple(sorted(group.attached)),
+        documents=tuple((name, document_text(document)) for name, document in sorted(group.inline.items())),
+        command="" if group.existing else _command("create-group", path, {"group-name": name, "path": path}, {}),
+        existing=group.existing,
+    )
+
+
+def user_part(user: User) -> Part:
+    """A user, made or existing, with its groups and whether it gets a first console password."""
+    arn = parse_arn(user.arn)
+    path = arn.path if arn is not None else CONSOLE_PATH
+    name, password = name_of(user.arn), user.console_password
+    settings = [("User name", exact(name)), ("Path", exact(path)), ("Exists already", _yes(user.existing))]
+    settings += [("Group", exact(arn)) for arn in sorted(user.groups)]
+    settings.append(("Console password", _yes(password is not None)))
+    if password is not None and password.pgp_key is not None:
+        settings.append(("PGP key for the first password", exact(password.pgp_key)))
+    return Part(
+        name=name,
+        settings=tuple(settings),
+        tags=_tags(user.tags),
+        command="" if user.existing else _command("create-user", path, {"user-name": name, "path": path}, user.tags),
+        existing=user.existing,
+        password=password is not None,
+        encrypted=password is not None and password.pgp_key is not None,
+    )
+
+
+def _tags(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((exact(key), exact(value)) for key, value in sorted(tags.items()))
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _command(operation: str, path: str, options: Mapping[str, str], tags: Mapping[str, str]) -> str:
+    """The AWS CLI command for CloudShell; empty where the console makes the same."""
+    if path == CONSOLE_PATH:
+        return ""
+    words = ["aws", "iam", operation]
+    for option, value in options.items():
+        if value:
+            words += [f"--{option}", _compact(value)]
+    if tags:
+        # The short form of tags has no escape for commas.
+        words += ["--tags", json.dumps([{"Key": key, "Value": value} for key, value in sorted(tags.items())])]
+    return shlex.join(words)
+
+
+def _compact(value: str) -> str:
+    """JSON without line breaks, everything else as it is."""
+    return json.dumps(json.loads(value), separators=(",", ":")) if value.startswith("{\n") else value
