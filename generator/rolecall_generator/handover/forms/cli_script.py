@@ -1,0 +1,42 @@
+"""The AWS CLI form: one script that makes the access and one that takes it away, for any POSIX shell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rolecall_generator import hcl
+from rolecall_generator.handover.forms.cli_script_view import Part, parts_of, quoted
+from rolecall_generator.handover.model import Files, Handover
+from rolecall_generator.iam.arn import PARTITIONS
+from rolecall_generator.iam.module import ModuleKind
+from rolecall_generator.render import render_text
+
+FOLDER = "aws-cli"
+SCRIPTS = ("apply.sh", "remove.sh")
+
+
+def cli_script_form(handover: Handover) -> Files:
+    """`aws-cli/apply.sh` and `aws-cli/remove.sh`: POSIX sh, for the AWS CLI of version 1 or 2.
+
+    A form has no file modes: people run them as `sh apply.sh`.
+    """
+    view = _view(handover)
+    return {f"{FOLDER}/{name}": render_text(name, view).encode() for name in SCRIPTS}
+
+
+def _view(handover: Handover) -> dict[str, Any]:
+    module = handover.module
+    access = module.access
+    parts: dict[str, list[Part]] = parts_of(access)
+    link = module.facts.get("link")
+    return {
+        "account": module.account,
+        "source": hcl.comment(handover.source),
+        "region": PARTITIONS[module.partition].default_region,
+        **parts,
+        "made": [part for part in (*parts["roles"], *parts["groups"], *parts["users"]) if not part.existing],
+        "anything": any(parts.values()),
+        "asks_passwords": any(user.password for user in parts["users"]),
+        "sends_role": module.kind is ModuleKind.CUSTOMER,
+        "link": quoted(link) if module.kind is ModuleKind.TRUSTING and isinstance(link, str) else None,
+    }

@@ -1,0 +1,180 @@
+"""One module's access as the scripts' templates take it: every value a literal of the shell.
+
+All that is free text goes to the AWS CLI inside JSON, for the CLI reads `file://...` as the name of a file wherever an
+argument starts with it ("Load a parameter from a file", AWS CLI user guide, November 2026). JSON is written without `'` and
+without the backtick, so it stands in single quotes of the shell and in a literal of JMESPath as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from rolecall_generator.iam.access import Access, Group, ManagedPolicy, Role, User
+from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.policy import PolicyDocument
+
+# IAM's names. They hold nothing that means something to a shell inside quotes, nor does an option's `=` let a leading hyphen
+# pass for an option.
+_NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """An inline policy: its name, plain, and its document as a literal."""
+
+    name: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A role, managed policy, group or user. `name` and `groups` are plain, all else are literals of the shell.
+
+    `settings` is what creating takes besides name, path and trust, `update` what changing it takes; JSON both. `wanted_*`
+    are lists with a space between, for the shell's `case`. `password` is `true` or `false` (must it be changed?) or nothing.
+    """
+
+    kind: str
+    name: str
+    arn: str
+    path: str
+    existing: bool
+    settings: str = ""
+    update: str = ""
+    tags: str = ""
+    boundary: str = ""
+    document: str = ""
+    inline: tuple[Inline, ...] = ()
+    attached: tuple[str, ...] = ()
+    wanted_inline: str = "''"
+    wanted_attached: str = "''"
+    groups: tuple[str, ...] = ()
+    password: str = ""
+
+    @property
+    def title(self) -> str:
+        """The part as a sentence starts with it: `Role role1`."""
+        return f"{self.kind.capitalize()} {self.name}"
+
+
+def parts_of(access: Access) -> dict[str, list[Part]]:
+    """The access by kind: `policies`, `roles`, `groups`, `users`. Raises ValueError for an instance profile."""
+    if access.instance_profiles:
+        raise ValueError("instance profiles belong into the backend account, whose module is not handed over")
+    return {
+        "policies": [_policy(policy) for policy in access.policies.values()],
+        "roles": [_role(role) for role in access.roles.values()],
+        "groups": [_part(group) for group in access.groups.values()],
+        "users": [_user(user) for user in access.users.values()],
+    }
+
+
+def quoted(text: str) -> str:
+    """Any text as one word of a POSIX shell."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def json_literal(value: object, indent: int | None = None) -> str:
+    """JSON as one word of a shell: ASCII, no `'` and no backtick in it but as `\\u0027` and `\\u0060`."""
+    text = json.dumps(value, indent=indent)
+    return "'" + text.replace("'", "\\u0027").replace("`", "\\u0060") + "'"
+
+
+@lru_cache(maxsize=4096)
+def document_literal(document: PolicyDocument) -> str:
+    """A policy document as one word of a shell, laid out for readers; AWS does not count white space.
+
+    Empty statement ids are left out: IAM refuses two that are equal.
+    """
+    body = document.to_json()
+    for statement in body["Statement"]:
+        if not statement["Sid"]:
+            del statement["Sid"]
+    return json_literal(body, indent=2)
+
+
+def _policy(policy: ManagedPolicy) -> Part:
+    settings = ({"Description": policy.description} if policy.description else {}) | _tags(policy.tags)
+    return Part(
+        **_named(policy.arn, "policy"),
+        existing=False,
+        settings=json_literal(settings) if settings else "",
+        tags=_tag_literal(policy.tags),
+        document=document_literal(policy.document),
+    )
+
+
+def _role(role: Role) -> Part:
+    if role.trust is None:
+        return _part(role)
+    update = {"Description": role.description, "MaxSessionDuration": role.max_session_seconds}
+    settings = update | _boundary(role.boundary) | _tags(role.tags)
+    return _part(
+        role,
+        settings=json_literal(settings),
+        update=json_literal(update),
+        tags=_tag_literal(role.tags),
+        boundary=quoted(role.boundary) if role.boundary else "",
+        document=document_literal(role.trust),
+    )
+
+
+def _user(user: User) -> Part:
+    settings = _boundary(user.boundary) | _tags(user.tags)
+    reset = "true" if user.console_password is not None and user.console_password.reset_required else "false"
+    return _part(
+        user,
+        settings=json_literal(settings) if settings else "",
+        tags=_tag_literal(user.tags),
+        boundary=quoted(user.boundary) if user.boundary else "",
+        groups=tuple(_named(group, "group")["name"] for group in sorted(user.groups)),
+        password=reset if user.console_password is not None and not user.existing else "",
+    )
+
+
+def _part(holder: Role | Group | User, **more: Any) -> Part:
+    attached = sorted(holder.attached)
+    inline = [Inline(_name(name), document_literal(document)) for name, document in sorted(holder.inline.items())]
+    return Part(
+        **_named(holder.arn, type(holder).__name__.lower()),
+        existing=holder.existing,
+        inline=tuple(inline),
+        attached=tuple(map(quoted, attached)),
+        wanted_inline=_words(policy.name for policy in inline),
+        wanted_attached=_words(attached),
+        **more,
+    )
+
+
+def _named(arn: str, kind: str) -> dict[str, Any]:
+    parsed = parse_arn(arn)
+    if parsed is None:
+        raise ValueError(f"{arn} is not an ARN")
+    return {"kind": kind, "name": _name(parsed.name), "arn": quoted(arn), "path": quoted(parsed.path)}
+
+
+def _name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name that IAM takes")
+    return name
+
+
+def _words(words: Iterable[str]) -> str:
+    return quoted(" ".join(words))
+
+
+def _boundary(arn: str | None) -> dict[str, Any]:
+    return {"PermissionsBoundary": arn} if arn else {}
+
+
+def _tags(tags: Mapping[str, str]) -> dict[str, Any]:
+    return {"Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())]} if tags else {}
+
+
+def _tag_literal(tags: Mapping[str, str]) -> str:
+    return json_literal(_tags(tags)["Tags"]) if tags else ""
