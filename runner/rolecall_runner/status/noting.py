@@ -8,14 +8,14 @@ from rolecall_runner.redact import redact
 from rolecall_runner.status.digests import external_id_digest
 from rolecall_runner.status.entry import Asked, Entry, SeenId, Trouble, Verified
 from rolecall_runner.targets import Target
-from rolecall_runner.tasks.verify.rotation import RotationState, current_id_seen, rotation_of
+from rolecall_runner.tasks.verify.rotation import RotationState, before_applying, current_id_seen, rotation_of
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
 
 _WHAT_CHARACTERS = 300
 
 
 def let_in(entry: Entry, target: Target, date: str) -> Entry:
-    """The entry after the role let us in with its current external id."""
+    """The entry after the role let us in with the target's external id."""
     applied = replace(entry, applied=entry.applied or date)
     if target.external_id is None:
         return applied
@@ -34,7 +34,7 @@ def heard(entry: Entry, target: Target, verdict: Verdict, *, date: str, run: str
         after = let_in(after, target, date)
     waiting = rotation_of(verdict) is RotationState.WAITING
     if waiting:
-        after = replace(after, applied=after.applied or date)
+        after = let_in(after, before_applying(target), date)
     if verdict.mark is Mark.OK:
         return replace(
             after,

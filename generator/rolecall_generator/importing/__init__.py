@@ -1,0 +1,1 @@
+"""Accounts from elsewhere (CSV, AWS Organizations, Terraform's outputs) as customers of the manifest."""

@@ -1,0 +1,173 @@
+"""`gen import organizations`: the accounts of an AWS Organization, with the path of their organizational unit as a label.
+
+The one part of the generator that asks AWS, and only to read: organizations:ListRoots, ListOrganizationalUnitsForParent and
+ListAccountsForParent, in the management account or a delegated administrator's. AWS gives an account's `State` since
+2025 and no longer gives `Status` from 9 September 2026 on (API reference of Organizations, "Account", November 2026).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
+
+from rolecall_generator.errors import CallerError, SelectionError
+from rolecall_generator.importing.model import Account, LeftOut, Reading, Value
+
+SOURCE = "AWS Organizations"
+OU_LABEL = "ou"
+_ACTIVE = "ACTIVE"
+_NOT_IN_LABELS = re.compile(r"[^\w .:/=+@-]")
+_LABEL_CHARACTERS = 256
+_MAXIMUM_DEPTH = 16  # AWS nests organizational units five deep; a fake that answers in circles must end too
+
+
+class OrganizationsClient(Protocol):
+    """What of boto3's client is used."""
+
+    def get_paginator(self, name: str) -> Any:
+        """A paginator of an operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whom to take: accounts below these units (ids, names or paths; none: all), but none that `exclude` names.
+
+    `exclude`: account ids, names (wildcards allowed), unit ids or paths. `own`: accounts of the vendor by id, with what
+    they are.
+    """
+
+    units: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    own: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """A root or organizational unit: `path` is "" for a root, else the names from below the root, parted by /."""
+
+    unit_id: str
+    path: str
+    name: str
+
+    def called(self, text: str) -> bool:
+        """Whether a text of the command line means this unit."""
+        return text in {self.unit_id, self.path or "/"} or text.strip("/") == self.path or text == self.name
+
+
+def make_client(profile: str | None) -> OrganizationsClient:
+    """A client by the usual AWS chain of credentials, or a profile of the AWS CLI. Raises CallerError."""
+    import botocore.session  # noqa: PLC0415 - an import that does not ask AWS loads no SDK
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
+
+    try:
+        session = botocore.session.Session(profile=profile)
+        region = session.get_config_variable("region") or "us-east-1"
+        client: OrganizationsClient = session.create_client("organizations", region_name=region)
+    except (BotoCoreError, ValueError) as error:
+        raise CallerError(f"the AWS credentials cannot be had: {error}", where=_place(profile), mend=_HOW) from error
+    return client
+
+
+def read_organization(client: OrganizationsClient, choice: Choice, *, profile: str | None = None) -> Reading:
+    """The active accounts of an organization, sorted by unit and name; the others are named as left out.
+
+    Raises CallerError for what AWS refuses, SelectionError for a unit that is not there.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
+
+    try:
+        found = list(_walk(client, choice))
+    except ClientError as error:
+        raise _refused(error.response.get("Error", {}), profile) from error
+    except BotoCoreError as error:
+        raise CallerError(f"AWS Organizations cannot be asked: {error}", where=_place(profile), mend=_HOW) from error
+    found.sort(key=lambda pair: (pair[0], str(pair[1]["Name"]).casefold(), str(pair[1]["Id"])))
+    accounts: list[Account] = []
+    left_out: list[LeftOut] = []
+    for path, account in found:
+        name, number = str(account["Name"]), str(account["Id"])
+        why = _why_not(account, choice)
+        if why:
+            left_out.append(LeftOut(name, number, why))
+        else:
+            fields: dict[str, Value] = {"account_id": number}
+            if path:
+                fields["labels"] = {OU_LABEL: _label(path)}
+            accounts.append(Account(name, fields, f"account {number} of {SOURCE}"))
+    return Reading(SOURCE, tuple(accounts), tuple(left_out))
+
+
+def _walk(client: OrganizationsClient, choice: Choice) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Accounts with their unit's path, of the chosen units and all below them, each account once."""
+    roots = [_Unit(root["Id"], "", root["Name"]) for root in _pages(client, "list_roots", "Roots")]
+    wanted = set(choice.units)
+    seen: set[str] = set()
+    matched: set[str] = set()
+    pending = [(root, False, 0) for root in roots]
+    while pending:
+        unit, inside, depth = pending.pop()
+        names = {text for text in wanted if unit.called(text)}
+        matched |= names
+        inside = inside or not wanted or bool(names)
+        if any(unit.called(text) for text in choice.exclude) or depth > _MAXIMUM_DEPTH:
+            continue
+        if inside:
+            for account in _pages(client, "list_accounts_for_parent", "Accounts", ParentId=unit.unit_id):
+                if account["Id"] not in seen:
+                    seen.add(account["Id"])
+                    yield unit.path, account
+        for below in _pages(client, "list_organizational_units_for_parent", "OrganizationalUnits", ParentId=unit.unit_id):
+            path = f"{unit.path}/{below['Name']}".lstrip("/")
+            pending.append((_Unit(below["Id"], path, below["Name"]), inside, depth + 1))
+    if missing := sorted(wanted - matched):
+        raise SelectionError(
+            f"the organization has no unit {missing[0]}", where="--ou", mend="name its id, ou-..., or its path: Prod/Team"
+        )
+
+
+def _pages(client: OrganizationsClient, operation: str, key: str, **parameters: str) -> Iterator[Mapping[str, Any]]:
+    for page in client.get_paginator(operation).paginate(**parameters):
+        yield from page.get(key, ())
+
+
+def _why_not(account: Mapping[str, Any], choice: Choice) -> str:
+    """Why an account is left out; "" when it is not."""
+    name, number = str(account["Name"]), str(account["Id"])
+    state = str(account.get("State") or account.get("Status") or _ACTIVE)
+    if state != _ACTIVE:
+        return state.casefold().replace("_", " ")
+    if number in choice.own:
+        return choice.own[number]
+    return "excluded" if _excluded(name, number, choice.exclude) else ""
+
+
+def _excluded(name: str, number: str, patterns: Collection[str]) -> bool:
+    return any(pattern == number or fnmatchcase(name.casefold(), pattern.casefold()) for pattern in patterns)
+
+
+def _label(path: str) -> str:
+    return _NOT_IN_LABELS.sub("-", path)[:_LABEL_CHARACTERS]
+
+
+_HOW = "set AWS_PROFILE or --profile to one of the management account, or of a delegated administrator"
+_MENDS = {
+    "AccessDeniedException": (
+        "AWS does not let this caller list the organization",
+        "use the management account or a delegated administrator with organizations:List*",
+    ),
+    "AWSOrganizationsNotInUseException": ("this account is in no organization", _HOW),
+    "TooManyRequestsException": ("AWS Organizations is asked too much at the moment", "try again later"),
+}
+
+
+def _refused(error: Mapping[str, str], profile: str | None) -> CallerError:
+    code = error.get("Code", "")
+    what, mend = _MENDS.get(code, (f"AWS Organizations does not answer: {code}", _HOW))
+    return CallerError(what, where=_place(profile), mend=mend)
+
+
+def _place(profile: str | None) -> str | None:
+    return f"profile {profile}" if profile else None

@@ -1,0 +1,110 @@
+"""Is what a source names fit for the manifest? Everything that is not, at its place, before anything is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from pydantic import ValidationError
+
+from rolecall_generator.errors import Problem
+from rolecall_generator.importing.model import Account, Value
+from rolecall_generator.manifest.messages import translate
+from rolecall_generator.manifest.models import IncludedFile, Manifest
+from rolecall_generator.manifest.tree import START, ListNode, MapNode, Point
+
+
+def problems_of(accounts: Sequence[Account], manifest: Manifest) -> list[Problem]:
+    """Every problem of the accounts, by themselves, with each other and with the manifest's customers."""
+    return [
+        *_malformed(accounts),
+        *_twice(accounts),
+        *_shared_ids(accounts, manifest),
+        *_unknown_sets(accounts, manifest),
+    ]
+
+
+def _twice(accounts: Iterable[Account]) -> Iterator[Problem]:
+    first: dict[tuple[str, str | None], Account] = {}
+    for account in accounts:
+        key = (account.account_id, account.role.casefold() if account.role else None)
+        earlier = first.setdefault(key, account)
+        if earlier is not account and account.account_id:
+            where = f"{earlier.file}:{earlier.at.line + 1}"
+            yield account.problem(
+                "account_id", f'account_id "{account.account_id}" stands here a second time, first at {where}',
+                "leave one of the two out, or give each its own role",
+            )  # fmt: skip
+
+
+def _shared_ids(accounts: Iterable[Account], manifest: Manifest) -> Iterator[Problem]:
+    """An external id belongs to one customer alone (the confused deputy)."""
+    owners: dict[str, tuple[str, str]] = {}
+    for customer in manifest.customers:
+        for external_id in (customer.external_id, customer.previous_external_id):
+            if external_id is not None:
+                owners.setdefault(external_id, (customer.account_id, f"customer {customer.name}"))
+    for account in accounts:
+        given = account.fields.get("external_id")
+        if not isinstance(given, str):
+            continue
+        owner = owners.setdefault(given, (account.account_id, f"the account at {account.file}:{account.at.line + 1}"))
+        if owner[0] != account.account_id:
+            yield account.problem(
+                "external_id", f'external_id "{given}" is the same as that of {owner[1]}',
+                "leave it empty: a fresh one is made, since an external id belongs to one customer alone",
+            )  # fmt: skip
+
+
+def _unknown_sets(accounts: Iterable[Account], manifest: Manifest) -> Iterator[Problem]:
+    for account in accounts:
+        named = account.fields.get("permissions", ())
+        for name in named if isinstance(named, tuple | list) else ():
+            if name not in manifest.permission_sets:
+                known = ", ".join(manifest.permission_sets) or "none"
+                yield account.problem("permissions", f"there is no permission set {name}", f"the manifest has: {known}")
+
+
+def _malformed(accounts: Sequence[Account]) -> list[Problem]:
+    """Every field that the manifest's own models refuse, in their words."""
+    missing = "the account id is missing", "write its 12 digits"
+    found = [account.problem("account_id", *missing) for account in accounts if not account.account_id]
+    by_file: dict[str, list[Account]] = {}
+    for account in accounts:
+        by_file.setdefault(account.file, []).append(account)
+    for file, ones in by_file.items():
+        tree = _tree([one for one in ones if one.account_id])
+        try:
+            IncludedFile.model_validate(tree)
+        except ValidationError as error:
+            found += (problem for problem, _ in translate(error, tree, file, IncludedFile))
+    return found
+
+
+def _tree(accounts: Iterable[Account]) -> MapNode:
+    """The accounts as the tree that the manifest's files are read into, under names that are right."""
+    tree, items = MapNode(START), ListNode(START)
+    tree["customers"] = items
+    tree.marks["customers"] = (START, START)
+    for account in accounts:
+        node = MapNode(account.at)
+        for key, value in {"name": "name", **account.fields}.items():
+            mark = account.marks.get(key, account.at)
+            node[key] = _node(value, mark)
+            node.marks[key] = (mark, mark)
+        items.append(node)
+        items.marks.append(account.at)
+    return tree
+
+
+def _node(value: Value, mark: Point) -> object:
+    if isinstance(value, Mapping):
+        inner = MapNode(mark)
+        inner.update(value)
+        inner.marks.update(dict.fromkeys(value, (mark, mark)))
+        return inner
+    if isinstance(value, str | int):
+        return value
+    listed = ListNode(mark)
+    listed.extend(value)
+    listed.marks.extend(mark for _ in value)
+    return listed
