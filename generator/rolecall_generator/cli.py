@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.commands import bundle
+from rolecall_generator.commands import bundle, customer
 from rolecall_generator.console import SafeTyper, folder_of, progress_bar, stdout
 
 if TYPE_CHECKING:
@@ -301,3 +301,4 @@ def profiles(
 
 app.command(epilog=bundle.BUNDLE_EXAMPLES)(bundle.bundle)
 app.command("bundle-check", epilog=bundle.CHECK_EXAMPLES)(bundle.bundle_check)
+app.add_typer(customer.app, name="customer")

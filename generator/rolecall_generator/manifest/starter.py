@@ -74,10 +74,11 @@ switch_roles:
 
 def starter_manifest(make_id: Callable[[], str] | None = None) -> str:
     """A manifest that loads without problems. `make_id` gives external ids; by default 128 random bits in hex."""
-    make = make_id or _fresh_id
+    make = make_id or fresh_external_id
     # Always in quotes: a hex id without letters, or with a single e, reads as a number.
     return _STARTER.substitute(first=f'"{make()}"', second=f'"{make()}"')
 
 
-def _fresh_id() -> str:
+def fresh_external_id() -> str:
+    """128 random bits in hex: an external id is no secret, but nobody may guess another customer's by chance."""
     return secrets.token_hex(16)

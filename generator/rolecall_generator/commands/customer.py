@@ -1,0 +1,303 @@
+"""`gen customer`: the life of a customer, one command a step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
+from rolecall_generator.console import folder_of, stdout
+from rolecall_generator.errors import SelectionError
+
+if TYPE_CHECKING:
+    from rolecall_generator.manifest.edit import Section
+    from rolecall_generator.manifest.edit_render import Value
+
+app = typer.Typer(name="customer", no_args_is_help=True, help="Add, change, rename, remove and look at customers.")
+
+DEFAULT_MANIFEST = Path("accounts.yaml")
+DEFAULT_OUT = Path("output")
+ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The folder that gen terraform wrote.")
+]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A customer of the manifest.")]
+SwitchRoleOption = Annotated[bool, typer.Option("--switch-role", help="The name is a switch role's, not a customer's.")]
+
+AccountOption = Annotated[str | None, typer.Option("--account-id", metavar="ID", help="The account's id, 12 digits.")]
+RoleOption = Annotated[str | None, typer.Option("--role", help="The role's name, in place of the default.")]
+PathOption = Annotated[str | None, typer.Option("--path", help="The role's IAM path, in place of the default.")]
+ExternalIdOption = Annotated[str | None, typer.Option("--external-id", metavar="ID", help="In place of a fresh one.")]
+PermissionsOption = Annotated[
+    list[str] | None, typer.Option("--permissions", metavar="SET", help="A permission set; may be repeated.")
+]
+RegionOption = Annotated[list[str] | None, typer.Option("--region", help="A Region that queries ask; may be repeated.")]
+TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="An AWS tag; may be repeated.")]
+LabelOption = Annotated[
+    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label for selection; may be repeated.")
+]
+VariableOption = Annotated[
+    list[str] | None, typer.Option("--variable", metavar="KEY=VALUE", help="A value for queries and plays; may be repeated.")
+]
+BackendRoleOption = Annotated[str | None, typer.Option("--backend-role", metavar="ROLE", help="Whom the role trusts.")]
+TrustOption = Annotated[
+    Literal["role-arn", "account-root"] | None, typer.Option("--trust", help="How the trust names the backend role.")
+]
+SessionOption = Annotated[
+    int | None, typer.Option("--max-session-seconds", metavar="SECONDS", help="The longest session, 3600 to 43200.")
+]
+BoundaryOption = Annotated[
+    str | None, typer.Option("--permissions-boundary", metavar="ARN", help="Permissions boundary of the role.")
+]
+SessionTagsOption = Annotated[
+    bool | None, typer.Option("--session-tags/--no-session-tags", help="Let the backend role pass session tags.")
+]
+SourceIdentityOption = Annotated[
+    bool | None, typer.Option("--source-identity/--no-source-identity", help="Let the backend role set a source identity.")
+]
+
+_ADD_EXAMPLES = """Examples:
+
+gen customer add acme --account-id 222222222222
+
+gen customer add acme --account-id 222222222222 --permissions s3-read --label tier=gold --yes
+
+gen customer add acme --account-id 222222222222 --file customers/acme.yaml --dry-run"""
+
+
+@app.command(epilog=_ADD_EXAMPLES)
+def add(  # noqa: PLR0913, PLR0917 - every option of a command is an argument of its function
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new customer's name; also its module's folder.")],
+    account_id: Annotated[str, typer.Option("--account-id", metavar="ID", help="The account's id, 12 digits.")],
+    role: RoleOption = None,
+    path: PathOption = None,
+    external_id: ExternalIdOption = None,
+    permissions: PermissionsOption = None,
+    backend_role: BackendRoleOption = None,
+    region: RegionOption = None,
+    max_session_seconds: SessionOption = None,
+    permissions_boundary: BoundaryOption = None,
+    trust: TrustOption = None,
+    session_tags: SessionTagsOption = None,
+    source_identity: SourceIdentityOption = None,
+    tag: TagOption = None,
+    label: LabelOption = None,
+    variable: VariableOption = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", readable=False, help="Where to write it: a file of the manifest, or a new one below its folder."
+        ),
+    ] = None,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+) -> None:
+    """Add a customer to the manifest, with a fresh external id, after showing what access that gives.
+
+    The manifest's comments, order and form stay as they are. What is not given comes from the manifest's defaults.
+    """
+    from rolecall_generator.customers.adding import add_customer  # noqa: PLC0415 - pydantic loads only where needed
+    from rolecall_generator.customers.next_steps import after_change  # noqa: PLC0415 - as above
+
+    values = _values(
+        name=name, account_id=account_id, role=role, path=path, external_id=external_id, permissions=permissions,
+        backend_role=backend_role, regions=region, max_session_seconds=max_session_seconds,
+        permissions_boundary=permissions_boundary, trust=trust, session_tags=session_tags, source_identity=source_identity,
+        tags=_pairs("--tag", tag), labels=_pairs("--label", label), variables=_pairs("--variable", variable),
+    )  # fmt: skip
+    proposal = add_customer(manifest, out, values, file=file)
+    agree_and_write(
+        proposal, lambda: after_change(manifest, out, name), yes=yes, dry_run=dry_run, output_format=output_format
+    )
+
+
+_SET_EXAMPLES = """Examples:
+
+gen customer set acme --permissions s3-read --permissions ec2-read
+
+gen customer set acme --label tier=gold --unset trust"""
+
+
+@app.command("set", epilog=_SET_EXAMPLES)
+def set_fields(  # noqa: PLR0913, PLR0917 - as above
+    name: NameArgument,
+    account_id: AccountOption = None,
+    role: RoleOption = None,
+    path: PathOption = None,
+    external_id: ExternalIdOption = None,
+    permissions: PermissionsOption = None,
+    backend_role: BackendRoleOption = None,
+    region: RegionOption = None,
+    max_session_seconds: SessionOption = None,
+    permissions_boundary: BoundaryOption = None,
+    trust: TrustOption = None,
+    session_tags: SessionTagsOption = None,
+    source_identity: SourceIdentityOption = None,
+    tag: TagOption = None,
+    label: LabelOption = None,
+    variable: VariableOption = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option("--unset", metavar="KEY", help="A key of the entry to take out, as in the manifest; may be repeated."),
+    ] = None,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+) -> None:
+    """Change a customer's entry, after showing what that does to the access. Tags, labels and variables are added.
+
+    To exchange the external id without an outage use `gen customer rotate-external-id`.
+    """
+    from rolecall_generator.customers.changing import change_customer  # noqa: PLC0415 - as above
+    from rolecall_generator.customers.next_steps import after_change  # noqa: PLC0415 - as above
+
+    values = _values(
+        account_id=account_id, role=role, path=path, external_id=external_id, permissions=permissions,
+        backend_role=backend_role, regions=region, max_session_seconds=max_session_seconds,
+        permissions_boundary=permissions_boundary, trust=trust, session_tags=session_tags, source_identity=source_identity,
+        tags=_pairs("--tag", tag), labels=_pairs("--label", label), variables=_pairs("--variable", variable),
+    )  # fmt: skip
+    if not values and not unset:
+        raise SelectionError("there is nothing to set", mend="name what shall change, as in --label tier=gold")
+    proposal = change_customer(manifest, out, name, values, drop=unset or ())
+    agree_and_write(
+        proposal, lambda: after_change(manifest, out, name), yes=yes, dry_run=dry_run, output_format=output_format
+    )
+
+
+@app.command(epilog="Example:  gen customer remove acme --dry-run")
+def remove(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Customers of the manifest.")],
+    switch_role: SwitchRoleOption = False,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+) -> None:
+    """Take customers out of the manifest, after showing what access ends. The roles stay until their owners destroy them."""
+    from rolecall_generator.customers.next_steps import after_removal  # noqa: PLC0415 - as above
+    from rolecall_generator.customers.removing import remove_entries  # noqa: PLC0415 - as above
+
+    section = _section(switch_role)
+    proposal = remove_entries(manifest, out, names, section=section)
+    everybody = section == "customers" and not proposal.edited.after.manifest.customers
+    agree_and_write(
+        proposal,
+        lambda: after_removal(manifest, out, names, everybody=everybody, section=section),
+        yes=yes,
+        dry_run=dry_run,
+        output_format=output_format,
+    )
+
+
+@app.command(epilog="Example:  gen customer rename acme acme-europe")
+def rename(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A customer of the manifest.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+    switch_role: SwitchRoleOption = False,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+) -> None:
+    """Give a customer another name. No AWS resource changes: the name is the folder's, and in no ARN."""
+    from rolecall_generator.customers.next_steps import after_rename, moved_block  # noqa: PLC0415 - as above
+    from rolecall_generator.customers.renaming import rename_entry  # noqa: PLC0415 - as above
+
+    section = _section(switch_role)
+    proposal = rename_entry(manifest, out, old, new, section=section)
+    agree_and_write(
+        proposal,
+        lambda: after_rename(manifest, out, old, new, section),
+        yes=yes,
+        dry_run=dry_run,
+        output_format=output_format,
+        remark=f"where a root module of yours calls the folder, so that nothing is destroyed:\n\n{moved_block(old, new)}",
+    )
+
+
+_LIST_EXAMPLES = """Examples:
+
+gen customer list 'acme-*'
+
+gen customer list --label tier=gold --format json"""
+
+
+@app.command("list", epilog=_LIST_EXAMPLES)
+def list_all(
+    patterns: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATTERN]...", help="Names or account ids, with wildcards; all when left out."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="KEY=VALUE", help="Only with this label; wildcards; may be repeated."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Only with this tag; wildcards; may be repeated.")
+    ] = None,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    output_format: FormatOption = "table",
+) -> None:
+    """List the customers, with the state of their modules in the output folder."""
+    from rolecall_generator.customer_reports import customers_json, print_customers  # noqa: PLC0415 - as above
+    from rolecall_generator.customers.listing import list_customers  # noqa: PLC0415 - as above
+
+    rows = list_customers(manifest, out, patterns or (), labels=_pairs("--label", label), tags=_pairs("--tag", tag))
+    if output_format == "json":
+        typer.echo(json.dumps(customers_json(rows), indent=2))
+    else:
+        print_customers(stdout(), rows)
+
+
+@app.command(epilog="Example:  gen customer show acme")
+def show(
+    name: NameArgument,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    output_format: FormatOption = "table",
+) -> None:
+    """Show one customer with all defaults filled in: role, trust, access, backend policy, files, and an AWS CLI profile."""
+    from rolecall_generator.customer_reports import customer_shown_json, print_customer  # noqa: PLC0415 - as above
+    from rolecall_generator.customers.showing import show_customer  # noqa: PLC0415 - as above
+    from rolecall_generator.manifest.load import load_manifest  # noqa: PLC0415 - as above
+    from rolecall_generator.profiles import profiles_text  # noqa: PLC0415 - as above
+
+    shown = show_customer(manifest, out, name)
+    profile = profiles_text(load_manifest(manifest).manifest, [name])
+    if output_format == "json":
+        typer.echo(json.dumps(customer_shown_json(shown, profile), indent=2))
+    else:
+        print_customer(stdout(), shown, profile)
+
+
+def _section(switch_role: bool) -> Section:
+    return "switch_roles" if switch_role else "customers"
+
+
+def _values(**fields: Value | Sequence[str] | None) -> dict[str, Value]:
+    """The fields that were given."""
+    return {name: value for name, value in fields.items() if value is not None and value not in ([], {})}
+
+
+def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+    """KEY=VALUE of a repeated option. Raises SelectionError for a text without `=`."""
+    pairs: dict[str, str] = {}
+    for text in texts or ():
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise SelectionError(f"{text} is not KEY=VALUE", where=option, mend="write it as in tier=gold")
+        pairs[key] = value
+    return pairs

@@ -1,0 +1,143 @@
+"""The rotation of a customer's external id: start, finish, abort.
+
+While it is under way the manifest has both ids, and the customer's trust policy takes both (`StringEquals` with a list), so
+that the role can be assumed before the customer applies the new module, and after. It ends when the runner has seen the new
+id accepted. What went with it is kept in `rolecall.rotations.json`: it must be refused from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from rolecall_generator.customers.proposal import Proposal, propose
+from rolecall_generator.customers.rotate_seen import seen_at
+from rolecall_generator.errors import ExitCode, RolecallError, SelectionError
+from rolecall_generator.manifest.edit import DropField, Edit, SetField
+from rolecall_generator.manifest.edit_write import write_edited
+from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.messages import suggest
+from rolecall_generator.manifest.models import Customer, Manifest
+from rolecall_generator.manifest.starter import fresh_external_id
+from rolecall_generator.rotations import Rotation, change_rotations, read_rotations
+
+_CURRENT, _PREVIOUS = "external_id", "previous_external_id"
+
+
+class NotSeenError(RolecallError):
+    """A rotation cannot be finished: the customer's role was not seen to take the new external id."""
+
+    exit_code = ExitCode.FINDINGS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationProposal(Proposal):
+    """One step of a rotation, worked out and not written: the change of the manifest, and the record beside it."""
+
+    name: str
+    out: Path
+    record: Rotation
+
+    def write(self) -> None:
+        """Write the record, then the manifest: an id that the manifest still has counts as retired for nobody.
+
+        Raises OutputError.
+        """
+
+        def change(before: Mapping[str, Rotation]) -> Mapping[str, Rotation]:
+            return {**before, self.name: self.record}
+
+        change_rotations(self.out, change)
+        write_edited(self.edited)
+
+
+def start_rotation(
+    manifest: Path,
+    out: Path,
+    name: str,
+    *,
+    now: datetime,
+    external_id: str | None = None,
+    make_id: Callable[[], str] = fresh_external_id,
+) -> RotationProposal:
+    """Propose a new external id, the old one beside it. Raises SelectionError, and as `propose`."""
+    customer = _customer(manifest, name)
+    started = read_rotations(out).get(name, Rotation("")).started
+    if customer.previous_external_id is not None:
+        since = f" since {started}" if started else ""
+        mend = f"end it with --finish or --abort: gen customer rotate-external-id {name} --finish"
+        raise SelectionError(f"the external id of {name} is being rotated{since}", where=str(manifest), mend=mend)
+    if customer.external_id is None:
+        mend = "write external_id into its entry: a role that asks for none takes any, so nothing needs to stand beside it"
+        raise SelectionError(f"customer {name} has no external id to rotate", where=str(manifest), mend=mend)
+    edits = [SetField(name, _CURRENT, external_id or make_id()), SetField(name, _PREVIOUS, customer.external_id)]
+    before = read_rotations(out).get(name)
+    record = Rotation(now.isoformat(timespec="seconds"), "", before.retired if before is not None else "")
+    return _proposal(manifest, out, name, edits, record)
+
+
+def finish_rotation(
+    manifest: Path, out: Path, name: str, *, now: datetime, force: bool = False, rehearsal: bool = False
+) -> RotationProposal:
+    """Propose that the previous id goes. Raises NotSeenError unless the new one was seen or `force` is given.
+
+    Raises SelectionError where no rotation is under way, and as `propose`.
+    """
+    current, previous = _both(manifest, name)
+    warning = ""
+    if seen_at(out, name, current, rehearsal=rehearsal) is None:
+        what = f"{name} was not seen to take its new external id"
+        if not force:
+            raise NotSeenError(
+                f"{what}: without the previous one its role might shut us out",
+                where=str(out),
+                mend=f"have the customer apply the new module, then: runner verify --limit {name} (--force ends it anyway)",
+            )
+        warning = f"{what}; its role may refuse us until the customer applies the module"
+    return _end(manifest, out, name, [DropField(name, _PREVIOUS)], now, retired=previous, warning=warning)
+
+
+def abort_rotation(manifest: Path, out: Path, name: str, *, now: datetime) -> RotationProposal:
+    """Propose to go back to the previous id. Raises SelectionError where no rotation is under way, and as `propose`."""
+    current, previous = _both(manifest, name)
+    edits: list[Edit] = [SetField(name, _CURRENT, previous), DropField(name, _PREVIOUS)]
+    return _end(manifest, out, name, edits, now, retired=current, warning="")
+
+
+def _end(  # noqa: PLR0913 - what both ends of a rotation have in common
+    manifest: Path, out: Path, name: str, edits: Sequence[Edit], now: datetime, *, retired: str, warning: str
+) -> RotationProposal:
+    moment = now.isoformat(timespec="seconds")
+    before = read_rotations(out).get(name, Rotation(moment))  # started by hand in the manifest: nothing was noted
+    record = replace(before, ended=moment, retired=retired)
+    return _proposal(manifest, out, name, edits, record, notes=(warning,) if warning else ())
+
+
+def _proposal(  # noqa: PLR0913, PLR0917 - as above
+    manifest: Path, out: Path, name: str, edits: Sequence[Edit], record: Rotation, notes: Sequence[str] = ()
+) -> RotationProposal:
+    proposed = propose(manifest, out, edits, notes=notes)
+    return RotationProposal(
+        edited=proposed.edited, difference=proposed.difference, notes=proposed.notes, name=name, out=out, record=record
+    )
+
+
+def _both(manifest: Path, name: str) -> tuple[str, str]:
+    """Current and previous id of a customer amid a rotation."""
+    customer = _customer(manifest, name)
+    if customer.external_id is None or customer.previous_external_id is None:
+        mend = f"start one with: gen customer rotate-external-id {name}"
+        raise SelectionError(f"no rotation of {name}'s external id is under way", where=str(manifest), mend=mend)
+    return customer.external_id, customer.previous_external_id
+
+
+def _customer(path: Path, name: str) -> Customer:
+    manifest: Manifest = load_manifest(path).manifest
+    found = next((customer for customer in manifest.customers if customer.name == name), None)
+    if found is None:
+        names = [customer.name for customer in manifest.customers]
+        mend = suggest(name, names, "name a customer of the manifest")
+        raise SelectionError(f"there is no customer {name}", where=str(path), mend=mend)
+    return found
