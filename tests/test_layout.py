@@ -19,8 +19,8 @@ RUNNER = ROOT / "runner" / "rolecall_runner"
 # layers and itself alone.
 LAYERS = (
     {"__version__", "errors", "checks.finding"},
-    {"iam", "disk", "lock", "hcl", "stat_cache", "bytecode", "extras", "rotations"},
-    {"manifest", "placing", "survey", "write_report"},
+    {"iam", "disk", "lock", "hcl", "stat_cache", "bytecode", "extras"},
+    {"manifest", "placing", "survey", "write_report", "rotations"},
     {"naming"},
     {"plan", "parse", "render", "write"},
     {"checks"},
@@ -59,7 +59,7 @@ ROOMS: dict[str, set[str]] = {
     "ruamel": {"manifest/"},
     "reportlab": {"handover/"},
     "typer": {"cli.py", "console.py", "commands/"},
-    "rich": {"console.py", "reports.py", "check_reports.py", "proof_reports.py", "bundle_reports.py"},
+    "rich": {"console.py", "reports.py", "check_reports.py", "proof_reports.py", "bundle_reports.py", "customer_reports.py"},
     "boto3": set(),
     # An organization's accounts are read where the manifest is written; nothing else of the generator talks to AWS.
     "botocore": {"importing/organizations.py"},

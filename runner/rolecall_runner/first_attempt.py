@@ -2,8 +2,8 @@
 
 Between serializing a request and parsing its answer botocore 1.44.5 spends more time on events, header objects and a second
 preparation than on sending. Its event `before-call` lets a handler answer instead: it gets the finished request (endpoint,
-body, user agent and checks of parameters are botocore's own), signs it with botocore's signer and reads the answer with
-botocore's parser. An answer that is final, success or refusal, is given back. Anything else (throttles, faults, expired
+body, user agent and checks of parameters are botocore's own), signs it (`signing`) and reads the answer (`xml_replies`). An
+answer that is final, success or refusal, is given back. Anything else (throttles, faults, expired
 credentials, broken connections, bodies that cannot be read) is handed to botocore as the outcome of its own first attempt:
 `send`, on `before-send`, finds it by the invocation id that both carry. So retries, backoff, quota, renewal and exceptions
 are botocore's, and no request is sent twice.
@@ -16,22 +16,21 @@ itself has none that such requests need.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Protocol
-from urllib.parse import urlencode, urlsplit
+from typing import Any
+from urllib.parse import urlencode
 from weakref import WeakValueDictionary
 
-from botocore.auth import SIGNED_HEADERS_BLACKLIST, SigV4Auth
 from botocore.awsrequest import AWSResponse
 from botocore.parsers import ResponseParserError
 
 from rolecall_runner.deadline import TimeIsUpError
+from rolecall_runner.signing import Frozen, sign_post, signing_key
+from rolecall_runner.xml_replies import quick_parser
 
 REFUSALS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "DryRunOperation"})
 """Codes that are final and carry no fields of their own; others may be retried or modelled, and go to botocore."""
@@ -39,25 +38,13 @@ REFUSALS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOper
 _FINAL_STATUS = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.PRECONDITION_FAILED})
 _FORMS = frozenset({"query", "ec2"})
 _SIGNING_KEYS = 64
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Send = Callable[[Any], AWSResponse | None]
 """Sends a signed request; None leaves it to botocore. Raises botocore's connection errors and TimeIsUpError."""
 
 
-class Frozen(Protocol):
-    """What a signature is made of."""
-
-    @property
-    def access_key(self) -> str: ...  # noqa: D102 - as it says
-    @property
-    def secret_key(self) -> str: ...  # noqa: D102
-    @property
-    def token(self) -> str | None: ...  # noqa: D102
-
-
 class _Request:
-    """What botocore's signer and the transport ask of a request; plain headers are much cheaper than botocore's."""
+    """What the transport and botocore's errors ask of a request; plain headers are much cheaper than botocore's."""
 
     __slots__ = ("body", "context", "headers", "method", "params", "stream_output", "url")
 
@@ -69,49 +56,6 @@ class _Request:
         self.params: dict[str, str] = {}
         self.context: dict[str, Any] = {}
         self.stream_output = False
-
-
-class _Signer(SigV4Auth):  # type: ignore[misc]
-    """botocore's signer over plain headers, with signing keys that are kept (they hold for a day)."""
-
-    def __init__(self, credentials: Frozen, service: str, region: str, key: Callable[..., bytes]) -> None:
-        super().__init__(credentials, service, region)
-        self._key = key
-
-    def headers_to_sign(self, request: _Request) -> dict[str, str]:
-        named = {name.lower(): " ".join(value.split()) for name, value in request.headers.items()}
-        signed = {name: value for name, value in named.items() if name not in SIGNED_HEADERS_BLACKLIST}
-        signed["host"] = _host(request.url)
-        return signed
-
-    def canonical_headers(self, headers_to_sign: dict[str, str]) -> str:
-        return "\n".join(f"{name}:{headers_to_sign[name]}" for name in sorted(headers_to_sign))
-
-    def signed_headers(self, headers_to_sign: dict[str, str]) -> str:
-        return ";".join(sorted(headers_to_sign))
-
-    def signature(self, string_to_sign: str, request: _Request) -> str:
-        day = request.context["timestamp"][:8]
-        key = self._key(self.credentials.secret_key, day, self._region_name, self._service_name)
-        return hmac.new(key, string_to_sign.encode(), hashlib.sha256).hexdigest()
-
-
-def signing_key(secret_key: str, day: str, region: str, service: str) -> bytes:
-    """The key that a day's requests to a service of a Region are signed with (signature version 4; `day`: YYYYMMDD)."""
-    key = f"AWS4{secret_key}".encode()
-    for part in (day, region, service, "aws4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    return key
-
-
-@lru_cache(maxsize=256)
-def _host(url: str) -> str:
-    """The header `Host` that the connection sends for a URL."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if ":" in host:
-        host = f"[{host}]"
-    return host if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f"{host}:{parts.port}"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -159,7 +103,7 @@ class FirstAttempt:
         if reading is None or scope is None or self._max_attempts == 1:
             return None
         request = _form(params)
-        _Signer(self._credentials(), *scope, self._signing_key).add_auth(request)
+        sign_post(request.url, request.headers, request.body, self._credentials(), scope, self._signing_key)
         invocation = str(uuid.uuid4())
         request.headers["Content-Length"] = str(len(request.body))  # unsigned, as the next two
         request.headers["amz-sdk-invocation-id"] = invocation
@@ -211,7 +155,7 @@ class FirstAttempt:
             plain = not (model.request_compression or model.has_streaming_input or model.has_streaming_output)
             found = None
             if service.resolved_protocol in _FORMS and plain:
-                parser = self._parsers.create_parser(service.resolved_protocol)
+                parser = quick_parser(self._parsers.create_parser(service.resolved_protocol))
                 found = _Reading(parser, model.output_shape, service.shape_for_error_code)
             self._readings[key] = found
         return self._readings[key]

@@ -8,8 +8,10 @@ certificates, bodies that are streamed.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+from functools import lru_cache
 from typing import Any
 
 import urllib3
@@ -27,13 +29,24 @@ from urllib3 import exceptions as wire
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from rolecall_runner.deadline import TimeIsUpError, seconds_left
+from rolecall_runner.response_headers import QuickResponse
 
 _ONCE = urllib3.Retry(False)  # botocore retries, signed anew each time
+
+
+_NAME = re.compile(r"[A-Za-z0-9-]+")
+
+
+@lru_cache(maxsize=256)
+def _is_name(header: str) -> bool:
+    """Whether a header's name is one that needs no further look; http.client judges all others."""
+    return _NAME.fullmatch(header) is not None
 
 
 class _OneWrite:
     """A connection that sends headers and body together: each write is a system call, a TLS record and a packet."""
 
+    response_class: Any = QuickResponse
     _held: list[bytes] | None = None
 
     def request(self, *args: Any, **options: Any) -> None:
@@ -44,6 +57,13 @@ class _OneWrite:
         finally:
             self._held = None
         super().send(held)  # type: ignore[misc]
+
+    def putheader(self, header: Any, *values: Any) -> None:
+        value = values[0]
+        if len(values) == 1 and isinstance(value, str) and _is_name(header) and "\n" not in value and "\r" not in value:
+            self._output(f"{header}: {value}".encode("latin-1"))  # type: ignore[attr-defined]
+        else:
+            super().putheader(header, *values)  # type: ignore[misc]
 
     def send(self, data: Any) -> None:
         if self._held is None:

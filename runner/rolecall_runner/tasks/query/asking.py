@@ -76,11 +76,26 @@ def _replies(
         yield method(**parameters)
         return
     sizes = {"PageSize": question.page_size} if question.page_size and operation.page_size_parameter else {}
-    pages = Paginator(method, dict(operation.paging), operation.model).paginate(PaginationConfig=sizes, **parameters)
-    if select is not None and distributes(select, operation.result_keys):
-        yield from pages
+    if select is None or not distributes(select, operation.result_keys):
+        yield _pages(operation, method, parameters, sizes).build_full_result()
+    elif sizes:
+        yield from _pages(operation, method, parameters, sizes)
     else:
-        yield pages.build_full_result()
+        first = method(**parameters)
+        if operation.is_last(first):  # most answers are one page: botocore's paginator is not asked how to go on
+            yield first
+        else:
+            yield from _pages(operation, _given_first(first, method), parameters, sizes)
+
+
+def _pages(operation: Operation, method: Any, parameters: dict[str, Any], sizes: dict[str, Any]) -> Any:
+    return Paginator(method, dict(operation.paging or {}), operation.model).paginate(PaginationConfig=sizes, **parameters)
+
+
+def _given_first(reply: Mapping[str, Any], method: Any) -> Any:
+    """The method, whose first call has been made."""
+    replies = [reply]
+    return lambda **parameters: replies.pop() if replies else method(**parameters)
 
 
 def _follow(question: Question, client_of: Any, filling: Filling, row: dict[str, Any], notes: dict[str, int]) -> bool:

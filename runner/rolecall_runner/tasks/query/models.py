@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import botocore.loaders
+import jmespath
 from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
 
@@ -61,6 +62,13 @@ class Operation:
         """The parameter that sets the page size."""
         return self.paging.get("limit_key") if self.paging is not None else None
 
+    def is_last(self, page: Mapping[str, Any]) -> bool:
+        """Whether a page holds no token for a next one. False says nothing: botocore's paginator knows."""
+        if self.paging is None:
+            return True
+        tokens = self.paging["output_token"]
+        return not any(_compiled(token).search(page) for token in ([tokens] if isinstance(tokens, str) else tokens))
+
 
 @lru_cache(maxsize=1)
 def loader() -> Any:
@@ -73,6 +81,8 @@ def service_names() -> tuple[str, ...]:
     """Names of all services, as boto3 has them."""
     return tuple(loader().list_available_services("service-2"))
 
+
+_compiled = lru_cache(maxsize=64)(jmespath.compile)
 
 _LOADING = threading.Lock()
 

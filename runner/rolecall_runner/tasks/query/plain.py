@@ -12,15 +12,19 @@ from rolecall_runner.redact import HIDDEN
 
 _SECRETS = frozenset({"sessiontoken", "secretaccesskey", "authorizationtoken", "authtoken", "clientsecret", "privatekey"})
 """Members that are secrets even where a model does not say so (STS's session token), in lower case."""
+_SCALARS = frozenset({str, bool, int, float, type(None)})
 
 
 def plain(value: Any, shape: Any = None, *, reveal: bool = False) -> Any:
     """A reply, or a part of it with its shape, in JSON's types. `reveal` shows sensitive values."""
-    if value is not None and not reveal and shape is not None and shape.metadata.get("sensitive"):
+    if not reveal and value is not None and shape is not None and shape.metadata.get("sensitive"):
         return HIDDEN
-    if isinstance(value, Mapping):
+    kind = type(value)
+    if kind in _SCALARS:  # asked first: most of a reply are these
+        return value
+    if kind is dict or isinstance(value, Mapping):
         return {str(key): _member(key, item, shape, reveal) for key, item in value.items() if key != "ResponseMetadata"}
-    if isinstance(value, list | tuple | set):
+    if kind is list or isinstance(value, list | tuple | set):
         inner = shape.member if shape is not None and shape.type_name == "list" else None
         return [plain(item, inner, reveal=reveal) for item in value]
     return _scalar(value)
