@@ -14,24 +14,25 @@ from rolecall_generator.checks.formats.markup import escape
 from rolecall_generator.render import markdown
 
 
-class Value(str):
+@dataclass(frozen=True, slots=True)
+class Value:
     """A part of a phrase that comes from the manifest: a name, an ARN, an id, a condition's value."""
 
-    __slots__ = ()
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
     """A sentence or a part of one: our own words, and values between them."""
 
-    parts: tuple[str, ...]
+    parts: tuple[str | Value, ...]
 
     def __str__(self) -> str:
-        return "".join(self.parts)
+        return "".join(part.text if isinstance(part, Value) else part for part in self.parts)
 
     def __html__(self) -> str:
         """HTML, values as code. Jinja2 takes it as escaped already."""
-        return "".join(f"<code>{_html(part)}</code>" if isinstance(part, Value) else _html(part) for part in self.parts)
+        return "".join(f"<code>{_html(part.text)}</code>" if isinstance(part, Value) else _html(part) for part in self.parts)
 
     @property
     def md(self) -> str:
@@ -42,7 +43,7 @@ class Phrase:
     @property
     def cell(self) -> str:
         """Markdown for a cell of a table."""
-        return "".join(_markdown(part) if isinstance(part, Value) else part for part in self.parts)
+        return "".join(_markdown(part.text) if isinstance(part, Value) else part for part in self.parts)
 
 
 _html = lru_cache(maxsize=16_384)(escape)
@@ -54,7 +55,7 @@ def say(pattern: str, *values: str | Phrase) -> Phrase:
     words = _split(pattern)
     if len(words) != len(values) + 1:
         raise ValueError(f"{pattern!r} has {len(words) - 1} places for {len(values)} values")
-    parts: list[str] = [words[0]]
+    parts: list[str | Value] = [words[0]]
     for value, word in zip(values, words[1:], strict=True):
         if isinstance(value, Phrase):
             parts += value.parts

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from rolecall_generator.checks.formats.picture import Graph, reaches
 from rolecall_generator.handover.model import Handover
-from rolecall_generator.handover.words import Phrase, counted, listed, say, sentence
+from rolecall_generator.handover.words import Phrase, listed, say, sentence
 from rolecall_generator.handover.words_documents import document_text
 from rolecall_generator.handover.words_permissions import Grant, documents_of, grants_of
 from rolecall_generator.handover.words_proof import Verdict, verdict_of
@@ -17,7 +17,7 @@ from rolecall_generator.handover.words_trust import allowed_besides, on_conditio
 from rolecall_generator.iam.access import Group, ManagedPolicy, Role, User
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.module import Module, ModuleKind
-from rolecall_generator.manifest.models import SwitchRole
+from rolecall_generator.manifest.models import AccountRef, SwitchRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def _facts(module: Module) -> list[Fact]:
     found = [fact for role in access.roles.values() for fact in _role(module, role)]
     found += [Fact("Group", _group(group)) for group in access.groups.values()]
     if access.users:
-        found.append(Fact("Users", listed(_user(user) for user in access.users.values())))
+        found.append(Fact("Users", _users(access.users.values())))
     if module.kind is not ModuleKind.CUSTOMER and not access.roles:
         found += _switch(module)
     found += [Fact("Policy", say("{}, made with it", arn)) for arn in access.policies]
@@ -162,8 +162,8 @@ def _role(module: Module, role: Role) -> list[Fact]:
 
 def _people(module: Module) -> list[Phrase]:
     """Who is meant where a whole account is trusted."""
-    users = cast("tuple[str, ...]", module.facts["users"])
-    return [say(f"Meant: {{}} ({counted(len(users), 'user')}).", listed(users))] if users else []
+    users, home = cast("tuple[str, ...]", module.facts["users"]), cast("AccountRef", module.facts["home"])
+    return [say("Meant: {} of account {}.", listed(map(_user_name, users)), home.account_id)] if users else []
 
 
 def _switch(module: Module) -> list[Fact]:
@@ -180,8 +180,21 @@ def _group(group: Group) -> Phrase:
     return say("{} (exists already; it gets a policy)" if group.existing else "{}", group.arn)
 
 
-def _user(user: User) -> Phrase:
+def _users(users: Iterable[User]) -> Phrase:
+    """Users by what is made for them, each with the path that it has."""
+    kinds: dict[str, list[str]] = {}
+    for user in users:
+        kinds.setdefault(_kind(user), []).append(_user_name(user.arn))
+    return listed((say(f"{{}} {kind}", listed(names)) for kind, names in kinds.items()), ";")
+
+
+def _kind(user: User) -> str:
     if user.existing:
-        return say("{} (exists already; joins the group)", user.arn)
-    password = " with a first console password, to be changed at sign-in" if user.console_password else ""
-    return say(f"{{}}{password}", user.arn)
+        return "(exists already, joins the group)"
+    return "with a first console password, to be changed at sign-in" if user.console_password else "without a password"
+
+
+def _user_name(arn: str) -> str:
+    """A user's name with the path before it, as in `staff/ann`."""
+    parsed = parse_arn(arn)
+    return parsed.resource.partition("/")[2] if parsed is not None else arn

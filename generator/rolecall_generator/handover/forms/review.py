@@ -5,6 +5,7 @@ from __future__ import annotations
 from rolecall_generator.checks.formats.markup import asset
 from rolecall_generator.checks.formats.page import page_html, picture_html
 from rolecall_generator.checks.formats.picture import describe, to_mermaid, to_svg
+from rolecall_generator.handover.forms.review_pdf import review_pdf
 from rolecall_generator.handover.model import Files, Handover
 from rolecall_generator.handover.words import Phrase, Value
 from rolecall_generator.handover.words_proof import NOTE
@@ -20,6 +21,7 @@ def review_form(handover: Handover) -> Files:
     return {
         f"{FOLDER}/review.md": review_markdown(review).encode(),
         f"{FOLDER}/review.html": review_html(review).encode(),
+        f"{FOLDER}/review.pdf": review_pdf(review),
     }
 
 

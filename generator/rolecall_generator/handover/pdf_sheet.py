@@ -1,0 +1,196 @@
+"""Pages that fill from the top: headings, rows, tables and documents in columns, and a new page where one is full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+
+from rolecall_generator.handover.pdf_ink import (
+    BOLD,
+    MONO,
+    PAGE,
+    REGULAR,
+    Colour,
+    fill,
+    line,
+    lines,
+    open_canvas,
+    rectangle,
+    run,
+    stroke,
+)
+from rolecall_generator.handover.pdf_picture import INK, SOFT
+from rolecall_generator.handover.pdf_text import fixed, shortened, wrapped
+from rolecall_generator.handover.words import Phrase
+
+MARGIN = 40.0
+TOP = 34.0
+WIDTH = PAGE[0] - 2 * MARGIN
+BODY = 8.2
+LEADING = 10.4
+_BOTTOM = 36.0
+_HEADING = 10.0
+_CODE = 6.3
+_CODE_LEADING = 7.5
+_CODE_GAP = 16.0
+_RULE: Colour = (0.84, 0.86, 0.89)
+
+
+class Sheet:
+    """A document in the making; `y` is the height above the paper's lower edge from which the next thing hangs, `page` the
+    page's number."""
+
+    def __init__(self, title: str, subject: str, foot: str) -> None:
+        self._target = BytesIO()
+        self._canvas = open_canvas(self._target, title, subject)
+        self._title = title
+        self._foot = foot
+        self.page = 1
+        self._marks: list[str] = []
+        self._sections = 0
+        self.y = PAGE[1] - TOP
+
+    def draw(self, marks: Iterable[str]) -> None:
+        """Add operators to the page."""
+        self._marks += marks
+
+    def room_for(self, height: float) -> None:
+        """Begin a new page unless so much is left on this one."""
+        if self.y - height < _BOTTOM:
+            self._end_page()
+            self._canvas.showPage()
+            self.page += 1
+            self.y = PAGE[1] - TOP
+            self._small(f"{self._title}, continued", self.y - 6)
+            self.y -= 22
+
+    @property
+    def left(self) -> float:
+        """Points that are left on the page."""
+        return self.y - _BOTTOM
+
+    def heading(self, words: str, x: float = MARGIN) -> None:
+        """A section's heading, which is a bookmark too."""
+        self.draw((fill(INK), line(run(words, BOLD, _HEADING), x, self.y - _HEADING)))
+        self._sections += 1
+        key = f"section{self._sections}"
+        self._canvas.bookmarkPage(key, fit="XYZ", left=0, top=self.y + 4, zoom=0)
+        self._canvas.addOutlineEntry(words, key)
+        self.y -= _HEADING + 6
+
+    def paragraph(self, phrase: Phrase, x: float, wide: float, *, size: float = BODY, colour: Colour = INK) -> None:
+        """Text that hangs from `y`; a new page begins between lines where it must."""
+        leading = size * LEADING / BODY
+        for runs in wrapped(phrase, wide, size):
+            self.room_for(leading)
+            self.draw((fill(colour), line(runs, x, self.y - size)))
+            self.y -= leading
+
+    def row(self, label: str, phrase: Phrase, x: float, widths: tuple[float, float]) -> None:
+        """A label in soft ink, and beside it what is said."""
+        beside, wide = widths
+        self.room_for(LEADING * min(3, len(wrapped(phrase, wide, BODY))))
+        self.draw((fill(SOFT), line(run(label, REGULAR, BODY), x, self.y - BODY)))
+        self.paragraph(phrase, x + beside, wide)
+        self.y -= 1.2
+
+    def rule(self, x: float, wide: float) -> None:
+        """A thin line across."""
+        self.draw((stroke(_RULE, 0.5), f"{x:.2f} {self.y:.2f} m {x + wide:.2f} {self.y:.2f} l S"))
+
+    def documents(self, documents: Sequence[tuple[Phrase, str]]) -> None:
+        """Documents in two columns, which go on over as many pages as they need."""
+        wide = (WIDTH - _CODE_GAP) / 2
+        signs = int((wide - 8) / (_CODE * 0.6))
+        blocks = [(wrapped(title, wide, 7.4), fixed(text, signs)) for title, text in documents]
+        _Columns(self, wide, blocks).flow()
+
+    def finish(self) -> bytes:
+        """The document's bytes."""
+        self._end_page()
+        self._canvas.showPage()
+        self._canvas.save()
+        return self._target.getvalue()
+
+    def _end_page(self) -> None:
+        self._small(f"{self._foot} Page {self.page}.", _BOTTOM - 16)
+        self._canvas.addLiteral("\n".join(self._marks))
+        self._marks = []
+
+    def _small(self, words: str, y: float) -> None:
+        fitted = shortened(words, REGULAR, WIDTH / 7)
+        self.draw((fill(SOFT), line(run(fitted, REGULAR, 7), MARGIN, y)))
+
+
+_Block = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+class _Columns:
+    """Two columns of code. A document begins in the other column where it would be broken in this one and fits there."""
+
+    def __init__(self, sheet: Sheet, wide: float, blocks: Sequence[_Block]) -> None:
+        self._sheet = sheet
+        self._wide = wide
+        self._blocks = blocks
+        self._column = 0
+        self._used = 0.0
+        self._lowest = 0.0
+        self._height = 0.0
+
+    def flow(self) -> None:
+        """Draw all documents and leave `y` below the longer column."""
+        self._begin(self._blocks)
+        for at, (title, text) in enumerate(self._blocks):
+            if self._used and self._used + _height((title, text)) > self._height:
+                self._next(self._blocks[at:])
+            self._title(title)
+            rest = text
+            while rest:
+                fits = int((self._height - self._used) / _CODE_LEADING)
+                if fits < 1:
+                    self._next(self._blocks[at:])
+                    continue
+                self._text(rest[:fits])
+                rest = rest[fits:]
+            self._used += 8
+        self._sheet.y -= max(self._lowest, self._used)
+
+    def _begin(self, left: Sequence[_Block]) -> None:
+        """The height of the columns on this page: balanced where what is left fits, else all that there is."""
+        heights = [_height(block) for block in left]
+        self._height = min(self._sheet.left, max(sum(heights) / 2, *heights, 0.0) + 1)
+        self._column, self._used, self._lowest = 0, 0.0, 0.0
+
+    def _next(self, left: Sequence[_Block]) -> None:
+        if self._column == 0:
+            self._lowest, self._column, self._used = self._used, 1, 0.0
+            return
+        self._sheet.room_for(self._sheet.left + 1)
+        self._begin(left)
+
+    @property
+    def _x(self) -> float:
+        return MARGIN + self._column * (self._wide + _CODE_GAP)
+
+    def _title(self, title: tuple[str, ...]) -> None:
+        for runs in title:
+            self._sheet.draw((fill(SOFT), line(runs, self._x, self._sheet.y - self._used - 7)))
+            self._used += 9.2
+
+    def _text(self, strings: tuple[str, ...]) -> None:
+        high = len(strings) * _CODE_LEADING
+        top = self._sheet.y - self._used
+        self._sheet.draw(
+            (
+                fill((0.965, 0.973, 0.98)),
+                rectangle(self._x, top - high - 2, self._wide, high + 3, "f"),
+                fill(INK),
+                lines(list(strings), MONO, _CODE, _CODE_LEADING, (self._x + 4, top - _CODE)),
+            )
+        )
+        self._used += high
+
+
+def _height(block: _Block) -> float:
+    title, text = block
+    return len(title) * 9.2 + len(text) * _CODE_LEADING + 8
