@@ -101,7 +101,7 @@ def terraform(  # noqa: PLR0913, PLR0917 - every option of a command is an argum
     Exit code 1 when the check finds an error; the modules are written all the same.
     """
     from rolecall_generator.generate import generate  # noqa: PLC0415 - as above
-    from rolecall_generator.reports import generation_json, print_generation  # noqa: PLC0415 - as above
+    from rolecall_generator.reports import generation_json, next_steps, print_generation  # noqa: PLC0415 - as above
 
     with progress_bar("modules", quiet=quiet or output_format == "json") as (started, progress):
         pruning = {"prune": prune, "prune_all": prune_all}
@@ -113,6 +113,8 @@ def terraform(  # noqa: PLR0913, PLR0917 - every option of a command is an argum
         print_generation(stdout(), done, out)
     if found is not None:
         _show_errors(found, quiet=quiet or output_format == "json")
+    if not quiet and output_format == "table":
+        stdout().print(next_steps(done, manifest, out), markup=False, soft_wrap=True)
 
 
 def _check_written(manifest: Path, out: Path, only: Sequence[str], *, quiet: bool) -> Checked:

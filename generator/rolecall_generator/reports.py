@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,18 @@ def print_generation(console: Console, done: Generation, out: Path) -> None:
     for path in report.kept:
         console.print(f"kept: {path} (not rolecall's, or edited by hand)", style="yellow", markup=False)
     _print_links(console, done)
+
+
+def next_steps(done: Generation, manifest: Path, out: Path) -> str:
+    """What to do with written modules: see them at work without AWS, then hand them over."""
+    options = "" if manifest == Path("accounts.yaml") else f" --manifest {shlex.quote(str(manifest))}"
+    place = "" if out == Path("output") else f" --out {shlex.quote(str(out))}"
+    customer = next((module.subject for module in done.plan.modules if module.kind is ModuleKind.CUSTOMER), None)
+    steps = [f"next, to hand it over: gen bundle{options}{place}"]
+    if customer is not None:  # the backend role calls: without customers there is none
+        rehearsal = f"runner onboard {shlex.quote(customer)}{options}{place} --sandbox"
+        steps.insert(0, f"next, to see it work without AWS: {rehearsal}")
+    return "\n".join(steps)
 
 
 def _grants(module: Any) -> str:

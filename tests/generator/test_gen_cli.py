@@ -255,13 +255,26 @@ def wound(folder: Path) -> None:
 
 
 def test_terraform_checks_what_it_wrote(notes: Path) -> None:
-    """After writing the modules are read back and proven, and the last line says so; --no-check leaves it out."""
+    """After writing the modules are read back and proven, which is said before what to do next; --no-check leaves it out."""
     done = gen("terraform", cwd=notes)
     silent = gen("terraform", "--no-check", cwd=notes)
 
-    assert "6 modules checked" in done.stdout.splitlines()[-1]
-    assert "nothing to object to" in done.stdout.splitlines()[-1]
+    assert "6 modules checked" in done.stdout.splitlines()[-3]
+    assert "nothing to object to" in done.stdout.splitlines()[-3]
     assert "checked" not in silent.stdout
+
+
+def test_terraform_says_what_to_do_next(notes: Path) -> None:
+    """The last lines are commands for this manifest and this folder; with --quiet there are none."""
+    (notes / "accounts.yaml").rename(notes / "my accounts.yaml")
+    done = gen("terraform", "my accounts.yaml", "--out", "modules", cwd=notes)
+    quiet = gen("terraform", "my accounts.yaml", "--out", "modules", "--quiet", cwd=notes)
+
+    assert [
+        "next, to see it work without AWS: runner onboard account1 --manifest 'my accounts.yaml' --out modules --sandbox",
+        "next, to hand it over: gen bundle --manifest 'my accounts.yaml' --out modules",
+    ] == done.stdout.splitlines()[-2:]
+    assert "" == quiet.stdout
 
 
 def test_terraform_with_errors_in_the_check_writes_and_says_so(notes: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +30,7 @@ from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:
     from rolecall_runner.onboard.run import Onboarded
+    from rolecall_runner.status.report import Place
 
 EXAMPLES = """Examples:
 
@@ -72,6 +74,7 @@ def onboard(
     from rolecall_runner.onboard.display import WaitDisplay  # noqa: PLC0415 - as above
     from rolecall_runner.onboard.run import onboard as run_onboard  # noqa: PLC0415 - as above
     from rolecall_runner.onboard.waiting import Pace  # noqa: PLC0415 - as above
+    from rolecall_runner.status.report import Place  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.verify.setting import Start, endpoint_of  # noqa: PLC0415 - as above
 
     pace = Pace(every.total_seconds(), timeout.total_seconds(), once)
@@ -84,13 +87,14 @@ def onboard(
         stack.enter_context(stops_on_ctrl_c(outside.stop))
         display = stack.enter_context(WaitDisplay(stderr(), name, quiet=quiet or output_format == "json"))
         ended = run_onboard(start, name, pace=pace, how=how, outside=outside, hear=display.hear)
+    place = Place(manifest, out, start.endpoint_url is not None, sandbox)
     if outside.stop.is_set() and not ended.verified:
-        mend = f"runner onboard {name} goes on waiting; what was noted stays"
+        mend = f"{place.command(f'runner onboard {shlex.quote(name)}')} goes on waiting; what was noted stays"
         raise InterruptedRunError(f"interrupted; of {name}: {ended.last.what}", mend=mend)
-    _report(ended, output_format, quiet=quiet)
+    _report(ended, place, output_format, quiet=quiet)
 
 
-def _report(ended: Onboarded, output_format: str, *, quiet: bool) -> None:
+def _report(ended: Onboarded, place: Place, output_format: str, *, quiet: bool) -> None:
     from rolecall_runner.onboard.as_json import onboarded_json  # noqa: PLC0415 - as above
     from rolecall_runner.onboard.as_text import print_onboarded  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.verify.verdict import Mark  # noqa: PLC0415 - as above
@@ -98,7 +102,7 @@ def _report(ended: Onboarded, output_format: str, *, quiet: bool) -> None:
     if output_format == "json":
         typer.echo(onboarded_json(ended), nl=False)
     elif not quiet:
-        print_onboarded(stdout(), ended)
+        print_onboarded(stdout(), ended, place)
     if not ended.verified:
         failed = ended.verdict.mark is Mark.FAILED
         raise typer.Exit(int(ExitCode.FINDINGS if failed else ExitCode.INCONCLUSIVE))

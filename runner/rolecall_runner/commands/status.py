@@ -67,7 +67,7 @@ def status(
     from rolecall_runner.status.file import rehearsing  # noqa: PLC0415 - as above
     from rolecall_runner.status.report import Place, chosen, hand_over, report  # noqa: PLC0415 - as above
 
-    place = Place(manifest, out, sandbox or rehearsing(os.environ))
+    place = Place(manifest, out, sandbox or rehearsing(os.environ), sandbox)
     targets = chosen(place, names or (), label or ())
     now = datetime.now(UTC)
     if handed_over:

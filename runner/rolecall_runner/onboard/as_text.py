@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rich.console import Console
 from rich.text import Text
 
@@ -10,12 +12,13 @@ from rolecall_runner.onboard.display import spell
 from rolecall_runner.onboard.run import Onboarded
 from rolecall_runner.results.palette import STYLES
 from rolecall_runner.results.shown import SIGNS, TROUBLES, said, shown
+from rolecall_runner.status.report import Place
 from rolecall_runner.tasks.verify.verdict import Mark
 
 _RULE = "-" * 8
 
 
-def print_onboarded(console: Console, ended: Onboarded) -> None:
+def print_onboarded(console: Console, ended: Onboarded, place: Place) -> None:
     """Print it. The text for the customer stands at the left edge and is not wrapped."""
     console.print(Text(clean(headline(ended)), style=STYLES[Mark.OK if ended.verified else Mark.FAILED]))
     if not ended.verified:
@@ -25,7 +28,7 @@ def print_onboarded(console: Console, ended: Onboarded) -> None:
         console.print(Text(f"{_RULE} text to send to {name} {_RULE}", style="cyan"))
         console.print(clean(ended.letter).rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
         console.print(Text(f"{_RULE} end of the text {_RULE}", style="cyan"))
-    console.print(f"next: {next_step(ended)}", markup=False, soft_wrap=True)
+    console.print(f"next: {next_step(ended, place)}", markup=False, soft_wrap=True)
 
 
 def headline(ended: Onboarded) -> str:
@@ -39,11 +42,12 @@ def headline(ended: Onboarded) -> str:
     return f"{sign} {name} does not let us in yet ({looks}): {ended.last.what}"
 
 
-def next_step(ended: Onboarded) -> str:
+def next_step(ended: Onboarded, place: Place) -> str:
     """The command that leads on."""
-    if ended.verified:
-        return "runner status"
-    return f"runner onboard {ended.target.name}"
+    name = shlex.quote(ended.target.name)
+    if not ended.verified:
+        return place.command(f"runner onboard {name}")
+    return place.command(f"gen bundle {name}" if place.rehearsal else "runner status")
 
 
 def _print_troubles(console: Console, ended: Onboarded) -> None:

@@ -80,6 +80,8 @@ def onboard(
             outside.wait(pace.every_seconds)
     elif last.verdict.mark is Mark.SKIPPED:
         raise CallerError(last.verdict.rungs[0].what, where=target.role_arn, mend="run it there, or name --profile")
+    else:
+        note_verdicts(start.out, [target], [verdict], now=outside.now(), run="", rehearsal=rehearsal)
     entry = read_status(status_path(start.out, rehearsal=rehearsal)).of(target)
     return Onboarded(target, last, verdict, run, _letter(target, verdict, run, context, start.out, entry, outside), entry)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -10,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rolecall_generator.checks.formats.markup import clean
+from rolecall_runner.status.digests import BUNDLES
 from rolecall_runner.status.overview import Row
-from rolecall_runner.status.report import Report
+from rolecall_runner.status.report import Place, Report
 from rolecall_runner.status.states import State
 from rolecall_runner.targets import TargetKind
 
@@ -46,18 +48,15 @@ SIGNS = {
 _NEXT = {
     State.FAILED: ("runner verify --limit {name}", "says why, with a text for the customer"),
     State.DRIFTING: ("runner verify --limit {name}", "says what differs"),
-    State.OUTDATED: ("gen bundle {name}", "then send it, and: runner onboard {name}"),
+    State.OUTDATED: ("gen bundle {name}", "makes what is to be sent; then: {onboard}"),
     State.STALE: ("runner verify --limit {name}", "calls the roll anew"),
-    State.APPLIED: ("runner onboard {name}", "calls the roll, with a text for the customer"),
-    State.HANDED_OVER: ("runner onboard {name}", "waits for its apply, then calls the roll"),
-    State.NOT_HANDED_OVER: ("gen bundle {name}", "then send it, and: runner onboard {name}"),
+    State.APPLIED: ("{onboard}", "calls the roll, with a text for the customer"),
+    State.HANDED_OVER: ("{onboard}", "waits for the apply, then calls the roll"),
+    State.NOT_HANDED_OVER: ("gen bundle {name}", "makes what is to be sent; then: {onboard}"),
 }
-_NEXT_OF_SWITCH_ROLES = {
-    State.APPLIED: ("runner verify --limit {name}", "checks both sides, with --reader"),
-    State.HANDED_OVER: ("runner verify --limit {name}", "checks both sides, with --reader"),
-    State.OUTDATED: ("gen bundle {name}", "then send it, and: runner verify --limit {name}"),
-    State.NOT_HANDED_OVER: ("gen bundle {name}", "then send it, and: runner verify --limit {name}"),
-}
+"""For each state the command that leads on; `{onboard}` is the one for the target's kind."""
+
+_ONBOARD = {TargetKind.CUSTOMER: "runner onboard {name}", TargetKind.SWITCH_ROLE: "runner verify --limit {name}"}
 _SECONDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -71,7 +70,7 @@ def print_status(console: Console, report: Report, *, every: bool) -> None:
         console.print(_table(shown, report.now))
     if len(shown) < len(listed):
         console.print(f"and {len(listed) - len(shown):,} more: --all, --state or --format json has them", style="yellow")
-    _print_next(console, listed)
+    _print_next(console, report, listed)
 
 
 def age(since: datetime | None, now: datetime) -> str:
@@ -113,17 +112,22 @@ def _name(row: Row) -> str:
     return clean(row.target.name if row.target.kind is TargetKind.CUSTOMER else f"{row.target.name} (switch role)")
 
 
-def _print_next(console: Console, rows: Sequence[Row]) -> None:
+def _print_next(console: Console, report: Report, rows: Sequence[Row]) -> None:
     """For the first target of each state, the command that leads on."""
     first: dict[State, Row] = {}
     for row in rows:
         first.setdefault(row.state, row)
     for state in State:
-        if state not in first:
-            continue
-        row = first[state]
-        own = {} if row.target.kind is TargetKind.CUSTOMER else _NEXT_OF_SWITCH_ROLES
-        found = own.get(state) or _NEXT.get(state)
-        if found is not None:
-            command, why = (text.format(name=row.target.name) for text in found)
-            console.print(Text.assemble((f"{words(state)}: ", STYLES[state]), (command, "bold"), f"  {why}"), soft_wrap=True)
+        if state in first and state in _NEXT:
+            command, why = _next(report.place, first[state])
+            line = Text.assemble((f"{words(state)}: ", STYLES[state]), (command, "bold"), f"   {why}")
+            console.print(line, soft_wrap=True)
+
+
+def _next(place: Place, row: Row) -> tuple[str, str]:
+    name = shlex.quote(row.target.name)
+    onboard = _ONBOARD[row.target.kind].format(name=name)
+    if row.state is State.NOT_HANDED_OVER and row.bundled:
+        return place.command(onboard), f"after {place.out / BUNDLES / row.target.name} went out: waits for the apply"
+    command, why = _NEXT[row.state]
+    return place.command(command.format(name=name, onboard=onboard)), why.format(onboard=place.command(onboard))

@@ -14,6 +14,8 @@ from rolecall_runner.status.states import URGENCY, State
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.verify.verdict import Step
 
+_CAUSES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Present:
@@ -25,13 +27,17 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One target: its state, the moment since when (None: nothing is known), and in a sentence what is known of it."""
+    """One target: its state, the moment since when (None: nothing is known), and in a sentence what is known of it.
+
+    `bundled`: whether its bundle is written.
+    """
 
     target: Target
     entry: Entry
     state: State
     since: datetime | None
     what: str
+    bundled: bool = False
 
 
 def overview(
@@ -79,8 +85,8 @@ def _row(target: Target, entry: Entry, present: Present, now: datetime, stale_af
         or _unheard(entry, present)
     )
     state, since, what = found
-    asked = f" (asked in vain: {_said(entry.failed)})" if entry.failed is not None and _never_let_in(entry) else ""
-    return Row(target, entry, state, since, f"{what}{asked}")
+    asked = f"; asked in vain: {_said(entry.failed)}" if entry.failed is not None and _never_let_in(entry) else ""
+    return Row(target, entry, state, since, f"{what}{asked}", bool(present.bundle))
 
 
 _Found = tuple[State, datetime | None, str]
@@ -145,8 +151,9 @@ def _same(had: str, current: str) -> bool:
 
 
 def _said(trouble: Trouble) -> str:
-    causes = ", ".join(trouble.causes)
-    return f"{causes}: {trouble.what}" if causes else trouble.what
+    more = f" and {len(trouble.causes) - _CAUSES} more" if len(trouble.causes) > _CAUSES else ""
+    causes = ", ".join(trouble.causes[:_CAUSES])
+    return f"{trouble.what} [{causes}{more}]" if causes else trouble.what
 
 
 def _id_note(target: Target, entry: Entry) -> str:

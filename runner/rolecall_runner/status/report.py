@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from rolecall_runner.status.overview import Present, Row, by_age, by_name, by_ur
 from rolecall_runner.status.states import State
 from rolecall_runner.targets import Target
 
+_MANIFEST, _OUT = Path("accounts.yaml"), Path("output")
 STALE_AFTER = timedelta(days=7)
 Sort = Literal["state", "name", "age", "manifest"]
 _SORTS: Mapping[Sort, Callable[[Sequence[Row]], Sequence[Row]]] = {
@@ -30,16 +32,30 @@ _SORTS: Mapping[Sort, Callable[[Sequence[Row]], Sequence[Row]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Manifest and output folder. `rehearsal`: what sandboxes said instead of AWS."""
+    """Manifest and output folder. `rehearsal`: what sandboxes said instead of AWS; `own_sandbox`: by --sandbox."""
 
-    manifest: Path
-    out: Path
+    manifest: Path = _MANIFEST
+    out: Path = _OUT
     rehearsal: bool = False
+    own_sandbox: bool = False
 
     @property
     def status(self) -> Path:
         """The status file."""
         return status_path(self.out, rehearsal=self.rehearsal)
+
+    def command(self, words: str) -> str:
+        """A command line that leads on from here: with the options that are not the usual ones."""
+        manifest = shlex.quote(str(self.manifest))
+        parts = [words]
+        if self.manifest != _MANIFEST:
+            parts = [words.replace("runner verify", f"runner verify {manifest}")]
+            parts += [] if words.startswith("runner verify") else [f"--manifest {manifest}"]
+        if self.out != _OUT:
+            parts.append(f"--out {shlex.quote(str(self.out))}")
+        if self.own_sandbox and words.startswith("runner "):
+            parts.append("--sandbox")
+        return " ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
