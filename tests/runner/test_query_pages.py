@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from rolecall_runner.clients import Clients
@@ -47,6 +48,29 @@ def test_pages_without_a_paginator_are_followed_too() -> None:
     assert [("service1", "1.5", "USD"), ("service2", "1.5", "USD")] == [tuple(row.values()) for row in found.rows]
     assert {"Start": "2026-10-01", "End": "2026-11-01"} == asked[0]["TimePeriod"]
     assert [None, "more"] == [each.get("NextPageToken") for each in asked]
+
+
+@pytest.mark.parametrize(
+    ("replies", "markers"),
+    [
+        ([{"Users": [{"UserName": "ann"}], "IsTruncated": False}], [None]),
+        ([{"Users": [{"UserName": "ann"}], "IsTruncated": False, "Marker": "m"}], [None]),
+        ([{"Users": [], "IsTruncated": True, "Marker": "m"}, {"Users": [{"UserName": "ann"}]}], [None, "m"]),
+    ],
+    ids=["one page", "a token and no more", "two pages"],
+)
+def test_each_page_is_asked_for_once(replies: list[dict[str, Any]], markers: list[str | None]) -> None:
+    """The first page is not asked for again when there turn out to be more, and no page after the last one."""
+    asked: list[str | None] = []
+
+    def users(**parameters: Any) -> Any:
+        asked.append(parameters.get("Marker"))
+        return replies[len(asked) - 1]
+
+    question = make_question(Wanted("iam", "list_users", select="Users[].UserName"))
+    found = ask_place(question, lambda _service: Client("list_users", users), Filling(TARGET, MOMENT, "us-east-1"))
+
+    assert ([{"value": "ann"}], markers) == ([dict(row) for row in found.rows], asked)
 
 
 def test_the_joined_answer_keeps_what_is_no_list() -> None:
