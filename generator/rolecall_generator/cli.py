@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.commands import bundle, customer
+from rolecall_generator.commands import bundle, customer, importing
 from rolecall_generator.console import SafeTyper, folder_of, progress_bar, stdout
 
 if TYPE_CHECKING:
@@ -304,3 +304,4 @@ def profiles(
 app.command(epilog=bundle.BUNDLE_EXAMPLES)(bundle.bundle)
 app.command("bundle-check", epilog=bundle.CHECK_EXAMPLES)(bundle.bundle_check)
 app.add_typer(customer.app, name="customer")
+app.add_typer(importing.app, name="import")

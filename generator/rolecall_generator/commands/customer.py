@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
+from rolecall_generator.commands.rotate import ROTATE_EXAMPLES, rotate_external_id
 from rolecall_generator.console import folder_of, stdout
 from rolecall_generator.errors import SelectionError
 
@@ -301,3 +302,6 @@ def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
             raise SelectionError(f"{text} is not KEY=VALUE", where=option, mend="write it as in tier=gold")
         pairs[key] = value
     return pairs
+
+
+app.command("rotate-external-id", epilog=ROTATE_EXAMPLES)(rotate_external_id)

@@ -34,6 +34,16 @@ def after_change(manifest: Path, out: Path, name: str) -> tuple[Step, ...]:
     )
 
 
+def after_import(manifest: Path, out: Path) -> tuple[Step, ...]:
+    """Steps after customers were imported, many at once."""
+    return (
+        _generate(manifest, out, "write the modules, check them"),
+        Step(f"terraform -chdir={_quoted(out / 'backend')} apply", "let the backend role assume the customers' roles"),
+        Step(f"gen bundle{_options(manifest, out)}", "what you hand to the customers"),
+        Step(f"runner verify {_argument(manifest)}".rstrip() + _out(out), "after their applies"),
+    )
+
+
 def after_removal(manifest: Path, out: Path, names: Sequence[str], *, everybody: bool, section: Section) -> tuple[Step, ...]:
     """Steps after entries were removed. `everybody`: no customer is left, which gen terraform wants to hear."""
     generate = _generate(manifest, out, "take the modules out of the output folder", " --prune-all" if everybody else "")

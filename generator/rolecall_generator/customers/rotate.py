@@ -64,16 +64,15 @@ def start_rotation(
 ) -> RotationProposal:
     """Propose a new external id, the old one beside it. Raises SelectionError, and as `propose`."""
     customer = _customer(manifest, name)
-    started = read_rotations(out).get(name, Rotation("")).started
+    before = read_rotations(out).get(name)
     if customer.previous_external_id is not None:
-        since = f" since {started}" if started else ""
+        since = f" since {before.started}" if before is not None and not before.ended else ""
         mend = f"end it with --finish or --abort: gen customer rotate-external-id {name} --finish"
         raise SelectionError(f"the external id of {name} is being rotated{since}", where=str(manifest), mend=mend)
     if customer.external_id is None:
         mend = "write external_id into its entry: a role that asks for none takes any, so nothing needs to stand beside it"
         raise SelectionError(f"customer {name} has no external id to rotate", where=str(manifest), mend=mend)
     edits = [SetField(name, _CURRENT, external_id or make_id()), SetField(name, _PREVIOUS, customer.external_id)]
-    before = read_rotations(out).get(name)
     record = Rotation(now.isoformat(timespec="seconds"), "", before.retired if before is not None else "")
     return _proposal(manifest, out, name, edits, record)
 
@@ -106,7 +105,7 @@ def abort_rotation(manifest: Path, out: Path, name: str, *, now: datetime) -> Ro
     return _end(manifest, out, name, edits, now, retired=current, warning="")
 
 
-def _end(  # noqa: PLR0913 - what both ends of a rotation have in common
+def _end(
     manifest: Path, out: Path, name: str, edits: Sequence[Edit], now: datetime, *, retired: str, warning: str
 ) -> RotationProposal:
     moment = now.isoformat(timespec="seconds")
@@ -115,13 +114,12 @@ def _end(  # noqa: PLR0913 - what both ends of a rotation have in common
     return _proposal(manifest, out, name, edits, record, notes=(warning,) if warning else ())
 
 
-def _proposal(  # noqa: PLR0913, PLR0917 - as above
+def _proposal(
     manifest: Path, out: Path, name: str, edits: Sequence[Edit], record: Rotation, notes: Sequence[str] = ()
 ) -> RotationProposal:
-    proposed = propose(manifest, out, edits, notes=notes)
-    return RotationProposal(
-        edited=proposed.edited, difference=proposed.difference, notes=proposed.notes, name=name, out=out, record=record
-    )
+    found = propose(manifest, out, edits)
+    notes = (*found.notes, *notes)
+    return RotationProposal(edited=found.edited, difference=found.difference, notes=notes, name=name, out=out, record=record)
 
 
 def _both(manifest: Path, name: str) -> tuple[str, str]:

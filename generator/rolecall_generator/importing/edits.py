@@ -1,13 +1,13 @@
-"""What an import would do, as edits of the manifest's files and as JSON; nothing is written here."""
+"""What an import would do, as edits of the manifest's files, and in sentences; nothing is written here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rolecall_generator.importing.model import LeftOut
 from rolecall_generator.importing.planning import ImportPlan
 from rolecall_generator.manifest.edit import AddCustomer, Edit, SetField
+from rolecall_generator.manifest.scalars import clip
 
 
 def edits_of(plan: ImportPlan, into: Path | None) -> Sequence[Edit]:
@@ -17,19 +17,17 @@ def edits_of(plan: ImportPlan, into: Path | None) -> Sequence[Edit]:
     return edits
 
 
-def plan_json(plan: ImportPlan) -> Mapping[str, object]:
-    """What an import would do, in JSON's types."""
-    return {
-        "added": [dict(entry) for entry in plan.added],
-        "changed": [
-            {"customer": change.customer, "field": change.field, "old": change.old, "new": change.new}
-            for change in plan.changed
-        ],
-        "known": _left_out(plan.known),
-        "left_out": _left_out(plan.left_out),
-        "ignored_columns": list(plan.ignored),
-    }
-
-
-def _left_out(accounts: Iterable[LeftOut]) -> list[dict[str, str]]:
-    return [{"name": one.name, "account_id": one.account_id, "why": one.why} for one in accounts]
+def notes_of(plan: ImportPlan, most: int | None = None) -> Iterator[str]:
+    """What a person should know of an import: who is new, known or left out, and why. `most`: so many names each."""
+    changed = len({change.customer for change in plan.changed})
+    same = [one for one in plan.known if not one.differs]
+    yield f"{len(plan.added):,} new, {changed:,} changed, {len(same):,} as they are"
+    differing = [f"{clip(one.name)} ({one.account_id}) {one.why}" for one in plan.known if one.differs]
+    left_out = [f"left out: {clip(one.name)} ({one.account_id}): {one.why}" for one in plan.left_out]
+    for sentences in (differing, left_out):
+        yield from sentences[:most]
+        if most is not None and len(sentences) > most:
+            yield f"and {len(sentences) - most:,} more like the last: --format json names all"
+    if plan.ignored:
+        columns = ", ".join(clip(column) for column in plan.ignored)
+        yield f"columns that are not taken over: {columns} (--column FIELD=HEADER maps one)"

@@ -45,11 +45,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An account that is not imported, and why."""
+    """An account that is not imported, and why; `differs`: the source says otherwise than the manifest."""
 
     name: str
     account_id: str
     why: str
+    differs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def _compare(account: Account, customer: Customer, manifest: Manifest, settings:
         return
     fields = ", ".join(change.field for change in changes)
     why = f"is customer {customer.name}" + (f"; {fields} differ: --update takes them over" if changes else "")
-    draft.known.append(LeftOut(account.name or customer.name, account.account_id, why))
+    draft.known.append(LeftOut(account.name or customer.name, account.account_id, why, bool(changes)))
 
 
 def _current(customer: Customer, key: str, manifest: Manifest) -> object:

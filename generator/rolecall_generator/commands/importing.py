@@ -1,0 +1,194 @@
+"""`gen import`: accounts from a table, an AWS Organization or Terraform's outputs as customers of the manifest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
+from rolecall_generator.console import folder_of, stdout
+from rolecall_generator.errors import SelectionError
+
+if TYPE_CHECKING:
+    from rolecall_generator.importing.model import Reading
+
+app = typer.Typer(
+    name="import", no_args_is_help=True, help="Take accounts over from a table, an AWS Organization, Terraform's outputs."
+)
+
+DEFAULT_MANIFEST = Path("accounts.yaml")
+DEFAULT_OUT = Path("output")
+INTO = Path("customers") / "imported.yaml"
+_NAMED = 10
+
+ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The folder that gen terraform wrote.")
+]
+IntoOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--into", metavar="FILE", help="The file for new customers: the manifest, one that it includes, or a new one; "
+        "customers/imported.yaml beside the manifest when left out.",
+    ),
+]  # fmt: skip
+PermissionsOption = Annotated[
+    list[str] | None,
+    typer.Option("--permissions", metavar="SET", help="A permission set for new customers; may be repeated."),
+]
+UpdateOption = Annotated[
+    bool, typer.Option("--update/--no-update", help="Change entries of accounts that the manifest has already.")
+]
+
+CSV_EXAMPLES = """Examples:
+
+gen import csv fleet.csv --dry-run                        what would be added, and who is known already
+
+gen import csv crm.csv --column name="Account Name" --column account_id=AWS --permissions s3-read
+
+gen import csv fleet.csv --update --yes                   known accounts too, without a question"""
+
+
+@app.command("csv", epilog=CSV_EXAMPLES)
+def csv_command(  # noqa: PLR0913, PLR0917 - every option of a command is an argument of its function
+    file: Annotated[Path, typer.Argument(readable=False, help="The table: CSV with a header row, as spreadsheets save it.")],
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", metavar="FIELD=HEADER", help="Which column holds a field; may be repeated."),
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", help="What parts the cells; found out when left out.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option("--encoding", help="As in cp1252; UTF-8 or UTF-16 when left out.")] = None,
+    into: IntoOption = None,
+    permissions: PermissionsOption = None,
+    update: UpdateOption = False,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+) -> None:
+    """Import the accounts of a table. A row that is wrong is named with all others that are, and nothing is imported.
+
+    Accounts that the manifest has already stay as they are, so that the same import twice changes nothing.
+    """
+    from rolecall_generator.importing.columns import parse_columns  # noqa: PLC0415 - pydantic loads only where needed
+    from rolecall_generator.importing.from_csv import read_csv_accounts  # noqa: PLC0415 - as above
+
+    if delimiter is not None and len(delimiter.replace("\\t", "\t")) != 1:
+        raise SelectionError("a delimiter is one character", where="--delimiter", mend="write ; or \\t for a tab")
+    told = delimiter.replace("\\t", "\t") if delimiter else None
+    reading = read_csv_accounts(file, parse_columns(column or ()), delimiter=told, encoding=encoding)
+    _import(reading, manifest, out, into, permissions, update=update, yes=yes, dry_run=dry_run, output_format=output_format)
+
+
+ORGANIZATIONS_EXAMPLES = """Examples:
+
+gen import organizations --profile management --dry-run
+
+gen import organizations --ou Prod --ou ou-ab12-3456789a --exclude 'sandbox-*' --permissions s3-read"""
+
+
+@app.command("organizations", epilog=ORGANIZATIONS_EXAMPLES)
+def organizations_command(  # noqa: PLR0913, PLR0917 - as above
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="An AWS CLI profile; the usual chain of credentials when left out.")
+    ] = None,
+    ou: Annotated[
+        list[str] | None,
+        typer.Option("--ou", metavar="UNIT", help="Only this unit and all below it: id, name or path; may be repeated."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", metavar="WHOM", help="An account's id, name or pattern, or a unit; may be repeated."),
+    ] = None,
+    into: IntoOption = None,
+    permissions: PermissionsOption = None,
+    update: UpdateOption = False,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+) -> None:
+    """Import the active accounts of an AWS Organization, with the path of their unit as the label `ou`.
+
+    It reads, in the management account or a delegated administrator's: organizations:ListRoots,
+    ListOrganizationalUnitsForParent, ListAccountsForParent. Suspended accounts are left out, and named.
+    """
+    from rolecall_generator.importing.organizations import Choice, make_client, read_organization  # noqa: PLC0415 - as above
+    from rolecall_generator.manifest.load import load_manifest  # noqa: PLC0415 - as above
+
+    backend = load_manifest(manifest).manifest.backend
+    own = {backend.account_id: "the backend account"} if backend is not None else {}
+    choice = Choice(tuple(ou or ()), tuple(exclude or ()), own)
+    reading = read_organization(make_client(profile), choice, profile=profile)
+    _import(reading, manifest, out, into, permissions, update=update, yes=yes, dry_run=dry_run, output_format=output_format)
+
+
+OUTPUTS_EXAMPLES = """Examples:
+
+gen import terraform-outputs returned/acme.json            what acme's `terraform output -json` wrote
+
+gen import terraform-outputs returned/*.json --no-update   new customers alone"""
+
+
+@app.command("terraform-outputs", epilog=OUTPUTS_EXAMPLES)
+def outputs_command(  # noqa: PLR0913, PLR0917 - as above
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", readable=False, help="Of `terraform output -json`, `terraform show -json`, a state."
+        ),
+    ],
+    into: IntoOption = None,
+    permissions: PermissionsOption = None,
+    update: UpdateOption = True,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+) -> None:
+    """Import what customers' applies gave: role and external id. Entries that differ are shown, and brought up to it.
+
+    A customer is named by its file, or by the file's folder where that is called outputs.json.
+    """
+    from rolecall_generator.importing.from_outputs import read_output_accounts  # noqa: PLC0415 - as above
+
+    reading = read_output_accounts(files)
+    _import(reading, manifest, out, into, permissions, update=update, yes=yes, dry_run=dry_run, output_format=output_format)
+
+
+def _import(  # noqa: PLR0913 - what all imports have in common
+    reading: Reading,
+    manifest: Path,
+    out: Path,
+    into: Path | None,
+    permissions: list[str] | None,
+    *,
+    update: bool,
+    yes: bool,
+    dry_run: bool,
+    output_format: str,
+) -> None:
+    from rolecall_generator.customers.next_steps import after_import  # noqa: PLC0415 - as above
+    from rolecall_generator.customers.proposal import propose  # noqa: PLC0415 - as above
+    from rolecall_generator.importing.edits import edits_of, notes_of  # noqa: PLC0415 - as above
+    from rolecall_generator.importing.planning import Settings, plan_import  # noqa: PLC0415 - as above
+    from rolecall_generator.manifest.load import load_manifest  # noqa: PLC0415 - as above
+    from rolecall_generator.manifest.starter import fresh_external_id  # noqa: PLC0415 - as above
+
+    settings = Settings(fresh_external_id, tuple(permissions) if permissions else None, update)
+    plan = plan_import(reading, load_manifest(manifest).manifest, settings)
+    proposal = propose(manifest, out, edits_of(plan, into or manifest.parent / INTO))
+    notes = tuple(notes_of(plan, None if output_format == "json" else _NAMED))
+    proposal = replace(proposal, notes=(*proposal.notes, *notes))
+    if proposal.empty and output_format != "json":
+        for note in notes:
+            stdout().print(note, markup=False)
+    agree_and_write(proposal, lambda: after_import(manifest, out), yes=yes, dry_run=dry_run, output_format=output_format)

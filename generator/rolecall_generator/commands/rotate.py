@@ -1,0 +1,88 @@
+"""`gen customer rotate-external-id`: a new external id beside the old one, until the runner has seen it accepted."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
+from rolecall_generator.console import folder_of
+from rolecall_generator.errors import SelectionError
+
+if TYPE_CHECKING:
+    from rolecall_generator.customers.rotate import RotationProposal
+
+ROTATE_EXAMPLES = """Examples:
+
+gen customer rotate-external-id account1               a fresh id; the old one stays beside it
+
+gen customer rotate-external-id account1 --finish      when runner verify has seen the new one
+
+gen customer rotate-external-id account1 --abort       back to the old one"""
+
+
+def rotate_external_id(  # noqa: PLR0913, PLR0917 - every option of a command is an argument of its function
+    name: Annotated[str, typer.Argument(help="A customer of the manifest.")],
+    finish: Annotated[bool, typer.Option("--finish", help="Take the previous id out.")] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Go back to the previous id.")] = False,
+    external_id: Annotated[
+        str | None, typer.Option("--external-id", metavar="ID", help="The new id; a fresh one when left out.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Finish although the new id was not seen to be accepted.")] = False,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+    manifest: Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")] = Path("accounts.yaml"),
+    out: Annotated[
+        Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The output folder.")
+    ] = Path("output"),
+) -> None:
+    """Give a customer a new external id. Both are accepted until the rotation is finished, so that nothing stops working.
+
+    Exit code 1 when --finish finds that the new id was not seen to be accepted; nothing is changed then.
+    """
+    from rolecall_generator.customers.rotate_steps import after_rotation, rotation_remark  # noqa: PLC0415 - loads pydantic
+
+    _one_step(finish=finish, abort=abort, external_id=external_id, force=force)
+    proposal = _propose(manifest, out, name, finish=finish, abort=abort, external_id=external_id, force=force)
+    agree_and_write(
+        proposal,
+        lambda: after_rotation(manifest, out, name, started=not (finish or abort)),
+        yes=yes,
+        dry_run=dry_run,
+        output_format=output_format,
+        remark=rotation_remark(name, started=not (finish or abort)),
+    )
+
+
+def _propose(
+    manifest: Path, out: Path, name: str, *, finish: bool, abort: bool, external_id: str | None, force: bool
+) -> RotationProposal:
+    from rolecall_generator.customers.rotate import (  # noqa: PLC0415 - pydantic loads only where needed
+        abort_rotation,
+        finish_rotation,
+        start_rotation,
+    )
+
+    now = datetime.now(UTC)
+    if finish:
+        # Where the environment names an endpoint, a sandbox answers in AWS's stead, and `runner verify` notes it apart.
+        rehearsal = bool(os.environ.get("AWS_ENDPOINT_URL"))
+        return finish_rotation(manifest, out, name, now=now, force=force, rehearsal=rehearsal)
+    if abort:
+        return abort_rotation(manifest, out, name, now=now)
+    return start_rotation(manifest, out, name, now=now, external_id=external_id)
+
+
+def _one_step(*, finish: bool, abort: bool, external_id: str | None, force: bool) -> None:
+    """Raise SelectionError for options that do not go together."""
+    given = {"--finish": finish, "--abort": abort, "--external-id": external_id is not None}
+    chosen = [option for option, there in given.items() if there]
+    if len(chosen) > 1:
+        raise SelectionError(f"{' and '.join(chosen)} do not go together", mend="use one of them")
+    if force and not finish:
+        raise SelectionError("--force belongs to --finish", where="--force", mend="leave it out")

@@ -1,0 +1,23 @@
+"""What a person does after a step of a rotation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rolecall_generator.customers.next_steps import Step, after_change
+
+
+def after_rotation(manifest: Path, out: Path, name: str, *, started: bool) -> tuple[Step, ...]:
+    """Steps after a rotation was started, or ended. The backend's module names roles, not ids: it needs no apply."""
+    steps = [step for step in after_change(manifest, out, name) if not step.command.startswith("terraform ")]
+    if started:
+        where = next(step.command for step in steps if step.command.startswith("gen bundle")).partition(name)[2]
+        steps.append(Step(f"gen customer rotate-external-id {name} --finish{where}", "when runner verify saw the new id"))
+    return tuple(steps)
+
+
+def rotation_remark(name: str, *, started: bool) -> str:
+    """What holds meanwhile, in a sentence."""
+    if started:
+        return f"Until {name} applies, the runner goes on with the previous id; the new module takes both."
+    return f"Once {name} has applied, runner verify sees the id that went refused."
