@@ -46,7 +46,7 @@ def to_sarif(
     descriptors = _descriptors(rules, shown, pages)
     index = {descriptor["id"]: position for position, descriptor in enumerate(descriptors)}
     run: dict[str, Any] = {
-        "tool": {"driver": {"name": "rolecall", "semanticVersion": __version__, "rules": descriptors}},
+        "tool": {"driver": {"name": "rolecall", "version": __version__, "rules": descriptors}},
         "columnKind": "unicodeCodePoints",
         "results": [_result(finding, index, default_file, root) for finding in shown],
         "properties": {"suppressed": len(report.suppressed), "leftOut": len(active) - len(shown)},
