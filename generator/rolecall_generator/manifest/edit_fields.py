@@ -53,7 +53,7 @@ def drop_field(splices: Splices, entry: Node, field: str) -> None:
         return
     start = splices.lines.start(key.start)
     if not splices.text[start : key.start].strip():
-        splices.cut_lines(start, splices.lines.next(value.end))
+        splices.replace(start, splices.lines.next(value.end), "")
         return
     after = entry.pairs[number + 1][0].start if number + 1 < len(entry.pairs) else None
     if after is None or splices.text[value.end : after].strip():

@@ -166,7 +166,7 @@ def _cut_block(splices: Splices, items: Node, first: int, last: int) -> None:
     elif end == len(text) or not text[end : lines.next(end)].strip():
         while start > 0 and not text[lines.start(start - 1) : start].strip():
             start = lines.start(start - 1)
-    splices.cut_lines(start, end)
+    splices.replace(start, end, "")
 
 
 def _dash(splices: Splices, items: Node, index: int) -> int:

@@ -137,6 +137,11 @@ class Lines:
         """The line's number, counted from 1."""
         return bisect_right(self._breaks, offset, key=lambda found: found[1]) + 1
 
+    @staticmethod
+    def last_break(text: str) -> int:
+        """Offset of the break that ends a text."""
+        return len(text) - (2 if text.endswith("\r\n") else 1)
+
     def _break(self, offset: int) -> tuple[int, int] | None:
         index = bisect_right(self._breaks, offset, key=lambda found: found[1])
         return self._breaks[index] if index < len(self._breaks) else None

@@ -9,12 +9,17 @@ from rolecall_generator.manifest.edit_nodes import Lines, Node, nodes_of
 
 
 class Splices:
-    """The text, its lines and nodes, and the edits collected so far. `file` names it in messages."""
+    """The text, its lines and nodes, and the edits collected so far. `file` names it in messages.
+
+    A text whose last line is not ended is worked on as if it were; the result is not ended either.
+    """
 
     def __init__(self, text: str, file: str) -> None:
-        self.text = text
+        lines = Lines(text)
+        self._unended = bool(text) and lines.next(len(text)) == lines.end(len(text)) and lines.start(len(text)) != len(text)
+        self.text = text + lines.newline(len(text)) if self._unended else text
         self.file = file
-        self.lines = Lines(text)
+        self.lines = Lines(self.text)
         self.root = nodes_of(text)
         self._splices: list[tuple[int, int, str]] = []
 
@@ -23,22 +28,10 @@ class Splices:
         self._splices.append((start, end, new))
 
     def insert_lines(self, offset: int, new: Sequence[str]) -> None:
-        """Put whole lines (without breaks) below the line that holds `offset`. A text without a final break stays so."""
-        if not self.text:
-            self.replace(0, 0, "".join(f"{line}\n" for line in new))
-            return
+        """Put whole lines (without breaks) below the line that holds `offset`."""
         newline = self.lines.newline(offset)
         below = self.lines.next(offset)
-        if below == self.lines.end(offset):  # the last line, and nothing ends it
-            self.replace(below, below, "".join(newline + line for line in new))
-        else:
-            self.replace(below, below, "".join(line + newline for line in new))
-
-    def cut_lines(self, start: int, end: int) -> None:
-        """Take away whole lines, from the first character of one to the first of another or the text's end."""
-        if start and end == len(self.text) and self.lines.end(end) == end and self.lines.start(end) != end:
-            start = self.lines.end(start - 1)  # the text had no final break and gets none
-        self.replace(start, end, "")
+        self.replace(below, below, "".join(line + newline for line in new))
 
     def keep_anchors(self, doomed: Node) -> None:
         """Raise EditError when something outside of a doomed node repeats what it holds."""
@@ -67,4 +60,5 @@ class Splices:
                 raise self.refusal(start, "two changes touch the same text", "make them one after the other")
             parts += (self.text[done:start], new)
             done = end
-        return "".join([*parts, self.text[done:]])
+        text = "".join([*parts, self.text[done:]])
+        return text[: self.lines.last_break(text)] if self._unended else text

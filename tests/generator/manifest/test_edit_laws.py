@@ -1,0 +1,164 @@
+"""What holds for every edit of every manifest: the model changes as asked, and lines of others stay byte for byte."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from manifest_dresses import FIELDS, Dressed, dressed, unique
+from rolecall_generator.manifest.edit import AddCustomer, DropField, Edit, RemoveEntry, RenameEntry, SetField, apply_edits
+from rolecall_generator.manifest.edit_write import write_edited
+from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.models import Customer
+
+FIELD = st.sampled_from(sorted(FIELDS))
+
+
+def edited(before: Dressed, edits: Sequence[Edit]) -> tuple[bytes, tuple[Customer, ...], Sequence[Any]]:
+    """The file's bytes after the edits were written, its customers, and its suppressions."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "accounts.yaml"
+        path.write_bytes(before.data)
+        write_edited(apply_edits(path, edits))
+        loaded = load_manifest(path).manifest
+        return path.read_bytes(), loaded.customers, loaded.suppress
+
+
+def models(entries: Sequence[Mapping[str, Any]]) -> tuple[Customer, ...]:
+    return tuple(Customer.model_validate(entry) for entry in entries)
+
+
+def lines_of(data: bytes) -> list[bytes]:
+    return data.splitlines(keepends=True)
+
+
+def one_run(short: list[bytes], long: list[bytes]) -> list[bytes] | None:
+    """The lines that must be put into `short` at one place to make `long`; None when that is not how they differ."""
+    extra = len(long) - len(short)
+    for start in range(len(short) + 1):
+        if extra >= 0 and long[:start] == short[:start] and long[start + extra :] == short[start:]:
+            return long[start : start + extra]
+    return None
+
+
+def with_break(lines: list[bytes]) -> list[bytes]:
+    """The lines with the last one ended: what is put below it ends it."""
+    return [line.rstrip(b"\r\n") for line in lines]
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_setting_a_field_touches_its_own_lines_alone(data: st.DataObject) -> None:
+    """The customer has the new value; of a block list all lines but the field's own stay, in their order."""
+    before = data.draw(dressed(1))
+    number = data.draw(st.integers(0, len(before.customers) - 1))
+    field = data.draw(FIELD)
+    entry = unique(number + 10, {field: data.draw(FIELDS[field])})
+    after, found, _ = edited(before, [SetField(f"c{number}", field, entry[field])])
+
+    wanted = [dict(customer) for customer in before.customers]
+    wanted[number] |= entry
+    assert models(wanted) == found
+    old, new = lines_of(before.data), lines_of(after)
+    same_start = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    same_end = next(
+        (i for i, (a, b) in enumerate(zip(old[::-1], new[::-1], strict=False)) if a != b), min(len(old), len(new))
+    )
+    if before.block:
+        touched = b"".join(old[same_start : len(old) - same_end])
+        others = [f"c{i}" for i in range(len(before.customers)) if i != number]
+        assert [] == [name for name in others if f"name: {name}".encode() in touched]
+    else:
+        assert len(old) == len(new)
+        assert len(old) - 1 <= same_start + same_end
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_new_customer_is_one_run_of_new_lines(data: st.DataObject) -> None:
+    """The new customer comes last, with every field; no line of a block list changes or goes."""
+    before = data.draw(dressed())
+    entry = {"name": "new", "account_id": "999999999999"} | unique(99, data.draw(st.fixed_dictionaries({}, optional=FIELDS)))
+    after, found, _ = edited(before, [AddCustomer(entry)])
+
+    assert models([*before.customers, entry]) == found
+    if before.block and before.customers:
+        assert one_run(with_break(lines_of(before.data)), with_break(lines_of(after)))
+    assert before.data.endswith(b"\n") == after.endswith(b"\n")
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_removed_customer_takes_its_own_lines_alone(data: st.DataObject) -> None:
+    """The others stay in their order; of a block list one run of lines goes that holds no other customer."""
+    before = data.draw(dressed(2))
+    number = data.draw(st.integers(0, len(before.customers) - 1))
+    after, found, _ = edited(before, [RemoveEntry(f"c{number}")])
+
+    rest = [entry for entry in before.customers if entry["name"] != f"c{number}"]
+    assert models(rest) == found
+    if before.block:
+        gone = one_run(with_break(lines_of(after)), with_break(lines_of(before.data)))
+        assert gone is not None
+        assert [] == [entry["name"] for entry in rest if f"about {entry['name']}".encode() in b"".join(gone)]
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_field_that_is_dropped_and_set_again_changes_no_other(data: st.DataObject) -> None:
+    """Dropping takes the field; everything that the YAML reader sees besides stays equal."""
+    before = data.draw(dressed(1))
+    number = data.draw(st.integers(0, len(before.customers) - 1))
+    field = data.draw(FIELD)
+    after, found, _ = edited(before, [DropField(f"c{number}", field)])
+
+    wanted = [dict(customer) for customer in before.customers]
+    dropped = wanted[number].pop(field, None)
+    assert models(wanted) == found
+    plain = yaml.safe_load(before.data)
+    plain["customers"][number].pop(field, None)
+    assert plain == yaml.safe_load(after)
+    assert dropped is not None or before.data == after
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_rename_changes_the_name_and_the_suppressions_of_it(data: st.DataObject) -> None:
+    """The entry has the new name, a suppression that named it follows, and no line comes or goes."""
+    before = data.draw(dressed(1))
+    after, found, suppressions = edited(before, [RenameEntry("c0", "renamed")])
+
+    assert models([dict(before.customers[0]) | {"name": "renamed"}, *before.customers[1:]]) == found
+    assert ["renamed"] == [suppression.subject for suppression in suppressions]
+    old, new = lines_of(before.data), lines_of(after)
+    assert len(old) == len(new)
+    assert 2 == sum(a != b for a, b in zip(old, new, strict=True))
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_many_edits_at_once_are_the_same_as_one_after_the_other(data: st.DataObject) -> None:
+    """A change, a removal and two additions together give what the model gives one by one."""
+    before = data.draw(dressed(2))
+    gone = data.draw(st.integers(0, len(before.customers) - 1))
+    changed = (gone + 1) % len(before.customers)
+    new = [{"name": f"new{i}", "account_id": f"{900 + i:012}"} for i in range(2)]
+    edits: list[Edit] = [
+        SetField(f"c{changed}", "role", "Changed"),
+        SetField(f"c{changed}", "previous_external_id", "before-it"),
+        SetField(f"c{changed}", "external_id", "new-one"),
+        RemoveEntry(f"c{gone}"),
+        *(AddCustomer(entry) for entry in new),
+    ]
+    _, found, _ = edited(before, edits)
+
+    wanted = [dict(customer) for customer in before.customers]
+    wanted[changed] |= {"role": "Changed", "external_id": "new-one", "previous_external_id": "before-it"}
+    del wanted[gone]
+    assert models([*wanted, *new]) == found
