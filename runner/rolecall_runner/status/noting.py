@@ -60,10 +60,14 @@ def _module_before(entry: Entry, module: str) -> str:
 
 
 def _left(trouble: Trouble | None, verdict: Verdict) -> Trouble | None:
-    """What is left of an earlier trouble: all of it, if this roll call did not try again what failed then."""
+    """What is left of an earlier trouble: all of it, if this roll call did not try again what failed then.
+
+    In a good roll call a step that was skipped is one that cannot be tried any more; in a bad one it was only not reached.
+    """
     if trouble is None:
         return None
-    tried = {str(rung.step) for rung in verdict.rungs if rung.mark in {Mark.OK, Mark.REFUSED, Mark.SKIPPED}}
+    settled = {Mark.OK, Mark.REFUSED} | ({Mark.SKIPPED} if verdict.mark is Mark.OK else set())
+    tried = {str(rung.step) for rung in verdict.rungs if rung.mark in settled}
     return None if set(trouble.steps) <= tried else trouble
 
 
