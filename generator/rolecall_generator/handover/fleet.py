@@ -10,7 +10,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from rolecall_generator.disk import Disk
+from rolecall_generator.errors import OutputError
 from rolecall_generator.handover.making import Order, Outcome, Settings, make_chunk
+from rolecall_generator.manifest.source import collection_paused
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -25,11 +27,13 @@ _AHEAD = 3
 def make_bundles(
     orders: Iterable[Order], count: int, settings: Settings, *, disk: Disk, processes: int | None = None
 ) -> Iterator[Outcome]:
-    """Make `count` bundles, in their order. Signing is done in this process: the signer's program may ask for a password.
+    """Make `count` bundles, in their order, in so many processes as are worth it when none are named.
 
-    Raises OSError.
+    Signing is done in this process: the signer's program may ask for a password.
+
+    Raises OSError, ToolError or OutputError.
     """
-    workers = min(processes or os.cpu_count() or 1, count // (FEW // 2) or 1)
+    workers = processes or min(os.cpu_count() or 1, count // (FEW // 2) or 1)
     if workers == 1 or settings.signer is not None:
         for chunk in _chunks(orders):
             yield from make_chunk(chunk, settings, disk)
@@ -41,6 +45,7 @@ def _in_processes(orders: Iterable[Order], settings: Settings, workers: int) -> 
     # Imported here: a tenth of a second that a few bundles must not pay.
     import multiprocessing  # noqa: PLC0415
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
 
     # spawn: a fork would carry over the locks of whatever threads run here.
     context = multiprocessing.get_context("spawn")
@@ -53,6 +58,12 @@ def _in_processes(orders: Iterable[Order], settings: Settings, workers: int) -> 
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise OutputError(
+            "a process of this run was ended from outside",
+            where=settings.root,
+            mend="see whether memory ran out, then run again: bundles that were complete stay",
+        ) from error
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
@@ -70,7 +81,9 @@ def _prepare(settings: Settings) -> None:
 def _make(chunk: list[Order]) -> list[Outcome]:
     if _settings is None:
         raise RuntimeError("the worker process was not prepared")
-    return make_chunk(chunk, _settings, Disk())
+    # Nothing here makes cycles that grow, and collecting among the loaded libraries costs a tenth of the time.
+    with collection_paused():
+        return make_chunk(chunk, _settings, Disk())
 
 
 def _chunks(orders: Iterable[Order]) -> Iterator[list[Order]]:

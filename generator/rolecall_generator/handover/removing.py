@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from rolecall_generator.disk import Disk
+from rolecall_generator.handover.checksums import SUMS
 from rolecall_generator.handover.standing import Owned, look, zip_name
 
 
@@ -14,7 +15,8 @@ def remove_bundle(disk: Disk, root: str, path: str, owned: Owned) -> list[str]:
     if standing.blocked is not None:
         return [standing.blocked]
     kept = []
-    for name, sha in standing.found.items():
+    # SHA256SUMS goes last: until then a killed run's rest is still known as the bundle's own.
+    for name, sha in sorted(standing.found.items(), key=lambda item: item[0] == SUMS):
         if sha and (standing.listed.get(name) == sha or sha in owned.get(name, ())):
             disk.unlink(f"{root}/{path}/{name}")
         else:
@@ -26,7 +28,7 @@ def remove_bundle(disk: Disk, root: str, path: str, owned: Owned) -> list[str]:
             kept.append(f"{path}.zip")
     _remove_empty(disk, f"{root}/{path}")
     _remove_empty_parents(disk, root, path.rpartition("/")[0])
-    return kept
+    return sorted(kept)
 
 
 def _remove_empty(disk: Disk, folder: str) -> None:

@@ -29,6 +29,10 @@ class Signer:
     program: str
     key: str | None = None
 
+    def ready(self) -> None:
+        """Raise ToolError when the program is not there."""
+        _find(self.program, "--sign")
+
     def sign(self, folder: str, name: str) -> Mapping[str, bytes]:
         """Sign a file of a folder; hands back the signature by its name. Raises ToolError."""
         signature = MINISIGN if self.program == "minisign" else SIGSTORE
@@ -36,7 +40,7 @@ class Signer:
         return {signature: Path(folder, signature).read_bytes()}
 
     def _command(self, name: str, signature: str) -> list[str]:
-        program = _find(self.program)
+        program = _find(self.program, "--sign")
         if self.program == "sigstore":
             return [program, "sign", "--bundle", signature, name]
         key = [] if self.key is None else ["-s", self.key]
@@ -74,17 +78,17 @@ class Trusted:
         if self.public_key is not None:
             flag = "-p" if Path(self.public_key).is_file() else "-P"
             key = str(Path(self.public_key).resolve()) if flag == "-p" else self.public_key
-            return [_find("minisign"), "-V", "-m", SUMS, "-x", MINISIGN, flag, key]
+            return [_find("minisign", "--public-key"), "-V", "-m", SUMS, "-x", MINISIGN, flag, key]
         if self.issuer is None or self.identity is None:
             raise SelectionError("an identity counts together with its issuer", where="--identity", mend="add --issuer")
         who = ["--cert-identity", self.identity, "--cert-oidc-issuer", self.issuer]
-        return [_find("sigstore"), "verify", "identity", "--bundle", SIGSTORE, *who, SUMS]
+        return [_find("sigstore", "--identity"), "verify", "identity", "--bundle", SIGSTORE, *who, SUMS]
 
 
-def _find(program: str) -> str:
+def _find(program: str, option: str) -> str:
     found = shutil.which(program)
     if found is None:
-        raise ToolError(f"{program} is not on PATH", where="--sign", mend=f"install it: {_HOMES[program]}")
+        raise ToolError(f"{program} is not on PATH", where=option, mend=f"install it: {_HOMES[program]}")
     return found
 
 

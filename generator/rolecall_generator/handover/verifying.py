@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from rolecall_generator.disk import read_regular
 from rolecall_generator.errors import OutputError
@@ -50,19 +51,25 @@ class Verified:
 
 
 def verify_bundle(path: Path, trusted: Trusted) -> Verified:
-    """Check a folder or a zip. Raises OutputError when there is neither, or it cannot be read; ToolError."""
+    """Check a folder or a zip. Raises OutputError when there is neither, or it cannot be read; ToolError; SelectionError."""
     try:
-        if path.is_dir():
-            return _verify(*_of_folder(path), trusted)
-        with zipfile.ZipFile(path) as archive:
-            return _verify(*_of_zip(archive), trusted)
+        return _verify(*_of_folder(path), trusted) if path.is_dir() else verify_zip(path, trusted)
     except FileNotFoundError as error:
         raise OutputError("there is no such bundle", where=str(path), mend="name a bundle's folder or its zip") from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, UnicodeDecodeError) as error:
-        raise OutputError(f"is no zip that can be read ({error})", where=str(path), mend="ask for it again") from error
     except OSError as error:
         what = f"cannot be read: {error.strerror or error}"
         raise OutputError(what, where=str(error.filename or path), mend="make it readable for this user") from error
+
+
+def verify_zip(source: Path | BinaryIO, trusted: Trusted) -> Verified:
+    """Check a zip. Raises OutputError when it is none or is damaged, OSError when it cannot be read; ToolError."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return _verify(*_of_zip(archive), trusted)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, RuntimeError) as error:
+        # ValueError and RuntimeError: how zipfile speaks of impossible offsets, names that are no text, and passwords.
+        where = str(source) if isinstance(source, Path) else None
+        raise OutputError(f"is no zip that can be read ({error})", where=where, mend="ask for it again") from error
 
 
 def _of_folder(folder: Path) -> tuple[dict[str, _Reader], list[Trouble]]:
@@ -88,19 +95,22 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, bool]]:
 
 
 def _of_zip(archive: zipfile.ZipFile) -> tuple[dict[str, _Reader], list[Trouble]]:
+    """Readers by name below the bundle's folder in the zip, and what no bundle's zip has."""
     entries = [entry for entry in archive.infolist() if not _is_folder(entry)]
     if len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > _MOST_BYTES:
         return {}, [Trouble(".", f"holds more than a bundle can: {len(entries):,} files; it was not opened")]
-    tops = {entry.filename.partition("/")[0] for entry in entries}
+    tops = [entry.filename.removesuffix(SUMS) for entry in entries if entry.filename.rpartition("/")[2] == SUMS]
+    top = min(tops, key=len, default="")
     readers: dict[str, _Reader] = {}
     troubles = []
     for entry in entries:
-        trouble = _oddity(entry)
-        name = entry.filename if len(tops) > 1 else entry.filename.partition("/")[2]
-        if trouble is None and (name in readers):
-            trouble = "is in the zip a second time"
-        if trouble is not None:
+        name = entry.filename.removeprefix(top)
+        if trouble := _oddity(entry):
             troubles.append(Trouble(entry.filename, trouble))
+        elif not entry.filename.startswith(top):
+            troubles.append(Trouble(entry.filename, f"was added beside the bundle's folder {top}"))
+        elif name in readers:
+            troubles.append(Trouble(entry.filename, "is in the zip a second time"))
         else:
             readers[name] = lambda entry=entry: _content(archive, entry)  # type: ignore[misc]
     return readers, troubles
@@ -140,7 +150,8 @@ def _verify(readers: Mapping[str, _Reader], troubles: list[Trouble], trusted: Tr
             found.append(Trouble(name, f"was changed: it is not what {SUMS} says"))
     extra = sorted(readers.keys() - sums.keys() - {SUMS, *SIGNATURES}) if sums else []
     found += [Trouble(name, f"was added: {SUMS} does not name it") for name in extra]
-    return Verified(len(readers), tuple(found), _signature(readers, trusted, found))
+    signature = _signature(readers, trusted, found)
+    return Verified(len(readers), tuple(found), signature)
 
 
 def _sums(readers: Mapping[str, _Reader], found: list[Trouble]) -> Mapping[str, str]:

@@ -78,6 +78,8 @@ def write_bundles(
     Raises ManifestError, PlanError, SelectionError, ToolError or OutputError; what was complete by then stays.
     """
     folder = out / BUNDLES
+    if choices.signer is not None:
+        choices.signer.ready()
     with collection_paused():
         loaded = load_manifest(manifest)
         plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
