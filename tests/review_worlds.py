@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from manifests import notes_manifest
 from rolecall_generator.handover.model import Handover
 from rolecall_generator.handover.proving import handover_proof
 from rolecall_generator.iam.module import Module, ModuleKind
+from rolecall_generator.iam.policy import PolicyDocument, Statement
 from rolecall_generator.manifest.models import Manifest
 from rolecall_generator.plan import make_plan
 from rolecall_generator.render import render_module
@@ -48,3 +50,10 @@ def changed(**changes: Any) -> dict[str, Handover]:
         "customers": [{"name": "a", "account_id": "222222222222", "external_id": "id-1"}],
     }
     return handovers_of(Manifest.model_validate(values | changes))
+
+
+def with_trust(handover: Handover, *statements: Statement) -> Handover:
+    """The handover with another trust policy on its role, and the proof of that."""
+    module = handover.module
+    roles = {arn: replace(role, trust=PolicyDocument(tuple(statements))) for arn, role in module.access.roles.items()}
+    return handover_of(replace(module, access=replace(module.access, roles=roles)))

@@ -33,6 +33,10 @@ _HEADING = 10.0
 _CODE = 6.3
 _CODE_LEADING = 7.5
 _CODE_GAP = 16.0
+_CODE_TITLE = 9.2
+_CODE_AFTER = 8.0
+_CODE_PAPER: Colour = (0.965, 0.973, 0.98)
+_TIGHT = 0.88
 _RULE: Colour = (0.84, 0.86, 0.89)
 
 
@@ -132,6 +136,11 @@ class _Columns:
         self._sheet = sheet
         self._wide = wide
         self._blocks = blocks
+        self._scale = 1.0
+        # A little smaller rather than a second page for a few lines.
+        if self._needed(blocks) > sheet.left >= self._needed(blocks) * _TIGHT:
+            self._scale = _TIGHT
+        self._leading = _CODE_LEADING * self._scale
         self._column = 0
         self._used = 0.0
         self._lowest = 0.0
@@ -140,25 +149,32 @@ class _Columns:
     def flow(self) -> None:
         """Draw all documents and leave `y` below the longer column."""
         self._begin(self._blocks)
-        for at, (title, text) in enumerate(self._blocks):
-            if self._used and self._used + _height((title, text)) > self._height:
+        for at, block in enumerate(self._blocks):
+            title, rest = block
+            if self._used and self._used + self._high(block) > self._height:
                 self._next(self._blocks[at:])
             self._title(title)
-            rest = text
             while rest:
-                fits = int((self._height - self._used) / _CODE_LEADING)
+                fits = int((self._height - self._used) / self._leading)
                 if fits < 1:
-                    self._next(self._blocks[at:])
+                    self._next([((), rest), *self._blocks[at + 1 :]])
                     continue
                 self._text(rest[:fits])
                 rest = rest[fits:]
-            self._used += 8
+            self._used += _CODE_AFTER * self._scale
         self._sheet.y -= max(self._lowest, self._used)
+
+    def _high(self, block: _Block) -> float:
+        title, text = block
+        return (len(title) * _CODE_TITLE + len(text) * _CODE_LEADING + _CODE_AFTER) * self._scale
+
+    def _needed(self, blocks: Sequence[_Block]) -> float:
+        heights = [self._high(block) for block in blocks]
+        return max(sum(heights) / 2, *heights) + 1
 
     def _begin(self, left: Sequence[_Block]) -> None:
         """The height of the columns on this page: balanced where what is left fits, else all that there is."""
-        heights = [_height(block) for block in left]
-        self._height = min(self._sheet.left, max(sum(heights) / 2, *heights, 0.0) + 1)
+        self._height = min(self._sheet.left, self._needed(left))
         self._column, self._used, self._lowest = 0, 0.0, 0.0
 
     def _next(self, left: Sequence[_Block]) -> None:
@@ -175,22 +191,17 @@ class _Columns:
     def _title(self, title: tuple[str, ...]) -> None:
         for runs in title:
             self._sheet.draw((fill(SOFT), line(runs, self._x, self._sheet.y - self._used - 7)))
-            self._used += 9.2
+            self._used += _CODE_TITLE * self._scale
 
     def _text(self, strings: tuple[str, ...]) -> None:
-        high = len(strings) * _CODE_LEADING
+        size, high = _CODE * self._scale, len(strings) * self._leading
         top = self._sheet.y - self._used
         self._sheet.draw(
             (
-                fill((0.965, 0.973, 0.98)),
+                fill(_CODE_PAPER),
                 rectangle(self._x, top - high - 2, self._wide, high + 3, "f"),
                 fill(INK),
-                lines(list(strings), MONO, _CODE, _CODE_LEADING, (self._x + 4, top - _CODE)),
+                lines(list(strings), MONO, size, self._leading, (self._x + 4, top - size)),
             )
         )
         self._used += high
-
-
-def _height(block: _Block) -> float:
-    title, text = block
-    return len(title) * 9.2 + len(text) * _CODE_LEADING + 8

@@ -100,11 +100,13 @@ def fixed(text: str, signs: int) -> tuple[str, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=8_192)
 def shortened(text: str, face: str, limit: float) -> str:
     """Text that fits into `limit` (in units of the font size), its middle left out where it must be."""
     plain = shown(text)
-    if width(plain, face) <= limit:
-        return plain
-    keep = max(2, int(len(plain) * limit / width(plain, face)) - 2)
-    half = keep // 2
-    return f"{plain[: keep - half]}…{plain[len(plain) - half :]}"
+    fitted, keep = plain, len(plain)
+    while keep > 1 and width(fitted, face) > limit:
+        keep = min(keep - 1, int(keep * limit / width(fitted, face)) + 1)
+        half = keep // 2
+        fitted = f"{plain[: keep - half]}…{plain[len(plain) - half :]}"
+    return fitted

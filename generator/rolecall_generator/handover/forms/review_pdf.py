@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from rolecall_generator.checks.formats.picture import describe
-from rolecall_generator.handover.pdf_ink import Colour, fill, line, rectangle
+from rolecall_generator.handover.pdf_ink import Colour, fill, line, rectangle, shown
 from rolecall_generator.handover.pdf_picture import INK, SMALLEST, SOFT, Picture
 from rolecall_generator.handover.pdf_sheet import BODY, LEADING, MARGIN, WIDTH, Sheet
 from rolecall_generator.handover.pdf_text import wrapped
@@ -30,6 +30,7 @@ _LEFT = 268.0
 _GUTTER = 20.0
 _HIGHEST_PICTURE = 190.0
 _SENTENCES = 40
+_NUMBERS = "<U+...> is the Unicode number of a character that this paper's fonts lack; the HTML page shows it."
 
 
 def review_pdf(review: Review) -> bytes:
@@ -43,6 +44,8 @@ def review_pdf(review: Review) -> bytes:
     sheet.heading("Who, and on which condition")
     for fact in review.facts:
         sheet.row(fact.label, fact.said, MARGIN, (_LABELS, WIDTH - _LABELS))
+    if any(shown(str(fact.said)) != str(fact.said) for fact in review.facts):
+        sheet.paragraph(Phrase((_NUMBERS,)), MARGIN + _LABELS, WIDTH - _LABELS, size=7.2, colour=SOFT)
     _picture(sheet, review)
     _grants(sheet, review.grants)
     _pair(sheet, review)
@@ -141,8 +144,9 @@ def _pair(sheet: Sheet, review: Review) -> None:
 
 def _proof(sheet: Sheet, verdict: Verdict, wide: float) -> None:
     sheet.heading("What is proven")
+    outcomes = _CAME_OUT if wide < WIDTH else 2 * _CAME_OUT
     for row in verdict.rows:
-        _proof_row(sheet, row, (wide - _CAME_OUT, _CAME_OUT))
+        _proof_row(sheet, row, (wide - outcomes, outcomes))
     for failure in verdict.failures:
         sheet.paragraph(failure, MARGIN, wide, colour=_RED)
         sheet.y -= 2
