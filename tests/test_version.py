@@ -83,8 +83,8 @@ def test_a_shallow_clone_builds_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("steps", "expected"),
-    [(("v0.3.0",), r"0\.3\.0"), (("v0.3.0", "commit"), r"0\.3\.1\.dev1\+g[0-9a-f]{7,40}")],
-    ids=["at the tag", "after it"],
+    [(("v0.3.0",), r"0\.3\.0"), (("v0.3.0", "commit"), r"0\.3\.1\.dev1\+g[0-9a-f]{7,40}"), ((), r"0\.0")],
+    ids=["at the tag", "after it", "no tag yet"],
 )
 def test_an_archive_that_git_made_knows_its_version(tmp_path: Path, steps: tuple[str, ...], expected: str) -> None:
     """`git archive`, and the source archives that forges offer, write the tag into .git_archival.txt."""
