@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.customers.difference import AccessDifference, access_difference
+from rolecall_generator.customers.line_changes import line_changes
 from rolecall_generator.generate import previous_slots
 from rolecall_generator.lock import read_lock
 from rolecall_generator.manifest.edit import Edit, Edited, apply_edits
@@ -33,8 +33,7 @@ class Proposal:
         changes: dict[str, Sequence[str]] = {}
         for path, content in self.edited.files.items():
             before, after = (_lines(data) for data in (content.before or b"", content.after))
-            found = difflib.unified_diff(before, after, lineterm="", n=0)
-            changes[str(path)] = [line for line in found if not line.startswith(("---", "+++", "@@"))]
+            changes[str(path)] = list(line_changes(before, after))
         return changes
 
     def write(self) -> None:
