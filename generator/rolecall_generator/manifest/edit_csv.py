@@ -57,7 +57,7 @@ class CsvRows:
             if field in _PREFIXES and column.startswith(f"{_PREFIXES[field]}:"):
                 _put(cells, number, "")
         for column, text in _flat({field: value}).items():
-            _put(cells, self._column(column), self._quoted(text))
+            _put(cells, self._column(column), text, quoted=self._all_quoted)
 
     def drop(self, _section: str, index: int, field: str, /) -> None:
         """Empty a customer's field."""
@@ -78,7 +78,7 @@ class CsvRows:
             if number < skipped or number in taken:
                 continue
             if number == self._head_line and len(self._columns) > len(self._header):
-                new = "".join(f",{self._quoted(column)}" for column in self._columns[len(self._header) :])
+                new = "".join(f",{_cell(column, quoted=self._all_quoted)}" for column in self._columns[len(self._header) :])
                 out.append(_body(line) + new + _break(line))
             elif number in changed:
                 row = self._rows[changed[number]]
@@ -111,17 +111,7 @@ class CsvRows:
 
     def _row(self, entry: Mapping[str, Value]) -> str:
         flat = _flat(entry)
-        return self._separator.join(self._quoted(flat.get(column, "")) for column in self._columns)
-
-    def _quoted(self, text: str) -> str:
-        """A cell as this file writes cells: all in quotes when its header is, else where needed."""
-        if not self._all_quoted and not text:
-            return ""  # csv writes a row of one empty cell as ""
-        stream = io.StringIO()
-        csv.writer(stream, quoting=csv.QUOTE_ALL if self._all_quoted else csv.QUOTE_MINIMAL, lineterminator="").writerow(
-            [text]
-        )
-        return stream.getvalue()
+        return self._separator.join(_cell(flat.get(column, ""), quoted=self._all_quoted) for column in self._columns)
 
 
 def _rows(lines: list[str]) -> tuple[list[_Row], list[str], int]:
@@ -150,10 +140,21 @@ def _split(row: str) -> list[str]:
         at += 1  # the comma
 
 
-def _put(cells: list[str], number: int, text: str) -> None:
+def _put(cells: list[str], number: int, text: str, *, quoted: bool = False) -> None:
+    """Write a cell; spaces before it stay, and quotes where it had some."""
     cells += [""] * (number + 1 - len(cells))
-    space = cells[number][: len(cells[number]) - len(cells[number].lstrip(" "))]
-    cells[number] = space + text
+    old = cells[number].lstrip(" ")
+    space = cells[number][: len(cells[number]) - len(old)]
+    cells[number] = space + _cell(text, quoted=quoted or old.startswith('"'))
+
+
+def _cell(text: str, *, quoted: bool) -> str:
+    """A cell in quotes, or in quotes where it needs some."""
+    if not text and not quoted:
+        return ""  # the writer would put the only cell of a row in quotes
+    stream = io.StringIO()
+    csv.writer(stream, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL, lineterminator="").writerow([text])
+    return stream.getvalue()
 
 
 def _flat(entry: Mapping[str, Value]) -> dict[str, str]:

@@ -57,7 +57,7 @@ def drop_field(splices: Splices, entry: Node, field: str) -> None:
         return
     after = entry.pairs[number + 1][0].start if number + 1 < len(entry.pairs) else None
     if after is None or splices.text[value.end : after].strip():
-        raise splices.refusal(key.start, f"{field} shares its line with the entry's dash", BY_HAND)
+        raise splices.refusal(key.start, f"{field} shares its line with other parts of the entry", BY_HAND)
     splices.replace(key.start, after, "")
 
 

@@ -129,8 +129,8 @@ def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, 
             _cut_block(splices, items, first, last)
     if not items.flow and len(set(indexes)) == len(items.children) and not refilled:
         colon = splices.text.index(":", key.end) + 1
-        if splices.text[colon : items.start].strip(" \t\r\n\x85\u2028\u2029").partition("#")[0].strip():
-            raise splices.refusal(colon, "the list carries an anchor or a tag", BY_HAND)
+        if splices.text[items.start] != "-":
+            raise splices.refusal(items.start, "the list carries an anchor or a tag", BY_HAND)
         splices.replace(colon, colon, " []")
 
 

@@ -13,6 +13,7 @@ from rolecall_generator.disk import Disk
 from rolecall_generator.errors import OutputError
 from rolecall_generator.manifest.edit import Edited
 
+_ANYBODY_WRITES = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _CHANGED = "look at the file, then run again"
 
 
@@ -50,9 +51,11 @@ class _Ready:
 
 
 def _unchanged(path: Path, before: bytes | None) -> None:
-    if (path.read_bytes() if path.exists() else None) != before:
+    gone = before is not None and not path.is_file()  # reading a pipe would wait
+    if gone or (path.read_bytes() if path.exists() else None) != before:
         raise OutputError("the file has changed since it was read; nothing was written", where=str(path), mend=_CHANGED)
-    if before is not None and not os.access(path, os.W_OK):
+    # Replacing asks the folder's permission alone, and root's write permission is never missing.
+    if before is not None and not (os.access(path, os.W_OK) and path.stat().st_mode & _ANYBODY_WRITES):
         raise OutputError("the file is read-only", where=str(path), mend="give yourself permission to write to it")
 
 

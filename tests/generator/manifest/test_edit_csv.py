@@ -1,0 +1,142 @@
+"""Edits of customers in CSV files: the row that is meant changes, all others stay byte for byte."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rolecall_generator.manifest.edit import AddCustomer, DropField, Edit, RemoveEntry, RenameEntry, SetField, apply_edits
+from rolecall_generator.manifest.edit_write import write_edited
+from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.models import Customer
+
+MAIN = 'version: 1\nbackend: {account_id: "111111111111"}\ninclude: [fleet.csv]\n'
+
+
+def edited(folder: Path, text: str, *edits: Edit) -> tuple[str, tuple[Customer, ...]]:
+    """The CSV file after the edits were written, and the manifest's customers."""
+    (folder / "accounts.yaml").write_text(MAIN)
+    (folder / "fleet.csv").write_bytes(text.encode())
+    write_edited(apply_edits(folder / "accounts.yaml", edits))
+    return (folder / "fleet.csv").read_bytes().decode(), load_manifest(folder / "accounts.yaml").manifest.customers
+
+
+@pytest.mark.parametrize(
+    ("before", "edit", "after"),
+    [
+        pytest.param(
+            "name,account_id\na,222222222222\n",
+            AddCustomer({"name": "b", "account_id": "333333333333"}),
+            "name,account_id\na,222222222222\nb,333333333333\n",
+            id="a new row",
+        ),
+        pytest.param(
+            "name,account_id\r\na,222222222222",
+            AddCustomer({"name": "b", "account_id": "333333333333", "labels": {"tier": "gold"}}),
+            "name,account_id,label:tier\r\na,222222222222\r\nb,333333333333,gold",
+            id="a column that is missing joins the header; rows may be shorter",
+        ),
+        pytest.param(
+            '"name","account_id"\n"a","222222222222"\n',
+            AddCustomer({"name": "b", "account_id": "333333333333"}),
+            '"name","account_id"\n"a","222222222222"\n"b","333333333333"\n',
+            id="all cells in quotes",
+        ),
+        pytest.param(
+            "name, account_id\na, 222222222222\n",
+            AddCustomer({"name": "b", "account_id": "333333333333"}),
+            "name, account_id\na, 222222222222\nb, 333333333333\n",
+            id="a space behind each comma",
+        ),
+        pytest.param(
+            "account_id,name,regions\n222222222222,a,us-east-1\n\n333333333333,b,\n",
+            SetField("b", "regions", ["eu-central-1", "us-east-1"]),
+            "account_id,name,regions\n222222222222,a,us-east-1\n\n333333333333,b,eu-central-1 us-east-1\n",
+            id="a cell is filled, blank rows stay",
+        ),
+        pytest.param(
+            'name,account_id,variable:note\na,222222222222,"two\nlines"\nb,333333333333,x\n',
+            RemoveEntry("a"),
+            "name,account_id,variable:note\nb,333333333333,x\n",
+            id="a row over two lines goes as a whole",
+        ),
+        pytest.param(
+            'name,account_id,variable:note\n "a", 222222222222 ,"say ""hi"", twice"\n',
+            RenameEntry("a", "b"),
+            'name,account_id,variable:note\n "b", 222222222222 ,"say ""hi"", twice"\n',
+            id="other cells of the row stay as they are written",
+        ),
+        pytest.param(
+            "name,account_id,tag:x,tag:y\na,222222222222,1,2\n",
+            DropField("a", "tags"),
+            "name,account_id,tag:x,tag:y\na,222222222222,,\n",
+            id="a mapping is dropped in all its columns",
+        ),
+        pytest.param(
+            "\ufeffname,account_id,session_tags\na,222222222222,no\n",
+            SetField("a", "session_tags", True),
+            "\ufeffname,account_id,session_tags\na,222222222222,true\n",
+            id="the byte order mark stays",
+        ),
+    ],
+)
+def test_a_row_is_edited_in_the_files_own_dialect(tmp_path: Path, before: str, edit: Edit, after: str) -> None:
+    """Line ends, quotes, spaces, short rows and blank rows stay as the file has them."""
+    assert after == edited(tmp_path, before, edit)[0]
+
+
+CELL = st.sampled_from(["", "x", "a b", 'say "hi"', "one, two", "two\nlines", " ", "é", "#"])
+
+
+@st.composite
+def fleets(draw: st.DrawFn) -> tuple[str, list[list[str]]]:
+    """A CSV file of customers with a free column, and its rows of cells."""
+    rows = [[f"c{number}", f"{number:012}", draw(CELL)] for number in range(draw(st.integers(1, 4)))]
+    stream = io.StringIO()
+    quoting = csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL
+    writer = csv.writer(stream, quoting=quoting, lineterminator=draw(st.sampled_from(["\n", "\r\n"])))
+    writer.writerow(["name", "account_id", "variable:note"])
+    for row in rows:
+        writer.writerow(row)
+        stream.write(draw(st.sampled_from(["", "", "\n"])))
+    return stream.getvalue(), rows
+
+
+@given(fleets(), st.data())
+@settings(max_examples=80, deadline=None)
+def test_other_rows_stay_byte_for_byte(fleet: tuple[str, Sequence[Sequence[str]]], data: st.DataObject) -> None:
+    """Whatever is done to one customer, the text of all others is still there, and the model changed as asked."""
+    text, rows = fleet
+    number = data.draw(st.integers(0, len(rows) - 1))
+    kind = data.draw(st.sampled_from(["set", "remove", "rename", "add"]))
+    note = data.draw(CELL.filter(str.strip))  # a cell of spaces alone is no value
+    edits: dict[str, Edit] = {
+        "set": SetField(f"c{number}", "role", "Auditor"),
+        "remove": RemoveEntry(f"c{number}"),
+        "rename": RenameEntry(f"c{number}", "renamed"),
+        "add": AddCustomer({"name": "new", "account_id": "999999999999", "variables": {"note": note}}),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        after, customers = edited(Path(folder), text, edits[kind])
+
+    names = [f"c{i}" for i in range(len(rows))]
+    wanted = {"set": names, "remove": [n for n in names if n != f"c{number}"], "add": [*names, "new"]}
+    wanted["rename"] = ["renamed" if n == f"c{number}" else n for n in names]
+    assert wanted[kind] == [customer.name for customer in customers]
+    kept = [name for name in names if kind == "add" or name != f"c{number}"]
+    assert [] == [name for name in kept if _row(text, name) not in after]
+
+
+def _row(text: str, name: str) -> str:
+    """The text of a row, from its name to the name of the next one."""
+    start = min(found for found in (text.find(f"\n{name},"), text.find(f'\n"{name}",')) if found >= 0) + 1
+    following = f"c{int(name[1:]) + 1}"
+    ends = [found for found in (text.find(f"\n{following},"), text.find(f'\n"{following}",')) if found >= 0]
+    return text[start : min(ends)] if ends else text[start:].rstrip("\r\n")

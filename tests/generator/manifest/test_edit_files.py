@@ -1,0 +1,187 @@
+"""Edits over several files, and their writing: includes, new files, links, modes, and what happens when a disk fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from rolecall_generator.disk import Disk
+from rolecall_generator.errors import OutputError, SelectionError
+from rolecall_generator.manifest.edit import AddCustomer, RemoveEntry, RenameEntry, SetField, apply_edits
+from rolecall_generator.manifest.edit_write import write_edited
+from rolecall_generator.manifest.load import included_by, load_manifest
+
+MAIN = """version: 1
+backend: {account_id: "111111111111"}
+include: [customers/*.yaml]
+suppress: [{rule: RC1, subject: a, reason: r}]
+"""
+
+
+def one(name: str, number: int) -> str:
+    return f'customers:\n  - name: {name}\n    account_id: "{number:012}"\n'
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """A manifest with one file a customer, a and b."""
+    (tmp_path / "customers").mkdir()
+    (tmp_path / "accounts.yaml").write_text(MAIN)
+    (tmp_path / "customers" / "a.yaml").write_text(one("a", 1))
+    (tmp_path / "customers" / "b.yaml").write_text(one("b", 2))
+    return tmp_path / "accounts.yaml"
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_an_entry_is_edited_in_the_file_that_has_it(manifest: Path) -> None:
+    """The included file changes, the manifest stays."""
+    before = contents(manifest.parent)
+    write_edited(apply_edits(manifest, [SetField("b", "role", "Auditor")]))
+
+    assert before | {"customers/b.yaml": one("b", 2) + "    role: Auditor\n"} == contents(manifest.parent)
+
+
+def test_a_customer_gets_a_file_of_its_own_where_the_others_have_one(manifest: Path) -> None:
+    """The new file lies beside the others, and the manifest's pattern finds it."""
+    write_edited(apply_edits(manifest, [AddCustomer({"name": "c", "account_id": "000000000003"})]))
+
+    assert one("c", 3) == (manifest.parent / "customers" / "c.yaml").read_text()
+    assert ["a", "b", "c"] == [customer.name for customer in load_manifest(manifest).manifest.customers]
+
+
+def test_a_new_file_that_no_pattern_finds_is_included(manifest: Path) -> None:
+    """The manifest's include grows by the file; its folder is made."""
+    new = AddCustomer({"name": "c", "account_id": "000000000003"}, manifest.parent / "more" / "fleet.csv")
+    edited = apply_edits(manifest, [new, dataclasses.replace(new, values={"name": "d", "account_id": "000000000004"})])
+    assert [None, MAIN.encode()] == [content.before for content in edited.files.values()]
+    write_edited(edited)
+
+    assert "include: [customers/*.yaml, more/fleet.csv]" in manifest.read_text()
+    assert "name,account_id\nc,000000000003\nd,000000000004\n" == (manifest.parent / "more" / "fleet.csv").read_text()
+    assert ["a", "b", "c", "d"] == [customer.name for customer in load_manifest(manifest).manifest.customers]
+
+
+@pytest.mark.parametrize("name", ["../outside.yaml", "customers/c.txt", "customers/there.yaml/../../there.yaml"])
+def test_a_file_that_a_manifest_cannot_include_is_refused(manifest: Path, name: str) -> None:
+    """Outside of the manifest's folder, with another ending, or there but not included."""
+    (manifest.parent / "there.yaml").write_text("customers: []\n")
+
+    with pytest.raises(SelectionError):
+        apply_edits(manifest, [AddCustomer({"name": "c", "account_id": "000000000003"}, manifest.parent / name)])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "found"),
+    [
+        ("customers/*.yaml", "customers/a.yaml", True),
+        ("customers/*.yaml", "more/customers/a.yaml", False),
+        ("**/*.yaml", "a.yaml", True),
+        ("**/*.yaml", "one/two/a.yaml", True),
+        ("*", "a.csv", True),
+        ("customers/[ab].yaml", "customers/c.yaml", False),
+    ],
+)
+def test_a_pattern_finds_a_file_to_come_as_it_finds_one_that_is_there(
+    tmp_path: Path, pattern: str, path: str, found: bool
+) -> None:
+    """What is said of a path before the file is there is what globbing finds afterwards."""
+    file = tmp_path / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+
+    assert found == included_by(pattern, Path(path))
+    assert found == (file in tmp_path.glob(pattern))
+
+
+def test_a_rename_over_two_files_is_written_in_both(manifest: Path) -> None:
+    """The name in its file, the suppression in the manifest."""
+    write_edited(apply_edits(manifest, [RenameEntry("a", "z")]))
+
+    assert one("z", 1) == (manifest.parent / "customers" / "a.yaml").read_text()
+    assert "subject: z" in manifest.read_text()
+
+
+def test_links_and_modes_stay(manifest: Path) -> None:
+    """A symbolic link still points to its file, which has the new content and its old mode."""
+    real = manifest.parent / "customers" / "b.yaml"
+    real.chmod(0o640)
+    link = manifest.parent / "customers" / "c.yaml"
+    link.symlink_to("b.yaml")
+    real.rename(manifest.parent / "real.yaml")
+    real.symlink_to("../real.yaml")
+    link.unlink()
+    write_edited(apply_edits(manifest, [RenameEntry("b", "z")]))
+
+    assert real.is_symlink()
+    assert one("z", 2) == real.read_text()
+    assert 0o640 == stat.S_IMODE((manifest.parent / "real.yaml").stat().st_mode)
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_disk_that_fails_leaves_every_file_as_it_was(manifest: Path, failing: int) -> None:
+    """Whichever of two files cannot be replaced, both are as before and nothing lies beside them."""
+    before = contents(manifest.parent)
+    edited = apply_edits(manifest, [RenameEntry("a", "z")])
+    calls: list[str] = []
+
+    def replace(source: str, target: str) -> None:
+        calls.append(target)
+        if len(calls) == failing + 1:
+            raise OSError(28, "No space left on device", target)
+        Path(source).replace(target)
+
+    with pytest.raises(OutputError, match="No space left"):
+        write_edited(edited, dataclasses.replace(Disk(), replace=replace))
+    assert before == contents(manifest.parent)
+
+
+def test_a_disk_that_is_full_before_the_first_replacement_changes_nothing(manifest: Path) -> None:
+    """New content is complete on the disk before any file is replaced."""
+    before = contents(manifest.parent)
+
+    def write_new(path: str, content: bytes) -> tuple[int, int, int]:
+        if "accounts" in path:
+            raise OSError(28, "No space left on device", path)
+        return Disk().write_new(path, content)
+
+    with pytest.raises(OutputError):
+        write_edited(apply_edits(manifest, [RenameEntry("a", "z")]), dataclasses.replace(Disk(), write_new=write_new))
+    assert before == contents(manifest.parent)
+
+
+def test_a_file_that_changed_meanwhile_is_not_overwritten(manifest: Path) -> None:
+    """What an editor saved between reading and writing stays, and nothing else is written."""
+    edited = apply_edits(manifest, [RenameEntry("a", "z")])
+    manifest.write_text(MAIN + "# saved\n")
+
+    with pytest.raises(OutputError, match="changed since it was read"):
+        write_edited(edited)
+    assert one("a", 1) == (manifest.parent / "customers" / "a.yaml").read_text()
+
+
+def test_a_read_only_file_is_not_replaced(manifest: Path) -> None:
+    """A file that nobody may write stays, though its folder, or being root, would allow the replacement."""
+    manifest.chmod(0o444)
+
+    with pytest.raises(OutputError, match="read-only"):
+        write_edited(apply_edits(manifest, [RenameEntry("a", "z")]))
+
+
+def test_a_pipe_is_not_edited(tmp_path: Path) -> None:
+    """Only a regular file can be replaced."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "accounts.yaml").write_text('version: 1\nbackend: {account_id: "111111111111"}\n' + one("a", 1))
+    edited = apply_edits(tmp_path / "accounts.yaml", [RemoveEntry("a")])
+    assert 1 == len(edited.files)
+    (tmp_path / "accounts.yaml").unlink()
+    (tmp_path / "accounts.yaml").symlink_to("pipe")
+
+    with pytest.raises(OutputError):
+        write_edited(edited)

@@ -1,0 +1,282 @@
+"""Edits of YAML files as people write them: every form that is edited, and every form that is refused with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rolecall_generator.errors import ManifestError, SelectionError
+from rolecall_generator.manifest.edit import (
+    AddCustomer,
+    DropField,
+    Edit,
+    RemoveEntry,
+    RenameEntry,
+    SetField,
+    apply_edits,
+)
+from rolecall_generator.manifest.edit_error import EditedManifestError, EditError
+
+MAIN = """version: 1
+backend: {account_id: "111111111111"}
+"""
+NEW = AddCustomer({"name": "new", "account_id": "999999999999"})
+
+
+def changed(folder: Path, text: str, *edits: Edit) -> str:
+    """The text after the edits, below the two lines that every manifest starts with."""
+    path = folder / "accounts.yaml"
+    path.write_bytes((MAIN + text).encode())
+    edited = apply_edits(path, edits)
+    return edited.files[path].after.decode().removeprefix(MAIN)
+
+
+@pytest.mark.parametrize(
+    ("before", "edit", "after"),
+    [
+        pytest.param(
+            "customers: []   # none yet\n",
+            NEW,
+            'customers:   # none yet\n  - name: new\n    account_id: "999999999999"\n',
+            id="the first customer takes the place of an empty list",
+        ),
+        pytest.param(
+            "# nobody yet\n",
+            NEW,
+            '\ncustomers:\n  - name: new\n    account_id: "999999999999"\n# nobody yet\n',
+            id="a manifest without customers gets the section",
+        ),
+        pytest.param(
+            "customers:\n- name: a\n  account_id: '222222222222'\n",
+            NEW,
+            "customers:\n- name: a\n  account_id: '222222222222'\n- name: new\n  account_id: '999999999999'\n",
+            id="indentation and kind of quotes follow the neighbour",
+        ),
+        pytest.param(
+            'customers:\n  -   name: a\n      account_id: "222222222222"\n      # role: later\n\n# the end\n',
+            NEW,
+            'customers:\n  -   name: a\n      account_id: "222222222222"\n      # role: later\n'
+            '  -   name: new\n      account_id: "999999999999"\n\n# the end\n',
+            id="a comment inside the last entry stays with it",
+        ),
+        pytest.param(
+            'customers: [\n  {name: a, account_id: "222222222222"}   # first\n]\n',
+            NEW,
+            'customers: [\n  {name: a, account_id: "222222222222"},   # first\n'
+            '  {name: new, account_id: "999999999999"}\n]\n',
+            id="a list in brackets over several lines",
+        ),
+        pytest.param(
+            'customers: [\n  {name: a, account_id: "222222222222"},\n]\n',
+            NEW,
+            'customers: [\n  {name: a, account_id: "222222222222"},\n  {name: new, account_id: "999999999999"},\n]\n',
+            id="a comma behind the last entry is kept up",
+        ),
+        pytest.param(
+            'customers:\n  # first\n  - {name: a, account_id: "222222222222"}\n\n  # second\n'
+            '  - {name: b, account_id: "333333333333"}\n',
+            RemoveEntry("a"),
+            'customers:\n  # second\n  - {name: b, account_id: "333333333333"}\n',
+            id="where each entry has a comment above, it goes with its entry",
+        ),
+        pytest.param(
+            'customers:\n  # the paying ones\n  - {name: a, account_id: "222222222222"}\n'
+            '  - {name: b, account_id: "333333333333"}\n',
+            RemoveEntry("a"),
+            'customers:\n  # the paying ones\n  - {name: b, account_id: "333333333333"}\n',
+            id="a comment that heads the list stays",
+        ),
+        pytest.param(
+            'customers:   # ours\n  - {name: a, account_id: "222222222222"}\ndefaults: {}\n',
+            RemoveEntry("a"),
+            "customers: []   # ours\ndefaults: {}\n",
+            id="without its last entry the list is empty, not gone",
+        ),
+        pytest.param(
+            'customers: [{name: a, account_id: "222222222222"}, {name: b, account_id: "333333333333"}]\n',
+            RemoveEntry("b"),
+            'customers: [{name: a, account_id: "222222222222"}]\n',
+            id="the last entry in brackets takes the comma before it",
+        ),
+        pytest.param(
+            'customers:\n  - name: a\n    account_id: "222222222222"\n    permissions:   # all\n'
+            "      - p\n      - q\n    trust: role-arn\n"
+            "permission_sets: {p: {managed_policies: [A]}, q: {managed_policies: [B]}}\n",
+            SetField("a", "permissions", ["q"]),
+            'customers:\n  - name: a\n    account_id: "222222222222"\n    permissions: [q]   # all\n    trust: role-arn\n'
+            "permission_sets: {p: {managed_policies: [A]}, q: {managed_policies: [B]}}\n",
+            id="a list over several lines gives way to one on the key's line",
+        ),
+        pytest.param(
+            'customers:\n  - name: a\n    account_id: "222222222222"\n    role:\n    trust: role-arn\n',
+            SetField("a", "role", "Auditor"),
+            'customers:\n  - name: a\n    account_id: "222222222222"\n    role: Auditor\n    trust: role-arn\n',
+            id="a key with nothing behind it is filled",
+        ),
+        pytest.param(
+            'customers:\n  - name: a\n    account_id: "222222222222"\n    external_id: !!str 12   # old\n',
+            SetField("a", "external_id", "34"),
+            'customers:\n  - name: a\n    account_id: "222222222222"\n    external_id: "34"   # old\n',
+            id="a tag goes with the value that it was for",
+        ),
+        pytest.param(
+            'customers:\n  - name: a\n    account_id: "222222222222"\n    external_id: one\n    trust: role-arn\n',
+            SetField("a", "previous_external_id", "zero"),
+            'customers:\n  - name: a\n    account_id: "222222222222"\n    external_id: one\n'
+            '    previous_external_id: "zero"\n    trust: role-arn\n',
+            id="a new key stands where the documentation has it",
+        ),
+        pytest.param(
+            'customers:\n  - tags: {a: b}\n    name: a\n    account_id: "222222222222"\n',
+            DropField("a", "tags"),
+            'customers:\n  - name: a\n    account_id: "222222222222"\n',
+            id="the key in the dash's line leaves the dash",
+        ),
+        pytest.param(
+            'customers:\n  -\n    name: a\n    account_id: "222222222222"\n'
+            '  -\n    name: b\n    account_id: "333333333333"\n',
+            RemoveEntry("a"),
+            'customers:\n  -\n    name: b\n    account_id: "333333333333"\n',
+            id="a dash in a line of its own goes with its entry",
+        ),
+        pytest.param(
+            '"customers":\n  - {"name": "a", "account_id": "222222222222"}\n',
+            RenameEntry("a", "b"),
+            '"customers":\n  - {"name": "b", "account_id": "222222222222"}\n',
+            id="quoted keys and values stay quoted",
+        ),
+        pytest.param(
+            'customers:\n  - &a\n    name: a\n    account_id: "222222222222"\n    tags: &t {x: y}\n'
+            '  - name: b\n    account_id: "333333333333"\n    tags: *t\n',
+            SetField("b", "tags", {"z": "1"}),
+            'customers:\n  - &a\n    name: a\n    account_id: "222222222222"\n    tags: &t {x: y}\n'
+            '  - name: b\n    account_id: "333333333333"\n    tags: {z: "1"}\n',
+            id="a repeated value is written out where it changes",
+        ),
+    ],
+)
+def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edit: Edit, after: str) -> None:
+    """What is written looks as if the file's author had written it; all other lines stay."""
+    assert after == changed(tmp_path, before, edit)
+
+
+@pytest.mark.parametrize(
+    ("text", "edit", "place", "what", "mend"),
+    [
+        pytest.param(
+            'customers:\n  - name: a\n    account_id: "222222222222"\n    tags: &t {x: y}\n'
+            '  - name: b\n    account_id: "333333333333"\n    tags: *t\n',
+            RemoveEntry("a"),
+            "6:11",
+            "the anchor &t stands here, and line 9 repeats it",
+            "write the value out in line 9",
+            id="an entry that others repeat from",
+        ),
+        pytest.param(
+            'customers:\n  - name: a\n    account_id: "222222222222"\n    tags: &t {x: y}\n'
+            '  - name: b\n    account_id: "333333333333"\n    tags: *t\n',
+            SetField("a", "tags", {"z": "1"}),
+            "6:11",
+            "the anchor &t stands here",
+            "write the value out",
+            id="a value that others repeat",
+        ),
+        pytest.param(
+            'customers: [{name: a, account_id: "222222222222"}, # one\n  {name: b, account_id: "333333333333"}]\n',
+            RemoveEntry("a"),
+            "3:50",
+            "a comment stands between entries in brackets",
+            "in an editor",
+            id="a comment between brackets",
+        ),
+        pytest.param(
+            'customers: &all\n  - {name: a, account_id: "222222222222"}\n',
+            RemoveEntry("a"),
+            "3:12",
+            "the list carries an anchor or a tag",
+            "in an editor",
+            id="a list with an anchor loses its last entry",
+        ),
+        pytest.param(
+            'customers:\n  - tags: {a: b}   # see below\n    name: a\n    account_id: "222222222222"\n',
+            DropField("a", "tags"),
+            "4:5",
+            "tags shares its line with other parts of the entry",
+            "in an editor",
+            id="a comment in the dash's line",
+        ),
+        pytest.param(
+            'customers:\n  - ? name\n    : a\n    ? role\n    : r\n    ? account_id\n    : "222222222222"\n',
+            DropField("a", "role"),
+            "6:7",
+            "role shares its line with other parts of the entry",
+            "in an editor",
+            id="keys with question marks",
+        ),
+    ],
+)
+def test_what_cannot_be_edited_is_refused_with_a_reason(
+    tmp_path: Path, text: str, edit: Edit, place: str, what: str, mend: str
+) -> None:
+    """The message has the place, the reason and the mend; nothing is guessed."""
+    with pytest.raises(EditError) as caught:
+        changed(tmp_path, text, edit)
+
+    assert what in str(caught.value)
+    assert mend in str(caught.value.mend)
+    assert str(caught.value.where).endswith(place)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("customers:\n\t- {name: a}\n", "not YAML"),
+        ("customers:\n  - &a {name: a, account_id: '222222222222'}\n  - <<: *a\n    name: b\n", "merge keys"),
+        ("customers:\n  - {name: a, name: b, account_id: '222222222222'}\n", "stands here twice"),
+    ],
+)
+def test_a_manifest_that_is_wrong_as_it_stands_says_its_own_problem(tmp_path: Path, text: str, what: str) -> None:
+    """Tabs, merge keys and doubled keys are refused by the manifest's reader, before any edit."""
+    with pytest.raises(ManifestError) as caught:
+        changed(tmp_path, text, NEW)
+
+    assert what in str(caught.value)
+    assert not isinstance(caught.value, EditedManifestError)
+
+
+def test_an_edit_that_the_manifest_refuses_says_the_manifests_message(tmp_path: Path) -> None:
+    """The problem has its place in the edited text, and the message says that nothing was written."""
+    with pytest.raises(EditedManifestError) as caught:
+        changed(tmp_path, "", AddCustomer({"name": "new", "account_id": "12"}))
+
+    assert "nothing was written" in str(caught.value)
+    assert "accounts.yaml:6:17" in str(caught.value)
+    assert MAIN == (tmp_path / "accounts.yaml").read_text()
+
+
+def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    """A slip of the pen selects nothing and is told which name was near."""
+    with pytest.raises(SelectionError) as caught:
+        changed(tmp_path, 'customers: [{name: acme, account_id: "222222222222"}]\n', RemoveEntry("acne"))
+
+    assert "write acme" == caught.value.mend
+
+
+def test_an_edit_that_changes_nothing_leaves_the_file_out(tmp_path: Path) -> None:
+    """Setting a field to the value that it has touches no file."""
+    path = tmp_path / "accounts.yaml"
+    path.write_text(MAIN + 'customers: [{name: a, account_id: "222222222222", role: x}]\n')
+
+    assert {} == apply_edits(path, [SetField("a", "role", "x"), DropField("a", "path")]).files
+
+
+def test_a_switch_role_is_renamed_and_removed_like_a_customer(tmp_path: Path) -> None:
+    """The section of an entry is the edit's to say."""
+    entry = (
+        'trusting: {name: t, account_id: "222222222222"}, trusted: {name: p, account_id: "333333333333"}, role: r, group: g'
+    )
+    text = f"switch_roles:\n  - {{name: s, {entry}}}\n"
+
+    assert f"switch_roles:\n  - {{name: z, {entry}}}\n" == changed(tmp_path, text, RenameEntry("s", "z", "switch_roles"))
+    assert "switch_roles: []\n" == changed(tmp_path, text, RemoveEntry("s", "switch_roles"))
