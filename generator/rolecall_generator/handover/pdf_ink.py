@@ -55,7 +55,7 @@ def _resources() -> dict[str, str]:
     return names
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def shown(text: str) -> str:
     """The text with every character that the fonts cannot show, or nobody could see, as its number."""
     return "".join(sign if _fits(sign) else f"<U+{ord(sign):04X}>" for sign in text)
@@ -67,7 +67,7 @@ def _fits(sign: str) -> bool:
     return sign.isprintable() and len(sign.encode("cp1252", errors="ignore")) == 1
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def width(text: str, face: str) -> float:
     """Width of text that was through `shown`, in units of the font size."""
     if face == MONO:
@@ -81,7 +81,7 @@ _ESCAPES = {ord(sign): f"\\{sign}" for sign in "()\\"}
 _OCTAL = re.compile("[^\x20-\x7e]")
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4_096)
 def string(text: str) -> str:
     """A PDF string of text that was through `shown`: ASCII alone, brackets and backslashes escaped."""
     plain = text.translate(_ESCAPES)

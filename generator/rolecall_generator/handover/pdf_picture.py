@@ -29,9 +29,9 @@ _STRAIGHT = 190
 
 
 class Picture:
-    """The picture at a place: `left` and `top` in points, as wide as `wide` and at most as high as `highest`."""
+    """The picture from `left` on, as wide as `wide` points and at most as high as `highest`."""
 
-    def __init__(self, graph: Graph, left: float, top: float, wide: float, highest: float) -> None:
+    def __init__(self, graph: Graph, left: float, wide: float, highest: float) -> None:
         self._layout = lay_out(graph)
         boxes = (*self._layout.callers, *self._layout.roles)
         bottom = max((box.shape.y + box.shape.height for box in boxes), default=TOP)
@@ -39,10 +39,11 @@ class Picture:
         self.scale = min(wide / self._layout.width, highest / (bottom - self._first), 0.72)
         self.height = (bottom - self._first) * self.scale
         self._left = left + (wide - self._layout.width * self.scale) / 2
-        self._top = top
+        self._top = 0.0
 
-    def operators(self) -> Iterator[str]:
-        """The picture's marks; edges that are wrong come last, so that nothing covers them."""
+    def operators(self, top: float) -> Iterator[str]:
+        """The picture's marks, hanging from `top`; edges that are wrong come last, so that nothing covers them."""
+        self._top = top
         curves = sorted(self._layout.curves, key=lambda curve: curve.edge.standing.failed)
         boxes = (*self._layout.callers, *self._layout.roles)
         for box in boxes:

@@ -51,6 +51,7 @@ class Sheet:
         self._foot = foot
         self.page = 1
         self._marks: list[str] = []
+        self._headings: list[tuple[str, float]] = []
         self._sections = 0
         self.y = PAGE[1] - TOP
 
@@ -61,8 +62,7 @@ class Sheet:
     def room_for(self, height: float) -> None:
         """Begin a new page unless so much is left on this one."""
         if self.y - height < _BOTTOM:
-            self._end_page()
-            self._canvas.showPage()
+            self._end_page(last=False)
             self.page += 1
             self.y = PAGE[1] - TOP
             self._small(f"{self._title}, continued", self.y - 6)
@@ -74,12 +74,9 @@ class Sheet:
         return self.y - _BOTTOM
 
     def heading(self, words: str, x: float = MARGIN) -> None:
-        """A section's heading, which is a bookmark too."""
+        """A section's heading, which is a bookmark too in a document of several pages."""
         self.draw((fill(INK), line(run(words, BOLD, _HEADING), x, self.y - _HEADING)))
-        self._sections += 1
-        key = f"section{self._sections}"
-        self._canvas.bookmarkPage(key, fit="XYZ", left=0, top=self.y + 4, zoom=0)
-        self._canvas.addOutlineEntry(words, key)
+        self._headings.append((words, self.y + 4))
         self.y -= _HEADING + 6
 
     def paragraph(self, phrase: Phrase, x: float, wide: float, *, size: float = BODY, colour: Colour = INK) -> None:
@@ -111,15 +108,22 @@ class Sheet:
 
     def finish(self) -> bytes:
         """The document's bytes."""
-        self._end_page()
-        self._canvas.showPage()
+        self._end_page(last=True)
         self._canvas.save()
         return self._target.getvalue()
 
-    def _end_page(self) -> None:
+    def _end_page(self, *, last: bool) -> None:
         self._small(f"{self._foot} Page {self.page}.", _BOTTOM - 16)
         self._canvas.addLiteral("\n".join(self._marks))
         self._marks = []
+        # A bookmark costs as much as all text of its section, and nobody needs one on a single page.
+        for words, top in self._headings if self.page > 1 or not last else ():
+            self._sections += 1
+            key = f"section{self._sections}"
+            self._canvas.bookmarkPage(key, fit="XYZ", left=0, top=top, zoom=0)
+            self._canvas.addOutlineEntry(words, key)
+        self._headings = []
+        self._canvas.showPage()
 
     def _small(self, words: str, y: float) -> None:
         fitted = shortened(words, REGULAR, WIDTH / 7)

@@ -18,7 +18,7 @@ Piece = tuple[str, str]
 """A piece of text and its face."""
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=4_096)
 def wrapped(phrase: Phrase, wide: float, size: float, *, bold: bool = False) -> tuple[str, ...]:
     """The phrase in lines no wider than `wide` points, each as runs for `pdf_ink.line`; in bold, values are bold too."""
     limit = wide / size
@@ -53,7 +53,7 @@ def _words(phrase: Phrase, faces: tuple[str, str]) -> Iterator[list[Piece]]:
     """Pieces that must not be parted: a line breaks at blanks alone."""
     word: list[Piece] = []
     for part in phrase.parts:
-        text, face = (part.text, faces[1]) if isinstance(part, Value) else (part, faces[0])
+        text, face = (part.text, faces[not part.prose]) if isinstance(part, Value) else (part, faces[0])
         for piece in _WORD.findall(shown(text)):
             if piece.startswith(" ") and word:
                 yield word
@@ -86,7 +86,7 @@ def _runs(pieces: list[Piece], size: float) -> str:
     return " ".join(run(text, face, size * _MONO_SHARE if face == MONO else size) for text, face in merged)
 
 
-@lru_cache(maxsize=2_048)
+@lru_cache(maxsize=512)
 def fixed(text: str, signs: int) -> tuple[str, ...]:
     """Text with line breaks as PDF strings, lines that are longer than so many characters broken and indented."""
     found = []
@@ -100,7 +100,7 @@ def fixed(text: str, signs: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=1_024)
 def shortened(text: str, face: str, limit: float) -> str:
     """Text that fits into `limit` (in units of the font size), its middle left out where it must be."""
     plain = shown(text)

@@ -16,9 +16,13 @@ from rolecall_generator.render import markdown
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A part of a phrase that comes from the manifest: a name, an ARN, an id, a condition's value."""
+    """A part of a phrase that comes from the manifest: a name, an ARN, an id, a condition's value.
+
+    `prose`: whole sentences with such values in them, which are set as text where a form can do that safely.
+    """
 
     text: str
+    prose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Phrase:
 
     def __html__(self) -> str:
         """HTML, values as code. Jinja2 takes it as escaped already."""
-        return "".join(f"<code>{_html(part.text)}</code>" if isinstance(part, Value) else _html(part) for part in self.parts)
+        return "".join(map(_element, self.parts))
 
     @property
     def md(self) -> str:
@@ -46,8 +50,15 @@ class Phrase:
         return "".join(_markdown(part.text) if isinstance(part, Value) else part for part in self.parts)
 
 
-_html = lru_cache(maxsize=16_384)(escape)
-_markdown = lru_cache(maxsize=16_384)(markdown)
+# What customers share stays in these however many there are: it is asked for again with each of them.
+_html = lru_cache(maxsize=4_096)(escape)
+_markdown = lru_cache(maxsize=4_096)(markdown)
+
+
+def _element(part: str | Value) -> str:
+    if isinstance(part, Value):
+        return _html(part.text) if part.prose else f"<code>{_html(part.text)}</code>"
+    return _html(part)
 
 
 def say(pattern: str, *values: str | Phrase) -> Phrase:

@@ -12,7 +12,7 @@ _HIDDEN = re.compile("[^\n\x20-\x7e\xa1-\xac\xae-\xff]")
 """What cannot be seen or could mislead; a soft hyphen too. A policy holds printable Latin-1 alone."""
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def document_text(document: PolicyDocument) -> str:
     """The document as AWS's JSON, indented by two spaces; characters that cannot be seen are written as JSON escapes.
 

@@ -49,7 +49,7 @@ def _of_document(document: PolicyDocument, source: Phrase) -> list[Grant]:
     return [_of_statement(statement, source) for statement in document.statements]
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def _of_statement(statement: Statement, source: Phrase) -> Grant:
     verb = "Allows" if statement.effect == "Allow" else "Denies"
     said = say(f"{verb} {{}} on {{}}{{}}.", _actions(statement), _resources(statement), _conditions(statement.conditions))
@@ -88,7 +88,7 @@ def _conditions(conditions: tuple[Condition, ...]) -> Phrase:
     return say(", on condition that {}", listed(said))
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def levels_of(statement: Statement) -> str:
     """What the statement's actions do, counted by access level: `1 list, 1 read; no write, no permissions management`."""
     if statement.not_actions or set(statement.actions) & {"*", "*:*"}:
@@ -124,7 +124,7 @@ def _written(action: str) -> str:
     return str(known) if known is not None else action
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def _managed(arn: str) -> Grant:
     name = managed_policy_name(arn)
     if name is None:

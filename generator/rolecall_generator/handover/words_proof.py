@@ -85,6 +85,6 @@ def _row(case: Case, cells: list[Cell]) -> ProofRow:
 
 
 def _failures(cells: Iterable[Cell]) -> tuple[Phrase, ...]:
-    found = [Phrase((Value(counterexample(cell)),)) for cell in cells]
+    found = [Phrase((Value(counterexample(cell), prose=True),)) for cell in cells]
     left = len(found) - _SHOWN
     return (*found[:_SHOWN], *([Phrase((f"{counted(left, 'more request')} came out otherwise.",))] if left > 0 else []))

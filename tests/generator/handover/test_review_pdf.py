@@ -69,17 +69,25 @@ def test_an_ordinary_role_needs_one_page(path: str) -> None:
 
 
 def test_the_document_says_what_it_is() -> None:
-    """Title, language and bookmarks, for windows, shelves and those who listen."""
+    """Title and language, for windows, shelves and those who listen."""
     reader = reader_of(review_of(notes()["customers/account1"]))
     metadata = reader.metadata
 
     assert metadata is not None
     assert ("Security review: Access to account 222222222222 (account1)", "rolecall") == (metadata.title, metadata.author)
     assert "en-GB" == str(reader.root_object["/Lang"])
-    assert [
+
+
+def test_several_pages_have_bookmarks() -> None:
+    """A bookmark for each section, but on a single page none."""
+    sections = [
         "Who, and on which condition", "Who reaches what", "What it may do", "What is proven", "How to take it back",
         "The exact documents",
-    ] == [item.title for item in reader.outline if isinstance(item, Destination)]  # fmt: skip
+    ]  # fmt: skip
+    several = reader_of(review_of(people(40, group_in="trusting"))).outline
+
+    assert sections == [item.title for item in several if isinstance(item, Destination)]
+    assert [] == reader_of(review_of(notes()["customers/account1"])).outline
 
 
 def test_the_same_review_gives_the_same_bytes() -> None:

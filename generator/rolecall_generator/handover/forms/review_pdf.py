@@ -84,17 +84,16 @@ def _picture(sheet: Sheet, review: Review) -> None:
     if not review.graph.edges:
         return
     sheet.y -= 6
-    picture = Picture(review.graph, MARGIN, 0, WIDTH, _HIGHEST_PICTURE)
+    picture = Picture(review.graph, MARGIN, WIDTH, _HIGHEST_PICTURE)
     readable = picture.scale >= SMALLEST
     sheet.room_for((picture.height if readable else 3 * LEADING) + 20)
     sheet.heading("Who reaches what")
     if readable:
-        drawn = Picture(review.graph, MARGIN, sheet.y, WIDTH, _HIGHEST_PICTURE)
-        sheet.draw(drawn.operators())
-        sheet.y -= drawn.height + 2
+        sheet.draw(picture.operators(sheet.y))
+        sheet.y -= picture.height + 2
         return
     for sentence in islice(describe(review.graph), _SENTENCES):
-        sheet.paragraph(Phrase((Value(sentence), ".")), MARGIN, WIDTH)
+        sheet.paragraph(Phrase((Value(sentence, prose=True), ".")), MARGIN, WIDTH)
     left = len(review.graph.edges) - _SENTENCES
     if left > 0:
         sheet.paragraph(Phrase((f"And {left:,} more; the HTML page has all.",)), MARGIN, WIDTH)
