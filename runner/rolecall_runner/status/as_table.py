@@ -46,13 +46,13 @@ SIGNS = {
 """A sign for each state, for those who see no colours."""
 
 _NEXT = {
-    State.FAILED: ("runner verify --limit {name}", "says why, with a text for the customer"),
+    State.FAILED: ("runner verify --limit {name}", "says why"),
     State.DRIFTING: ("runner verify --limit {name}", "says what differs"),
-    State.OUTDATED: ("gen bundle {name}", "makes what is to be sent; then: {onboard}"),
+    State.OUTDATED: ("gen bundle {name}", "to be sent; then: {onboard}"),
     State.STALE: ("runner verify --limit {name}", "calls the roll anew"),
-    State.APPLIED: ("{onboard}", "calls the roll, with a text for the customer"),
-    State.HANDED_OVER: ("{onboard}", "waits for the apply, then calls the roll"),
-    State.NOT_HANDED_OVER: ("gen bundle {name}", "makes what is to be sent; then: {onboard}"),
+    State.APPLIED: ("{onboard}", "calls the roll"),
+    State.HANDED_OVER: ("{onboard}", "waits for the apply"),
+    State.NOT_HANDED_OVER: ("gen bundle {name}", "to be sent; then: {onboard}"),
 }
 """For each state the command that leads on; `{onboard}` is the one for the target's kind."""
 
@@ -128,6 +128,6 @@ def _next(place: Place, row: Row) -> tuple[str, str]:
     name = shlex.quote(row.target.name)
     onboard = _ONBOARD[row.target.kind].format(name=name)
     if row.state is State.NOT_HANDED_OVER and row.bundled:
-        return place.command(onboard), f"after {place.out / BUNDLES / row.target.name} went out: waits for the apply"
+        return place.command(onboard), f"after {place.out / BUNDLES / row.target.name} went out"
     command, why = _NEXT[row.state]
     return place.command(command.format(name=name, onboard=onboard)), why.format(onboard=place.command(onboard))
