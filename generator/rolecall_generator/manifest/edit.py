@@ -130,7 +130,8 @@ class _Files:
         self._paths = {str(path): path for path in loaded.files}
         self._open: dict[Path, FileUnderEdit] = {}
         self._known = {
-            section: [entry.name for entry in getattr(loaded.manifest, section)] for section in ("customers", "switch_roles")
+            section: dict.fromkeys(entry.name for entry in getattr(loaded.manifest, section))
+            for section in ("customers", "switch_roles")
         }
 
     def take(self, edit: Edit) -> None:

@@ -100,8 +100,9 @@ def fleets(draw: st.DrawFn) -> tuple[str, list[list[str]]]:
     """A CSV file of customers with a free column, and its rows of cells."""
     rows = [[f"c{number}", f"{number:012}", draw(CELL)] for number in range(draw(st.integers(1, 4)))]
     stream = io.StringIO()
-    quoting = csv.QUOTE_ALL if draw(st.booleans()) else csv.QUOTE_MINIMAL
-    writer = csv.writer(stream, quoting=quoting, lineterminator=draw(st.sampled_from(["\n", "\r\n"])))
+    newline = draw(st.sampled_from(["\n", "\r\n"]))
+    everything = draw(st.booleans())
+    writer = csv.writer(stream, quoting=csv.QUOTE_ALL if everything else csv.QUOTE_MINIMAL, lineterminator=newline)
     writer.writerow(["name", "account_id", "variable:note"])
     for row in rows:
         writer.writerow(row)
