@@ -39,6 +39,7 @@ from rolecall_runner.engine.run import EngineName, run
 from rolecall_runner.results.journal import RUNS
 from rolecall_runner.results.result import Outcome, Result
 from rolecall_runner.roll_call import prepare as prepare_roll_call
+from rolecall_runner.selection import only
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Answer, Row
 from rolecall_runner.tasks.query.asked import Wanted, make_question
@@ -153,13 +154,15 @@ class Rows:
 @dataclass(frozen=True, slots=True)
 class Ways:
     """How a fleet is asked, beside the engine: `region` is where STS is asked, `faults` are a sandbox's, as people write
-    them; `processes` is for the engine of processes, `runs` the folder that keeps runs of queries and roll calls."""
+    them; `processes` is for the engine of processes, `runs` the folder that keeps runs of queries and roll calls. `name`
+    ends the sessions' names, `rolecall-NAME`, by which a customer finds the run in CloudTrail; random when left out."""
 
     region: str | None = None
     faults: str = ""
     processes: int = 2
     settings: Settings = field(default_factory=Settings)
     runs: Path = RUNS
+    name: str = ""
 
 
 class Fleet:
@@ -192,7 +195,7 @@ class Fleet:
         self._stack = ExitStack()
         self._opened = False
         self._chosen: Chosen | None = None
-        self._short_id = secrets.token_hex(_RUN_ID_BYTES)
+        self._short_id = self.ways.name or secrets.token_hex(_RUN_ID_BYTES)
         self._means: PerProcess[tuple[Clients, Sessions]] | None = None
         self._clients: Clients | None = None
 
@@ -216,6 +219,10 @@ class Fleet:
         if self._chosen is None:
             self._chosen = choose(self.manifest, self.out, limit=self.limit)
         return self._chosen
+
+    def narrow(self, keys: frozenset[tuple[str, str]], run_id: str) -> None:
+        """Keep those of the selected targets (by kind and name) for whom a run did not end well. Raises SelectionError."""
+        self._chosen = replace(self.chosen, targets=tuple(only(self.chosen.targets, keys, run_id)))
 
     @property
     def accounts(self) -> tuple[Target, ...]:

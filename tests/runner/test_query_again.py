@@ -87,7 +87,7 @@ def test_a_retry_asks_those_who_did_not_answer(folder: Path) -> None:
     """The account that was throttled to the end is asked the same question again; who answered is left alone."""
     faults = f"throttle=1,actions=ec2:DescribeVpcs,accounts={customer(1)['account_id']}"
     options = ("--sandbox", "--format", "jsonl")
-    first = run(folder, *ASK, *options, "--faults", faults, "--timeout", "3")
+    first = run(folder, *ASK, *options, "--faults", faults, "--timeout", "8")
 
     again = run(folder, "--retry", "last", *options)
     nothing_left = run(folder, "--retry", "last", *options)
@@ -175,4 +175,4 @@ def test_a_run_that_was_cut_short_goes_on_to_the_same_answer(
     assert said(calm) == said(resumed)
     if sign is signal.SIGINT:
         assert f"{before} of {COUNT} accounts are done" in errors
-        assert f"runner query --resume {kept_run.name}" in errors
+        assert f"runner query --resume {kept_run.name} --forks 2 --runs {sign.name} --format json\n" in errors

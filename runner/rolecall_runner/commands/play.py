@@ -21,8 +21,11 @@ from rolecall_runner.commands.common import (
     ProfileOption,
     QuietOption,
     RegionOption,
+    RunsOption,
     SandboxOption,
 )
+from rolecall_runner.commands.repeated import repeated
+from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:
     from rolecall_runner.fleet import Fleet
@@ -42,13 +45,20 @@ runner play audit.yaml --limit 'tier=gold:!acme' --forks 32      as Ansible's us
 
 runner play mend.yaml --check                                    what reads is run, what may change something is not
 
-runner play audit.yaml --tags inventory --start-at-task 'List volumes'"""
+runner play audit.yaml --tags inventory --start-at-task 'List volumes'
+
+runner play --retry last                                         that play again, for those for whom it did not end well
+
+runner play --resume last                                        the rest of a run that was cut short"""
 
 Form = Literal["table", "json"]
 
 
 def play(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file of plays.")],
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The file of plays; that of the run with --retry and --resume.")
+    ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     limit: Annotated[
@@ -58,6 +68,13 @@ def play(
     skip_tags: Annotated[list[str] | None, typer.Option("--skip-tags", help="No task with one of these tags.")] = None,
     start_at: Annotated[
         str | None, typer.Option("--start-at-task", metavar="NAME", help="Begin with this task; wildcards.")
+    ] = None,
+    retry: Annotated[
+        str | None,
+        typer.Option("--retry", metavar="RUN", help="That run's play anew, for those for whom it did not end well."),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was cut short.")
     ] = None,
     check: Annotated[bool, typer.Option("--check", "-C", help="Run no script and nothing that writes.")] = False,
     list_tasks: Annotated[bool, typer.Option("--list-tasks", help="List the tasks; run nothing.")] = False,
@@ -71,6 +88,7 @@ def play(
     region: RegionOption = None,
     sandbox: SandboxOption = False,
     faults: FaultsOption = "",
+    runs: RunsOption = RUNS,
     output_format: Annotated[Form, typer.Option("--format", help="For people, or for machines.")] = "table",
     quiet: QuietOption = False,
 ) -> None:
@@ -79,18 +97,21 @@ def play(
     Exit code 0 when all went well, 1 when a task failed in some account, 9 when some could not be reached.
     """
     from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - boto3 and Jinja2 load only where needed
-    from rolecall_runner.fleet import Fleet, Ways  # noqa: PLC0415 - as above
+    from rolecall_runner.fleet import Ways  # noqa: PLC0415 - as above
     from rolecall_runner.play.choosing import Wish, choose_tasks, tags_of  # noqa: PLC0415 - as above
     from rolecall_runner.play.document import load_plays  # noqa: PLC0415 - as above
     from rolecall_runner.play.performers import Workshop  # noqa: PLC0415 - as above
+    from rolecall_runner.play.prepared import Asked, fleet_of, played_of, run_folder  # noqa: PLC0415 - as above
     from rolecall_runner.play.running import Runner  # noqa: PLC0415 - as above
     from rolecall_runner.play.scripts import installed_tasks  # noqa: PLC0415 - as above
 
-    plugins = installed_tasks()
     wish = Wish(tags_of(tags or ()), tags_of(skip_tags or ()), start_at)
-    plays = choose_tasks(load_plays(file, plugins), wish)
+    played, run = played_of(Asked(file, limit, wish, check=check, retry=retry, resume=resume), runs)
+    plugins = installed_tasks()
+    plays = choose_tasks(load_plays(played.file, plugins), played.wish)
     settings = Settings(workers=forks, timeout_seconds=timeout)
-    fleet = Fleet(manifest, limit=limit, out=out, profile=profile, ways=Ways(region=region, settings=settings))
+    ways = Ways(region=region, settings=settings, runs=runs, name=run.short_id)
+    fleet = fleet_of(played, manifest, out, profile, ways)
     if list_tasks or list_hosts:
         _print_list(plays, fleet, output_format, tasks=list_tasks, hosts=list_hosts)
         return
@@ -98,12 +119,16 @@ def play(
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
         stack.callback(fleet.close)
-        workshop = Workshop(fleet, file.parent, plugins, allow_write)
-        recap = _run(Runner(fleet, workshop, check, settings), plays, _face(output_format, quiet=quiet))
+        folder = run_folder(played, run, fleet)
+        stack.callback(folder.close)
+        workshop = Workshop(fleet, played.file.parent, plugins, allow_write)
+        runner = Runner(fleet, workshop, played.check, settings, record=folder)
+        resume_by = repeated(context, f"runner play --resume {run.run_id}")
+        recap = _run(runner, plays, _face(output_format, quiet=quiet), resume_by)
     _end(recap)
 
 
-def _run(runner: Runner, plays: tuple[Play, ...], face: TextFace | JsonFace) -> Recap:
+def _run(runner: Runner, plays: tuple[Play, ...], face: TextFace | JsonFace, resume_by: str) -> Recap:
     from rolecall_runner.engine.interrupt import stops_on_ctrl_c  # noqa: PLC0415 - as above
     from rolecall_runner.play.events import PlayStops, Recap, TaskEnded  # noqa: PLC0415 - as above
 
@@ -116,9 +141,9 @@ def _run(runner: Runner, plays: tuple[Play, ...], face: TextFace | JsonFace) -> 
                     recap.add(event)
                 elif isinstance(event, PlayStops):
                     recap.stopped = event.why
-    except InterruptedRunError:
+    except InterruptedRunError as error:
         face.close(recap)
-        raise
+        raise InterruptedRunError(error.what, mend=resume_by) from None
     face.close(recap)
     return recap
 

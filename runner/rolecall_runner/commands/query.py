@@ -27,6 +27,7 @@ from rolecall_runner.commands.common import (
     RunsOption,
     SandboxOption,
 )
+from rolecall_runner.commands.repeated import repeated
 from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ Form = Literal["table", "json", "jsonl", "csv", "parquet"]
 
 
 def query(
+    context: typer.Context,
     service: Annotated[str | None, typer.Argument(help="The service, as boto3 calls it: ec2, s3, iam.")] = None,
     operation: Annotated[str | None, typer.Argument(help="The operation: describe_instances.")] = None,
     param: Annotated[
@@ -166,7 +168,8 @@ def query(
             _check_folder(output)
         done = prepare(question, judged, chosen, reach=reach, how=how)
         writer = _dataset(done, runs, output) if output_format == "parquet" else _writer(output_format, question)
-        count = _ask(done, writer, quiet=quiet or output_format == "table")
+        resume_by = repeated(context, f"runner query --resume {done.record.run_id}")
+        count = _ask(done, writer, resume_by, quiet=quiet or output_format == "table")
     _end(count, quiet=quiet)
 
 
@@ -183,8 +186,11 @@ def _asked(said: Said, choice: Choice, resume: str | None, manifest: Path, out: 
     return asked_again(resume or str(choice.retry), None if resume else choice, manifest, out, runs=runs)
 
 
-def _ask(done: QueryRun, writer: RowWriter, *, quiet: bool) -> Count:
-    """Write rows as they come, then to stderr what did not answer; in a table's way a bar would be torn."""
+def _ask(done: QueryRun, writer: RowWriter, resume_by: str, *, quiet: bool) -> Count:
+    """Write rows as they come, then to stderr what did not answer; in a table's way a bar would be torn.
+
+    `resume_by`: the command line that goes on with the run.
+    """
     from rolecall_runner.engine.interrupt import stops_on_ctrl_c  # noqa: PLC0415 - as above
     from rolecall_runner.results.rows_trouble import Troubles  # noqa: PLC0415 - as above
 
@@ -206,7 +212,7 @@ def _ask(done: QueryRun, writer: RowWriter, *, quiet: bool) -> Count:
     if interrupted:
         raise InterruptedRunError(
             f"interrupted; {troubles.count.accounts:,} of {done.record.total:,} accounts are done",
-            mend=f"runner query --resume {done.record.run_id}",
+            mend=resume_by,
         )
     return troubles.count
 

@@ -15,13 +15,16 @@ from rolecall_runner.play.models import Play, PlayTask
 from rolecall_runner.play.names import account_variables
 from rolecall_runner.play.one_host import TaskInHost
 from rolecall_runner.play.performers import Performer, Workshop
+from rolecall_runner.play.record import Key, NoRecord, Record
 from rolecall_runner.play.serial import batches
 from rolecall_runner.redact import redact
 from rolecall_runner.results.result import Result, Status
 from rolecall_runner.selection import select
 from rolecall_runner.targets import Target, TargetKind
 
-Key = tuple[str, str]
+Chosen = Sequence[tuple[Play, tuple[Target, ...]]]
+"""Plays with their accounts."""
+
 _ALL = 100
 _ENDINGS = {
     Status.OK: Ending.OK,
@@ -68,16 +71,20 @@ class Runner:
     check: bool = False
     settings: Settings = field(default_factory=Settings)
     outside: Outside = field(default_factory=Outside)
+    record: Record = field(default_factory=NoRecord)
     _lost: set[Key] = field(default_factory=set)
     _kept: dict[Key, dict[str, Any]] = field(default_factory=dict)
     """What was registered, by account; it lasts over plays."""
+    _places: dict[int, str] = field(default_factory=dict)
+    """Where each task stands: number of the play, `tasks` or `handlers`, number of the task."""
 
     def run(self, plays: Sequence[Play]) -> Iterator[Event]:
-        """What happens, as it does. Raises PlayError, CallerError, SandboxError before the first account is asked.
+        """What happens, as it does; what an earlier part of the run did comes again, but is not done again.
 
-        Raises InterruptedRunError when the run is stopped.
+        Raises PlayError, CallerError, SandboxError and JournalError before the first account is asked, InterruptedRunError
+        when the run is stopped.
         """
-        if self.fleet.engine == "processes":
+        if self.fleet.engine not in {"threads", "serial"}:
             raise PlayError("plays run in one process", where="--engine", mend="use threads or serial")
         chosen = [(play, accounts_of(play, self.fleet)) for play in plays]
         performers = {
@@ -86,6 +93,20 @@ class Runner:
             for task in (*play.tasks, *play.handlers)
             if accounts and not (self.check and task.acts)
         }
+        self._places = {
+            id(task): f"{number}.{part}.{index}"
+            for number, play in enumerate(plays)
+            for part, tasks in (("tasks", play.tasks), ("handlers", play.handlers))
+            for index, task in enumerate(tasks)
+        }
+        everybody = {_key(target) for _, accounts in chosen for target in accounts}
+        if everybody:
+            self.fleet.means.get()  # before the record: a run that nobody can start leaves nothing behind
+        self.record.begin(len(everybody))
+        yield from self._plays(chosen, performers)
+        self.record.end()
+
+    def _plays(self, chosen: Chosen, performers: dict[int, Performer]) -> Iterator[Event]:
         for play, accounts in chosen:
             left = [target for target in accounts if _key(target) not in self._lost]
             yield PlayBegins(play, len(left))
@@ -119,22 +140,38 @@ class Runner:
         self, task: PlayTask, batch: _Batch, accounts: list[Target], performer: Performer | None, *, handler: bool = False
     ) -> Iterator[Event]:
         yield TaskBegins(task, handler)
-        variables = {}
-        for target in list(accounts):
+        at = self._places[id(task)]
+        variables, waiting = {}, {}
+        for target in accounts:
+            key = _key(target)
+            before = self.record.done(at, key)
+            if before is not None:
+                yield self._ended(task, batch, target, before)
+                continue
             try:
-                variables[_key(target)] = self._variables(batch.play, task, target)
+                variables[key] = self._variables(batch.play, task, target)
+                waiting[key] = target
             except TemplateError as error:
-                accounts.remove(target)
-                batch.alive.pop(_key(target))
-                self._lost.add(_key(target))
-                data = {"failed": True, "error": str(error)}
-                yield TaskEnded(target.name, target.account_id, task, Ending.FAILED, data, redact(str(error)))
-        if not accounts:
+                yield self._unready(at, task, batch, target, error)
+        if not waiting:
             return
         one = TaskInHost(task, performer or _nothing, variables, self.outside, self.check)
-        known = {_key(target): target for target in accounts}
-        for result in self.fleet.run(one, accounts, settings=self._settings(task), outside=self.outside):
-            yield self._ended(task, batch, known[result.key], result)
+        results = self.fleet.run(one, waiting.values(), settings=self._settings(task), outside=self.outside)
+        for result in results:
+            event = self._ended(task, batch, waiting[result.key], result)
+            self.record.add(at, result, event)
+            yield event
+
+    def _unready(self, at: str, task: PlayTask, batch: _Batch, target: Target, error: TemplateError) -> TaskEnded:
+        """An account whose variables have no value: it has failed, and nothing was asked of it."""
+        key = _key(target)
+        batch.alive.pop(key)
+        self._lost.add(key)
+        data = {"failed": True, "error": str(error)}
+        event = TaskEnded(target.name, target.account_id, task, Ending.FAILED, data, redact(str(error)))
+        result = Result(target.name, task.name, Status.FAILED, self.outside.now(), error=event.error, kind=key[0])
+        self.record.add(at, result, event)
+        return event
 
     def _ended(self, task: PlayTask, batch: _Batch, target: Target, result: Result) -> TaskEnded:
         data = result.data if isinstance(result.data, dict) else {"failed": True, "error": result.error}
