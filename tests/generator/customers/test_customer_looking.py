@@ -1,0 +1,123 @@
+"""Customers are listed and shown with everything that the manifest, the plan and the output folder know of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rolecall_generator.customers.listing import list_customers
+from rolecall_generator.customers.showing import show_customer
+from rolecall_generator.errors import SelectionError
+from rolecall_generator.generate import generate
+
+MANIFEST = """version: 1
+backend: {account_id: "111111111111"}
+permission_sets: {read: {statements: [{actions: [s3:GetObject], resources: ["*"]}]}}
+defaults: {permissions: [read], labels: {tier: silver}}
+customers:
+  - {name: acme, account_id: "222222222222", external_id: "one", labels: {tier: gold}, tags: {team: a}}
+  - {name: acme-eu, account_id: "333333333333", external_id: "two", role: Auditor, path: /v/}
+  - {name: zeta, account_id: "444444444444"}
+"""
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """Three customers, with labels, tags, and one without an external id."""
+    path = tmp_path / "accounts.yaml"
+    path.write_text(MANIFEST)
+    return path
+
+
+def names(manifest: Path, *patterns: str, **filters: dict[str, str]) -> list[str]:
+    return [row.customer.name for row in list_customers(manifest, manifest.parent / "output", patterns, **filters)]
+
+
+def test_customers_are_chosen_by_name_account_label_and_tag(manifest: Path) -> None:
+    """Patterns are united, labels and tags narrow; labels of the defaults count; values take wildcards."""
+    assert ["acme", "acme-eu", "zeta"] == names(manifest)
+    assert ["acme", "acme-eu"] == names(manifest, "acme*")
+    assert ["acme", "zeta"] == names(manifest, "acme", "4444*")
+    assert ["acme-eu", "zeta"] == names(manifest, labels={"tier": "silver"})
+    assert ["acme"] == names(manifest, tags={"team": "?"})
+    assert [] == names(manifest, "zeta", labels={"tier": "gold"})
+
+
+def test_a_pattern_that_no_customer_meets_is_a_slip_of_the_pen(manifest: Path) -> None:
+    """It is refused with the nearest name, though others match."""
+    with pytest.raises(SelectionError) as caught:
+        names(manifest, "acme", "zeto")
+
+    assert "write zeta" == caught.value.mend
+
+
+def test_a_row_tells_whether_the_module_is_written(manifest: Path) -> None:
+    """Written, outdated once the manifest says something else, not written for a newcomer."""
+    out = manifest.parent / "output"
+    generate(manifest, out, only=["acme", "acme-eu"])
+    manifest.write_text(MANIFEST.replace("Auditor", "Reader"))
+
+    assert [("acme", "written"), ("acme-eu", "outdated"), ("zeta", "not written")] == [
+        (row.customer.name, row.state) for row in list_customers(manifest, out)
+    ]
+
+
+def test_a_customer_is_shown_with_everything_resolved(manifest: Path) -> None:
+    """Defaults filled in, ARNs worked out, the backend's policy named, the entry's place told."""
+    shown = show_customer(manifest, manifest.parent / "output", "acme-eu")
+
+    assert "arn:aws:iam::333333333333:role/v/Auditor" == shown.role_arn
+    assert "arn:aws:iam::111111111111:role/backend_role" == shown.backend_role_arn
+    assert "arn:aws:iam::111111111111:policy/rolecall-assume-customers-backend_role-1" == shown.backend_policy
+    assert f"{manifest}:7:5" == str(shown.place)
+    assert ("read",) == shown.customer.permissions
+    assert "acme-eu/v/Auditor trusts backend/backend_role with external id two" in shown.access
+    assert (() , None) == (shown.files, shown.link)  # fmt: skip
+
+
+def test_the_link_is_there_where_the_console_can_switch(manifest: Path) -> None:
+    """The console sends no external id: only a role without one has a link."""
+    shown = show_customer(manifest, manifest.parent / "output", "zeta")
+
+    assert (
+        "https://signin.aws.amazon.com/switchrole?account=444444444444&roleName=VendorAccess&displayName=zeta" == shown.link
+    )
+
+
+def test_the_policy_that_is_named_carries_the_role(manifest: Path) -> None:
+    """The ARN that is shown is that of a policy in the backend's module, whose document names the role."""
+    out = manifest.parent / "output"
+    generate(manifest, out)
+    shown = show_customer(manifest, out, "acme")
+
+    assert shown.role_arn in (out / "backend" / "main.tf").read_text()
+    assert shown.backend_policy.rpartition("/")[2] in (out / "backend" / "main.tf").read_text()
+
+
+def test_files_on_disk_are_held_against_what_was_written(manifest: Path) -> None:
+    """As written, edited by hand, missing; outdated once the manifest says something else."""
+    out = manifest.parent / "output"
+    generate(manifest, out)
+    folder = out / "customers" / "acme"
+    (folder / "main.tf").write_text("# mine\n")
+    (folder / "outputs.tf").unlink()
+    states = {file.path.rpartition("/")[2]: file.state for file in show_customer(manifest, out, "acme").files}
+    manifest.write_text(MANIFEST.replace('"one"', '"other"'))
+    later = {file.path.rpartition("/")[2]: file.state for file in show_customer(manifest, out, "acme").files}
+
+    assert {
+        "main.tf": "edited by hand",
+        "outputs.tf": "missing",
+        "versions.tf": "as written",
+        "README.md": "as written",
+    } == states
+    assert "outdated" == later["versions.tf"]
+
+
+def test_an_unknown_customer_is_refused_with_the_nearest(manifest: Path) -> None:
+    """A slip of the pen is told which name was near."""
+    with pytest.raises(SelectionError) as caught:
+        show_customer(manifest, manifest.parent / "output", "zet")
+
+    assert "write zeta" == caught.value.mend
