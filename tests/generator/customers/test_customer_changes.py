@@ -15,6 +15,7 @@ from rolecall_generator.customers.renaming import rename_entry
 from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.generate import generate
 from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.rotations import Rotation, change_rotations, read_rotations
 
 
 @pytest.fixture
@@ -91,6 +92,17 @@ def test_a_renamed_switch_role_moves_both_sides(notes: Path) -> None:
     assert [("switch-roles/reena/trusting", ()), ("switch-roles/reena/trusted", ())] == [
         (module.path, module.changes) for module in proposal.difference.modules
     ]
+
+
+def test_the_record_of_a_rotation_follows_its_customer(notes: Path) -> None:
+    """A retired external id is still known as that of the customer under its new name."""
+    out = notes.parent / "output"
+    others = {"account2": Rotation("2026-11-24T12:00:00+00:00")}
+    mine = Rotation("2026-11-24T12:00:00+00:00", "2026-11-25T12:00:00+00:00", "retired-id")
+    change_rotations(out, lambda _before: others | {"account1": mine})
+    rename_entry(notes, out, "account1", "acme").write()
+
+    assert others | {"acme": mine} == read_rotations(out)
 
 
 def test_a_name_that_is_taken_is_refused(notes: Path) -> None:
