@@ -248,3 +248,25 @@ def test_a_run_that_nobody_can_start_leaves_nothing(world: World) -> None:
 
     assert int(ExitCode.CALLER) == done.code
     assert not world.runs.exists()
+
+
+def test_sql_sees_what_tasks_came_to(world: World) -> None:
+    """A row for each task in each account, with what was registered as JSON; the run is among the runs."""
+    world.play("mend.yaml", "--limit", "one")
+    asked = (
+        "select r.query, p.account, p.account_id, p.step, p.task, p.ending, p.registered->>'$.data.text' as text "
+        "from play_results p join runs r using (run_id) order by step"
+    )
+    done = runner("sql", asked, "--format", "json", "--runs", str(world.runs), cwd=world.folder)
+
+    assert 0 == done.code, done.err
+    assert [
+        ("mend.yaml", "one", "0.handlers.0", "tell", "changed", "told of one"),
+        ("mend.yaml", "one", "0.tasks.0", "First", "changed", "first of one"),
+        ("mend.yaml", "one", "0.tasks.1", "Second", "changed", "first of one of one"),
+        ("mend.yaml", "one", "1.tasks.0", "All were mended", "ok", None),
+    ] == [
+        tuple(row[name] for name in ("query", "account", "step", "task", "ending", "text"))
+        for row in json.loads(done.out)["rows"]
+    ]
+    assert all(re.fullmatch(r"\d{12}", row["account_id"]) for row in json.loads(done.out)["rows"])

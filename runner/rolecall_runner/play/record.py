@@ -169,6 +169,7 @@ class RunFolder:
         ignored = event.ending is Ending.IGNORED
         body: dict[str, Any] = {
             "at": at,
+            "account_id": event.account_id,
             "ending": str(event.ending),
             "status": str(result.status),
             "registered": safe,

@@ -15,7 +15,7 @@ from rolecall_runner.results.arrow_types import ListOf, Struct
 from rolecall_runner.results.journal import RunRecord
 
 TASK = "query"
-RESERVED_NAMES = frozenset({"runs", "errors"})
+RESERVED_NAMES = frozenset({"runs", "errors", "play_results"})
 _VERBS = re.compile(r"(?:batch_)?(?:describe|list|get|search|lookup|select|head|scan|query)_(?=.)")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rolecall_runner.results.arrow_question import TASK, RunQuestion, read_question
+from rolecall_runner.results.arrow_question import RESERVED_NAMES, TASK, RunQuestion, read_question
 from rolecall_runner.results.journal import RunRecord, find_run, list_runs
 from rolecall_runner.sql.errors import SqlError
 
@@ -59,7 +59,7 @@ class Catalogue:
             return "no query was run yet: `runner query ec2 describe_instances` makes ec2_instances"
         if name.lower().endswith(PREVIOUS) and name.lower().removesuffix(PREVIOUS) in self.tables:
             return "no earlier run asked the same question; repeat it, then compare"
-        close = difflib.get_close_matches(name.lower(), [*self.tables, "runs", "errors"], n=3, cutoff=0.5)
+        close = difflib.get_close_matches(name.lower(), [*self.tables, *sorted(RESERVED_NAMES)], n=3, cutoff=0.5)
         return f"did you mean {', '.join(close)}?" if close else "`runner sql --tables` lists the tables"
 
 
@@ -116,6 +116,6 @@ def named_in(sql: str, catalogue: Catalogue) -> Iterator[Table]:
     """The tables that a question may read: those whose name stands in it, all where none does (`show tables`)."""
     text = sql.lower()
     named = {name for name in catalogue.tables if name in text}
-    asks_of_all = not named and "runs" not in text and "errors" not in text
+    asks_of_all = not named and not any(name in text for name in RESERVED_NAMES)
     for name in catalogue.listed if asks_of_all else sorted(named):
         yield Table(name, catalogue.tables[name].questions)

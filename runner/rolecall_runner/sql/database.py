@@ -12,6 +12,8 @@ from rolecall_runner.sql.answered import Answered, unique
 from rolecall_runner.sql.catalogue import Catalogue, named_in
 from rolecall_runner.sql.errors import SqlError
 from rolecall_runner.sql.loading import load_errors, load_runs, load_table
+from rolecall_runner.sql.plays import TABLE as PLAY_RESULTS
+from rolecall_runner.sql.plays import load_plays
 
 _CONFIG = {
     "autoinstall_known_extensions": "false",
@@ -120,7 +122,7 @@ def connected(catalogue: Catalogue) -> Iterator[Database]:
 
 @contextmanager
 def opened(catalogue: Catalogue, sql: str) -> Iterator[Database]:
-    """A locked database with the tables that a question names, `runs` and `errors`.
+    """A locked database with the tables that a question names, `runs`, `errors` and `play_results`.
 
     Raises ToolError without DuckDB or pyarrow, JournalError.
     """
@@ -129,6 +131,7 @@ def opened(catalogue: Catalogue, sql: str) -> Iterator[Database]:
         for table in tables:
             load_table(database.create, catalogue.runs, table)
         load_runs(database.create, catalogue)
+        load_plays(database.create, catalogue.runs, filled=PLAY_RESULTS in sql.lower())
         # Of all that can be asked, not of the named tables alone: `select * from errors` names none.
         shown = tables or [catalogue.tables[name] for name in catalogue.listed]
         load_errors(database.create, catalogue.runs, shown)

@@ -14,6 +14,8 @@ from rolecall_runner.results.arrow_rows import answers_of, records_of, survey
 from rolecall_runner.results.arrow_types import read_time
 from rolecall_runner.results.journal import RunRecord
 from rolecall_runner.sql.catalogue import Catalogue, Table
+from rolecall_runner.sql.plays import TABLE as PLAY_RESULTS
+from rolecall_runner.sql.plays import play_runs
 
 Create = Callable[[str, Any], None]
 """Makes a table of a name from an Arrow reader."""
@@ -32,7 +34,7 @@ def load_table(create: Create, runs: Path, table: Table) -> None:
 
 
 def load_runs(create: Create, catalogue: Catalogue) -> None:
-    """Make the table `runs`: a row for each run of a query, what it asked of whom, and when."""
+    """Make the table `runs`: a row for each run of a query or of plays, what it asked of whom, and when."""
     pa = library("pyarrow")
     moment = pa.timestamp("us", "UTC")
     fields = [(name, pa.string()) for name in ("run_id", "table_name", "query", "service", "operation")]
@@ -42,6 +44,7 @@ def load_runs(create: Create, catalogue: Catalogue) -> None:
     ]
     fields += [("accounts", pa.int64()), ("started", moment), ("ended", moment), ("manifest", pa.string())]
     rows = [row for record in catalogue.records if (row := _run_row(record)) is not None]
+    rows += [_play_row(record, file) for record, file in play_runs(catalogue.runs)]
     _create(create, "runs", pa.schema(fields), rows)
 
 
@@ -60,6 +63,12 @@ def _run_row(record: RunRecord) -> tuple[Any, ...] | None:
     times = [read_time(text) for text in (record.started, record.ended)]
     names = [record.run_id, question.table, question.name or None, question.service, question.operation]
     return (*names, *said, record.selection, record.total, *times, record.manifest)
+
+
+def _play_row(record: RunRecord, file: str) -> tuple[Any, ...]:
+    times = [read_time(text) for text in (record.started, record.ended)]
+    asked = [file, None, None, json.dumps({}), None, None, None]
+    return (record.run_id, PLAY_RESULTS, *asked, record.selection, record.total, *times, record.manifest)
 
 
 def load_errors(create: Create, runs: Path, tables: Iterable[Table]) -> None:
