@@ -1,0 +1,85 @@
+"""A renamed customer destroys nothing: neither as a root of its own nor, with the moved block, as a child module."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from manifests import customer, manifest_of
+from rolecall_generator.customers.next_steps import moved_block
+from rolecall_generator.plan import make_plan
+from rolecall_generator.render import render_module
+from rolecall_runner.rehearse.workspace import provider_block
+from terraform_rig import Workspace, provider_folder, terraform_command
+
+pytestmark = pytest.mark.terraform
+
+ACCOUNT = "310000000001"
+
+
+def module_of(name: str, **changes: object) -> Mapping[str, str]:
+    """The files of a customer's module in the test's own account."""
+    entry = customer(0, name=name, account_id=ACCOUNT, **changes)
+    plan = make_plan(manifest_of(customers=[entry]))
+    (planned,) = (module for module in plan.modules if module.path == f"customers/{name}")
+    return render_module(planned.build(), "accounts.yaml")
+
+
+def put(folder: Path, files: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8")
+
+
+def prepared(folder: Path, endpoint: str) -> Workspace:
+    """A folder with the provider's settings; what is applied there is put in by the test."""
+    put(folder, {"provider.tf": provider_block(endpoint, ACCOUNT), "cli.tfrc": "disable_checkpoint = true\n"})
+    return Workspace(folder, tuple(terraform_command()), provider_folder())
+
+
+def planned_counts(workspace: Workspace) -> tuple[int, ...]:
+    """What a plan would add, change and destroy; zeros when it has nothing to do."""
+    done = workspace.run("plan", "-input=false", "-no-color")
+    found = re.search(r"Plan: (\d+) to add, (\d+) to change, (\d+) to destroy", done.text)
+    return tuple(map(int, found.groups())) if found else (0, 0, 0)
+
+
+def test_a_renamed_root_module_has_nothing_to_do(tmp_path: Path, endpoint: str) -> None:
+    """New files over the old state: no resource knows the customer's name. Another name of the role replaces the role."""
+    place = prepared(tmp_path / "customers", endpoint)
+    put(place.folder, module_of("old"))
+    place.init()
+    place.apply()
+
+    put(place.folder, module_of("new"))
+    assert (0, 0, 0) == planned_counts(place)
+
+    put(place.folder, module_of("new", role="Another"))
+    added, _, destroyed = planned_counts(place)
+    assert (True, True) == (added > 0, destroyed > 0)
+    place.destroy()
+
+
+def test_a_renamed_child_module_is_kept_by_the_moved_block(tmp_path: Path, endpoint: str) -> None:
+    """Without the block Terraform would destroy the role and make it anew; with it nothing is touched."""
+    place = prepared(tmp_path / "root", endpoint)
+    put(place.folder / "old", module_of("old"))
+    put(place.folder, {"main.tf": 'module "old" {\n  source = "./old"\n}\n'})
+    place.init()
+    place.apply()
+
+    put(place.folder / "new", module_of("new"))
+    put(place.folder, {"main.tf": 'module "new" {\n  source = "./new"\n}\n'})
+    place.init()
+    added, _, destroyed = planned_counts(place)
+    assert added == destroyed > 0
+
+    put(place.folder, {"moved.tf": moved_block("old", "new") + "\n"})
+    place.init()
+    assert (0, 0, 0) == planned_counts(place)
+    place.apply()
+    assert place.plan_is_clean()
+    place.destroy()
