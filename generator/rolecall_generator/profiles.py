@@ -47,8 +47,9 @@ def _customers(
         if chosen is not None and customer.name not in chosen:
             continue
         settings = {"role_arn": customer_role_arn(manifest.partition, customer)}
-        if customer.external_id is not None:
-            settings["external_id"] = customer.external_id
+        # Amid a rotation the previous id is the one that the role takes before the customer applies, and after.
+        if (external_id := customer.previous_external_id or customer.external_id) is not None:
+            settings["external_id"] = external_id
         # The backend's credentials are a role's own: a longer session would be refused (role chaining).
         seconds = str(min(customer.max_session_seconds, quotas.CHAINED_SESSION_SECONDS))
         settings |= {**source, "role_session_name": "rolecall-cli", "duration_seconds": seconds}

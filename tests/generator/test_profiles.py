@@ -8,7 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from manifests import manifest_of, notes_manifest
+from manifests import customer, manifest_of, notes_manifest
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.profiles import profiles_text
 
@@ -35,6 +35,14 @@ def test_customers_are_assumed_from_the_instance(tmp_path: Path, monkeypatch: py
         "duration_seconds": "3600",
         "region": "us-east-1",
     } == found["account1"]
+
+
+def test_amid_a_rotation_the_previous_id_is_sent() -> None:
+    """It is the one that the role takes before the customer applies the new module, and after."""
+    rotating = customer(0, external_id="new-id", previous_external_id="old-id")
+    text = profiles_text(manifest_of(0, customers=[rotating]))
+
+    assert ["external_id = old-id"] == [line for line in text.splitlines() if line.startswith("external_id")]
 
 
 def test_people_are_asked_for_their_mfa_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

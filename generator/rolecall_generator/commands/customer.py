@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
-from rolecall_generator.commands.rotate import ROTATE_EXAMPLES, rotate_external_id
+from rolecall_generator.commands.rotate import ROTATE_EXAMPLES, ROTATIONS_EXAMPLES, rotate_external_id, rotations
 from rolecall_generator.console import folder_of, stdout
 from rolecall_generator.errors import SelectionError
 
@@ -305,3 +305,4 @@ def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
 
 
 app.command("rotate-external-id", epilog=ROTATE_EXAMPLES)(rotate_external_id)
+app.command("rotations", epilog=ROTATIONS_EXAMPLES)(rotations)

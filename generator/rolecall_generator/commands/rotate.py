@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
-from rolecall_generator.console import folder_of
-from rolecall_generator.errors import SelectionError
+from rolecall_generator.console import folder_of, stdout
+from rolecall_generator.errors import ExitCode, SelectionError
 
 if TYPE_CHECKING:
     from rolecall_generator.customers.rotate import RotationProposal
@@ -23,6 +24,18 @@ gen customer rotate-external-id account1               a fresh id; the old one s
 gen customer rotate-external-id account1 --finish      when runner verify has seen the new one
 
 gen customer rotate-external-id account1 --abort       back to the old one"""
+
+ROTATIONS_EXAMPLES = """Examples:
+
+gen customer rotations                       who is amid a rotation, and whom each waits for
+
+gen customer rotations --older-than 30       for a nightly job: exit code 1 when one takes longer than 30 days"""
+
+ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The folder that gen terraform wrote.")
+]
+DEFAULT_MANIFEST, DEFAULT_OUT = Path("accounts.yaml"), Path("output")
 
 
 def rotate_external_id(  # noqa: PLR0913, PLR0917 - every option of a command is an argument of its function
@@ -36,10 +49,8 @@ def rotate_external_id(  # noqa: PLR0913, PLR0917 - every option of a command is
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     output_format: FormatOption = "table",
-    manifest: Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")] = Path("accounts.yaml"),
-    out: Annotated[
-        Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The output folder.")
-    ] = Path("output"),
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
 ) -> None:
     """Give a customer a new external id. Both are accepted until the rotation is finished, so that nothing stops working.
 
@@ -70,9 +81,7 @@ def _propose(
 
     now = datetime.now(UTC)
     if finish:
-        # Where the environment names an endpoint, a sandbox answers in AWS's stead, and `runner verify` notes it apart.
-        rehearsal = bool(os.environ.get("AWS_ENDPOINT_URL"))
-        return finish_rotation(manifest, out, name, now=now, force=force, rehearsal=rehearsal)
+        return finish_rotation(manifest, out, name, now=now, force=force, rehearsal=_rehearsal())
     if abort:
         return abort_rotation(manifest, out, name, now=now)
     return start_rotation(manifest, out, name, now=now, external_id=external_id)
@@ -86,3 +95,41 @@ def _one_step(*, finish: bool, abort: bool, external_id: str | None, force: bool
         raise SelectionError(f"{' and '.join(chosen)} do not go together", mend="use one of them")
     if force and not finish:
         raise SelectionError("--force belongs to --finish", where="--force", mend="leave it out")
+
+
+def _rehearsal() -> bool:
+    """Where the environment names an endpoint, a sandbox answers in AWS's stead, and `runner verify` notes it apart."""
+    return bool(os.environ.get("AWS_ENDPOINT_URL"))
+
+
+def rotations(
+    older_than: Annotated[
+        int | None, typer.Option("--older-than", metavar="DAYS", min=0, help="Only those that take longer; exit code 1.")
+    ] = None,
+    output_format: FormatOption = "table",
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+) -> None:
+    """List the rotations of external ids that are under way: since when, and whom each waits for.
+
+    Exit code 1 with --older-than when there are any.
+    """
+    from rolecall_generator.customers.rotate_list import (  # noqa: PLC0415 - loads pydantic
+        rotation_lines,
+        rotations_json,
+        rotations_under_way,
+    )
+
+    now = datetime.now(UTC)
+    found = [
+        one
+        for one in rotations_under_way(manifest, out, rehearsal=_rehearsal())
+        if older_than is None or (days := one.days(now)) is None or days > older_than
+    ]
+    if output_format == "json":
+        typer.echo(json.dumps(rotations_json(found), indent=2))
+    else:
+        for line in rotation_lines(found, now):
+            stdout().print(line, markup=False, soft_wrap=True)
+    if found and older_than is not None:
+        raise typer.Exit(int(ExitCode.FINDINGS))

@@ -19,7 +19,7 @@ from rolecall_generator.importing.model import Account, LeftOut, Reading, Value
 SOURCE = "AWS Organizations"
 OU_LABEL = "ou"
 _ACTIVE = "ACTIVE"
-_NOT_IN_LABELS = re.compile(r"[^\w .:/=+@-]")
+_NOT_IN_LABELS = re.compile(r"[^\w ./+@-]")  # what a tag takes, but for : and =, which part patterns of --limit
 _LABEL_CHARACTERS = 256
 _MAXIMUM_DEPTH = 16  # AWS nests organizational units five deep; a fake that answers in circles must end too
 

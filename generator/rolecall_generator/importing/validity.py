@@ -10,6 +10,7 @@ from rolecall_generator.errors import Problem
 from rolecall_generator.importing.model import Account, Value
 from rolecall_generator.manifest.messages import translate
 from rolecall_generator.manifest.models import IncludedFile, Manifest
+from rolecall_generator.manifest.scalars import clip
 from rolecall_generator.manifest.tree import START, ListNode, MapNode, Point
 
 
@@ -31,7 +32,7 @@ def _twice(accounts: Iterable[Account]) -> Iterator[Problem]:
         if earlier is not account and account.account_id:
             where = f"{earlier.file}:{earlier.at.line + 1}"
             yield account.problem(
-                "account_id", f'account_id "{account.account_id}" stands here a second time, first at {where}',
+                "account_id", f'account_id "{clip(account.account_id)}" stands here a second time, first at {where}',
                 "leave one of the two out, or give each its own role",
             )  # fmt: skip
 
@@ -50,7 +51,7 @@ def _shared_ids(accounts: Iterable[Account], manifest: Manifest) -> Iterator[Pro
         owner = owners.setdefault(given, (account.account_id, f"the account at {account.file}:{account.at.line + 1}"))
         if owner[0] != account.account_id:
             yield account.problem(
-                "external_id", f'external_id "{given}" is the same as that of {owner[1]}',
+                "external_id", f'external_id "{clip(given)}" is the same as that of {owner[1]}',
                 "leave it empty: a fresh one is made, since an external id belongs to one customer alone",
             )  # fmt: skip
 
@@ -61,7 +62,9 @@ def _unknown_sets(accounts: Iterable[Account], manifest: Manifest) -> Iterator[P
         for name in named if isinstance(named, tuple | list) else ():
             if name not in manifest.permission_sets:
                 known = ", ".join(manifest.permission_sets) or "none"
-                yield account.problem("permissions", f"there is no permission set {name}", f"the manifest has: {known}")
+                yield account.problem(
+                    "permissions", f"there is no permission set {clip(name)}", f"the manifest has: {known}"
+                )
 
 
 def _malformed(accounts: Sequence[Account]) -> list[Problem]:

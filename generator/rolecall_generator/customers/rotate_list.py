@@ -1,0 +1,75 @@
+"""The rotations that are under way: since when, and whether the new id was seen to be accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rolecall_generator.customers.rotate_seen import seen_at
+from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.rotations import Rotation, read_rotations
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A customer amid a rotation. Moments have a time zone.
+
+    `started` is None for one that was written into the manifest by hand; `seen`: when the new id was accepted first, None
+    where it was not, as far as is known.
+    """
+
+    name: str
+    account_id: str
+    started: datetime | None
+    seen: datetime | None
+
+    def days(self, now: datetime) -> int | None:
+        """How many whole days it is under way; None where the start is not known."""
+        return None if self.started is None else (now - self.started).days
+
+
+def rotations_under_way(manifest: Path, out: Path, *, rehearsal: bool = False) -> Iterator[UnderWay]:
+    """In the manifest's order. Raises ManifestError, OutputError."""
+    records = read_rotations(out)
+    for customer in load_manifest(manifest).manifest.customers:
+        if customer.external_id is None or customer.previous_external_id is None:
+            continue
+        record = records.get(customer.name, Rotation(""))
+        seen = seen_at(out, customer.name, customer.external_id, rehearsal=rehearsal)
+        yield UnderWay(
+            customer.name,
+            customer.account_id,
+            datetime.fromisoformat(record.started) if record.started and not record.ended else None,
+            datetime.fromisoformat(seen) if seen is not None else None,
+        )
+
+
+def rotation_lines(found: Sequence[UnderWay], now: datetime) -> Iterator[str]:
+    """A line a rotation for people: whose, since when, whom it waits for."""
+    if not found:
+        yield "no rotation"
+    width = max((len(one.name) for one in found), default=0)
+    for one in found:
+        days = one.days(now)
+        since = "since an unknown day" if days is None else f"for {days:,} {'day' if days == 1 else 'days'}"
+        waits = (
+            "the customer has yet to apply the new module, or nobody has looked: runner verify"
+            if one.seen is None
+            else f"the new id was seen: gen customer rotate-external-id {one.name} --finish"
+        )
+        yield f"{one.name:<{width}}  {since}: {waits}"
+
+
+def rotations_json(found: Sequence[UnderWay]) -> list[dict[str, str | None]]:
+    """The same for programs; moments are ISO 8601."""
+    return [
+        {
+            "name": one.name,
+            "account_id": one.account_id,
+            "started": one.started.isoformat() if one.started is not None else None,
+            "seen": one.seen.isoformat() if one.seen is not None else None,
+        }
+        for one in found
+    ]

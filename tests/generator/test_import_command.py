@@ -1,0 +1,267 @@
+"""`gen import` and `gen customer rotate-external-id` as a person runs them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from command_rig import Ended
+from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.models import Customer
+from rotation_rig import gen
+
+TEXT = """\
+version: 1
+backend: {account_id: "111111111111"}
+permission_sets:
+  read: {statements: [{actions: [s3:GetObject], resources: ["*"]}]}
+  list: {statements: [{actions: [s3:ListAllMyBuckets], resources: ["*"]}]}
+defaults: {permissions: [read]}
+customers: # ours
+  - {name: account1, account_id: "222222222222", external_id: first-id} # the first
+"""
+TABLE = "Account Name,AWS Account,label:tier\nAcme Corp.,333333333333,gold\nBeta,444444444444,\nold one,222222222222,\n"
+BROKEN = "name,account_id,permissions\nacme,12,\nbeta,333333333333,nope\ngamma,444444444444,read\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a manifest of one customer."""
+    (tmp_path / "accounts.yaml").write_text(TEXT, "utf-8")
+    return tmp_path
+
+
+def table(folder: Path, text: str = TABLE) -> str:
+    (folder / "fleet.csv").write_text(text, "utf-8")
+    return "fleet.csv"
+
+
+def customers(folder: Path) -> dict[str, Customer]:
+    return {customer.name: customer for customer in load_manifest(folder / "accounts.yaml").manifest.customers}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file of the folder with its content."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def import_table(folder: Path, *options: str, text: str = TABLE) -> Ended:
+    return gen("import", "csv", table(folder, text), *options, cwd=folder)
+
+
+def test_a_table_becomes_customers_in_a_file_of_their_own(folder: Path) -> None:
+    """The manifest gets the include and nothing else; names, permissions and fresh ids are there; the next steps follow."""
+    done = import_table(folder, "--yes", "--permissions", "list")
+    found = customers(folder)
+
+    assert 0 == done.code, done.err
+    assert TEXT + "\ninclude:\n  - customers/imported.yaml\n" == (folder / "accounts.yaml").read_text("utf-8")
+    assert ["account1", "acme-corp", "Beta"] == list(found)
+    assert (("list",), {"tier": "gold"}) == (found["acme-corp"].permissions, found["acme-corp"].labels)
+    assert 32 == len(found["Beta"].external_id or "")
+    assert "note: 2 new, 0 changed, 1 as they are" in done.out.splitlines()
+    assert "gen terraform" in done.out
+
+
+def test_the_same_table_twice_changes_nothing(folder: Path) -> None:
+    """No file is touched, and it is said."""
+    import_table(folder, "--yes")
+    before = files(folder)
+    done = import_table(folder, "--yes")
+
+    assert (0, before) == (done.code, files(folder))
+    assert ["0 new, 0 changed, 3 as they are", "Nothing to change: the manifest says so already."] == done.out.splitlines()
+
+
+@pytest.mark.parametrize(("options", "code"), [(["--dry-run"], 0), ([], 2), (["--format", "json"], 2)])
+def test_nothing_is_written_before_somebody_agrees(folder: Path, options: list[str], code: int) -> None:
+    """A dry run shows the access alone; without a terminal and --yes it ends with the mend."""
+    table(folder)
+    before = files(folder)
+    done = import_table(folder, *options)
+
+    assert (code, before) == (done.code, files(folder))
+    assert options == ["--format", "json"] or "acme-corp/VendorAccess may s3:GetObject on *" in done.out
+
+
+def test_all_broken_rows_are_named_and_nothing_is_imported(folder: Path) -> None:
+    """Each with file, line, the number of its cell, the value and the mend; the good row is not imported either."""
+    table(folder, BROKEN)
+    before = files(folder)
+    done = import_table(folder, "--yes", text=BROKEN)
+
+    assert (3, "", before) == (done.code, done.out, files(folder))
+    assert [
+        'error: fleet.csv:2:2: account_id "12" was shortened, as spreadsheets do with numbers',
+        "  mend: format the column as text, and write all 12 digits",
+        "1 problem: nothing was imported",
+    ] == done.err.splitlines()
+    done = import_table(folder, "--yes", text=BROKEN.replace("acme,12", "acme,12x"))
+    assert [
+        'error: fleet.csv:2:2: account_id "12x" is not an AWS account id',
+        "  mend: write the 12 digits in quotes, leading zeros kept",
+        "fleet.csv:3:3: there is no permission set nope",
+        "  mend: the manifest has: read, list",
+        "2 problems: nothing was imported",
+    ] == done.err.splitlines()
+
+
+def test_new_customers_can_go_into_the_manifest_itself(folder: Path) -> None:
+    """`--into accounts.yaml` puts them below the others, in their dress."""
+    done = import_table(folder, "--yes", "--into", "accounts.yaml")
+    lines = (folder / "accounts.yaml").read_text("utf-8").splitlines()
+
+    assert (0, TEXT.splitlines()) == (done.code, lines[:8])
+    entry = r'  - {name: acme-corp, account_id: "3{12}", external_id: "[0-9a-f]{32}", labels: {tier: gold}}'
+    assert re.fullmatch(entry, lines[8])
+    assert ["account1", "acme-corp", "Beta"] == list(customers(folder))
+
+
+def test_more_rows_go_below_those_of_the_last_import(folder: Path) -> None:
+    """A table that grows is imported again; what stands there stays byte for byte."""
+    import_table(folder, "--yes")
+    before = (folder / "customers" / "imported.yaml").read_text("utf-8")
+    done = import_table(folder, "--yes", text=TABLE + "Gamma,555555555555,\n")
+
+    assert 0 == done.code, done.err
+    assert (folder / "customers" / "imported.yaml").read_text("utf-8").startswith(before)
+    assert ["account1", "acme-corp", "Beta", "Gamma"] == list(customers(folder))
+
+
+def test_an_update_is_shown_as_a_difference(folder: Path) -> None:
+    """An entry that differs is named, and changed with --update alone; its comment stays."""
+    text = "name,account_id,role\nx,222222222222,Auditor\n"
+    kept = import_table(folder, "--yes", text=text)
+    changed = import_table(folder, "--yes", "--update", text=text)
+
+    assert "x (222222222222) is customer account1; role differ: --update takes them over" in kept.out
+    assert "AWS cannot rename a role: VendorAccess is deleted and Auditor is made" in changed.out
+    assert "role: Auditor" in (folder / "accounts.yaml").read_text("utf-8")
+    assert "# the first" in (folder / "accounts.yaml").read_text("utf-8")
+
+
+def test_the_form_for_programs_names_everything(folder: Path) -> None:
+    """One object: what is written, the access, and every account that is left out."""
+    done = import_table(folder, "--yes", "--format", "json", text=TABLE + "Gamma,555555555555,\n")
+    body = json.loads(done.out)
+
+    assert (0, True) == (done.code, body["written"])
+    assert {"customers/imported.yaml", "accounts.yaml"} == set(body["files"])
+    assert ["3 new, 0 changed, 1 as they are"] == body["notes"]
+
+
+def test_a_customers_outputs_are_taken_over(folder: Path) -> None:
+    """Role and path of what was applied; the second time nothing changes."""
+    outputs = {"role_arn": {"value": "arn:aws:iam::222222222222:role/v/Own"}, "external_id": {"value": "first-id"}}
+    (folder / "account1.json").write_text(json.dumps(outputs), "utf-8")
+    first = gen("import", "terraform-outputs", "account1.json", "--yes", cwd=folder)
+    found = customers(folder)["account1"]
+    second = gen("import", "terraform-outputs", "account1.json", "--yes", cwd=folder)
+
+    assert (0, 0) == (first.code, second.code)
+    assert ("Own", "/v/", "first-id") == (found.role, found.path, found.external_id)
+    assert "Nothing to change" in second.out
+
+
+@pytest.fixture
+def organization() -> Iterator[None]:
+    """An organization with two accounts in Prod, as moto answers for it in this process."""
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    with mock.patch.dict(os.environ, keys), mock_aws():
+        client = boto3.client("organizations", region_name="us-east-1")
+        client.create_organization(FeatureSet="ALL")
+        root = client.list_roots()["Roots"][0]["Id"]
+        unit = client.create_organizational_unit(ParentId=root, Name="Prod")["OrganizationalUnit"]["Id"]
+        for name in ("Acme Corp.", "sandbox-7"):
+            number = client.create_account(AccountName=name, Email="a@example.com")["CreateAccountStatus"]["AccountId"]
+            client.move_account(AccountId=number, SourceParentId=root, DestinationParentId=unit)
+        yield
+
+
+@pytest.mark.usefixtures("organization")
+def test_an_organizations_accounts_become_customers(folder: Path) -> None:
+    """Those of the unit, with its path as a label; who is excluded is named."""
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+    options = ("--ou", "Prod", "--exclude", "sandbox-*", "--yes")
+    done = gen("import", "organizations", *options, cwd=folder, environ=keys)
+    found = customers(folder)
+
+    assert 0 == done.code, done.err
+    assert (["account1", "acme-corp"], {"ou": "Prod"}) == (list(found), found["acme-corp"].labels)
+    assert "left out: sandbox-7" in done.out
+
+
+def test_without_credentials_an_organization_is_not_asked(folder: Path) -> None:
+    """Exit code 8 with how to go on, and no traceback."""
+    away = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none"}
+    done = gen("import", "organizations", "--profile", "nobody", cwd=folder, environ=away)
+
+    assert (8, "") == (done.code, done.out)
+    assert "profile nobody: the AWS credentials cannot be had" in done.err
+    assert "mend: " in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--finish", "--abort"], "--finish and --abort do not go together"),
+        (["--external-id", "x1", "--finish"], "--finish and --external-id do not go together"),
+        (["--force"], "--force belongs to --finish"),
+    ],
+)
+def test_options_of_a_rotation_that_do_not_go_together(folder: Path, options: list[str], said: str) -> None:
+    """A slip of the command line: exit code 2, and nothing is written."""
+    before = files(folder)
+    done = gen("customer", "rotate-external-id", "account1", *options, "--yes", cwd=folder)
+
+    assert (2, before) == (done.code, files(folder))
+    assert said in done.err
+
+
+def test_a_rotation_says_what_comes_next(folder: Path) -> None:
+    """The access that changes, then the commands up to the end, with the folders of this one."""
+    options = ("--yes", "--out", "there")
+    done = gen("customer", "rotate-external-id", "account1", "--external-id", "new-id", *options, cwd=folder)
+    commands = [
+        line.split("  ")[2] for line in done.out.splitlines() if line.startswith("    gen ") or "runner" in line[:12]
+    ]
+
+    assert "account1/VendorAccess also accepts external id new-id" in done.out
+    assert [
+        "gen terraform --out there",
+        "gen bundle account1 --out there",
+        "runner verify --limit account1 --out there",
+        "gen customer rotate-external-id account1 --finish --out there",
+    ] == commands
+
+
+def test_rotations_under_way_are_listed(folder: Path) -> None:
+    """Whose, for how long, whom each waits for; an old one makes exit code 1, for a nightly job."""
+    none = gen("customer", "rotations", cwd=folder)
+    gen("customer", "rotate-external-id", "account1", "--external-id", "new-id", "--yes", cwd=folder)
+    fresh = gen("customer", "rotations", "--older-than", "30", cwd=folder)
+    record = folder / "output" / "rolecall.rotations.json"
+    record.write_text(re.sub(r'"started": "[^"]+"', '"started": "2026-01-01T00:00:00+00:00"', record.read_text()), "utf-8")
+    old = gen("customer", "rotations", "--older-than", "30", "--format", "json", cwd=folder)
+    seen = {"sha256": hashlib.sha256(b"new-id").hexdigest(), "date": "2026-01-02T00:00:00+00:00"}
+    status = {"version": 1, "customers": {"account1": {"external_id_seen": seen}}}
+    (folder / "output" / "status.json").write_text(json.dumps(status), "utf-8")
+    listed = gen("customer", "rotations", cwd=folder)
+
+    assert [(0, "no rotation\n"), (0, "no rotation\n")] == [(none.code, none.out), (fresh.code, fresh.out)]
+    assert (1, [("account1", "2026-01-01T00:00:00+00:00", None)]) == (
+        old.code,
+        [(one["name"], one["started"], one["seen"]) for one in json.loads(old.out)],
+    )
+    assert re.fullmatch(
+        r"account1  for \d+ days: the new id was seen: gen customer rotate-external-id account1 --finish\n", listed.out
+    )
