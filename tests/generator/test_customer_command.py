@@ -1,0 +1,238 @@
+"""`gen customer` as a person runs it: shown first, asked, written, and what comes next."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from command_rig import Ended
+from manifests import NOTES
+from rolecall_generator.cli import app
+
+PROGRAM = "from rolecall_generator.cli import app; app(prog_name='gen')"
+PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
+ACME = ("acme", "--account-id", "999999999999", "--external-id", "agreed")
+
+
+def gen(*arguments: str | Path, cwd: Path) -> Ended:
+    """Run `gen customer` through pipes, in this process."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        mock.patch.dict(os.environ, PLAIN),
+        mock.patch("sys.argv", ["gen", "customer", *map(str, arguments)]),
+        mock.patch("sys.stdin", io.StringIO()),
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            app(prog_name="gen")
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+def on_a_terminal(*arguments: str, cwd: Path, answer: str) -> tuple[int, str]:
+    """Run `gen customer` on a terminal and type an answer: exit code and all that the terminal shows."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "customer", *arguments],
+        cwd=cwd,
+        env={**os.environ, **PLAIN},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    os.write(master, answer.encode())
+    shown = b""
+    while True:
+        try:
+            piece = os.read(master, 4096)
+        except OSError:  # how Linux says that the other side has closed the terminal
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(master)
+    return process.wait(), shown.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with the notes' manifest."""
+    (tmp_path / "accounts.yaml").write_bytes(NOTES.read_bytes())
+    return tmp_path
+
+
+def manifest(folder: Path) -> str:
+    return (folder / "accounts.yaml").read_text()
+
+
+def test_a_customer_is_added_without_a_question(notes: Path) -> None:
+    """--yes writes; the line, the access and the next steps are shown."""
+    done = gen("add", *ACME, "--label", "tier=gold", "--region", "eu-central-1", "--yes", cwd=notes)
+    line = (
+        '  - {name: acme, account_id: "999999999999", external_id: "agreed", regions: [eu-central-1], labels: {tier: gold}}'
+    )
+
+    assert (0, "") == (done.code, done.err)
+    assert f"\n    +{line}\n" in done.out
+    assert "+ customers/acme (new)" in done.out
+    assert "widens acme/VendorAccess trusts backend/backend_role with external id agreed" in done.out
+    assert "gen bundle acme" in done.out
+    assert [line] == [new for new in manifest(notes).splitlines() if new not in NOTES.read_text().splitlines()]
+
+
+def test_a_fresh_external_id_is_made(notes: Path) -> None:
+    """Two customers get two ids of 128 bits."""
+    for name, account in (("one", "888888888888"), ("two", "777777777777")):
+        assert 0 == gen("add", name, "--account-id", account, "--yes", cwd=notes).code
+    listed = json.loads(gen("list", "one", "two", "--format", "json", cwd=notes).out)
+
+    assert [32, 32] == [len(entry["external_id"]) for entry in listed]
+    assert 2 == len({entry["external_id"] for entry in listed})
+
+
+def test_a_dry_run_shows_and_writes_nothing(notes: Path) -> None:
+    """The same difference, exit code 0, the file as it was."""
+    done = gen("remove", "account1", "--dry-run", cwd=notes)
+
+    assert 0 == done.code
+    assert "- customers/account1 (goes)" in done.out
+    assert NOTES.read_text() == manifest(notes)
+
+
+def test_without_a_terminal_nobody_can_agree(notes: Path) -> None:
+    """A script must say --yes: exit code 2, the file as it was."""
+    done = gen("remove", "account1", cwd=notes)
+
+    assert 2 == done.code
+    assert "nobody is here to agree" in done.err
+    assert "--yes" in done.err
+    assert NOTES.read_text() == manifest(notes)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "gone"), [("y\n", 0, True), ("\n", 130, False), ("no\n", 130, False), ("\x04", 130, False)]
+)
+def test_on_a_terminal_the_difference_is_agreed_to(notes: Path, answer: str, code: int, gone: bool) -> None:
+    """y writes; anything else, an end of input too, leaves the file as it was."""
+    ended, shown = on_a_terminal("remove", "account2", cwd=notes, answer=answer)
+
+    assert code == ended
+    assert shown.index("- customers/account2 (goes)") < shown.index("Write this? [y/N]")
+    assert gone == ("account2" not in manifest(notes))
+    assert gone == ("terraform destroy" in shown)
+
+
+def test_json_is_one_object(notes: Path) -> None:
+    """Files, access and next steps; written says whether."""
+    done = gen("rename", "account1", "acme", "--yes", "--format", "json", cwd=notes)
+    body = json.loads(done.out)
+
+    assert body["written"]
+    assert [("customers/acme", "moved", "customers/account1")] == [
+        (module["path"], module["state"], module["moved_from"]) for module in body["access"]["modules"]
+    ]
+    assert ["gen terraform", "gen bundle acme"] == [step["command"] for step in body["next"]]
+    assert 2 == gen("remove", "acme", "--format", "json", cwd=notes).code
+    assert not json.loads(gen("remove", "acme", "--format", "json", "--dry-run", cwd=notes).out)["written"]
+
+
+def test_a_rename_prints_the_moved_block(notes: Path) -> None:
+    """For those who call the folder as a child module."""
+    done = gen("rename", "account1", "acme", "--yes", cwd=notes)
+
+    assert "customers/account1 is now customers/acme: the folder's name alone; no AWS resource changes" in done.out
+    assert "moved {\n  from = module.account1\n  to   = module.acme\n}\n" in done.out
+
+
+def test_a_switch_role_is_renamed_with_its_option(notes: Path) -> None:
+    """Both sides' folders move."""
+    done = gen("rename", "reena-in-sumesh", "reena", "--switch-role", "--yes", cwd=notes)
+
+    assert 0 == done.code
+    assert "> switch-roles/reena-in-sumesh/trusted is now switch-roles/reena/trusted" in done.out
+    assert "  - name: reena\n    trusting:" in manifest(notes)
+
+
+def test_fields_are_set_and_unset(notes: Path) -> None:
+    """A changed role name is said to replace the role."""
+    done = gen("set", "account1", "--role", "Auditor", "--unset", "permissions", "--tag", "team=a", "--yes", cwd=notes)
+
+    assert 0 == done.code
+    assert "AWS cannot rename a role: role1 is deleted and Auditor is made" in done.out
+    wanted = '{name: account1, account_id: "222222222222", role: Auditor, external_id: "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"'
+    assert f"{wanted}, tags: {{team: a}}}}" in manifest(notes)
+    assert "Nothing to change" in gen("set", "account1", "--role", "Auditor", cwd=notes).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("add", "acme", "--account-id", "12"), 3, 'accounts.yaml:28:30: account_id "12" is not an AWS account id'),
+        (("add", "account1", "--account-id", "999999999999"), 3, "has the name of another"),
+        (("add", *ACME, "--permissions", "s3-raed"), 3, "write s3-read"),
+        (("add", *ACME, "--tag", "gold"), 2, "--tag: gold is not KEY=VALUE"),
+        (("add", *ACME, "--file", "../x.yaml"), 2, "a file of customers stands below"),
+        (("remove", "acount1"), 2, "write account1"),
+        (("rename", "account1", "account2"), 3, "has the name of another"),
+        (("rename", "account1", "no/slash"), 3, "is no name for a folder"),
+        (("set", "account1"), 2, "there is nothing to set"),
+        (("set", "account1", "--unset", "name"), 3, "nothing was written"),
+        (("show", "nobody"), 2, "there is no customer named nobody"),
+        (("list", "--label", "x"), 2, "is not KEY=VALUE"),
+        (("list", "--manifest", "missing.yaml"), 3, "there is no such file"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_written(notes: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
+    """The exit code of the table, the message with its mend, no traceback, and the manifest as it was."""
+    done = gen(*arguments, *(["--yes"] if arguments[0] not in ("show", "list") else []), cwd=notes)
+
+    assert code == done.code
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert NOTES.read_text() == manifest(notes)
+
+
+def test_list_and_show_print_what_people_look_for(notes: Path) -> None:
+    """The table has the module's state; show has the role, the policy that carries it and a profile to copy."""
+    listed = gen("list", "account*", cwd=notes).out
+    shown = gen("show", "account1", cwd=notes).out
+
+    assert "│ account1 │ 222222222222 │ role1 │ s3-read, ec2-read │        │ not written │" in listed
+    assert "3 customers" in listed
+    assert "arn:aws:iam::222222222222:role/role1" in shown
+    assert "rolecall-assume-customers-backend_role-1" in shown
+    assert "    [profile account1]\n    role_arn = arn:aws:iam::222222222222:role/role1\n" in shown
+
+
+def test_show_as_json_has_every_value_final(notes: Path) -> None:
+    """Defaults are filled in; the keys are the manifest's."""
+    body = json.loads(gen("show", "account2", "--format", "json", cwd=notes).out)
+
+    assert (["s3-read"], ["us-east-1"], {"managed-by": "rolecall"}) == (body["permissions"], body["regions"], body["tags"])
+    assert "[profile account2]" in body["profile"]
+
+
+def test_customers_change_in_an_included_file(notes: Path) -> None:
+    """A new file is made, included, and edited from then on."""
+    gen("add", *ACME, "--file", "customers/acme.yaml", "--yes", cwd=notes)
+    gen("add", "zeta", "--account-id", "888888888888", "--external-id", "e", "--yes", cwd=notes)
+    gen("set", "acme", "--label", "tier=gold", "--yes", cwd=notes)
+
+    head = (
+        'customers:\n  - name: acme\n    account_id: "999999999999"\n    external_id: "agreed"\n    labels: {tier: gold}\n'
+    )
+    assert head == (notes / "customers" / "acme.yaml").read_text()
+    assert "include:\n  - customers/acme.yaml\n" in manifest(notes)
