@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 
@@ -72,7 +72,7 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """The entry as JSON values; what is not known is left out."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return {name: _plain(value) for name in _NAMES[Entry] if (value := getattr(self, name)) is not None}
 
 
 def entry_from_json(body: Mapping[str, Any]) -> Entry:
@@ -89,3 +89,12 @@ def entry_from_json(body: Mapping[str, Any]) -> Entry:
 
 
 _PARTS = {"handed_over": HandedOver, "verified": Verified, "external_id_seen": SeenId, "asked": Asked}
+
+# By hand and not by `asdict`, which copies every value: a third of the time of noting a fleet.
+_NAMES: Mapping[type, tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind)) for kind in (Entry, HandedOver, Verified, Trouble, SeenId, Asked)
+}
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str) else {name: getattr(value, name) for name in _NAMES[type(value)]}
