@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from rolecall_generator.customers.difference import AccessDifference, ModuleDifference
@@ -36,14 +38,14 @@ def print_proposal(console: Console, proposal: Proposal) -> None:
         _more(console, len(lines), "lines")
     print_difference(console, proposal.difference)
     for note in proposal.notes:
-        console.print(f"note: {note}", style="yellow", markup=False)
+        _say(console, f"note: {note}", indent=0, style="yellow")
 
 
 def print_difference(console: Console, difference: AccessDifference) -> None:
     """The access that changes, a module a block, in the words of `gen diff`."""
     console.print("access", style="bold")
     if difference.note:
-        console.print(f"    {difference.note}", style="yellow", markup=False)
+        _say(console, difference.note, style="yellow")
     for module in difference.modules[:_SHOWN]:
         _print_module(console, module)
     _more(console, len(difference.modules), "modules")
@@ -53,17 +55,28 @@ def print_difference(console: Console, difference: AccessDifference) -> None:
 
 def _print_module(console: Console, module: ModuleDifference) -> None:
     if module.moved_from is not None:
-        what = "" if module.changes else ": the folder's name alone; no AWS resource changes"
-        console.print(f"[yellow]>[/] {module.moved_from} is now {module.path}{what}")
+        console.print(f"[yellow]>[/] {module.moved_from} is now {module.path}", soft_wrap=True)
+        if not module.changes:
+            _say(console, "the folder's name alone; no AWS resource changes")
     else:
         mark, remark = _MARKS[module.state]
         console.print(f"{mark} {module.path}{remark}")
     for change in module.changes:
-        console.print("    ", "[bold red]widens[/] " if change.widens else "", sep="", end="")
-        console.print(change.text, markup=False)
+        _say(console, change.text, mark="widens " if change.widens else "")
     for old, new in module.replaced:
         text = f"AWS cannot rename a role: {_name(old)} is deleted and {_name(new)} is made; access is away in between"
-        console.print(f"    {text}", style="yellow", markup=False)
+        _say(console, text, style="yellow")
+
+
+def _say(console: Console, text: str, *, indent: int = 4, mark: str = "", style: str | None = None) -> None:
+    """A sentence, broken on a terminal so that its lines stand below each other; an ARN is never broken. `mark` in red."""
+    room = console.width - indent - 2 if console.is_terminal else len(mark + text)
+    lines = wrap(mark + text, max(room, 20), break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
+    for number, line in enumerate(lines):
+        shown = Text(" " * indent + line, style=style or "")
+        if number == 0:
+            shown.stylize("bold red", indent, indent + len(mark))
+        console.print(shown, soft_wrap=True)
 
 
 def _more(console: Console, count: int, noun: str) -> None:
@@ -78,9 +91,11 @@ def _name(arn: str) -> str:
 def print_steps(console: Console, steps: Sequence[Step]) -> None:
     """What to do next, a command a line."""
     console.print("next", style="bold")
-    width = min(max((len(step.command) for step in steps), default=0), 48)
+    width = max((len(step.command) for step in steps), default=0)
+    beside = all(4 + width + 2 + len(step.why) <= console.width for step in steps)
     for step in steps:
-        console.print(f"    {step.command:<{width}}  [dim]{step.why}[/]", soft_wrap=True)
+        shown = Text(f"    {step.command:<{width}}  " if beside else f"    {step.command}\n        ")
+        console.print(shown.append(step.why, "dim"), soft_wrap=True)
 
 
 def proposal_json(proposal: Proposal, *, written: bool, steps: Sequence[Step] = ()) -> dict[str, Any]:
@@ -119,7 +134,7 @@ def print_customers(console: Console, rows: Sequence[CustomerRow]) -> None:
         return
     table = Table()
     for heading in ("customer", "account", "role", "permissions", "labels", "module"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("account", "module"))
     for row in rows:
         one = row.customer
         style = {"written": "green", "outdated": "yellow"}.get(row.state, "dim")
@@ -148,11 +163,10 @@ def customer_json(customer: ResolvedCustomer) -> dict[str, Any]:
 def print_customer(console: Console, shown: ShownCustomer, profile: str) -> None:
     """One customer for people: settings, access, files, and the profile of the AWS CLI."""
     for key, value in _settings(shown):
-        console.print(f"[bold]{key:<13}[/]", end="")
-        console.print(value, markup=False, soft_wrap=True)
+        console.print(Text(f"{key:<13}", "bold").append(value, "not bold"), soft_wrap=True)
     console.print("access", style="bold")
     for sentence in shown.access:
-        console.print(f"    {sentence}", markup=False)
+        _say(console, sentence)
     console.print("files", style="bold")
     for file in shown.files:
         style = {"as written": "green", "outdated": "yellow"}.get(file.state, "red")

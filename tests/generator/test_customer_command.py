@@ -153,7 +153,7 @@ def test_a_rename_prints_the_moved_block(notes: Path) -> None:
     """For those who call the folder as a child module."""
     done = gen("rename", "account1", "acme", "--yes", cwd=notes)
 
-    assert "customers/account1 is now customers/acme: the folder's name alone; no AWS resource changes" in done.out
+    assert "customers/account1 is now customers/acme\n    the folder's name alone; no AWS resource changes\n" in done.out
     assert "moved {\n  from = module.account1\n  to   = module.acme\n}\n" in done.out
 
 

@@ -71,7 +71,8 @@ def show_customer(manifest: Path, out: Path, name: str) -> ShownCustomer:
         role_arn=arn,
         backend_role_arn=backend_role_arn,
         backend_policy=policy,
-        access=tuple(change.text for change in changes),
+        # That the role is new, its tags and its description are no access.
+        access=tuple(change.text for change in changes if change.widens is not None),
         files=_files(module, manifest.name, out, lock),
         link=None if customer.external_ids else link,
     )
