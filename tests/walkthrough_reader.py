@@ -89,7 +89,7 @@ def _cell(token: Token) -> str:
     children = token.children or []
     code = [child.content for child in children if child.type == "code_inline"]
     if not code:
-        return token.content
+        return token.content.replace("(empty)", "")
     words = "".join(child.content for child in children if child.type == "text").strip()
     assert len(code) == 1, token.content
     assert words in {"", "JSON", "seconds"}, words

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -42,6 +44,37 @@ def switch(side: str, **changes: Any) -> str:
     return text_of(changed(switch_roles=[SWITCH | changes])[f"switch-roles/s/{side}"])
 
 
+def commands_of(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The commands for CloudShell as a shell reads them: what they make, and their options with JSON read."""
+    for token in tokens_of(text):
+        if token.type == "fence" and token.info == "sh":
+            _, _, operation, *rest = shlex.split(token.content)
+            options = dict(zip(rest[::2], rest[1::2], strict=True))
+            read = {name: json.loads(value) if value[0] in "[{" else value for name, value in options.items()}
+            yield f"{operation} {next(iter(options.values()))}", read
+
+
+def made(handover: Handover, name: str) -> dict[str, Any]:
+    """The options by which the command of that name makes its part of the module."""
+    operation, _, plain = name.partition(" ")
+    kind = operation.removeprefix("create-")
+    access = handover.module.access
+    parts: Any = {"role": access.roles, "group": access.groups, "user": access.users}[kind]
+    (part,) = (part for arn, part in parts.items() if arn.rpartition("/")[2] == plain)
+    path = part.arn.partition(f":{kind}")[2].removesuffix(plain)
+    options = {f"--{kind}-name": plain, "--path": path}
+    if kind == "role":
+        options |= {"--assume-role-policy-document": readable(part.trust.to_json()), "--description": part.description}
+    tags = getattr(part, "tags", {})
+    return options | ({"--tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())]} if tags else {})
+
+
+def readable(document: dict[str, Any]) -> dict[str, Any]:
+    """A document without the empty ids of statements."""
+    statements = [{key: value for key, value in item.items() if value != ""} for item in document["Statement"]]
+    return document | {"Statement": statements}
+
+
 @pytest.mark.parametrize("path", sorted(notes()))
 def test_the_notes_accounts_are_made_exactly(path: str) -> None:
     """Read back from tables and JSON alone, the walk-through of the notes makes the module's access."""
@@ -55,7 +88,10 @@ def test_the_notes_accounts_are_made_exactly(path: str) -> None:
 def test_any_access_is_read_back_from_the_text(values: dict[str, Any]) -> None:
     """Hostile names, descriptions, tags, paths and policies come out as they are, in both flows and on both sides."""
     for handover in handovers_of(Manifest.model_validate(values)).values():
-        assert handover.module.access.canonical() == access_from(text_of(handover)).canonical()
+        text = text_of(handover)
+
+        assert handover.module.access.canonical() == access_from(text).canonical()
+        assert [] == [name for name, said in commands_of(text) if said != made(handover, name)]
 
 
 @settings(max_examples=30, deadline=None)

@@ -22,7 +22,15 @@ def walkthrough_form(handover: Handover) -> Files:
 def _view(handover: Handover) -> dict[str, Any]:
     module = handover.module
     access = module.access
+    parts = {
+        "policies": [policy_part(policy) for policy in access.policies.values()],
+        "roles": [role_part(role) for role in access.roles.values()],
+        "groups": [group_part(group) for group in access.groups.values()],
+        "users": [user_part(user) for user in access.users.values()],
+    }
     return {
+        **parts,
+        "has_json": any(part.has_json for kind in parts.values() for part in kind),
         "account": module.account,
         "partition": module.partition,
         "source": handover.source,
@@ -30,10 +38,6 @@ def _view(handover: Handover) -> dict[str, Any]:
         "trusting": module.kind is ModuleKind.TRUSTING,
         "role_trust": module.facts.get("trust") == "role-arn",
         "facts": module.facts,
-        "policies": [policy_part(policy) for policy in access.policies.values()],
-        "roles": [role_part(role) for role in access.roles.values()],
-        "groups": [group_part(group) for group in access.groups.values()],
-        "users": [user_part(user) for user in access.users.values()],
         "self_service": len(access.groups) > 0 and not any(group.existing for group in access.groups.values()),
         "sign_in": _sign_in(module),
         "role_arns": list(access.roles),

@@ -19,6 +19,9 @@ from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.quotas import MINIMUM_MAX_SESSION_SECONDS
 from rolecall_generator.render import markdown
 
+AS_JSON = "JSON "
+"""How a cell begins whose code span is a JSON string."""
+
 _AFTER_SPACE = re.compile("(?<= ) ")
 
 CONSOLE_PATH = "/"
@@ -26,13 +29,15 @@ CONSOLE_PATH = "/"
 
 
 def exact(text: str) -> str:
-    """Text as a cell of a table from which it can be read back: a code span, or `JSON` and a code span.
+    """Text as a cell of a table from which it can be read back: a code span, `JSON` and a code span, or `(empty)`.
 
     A code span of Markdown keeps no line break, no blanks side by side and no character that cannot be seen.
     """
-    if text and text.isprintable() and " ".join(text.split()) == text:
+    if not text:
+        return "(empty)"
+    if text.isprintable() and " ".join(text.split()) == text:
         return markdown(text)
-    return f"JSON {markdown(_AFTER_SPACE.sub(_escaped, json.dumps(text)))}"
+    return f"{AS_JSON}{markdown(_AFTER_SPACE.sub(_escaped, json.dumps(text)))}"
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -58,6 +63,11 @@ class Part:
     existing: bool = False
     password: bool = False
     encrypted: bool = False
+
+    @property
+    def has_json(self) -> bool:
+        """True when a cell of the tables is written as a JSON string."""
+        return any(cell.startswith(AS_JSON) for row in (*self.settings, *self.tags) for cell in row)
 
 
 def role_part(role: Role) -> Part:
