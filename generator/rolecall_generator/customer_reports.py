@@ -92,9 +92,9 @@ def print_steps(console: Console, steps: Sequence[Step]) -> None:
     """What to do next, a command a line."""
     console.print("next", style="bold")
     width = max((len(step.command) for step in steps), default=0)
-    beside = all(4 + width + 2 + len(step.why) <= console.width for step in steps)
+    beside = not console.is_terminal or all(4 + width + 3 + len(step.why) <= console.width for step in steps)
     for step in steps:
-        shown = Text(f"    {step.command:<{width}}  " if beside else f"    {step.command}\n        ")
+        shown = Text(f"    {step.command:<{width}}   " if beside else f"    {step.command}\n        ")
         console.print(shown.append(step.why, "dim"), soft_wrap=True)
 
 
