@@ -46,8 +46,9 @@ from rolecall_runner.tasks.query.asked import Wanted, make_question
 from rolecall_runner.tasks.query.levels import check_reads
 from rolecall_runner.tasks.query.plain import plain
 from rolecall_runner.tasks.query.question import Question
+from rolecall_runner.tasks.query.reach import Reach, make_means
 from rolecall_runner.tasks.query.regions import read_regions
-from rolecall_runner.tasks.query.running import Chosen, Reach, choose, make_means, prepare
+from rolecall_runner.tasks.query.running import Chosen, choose, prepare
 from rolecall_runner.tasks.verify.context import VerifyOptions
 from rolecall_runner.tasks.verify.setting import Start, endpoint_of, make_context
 from rolecall_runner.tasks.verify.task import VerifyTask

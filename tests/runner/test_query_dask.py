@@ -35,7 +35,7 @@ from rolecall_runner.sandbox.operator import Operator
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import answer_of
 from rolecall_runner.tasks.query.asked import Wanted, make_question
-from rolecall_runner.tasks.query.running import Reach, make_means
+from rolecall_runner.tasks.query.reach import Reach, make_means
 from rolecall_runner.tasks.query.task import QueryTask
 from stub_fleet import stub_targets
 

@@ -1,6 +1,9 @@
-"""A service's model is in memory once, whoever reads it."""
+"""A service's model is in memory once, whoever reads it; a process loads no more than it needs."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
 
 from rolecall_runner.clients import Clients
 from rolecall_runner.tasks.query.models import service_model
@@ -19,3 +22,22 @@ def test_a_question_and_its_client_read_one_model() -> None:
 
     assert (True, False) == (shared.metadata is checked.metadata, own.metadata is checked.metadata)
     assert checked.operation_names == shared.operation_names
+
+
+def test_a_worker_process_does_not_load_what_reads_manifests() -> None:
+    """Each process of a run pays for what it loads: no pydantic, YAML or Jinja2 comes with a task and its means."""
+    script = (
+        "import pickle, sys\n"
+        "from functools import partial\n"
+        "import rolecall_runner.engine.serve\n"
+        "from rolecall_runner.engine.per_process import PerProcess\n"
+        "from rolecall_runner.tasks.query.question import Question\n"
+        "from rolecall_runner.tasks.query.reach import Reach, make_means\n"
+        "from rolecall_runner.tasks.query.task import QueryTask\n"
+        "means = PerProcess(partial(make_means, Reach(), '0a1b'))\n"
+        "pickle.loads(pickle.dumps(QueryTask(Question('ec2', 'DescribeVpcs'), means)))\n"
+        "print(sorted({'pydantic', 'yaml', 'jinja2', 'ruamel', 'rich', 'hcl2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert "[]\n" == done.stdout

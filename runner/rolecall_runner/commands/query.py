@@ -121,7 +121,8 @@ def query(
     from rolecall_runner.choice import Choice, How  # noqa: PLC0415 - boto3 loads only where needed
     from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.levels import check_reads  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.running import Reach, prepare  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.reach import Reach  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.running import prepare  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.written import Said  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.verify.setting import endpoint_of  # noqa: PLC0415 - as above
 

@@ -14,9 +14,8 @@ from rolecall_generator.lock import read_lock
 from rolecall_generator.plan import make_plan
 from rolecall_runner import __version__
 from rolecall_runner.choice import EVERYBODY, Choice, How
-from rolecall_runner.clients import Clients, ClientSettings
-from rolecall_runner.credentials import Assumer, Sessions, utc_now
-from rolecall_runner.engine.interface import DEFAULT_WORKERS, Outside
+from rolecall_runner.credentials import utc_now
+from rolecall_runner.engine.interface import Outside
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.inventory import Inventory, read_inventory
 from rolecall_runner.results.journal import (
@@ -30,7 +29,6 @@ from rolecall_runner.results.journal import (
     recorded,
 )
 from rolecall_runner.selection import only, sample, select
-from rolecall_runner.source import find_caller
 from rolecall_runner.targets import Target, TargetKind
 from rolecall_runner.tasks.query.again import kept, recalled
 from rolecall_runner.tasks.query.answers import Answer, answer_of
@@ -38,7 +36,7 @@ from rolecall_runner.tasks.query.levels import Judgement
 from rolecall_runner.tasks.query.placeholders import check_targets
 from rolecall_runner.tasks.query.preflight import Forecast, Intended, forecasts
 from rolecall_runner.tasks.query.question import Question
-from rolecall_runner.tasks.query.sharing import SharingClients
+from rolecall_runner.tasks.query.reach import Reach, make_means
 from rolecall_runner.tasks.query.task import QueryTask
 
 TASK = "query"
@@ -57,16 +55,6 @@ class Chosen:
     manifest: Path
     out: Path
     resume: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How a process gets at AWS; picklable, and without secrets. `endpoint_url`: all services there (the sandbox)."""
-
-    profile: str | None = None
-    region: str | None = None
-    endpoint_url: str | None = None
-    workers: int = DEFAULT_WORKERS
 
 
 @dataclass(slots=True)
@@ -184,13 +172,6 @@ def prepare(
     waiting = tuple(target for target in chosen.targets if _key(target) not in journal.done)
     task = QueryTask(question, means, clock)
     return QueryRun(journal.record, chosen.targets, waiting, task, how, journal, outside or Outside(), clock)
-
-
-def make_means(reach: Reach, short_id: str) -> tuple[Clients, Sessions]:
-    """The clients and sessions of one process; it finds the caller's credentials by itself. Raises CallerError."""
-    clients = SharingClients(ClientSettings(endpoint_url=reach.endpoint_url, connections=reach.workers))
-    caller = find_caller(clients, profile=reach.profile, region=reach.region)
-    return clients, Sessions(Assumer(clients, caller, short_id))
 
 
 def _key(target: Target) -> tuple[str, str]:
