@@ -14,7 +14,7 @@ import pytest
 
 from manifests import NOTES
 from onboard_rig import START, Day, Stage, staged
-from rolecall_generator.errors import SelectionError
+from rolecall_generator.errors import CallerError, SelectionError
 from rolecall_runner.choice import How
 from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.onboard.run import Onboarded, onboard
@@ -150,6 +150,45 @@ def test_a_hand_over_that_is_known_keeps_its_date(stage: Stage, folder: Path) ->
     assert (START + timedelta(days=1)).isoformat() == anew["date"]
     assert (64, same["module"]) == (len(anew["bundle"]), anew["module"])
     assert "The module is in account1.zip, sent on 2026-11-25: README.md in it says how to apply it again." in ended.letter
+
+
+@pytest.mark.usefixtures("restored")
+def test_the_previous_external_id_is_no_apply(stage: Stage, folder: Path) -> None:
+    """Amid a rotation the wait is for the new id; that the old one is taken is said, and is no verdict."""
+    stage.make_role()
+    stage.make_policies()
+    path = folder / "accounts.yaml"
+    old = '"0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"'
+    path.write_text(path.read_text().replace(old, f'"the-new-external-id", previous_external_id: {old}'))
+    ended, heard = run(stage, folder, Day(), Pace(once=True))
+
+    assert (False, "") == (ended.verified, ended.run)
+    assert ["it takes the previous external id alone"] == [each.what for each in heard]
+    assert "still has our previous external id" in ended.letter
+    assert {"role_arn", "handed_over"} == set(entry(folder))
+
+
+def test_a_customer_and_a_switch_role_of_one_name(stage: Stage, folder: Path) -> None:
+    """The customer is meant, in the roll call too."""
+    path = folder / "accounts.yaml"
+    path.write_text(path.read_text().replace("reena-in-sumesh", "account2"))
+    start = Start(path, folder / "output", "", endpoint_url=stage.world.sandbox.url)
+    how = How(settings=Settings(workers=1), runs=folder / "runs")
+    ended = onboard(start, "account2", pace=Pace(), how=how, outside=Day().outside(), hear=lambda _sighting: None)
+
+    assert (True, "customer") == (ended.verified, ended.verdict.kind)
+
+
+def test_another_backend_roles_customer_is_not_ours_to_onboard(stage: Stage, folder: Path) -> None:
+    """It is said which role must call, at once and with nothing noted of a roll call."""
+    path = folder / "accounts.yaml"
+    roles = "roles: [{name: one, existing: true}, {name: backend_role, existing: true}]"
+    text = path.read_text().replace("role: {name: backend_role, existing: true}", roles)
+    path.write_text(text.replace("role: role1,", "role: role1, backend_role: one,"))
+
+    with pytest.raises(CallerError, match="It trusts one, another backend role"):
+        run(stage, folder, Day())
+    assert "asked" not in entry(folder)
 
 
 def test_names_that_cannot_be_onboarded(stage: Stage, folder: Path) -> None:

@@ -104,5 +104,5 @@ def _report(ended: Onboarded, place: Place, output_format: str, *, quiet: bool) 
     elif not quiet:
         print_onboarded(stdout(), ended, place)
     if not ended.verified:
-        failed = ended.verdict.mark is Mark.FAILED
-        raise typer.Exit(int(ExitCode.FINDINGS if failed else ExitCode.INCONCLUSIVE))
+        unclear = ended.verdict.mark in {Mark.INCONCLUSIVE, Mark.UNREACHABLE}
+        raise typer.Exit(int(ExitCode.INCONCLUSIVE if unclear else ExitCode.FINDINGS))

@@ -33,7 +33,8 @@ def print_onboarded(console: Console, ended: Onboarded, place: Place) -> None:
 
 def headline(ended: Onboarded) -> str:
     """How it ended, in a sentence."""
-    name, sign = ended.target.name, SIGNS[ended.verdict.mark]
+    name = ended.target.name
+    sign = SIGNS[ended.verdict.mark if ended.verified or ended.verdict.mark is not Mark.OK else Mark.FAILED]
     if ended.verified:
         return f"{sign} {name} is verified: all is as agreed (run {ended.run})"
     if ended.run:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from rolecall_generator.errors import CallerError, SelectionError
+from rolecall_generator.errors import CallerError, InterruptedRunError, SelectionError
 from rolecall_generator.iam.access import Access
 from rolecall_runner.choice import Choice, How
 from rolecall_runner.credentials import Sessions
@@ -17,14 +19,14 @@ from rolecall_runner.inventory import Inventory, read_inventory
 from rolecall_runner.onboard.letter import Sent, failed_letter, verified_letter
 from rolecall_runner.onboard.waiting import Pace, Sighting, wait_for_role
 from rolecall_runner.one_target import find_target
-from rolecall_runner.roll_call import RollCall, prepare
+from rolecall_runner.roll_call import prepare
 from rolecall_runner.status.digests import bundle_folders
 from rolecall_runner.status.entry import Entry
 from rolecall_runner.status.file import read_status, status_path
 from rolecall_runner.status.handing import note_hand_over
 from rolecall_runner.status.recording import note_verdicts
 from rolecall_runner.targets import Target, TargetKind
-from rolecall_runner.tasks.verify.context import VerifyContext
+from rolecall_runner.tasks.verify.context import Memory, VerifyContext
 from rolecall_runner.tasks.verify.setting import Start, make_context
 from rolecall_runner.tasks.verify.task import VerifyTask, verify
 from rolecall_runner.tasks.verify.verdict import Mark, Verdict
@@ -69,18 +71,14 @@ def onboard(
     note_hand_over(start.out, [target], now=outside.now(), rehearsal=rehearsal)
     last = wait_for_role(lambda: _look(target, context), pace, outside, hear)
     verdict, run = last.verdict, ""
-    if last.let_in and not outside.stop.is_set():
-        for number in range(1, ROLL_CALLS + 1):
-            call = _roll_call(start, inventory, target, how, context)
-            (verdict,), run = tuple(call), call.record.run_id
+    if last.let_in:
+        for verdict, run in _roll_calls(start, inventory, target, how, context, pace, outside):
             note_verdicts(start.out, [target], [verdict], now=outside.now(), run=run, rehearsal=rehearsal)
-            if verdict.mark is Mark.OK or pace.once or number == ROLL_CALLS or outside.stop.is_set():
-                break
-            hear(replace(last, verdict=verdict, pause_seconds=pace.every_seconds))
-            outside.wait(pace.every_seconds)
-    elif last.verdict.mark is Mark.SKIPPED:
-        raise CallerError(last.verdict.rungs[0].what, where=target.role_arn, mend="run it there, or name --profile")
-    else:
+            if verdict.mark is not Mark.OK:
+                hear(replace(last, verdict=verdict, pause_seconds=pace.every_seconds))
+    elif verdict.mark is Mark.SKIPPED:
+        raise CallerError(verdict.rungs[0].what, where=target.role_arn, mend="run it there, or name --profile")
+    elif verdict.mark is not Mark.OK:  # amid a rotation the previous id may let us in, which says nothing of the apply
         note_verdicts(start.out, [target], [verdict], now=outside.now(), run="", rehearsal=rehearsal)
     entry = read_status(status_path(start.out, rehearsal=rehearsal)).of(target)
     return Onboarded(target, last, verdict, run, _letter(target, verdict, run, context, start.out, entry, outside), entry)
@@ -101,14 +99,39 @@ def _look(target: Target, context: VerifyContext) -> Verdict:
     return verify(target, replace(context, options=quick))
 
 
-def _roll_call(start: Start, inventory: Inventory, target: Target, how: How, context: VerifyContext) -> RollCall:
-    """The whole roll call of this customer alone, with what was read already."""
-    both = sum(each.name == target.name for each in inventory.targets) > 1
-    call = prepare(start, Choice(f"{target.name}:&kind=customer" if both else target.name), how)
-    assumer = replace(context.assumer, run_id=call.record.short_id)
-    own = replace(context, assumer=assumer, sessions=Sessions(assumer))
-    call.task = VerifyTask(PerProcess(lambda: own))
-    return call
+def _roll_calls(
+    start: Start,
+    inventory: Inventory,
+    target: Target,
+    how: How,
+    context: VerifyContext,
+    pace: Pace,
+    outside: Outside,
+) -> Iterator[tuple[Verdict, str]]:
+    """Whole roll calls of this customer alone, with their runs: until one ends well, a few at the most, or Ctrl-C."""
+    several = sum(target.name in (each.name, each.account_id) for each in inventory.targets) > 1
+    choice = Choice(f"~{re.escape(target.name)}$:&kind=customer" if several else target.name)
+    for number in range(1 if pace.once else ROLL_CALLS):
+        if number:
+            outside.wait(pace.every_seconds)
+        if outside.stop.is_set():
+            return
+        call = prepare(start, choice, how, outside=Outside(stop=outside.stop))
+        assumer = replace(context.assumer, run_id=call.record.short_id)
+        own = replace(context, assumer=assumer, sessions=Sessions(assumer), memory=Memory())
+        call.task = VerifyTask(PerProcess(partial(_given, own)))
+        try:
+            (verdict,) = tuple(call)
+        except InterruptedRunError:
+            return
+        yield verdict, call.record.run_id
+        if verdict.mark is Mark.OK:
+            return
+
+
+def _given(context: VerifyContext) -> VerifyContext:
+    """What was read already, where a roll call would read it anew."""
+    return context
 
 
 def _letter(
