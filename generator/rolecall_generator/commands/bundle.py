@@ -40,7 +40,7 @@ def bundle(  # noqa: PLR0913, PLR0917 - every option of a command is an argument
     ] = Path("output"),
     template_url_base: Annotated[
         str | None,
-        typer.Option("--template-url-base", metavar="URL", help="Where you put the templates: URL/NAME/template.json."),
+        typer.Option("--template-url-base", metavar="URL", help="Where you put the bundles' templates: an https address."),
     ] = None,
     sign: Annotated[
         Literal["minisign", "sigstore"] | None, typer.Option("--sign", help="Sign the checksums with this program of yours.")
@@ -64,6 +64,9 @@ def bundle(  # noqa: PLR0913, PLR0917 - every option of a command is an argument
     from rolecall_generator.handover.signing import Signer  # noqa: PLC0415 - as above
     from rolecall_generator.handover.writing import Choices, write_bundles  # noqa: PLC0415 - as above
 
+    if template_url_base is not None and not template_url_base.startswith("https://"):
+        where, mend = "--template-url-base", "give an https address, as in https://BUCKET.s3.amazonaws.com/rolecall"
+        raise SelectionError("CloudFormation takes templates from https addresses alone", where=where, mend=mend)
     if key is not None and sign != "minisign":
         raise SelectionError("a key is for minisign alone", where="--key", mend="add --sign minisign, or leave the key out")
     signer = None if sign is None else Signer(sign, None if key is None else str(Path(key).expanduser().absolute()))

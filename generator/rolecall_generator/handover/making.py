@@ -135,7 +135,7 @@ def _handover(order: Order, settings: Settings) -> Handover:
         settings.source,
         render_module(module, settings.source),
         handover_proof(module, order.counterpart),
-        f"{base.rstrip('/')}/{order.path}/template.json" if base else None,
+        f"{base.rstrip('/')}/{order.path}/cloudformation/template.json" if base else None,
     )
 
 

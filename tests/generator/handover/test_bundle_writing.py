@@ -145,7 +145,7 @@ def test_the_template_url_carries_the_customers_name(tmp_path: Path) -> None:
     done = bundles(world(tmp_path, 1), template_url_base="https://templates.example.com/x/")
     page = (done.folder / "customer0" / "cloudformation" / "README.md").read_text()
 
-    assert "templates.example.com%2Fx%2Fcustomer0%2Ftemplate.json" in page
+    assert "templates.example.com%2Fx%2Fcustomer0%2Fcloudformation%2Ftemplate.json" in page
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""`gen bundle` and `gen bundle-check` as a person runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bundle_worlds import world
+
+
+def gen(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run `gen` in a folder, as an ordinary process."""
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb", "PATH": str(cwd)}
+    program = "from rolecall_generator.cli import app; app(prog_name='gen')"
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_bundles_are_written_checked_and_told(tmp_path: Path) -> None:
+    """The first run names what it made and what to do next, the second has nothing to write; both forms pass their check."""
+    world(tmp_path, 2)
+    first, second = gen("bundle", cwd=tmp_path), gen("bundle", cwd=tmp_path)
+    checked = gen("bundle-check", "output/bundles/customer0", "output/bundles/customer1.zip", cwd=tmp_path)
+
+    assert (0, 0, 0) == (first.returncode, second.returncode, checked.returncode)
+    assert "bundles: 2 created" in first.stdout
+    assert "next: hand over output/bundles/customer0.zip" in first.stdout
+    assert "runner onboard customer0" in first.stdout
+    assert "Nothing to write: 2 bundles are as the manifest says." in second.stdout
+    assert 2 == checked.stdout.count("files are as they were made; not signed")
+
+
+def test_a_changed_file_ends_the_check_with_its_name(tmp_path: Path) -> None:
+    """Exit code 1 and the file; as JSON the same."""
+    world(tmp_path, 1)
+    gen("bundle", "--quiet", cwd=tmp_path)
+    (tmp_path / "output" / "bundles" / "customer0" / "terraform" / "main.tf").write_text("changed")
+    told = gen("bundle-check", "output/bundles/customer0", cwd=tmp_path)
+    as_json = gen("bundle-check", "output/bundles/customer0", "--format", "json", cwd=tmp_path)
+
+    assert (1, 1) == (told.returncode, as_json.returncode)
+    assert "output/bundles/customer0: terraform/main.tf: was changed" in told.stdout
+    (bundle,) = json.loads(as_json.stdout)
+    assert (False, ["terraform/main.tf"]) == (bundle["ok"], [trouble["file"] for trouble in bundle["troubles"]])
+
+
+def test_a_foreign_file_ends_with_the_code_of_the_output(tmp_path: Path) -> None:
+    """The others are written and counted, the one in whose way it stands is named as an error."""
+    world(tmp_path, 2)
+    (tmp_path / "output" / "bundles").mkdir(parents=True)
+    (tmp_path / "output" / "bundles" / "customer1.zip").write_text("mine")
+    done = gen("bundle", "--format", "json", cwd=tmp_path)
+
+    assert 5 == done.returncode
+    assert "error: output/bundles/customer1: in the way, and not written by rolecall: ../customer1.zip" in done.stderr
+    body = json.loads(done.stdout)
+    assert (["customer0"], ["customer1"]) == (body["bundles"]["created"], list(body["failed"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["bundle", "nobody"], 2, "there is no customer or switch role named nobody"),
+        (["bundle", "--key", "k"], 2, "a key is for minisign alone"),
+        (["bundle", "--template-url-base", "http://x"], 2, "https addresses alone"),
+        (["bundle", "--sign", "minisign"], 7, "minisign is not on PATH"),
+        (["bundle", "--manifest", "none.yaml"], 3, "none.yaml"),
+        (["bundle-check", "nothing.zip"], 5, "there is no such bundle"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_words(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
+    """Each slip has its exit code and a message with a mend; nothing is written."""
+    world(tmp_path, 1)
+    done = gen(*arguments, cwd=tmp_path)
+
+    assert code == done.returncode
+    assert said in done.stderr
+    assert "mend: " in done.stderr
+    assert not (tmp_path / "output").exists()
