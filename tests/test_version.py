@@ -51,7 +51,7 @@ def archive(source: Path, target: Path) -> Path:
     """The source as an archive that git makes, unpacked: no repository any more."""
     target.mkdir()
     git(source, "archive", "--output", str(target / "it.tar"), "HEAD")
-    shutil.unpack_archive(target / "it.tar", target)
+    subprocess.run(["tar", "-xf", "it.tar"], cwd=target, check=True)
     return target
 
 
