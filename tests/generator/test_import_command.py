@@ -172,6 +172,16 @@ def test_a_customers_outputs_are_taken_over(folder: Path) -> None:
     assert "Nothing to change" in second.out
 
 
+def test_an_external_id_of_the_customers_own_is_shown_before_it_is_taken_over(folder: Path) -> None:
+    """The difference says which id the role would be asked with, and a note that customers do not make them."""
+    outputs = {"role_arn": {"value": "arn:aws:iam::222222222222:role/VendorAccess"}, "external_id": {"value": "their-own"}}
+    (folder / "account1.json").write_text(json.dumps(outputs), "utf-8")
+    done = gen("import", "terraform-outputs", "account1.json", "--dry-run", cwd=folder)
+
+    assert "account1/VendorAccess now asks for external id their-own instead of external id first-id" in done.out
+    assert "account1 has another external id than the manifest: the vendor makes them, never the customer" in done.out
+
+
 @pytest.fixture
 def organization() -> Iterator[None]:
     """An organization with two accounts in Prod, as moto answers for it in this process."""

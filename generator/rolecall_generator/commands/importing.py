@@ -185,10 +185,17 @@ def _import(  # noqa: PLR0913 - what all imports have in common
 
     settings = Settings(fresh_external_id, tuple(permissions) if permissions else None, update)
     plan = plan_import(reading, load_manifest(manifest).manifest, settings)
-    proposal = propose(manifest, out, edits_of(plan, into or manifest.parent / INTO))
+    edits = edits_of(plan, into or manifest.parent / INTO)
     notes = tuple(notes_of(plan, None if output_format == "json" else _NAMED))
-    proposal = replace(proposal, notes=(*proposal.notes, *notes))
-    if proposal.empty and output_format != "json":
-        for note in notes:
+    if not edits and output_format != "json":  # what changes nothing need not be planned
+        for note in (*notes, "Nothing to change: the manifest says so already."):
             stdout().print(note, markup=False)
-    agree_and_write(proposal, lambda: after_import(manifest, out), yes=yes, dry_run=dry_run, output_format=output_format)
+        return
+    proposal = propose(manifest, out, edits)
+    agree_and_write(
+        replace(proposal, notes=(*proposal.notes, *notes)),
+        lambda: after_import(manifest, out),
+        yes=yes,
+        dry_run=dry_run,
+        output_format=output_format,
+    )

@@ -52,14 +52,19 @@ def rotation_lines(found: Sequence[UnderWay], now: datetime) -> Iterator[str]:
         yield "no rotation"
     width = max((len(one.name) for one in found), default=0)
     for one in found:
-        days = one.days(now)
-        since = "since an unknown day" if days is None else f"for {days:,} {'day' if days == 1 else 'days'}"
+        since = _since(one.days(now))
         waits = (
             "the customer has yet to apply the new module, or nobody has looked: runner verify"
             if one.seen is None
             else f"the new id was seen: gen customer rotate-external-id {one.name} --finish"
         )
         yield f"{one.name:<{width}}  {since}: {waits}"
+
+
+def _since(days: int | None) -> str:
+    if not days:
+        return "since an unknown day" if days is None else "since today"
+    return f"for {days:,} {'day' if days == 1 else 'days'}"
 
 
 def rotations_json(found: Sequence[UnderWay]) -> list[dict[str, str | None]]:

@@ -28,6 +28,9 @@ def notes_of(plan: ImportPlan, most: int | None = None) -> Iterator[str]:
         yield from sentences[:most]
         if most is not None and len(sentences) > most:
             yield f"and {len(sentences) - most:,} more like the last: --format json names all"
+    for change in plan.changed:
+        if change.field == "external_id" and change.old is not None:
+            yield f"{change.customer} has another external id than the manifest: the vendor makes them, never the customer"
     if plan.ignored:
         columns = ", ".join(clip(column) for column in plan.ignored)
         yield f"columns that are not taken over: {columns} (--column FIELD=HEADER maps one)"

@@ -47,6 +47,7 @@ def _account(row: Row, columns: Mapping[int, str], file: str, problems: list[Pro
     found: dict[str, Value] = {}
     marks: dict[str, Point] = {}
     maps: dict[str, dict[str, str]] = {}
+    partition = ""
     for number, field in columns.items():
         cell = row.cells[number] if number < len(row.cells) else ""
         if not cell:
@@ -64,23 +65,23 @@ def _account(row: Row, columns: Mapping[int, str], file: str, problems: list[Pro
                 continue
             found = {**parts, **found}
             marks |= dict.fromkeys(parts, at)
+            partition = cell.split(":")[1]
         else:
             found[field] = _value(field, cell)
             marks[field] = at
             if field == "account_id":
                 problems += _shortened(cell, file, at)
     name = str(found.pop("name", ""))
-    return Account(name, {**found, **maps}, file, Point(row.line, 0), marks)
+    return Account(name, {**found, **maps}, file, Point(row.line, 0), marks, partition)
 
 
 def role_fields(arn: str) -> dict[str, Value] | None:
-    """Account id, role and path of a role's ARN; None for anything else. The path / is left out, it is the default."""
+    """Account id, role and path of a role's ARN; None for anything else."""
     parsed = parse_arn(arn)
     if parsed is None or parsed.service != "iam" or parsed.kind != "role" or not parsed.account_id:
         return None
     path, _, name = parsed.resource.removeprefix("role").rpartition("/")
-    fields: dict[str, Value] = {"account_id": parsed.account_id, "role": name}
-    return fields | ({"path": f"{path}/"} if path else {})
+    return {"account_id": parsed.account_id, "role": name, "path": f"{path}/"}
 
 
 def _value(field: str, cell: str) -> Value:

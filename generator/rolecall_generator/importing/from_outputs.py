@@ -62,7 +62,7 @@ def _accounts(path: Path, text: str, body: Any) -> Iterator[Account]:
                 raise _error(path, _line_of(text, external_id) + 1, what, "an external id is a text in quotes")
             fields[_EXTERNAL_ID] = external_id
             marks[_EXTERNAL_ID] = Point(_line_of(text, external_id), 0)
-        yield Account(name, fields, str(path), Point(line, 0), marks)
+        yield Account(name, fields, str(path), Point(line, 0), marks, arn.split(":")[1])
 
 
 def _outputs(path: Path, body: Any) -> Mapping[str, Any]:

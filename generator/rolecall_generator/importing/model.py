@@ -17,7 +17,8 @@ class Account:
     """One account that a source names.
 
     `name` as the source has it, any text. `fields`: fields of a customer that the source gives, besides its name.
-    `at` is where it stands in `file`, from 0; `marks` where its fields stand, where a source knows that.
+    `at` is where it stands in `file`, from 0; `marks` where its fields stand, where a source knows that. `partition` is ""
+    where the source names none.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Account:
     file: str
     at: Point = START
     marks: Mapping[str, Point] = field(default_factory=dict)
+    partition: str = ""
 
     @property
     def account_id(self) -> str:

@@ -79,7 +79,7 @@ def plan_import(reading: Reading, manifest: Manifest, settings: Settings) -> Imp
             account, by_account.get(account.account_id, ()), manifest.defaults.role, account.account_id in several
         )
         if found is None:
-            draft.added.append(_entry(account, names, settings))
+            draft.added.append(_entry(account, names, settings, manifest.defaults.path))
         else:
             _compare(account, found, manifest, settings, draft)
     return ImportPlan(tuple(draft.added), tuple(draft.changed), tuple(draft.known), reading.left_out, reading.ignored)
@@ -92,8 +92,8 @@ def _known_sets(names: Iterable[str], manifest: Manifest) -> None:
             raise SelectionError(f"there is no permission set {name}", where="--permissions", mend=mend)
 
 
-def _entry(account: Account, names: Names, settings: Settings) -> dict[str, Value]:
-    given = dict(account.fields)
+def _entry(account: Account, names: Names, settings: Settings, default_path: str) -> dict[str, Value]:
+    given = {key: value for key, value in account.fields.items() if (key, value) != ("path", default_path)}
     given["name"] = names.name(account.name, account.account_id)
     if settings.permissions is not None:
         given.setdefault("permissions", settings.permissions)

@@ -21,6 +21,7 @@ def problems_of(accounts: Sequence[Account], manifest: Manifest) -> list[Problem
         *_twice(accounts),
         *_shared_ids(accounts, manifest),
         *_unknown_sets(accounts, manifest),
+        *_elsewhere(accounts, manifest),
     ]
 
 
@@ -65,6 +66,14 @@ def _unknown_sets(accounts: Iterable[Account], manifest: Manifest) -> Iterator[P
                 yield account.problem(
                     "permissions", f"there is no permission set {clip(name)}", f"the manifest has: {known}"
                 )
+
+
+def _elsewhere(accounts: Iterable[Account], manifest: Manifest) -> Iterator[Problem]:
+    """A role of another partition cannot be assumed from this one."""
+    for account in accounts:
+        if account.partition not in {"", manifest.partition}:
+            what = f"the role is in partition {clip(account.partition)}, the manifest in {manifest.partition}"
+            yield account.problem("role", what, "import it into a manifest of its own partition")
 
 
 def _malformed(accounts: Sequence[Account]) -> list[Problem]:

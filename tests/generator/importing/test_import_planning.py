@@ -65,6 +65,21 @@ def test_a_new_account_gets_a_name_and_an_external_id() -> None:
     ] == list(done.added)
 
 
+def test_a_path_is_written_where_it_is_not_the_default() -> None:
+    """A role without a path stays one in a manifest whose roles have one by default."""
+    manifest = manifest_of(0, defaults={"path": "/vendor/"})
+    done = plan(found("a", "333333333333", path="/"), found("b", "444444444444", path="/vendor/"), manifest=manifest)
+
+    assert ["/", None] == [entry.get("path") for entry in done.added]
+
+
+def test_a_role_of_another_partition_is_refused() -> None:
+    """It cannot be assumed from here."""
+    account = replace(found("a", "333333333333", role="R"), partition="aws-cn")
+
+    assert ["fleet.csv:2:1: the role is in partition aws-cn, the manifest in aws"] == problems(account)
+
+
 def test_a_known_account_stays_as_it_is() -> None:
     """By its id, whatever it is called by now; what differs is said, with how to take it over."""
     done = plan(found("new name", "200000000000", role="Other"))
