@@ -73,7 +73,7 @@ def dressed(draw: st.DrawFn, least: int = 0) -> Dressed:
     lines = ["customers: []"] if not entries else _list(draw, entries, style)
     before = draw(st.booleans())
     text = HEAD + ("" if before else TAIL) + "\n".join(lines) + "\n" + (TAIL if before else "")
-    text = text.replace("\n", draw(st.sampled_from(["\n", "\n", "\r\n"])))
+    text = text.replace("\n", draw(st.sampled_from(["\n", "\n", "\r\n", "\r"])))
     if draw(st.booleans()):
         text = text.rstrip("\r\n")
     bom = draw(st.sampled_from([b"", b"", b"\xef\xbb\xbf"]))

@@ -64,7 +64,7 @@ def test_a_renamed_root_module_has_nothing_to_do(tmp_path: Path, endpoint: str) 
 
 
 def test_a_renamed_child_module_is_kept_by_the_moved_block(tmp_path: Path, endpoint: str) -> None:
-    """Without the block Terraform would destroy the role and make it anew; with it nothing is touched."""
+    """Without the block Terraform would destroy the role and make it anew; with it, or with `removed`, nothing goes."""
     place = prepared(tmp_path / "root", endpoint)
     put(place.folder / "old", module_of("old"))
     put(place.folder, {"main.tf": 'module "old" {\n  source = "./old"\n}\n'})
@@ -82,4 +82,9 @@ def test_a_renamed_child_module_is_kept_by_the_moved_block(tmp_path: Path, endpo
     assert (0, 0, 0) == planned_counts(place)
     place.apply()
     assert place.plan_is_clean()
-    place.destroy()
+
+    (place.folder / "moved.tf").unlink()
+    put(place.folder, {"main.tf": "removed {\n  from = module.new\n  lifecycle {\n    destroy = false\n  }\n}\n"})
+    assert (0, 0, 0) == planned_counts(place)
+    place.apply()
+    assert "" == place.run("state", "list").out.strip()
