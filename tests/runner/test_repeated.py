@@ -18,15 +18,16 @@ app = typer.Typer()
 @app.command()
 def play(
     context: typer.Context,
+    manifest: Annotated[Path, typer.Argument()] = Path("accounts.yaml"),
     limit: str = "all",
-    manifest: Path = Path("accounts.yaml"),
+    reader: Annotated[list[str] | None, typer.Option()] = None,
     sandbox: bool = False,
     timeout: float = 300.0,
     forks: Annotated[int, typer.Option("--forks", "-f", envvar="FORKS")] = 16,
     scheduler_tls: Annotated[tuple[str, str, str] | None, typer.Option()] = None,
 ) -> None:
     """Say how to go on."""
-    del limit, manifest, sandbox, timeout, forks, scheduler_tls
+    del limit, manifest, reader, sandbox, timeout, forks, scheduler_tls
     typer.echo(repeated(context, "runner play --resume r"))
 
 
@@ -37,7 +38,8 @@ def play(
         (["--limit", "acme"], ""),
         (["-f", "2", "--timeout", "1.5", "--sandbox"], " --sandbox --timeout 1.5 --forks 2"),
         (["--timeout", "60", "--no-sandbox"], " --timeout 60"),
-        (["--manifest", "a b;c.yaml"], " --manifest 'a b;c.yaml'"),
+        (["a b;c.yaml", "--sandbox"], " 'a b;c.yaml' --sandbox"),
+        (["--reader", "1=a", "--reader", "2=b"], " --reader 1=a --reader 2=b"),
         (["--forks", "16"], " --forks 16"),
         (["--scheduler-tls", "ca", "it's", "key"], " --scheduler-tls ca 'it'\"'\"'s' key"),
     ],
@@ -51,7 +53,7 @@ def test_options_are_repeated_as_they_were_given(given: list[str], said: str) ->
 
 def test_a_repeated_line_means_the_same_again() -> None:
     """A shell that reads it gives the program the very words."""
-    given = ["--manifest", "it's $HOME/a b.yaml", "--scheduler-tls", "*", "`x`", "\\"]
+    given = ["it's $HOME/a b.yaml", "--scheduler-tls", "*", "`x`", "\\"]
     line = CliRunner().invoke(app, given).output
 
     assert given == shlex.split(line)[4:]

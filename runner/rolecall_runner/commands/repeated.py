@@ -10,13 +10,13 @@ import typer
 
 HOW_AND_WHERE = frozenset(
     {"manifest", "out", "runs", "profile", "region", "sandbox", "role", "faults", "engine", "scheduler", "scheduler_tls",
-     "forks", "timeout", "output_format", "output", "quiet", "allow_write"}
+     "forks", "timeout", "reader", "output_format", "output", "verbose", "quiet", "allow_write"}
 )  # fmt: skip
 """Parameters of commands that say how and where, not what: a run that is gone on with knows what by itself."""
 
 
 def repeated(context: typer.Context, words: str, names: Collection[str] = HOW_AND_WHERE) -> str:
-    """`words` with those options of `names` that stood on the command line, quoted for a shell."""
+    """`words` with those parameters of `names` that stood on the command line, quoted for a shell."""
     return " ".join([words, *(shlex.quote(part) for part in _given(context, names))])
 
 
@@ -30,9 +30,13 @@ def _given(context: typer.Context, names: Collection[str]) -> Iterator[str]:
         if isinstance(value, bool):
             if value:
                 yield option
+        elif getattr(parameter, "multiple", False):
+            for each in value:
+                yield from (option, _text(each))
         else:
-            yield option
-            yield from (_text(part) for part in (value if isinstance(value, tuple) else [value]))
+            if parameter.param_type_name == "option":
+                yield option
+            yield from map(_text, value if isinstance(value, tuple) else [value])
 
 
 def _text(value: Any) -> str:

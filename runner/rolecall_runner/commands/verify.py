@@ -27,6 +27,7 @@ from rolecall_runner.commands.common import (
     RunsOption,
     SandboxOption,
 )
+from rolecall_runner.commands.repeated import repeated
 from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ Form = Literal["table", "json", "jsonl", "junit", "html"]
 
 
 def verify(
+    context: typer.Context,
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     limit: Annotated[
@@ -135,7 +137,7 @@ def verify(
     if interrupted is not None:
         raise InterruptedRunError(
             f"interrupted; {len(list(call.verdicts())):,} of {call.record.total:,} accounts are done",
-            mend=f"runner verify --resume {call.record.run_id}",
+            mend=repeated(context, f"runner verify --resume {call.record.run_id}"),
         )
     _end(call)
 
