@@ -1,6 +1,6 @@
 """Marks on a PDF page as the operators of its content stream, and the text that the built-in fonts can show.
 
-reportlab keeps the file: pages, fonts, metadata, bookmarks. Its text calls cost ten times as much as all the rest of a page
+reportlab keeps the file (see `pdf_file`). Its text calls cost ten times as much as all the rest of a page
 (measured, 16 microseconds each), so text goes in as literal operators, most of which customers share.
 
 The built-in fonts need no embedding and hold Windows-1252. Every other character is written as its number, as in <U+65E5>:
@@ -11,48 +11,20 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import IO, TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 
 PAGE = (595.28, 841.89)
 """A4 in points."""
 
 REGULAR, BOLD, MONO = "Helvetica", "Helvetica-Bold", "Courier"
-_FACES = (REGULAR, BOLD, MONO)
+FACES = (REGULAR, BOLD, MONO)
+"""Fonts of every document, in the order in which `pdf_file` makes them known."""
+
+_RESOURCES = {face: f"F{number}" for number, face in enumerate(FACES, 1)}
+"""The name by which pages call each font; reportlab counts them."""
+
 _COURIER_WIDTH = 0.6
 
 Colour = tuple[float, float, float]
-
-
-def open_canvas(target: IO[bytes], title: str, subject: str) -> Canvas:
-    """A document that has the same bytes whenever it is made; streams stay readable, as the zip compresses them anyway."""
-    from reportlab.pdfgen.canvas import Canvas  # noqa: PLC0415 - `gen --help` must not pay for reportlab
-
-    canvas = Canvas(target, pagesize=PAGE, invariant=1, pageCompression=0, lang="en-GB", initialFontSize=1)
-    canvas.setTitle(title)
-    canvas.setSubject(subject)
-    canvas.setAuthor("rolecall")
-    canvas.setCreator("rolecall")
-    canvas.setViewerPreference("DisplayDocTitle", "true")
-    for face in _FACES:
-        canvas.setFont(face, 1)
-    return canvas
-
-
-@lru_cache(maxsize=1)
-def _resources() -> dict[str, str]:
-    """The name by which a page of `open_canvas` calls each font."""
-    from io import BytesIO  # noqa: PLC0415 - needed once
-
-    canvas = open_canvas(BytesIO(), "", "")
-    names = {}
-    for face in _FACES:
-        text = canvas.beginText()
-        text.setFont(face, 1)
-        names[face] = re.findall(r"/(\S+) 1 Tf", text.getCode())[-1]
-    return names
 
 
 @lru_cache(maxsize=4_096)
@@ -94,7 +66,7 @@ def _octal(found: re.Match[str]) -> str:
 
 def run(text: str, face: str, size: float) -> str:
     """Text in a font, to stand within `line`."""
-    return f"/{_resources()[face]} {size:g} Tf {string(text)} Tj"
+    return f"/{_RESOURCES[face]} {size:g} Tf {string(text)} Tj"
 
 
 def line(runs: str, x: float, y: float) -> str:
@@ -106,7 +78,7 @@ def lines(strings: list[str], face: str, size: float, leading: float, at: tuple[
     """Lines of PDF strings one below the other, the first with its baseline at `at`."""
     x, y = at
     body = "' ".join(strings)
-    return f"BT /{_resources()[face]} {size:g} Tf {leading:g} TL 1 0 0 1 {x:.2f} {y + leading:.2f} Tm {body}' ET"
+    return f"BT /{_RESOURCES[face]} {size:g} Tf {leading:g} TL 1 0 0 1 {x:.2f} {y + leading:.2f} Tm {body}' ET"
 
 
 def fill(colour: Colour) -> str:

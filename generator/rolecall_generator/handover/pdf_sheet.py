@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from io import BytesIO
 
+from rolecall_generator.handover.pdf_file import PageMarks, document
 from rolecall_generator.handover.pdf_ink import (
     BOLD,
     MONO,
@@ -14,7 +14,6 @@ from rolecall_generator.handover.pdf_ink import (
     fill,
     line,
     lines,
-    open_canvas,
     rectangle,
     run,
     stroke,
@@ -41,18 +40,15 @@ _RULE: Colour = (0.84, 0.86, 0.89)
 
 
 class Sheet:
-    """A document in the making; `y` is the height above the paper's lower edge from which the next thing hangs, `page` the
-    page's number."""
+    """A document in the making. `y` is the height above the paper's lower edge from which the next thing hangs."""
 
     def __init__(self, title: str, subject: str, foot: str) -> None:
-        self._target = BytesIO()
-        self._canvas = open_canvas(self._target, title, subject)
         self._title = title
+        self._subject = subject
         self._foot = foot
-        self.page = 1
+        self._pages: list[PageMarks] = []
         self._marks: list[str] = []
         self._headings: list[tuple[str, float]] = []
-        self._sections = 0
         self.y = PAGE[1] - TOP
 
     def draw(self, marks: Iterable[str]) -> None:
@@ -62,8 +58,7 @@ class Sheet:
     def room_for(self, height: float) -> None:
         """Begin a new page unless so much is left on this one."""
         if self.y - height < _BOTTOM:
-            self._end_page(last=False)
-            self.page += 1
+            self._end_page()
             self.y = PAGE[1] - TOP
             self._small(f"{self._title}, continued", self.y - 6)
             self.y -= 22
@@ -108,22 +103,18 @@ class Sheet:
 
     def finish(self) -> bytes:
         """The document's bytes."""
-        self._end_page(last=True)
-        self._canvas.save()
-        return self._target.getvalue()
+        self._end_page()
+        return document(self._title, self._subject, self._pages)
 
-    def _end_page(self, *, last: bool) -> None:
+    @property
+    def page(self) -> int:
+        """The number of the page that is being filled."""
+        return len(self._pages) + 1
+
+    def _end_page(self) -> None:
         self._small(f"{self._foot} Page {self.page}.", _BOTTOM - 16)
-        self._canvas.addLiteral("\n".join(self._marks))
-        self._marks = []
-        # A bookmark costs as much as all text of its section, and nobody needs one on a single page.
-        for words, top in self._headings if self.page > 1 or not last else ():
-            self._sections += 1
-            key = f"section{self._sections}"
-            self._canvas.bookmarkPage(key, fit="XYZ", left=0, top=top, zoom=0)
-            self._canvas.addOutlineEntry(words, key)
-        self._headings = []
-        self._canvas.showPage()
+        self._pages.append(PageMarks("\n".join(self._marks), tuple(self._headings)))
+        self._marks, self._headings = [], []
 
     def _small(self, words: str, y: float) -> None:
         fitted = shortened(words, REGULAR, WIDTH / 7)

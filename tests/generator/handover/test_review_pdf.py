@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -15,7 +16,8 @@ from pypdf.generic import Destination
 from review_worlds import changed, handovers_of, notes, with_trust
 from rolecall_generator.handover.forms.review_pdf import review_pdf
 from rolecall_generator.handover.model import Handover
-from rolecall_generator.handover.pdf_ink import MONO, REGULAR, shown, width
+from rolecall_generator.handover.pdf_file import PageMarks, document, written
+from rolecall_generator.handover.pdf_ink import MONO, REGULAR, shown, string, width
 from rolecall_generator.handover.pdf_text import fixed, shortened, wrapped
 from rolecall_generator.handover.words import say
 from rolecall_generator.handover.words_review import Review, review_of
@@ -23,7 +25,9 @@ from rolecall_generator.manifest.models import Manifest
 from strategies_manifest import manifests
 
 ORDINARY = sorted(path for path in notes() if not path.endswith("trusted"))
+_ID = re.compile(rb"<[0-9a-f]{32}>")
 TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
+ASCII = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=60)
 
 
 def reader_of(review: Review) -> PdfReader:
@@ -76,6 +80,18 @@ def test_the_document_says_what_it_is() -> None:
     assert metadata is not None
     assert ("Security review: Access to account 222222222222 (account1)", "rolecall") == (metadata.title, metadata.author)
     assert "en-GB" == str(reader.root_object["/Lang"])
+
+
+@settings(deadline=None)
+@given(ASCII | TEXT, ASCII, st.lists(TEXT.map(shown).map(string).map("{} Tj".format)))
+def test_the_lent_frame_gives_the_bytes_that_reportlab_writes(title: str, subject: str, marks: list[str]) -> None:
+    """All but the file's id, which is a digest of all that is before it: equal files have equal ids."""
+    page = PageMarks("\n".join(marks))
+    quick = document(title, subject, [page])
+
+    assert _ID.sub(b"", written(title, subject, [page])) == _ID.sub(b"", quick)
+    assert quick == document(title, subject, [page])
+    assert quick != document(f"{title}.", subject, [page])
 
 
 def test_several_pages_have_bookmarks() -> None:
