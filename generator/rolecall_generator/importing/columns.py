@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.manifest.csvfile import COLUMNS, MAP_COLUMNS, PLAIN_COLUMNS
 from rolecall_generator.manifest.messages import nearest
+from rolecall_generator.manifest.scalars import clip
 
 ROLE_ARN = "role_arn"
 """A column that gives account id, path and role in one."""
@@ -62,7 +63,7 @@ def match_columns(header: Sequence[str], wanted: Mapping[str, str]) -> tuple[dic
         found = [number for number, cell in enumerate(header) if cell.casefold() == name.casefold()]
         if len(found) != 1:
             what = f"the table has no column {name}" if not found else f"{len(found)} columns are called {name}"
-            raise SelectionError(what, where=f"--column {field}={name}", mend=f"it has: {', '.join(filter(None, header))}")
+            raise SelectionError(what, where=f"--column {field}={name}", mend=f"it has: {headers_of(header)}")
         fields[found[0]] = field
     taken = set(fields.values())
     for number, cell in enumerate(header):
@@ -71,6 +72,11 @@ def match_columns(header: Sequence[str], wanted: Mapping[str, str]) -> tuple[dic
             fields[number] = meant
             taken.add(meant)
     return fields, tuple(cell for number, cell in enumerate(header) if cell and number not in fields)
+
+
+def headers_of(header: Sequence[str]) -> str:
+    """The columns of a table for a message."""
+    return ", ".join(clip(cell) for cell in header if cell) or "none with a heading"
 
 
 def _called(cell: str) -> str | None:

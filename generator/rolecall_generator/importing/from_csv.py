@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rolecall_generator.errors import Problem, SelectionError
 from rolecall_generator.iam.arn import parse_arn
-from rolecall_generator.importing.columns import ROLE_ARN, match_columns
+from rolecall_generator.importing.columns import ROLE_ARN, headers_of, match_columns
 from rolecall_generator.importing.model import Account, ImportProblemsError, Reading, Value
 from rolecall_generator.importing.table import Row, read_table
 from rolecall_generator.manifest.csvfile import BOOLEAN_COLUMNS, LIST_COLUMNS, MAP_COLUMNS, NUMBER_COLUMNS
@@ -33,7 +33,7 @@ def read_csv_accounts(
     if not {"account_id", ROLE_ARN} & set(fields.values()):
         raise SelectionError(
             "no column holds the account ids", where=str(path),
-            mend=f'name it: --column account_id="HEADER"; the table has: {", ".join(filter(None, table.header))}',
+            mend=f'name it: --column account_id="HEADER"; the table has: {headers_of(table.header)}',
         )  # fmt: skip
     problems: list[Problem] = []
     accounts = tuple(_account(row, fields, str(path), problems) for row in table.rows)

@@ -16,6 +16,7 @@ from rolecall_generator.manifest.textfile import MAXIMUM_BYTES
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _DELIMITERS = (",", ";", "\t", "|")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _TOLD = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 """A first line by which Excel is told the delimiter."""
 
@@ -86,8 +87,9 @@ def _text(path: Path, encoding: str | None) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"the file is not {encoding or known} text: byte 0x{data[error.start]:02x}"
         raise _error(path, line, 1, what, "name its encoding, as in --encoding cp1252, or save it as UTF-8") from error
-    if "\0" in text:
-        raise _error(path, text.count("\n", 0, text.index("\0")) + 1, 1, "the file is not text", "save it as CSV in UTF-8")
+    if found := _CONTROL.search(text):
+        what = f"the file holds the control character U+{ord(found[0]):04X}, as binary files do"
+        raise _error(path, text.count("\n", 0, found.start()) + 1, 1, what, "save it as CSV in UTF-8")
     return text.removeprefix("\ufeff")
 
 
