@@ -70,8 +70,10 @@ def _print_module(console: Console, module: ModuleDifference) -> None:
 
 def _say(console: Console, text: str, *, indent: int = 4, mark: str = "", style: str | None = None) -> None:
     """A sentence, broken on a terminal so that its lines stand below each other; an ARN is never broken. `mark` in red."""
-    room = console.width - indent - 2 if console.is_terminal else len(mark + text)
-    lines = wrap(mark + text, max(room, 20), break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
+    room = max(console.width - indent - 2, 20)
+    lines = [mark + text]
+    if console.is_terminal:
+        lines = wrap(mark + text, room, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
     for number, line in enumerate(lines):
         shown = Text(" " * indent + line, style=style or "")
         if number == 0:

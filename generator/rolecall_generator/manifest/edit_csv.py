@@ -153,8 +153,9 @@ def _cell(text: str, *, quoted: bool) -> str:
     if not text and not quoted:
         return ""  # the writer would put the only cell of a row in quotes
     stream = io.StringIO()
-    csv.writer(stream, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL, lineterminator="").writerow([text])
-    return stream.getvalue()
+    # Of line breaks the writer quotes those that its own line end holds.
+    csv.writer(stream, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL, lineterminator="\r\n").writerow([text])
+    return stream.getvalue().removesuffix("\r\n")
 
 
 def _flat(entry: Mapping[str, Value]) -> dict[str, str]:

@@ -15,6 +15,7 @@ Item = Entry | str
 """A customer or switch role, or a text as in `include`."""
 _DASH = re.compile(r" *-(?=\s|\Z)")
 _COMMENT = re.compile(r" *#")
+_COMMA = re.compile(r"\s*,")
 
 
 def add_entries(splices: Splices, section: str, entries: Sequence[Item]) -> None:
@@ -80,8 +81,7 @@ def _add_flow(splices: Splices, items: Node, entries: Sequence[Item]) -> None:
         splices.replace(last.end, last.end, "".join(f", {entry}" for entry in rendered))
         return
     indent = text[lines.start(last.start) : last.start]
-    comma = re.compile(r"\s*,").match(text, last.end, items.end) is not None
-    if not comma:
+    if _COMMA.match(text, last.end) is None:
         splices.replace(last.end, last.end, ",")
         rendered = [*(f"{entry}," for entry in rendered[:-1]), rendered[-1]]
     else:
@@ -100,9 +100,8 @@ def _add_block(splices: Splices, items: Node, entries: Sequence[Item]) -> None:
     if lines.start(first.start) == lines.start(dash):
         gap = text[dash + 1 : last.start] or " "
     below = _end_of(splices, last, len(indent))
-    parted = (
-        count > 1 and not text[lines.start(_top(splices, items, count - 1) - 1) : _top(splices, items, count - 1)].strip()
-    )
+    top = _top(splices, items, count - 1)
+    parted = count > 1 and not text[lines.start(top - 1) : top].strip()
     new: list[str] = []
     for entry in entries:
         new += [""] if parted else []
@@ -120,8 +119,7 @@ def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, 
     if pair is None:
         raise ValueError(f"no {section}")
     key, items = pair
-    for index in indexes:
-        splices.keep_anchors(items.children[index])
+    splices.keep_anchors(*(items.children[index] for index in indexes))
     for first, last in _runs(indexes):
         if items.flow:
             cut_flow(splices, [(child.start, child.end) for child in items.children], first, last)
@@ -142,7 +140,7 @@ def cut_flow(splices: Splices, units: Sequence[tuple[int, int]], first: int, las
     elif first:
         start, end, gap = units[first - 1][1], units[last][1], (units[first - 1][1], units[first][0])
     else:
-        comma = re.compile(r"\s*,").match(text, units[last][1])
+        comma = _COMMA.match(text, units[last][1])
         start, end = units[first][0], comma.end() if comma else units[last][1]
         gap = (end, end)
     if "#" in text[gap[0] : gap[1]]:

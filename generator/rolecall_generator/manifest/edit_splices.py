@@ -33,14 +33,15 @@ class Splices:
         below = self.lines.next(offset)
         self.replace(below, below, "".join(line + newline for line in new))
 
-    def keep_anchors(self, doomed: Node) -> None:
-        """Raise EditError when something outside of a doomed node repeats what it holds."""
-        anchors = {node.anchor: node for node in doomed.within() if node.anchor and node.kind != "alias"}
+    def keep_anchors(self, *doomed: Node) -> None:
+        """Raise EditError when something outside of the doomed nodes repeats what they hold."""
+        inside = [node for one in doomed for node in one.within()]
+        anchors = {node.anchor: node for node in inside if node.anchor and node.kind != "alias"}
         if not anchors or self.root is None:
             return
+        going = {id(node) for node in inside}
         for node in self.root.within():
-            outside = not doomed.start <= node.start < doomed.end
-            if node.kind == "alias" and node.anchor in anchors and outside:
+            if node.kind == "alias" and node.anchor in anchors and id(node) not in going:
                 line = self.lines.number(node.start)
                 what = f"the anchor &{node.anchor} stands here, and line {line} repeats it (*{node.anchor})"
                 raise self.refusal(anchors[node.anchor].start, what, f"write the value out in line {line}, then run again")

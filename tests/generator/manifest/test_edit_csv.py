@@ -74,6 +74,12 @@ def edited(folder: Path, text: str, *edits: Edit) -> tuple[str, tuple[Customer, 
             id="other cells of the row stay as they are written",
         ),
         pytest.param(
+            "name,account_id,variable:note\na,222222222222\n",
+            SetField("a", "variables", {"note": "two\nlines"}),
+            'name,account_id,variable:note\na,222222222222,"two\nlines"\n',
+            id="a cell with a line break is put in quotes",
+        ),
+        pytest.param(
             "name,account_id,tag:x,tag:y\na,222222222222,1,2\n",
             DropField("a", "tags"),
             "name,account_id,tag:x,tag:y\na,222222222222,,\n",

@@ -271,6 +271,19 @@ def test_an_edit_that_changes_nothing_leaves_the_file_out(tmp_path: Path) -> Non
     assert {} == apply_edits(path, [SetField("a", "role", "x"), DropField("a", "path")]).files
 
 
+def test_entries_that_repeat_each_other_go_together(tmp_path: Path) -> None:
+    """An anchor and its only alias are both in what goes."""
+    text = """customers:
+  - {name: a, account_id: "222222222222", tags: &t {x: y}}
+  - {name: b, account_id: "333333333333", tags: *t}
+  - {name: c, account_id: "444444444444"}
+"""
+
+    assert 'customers:\n  - {name: c, account_id: "444444444444"}\n' == changed(
+        tmp_path, text, RemoveEntry("a"), RemoveEntry("b")
+    )
+
+
 def test_a_switch_role_is_renamed_and_removed_like_a_customer(tmp_path: Path) -> None:
     """The section of an entry is the edit's to say."""
     entry = (
