@@ -13,6 +13,7 @@ from onboard_rig import Stage, staged
 from rotation_rig import applied, customer_of, gen
 
 NEW = "the-new-external-id"
+PLAY = "- hosts: account1\n  tasks:\n    - query: {service: sts, operation: get_caller_identity}\n"
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +48,12 @@ def verify(stage: Stage, *options: str) -> Ended:
 
 
 def works(stage: Stage) -> bool:
-    """Whether daily work goes on: a query, and a program run as the customer's role."""
+    """Whether daily work goes on: a query, a play, and a program run as the customer's role."""
+    (stage.folder / "play.yaml").write_text(PLAY, "utf-8")
     query = runner("query", "sts", "get-caller-identity", "--limit", "account1", cwd=stage.folder, environ=stage.environ)
+    play = runner("play", "play.yaml", cwd=stage.folder, environ=stage.environ)
     shell = runner("shell", "account1", "--", "true", cwd=stage.folder, environ=stage.environ)
-    return (query.code, shell.code) == (0, 0)
+    return (query.code, play.code, shell.code) == (0, 0, 0)
 
 
 def test_a_whole_rotation(stage: Stage) -> None:
