@@ -88,3 +88,41 @@ def test_a_renamed_child_module_is_kept_by_the_moved_block(tmp_path: Path, endpo
     assert (0, 0, 0) == planned_counts(place)
     place.apply()
     assert "" == place.run("state", "list").out.strip()
+
+
+def people_module(user: str) -> Mapping[str, str]:
+    """The files of the module that has a switch role's group and its one user."""
+    entry = {
+        "name": "s",
+        "trusting": {"name": "one", "account_id": "310000000002"},
+        "trusted": {"name": "two", "account_id": ACCOUNT},
+        "role": "switched",
+        "group": "renamed-people",
+        "users": [{"name": user}],
+    }
+    plan = make_plan(manifest_of(switch_roles=[entry]))
+    (planned,) = (module for module in plan.modules if module.path == "switch-roles/s/trusted")
+    return render_module(planned.build(), "accounts.yaml")
+
+
+def test_a_renamed_person_is_kept_by_a_moved_block_beside_the_module(tmp_path: Path, endpoint: str) -> None:
+    """AWS can rename a user: with the block Terraform does so, without it the person would lose keys and MFA devices."""
+    place = prepared(tmp_path / "people", endpoint)
+    put(place.folder, people_module("reena"))
+    place.init()
+    place.apply()
+
+    put(place.folder, people_module("rina"))
+    assert "aws_iam_user.reena will be destroyed" in place.run("plan", "-input=false", "-no-color").text
+
+    blocks = (
+        f"moved {{\n  from = {kind}.reena\n  to   = {kind}.rina\n}}\n"
+        for kind in ("aws_iam_user", "aws_iam_user_group_membership")
+    )
+    put(place.folder, {"moved.tf": "".join(blocks)})
+    text = place.run("plan", "-input=false", "-no-color").text
+    assert "aws_iam_user.rina will be updated in-place" in text
+    assert "aws_iam_user.reena" not in re.findall(r"# (\S+) will be destroyed", text)
+    (place.folder / "moved.tf").unlink()
+    put(place.folder, people_module("reena"))
+    place.destroy()
