@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rolecall_generator.handover.words import Phrase, counted, listed, say
+from rolecall_generator.handover.words_revoke import name_of
 from rolecall_generator.iam.access import Access, Group, Role
 from rolecall_generator.iam.actions import ESCALATION, escalations, expand, find_action
 from rolecall_generator.iam.arn import parse_arn
@@ -41,7 +42,7 @@ def grants_of(owner: Role | Group, access: Access) -> tuple[Grant, ...]:
         found += _of_document(document, say("Inline policy {}", name))
     for arn in sorted(owner.attached):
         own = access.policies.get(arn)
-        found += _of_document(own.document, say("Policy {}", arn)) if own is not None else [_managed(arn)]
+        found += _of_document(own.document, say("Policy {}", name_of(arn))) if own is not None else [_managed(arn)]
     return tuple(found)
 
 
@@ -147,7 +148,7 @@ def documents_of(owners: Iterable[Role | Group], access: Access) -> list[tuple[P
     for owner in owners:
         found += [(say("Inline policy {}", name), document) for name, document in sorted(owner.inline.items())]
         found += [
-            (say("Policy {}", arn), access.policies[arn].document)
+            (say("Policy {}", name_of(arn)), access.policies[arn].document)
             for arn in sorted(owner.attached)
             if arn in access.policies
         ]

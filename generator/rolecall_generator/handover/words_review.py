@@ -51,6 +51,13 @@ class Review:
     documents: tuple[Document, ...]
 
 
+_WHY = Phrase(
+    (
+        "It is no secret. It keeps the vendor from being tricked into using this role for somebody else (the confused deputy).",
+    )
+)
+
+
 def review_of(handover: Handover) -> Review:
     """The review of the module that is handed over."""
     module = handover.module
@@ -155,6 +162,7 @@ def _role(module: Module, role: Role) -> list[Fact]:
         Fact("Role", say("{}", role.arn)),
         Fact("Who may assume it", sentence([who_assumes(role), *people])),
         Fact("On which condition", sentence([on_condition(role), besides] if besides else [on_condition(role)])),
+        *([Fact("Why an external id", _WHY)] if module.facts.get("external_ids") else []),
         Fact("Session", session(role, callers)),
         Fact("Permissions boundary", say("{}", role.boundary) if role.boundary else Phrase(("None.",))),
     ]

@@ -72,7 +72,9 @@ def _people(module: Module) -> tuple[Way, ...]:
     person = Way("One person", say("IAM console, User groups, {}, tab Users: remove the user from the group.", group))
     if module.access.roles or not isinstance(target, Role):
         return (person,)
-    running = say("Cut in the account of {}: IAM console, Roles, tab Revoke sessions.", target.arn)
+    there = parse_arn(target.arn)
+    account = there.account_id if there is not None else ""
+    running = say("Cut in account {}: IAM console, Roles, {}, tab Revoke sessions.", account, name_of(target.arn))
     return (person, Way("Running sessions", running))
 
 

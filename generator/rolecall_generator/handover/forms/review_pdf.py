@@ -120,14 +120,16 @@ def _grants(sheet: Sheet, grants: tuple[Grant, ...]) -> None:
 
 def _pair(sheet: Sheet, review: Review) -> None:
     """The proof on the left, how to revoke on the right; one below the other where they do not fit side by side."""
-    rows, ways = review.verdict.rows, review.ways
-    beside = bool(rows and ways) and not review.verdict.failures
+    verdict, ways = review.verdict, review.ways
+    beside = bool(verdict.rows and ways) and not verdict.failures
     left, right = (_LEFT, WIDTH - _LEFT - _GUTTER) if beside else (WIDTH, WIDTH)
-    high = sum(len(wrapped(way.how, right - _WAYS, BODY)) * LEADING + 2 for way in ways) + 30
+    rows = [_lines_of(row, left) for row in verdict.rows]
+    high = sum(len(wrapped(way.how, right - _WAYS, BODY)) * LEADING + 2 for way in ways) + 20
+    proof = sum(_height(row) for row in rows) + 54
     sheet.y -= 6
-    sheet.room_for(max(high, 40 + 3 * LEADING * len(rows)) if beside else 60)
+    sheet.room_for(max(high, proof) if beside else 60)
     top, page = sheet.y, sheet.page
-    _proof(sheet, review.verdict, left)
+    _proof(sheet, verdict, rows, left)
     if not ways:
         return
     below = sheet.y
@@ -141,11 +143,36 @@ def _pair(sheet: Sheet, review: Review) -> None:
     _ways(sheet, ways, MARGIN, right)
 
 
-def _proof(sheet: Sheet, verdict: Verdict, wide: float) -> None:
+_Row = tuple[tuple[str, ...], tuple[str, ...], Colour]
+"""A row of the proof: the lines of the request, those of what came out, and their colour."""
+
+
+def _lines_of(row: ProofRow, wide: float) -> _Row:
+    outcomes = _outcomes(wide)
+    times = f" ({row.asked:,} times)" if row.asked > 1 else ""
+    request = wrapped(Phrase((f"{row.request}{times}",)), wide - outcomes - 6, BODY)
+    return request, wrapped(row.outcome, outcomes, BODY, bold=True), _OUTCOMES[row.standing]
+
+
+def _outcomes(wide: float) -> float:
+    """Width of the column of what came out."""
+    return _CAME_OUT if wide < WIDTH else 2 * _CAME_OUT
+
+
+def _height(row: _Row) -> float:
+    return max(len(row[0]), len(row[1])) * LEADING + 2.4
+
+
+def _proof(sheet: Sheet, verdict: Verdict, rows: list[_Row], wide: float) -> None:
     sheet.heading("What is proven")
-    outcomes = _CAME_OUT if wide < WIDTH else 2 * _CAME_OUT
-    for row in verdict.rows:
-        _proof_row(sheet, row, (wide - outcomes, outcomes))
+    for request, outcome, colour in rows:
+        high = _height((request, outcome, colour))
+        sheet.room_for(high)
+        sheet.rule(MARGIN, wide)
+        for x, runs, ink in ((MARGIN, request, INK), (MARGIN + wide - _outcomes(wide), outcome, colour)):
+            marks = (line(text, x, sheet.y - BODY - 1.2 - at * LEADING) for at, text in enumerate(runs))
+            sheet.draw((fill(ink), *marks))
+        sheet.y -= high
     for failure in verdict.failures:
         sheet.paragraph(failure, MARGIN, wide, colour=_RED)
         sheet.y -= 2
@@ -158,17 +185,3 @@ def _ways(sheet: Sheet, ways: tuple[Way, ...], x: float, wide: float) -> None:
     sheet.heading("How to take it back", x)
     for way in ways:
         sheet.row(way.when, way.how, x, (_WAYS, wide - _WAYS))
-
-
-def _proof_row(sheet: Sheet, row: ProofRow, columns: tuple[float, float]) -> None:
-    asked, came = columns
-    times = f" ({row.asked:,} times)" if row.asked > 1 else ""
-    left = wrapped(Phrase((f"{row.request}{times}",)), asked - 6, BODY)
-    right = wrapped(row.outcome, came, BODY, bold=True)
-    high = max(len(left), len(right)) * LEADING + 2.4
-    sheet.room_for(high)
-    sheet.rule(MARGIN, asked + came)
-    for x, runs, colour in ((MARGIN, left, INK), (MARGIN + asked, right, _OUTCOMES[row.standing])):
-        marks = (line(text, x, sheet.y - BODY - 1.2 - at * LEADING) for at, text in enumerate(runs))
-        sheet.draw((fill(colour), *marks))
-    sheet.y -= high
