@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +27,12 @@ def write_edited(edited: Edited, disk: Disk | None = None) -> None:
     disk = disk or Disk()
     ready: list[_Ready] = []
     try:
-        for path, content in edited.files.items():
-            _unchanged(path, content.before)
-            target = Path(os.path.realpath(path))  # a link stays a link
-            ready.append(_Ready(_prepared(target, content.after, disk), target, content.before))
-        _replace(ready, disk)
+        with _alone(edited.manifest.parent):
+            for path, content in edited.files.items():
+                _unchanged(path, content.before)
+                target = Path(os.path.realpath(path))  # a link stays a link
+                ready.append(_Ready(_prepared(target, content.after, disk), target, content.before))
+            _replace(ready, disk)
     except OSError as error:
         where = os.fsdecode(error.filename) if error.filename else str(edited.manifest)
         mend = "give yourself permission to write there, or free some space; nothing has changed"
@@ -39,6 +41,17 @@ def write_edited(edited: Edited, disk: Disk | None = None) -> None:
         for item in ready:
             with suppress(OSError):
                 disk.unlink(str(item.temporary))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock: between the look at the files and their replacement no other edit of rolecall comes in."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)

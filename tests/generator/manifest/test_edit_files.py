@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -164,6 +166,28 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(manifest: Path) -> Non
     with pytest.raises(OutputError, match="changed since it was read"):
         write_edited(edited)
     assert one("a", 1) == (manifest.parent / "customers" / "a.yaml").read_text()
+
+
+def test_of_two_edits_at_once_one_is_refused(manifest: Path) -> None:
+    """An edit that was worked out before another was written never undoes it."""
+    looked, go_on = threading.Event(), threading.Event()
+
+    def write_new(path: str, content: bytes) -> tuple[int, int, int]:
+        looked.set()
+        go_on.wait(30)
+        return Disk().write_new(path, content)
+
+    first, second = (apply_edits(manifest, [SetField("a", "role", role)]) for role in ("One", "Two"))
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(write_edited, first, dataclasses.replace(Disk(), write_new=write_new))
+        looked.wait(30)
+        other = pool.submit(write_edited, second)
+        wait([other], timeout=0.2)  # ends in this time where nothing keeps it from coming in between
+        go_on.set()
+
+    assert slow.exception() is None
+    assert "changed since it was read" in str(other.exception())
+    assert "One" == load_manifest(manifest).manifest.customers[0].role
 
 
 def test_a_read_only_file_is_not_replaced(manifest: Path) -> None:
