@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rolecall_generator.errors import InterruptedRunError, RolecallError
 from rolecall_runner.results.journal import (
     Journal,
     JournalError,
@@ -208,3 +210,29 @@ def test_run_ids_sort_by_time_in_utc() -> None:
     local = datetime.fromisoformat("2026-11-24T20:15:00+01:00")
 
     assert "20261124-191500-0a1b2c" == new_run_id(local, lambda count: "0a1b2c" * (count == 3))
+
+
+def fail(journal: Journal, error: Exception, *results: Result) -> None:
+    """A run that ends with an error after these results."""
+    with contextlib.suppress(type(error)), journal:
+        for each in results:
+            journal.add(each)
+        raise error
+
+
+def test_a_run_that_could_not_begin_leaves_nothing(tmp_path: Path) -> None:
+    """An error of the run itself before its first result, as of a cluster that is refused: nothing could be gone on with."""
+    fail(Journal.start(tmp_path, RECORD), RolecallError("refused"))
+
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("error", [RolecallError("lost"), InterruptedRunError("interrupted"), ValueError("a fault")])
+def test_what_was_begun_stays_whatever_ended_it(tmp_path: Path, error: Exception) -> None:
+    """A result, or a run that was there before, is never taken away; nor is a run that was interrupted."""
+    fail(Journal.start(tmp_path, RECORD), error, result("a"))
+    fail(Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d"), error)
+    fail(Journal.start(tmp_path, replace(RECORD, run_id="20261124-191500-0a1b2d")), InterruptedRunError("interrupted"))
+
+    assert [1, 0] == [len(list(read_results(tmp_path, each))) for each in (RECORD.run_id, "20261124-191500-0a1b2d")]
+    assert 2 == len(list_runs(tmp_path))

@@ -28,6 +28,7 @@ from rolecall_runner.engine.dask_engine import DaskEngine
 from rolecall_runner.engine.interface import Settings
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.engine.run import run
+from rolecall_runner.results.journal import RUNS, list_runs
 from rolecall_runner.results.result import Result
 from rolecall_runner.sandbox.embedded import embedded
 from rolecall_runner.sandbox.furnish import environment_of
@@ -180,3 +181,4 @@ def test_workers_of_another_version_are_refused(stub: FastStub, tmp_path: Path, 
     assert "install the same rolecall, Dask and Python 3.x on this machine, the scheduler and all workers" in done.err
     assert "Traceback" not in done.err
     assert ("", assumed) == (done.out, stub.counts()["AssumeRole"])
+    assert [] == list_runs(tmp_path / RUNS)

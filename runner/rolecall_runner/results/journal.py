@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError
 from rolecall_runner.results.result import Result, Status, result_from_json
 
 RUNS = Path(".rolecall") / "runs"
@@ -81,6 +81,7 @@ class Journal:
         self.done = done
         self._descriptor = descriptor
         self._added = False
+        self._new = False
 
     @classmethod
     def start(cls, runs: Path, record: RunRecord) -> Self:
@@ -92,7 +93,9 @@ class Journal:
             descriptor = _open(folder)
         except OSError as error:
             raise _cannot("written", folder, error) from error
-        return cls(folder, record, descriptor, frozenset())
+        made = cls(folder, record, descriptor, frozenset())
+        made._new = True
+        return made
 
     @classmethod
     def resume(cls, runs: Path, run_id: str, *, fingerprint: str, what: str | None = None) -> Self:
@@ -160,7 +163,16 @@ class Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._new and not self._added and isinstance(error, RolecallError) and not isinstance(error, InterruptedRunError):
+            self._remove()
         self.close()
+
+    def _remove(self) -> None:
+        """Leave nothing of a run that could not begin (a cluster that is refused): there is nothing to go on with."""
+        with contextlib.suppress(OSError):
+            for name in ("results.jsonl", "run.json"):
+                (self.folder / name).unlink()
+            self.folder.rmdir()
 
 
 def recorded(results: Iterable[Result], journal: Journal) -> Iterator[Result]:
