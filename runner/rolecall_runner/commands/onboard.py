@@ -49,11 +49,19 @@ def onboard(
     out: OutOption = DEFAULT_OUT,
     every: Annotated[
         timedelta,
-        typer.Option("--every", parser=duration_of("--every"), metavar="TIME", help="The longest pause between two looks."),
+        typer.Option(
+            "--every",
+            parser=duration_of("--every"),
+            metavar="TIME",
+            show_default="30s",
+            help="The longest pause between two looks.",
+        ),
     ] = timedelta(seconds=30),
     timeout: Annotated[
         timedelta,
-        typer.Option("--timeout", parser=duration_of("--timeout"), metavar="TIME", help="How long to wait in all."),
+        typer.Option(
+            "--timeout", parser=duration_of("--timeout"), metavar="TIME", show_default="2h", help="How long to wait in all."
+        ),
     ] = timedelta(hours=2),
     once: Annotated[bool, typer.Option("--once", help="Look once, and do not wait.")] = False,
     profile: ProfileOption = None,

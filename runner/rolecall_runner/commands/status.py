@@ -42,7 +42,11 @@ def status(
     stale_after: Annotated[
         timedelta,
         typer.Option(
-            "--stale-after", parser=duration_of("--stale-after"), metavar="TIME", help="How long a verdict counts."
+            "--stale-after",
+            parser=duration_of("--stale-after"),
+            metavar="TIME",
+            show_default="7d",
+            help="How long a verdict counts.",
         ),
     ] = timedelta(days=7),
     handed_over: Annotated[
