@@ -26,6 +26,8 @@ runner status --handed-over acme globex          note that their bundles went ou
 
 runner status --fail-on failed --fail-on stale   for a nightly job: exit code 1 when there are any"""
 
+_STATES = ", ".join(State)
+
 
 def status(
     names: Annotated[
@@ -37,7 +39,10 @@ def status(
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Only those with this label or tag.")
     ] = None,
-    state: Annotated[list[State] | None, typer.Option("--state", help="Only those in this state; may be repeated.")] = None,
+    state: Annotated[
+        list[State] | None,
+        typer.Option("--state", metavar="STATE", help=f"Only those in this state: {_STATES}. May be repeated."),
+    ] = None,
     sort: Annotated[Literal["state", "name", "age", "manifest"], typer.Option("--sort", help="In which order.")] = "state",
     stale_after: Annotated[
         timedelta,
@@ -58,7 +63,7 @@ def status(
     every: Annotated[bool, typer.Option("--all", help="Every row, however many.")] = False,
     fail_on: Annotated[
         list[State] | None,
-        typer.Option("--fail-on", help="Exit code 1 when anybody shown is in this state; may be repeated."),
+        typer.Option("--fail-on", metavar="STATE", help="Exit code 1 when anybody shown is in it. May be repeated."),
     ] = None,
     output_format: FormatOption = "table",
 ) -> None:
