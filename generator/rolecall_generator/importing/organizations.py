@@ -60,12 +60,15 @@ class _Unit:
 def make_client(profile: str | None) -> OrganizationsClient:
     """A client by the usual AWS chain of credentials, or a profile of the AWS CLI. Raises CallerError."""
     import botocore.session  # noqa: PLC0415 - an import that does not ask AWS loads no SDK
+    from botocore.config import Config  # noqa: PLC0415 - as above
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
 
     try:
         session = botocore.session.Session(profile=profile)
         region = session.get_config_variable("region") or "us-east-1"
-        client: OrganizationsClient = session.create_client("organizations", region_name=region)
+        # The service takes few calls a second, and an organization has two for each of its units.
+        config = Config(retries={"mode": "standard", "total_max_attempts": 10})
+        client: OrganizationsClient = session.create_client("organizations", region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
         raise CallerError(f"the AWS credentials cannot be had: {error}", where=_place(profile), mend=_HOW) from error
     return client
