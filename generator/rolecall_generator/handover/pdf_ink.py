@@ -30,12 +30,12 @@ Colour = tuple[float, float, float]
 @lru_cache(maxsize=4_096)
 def shown(text: str) -> str:
     """The text with every character that the fonts cannot show, or nobody could see, as its number."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(sign if _fits(sign) else f"<U+{ord(sign):04X}>" for sign in text)
 
 
 def _fits(sign: str) -> bool:
-    if sign.isascii():
-        return sign.isprintable()
     return sign.isprintable() and len(sign.encode("cp1252", errors="ignore")) == 1
 
 

@@ -51,11 +51,7 @@ class Review:
     documents: tuple[Document, ...]
 
 
-_WHY = Phrase(
-    (
-        "It is no secret. It keeps the vendor from being tricked into using this role for somebody else (the confused deputy).",
-    )
-)
+_WHY = say("It is no secret. It keeps the vendor from being tricked into using this role for somebody else.")
 
 
 def review_of(handover: Handover) -> Review:
