@@ -40,4 +40,9 @@ runner query ec2 describe_vpcs --manifest "$manifest" --out "$work" --limit acco
 say "7. For people: the link that switches roles in the console:  runner switch-url"
 runner switch-url reena-in-sumesh --manifest "$manifest"
 
+say "8. What account1 is handed, in every form that it may want to apply:  gen bundle"
+gen bundle account1 --manifest "$manifest" --out "$work"
+gen bundle-check "$work/bundles/account1.zip"
+runner status --manifest "$manifest" --out "$work" --sandbox
+
 say "Next: put your own accounts into accounts.yaml (gen init), then gen terraform and make this roll call in AWS"
