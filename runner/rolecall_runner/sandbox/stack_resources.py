@@ -23,17 +23,21 @@ _GONE = "NoSuchEntity"
 
 @dataclass(slots=True)
 class Resource:
-    """One resource of a stack: what Ref and Fn::GetAtt give, and the calls that take it away, last made first."""
+    """One resource of a stack: what Ref and Fn::GetAtt give, the calls that take it away, last made first, and the
+    properties that it was made from (not printed: a password may be in them).
+    """
 
     logical_id: str
     kind: str
     physical_id: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
     undo: list[Undo] = field(default_factory=list)
+    properties: Json = field(default_factory=dict, repr=False)
 
 
 def make(resource: Resource, properties: Json, iam: StackIam) -> None:
     """Make a resource; as far as it was made, `undo` takes it away. Raises StackCallError."""
+    resource.properties = properties
     _Maker(resource, iam, dict(properties)).make()
 
 
