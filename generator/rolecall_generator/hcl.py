@@ -68,4 +68,4 @@ def label(name: str) -> str:
 
 def comment(text: str) -> str:
     """Text that can stand in a comment of one line: no line break, no invisible character."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return text if text.isprintable() else "".join(character if character.isprintable() else "?" for character in text)

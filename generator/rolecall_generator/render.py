@@ -8,7 +8,7 @@ import importlib.resources
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rolecall_generator import hcl
 from rolecall_generator.iam.access import Access, Group, InstanceProfile, ManagedPolicy, Role, User
@@ -72,8 +72,28 @@ def _environment() -> Environment:
 
     from rolecall_generator.bytecode import bytecode_cache  # noqa: PLC0415 - as above
 
-    environment = SandboxedEnvironment(
+    class Environment(SandboxedEnvironment):
+        """The sandbox, which asks once for each type and attribute whether it is safe: nothing else decides."""
+
+        known: ClassVar[dict[tuple[type, str], bool]] = {}
+
+        def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+            key = (type(obj), attr)
+            safe = self.known.get(key)
+            if safe is None:
+                safe = self.known[key] = super().is_safe_attribute(obj, attr, value)
+            return safe
+
+        def getattr(self, obj: Any, attribute: str) -> Any:
+            value = getattr(obj, attribute, None)
+            # The detour of the sandbox is for methods of strings, absent attributes and those that are not safe.
+            if value is None or callable(value) or not self.is_safe_attribute(obj, attribute, value):
+                return super().getattr(obj, attribute)
+            return value
+
+    environment = Environment(
         loader=FileSystemLoader(template_folder()),
+        auto_reload=False,  # nobody edits a template while a run renders it a thousand times
         bytecode_cache=bytecode_cache(),
         undefined=StrictUndefined,
         trim_blocks=True,

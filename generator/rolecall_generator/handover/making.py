@@ -102,6 +102,8 @@ def _prepare(order: Order, settings: Settings, placer: BundlePlacer) -> _Staged 
 
 def _judge(order: Order, standing: Standing, staged: _Staged, files: Files) -> _Staged | Outcome:
     """Whether what is ready may take the place: others' files are never replaced, the same files never written twice."""
+    if standing.empty:
+        return staged
     name = zip_name(order.path)
     hashes: Hashes = {each: sha256(content) for each, content in files.items()}
     packed = staged.entry.files[name]

@@ -15,6 +15,8 @@ _MIDNIGHT_1980 = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _FILE, _PROGRAM = 0o100644 << 16, 0o100755 << 16
 _LEVEL = 6
+_PACKED = (".pdf",)
+"""Files that are compressed in themselves."""
 
 
 def is_program(name: str) -> bool:
@@ -24,12 +26,11 @@ def is_program(name: str) -> bool:
 
 def zip_bytes(files: Files, top: str, *, stored: bool = False) -> bytes:
     """A zip of the files below a folder `top`, sorted by name."""
-    method = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", method, compresslevel=_LEVEL) as archive:
+    with zipfile.ZipFile(packed, "w") as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(f"{top}/{name}", _MIDNIGHT_1980)
-            entry.compress_type = method
+            entry.compress_type = zipfile.ZIP_STORED if stored or name.endswith(_PACKED) else zipfile.ZIP_DEFLATED
             entry.create_system = _UNIX
             entry.external_attr = _PROGRAM if is_program(name) else _FILE
             archive.writestr(entry, files[name], compresslevel=_LEVEL)

@@ -69,8 +69,8 @@ def test_another_folder_umask_and_time_zone_give_the_same_bytes(tmp_path: Path, 
 
 def test_many_processes_write_the_same_bytes_as_one(tmp_path: Path) -> None:
     """Bundles that are shared out among processes come out as in one process, in the manifest's order."""
-    alone = bundles(world(tmp_path / "one", 70), processes=1)
-    shared = bundles(world(tmp_path / "two", 70), processes=2)
+    alone = bundles(world(tmp_path / "one", 34), processes=1)
+    shared = bundles(world(tmp_path / "two", 34), processes=2)
 
     assert bundle_tree(alone) == bundle_tree(shared)
     assert alone.report == shared.report
