@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rolecall_generator.manifest.edit_error import BY_HAND
 from rolecall_generator.manifest.edit_lists import cut_flow
 from rolecall_generator.manifest.edit_nodes import Node
-from rolecall_generator.manifest.edit_render import QUOTED_FIELDS, Value, render
+from rolecall_generator.manifest.edit_render import QUOTED_FIELDS, Value, dress_of, render, render_field
 from rolecall_generator.manifest.edit_splices import Splices
 
 
@@ -30,9 +31,11 @@ def set_field(splices: Splices, entry: Node, field: str, value: Value, order: Se
         return
     key, old = pair
     splices.keep_anchors(old)
-    preferred = old.style if old.style in ("'", '"') else _quote(entry)
-    quote = preferred if field in QUOTED_FIELDS or old.style in ("'", '"') else None
-    new = render(value, quote=quote, preferred=preferred)
+    dress = dress_of(entry)
+    if old.style in ("'", '"'):
+        new = render(value, replace(dress, quote=old.style), quoted=True)
+    else:
+        new = render(value, dress, quoted=field in QUOTED_FIELDS)
     if old.start == old.end:  # `role:` with nothing behind it
         splices.replace(old.end, old.end, f" {new}")
     elif old.flow:
@@ -42,10 +45,8 @@ def set_field(splices: Splices, entry: Node, field: str, value: Value, order: Se
 
 
 def drop_field(splices: Splices, entry: Node, field: str) -> None:
-    """Take a field out of an entry, with the comment in its own line."""
-    number = next((number for number, (key, _) in enumerate(entry.pairs) if key.value == field), None)
-    if number is None:
-        return
+    """Take a field that an entry has out of it, with the comment in its own line."""
+    number = next(number for number, (key, _) in enumerate(entry.pairs) if key.value == field)
     key, value = entry.pairs[number]
     splices.keep_anchors(value)
     if entry.flow:
@@ -65,8 +66,7 @@ def _insert(splices: Splices, entry: Node, field: str, value: Value, order: Sequ
     rank = {name: number for number, name in enumerate(order)}
     before = [pair for pair in entry.pairs if rank.get(pair[0].value, -1) < rank[field]]
     key, above = max(before or entry.pairs, key=lambda pair: rank.get(pair[0].value, -1))
-    preferred = _quote(entry)
-    rendered = f"{field}: {render(value, quote=preferred if field in QUOTED_FIELDS else None, preferred=preferred)}"
+    rendered = render_field(field, value, dress_of(entry))
     if entry.flow:
         splices.replace(above.end, above.end, f", {rendered}")
     else:
@@ -79,8 +79,3 @@ def _replace_block(splices: Splices, key: Node, old: Node, new: str) -> None:
     line_end = splices.lines.end(colon)
     splices.replace(colon, colon, f" {new}")
     splices.replace(line_end, splices.lines.end(old.end), "")
-
-
-def _quote(entry: Node) -> str:
-    pair = entry.pair("account_id")
-    return "'" if pair is not None and pair[1].style == "'" else '"'

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from rolecall_generator.manifest.edit_error import BY_HAND
 from rolecall_generator.manifest.edit_nodes import Node
-from rolecall_generator.manifest.edit_render import Value, render, render_field, render_map
+from rolecall_generator.manifest.edit_render import Dress, Value, dress_of, render, render_field, render_map
 from rolecall_generator.manifest.edit_splices import Splices
 
 Entry = Mapping[str, Value]
@@ -15,7 +15,7 @@ Item = Entry | str
 """A customer or switch role, or a text as in `include`."""
 _DASH = re.compile(r" *-(?=\s|\Z)")
 _COMMENT = re.compile(r" *#")
-_COMMA = re.compile(r"\s*,")
+_COMMA = re.compile(r"\s*, *")
 
 
 def add_entries(splices: Splices, section: str, entries: Sequence[Item]) -> None:
@@ -25,56 +25,63 @@ def add_entries(splices: Splices, section: str, entries: Sequence[Item]) -> None
     if root is None or pair is None:
         _new_section(splices, root, section, entries)
     elif not pair[1].children:
-        _fill_empty(splices, pair, entries)
+        _fill_empty(splices, root, pair, entries)
     elif pair[1].flow:
         _add_flow(splices, pair[1], entries)
     else:
         _add_block(splices, pair[1], entries)
 
 
-def plain_entry(entry: Item, indent: str, gap: str = " ", preferred: str = '"') -> list[str]:
+def _lines_of(entry: Item, indent: str, dress: Dress, gap: str = " ") -> list[str]:
     """The lines of an entry in block style."""
     if isinstance(entry, str):
-        return [f"{indent}-{gap}{render(entry, preferred=preferred)}"]
-    lines = [render_field(key, value, preferred=preferred) for key, value in entry.items()]
+        return [f"{indent}-{gap}{render(entry, dress)}"]
+    lines = [render_field(key, value, dress) for key, value in entry.items()]
     inner = " " * (len(indent) + 1 + len(gap))
     return [f"{indent}-{gap}{lines[0]}", *(inner + line for line in lines[1:])]
 
 
-def _inline(entry: Item, preferred: str = '"') -> str:
-    return render(entry, preferred=preferred) if isinstance(entry, str) else render_map(entry, preferred=preferred)
+def _inline(entry: Item, dress: Dress) -> str:
+    return render(entry, dress) if isinstance(entry, str) else render_map(entry, dress)
+
+
+def _bracketed(entries: Sequence[Item], dress: Dress) -> str:
+    return "[" + ", ".join(_inline(entry, dress) for entry in entries) + "]"
 
 
 def _new_section(splices: Splices, root: Node | None, section: str, entries: Sequence[Item]) -> None:
-    if root is not None and root.flow and root.children:
-        rendered = ", ".join(_inline(entry) for entry in entries)
-        splices.replace(root.children[-1].end, root.children[-1].end, f", {section}: [{rendered}]")
+    dress = Dress() if root is None else dress_of(root)
+    if root is not None and root.flow:
+        added = f", {render(section, dress)}: {_bracketed(entries, dress)}"
+        splices.replace(root.children[-1].end, root.children[-1].end, added)
         return
-    indent = " " * (root.children[0].column if root is not None and root.children else 0)
-    lines = [f"{indent}{section}:", *(line for entry in entries for line in plain_entry(entry, indent + "  "))]
+    indent = " " * (root.children[0].column if root is not None else 0)
+    lines = [f"{indent}{render(section, dress)}:"]
+    lines += (line for entry in entries for line in _lines_of(entry, indent + "  ", dress))
     end = root.end if root is not None else len(splices.text)
     splices.insert_lines(end, ["", *lines] if root is not None else lines)
 
 
-def _fill_empty(splices: Splices, pair: tuple[Node, Node], entries: Sequence[Item]) -> None:
+def _fill_empty(splices: Splices, root: Node, pair: tuple[Node, Node], entries: Sequence[Item]) -> None:
     """`customers: []` becomes a block list; a comment behind it stays in its line."""
     key, value = pair
     if "#" in splices.text[value.start : value.end] or value.anchor:
         raise splices.refusal(value.start, "the empty list holds a comment or an anchor", BY_HAND)
-    if splices.root is not None and splices.root.flow:
-        splices.replace(value.start, value.end, "[" + ", ".join(_inline(entry) for entry in entries) + "]")
+    dress = dress_of(root)
+    if root.flow:
+        splices.replace(value.start, value.end, _bracketed(entries, dress))
         return
     start = value.start
     while splices.text[start - 1] == " ":
         start -= 1
     splices.replace(start, value.end, "")
     indent = " " * (key.column + 2)
-    splices.insert_lines(value.end, [line for entry in entries for line in plain_entry(entry, indent)])
+    splices.insert_lines(value.end, [line for entry in entries for line in _lines_of(entry, indent, dress)])
 
 
 def _add_flow(splices: Splices, items: Node, entries: Sequence[Item]) -> None:
     last, text, lines = items.children[-1], splices.text, splices.lines
-    rendered = [_inline(entry, _quote_of(last)) for entry in entries]
+    rendered = [_inline(entry, dress_of(last)) for entry in entries]
     end = lines.end(last.end)
     own_line = not text[lines.start(last.start) : last.start].strip() and end < items.end
     if not own_line:
@@ -94,7 +101,7 @@ def _add_block(splices: Splices, items: Node, entries: Sequence[Item]) -> None:
     last, count = items.children[-1], len(items.children)
     dash = _dash(splices, items, count - 1)
     indent = text[lines.start(dash) : dash]
-    preferred = _quote_of(last)
+    dress = dress_of(last)
     gap = " "
     first = last.children[0] if last.children else last
     if lines.start(first.start) == lines.start(dash):
@@ -106,9 +113,9 @@ def _add_block(splices: Splices, items: Node, entries: Sequence[Item]) -> None:
     for entry in entries:
         new += [""] if parted else []
         new += (
-            [f"{indent}-{gap}{_inline(entry, preferred)}"]
+            [f"{indent}-{gap}{_inline(entry, dress)}"]
             if last.flow and last.kind == "map"
-            else plain_entry(entry, indent, gap, preferred)
+            else _lines_of(entry, indent, dress, gap)
         )
     splices.insert_lines(below, new)
 
@@ -207,12 +214,6 @@ def _end_of(splices: Splices, item: Node, column: int) -> int:
             break
         last = below
     return last
-
-
-def _quote_of(item: Node) -> str:
-    """The kind of quote that an entry writes its account id in."""
-    pair = item.pair("account_id")
-    return "'" if pair is not None and pair[1].style == "'" else '"'
 
 
 def _runs(indexes: Collection[int]) -> list[tuple[int, int]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, SingleQuotedScalarString
 
+from rolecall_generator.manifest.edit_nodes import Node
 from rolecall_generator.manifest.scalars import AMBIGUOUS_STARTS, resolve_plain
 
 Value = str | int | bool | Sequence[str] | Mapping[str, str]
@@ -23,36 +25,50 @@ _WIDTH = 1 << 30
 _QUOTES: dict[str, type[str]] = {'"': DoubleQuotedScalarString, "'": SingleQuotedScalarString}
 
 
-def render(value: Value, *, quote: str | None = None, preferred: str = '"') -> str:
-    """One value in flow style. `quote` is the quote that a text must have; None: quotes of kind `preferred` where needed."""
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """How a text's author writes: the kind of quotes, and whether all keys and texts stand in them, as in JSON."""
+
+    quote: str = '"'
+    everything: bool = False
+
+
+def dress_of(entry: Node) -> Dress:
+    """The dress of an entry: its account id tells the kind of quotes, its first key whether all is in them."""
+    pair = entry.pair("account_id")
+    quote = "'" if pair is not None and pair[1].style == "'" else '"'
+    return Dress(quote, everything=bool(entry.children) and entry.children[0].style in _QUOTES)
+
+
+def render(value: Value, dress: Dress, *, quoted: bool = False) -> str:
+    """One value in flow style. `quoted`: a text must be in quotes, even if it needs none."""
     if isinstance(value, str):
-        return _text(value, quote, preferred)
+        return _text(value, dress, quoted=quoted)
     if isinstance(value, Mapping):
-        pairs = (f"{_text(key, None, preferred)}: {_text(text, None, preferred)}" for key, text in value.items())
+        pairs = (f"{_text(key, dress)}: {_text(text, dress)}" for key, text in value.items())
         return "{" + ", ".join(pairs) + "}"
     if isinstance(value, Sequence):
-        return "[" + ", ".join(_text(item, None, preferred) for item in value) + "]"
+        return "[" + ", ".join(_text(item, dress) for item in value) + "]"
     return str(value).lower()  # a number, true or false
 
 
-def render_field(key: str, value: Value, *, preferred: str = '"') -> str:
+def render_field(key: str, value: Value, dress: Dress) -> str:
     """`key: value` as it stands in an entry."""
-    return f"{key}: {render(value, quote=preferred if key in QUOTED_FIELDS else None, preferred=preferred)}"
+    return f"{_text(key, dress)}: {render(value, dress, quoted=key in QUOTED_FIELDS)}"
 
 
-def render_map(fields: Mapping[str, Value], *, preferred: str = '"') -> str:
+def render_map(fields: Mapping[str, Value], dress: Dress) -> str:
     """A whole entry in flow style."""
-    return "{" + ", ".join(render_field(key, value, preferred=preferred) for key, value in fields.items()) + "}"
+    return "{" + ", ".join(render_field(key, value, dress) for key, value in fields.items()) + "}"
 
 
-def _text(value: str, quote: str | None, preferred: str) -> str:
-    if quote is None and _is_bare(value):
+def _text(value: str, dress: Dress, *, quoted: bool = False) -> str:
+    if not (quoted or dress.everything) and _is_bare(value):
         return value
-    wanted = quote or preferred
     if _SIMPLE.fullmatch(value):  # nearly all: ruamel.yaml takes a millisecond for each
-        return f"{wanted}{value}{wanted}"
+        return f"{dress.quote}{value}{dress.quote}"
     # A text in single quotes has no escapes: line breaks and the like would be folded away.
-    styled = _QUOTES[wanted if wanted == '"' or value.isprintable() else '"'](value)
+    styled = _QUOTES[dress.quote if value.isprintable() else '"'](value)
     stream = io.StringIO()
     _writer().dump([styled], stream)
     return stream.getvalue().strip().removeprefix("- ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,41 @@ def changed(folder: Path, text: str, *edits: Edit) -> str:
             '  - name: b\n    account_id: "333333333333"\n    tags: {z: "1"}\n',
             id="a repeated value is written out where it changes",
         ),
+        pytest.param(
+            'customers: [{name: a, account_id: "222222222222"}]\n'
+            "suppress:\n  - &s {rule: RC101, subject: a, reason: r}\n  - *s\n",
+            RenameEntry("a", "b"),
+            'customers: [{name: b, account_id: "222222222222"}]\n'
+            "suppress:\n  - &s {rule: RC101, subject: b, reason: r}\n  - *s\n",
+            id="a suppression that is repeated is changed once",
+        ),
+        pytest.param(
+            'customers: [{name: a, account_id: "222222222222"}, ]\n',
+            RemoveEntry("a"),
+            "customers: []\n",
+            id="the only entry in brackets takes its comma",
+        ),
+        pytest.param(
+            'customers:\n  - name: a\n    account_id: "222222222222"\n'
+            "    variables:\n      note: |\n        one\n\n        two\n\n# end\n",
+            NEW,
+            'customers:\n  - name: a\n    account_id: "222222222222"\n'
+            "    variables:\n      note: |\n        one\n\n        two\n"
+            '  - name: new\n    account_id: "999999999999"\n\n# end\n',
+            id="a text over several lines ends where its last line does",
+        ),
+        pytest.param(
+            'customers:\n  - name: a\n    account_id: "222222222222"\n    max_session_seconds: 3600\n    session_tags: no\n',
+            SetField("a", "max_session_seconds", 7200),
+            'customers:\n  - name: a\n    account_id: "222222222222"\n    max_session_seconds: 7200\n    session_tags: no\n',
+            id="numbers are numbers",
+        ),
+        pytest.param(
+            'customers:\n  - {name: a, account_id: "222222222222", session_tags: no}\n',
+            SetField("a", "session_tags", True),
+            'customers:\n  - {name: a, account_id: "222222222222", session_tags: true}\n',
+            id="true is true",
+        ),
     ],
 )
 def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edit: Edit, after: str) -> None:
@@ -214,6 +250,22 @@ def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edi
             "in an editor",
             id="keys with question marks",
         ),
+        pytest.param(
+            'customers:\n  - ? name\n    : a\n    ? account_id\n    : "222222222222"\n',
+            SetField("a", "role", "r"),
+            "accounts.yaml",
+            "written in a way that cannot be edited safely",
+            "in an editor",
+            id="a new key among keys with question marks",
+        ),
+        pytest.param(
+            "customers: [  # nobody\n]\n",
+            NEW,
+            "3:12",
+            "the empty list holds a comment",
+            "in an editor",
+            id="an empty list with a comment",
+        ),
     ],
 )
 def test_what_cannot_be_edited_is_refused_with_a_reason(
@@ -269,6 +321,61 @@ def test_an_edit_that_changes_nothing_leaves_the_file_out(tmp_path: Path) -> Non
     path.write_text(MAIN + 'customers: [{name: a, account_id: "222222222222", role: x}]\n')
 
     assert {} == apply_edits(path, [SetField("a", "role", "x"), DropField("a", "path")]).files
+
+
+WHOLE = """{
+  "version": 1,
+  "backend": {"account_id": "111111111111"},
+  "customers": [
+    {"name": "a", "account_id": "222222222222"}
+  ]
+}
+"""
+
+
+def test_a_manifest_in_json_stays_json(tmp_path: Path) -> None:
+    """Braces, brackets and commas are kept up through an addition, a change and a removal; values are quoted."""
+    path = tmp_path / "accounts.yaml"
+    path.write_text(WHOLE)
+    new = AddCustomer({"name": "new", "account_id": "999999999999"})
+    edited = apply_edits(path, [new, SetField("a", "role", "r")]).files[path].after.decode()
+    path.write_text(edited)
+    removed = apply_edits(path, [RemoveEntry("a")]).files[path].after.decode()
+
+    first = '    {"name": "a", "account_id": "222222222222", "role": "r"},\n'
+    assert first + '    {"name": "new", "account_id": "999999999999"}\n' in edited
+    assert "r" == json.loads(edited)["customers"][0]["role"]
+    assert ["new"] == [entry["name"] for entry in json.loads(removed)["customers"]]
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        '{version: 1, backend: {account_id: "111111111111"}}\n',
+        '{version: 1, backend: {account_id: "111111111111"}, customers: []}\n',
+    ],
+)
+def test_a_manifest_in_braces_gets_its_first_customer(tmp_path: Path, whole: str) -> None:
+    """With an empty list and without one."""
+    path = tmp_path / "accounts.yaml"
+    path.write_text(whole)
+    edited = apply_edits(path, [NEW]).files[path].after.decode()
+
+    assert (
+        '{version: 1, backend: {account_id: "111111111111"}, customers: [{name: new, account_id: "999999999999"}]}\n'
+        == edited
+    )
+
+
+def test_two_changes_of_one_value_are_refused(tmp_path: Path) -> None:
+    """One of them would be lost."""
+    with pytest.raises(EditError, match="two changes touch the same text"):
+        changed(
+            tmp_path,
+            'customers: [{name: a, account_id: "222222222222", role: x}]\n',
+            SetField("a", "role", "y"),
+            SetField("a", "role", "z"),
+        )
 
 
 def test_entries_that_repeat_each_other_go_together(tmp_path: Path) -> None:
