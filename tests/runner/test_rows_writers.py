@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich import box
+from rich.cells import cell_len
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from rolecall_runner.results.rows_csv import CsvRows
 from rolecall_runner.results.rows_flat import RowWriter, record_of
@@ -131,6 +135,33 @@ def test_wide_cells_are_folded_on_a_terminal_and_whole_in_a_pipe() -> None:
     assert max(len(line.rstrip()) for line in table(wide, width=60).splitlines()) <= 60
     assert 300 == table(wide, width=60).count("x")
     assert "x" * 300 in table(wide)
+
+
+LONG = ["x" * 90, "-" * 20 + " " + "y" * 70, "two words here"]
+WORDS = ["", "a", *LONG, "日本語テキスト", "👍 ok", " lead", "end  ", "e\u0301", "a  b"]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(WORDS), min_size=2, max_size=2), min_size=1, max_size=5),
+    st.sampled_from([60, 120]),
+)
+def test_a_table_is_laid_out_as_rich_would(found: list[list[str]], width: int) -> None:
+    """Cells are folded at words and padded by what they take on a terminal, wide characters and marks included."""
+    text, expected = io.StringIO(), io.StringIO()
+    ours, theirs = (
+        Console(file=each, force_terminal=True, width=width, color_system=None, highlight=False) for each in (text, expected)
+    )
+    writer = TableRows(ours)
+    written(writer, answer("acme", *({"first": one, "a second": other} for one, other in found)))
+    oracle = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, size in writer._widths.items():
+        oracle.add_column(name, width=size, overflow="fold")
+    for one, other in found:
+        oracle.add_row(*map(Text, ("acme", "eu-west-1", one, other)))
+    theirs.print(oracle)
+
+    assert expected.getvalue() == text.getvalue()
+    assert max(map(cell_len, text.getvalue().splitlines())) <= width
 
 
 def test_a_table_steers_no_terminal() -> None:
