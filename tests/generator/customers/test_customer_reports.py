@@ -1,0 +1,135 @@
+"""What people see of customers and changes: readable on a narrow terminal, whole in a pipe, and a fleet summed up."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from consoles import pipe, terminal
+from rolecall_generator.customer_reports import (
+    print_customer,
+    print_customers,
+    print_difference,
+    print_proposal,
+    print_steps,
+)
+from rolecall_generator.customers.difference import AccessDifference, ModuleDifference
+from rolecall_generator.customers.listing import list_customers
+from rolecall_generator.customers.next_steps import Step
+from rolecall_generator.customers.removing import remove_entries
+from rolecall_generator.customers.showing import show_customer
+from rolecall_generator.iam.difference import Change
+
+MANIFEST = """version: 1
+backend: {account_id: "111111111111"}
+suppress: [{rule: RC101, subject: c00, reason: known}]
+customers:
+"""
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """Thirty customers; the first has everything that a report can speak of."""
+    first = """, previous_external_id: "old", external_id: "new", tags: {t: x}, path: "/[red]/",
+     permissions_boundary: "arn:aws:iam::aws:policy/P\""""
+    lines = [f'  - {{name: c{n:02}, account_id: "{n:012}"{first if n == 0 else ""}}}\n' for n in range(30)]
+    (tmp_path / "accounts.yaml").write_text(MANIFEST + "".join(lines))
+    return tmp_path / "accounts.yaml"
+
+
+def shown(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def difference(*texts: str) -> AccessDifference:
+    changes = tuple(Change("added", "arn", text, True) for text in texts)
+    return AccessDifference((ModuleDifference("backend", "changed", changes),), 0)
+
+
+def test_a_sentence_is_broken_between_words_on_a_terminal_alone() -> None:
+    """Lines stand below each other, an ARN stays whole; a pipe has one line."""
+    arn = "arn:aws:iam::999999999999:role/a-name-with-hyphens"
+    narrow, wide = terminal(io.StringIO(), width=60), pipe(io.StringIO())
+    for console in (narrow, wide):
+        print_difference(console, difference(f"the role may now also do something long on {arn} and more"))
+
+    assert [
+        "access",
+        "~ backend",
+        "    widens the role may now also do something long on",
+        f"      {arn}",
+        "      and more",
+    ] == shown(narrow).splitlines()
+    assert f"    widens the role may now also do something long on {arn} and more" == shown(wide).splitlines()[-1]
+
+
+def test_a_fleet_is_summed_up(manifest: Path) -> None:
+    """Twenty modules and lines are shown, the rest is counted; notes come last."""
+    console = pipe(io.StringIO())
+    print_proposal(console, remove_entries(manifest, manifest.parent / "output", [f"c{n:02}" for n in range(30)]))
+
+    assert "    and 13 more lines\n" in shown(console)  # the first entry has two; the list's own line goes and comes
+    assert "    and 11 more modules\n" in shown(console)  # the backend's comes first
+    assert shown(console).endswith("note: a suppression of the manifest names c00; it suppresses nothing any more\n")
+
+
+def test_a_note_of_the_difference_is_shown() -> None:
+    """Why everything is new."""
+    console = pipe(io.StringIO())
+    print_difference(console, AccessDifference((), 3, "the manifest as it stands cannot be planned"))
+
+    assert ["access", "    the manifest as it stands cannot be planned", "    none of it changes"] == shown(
+        console
+    ).splitlines()
+
+
+def test_steps_stand_beside_their_reasons_where_there_is_room() -> None:
+    """On a narrow terminal the reason goes below, so that the command can be copied."""
+    steps = [Step("gen terraform", "write the modules"), Step("gen bundle a", "what you hand over")]
+    narrow, wide = terminal(io.StringIO(), width=30), pipe(io.StringIO())
+    for console in (narrow, wide):
+        print_steps(console, steps)
+
+    assert ["next", "    gen terraform", "        write the modules", "    gen bundle a", "        what you hand over"] == (
+        shown(narrow).splitlines()
+    )
+    assert ["next", "    gen terraform   write the modules", "    gen bundle a    what you hand over"] == shown(
+        wide
+    ).splitlines()
+
+
+def test_account_ids_stay_whole_in_a_narrow_table(manifest: Path) -> None:
+    """Eighty columns: an account id is never broken, and brackets in paths are text."""
+    console = terminal(io.StringIO(), width=80)
+    print_customers(console, list_customers(manifest, manifest.parent / "output", ["c0*"]))
+
+    assert "│ 000000000009 │" in shown(console)
+    assert "[red]/" in shown(console)
+    assert "10 customers" in shown(console)
+
+
+def test_no_customer_is_said() -> None:
+    """An empty table would leave people wondering."""
+    console = pipe(io.StringIO())
+    print_customers(console, ())
+
+    assert "no customer\n" == shown(console)
+
+
+def test_a_customer_amid_a_rotation_is_shown_as_such(manifest: Path) -> None:
+    """Both ids, the boundary; a customer without an external id has a link instead."""
+    first, second = pipe(io.StringIO()), pipe(io.StringIO())
+    print_customer(first, show_customer(manifest, manifest.parent / "output", "c00"), "[profile c00]\nregion = x\n")
+    print_customer(second, show_customer(manifest, manifest.parent / "output", "c01"), "")
+
+    lines = shown(first).splitlines()
+    assert "external id  new" in lines
+    assert "             old is accepted too: a rotation is under way" in lines
+    assert "boundary     arn:aws:iam::aws:policy/P" in lines
+    assert "    [profile c00]" in lines
+    assert "external id  none: the role can be assumed without one" in shown(second)
+    assert "console      https://signin.aws.amazon.com/switchrole?account=000000000001" in shown(second)
