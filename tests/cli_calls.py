@@ -74,8 +74,9 @@ def record(
     existing: Iterable[str] = (),
     answers: str = "",
     arguments: Iterable[str] = (),
+    shell: str = "sh",
 ) -> Recording:
-    """Run a script with the recorder; `existing` are ARNs, `answers` its standard input."""
+    """Run a script with the recorder; `existing` are ARNs, `answers` its standard input, `shell` who runs it."""
     kinds = {arn: arn.rsplit(":", 1)[1].partition("/")[0] for arn in existing}
     lines = [f"get-{kind} --{kind}-name={arn.rpartition('/')[2]} {arn}" for arn, kind in kinds.items()]
     path = folder / "record"
@@ -88,7 +89,7 @@ def record(
         "EXISTING": "\n".join(lines),
     }
     done = subprocess.run(
-        ["sh", "-c", RECORDER + script, "script", *arguments],
+        [shell, "-c", RECORDER + script, "script", *arguments],
         env=environment,
         cwd=folder,
         input=answers,

@@ -176,6 +176,21 @@ def people_less(access: Access) -> Access:
 
 
 @pytest.mark.slow
+def test_a_boundary_of_an_earlier_version_is_named_and_kept(cli: Shell) -> None:
+    """To take a limit off widens the access: that is for people to do."""
+    old = module_of(people_less(everything(existing=False)))
+    (role,) = old.access.roles.values()
+    new = replace(old, access=replace(old.access, roles={role.arn: replace(role, boundary=None)}))
+    assert 0 == apply(cli, old).returncode
+
+    done = apply(cli, new, "--exact")
+    assert 0 == done.returncode, done.stderr
+    assert f"keeps the permissions boundary {READ_ONLY}, which is not of this version" in done.stderr
+    assert READ_ONLY == read_access(cli.rig.sandbox.url, ACCOUNT).roles[role.arn].boundary
+    assert 0 == remove(cli, new, "--yes").returncode
+
+
+@pytest.mark.slow
 def test_the_sixth_version_of_a_policy_takes_the_oldest_ones_place(cli: Shell) -> None:
     """AWS keeps five versions of a managed policy; an unchanged document makes none."""
     module = module_of(people_less(everything(existing=False)))

@@ -61,7 +61,12 @@ def _template(module: Module, source: str, resources: Json) -> Json:
 
 
 def _guard(module: Module) -> Json:
-    """Rules are looked at before anything is made ("CloudFormation template Rules syntax", November 2026)."""
+    """Rules are looked at before anything is made ("CloudFormation template Rules syntax", November 2026).
+
+    The page shows parameters alone, but pseudo parameters work: the templates of github.com/mozilla/security are bound to
+    their accounts so, and those of aws-samples/amazon-cloudfront-secure-static-site to a Region (both read November 2026).
+    A rule's text can name no account but its own.
+    """
     account = module.account
     return {
         "Assertions": [
