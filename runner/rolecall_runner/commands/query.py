@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from rolecall_runner.results.rows_flat import RowWriter
     from rolecall_runner.tasks.query.answers import Count
     from rolecall_runner.tasks.query.levels import Judgement
+    from rolecall_runner.tasks.query.preflight import Forecast
     from rolecall_runner.tasks.query.question import Question
     from rolecall_runner.tasks.query.running import Chosen, QueryRun
     from rolecall_runner.tasks.query.written import Said
@@ -122,7 +124,7 @@ def query(
     from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.levels import check_reads  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.reach import Reach  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.running import prepare  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.running import foresee, prepare  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.written import Said  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.verify.setting import endpoint_of  # noqa: PLC0415 - as above
 
@@ -148,8 +150,7 @@ def query(
     if dry_run:
         _dry_run(question, judged, chosen, output_format)
         return
-    if not quiet:
-        _warn(question, chosen)
+    expected = iter(()) if quiet else foresee(question, chosen)
     if engine == "dask" and not all(each.reads for each in judged):
         raise SelectionError(
             "a cluster may ask a lost account twice", where="--engine dask", mend="change things with --engine threads"
@@ -170,7 +171,7 @@ def query(
         done = prepare(question, judged, chosen, reach=reach, how=how)
         writer = _dataset(done, runs, output) if output_format == "parquet" else _writer(output_format, question)
         resume_by = repeated(context, f"runner query --resume {done.record.run_id}")
-        count = _ask(done, writer, resume_by, quiet=quiet or output_format == "table")
+        count = _ask(done, writer, resume_by, expected, quiet=quiet or output_format == "table")
     _end(count, quiet=quiet)
 
 
@@ -187,10 +188,10 @@ def _asked(said: Said, choice: Choice, resume: str | None, manifest: Path, out: 
     return asked_again(resume or str(choice.retry), None if resume else choice, manifest, out, runs=runs)
 
 
-def _ask(done: QueryRun, writer: RowWriter, resume_by: str, *, quiet: bool) -> Count:
+def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[Forecast], *, quiet: bool) -> Count:
     """Write rows as they come, then to stderr what did not answer; in a table's way a bar would be torn.
 
-    `resume_by`: the command line that goes on with the run.
+    `resume_by`: the command line that goes on with the run. `expected` is what the manifest lets expect of each account.
     """
     from rolecall_runner.engine.interrupt import stops_on_ctrl_c  # noqa: PLC0415 - as above
     from rolecall_runner.results.rows_trouble import Troubles  # noqa: PLC0415 - as above
@@ -204,6 +205,8 @@ def _ask(done: QueryRun, writer: RowWriter, resume_by: str, *, quiet: bool) -> C
                 writer.add(answer)
                 troubles.add(answer)
                 progress(troubles.count.accounts)
+                if troubles.count.accounts == 1:  # not before: of 10,000 accounts it takes as long as the first row
+                    _warn(expected, len(done.targets))
         except InterruptedRunError:
             interrupted = True
         finally:
@@ -253,14 +256,13 @@ def _print_raw(text: str) -> None:
     typer.echo(text, nl=False)
 
 
-def _warn(question: Question, chosen: Chosen) -> None:
-    """Say beforehand who cannot answer; they are asked all the same, since what is deployed may be more."""
+def _warn(expected: Iterator[Forecast], accounts: int) -> None:
+    """Say early who cannot answer; they are asked all the same, since what is deployed may be more."""
     from rolecall_runner.tasks.query.preflight import Ability  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.running import foresee  # noqa: PLC0415 - as above
 
-    unable = [each for each in foresee(question, chosen) if each.ability is Ability.NO]
+    unable = [each for each in expected if each.ability is Ability.NO]
     if unable:
-        text = f"{len(unable):,} of {len(chosen.targets):,} accounts cannot answer by what the manifest grants, as "
+        text = f"{len(unable):,} of {accounts:,} accounts cannot answer by what the manifest grants, as "
         stderr().print(f"{text}{unable[0].account}: {unable[0].why}", style="yellow", markup=False)
 
 
