@@ -12,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifest_dresses import FIELDS, Dressed, dressed, unique
-from rolecall_generator.manifest.edit import AddCustomer, DropField, Edit, RemoveEntry, RenameEntry, SetField, apply_edits
+from rolecall_generator.errors import RolecallError
+from rolecall_generator.manifest.edit import (
+    AddCustomer,
+    DropField,
+    Edit,
+    Edited,
+    RemoveEntry,
+    RenameEntry,
+    SetField,
+    apply_edits,
+)
 from rolecall_generator.manifest.edit_write import write_edited
 from rolecall_generator.manifest.load import load_manifest
 from rolecall_generator.manifest.models import Customer
@@ -162,3 +172,96 @@ def test_many_edits_at_once_are_the_same_as_one_after_the_other(data: st.DataObj
     wanted[changed] |= {"role": "Changed", "external_id": "new-one", "previous_external_id": "before-it"}
     del wanted[gone]
     assert models([*wanted, *new]) == found
+
+
+SNIPPETS = [
+    " ",
+    "\n",
+    "# x\n",
+    " # x",
+    "&a ",
+    "*a",
+    "!!str ",
+    "\t",
+    '"',
+    "'",
+    ",",
+    "{",
+    "}",
+    "[",
+    "]",
+    "- ",
+    "? ",
+    ": ",
+    "|",
+    "\r",
+]
+SNIPPETS += [
+    "\u2028",
+    "\x85",
+    "---\n",
+    "...\n",
+    "\n\n",
+    "[], ",
+    "#",
+    "\ufeff",
+    "- &e {name: e, account_id: '888888888888'}\n",
+]
+
+
+EDITS: Sequence[Edit] = (
+    RemoveEntry("c0"),
+    RemoveEntry("c1"),
+    RenameEntry("c0", "zz"),
+    SetField("c1", "role", "R"),
+    DropField("c0", "role"),
+    AddCustomer({"name": "zz", "account_id": "999999999999"}),
+)
+
+
+@given(
+    dressed(2), st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from(SNIPPETS)), max_size=3), st.sampled_from(EDITS)
+)
+@settings(max_examples=250, deadline=None)
+def test_a_hostile_file_is_edited_rightly_or_refused(before: Dressed, typed: list[tuple[int, str]], edit: Edit) -> None:
+    """Whatever is typed into a manifest: it is refused in words, or exactly what was asked for changes."""
+    text = before.data.decode()
+    for place, snippet in typed:
+        at = place % (len(text) + 1)
+        text = text[:at] + snippet + text[at:]
+    found = outcome(text, edit)
+
+    if isinstance(found, Edited):
+        entries = [customer.model_dump(exclude_unset=True) for customer in found.before.manifest.customers]
+        assert models(asked(entries, edit)) == found.after.manifest.customers
+    else:
+        assert typed  # the untouched file is never refused
+        assert "\n  mend: " in found
+
+
+def outcome(text: str, edit: Edit) -> Edited | str:
+    """The edit made, or the words in which it was refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "accounts.yaml"
+        path.write_bytes(text.encode())
+        try:
+            return apply_edits(path, [edit])
+        except RolecallError as error:
+            return str(error)
+
+
+def asked(entries: list[dict[str, Any]], edit: Edit) -> list[dict[str, Any]]:
+    """What the entries must be after the edit."""
+    entry = {entry["name"]: entry for entry in entries}
+    match edit:
+        case RemoveEntry(name):
+            entries.remove(entry[name])
+        case RenameEntry(old, new):
+            entry[old]["name"] = new
+        case SetField(name, field, value):
+            entry[name][field] = value
+        case DropField(name, field):
+            entry[name].pop(field, None)
+        case AddCustomer(values):
+            entries.append(dict(values))
+    return entries
