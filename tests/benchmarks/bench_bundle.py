@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import bench_terraform
+import bench_terraform  # type: ignore[import-not-found]  # beside this file
 
 from measuring import Measured, measured
 

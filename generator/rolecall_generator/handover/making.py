@@ -26,10 +26,14 @@ from rolecall_generator.survey import sha256
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What all bundles of a run share. `root` is the real path of the folder of bundles, `source` the manifest's name."""
+    """What all bundles of a run share. `root` is the real path of the folder of bundles, `source` the manifest's name.
+
+    What is replaced goes into the folder `replaced`, in the same file system.
+    """
 
     root: str
     source: str
+    replaced: str
     template_url_base: str | None = None
     stored: bool = False
     signer: Signer | None = None
@@ -72,7 +76,7 @@ class _Staged:
 
 def make_chunk(orders: Sequence[Order], settings: Settings, disk: Disk) -> list[Outcome]:
     """Make some bundles; outcomes in the orders' order. Raises OSError when the folder cannot be written."""
-    placer = BundlePlacer(disk, settings.root)
+    placer = BundlePlacer(disk, settings.root, settings.replaced)
     try:
         prepared = [_prepare(order, settings, placer) for order in orders]
         staged = [(item.order.path, item.entry.files) for item in prepared if isinstance(item, _Staged)]

@@ -10,13 +10,14 @@ import functools
 import hashlib
 import importlib.metadata
 import os
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rolecall_generator import __version__
-from rolecall_generator.disk import Disk, output_error
+from rolecall_generator.disk import Disk, output_error, remove_tree
 from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.generate import module_source, previous_slots, select
 from rolecall_generator.handover.fleet import make_bundles
@@ -27,7 +28,7 @@ from rolecall_generator.iam.module import Module, ModuleKind
 from rolecall_generator.lock import JOURNAL_NAME, LOCK_NAME, Lock, encode_lock, read_lock
 from rolecall_generator.manifest.load import load_manifest
 from rolecall_generator.manifest.source import collection_paused
-from rolecall_generator.placing import Placer, remove_leftovers
+from rolecall_generator.placing import STAGING_PREFIX, Placer, remove_leftovers
 from rolecall_generator.plan import Plan, PlannedModule, make_plan
 from rolecall_generator.plan.switch_role import switch_role_path
 from rolecall_generator.render import HANDOVER, template_folder
@@ -163,8 +164,9 @@ class _Run:
     ) -> None:
         """Make the wanted bundles; the lock is written whatever happens."""
         choices = self._choices
-        settings = Settings(self._root, self._source, choices.template_url_base, choices.stored, choices.signer)
         orders = self._orders(wanted, modules)
+        replaced = tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self._root)
+        settings = Settings(self._root, self._source, replaced, choices.template_url_base, choices.stored, choices.signer)
         try:
             self._placer.reserve(_LOCK_CHARACTERS * (len(wanted) + len(self._entries)))
             outcomes = make_bundles(orders, len(wanted), settings, disk=self._disk, processes=processes)
@@ -176,6 +178,9 @@ class _Run:
             with suppress(OSError):
                 self._save()
             raise
+        finally:
+            with suppress(OSError):  # then the next run removes it
+                remove_tree(self._disk, replaced)
 
     def end(self, planned: Collection[str], *, everything: bool) -> None:
         """Remove what is no longer planned, write the lock, forget the journal."""
