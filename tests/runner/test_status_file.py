@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -14,28 +16,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall_runner.status.entry import Asked, Entry, HandedOver, SeenId, Trouble, Verified
-from rolecall_runner.status.file import Status, StatusError, change_status, encode, read_status, rehearsing, status_path
+from rolecall_runner.status.file import (
+    Status,
+    StatusError,
+    change_status,
+    encode,
+    read_status,
+    rehearsing,
+    stamp,
+    status_path,
+)
 from status_rig import MONDAY, TUESDAY, after, drifted, not_there, switch_role, target
 from verdict_worlds import verdict
 
 TEXTS = st.text(max_size=20)
+DATES = st.datetimes(timezones=st.just(UTC)).map(stamp)
 TROUBLES = st.none() | st.builds(
     Trouble,
-    *[TEXTS] * 4,
+    DATES,
+    DATES,
+    *[TEXTS] * 2,
     causes=st.lists(TEXTS, max_size=2).map(tuple),
     steps=st.lists(TEXTS, max_size=2).map(tuple),
 )
 ENTRIES = st.builds(
     Entry,
     TEXTS,
-    handed_over=st.none() | st.builds(HandedOver, TEXTS, TEXTS, TEXTS),
-    applied=st.none() | TEXTS,
-    verified=st.none() | st.builds(Verified, TEXTS, TEXTS, TEXTS),
+    handed_over=st.none() | st.builds(HandedOver, DATES, TEXTS, TEXTS),
+    applied=st.none() | DATES,
+    verified=st.none() | st.builds(Verified, DATES, TEXTS, TEXTS),
     failed=TROUBLES,
     drifting=TROUBLES,
-    external_id_seen=st.none() | st.builds(SeenId, TEXTS, TEXTS),
-    asked=st.none() | st.builds(Asked, TEXTS, TEXTS, TEXTS),
+    external_id_seen=st.none() | st.builds(SeenId, TEXTS, DATES),
+    asked=st.none() | st.builds(Asked, DATES, TEXTS, TEXTS),
 )
+
+FAILED = {"since": MONDAY, "date": TUESDAY, "run": "r", "what": "w", "causes": [], "steps": ["granted"]}
 
 
 def path_of(folder: Path) -> Path:
@@ -123,6 +139,39 @@ def test_a_broken_file_is_named_with_its_mend_and_kept(tmp_path: Path, text: str
         change_status(path, lambda _before: {("customer", "a"): Entry("x")})
     assert 5 == caught.value.exit_code
     assert text == path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"applied": "soon"}, "a: applied is no date"),
+        ({"applied": None}, "a: applied is no date"),
+        ({"verified": {"date": "yesterday", "run": "r", "module": ""}}, "a: verified.date is no date"),
+        ({"asked": {"date": 5, "run": "r", "mark": "ok"}}, "a: asked.date is no date"),
+        ({"failed": {**FAILED, "since": ""}}, "a: failed.since is no date"),
+        ({"failed": {**FAILED, "what": 5}}, "a: failed.what is no text"),
+        ({"failed": {**FAILED, "causes": 5}}, "a: failed.causes is no list"),
+        ({"failed": {**FAILED, "steps": [None]}}, "a: failed.steps is no text"),
+        ({"verified": None}, "a: verified is no object"),
+        ({"handed_over": {"day": "x"}}, "a: handed_over has not the keys that it should have: date, bundle, module"),
+    ],
+)
+def test_a_broken_entry_is_named_with_what_is_wrong_of_it(tmp_path: Path, entry: dict[str, object], said: str) -> None:
+    """Whoever edited the file by hand, or merged it wrongly, sees where; nothing breaks later, at the dates."""
+    text = json.dumps({"version": 1, "customers": {"a": {"role_arn": "x", **entry}}, "switch_roles": {}})
+    path_of(tmp_path).write_text(text)
+
+    with pytest.raises(StatusError, match=re.escape(f"the status file is damaged ({said})")):
+        read_status(path_of(tmp_path))
+
+
+@pytest.mark.parametrize("version", ["NaN", "Infinity", "true", '"1"', "1.5"])
+def test_a_version_that_is_no_number_is_damage(tmp_path: Path, version: str) -> None:
+    """Nothing is guessed of a file that rolecall did not write."""
+    path_of(tmp_path).write_text(f'{{"version": {version}, "customers": {{}}, "switch_roles": {{}}}}')
+
+    with pytest.raises(StatusError, match=r"is damaged \(it has no version\)"):
+        read_status(path_of(tmp_path))
 
 
 def test_a_newer_file_is_not_touched(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 
 
@@ -75,20 +76,56 @@ class Entry:
         return {name: _plain(value) for name in _NAMES[Entry] if (value := getattr(self, name)) is not None}
 
 
-def entry_from_json(body: Mapping[str, Any]) -> Entry:
-    """Read `Entry.to_json` back. Raises KeyError, TypeError or ValueError for anything else."""
-    plain = [body["role_arn"], body.get("applied", "")]
-    if not all(isinstance(text, str) for text in plain):
-        raise ValueError("role_arn and applied are texts")
-    parts: dict[str, Any] = {key: kind(**body[key]) for key, kind in _PARTS.items() if key in body}
-    for key in ("failed", "drifting"):
-        if key in body:
-            item = body[key]
-            parts[key] = Trouble(**{**item, "causes": tuple(item["causes"]), "steps": tuple(item["steps"])})
-    return Entry(body["role_arn"], applied=body.get("applied"), **parts)
+def entry_from_json(body: Any) -> Entry:
+    """Read `Entry.to_json` back. Raises ValueError for anything else, with what is wrong of it."""
+    if not isinstance(body, dict):
+        raise ValueError("it is no object")
+    parts: dict[str, Any] = {key: _part(key, kind, body[key]) for key, kind in _PARTS.items() if key in body}
+    applied = _date("applied", body["applied"]) if "applied" in body else None
+    return Entry(_text("role_arn", body.get("role_arn")), applied=applied, **parts)
 
 
-_PARTS = {"handed_over": HandedOver, "verified": Verified, "external_id_seen": SeenId, "asked": Asked}
+def _part(key: str, kind: type, item: Any) -> Any:
+    if not isinstance(item, dict):
+        raise ValueError(f"{key} is no object")
+    try:
+        return kind(**{name: _value(f"{key}.{name}", name, value) for name, value in item.items()})
+    except TypeError:
+        raise ValueError(f"{key} has not the keys that it should have: {', '.join(_NAMES[kind])}") from None
+
+
+def _value(where: str, name: str, value: Any) -> str | tuple[str, ...]:
+    if name in _LISTS:
+        if not isinstance(value, list):
+            raise ValueError(f"{where} is no list")
+        return tuple(_text(where, each) for each in value)
+    return _date(where, value) if name in _DATES else _text(where, value)
+
+
+def _text(where: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{where} is no text")
+    return value
+
+
+def _date(where: str, value: Any) -> str:
+    """A date as it stands there: who asks for the fleet's state reckons with it later."""
+    try:
+        datetime.fromisoformat(_text(where, value))
+    except ValueError:
+        raise ValueError(f"{where} is no date") from None
+    return str(value)
+
+
+_PARTS: Mapping[str, type] = {
+    "handed_over": HandedOver,
+    "verified": Verified,
+    "failed": Trouble,
+    "drifting": Trouble,
+    "external_id_seen": SeenId,
+    "asked": Asked,
+}
+_LISTS, _DATES = frozenset({"causes", "steps"}), frozenset({"date", "since"})
 
 # By hand and not by `asdict`, which copies every value: a third of the time of noting a fleet.
 _NAMES: Mapping[type, tuple[str, ...]] = {

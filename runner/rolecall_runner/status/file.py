@@ -81,19 +81,23 @@ def read_status(path: Path) -> Status:
         raise _cannot("read", path, error) from error
     except (ValueError, RecursionError) as error:
         raise _broken(path, "it is not JSON") from error
-    try:
-        if (version := int(body["version"])) > STATUS_VERSION:
-            what = f"the status file has version {version}; this rolecall knows {STATUS_VERSION}"
-            raise StatusError(what, where=str(path), mend="install the newer rolecall")
-        return Status(
-            {
-                (str(kind), name): entry_from_json(item)
-                for kind, section in _SECTIONS.items()
-                for name, item in body[section].items()
-            }
-        )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _broken(path, str(error)) from error
+    if not isinstance(body, dict) or type(body.get("version")) is not int:
+        raise _broken(path, "it has no version")
+    if body["version"] > STATUS_VERSION:
+        what = f"the status file has version {body['version']}; this rolecall knows {STATUS_VERSION}"
+        raise StatusError(what, where=str(path), mend="install the newer rolecall")
+    return Status(dict(_entries(path, body)))
+
+
+def _entries(path: Path, body: Mapping[str, Any]) -> Iterator[tuple[Key, Entry]]:
+    for kind, section in _SECTIONS.items():
+        if not isinstance(body.get(section), dict):
+            raise _broken(path, f"{section} is no object")
+        for name, item in body[section].items():
+            try:
+                yield (str(kind), name), entry_from_json(item)
+            except ValueError as error:
+                raise _broken(path, f"{name}: {error}") from error
 
 
 def change_status(path: Path, change: Callable[[Status], Mapping[Key, Entry]]) -> Status:
