@@ -20,7 +20,7 @@ from rolecall_generator.handover.cloudformation_syntax import (
     tags_of,
     text_of,
 )
-from rolecall_generator.handover.forms.cloudformation_documents import CloudFormationError, policy_json
+from rolecall_generator.handover.forms.cloudformation_documents import CloudFormationError, document_json
 from rolecall_generator.iam.access import Access, ConsolePassword, Group, ManagedPolicy, Role, User, access_of
 from rolecall_generator.iam.arn import iam_arn
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
@@ -208,7 +208,7 @@ class _Reader:
         except (ValueError, AttributeError, TypeError) as error:
             raise refused(where, f"the policy document ({error})") from error
         # Written again it must be the same: nothing in it was a function that we took for a text.
-        if policy_json(document) != value:
+        if document_json(document) != value:
             raise refused(where, "the policy document's form")
         return document
 

@@ -179,6 +179,18 @@ def test_nothing_to_make_calls_nothing(tmp_path: Path) -> None:
         assert words in recording.done.stderr
 
 
+@pytest.mark.parametrize(
+    ("partition", "region"), [("aws", "us-east-1"), ("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-west-1")]
+)
+def test_the_region_tells_the_cli_the_partition(partition: str, region: str, tmp_path: Path) -> None:
+    """Whatever Region people have set: IAM has none, but each partition has an endpoint of its own."""
+    module = module_of(everything(existing=False), partition=partition)
+    asked = script(module) + 'printf "%s\\n" "$AWS_REGION" "$AWS_DEFAULT_REGION" >&2\n'
+    recording = record(asked, tmp_path, account_id=ACCOUNT, answers=PASSWORDS)
+
+    assert [region, region] == recording.done.stderr.splitlines()[-2:]
+
+
 def test_the_policies_are_laid_out_for_readers() -> None:
     """A security team reads JSON over several lines, not one long line."""
     assert '\n      "Action": "sts:AssumeRole",\n' in script(handed_over(notes_manifest())[0])

@@ -85,7 +85,12 @@ def json_literal(value: object, indent: int | None = None) -> str:
     return "'" + text.replace("'", "\\u0027").replace("`", "\\u0060") + "'"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
+def shared_literal(document: PolicyDocument) -> str:
+    """`document_literal` of permissions, which many customers share."""
+    return document_literal(document)
+
+
 def document_literal(document: PolicyDocument) -> str:
     """A policy document as one word of a shell, laid out for readers; AWS does not count white space.
 
@@ -105,7 +110,7 @@ def _policy(policy: ManagedPolicy) -> Part:
         existing=False,
         settings=json_literal(settings) if settings else "",
         tags=_tag_literal(policy.tags),
-        document=document_literal(policy.document),
+        document=shared_literal(policy.document),
     )
 
 
@@ -139,7 +144,7 @@ def _user(user: User) -> Part:
 
 def _part(holder: Role | Group | User, **more: Any) -> Part:
     attached = sorted(holder.attached)
-    inline = [Inline(_name(name), document_literal(document)) for name, document in sorted(holder.inline.items())]
+    inline = [Inline(_name(name), shared_literal(document)) for name, document in sorted(holder.inline.items())]
     return Part(
         **_named(holder.arn, type(holder).__name__.lower()),
         existing=holder.existing,

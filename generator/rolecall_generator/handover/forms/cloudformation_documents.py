@@ -22,9 +22,14 @@ class CloudFormationError(RolecallError):
     exit_code = ExitCode.PLAN
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def policy_json(document: PolicyDocument) -> dict[str, Any]:
-    """The document as AWS's JSON. Shared: do not change it.
+    """`document_json` of permissions, which many customers share: do not change what comes."""
+    return document_json(document)
+
+
+def document_json(document: PolicyDocument) -> dict[str, Any]:
+    """The document as AWS's JSON.
 
     Empty statement ids are left out: IAM refuses two that are equal, and an empty one is one. Raises CloudFormationError for
     a condition whose operator or key CloudFormation would take for a function, as in `{"Ref": ...}`.

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rolecall_generator.handover.forms.cloudformation_documents import CloudFormationError, policy_json
+from rolecall_generator.handover.forms.cloudformation_documents import CloudFormationError, document_json, policy_json
 from rolecall_generator.iam.access import Access, Group, ManagedPolicy, Role, User
 from rolecall_generator.iam.arn import Arn, parse_arn
 
@@ -107,7 +107,7 @@ def _role(role: Role, access: Access) -> dict[str, Json]:
     properties: Json = {"RoleName": arn.name, "Path": arn.path}
     if role.description:
         properties["Description"] = role.description
-    properties["AssumeRolePolicyDocument"] = policy_json(role.trust)
+    properties["AssumeRolePolicyDocument"] = document_json(role.trust)
     properties["MaxSessionDuration"] = role.max_session_seconds
     if role.boundary:
         properties["PermissionsBoundary"] = role.boundary
