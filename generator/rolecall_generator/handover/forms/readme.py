@@ -17,14 +17,16 @@ _WAYS = ("terraform", "cloudformation", "aws-cli", "console")
 def readme_form(handover: Handover, files: Collection[str]) -> Files:
     """The page. `files` are the paths of all other forms' files: it tells of those ways alone that the bundle holds."""
     folders = {name.partition("/")[0] for name in files}
+    access = handover.module.access
+    empty = not (access.roles or access.groups or access.users)
     view = {
         **module_view(handover.module, handover.source),
         "source": comment(handover.source),
         "kind": str(handover.module.kind),
-        "ways": [way for way in _WAYS if way in folders],
+        "ways": [] if empty else [way for way in _WAYS if way in folders],
         "reviews": sorted(name for name in files if name.startswith("review/")),
         "send_back": _send_back(handover.module),
-        "empty": not any((handover.module.access.roles, handover.module.access.groups, handover.module.access.users)),
+        "empty": empty,
     }
     return {README: render_text(README, view).encode()}
 
