@@ -91,9 +91,11 @@ def _name(arn: str) -> str:
 
 
 def print_steps(console: Console, steps: Sequence[Step]) -> None:
-    """What to do next, a command a line."""
+    """What to do next, a command a line; nothing where there is nothing to do."""
+    if not steps:
+        return
     console.print("next", style="bold")
-    width = max((len(step.command) for step in steps), default=0)
+    width = max(len(step.command) for step in steps)
     beside = not console.is_terminal or all(4 + width + 3 + len(step.why) <= console.width for step in steps)
     for step in steps:
         shown = Text(f"    {step.command:<{width}}   " if beside else f"    {step.command}\n        ")

@@ -29,7 +29,7 @@ FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
 
 
-def bundle(  # noqa: PLR0913, PLR0917 - every option of a command is an argument of its function
+def bundle(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Customers or switch roles; all when left out.")
     ] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -71,7 +72,7 @@ gen customer add acme --account-id 222222222222 --file customers/acme.yaml --dry
 
 
 @app.command(epilog=_ADD_EXAMPLES)
-def add(  # noqa: PLR0913, PLR0917 - every option of a command is an argument of its function
+def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new customer's name; also its module's folder.")],
     account_id: Annotated[str, typer.Option("--account-id", metavar="ID", help="The account's id, 12 digits.")],
     role: RoleOption = None,
@@ -114,9 +115,8 @@ def add(  # noqa: PLR0913, PLR0917 - every option of a command is an argument of
         tags=_pairs("--tag", tag), labels=_pairs("--label", label), variables=_pairs("--variable", variable),
     )  # fmt: skip
     proposal = add_customer(manifest, out, values, file=file)
-    agree_and_write(
-        proposal, lambda: after_change(manifest, out, name), yes=yes, dry_run=dry_run, output_format=output_format
-    )
+    steps = partial(after_change, manifest, out, name, proposal.difference.paths)
+    agree_and_write(proposal, steps, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 _SET_EXAMPLES = """Examples:
@@ -127,7 +127,7 @@ gen customer set acme --label tier=gold --unset trust"""
 
 
 @app.command("set", epilog=_SET_EXAMPLES)
-def set_fields(  # noqa: PLR0913, PLR0917 - as above
+def set_fields(
     name: NameArgument,
     account_id: AccountOption = None,
     role: RoleOption = None,
@@ -170,9 +170,8 @@ def set_fields(  # noqa: PLR0913, PLR0917 - as above
     if not values and not unset:
         raise SelectionError("there is nothing to set", mend="name what shall change, as in --label tier=gold")
     proposal = change_customer(manifest, out, name, values, drop=unset or ())
-    agree_and_write(
-        proposal, lambda: after_change(manifest, out, name), yes=yes, dry_run=dry_run, output_format=output_format
-    )
+    steps = partial(after_change, manifest, out, name, proposal.difference.paths)
+    agree_and_write(proposal, steps, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 @app.command(epilog="Example:  gen customer remove acme --dry-run")

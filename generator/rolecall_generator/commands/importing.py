@@ -53,7 +53,7 @@ gen import csv fleet.csv --update --yes                   known accounts too, wi
 
 
 @app.command("csv", epilog=CSV_EXAMPLES)
-def csv_command(  # noqa: PLR0913, PLR0917 - every option of a command is an argument of its function
+def csv_command(
     file: Annotated[Path, typer.Argument(readable=False, help="The table: CSV with a header row, as spreadsheets save it.")],
     column: Annotated[
         list[str] | None,
@@ -94,7 +94,7 @@ gen import organizations --ou Prod --ou ou-ab12-3456789a --exclude 'sandbox-*' -
 
 
 @app.command("organizations", epilog=ORGANIZATIONS_EXAMPLES)
-def organizations_command(  # noqa: PLR0913, PLR0917 - as above
+def organizations_command(
     profile: Annotated[
         str | None, typer.Option("--profile", help="An AWS CLI profile; the usual chain of credentials when left out.")
     ] = None,
@@ -138,7 +138,7 @@ gen import terraform-outputs returned/*.json --no-update   new customers alone""
 
 
 @app.command("terraform-outputs", epilog=OUTPUTS_EXAMPLES)
-def outputs_command(  # noqa: PLR0913, PLR0917 - as above
+def outputs_command(
     files: Annotated[
         list[Path],
         typer.Argument(
@@ -164,7 +164,7 @@ def outputs_command(  # noqa: PLR0913, PLR0917 - as above
     _import(reading, manifest, out, into, permissions, update=update, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
-def _import(  # noqa: PLR0913 - what all imports have in common
+def _import(
     reading: Reading,
     manifest: Path,
     out: Path,

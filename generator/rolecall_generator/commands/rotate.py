@@ -38,7 +38,7 @@ OutOption = Annotated[
 DEFAULT_MANIFEST, DEFAULT_OUT = Path("accounts.yaml"), Path("output")
 
 
-def rotate_external_id(  # noqa: PLR0913, PLR0917 - every option of a command is an argument of its function
+def rotate_external_id(
     name: Annotated[str, typer.Argument(help="A customer of the manifest.")],
     finish: Annotated[bool, typer.Option("--finish", help="Take the previous id out.")] = False,
     abort: Annotated[bool, typer.Option("--abort", help="Go back to the previous id.")] = False,

@@ -46,6 +46,11 @@ class AccessDifference:
     note: str = ""
 
     @property
+    def paths(self) -> frozenset[str]:
+        """Paths of the modules that the edit touches."""
+        return frozenset(module.path for module in self.modules)
+
+    @property
     def widens(self) -> bool:
         """Whether anything is allowed that was not allowed before."""
         return any(change.widens for module in self.modules for change in module.changes)

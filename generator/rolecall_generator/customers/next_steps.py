@@ -11,6 +11,8 @@ from pathlib import Path
 from rolecall_generator.customers.renaming import moved_modules
 from rolecall_generator.lock import read_lock
 from rolecall_generator.manifest.edit import Section
+from rolecall_generator.plan.backend import BACKEND_PATH
+from rolecall_generator.plan.customer import customer_path
 
 _DEFAULT_MANIFEST, _DEFAULT_OUT = Path("accounts.yaml"), Path("output")
 _NOT_IN_A_LABEL = re.compile(r"[^A-Za-z0-9_-]")
@@ -24,14 +26,17 @@ class Step:
     why: str
 
 
-def after_change(manifest: Path, out: Path, name: str) -> tuple[Step, ...]:
-    """Steps after a customer was added or changed."""
-    return (
-        _generate(manifest, out, "write the modules, check them"),
-        Step(f"terraform -chdir={_quoted(out / 'backend')} apply", "let the backend role assume the customer's role"),
-        Step(f"gen bundle {name}{_options(manifest, out)}", "what you hand to the customer"),
-        Step(f"runner verify {_argument(manifest)}--limit {name}{_out(out)}", "after the customer's apply"),
-    )
+def after_change(manifest: Path, out: Path, name: str, touched: Collection[str]) -> tuple[Step, ...]:
+    """Steps after a customer was added or changed. `touched`: paths of the modules that change; no steps where none does."""
+    steps = [_generate(manifest, out, "write the modules, check them")] if touched else []
+    if BACKEND_PATH in touched:
+        apply = f"terraform -chdir={_quoted(out / BACKEND_PATH)} apply"
+        steps.append(Step(apply, "let the backend role assume the customer's role"))
+    if customer_path(name) in touched:
+        steps.append(Step(f"gen bundle {name}{_options(manifest, out)}", "what you hand to the customer"))
+        verify = f"runner verify {_argument(manifest)}--limit {name}{_out(out)}"
+        steps.append(Step(verify, "after the customer's apply"))
+    return tuple(steps)
 
 
 def after_import(manifest: Path, out: Path) -> tuple[Step, ...]:

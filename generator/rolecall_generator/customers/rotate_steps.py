@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from rolecall_generator.customers.next_steps import Step, after_change
+from rolecall_generator.plan.customer import customer_path
 
 
 def after_rotation(manifest: Path, out: Path, name: str, *, started: bool) -> tuple[Step, ...]:
     """Steps after a rotation was started, or ended. The backend's module names roles, not ids: it needs no apply."""
-    steps = [step for step in after_change(manifest, out, name) if not step.command.startswith("terraform ")]
+    steps = list(after_change(manifest, out, name, {customer_path(name)}))
     if started:
         where = next(step.command for step in steps if step.command.startswith("gen bundle")).partition(name)[2]
         steps.append(Step(f"gen customer rotate-external-id {name} --finish{where}", "when runner verify saw the new id"))

@@ -142,7 +142,8 @@ def test_the_steps_name_the_manifest_and_the_folder_where_they_are_not_the_usual
         "terraform -chdir=o/backend apply",
         "gen bundle acme --manifest 'my fleet.yaml' --out o",
         "runner verify 'my fleet.yaml' --limit acme --out o",
-    ] == [step.command for step in after_change(manifest, out, "acme")]
+    ] == [step.command for step in after_change(manifest, out, "acme", {"backend", "customers/acme"})]
+    assert () == after_change(manifest, out, "acme", ())
     assert ["gen terraform --prune-all", "terraform -chdir=output/backend apply", "terraform destroy"] == [
         step.command
         for step in after_removal(Path("accounts.yaml"), Path("output"), ["a"], everybody=True, section="customers")
