@@ -25,6 +25,12 @@ from rolecall_runner.sandbox.stack_update import update
 _NAMED_IAM = "CAPABILITY_NAMED_IAM"
 _URL_SUFFIXES = {"aws-cn": "amazonaws.com.cn"}
 
+# All else, as a service role or tags for all resources, would change what a stack makes.
+_OFFERED = {
+    "StackName", "TemplateBody", "Parameters", "Capabilities", "ChangeSetName", "ChangeSetType", "Description",
+    "ClientToken", "ClientRequestToken", "TimeoutInMinutes",
+}  # fmt: skip
+
 Json = Mapping[str, Any]
 Asked = Mapping[str, object]
 
@@ -66,8 +72,10 @@ def version_of(asked: Asked, name: str, arn: str, iam: StackIam, before: Version
 
     Raises AwsRefusalError for anything that is wrong with it, a rule that does not hold among them.
     """
+    if unknown := sorted(key for key, value in asked.items() if value and key not in _OFFERED):
+        raise not_offered(f"the parameter {unknown[0]}")
     if "TemplateBody" not in asked:
-        raise not_offered("templates that lie in S3")
+        raise invalid("Either Template URL or Template Body must be specified.")
     template = parse_template(str(asked["TemplateBody"]))
     if _NAMED_IAM not in _list(asked, "Capabilities"):
         raise AwsRefusalError("InsufficientCapabilitiesException", f"Requires capabilities : [{_NAMED_IAM}]")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ClientError
 
-from form_handovers import ACCOUNT, ARN, READ, everything, handed_over, module_of
+from form_handovers import ACCOUNT, ARN, READ, everything, handed_over, handover, module_of
 from live_iam import read_access
 from manifests import notes_manifest
 from rolecall_generator.handover.cloudformation_reader import as_cloudformation_says
+from rolecall_generator.handover.forms.cloudformation import cloudformation_form
 from rolecall_generator.iam.access import Access, access_of
 from sandbox_rig import Rig, running, service_trust
 from stack_rig import PASSWORD, changes, deploy, outputs, template_of
@@ -67,6 +69,24 @@ def test_in_another_account_nothing_is_made(rig: Rig) -> None:
 
     assert Access() == read_access(rig.sandbox.url, "999999999999")
     assert [] == client.describe_stacks()["Stacks"]
+
+
+def test_the_readmes_guard_for_a_stackset_lets_the_listed_accounts_in(rig: Rig) -> None:
+    """The `Assert` that the README has people write: the accounts of the list, and no other."""
+    module = NOTES["customers/account1"]
+    readme = cloudformation_form(handover(module))["cloudformation/README.md"].decode()
+    (guard,) = re.findall(r'^   `(\{"Fn::Contains".*\})`\.$', readme, flags=re.MULTILINE)
+    template = json.loads(template_of(module))
+    template["Rules"]["RightAccount"]["Assertions"][0]["Assert"] = json.loads(guard.replace("...", "333333333333"))
+
+    for account_id in (ACCOUNT, "333333333333"):
+        client = rig.administrator(account_id, "cloudformation")
+        stack = deploy(client, json.dumps(template))
+        client.delete_stack(StackName="stack")
+        assert f"arn:aws:iam::{account_id}:role/role1" == outputs(stack)["RoleArn"]
+
+    with pytest.raises(ClientError, match="Template rule RightAccount is not satisfied"):
+        deploy(rig.administrator("999999999999", "cloudformation"), json.dumps(template))
 
 
 def test_everything_comes_out_as_written_and_what_existed_stays(rig: Rig) -> None:
@@ -186,6 +206,9 @@ WRONG = {
     "no password": ({"Parameters": []}, r"\[FirstPasswordAnn\] must have values"),
     "an unknown parameter": ({"Parameters": [{"ParameterKey": "X", "ParameterValue": "y"}]}, "do not exist"),
     "a short password": ({"Parameters": [{"ParameterKey": "FirstPasswordAnn", "ParameterValue": "y"}]}, "MinLength"),
+    "a service role": ({"RoleARN": f"{ARN}:role/deployer"}, "does not offer the parameter RoleARN"),
+    "tags for all": ({"Tags": [{"Key": "a", "Value": "b"}]}, "does not offer the parameter Tags"),
+    "a template in S3": ({"TemplateURL": "https://b.s3.amazonaws.com/t.json"}, "does not offer the parameter TemplateURL"),
     "no JSON": ({"TemplateBody": "Resources: {}"}, "JSON not well-formed"),
     "no resources": ({"TemplateBody": "{}"}, "At least one Resources member"),
     "a section": ({"TemplateBody": '{"Resources": {"A": {}}, "Conditions": {}}'}, "does not offer the section Conditions"),

@@ -6,6 +6,7 @@ import re
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from rolecall_generator import hcl
 from rolecall_generator.handover.forms.cloudformation_resources import arn_of, password_id
 from rolecall_generator.handover.forms.cloudformation_template import BODY_BYTES, GUARD, template_text
 from rolecall_generator.handover.model import Files, Handover
@@ -61,7 +62,7 @@ def _view(handover: Handover, text: str | None) -> dict[str, Any]:
     users = [user for user in access.users.values() if user.console_password is not None and not user.existing]
     return {
         "account": module.account,
-        "source": handover.source,
+        "source": hcl.comment(handover.source),
         "has_template": text is not None,
         "customer": module.kind is ModuleKind.CUSTOMER,
         "guard": GUARD,
