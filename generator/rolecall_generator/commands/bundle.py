@@ -31,7 +31,7 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors a
 
 def bundle(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Customers or switch roles; all when left out.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Customers or switch roles; all when left out.")
     ] = None,
     manifest: Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")] = Path("accounts.yaml"),
     out: Annotated[
@@ -84,7 +84,7 @@ def bundle(
 
 
 def bundle_check(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", readable=False, help="Bundles: folders or zips.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", readable=False, help="Bundles: folders or zips.")],
     public_key: Annotated[
         str | None,
         typer.Option("--public-key", metavar="KEY", help="Ask for minisign's signature by this key, or file."),

@@ -213,3 +213,32 @@ def test_a_disk_that_fails_at_any_step_leaves_whole_bundles_and_is_named(
         left = {n: c for n, c in tree(folder / "output" / "bundles").items() if STAGING_PREFIX not in n}
         assert whole(left, start, wanted), step
         assert wanted == bundle_tree(bundles(later(folder))), step
+
+
+def test_an_interrupted_run_keeps_what_was_complete(tmp_path: Path) -> None:
+    """After Ctrl-C the bundles that were placed are remembered, and the next run writes the others alone."""
+    manifest = world(tmp_path, 40)
+
+    def interrupt(done: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bundles(manifest, progress=interrupt)
+    again = bundles(manifest)
+
+    assert {} == dict(again.failed)
+    assert 40 == len(again.report.unchanged) + len(again.report.created)
+    assert len(again.report.unchanged) >= 5
+    assert [] == [path.name for path in again.folder.iterdir() if path.name.startswith(STAGING_PREFIX)]
+
+
+def test_two_runs_never_write_one_folder_at_once(tmp_path: Path) -> None:
+    """While one run holds the folder of bundles another is refused in words."""
+    manifest = world(tmp_path, 1)
+
+    def second(_done: int) -> None:
+        bundles(manifest)
+
+    with pytest.raises(OutputError, match="another run is writing this folder"):
+        bundles(manifest, progress=second)
