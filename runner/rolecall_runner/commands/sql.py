@@ -52,7 +52,7 @@ def sql(
 ) -> None:
     """Ask the rows of past queries in SQL; nothing is sent to AWS. Each table has the last run that asked for it.
 
-    Columns account, account_id, region, asked_at and run_id come first; `runs`, `errors` and `play_results` are tables as well.
+    Columns account, account_id, region, asked_at and run_id come first; `runs`, `errors`, `play_results` are tables too.
     """
     from rolecall_runner.sql.catalogue import read_catalogue  # noqa: PLC0415 - DuckDB loads only where needed
 
