@@ -72,7 +72,11 @@ def start_rotation(
     if customer.external_id is None:
         mend = "write external_id into its entry: a role that asks for none takes any, so nothing needs to stand beside it"
         raise SelectionError(f"customer {name} has no external id to rotate", where=str(manifest), mend=mend)
-    edits = [SetField(name, _CURRENT, external_id or make_id()), SetField(name, _PREVIOUS, customer.external_id)]
+    if external_id is not None and not external_id:  # an unset variable of a script must not pass for a wish
+        mend = "give one, or leave the option out: a fresh one is made"
+        raise SelectionError("the new external id is empty", where="--external-id", mend=mend)
+    fresh = make_id() if external_id is None else external_id
+    edits = [SetField(name, _CURRENT, fresh), SetField(name, _PREVIOUS, customer.external_id)]
     record = Rotation(now.isoformat(timespec="seconds"), "", before.retired if before is not None else "")
     return _proposal(manifest, out, name, edits, record)
 

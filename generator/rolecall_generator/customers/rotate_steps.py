@@ -12,7 +12,8 @@ def after_rotation(manifest: Path, out: Path, name: str, *, started: bool) -> tu
     """Steps after a rotation was started, or ended. The backend's module names roles, not ids: it needs no apply."""
     steps = list(after_change(manifest, out, name, {customer_path(name)}))
     if started:
-        where = next(step.command for step in steps if step.command.startswith("gen bundle")).partition(name)[2]
+        bundle = f"gen bundle {name}"
+        where = next(step.command for step in steps if step.command.startswith(bundle)).removeprefix(bundle)
         steps.append(Step(f"gen customer rotate-external-id {name} --finish{where}", "when runner verify saw the new id"))
     return tuple(steps)
 

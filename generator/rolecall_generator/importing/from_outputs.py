@@ -106,7 +106,7 @@ def _read(path: Path) -> tuple[str, Any]:
         raise _error(path, 1, f"the file cannot be read: {error.strerror}", "check its name and permissions") from error
     except json.JSONDecodeError as error:
         raise _error(path, error.lineno, f"the file is not JSON: {error.msg}", _HOW) from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8; a number of thousands of digits; endless nesting
         raise _error(path, 1, "the file is not JSON text", _HOW) from error
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from rolecall_generator.customers.rotate import NotSeenError, abort_rotation, finish_rotation, start_rotation
 from rolecall_generator.customers.rotate_seen import seen_at
+from rolecall_generator.customers.rotate_steps import after_rotation
 from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.manifest.edit_error import EditedManifestError
 from rolecall_generator.rotations import Rotation, change_rotations, read_rotations
@@ -98,6 +99,7 @@ def test_the_difference_says_that_one_more_id_is_accepted(manifest: Path) -> Non
         ("acme", "of-beta", EditedManifestError, "is the same as that of customer"),
         ("acme", "old-id", EditedManifestError, "previous_external_id is the same as external_id"),
         ("acme", "has space", EditedManifestError, "is not an external id that AWS takes"),
+        ("acme", "", SelectionError, "the new external id is empty"),
     ],
 )
 def test_a_start_that_cannot_be_right_is_refused(
@@ -208,13 +210,24 @@ def test_a_broken_record_is_said_with_its_mend(tmp_path: Path, text: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"customers": {"acme": 5}}', '{"customers": {"acme": {"external_id_seen": {}}}}']
-)
+    "text",
+    ["{", "[]", '{"customers": {"acme": 5}}', '{"version": 1, "customers": {"acme": {"external_id_seen": {}}}}',
+     '{"version": 1, "customers": {"acme": {"external_id_seen": {"sha256": "", "date": "soon"}}}}',
+     '{"version": 2, "customers": {}}'],
+)  # fmt: skip
 def test_a_broken_status_file_is_no_sight_of_an_id(tmp_path: Path, text: str) -> None:
     """It is an error with its mend: a rotation must not end on a guess."""
     (tmp_path / "status.json").write_text(text, "utf-8")
     with pytest.raises(OutputError, match="status file"):
         seen_at(tmp_path, "acme", "id")
+
+
+@pytest.mark.parametrize("name", ["b", "gen", "e"])
+def test_the_next_steps_hold_for_a_short_name_too(tmp_path: Path, name: str) -> None:
+    """A customer whose name occurs in the commands themselves: each step is a command that can be copied."""
+    steps = after_rotation(Path("other.yaml"), tmp_path, name, started=True)
+
+    assert f"gen customer rotate-external-id {name} --finish --manifest other.yaml --out {tmp_path}" == steps[-1].command
 
 
 def test_changes_of_the_record_add_up(tmp_path: Path) -> None:

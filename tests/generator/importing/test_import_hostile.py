@@ -86,8 +86,12 @@ def test_no_json_breaks_the_reading_of_outputs(tmp_path: Path, body: Any) -> Non
     taken_or_said(lambda: read_output_accounts([path]))
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"role_arn": {"value": ' + "[" * 100_000])
-def test_endless_nesting_is_no_json_here(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"role_arn": {"value": ' + "[" * 100_000, '{"role_arn": {"value": ' + "1" * 5000 + "}}"],
+    ids=["nesting", "nested value", "number of 5,000 digits"],
+)
+def test_endless_values_are_no_json_here(tmp_path: Path, text: str) -> None:
     """It must not end in a traceback."""
     path = tmp_path / "deep.json"
     path.write_text(text, "utf-8")
