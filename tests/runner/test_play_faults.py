@@ -21,7 +21,7 @@ def test_an_account_that_does_not_answer_is_not_a_failed_one(tmp_path: Path) -> 
 
     done = run_play(
         "play.yaml", "--sandbox", "--faults", "5xx=1.0,at-most=1000,accounts=200000000000,actions=ec2:*,seed=1",
-        "--timeout", "2", cwd=tmp_path,
+        "--timeout", "20", cwd=tmp_path,
     )  # fmt: skip
 
     assert 9 == done.code, done.out + done.err
