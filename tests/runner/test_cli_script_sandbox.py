@@ -75,6 +75,7 @@ def test_the_customers_script_makes_its_access_twice_the_same_and_takes_it_away(
     assert 0 == remove(cli, CUSTOMER, "--yes").returncode
 
 
+@pytest.mark.slow
 def test_the_peoples_script_asks_for_the_first_password_once(cli: Shell) -> None:
     """Group, policies and user; the password is shown nowhere, and a second run leaves it alone."""
     first = apply(cli, PEOPLE, answers=f"{PASSWORD}\n")
