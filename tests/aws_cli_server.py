@@ -13,7 +13,7 @@ import socket
 import sys
 from typing import Any
 
-from awscli.clidriver import create_clidriver  # type: ignore[import-untyped] # has no types of its own
+from awscli.clidriver import create_clidriver
 
 CLIENT = """#!{python} -IS
 import json, os, socket, sys
