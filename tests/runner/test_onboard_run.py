@@ -15,6 +15,8 @@ import pytest
 from manifests import NOTES
 from onboard_rig import START, Day, Stage, staged
 from rolecall_generator.errors import CallerError, SelectionError
+from rolecall_generator.generate import generate
+from rolecall_generator.handover.writing import Choices, write_bundles
 from rolecall_runner.choice import How
 from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.onboard.run import Onboarded, onboard
@@ -59,6 +61,22 @@ def run(
     how = How(settings=Settings(workers=1), runs=folder / "runs")
     ended = onboard(start, "account1", pace=pace or Pace(), how=how, outside=outside or day.outside(), hear=heard.append)
     return ended, heard
+
+
+def warnings_of(stage: Stage, folder: Path) -> list[str]:
+    """What a look at account1 warns of."""
+    heard: list[str] = []
+    start = Start(folder / "accounts.yaml", folder / "output", "", endpoint_url=stage.world.sandbox.url, workers=1)
+    how = How(settings=Settings(workers=1), runs=folder / "runs")
+    outside = Day().outside()
+    onboard(start, "account1", pace=Pace(once=True), how=how, outside=outside, hear=lambda _look: None, warn=heard.append)
+    return heard
+
+
+def bundled(folder: Path) -> None:
+    """account1's bundle, of the modules as the manifest is now."""
+    choices = Choices(names=("account1",))
+    write_bundles(folder / "accounts.yaml", folder / "output", choices)
 
 
 def entry(folder: Path) -> dict[str, Any]:
@@ -166,6 +184,29 @@ def test_the_previous_external_id_is_no_apply(stage: Stage, folder: Path) -> Non
     assert ["it takes the previous external id alone"] == [each.what for each in heard]
     assert "still has our previous external id" in ended.letter
     assert {"role_arn", "handed_over"} == set(entry(folder))
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_module_or_bundle_that_is_older_than_the_manifest_is_warned_of(stage: Stage, folder: Path) -> None:
+    """No apply of it would end the wait: it is said before, and the customer is not told to apply that very file."""
+    stage.make_role()
+    bundled(folder)
+    fresh = warnings_of(stage, folder)
+    path = folder / "accounts.yaml"
+    old = '"0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"'
+    path.write_text(path.read_text().replace(old, f'"the-new-external-id", previous_external_id: {old}'))
+    changed = warnings_of(stage, folder)
+    generate(path, folder / "output")
+    ended, _ = run(stage, folder, Day(), Pace(once=True))
+    written = warnings_of(stage, folder)
+    bundled(folder)
+
+    assert ([], []) == (fresh, warnings_of(stage, folder))
+    assert [
+        "the module as written does not take the manifest's external id: gen terraform, gen bundle account1, send it"
+    ] == changed
+    assert ["the bundle is older than the module: gen bundle account1, and send it"] == written
+    assert "The module is in account1.zip" not in ended.letter
 
 
 def test_a_customer_and_a_switch_role_of_one_name(stage: Stage, folder: Path) -> None:

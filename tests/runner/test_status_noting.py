@@ -60,6 +60,14 @@ def test_the_previous_id_does_not_count_as_the_new_one() -> None:
     assert None is found.failed
 
 
+def test_a_rotation_whose_module_is_yet_to_be_written_leaves_the_customer_with_what_it_had() -> None:
+    """Once gen terraform writes the new module, the customer is seen to have the older one."""
+    before = after((MONDAY, verdict()), module=OLD)
+    found = after((TUESDAY, waiting()), entry=before, of=ROTATING, module=OLD)
+
+    assert Verified(TUESDAY, "run-of-2026-11-17", OLD) == found.verified
+
+
 def test_a_rotation_of_a_role_never_seen_before_does_not_name_a_module() -> None:
     """Which module such a customer has is not known."""
     found = after((TUESDAY, waiting()))

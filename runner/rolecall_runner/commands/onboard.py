@@ -94,7 +94,8 @@ def onboard(
         how = How(settings=Settings(workers=1), runs=runs)
         stack.enter_context(stops_on_ctrl_c(outside.stop))
         display = stack.enter_context(WaitDisplay(stderr(), name, quiet=quiet or output_format == "json"))
-        ended = run_onboard(start, name, pace=pace, how=how, outside=outside, hear=display.hear)
+        warn = (lambda _sentence: None) if quiet else display.warn
+        ended = run_onboard(start, name, pace=pace, how=how, outside=outside, hear=display.hear, warn=warn)
     place = Place(manifest, out, start.endpoint_url is not None, sandbox)
     if outside.stop.is_set() and not ended.verified:
         mend = f"{place.command(f'runner onboard {shlex.quote(name)}')} goes on waiting; what was noted stays"

@@ -54,6 +54,10 @@ class WaitDisplay:
         if self._live is None and not self._quiet and (before is None or said(before) != said(sighting)):
             self._console.print(f"{self._name}: {said(sighting)}", markup=False)
 
+    def warn(self, sentence: str) -> None:
+        """Something to know before the wait; it stays on the screen, and is said to those who see no looks too."""
+        self._console.print(Text(f"warning: {self._name}: {clean(sentence)}", style="yellow"), soft_wrap=True)
+
     def _render(self) -> RenderableType:
         self._spinner.text = self._line()
         return Group(self._spinner, Text(f"  {self._times()}; Ctrl-C ends the wait", style="dim", no_wrap=True))

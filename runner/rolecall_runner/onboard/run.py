@@ -16,11 +16,12 @@ from rolecall_runner.credentials import Sessions
 from rolecall_runner.engine.interface import Outside, RetryPolicy
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.inventory import Inventory, read_inventory
+from rolecall_runner.onboard.currency import older_than_manifest
 from rolecall_runner.onboard.letter import Sent, failed_letter, verified_letter
 from rolecall_runner.onboard.waiting import Pace, Sighting, wait_for_role
 from rolecall_runner.one_target import find_target
 from rolecall_runner.roll_call import prepare
-from rolecall_runner.status.digests import bundle_folders
+from rolecall_runner.status.digests import bundle_folders, written
 from rolecall_runner.status.entry import Entry
 from rolecall_runner.status.file import read_status, status_path
 from rolecall_runner.status.handing import note_hand_over
@@ -58,10 +59,18 @@ class Onboarded:
 
 
 def onboard(
-    start: Start, name: str, *, pace: Pace, how: How, outside: Outside, hear: Callable[[Sighting], None]
+    start: Start,
+    name: str,
+    *,
+    pace: Pace,
+    how: How,
+    outside: Outside,
+    hear: Callable[[Sighting], None],
+    warn: Callable[[str], None] = lambda _sentence: None,
 ) -> Onboarded:
     """Onboard one customer. `hear` gets each look while it waits; `outside.stop` ends the wait.
 
+    `warn` gets what makes the wait idle before it begins: that what was handed over is older than the manifest.
     Raises ManifestError, PlanError, OutputError, SelectionError, CallerError, JournalError and StatusError.
     """
     inventory = read_inventory(start.manifest, out=start.out)
@@ -69,6 +78,8 @@ def onboard(
     rehearsal = start.endpoint_url is not None
     context = make_context(replace(start, run_id=secrets.token_hex(_RUN_ID_BYTES)))
     note_hand_over(start.out, [target], now=outside.now(), rehearsal=rehearsal)
+    if older := older_than_manifest(target, context, written(start.out)):
+        warn(older)
     last = wait_for_role(lambda: _look(target, context), pace, outside, hear)
     verdict, run = last.verdict, ""
     if last.let_in:
@@ -81,7 +92,8 @@ def onboard(
     elif verdict.mark is not Mark.OK:  # amid a rotation the previous id may let us in, which says nothing of the apply
         note_verdicts(start.out, [target], [verdict], now=outside.now(), run="", rehearsal=rehearsal)
     entry = read_status(status_path(start.out, rehearsal=rehearsal)).of(target)
-    return Onboarded(target, last, verdict, run, _letter(target, verdict, run, context, start.out, entry, outside), entry)
+    sent = _sent(target, start.out, entry, newest=not older)
+    return Onboarded(target, last, verdict, run, _letter(target, verdict, run, context, sent, outside), entry)
 
 
 def _customer(inventory: Inventory, name: str) -> Target:
@@ -134,20 +146,19 @@ def _given(context: VerifyContext) -> VerifyContext:
     return context
 
 
-def _letter(
-    target: Target, verdict: Verdict, run: str, context: VerifyContext, out: Path, entry: Entry, outside: Outside
-) -> str:
-    sent = _sent(target, out, entry)
+def _letter(target: Target, verdict: Verdict, run: str, context: VerifyContext, sent: Sent, outside: Outside) -> str:
     if run and verdict.mark is Mark.OK:
         access = context.intended.get(target.role_arn, Access())
         return verified_letter(target, verdict, access, sent, now=outside.now(), run=run)
     return failed_letter(target, verdict, sent)
 
 
-def _sent(target: Target, out: Path, entry: Entry) -> Sent:
-    """What the customer got, as far as the output folder and the status file tell."""
+def _sent(target: Target, out: Path, entry: Entry, *, newest: bool) -> Sent:
+    """What the customer got, as far as output folder and status file tell. Only the newest file is to be applied."""
     (folder,) = bundle_folders(out, target)
     date = entry.handed_over.date if entry.handed_over is not None else ""
     if not folder.is_dir():
         return Sent(date=date)
-    return Sent(frozenset(each.name for each in folder.iterdir() if each.is_dir()), f"{target.name}.zip", date)
+    return Sent(
+        frozenset(each.name for each in folder.iterdir() if each.is_dir()), f"{target.name}.zip" if newest else "", date
+    )

@@ -12,6 +12,7 @@ from rolecall_runner.targets import Target, TargetKind
 
 BUNDLES = "bundles"
 SUMS = "SHA256SUMS"
+_MODULE, _README = "terraform", "README.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,14 @@ class Written:
         """SHA-256 (hex) of the target's bundles: of their SHA256SUMS; "" when there is none."""
         sums = [text for text in (_read(folder / SUMS) for folder in bundle_folders(self.out, target)) if text]
         return _digest(b"\0".join(sums)) if sums else ""
+
+    def bundle_is_old(self, target: Target) -> bool:
+        """Whether a bundle of the target holds another module than is written now; False where there is none."""
+        folders = zip(module_paths(target), bundle_folders(self.out, target), strict=True)
+        return any(
+            (sums := _read(folder / SUMS)) and path in self.modules and _other(sums, self.modules[path].files)
+            for path, folder in folders
+        )
 
 
 def written(out: Path) -> Written:
@@ -54,6 +63,13 @@ def module_paths(target: Target) -> tuple[str, ...]:
 def external_id_digest(external_id: str) -> str:
     """What the status file keeps of an external id: SHA-256 of its UTF-8 bytes, in hex."""
     return _digest(external_id.encode())
+
+
+def _other(sums: bytes, files: Mapping[str, str]) -> bool:
+    """Whether a SHA256SUMS has other files of a module than these; README.md has a form of its own in a bundle."""
+    bundled = {name: sha for sha, _, name in (line.partition("  ") for line in sums.decode("utf-8", "replace").splitlines())}
+    known = {name: bundled.get(f"{_MODULE}/{name}", sha) for name, sha in files.items() if name != _README}
+    return any(files[name] != sha for name, sha in known.items())
 
 
 def _read(path: Path) -> bytes:

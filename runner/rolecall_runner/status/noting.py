@@ -55,8 +55,10 @@ def heard(entry: Entry, target: Target, verdict: Verdict, *, date: str, run: str
 
 def _module_before(entry: Entry, module: str) -> str:
     """The module that a customer has who has not applied its rotation yet; "" where that is not known."""
-    known = [had.module for had in (entry.verified, entry.handed_over) if had is not None and had.module != module]
-    return known[0] if known else ""
+    if entry.verified is not None and entry.verified.module:
+        return entry.verified.module  # also where the written one is no newer: gen terraform is yet to be run
+    handed = entry.handed_over
+    return handed.module if handed is not None and handed.module != module else ""
 
 
 def _left(trouble: Trouble | None, verdict: Verdict) -> Trouble | None:
