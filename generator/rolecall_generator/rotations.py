@@ -13,7 +13,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -64,10 +64,20 @@ def change_rotations(out: Path, change: Callable[[Mapping[str, Rotation]], Mappi
         with _alone(out):
             changed = {name: asdict(entry) for name, entry in sorted(change(read_rotations(out)).items())}
             body = {"version": ROTATIONS_VERSION, "rotations": changed}
-            temporary.write_text(json.dumps(body, indent=2) + "\n", "utf-8")
-            temporary.replace(path)
+            _place(temporary, path, json.dumps(body, indent=2) + "\n")
     except OSError as error:
         raise output_error(error, str(path)) from error
+
+
+def _place(temporary: Path, path: Path, text: str) -> None:
+    """Whole or not at all; a full disk leaves nothing behind. Raises OSError."""
+    try:
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def _rotation(body: Mapping[str, str]) -> Rotation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -228,6 +229,21 @@ def test_the_next_steps_hold_for_a_short_name_too(tmp_path: Path, name: str) -> 
     steps = after_rotation(Path("other.yaml"), tmp_path, name, started=True)
 
     assert f"gen customer rotate-external-id {name} --finish --manifest other.yaml --out {tmp_path}" == steps[-1].command
+
+
+def test_a_record_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    """What was there stays, an error names the record, and no half file lies beside it."""
+    change_rotations(tmp_path, lambda _before: {"acme": Rotation(NOW.isoformat())})
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, limit[1]))  # as a full disk: the kernel refuses the rest of the text
+    try:
+        with pytest.raises(OutputError, match="rolecall.rotations.json"):
+            change_rotations(tmp_path, lambda before: {**before, "beta": Rotation(NOW.isoformat())})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+    assert ["rolecall.rotations.json"] == [path.name for path in tmp_path.iterdir()]
+    assert ["acme"] == list(read_rotations(tmp_path))
 
 
 def test_changes_of_the_record_add_up(tmp_path: Path) -> None:
