@@ -237,7 +237,7 @@ def test_a_record_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, limit[1]))  # as a full disk: the kernel refuses the rest of the text
     try:
-        with pytest.raises(OutputError, match="rolecall.rotations.json"):
+        with pytest.raises(OutputError, match=r"rolecall\.rotations\.json"):
             change_rotations(tmp_path, lambda before: {**before, "beta": Rotation(NOW.isoformat())})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
