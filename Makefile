@@ -8,11 +8,11 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.rolecall-installed
 PYTEST_ARGS ?= -m "not slow and not benchmark"
 
-.PHONY: help demo test lint format benchmark golden lock grammar dist sbom clean
+.PHONY: help demo test lint format benchmark golden lock grammar docs docs-serve man dist sbom clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # uv reads neither pip's configuration nor its variables: hand over what the environment says of index, wheels and certificates.
 ifneq ($(PIP_INDEX_URL),)
@@ -59,7 +59,7 @@ benchmark: $(STAMP) ## Print the benchmarks' ratios (bench_peers.py, which insta
 	@for file in $(filter-out %/bench_peers.py,$(wildcard tests/benchmarks/bench_*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 golden: $(STAMP) ## Rewrite the golden files after a deliberate change
-	ROLECALL_REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden
+	ROLECALL_REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden tests/test_docs_outputs.py
 
 LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
@@ -70,6 +70,19 @@ lock: $(STAMP) ## Renew requirements.lock, and requirements-runtime.lock out of 
 grammar: $(STAMP) ## Rebuild the parser's tables after python-hcl2 or Lark changed
 	$(BIN)/python tests/tools/build_grammar.py
 
+# mkdocs-material advertises at every build unless it is told not to.
+MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
+
+docs: $(STAMP) ## Build the documentation site into site/, offline
+	$(MKDOCS) build --strict
+	@echo "wrote site/index.html"
+
+docs-serve: $(STAMP) ## Serve it on this machine, renewed at every change
+	$(MKDOCS) serve
+
+man: $(STAMP) ## Write the man pages into man/
+	$(BIN)/python tests/tools/build_reference.py man
+
 dist: $(STAMP) ## Build the wheel and the sdist into dist/
 	$(BIN)/python tests/tools/build_release.py dist
 
@@ -77,4 +90,4 @@ sbom: dist ## Build them and write their bill of materials (CycloneDX) beside th
 	$(BIN)/python tests/tools/build_release.py sbom
 
 clean: ## Remove what set-up, builds and tests made
-	rm -rf $(VENV) dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) dist man site .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

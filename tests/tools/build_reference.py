@@ -1,0 +1,44 @@
+"""Write the man pages of both programs and all their commands: `python tests/tools/build_reference.py man`.
+
+`make man` does so; a package takes them from there to `share/man/man1`. Pages that no command has any more go.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from rolecall_generator import __version__
+from tools.app_tree import PROGRAMS, program
+from tools.build_release import ROOT, commit_date
+from tools.man_page import Edition, man_page, page_name
+
+
+def man_pages(edition: Edition) -> dict[str, str]:
+    """Every page by its file's name, as in `gen-terraform.1`."""
+    commands = [command for name in PROGRAMS for command in program(name).walk()]
+    return {f"{page_name(command)}.1": man_page(command, edition) for command in commands}
+
+
+def edition() -> Edition:
+    """This version; its date is SOURCE_DATE_EPOCH's, else the commit's, so that the same source gives the same pages."""
+    seconds = os.environ.get("SOURCE_DATE_EPOCH") or commit_date(ROOT) or "0"
+    return Edition(__version__, f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d}")
+
+
+def main(folder: Path) -> None:
+    """Write the pages into the folder."""
+    pages = man_pages(edition())
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in set(folder.glob("*.1")) - {folder / name for name in pages}:
+        old.unlink()
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="ascii")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,90 @@
+"""A command's man page, in roff's `man` macros: what `--help` says, for readers of `man`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tools.app_tree import Command, Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """What stands at the foot of every page: the version, and its date as in 2026-11-24."""
+
+    version: str
+    date: str
+
+
+def page_name(command: Command) -> str:
+    """A page's name, as git has them: `gen-customer-add`."""
+    return "-".join(command.words)
+
+
+def man_page(command: Command, edition: Edition) -> str:
+    """The page, ASCII alone."""
+    return "\n".join([*_lines(command, edition), ""])
+
+
+def _lines(command: Command, edition: Edition) -> Iterator[str]:
+    name = page_name(command)
+    yield f'.TH "{_text(name.upper())}" 1 "{edition.date}" "rolecall {_text(edition.version)}" "rolecall"'
+    yield ".SH NAME"
+    yield f"{_text(name)} \\- {_text(_plain(command.paragraphs[0]).rstrip('.'))}"
+    yield ".SH SYNOPSIS"
+    yield f"\\fB{_text(command.name)}\\fR{_text(command.usage.removeprefix(command.name))}"
+    yield ".SH DESCRIPTION"
+    for number, paragraph in enumerate(command.paragraphs):
+        if number:
+            yield ".PP"
+        yield _marked(paragraph)
+    for title, parameters in (("ARGUMENTS", command.arguments), ("OPTIONS", command.options)):
+        if parameters:
+            yield f".SH {title}"
+            for parameter in parameters:
+                yield from _parameter(parameter)
+    if command.children:
+        yield ".SH COMMANDS"
+        for child in command.children:
+            yield from (".TP", f"\\fB{_text(page_name(child))}\\fR(1)", _marked(child.paragraphs[0]))
+    if command.examples:
+        yield ".SH EXAMPLES"
+        for line, remark in command.examples:
+            yield from (".TP", f"\\fB{_text(line)}\\fR", _marked(remark) if remark else "\\&")
+    yield ".SH SEE ALSO"
+    yield _see_also(command)
+
+
+def _parameter(parameter: Parameter) -> Iterator[str]:
+    yield ".TP"
+    yield f"\\fB{_text(parameter.written)}\\fR"
+    default = f" Default: {parameter.default}." if parameter.default else ""
+    yield _marked(f"{parameter.meaning}{default}")
+
+
+def _see_also(command: Command) -> str:
+    above = [command.words[:length] for length in range(1, len(command.words))]
+    others = [*("-".join(words) for words in above), *(page_name(child) for child in command.children)]
+    others += [name for name in ("gen", "runner") if name not in others and name != page_name(command)]
+    return ", ".join(f"\\fB{_text(name)}\\fR(1)" for name in others)
+
+
+def _marked(text: str) -> str:
+    """A paragraph; what stands in backticks is bold."""
+    parts = re.split(r"`([^`]+)`", text)
+    return _safe_start("".join(f"\\fB{_text(part)}\\fR" if number % 2 else _text(part) for number, part in enumerate(parts)))
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")
+
+
+def _text(text: str) -> str:
+    """Text in which nothing is a request or an escape, and every hyphen is the one that people can copy."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq").replace("'", "\\(aq")
+    return "".join(letter if letter.isascii() else f"\\[u{ord(letter):04X}]" for letter in escaped)
+
+
+def _safe_start(line: str) -> str:
+    return f"\\&{line}" if line.startswith((".", "'")) else line
