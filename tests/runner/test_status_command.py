@@ -138,6 +138,15 @@ def test_exit_codes_for_a_nightly_job(five: Path) -> None:
     assert [0, 1, 1, 0, 0, 2, 2, 2] == codes
 
 
+@pytest.mark.parametrize(("arguments", "where"), [(("nobody*",), "NAME"), (("--label", "tier=lead"), "--label")])
+def test_who_is_not_there_is_said_of_the_option_that_was_given(five: Path, arguments: tuple[str, ...], where: str) -> None:
+    """The patterns are those of runner verify --limit, but nobody wrote that here."""
+    ended = status(five, *arguments)
+
+    assert 2 == ended.code
+    assert f"error: {where}: " in ended.err
+
+
 def test_hand_overs_can_be_noted(five: Path) -> None:
     """For those that are named, when there is something to hand over; the note has the module's digest."""
     noted = status(five, "customer004", "--handed-over", "--format", "json")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rolecall_runner.status.entry import Entry, HandedOver, SeenId, Verified
 from rolecall_runner.tasks.verify.rotation import ROTATION, WHICH, RotationState
-from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
+from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Step, Verdict
 from status_rig import MONDAY, NEW, OLD, TUESDAY, WEDNESDAY, after, drifted, not_there, target
 from verdict_worlds import verdict, without_external_id
 
@@ -130,6 +130,16 @@ def test_what_could_not_be_asked_changes_nothing_but_the_date() -> None:
 
         assert replace(before, asked=found.asked) == found
         assert (WEDNESDAY, mark) == (found.asked and found.asked.date, found.asked and found.asked.mark)
+
+
+def test_a_roll_call_of_somebody_else_says_nothing_of_a_customer() -> None:
+    """Run by hand under an administrator's credentials it fails everywhere: the fleet's state stays as it was."""
+    stranger = replace(not_there(), diagnoses=(Diagnosis("wrong-caller", "Run it there.", ""),))
+    before = after((MONDAY, verdict()))
+    found = after((TUESDAY, stranger), entry=before)
+
+    assert replace(before, asked=found.asked) == found
+    assert (TUESDAY, "failed") == (found.asked and found.asked.date, found.asked and found.asked.mark)
 
 
 def test_a_skipped_account_is_not_even_asked() -> None:

@@ -12,6 +12,8 @@ from rolecall_runner.tasks.verify.rotation import RotationState, before_applying
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
 
 _WHAT_CHARACTERS = 300
+_NOT_WE = "wrong-caller"
+"""The cause of a refusal that speaks of whoever ran the roll call, and not of the customer's role."""
 
 
 def let_in(entry: Entry, target: Target, date: str) -> Entry:
@@ -26,7 +28,7 @@ def let_in(entry: Entry, target: Target, date: str) -> Entry:
 
 
 def heard(entry: Entry, target: Target, verdict: Verdict, *, date: str, run: str, module: str) -> Entry:
-    """The entry after a roll call. One that was skipped, or could not be asked, says nothing new of what was agreed."""
+    """The entry after a roll call. Skipped, not asked, or under credentials that are not ours, it says nothing new."""
     if verdict.mark is Mark.SKIPPED:
         return entry
     after = replace(entry, asked=Asked(date, run, str(verdict.mark)))
@@ -42,7 +44,7 @@ def heard(entry: Entry, target: Target, verdict: Verdict, *, date: str, run: str
             failed=_left(entry.failed, verdict),
             drifting=_left(entry.drifting, verdict),
         )
-    if verdict.mark is not Mark.FAILED:
+    if verdict.mark is not Mark.FAILED or any(diagnosis.cause == _NOT_WE for diagnosis in verdict.diagnoses):
         return after
     drift = [rung for rung in verdict.rungs if rung.mark is Mark.FAILED and rung.step is Step.DRIFT]
     others = [rung for rung in verdict.rungs if rung.mark is Mark.FAILED and rung.step is not Step.DRIFT]

@@ -77,7 +77,11 @@ def chosen(place: Place, names: Sequence[str], labels: Sequence[str]) -> tuple[T
         raise SelectionError(f"{wrong[0]} is no label", where="--label", mend="write key=value, as in tier=gold")
     targets = read_inventory(place.manifest, out=place.out).targets
     pattern = ":".join([*(names or ("all",)), *(f"&{text}" for text in labels)])
-    return select(targets, pattern)
+    try:
+        return select(targets, pattern)
+    except SelectionError as error:  # it speaks of runner verify's option
+        error.where = "NAME" if names else "--label"
+        raise
 
 
 def hand_over(place: Place, targets: Sequence[Target], now: datetime) -> None:
