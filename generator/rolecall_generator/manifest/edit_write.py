@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,8 @@ def write_edited(edited: Edited, disk: Disk | None = None) -> None:
             for path, content in edited.files.items():
                 _unchanged(path, content.before)
                 target = Path(os.path.realpath(path))  # a link stays a link
-                ready.append(_Ready(_prepared(target, content.after, disk), target, content.before))
+                _sweep(target, disk)
+                ready.append(_Ready(_prepared(path, target, content.after, disk), path, target, content.before))
             _replace(ready, disk)
     except OSError as error:
         where = os.fsdecode(error.filename) if error.filename else str(edited.manifest)
@@ -56,9 +58,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """New content beside its target, and what the target held: None where it is new."""
+    """New content beside its target, and what the target held: None where it is new. `path` names it in messages."""
 
     temporary: Path
+    path: Path
     target: Path
     before: bytes | None
 
@@ -72,14 +75,19 @@ def _unchanged(path: Path, before: bytes | None) -> None:
         raise OutputError("the file is read-only", where=str(path), mend="give yourself permission to write to it")
 
 
-def _prepared(target: Path, content: bytes, disk: Disk) -> Path:
-    """The content in a file beside the target, with its mode, complete on the disk."""
+def _sweep(target: Path, disk: Disk) -> None:
+    """Remove what edits of the file left behind that were killed; the folder's lock says that none is under way."""
+    for piece in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        with suppress(FileNotFoundError):
+            disk.unlink(str(piece))
+
+
+def _prepared(path: Path, target: Path, content: bytes, disk: Disk) -> Path:
+    """The content in a file beside the target, with its mode, complete on the disk. An OSError names `path`."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):
-        disk.unlink(str(temporary))  # of a process that had this number and was killed
-    disk.write_new(str(temporary), content)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        disk.write_new(str(temporary), content)
         if target.exists():
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         descriptor = os.open(temporary, os.O_RDONLY)
@@ -87,8 +95,10 @@ def _prepared(target: Path, content: bytes, disk: Disk) -> Path:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-    except OSError:
-        disk.unlink(str(temporary))
+    except OSError as error:
+        with suppress(OSError):
+            disk.unlink(str(temporary))
+        error.filename = os.fspath(path)
         raise
     return temporary
 
@@ -104,5 +114,5 @@ def _replace(ready: Sequence[_Ready], disk: Disk) -> None:
             if item.before is None:
                 disk.unlink(str(item.target))
             else:
-                disk.replace(str(_prepared(item.target, item.before, disk)), str(item.target))
+                disk.replace(str(_prepared(item.path, item.target, item.before, disk)), str(item.target))
         raise

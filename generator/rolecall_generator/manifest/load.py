@@ -186,7 +186,10 @@ def _included(path: Path, main: Source, problems: list[Problem], new_files: Coll
 
 
 def included_by(pattern: str, file: Path) -> bool:
-    """Whether a pattern of `include` would match a file, given relative to the manifest's folder, if it were there."""
+    """Whether a pattern of `include` would match a file, given relative to the manifest's folder, if it were there.
+
+    Wildcards leave hidden files out, as a shell's do: they are what editors, systems and killed programs leave behind.
+    """
 
     def fits(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
         if not wanted or not parts:
@@ -195,7 +198,11 @@ def included_by(pattern: str, file: Path) -> bool:
             return fits(parts, wanted[1:]) or fits(parts[1:], wanted)
         return fnmatchcase(parts[0], wanted[0]) and fits(parts[1:], wanted[1:])
 
-    return fits(file.parts, Path(pattern).parts)
+    return not _hidden(pattern, file) and fits(file.parts, Path(pattern).parts)
+
+
+def _hidden(pattern: str, file: Path) -> bool:
+    return file.name.startswith(".") and not Path(pattern).name.startswith(".")
 
 
 def _matches(folder: Path, pattern: str, new_files: Collection[Path]) -> list[Path] | tuple[str, str]:
@@ -203,7 +210,7 @@ def _matches(folder: Path, pattern: str, new_files: Collection[Path]) -> list[Pa
     if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         return f"include {shown} leaves the manifest's folder", "name files below the manifest, relative to it"
     try:
-        there = {file for file in folder.glob(pattern) if not file.is_dir()}
+        there = {file for file in folder.glob(pattern) if not (file.is_dir() or _hidden(pattern, file))}
         found = sorted(there.union(new for new in new_files if included_by(pattern, new.relative_to(folder))))
     except (ValueError, NotImplementedError, OSError) as error:
         return f"include {shown or '(empty)'} cannot be followed: {error}", "write a path like customers/*.yaml"

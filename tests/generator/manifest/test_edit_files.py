@@ -158,6 +158,30 @@ def test_a_disk_that_is_full_before_the_first_replacement_changes_nothing(manife
     assert before == contents(manifest.parent)
 
 
+def test_a_disk_that_takes_a_part_of_a_file_keeps_none_of_it(manifest: Path) -> None:
+    """A full disk fails in the middle: the message names the file that was to change, and no piece stays behind."""
+    before = contents(manifest.parent)
+
+    def write_new(path: str, content: bytes) -> tuple[int, int, int]:
+        Disk().write_new(path, content[:10])
+        raise OSError(28, "No space left on device", path)
+
+    with pytest.raises(OutputError, match="No space left") as caught:
+        write_edited(apply_edits(manifest, [RenameEntry("a", "z")]), dataclasses.replace(Disk(), write_new=write_new))
+    assert before == contents(manifest.parent)
+    assert caught.value.where in {str(manifest), str(manifest.parent / "customers" / "a.yaml")}
+
+
+def test_what_a_killed_edit_left_behind_goes_with_the_next(manifest: Path) -> None:
+    """Pieces of a process that was killed are no part of the manifest, whatever its patterns match, and are swept up."""
+    manifest.write_text(MAIN.replace("*.yaml", "*"))
+    (manifest.parent / "customers" / ".a.yaml.4711.tmp").write_text("customers: [")
+    (manifest.parent / "customers" / ".a.yaml.swp").write_text("an editor's own")
+    write_edited(apply_edits(manifest, [SetField("a", "role", "Auditor")]))
+
+    assert [".a.yaml.swp", "a.yaml", "b.yaml"] == sorted(path.name for path in (manifest.parent / "customers").iterdir())
+
+
 def test_a_file_that_changed_meanwhile_is_not_overwritten(manifest: Path) -> None:
     """What an editor saved between reading and writing stays, and nothing else is written."""
     edited = apply_edits(manifest, [RenameEntry("a", "z")])

@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 from rolecall_generator.errors import ManifestError, Problem
-from rolecall_generator.manifest.load import LoadedManifest, load_manifest
+from rolecall_generator.manifest.load import LoadedManifest, included_by, load_manifest
 
 MAIN = 'version: 1\nbackend: {account_id: "111111111111"}\n'
 CUSTOMER = 'customers: [{name: b, account_id: "222222222222"}]\n'
@@ -201,3 +201,16 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     """Files that Windows editors saved load, and their columns count without the mark."""
     loaded = load(tmp_path, {"accounts.yaml": b"\xef\xbb\xbf" + MAIN.encode()})
     assert 10 == loaded.places.find("version").column
+
+
+@pytest.mark.parametrize(("pattern", "found"), [("c/*", ["a"]), ("c/.*", ["hidden"]), ("**/*", ["a"])])
+def test_wildcards_leave_hidden_files_out(tmp_path: Path, pattern: str, found: list[str]) -> None:
+    """What editors and file managers put beside the files is no part of the manifest, unless the pattern asks for it."""
+    manifest = tmp_path / "accounts.yaml"
+    manifest.write_text(f'version: 1\nbackend: {{account_id: "111111111111"}}\ninclude: ["{pattern}"]\n')
+    (tmp_path / "c").mkdir()
+    for name, file, account in (("a", "a.yaml", "222222222222"), ("hidden", ".b.yaml", "333333333333")):
+        (tmp_path / "c" / file).write_text(f'customers:\n  - {{name: {name}, account_id: "{account}"}}\n')
+
+    assert found == [customer.name for customer in load_manifest(manifest).manifest.customers]
+    assert [included_by(pattern, Path("c") / file) for file in ("a.yaml", ".b.yaml")] == ["a" in found, "hidden" in found]
