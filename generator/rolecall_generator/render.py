@@ -40,8 +40,9 @@ def template_fingerprint() -> str:
     """A digest of the modules' templates: a changed template makes every module new."""
     digest = hashlib.sha256()
     folder = template_folder()
-    for path in sorted(path for path in folder.rglob("*.j2") if HANDOVER not in path.parts):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for name in sorted(path.relative_to(folder) for path in folder.rglob("*.j2")):
+        if name.parts[0] != HANDOVER:
+            digest.update(name.as_posix().encode() + b"\0" + (folder / name).read_bytes() + b"\0")
     return digest.hexdigest()
 
 
