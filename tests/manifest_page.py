@@ -16,7 +16,7 @@ Account ids are always in quotes: YAML reads `012345678901` as a number. Unknown
 are shown at once, each with file, line, column and mend. **Bold** keys must be there.
 
 Included files (`include: [customers/*.yaml, fleet.csv]`) stand in the manifest's folder or below it. A CSV file has one
-customer a row and columns named like the keys of a customer. Wildcards leave hidden files out, which editors and systems make.
+customer a row and columns named like the keys of a customer. Wildcards leave hidden files out, as in a shell.
 """
 
 
