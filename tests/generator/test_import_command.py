@@ -103,7 +103,9 @@ def test_all_broken_rows_are_named_and_nothing_is_imported(folder: Path) -> None
     assert [
         'error: fleet.csv:2:2: account_id "12" was shortened, as spreadsheets do with numbers',
         "  mend: format the column as text, and write all 12 digits",
-        "1 problem: nothing was imported",
+        "fleet.csv:3:3: there is no permission set nope",
+        "  mend: the manifest has: read, list",
+        "2 problems: nothing was imported",
     ] == done.err.splitlines()
     done = import_table(folder, "--yes", text=BROKEN.replace("acme,12", "acme,12x"))
     assert [
@@ -218,6 +220,30 @@ def test_without_credentials_an_organization_is_not_asked(folder: Path) -> None:
     assert (8, "") == (done.code, done.out)
     assert "profile nobody: the AWS credentials cannot be had" in done.err
     assert "mend: " in done.err
+
+
+def test_a_table_that_is_wrong_in_many_ways_is_mended_in_one_go(folder: Path) -> None:
+    """What the reading finds does not hide what the manifest finds; each place is named once."""
+    (folder / "rows.csv").write_text(
+        "name,account_id,role,external_id,permissions\n"
+        "one,66666666666,r1,,nope\n"
+        "two,777777777777,r 1,,\n"
+        "three,888888888888,r1,,,extra\n"
+        "four,888888888889,r1,xx,\n"
+        "five,888888888889,r1,,\n",
+        "utf-8",
+    )
+    done = gen("import", "csv", "rows.csv", "--yes", cwd=folder)
+
+    assert 3 == done.code
+    assert [
+        'rows.csv:2:2: account_id "66666666666" was shortened, as spreadsheets do with numbers',
+        "rows.csv:2:5: there is no permission set nope",
+        'rows.csv:3:3: role "r 1" has characters that AWS refuses in a name',
+        "rows.csv:4:6: the row has 6 cells, the header 5",
+        'rows.csv:6:2: account_id "888888888889" stands here a second time, first at rows.csv:5',
+    ] == [line.removeprefix("error: ") for line in done.err.splitlines() if "rows.csv:" in line]
+    assert "5 problems: nothing was imported" in done.err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
 from rolecall_generator.console import folder_of, stdout
-from rolecall_generator.errors import SelectionError
+from rolecall_generator.errors import RolecallError, SelectionError
 
 if TYPE_CHECKING:
     from rolecall_generator.importing.model import Reading
@@ -82,7 +83,8 @@ def csv_command(
     if delimiter is not None and len(delimiter.replace("\\t", "\t")) != 1:
         raise SelectionError("a delimiter is one character", where="--delimiter", mend="write ; or \\t for a tab")
     told = delimiter.replace("\\t", "\t") if delimiter else None
-    reading = read_csv_accounts(file, parse_columns(column or ()), delimiter=told, encoding=encoding)
+    columns = parse_columns(column or ())
+    reading = _read(lambda: read_csv_accounts(file, columns, delimiter=told, encoding=encoding), manifest)
     _import(reading, manifest, out, into, permissions, update=update, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
@@ -160,8 +162,24 @@ def outputs_command(
     """
     from rolecall_generator.importing.from_outputs import read_output_accounts  # noqa: PLC0415 - as above
 
-    reading = read_output_accounts(files)
+    reading = _read(lambda: read_output_accounts(files), manifest)
     _import(reading, manifest, out, into, permissions, update=update, yes=yes, dry_run=dry_run, output_format=output_format)
+
+
+def _read(read: Callable[[], Reading], manifest: Path) -> Reading:
+    """Read a source; where it is wrong, say what the manifest finds wrong of it too, unless that cannot be loaded."""
+    from rolecall_generator.importing.model import ImportProblemsError  # noqa: PLC0415 - as above
+    from rolecall_generator.importing.validity import all_problems  # noqa: PLC0415 - as above
+    from rolecall_generator.manifest.load import load_manifest  # noqa: PLC0415 - as above
+
+    try:
+        return read()
+    except ImportProblemsError as error:
+        try:
+            known = load_manifest(manifest).manifest
+        except RolecallError:
+            raise error from None
+        raise all_problems(error, known) from error
 
 
 def _import(

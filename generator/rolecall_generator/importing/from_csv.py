@@ -37,9 +37,10 @@ def read_csv_accounts(
         )  # fmt: skip
     problems: list[Problem] = []
     accounts = tuple(_account(row, fields, str(path), problems) for row in table.rows)
-    problems += _too_long(table.rows, len(table.header), str(path))
-    if problems:
-        raise ImportProblemsError(problems)
+    shifted = list(_too_long(table.rows, len(table.header), str(path)))
+    if problems or shifted:
+        lines = {problem.line - 1 for problem in shifted}  # their cells stand in wrong columns: more would be noise
+        raise ImportProblemsError(problems + shifted, [one for one in accounts if one.at.line not in lines])
     return Reading(str(path), accounts, (), ignored)
 
 
@@ -62,6 +63,7 @@ def _account(row: Row, columns: Mapping[int, str], file: str, problems: list[Pro
             if parts is None:
                 what, mend = f'role_arn "{clip(cell)}" is no role', "write arn:aws:iam::222222222222:role/NAME"
                 problems.append(Problem(file, row.line + 1, number + 1, what, mend))
+                marks.setdefault("account_id", at)
                 continue
             found = {**parts, **found}
             marks |= dict.fromkeys(parts, at)

@@ -39,7 +39,7 @@ def read_output_accounts(paths: Sequence[Path]) -> Reading:
         except ImportProblemsError as error:
             problems += error.problems
     if problems:
-        raise ImportProblemsError(problems)
+        raise ImportProblemsError(problems, accounts)
     return Reading(", ".join(map(str, paths)), tuple(accounts))
 
 

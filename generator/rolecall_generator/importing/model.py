@@ -66,9 +66,13 @@ class Reading:
 
 
 class ImportProblemsError(ManifestError):
-    """What was to be imported is wrong; `problems` holds everything found, and nothing was imported."""
+    """What was to be imported is wrong; `problems` holds everything found, and nothing was imported.
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    `accounts`: what a reader could read all the same; whoever has the manifest can say what else is wrong of them.
+    """
+
+    def __init__(self, problems: Sequence[Problem], accounts: Sequence[Account] = ()) -> None:
+        self.accounts = tuple(accounts)
         super().__init__(sorted(set(problems), key=lambda problem: (problem.file, problem.line, problem.column)))
         noun = "problem" if len(self.problems) == 1 else "problems"
         self.what = f"{len(self.problems):,} {noun}: nothing was imported"

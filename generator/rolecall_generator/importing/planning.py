@@ -7,15 +7,17 @@ so that the same import twice changes nothing, whatever the entries are called b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rolecall_generator.errors import SelectionError
+from rolecall_generator.errors import Problem, SelectionError
 from rolecall_generator.importing.model import Account, ImportProblemsError, LeftOut, Reading, Value
 from rolecall_generator.importing.names import Names
 from rolecall_generator.importing.validity import problems_of
+from rolecall_generator.manifest.crosscheck import fold
 from rolecall_generator.manifest.messages import suggest
 from rolecall_generator.manifest.models import Customer, Manifest
+from rolecall_generator.manifest.scalars import clip
 
 _MAPS = frozenset({"tags", "labels", "variables"})
 
@@ -73,6 +75,8 @@ def plan_import(reading: Reading, manifest: Manifest, settings: Settings) -> Imp
     for customer in manifest.customers:
         by_account.setdefault(customer.account_id, []).append(customer)
     names = Names(customer.name for customer in manifest.customers)
+    owners = {fold(customer.name): customer for customer in manifest.customers}
+    foreign: list[Problem] = []
     draft = _Draft()
     for account in reading.accounts:
         found = _known(
@@ -80,8 +84,10 @@ def plan_import(reading: Reading, manifest: Manifest, settings: Settings) -> Imp
         )
         if found is None:
             draft.added.append(_entry(account, names, settings, manifest.defaults.path))
-        else:
-            _compare(account, found, manifest, settings, draft)
+        elif _compare(account, found, manifest, settings, draft) and settings.update:
+            foreign += _of_another(account, found, owners)
+    if foreign:
+        raise ImportProblemsError(foreign)
     return ImportPlan(tuple(draft.added), tuple(draft.changed), tuple(draft.known), reading.left_out, reading.ignored)
 
 
@@ -109,7 +115,8 @@ def _known(account: Account, customers: Sequence[Customer], default_role: str, s
     return next((one for one in customers if (one.role or default_role).casefold() == wanted), None)
 
 
-def _compare(account: Account, customer: Customer, manifest: Manifest, settings: Settings, draft: _Draft) -> None:
+def _compare(account: Account, customer: Customer, manifest: Manifest, settings: Settings, draft: _Draft) -> bool:
+    """Note what becomes of a known account; whether the source says otherwise than the manifest."""
     changes = [
         FieldChange(customer.name, key, old, _merged(key, old, new))
         for key, new in account.fields.items()
@@ -118,10 +125,23 @@ def _compare(account: Account, customer: Customer, manifest: Manifest, settings:
     ]
     if changes and settings.update:
         draft.changed += changes
-        return
+        return True
     fields = ", ".join(change.field for change in changes)
     why = f"is customer {customer.name}" + (f"; {fields} differ: --update takes them over" if changes else "")
     draft.known.append(LeftOut(account.name or customer.name, account.account_id, why, bool(changes)))
+    return bool(changes)
+
+
+def _of_another(account: Account, customer: Customer, owners: Mapping[str, Customer]) -> Iterator[Problem]:
+    """What one customer sends must not change the entry of another, above all not its external id."""
+    owner = owners.get(fold(account.name), customer)
+    if owner is not customer:
+        yield account.problem(
+            "account_id",
+            f"{clip(account.name)} is a customer of account {owner.account_id}, but this is account {account.account_id}, "
+            f"of customer {customer.name}",
+            "find out whose it is; then call it by its own name, or import it with --no-update",
+        )
 
 
 def _current(customer: Customer, key: str, manifest: Manifest) -> object:

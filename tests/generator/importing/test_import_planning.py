@@ -106,6 +106,17 @@ def test_an_update_never_takes_a_rotation_back() -> None:
     assert () == plan(found("x", "200000000000", external_id="old"), manifest=manifest, update=True).changed
 
 
+def test_what_one_customer_sends_does_not_change_the_entry_of_another() -> None:
+    """A file of customer0 with a role in customer1's account is a mistake, or an attempt at its external id."""
+    foreign = found("customer0", "200000000001", external_id="chosen-by-customer0")
+    manifest = manifest_of(2)
+    with pytest.raises(ImportProblemsError, match=r"fleet\.csv:2:2: customer0 is a customer of account 200000000000, but"):
+        plan(foreign, manifest=manifest, update=True)
+
+    assert () == plan(foreign, manifest=manifest).changed
+    assert 1 == len(plan(replace(foreign, name="new name"), manifest=manifest, update=True).changed)
+
+
 @pytest.mark.parametrize("update", [True, False])
 def test_the_same_import_twice_changes_nothing(update: bool) -> None:
     """New names, fresh ids and updates are all found again."""
