@@ -145,7 +145,11 @@ def test_an_update_is_shown_as_a_difference(folder: Path) -> None:
     kept = import_table(folder, "--yes", text=text)
     changed = import_table(folder, "--yes", "--update", text=text)
 
-    assert "x (222222222222) is customer account1; role differ: --update takes them over" in kept.out
+    assert [
+        "0 new, 0 changed, 0 as they are, 1 that differ",
+        "x (222222222222) is customer account1; role differ: --update takes them over",
+        "Nothing is changed: --update takes over what differs.",
+    ] == kept.out.splitlines()
     assert "AWS cannot rename a role: VendorAccess is deleted and Auditor is made" in changed.out
     assert "role: Auditor" in (folder / "accounts.yaml").read_text("utf-8")
     assert "# the first" in (folder / "accounts.yaml").read_text("utf-8")

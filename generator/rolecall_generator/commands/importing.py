@@ -206,7 +206,10 @@ def _import(
     edits = edits_of(plan, into or manifest.parent / INTO)
     notes = tuple(notes_of(plan, None if output_format == "json" else _NAMED))
     if not edits and output_format != "json":  # what changes nothing need not be planned
-        for note in (*notes, "Nothing to change: the manifest says so already."):
+        said = "Nothing to change: the manifest says so already."
+        if any(one.differs for one in plan.known):
+            said = "Nothing is changed: --update takes over what differs."
+        for note in (*notes, said):
             stdout().print(note, markup=False)
         return
     proposal = propose(manifest, out, edits)

@@ -21,7 +21,8 @@ def notes_of(plan: ImportPlan, most: int | None = None) -> Iterator[str]:
     """What a person should know of an import: who is new, known or left out, and why. `most`: so many names each."""
     changed = len({change.customer for change in plan.changed})
     same = [one for one in plan.known if not one.differs]
-    yield f"{len(plan.added):,} new, {changed:,} changed, {len(same):,} as they are"
+    differ = f", {len(plan.known) - len(same):,} that differ" if len(plan.known) > len(same) else ""
+    yield f"{len(plan.added):,} new, {changed:,} changed, {len(same):,} as they are{differ}"
     differing = [f"{clip(one.name)} ({one.account_id}) {one.why}" for one in plan.known if one.differs]
     left_out = [f"left out: {clip(one.name)} ({one.account_id}): {one.why}" for one in plan.left_out]
     for sentences in (differing, left_out):
@@ -31,6 +32,7 @@ def notes_of(plan: ImportPlan, most: int | None = None) -> Iterator[str]:
     for change in plan.changed:
         if change.field == "external_id" and change.old is not None:
             yield f"{change.customer} has another external id than the manifest: the vendor makes them, never the customer"
+    yield from plan.notes
     if plan.ignored:
         columns = ", ".join(clip(column) for column in plan.ignored)
         yield f"columns that are not taken over: {columns} (--column FIELD=HEADER maps one)"

@@ -57,12 +57,16 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a source was read to. `source` is what people call it; `ignored`: columns that no field was found for."""
+    """What a source was read to. `source` is what people call it; `ignored`: columns that no field was found for.
+
+    `notes` are sentences that a person should read before agreeing.
+    """
 
     source: str
     accounts: tuple[Account, ...]
     left_out: tuple[LeftOut, ...] = ()
     ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class ImportProblemsError(ManifestError):

@@ -81,8 +81,12 @@ def read_organization(client: OrganizationsClient, choice: Choice, *, profile: s
     """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
 
+    for option, texts in (("--ou", choice.units), ("--exclude", choice.exclude)):
+        if not all(text.strip() for text in texts):  # an unset variable of a script would mean everybody, or nobody
+            raise SelectionError("it is empty", where=option, mend="name a unit or an account, or leave the option out")
+    met: set[str] = set()
     try:
-        found = list(_walk(client, choice))
+        found = list(_walk(client, choice, met))
     except ClientError as error:
         raise _refused(error.response.get("Error", {}), profile) from error
     except BotoCoreError as error:
@@ -92,7 +96,9 @@ def read_organization(client: OrganizationsClient, choice: Choice, *, profile: s
     left_out: list[LeftOut] = []
     for path, account in found:
         name, number = str(account["Name"]), str(account["Id"])
-        why = _why_not(account, choice)
+        patterns = _excluding(name, number, choice.exclude)
+        met |= patterns
+        why = _why_not(account, choice) or ("excluded" if patterns else "")
         if why:
             left_out.append(LeftOut(name, number, why))
         else:
@@ -100,11 +106,15 @@ def read_organization(client: OrganizationsClient, choice: Choice, *, profile: s
             if path:
                 fields["labels"] = {OU_LABEL: _label(path)}
             accounts.append(Account(name, fields, f"account {number} of {SOURCE}"))
-    return Reading(SOURCE, tuple(accounts), tuple(left_out))
+    idle = tuple(f"--exclude {text} names nobody who was found" for text in choice.exclude if text not in met)
+    return Reading(SOURCE, tuple(accounts), tuple(left_out), notes=idle)
 
 
-def _walk(client: OrganizationsClient, choice: Choice) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Accounts with their unit's path, of the chosen units and all below them, each account once."""
+def _walk(client: OrganizationsClient, choice: Choice, met: set[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Accounts with their unit's path, of the chosen units and all below them, each account once.
+
+    `met` gets what excluded a unit.
+    """
     roots = [_Unit(root["Id"], "", root["Name"]) for root in _pages(client, "list_roots", "Roots")]
     wanted = set(choice.units)
     seen: set[str] = set()
@@ -115,7 +125,9 @@ def _walk(client: OrganizationsClient, choice: Choice) -> Iterator[tuple[str, Ma
         names = {text for text in wanted if unit.called(text)}
         matched |= names
         inside = inside or not wanted or bool(names)
-        if any(unit.called(text) for text in choice.exclude) or depth > _MAXIMUM_DEPTH:
+        excluding = {text for text in choice.exclude if unit.called(text)}
+        met |= excluding
+        if excluding or depth > _MAXIMUM_DEPTH:
             continue
         if inside:
             for account in _pages(client, "list_accounts_for_parent", "Accounts", ParentId=unit.unit_id):
@@ -137,18 +149,16 @@ def _pages(client: OrganizationsClient, operation: str, key: str, **parameters: 
 
 
 def _why_not(account: Mapping[str, Any], choice: Choice) -> str:
-    """Why an account is left out; "" when it is not."""
-    name, number = str(account["Name"]), str(account["Id"])
+    """Why an account is no customer, whoever was asked for; "" when it may be one."""
     state = str(account.get("State") or account.get("Status") or _ACTIVE)
     if state != _ACTIVE:
         return state.casefold().replace("_", " ")
-    if number in choice.own:
-        return choice.own[number]
-    return "excluded" if _excluded(name, number, choice.exclude) else ""
+    return choice.own.get(str(account["Id"]), "")
 
 
-def _excluded(name: str, number: str, patterns: Collection[str]) -> bool:
-    return any(pattern == number or fnmatchcase(name.casefold(), pattern.casefold()) for pattern in patterns)
+def _excluding(name: str, number: str, patterns: Collection[str]) -> set[str]:
+    """The patterns that name an account."""
+    return {pattern for pattern in patterns if pattern == number or fnmatchcase(name.casefold(), pattern.casefold())}
 
 
 def _label(path: str) -> str:

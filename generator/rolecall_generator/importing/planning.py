@@ -53,6 +53,7 @@ class ImportPlan:
     known: tuple[LeftOut, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -88,7 +89,9 @@ def plan_import(reading: Reading, manifest: Manifest, settings: Settings) -> Imp
             foreign += _of_another(account, found, owners)
     if foreign:
         raise ImportProblemsError(foreign)
-    return ImportPlan(tuple(draft.added), tuple(draft.changed), tuple(draft.known), reading.left_out, reading.ignored)
+    return ImportPlan(
+        tuple(draft.added), tuple(draft.changed), tuple(draft.known), reading.left_out, reading.ignored, reading.notes
+    )
 
 
 def _known_sets(names: Iterable[str], manifest: Manifest) -> None:

@@ -89,6 +89,21 @@ def test_units_and_accounts_are_chosen(
     assert expected == list(names(read_organization(organization, Choice(units, exclude))))
 
 
+@pytest.mark.parametrize("choice", [Choice(units=("",)), Choice(exclude=("acme", " "))])
+def test_an_empty_choice_is_a_slip(organization: Any, choice: Choice) -> None:
+    """A variable that is not set must not mean everybody, or nobody."""
+    with pytest.raises(SelectionError, match="it is empty"):
+        read_organization(organization, choice)
+
+
+def test_an_exclusion_that_names_nobody_is_said(organization: Any) -> None:
+    """A slip there would let an account in that was to stay out."""
+    reading = read_organization(organization, Choice(exclude=("Prod", "dleta*", "solo")))
+
+    assert {"master", "delta"} == set(names(reading))
+    assert ("--exclude dleta* names nobody who was found",) == reading.notes
+
+
 def test_a_unit_that_is_not_there_is_a_slip(organization: Any) -> None:
     """An import of nobody must not look like an import of an empty unit."""
     with pytest.raises(SelectionError, match="no unit Porduction"):
