@@ -28,7 +28,7 @@ LAYERS = (
     {"compare", "checking"},
     {"handover", "customers", "importing"},
     {"check_reports"},
-    {"console", "reports", "proof_reports", "profiles", "starting", "bundle_reports", "customer_reports"},
+    {"completion", "console", "reports", "proof_reports", "profiles", "starting", "bundle_reports", "customer_reports"},
     {"commands"},
     {"cli"},
 )
@@ -129,7 +129,7 @@ def test_the_runner_imports_only_what_the_generator_offers() -> None:
     """The runner builds on what is true and on the two main jobs, not on rendering, writing or the command line."""
     offered = {
         "manifest", "iam", "plan", "parse", "checks", "errors", "console", "__version__",
-        "naming", "generate", "checking", "lock", "extras", "rotations", "handover",
+        "naming", "generate", "checking", "lock", "extras", "rotations", "handover", "completion",
     }  # fmt: skip
     taken = {
         name.split(".")[1]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rolecall_generator.commands import bundle, customer, importing
+from rolecall_generator.completion import everybody
 from rolecall_generator.console import SafeTyper, folder_of, progress_bar, stdout
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors a
 FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]
 
 OnlyOption = Annotated[
-    list[str] | None, typer.Option("--only", metavar="NAME", help="Only this customer or switch role; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--only", metavar="NAME", autocompletion=everybody, help="Only this customer or switch role; may be repeated."
+    ),
 ]
 PruneOption = Annotated[bool, typer.Option("--prune/--no-prune", help="Delete generated files that are no longer planned.")]
 PruneAllOption = Annotated[bool, typer.Option("--prune-all", help="Allow --prune to take every customer's module.")]

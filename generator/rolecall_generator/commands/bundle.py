@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from rolecall_generator.completion import everybody
 from rolecall_generator.console import folder_of, progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, SelectionError
 
@@ -31,7 +32,8 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors a
 
 def bundle(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Customers or switch roles; all when left out.")
+        list[str] | None,
+        typer.Argument(metavar="NAME", autocompletion=everybody, help="Customers or switch roles; all when left out."),
     ] = None,
     manifest: Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")] = Path("accounts.yaml"),
     out: Annotated[

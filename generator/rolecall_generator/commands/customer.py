@@ -12,6 +12,7 @@ import typer
 
 from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
 from rolecall_generator.commands.rotate import ROTATE_EXAMPLES, ROTATIONS_EXAMPLES, rotate_external_id, rotations
+from rolecall_generator.completion import customers, everybody
 from rolecall_generator.console import folder_of, stdout
 from rolecall_generator.errors import SelectionError
 
@@ -27,7 +28,7 @@ ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help
 OutOption = Annotated[
     Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The folder that gen terraform wrote.")
 ]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A customer of the manifest.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", autocompletion=everybody, help="A customer of the manifest.")]
 SwitchRoleOption = Annotated[bool, typer.Option("--switch-role", help="The name is a switch role's, not a customer's.")]
 
 AccountOption = Annotated[str | None, typer.Option("--account-id", metavar="ID", help="The account's id, 12 digits.")]
@@ -176,7 +177,7 @@ def set_fields(
 
 @app.command(epilog="Example:  gen customer remove acme --dry-run")
 def remove(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Customers of the manifest.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", autocompletion=everybody, help="Customers of the manifest.")],
     switch_role: SwitchRoleOption = False,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
@@ -202,7 +203,7 @@ def remove(
 
 @app.command(epilog="Example:  gen customer rename acme acme-europe")
 def rename(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="A customer of the manifest.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", autocompletion=everybody, help="A customer of the manifest.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
     switch_role: SwitchRoleOption = False,
     manifest: ManifestOption = DEFAULT_MANIFEST,
@@ -238,7 +239,9 @@ gen customer list --label tier=gold --format json"""
 def list_all(
     patterns: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATTERN]...", help="Names or account ids, with wildcards; all when left out."),
+        typer.Argument(
+            metavar="PATTERN", autocompletion=customers, help="Names or account ids, with wildcards; all when left out."
+        ),
     ] = None,
     label: Annotated[
         list[str] | None,

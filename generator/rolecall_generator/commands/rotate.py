@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
+from rolecall_generator.completion import customers
 from rolecall_generator.console import folder_of, stdout
 from rolecall_generator.errors import ExitCode, SelectionError
 
@@ -39,7 +40,7 @@ DEFAULT_MANIFEST, DEFAULT_OUT = Path("accounts.yaml"), Path("output")
 
 
 def rotate_external_id(
-    name: Annotated[str, typer.Argument(help="A customer of the manifest.")],
+    name: Annotated[str, typer.Argument(autocompletion=customers, help="A customer of the manifest.")],
     finish: Annotated[bool, typer.Option("--finish", help="Take the previous id out.")] = False,
     abort: Annotated[bool, typer.Option("--abort", help="Go back to the previous id.")] = False,
     external_id: Annotated[

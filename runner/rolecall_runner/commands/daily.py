@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from rolecall_generator.completion import customers, switch_roles
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import RolecallError, SelectionError
 from rolecall_runner.acting import acting
@@ -26,13 +27,13 @@ from rolecall_runner.commands.common import (
 )
 from rolecall_runner.results.journal import RUNS
 
-NameArgument = Annotated[str, typer.Argument(help="A customer of the manifest.")]
+NameArgument = Annotated[str, typer.Argument(autocompletion=customers, help="A customer of the manifest.")]
 
 SWITCH_URL_EXAMPLES = "Example:  runner switch-url reena-in-sumesh"
 
 
 def switch_url(
-    name: Annotated[str, typer.Argument(help="A switch role of the manifest.")],
+    name: Annotated[str, typer.Argument(autocompletion=switch_roles, help="A switch role of the manifest.")],
     manifest: ManifestOption = DEFAULT_MANIFEST,
 ) -> None:
     """Print the link that opens the console's switch-role page, filled in. It holds no secret; people may keep it."""

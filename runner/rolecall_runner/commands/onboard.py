@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rolecall_generator.completion import customers
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError
 from rolecall_runner.acting import acting
@@ -44,7 +45,7 @@ runner onboard acme --sandbox                    try it here, without AWS"""
 
 
 def onboard(
-    name: Annotated[str, typer.Argument(help="A customer of the manifest.")],
+    name: Annotated[str, typer.Argument(autocompletion=customers, help="A customer of the manifest.")],
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     every: Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rolecall_generator.completion import everybody
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError
 from rolecall_runner.acting import acting
@@ -62,7 +63,10 @@ def play(
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     limit: Annotated[
-        str, typer.Option("--limit", "-l", metavar="PATTERN", help="Whom to ask, within the plays' hosts.")
+        str,
+        typer.Option(
+            "--limit", "-l", metavar="PATTERN", autocompletion=everybody, help="Whom to ask, within the plays' hosts."
+        ),
     ] = "all",
     tags: Annotated[list[str] | None, typer.Option("--tags", "-t", help="Only tasks with one of these tags.")] = None,
     skip_tags: Annotated[list[str] | None, typer.Option("--skip-tags", help="No task with one of these tags.")] = None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rolecall_generator.completion import everybody
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
 from rolecall_runner.acting import acting
@@ -81,7 +82,10 @@ def query(
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     limit: Annotated[
-        str, typer.Option("--limit", "-l", metavar="PATTERN", help="Whom to ask, as Ansible's host patterns.")
+        str,
+        typer.Option(
+            "--limit", "-l", metavar="PATTERN", autocompletion=everybody, help="Whom to ask, as Ansible's host patterns."
+        ),
     ] = "all",
     sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many of them, chosen by --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from rolecall_generator.completion import everybody
 from rolecall_generator.console import folder_of, progress_bar, stdout
 from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_runner.commands.common import DEFAULT_MANIFEST, FormatOption, ManifestArgument, QuietOption
@@ -42,7 +43,10 @@ def rehearse(
         ),
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="Only this customer or switch role; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="NAME", autocompletion=everybody, help="Only this customer or switch role; may be repeated."
+        ),
     ] = None,
     sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many modules, chosen by --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from rolecall_generator.completion import everybody
 from rolecall_generator.console import stdout
 from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_runner.commands.common import DEFAULT_MANIFEST, DEFAULT_OUT, FormatOption, ManifestOption, OutOption
@@ -32,7 +33,9 @@ _STATES = ", ".join(State)
 def status(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="Whom to show: names, or patterns as of runner verify --limit."),
+        typer.Argument(
+            metavar="NAME", autocompletion=everybody, help="Whom to show: names, or patterns as of runner verify --limit."
+        ),
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rolecall_generator.completion import everybody
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, SelectionError
 from rolecall_runner.acting import acting
@@ -58,7 +59,10 @@ def verify(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     limit: Annotated[
-        str, typer.Option("--limit", "-l", metavar="PATTERN", help="Whom to ask, as Ansible's host patterns.")
+        str,
+        typer.Option(
+            "--limit", "-l", metavar="PATTERN", autocompletion=everybody, help="Whom to ask, as Ansible's host patterns."
+        ),
     ] = _EVERYBODY,
     sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many of them, chosen by --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,
