@@ -43,14 +43,25 @@ class RotationProposal(Proposal):
     def write(self) -> None:
         """Write the record, then the manifest: an id that the manifest still has counts as retired for nobody.
 
-        Raises OutputError.
+        Raises OutputError; then the record is as it was, unless another command has changed it since.
         """
+        replaced: list[Rotation | None] = []
 
         def change(before: Mapping[str, Rotation]) -> Mapping[str, Rotation]:
+            replaced.append(before.get(self.name))
             return {**before, self.name: self.record}
 
+        def back(now: Mapping[str, Rotation]) -> Mapping[str, Rotation]:
+            (kept,) = replaced
+            others = {name: entry for name, entry in now.items() if name != self.name}
+            return now if now.get(self.name) != self.record else others | ({self.name: kept} if kept is not None else {})
+
         change_rotations(self.out, change)
-        write_edited(self.edited)
+        try:
+            write_edited(self.edited)
+        except RolecallError:
+            change_rotations(self.out, back)
+            raise
 
 
 def start_rotation(

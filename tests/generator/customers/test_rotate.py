@@ -231,6 +231,21 @@ def test_the_next_steps_hold_for_a_short_name_too(tmp_path: Path, name: str) -> 
     assert f"gen customer rotate-external-id {name} --finish --manifest other.yaml --out {tmp_path}" == steps[-1].command
 
 
+def test_a_step_whose_manifest_has_changed_meanwhile_leaves_the_record_as_it_was(manifest: Path) -> None:
+    """Somebody edits the manifest while the question stands: nothing was written then, of the record neither."""
+    out = started(manifest)
+    before = read_rotations(out)
+    for name, proposal in (
+        ("acme", abort_rotation(manifest, out, "acme", now=LATER)),
+        ("beta", start_rotation(manifest, out, "beta", now=LATER)),
+    ):
+        manifest.write_text(f"{manifest.read_text('utf-8')}# {name}\n", "utf-8")
+        with pytest.raises(OutputError, match="has changed since it was read"):
+            proposal.write()
+
+    assert before == read_rotations(out)
+
+
 def test_a_record_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     """What was there stays, an error names the record, and no half file lies beside it."""
     change_rotations(tmp_path, lambda _before: {"acme": Rotation(NOW.isoformat())})
