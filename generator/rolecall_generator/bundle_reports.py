@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rolecall_generator.checks.finding import Finding
     from rolecall_generator.handover.verifying import Verified
     from rolecall_generator.handover.writing import Bundled
 
 _SHOWN = 20
 """Rows of a table; a fleet of thousands is summed up."""
+_UNSAFE = "not safe to hand over"
 _STATES = ("created", "changed", "restored", "unchanged", "removed")
 _STYLES = {"created": "green", "changed": "yellow", "restored": "yellow", "removed": "red", "failed": "bold red"}
 
@@ -26,20 +29,28 @@ def bundles_json(done: Bundled) -> dict[str, Any]:
         "folder": str(done.folder),
         "bundles": {state: list(getattr(report, state)) for state in _STATES},
         "failed": dict(done.failed),
+        "unsafe": {path: [_finding(finding) for finding in found] for path, found in done.objections.items()},
         "files_written": report.files_written,
         "kept": list(report.kept),
     }
 
 
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {"rule": finding.rule, "message": finding.message, "mend": finding.mend}
+
+
 def print_bundles(console: Console, done: Bundled) -> None:
     """The summary of `gen bundle`: bundles and their state, then what to do next."""
     report = done.report
-    rows = [(path, state) for state in _STATES for path in getattr(report, state) if state != "unchanged"]
+    bad = done.objections
+    rows = [(path, state) for state in _STATES for path in getattr(report, state) if state != "unchanged" or path in bad]
+    rows.sort(key=lambda row: row[0] not in bad)  # the first rows alone are shown
     table = Table(title=str(done.folder), title_justify="left", title_style="bold")
     table.add_column("bundle", overflow="fold")
     table.add_column("state")
     for path, state in rows[:_SHOWN]:
-        table.add_row(path, f"[{_STYLES[state]}]{state}[/]")
+        warning = f", [bold red]{_UNSAFE}[/]" if path in bad else ""
+        table.add_row(escape(path), f"[{_STYLES.get(state, 'default')}]{state}[/]{warning}")
     if rows:
         console.print(table)
     if len(rows) > _SHOWN:
@@ -51,9 +62,23 @@ def print_bundles(console: Console, done: Bundled) -> None:
         console.print(f"Nothing to write: {len(report.unchanged):,} bundles are as the manifest says.")
     for path in report.kept:
         console.print(f"kept: {path} (not rolecall's, or edited by hand)", style="yellow", markup=False)
-    made = next((path for path, state in rows if state != "removed"), None)
-    if made is not None:
-        console.print(_next_step(done.folder, made), markup=False, soft_wrap=True)
+    made = [path for path, state in rows if state != "removed"]
+    safe = next((path for path in made if path not in bad), None)
+    if safe is not None:
+        console.print(_next_step(done.folder, safe), markup=False, soft_wrap=True)
+    elif made:
+        console.print("next: mend the errors, then run gen bundle again", markup=False, soft_wrap=True)
+
+
+def print_objections(console: Console, done: Bundled) -> None:
+    """Each bundle that should not be handed over, with what is wrong with it and the mend."""
+    lines = [(path, finding) for path, found in done.objections.items() for finding in found]
+    for path, finding in lines[:_SHOWN]:
+        console.print(f"error: {done.folder / path}: {_UNSAFE}", style="bold red", markup=False, soft_wrap=True)
+        console.print(f"  {finding.rule}: {finding.message}", style="red", markup=False, soft_wrap=True)
+        console.print(f"  mend: {finding.mend}", markup=False, soft_wrap=True)
+    if len(lines) > _SHOWN:
+        console.print(f"and {len(lines) - _SHOWN:,} more (--format json has them all)", markup=False)
 
 
 def _next_step(folder: Path, path: str) -> str:

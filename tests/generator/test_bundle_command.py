@@ -88,3 +88,35 @@ def test_what_cannot_be_done_is_said_in_words(tmp_path: Path, arguments: list[st
     assert said in done.stderr
     assert "mend: " in done.stderr
     assert not (tmp_path / "output").exists()
+
+
+def test_a_bundle_that_is_not_safe_ends_with_findings_and_is_not_advised(tmp_path: Path) -> None:
+    """Exit code 1 with rule and mend on standard error, in every form; only the good one is said to be handed over."""
+    world(tmp_path, 2)
+    manifest = json.loads((tmp_path / "accounts.yaml").read_text())
+    del manifest["customers"][0]["external_id"]
+    (tmp_path / "accounts.yaml").write_text(json.dumps(manifest))
+    told, alone = gen("bundle", cwd=tmp_path), gen("bundle", "customer0", "--quiet", cwd=tmp_path)
+    as_json = gen("bundle", "--format", "json", cwd=tmp_path)
+
+    assert (1, 1, 1) == (told.returncode, alone.returncode, as_json.returncode)
+    assert "created, not safe to hand over" in told.stdout
+    assert "next: hand over output/bundles/customer1.zip" in told.stdout
+    assert "" == alone.stdout
+    for done in (told, alone, as_json):
+        assert "error: output/bundles/customer0: not safe to hand over" in done.stderr
+        assert "RC103: the trust policy of role/" in done.stderr
+        assert "mend: make one for this customer" in done.stderr
+    assert {"customer0": ["RC103"]} == {
+        path: [each["rule"] for each in found] for path, found in json.loads(as_json.stdout)["unsafe"].items()
+    }
+
+
+def test_without_a_safe_bundle_nobody_is_told_to_hand_one_over(tmp_path: Path) -> None:
+    """The next step is to mend."""
+    world(tmp_path, 1)
+    manifest = json.loads((tmp_path / "accounts.yaml").read_text())
+    del manifest["customers"][0]["external_id"]
+    (tmp_path / "accounts.yaml").write_text(json.dumps(manifest))
+
+    assert "next: mend the errors, then run gen bundle again" in gen("bundle", cwd=tmp_path).stdout

@@ -60,9 +60,10 @@ def bundle(
 ) -> None:
     """Write what each customer is handed: a folder and a zip with all ways to give the access, and a page to start with.
 
+    Exit code 1 when one is not safe to hand over: gen check finds an error in what it asks for. It is written all the same.
     Exit code 5 when a bundle could not be written; the others are.
     """
-    from rolecall_generator.bundle_reports import bundles_json, print_bundles  # noqa: PLC0415 - loads only where needed
+    from rolecall_generator.bundle_reports import bundles_json, print_bundles, print_objections  # noqa: PLC0415 - loads only where needed
     from rolecall_generator.handover.signing import Signer  # noqa: PLC0415 - as above
     from rolecall_generator.handover.writing import Choices, write_bundles  # noqa: PLC0415 - as above
 
@@ -81,8 +82,9 @@ def bundle(
         print_bundles(stdout(), done)
     for path, reason in done.failed.items():
         stderr().print(f"error: {done.folder / path}: {reason}", style="red", markup=False)
-    if done.failed:
-        raise typer.Exit(int(ExitCode.OUTPUT))
+    print_objections(stderr(), done)
+    if done.failed or done.objections:
+        raise typer.Exit(int(ExitCode.OUTPUT if done.failed else ExitCode.FINDINGS))
 
 
 def bundle_check(

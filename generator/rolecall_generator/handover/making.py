@@ -6,13 +6,16 @@ What fails for one bundle is its outcome. Only what concerns the folder as a who
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from rolecall_generator.checks.finding import Finding
+from rolecall_generator.checks.proof import Proof
 from rolecall_generator.disk import Disk
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.handover.bundle import bundle_files
 from rolecall_generator.handover.checksums import SUMS
 from rolecall_generator.handover.model import Files, Handover
+from rolecall_generator.handover.objections import Measure, objections
 from rolecall_generator.handover.packing import zip_bytes
 from rolecall_generator.handover.placing import BundlePlacer
 from rolecall_generator.handover.proving import handover_proof
@@ -28,12 +31,13 @@ from rolecall_generator.survey import sha256
 class Settings:
     """What all bundles of a run share. `root` is the real path of the folder of bundles, `source` the manifest's name.
 
-    What is replaced goes into the folder `replaced`, in the same file system.
+    What is replaced goes into the folder `replaced`, in the same file system. `measure` is what bundles are judged by.
     """
 
     root: str
     source: str
     replaced: str
+    measure: Measure
     template_url_base: str | None = None
     stored: bool = False
     signer: Signer | None = None
@@ -54,13 +58,17 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a bundle ended: created, changed, restored, unchanged, or failed for a `reason`. `entry` is for the lock."""
+    """How a bundle ended: created, changed, restored, unchanged, or failed for a `reason`. `entry` is for the lock.
+
+    `objections` are the errors in what it asks for: it is written, and should not be handed over.
+    """
 
     path: str
     state: str
     entry: LockedModule | None = None
     files_written: int = 0
     reason: str = ""
+    objections: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +85,27 @@ class _Staged:
 def make_chunk(orders: Sequence[Order], settings: Settings, disk: Disk) -> list[Outcome]:
     """Make some bundles; outcomes in the orders' order. Raises OSError when the folder cannot be written."""
     placer = BundlePlacer(disk, settings.root, settings.replaced)
+    proofs = [handover_proof(order.module, order.counterpart) for order in orders]
+    against = objections(orders, proofs, settings.measure)
     try:
-        prepared = [_prepare(order, settings, placer) for order in orders]
+        prepared = [_prepare(order, proof, settings, placer) for order, proof in zip(orders, proofs, strict=True)]
         staged = [(item.order.path, item.entry.files) for item in prepared if isinstance(item, _Staged)]
         if staged:
             disk.append(f"{settings.root}/{JOURNAL_NAME}", encode_journal(staged))
-        return [_place(item, placer) if isinstance(item, _Staged) else item for item in prepared]
+        outcomes = [_place(item, placer) if isinstance(item, _Staged) else item for item in prepared]
+        return [replace(outcome, objections=against.get(outcome.path, ())) for outcome in outcomes]
     finally:
         placer.close()
 
 
-def _prepare(order: Order, settings: Settings, placer: BundlePlacer) -> _Staged | Outcome:
+def _prepare(order: Order, proof: Proof, settings: Settings, placer: BundlePlacer) -> _Staged | Outcome:
     path, name = order.path, zip_name(order.path)
     standing = look(settings.root, path, order.owned)
     locked = order.locked
     if locked is not None and locked.fingerprint == order.fingerprint and standing.intact(locked.files, name):
         return Outcome(path, "unchanged", locked)
     try:
-        files = bundle_files(_handover(order, settings))
+        files = bundle_files(_handover(order, proof, settings))
     except RolecallError as error:
         return Outcome(path, "failed", reason=str(error))
     staged = placer.stage(files)
@@ -134,13 +145,13 @@ def _state(locked: LockedModule | None, entry: LockedModule) -> str:
     return "restored" if locked.files == entry.files else "changed"
 
 
-def _handover(order: Order, settings: Settings) -> Handover:
+def _handover(order: Order, proof: Proof, settings: Settings) -> Handover:
     module, base = order.module, settings.template_url_base
     return Handover(
         module,
         settings.source,
         render_module(module, settings.source),
-        handover_proof(module, order.counterpart),
+        proof,
         f"{base.rstrip('/')}/{order.path}/cloudformation/template.json" if base else None,
     )
 

@@ -17,11 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rolecall_generator import __version__
+from rolecall_generator.checks.finding import Finding
 from rolecall_generator.disk import Disk, output_error, remove_tree
 from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.generate import module_source, previous_slots, select
 from rolecall_generator.handover.fleet import make_bundles
 from rolecall_generator.handover.making import Order, Outcome, Settings
+from rolecall_generator.handover.objections import Measure
 from rolecall_generator.handover.removing import remove_bundle
 from rolecall_generator.handover.signing import Signer
 from rolecall_generator.iam.module import Module, ModuleKind
@@ -57,11 +59,15 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Bundled:
-    """What a run did: bundles by state (paths below `folder`), and by path the reason why one could not be made."""
+    """What a run did: bundles by state (paths below `folder`), and by path the reason why one could not be made.
+
+    `objections` holds, by path, the errors in what a bundle asks for: it is written, and should not be handed over.
+    """
 
     folder: Path
     report: WriteReport
     failed: Mapping[str, str]
+    objections: Mapping[str, tuple[Finding, ...]]
 
 
 def write_bundles(
@@ -92,14 +98,15 @@ def write_bundles(
             if choices.prune and not choices.prune_all and chosen is None:
                 _refuse_to_lose_everybody(folder, lock, bundles)
             remove_leftovers(disk or Disk(), root)
-            run = _Run(root, disk or Disk(), lock, choices, manifest.name)
+            measure = Measure(loaded.manifest.quotas, tuple(loaded.manifest.suppress))
+            run = _Run(root, disk or Disk(), lock, choices, manifest.name, measure)
             wanted = {path: planned for path, planned in bundles.items() if chosen is None or planned.path in chosen}
             started(len(wanted))
             run.make(wanted, {planned.path: planned for planned in bundles.values()}, processes, progress)
             run.end(bundles.keys(), everything=chosen is None)
     except OSError as error:
         raise output_error(error, str(folder)) from error
-    return Bundled(folder, run.tally.report(), run.failed)
+    return Bundled(folder, run.tally.report(), run.failed, run.objections)
 
 
 def bundle_path(planned: PlannedModule) -> str:
@@ -147,13 +154,15 @@ def _refuse_to_lose_everybody(folder: Path, lock: Lock, bundles: Collection[str]
 class _Run:
     """One run over the folder of bundles; `_entries` become the next lock."""
 
-    def __init__(self, root: str, disk: Disk, lock: Lock, choices: Choices, source: str) -> None:
+    def __init__(self, root: str, disk: Disk, lock: Lock, choices: Choices, source: str, measure: Measure) -> None:
         self._root, self._disk, self._lock, self._choices, self._source = root, disk, lock, choices, source
+        self._measure = measure
         self._entries = dict(lock.modules)
         self._placer = Placer(disk, root)
         self._handled: set[str] = set()
         self.tally = Tally()
         self.failed: dict[str, str] = {}
+        self.objections: dict[str, tuple[Finding, ...]] = {}
 
     def make(
         self,
@@ -166,7 +175,8 @@ class _Run:
         choices = self._choices
         orders = self._orders(wanted, modules)
         replaced = tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self._root)
-        settings = Settings(self._root, self._source, replaced, choices.template_url_base, choices.stored, choices.signer)
+        chosen = choices.template_url_base, choices.stored, choices.signer
+        settings = Settings(self._root, self._source, replaced, self._measure, *chosen)
         try:
             self._placer.reserve(_LOCK_CHARACTERS * (len(wanted) + len(self._entries)))
             outcomes = make_bundles(orders, len(wanted), settings, disk=self._disk, processes=processes)
@@ -207,6 +217,8 @@ class _Run:
 
     def _count(self, outcome: Outcome) -> None:
         self._handled.add(outcome.path)
+        if outcome.objections:
+            self.objections[outcome.path] = outcome.objections
         if outcome.entry is None:
             self.failed[outcome.path] = outcome.reason
             self._handled.discard(outcome.path)
