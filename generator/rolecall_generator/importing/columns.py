@@ -56,7 +56,8 @@ def match_columns(header: Sequence[str], wanted: Mapping[str, str]) -> tuple[dic
     """The field of each column by its number from 0, and the headers of columns that are none.
 
     `wanted`: headers by field; what it names counts before what a column is called. Raises SelectionError for a header
-    that is not there, or that two columns have.
+    that is not there, that two columns have, or that
+    two fields name.
     """
     fields: dict[int, str] = {}
     for field, name in wanted.items():
@@ -64,6 +65,9 @@ def match_columns(header: Sequence[str], wanted: Mapping[str, str]) -> tuple[dic
         if len(found) != 1:
             what = f"the table has no column {name}" if not found else f"{len(found)} columns are called {name}"
             raise SelectionError(what, where=f"--column {field}={name}", mend=f"it has: {headers_of(header)}")
+        if found[0] in fields:
+            what = f"the column {name} is {fields[found[0]]} already"
+            raise SelectionError(what, where=f"--column {field}={name}", mend="a column is one field: leave one out")
         fields[found[0]] = field
     taken = set(fields.values())
     for number, cell in enumerate(header):
