@@ -296,6 +296,7 @@ def test_rotations_under_way_are_listed(folder: Path) -> None:
     status = {"version": 1, "customers": {"account1": {"external_id_seen": seen}}}
     (folder / "output" / "status.json").write_text(json.dumps(status), "utf-8")
     listed = gen("customer", "rotations", cwd=folder)
+    elsewhere = gen("customer", "rotations", "--manifest", str(folder / "accounts.yaml"), cwd=folder)
 
     assert [(0, "no rotation\n"), (0, "no rotation\n")] == [(none.code, none.out), (fresh.code, fresh.out)]
     assert (1, [("account1", "2026-01-01T00:00:00+00:00", None)]) == (
@@ -305,3 +306,4 @@ def test_rotations_under_way_are_listed(folder: Path) -> None:
     assert re.fullmatch(
         r"account1  for \d+ days: the new id was seen: gen customer rotate-external-id account1 --finish\n", listed.out
     )
+    assert elsewhere.out.endswith(f"account1 --finish --manifest {folder / 'accounts.yaml'}\n")

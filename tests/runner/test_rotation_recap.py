@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 from consoles import pipe
 from rolecall_runner.results.recap import print_recap
+from rolecall_runner.status.report import Place
 from rolecall_runner.tasks.verify.rotation import ROTATION, RotationState
 from rolecall_runner.tasks.verify.verdict import Verdict
 from verdict_worlds import INFO, verdict
@@ -42,6 +44,17 @@ def test_the_recap_says_who_has_yet_to_apply_and_whose_rotation_can_end() -> Non
         "rotation: acme took the previous external id alone: yet to apply the new module",
         "rotation: beta, gamma took the new external id: finish with gen customer rotate-external-id beta --finish",
     ] == rotation_lines(text)
+
+
+def test_the_command_that_ends_a_rotation_has_the_options_of_this_run() -> None:
+    """With another manifest or folder the plain command would act on the wrong one."""
+    file = io.StringIO()
+    place = Place(Path("eu.yaml"), Path("there"))
+    print_recap(pipe(file), INFO, [amid("beta", RotationState.BOTH)], place.command)
+
+    assert rotation_lines(file.getvalue())[0].endswith(
+        "finish with gen customer rotate-external-id beta --finish --manifest eu.yaml --out there"
+    )
 
 
 def test_a_rotation_of_a_fleet_is_summed_up() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -130,7 +131,9 @@ def rotations(
     if output_format == "json":
         typer.echo(json.dumps(rotations_json(found), indent=2))
     else:
-        for line in rotation_lines(found, now):
+        usual = (("--manifest", manifest, DEFAULT_MANIFEST), ("--out", out, DEFAULT_OUT))
+        options = "".join(f" {option} {shlex.quote(str(path))}" for option, path, default in usual if path != default)
+        for line in rotation_lines(found, now, options):
             stdout().print(line, markup=False, soft_wrap=True)
     if found and older_than is not None:
         raise typer.Exit(int(ExitCode.FINDINGS))

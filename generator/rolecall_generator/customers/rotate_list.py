@@ -46,8 +46,11 @@ def rotations_under_way(manifest: Path, out: Path, *, rehearsal: bool = False) -
         )
 
 
-def rotation_lines(found: Sequence[UnderWay], now: datetime) -> Iterator[str]:
-    """A line a rotation for people: whose, since when, whom it waits for."""
+def rotation_lines(found: Sequence[UnderWay], now: datetime, options: str = "") -> Iterator[str]:
+    """A line a rotation for people: whose, since when, whom it waits for.
+
+    `options` go behind a command to copy, where manifest or output folder are not the usual ones.
+    """
     if not found:
         yield "no rotation"
     width = max((len(one.name) for one in found), default=0)
@@ -56,7 +59,7 @@ def rotation_lines(found: Sequence[UnderWay], now: datetime) -> Iterator[str]:
         waits = (
             "the customer has yet to apply the new module, or nobody has looked: runner verify"
             if one.seen is None
-            else f"the new id was seen: gen customer rotate-external-id {one.name} --finish"
+            else f"the new id was seen: gen customer rotate-external-id {one.name} --finish{options}"
         )
         yield f"{one.name:<{width}}  {since}: {waits}"
 

@@ -191,6 +191,7 @@ def _report(call: RollCall, form: Form, manifest: Path, out: Path) -> None:
     from rolecall_runner.results.as_json import run_json  # noqa: PLC0415 - as above
     from rolecall_runner.results.as_junit import run_junit  # noqa: PLC0415 - as above
     from rolecall_runner.results.recap import print_recap  # noqa: PLC0415 - as above
+    from rolecall_runner.status.report import Place  # noqa: PLC0415 - as above
 
     if form == "json":
         typer.echo(run_json(call.info(), call.verdicts()), nl=False)
@@ -200,7 +201,7 @@ def _report(call: RollCall, form: Form, manifest: Path, out: Path) -> None:
         picture, words = _picture(manifest, out)
         typer.echo(run_html(call.info(), call.verdicts(), picture_svg=picture, words=words), nl=False)
     else:
-        print_recap(stdout(), call.info(), call.verdicts())
+        print_recap(stdout(), call.info(), call.verdicts(), Place(manifest, out).command)
 
 
 def _picture(manifest: Path, out: Path) -> tuple[str, tuple[str, ...]]:

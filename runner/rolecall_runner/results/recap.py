@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from rich.console import Console
@@ -27,8 +27,11 @@ _LABEL_WIDTH = 44
 _INDENT = 4
 
 
-def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict]) -> None:
-    """Print it all. Of the verdicts only the first fifty and those that are not ok are held in memory."""
+def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], command: Callable[[str], str] = str) -> None:
+    """Print it all. Of the verdicts only the first fifty and those that are not ok are held in memory.
+
+    `command` gives a command line to copy the options that are needed here.
+    """
     rotations = RotationTally()
     counted, shown_ones, fine = _collect(info, _counted(verdicts, rotations))
     if shown_ones:
@@ -49,7 +52,7 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict]) ->
     if fine:
         noun = "account is" if fine == 1 else "accounts are"
         console.print(f"{fine:,} {'other ' if shown_ones else ''}{noun} ok", style="green", highlight=False)
-    for line in rotations.lines():
+    for line in rotations.lines(command):
         console.print(clean(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
     style = STYLES[Mark.OK] if counted.good else STYLES[Mark.FAILED]
     console.print(summary_line(info, counted), style=style, markup=False, highlight=False, soft_wrap=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rolecall_runner.tasks.verify.rotation import RotationState, rotation_of
@@ -23,14 +24,17 @@ class RotationTally:
         if state is not None:
             self.names.setdefault(state, []).append(verdict.name)
 
-    def lines(self) -> Iterator[str]:
-        """A sentence for those that wait for the customer, one for those that wait for us."""
+    def lines(self, command: Callable[[str], str] = str) -> Iterator[str]:
+        """A sentence for those that wait for the customer, one for those that wait for us.
+
+        `command` gives a command line the options that lead on from here.
+        """
         if waiting := self.names.get(RotationState.WAITING):
             yield f"rotation: {_listed(waiting)} took the previous external id alone: yet to apply the new module"
         seen = [*self.names.get(RotationState.BOTH, ()), *self.names.get(RotationState.NEW_ALONE, ())]
         if seen:
-            command = f"gen customer rotate-external-id {seen[0]} --finish"
-            yield f"rotation: {_listed(seen)} took the new external id: finish with {command}"
+            finish = command(f"gen customer rotate-external-id {shlex.quote(seen[0])} --finish")
+            yield f"rotation: {_listed(seen)} took the new external id: finish with {finish}"
 
 
 def _listed(names: Sequence[str]) -> str:
