@@ -135,6 +135,13 @@ def test_on_a_terminal_the_difference_is_agreed_to(notes: Path, answer: str, cod
     assert gone == ("terraform destroy" in shown)
 
 
+def test_an_end_of_input_ends_the_line_of_the_question(notes: Path) -> None:
+    """After Ctrl-D, as after Ctrl-C, the message stands in a line of its own."""
+    _, shown = on_a_terminal("remove", "account2", cwd=notes, answer="\x04")
+
+    assert "Write this? [y/N]: \nerror: not agreed; nothing was written\n" in shown
+
+
 def test_json_is_one_object(notes: Path) -> None:
     """Files, access and next steps; written says whether."""
     done = gen("rename", "account1", "acme", "--yes", "--format", "json", cwd=notes)
@@ -190,6 +197,11 @@ def test_fields_are_set_and_unset(notes: Path) -> None:
         (("rename", "account1", "no/slash"), 3, "is no name for a folder"),
         (("set", "account1"), 2, "there is nothing to set"),
         (("set", "account1", "--unset", "name"), 3, "nothing was written"),
+        (("set", "account1", "--unset", "account-id"), 2, "mend: write account_id"),
+        (("set", "account1", "--unset", "role", "--role", "x"), 2, "role is given a value and taken out at once"),
+        (("remove", "account*"), 2, "mend: write names in full: account1, account2, account3"),
+        (("remove", "reena-in-sumesh"), 2, "a switch role has that name: rename and remove take --switch-role"),
+        (("rename", "account1", "x", "--switch-role"), 2, "a customer has that name: leave --switch-role out"),
         (("show", "nobody"), 2, "there is no customer named nobody"),
         (("list", "--label", "x"), 2, "is not KEY=VALUE"),
         (("list", "--manifest", "missing.yaml"), 3, "there is no such file"),

@@ -69,7 +69,7 @@ def test_nobody_who_sent_a_folder_is_the_fault_of_path(notes: Path) -> None:
 
 
 def test_a_manifest_may_have_a_name_that_is_no_text(notes: Path) -> None:
-    """A file name that is not UTF-8 stands with a mark in the headers, as a code in the next steps; the modules are right."""
+    """A file name that is not UTF-8 has a mark in the headers and a code in the next steps; the modules are written."""
     strange = Path(os.fsdecode(b"\xff.yaml"))
     (notes / "accounts.yaml").rename(strange)
 

@@ -69,6 +69,7 @@ def _ask() -> None:
     try:
         agreed = typer.confirm("Write this?", default=False)
     except typer.Abort:
+        typer.echo()  # ends the line of the question
         agreed = False
     if not agreed:
         raise InterruptedRunError("not agreed; nothing was written")

@@ -200,11 +200,20 @@ class _Files:
 
     def _find(self, section: Section, name: str) -> tuple[FileUnderEdit, int]:
         if name not in self._known[section]:
-            noun = _NOUNS[section]
-            mend = suggest(name, self._known[section], f"write the name of a {noun} of the manifest")
-            raise SelectionError(f"there is no {noun} named {name}", where=str(self._loaded.files[0]), mend=mend)
+            where = str(self._loaded.files[0])
+            raise SelectionError(f"there is no {_NOUNS[section]} named {name}", where=where, mend=self._meant(section, name))
         file = self._opened(self._paths[self._loaded.places.find(section, name).file])
         return file, file.index(section, name)
+
+    def _meant(self, section: Section, name: str) -> str:
+        """What somebody may have meant who named an entry that is not there."""
+        if section == "customers" and name in self._known["switch_roles"]:
+            return "a switch role has that name: rename and remove take --switch-role"
+        if section == "switch_roles" and name in self._known["customers"]:
+            return "a customer has that name: leave --switch-role out"
+        if any(wildcard in name for wildcard in "*?["):
+            return suggest("", self._known[section], "write names in full")
+        return suggest(name, self._known[section], f"write the name of a {_NOUNS[section]} of the manifest")
 
     def _opened(self, path: Path) -> FileUnderEdit:
         if path not in self._open:
