@@ -16,10 +16,11 @@ Item = Entry | str
 _DASH = re.compile(r" *-(?=\s|\Z)")
 _COMMENT = re.compile(r" *#")
 _COMMA = re.compile(r"\s*, *")
+_REST = re.compile(r"[ \t]*(?P<comma>,)?[ \t]*(?:#.*)?")
 
 
-def add_entries(splices: Splices, section: str, entries: Sequence[Item]) -> None:
-    """Put entries at the end of a list; the list is made where there is none."""
+def add_entries(splices: Splices, section: str, entries: Sequence[Item], *, cleared: bool = False) -> None:
+    """Put entries at the end of a list; the list is made where there is none. `cleared`: its brackets have lost all."""
     root = splices.root
     pair = root.pair(section) if root is not None else None
     if root is None or pair is None:
@@ -27,7 +28,7 @@ def add_entries(splices: Splices, section: str, entries: Sequence[Item]) -> None
     elif not pair[1].children:
         _fill_empty(splices, root, pair, entries)
     elif pair[1].flow:
-        _add_flow(splices, pair[1], entries)
+        _add_flow(splices, pair[1], entries, cleared=cleared)
     else:
         _add_block(splices, pair[1], entries)
 
@@ -79,11 +80,15 @@ def _fill_empty(splices: Splices, root: Node, pair: tuple[Node, Node], entries: 
     splices.insert_lines(value.end, [line for entry in entries for line in _lines_of(entry, indent, dress)])
 
 
-def _add_flow(splices: Splices, items: Node, entries: Sequence[Item]) -> None:
+def _add_flow(splices: Splices, items: Node, entries: Sequence[Item], *, cleared: bool) -> None:
     last, text, lines = items.children[-1], splices.text, splices.lines
     rendered = [_inline(entry, dress_of(last)) for entry in entries]
     end = lines.end(last.end)
     own_line = not text[lines.start(last.start) : last.start].strip() and end < items.end
+    if cleared:
+        parting = f",{lines.newline(last.end)}{text[lines.start(last.start) : last.start]}" if own_line else ", "
+        splices.replace(last.end, last.end, parting.join(rendered))
+        return
     if not own_line:
         splices.replace(last.end, last.end, "".join(f", {entry}" for entry in rendered))
         return
@@ -120,23 +125,41 @@ def _add_block(splices: Splices, items: Node, entries: Sequence[Item]) -> None:
     splices.insert_lines(below, new)
 
 
-def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, refilled: bool = False) -> None:
-    """Take entries out of a list, with the comments that belong to them. `refilled`: others are added at its end."""
+def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, refilled: bool = False) -> bool:
+    """Take entries out of a list, with the comments that belong to them. `refilled`: others are added at its end.
+
+    Whether brackets have lost all that stood in them, as `add_entries` wants to know.
+    """
     pair = splices.root.pair(section) if splices.root is not None else None
     if pair is None:
         raise ValueError(f"no {section}")
     key, items = pair
     splices.keep_anchors(*(items.children[index] for index in indexes))
+    everything = len(set(indexes)) == len(items.children)
+    if items.flow and everything and _clear_flow(splices, items, refilled=refilled):
+        return True
     for first, last in _runs(indexes):
         if items.flow:
             cut_flow(splices, [(child.start, child.end) for child in items.children], first, last)
         else:
             _cut_block(splices, items, first, last)
-    if not items.flow and len(set(indexes)) == len(items.children) and not refilled:
+    if not items.flow and everything and not refilled:
         colon = splices.text.index(":", key.end) + 1
         if splices.text[items.start] != "-":
             raise splices.refusal(items.start, "the list carries an anchor or a tag", BY_HAND)
         splices.replace(colon, colon, " []")
+    return False
+
+
+def _clear_flow(splices: Splices, items: Node, *, refilled: bool) -> bool:
+    """Take all entries out of a list in brackets, if no comment stands there: `[]` is left, or the place for others."""
+    start = splices.text.rindex("[", items.start, items.children[0].start) + 1
+    edges = [start, *(edge for child in items.children for edge in (child.start, child.end)), items.end - 1]
+    gaps = list(zip(edges[::2], edges[1::2], strict=True))
+    if any("#" in splices.text[one:other] for one, other in (gaps[1:-1] if refilled else gaps)):
+        return False
+    splices.replace(edges[1] if refilled else edges[0], edges[-2] if refilled else edges[-1], "")
+    return True
 
 
 def cut_flow(splices: Splices, units: Sequence[tuple[int, int]], first: int, last: int) -> None:
@@ -150,9 +173,30 @@ def cut_flow(splices: Splices, units: Sequence[tuple[int, int]], first: int, las
         comma = _COMMA.match(text, units[last][1])
         start, end = units[first][0], comma.end() if comma else units[last][1]
         gap = (end, end)
-    if "#" in text[gap[0] : gap[1]]:
-        raise splices.refusal(gap[0], "a comment stands between entries in brackets, and would go with one of them", BY_HAND)
-    splices.replace(start, end, "")
+    between = "#" in text[gap[0] : gap[1]]
+    behind = "#" in text[units[last][1] : splices.lines.end(units[last][1])]
+    whole = _whole_lines(splices, units[first][0], units[last][1], comma=last + 1 < len(units))
+    if (between or behind) and whole is not None:
+        splices.replace(*whole, "")
+    elif not between:
+        splices.replace(start, end, "")
+    else:
+        what = "a comment stands between entries in brackets, and would go with one of them"
+        raise splices.refusal(gap[0], what, BY_HAND)
+
+
+def _whole_lines(splices: Splices, first: int, last: int, *, comma: bool) -> tuple[int, int] | None:
+    """The lines from offset first to last, if nothing else but their comments stands there, and no comment just above.
+
+    `comma`: something follows, so that the comma behind must stand there too.
+    """
+    text, lines = splices.text, splices.lines
+    start = lines.start(first)
+    rest = _REST.fullmatch(text, last, lines.end(last))
+    above = start > 0 and _COMMENT.match(text, lines.start(start - 1))
+    if above or text[start:first].strip() or rest is None or (comma and not rest["comma"]):
+        return None
+    return start, lines.next(last)
 
 
 def _cut_block(splices: Splices, items: Node, first: int, last: int) -> None:

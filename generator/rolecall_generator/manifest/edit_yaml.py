@@ -41,8 +41,11 @@ class YamlText:
 
     def result(self) -> str:
         """The text with all edits made. Raises EditError."""
-        for section, indexes in self._removed.items():
-            remove_entries(self._splices, section, indexes, refilled=section in self._added)
+        cleared = {
+            section
+            for section, indexes in self._removed.items()
+            if remove_entries(self._splices, section, indexes, refilled=section in self._added)
+        }
         for section, entries in self._added.items():
-            add_entries(self._splices, section, entries)
+            add_entries(self._splices, section, entries, cleared=section in cleared)
         return self._splices.result()

@@ -170,6 +170,27 @@ def changed(folder: Path, text: str, *edits: Edit) -> str:
             id="the only entry in brackets takes its comma",
         ),
         pytest.param(
+            'customers: [\n  {name: a, account_id: "222222222222"},\n]\n',
+            RemoveEntry("a"),
+            "customers: []\n",
+            id="the only entry in brackets takes its line",
+        ),
+        pytest.param(
+            'customers: [   # all\n  {name: a, account_id: "222222222222"},  # one\n'
+            '  {name: b, account_id: "333333333333"},  # two\n  {name: c, account_id: "444444444444"}  # three\n]\n',
+            RemoveEntry("b"),
+            'customers: [   # all\n  {name: a, account_id: "222222222222"},  # one\n'
+            '  {name: c, account_id: "444444444444"}  # three\n]\n',
+            id="an entry in brackets that has its lines takes them with their comment",
+        ),
+        pytest.param(
+            'customers: [\n  {name: a, account_id: "222222222222"},  # one\n'
+            '  {name: b, account_id: "333333333333"}  # two\n  # end\n]\n',
+            RemoveEntry("b"),
+            'customers: [\n  {name: a, account_id: "222222222222"},  # one\n  # end\n]\n',
+            id="the last entry in brackets takes its own comment alone",
+        ),
+        pytest.param(
             'customers:\n  - name: a\n    account_id: "222222222222"\n'
             "    variables:\n      note: |\n        one\n\n        two\n\n# end\n",
             NEW,
@@ -225,6 +246,15 @@ def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edi
             "a comment stands between entries in brackets",
             "in an editor",
             id="a comment between brackets",
+        ),
+        pytest.param(
+            'customers: [\n  {name: a, account_id: "222222222222"},\n  # about b\n'
+            '  {name: b, account_id: "333333333333"},  # two\n]\n',
+            RemoveEntry("b"),
+            "4:40",
+            "a comment stands between entries in brackets",
+            "in an editor",
+            id="a comment above an entry in brackets",
         ),
         pytest.param(
             'customers: &all\n  - {name: a, account_id: "222222222222"}\n',
@@ -365,6 +395,29 @@ def test_a_manifest_in_braces_gets_its_first_customer(tmp_path: Path, whole: str
         '{version: 1, backend: {account_id: "111111111111"}, customers: [{name: new, account_id: "999999999999"}]}\n'
         == edited
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            'customers: [{name: a, account_id: "222222222222"}, {name: b, account_id: "333333333333"}]\n',
+            'customers: [{name: new, account_id: "999999999999"}, {name: own, account_id: "888888888888"}]\n',
+        ),
+        (
+            'customers: [\n  {name: a, account_id: "222222222222"},\n  {name: b, account_id: "333333333333"},\n  # end\n]\n',
+            (
+                'customers: [\n  {name: new, account_id: "999999999999"},\n'
+                '  {name: own, account_id: "888888888888"},\n  # end\n]\n'
+            ),
+        ),
+    ],
+)
+def test_entries_in_brackets_give_way_to_others_at_once(tmp_path: Path, before: str, after: str) -> None:
+    """All go and two come, in one call: the new ones stand where the old ones stood, as they stood."""
+    own = AddCustomer({"name": "own", "account_id": "888888888888"})
+
+    assert after == changed(tmp_path, before, RemoveEntry("a"), NEW, RemoveEntry("b"), own)
 
 
 def test_two_changes_of_one_value_are_refused(tmp_path: Path) -> None:
