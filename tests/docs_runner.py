@@ -17,7 +17,7 @@ from pathlib import Path
 from docs_page import Page, Saved, Typed
 
 ROOT = Path(__file__).resolve().parents[1]
-TIMEOUT_SECONDS = 240
+TIMEOUT_SECONDS = 600
 _ENDED = re.compile(r"^ended (\d+) (\d+)$", re.MULTILINE)
 
 # What differs from run to run, in both texts made alike.
