@@ -48,6 +48,7 @@ def _account(row: Row, columns: Mapping[int, str], file: str, problems: list[Pro
     found: dict[str, Value] = {}
     marks: dict[str, Point] = {}
     maps: dict[str, dict[str, str]] = {}
+    named: dict[str, Value] = {}
     partition = ""
     for number, field in columns.items():
         cell = row.cells[number] if number < len(row.cells) else ""
@@ -65,16 +66,25 @@ def _account(row: Row, columns: Mapping[int, str], file: str, problems: list[Pro
                 problems.append(Problem(file, row.line + 1, number + 1, what, mend))
                 marks.setdefault("account_id", at)
                 continue
-            found = {**parts, **found}
-            marks |= dict.fromkeys(parts, at)
-            partition = cell.split(":")[1]
+            named, arn, partition = parts, at, cell.split(":")[1]
         else:
             found[field] = _value(field, cell)
             marks[field] = at
             if field == "account_id":
                 problems += _shortened(cell, file, at)
+    if named:
+        marks = {**dict.fromkeys(named, arn), **marks}
+        problems += _contradicted(named, found, file, arn)
     name = str(found.pop("name", ""))
-    return Account(name, {**found, **maps}, file, Point(row.line, 0), marks, partition)
+    return Account(name, {**named, **found, **maps}, file, Point(row.line, 0), marks, partition)
+
+
+def _contradicted(named: Mapping[str, Value], found: Mapping[str, Value], file: str, at: Point) -> Iterator[Problem]:
+    """Columns of one row that speak of different roles: a guess would name somebody else's account."""
+    for field, value in named.items():
+        if field in found and found[field] != value:
+            what = f"role_arn says {field} {clip(str(value))}, the column {field} {clip(str(found[field]))}"
+            yield Problem(file, at.line + 1, at.column + 1, what, "see which is right, and leave the other empty")
 
 
 def role_fields(arn: str) -> dict[str, Value] | None:

@@ -77,6 +77,6 @@ class ImportProblemsError(ManifestError):
 
     def __init__(self, problems: Sequence[Problem], accounts: Sequence[Account] = ()) -> None:
         self.accounts = tuple(accounts)
-        super().__init__(sorted(set(problems), key=lambda problem: (problem.file, problem.line, problem.column)))
+        super().__init__(sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line, problem.column)))
         noun = "problem" if len(self.problems) == 1 else "problems"
         self.what = f"{len(self.problems):,} {noun}: nothing was imported"

@@ -53,15 +53,16 @@ def _shared_ids(accounts: Iterable[Account], manifest: Manifest) -> Iterator[Pro
             if external_id is not None:
                 owners.setdefault(external_id, (customer.account_id, f"customer {customer.name}"))
     for account in accounts:
-        given = account.fields.get("external_id")
-        if not isinstance(given, str):
-            continue
-        owner = owners.setdefault(given, (account.account_id, f"the account at {account.file}:{account.at.line + 1}"))
-        if owner[0] != account.account_id:
-            yield account.problem(
-                "external_id", f'external_id "{clip(given)}" is the same as that of {owner[1]}',
-                "leave it empty: a fresh one is made, since an external id belongs to one customer alone",
-            )  # fmt: skip
+        for field in ("external_id", "previous_external_id"):
+            given = account.fields.get(field)
+            if not isinstance(given, str):
+                continue
+            owner = owners.setdefault(given, (account.account_id, f"the account at {account.file}:{account.at.line + 1}"))
+            if owner[0] != account.account_id:
+                yield account.problem(
+                    field, f'{field} "{clip(given)}" is the same as that of {owner[1]}',
+                    "leave it empty: a fresh one is made, since an external id belongs to one customer alone",
+                )  # fmt: skip
 
 
 def _unknown_sets(accounts: Iterable[Account], manifest: Manifest) -> Iterator[Problem]:

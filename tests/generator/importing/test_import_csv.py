@@ -94,6 +94,19 @@ def test_all_broken_rows_are_named_in_one_go(tmp_path: Path) -> None:
     ] == problems(tmp_path, text)
 
 
+@pytest.mark.parametrize("order", [("account_id", "role", "role_arn"), ("role_arn", "role", "account_id")])
+def test_columns_that_contradict_the_roles_arn_are_refused(tmp_path: Path, order: tuple[str, ...]) -> None:
+    """Whatever stands first: neither is taken for right."""
+    cells = {"account_id": "333333333333", "role": "Other", "role_arn": "arn:aws:iam::222222222222:role/x/Reader"}
+    text = f"{','.join(order)}\n{','.join(cells[field] for field in order)}\n"
+    column = order.index("role_arn") + 1
+
+    assert [
+        (2, column, "role_arn says account_id 222222222222, the column account_id 333333333333"),
+        (2, column, "role_arn says role Reader, the column role Other"),
+    ] == problems(tmp_path, text)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -157,6 +157,18 @@ def test_everything_wrong_is_named_at_once() -> None:
     )
 
 
+def test_a_previous_external_id_belongs_to_one_customer_too() -> None:
+    """It still opens its role: another customer must not be given it."""
+    one = found("a", "333333333333", 1, external_id="aa", previous_external_id="bb")
+    other = found("b", "444444444444", 2, external_id="bb")
+    third = found("c", "555555555555", 3, external_id="cc", previous_external_id="external-id-0")
+
+    assert [
+        'fleet.csv:3:1: external_id "bb" is the same as that of the account at fleet.csv:2',
+        'fleet.csv:4:1: previous_external_id "external-id-0" is the same as that of customer customer0',
+    ] == problems(one, other, third)
+
+
 def test_an_unknown_permission_set_of_the_command_line_is_refused() -> None:
     """`--permissions raed` is a slip, whatever the table holds."""
     with pytest.raises(SelectionError, match="no permission set raed"):
