@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 """Modules shown with their changes, and lines of a file; a fleet of thousands is summed up."""
+_WHOLE_NAME = 20
+"""Characters of a customer's name that a narrow table does not break."""
 _MARKS = {
     "new": ("[green]+[/]", " (new)"),
     "gone": ("[red]-[/]", " (goes)"),
@@ -136,14 +138,19 @@ def print_customers(console: Console, rows: Sequence[CustomerRow]) -> None:
     if not rows:
         console.print("no customer")
         return
+    whole = {"account", "module"}
+    if max(len(row.customer.name) for row in rows) <= _WHOLE_NAME:
+        whole.add("customer")
+    labelled = any(row.customer.labels for row in rows)
     table = Table()
-    for heading in ("customer", "account", "role", "permissions", "labels", "module"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in ("account", "module"))
+    for heading in ("customer", "account", "role", "permissions", *(["labels"] if labelled else []), "module"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in whole)
     for row in rows:
         one = row.customer
         style = {"written": "green", "outdated": "yellow"}.get(row.state, "dim")
-        labels = ", ".join(f"{key}={value}" for key, value in one.labels.items())
-        cells = (one.name, one.account_id, f"{one.path}{one.role}".lstrip("/"), ", ".join(one.permissions), labels)
+        cells = [one.name, one.account_id, f"{one.path}{one.role}".lstrip("/"), ", ".join(one.permissions)]
+        if labelled:
+            cells.append(", ".join(f"{key}={value}" for key, value in one.labels.items()))
         table.add_row(*map(_escaped, cells), f"[{style}]{row.state}[/]")
     console.print(table)
     console.print(f"{len(rows):,} {'customer' if len(rows) == 1 else 'customers'}")

@@ -88,11 +88,15 @@ class FileUnderEdit:
         text = self._editor.result()
         read = self._parse(text)
         if read.problems or read.tree != self._tree:
-            why = f": {read.problems[0].what}" if read.problems else ""
-            raise EditError(
-                f"this file is written in a way that cannot be edited safely{why}", where=self._name, mend=BY_HAND
-            )
+            raise EditError(self._refusal(read), where=self._name, mend=BY_HAND)
         return (BOM if self.before is not None and self.before.startswith(BOM) else b"") + text.encode()
+
+    def _refusal(self, read: Source) -> str:
+        """Why the edited text is not what was asked for."""
+        if self._csv and not read.problems:
+            return "a cell of CSV cannot say one of these values: an empty one, or one with spaces around it"
+        why = f": {read.problems[0].what}" if read.problems else ""
+        return f"this file is written in a way that cannot be edited safely{why}"
 
     def _parse(self, text: str) -> Source:
         return parse_csv(text, self._name) if self._csv else parse_source(text, self._name)

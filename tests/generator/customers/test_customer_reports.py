@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from consoles import pipe, terminal
+from manifests import NOTES
 from rolecall_generator.customer_reports import (
     print_customer,
     print_customers,
@@ -110,6 +111,19 @@ def test_account_ids_stay_whole_in_a_narrow_table(manifest: Path) -> None:
     assert "│ 000000000009 │" in shown(console)
     assert "[red]/" in shown(console)
     assert "10 customers" in shown(console)
+
+
+def test_names_stay_whole_in_a_narrow_terminal(tmp_path: Path) -> None:
+    """Sixty columns: the name that people look for is not broken, nor the state of the module."""
+    path = tmp_path / "accounts.yaml"
+    path.write_bytes(NOTES.read_bytes())
+    console = terminal(io.StringIO(), width=60)
+    print_customers(console, list_customers(path, tmp_path / "output"))
+
+    assert "│ account1 │ 222222222222 │" in shown(console)
+    assert "│ not written │" in shown(console)
+    assert "labels" not in shown(console)  # nobody has one: its column would take the others' room
+    assert 60 >= max(map(len, shown(console).splitlines()))
 
 
 def test_no_customer_is_said() -> None:

@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolecall_generator.manifest.edit import AddCustomer, DropField, Edit, RemoveEntry, RenameEntry, SetField, apply_edits
+from rolecall_generator.manifest.edit_error import EditError
+from rolecall_generator.manifest.edit_render import Value
 from rolecall_generator.manifest.edit_write import write_edited
 from rolecall_generator.manifest.load import load_manifest
 from rolecall_generator.manifest.models import Customer
@@ -147,3 +149,12 @@ def _row(text: str, name: str) -> str:
     following = f"c{int(name[1:]) + 1}"
     ends = [found for found in (text.find(f"\n{following},"), text.find(f'\n"{following}",')) if found >= 0]
     return text[start : min(ends)] if ends else text[start:].rstrip("\r\n")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("permissions", []), ("variables", {"note": ""}), ("variables", {"note": " spaces "})]
+)
+def test_a_value_that_no_cell_can_say_is_refused_for_what_it_is(tmp_path: Path, field: str, value: Value) -> None:
+    """An empty cell means that nothing is given, and spaces around a cell are none of it: the file is not to blame."""
+    with pytest.raises(EditError, match="a cell of CSV cannot say one of these values"):
+        edited(tmp_path, "name,account_id\na,222222222222\n", SetField("a", field, value))
