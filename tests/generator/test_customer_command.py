@@ -222,7 +222,7 @@ def test_list_and_show_print_what_people_look_for(notes: Path) -> None:
     listed = gen("list", "account*", cwd=notes).out
     shown = gen("show", "account1", cwd=notes).out
 
-    assert "│ account1 │ 222222222222 │ role1 │ s3-read, ec2-read │        │ not written │" in listed
+    assert "│ account1 │ 222222222222 │ role1 │ s3-read, ec2-read │ not written │" in listed
     assert "3 customers" in listed
     assert "arn:aws:iam::222222222222:role/role1" in shown
     assert "rolecall-assume-customers-backend_role-1" in shown
