@@ -67,6 +67,20 @@ def test_a_page_says_all_that_the_help_says(command: Command) -> None:
     assert [] == [each.written for each in command.options if each.default and f"Default: {each.default}." not in text]
 
 
+def test_limits_are_said_in_words() -> None:
+    """What Typer writes as a formula is a range that people read."""
+    (forks,) = (
+        each
+        for command in COMMANDS
+        if command.name == "runner verify"
+        for each in command.options
+        if "forks" in each.written
+    )
+
+    assert "Accounts at a time, a process. (1 to 256)" == forks.meaning
+    assert "16" == forks.default
+
+
 def test_no_text_is_taken_for_a_request() -> None:
     """Dots, apostrophes, backslashes and quotes at any place come out as they were written."""
     text = read(man_page(HOSTILE, EDITION))

@@ -96,9 +96,16 @@ def _option(option: Any, context: Any) -> Parameter:
     if extra is None:
         return Parameter(written, meaning)
     default = re.search(r"default: ([^;]+)", extra[1])
-    limits = [part for part in extra[1].split("; ") if "x" in part and "=" in part]
-    words = meaning[: extra.start()] + "".join(f" ({part})" for part in limits)
+    words = meaning[: extra.start()] + "".join(f" ({said})" for part in extra[1].split("; ") if (said := _limits(part)))
     return Parameter(written, words, default[1] if default else "")
+
+
+def _limits(part: str) -> str:
+    """Typer's `1<=x<=256` and `x>=1` in words; nothing where it speaks of something else."""
+    if found := re.fullmatch(r"(\S+)<=x<=(\S+)", part):
+        return f"{found[1]} to {found[2]}"
+    found = re.fullmatch(r"x>=(\S+)", part)
+    return f"at least {found[1]}" if found else ""
 
 
 def _examples(epilog: str) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,10 +25,17 @@ def man_pages(edition: Edition) -> dict[str, str]:
     return {f"{page_name(command)}.1": man_page(command, edition) for command in commands}
 
 
+def source_version() -> str:
+    """The version that a package built from this source has; an editable install knows that of its own day alone."""
+    command = [sys.executable, "-m", "hatchling", "version"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else __version__
+
+
 def edition() -> Edition:
     """This version; its date is SOURCE_DATE_EPOCH's, else the commit's, so that the same source gives the same pages."""
     seconds = os.environ.get("SOURCE_DATE_EPOCH") or commit_date(ROOT) or "0"
-    return Edition(__version__, f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d}")
+    return Edition(source_version(), f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d}")
 
 
 def main(folder: Path) -> None:
