@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -177,3 +178,17 @@ def test_on_a_terminal_the_line_says_when_the_next_look_is() -> None:
 def test_times_are_spelt(seconds: float, words: str) -> None:
     """In the two units that matter."""
     assert words == spell(seconds)
+
+
+def test_a_warning_stays_above_the_wait_and_breaks_between_words() -> None:
+    """On a terminal of 80 columns; through a pipe it is one line."""
+    sentence = "the module as written does not take the manifest's external id: gen terraform, gen bundle account1, send it"
+    shown, piped = io.StringIO(), io.StringIO()
+    with WaitDisplay(terminal(shown, width=80), "account1") as display:
+        display.warn(sentence)
+    with WaitDisplay(pipe(piped), "account1") as display:
+        display.warn(sentence)
+    words = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.getvalue()).split()
+
+    assert f"warning: account1: {sentence}\n" == piped.getvalue()
+    assert f"warning: account1: {sentence}".split() == words[: len(sentence.split()) + 2]

@@ -56,7 +56,7 @@ class WaitDisplay:
 
     def warn(self, sentence: str) -> None:
         """Something to know before the wait; it stays on the screen, and is said to those who see no looks too."""
-        self._console.print(Text(f"warning: {self._name}: {clean(sentence)}", style="yellow"), soft_wrap=True)
+        self._console.print(Text(f"warning: {self._name}: {clean(sentence)}", style="yellow"))
 
     def _render(self) -> RenderableType:
         self._spinner.text = self._line()
