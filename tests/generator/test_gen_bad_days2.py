@@ -78,7 +78,7 @@ def test_a_manifest_may_have_a_name_that_is_no_text(notes: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program, "terraform", str(strange)], capture_output=True, check=False)
 
     assert (0, b"") == (done.returncode, done.stderr)
-    assert b"gen bundle --manifest '\\udcff.yaml'\n" in done.stdout
+    assert b"gen bundle --manifest $'\\xff.yaml'\n" in done.stdout
     assert "?.yaml" in (notes / "output/customers/account1/main.tf").read_text("utf-8")
 
 
