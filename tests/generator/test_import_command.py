@@ -284,6 +284,21 @@ def test_a_rotation_says_what_comes_next(folder: Path) -> None:
     ] == commands
 
 
+def test_what_a_customer_gives_after_a_rotation_does_not_undo_it(folder: Path) -> None:
+    """Its outputs of before have the retired id: it is said, and the manifest stays."""
+    old = load_manifest(folder / "accounts.yaml").manifest.customers[0].external_id
+    gen("customer", "rotate-external-id", "account1", "--yes", cwd=folder)
+    gen("customer", "rotate-external-id", "account1", "--finish", "--force", "--yes", cwd=folder)
+    before = files(folder)
+    outputs = {"role_arn": {"value": "arn:aws:iam::222222222222:role/VendorAccess"}, "external_id": {"value": old}}
+    (folder / "account1.json").write_text(json.dumps(outputs), "utf-8")
+    done = gen("import", "terraform-outputs", "account1.json", "--yes", cwd=folder)
+    (folder / "account1.json").unlink()
+
+    assert (0, before) == (done.code, files(folder))
+    assert "account1 gives the external id that its last rotation retired" in done.out
+
+
 def test_rotations_under_way_are_listed(folder: Path) -> None:
     """Whose, for how long, whom each waits for; an old one makes exit code 1, for a nightly job."""
     none = gen("customer", "rotations", cwd=folder)

@@ -200,8 +200,10 @@ def _import(
     from rolecall_generator.importing.planning import Settings, plan_import  # noqa: PLC0415 - as above
     from rolecall_generator.manifest.load import load_manifest  # noqa: PLC0415 - as above
     from rolecall_generator.manifest.starter import fresh_external_id  # noqa: PLC0415 - as above
+    from rolecall_generator.rotations import read_rotations  # noqa: PLC0415 - as above
 
-    settings = Settings(fresh_external_id, tuple(permissions) if permissions else None, update)
+    retired = {name: entry.retired for name, entry in read_rotations(out).items() if entry.retired}
+    settings = Settings(fresh_external_id, tuple(permissions) if permissions else None, update, retired)
     plan = plan_import(reading, load_manifest(manifest).manifest, settings)
     edits = edits_of(plan, into or manifest.parent / INTO)
     notes = tuple(notes_of(plan, None if output_format == "json" else _NAMED))

@@ -27,11 +27,13 @@ class Settings:
     """How to import. `permissions`: for new customers that the source gives none; None: the manifest's default.
 
     `update`: bring entries of known accounts up to what the source says. `make_id` gives a fresh external id.
+    `retired`: by customer, the external id that went with its last rotation; no source brings it back.
     """
 
     make_id: Callable[[], str]
     permissions: tuple[str, ...] | None = None
     update: bool = False
+    retired: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class _Draft:
     added: list[dict[str, Value]] = field(default_factory=list)
     changed: list[FieldChange] = field(default_factory=list)
     known: list[LeftOut] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def plan_import(reading: Reading, manifest: Manifest, settings: Settings) -> ImportPlan:
@@ -89,9 +92,8 @@ def plan_import(reading: Reading, manifest: Manifest, settings: Settings) -> Imp
             foreign += _of_another(account, found, owners)
     if foreign:
         raise ImportProblemsError(foreign)
-    return ImportPlan(
-        tuple(draft.added), tuple(draft.changed), tuple(draft.known), reading.left_out, reading.ignored, reading.notes
-    )
+    notes = (*reading.notes, *draft.notes)
+    return ImportPlan(tuple(draft.added), tuple(draft.changed), tuple(draft.known), reading.left_out, reading.ignored, notes)
 
 
 def _known_sets(names: Iterable[str], manifest: Manifest) -> None:
@@ -124,7 +126,7 @@ def _compare(account: Account, customer: Customer, manifest: Manifest, settings:
         FieldChange(customer.name, key, old, _merged(key, old, new))
         for key, new in account.fields.items()
         if _merged(key, old := _current(customer, key, manifest), new) != _plain(old)
-        and not (key == "external_id" and new == customer.previous_external_id)  # amid a rotation, not applied yet
+        and not (key == "external_id" and _had_before(new, customer, settings, draft))
     ]
     if changes and settings.update:
         draft.changed += changes
@@ -133,6 +135,18 @@ def _compare(account: Account, customer: Customer, manifest: Manifest, settings:
     why = f"is customer {customer.name}" + (f"; {fields} differ: --update takes them over" if changes else "")
     draft.known.append(LeftOut(account.name or customer.name, account.account_id, why, bool(changes)))
     return bool(changes)
+
+
+def _had_before(external_id: Value, customer: Customer, settings: Settings, draft: _Draft) -> bool:
+    """Whether it is the id of before a rotation that the customer has yet to apply: that is no difference."""
+    if external_id == customer.previous_external_id:
+        return True
+    if external_id != settings.retired.get(customer.name):
+        return False
+    draft.notes.append(
+        f"{customer.name} gives the external id that its last rotation retired: the newest module is not applied"
+    )
+    return True
 
 
 def _of_another(account: Account, customer: Customer, owners: Mapping[str, Customer]) -> Iterator[Problem]:

@@ -117,6 +117,16 @@ def test_what_one_customer_sends_does_not_change_the_entry_of_another() -> None:
     assert 1 == len(plan(replace(foreign, name="new name"), manifest=manifest, update=True).changed)
 
 
+def test_an_update_does_not_bring_a_retired_external_id_back() -> None:
+    """After a rotation ended a customer that has not applied yet still gives the id that somebody may have learnt."""
+    done = plan(found("x", "200000000000", external_id="old"), update=True, retired={"customer0": "old"})
+
+    assert ((), False) == (done.changed, done.known[0].differs)
+    assert (
+        "customer0 gives the external id that its last rotation retired: the newest module is not applied",
+    ) == done.notes
+
+
 @pytest.mark.parametrize("update", [True, False])
 def test_the_same_import_twice_changes_nothing(update: bool) -> None:
     """New names, fresh ids and updates are all found again."""
