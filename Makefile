@@ -14,7 +14,7 @@ PYTEST_ARGS ?= -m "not slow and not benchmark"
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# uv reads neither pip's configuration nor its variables: hand over what the environment says of index, wheels and certificates.
+# uv reads neither pip's configuration nor its variables: hand over what they say of index, wheels and certificates.
 ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
@@ -25,6 +25,12 @@ ifneq ($(PIP_CERT),)
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
+# The configuration is asked where uv is first needed, since each question takes pip a moment; what has no answer stays unset.
+TELL_UV = tell() { test -n "$$(printenv $$1)" || { \
+	said=$$("$(PYTHON)" -m pip --disable-pip-version-check config get global.$$2 2>/dev/null | xargs | tr ' ' ,); \
+	test -z "$$said" || export "$$1=$$said"; }; }; \
+	tell SSL_CERT_FILE cert; tell UV_DEFAULT_INDEX index-url; tell UV_FIND_LINKS find-links
+
 # A virtual environment whose Python has gone (a moved checkout, an upgraded system) is made anew.
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found"; \
@@ -32,7 +38,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@"$(PYTHON)" -m pip --version >/dev/null 2>&1 || { echo "error: $(PYTHON) has no pip"; \
 		echo "  mend: install it (Debian, Ubuntu: apt-get install python3-pip)"; exit 7; } >&2
 	@echo "setting up $(VENV) ..." >&2
-	@{ $(BIN)/python -c "" 2>/dev/null || "$(PYTHON)" -m venv --clear --without-pip $(VENV); } && \
+	@$(TELL_UV); { $(BIN)/python -c "" 2>/dev/null || "$(PYTHON)" -m venv --clear --without-pip $(VENV); } && \
 		"$(PYTHON)" -m pip --disable-pip-version-check --python $(BIN)/python install --quiet uv==$(UV_VERSION) && \
 		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirements requirements.lock && \
 		$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable . || { echo "error: set-up did not finish"; \
