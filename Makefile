@@ -25,9 +25,11 @@ ifneq ($(PIP_CERT),)
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-# The configuration is asked where uv is first needed, since each question takes pip a moment; what has no answer stays unset.
-TELL_UV = tell() { test -n "$$(printenv $$1)" || { \
-	said=$$("$(PYTHON)" -m pip --disable-pip-version-check config get global.$$2 2>/dev/null | xargs | tr ' ' ,); \
+# The configuration is asked where uv is first needed, since pip takes a moment; what has no answer stays unset. It is read out of
+# the list, `name='value'` a line and \n between several values: `pip config get` reads one of pip's files alone.
+TELL_UV = told=$$("$(PYTHON)" -m pip --disable-pip-version-check config list 2>/dev/null); \
+	tell() { test -n "$$(printenv $$1)" || { \
+	said=$$(printf '%s\n' "$$told" | sed -n "s/^global\.$$2='\(.*\)'\$$/\1/p" | sed 's/\\n/ /g' | xargs | tr ' ' ,); \
 	test -z "$$said" || export "$$1=$$said"; }; }; \
 	tell SSL_CERT_FILE cert; tell UV_DEFAULT_INDEX index-url; tell UV_FIND_LINKS find-links
 
