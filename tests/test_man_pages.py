@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from rolecall_generator.errors import ExitCode
 from tools.app_tree import PROGRAMS, Command, Parameter, program
-from tools.build_reference import main, man_pages
+from tools.build_reference import exit_codes, main, man_pages
 from tools.man_page import Edition, man_page, page_name
 
-EDITION = Edition("1.2.3", "2026-11-24")
+EDITION = Edition("1.2.3", "2026-11-24", exit_codes())
 COMMANDS = [command for name in PROGRAMS for command in program(name).walk()]
 HOSTILE = Command(
     words=("gen", "hostile"),
@@ -68,6 +69,14 @@ def test_a_page_says_all_that_the_help_says(command: Command) -> None:
 
     assert [] == [part for part in parts if " ".join(part.replace("`", "").split()) not in text]
     assert [] == [each.written for each in command.options if each.default and f"Default: {each.default}." not in text]
+
+
+def test_every_exit_code_is_explained() -> None:
+    """A page has the whole table, so that nobody has to look elsewhere."""
+    text = read(man_page(COMMANDS[0], EDITION)).partition("EXIT STATUS")[2]
+
+    assert list(ExitCode) == [code for code, _ in exit_codes()]
+    assert [] == [code for code, meaning in exit_codes() if f"{code} {meaning.replace('`', '')}" not in text]
 
 
 def test_limits_are_said_in_words() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -32,10 +33,18 @@ def source_version() -> str:
     return done.stdout.strip() if done.returncode == 0 else __version__
 
 
+def exit_codes() -> tuple[tuple[int, str], ...]:
+    """The table of docs/exit-codes.md, which a test holds equal to the code."""
+    rows = re.findall(
+        r"^\| +(\d+) \| `\w+` \| ([^|]+) \|", (ROOT / "docs" / "exit-codes.md").read_text("utf-8"), re.MULTILINE
+    )
+    return tuple((int(code), meaning) for code, meaning in rows)
+
+
 def edition() -> Edition:
     """This version; its date is SOURCE_DATE_EPOCH's, else the commit's, so that the same source gives the same pages."""
     seconds = os.environ.get("SOURCE_DATE_EPOCH") or commit_date(ROOT) or "0"
-    return Edition(source_version(), f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d}")
+    return Edition(source_version(), f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d}", exit_codes())
 
 
 def main(folder: Path) -> None:

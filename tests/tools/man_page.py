@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tools.app_tree import Command, Parameter
@@ -11,10 +11,11 @@ from tools.app_tree import Command, Parameter
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """What stands at the foot of every page: the version, and its date as in 2026-11-24."""
+    """What stands on every page: the version, its date as in 2026-11-24, and the exit codes with their meaning."""
 
     version: str
     date: str
+    exit_codes: tuple[tuple[int, str], ...] = ()
 
 
 def page_name(command: Command) -> str:
@@ -39,28 +40,35 @@ def _lines(command: Command, edition: Edition) -> Iterator[str]:
         if number:
             yield ".PP"
         yield _marked(paragraph)
-    for title, parameters in (("ARGUMENTS", command.arguments), ("OPTIONS", command.options)):
-        if parameters:
-            yield f".SH {title}"
-            for parameter in parameters:
-                yield from _parameter(parameter)
-    if command.children:
-        yield ".SH COMMANDS"
-        for child in command.children:
-            yield from (".TP", f"\\fB{_text(page_name(child))}\\fR(1)", _marked(child.paragraphs[0]))
-    if command.examples:
-        yield ".SH EXAMPLES"
-        for line, remark in command.examples:
-            yield from (".TP", f"\\fB{_text(line)}\\fR", _marked(remark) if remark else "\\&")
+    for title, entries in (
+        ("ARGUMENTS", map(_parameter, command.arguments)),
+        ("OPTIONS", map(_parameter, command.options)),
+        (
+            "COMMANDS",
+            ((f"\\fB{_text(page_name(child))}\\fR(1)", _marked(child.paragraphs[0])) for child in command.children),
+        ),
+        (
+            "EXAMPLES",
+            ((f"\\fB{_text(line)}\\fR", _marked(remark) if remark else "\\&") for line, remark in command.examples),
+        ),
+        ("EXIT STATUS", ((f"\\fB{code}\\fR", _marked(meaning)) for code, meaning in edition.exit_codes)),
+    ):
+        yield from _entries(title, entries)
     yield ".SH SEE ALSO"
     yield _see_also(command)
 
 
-def _parameter(parameter: Parameter) -> Iterator[str]:
-    yield ".TP"
-    yield f"\\fB{_text(parameter.written)}\\fR"
+def _entries(title: str, entries: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """A section of terms with their explanations; none where there is nothing to explain."""
+    for number, (term, explained) in enumerate(entries):
+        if not number:
+            yield f".SH {title}"
+        yield from (".TP", term, explained)
+
+
+def _parameter(parameter: Parameter) -> tuple[str, str]:
     default = f" Default: {parameter.default}." if parameter.default else ""
-    yield _marked(f"{parameter.meaning}{default}")
+    return f"\\fB{_text(parameter.written)}\\fR", _marked(f"{parameter.meaning}{default}")
 
 
 def _see_also(command: Command) -> str:
