@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from rolecall_generator.errors import ManifestError, OutputError, Problem
+from rolecall_generator.errors import ManifestError, OutputError, Problem, SelectionError
 from rolecall_generator.manifest.csvfile import parse_csv
 from rolecall_generator.manifest.edit_csv import CsvRows
 from rolecall_generator.manifest.edit_error import BY_HAND, EditError
@@ -14,8 +15,10 @@ from rolecall_generator.manifest.edit_lists import Item
 from rolecall_generator.manifest.edit_render import Value
 from rolecall_generator.manifest.edit_yaml import YamlText
 from rolecall_generator.manifest.source import Source, parse_source
-from rolecall_generator.manifest.textfile import read_text
+from rolecall_generator.manifest.textfile import read_text, text_of
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What Python makes of a byte of the command line that is not UTF-8 (PEP 383)."""
 BOM = b"\xef\xbb\xbf"
 
 
@@ -56,8 +59,8 @@ class FileUnderEdit:
 
     def add(self, section: str, entry: Item) -> None:
         """Put an entry, or a text of `include`, at the end of a section."""
-        self._editor.add(section, entry)
         plain = entry if isinstance(entry, str) else {key: _plain(value) for key, value in entry.items()}
+        self._editor.add(section, entry)
         self._added.append((section, plain))
 
     def remove(self, section: str, index: int) -> None:
@@ -85,17 +88,19 @@ class FileUnderEdit:
             del self._tree[section][index]
         for section, entry in self._added:
             self._tree.setdefault(section, []).append(entry)
-        text = self._editor.result()
-        read = self._parse(text)
-        if read.problems or read.tree != self._tree:
+        data = (BOM if self.before is not None and self.before.startswith(BOM) else b"") + self._editor.result().encode()
+        text = text_of(data, self._name)
+        read = None if isinstance(text, Problem) else self._parse(text)
+        if read is None or read.problems or read.tree != self._tree:
             raise EditError(self._refusal(read), where=self._name, mend=BY_HAND)
-        return (BOM if self.before is not None and self.before.startswith(BOM) else b"") + text.encode()
+        return data
 
-    def _refusal(self, read: Source) -> str:
-        """Why the edited text is not what was asked for."""
-        if self._csv and not read.problems:
-            return "a cell of CSV cannot say one of these values: an empty one, or one with spaces around it"
-        why = f": {read.problems[0].what}" if read.problems else ""
+    def _refusal(self, read: Source | None) -> str:
+        """Why the edited text, None where it is no text for a manifest, is not what was asked for."""
+        if self._csv and not (read and read.problems):
+            which = "an empty one, one with spaces around it, or one with control characters"
+            return f"a cell of CSV cannot say one of these values: {which}"
+        why = f": {read.problems[0].what}" if read and read.problems else ""
         return f"this file is written in a way that cannot be edited safely{why}"
 
     def _parse(self, text: str) -> Source:
@@ -116,7 +121,12 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _plain(value: Value) -> Any:
-    """A value as the reader gives it."""
-    if isinstance(value, str | int):
+    """A value as the reader gives it. Raises SelectionError for one that came from a terminal and is no text."""
+    if isinstance(value, int):
+        return value
+    texts = (value,) if isinstance(value, str) else (*value, *value.values()) if isinstance(value, Mapping) else value
+    if any(_SURROGATE.search(text) for text in texts):
+        raise SelectionError("a value has bytes that are not UTF-8 text", mend="type it in UTF-8")
+    if isinstance(value, str):
         return value
     return dict(value) if isinstance(value, Mapping) else list(value)

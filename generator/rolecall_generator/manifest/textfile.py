@@ -21,6 +21,11 @@ def read_text(path: Path, file: str) -> str | Problem:
             data = stream.read(MAXIMUM_BYTES + 1)
     except OSError as error:
         return _unreadable(file, error)
+    return text_of(data, file)
+
+
+def text_of(data: bytes, file: str) -> str | Problem:
+    """The text of a file's bytes, as `read_text` gives it, or why they are none."""
     if len(data) > MAXIMUM_BYTES:  # a pipe, or a file that grew meanwhile
         return _too_large(file)
     try:

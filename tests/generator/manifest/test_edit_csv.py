@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rolecall_generator.errors import SelectionError
 from rolecall_generator.manifest.edit import AddCustomer, DropField, Edit, RemoveEntry, RenameEntry, SetField, apply_edits
 from rolecall_generator.manifest.edit_error import EditError
 from rolecall_generator.manifest.edit_render import Value
@@ -152,9 +153,29 @@ def _row(text: str, name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("permissions", []), ("variables", {"note": ""}), ("variables", {"note": " spaces "})]
+    ("field", "value"),
+    [
+        ("permissions", []),
+        ("variables", {"note": ""}),
+        ("variables", {"note": " spaces "}),
+        ("variables", {"note": "a\x01b"}),
+    ],
 )
 def test_a_value_that_no_cell_can_say_is_refused_for_what_it_is(tmp_path: Path, field: str, value: Value) -> None:
     """An empty cell means that nothing is given, and spaces around a cell are none of it: the file is not to blame."""
     with pytest.raises(EditError, match="a cell of CSV cannot say one of these values"):
         edited(tmp_path, "name,account_id\na,222222222222\n", SetField("a", field, value))
+
+
+@pytest.mark.parametrize("where", ["fleet.csv", "accounts.yaml"])
+def test_bytes_that_are_no_text_are_refused_in_every_place(tmp_path: Path, where: str) -> None:
+    """A terminal in another encoding types them: a name, a text, and keys and values of a mapping."""
+    (tmp_path / "accounts.yaml").write_text(MAIN)
+    (tmp_path / "fleet.csv").write_text("name,account_id\na,222222222222\n")
+    new = {"name": "b\udcff", "account_id": "333333333333"}
+    edits: list[Edit] = [AddCustomer(new, tmp_path / where), RenameEntry("a", "\udcff"), SetField("a", "role", "r\udcff")]
+    edits += [SetField("a", "labels", {"k": "\udcff"}), SetField("a", "labels", {"\udcff": "v"})]
+
+    for edit in edits:
+        with pytest.raises(SelectionError, match="not UTF-8 text"):
+            apply_edits(tmp_path / "accounts.yaml", [edit])
