@@ -174,7 +174,9 @@ def customer_json(customer: ResolvedCustomer) -> dict[str, Any]:
 def print_customer(console: Console, shown: ShownCustomer, profile: str) -> None:
     """One customer for people: settings, access, files, and the profile of the AWS CLI."""
     for key, value in _settings(shown):
-        console.print(Text(f"{key:<13}", "bold").append(value, "not bold"), soft_wrap=True)
+        # Values of variables may hold anything: a line break would take the shape, an escape sequence the terminal.
+        shown_value = "".join(char if char.isprintable() else "?" for char in value)
+        console.print(Text(f"{key:<13}", "bold").append(shown_value, "not bold"), soft_wrap=True)
     console.print("access", style="bold")
     for sentence in shown.access:
         _say(console, sentence)

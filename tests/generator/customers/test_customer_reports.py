@@ -126,6 +126,19 @@ def test_names_stay_whole_in_a_narrow_terminal(tmp_path: Path) -> None:
     assert 60 >= max(map(len, shown(console).splitlines()))
 
 
+def test_a_variable_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    """Escape sequences and line breaks of a value are shown as marks, in their line."""
+    path = tmp_path / "accounts.yaml"
+    path.write_text(
+        'version: 1\nbackend: {account_id: "111111111111"}\n'
+        'customers: [{name: a, account_id: "222222222222", variables: {x: "\\e[31mred\\nsecond", y: "é 日本"}}]\n'
+    )
+    console = pipe(io.StringIO())
+    print_customer(console, show_customer(path, tmp_path / "output", "a"), "")
+
+    assert "\nvariables    x=?[31mred?second, y=é 日本\n" in shown(console)
+
+
 def test_no_customer_is_said() -> None:
     """An empty table would leave people wondering."""
     console = pipe(io.StringIO())
