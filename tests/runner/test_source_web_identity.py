@@ -1,4 +1,4 @@
-"""Who starts in CI: a job that OpenID Connect vouches for is the backend role, without any key, as docs/how-to/ci.md has it."""
+"""Who starts in CI: a job that OpenID Connect vouches for is the backend role, without any key (docs/how-to/ci.md)."""
 
 from __future__ import annotations
 
