@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_STARTS = re.compile(r"^<!-- starts with: (\S+) as (\S+) -->$", re.MULTILINE)
+STARTS = re.compile(r"^<!-- starts with: (\S+) as (\S+) -->$", re.MULTILINE)
 _SKIPPED = re.compile(r"^<!-- not run: (.+) -->$")
 _FENCE = re.compile(r"^(```+)(\w*)(.*)$")
 _TITLE = re.compile(r'title="([^"]+)"')
@@ -72,7 +72,7 @@ def read_page(text: str) -> Page:
             skipped.append((block.line, block.reason))
         elif block.language == "console":
             steps += _typed(block)
-    return Page(tuple(_STARTS.findall(text)), tuple(steps), tuple(skipped))
+    return Page(tuple(STARTS.findall(text)), tuple(steps), tuple(skipped))
 
 
 def _blocks(text: str) -> Iterator[_Block]:

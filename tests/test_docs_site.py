@@ -45,6 +45,16 @@ def test_every_page_of_the_docs_is_in_the_site(site: Site) -> None:
     assert expected == searched
 
 
+def test_readers_are_told_what_a_session_starts_with(site: Site) -> None:
+    """The comment that the runner of pages reads is a sentence on the site."""
+    text = (site.folder / "bundles.html").read_text("utf-8")
+
+    assert (
+        "starts with the repository's</em> <code>examples/accounts.yaml</code> <em>as</em> <code>accounts.yaml</code>"
+        in text
+    )
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_command_and_option_has_its_place_in_the_reference(site: Site, name: str) -> None:
     """Each command has a section, and each option a row, on the page of its program."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # MkDocs loads this file by its path, outside any package
 
+from docs_page import STARTS
 from tools.app_tree import PROGRAMS, program
 from tools.reference_page import reference_page
 
@@ -22,3 +24,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             files.remove(stub)
         files.append(page)
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Say to readers what a page's sessions start with: it is a comment for the runner of pages."""
+    del page, config, files
+    return STARTS.sub(r"*What follows starts with the repository's* `\1` *as* `\2`.", markdown)
