@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from rolecall_generator.errors import SelectionError
+from rolecall_generator.errors import PlanError, SelectionError
 from rolecall_generator.generate import module_source, previous_slots
-from rolecall_generator.lock import read_lock
+from rolecall_generator.lock import Lock, read_lock
 from rolecall_generator.manifest.load import load_manifest
 from rolecall_generator.manifest.messages import suggest
+from rolecall_generator.manifest.models import Manifest
 from rolecall_generator.manifest.resolve import ResolvedCustomer, resolve_customers
 from rolecall_generator.plan import make_plan
 from rolecall_generator.plan.backend import customer_role_arn
@@ -22,7 +23,8 @@ from rolecall_generator.plan.customer import customer_path
 class CustomerRow:
     """A customer with every value final.
 
-    `state` of its module: written, outdated (the next gen terraform would write it anew), or not written.
+    `state` of its module: written, outdated (the next gen terraform would write it anew), not written, or unknown (it is
+    written, but the manifest cannot be planned as it stands).
     """
 
     customer: ResolvedCustomer
@@ -41,17 +43,13 @@ def list_customers(
     """Customers that meet any of the patterns (names or account ids with wildcards) and all labels and tags.
 
     Values of labels and tags take wildcards too. Raises SelectionError for a pattern that no customer meets, ManifestError,
-    PlanError, OutputError.
+    OutputError. A manifest that cannot be planned (too many customers for the backend's policies, say) is listed too.
     """
     loaded = load_manifest(manifest).manifest
     lock = read_lock(out)
     customers = resolve_customers(loaded)
     _refuse_idle(patterns, customers)
-    states = {
-        module.path: _state(lock.modules[module.path].fingerprint, module_source(module, manifest.name).fingerprint)
-        for module in make_plan(loaded, previous_slots(lock)).modules
-        if module.path in lock.modules
-    }
+    states = _states(loaded, lock, manifest.name)
     return tuple(
         CustomerRow(
             customer,
@@ -61,6 +59,21 @@ def list_customers(
         for customer in customers
         if _meets(customer, patterns) and _carries(customer.labels, labels or {}) and _carries(customer.tags, tags or {})
     )
+
+
+def _states(manifest: Manifest, lock: Lock, name: str) -> Mapping[str, str]:
+    """The state of every module that the output folder has, by path."""
+    if not lock.modules:
+        return {}
+    try:
+        planned = make_plan(manifest, previous_slots(lock)).modules
+    except PlanError:
+        return dict.fromkeys(lock.modules, "unknown")
+    return {
+        module.path: _state(lock.modules[module.path].fingerprint, module_source(module, name).fingerprint)
+        for module in planned
+        if module.path in lock.modules
+    }
 
 
 def _state(written: str, planned: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from rolecall_generator.customers.listing import list_customers
 from rolecall_generator.customers.showing import show_customer
-from rolecall_generator.errors import SelectionError
+from rolecall_generator.errors import PlanError, SelectionError
 from rolecall_generator.generate import generate
 
 MANIFEST = """version: 1
@@ -60,6 +60,20 @@ def test_a_row_tells_whether_the_module_is_written(manifest: Path) -> None:
 
     assert [("acme", "written"), ("acme-eu", "outdated"), ("zeta", "not written")] == [
         (row.customer.name, row.state) for row in list_customers(manifest, out)
+    ]
+
+
+def test_customers_that_cannot_be_planned_are_listed(manifest: Path) -> None:
+    """Whom to take out of a backend that is too full is read from the list: a plan that fails does not keep it back."""
+    out = manifest.parent / "output"
+    generate(manifest, out, only=["acme"])
+    more = "".join(f'  - {{name: c{number}, account_id: "{number:012}"}}\n' for number in range(300))
+    manifest.write_text(MANIFEST.replace("version: 1", "version: 1\nquotas: {role_managed_policies: 1}") + more)
+
+    with pytest.raises(PlanError):
+        generate(manifest, out)
+    assert [("acme", "unknown"), ("acme-eu", "not written"), ("zeta", "not written")] == [
+        (row.customer.name, row.state) for row in list_customers(manifest, out)[:3]
     ]
 
 
