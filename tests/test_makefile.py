@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURED = r"""global.cert='/configured/ca.pem'
 global.find-links='\n/one\n/two'
-global.index-url='https://mirror.example/simple'
+global.index-url='https://mirror.example/packages'
 install.cert='/another.pem'
 """
 PYTHON = """#!/bin/sh
@@ -43,8 +43,8 @@ def called(folder: Path, configured: str, uv: str, environment: Mapping[str, str
 @pytest.mark.parametrize(
     ("environment", "told"),
     [
-        ({}, "/configured/ca.pem|https://mirror.example/simple|/one,/two"),
-        ({"SSL_CERT_FILE": "/own.pem", "UV_FIND_LINKS": "/own"}, "/own.pem|https://mirror.example/simple|/own"),
+        ({}, "/configured/ca.pem|https://mirror.example/packages|/one,/two"),
+        ({"SSL_CERT_FILE": "/own.pem", "UV_FIND_LINKS": "/own"}, "/own.pem|https://mirror.example/packages|/own"),
         ({"PIP_CERT": "/env.pem", "PIP_INDEX_URL": "https://env.example"}, "/env.pem|https://env.example|/one,/two"),
     ],
 )
