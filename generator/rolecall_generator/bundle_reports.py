@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 """Rows of a table; a fleet of thousands is summed up."""
+_MEND = "  mend: "
 _UNSAFE = "not safe to hand over"
 _STATES = ("created", "changed", "restored", "unchanged", "removed")
 _STYLES = {"created": "green", "changed": "yellow", "restored": "yellow", "removed": "red", "failed": "bold red"}
@@ -59,7 +60,7 @@ def print_bundles(console: Console, done: Bundled) -> None:
     if rows:
         console.print(f"{report.files_written:,} files written; bundles: {', '.join(counts)}")
     elif not done.failed:
-        console.print(f"Nothing to write: {len(report.unchanged):,} bundles are as the manifest says.")
+        console.print(_nothing_to_write(len(report.unchanged)))
     for path in report.kept:
         console.print(f"kept: {path} (not rolecall's, or edited by hand)", style="yellow", markup=False)
     made = [path for path, state in rows if state != "removed"]
@@ -70,13 +71,27 @@ def print_bundles(console: Console, done: Bundled) -> None:
         console.print("next: mend the errors, then run gen bundle again", markup=False, soft_wrap=True)
 
 
+def _nothing_to_write(unchanged: int) -> str:
+    if not unchanged:
+        return "Nothing to hand over: the manifest has neither customers nor switch roles."
+    return f"Nothing to write: {'1 bundle is' if unchanged == 1 else f'{unchanged:,} bundles are'} as the manifest says."
+
+
+def print_failures(console: Console, done: Bundled) -> None:
+    """Each bundle that could not be made, with the reason and the mend."""
+    for path, reason in done.failed.items():
+        console.print(f"error: {done.folder / path}: {reason}", style="red", markup=False, soft_wrap=True)
+        if _MEND not in reason:  # an error has its own; what remains is something foreign that stands in the way
+            console.print(f"{_MEND}move it out of the folder of bundles, then run again", markup=False, soft_wrap=True)
+
+
 def print_objections(console: Console, done: Bundled) -> None:
     """Each bundle that should not be handed over, with what is wrong with it and the mend."""
     lines = [(path, finding) for path, found in done.objections.items() for finding in found]
     for path, finding in lines[:_SHOWN]:
         console.print(f"error: {done.folder / path}: {_UNSAFE}", style="bold red", markup=False, soft_wrap=True)
         console.print(f"  {finding.rule}: {finding.message}", style="red", markup=False, soft_wrap=True)
-        console.print(f"  mend: {finding.mend}", markup=False, soft_wrap=True)
+        console.print(f"{_MEND}{finding.mend}", markup=False, soft_wrap=True)
     if len(lines) > _SHOWN:
         console.print(f"and {len(lines) - _SHOWN:,} more (--format json has them all)", markup=False)
 
@@ -96,8 +111,12 @@ def check_json(path: Path, found: Verified) -> dict[str, Any]:
 def print_checks(console: Console, path: Path, found: Verified) -> None:
     """One bundle of `gen bundle-check`: its troubles by file, or that there is none."""
     for trouble in found.troubles:
-        console.print(f"{path}: {trouble.file}: {trouble.what}", markup=False, style="red", soft_wrap=True)
+        console.print(printable(f"{path}: {trouble.file}: {trouble.what}"), markup=False, style="red", soft_wrap=True)
     if found.ok:
-        console.print(
-            f"{path}: {found.files:,} files are as they were made; {found.signature}", markup=False, soft_wrap=True
-        )
+        said = f"{path}: {found.files:,} files are as they were made; {found.signature}"
+        console.print(printable(said), markup=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """The text with control characters and the like spelt out: a zip from elsewhere names its files as it likes."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,7 @@ def test_a_foreign_file_ends_with_the_code_of_the_output(tmp_path: Path) -> None
 
     assert 5 == done.returncode
     assert "error: output/bundles/customer1: in the way, and not written by rolecall: ../customer1.zip" in done.stderr
+    assert "mend: move it out of the folder of bundles, then run again" in done.stderr
     body = json.loads(done.stdout)
     assert (["customer0"], ["customer1"]) == (body["bundles"]["created"], list(body["failed"]))
 
@@ -120,3 +122,43 @@ def test_without_a_safe_bundle_nobody_is_told_to_hand_one_over(tmp_path: Path) -
     (tmp_path / "accounts.yaml").write_text(json.dumps(manifest))
 
     assert "next: mend the errors, then run gen bundle again" in gen("bundle", cwd=tmp_path).stdout
+
+
+def test_a_bundle_that_cannot_be_read_leaves_the_others_checked(tmp_path: Path) -> None:
+    """Each is told; exit code 5, and in JSON the ones that could be read."""
+    world(tmp_path, 1)
+    gen("bundle", "--quiet", cwd=tmp_path)
+    (tmp_path / "half.zip").write_bytes((tmp_path / "output" / "bundles" / "customer0.zip").read_bytes()[:999])
+    paths = ["half.zip", "output/bundles/customer0.zip", "nothing.zip"]
+    told, as_json = gen("bundle-check", *paths, cwd=tmp_path), gen("bundle-check", *paths, "--format", "json", cwd=tmp_path)
+
+    assert (5, 5) == (told.returncode, as_json.returncode)
+    assert "customer0.zip: 15 files are as they were made" in told.stdout
+    assert "half.zip: is no zip that can be read" in told.stderr
+    assert "nothing.zip: there is no such bundle" in told.stderr
+    assert ["output/bundles/customer0.zip"] == [each["bundle"] for each in json.loads(as_json.stdout)]
+
+
+def test_a_hostile_name_in_a_zip_does_not_reach_the_terminal(tmp_path: Path) -> None:
+    """Control characters are spelt out."""
+    world(tmp_path, 1)
+    gen("bundle", "--quiet", cwd=tmp_path)
+    hostile = tmp_path / "output" / "bundles" / "customer0.zip"
+    with zipfile.ZipFile(hostile, "a") as archive:
+        archive.writestr("customer0/\x1b[2Jgone", b"")
+    done = gen("bundle-check", hostile, cwd=tmp_path)
+
+    assert 1 == done.returncode
+    assert "\x1b" not in done.stdout
+    assert "\\x1b[2Jgone: was added" in done.stdout
+
+
+def test_a_manifest_without_customers_has_nothing_to_hand_over(tmp_path: Path) -> None:
+    """It is said so, instead of praising no bundles."""
+    world(tmp_path, 0)
+    done = gen("bundle", cwd=tmp_path)
+
+    assert (0, "Nothing to hand over: the manifest has neither customers nor switch roles.") == (
+        done.returncode,
+        done.stdout.strip(),
+    )

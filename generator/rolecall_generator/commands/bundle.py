@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rolecall_generator.completion import everybody
 from rolecall_generator.console import folder_of, progress_bar, stderr, stdout
-from rolecall_generator.errors import ExitCode, SelectionError
+from rolecall_generator.errors import ExitCode, OutputError, SelectionError
+
+if TYPE_CHECKING:
+    from rolecall_generator.handover.verifying import Verified
 
 BUNDLE_EXAMPLES = """Examples:
 
@@ -63,7 +66,12 @@ def bundle(
     Exit code 1 when one is not safe to hand over: gen check finds an error in what it asks for. It is written all the same.
     Exit code 5 when a bundle could not be written; the others are.
     """
-    from rolecall_generator.bundle_reports import bundles_json, print_bundles, print_objections  # noqa: PLC0415 - loads only where needed
+    from rolecall_generator.bundle_reports import (  # noqa: PLC0415 - loads only where needed
+        bundles_json,
+        print_bundles,
+        print_failures,
+        print_objections,
+    )
     from rolecall_generator.handover.signing import Signer  # noqa: PLC0415 - as above
     from rolecall_generator.handover.writing import Choices, write_bundles  # noqa: PLC0415 - as above
 
@@ -80,8 +88,7 @@ def bundle(
         typer.echo(json.dumps(bundles_json(done), indent=2))
     elif not quiet:
         print_bundles(stdout(), done)
-    for path, reason in done.failed.items():
-        stderr().print(f"error: {done.folder / path}: {reason}", style="red", markup=False)
+    print_failures(stderr(), done)
     print_objections(stderr(), done)
     if done.failed or done.objections:
         raise typer.Exit(int(ExitCode.OUTPUT if done.failed else ExitCode.FINDINGS))
@@ -102,19 +109,29 @@ def bundle_check(
 ) -> None:
     """Say whether bundles are as they were made: each changed, missing or additional file is named.
 
-    Exit code 1 when something is found.
+    Exit code 1 when something is found, 5 when one cannot be read.
     """
     from rolecall_generator.bundle_reports import check_json, print_checks  # noqa: PLC0415 - as above
     from rolecall_generator.handover.signing import Trusted  # noqa: PLC0415 - as above
     from rolecall_generator.handover.verifying import verify_bundle  # noqa: PLC0415 - as above
 
     trusted = Trusted(public_key, identity, issuer)
-    found = [(path, verify_bundle(path, trusted)) for path in paths]
+    found: list[tuple[Path, Verified]] = []
+    unreadable: list[OutputError] = []
+    for path in paths:
+        try:
+            found.append((path, verify_bundle(path, trusted)))
+        except OutputError as error:  # the other bundles are checked all the same
+            unreadable.append(error)
     if output_format == "json":
         typer.echo(json.dumps([check_json(path, verified) for path, verified in found], indent=2))
     else:
         for path, verified in found:
             if not quiet or not verified.ok:
                 print_checks(stdout(), path, verified)
+    for each in unreadable:
+        stderr().print(f"error: {each}", style="red", markup=False, soft_wrap=True)
+    if unreadable:
+        raise typer.Exit(int(ExitCode.OUTPUT))
     if not all(verified.ok for _, verified in found):
         raise typer.Exit(int(ExitCode.FINDINGS))

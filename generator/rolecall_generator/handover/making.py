@@ -108,9 +108,13 @@ def _prepare(order: Order, proof: Proof, settings: Settings, placer: BundlePlace
         files = bundle_files(_handover(order, proof, settings))
     except RolecallError as error:
         return Outcome(path, "failed", reason=str(error))
-    staged = placer.stage(files)
+    try:
+        staged = placer.stage(files)
+    except OSError as error:
+        error.filename = path  # as in placing: the staging folder would tell nobody anything
+        raise
     if settings.signer is not None:
-        files = {**files, **settings.signer.sign(staged, SUMS)}
+        files = {**files, **settings.signer.sign(staged, SUMS, where=f"{settings.root}/{path}")}
     packed = zip_bytes(files, path.rpartition("/")[2], stored=settings.stored)
     return _judge(order, standing, _Staged(order, staged, packed, _entry(order, files, packed), len(files) + 1), files)
 

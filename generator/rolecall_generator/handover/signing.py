@@ -18,6 +18,8 @@ from rolecall_generator.handover.checksums import SUMS
 
 MINISIGN, SIGSTORE = f"{SUMS}.minisig", f"{SUMS}.sigstore.json"
 SIGNATURES = (MINISIGN, SIGSTORE)
+_LONGEST_REFUSAL = 400
+"""Characters of a program's own words that are shown, the last ones: minisign names both keys in two lines."""
 _HOMES = {"minisign": "https://jedisct1.github.io/minisign/", "sigstore": "https://pypi.org/project/sigstore/"}
 
 
@@ -33,10 +35,10 @@ class Signer:
         """Raise ToolError when the program is not there."""
         _find(self.program, "--sign")
 
-    def sign(self, folder: str, name: str) -> Mapping[str, bytes]:
-        """Sign a file of a folder; hands back the signature by its name. Raises ToolError."""
+    def sign(self, folder: str, name: str, *, where: str) -> Mapping[str, bytes]:
+        """Sign a file of a folder; hands back the signature by its name. Raises ToolError, for the bundle `where`."""
         signature = MINISIGN if self.program == "minisign" else SIGSTORE
-        _run(self._command(name, signature), folder)
+        _run(self._command(name, signature), folder, where)
         return {signature: Path(folder, signature).read_bytes()}
 
     def _command(self, name: str, signature: str) -> list[str]:
@@ -71,8 +73,8 @@ class Trusted:
         if not (folder / self.signature).is_file():
             return "there is no such signature"
         done = subprocess.run(self._command(), cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - the user's own program
-        said = (done.stderr or done.stdout).strip()
-        return None if done.returncode == 0 else (said.splitlines()[-1] if said else f"exit code {done.returncode}")
+        said = " ".join((done.stderr or done.stdout).split())[-_LONGEST_REFUSAL:]
+        return None if done.returncode == 0 else said or f"exit code {done.returncode}"
 
     def _command(self) -> list[str]:
         if self.public_key is not None:
@@ -92,12 +94,12 @@ def _find(program: str, option: str) -> str:
     return found
 
 
-def _run(command: Sequence[str], folder: str) -> None:
+def _run(command: Sequence[str], folder: str, where: str) -> None:
     """Run the signer with the user's terminal, so that it can ask for a password. Raises ToolError when it fails."""
     done = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 - the user's own program
     if done.returncode:
         raise ToolError(
             f"{Path(command[0]).name} could not sign (exit code {done.returncode})",
-            where=folder,
+            where=where,
             mend="its message stands above; nothing of this bundle was changed",
         )

@@ -10,7 +10,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -25,7 +25,11 @@ _MOST_FILES = 1_000
 _MOST_BYTES = 64 * 1024 * 1024
 """More than any bundle has by far: a zip that claims more is not opened further."""
 
-_Reader = Callable[[], bytes]
+_DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, RuntimeError)
+"""ValueError and RuntimeError: how zipfile speaks of impossible offsets, names that are no text, and passwords."""
+
+_Reader = Callable[[], bytes | None]
+"""Content of a file; None when the zip is damaged there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,11 @@ class Verified:
 def verify_bundle(path: Path, trusted: Trusted) -> Verified:
     """Check a folder or a zip. Raises OutputError when there is neither, or it cannot be read; ToolError; SelectionError."""
     try:
-        return _verify(*_of_folder(path), trusted) if path.is_dir() else verify_zip(path, trusted)
+        if path.is_dir():
+            return _verify(*_of_folder(path), trusted)
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            raise OutputError("is neither a folder nor a file", where=str(path), mend="name a bundle's folder or its zip")
+        return verify_zip(path, trusted)
     except FileNotFoundError as error:
         raise OutputError("there is no such bundle", where=str(path), mend="name a bundle's folder or its zip") from error
     except OSError as error:
@@ -66,8 +74,7 @@ def verify_zip(source: Path | BinaryIO, trusted: Trusted) -> Verified:
     try:
         with zipfile.ZipFile(source) as archive:
             return _verify(*_of_zip(archive), trusted)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, RuntimeError) as error:
-        # ValueError and RuntimeError: how zipfile speaks of impossible offsets, names that are no text, and passwords.
+    except _DAMAGE as error:
         where = str(source) if isinstance(source, Path) else None
         raise OutputError(f"is no zip that can be read ({error})", where=where, mend="ask for it again") from error
 
@@ -98,7 +105,7 @@ def _of_zip(archive: zipfile.ZipFile) -> tuple[dict[str, _Reader], list[Trouble]
     """Readers by name below the bundle's folder in the zip, and what no bundle's zip has."""
     entries = [entry for entry in archive.infolist() if not _is_folder(entry)]
     if len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > _MOST_BYTES:
-        return {}, [Trouble(".", f"holds more than a bundle can: {len(entries):,} files; it was not opened")]
+        return {}, [Trouble(".", f"holds more than a bundle can ({_extent(entries)}); it was not opened")]
     tops = [entry.filename.removesuffix(SUMS) for entry in entries if entry.filename.rpartition("/")[2] == SUMS]
     top = min(tops, key=len, default="")
     readers: dict[str, _Reader] = {}
@@ -114,6 +121,11 @@ def _of_zip(archive: zipfile.ZipFile) -> tuple[dict[str, _Reader], list[Trouble]
         else:
             readers[name] = lambda entry=entry: _content(archive, entry)  # type: ignore[misc]
     return readers, troubles
+
+
+def _extent(entries: Collection[zipfile.ZipInfo]) -> str:
+    mebibytes = sum(entry.file_size for entry in entries) / (1024 * 1024)
+    return f"{len(entries):,} {'file' if len(entries) == 1 else 'files'}, {mebibytes:,.1f} MiB"
 
 
 def _is_folder(entry: zipfile.ZipInfo) -> bool:
@@ -134,19 +146,22 @@ def _oddity(entry: zipfile.ZipInfo) -> str | None:
     return "is encrypted" if entry.flag_bits & 1 else None
 
 
-def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    """A file's content, and no more than it says it has: what else it would unpack to is not read."""
-    with archive.open(entry) as file:
-        return file.read(entry.file_size + 1)
+def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | None:
+    """A file's content, and no more than it says it has: what else it would unpack to is not read. None when damaged."""
+    try:
+        with archive.open(entry) as file:
+            return file.read(entry.file_size + 1)
+    except _DAMAGE:
+        return None
 
 
 def _verify(readers: Mapping[str, _Reader], troubles: list[Trouble], trusted: Trusted) -> Verified:
     found = list(troubles)
-    sums = _sums(readers, found)
+    sums = _sums(readers, found) if readers or not troubles else {}
     for name, wanted in sums.items():
         if name not in readers:
             found.append(Trouble(name, "is missing"))
-        elif sha256(readers[name]()) != wanted:
+        elif (content := readers[name]()) is None or sha256(content) != wanted:
             found.append(Trouble(name, f"was changed: it is not what {SUMS} says"))
     extra = sorted(readers.keys() - sums.keys() - {SUMS, *SIGNATURES}) if sums else []
     found += [Trouble(name, f"was added: {SUMS} does not name it") for name in extra]
@@ -158,8 +173,12 @@ def _sums(readers: Mapping[str, _Reader], found: list[Trouble]) -> Mapping[str, 
     if SUMS not in readers:
         found.append(Trouble(SUMS, "is missing: nothing can be said of the other files"))
         return {}
+    content = readers[SUMS]()
+    if content is None:
+        found.append(Trouble(SUMS, "was changed: it cannot be unpacked"))
+        return {}
     try:
-        return read_sums(readers[SUMS]())
+        return read_sums(content)
     except ValueError as error:
         found.append(Trouble(SUMS, f"cannot be read: {error}"))
         return {}
@@ -172,7 +191,7 @@ def _signature(readers: Mapping[str, _Reader], trusted: Trusted, found: list[Tro
         return f"{', '.join(there)} was not checked: name whose it should be" if there else "not signed"
     with tempfile.TemporaryDirectory(prefix="rolecall-") as folder:
         for name in {SUMS, *there} & readers.keys():
-            Path(folder, name).write_bytes(readers[name]())
+            Path(folder, name).write_bytes(readers[name]() or b"")
         refusal = trusted.refusal(Path(folder))
     if refusal is not None:
         found.append(Trouble(trusted.signature, f"the signature does not count: {refusal}"))

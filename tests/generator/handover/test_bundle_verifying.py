@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -177,3 +178,29 @@ def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
     """A path that leads nowhere is an error with its name."""
     with pytest.raises(OutputError, match=r"nobody\.zip: there is no such bundle"):
         check(tmp_path / "nobody.zip")
+
+
+def test_a_zips_file_that_does_not_unpack_was_changed(made: Path, tmp_path: Path) -> None:
+    """One flipped bit in the packed bytes is a finding with the file's name, not a zip that nobody can read."""
+    content = bytearray((made / "customer0.zip").read_bytes())
+    with zipfile.ZipFile(made / "customer0.zip") as archive:
+        entry = archive.getinfo("customer0/review/review.md")
+    content[entry.header_offset + 30 + len(entry.filename) + entry.compress_size // 2] ^= 1
+    (tmp_path / "bent.zip").write_bytes(content)
+
+    assert [("review/review.md", "was changed")] == told(check(tmp_path / "bent.zip"))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """What is neither folder nor file is refused at once."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(OutputError, match="is neither a folder nor a file"):
+        check(tmp_path / "pipe")
+
+
+def test_of_a_bomb_its_size_is_said_and_nothing_else(tmp_path: Path) -> None:
+    """How many files and MiB it claims; that SHA256SUMS was not looked for is no trouble of its own."""
+    (trouble,) = check(packed(tmp_path / "bomb.zip", {"customer0/zeros": bytes(65 * 1024 * 1024)})).troubles
+
+    assert "holds more than a bundle can (1 file, 65.0 MiB); it was not opened" == trouble.what
