@@ -92,16 +92,18 @@ class FileUnderEdit:
         text = text_of(data, self._name)
         read = None if isinstance(text, Problem) else self._parse(text)
         if read is None or read.problems or read.tree != self._tree:
-            raise EditError(self._refusal(read), where=self._name, mend=BY_HAND)
+            raise self._refusal(read)
         return data
 
-    def _refusal(self, read: Source | None) -> str:
+    def _refusal(self, read: Source | None) -> EditError:
         """Why the edited text, None where it is no text for a manifest, is not what was asked for."""
         if self._csv and not (read and read.problems):
             which = "an empty one, one with spaces around it, or one with control characters"
-            return f"a cell of CSV cannot say one of these values: {which}"
+            what = f"a cell of CSV cannot say one of these values: {which}"
+            return EditError(what, where=self._name, mend="give another value, or move the customer to a YAML file")
         why = f": {read.problems[0].what}" if read and read.problems else ""
-        return f"this file is written in a way that cannot be edited safely{why}"
+        what = f"this file is written in a way that cannot be edited safely{why}"
+        return EditError(what, where=self._name, mend=BY_HAND)
 
     def _parse(self, text: str) -> Source:
         return parse_csv(text, self._name) if self._csv else parse_source(text, self._name)

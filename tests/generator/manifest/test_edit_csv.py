@@ -163,8 +163,9 @@ def _row(text: str, name: str) -> str:
 )
 def test_a_value_that_no_cell_can_say_is_refused_for_what_it_is(tmp_path: Path, field: str, value: Value) -> None:
     """An empty cell means that nothing is given, and spaces around a cell are none of it: the file is not to blame."""
-    with pytest.raises(EditError, match="a cell of CSV cannot say one of these values"):
+    with pytest.raises(EditError, match="a cell of CSV cannot say one of these values") as caught:
         edited(tmp_path, "name,account_id\na,222222222222\n", SetField("a", field, value))
+    assert "give another value, or move the customer to a YAML file" == caught.value.mend
 
 
 @pytest.mark.parametrize("where", ["fleet.csv", "accounts.yaml"])
