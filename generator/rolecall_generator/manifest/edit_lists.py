@@ -16,6 +16,7 @@ Item = Entry | str
 _DASH = re.compile(r" *-(?=\s|\Z)")
 _COMMENT = re.compile(r" *#")
 _COMMA = re.compile(r"\s*, *")
+_BETWEEN = "a comment stands between entries in brackets, and would go with one of them"
 _REST = re.compile(r"[ \t]*(?P<comma>,)?[ \t]*(?:#.*)?")
 
 
@@ -152,11 +153,17 @@ def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, 
 
 
 def _clear_flow(splices: Splices, items: Node, *, refilled: bool) -> bool:
-    """Take all entries out of a list in brackets, if no comment stands there: `[]` is left, or the place for others."""
+    """Take all entries out of a list in brackets, if no comment stands there: `[]` is left, or the place for others.
+
+    Whether it was done. Raises EditError where others come and a comment stands between those that go.
+    """
     start = splices.text.rindex("[", items.start, items.children[0].start) + 1
     edges = [start, *(edge for child in items.children for edge in (child.start, child.end)), items.end - 1]
     gaps = list(zip(edges[::2], edges[1::2], strict=True))
-    if any("#" in splices.text[one:other] for one, other in (gaps[1:-1] if refilled else gaps)):
+    commented = [one for one, other in (gaps[1:-1] if refilled else gaps) if "#" in splices.text[one:other]]
+    if commented and refilled:
+        raise splices.refusal(commented[0], _BETWEEN, BY_HAND)
+    if commented:
         return False
     splices.replace(edges[1] if refilled else edges[0], edges[-2] if refilled else edges[-1], "")
     return True
@@ -181,8 +188,7 @@ def cut_flow(splices: Splices, units: Sequence[tuple[int, int]], first: int, las
     elif not between:
         splices.replace(start, end, "")
     else:
-        what = "a comment stands between entries in brackets, and would go with one of them"
-        raise splices.refusal(gap[0], what, BY_HAND)
+        raise splices.refusal(gap[0], _BETWEEN, BY_HAND)
 
 
 def _whole_lines(splices: Splices, first: int, last: int, *, comma: bool) -> tuple[int, int] | None:

@@ -420,6 +420,15 @@ def test_entries_in_brackets_give_way_to_others_at_once(tmp_path: Path, before: 
     assert after == changed(tmp_path, before, RemoveEntry("a"), NEW, RemoveEntry("b"), own)
 
 
+def test_entries_in_brackets_with_comments_give_way_to_nobody(tmp_path: Path) -> None:
+    """Whose comments would be left beside the new entry: refused at the comment's place."""
+    text = 'customers: [\n  {name: a, account_id: "222222222222"},  # one\n  {name: b, account_id: "333333333333"}\n]\n'
+    with pytest.raises(EditError, match="a comment stands between entries") as caught:
+        changed(tmp_path, text, RemoveEntry("a"), RemoveEntry("b"), NEW)
+
+    assert str(caught.value.where).endswith(":4:40")
+
+
 def test_two_changes_of_one_value_are_refused(tmp_path: Path) -> None:
     """One of them would be lost."""
     with pytest.raises(EditError, match="two changes touch the same text"):
