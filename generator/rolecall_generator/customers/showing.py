@@ -82,7 +82,9 @@ def _customer(loaded: LoadedManifest, manifest: Path, name: str) -> ResolvedCust
     for customer in loaded.manifest.customers:
         if customer.name == name:
             return resolve_customer(customer, loaded.manifest.defaults)
-    mend = suggest(name, [customer.name for customer in loaded.manifest.customers], "write the name of a customer")
+    owners = [customer.name for customer in loaded.manifest.customers if customer.account_id == name]
+    known = [customer.name for customer in loaded.manifest.customers]
+    mend = f"write {' or '.join(owners)}" if owners else suggest(name, known, "write the name of a customer")
     raise SelectionError(f"there is no customer named {name}", where=str(manifest), mend=mend)
 
 

@@ -135,3 +135,11 @@ def test_an_unknown_customer_is_refused_with_the_nearest(manifest: Path) -> None
         show_customer(manifest, manifest.parent / "output", "zet")
 
     assert "write zeta" == caught.value.mend
+
+
+def test_an_account_id_is_answered_with_its_customer(manifest: Path) -> None:
+    """The list takes account ids, and people try them here as well."""
+    with pytest.raises(SelectionError) as caught:
+        show_customer(manifest, manifest.parent / "output", "222222222222")
+
+    assert "write acme" == caught.value.mend
