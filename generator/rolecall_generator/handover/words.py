@@ -82,11 +82,11 @@ def _split(pattern: str) -> tuple[str, ...]:
 
 
 def listed(values: Iterable[str | Phrase], last: str = "and") -> Phrase:
-    """Values as people list them: `a`, `b` and `c`."""
+    """Values as people list them: `a`, `b` and `c`. `last` is a word, or a sign that stands before each further value."""
     items = list(values)
     if not items:
         return Phrase(())
-    separators = ["", *[", "] * (len(items) - 2), f" {last} "][: len(items)]
+    separators = ["", *[", "] * (len(items) - 2), f" {last} " if last.isalpha() else f"{last} "][: len(items)]
     return say("".join(f"{separator}{{}}" for separator in separators), *items)
 
 

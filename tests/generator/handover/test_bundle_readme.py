@@ -102,3 +102,20 @@ def test_links_lead_to_files_and_values_stay_text(values: dict[str, Any]) -> Non
         assert [] == [link for link in links if link not in files]
         assert 1 == sum(token.type == "html_block" for token in flat)  # the line that says who generated it
         assert [] == [token.content for token in flat if token.type in {"html_inline", "image"}]
+
+
+def test_two_external_ids_are_explained() -> None:
+    """During a rotation the page says why there are two; of one id it says nothing."""
+    said = "two stand side by side while the id is rotated"
+    both = customer(0, external_id="the-new-id", previous_external_id="the-old-id")
+
+    assert said in page(manifest_of(0, customers=[both]), "customer0")
+    assert said not in page(manifest_of(1), "customer0")
+
+
+def test_a_boundary_that_must_exist_is_named() -> None:
+    """AWS refuses a role whose boundary is not there: whoever applies it must know before."""
+    boundary = "arn:aws:iam::900000000001:policy/limits"
+
+    assert f"{boundary}`, which must exist before" in switch("switch-roles/ops/trusting", permissions_boundary=boundary)
+    assert "must exist before" not in switch("switch-roles/ops/trusting")

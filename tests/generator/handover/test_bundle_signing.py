@@ -72,7 +72,7 @@ def test_a_program_that_fails_leaves_the_bundle_as_it_was(tmp_path: Path, monkey
     manifest = world(tmp_path, 1)
     before = bundle_tree(bundles(manifest))
 
-    with pytest.raises(ToolError, match="exit code 3"):
+    with pytest.raises(ToolError, match=r"/bundles/customer0: minisign could not sign \(exit code 3\)"):
         bundles(manifest, signer=Signer("minisign"))
     assert before == bundle_tree(bundles(manifest))
 

@@ -315,3 +315,13 @@ def test_a_phrase_needs_as_many_values_as_it_has_places() -> None:
 def test_a_phrase_is_plain_text_too() -> None:
     """For titles and for the search: words and values as they are."""
     assert "a `b` c" == str(Phrase(("a ", Value("`b`"), " c")))
+
+
+def test_lists_have_no_space_before_their_signs() -> None:
+    """Commas and semicolons stand at the word before them, in long lists as well."""
+    long = customer(
+        statement(actions=["s3:GetObject"], resources=[f"arn:aws:s3:::bucket-{number}/*" for number in range(40)])
+    )
+
+    assert "arn:aws:s3:::bucket-0/*, arn:aws:s3:::bucket-1/*" in str(long.grants[0].said)
+    assert [] == [text for text in (str(grant.said) for grant in long.grants) if " ," in text or " ;" in text]

@@ -200,3 +200,12 @@ def test_the_policy_that_the_console_adds_is_taken_away() -> None:
     """The console attaches a policy to users who must change their password; the module has none such."""
     assert "Remove it (**Users**, `ann`" in switch("trusted")
     assert "IAMUserChangePassword" not in switch("trusted", users=[{"name": "ann"}])
+
+
+def test_who_gets_no_password_is_told_what_is_missing_for_the_console() -> None:
+    """Of a new user without a password alone: one with a password can sign in, one that exists is as it is."""
+    said = "cannot sign in to switch in the browser"
+
+    assert said in switch("trusted", users=[{"name": "reena"}])
+    assert said not in switch("trusted", users=[{"name": "reena", "console_password": True}])
+    assert said not in switch("trusted", users=[{"name": "reena", "existing": True}])
