@@ -17,7 +17,7 @@ def _lines(program: Command) -> Iterator[str]:
     yield ""
     yield f"{program.paragraphs[0]} The same is said by `{program.name} --help` and `man {program.name}`."
     yield ""
-    yield "| command | |"
+    yield "| command | what it does |"
     yield "| --- | --- |"
     for command in program.walk():
         if command is not program:
