@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gc
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.commands import bundle, customer, importing
+from rolecall_generator.commands import bundle, customer, importing, profiles
 from rolecall_generator.completion import everybody
 from rolecall_generator.console import SafeTyper, folder_of, progress_bar, stdout
 
@@ -257,54 +256,7 @@ def diff(
         raise typer.Exit(int(ExitCode.FINDINGS))
 
 
-_PROFILES_EXAMPLES = """Examples:
-
-gen profiles >> ~/.aws/config                              on an instance that runs under the backend role
-
-gen profiles --source-profile vendor --only account1       from a profile of your own
-
-aws --profile account1 sts get-caller-identity"""
-
-
-# What would end the name of a profile, or its line, in ~/.aws/config.
-_NOT_IN_A_PREFIX = re.compile(r"""[^\S]|[\[\]"'#;\\]|[^ -~]""")
-_NOT_IN_A_PROFILE = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def _one_line(option: str, text: str, unfit: re.Pattern[str]) -> None:
-    from rolecall_generator.errors import SelectionError  # noqa: PLC0415 - as above
-
-    if found := unfit.search(text):
-        mend = "leave it out: the AWS CLI could not read the profile"
-        raise SelectionError(f"{found.group()!r} cannot stand in a profile", where=option, mend=mend)
-
-
-@app.command(epilog=_PROFILES_EXAMPLES)
-def profiles(
-    manifest: ManifestArgument = DEFAULT_MANIFEST,
-    only: OnlyOption = None,
-    credential_source: Annotated[
-        Literal["Ec2InstanceMetadata", "EcsContainer", "Environment"],
-        typer.Option("--credential-source", help="Where the AWS CLI finds the backend role's credentials."),
-    ] = "Ec2InstanceMetadata",
-    source_profile: Annotated[
-        str | None, typer.Option("--source-profile", help="A profile to start from, in place of --credential-source.")
-    ] = None,
-    prefix: Annotated[str, typer.Option("--prefix", help="Put before each profile's name.")] = "",
-) -> None:
-    """Print AWS CLI profiles for every customer's role, and for people who switch roles."""
-    from rolecall_generator.manifest.load import load_manifest  # noqa: PLC0415 - as above
-    from rolecall_generator.profiles import profiles_text  # noqa: PLC0415 - as above
-
-    _one_line("--prefix", prefix, _NOT_IN_A_PREFIX)
-    _one_line("--source-profile", source_profile or "", _NOT_IN_A_PROFILE)
-    loaded = load_manifest(manifest)
-    text = profiles_text(
-        loaded.manifest, only or (), credential_source=credential_source, source_profile=source_profile, prefix=prefix
-    )
-    typer.echo(text, nl=False)
-
-
+app.command(epilog=profiles.EXAMPLES)(profiles.profiles)
 app.command(epilog=bundle.BUNDLE_EXAMPLES)(bundle.bundle)
 app.command("bundle-check", epilog=bundle.CHECK_EXAMPLES)(bundle.bundle_check)
 app.add_typer(customer.app, name="customer")
