@@ -92,7 +92,7 @@ def make_chunk(orders: Sequence[Order], settings: Settings, disk: Disk) -> list[
         staged = [(item.order.path, item.entry.files) for item in prepared if isinstance(item, _Staged)]
         if staged:
             disk.append(f"{settings.root}/{JOURNAL_NAME}", encode_journal(staged))
-        outcomes = [_place(item, placer) if isinstance(item, _Staged) else item for item in prepared]
+        outcomes = [_place(item, settings.root, placer) if isinstance(item, _Staged) else item for item in prepared]
         return [replace(outcome, objections=against.get(outcome.path, ())) for outcome in outcomes]
     finally:
         placer.close()
@@ -111,7 +111,7 @@ def _prepare(order: Order, proof: Proof, settings: Settings, placer: BundlePlace
     try:
         staged = placer.stage(files)
     except OSError as error:
-        error.filename = path  # as in placing: the staging folder would tell nobody anything
+        error.filename = f"{settings.root}/{path}"  # the staging folder would tell nobody anything
         raise
     if settings.signer is not None:
         files = {**files, **settings.signer.sign(staged, SUMS, where=f"{settings.root}/{path}")}
@@ -133,12 +133,12 @@ def _judge(order: Order, standing: Standing, staged: _Staged, files: Files) -> _
     return staged
 
 
-def _place(item: _Staged, placer: BundlePlacer) -> Outcome:
+def _place(item: _Staged, root: str, placer: BundlePlacer) -> Outcome:
     order, path = item.order, item.order.path
     try:
         placer.place(item.folder, path, item.packed)
     except OSError as error:
-        error.filename = path  # the staging folder would tell nobody anything
+        error.filename = f"{root}/{path}"  # as above
         raise
     return Outcome(path, _state(order.locked, item.entry), item.entry, item.files)
 

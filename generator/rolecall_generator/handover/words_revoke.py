@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rolecall_generator.handover.words import Phrase, duration, say
+from rolecall_generator.handover.words import Phrase, duration, listed, say
 from rolecall_generator.iam.access import Role
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.module import Module
@@ -79,6 +79,11 @@ def _people(module: Module) -> tuple[Way, ...]:
 
 
 def _console(module: Module) -> tuple[Way, ...]:
-    name = next((name_of(arn) for arn in (*module.access.roles, *module.access.groups)), "")
-    where = "Roles" if module.access.roles else "User groups"
-    return (Way("Console", say(f"IAM console, {where}, {{}}, Delete.", name)),)
+    group = next(iter(module.access.groups.values()), None)
+    if module.access.roles or group is None or not group.existing:
+        name = next((name_of(arn) for arn in (*module.access.roles, *module.access.groups)), "")
+        where = "Roles" if module.access.roles else "User groups"
+        return (Way("Console", say(f"IAM console, {where}, {{}}, Delete.", name)),)
+    policies = listed(name_of(arn) for arn in sorted(group.attached & module.access.policies.keys()))
+    kept = "IAM console, User groups, {}, tab Permissions: remove {}. The group itself was there before, and stays."
+    return (Way("Console", say(kept, name_of(group.arn), policies)),)

@@ -325,3 +325,18 @@ def test_lists_have_no_space_before_their_signs() -> None:
 
     assert "arn:aws:s3:::bucket-0/*, arn:aws:s3:::bucket-1/*" in str(long.grants[0].said)
     assert [] == [text for text in (str(grant.said) for grant in long.grants) if " ," in text or " ;" in text]
+
+
+def test_an_existing_group_is_not_deleted_to_take_access_back() -> None:
+    """The policy that it was given goes; the group was there before."""
+    group = {"name": "staff", "existing": True}
+    entry = {
+        "name": "s", "trusting": {"name": "a", "account_id": "333333333333"},
+        "trusted": {"name": "b", "account_id": "444444444444"}, "role": "switched", "group": group,
+        "users": [{"name": "ann", "existing": True}],
+    }  # fmt: skip
+    review = review_of(changed(switch_roles=[entry])["switch-roles/s/trusted"])
+    (console,) = [str(way.how) for way in review.ways if way.when == "Console"]
+
+    assert "staff, tab Permissions: remove assume-switched. The group itself was there before" in console
+    assert "Delete" not in console

@@ -209,3 +209,22 @@ def test_who_gets_no_password_is_told_what_is_missing_for_the_console() -> None:
     assert said in switch("trusted", users=[{"name": "reena"}])
     assert said not in switch("trusted", users=[{"name": "reena", "console_password": True}])
     assert said not in switch("trusted", users=[{"name": "reena", "existing": True}])
+
+
+def test_what_existed_before_is_not_deleted_by_the_last_steps() -> None:
+    """An existing group loses the policy and the members it was given, and stays, as they do."""
+    text = switch("trusted", group={"name": "people", "existing": True}, users=[{"name": "ann", "existing": True}])
+    removing = text.partition("## Remove\n")[2]
+
+    assert "**User groups**, `people`, tab **Users**, tick `ann`, **Remove**" in removing
+    assert "**User groups**, `people`, tab **Permissions**: search for and tick `assume-switched`, **Remove**" in removing
+    assert "`people`, **Delete**" not in removing
+    assert "`ann`, **Delete**" not in removing
+
+
+def test_a_first_password_is_spoken_of_where_there_is_one() -> None:
+    """Nobody is told to change a password that was not given."""
+    said = "given a first password changes it"
+
+    assert said in switch("trusted", users=[{"name": "ann", "console_password": True}])
+    assert said not in switch("trusted", users=[{"name": "ann", "existing": True}])
