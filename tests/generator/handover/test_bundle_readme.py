@@ -119,3 +119,25 @@ def test_a_boundary_that_must_exist_is_named() -> None:
 
     assert f"{boundary}`, which must exist before" in switch("switch-roles/ops/trusting", permissions_boundary=boundary)
     assert "must exist before" not in switch("switch-roles/ops/trusting")
+
+
+def test_people_made_beside_the_role_are_taken_away_as_well() -> None:
+    """With group_in: trusting the role is not all that was made in the account."""
+    said = "then the users, the group and the policies that were made for it"
+
+    assert said in switch("switch-roles/ops/trusting", group_in="trusting")
+    assert said not in switch("switch-roles/ops/trusting")
+
+
+def test_the_stacks_page_names_what_must_exist_and_sends_nothing_back_in_vain() -> None:
+    """The boundary before the deployment; outputs to send back only where there is something to send back."""
+    boundary = "arn:aws:iam::900000000001:policy/limits"
+    manifest = manifest_of(0, switch_roles=[SWITCH_ROLE | {"permissions_boundary": boundary}])
+    texts = {
+        side: bundle_files(handovers(manifest)[f"switch-roles/ops/{side}"])["cloudformation/README.md"].decode()
+        for side in ("trusting", "trusted")
+    }
+
+    assert f"The permissions boundary `{boundary}` must exist before you deploy." in texts["trusting"]
+    assert "boundary" not in texts["trusted"]
+    assert ("to send back" in texts["trusting"], "to send back" in texts["trusted"]) == (True, False)

@@ -75,6 +75,7 @@ def _view(handover: Handover, text: str | None) -> dict[str, Any]:
         "pgp": any(user.console_password is not None and user.console_password.pgp_key for user in users),
         "tagged": sorted((policy.arn, sorted(policy.tags.items())) for policy in access.policies.values() if policy.tags),
         "role_first": module.facts.get("trust") == "role-arn",
+        "boundaries": sorted({role.boundary for role in access.roles.values() if role.boundary}),
         "seconds": max((role.max_session_seconds for role in access.roles.values()), default=0),
         "has_role": bool(access.roles),
         "external_ids": module.facts.get("external_ids", ()),
