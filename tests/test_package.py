@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import fcntl
 import json
 import os
 import shutil
@@ -21,7 +22,17 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools.build_release import ROOT, RUNTIME_LOCK, build_packages, install, uv, write_bill_of_materials
+from tools.app_tree import PROGRAMS, program
+from tools.build_release import (
+    ROOT,
+    RUNTIME_LOCK,
+    build_packages,
+    install,
+    uv,
+    write_bill_of_materials,
+    write_man_pages,
+)
+from tools.man_page import page_name
 
 DATED = {**os.environ, "SOURCE_DATE_EPOCH": "1760000000"}
 SOURCES = {
@@ -61,7 +72,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     if shutil.which(uv()) is None:
         pytest.skip("uv is not here; make sets it up")
     out = tmp_path_factory.mktemp("dist")
-    build_packages(ROOT, out, environment=DATED)
+    # The pages lie in the checkout, which the workers of a parallel run share.
+    with (tmp_path_factory.getbasetemp().parent / "man-pages.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        write_man_pages(ROOT)
+        build_packages(ROOT, out, environment=DATED)
     return Built(next(out.glob("*.whl")), next(out.glob("*.tar.gz")))
 
 
@@ -76,18 +91,25 @@ def source_files(folder: str) -> list[str]:
     return [name.removeprefix(f"{folder}/") for name in names]
 
 
+def man_pages() -> set[str]:
+    """Names of the man pages: one of each program and of each of its commands."""
+    return {f"{page_name(command)}.1" for name in PROGRAMS for command in program(name).walk()}
+
+
 def test_the_wheel_holds_the_packages_the_templates_and_nothing_else(built: Built) -> None:
-    """Every file of the two packages and the templates, the metadata, and no test, cache, output or example."""
+    """Every file of the two packages and the templates, man pages, metadata, and no test, cache, output or example."""
     expected = {f"{target}/{name}" for folder, target in SOURCES.items() for name in source_files(folder)}
+    expected |= {f"{built.named}.data/data/share/man/man1/{name}" for name in man_pages()}
     metadata = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
 
     assert expected | {f"{built.named}.dist-info/{name}" for name in metadata} == built.wheel_files()
 
 
 def test_the_sdist_holds_what_the_wheel_is_built_from(built: Built) -> None:
-    """The same sources, the files that describe the project, and no test, lock, document or tool."""
+    """The same sources, the files that describe the project, its man pages, and no test, lock, document or tool."""
     expected = {f"{folder}/{name}" for folder in SOURCES for name in source_files(folder)}
-    beside = {".gitignore", "CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
+    expected |= {f"man/{name}" for name in man_pages()}
+    beside = {".gitignore", "CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "hatch_build.py", "pyproject.toml"}
     with tarfile.open(built.sdist) as sdist:
         found = {name.removeprefix(f"{built.named}/") for name in sdist.getnames()}
 
@@ -96,7 +118,7 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(built: Built) -> None:
 
 def test_the_wheel_holds_the_data_that_the_programs_read(built: Built) -> None:
     """Templates, named queries, grammar, managed policies, parts of pages, marks of typed packages: no kind is missing."""
-    files = {name for name in built.wheel_files() if ".dist-info/" not in name}
+    files = {name for name in built.wheel_files() if ".dist-info/" not in name and ".data/" not in name}
     named = {"rolecall_generator/py.typed", "rolecall_runner/py.typed", "rolecall_generator/parse/grammar.json"}
 
     assert {".css", ".html", ".j2", ".js", ".json", ".py", ".typed", ".yaml"} == {Path(name).suffix for name in files}

@@ -37,12 +37,18 @@ def commit_date(root: Path) -> str | None:
 def build_packages(root: Path, out: Path, *options: str, environment: Mapping[str, str] = os.environ) -> None:
     """Build the sdist, and the wheel out of it, into `out`; `options` are of `uv build`, as `--wheel`.
 
-    The files' dates are SOURCE_DATE_EPOCH's, else the commit's: the same commit gives the same bytes.
+    Man pages that are in the folder `man` go with it. The files' dates are SOURCE_DATE_EPOCH's, else the commit's: the same
+    commit gives the same bytes.
     """
     date = environment.get(_SOURCE_DATE) or commit_date(root)
     dated = {**environment, **({_SOURCE_DATE: date} if date else {})}
     command = [uv(), "build", "--quiet", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(out), *options]
     subprocess.run([*command, str(root)], env=dated, check=True)
+
+
+def write_man_pages(root: Path) -> None:
+    """Write the pages anew into the folder `man` of a checkout, where the build takes them from."""
+    subprocess.run([sys.executable, str(root / "tests" / "tools" / "build_reference.py"), "man"], cwd=root, check=True)
 
 
 def install(wheel: Path, folder: Path, *, everything: bool = False) -> Path:
@@ -78,6 +84,7 @@ def main(job: str, out: Path) -> None:
     """`dist` builds the packages anew; `sbom` describes the wheel that is in `out`."""
     if job == "dist":
         shutil.rmtree(out, ignore_errors=True)
+        write_man_pages(ROOT)
         build_packages(ROOT, out)
         return
     wheel = next(out.glob("rolecall-*.whl"))
