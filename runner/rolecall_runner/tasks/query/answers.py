@@ -143,7 +143,12 @@ class Count:
         places = ", ".join(
             f"{count:,} {reason}" for reason, count in sorted(self.reasons.items(), key=lambda item: -item[1])
         )
-        return f"{self.rows:,} rows from {self.accounts:,} accounts; accounts and Regions: {places}"
+        rows, accounts = _counted(self.rows, "row"), _counted(self.accounts, "account")
+        return f"{rows} from {accounts}; accounts and Regions: {places}"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def reason_of(error: BaseException, *, listed: bool = True) -> tuple[Reason, str, str]:
