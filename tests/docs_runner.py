@@ -29,7 +29,8 @@ _VOLATILE = (
     (re.compile(r"\b[0-9a-f]{32,64}\b"), "HEX"),
     (re.compile(r"\bA[KSRI][A-Z]{2}[A-Z0-9]{12,17}\b"), "KEY"),
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
-    (re.compile(r"\b\d+(?:\.\d+)? (?:s|ms)\b"), "SECONDS"),
+    # An age in a column of its own says `now` below a second, and minutes on a slow machine.
+    (re.compile(r"\b\d+(?:\.\d+)? (?:s|ms|min)\b|(?<=  )now(?=  )"), "SECONDS"),
     (re.compile(r"\b(ok|skipped)=\d+"), r"\1=N"),  # a roll call tries another sample of actions each time
     (re.compile(r"\bpid \d+"), "pid PID"),
     (re.compile(r"\bvpc-[0-9a-f]+\b"), "VPC"),
