@@ -9,16 +9,14 @@ secrets (IAM user guide, "Access to AWS accounts owned by third parties"); the f
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from rolecall_generator.disk import output_error
+from rolecall_generator.disk import alone, output_error
 from rolecall_generator.errors import OutputError
 
 ROTATIONS_NAME = "rolecall.rotations.json"
@@ -61,7 +59,7 @@ def change_rotations(out: Path, change: Callable[[Mapping[str, Rotation]], Mappi
     temporary = path.with_name(f".{ROTATIONS_NAME}.new")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with _alone(out):
+        with alone(out):
             changed = {name: asdict(entry) for name, entry in sorted(change(read_rotations(out)).items())}
             body = {"version": ROTATIONS_VERSION, "rotations": changed}
             _place(temporary, path, json.dumps(body, indent=2) + "\n")
@@ -88,14 +86,3 @@ def _rotation(body: Mapping[str, str]) -> Rotation:
     if not isinstance(found.retired, str):
         raise TypeError("an external id is text")
     return found
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold the folder's lock: reading, changing and writing are one step for other processes of rolecall."""
-    descriptor = os.open(out, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -39,6 +39,7 @@ from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_runner import __version__
 from rolecall_runner.deadline import seconds_left
 from rolecall_runner.first_attempt import FirstAttempt
+from rolecall_runner.signing import FrozenCredentials
 from rolecall_runner.transport import Transport
 
 DEFAULT_CONNECTIONS = 16
@@ -51,17 +52,6 @@ class OutsideAccountError(RolecallError):
     """A call would have been signed by nobody, or by somebody else than the account it belongs to."""
 
     exit_code = ExitCode.INTERNAL
-
-
-class FrozenCredentials(Protocol):
-    """What a signature is made of."""
-
-    @property
-    def access_key(self) -> str: ...  # noqa: D102 - as it says
-    @property
-    def secret_key(self) -> str: ...  # noqa: D102
-    @property
-    def token(self) -> str | None: ...  # noqa: D102
 
 
 class SigningCredentials(Protocol):

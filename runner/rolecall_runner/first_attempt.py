@@ -29,7 +29,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.parsers import ResponseParserError
 
 from rolecall_runner.deadline import TimeIsUpError
-from rolecall_runner.signing import Frozen, sign_post, signing_key
+from rolecall_runner.signing import FrozenCredentials, sign_post, signing_key
 from rolecall_runner.xml_replies import quick_parser
 
 REFUSALS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "DryRunOperation"})
@@ -82,7 +82,7 @@ class FirstAttempt:
     `response_parser_factory`. `max_attempts` counts the first one; with 1 all is left to botocore.
     """
 
-    def __init__(self, send: Send, credentials: Callable[[], Frozen], parsers: Any, *, max_attempts: int) -> None:
+    def __init__(self, send: Send, credentials: Callable[[], FrozenCredentials], parsers: Any, *, max_attempts: int) -> None:
         self._send = send
         self._credentials = credentials
         self._parsers = parsers

@@ -23,7 +23,7 @@ _UNSIGNED = frozenset(SIGNED_HEADERS_BLACKLIST)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Frozen(Protocol):
+class FrozenCredentials(Protocol):
     """What a signature is made of."""
 
     @property
@@ -50,7 +50,7 @@ def sign_post(
     url: str,
     headers: dict[str, str],
     body: bytes,
-    credentials: Frozen,
+    credentials: FrozenCredentials,
     scope: tuple[str, str],
     key: SigningKey = signing_key,
     moment: datetime | None = None,

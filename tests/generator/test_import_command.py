@@ -14,10 +14,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from command_rig import Ended
+from command_rig import Ended, gen
 from rolecall_generator.manifest.load import load_manifest
 from rolecall_generator.manifest.models import Customer
-from rotation_rig import gen
 
 TEXT = """\
 version: 1

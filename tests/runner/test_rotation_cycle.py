@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from command_rig import Ended, runner
+from command_rig import Ended, gen, runner
 from manifests import NOTES
 from onboard_rig import Stage, staged
-from rotation_rig import applied, customer_of, gen
+from rotation_rig import applied, customer_of
 
 NEW = "the-new-external-id"
 PLAY = "- hosts: account1\n  tasks:\n    - query: {service: sts, operation: get_caller_identity}\n"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rolecall_generator.disk import Disk
+from rolecall_generator.disk import Disk, alone
 from rolecall_generator.errors import OutputError
 from rolecall_generator.manifest.edit import Edited
 
@@ -28,7 +27,7 @@ def write_edited(edited: Edited, disk: Disk | None = None) -> None:
     disk = disk or Disk()
     ready: list[_Ready] = []
     try:
-        with _alone(edited.manifest.parent):
+        with alone(edited.manifest.parent):
             for path, content in edited.files.items():
                 _unchanged(path, content.before)
                 target = Path(os.path.realpath(path))  # a link stays a link
@@ -43,17 +42,6 @@ def write_edited(edited: Edited, disk: Disk | None = None) -> None:
         for item in ready:
             with suppress(OSError):
                 disk.unlink(str(item.temporary))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock: between the look at the files and their replacement no other edit of rolecall comes in."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
