@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
+from playwright.sync_api import TimeoutError as StillWideError
 
 from browser_rig import Watched
 from built_site import build_site
@@ -72,7 +73,9 @@ def test_no_page_is_wider_than_the_screen(site: Path, watched: Watched) -> None:
         page = watched.open(site / f"{name}.html")
         for width in (360, 768, 1300):
             page.set_viewport_size({"width": width, "height": 800})
-            if page.evaluate("document.documentElement.scrollWidth") > width:
+            try:  # the page lays itself out anew after the resize: on a busy machine that takes a moment
+                page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width, timeout=5_000)
+            except StillWideError:
                 wide.append((name, width))
 
     assert [] == wide
