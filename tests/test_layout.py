@@ -19,7 +19,7 @@ RUNNER = ROOT / "runner" / "rolecall_runner"
 # layers and itself alone.
 LAYERS = (
     {"__version__", "errors", "checks.finding"},
-    {"iam", "disk", "lock", "hcl", "stat_cache", "bytecode", "extras"},
+    {"iam", "disk", "lock", "hcl", "stat_cache", "bytecode", "extras", "status_file"},
     {"manifest", "placing", "survey", "write_report", "rotations"},
     {"naming"},
     {"plan", "parse", "render", "write"},
@@ -129,7 +129,7 @@ def test_the_runner_imports_only_what_the_generator_offers() -> None:
     """The runner builds on what is true and on the two main jobs, not on rendering, writing or the command line."""
     offered = {
         "manifest", "iam", "plan", "parse", "checks", "errors", "console", "__version__",
-        "naming", "generate", "checking", "lock", "extras", "rotations", "handover", "completion",
+        "naming", "generate", "checking", "lock", "extras", "rotations", "handover", "completion", "status_file",
     }  # fmt: skip
     taken = {
         name.split(".")[1]

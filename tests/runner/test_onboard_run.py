@@ -17,12 +17,13 @@ from onboard_rig import START, Day, Stage, staged
 from rolecall_generator.errors import CallerError, SelectionError
 from rolecall_generator.generate import generate
 from rolecall_generator.handover.writing import Choices, write_bundles
+from rolecall_generator.status_file import status_path
 from rolecall_runner.choice import How
 from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.onboard.run import Onboarded, onboard
 from rolecall_runner.onboard.waiting import Pace, Sighting
 from rolecall_runner.results.journal import list_runs
-from rolecall_runner.status.file import read_status, status_path
+from rolecall_runner.status.file import read_status
 from rolecall_runner.tasks.verify.setting import Start
 
 FIRST_WORDS = "AWS refuses: the role is not there, or it refuses our external id, or its trust names another principal"

@@ -8,11 +8,12 @@ from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
+from rolecall_generator.status_file import status_path
 from rolecall_runner.onboard.run import ROLL_CALLS
 from rolecall_runner.onboard.waiting import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Pace
 from rolecall_runner.status.as_table import ALL_SHOWN
 from rolecall_runner.status.entry import Entry
-from rolecall_runner.status.file import read_status, status_path
+from rolecall_runner.status.file import read_status
 from rolecall_runner.status.report import STALE_AFTER
 from rolecall_runner.status.states import State
 

@@ -16,10 +16,11 @@ import yaml
 from command_rig import Ended, runner
 from consoles import pipe, terminal
 from rolecall_generator.generate import generate
+from rolecall_generator.status_file import status_path
 from rolecall_runner.inventory import read_inventory
 from rolecall_runner.status.as_table import age, print_status
 from rolecall_runner.status.entry import Entry, HandedOver
-from rolecall_runner.status.file import change_status, key_of, read_status, status_path
+from rolecall_runner.status.file import change_status, key_of, read_status
 from rolecall_runner.status.noting import heard
 from rolecall_runner.status.report import Place, chosen, report
 from rolecall_runner.tasks.verify.verdict import Verdict

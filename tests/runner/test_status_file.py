@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rolecall_generator.status_file import rehearsing, status_path
 from rolecall_runner.status.entry import Asked, Entry, HandedOver, SeenId, Trouble, Verified
 from rolecall_runner.status.file import (
     Status,
@@ -22,9 +23,7 @@ from rolecall_runner.status.file import (
     change_status,
     encode,
     read_status,
-    rehearsing,
     stamp,
-    status_path,
 )
 from status_rig import MONDAY, TUESDAY, after, drifted, not_there, switch_role, target
 from verdict_worlds import verdict

@@ -15,6 +15,7 @@ from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, Yes
 from rolecall_generator.completion import customers
 from rolecall_generator.console import folder_of, stdout
 from rolecall_generator.errors import ExitCode, SelectionError
+from rolecall_generator.status_file import rehearsing
 
 if TYPE_CHECKING:
     from rolecall_generator.customers.rotate import RotationProposal
@@ -83,7 +84,7 @@ def _propose(
 
     now = datetime.now(UTC)
     if finish:
-        return finish_rotation(manifest, out, name, now=now, force=force, rehearsal=_rehearsal())
+        return finish_rotation(manifest, out, name, now=now, force=force, rehearsal=rehearsing(os.environ))
     if abort:
         return abort_rotation(manifest, out, name, now=now)
     return start_rotation(manifest, out, name, now=now, external_id=external_id)
@@ -97,11 +98,6 @@ def _one_step(*, finish: bool, abort: bool, external_id: str | None, force: bool
         raise SelectionError(f"{' and '.join(chosen)} do not go together", mend="use one of them")
     if force and not finish:
         raise SelectionError("--force belongs to --finish", where="--force", mend="leave it out")
-
-
-def _rehearsal() -> bool:
-    """Where the environment names an endpoint, a sandbox answers in AWS's stead, and `runner verify` notes it apart."""
-    return bool(os.environ.get("AWS_ENDPOINT_URL"))
 
 
 def rotations(
@@ -125,7 +121,7 @@ def rotations(
     now = datetime.now(UTC)
     found = [
         one
-        for one in rotations_under_way(manifest, out, rehearsal=_rehearsal())
+        for one in rotations_under_way(manifest, out, rehearsal=rehearsing(os.environ))
         if older_than is None or (days := one.days(now)) is None or days > older_than
     ]
     if output_format == "json":

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from rolecall_generator.customers.proposal import Proposal, propose
-from rolecall_generator.customers.rotate_seen import seen_at
+from rolecall_generator.customers.rotate_seen import read_seen
 from rolecall_generator.errors import ExitCode, RolecallError, SelectionError
 from rolecall_generator.manifest.edit import DropField, Edit, SetField
 from rolecall_generator.manifest.edit_write import write_edited
@@ -101,7 +101,7 @@ def finish_rotation(
     """
     current, previous = _both(manifest, name)
     warning = ""
-    if seen_at(out, name, current, rehearsal=rehearsal) is None:
+    if read_seen(out, rehearsal=rehearsal).at(name, current) is None:
         what = f"{name} was not seen to take its new external id"
         if not force:
             raise NotSeenError(

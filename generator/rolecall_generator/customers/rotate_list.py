@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from rolecall_generator.customers.rotate_seen import seen_at
+from rolecall_generator.customers.rotate_seen import read_seen
 from rolecall_generator.manifest.load import load_manifest
 from rolecall_generator.rotations import Rotation, read_rotations
 
@@ -33,11 +33,14 @@ class UnderWay:
 def rotations_under_way(manifest: Path, out: Path, *, rehearsal: bool = False) -> Iterator[UnderWay]:
     """In the manifest's order. Raises ManifestError, OutputError."""
     records = read_rotations(out)
-    for customer in load_manifest(manifest).manifest.customers:
-        if customer.external_id is None or customer.previous_external_id is None:
-            continue
+    customers = load_manifest(manifest).manifest.customers
+    rotating = [(one, one.external_id) for one in customers if one.external_id and one.previous_external_id]
+    if not rotating:
+        return
+    accepted = read_seen(out, rehearsal=rehearsal)
+    for customer, current in rotating:
         record = records.get(customer.name, Rotation(""))
-        seen = seen_at(out, customer.name, customer.external_id, rehearsal=rehearsal)
+        seen = accepted.at(customer.name, current)
         yield UnderWay(
             customer.name,
             customer.account_id,

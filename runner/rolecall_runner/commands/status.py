@@ -11,6 +11,7 @@ import typer
 from rolecall_generator.completion import everybody
 from rolecall_generator.console import stdout
 from rolecall_generator.errors import ExitCode, SelectionError
+from rolecall_generator.status_file import rehearsing
 from rolecall_runner.commands.common import DEFAULT_MANIFEST, DEFAULT_OUT, FormatOption, ManifestOption, OutOption
 from rolecall_runner.commands.durations import duration_of
 from rolecall_runner.status.states import State
@@ -76,7 +77,6 @@ def status(
     """
     from rolecall_runner.status.as_json import status_json  # noqa: PLC0415 - pydantic loads only where needed
     from rolecall_runner.status.as_table import print_status  # noqa: PLC0415 - as above
-    from rolecall_runner.status.file import rehearsing  # noqa: PLC0415 - as above
     from rolecall_runner.status.report import Place, chosen, hand_over, report  # noqa: PLC0415 - as above
 
     place = Place(manifest, out, sandbox or rehearsing(os.environ), sandbox)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rolecall_generator.errors import CallerError, InterruptedRunError, SelectionError
 from rolecall_generator.iam.access import Access
+from rolecall_generator.status_file import status_path
 from rolecall_runner.choice import Choice, How
 from rolecall_runner.credentials import Sessions
 from rolecall_runner.engine.interface import Outside, RetryPolicy
@@ -23,7 +24,7 @@ from rolecall_runner.one_target import find_target
 from rolecall_runner.roll_call import prepare
 from rolecall_runner.status.digests import bundle_folders, written
 from rolecall_runner.status.entry import Entry
-from rolecall_runner.status.file import read_status, status_path
+from rolecall_runner.status.file import read_status
 from rolecall_runner.status.handing import note_hand_over
 from rolecall_runner.status.recording import note_verdicts
 from rolecall_runner.targets import Target, TargetKind

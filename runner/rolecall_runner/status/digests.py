@@ -60,11 +60,6 @@ def module_paths(target: Target) -> tuple[str, ...]:
     return tuple(f"switch-roles/{target.name}/{side}" for side in ("trusting", "trusted"))
 
 
-def external_id_digest(external_id: str) -> str:
-    """What the status file keeps of an external id: SHA-256 of its UTF-8 bytes, in hex."""
-    return _digest(external_id.encode())
-
-
 def _other(sums: bytes, files: Mapping[str, str]) -> bool:
     """Whether a SHA256SUMS has other files of a module than these; README.md has a form of its own in a bundle."""
     bundled = {name: sha for sha, _, name in (line.partition("  ") for line in sums.decode("utf-8", "replace").splitlines())}

@@ -1,8 +1,7 @@
 """The status file: read whole, changed under a lock, written in one step, so that two processes at once lose nothing.
 
-    output/status.json            what was heard from AWS
-    output/status.sandbox.json    what was heard from a sandbox: a rehearsal must not speak of live accounts
-    output/.status.lock           held (flock) by whoever changes one of them
+    output/status.json, output/status.sandbox.json     see rolecall_generator.status_file
+    output/.status.lock                                held (flock) by whoever changes one of them
 
 An entry a line, sorted, as in the lock file: a diff shows who changed.
 """
@@ -20,12 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_generator.status_file import STATUS_VERSION
 from rolecall_runner.status.entry import Entry, entry_from_json
 from rolecall_runner.targets import Target, TargetKind
 
-STATUS_VERSION = 1
-STATUS_NAME = "status.json"
-REHEARSAL_NAME = "status.sandbox.json"
 _LOCK_NAME = ".status.lock"
 _SECTIONS = {TargetKind.CUSTOMER: "customers", TargetKind.SWITCH_ROLE: "switch_roles"}
 
@@ -54,16 +51,6 @@ class Status:
 def key_of(target: Target) -> Key:
     """The key of a target's entry."""
     return str(target.kind), target.name
-
-
-def status_path(out: Path, *, rehearsal: bool) -> Path:
-    """The file of an output folder. `rehearsal`: whether a sandbox answers in AWS's stead."""
-    return out / (REHEARSAL_NAME if rehearsal else STATUS_NAME)
-
-
-def rehearsing(environ: Mapping[str, str]) -> bool:
-    """Whether a sandbox answers in AWS's stead: the variables name an address for all services, as AWS's tools read it."""
-    return bool(environ.get("AWS_ENDPOINT_URL"))
 
 
 def stamp(now: datetime) -> str:

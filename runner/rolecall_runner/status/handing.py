@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from rolecall_generator.status_file import status_path
 from rolecall_runner.status.digests import Written, written
 from rolecall_runner.status.entry import Entry, HandedOver
-from rolecall_runner.status.file import Key, Status, change_status, key_of, stamp, status_path
+from rolecall_runner.status.file import Key, Status, change_status, key_of, stamp
 from rolecall_runner.targets import Target
 
 

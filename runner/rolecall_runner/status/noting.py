@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rolecall_generator.status_file import external_id_digest
 from rolecall_runner.redact import redact
-from rolecall_runner.status.digests import external_id_digest
 from rolecall_runner.status.entry import Asked, Entry, SeenId, Trouble, Verified
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.verify.rotation import RotationState, before_applying, current_id_seen, rotation_of

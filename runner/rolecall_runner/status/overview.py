@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from rolecall_runner.status.digests import external_id_digest
+from rolecall_generator.status_file import external_id_digest
 from rolecall_runner.status.entry import Entry, Trouble
 from rolecall_runner.status.file import Status
 from rolecall_runner.status.states import URGENCY, State

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
+from rolecall_generator.status_file import status_path
 from rolecall_runner.status.digests import written
 from rolecall_runner.status.entry import Entry
-from rolecall_runner.status.file import Key, Status, change_status, key_of, stamp, status_path
+from rolecall_runner.status.file import Key, Status, change_status, key_of, stamp
 from rolecall_runner.status.noting import heard
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.verify.verdict import Verdict

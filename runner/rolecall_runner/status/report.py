@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from rolecall_generator.errors import SelectionError
+from rolecall_generator.status_file import status_path
 from rolecall_runner.inventory import read_inventory
 from rolecall_runner.selection import select
 from rolecall_runner.status.digests import written
-from rolecall_runner.status.file import read_status, status_path
+from rolecall_runner.status.file import read_status
 from rolecall_runner.status.handing import note_hand_over
 from rolecall_runner.status.overview import Present, Row, by_age, by_name, by_urgency, counts, overview
 from rolecall_runner.status.states import State

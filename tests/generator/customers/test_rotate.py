@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rolecall_generator.customers.rotate import NotSeenError, abort_rotation, finish_rotation, start_rotation
-from rolecall_generator.customers.rotate_seen import seen_at
+from rolecall_generator.customers.rotate_seen import read_seen
 from rolecall_generator.customers.rotate_steps import after_rotation
 from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.manifest.edit_error import EditedManifestError
@@ -220,7 +220,7 @@ def test_a_broken_status_file_is_no_sight_of_an_id(tmp_path: Path, text: str) ->
     """It is an error with its mend: a rotation must not end on a guess."""
     (tmp_path / "status.json").write_text(text, "utf-8")
     with pytest.raises(OutputError, match="status file"):
-        seen_at(tmp_path, "acme", "id")
+        read_seen(tmp_path).at("acme", "id")
 
 
 @pytest.mark.parametrize("name", ["b", "gen", "e"])
