@@ -8,9 +8,10 @@ from typing import Any
 
 from manifests import customer, manifest_of
 from output_trees import tree
+from rolecall_generator.handover.layout import bundle_path
 from rolecall_generator.handover.model import Handover
 from rolecall_generator.handover.proving import handover_proof
-from rolecall_generator.handover.writing import Bundled, Choices, bundle_path, write_bundles
+from rolecall_generator.handover.writing import Bundled, Choices, write_bundles
 from rolecall_generator.iam.module import ModuleKind
 from rolecall_generator.manifest.models import Manifest
 from rolecall_generator.plan import PlannedModule, make_plan
@@ -55,7 +56,7 @@ def bundle_tree(done: Bundled) -> dict[str, bytes]:
 def handovers(manifest: Manifest) -> dict[str, Handover]:
     """What each bundle of a manifest is made from, by the bundle's path."""
     planned = [module for module in make_plan(manifest).modules if module.kind is not ModuleKind.BACKEND]
-    return {bundle_path(module): _handover(module, planned) for module in planned}
+    return {bundle_path(module.path): _handover(module, planned) for module in planned}
 
 
 def _handover(planned: PlannedModule, others: list[PlannedModule]) -> Handover:

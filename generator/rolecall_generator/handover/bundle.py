@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from rolecall_generator.handover.checksums import SUMS, sums_of
+from rolecall_generator.handover.checksums import sums_of
 from rolecall_generator.handover.forms.cli_script import cli_script_form
 from rolecall_generator.handover.forms.cloudformation import cloudformation_form
 from rolecall_generator.handover.forms.readme import readme_form
 from rolecall_generator.handover.forms.review import review_form
 from rolecall_generator.handover.forms.terraform_module import terraform_module_form
 from rolecall_generator.handover.forms.walkthrough import walkthrough_form
+from rolecall_generator.handover.layout import SUMS
 from rolecall_generator.handover.model import Files, Form, Handover
 
 FORMS: tuple[Form, ...] = (terraform_module_form, cloudformation_form, cli_script_form, walkthrough_form, review_form)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from rolecall_generator.handover.model import Files
 from rolecall_generator.survey import sha256
 
-SUMS = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\\\n\r]+)")
 
 

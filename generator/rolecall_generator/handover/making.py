@@ -13,7 +13,7 @@ from rolecall_generator.checks.proof import Proof
 from rolecall_generator.disk import Disk
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.handover.bundle import bundle_files
-from rolecall_generator.handover.checksums import SUMS
+from rolecall_generator.handover.layout import SUMS
 from rolecall_generator.handover.model import Files, Handover
 from rolecall_generator.handover.objections import Measure, objections
 from rolecall_generator.handover.packing import zip_bytes

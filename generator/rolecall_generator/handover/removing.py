@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from rolecall_generator.disk import Disk
-from rolecall_generator.handover.checksums import SUMS
+from rolecall_generator.handover.layout import SUMS
 from rolecall_generator.handover.standing import Owned, look, zip_name
 
 

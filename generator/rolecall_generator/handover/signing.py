@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.errors import SelectionError, ToolError
-from rolecall_generator.handover.checksums import SUMS
+from rolecall_generator.handover.layout import SUMS
 
 MINISIGN, SIGSTORE = f"{SUMS}.minisig", f"{SUMS}.sigstore.json"
 SIGNATURES = (MINISIGN, SIGSTORE)

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rolecall_generator.disk import read_regular, regular_stamp
-from rolecall_generator.handover.checksums import SUMS, read_sums
+from rolecall_generator.handover.checksums import read_sums
+from rolecall_generator.handover.layout import SUMS
 from rolecall_generator.survey import sha256
 
 Hashes = Mapping[str, str]

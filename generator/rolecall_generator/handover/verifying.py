@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 from rolecall_generator.disk import read_regular
 from rolecall_generator.errors import OutputError
-from rolecall_generator.handover.checksums import SUMS, read_sums
+from rolecall_generator.handover.checksums import read_sums
+from rolecall_generator.handover.layout import SUMS
 from rolecall_generator.handover.signing import SIGNATURES, Trusted
 from rolecall_generator.survey import sha256
 

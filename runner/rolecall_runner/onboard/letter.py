@@ -10,6 +10,7 @@ from rolecall_generator.handover.words_permissions import grants_of
 from rolecall_generator.handover.words_revoke import revoking
 from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.module import AccountLabel, Module, ModuleKind
+from rolecall_generator.plan.customer import customer_path
 from rolecall_runner.redact import redact
 from rolecall_runner.results.shown import shown
 from rolecall_runner.targets import Target
@@ -100,7 +101,7 @@ def _cannot(verdict: Verdict) -> Iterable[str]:
 
 def _back(target: Target, access: Access, sent: Sent) -> Iterable[str]:
     label = AccountLabel(target.name, target.account_id)
-    module = Module(ModuleKind.CUSTOMER, f"customers/{target.name}", target.name, label, target.partition, access)
+    module = Module(ModuleKind.CUSTOMER, customer_path(target.name), target.name, label, target.partition, access)
     for way in revoking(module):
         folder = _WAYS.get(way.when, "")
         if not folder or not sent.folders or folder in sent.folders:

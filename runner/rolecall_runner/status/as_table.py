@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rolecall_generator.checks.formats.markup import clean
-from rolecall_runner.status.digests import BUNDLES
+from rolecall_generator.handover.layout import BUNDLES
 from rolecall_runner.status.overview import Row
 from rolecall_runner.status.report import Place, Report
 from rolecall_runner.status.states import State

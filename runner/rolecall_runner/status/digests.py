@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rolecall_generator.handover.layout import BUNDLES, SUMS, TERRAFORM, bundle_path
+from rolecall_generator.iam.module import ModuleKind
 from rolecall_generator.lock import LockedModule, read_lock
+from rolecall_generator.plan.customer import customer_path
+from rolecall_generator.plan.switch_role import switch_role_path
 from rolecall_runner.targets import Target, TargetKind
 
-BUNDLES = "bundles"
-SUMS = "SHA256SUMS"
-_MODULE, _README = "terraform", "README.md"
+_README = "README.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +51,20 @@ def written(out: Path) -> Written:
 
 def bundle_folders(out: Path, target: Target) -> tuple[Path, ...]:
     """The folders of a target's bundles, whether they are there or not: one for each account."""
-    paths = (path.removeprefix("customers/") for path in module_paths(target))
-    return tuple(out / BUNDLES / path for path in paths)
+    return tuple(out / BUNDLES / bundle_path(path) for path in module_paths(target))
 
 
 def module_paths(target: Target) -> tuple[str, ...]:
     """The paths of a target's modules below the output folder."""
     if target.kind is TargetKind.CUSTOMER:
-        return (f"customers/{target.name}",)
-    return tuple(f"switch-roles/{target.name}/{side}" for side in ("trusting", "trusted"))
+        return (customer_path(target.name),)
+    return tuple(switch_role_path(target.name, side) for side in (ModuleKind.TRUSTING, ModuleKind.TRUSTED))
 
 
 def _other(sums: bytes, files: Mapping[str, str]) -> bool:
     """Whether a SHA256SUMS has other files of a module than these; README.md has a form of its own in a bundle."""
     bundled = {name: sha for sha, _, name in (line.partition("  ") for line in sums.decode("utf-8", "replace").splitlines())}
-    known = {name: bundled.get(f"{_MODULE}/{name}", sha) for name, sha in files.items() if name != _README}
+    known = {name: bundled.get(f"{TERRAFORM}/{name}", sha) for name, sha in files.items() if name != _README}
     return any(files[name] != sha for name, sha in known.items())
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from rolecall_generator.handover.forms.terraform_tests import module_checks, overrides
+from rolecall_generator.handover.layout import TERRAFORM
 from rolecall_generator.handover.model import Files, Handover
 from rolecall_generator.hcl import comment
 from rolecall_generator.render import module_view, render_text
 
-FOLDER = "terraform"
-TESTS = f"{FOLDER}/tests/access.tftest.hcl"
+TESTS = f"{TERRAFORM}/tests/access.tftest.hcl"
 # The second is for a module of the first: a manifest may name any twelve digits.
 _OTHER_ACCOUNTS = ("000000000000", "999999999999")
 
@@ -26,4 +26,7 @@ def terraform_module_form(handover: Handover) -> Files:
             "other_account": next(each for each in _OTHER_ACCOUNTS if each != module.account.account_id),
         },
     )
-    return {**{f"{FOLDER}/{name}": content.encode() for name, content in handover.terraform.items()}, TESTS: text.encode()}
+    return {
+        **{f"{TERRAFORM}/{name}": content.encode() for name, content in handover.terraform.items()},
+        TESTS: text.encode(),
+    }

@@ -1,0 +1,17 @@
+"""Where bundles lie and what in them has a fixed name. Imports nothing: `runner status` must not load what makes bundles."""
+
+from __future__ import annotations
+
+BUNDLES = "bundles"
+"""Folder of the bundles, in the output folder."""
+SUMS = "SHA256SUMS"
+"""A bundle's checksums."""
+TERRAFORM = "terraform"
+"""A bundle's folder of the Terraform module."""
+
+_CUSTOMERS = "customers/"
+
+
+def bundle_path(module_path: str) -> str:
+    """Where a module's bundle lies below the folder of bundles: customers by their name alone."""
+    return module_path.removeprefix(_CUSTOMERS)
