@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rolecall_generator.check_reports import check_body
+from rolecall_generator.command_line import command_line
 from rolecall_generator.iam.module import ModuleKind
 
 if TYPE_CHECKING:
@@ -69,24 +68,12 @@ def print_generation(console: Console, done: Generation, out: Path) -> None:
 
 def next_steps(done: Generation, manifest: Path, out: Path) -> str:
     """What to do with written modules: see them at work without AWS, then hand them over."""
-    options = "" if manifest == Path("accounts.yaml") else f" --manifest {_shell_word(str(manifest))}"
-    place = "" if out == Path("output") else f" --out {_shell_word(str(out))}"
     customer = next((module.subject for module in done.plan.modules if module.kind is ModuleKind.CUSTOMER), None)
-    steps = [f"next, to hand it over: gen bundle{options}{place}"]
+    steps = [f"next, to hand it over: {command_line('gen bundle', manifest, out)}"]
     if customer is not None:  # the backend role calls: without customers there is none
-        rehearsal = f"runner onboard {shlex.quote(customer)}{options}{place} --sandbox"
-        steps.insert(0, f"next, to see it work without AWS: {rehearsal}")
+        rehearsal = command_line(f"runner onboard {customer}", manifest, out)
+        steps.insert(0, f"next, to see it work without AWS: {rehearsal} --sandbox")
     return "\n".join(steps)
-
-
-def _shell_word(text: str) -> str:
-    """Text to be copied into a shell; a file's name that is no text in the quotes that bash and zsh have for it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        named = os.fsencode(text).decode("utf-8", "backslashreplace")
-        return "$'" + named.replace("'", "\\'") + "'"
-    return shlex.quote(text)
 
 
 def _grants(module: Any) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rolecall_generator.command_line import command_line
 from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
 from rolecall_generator.completion import customers
 from rolecall_generator.console import folder_of, stdout
@@ -127,9 +128,7 @@ def rotations(
     if output_format == "json":
         typer.echo(json.dumps(rotations_json(found), indent=2))
     else:
-        usual = (("--manifest", manifest, DEFAULT_MANIFEST), ("--out", out, DEFAULT_OUT))
-        options = "".join(f" {option} {shlex.quote(str(path))}" for option, path, default in usual if path != default)
-        for line in rotation_lines(found, now, options):
+        for line in rotation_lines(found, now, partial(command_line, manifest=manifest, out=out)):
             stdout().print(line, markup=False, soft_wrap=True)
     if found and older_than is not None:
         raise typer.Exit(int(ExitCode.FINDINGS))

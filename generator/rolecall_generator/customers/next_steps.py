@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rolecall_generator.command_line import command_line, shell_word
 from rolecall_generator.customers.renaming import moved_modules
 from rolecall_generator.lock import read_lock
 from rolecall_generator.manifest.edit import Section
 from rolecall_generator.plan.backend import BACKEND_PATH
 from rolecall_generator.plan.customer import customer_path
 
-_DEFAULT_MANIFEST, _DEFAULT_OUT = Path("accounts.yaml"), Path("output")
 _NOT_IN_A_LABEL = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -30,12 +29,10 @@ def after_change(manifest: Path, out: Path, name: str, touched: Collection[str])
     """Steps after a customer was added or changed. `touched`: paths of the modules that change; no steps where none does."""
     steps = [_generate(manifest, out, "write the modules, check them")] if touched else []
     if BACKEND_PATH in touched:
-        apply = f"terraform -chdir={_quoted(out / BACKEND_PATH)} apply"
-        steps.append(Step(apply, "let the backend role assume the customer's role"))
+        steps.append(_apply_backend(out, "let the backend role assume the customer's role"))
     if customer_path(name) in touched:
-        steps.append(Step(f"gen bundle {name}{_options(manifest, out)}", "what you hand to the customer"))
-        verify = f"runner verify {_argument(manifest)}--limit {name}{_out(out)}"
-        steps.append(Step(verify, "after the customer's apply"))
+        steps.append(Step(command_line(f"gen bundle {name}", manifest, out), "what you hand to the customer"))
+        steps.append(Step(command_line(f"runner verify --limit {name}", manifest, out), "after the customer's apply"))
     return tuple(steps)
 
 
@@ -43,9 +40,9 @@ def after_import(manifest: Path, out: Path) -> tuple[Step, ...]:
     """Steps after customers were imported, many at once."""
     return (
         _generate(manifest, out, "write the modules, check them"),
-        Step(f"terraform -chdir={_quoted(out / 'backend')} apply", "let the backend role assume the customers' roles"),
-        Step(f"gen bundle{_options(manifest, out)}", "what you hand to the customers"),
-        Step(f"runner verify {_argument(manifest)}".rstrip() + _out(out), "after their applies"),
+        _apply_backend(out, "let the backend role assume the customers' roles"),
+        Step(command_line("gen bundle", manifest, out), "what you hand to the customers"),
+        Step(command_line("runner verify", manifest, out), "after their applies"),
     )
 
 
@@ -57,7 +54,7 @@ def after_removal(manifest: Path, out: Path, names: Sequence[str], *, everybody:
     who = names[0] if len(names) == 1 else "these customers"
     return (
         generate,
-        Step(f"terraform -chdir={_quoted(out / 'backend')} apply", f"ends the backend's access to {who}"),
+        _apply_backend(out, f"ends the backend's access to {who}"),
         Step("terraform destroy", f"by {who}, in the module's folder: removes the role from the account"),
     )
 
@@ -69,10 +66,10 @@ def after_rename(manifest: Path, out: Path, old: str, new: str, section: Section
     for source, target in moved_modules(old, new, section).items():
         kept = _kept(out / source, locked[source].files if source in locked else ())
         if kept:
-            files = " ".join(_quoted(path) for path in kept)
-            steps.append(Step(f"mv {files} {_quoted(out / target)}/", "Terraform's state goes with the folder"))
+            files = " ".join(map(shell_word, kept))
+            steps.append(Step(f"mv {files} {shell_word(out / target)}/", "Terraform's state goes with the folder"))
     if section == "customers":
-        steps.append(Step(f"gen bundle {new}{_options(manifest, out)}", "the customer's bundle under its new name"))
+        steps.append(Step(command_line(f"gen bundle {new}", manifest, out), "the customer's bundle under its new name"))
     return tuple(steps)
 
 
@@ -85,7 +82,11 @@ def moved_block(old: str, new: str) -> str:
 
 
 def _generate(manifest: Path, out: Path, why: str, more: str = "") -> Step:
-    return Step(f"gen terraform {_argument(manifest)}".rstrip() + _out(out) + more, why)
+    return Step(command_line("gen terraform", manifest, out) + more, why)
+
+
+def _apply_backend(out: Path, why: str) -> Step:
+    return Step(f"terraform -chdir={shell_word(out / BACKEND_PATH)} apply", why)
 
 
 def _kept(folder: Path, generated: Collection[str]) -> list[Path]:
@@ -98,19 +99,3 @@ def _kept(folder: Path, generated: Collection[str]) -> list[Path]:
 
 def _label(name: str) -> str:
     return _NOT_IN_A_LABEL.sub("_", name)
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))
-
-
-def _argument(manifest: Path) -> str:
-    return "" if manifest == _DEFAULT_MANIFEST else f"{_quoted(manifest)} "
-
-
-def _out(out: Path) -> str:
-    return "" if out == _DEFAULT_OUT else f" --out {_quoted(out)}"
-
-
-def _options(manifest: Path, out: Path) -> str:
-    return ("" if manifest == _DEFAULT_MANIFEST else f" --manifest {_quoted(manifest)}") + _out(out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,10 +49,10 @@ def rotations_under_way(manifest: Path, out: Path, *, rehearsal: bool = False) -
         )
 
 
-def rotation_lines(found: Sequence[UnderWay], now: datetime, options: str = "") -> Iterator[str]:
+def rotation_lines(found: Sequence[UnderWay], now: datetime, command: Callable[[str], str] = str) -> Iterator[str]:
     """A line a rotation for people: whose, since when, whom it waits for.
 
-    `options` go behind a command to copy, where manifest or output folder are not the usual ones.
+    `command` gives a command line to copy the options that are needed here.
     """
     if not found:
         yield "no rotation"
@@ -62,7 +62,7 @@ def rotation_lines(found: Sequence[UnderWay], now: datetime, options: str = "") 
         waits = (
             "the customer has yet to apply the new module, or nobody has looked: runner verify"
             if one.seen is None
-            else f"the new id was seen: gen customer rotate-external-id {one.name} --finish{options}"
+            else f"the new id was seen: {command(f'gen customer rotate-external-id {one.name} --finish')}"
         )
         yield f"{one.name:<{width}}  {since}: {waits}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rolecall_generator.command_line import command_line
 from rolecall_generator.customers.next_steps import Step, after_change
 from rolecall_generator.plan.customer import customer_path
 
@@ -12,9 +13,8 @@ def after_rotation(manifest: Path, out: Path, name: str, *, started: bool) -> tu
     """Steps after a rotation was started, or ended. The backend's module names roles, not ids: it needs no apply."""
     steps = list(after_change(manifest, out, name, {customer_path(name)}))
     if started:
-        bundle = f"gen bundle {name}"
-        where = next(step.command for step in steps if step.command.startswith(bundle)).removeprefix(bundle)
-        steps.append(Step(f"gen customer rotate-external-id {name} --finish{where}", "when runner verify saw the new id"))
+        finish = command_line(f"gen customer rotate-external-id {name} --finish", manifest, out)
+        steps.append(Step(finish, "when runner verify saw the new id"))
     return tuple(steps)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.status_file import status_path
 from rolecall_runner.inventory import read_inventory
@@ -20,7 +20,6 @@ from rolecall_runner.status.overview import Present, Row, by_age, by_name, by_ur
 from rolecall_runner.status.states import State
 from rolecall_runner.targets import Target
 
-_MANIFEST, _OUT = Path("accounts.yaml"), Path("output")
 STALE_AFTER = timedelta(days=7)
 Sort = Literal["state", "name", "age", "manifest"]
 _SORTS: Mapping[Sort, Callable[[Sequence[Row]], Sequence[Row]]] = {
@@ -35,8 +34,8 @@ _SORTS: Mapping[Sort, Callable[[Sequence[Row]], Sequence[Row]]] = {
 class Place:
     """Manifest and output folder. `rehearsal`: what sandboxes said instead of AWS; `own_sandbox`: by --sandbox."""
 
-    manifest: Path = _MANIFEST
-    out: Path = _OUT
+    manifest: Path = DEFAULT_MANIFEST
+    out: Path = DEFAULT_OUT
     rehearsal: bool = False
     own_sandbox: bool = False
 
@@ -47,16 +46,8 @@ class Place:
 
     def command(self, words: str) -> str:
         """A command line that leads on from here: with the options that are not the usual ones."""
-        manifest = shlex.quote(str(self.manifest))
-        parts = [words]
-        if self.manifest != _MANIFEST:
-            parts = [words.replace("runner verify", f"runner verify {manifest}")]
-            parts += [] if words.startswith("runner verify") else [f"--manifest {manifest}"]
-        if self.out != _OUT:
-            parts.append(f"--out {shlex.quote(str(self.out))}")
-        if self.own_sandbox and words.startswith("runner "):
-            parts.append("--sandbox")
-        return " ".join(parts)
+        line = command_line(words, self.manifest, self.out)
+        return f"{line} --sandbox" if self.own_sandbox and words.startswith("runner ") else line
 
 
 @dataclass(frozen=True, slots=True)
