@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rolecall_generator.checks.finding import Finding
@@ -40,8 +41,11 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {"rule": finding.rule, "message": finding.message, "mend": finding.mend}
 
 
-def print_bundles(console: Console, done: Bundled) -> None:
-    """The summary of `gen bundle`: bundles and their state, then what to do next."""
+def print_bundles(console: Console, done: Bundled, command: Callable[[str], str] = str) -> None:
+    """The summary of `gen bundle`: bundles and their state, then what to do next.
+
+    `command` gives a command line to copy the options that are needed here.
+    """
     report = done.report
     bad = done.objections
     rows = [(path, state) for state in _STATES for path in getattr(report, state) if state != "unchanged" or path in bad]
@@ -66,7 +70,7 @@ def print_bundles(console: Console, done: Bundled) -> None:
     made = [path for path, state in rows if state != "removed"]
     safe = next((path for path in made if path not in bad), None)
     if safe is not None:
-        console.print(_next_step(done.folder, safe), markup=False, soft_wrap=True)
+        console.print(_next_step(done.folder, safe, command), markup=False, soft_wrap=True)
     elif made:
         console.print("next: mend the errors, then run gen bundle again", markup=False, soft_wrap=True)
 
@@ -96,10 +100,10 @@ def print_objections(console: Console, done: Bundled) -> None:
         console.print(f"and {len(lines) - _SHOWN:,} more (--format json has them all)", markup=False)
 
 
-def _next_step(folder: Path, path: str) -> str:
+def _next_step(folder: Path, path: str, command: Callable[[str], str]) -> str:
     """What to do with a bundle; of a customer's role the runner can see when it is applied."""
     hand_over = f"next: hand over {folder / path}.zip, or the folder beside it"
-    return hand_over if "/" in path else f"{hand_over}; when it is applied, run: runner onboard {path}"
+    return hand_over if "/" in path else f"{hand_over}; when it is applied, run: {command(f'runner onboard {path}')}"
 
 
 def check_json(path: Path, found: Verified) -> dict[str, Any]:

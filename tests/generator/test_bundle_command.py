@@ -42,6 +42,15 @@ def test_bundles_are_written_checked_and_told(tmp_path: Path) -> None:
     assert 2 == checked.stdout.count("files are as they were made; not signed")
 
 
+def test_what_follows_names_the_manifest_and_the_folder_that_were_used(tmp_path: Path) -> None:
+    """The command can be copied: without its options it would act on another manifest."""
+    world(tmp_path, 1)
+    (tmp_path / "accounts.yaml").rename(tmp_path / "my fleet.yaml")
+    done = gen("bundle", "--manifest", "my fleet.yaml", "--out", "there", cwd=tmp_path)
+
+    assert "run: runner onboard customer0 --manifest 'my fleet.yaml' --out there\n" in done.stdout
+
+
 def test_a_changed_file_ends_the_check_with_its_name(tmp_path: Path) -> None:
     """Exit code 1 and the file; as JSON the same."""
     world(tmp_path, 1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rolecall_generator.command_line import command_line
 from rolecall_generator.completion import everybody
 from rolecall_generator.console import folder_of, progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, OutputError, SelectionError
@@ -87,7 +89,7 @@ def bundle(
     if output_format == "json":
         typer.echo(json.dumps(bundles_json(done), indent=2))
     elif not quiet:
-        print_bundles(stdout(), done)
+        print_bundles(stdout(), done, partial(command_line, manifest=manifest, out=out))
     print_failures(stderr(), done)
     print_objections(stderr(), done)
     if done.failed or done.objections:
