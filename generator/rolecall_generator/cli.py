@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.commands import bundle, customer, importing, profiles
-from rolecall_generator.completion import everybody
 from rolecall_generator.console import SafeTyper, folder_of, progress_bar, stdout
+from rolecall_generator.options import FormatOption, ManifestArgument, OnlyOption, QuietOption
 
 if TYPE_CHECKING:
     from rolecall_generator.checking import Checked
     from rolecall_generator.checks.finding import Severity
 
-DEFAULT_MANIFEST = Path("accounts.yaml")
-DEFAULT_OUT = Path("output")
 
 app = SafeTyper(
     name="gen",
@@ -29,20 +28,8 @@ app = SafeTyper(
     help="Cross-account AWS access from one manifest: Terraform for both sides of every trust.",
 )
 
-# What cannot be read is said by whoever reads it, with its mend: readable=False leaves it to them.
-ManifestArgument = Annotated[
-    Path, typer.Argument(metavar="MANIFEST", readable=False, help="The manifest; accounts.yaml when left out.")
-]
 OutOption = Annotated[Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The output folder.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
-FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]
 
-OnlyOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--only", metavar="NAME", autocompletion=everybody, help="Only this customer or switch role; may be repeated."
-    ),
-]
 PruneOption = Annotated[bool, typer.Option("--prune/--no-prune", help="Delete generated files that are no longer planned.")]
 PruneAllOption = Annotated[bool, typer.Option("--prune-all", help="Allow --prune to take every customer's module.")]
 RepackOption = Annotated[

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-_DEFAULT_MANIFEST = "accounts.yaml"
+from rolecall_generator.command_line import DEFAULT_MANIFEST
+
 Offer = Callable[[Any, str], list[str]]
 """Takes Typer's context (its values so far stand in `params`) and the word that is not complete."""
 
@@ -29,7 +30,7 @@ def _manifest(ctx: Any) -> Path:
     # Behind an option that has no value yet, Typer leaves the arguments before it unread (seen in 0.29, November 2026).
     arguments = [each.name for each in ctx.command.params if each.param_type_name == "argument"]
     unread = dict(zip(arguments, ctx.args, strict=False))
-    return Path(unread.get("manifest") or ctx.params.get("manifest") or _DEFAULT_MANIFEST)
+    return Path(unread.get("manifest") or ctx.params.get("manifest") or DEFAULT_MANIFEST)
 
 
 customers = _names(["customers"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would change, write nothing.")]
-FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]
 
 _MEND = "--yes writes without asking, --dry-run only shows"
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.command_line import command_line
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 from rolecall_generator.completion import everybody
 from rolecall_generator.console import folder_of, progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, OutputError, SelectionError
+from rolecall_generator.options import FormatOption, ManifestOption, QuietOption
 
 if TYPE_CHECKING:
     from rolecall_generator.handover.verifying import Verified
@@ -31,20 +32,17 @@ gen bundle-check account1.zip
 
 gen bundle-check output/bundles/account1 --public-key minisign.pub"""
 
-FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
-
 
 def bundle(
     names: Annotated[
         list[str] | None,
         typer.Argument(metavar="NAME", autocompletion=everybody, help="Customers or switch roles; all when left out."),
     ] = None,
-    manifest: Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")] = Path("accounts.yaml"),
+    manifest: ManifestOption = DEFAULT_MANIFEST,
     out: Annotated[
         Path,
         typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The output folder; they go below it."),
-    ] = Path("output"),
+    ] = DEFAULT_OUT,
     template_url_base: Annotated[
         str | None,
         typer.Option("--template-url-base", metavar="URL", help="Where you put the bundles' templates: an https address."),

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
+from rolecall_generator.commands.agreeing import DryRunOption, YesOption, agree_and_write
 from rolecall_generator.commands.rotate import ROTATE_EXAMPLES, ROTATIONS_EXAMPLES, rotate_external_id, rotations
 from rolecall_generator.completion import customers, everybody
-from rolecall_generator.console import folder_of, stdout
+from rolecall_generator.console import stdout
 from rolecall_generator.errors import SelectionError
+from rolecall_generator.options import FormatOption, ManifestOption, OutOption
 
 if TYPE_CHECKING:
     from rolecall_generator.manifest.edit import Section
@@ -22,12 +24,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="customer", no_args_is_help=True, help="Add, change, rename, remove and look at customers.")
 
-DEFAULT_MANIFEST = Path("accounts.yaml")
-DEFAULT_OUT = Path("output")
-ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")]
-OutOption = Annotated[
-    Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The folder that gen terraform wrote.")
-]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", autocompletion=everybody, help="A customer of the manifest.")]
 SwitchRoleOption = Annotated[bool, typer.Option("--switch-role", help="The name is a switch role's, not a customer's.")]
 

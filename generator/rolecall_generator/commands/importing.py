@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
-from rolecall_generator.console import folder_of, stdout
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
+from rolecall_generator.commands.agreeing import DryRunOption, YesOption, agree_and_write
+from rolecall_generator.console import stdout
 from rolecall_generator.errors import RolecallError, SelectionError
+from rolecall_generator.options import FormatOption, ManifestOption, OutOption
 
 if TYPE_CHECKING:
     from rolecall_generator.importing.model import Reading
@@ -20,15 +22,9 @@ app = typer.Typer(
     name="import", no_args_is_help=True, help="Take accounts over from a table, an AWS Organization, Terraform's outputs."
 )
 
-DEFAULT_MANIFEST = Path("accounts.yaml")
-DEFAULT_OUT = Path("output")
 INTO = Path("customers") / "imported.yaml"
 _NAMED = 10
 
-ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")]
-OutOption = Annotated[
-    Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The folder that gen terraform wrote.")
-]
 IntoOption = Annotated[
     Path | None,
     typer.Option(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from rolecall_generator.completion import everybody
+from rolecall_generator.command_line import DEFAULT_MANIFEST
 from rolecall_generator.errors import SelectionError
+from rolecall_generator.options import ManifestArgument, OnlyOption
 
 EXAMPLES = """Examples:
 
@@ -31,15 +31,8 @@ def _one_line(option: str, text: str, unfit: re.Pattern[str]) -> None:
 
 
 def profiles(
-    manifest: Annotated[
-        Path, typer.Argument(metavar="MANIFEST", readable=False, help="The manifest; accounts.yaml when left out.")
-    ] = Path("accounts.yaml"),
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only", metavar="NAME", autocompletion=everybody, help="Only this customer or switch role; may be repeated."
-        ),
-    ] = None,
+    manifest: ManifestArgument = DEFAULT_MANIFEST,
+    only: OnlyOption = None,
     credential_source: Annotated[
         Literal["Ec2InstanceMetadata", "EcsContainer", "Environment"],
         typer.Option("--credential-source", help="Where the AWS CLI finds the backend role's credentials."),

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rolecall_generator.command_line import command_line
-from rolecall_generator.commands.agreeing import DryRunOption, FormatOption, YesOption, agree_and_write
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
+from rolecall_generator.commands.agreeing import DryRunOption, YesOption, agree_and_write
 from rolecall_generator.completion import customers
-from rolecall_generator.console import folder_of, stdout
+from rolecall_generator.console import stdout
 from rolecall_generator.errors import ExitCode, SelectionError
+from rolecall_generator.options import FormatOption, ManifestOption, OutOption
 from rolecall_generator.status_file import rehearsing
 
 if TYPE_CHECKING:
@@ -34,12 +35,6 @@ ROTATIONS_EXAMPLES = """Examples:
 gen customer rotations                       who is amid a rotation, and whom each waits for
 
 gen customer rotations --older-than 30       for a nightly job: exit code 1 when one takes longer than 30 days"""
-
-ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")]
-OutOption = Annotated[
-    Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The folder that gen terraform wrote.")
-]
-DEFAULT_MANIFEST, DEFAULT_OUT = Path("accounts.yaml"), Path("output")
 
 
 def rotate_external_id(

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from rolecall_generator.console import folder_of
+from rolecall_generator.completion import everybody
 
-DEFAULT_MANIFEST = Path("accounts.yaml")
-DEFAULT_OUT = Path("output")
-
-# What cannot be read is said by whoever reads it, with its mend: readable=False leaves it to them.
-ManifestArgument = Annotated[
-    Path, typer.Argument(metavar="MANIFEST", readable=False, help="The manifest; accounts.yaml when left out.")
+LimitOption = Annotated[
+    str,
+    typer.Option(
+        "--limit", "-l", metavar="PATTERN", autocompletion=everybody, help="Whom to ask, as Ansible's host patterns."
+    ),
 ]
-ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help="The manifest.")]
-OutOption = Annotated[
-    Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The folder that gen terraform wrote.")
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors alone.")]
-FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="For people, or for machines.")]
 FaultsOption = Annotated[
     str,
     typer.Option("--faults", metavar="PLAN", help="Faults on purpose, as in throttle=0.3,5xx=0.1,cut=0.05,seed=7."),

@@ -9,22 +9,13 @@ from typing import Annotated
 
 import typer
 
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.completion import customers, switch_roles
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import RolecallError, SelectionError
+from rolecall_generator.options import FormatOption, ManifestOption, OutOption
 from rolecall_runner.acting import acting
-from rolecall_runner.commands.common import (
-    DEFAULT_MANIFEST,
-    DEFAULT_OUT,
-    FormatOption,
-    ManifestOption,
-    OutOption,
-    ProfileOption,
-    RegionOption,
-    RunsOption,
-    SandboxOption,
-    SessionCacheOption,
-)
+from rolecall_runner.commands.common import ProfileOption, RegionOption, RunsOption, SandboxOption, SessionCacheOption
 from rolecall_runner.results.journal import RUNS
 
 NameArgument = Annotated[str, typer.Argument(autocompletion=customers, help="A customer of the manifest.")]

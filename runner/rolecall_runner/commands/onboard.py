@@ -9,23 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.completion import customers
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError
+from rolecall_generator.options import FormatOption, ManifestOption, OutOption, QuietOption
 from rolecall_runner.acting import acting
-from rolecall_runner.commands.common import (
-    DEFAULT_MANIFEST,
-    DEFAULT_OUT,
-    FormatOption,
-    ManifestOption,
-    OutOption,
-    ProfileOption,
-    QuietOption,
-    RegionOption,
-    RoleOption,
-    RunsOption,
-    SandboxOption,
-)
+from rolecall_runner.commands.common import ProfileOption, RegionOption, RoleOption, RunsOption, SandboxOption
 from rolecall_runner.commands.durations import duration_of
 from rolecall_runner.results.journal import RUNS
 

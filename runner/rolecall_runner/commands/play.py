@@ -9,22 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.completion import everybody
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError
+from rolecall_generator.options import ManifestOption, OutOption, QuietOption
 from rolecall_runner.acting import acting
-from rolecall_runner.commands.common import (
-    DEFAULT_MANIFEST,
-    DEFAULT_OUT,
-    FaultsOption,
-    ManifestOption,
-    OutOption,
-    ProfileOption,
-    QuietOption,
-    RegionOption,
-    RunsOption,
-    SandboxOption,
-)
+from rolecall_runner.commands.common import FaultsOption, ProfileOption, RegionOption, RunsOption, SandboxOption
 from rolecall_runner.commands.repeated import repeated
 from rolecall_runner.results.journal import RUNS
 

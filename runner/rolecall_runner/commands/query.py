@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rolecall_generator.completion import everybody
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
+from rolecall_generator.options import ManifestOption, OutOption, QuietOption
 from rolecall_runner.acting import acting
 from rolecall_runner.commands.cluster import EngineOption, SchedulerOption, TlsOption, cluster_of
 from rolecall_runner.commands.common import (
-    DEFAULT_MANIFEST,
-    DEFAULT_OUT,
     FaultsOption,
-    ManifestOption,
-    OutOption,
+    LimitOption,
     ProfileOption,
-    QuietOption,
     RegionOption,
     RoleOption,
     RunsOption,
@@ -81,12 +78,7 @@ def query(
     listed: Annotated[bool, typer.Option("--list", help="List the queries that ship with rolecall.")] = False,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
-    limit: Annotated[
-        str,
-        typer.Option(
-            "--limit", "-l", metavar="PATTERN", autocompletion=everybody, help="Whom to ask, as Ansible's host patterns."
-        ),
-    ] = "all",
+    limit: LimitOption = "all",
     sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many of them, chosen by --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,
     retry: Annotated[

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rolecall_generator.completion import everybody
+from rolecall_generator.command_line import DEFAULT_MANIFEST
 from rolecall_generator.console import folder_of, progress_bar, stdout
 from rolecall_generator.errors import ExitCode, SelectionError
-from rolecall_runner.commands.common import DEFAULT_MANIFEST, FormatOption, ManifestArgument, QuietOption
+from rolecall_generator.options import FormatOption, ManifestArgument, OnlyOption, QuietOption
 
 if TYPE_CHECKING:
     from rolecall_runner.rehearse import Progress, Rehearsal
@@ -42,12 +42,7 @@ def rehearse(
             help="Rehearse what is written there; what the manifest says when left out.",
         ),
     ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only", metavar="NAME", autocompletion=everybody, help="Only this customer or switch role; may be repeated."
-        ),
-    ] = None,
+    only: OnlyOption = None,
     sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many modules, chosen by --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,
     plugin_dir: Annotated[

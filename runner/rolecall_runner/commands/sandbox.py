@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.console import progress_bar, stdout
 from rolecall_generator.errors import InterruptedRunError, SelectionError
-from rolecall_runner.commands.common import DEFAULT_MANIFEST, DEFAULT_OUT, FaultsOption, FormatOption, OutOption, QuietOption
+from rolecall_generator.options import FormatOption, OutOption, QuietOption
+from rolecall_runner.commands.common import FaultsOption
 
 if TYPE_CHECKING:
     from rolecall_runner.sandbox.home import Running

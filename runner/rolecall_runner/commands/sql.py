@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rolecall_generator.console import progress_bar, stderr, stdout
-from rolecall_runner.commands.common import QuietOption, RunsOption
+from rolecall_generator.options import QuietOption
+from rolecall_runner.commands.common import RunsOption
 from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.completion import everybody
 from rolecall_generator.console import stdout
 from rolecall_generator.errors import ExitCode, SelectionError
+from rolecall_generator.options import FormatOption, ManifestOption, OutOption
 from rolecall_generator.status_file import rehearsing
-from rolecall_runner.commands.common import DEFAULT_MANIFEST, DEFAULT_OUT, FormatOption, ManifestOption, OutOption
 from rolecall_runner.commands.durations import duration_of
 from rolecall_runner.status.states import State
 

@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.completion import everybody
+from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.console import progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, SelectionError
+from rolecall_generator.options import ManifestArgument, OutOption, QuietOption
 from rolecall_runner.acting import acting
 from rolecall_runner.commands.cluster import EngineOption, SchedulerOption, TlsOption, cluster_of
 from rolecall_runner.commands.common import (
-    DEFAULT_MANIFEST,
-    DEFAULT_OUT,
     FaultsOption,
-    ManifestArgument,
-    OutOption,
+    LimitOption,
     ProfileOption,
-    QuietOption,
     RegionOption,
     RoleOption,
     RunsOption,
@@ -58,12 +55,7 @@ def verify(
     context: typer.Context,
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
-    limit: Annotated[
-        str,
-        typer.Option(
-            "--limit", "-l", metavar="PATTERN", autocompletion=everybody, help="Whom to ask, as Ansible's host patterns."
-        ),
-    ] = _EVERYBODY,
+    limit: LimitOption = _EVERYBODY,
     sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many of them, chosen by --seed.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,
     retry: Annotated[
