@@ -187,10 +187,10 @@ def remove(
 
     section = _section(switch_role)
     proposal = remove_entries(manifest, out, names, section=section)
-    everybody = section == "customers" and not proposal.edited.after.manifest.customers
+    nobody_left = section == "customers" and not proposal.edited.after.manifest.customers
     agree_and_write(
         proposal,
-        lambda: after_removal(manifest, out, names, everybody=everybody, section=section),
+        lambda: after_removal(manifest, out, names, everybody=nobody_left, section=section),
         yes=yes,
         dry_run=dry_run,
         output_format=output_format,
@@ -274,8 +274,9 @@ def show(
     from rolecall_generator.manifest.load import load_manifest  # noqa: PLC0415 - as above
     from rolecall_generator.profiles import profiles_text  # noqa: PLC0415 - as above
 
-    shown = show_customer(manifest, out, name)
-    profile = profiles_text(load_manifest(manifest).manifest, [name])
+    loaded = load_manifest(manifest)
+    shown = show_customer(loaded, out, name)
+    profile = profiles_text(loaded.manifest, [name])
     if output_format == "json":
         typer.echo(json.dumps(customer_shown_json(shown, profile), indent=2))
     else:

@@ -200,7 +200,8 @@ def _import(
 
     retired = {name: entry.retired for name, entry in read_rotations(out).items() if entry.retired}
     settings = Settings(fresh_external_id, tuple(permissions) if permissions else None, update, retired)
-    plan = plan_import(reading, load_manifest(manifest).manifest, settings)
+    loaded = load_manifest(manifest)
+    plan = plan_import(reading, loaded.manifest, settings)
     edits = edits_of(plan, into or manifest.parent / INTO)
     notes = tuple(notes_of(plan, None if output_format == "json" else _NAMED))
     if not edits and output_format != "json":  # what changes nothing need not be planned
@@ -210,7 +211,7 @@ def _import(
         for note in (*notes, said):
             stdout().print(note, markup=False)
         return
-    proposal = propose(manifest, out, edits)
+    proposal = propose(manifest, out, edits, loaded=loaded)
     agree_and_write(
         replace(proposal, notes=(*proposal.notes, *notes)),
         lambda: after_import(manifest, out),

@@ -33,10 +33,11 @@ def change_customer(
         if key in values:
             mend = "leave one of the two out"
             raise SelectionError(f"{key} is given a value and taken out at once", where="--unset", mend=mend)
-    known = {customer.name: customer for customer in load_manifest(manifest).manifest.customers}
+    loaded = load_manifest(manifest)
+    known = {customer.name: customer for customer in loaded.manifest.customers}
     edits: list[Edit] = [
         SetField(name, field, {**getattr(known.get(name), field, {}), **value} if isinstance(value, Mapping) else value)
         for field, value in values.items()
     ]
     edits += [DropField(name, field) for field in drop]
-    return propose(manifest, out, edits)
+    return propose(manifest, out, edits, loaded=loaded)

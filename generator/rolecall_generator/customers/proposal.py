@@ -12,6 +12,7 @@ from rolecall_generator.generate import previous_slots
 from rolecall_generator.lock import read_lock
 from rolecall_generator.manifest.edit import Edit, Edited, apply_edits
 from rolecall_generator.manifest.edit_write import write_edited
+from rolecall_generator.manifest.load import LoadedManifest
 from rolecall_generator.manifest.models import Manifest
 
 
@@ -46,15 +47,17 @@ def propose(
     out: Path,
     edits: Sequence[Edit],
     *,
+    loaded: LoadedManifest | None = None,
     moved: Mapping[str, str] | None = None,
     notes: Callable[[Manifest], Iterable[str]] = lambda _before: (),
 ) -> Proposal:
     """Make edits in memory and work out what they change. Nothing is written.
 
-    `moved`: paths of renamed modules, old to new. `notes`: what a person should know, from the manifest before the edits.
-    Raises ManifestError, EditError, SelectionError, PlanError, or OutputError for a broken lock file.
+    `loaded`: the manifest, where it was loaded already. `moved`: paths of renamed modules, old to new. `notes`: what a
+    person should know, from the manifest before the edits. Raises ManifestError, EditError, SelectionError, PlanError, or
+    OutputError for a broken lock file.
     """
-    edited = apply_edits(manifest, edits)
+    edited = apply_edits(manifest, edits, loaded)
     slots = previous_slots(read_lock(out))
     difference = access_difference(edited.before.manifest, edited.after.manifest, slots, moved=moved)
     return Proposal(edited, difference, tuple(notes(edited.before.manifest)))

@@ -17,9 +17,9 @@ from rolecall_generator.customers.rotate_seen import read_seen
 from rolecall_generator.errors import ExitCode, RolecallError, SelectionError
 from rolecall_generator.manifest.edit import DropField, Edit, SetField
 from rolecall_generator.manifest.edit_write import write_edited
-from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.load import LoadedManifest, load_manifest
 from rolecall_generator.manifest.messages import suggest
-from rolecall_generator.manifest.models import Customer, Manifest
+from rolecall_generator.manifest.models import Customer
 from rolecall_generator.manifest.starter import fresh_external_id
 from rolecall_generator.rotations import Rotation, change_rotations, read_rotations
 
@@ -74,7 +74,8 @@ def start_rotation(
     make_id: Callable[[], str] = fresh_external_id,
 ) -> RotationProposal:
     """Propose a new external id, the old one beside it. Raises SelectionError, and as `propose`."""
-    customer = _customer(manifest, name)
+    loaded = load_manifest(manifest)
+    customer = _customer(loaded, name)
     before = read_rotations(out).get(name)
     if customer.previous_external_id is not None:
         since = f" since {before.started}" if before is not None and not before.ended else ""
@@ -89,7 +90,7 @@ def start_rotation(
     fresh = make_id() if external_id is None else external_id
     edits = [SetField(name, _CURRENT, fresh), SetField(name, _PREVIOUS, customer.external_id)]
     record = Rotation(now.isoformat(timespec="seconds"), "", before.retired if before is not None else "")
-    return _proposal(manifest, out, name, edits, record)
+    return _proposal(loaded, out, name, edits, record)
 
 
 def finish_rotation(
@@ -99,7 +100,8 @@ def finish_rotation(
 
     Raises SelectionError where no rotation is under way, and as `propose`.
     """
-    current, previous = _both(manifest, name)
+    loaded = load_manifest(manifest)
+    current, previous = _both(loaded, name)
     warning = ""
     if read_seen(out, rehearsal=rehearsal).at(name, current) is None:
         what = f"{name} was not seen to take its new external id"
@@ -110,47 +112,52 @@ def finish_rotation(
                 mend=f"have the customer apply the new module, then: runner verify --limit {name} (--force ends it anyway)",
             )
         warning = f"{what}; its role may refuse us until the customer applies the module"
-    return _end(manifest, out, name, [DropField(name, _PREVIOUS)], now, retired=previous, warning=warning)
+    return _end(loaded, out, name, [DropField(name, _PREVIOUS)], now, retired=previous, warning=warning)
 
 
 def abort_rotation(manifest: Path, out: Path, name: str, *, now: datetime) -> RotationProposal:
     """Propose to go back to the previous id. Raises SelectionError where no rotation is under way, and as `propose`."""
-    current, previous = _both(manifest, name)
+    loaded = load_manifest(manifest)
+    current, previous = _both(loaded, name)
     edits: list[Edit] = [SetField(name, _CURRENT, previous), DropField(name, _PREVIOUS)]
-    return _end(manifest, out, name, edits, now, retired=current, warning="")
+    return _end(loaded, out, name, edits, now, retired=current, warning="")
 
 
 def _end(
-    manifest: Path, out: Path, name: str, edits: Sequence[Edit], now: datetime, *, retired: str, warning: str
+    loaded: LoadedManifest, out: Path, name: str, edits: Sequence[Edit], now: datetime, *, retired: str, warning: str
 ) -> RotationProposal:
     moment = now.isoformat(timespec="seconds")
     before = read_rotations(out).get(name, Rotation(moment))  # started by hand in the manifest: nothing was noted
     record = replace(before, ended=moment, retired=retired)
-    return _proposal(manifest, out, name, edits, record, notes=(warning,) if warning else ())
+    return _proposal(loaded, out, name, edits, record, notes=(warning,) if warning else ())
 
 
 def _proposal(
-    manifest: Path, out: Path, name: str, edits: Sequence[Edit], record: Rotation, notes: Sequence[str] = ()
+    loaded: LoadedManifest, out: Path, name: str, edits: Sequence[Edit], record: Rotation, notes: Sequence[str] = ()
 ) -> RotationProposal:
-    found = propose(manifest, out, edits)
+    found = propose(_path(loaded), out, edits, loaded=loaded)
     notes = (*found.notes, *notes)
     return RotationProposal(edited=found.edited, difference=found.difference, notes=notes, name=name, out=out, record=record)
 
 
-def _both(manifest: Path, name: str) -> tuple[str, str]:
+def _both(loaded: LoadedManifest, name: str) -> tuple[str, str]:
     """Current and previous id of a customer amid a rotation."""
-    customer = _customer(manifest, name)
+    customer = _customer(loaded, name)
     if customer.external_id is None or customer.previous_external_id is None:
         mend = f"start one with: gen customer rotate-external-id {name}"
-        raise SelectionError(f"no rotation of {name}'s external id is under way", where=str(manifest), mend=mend)
+        raise SelectionError(f"no rotation of {name}'s external id is under way", where=str(_path(loaded)), mend=mend)
     return customer.external_id, customer.previous_external_id
 
 
-def _customer(path: Path, name: str) -> Customer:
-    manifest: Manifest = load_manifest(path).manifest
-    found = next((customer for customer in manifest.customers if customer.name == name), None)
+def _customer(loaded: LoadedManifest, name: str) -> Customer:
+    customers = loaded.manifest.customers
+    found = next((customer for customer in customers if customer.name == name), None)
     if found is None:
-        names = [customer.name for customer in manifest.customers]
+        names = [customer.name for customer in customers]
         mend = suggest(name, names, "name a customer of the manifest")
-        raise SelectionError(f"there is no customer {name}", where=str(path), mend=mend)
+        raise SelectionError(f"there is no customer {name}", where=str(_path(loaded)), mend=mend)
     return found
+
+
+def _path(loaded: LoadedManifest) -> Path:
+    return loaded.files[0]

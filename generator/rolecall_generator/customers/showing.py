@@ -11,7 +11,7 @@ from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.arn import iam_arn, switch_role_url
 from rolecall_generator.iam.difference import differences
 from rolecall_generator.lock import Lock, read_lock
-from rolecall_generator.manifest.load import LoadedManifest, load_manifest
+from rolecall_generator.manifest.load import LoadedManifest
 from rolecall_generator.manifest.messages import suggest
 from rolecall_generator.manifest.resolve import ResolvedCustomer, resolve_customer
 from rolecall_generator.manifest.tree import Place
@@ -52,11 +52,10 @@ class ShownCustomer:
     link: str | None
 
 
-def show_customer(manifest: Path, out: Path, name: str) -> ShownCustomer:
-    """Everything about one customer. Raises SelectionError for an unknown name, ManifestError, PlanError, OutputError."""
-    loaded = load_manifest(manifest)
+def show_customer(loaded: LoadedManifest, out: Path, name: str) -> ShownCustomer:
+    """Everything about one customer. Raises SelectionError for an unknown name, PlanError, OutputError."""
     lock = read_lock(out)
-    customer = _customer(loaded, manifest, name)
+    customer = _customer(loaded, name)
     plan = make_plan(loaded.manifest, previous_slots(lock))
     (module,) = (module for module in plan.modules if module.path == customer_path(name))
     arn = customer_role_arn(loaded.manifest.partition, customer)
@@ -73,19 +72,19 @@ def show_customer(manifest: Path, out: Path, name: str) -> ShownCustomer:
         backend_policy=policy,
         # That the role is new, its tags and its description are no access.
         access=tuple(change.text for change in changes if change.widens is not None),
-        files=_files(module, manifest.name, out, lock),
+        files=_files(module, loaded.files[0].name, out, lock),
         link=None if customer.external_ids else link,
     )
 
 
-def _customer(loaded: LoadedManifest, manifest: Path, name: str) -> ResolvedCustomer:
+def _customer(loaded: LoadedManifest, name: str) -> ResolvedCustomer:
     for customer in loaded.manifest.customers:
         if customer.name == name:
             return resolve_customer(customer, loaded.manifest.defaults)
     owners = [customer.name for customer in loaded.manifest.customers if customer.account_id == name]
     known = [customer.name for customer in loaded.manifest.customers]
     mend = f"write {' or '.join(owners)}" if owners else suggest(name, known, "write the name of a customer")
-    raise SelectionError(f"there is no customer named {name}", where=str(manifest), mend=mend)
+    raise SelectionError(f"there is no customer named {name}", where=str(loaded.files[0]), mend=mend)
 
 
 def _backend(loaded: LoadedManifest, plan: Plan, arn: str) -> tuple[str, str]:

@@ -99,13 +99,13 @@ class Edited:
     after: LoadedManifest
 
 
-def apply_edits(manifest: Path, edits: Sequence[Edit]) -> Edited:
-    """Make edits in memory. Nothing is written.
+def apply_edits(manifest: Path, edits: Sequence[Edit], loaded: LoadedManifest | None = None) -> Edited:
+    """Make edits in memory. Nothing is written. `loaded` is the manifest, where whoever asks has loaded it already.
 
     Raises ManifestError when the manifest is wrong as it stands, EditedManifestError when it would be afterwards, EditError
     when a text cannot be edited as asked, SelectionError for a name or file that the manifest does not have.
     """
-    loaded = load_manifest(manifest)
+    loaded = loaded or load_manifest(manifest)
     files = _Files(loaded)
     for edit in edits:
         files.take(edit)

@@ -10,6 +10,7 @@ from rolecall_generator.customers.listing import list_customers
 from rolecall_generator.customers.showing import show_customer
 from rolecall_generator.errors import PlanError, SelectionError
 from rolecall_generator.generate import generate
+from rolecall_generator.manifest.load import load_manifest
 
 MANIFEST = """version: 1
 backend: {account_id: "111111111111"}
@@ -79,7 +80,7 @@ def test_customers_that_cannot_be_planned_are_listed(manifest: Path) -> None:
 
 def test_a_customer_is_shown_with_everything_resolved(manifest: Path) -> None:
     """Defaults filled in, ARNs worked out, the backend's policy named, the entry's place told."""
-    shown = show_customer(manifest, manifest.parent / "output", "acme-eu")
+    shown = show_customer(load_manifest(manifest), manifest.parent / "output", "acme-eu")
 
     assert "arn:aws:iam::333333333333:role/v/Auditor" == shown.role_arn
     assert "arn:aws:iam::111111111111:role/backend_role" == shown.backend_role_arn
@@ -92,7 +93,7 @@ def test_a_customer_is_shown_with_everything_resolved(manifest: Path) -> None:
 
 def test_the_link_is_there_where_the_console_can_switch(manifest: Path) -> None:
     """The console sends no external id: only a role without one has a link."""
-    shown = show_customer(manifest, manifest.parent / "output", "zeta")
+    shown = show_customer(load_manifest(manifest), manifest.parent / "output", "zeta")
 
     assert (
         "https://signin.aws.amazon.com/switchrole?account=444444444444&roleName=VendorAccess&displayName=zeta" == shown.link
@@ -103,7 +104,7 @@ def test_the_policy_that_is_named_carries_the_role(manifest: Path) -> None:
     """The ARN that is shown is that of a policy in the backend's module, whose document names the role."""
     out = manifest.parent / "output"
     generate(manifest, out)
-    shown = show_customer(manifest, out, "acme")
+    shown = show_customer(load_manifest(manifest), out, "acme")
 
     assert shown.role_arn in (out / "backend" / "main.tf").read_text()
     assert shown.backend_policy.rpartition("/")[2] in (out / "backend" / "main.tf").read_text()
@@ -116,9 +117,9 @@ def test_files_on_disk_are_held_against_what_was_written(manifest: Path) -> None
     folder = out / "customers" / "acme"
     (folder / "main.tf").write_text("# mine\n")
     (folder / "outputs.tf").unlink()
-    states = {file.path.rpartition("/")[2]: file.state for file in show_customer(manifest, out, "acme").files}
+    states = {file.path.rpartition("/")[2]: file.state for file in show_customer(load_manifest(manifest), out, "acme").files}
     manifest.write_text(MANIFEST.replace('"one"', '"other"'))
-    later = {file.path.rpartition("/")[2]: file.state for file in show_customer(manifest, out, "acme").files}
+    later = {file.path.rpartition("/")[2]: file.state for file in show_customer(load_manifest(manifest), out, "acme").files}
 
     assert {
         "main.tf": "edited by hand",
@@ -132,7 +133,7 @@ def test_files_on_disk_are_held_against_what_was_written(manifest: Path) -> None
 def test_an_unknown_customer_is_refused_with_the_nearest(manifest: Path) -> None:
     """A slip of the pen is told which name was near."""
     with pytest.raises(SelectionError) as caught:
-        show_customer(manifest, manifest.parent / "output", "zet")
+        show_customer(load_manifest(manifest), manifest.parent / "output", "zet")
 
     assert "write zeta" == caught.value.mend
 
@@ -140,6 +141,6 @@ def test_an_unknown_customer_is_refused_with_the_nearest(manifest: Path) -> None
 def test_an_account_id_is_answered_with_its_customer(manifest: Path) -> None:
     """The list takes account ids, and people try them here as well."""
     with pytest.raises(SelectionError) as caught:
-        show_customer(manifest, manifest.parent / "output", "222222222222")
+        show_customer(load_manifest(manifest), manifest.parent / "output", "222222222222")
 
     assert "write acme" == caught.value.mend

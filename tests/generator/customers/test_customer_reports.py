@@ -23,6 +23,7 @@ from rolecall_generator.customers.next_steps import Step
 from rolecall_generator.customers.removing import remove_entries
 from rolecall_generator.customers.showing import show_customer
 from rolecall_generator.iam.difference import Change
+from rolecall_generator.manifest.load import load_manifest
 
 MANIFEST = """version: 1
 backend: {account_id: "111111111111"}
@@ -134,7 +135,7 @@ def test_a_variable_cannot_steer_the_terminal(tmp_path: Path) -> None:
         'customers: [{name: a, account_id: "222222222222", variables: {x: "\\e[31mred\\nsecond", y: "é 日本"}}]\n'
     )
     console = pipe(io.StringIO())
-    print_customer(console, show_customer(path, tmp_path / "output", "a"), "")
+    print_customer(console, show_customer(load_manifest(path), tmp_path / "output", "a"), "")
 
     assert "\nvariables    x=?[31mred?second, y=é 日本\n" in shown(console)
 
@@ -150,8 +151,10 @@ def test_no_customer_is_said() -> None:
 def test_a_customer_amid_a_rotation_is_shown_as_such(manifest: Path) -> None:
     """Both ids, the boundary; a customer without an external id has a link instead."""
     first, second = pipe(io.StringIO()), pipe(io.StringIO())
-    print_customer(first, show_customer(manifest, manifest.parent / "output", "c00"), "[profile c00]\nregion = x\n")
-    print_customer(second, show_customer(manifest, manifest.parent / "output", "c01"), "")
+    print_customer(
+        first, show_customer(load_manifest(manifest), manifest.parent / "output", "c00"), "[profile c00]\nregion = x\n"
+    )
+    print_customer(second, show_customer(load_manifest(manifest), manifest.parent / "output", "c01"), "")
 
     lines = shown(first).splitlines()
     assert "external id  new" in lines
