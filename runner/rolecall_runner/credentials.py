@@ -24,7 +24,7 @@ from rolecall_runner.targets import Target
 PROBE_SECONDS = 900
 SESSION_SECONDS = 3600
 REFUSAL = "AccessDenied"
-"""The code by which STS refuses an assume (STS API reference, "Common errors", November 2026)."""
+"""The code by which STS refuses (STS API reference, "Common errors", November 2026); no other is a refusal."""
 REFRESH_AHEAD = timedelta(minutes=5)
 
 Clock = Callable[[], datetime]

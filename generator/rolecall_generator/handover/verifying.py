@@ -20,6 +20,7 @@ from rolecall_generator.errors import OutputError
 from rolecall_generator.handover.checksums import read_sums
 from rolecall_generator.handover.layout import SUMS
 from rolecall_generator.handover.signing import SIGNATURES, Trusted
+from rolecall_generator.handover.words import counted
 from rolecall_generator.survey import sha256
 
 _MOST_FILES = 1_000
@@ -126,7 +127,7 @@ def _of_zip(archive: zipfile.ZipFile) -> tuple[dict[str, _Reader], list[Trouble]
 
 def _extent(entries: Collection[zipfile.ZipInfo]) -> str:
     mebibytes = sum(entry.file_size for entry in entries) / (1024 * 1024)
-    return f"{len(entries):,} {'file' if len(entries) == 1 else 'files'}, {mebibytes:,.1f} MiB"
+    return f"{counted(len(entries), 'file')}, {mebibytes:,.1f} MiB"
 
 
 def _is_folder(entry: zipfile.ZipInfo) -> bool:

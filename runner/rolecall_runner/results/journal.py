@@ -24,6 +24,7 @@ from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallErr
 from rolecall_runner.results.result import Result, Status, result_from_json
 
 RUNS = Path(".rolecall") / "runs"
+_RECORD, _RESULTS = "run.json", "results.jsonl"
 JOURNAL_VERSION = 1
 _RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 _TO_RETRY = frozenset({Status.FAILED, Status.INCONCLUSIVE, Status.UNREACHABLE, Status.REFUSED})
@@ -170,7 +171,7 @@ class Journal:
     def _remove(self) -> None:
         """Leave nothing of a run that could not begin (a cluster that is refused): there is nothing to go on with."""
         with contextlib.suppress(OSError):
-            for name in ("results.jsonl", "run.json"):
+            for name in (_RESULTS, _RECORD):
                 (self.folder / name).unlink()
             self.folder.rmdir()
 
@@ -221,7 +222,7 @@ def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
 
 def read_record(runs: Path, run_id: str) -> RunRecord:
     """A run's record. Raises JournalError."""
-    path = runs / run_id / "run.json"
+    path = runs / run_id / _RECORD
     if not _RUN_ID.fullmatch(run_id):
         raise JournalError(f"{run_id} is no run id", where=str(runs), mend="`runner history` lists the runs")
     try:
@@ -242,7 +243,7 @@ def read_results(runs: Path, run_id: str) -> Iterator[Result]:
 
     Raises JournalError for a line that is whole but no result.
     """
-    path = runs / run_id / "results.jsonl"
+    path = runs / run_id / _RESULTS
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
@@ -270,7 +271,7 @@ def _result(line: bytes, path: Path, number: int) -> Result:
 
 
 def _open(folder: Path) -> int:
-    path = folder / "results.jsonl"
+    path = folder / _RESULTS
     # Results may hold what accounts answered: for the owner alone.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -289,16 +290,16 @@ def _open(folder: Path) -> int:
 def _whole(folder: Path) -> int:
     """Bytes of the results file up to the end of its last whole line."""
     size = 0
-    with (folder / "results.jsonl").open("rb") as file:
+    with (folder / _RESULTS).open("rb") as file:
         for line in file:
             size += len(line) if line.endswith(b"\n") else 0
     return size
 
 
 def _write_record(folder: Path, record: RunRecord) -> None:
-    temporary = folder / "run.json.new"
+    temporary = folder / f"{_RECORD}.new"
     temporary.write_text(json.dumps(asdict(record), indent=2) + "\n", "utf-8")
-    temporary.replace(folder / "run.json")
+    temporary.replace(folder / _RECORD)
 
 
 def _cannot(what: str, path: Path, error: OSError) -> JournalError:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from rolecall_runner.credentials import REFUSAL
 from rolecall_runner.failures import PASSING
 from rolecall_runner.redact import redact
 from rolecall_runner.targets import Target
@@ -19,7 +20,6 @@ from rolecall_runner.tasks.verify import probes
 from rolecall_runner.tasks.verify.causes import told
 from rolecall_runner.tasks.verify.context import VerifyContext
 from rolecall_runner.tasks.verify.openness import EVERYBODY
-from rolecall_runner.tasks.verify.outcomes import REFUSED
 from rolecall_runner.tasks.verify.rotation import RETIRED, WHICH, RotationState, rotation_of
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
 
@@ -93,7 +93,7 @@ def _already_said(_rung: Rung, _verdict: Verdict, _target: Target, _context: Ver
 
 
 def _assume(rung: Rung, _verdict: Verdict, target: Target, context: VerifyContext) -> Found:
-    if rung.code != REFUSED:
+    if rung.code != REFUSAL:
         yield from _wrong_request(rung)
         return
     if (by_text := _policy_named(rung.message)) is not None:
@@ -233,7 +233,7 @@ def _not_known(rung: Rung, context: VerifyContext) -> Found:
         yield "throttled", ""
     elif not code and rung.message:
         yield "network", redact(rung.message)
-    elif code and code != REFUSED:
+    elif code and code != REFUSAL:
         yield "unknown", _answer(rung)
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
+from rolecall_runner.credentials import REFUSAL
 from rolecall_runner.deadline import TimeIsUpError, seconds_left
 from rolecall_runner.failures import Failure, failure_of
 from rolecall_runner.results.result import Status
@@ -20,9 +21,6 @@ from rolecall_runner.tasks.verify.context import VerifyContext
 from rolecall_runner.tasks.verify.verdict import Mark
 
 T = TypeVar("T")
-
-REFUSED = "AccessDenied"
-"""The code by which STS refuses (STS API reference, "Common errors", November 2026); no other is a refusal here."""
 
 _WRONG_BY_ITSELF = frozenset({"ValidationError", "MalformedPolicyDocument", "PackedPolicyTooLarge", "InvalidParameterValue"})
 """Codes of STS for a request that is wrong however often it is asked (AssumeRole, "Errors")."""
@@ -72,7 +70,7 @@ def _once(call: Callable[[], T], context: VerifyContext) -> Answer[T]:
 
 
 def _mark(failure: Failure) -> Mark:
-    if failure.code == REFUSED:
+    if failure.code == REFUSAL:
         return Mark.REFUSED
     if failure.status is Status.UNREACHABLE:
         return Mark.UNREACHABLE
