@@ -8,13 +8,11 @@ from rolecall_generator.handover.words import Phrase, capital, duration, listed,
 from rolecall_generator.iam.access import Role
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.policy import Condition, Principal, Statement
+from rolecall_generator.iam.quotas import CHAINED_SESSION_SECONDS
 
 _PRINCIPAL_ARN = "aws:principalarn"
 _EXTERNAL_ID = "sts:externalid"
 _MFA = "aws:multifactorauthpresent"
-
-_CHAINED = 3_600
-"""Seconds. "Role chaining limits your [...] role session to a maximum of one hour." (IAM User Guide, November 2026)"""
 
 _EXTRAS = {
     "sts:TagSession": "pass session tags ({})",
@@ -91,6 +89,6 @@ def allowed_besides(role: Role) -> Phrase | None:
 def session(role: Role, callers: Iterable[str] = ()) -> Phrase:
     """How long a session lasts at most. `callers` are ARNs of who opens it."""
     longest = role.max_session_seconds
-    chained = longest > _CHAINED and any(":role/" in arn for arn in callers)
+    chained = longest > CHAINED_SESSION_SECONDS and any(":role/" in arn for arn in callers)
     limit = " A role that assumes this one gets 1 hour at most (role chaining)." if chained else ""
     return say(f"At most {duration(longest)} ({{}} seconds).{limit}", str(longest))
