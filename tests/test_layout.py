@@ -20,7 +20,7 @@ RUNNER = ROOT / "runner" / "rolecall_runner"
 LAYERS = (
     {"__version__", "errors", "checks.finding"},
     {"iam", "disk", "lock", "hcl", "stat_cache", "bytecode", "extras", "status_file", "command_line"},
-    {"manifest", "placing", "survey", "write_report", "rotations"},
+    {"manifest", "placing", "survey", "unplanned", "write_report", "rotations"},
     {"naming"},
     {"plan", "parse", "render", "write"},
     {"checks"},

@@ -205,6 +205,7 @@ def prove(
     Exit code 1 when a cell is not as intended.
     """
     from rolecall_generator.checking import prove_manifest  # noqa: PLC0415 - as above
+    from rolecall_generator.checks.finding import Severity  # noqa: PLC0415 - as above
     from rolecall_generator.errors import ExitCode  # noqa: PLC0415 - as above
     from rolecall_generator.proof_reports import print_proof, proof_text  # noqa: PLC0415 - as above
 
@@ -214,7 +215,7 @@ def prove(
         typer.echo(proof_text(proven, output_format, title=str(manifest)), nl=False)
     elif not quiet:
         print_proof(stdout(), proven)
-    if proven.findings or not proven.proof.ok:
+    if any(finding.severity > Severity.NOTE for finding in proven.findings) or not proven.proof.ok:
         raise typer.Exit(int(ExitCode.FINDINGS))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rolecall_generator.checks.finding import Finding
-from rolecall_generator.disk import read_regular
+from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.disk import output_error, read_regular
 from rolecall_generator.generate import module_source, previous_slots
 from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.difference import Change, Label, differences
@@ -17,12 +18,16 @@ from rolecall_generator.naming import account_names, labeller
 from rolecall_generator.parse import ParsedModule, parse_module
 from rolecall_generator.plan import PlannedModule, make_plan
 from rolecall_generator.survey import sha256
+from rolecall_generator.unplanned import unplanned
 from rolecall_generator.write import ModuleSource
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleChanges:
-    """What changes in one module: `state` is new, changed, gone or text (files change, access does not)."""
+    """What changes in one module: `state` is new, changed, gone, text (files change, access does not) or extra.
+
+    `extra`: the next run changes nothing there, but files that it leaves alone are in the way of what the manifest says.
+    """
 
     path: str
     state: str
@@ -60,10 +65,14 @@ def compare(
             touched.append(ModuleChanges(module.path, "new", added))
         elif _would_write(module_source(module, manifest.name), out, known):
             touched.append(_changed(module, out, name))
+        elif _has_others(out / module.path, known):
+            touched += _extra(module, out)
         progress(done)
     planned = {module.path for module in plan.modules}
+    untouched = len(plan.modules) - len(touched)
     touched += [_gone(path, out, name) for path in sorted(locked) if path not in planned]
-    return Comparison(tuple(touched), len(plan.modules) - sum(item.state != "gone" for item in touched))
+    touched += [ModuleChanges(found.subject, "extra", (), (found,)) for found in _unplanned(out, planned, locked)]
+    return Comparison(tuple(touched), untouched)
 
 
 def _would_write(source: ModuleSource, out: Path, known: LockedModule) -> bool:
@@ -72,6 +81,32 @@ def _would_write(source: ModuleSource, out: Path, known: LockedModule) -> bool:
     if source.fingerprint != known.fingerprint:
         planned = {name: sha256(text.encode()) for name, text in source.render().items()}
     return planned != {name: _hash_of(out / source.path / name) for name in known.files}
+
+
+def _has_others(folder: Path, known: LockedModule) -> bool:
+    """Whether a module's folder holds anything that rolecall did not write."""
+    with os.scandir(folder) as entries:
+        return any(entry.name not in known.files for entry in entries)
+
+
+def _extra(module: PlannedModule, out: Path) -> Iterator[ModuleChanges]:
+    """The findings of a module with files of others, where they matter."""
+    built = module.build()
+    written = _written(out / module.path, account_id=built.account.account_id, partition=built.partition)
+    findings = tuple(finding for finding in written.findings if finding.severity > Severity.NOTE)
+    if written.access.canonical() != built.access.canonical():
+        message = "other files change the access that the generated ones grant; gen check shows how"
+        place = f"{module.path}/main.tf"
+        findings += (Finding("RC801", Severity.ERROR, module.subject, message, "remove the other files", place, 1),)
+    if findings:
+        yield ModuleChanges(module.path, "extra", (), findings)
+
+
+def _unplanned(out: Path, planned: Collection[str], locked: Collection[str]) -> list[Finding]:
+    try:
+        return [found for found in unplanned(str(out), planned, locked) if found.subject not in locked]
+    except OSError as error:
+        raise output_error(error, str(out)) from error
 
 
 def _hash_of(path: Path) -> str | None:
@@ -92,7 +127,7 @@ def _written(folder: Path, *, account_id: str | None, partition: str = "aws") ->
     """What a module's folder grants; nothing when somebody took the folder away."""
     if not folder.exists():
         return ParsedModule()
-    return parse_module(folder, account_id=account_id, partition=partition)
+    return parse_module(folder, account_id=account_id, partition=partition, returned=False)
 
 
 def _gone(path: str, out: Path, name: Label) -> ModuleChanges:

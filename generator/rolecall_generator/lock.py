@@ -23,6 +23,8 @@ LOCK_VERSION = 1
 _SHA256_DIGITS = 64
 LOCK_NAME = "rolecall.lock.json"
 JOURNAL_NAME = ".rolecall.journal"
+BUNDLES = "bundles"
+"""Folder of the bundles, in the output folder."""
 
 _NAME = re.compile(r"(?!\.{1,2}$)[^/\x00]+")
 _MODULE_PATH = re.compile(r"(?!\.{1,2}(/|$))[^/\x00]+(/(?!\.{1,2}(/|$))[^/\x00]+)*")

@@ -117,9 +117,20 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
 
 def print_comparison(console: Console, found: Comparison) -> None:
     """The changes of `gen diff`, a module a block; what widens access is marked."""
-    states = {"new": "[green]+[/]", "changed": "[yellow]~[/]", "gone": "[red]-[/]", "text": "[dim]~[/]"}
+    states = {
+        "new": "[green]+[/]",
+        "changed": "[yellow]~[/]",
+        "gone": "[red]-[/]",
+        "text": "[dim]~[/]",
+        "extra": "[yellow]![/]",
+    }
     for module in found.modules:
-        note = {"text": " (texts alone; no access changes)", "gone": " (will be removed)", "new": " (new)"}
+        note = {
+            "text": " (texts alone; no access changes)",
+            "gone": " (will be removed)",
+            "new": " (new)",
+            "extra": " (files that gen terraform leaves alone)",
+        }
         console.print(f"{states[module.state]} {module.path}{note.get(module.state, '')}")
         for change in module.changes:
             mark = "[bold red]widens[/] " if change.widens else ""
@@ -127,6 +138,6 @@ def print_comparison(console: Console, found: Comparison) -> None:
             console.print(change.text, markup=False)
         for finding in module.findings:
             place = f" ({finding.file}:{finding.line or 1})" if finding.file else ""
-            console.print(f"    cannot read: {finding.message}{place}", markup=False, style="yellow")
+            console.print(f"    {finding.severity.name.lower()}: {finding.message}{place}", markup=False, style="yellow")
     if not found.modules:
         console.print(f"No difference: {found.unchanged:,} modules are as the manifest says.")

@@ -19,8 +19,9 @@ import hcl2
 from rolecall_generator.generate import generate
 from rolecall_generator.manifest.source import collection_paused
 from rolecall_generator.parse import parse_files
+from rolecall_generator.parse.folder import read_folder
 from rolecall_generator.parse.lexical import scan
-from rolecall_generator.parse.source import module_files
+from rolecall_generator.parse.report import Report
 
 MANIFEST = """
 version: 1
@@ -81,7 +82,7 @@ def main() -> None:
         paths = folders(customers, Path(root))
         cold = statistics.median(first(paths[0]) for _ in range(5))
         modules: list[dict[str, bytes]] = []
-        reading = milliseconds(lambda: modules.extend(module_files(path) for path in paths), customers)
+        reading = milliseconds(lambda: modules.extend(read_folder(path, Report()) for path in paths), customers)
     texts = [[content.decode() for content in files.values()] for files in modules]
     distinct = list(dict.fromkeys(text for module in texts[:SAMPLE] for text in module))
     hcl2.loads("a = 1\n")  # its grammar is not part of the comparison

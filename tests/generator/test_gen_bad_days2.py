@@ -16,7 +16,8 @@ from manifests import NOTES, manifest_of
 from rolecall_generator.cli import app
 from rolecall_generator.errors import ModuleError, OutputError, SelectionError
 from rolecall_generator.generate import generate
-from rolecall_generator.parse.source import module_files
+from rolecall_generator.parse.folder import read_folder
+from rolecall_generator.parse.report import Report
 
 
 @pytest.fixture
@@ -85,8 +86,8 @@ def test_a_manifest_may_have_a_name_that_is_no_text(notes: Path) -> None:
 def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path) -> None:
     """The mend for a refused reading is a permission, not another folder."""
     refusal = PermissionError(13, "Permission denied", str(tmp_path))
-    with mock.patch.object(Path, "iterdir", side_effect=refusal), pytest.raises(ModuleError) as refused:
-        module_files(tmp_path)
+    with mock.patch("os.scandir", side_effect=refusal), pytest.raises(ModuleError) as refused:
+        read_folder(tmp_path, Report())
 
     assert f"{tmp_path}: reading the module is not permitted\n  mend: give yourself read permission" in str(refused.value)
 

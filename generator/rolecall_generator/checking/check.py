@@ -12,7 +12,7 @@ from rolecall_generator.checking.intended import arns_of, intended_of
 from rolecall_generator.checking.module import Verdict, below
 from rolecall_generator.checking.proof_findings import proof_findings
 from rolecall_generator.checking.sent_back import SentBack, judge_sent_back
-from rolecall_generator.checking.written import read_written
+from rolecall_generator.checking.written import read_written, unplanned_findings
 from rolecall_generator.checks.context import CheckContext
 from rolecall_generator.checks.finding import Finding
 from rolecall_generator.checks.proof import Proof, prove
@@ -68,7 +68,8 @@ def check(
     """
     with collection_paused():
         loaded = load_manifest(manifest)
-        plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
+        lock = read_lock(out)
+        plan = make_plan(loaded.manifest, previous_slots(lock))
         label = labeller(account_names(loaded.manifest))
         findings: list[Finding] = []
         if sent_back:
@@ -83,6 +84,8 @@ def check(
             scope, read = _written(Bench(manifest, out, plan.modules, label), indices, processes, progress)
         findings += [finding for verdict in scope.verdicts for finding in verdict.findings]
         complete = not sent_back and not only
+        if complete:
+            findings += unplanned_findings(out, plan, lock)
         proof, more = _judge(loaded.manifest, plan, scope, complete=complete)
         report = apply_suppressions([*findings, *more], loaded.manifest.suppress, complete=complete)
     return Checked(report, proof, len(scope.modules), read)

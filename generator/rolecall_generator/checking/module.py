@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rolecall_generator.checking.size import too_large
 from rolecall_generator.checks.finding import Finding, Severity
 from rolecall_generator.errors import ModuleError
 from rolecall_generator.iam.access import Access
@@ -40,8 +41,10 @@ class Verdict:
         return not self.findings
 
 
-def judge(planned: Module, folder: Path, *, root: str, label: Label, mend: str = WRITE_AGAIN) -> Verdict:
-    """Read the module in `folder` and compare it with the planned one.
+def judge(
+    planned: Module, folder: Path, *, root: str, label: Label, mend: str = WRITE_AGAIN, returned: bool = False
+) -> Verdict:
+    """Read the module in `folder` and compare it with the planned one. `returned`: the folder comes from someone else.
 
     `root` leads from the checked folder to `folder`, as in `customers/account1`: findings' files start with it.
     """
@@ -52,7 +55,7 @@ def judge(planned: Module, folder: Path, *, root: str, label: Label, mend: str =
         )
         return Verdict(planned.path, Access(), (missing,))
     try:
-        parsed = parse_module(folder, account_id=planned.account.account_id, partition=planned.partition)
+        parsed = parse_module(folder, account_id=planned.account.account_id, partition=planned.partition, returned=returned)
     except ModuleError as error:
         unreadable = Finding(
             UNREADABLE, Severity.ERROR, planned.subject, f"{planned.path}: {error.what}", error.mend or "", root or None
@@ -68,8 +71,17 @@ def compare_parsed(
     written, intended = parsed.access.canonical(), planned.access.canonical()
     findings = [_placed(finding, planned.subject, root) for finding in parsed.findings]
     if written != intended:
+        if excess := too_large(written, intended):
+            findings.append(_too_large(planned, excess, root))
+            return Verdict(planned.path, Access(), tuple(findings))
         findings += _differences(planned, written, folder, root, label, mend)
     return Verdict(planned.path, written, tuple(findings))
+
+
+def _too_large(planned: Module, excess: str, root: str) -> Finding:
+    message = f"too large to be compared and proven: {excess}, far more than was planned or AWS accepts"
+    mend = "send the module as it was generated, or read it yourself"
+    return Finding(UNREADABLE, Severity.ERROR, planned.subject, message, mend, below(root, "main.tf"), 1)
 
 
 def _placed(finding: Finding, subject: str, root: str) -> Finding:

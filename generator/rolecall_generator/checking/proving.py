@@ -8,9 +8,11 @@ from pathlib import Path
 
 from rolecall_generator.checking.access import module_access
 from rolecall_generator.checking.intended import intended_of
+from rolecall_generator.checking.written import unplanned_findings
 from rolecall_generator.checks.finding import Finding
 from rolecall_generator.checks.proof import Proof, prove
 from rolecall_generator.iam.access import Access, union
+from rolecall_generator.lock import read_lock
 from rolecall_generator.manifest.source import collection_paused
 from rolecall_generator.naming import account_names
 
@@ -41,7 +43,8 @@ def prove_manifest(
     Raises ManifestError, PlanError or OutputError.
     """
     found = module_access(manifest, out, planned=planned, processes=processes, started=started, progress=progress)
+    stray = () if planned else unplanned_findings(out, found.plan, read_lock(out))
     with collection_paused():
         access = union(found.accesses)
         proof = prove(access, intended_of(found.modules).trusts, roles=access.roles.keys())
-    return Proven(proof, access, found.findings, planned, account_names(found.loaded.manifest))
+    return Proven(proof, access, (*found.findings, *stray), planned, account_names(found.loaded.manifest))

@@ -41,7 +41,7 @@ def judge_sent_back(plan: Plan, given: Sequence[str], *, label: Label, progress:
             module = planned.build()
             modules.append(module)
             folders.append(folder)
-            verdicts.append(judge(module, folder, root=str(folder), label=label, mend=ASK_WHY))
+            verdicts.append(judge(module, folder, root=str(folder), label=label, mend=ASK_WHY, returned=True))
         progress(done)
     return SentBack(tuple(modules), tuple(verdicts), tuple(folders), tuple(findings))
 

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rolecall_generator.checking.fleet import Bench, read_modules
 from rolecall_generator.checking.memory import Entry, load_memory, save_memory
 from rolecall_generator.checking.module import Verdict
+from rolecall_generator.checks.finding import Finding
+from rolecall_generator.disk import output_error
+from rolecall_generator.lock import Lock
+from rolecall_generator.plan import Plan
+from rolecall_generator.unplanned import unplanned
+
+
+def unplanned_findings(out: Path, plan: Plan, lock: Lock) -> tuple[Finding, ...]:
+    """Folders and Terraform files of the output folder that the manifest does not plan. Raises OutputError."""
+    try:
+        return tuple(unplanned(str(out), {module.path for module in plan.modules}, lock.modules.keys()))
+    except OSError as error:
+        raise output_error(error, str(out)) from error
 
 
 @dataclass(frozen=True, slots=True)

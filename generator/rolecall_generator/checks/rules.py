@@ -34,6 +34,7 @@ CATALOGUE: tuple[Described, ...] = (
     described("RC906", "File that changes other files", _W),
     described("RC907", "Guard against the wrong account", _E),
     described("RC908", "Read differently by versions of Terraform", _W),
+    described("RC909", "File that is not part of the module", _E),
 )
 """Everything that `gen check` can report, by id."""
 

@@ -1,9 +1,11 @@
-"""Where bundles lie and what in them has a fixed name. Imports nothing: `runner status` must not load what makes bundles."""
+"""Where bundles lie and what in them has a fixed name. Imports little: `runner status` must not load what makes bundles."""
 
 from __future__ import annotations
 
-BUNDLES = "bundles"
-"""Folder of the bundles, in the output folder."""
+from rolecall_generator.lock import BUNDLES
+
+__all__ = ["BUNDLES", "SUMS", "TERRAFORM", "bundle_path"]
+
 SUMS = "SHA256SUMS"
 """A bundle's checksums."""
 TERRAFORM = "terraform"

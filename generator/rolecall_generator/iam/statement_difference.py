@@ -16,6 +16,7 @@ Label = Callable[[str], str]
 """An ARN as people say it, with its kind where that is not plain: `account1/role1`, `group reena-switchers`."""
 
 _ALIKE = 0.5  # statements that share less than half of their parts are said as one gone and one new
+_MOST_PAIRS = 10_000  # beyond, each statement is reported as gone or new: comparing all pairs would take seconds
 _CONTEXT = 3  # unchanged things named beside a change; the rest are counted
 
 
@@ -99,8 +100,11 @@ def _match(
     before: Sequence[Statement], after: Sequence[Statement]
 ) -> tuple[list[Statement], list[Statement], list[tuple[Statement, Statement]]]:
     """Statements that went, that came, and pairs of those that changed."""
-    gone = [statement for statement in before if statement not in set(after)]
-    new = [statement for statement in after if statement not in set(before)]
+    kept = set(before) & set(after)
+    gone = [statement for statement in before if statement not in kept]
+    new = [statement for statement in after if statement not in kept]
+    if len(gone) * len(new) > _MOST_PAIRS:
+        return gone, new, []
     candidates = []
     for i, old in enumerate(gone):
         for j, young in enumerate(new):

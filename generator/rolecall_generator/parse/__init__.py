@@ -15,12 +15,17 @@ from rolecall_generator.iam.access import Access
 from rolecall_generator.parse import report as r
 from rolecall_generator.parse.blocks import check_block
 from rolecall_generator.parse.documents import document_json
+from rolecall_generator.parse.folder import read_folder
 from rolecall_generator.parse.functions import Unresolvable
 from rolecall_generator.parse.module import Instance, Module
 from rolecall_generator.parse.resources import Resources
-from rolecall_generator.parse.source import load, module_files
+from rolecall_generator.parse.source import Source, load
 
 __all__ = ["ParsedModule", "parse_files", "parse_module"]
+
+
+MAXIMUM_INSTANCES = 20_000
+"""Resources and data sources of one module, those of `count` and `for_each` included; IAM's quotas are far below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +37,23 @@ class ParsedModule:
     guard_account_id: str | None = None
 
 
-def parse_module(folder: Path, *, account_id: str | None, partition: str = "aws") -> ParsedModule:
-    """Read the module in a folder. Raises ModuleError when the folder itself cannot be read."""
-    return parse_files(module_files(folder), account_id=account_id, partition=partition)
+def parse_module(folder: Path, *, account_id: str | None, partition: str = "aws", returned: bool = True) -> ParsedModule:
+    """Read the module in a folder. `returned`: it comes from someone else, so Terraform's working files are errors.
+
+    Raises ModuleError when the folder itself cannot be read, or is too large.
+    """
+    report = r.Report()
+    files = read_folder(folder, report, returned=returned)
+    return _parse(load(files, report, returned=returned), report, account_id, partition)
 
 
 def parse_files(files: Mapping[str, bytes], *, account_id: str | None, partition: str = "aws") -> ParsedModule:
     """Read a module from its files, by name. `account_id`: the account it is meant for; None: the one its guard names."""
     report = r.Report()
-    source = load(files, report)
+    return _parse(load(files, report), report, account_id, partition)
+
+
+def _parse(source: Source, report: r.Report, account_id: str | None, partition: str) -> ParsedModule:
     # The guard is read first: ARNs need the account. What it compares with may be a variable, never the account itself.
     guard = _guard(Module(source, "", partition, document_json))
     if guard is None:
@@ -64,6 +77,10 @@ def _instances(module: Module, report: r.Report) -> list[Instance]:
     """Every instance of every resource that is understood; the rest is reported."""
     instances: list[Instance] = []
     for block in module.source.blocks:
+        if len(instances) > MAXIMUM_INSTANCES:
+            message = f"the module declares more than {MAXIMUM_INSTANCES:,} resources; the rest is not read"
+            report.add(r.UNREADABLE, "module", message, block.file, block.line)
+            return instances[:MAXIMUM_INSTANCES]
         if check_block(block, module.scope(block.file), report):
             try:
                 instances.extend(module.instances(block))

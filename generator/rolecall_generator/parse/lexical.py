@@ -89,6 +89,9 @@ class _Scanner:
         self.literals: list[str] = []
         # Line breaks inside a block comment or heredoc: held back to the next one, where a line break changes nothing.
         self.held = 0
+        # Line breaks before a position, counted on from the last heredoc: from the start each time would be quadratic.
+        self.counted_to = 0
+        self.counted = 0
 
     def refuse(self, reason: str) -> Unreadable:
         return Unreadable(reason, self.first_line + self.text.count("\n", 0, self.position))
@@ -223,7 +226,9 @@ class _Scanner:
             # Terraform 1.11 counts a tab as one blank and leaves lines of blanks alone, as they are (tried).
             margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
             lines = [line[margin:] if line.strip() else line for line in lines]
-        inner = _Scanner("".join(lines), self.first_line + self.text.count("\n", 0, start), self.depth)
+        self.counted += self.text.count("\n", self.counted_to, start)
+        self.counted_to = start
+        inner = _Scanner("".join(lines), self.first_line + self.counted, self.depth)
         inner.out, inner.literals = self.out, self.literals
         inner.template(inner.text)
 

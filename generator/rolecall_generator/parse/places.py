@@ -7,17 +7,18 @@ from pathlib import Path
 
 from rolecall_generator.errors import ModuleError
 from rolecall_generator.parse.documents import document_json
+from rolecall_generator.parse.folder import read_folder
 from rolecall_generator.parse.functions import Unresolvable
 from rolecall_generator.parse.kinds import KINDS
 from rolecall_generator.parse.module import Module
 from rolecall_generator.parse.report import Report
-from rolecall_generator.parse.source import load, module_files
+from rolecall_generator.parse.source import load
 
 
 def declared_places(folder: Path, *, account_id: str, partition: str = "aws") -> dict[str, tuple[str, int]]:
     """File name and line (from 1) of the block behind each ARN of a module; what cannot be read has no place."""
     try:
-        files = module_files(folder)
+        files = read_folder(folder, Report())
     except ModuleError:
         return {}
     module = Module(load(files, Report()), account_id, partition, document_json)

@@ -13,6 +13,7 @@ DUPLICATE = "RC905"
 OVERRIDE = "RC906"
 GUARD = "RC907"
 AMBIGUOUS = "RC908"
+EXTRA_FILE = "RC909"
 
 MENDS = {
     UNRESOLVABLE: "write the value literally, or as a local or a variable with a default",
@@ -23,6 +24,7 @@ MENDS = {
     OVERRIDE: "write the change into the file it overrides",
     GUARD: "keep the postcondition on data.aws_caller_identity that names the account the module is meant for",
     AMBIGUOUS: "write it in the one way that every version of Terraform and the AWS provider reads alike",
+    EXTRA_FILE: "remove it from the folder, or read it yourself: Terraform or a person could use it",
 }
 """What a person can do about each rule's findings."""
 

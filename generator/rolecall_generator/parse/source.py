@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from rolecall_generator.checks.finding import Severity
-from rolecall_generator.errors import ModuleError
 from rolecall_generator.parse import report as r
 from rolecall_generator.parse import syntax as s
+from rolecall_generator.parse.companions import check_provider_lock, check_test_file
+from rolecall_generator.parse.folder import MAXIMUM_BYTES, is_configuration, is_provider_lock, is_test, is_values
 from rolecall_generator.parse.jsonsyntax import read_json
-from rolecall_generator.parse.lexical import Unreadable
+from rolecall_generator.parse.lexical import Unreadable, scan
 from rolecall_generator.parse.native import read_native
 from rolecall_generator.parse.overrides import is_override, merge
 
-MAXIMUM_BYTES = 1024 * 1024
-"""Size of one file; the grant of a backend role at its quotas stays under a tenth of it."""
+MAXIMUM_TOKENS = 120_000
+"""Tokens of one module. The grant of 200 backend roles for 10,000 customers has 75,000; parsing takes 3 s and 150 MiB."""
+_TOKEN = re.compile(r"\w++|\n++|[^\w\s]")
+_JSON_TOKEN = re.compile(r'"[^"\\$%]*+"|\w++|[^\w\s]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,60 +31,33 @@ class Source:
     values: Mapping[str, tuple[s.Attribute, str]]
 
 
-def module_files(folder: Path) -> dict[str, bytes]:
-    """The files of a folder that Terraform or OpenTofu would read, by name. Raises ModuleError."""
-    try:
-        entries = sorted(path for path in folder.iterdir() if _is_read(path.name) and not path.is_dir())
-        # One byte more than is taken shows that there is more.
-        return {path.name: _head(path) for path in entries}
-    except PermissionError as error:
-        what = "reading the module is not permitted"
-        mend = "give yourself read permission on the folder and its files"
-        raise ModuleError(what, where=str(error.filename or folder), mend=mend) from None
-    except OSError as error:
-        raise ModuleError(
-            f"the module cannot be read: {error.strerror or error}",
-            where=str(folder),
-            mend="name a folder that holds a Terraform module",
-        ) from None
-
-
-def _head(path: Path) -> bytes:
-    if not path.is_file():
-        raise ModuleError("neither a file nor a folder", where=str(path), mend="send the module as plain files")
-    with path.open("rb") as stream:
-        return stream.read(MAXIMUM_BYTES + 1)
-
-
-def _is_read(name: str) -> bool:
-    if name.startswith(".") or name.endswith("~") or (name.startswith("#") and name.endswith("#")):
-        return False
-    return name.endswith((".tf", ".tf.json", ".tofu", ".tofu.json")) or _is_values(name)
-
-
-def _is_values(name: str) -> bool:
-    return name in ("terraform.tfvars", "terraform.tfvars.json") or name.endswith((".auto.tfvars", ".auto.tfvars.json"))
-
-
-def load(files: Mapping[str, bytes], report: r.Report) -> Source:
-    """Read every file; what cannot be read is a finding."""
+def load(files: Mapping[str, bytes], report: r.Report, *, returned: bool = True) -> Source:
+    """Read every file; what cannot be read is a finding. `returned`: the module comes from someone else."""
     plain: list[s.Block] = []
     overriding: list[s.Block] = []
     values: dict[str, tuple[s.Attribute, str]] = {}
-    names = sorted(name for name in files if _is_read(name))
-    if not names:
+    _check_companions(files, report, returned=returned)
+    names = [name for name in files if is_configuration(name) or is_values(name)]
+    if not any(map(is_configuration, names)):
         report.add(r.UNREADABLE, "module", "the folder holds no Terraform file")
-    # terraform.tfvars first: the automatic ones win over it.
-    for name in sorted(names, key=lambda name: (not name.startswith("terraform.tfvars"), name)):
+    # A file has no more tokens than bytes: ordinary modules are not worth counting.
+    counted = sum(len(files[name]) for name in names) > MAXIMUM_TOKENS
+    tokens = 0
+    for name in sorted(names, key=_order):
+        tokens += _count_tokens(name, files[name]) if counted else 0
+        if tokens > MAXIMUM_TOKENS:
+            message = f"the module has more than {MAXIMUM_TOKENS:,} tokens; this file and those after it are not read"
+            report.add(r.UNREADABLE, name, message, name, 1)
+            break
         body = _read(name, files[name], report)
         if body is None:
             continue
-        if _is_values(name):
+        if is_values(name):
             report.add(r.OVERRIDE, name, "a file of values changes the module's variables", name, 1, Severity.WARNING)
+            _check_values(name, body, report)
             values.update({key: (attribute, name) for key, attribute in body.attributes.items()})
             continue
-        for attribute, line in [*body.repeated, *((key, found.line) for key, found in body.attributes.items())]:
-            report.add(r.UNREADABLE, name, f"the argument {attribute} stands outside any block", name, line)
+        _no_arguments(name, body, report)
         (overriding if is_override(name) else plain).extend(body.blocks)
         if is_override(name):
             report.add(r.OVERRIDE, name, "an override file changes blocks of the other files", name, 1, Severity.WARNING)
@@ -90,6 +67,53 @@ def load(files: Mapping[str, bytes], report: r.Report) -> Source:
     for block in homeless:
         report.add(r.OVERRIDE, block.address, "an override file overrides nothing here", block.file, block.line)
     return Source(tuple(blocks), values)
+
+
+def _order(name: str) -> tuple[int, bytes]:
+    """Terraform's order: `terraform.tfvars`, its JSON form, then the automatic files by name; a later value wins."""
+    place = {"terraform.tfvars": 0, "terraform.tfvars.json": 1}.get(name, 2)
+    return place, os.fsencode(name)
+
+
+def _count_tokens(name: str, content: bytes) -> int:
+    """Tokens of a file that can be read, or a few more; parsing takes time and memory in proportion to them."""
+    try:
+        text = _text(content)
+        json = name.endswith(".json")
+        return sum(1 for _ in (_JSON_TOKEN if json else _TOKEN).finditer(text if json else scan(text).shape))
+    except Unreadable:
+        return 0
+
+
+def _check_values(name: str, body: s.Body, report: r.Report) -> None:
+    """Report what Terraform refuses in a file of values."""
+    for block in body.blocks:
+        report.add(r.UNREADABLE, name, f"a file of values holds the block {block.type}", name, block.line)
+    for argument, line in body.repeated:
+        report.add(r.DUPLICATE, name, f"the value {argument} is given twice", name, line)
+
+
+def _check_companions(files: Mapping[str, bytes], report: r.Report, *, returned: bool) -> None:
+    """Test files and the provider lock: not part of the module, but run together with it."""
+    for name, content in files.items():
+        if not is_test(name) and not is_provider_lock(name):
+            continue
+        if not name.endswith(".hcl"):
+            report.add(r.EXTRA_FILE, name, "a test file in JSON is not read", name, 1)
+            continue
+        body = _read(name, content, report)
+        if body is None:
+            continue
+        _no_arguments(name, body, report)
+        if is_test(name):
+            check_test_file(name, body, report)
+        else:
+            check_provider_lock(name, body, report, returned=returned)
+
+
+def _no_arguments(name: str, body: s.Body, report: r.Report) -> None:
+    for attribute, line in [*body.repeated, *((key, found.line) for key, found in body.attributes.items())]:
+        report.add(r.UNREADABLE, name, f"the argument {attribute} stands outside any block", name, line)
 
 
 def _read(name: str, content: bytes, report: r.Report) -> s.Body | None:

@@ -26,7 +26,7 @@ BAD: dict[str, tuple[bytes, int]] = {
     "300,000 signs in a string": (b'a {\n  b = "' + b"$" * 300_000 + b"\n}\n", 2),
     "300,000 signs in a heredoc": (b"a {\n  b = <<E\n" + b"%" * 300_000 + b"${\nE\n}\n", 4),
     "250,000 comments, the last not closed": (b"/**/" * 250_000 + b"/*", 1),
-    "300,000 ends of blocks": (b"\n}" * 300_000, 2),
+    "300,000 ends of blocks": (b"\n}" * 300_000, 1),
     "cut off within a character": ('a {\n  b = "\u00e9'.encode()[:-1], 2),
     "binary": (b"a {}\n\x00\x01\n", 2),
     "not UTF-8": (b'a {\n  b = "\xff"\n}\n', 2),
@@ -116,16 +116,6 @@ def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
     """A missing folder is a ModuleError with the folder's name in it."""
     with pytest.raises(ModuleError, match="absent"):
         parse_module(tmp_path / "absent", account_id=ACCOUNT)
-
-
-def test_files_that_terraform_ignores_are_ignored(tmp_path: Path) -> None:
-    """Hidden files, backups, folders and documentation say nothing about access."""
-    for name in (".hidden.tf", "backup.tf~", "#emacs.tf#", "README.md", "x.tftest.hcl"):
-        (tmp_path / name).write_text("not read")
-    (tmp_path / "folder.tf").mkdir()
-    (tmp_path / "main.tf").write_text('resource "aws_iam_group" "a" {\n  name = "b"\n}\n')
-
-    assert ["RC907"] == [finding.rule for finding in parse_module(tmp_path, account_id=ACCOUNT).findings]
 
 
 @given(st.text())
