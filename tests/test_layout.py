@@ -19,7 +19,19 @@ RUNNER = ROOT / "runner" / "rolecall_runner"
 # layers and itself alone.
 LAYERS = (
     {"__version__", "errors", "checks.finding"},
-    {"iam", "disk", "lock", "hcl", "stat_cache", "bytecode", "extras", "status_file", "command_line"},
+    {
+        "iam",
+        "disk",
+        "lock",
+        "hcl",
+        "stat_cache",
+        "bytecode",
+        "extras",
+        "status_file",
+        "command_line",
+        "package_digest",
+        "workers",
+    },
     {"manifest", "placing", "survey", "unplanned", "write_report", "rotations"},
     {"naming"},
     {"plan", "parse", "render", "write"},

@@ -10,14 +10,14 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from rolecall_generator import __version__
 from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.lock import Lock, read_lock
 from rolecall_generator.manifest.load import LoadedManifest, load_manifest
 from rolecall_generator.manifest.source import collection_paused
+from rolecall_generator.package_digest import feature_release, package_digest
 from rolecall_generator.plan import Plan, PlannedModule, make_plan
 from rolecall_generator.plan.assignment import Assignment, Slot
-from rolecall_generator.render import render_module, template_fingerprint
+from rolecall_generator.render import render_module
 from rolecall_generator.write import ModuleSource, WriteReport, write_output
 
 _CUSTOMERS = "customers/"
@@ -90,8 +90,11 @@ def module_source(module: PlannedModule, source: str) -> ModuleSource:
 
 @functools.cache
 def _generator_fingerprint(source: str) -> str:
-    """What all modules of a manifest depend on: this version, its templates, the manifest's name in the headers."""
-    text = f"{__version__}\0{template_fingerprint()}\0{source}"
+    """What all modules of a manifest depend on: this package's content, the manifest's name in the headers.
+
+    The lock is shared by people, so libraries count by their feature release: Jinja2 renders.
+    """
+    text = f"{package_digest()}\0{feature_release('jinja2')}\0{source}"
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]  # a file's name need not be UTF-8
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib.resources
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rolecall_generator import hcl
@@ -15,6 +12,7 @@ from rolecall_generator.iam.access import Access, Group, InstanceProfile, Manage
 from rolecall_generator.iam.arn import Arn, parse_arn
 from rolecall_generator.iam.module import Module, ModuleKind
 from rolecall_generator.iam.policy import Statement
+from rolecall_generator.package_digest import template_folder
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -25,25 +23,6 @@ HANDOVER = "handover"
 """Folder of the templates of bundles; modules do not depend on them."""
 SINGLE_ROLE_LABEL = "this"
 """Label of the one role of a customer's or trusting module: its outputs read the same whatever the role's name."""
-
-
-def template_folder() -> Path:
-    """Where the templates are: in the installed package, else in the checkout."""
-    packaged = importlib.resources.files("rolecall_generator") / "templates"
-    if packaged.is_dir():
-        return Path(str(packaged))
-    return Path(__file__).resolve().parents[2] / "templates"
-
-
-@functools.cache
-def template_fingerprint() -> str:
-    """A digest of the modules' templates: a changed template makes every module new."""
-    digest = hashlib.sha256()
-    folder = template_folder()
-    for name in sorted(path.relative_to(folder) for path in folder.rglob("*.j2")):
-        if name.parts[0] != HANDOVER:
-            digest.update(name.as_posix().encode() + b"\0" + (folder / name).read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 def render_module(module: Module, source: str) -> dict[str, str]:

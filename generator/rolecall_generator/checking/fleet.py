@@ -6,8 +6,6 @@ to be sent, and to send back, costs more than the reading.
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from rolecall_generator.manifest.load import load_manifest
 from rolecall_generator.manifest.source import collection_paused
 from rolecall_generator.naming import account_names, labeller
 from rolecall_generator.plan import PlannedModule, make_plan
+from rolecall_generator.workers import Pool, chunked, worker_count
 
 FEW = 400
 """Up to so many modules are read here: a further process costs as much as reading them."""
@@ -51,7 +50,7 @@ def read_modules(
     bench: Bench, indices: Sequence[int], *, processes: int | None = None, progress: Callable[[int], None]
 ) -> Iterator[Read]:
     """Read the modules with these indices. `progress` hears how many are done. Raises OutputError."""
-    workers = min(processes or os.cpu_count() or 1, len(indices) // (FEW // 2) or 1)
+    workers = worker_count(len(indices), few=FEW, processes=processes)
     if workers == 1:
         yield from _here(bench, indices, progress)
     else:
@@ -65,47 +64,31 @@ def _here(bench: Bench, indices: Sequence[int], progress: Callable[[int], None])
 
 
 def _in_processes(bench: Bench, indices: Sequence[int], workers: int, progress: Callable[[int], None]) -> Iterator[Read]:
-    # Imported here: a tenth of a second that a check of a few modules must not pay.
-    import multiprocessing  # noqa: PLC0415
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
-
-    # spawn: a fork would carry over the locks of whatever threads run here.
-    context = multiprocessing.get_context("spawn")
-    arguments = (bench.manifest, bench.out)
-    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare, initargs=arguments)
-    try:
-        chunks = [(chunk, [bench.modules[index].fingerprint for index in chunk]) for chunk in _chunks(indices)]
-        done = 0
-        for chunk, reads in zip(chunks, executor.map(_read_chunk, chunks), strict=True):
-            yield from reads
-            done += len(chunk[0])
-            progress(done)
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    chunks = [(chunk, [bench.modules[index].fingerprint for index in chunk]) for chunk in chunked(indices, _CHUNK)]
+    pool = Pool(_prepare, (bench.manifest, bench.out), _read_chunk, where=str(bench.out), resume="run the command again")
+    done = 0
+    for chunk, reads in zip(chunks, pool.run(chunks, workers), strict=True):
+        yield from reads
+        done += len(chunk[0])
+        progress(done)
 
 
-_bench: Bench | None = None
-"""A worker process's own plan."""
-
-
-def _prepare(manifest: Path, out: Path) -> None:
-    global _bench  # noqa: PLW0603 - how a worker process keeps what its chunks share
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+def _prepare(manifest: Path, out: Path) -> Bench:
+    """A worker process's own plan."""
     with collection_paused():
         loaded = load_manifest(manifest)
         plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
-    _bench = Bench(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
+    return Bench(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
 
 
-def _read_chunk(chunk: tuple[Sequence[int], Sequence[str]]) -> list[Read]:
+def _read_chunk(bench: Bench, chunk: tuple[Sequence[int], Sequence[str]]) -> list[Read]:
     indices, fingerprints = chunk
-    bench = _bench
-    if bench is None or any(
+    if any(
         index >= len(bench.modules) or bench.modules[index].fingerprint != fingerprint
         for index, fingerprint in zip(indices, fingerprints, strict=True)
     ):
-        where = str(bench.manifest) if bench else None
-        raise OutputError("the manifest or the lock changed while it was read", where=where, mend="run the check again")
+        what = "the manifest or the lock changed while it was read"
+        raise OutputError(what, where=str(bench.manifest), mend="run the check again")
     with collection_paused():
         return [_read(bench, index) for index in indices]
 
@@ -116,7 +99,3 @@ def _read(bench: Bench, index: int) -> Read:
     entry = entry_of(module.fingerprint, str(folder))  # before the reading, so that a change meanwhile is seen
     verdict = judge(module.build(), folder, root=module.path, label=bench.label)
     return Read(index, None, entry) if verdict.as_intended else Read(index, verdict, None)
-
-
-def _chunks(indices: Sequence[int]) -> Iterator[Sequence[int]]:
-    return (indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK))

@@ -13,13 +13,11 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rolecall_generator import __version__
 from rolecall_generator.disk import Disk
+from rolecall_generator.package_digest import environment_digest
 from rolecall_generator.placing import Placer
 
 MEMORY_NAME = ".rolecall.checked"
@@ -71,7 +69,7 @@ def load_memory(out: Path) -> Memory:
         with os.fdopen(descriptor, "rb") as file:
             written_ns = os.fstat(file.fileno()).st_mtime_ns
             body = json.loads(file.read())
-        if body["code"] == _code() and isinstance(body["modules"], dict):
+        if body["code"] == environment_digest() and isinstance(body["modules"], dict):
             return Memory(body["modules"], written_ns)
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         pass  # it only saves time
@@ -83,17 +81,7 @@ def save_memory(out: Path, entries: Mapping[str, Entry]) -> None:
     with suppress(OSError):
         placer = Placer(Disk(), os.path.realpath(out))
         try:
-            content = json.dumps({"code": _code(), "modules": dict(entries)}, separators=(",", ":")).encode()
+            content = json.dumps({"code": environment_digest(), "modules": dict(entries)}, separators=(",", ":")).encode()
             placer.place_file(MEMORY_NAME, content)
         finally:
             placer.close()
-
-
-@cache
-def _code() -> str:
-    """What a finding of "as planned" depends on beside plan and files: the versions, and this package's code itself."""
-    package = Path(__file__).parents[1]
-    newest = max(
-        path.stat().st_mtime_ns for unit in ("parse", "iam", "checks", "checking") for path in package.glob(f"{unit}/*.py")
-    )
-    return f"{__version__} {version('python-hcl2')} {newest}"

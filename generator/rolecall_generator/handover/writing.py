@@ -34,7 +34,6 @@ from rolecall_generator.manifest.source import collection_paused
 from rolecall_generator.placing import STAGING_PREFIX, Placer, remove_leftovers
 from rolecall_generator.plan import Plan, PlannedModule, make_plan
 from rolecall_generator.plan.switch_role import switch_role_path
-from rolecall_generator.render import HANDOVER, template_folder
 from rolecall_generator.write import WriteReport, one_run_at_a_time
 from rolecall_generator.write_report import Tally
 
@@ -248,7 +247,7 @@ def _counterpart(planned: PlannedModule, modules: Mapping[str, PlannedModule]) -
 
 
 def _fingerprint(choices: Choices) -> str:
-    """What all bundles depend on besides their modules: the templates, the libraries that write, the user's choices."""
+    """What all bundles depend on besides their modules: the libraries that write, the user's choices."""
     signer = choices.signer.program if choices.signer else None
     text = f"{_handover_fingerprint()}\0{choices.template_url_base}\0{choices.stored}\0{signer}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -257,8 +256,6 @@ def _fingerprint(choices: Choices) -> str:
 @functools.cache
 def _handover_fingerprint() -> str:
     digest = hashlib.sha256()
-    for path in sorted((template_folder() / HANDOVER).iterdir()):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     for name in _LIBRARIES:
         digest.update(f"{name} {importlib.metadata.version(name)}\0".encode())
     return digest.hexdigest()

@@ -1,0 +1,82 @@
+"""The process pool: order, errors as they are, and a killed process, in every command that uses it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import pool_jobs
+from bundle_worlds import bundles, world
+from manifests import NOTES
+from rolecall_generator.checking import check, fleet, prove_manifest
+from rolecall_generator.errors import OutputError
+from rolecall_generator.generate import generate
+from rolecall_generator.handover import fleet as bundle_fleet
+from rolecall_generator.workers import Pool, chunked, worker_count
+
+
+def pool(work: object, prepare: object = pool_jobs.prepared) -> Pool[int, list[int], list[int]]:
+    return Pool(prepare, (100,), work, where="output", resume="run it again")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with the example accounts' manifest and modules."""
+    shutil.copy(NOTES, tmp_path / "accounts.yaml")
+    generate(tmp_path / "accounts.yaml", tmp_path / "output")
+    return tmp_path
+
+
+def test_results_come_in_the_order_of_the_chunks() -> None:
+    """More chunks than may wait at a time."""
+    found = [item for items in pool(pool_jobs.add).run(chunked(range(40), 2), 2) for item in items]
+
+    assert list(range(100, 140)) == found
+
+
+@pytest.mark.parametrize(("work", "prepare"), [(pool_jobs.fails, pool_jobs.prepared), (pool_jobs.add, pool_jobs.unprepared)])
+def test_an_error_of_a_worker_is_raised_as_it_is(work: object, prepare: object) -> None:
+    """Also one of the preparation: it is no killed process."""
+    with pytest.raises(LookupError):
+        list(pool(work, prepare).run([[1]], 2))
+
+
+def test_a_killed_worker_is_an_output_error() -> None:
+    """With the place and what to do."""
+    with pytest.raises(OutputError) as refused:
+        list(pool(pool_jobs.killed).run([[1]], 2))
+
+    assert ("output", "run it again") == (refused.value.where, refused.value.mend)
+
+
+@pytest.mark.parametrize(
+    ("items", "processes", "expected"), [(10, None, 1), (10, 4, 1), (400, 2, 2), (400, 1, 1), (0, 3, 1)]
+)
+def test_few_items_are_worth_no_process(items: int, processes: int | None, expected: int) -> None:
+    """A further process costs as much as some hundred modules."""
+    assert expected == worker_count(items, few=400, processes=processes)
+
+
+def test_a_killed_worker_of_a_check_is_an_output_error(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """gen check, gen prove and gen bundle end alike, and the next run finds everything as it was."""
+    monkeypatch.setattr(fleet, "FEW", 2)
+    before = check(notes / "accounts.yaml", notes / "output", processes=2).report.active
+    (notes / "output/.rolecall.checked").unlink(missing_ok=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(fleet, "_read_chunk", pool_jobs.killed)
+        with pytest.raises(OutputError):
+            check(notes / "accounts.yaml", notes / "output", processes=2)
+        with pytest.raises(OutputError):
+            prove_manifest(notes / "accounts.yaml", notes / "output", processes=2)
+
+    assert before == check(notes / "accounts.yaml", notes / "output", processes=2).report.active
+
+
+def test_a_killed_worker_of_gen_bundle_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundles that were complete are kept."""
+    manifest = world(tmp_path, 3)
+    monkeypatch.setattr(bundle_fleet, "_make", pool_jobs.killed)
+    with pytest.raises(OutputError):
+        bundles(manifest, processes=2)
