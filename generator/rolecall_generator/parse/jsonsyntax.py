@@ -7,13 +7,14 @@ what an argument; the names of the blocks that modules of this kind have are lis
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from rolecall_generator.parse import syntax as s
 from rolecall_generator.parse.functions import decoded
-from rolecall_generator.parse.lexical import Unreadable
+from rolecall_generator.parse.lexical import MAXIMUM_DEPTH, Unreadable, normalized
 from rolecall_generator.parse.native import read_native, read_template
 
 _LABELS = {"resource": 2, "data": 2, "ephemeral": 2, "variable": 1, "output": 1, "module": 1, "provider": 1, "check": 1}
@@ -24,12 +25,29 @@ _NESTED = frozenset({
 })  # fmt: skip
 # Arguments whose texts are references, not templates.
 _REFERENCES = frozenset({"depends_on", "ignore_changes", "replace_triggered_by", "from", "to", "provider"})
+# Arguments that Terraform reads without any scope: then a string is itself, `${` included (tried with Terraform 1.11.4).
+_LITERAL = {"variable": frozenset({"default", "deprecated", "description", "ephemeral", "nullable", "sensitive", "type"})}
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"')
 
 
 def read_json(text: str, file: str) -> s.Body:
     """Blocks of a `.tf.json` file. Raises Unreadable."""
+    return _Reader(text, file).root(_document(text))
+
+
+def read_json_values(text: str, file: str) -> s.Body:
+    """A `.tfvars.json` file: values by name, whose strings are no templates. Raises Unreadable."""
+    reader = _Reader(text, file)
+    values = {
+        name: s.Attribute(reader.literal(value), reader.line(name))
+        for name, value in _document(text).items()
+        if name != "//"
+    }
+    return s.Body(values)
+
+
+def _document(text: str) -> dict[str, Any]:
     try:
         document = decoded(text)
     except json.JSONDecodeError as error:
@@ -40,7 +58,26 @@ def read_json(text: str, file: str) -> s.Body:
         raise Unreadable("nested too deep", 1) from None
     if not isinstance(document, dict):
         raise Unreadable("not a JSON object", 1)
-    return _Reader(text, file).root(document)
+    _check_values(document)
+    return document
+
+
+def _check_values(document: dict[str, Any]) -> None:
+    """Refuse what is nested too deep to be read, and halves of surrogate pairs, which Terraform replaces."""
+    pending: list[tuple[Any, int]] = [(document, 0)]
+    while pending:
+        value, depth = pending.pop()
+        if isinstance(value, str):
+            if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+                raise Unreadable("a string with half a surrogate pair", 1)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise Unreadable("a number that is not JSON, or too large", 1)
+        elif isinstance(value, (dict, list)):
+            if depth > MAXIMUM_DEPTH:
+                raise Unreadable(f"nested more than {MAXIMUM_DEPTH} deep", 1)
+            pending += [(item, depth + 1) for item in value]
+            if isinstance(value, dict):
+                pending += [(item, depth + 1) for item in value.values()]
 
 
 class _Reader:
@@ -75,9 +112,25 @@ class _Reader:
             if name in _NESTED and kind != "locals" and isinstance(value, (dict, list)):
                 blocks.extend(self.blocks(name, value, _NESTED_LABELS.get(name, 0)))
             else:
-                expression = self.reference(value) if name in _REFERENCES else self.expression(value)
+                expression = self.argument(kind, name, value)
                 attributes[name] = s.Attribute(expression, self.line(name))
         return s.Body(attributes, tuple(blocks))
+
+    def argument(self, kind: str, name: str, value: Any) -> s.Expression:
+        """The expression of one argument of a block of type `kind`."""
+        if name in _LITERAL.get(kind, ()):
+            return self.literal(value)
+        if name in _REFERENCES:
+            return self.reference(value)
+        return self.expression(value)
+
+    def literal(self, value: Any) -> s.Expression:
+        """A value as it is, no string of it being a template."""
+        if isinstance(value, dict):
+            return s.Object(tuple((self.literal(key), self.literal(item)) for key, item in value.items()))
+        if isinstance(value, list):
+            return s.Tuple(tuple(self.literal(item) for item in value))
+        return s.Literal(normalized(value) if isinstance(value, str) else value)
 
     def expression(self, value: Any) -> s.Expression:
         if isinstance(value, dict):

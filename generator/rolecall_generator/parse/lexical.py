@@ -74,7 +74,7 @@ def scan_template(text: str, line: int = 1) -> Scanned:
     return Scanned("".join(scanner.out) + "\n", tuple(scanner.literals))
 
 
-def _normalized(value: str) -> str:
+def normalized(value: str) -> str:
     """A text as Terraform has it: it normalizes every string that it reads."""
     return value if value.isascii() else unicodedata.normalize("NFC", value)
 
@@ -115,7 +115,7 @@ class _Scanner:
                 self.out.append(found)
             elif kind == "literal":
                 self.out += ('"', str(len(self.literals)), '"')
-                self.literals.append(_normalized(match["literal"]))
+                self.literals.append(normalized(match["literal"]))
             elif kind == "quote":
                 self.quoted()
             elif kind in ("open", "close"):
@@ -146,7 +146,7 @@ class _Scanner:
 
     def literal(self, parts: list[str]) -> None:
         self.out.append(str(len(self.literals)))
-        self.literals.append(_normalized("".join(parts)))
+        self.literals.append(normalized("".join(parts)))
         parts.clear()
 
     def sequence(self, *, directive: bool) -> None:

@@ -12,10 +12,10 @@ from rolecall_generator.parse import report as r
 from rolecall_generator.parse import syntax as s
 from rolecall_generator.parse.companions import check_provider_lock, check_test_file
 from rolecall_generator.parse.folder import MAXIMUM_BYTES, is_configuration, is_provider_lock, is_test, is_values
-from rolecall_generator.parse.jsonsyntax import read_json
+from rolecall_generator.parse.jsonsyntax import read_json, read_json_values
 from rolecall_generator.parse.lexical import Unreadable, scan
 from rolecall_generator.parse.native import read_native
-from rolecall_generator.parse.overrides import is_override, merge
+from rolecall_generator.parse.overrides import inexact, is_override, merge
 
 MAXIMUM_TOKENS = 120_000
 """Tokens of one module. The grant of 200 backend roles for 10,000 customers has 75,000; parsing takes 3 s and 150 MiB."""
@@ -63,6 +63,10 @@ def load(files: Mapping[str, bytes], report: r.Report, *, returned: bool = True)
             report.add(r.OVERRIDE, name, "an override file changes blocks of the other files", name, 1, Severity.WARNING)
     _check(plain, report)
     _check(overriding, report, addresses=False)
+    for block in overriding:
+        for what, line in inexact(block):
+            message = f"an override file changes {what}, which is not read exactly"
+            report.add(r.OVERRIDE, block.address, message, block.file, line)
     blocks, homeless = merge(plain, overriding)
     for block in homeless:
         report.add(r.OVERRIDE, block.address, "an override file overrides nothing here", block.file, block.line)
@@ -127,12 +131,6 @@ def _read(name: str, content: bytes, report: r.Report) -> s.Body | None:
     except Unreadable as error:
         report.add(r.UNREADABLE, name, f"the file cannot be read: {error.reason}", name, error.line)
     return None
-
-
-def read_json_values(text: str, file: str) -> s.Body:
-    """A `.tfvars.json` file: values by name. Raises Unreadable."""
-    body = read_json(f'{{"locals": {text}}}', file)
-    return body.blocks[0].body if body.blocks else s.Body()
 
 
 def _text(content: bytes) -> str:
