@@ -91,7 +91,7 @@ def call(name: str, arguments: list[Any]) -> Any:
         raise Unresolvable(f"the function {name} is not evaluated")
     try:
         return bounded(function(*bounded(arguments)))
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError):
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, StopIteration, TypeError, ValueError):
         raise Unresolvable(f"{name} cannot be evaluated with these arguments") from None
 
 

@@ -35,6 +35,8 @@ _HEREDOC = re.compile(
     r"""(?P<plain>[^$%]+)|(?P<escaped>\$\$+\{|%%+\{)|(?P<interpolation>\$\{)"""
     r"""|(?P<directive>%\{)|(?P<sign>\$++|%++)"""
 )
+_COMBINING = 100
+"""Combining characters in a row; Unicode's stream-safe text has at most 30."""
 _SIMPLE = {"\\n": "\n", "\\r": "\r", "\\t": "\t", '\\"': '"', "\\\\": "\\"}
 
 
@@ -75,8 +77,19 @@ def scan_template(text: str, line: int = 1) -> Scanned:
 
 
 def normalized(value: str) -> str:
-    """A text as Terraform has it: it normalizes every string that it reads."""
-    return value if value.isascii() else unicodedata.normalize("NFC", value)
+    """A string as Terraform has it: it normalizes every string that it reads.
+
+    Raises Unreadable for a long run of combining characters: normalizing it takes time in the square of its length.
+    """
+    if value.isascii():
+        return value
+    if len(value) > _COMBINING:
+        run = 0
+        for character in value:
+            run = run + 1 if unicodedata.combining(character) else 0
+            if run > _COMBINING:
+                raise Unreadable(f"more than {_COMBINING} combining characters in a row", 1)
+    return unicodedata.normalize("NFC", value)
 
 
 class _Scanner:
@@ -95,6 +108,12 @@ class _Scanner:
 
     def refuse(self, reason: str) -> Unreadable:
         return Unreadable(reason, self.first_line + self.text.count("\n", 0, self.position))
+
+    def normalized(self, value: str) -> str:
+        try:
+            return normalized(value)
+        except Unreadable as error:
+            raise self.refuse(error.reason) from None
 
     def enter(self) -> None:
         self.depth += 1
@@ -115,7 +134,7 @@ class _Scanner:
                 self.out.append(found)
             elif kind == "literal":
                 self.out += ('"', str(len(self.literals)), '"')
-                self.literals.append(normalized(match["literal"]))
+                self.literals.append(self.normalized(match["literal"]))
             elif kind == "quote":
                 self.quoted()
             elif kind in ("open", "close"):
@@ -146,7 +165,7 @@ class _Scanner:
 
     def literal(self, parts: list[str]) -> None:
         self.out.append(str(len(self.literals)))
-        self.literals.append(normalized("".join(parts)))
+        self.literals.append(self.normalized("".join(parts)))
         parts.clear()
 
     def sequence(self, *, directive: bool) -> None:

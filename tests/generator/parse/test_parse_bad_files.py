@@ -134,3 +134,19 @@ def test_no_text_makes_the_reader_fail(text: str) -> None:
     """Whatever a file holds, the reader ends with findings or without, never with an exception."""
     parsed(main_tf=text.encode())
     parsed(main_tf=f"a {{\n  b = {text}\n}}".encode())
+
+
+@pytest.mark.parametrize("text", ["\u0301\u0316" * 100_000, "a" + "\u0301" * 101])
+@pytest.mark.parametrize(
+    "form", ['locals {{ a = "{}" }}', 'locals {{\n  a = "{}${{1}}"\n}}', "locals {{\n  a = <<E\n{}\nE\n}}"]
+)
+def test_long_runs_of_combining_characters_are_refused(form: str, text: str) -> None:
+    """Normalizing them takes time in the square of their number."""
+    assert "RC903" in {finding.rule for finding in parsed(main_tf=form.format(text).encode()).findings}
+
+
+def test_ordinary_combining_characters_are_normalized() -> None:
+    """As many as any language writes on one letter."""
+    text = 'resource "aws_iam_group" "a" {\n  name = "e\u0301' + "x" * 200 + '"\n}\n'
+
+    assert [f"arn:aws:iam::{ACCOUNT}:group/\u00e9" + "x" * 200] == list(parsed(main_tf=text.encode()).access.groups)
