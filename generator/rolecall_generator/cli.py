@@ -96,7 +96,10 @@ def terraform(  # noqa: PLR0913, PLR0917 - every option of a command is an argum
     with progress_bar("modules", quiet=quiet or output_format == "json") as (started, progress):
         pruning = {"prune": prune, "prune_all": prune_all}
         done = generate(manifest, out, only=only or (), repack=repack, started=started, progress=progress, **pruning)
-    found = _check_written(manifest, out, only or (), quiet=quiet or output_format == "json") if checked else None
+    found = None
+    if checked:
+        # --no-prune keeps on purpose what is no longer planned.
+        found = _check_written(manifest, out, only or (), leftovers=prune, quiet=quiet or output_format == "json")
     if output_format == "json":
         typer.echo(json.dumps(generation_json(done, out, found), indent=2))
     elif not quiet:
@@ -107,11 +110,11 @@ def terraform(  # noqa: PLR0913, PLR0917 - every option of a command is an argum
         stdout().print(next_steps(done, manifest, out), markup=False, soft_wrap=True)
 
 
-def _check_written(manifest: Path, out: Path, only: Sequence[str], *, quiet: bool) -> Checked:
+def _check_written(manifest: Path, out: Path, only: Sequence[str], *, leftovers: bool, quiet: bool) -> Checked:
     from rolecall_generator.checking import check as run_check  # noqa: PLC0415 - as above
 
     with progress_bar("checked", quiet=quiet) as (started, progress):
-        return run_check(manifest, out, only=only, started=started, progress=progress)
+        return run_check(manifest, out, only=only, leftovers=leftovers, started=started, progress=progress)
 
 
 def _show_errors(found: Checked, *, quiet: bool) -> None:

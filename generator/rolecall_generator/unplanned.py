@@ -10,6 +10,8 @@ from rolecall_generator.lock import BUNDLES
 
 UNPLANNED = "RC803"
 _TERRAFORM = (".tf", ".tf.json", ".tofu", ".tofu.json", ".tfvars", ".tfvars.json", ".hcl")
+_OWN = (".rolecall", ".terraform")
+"""Starts of the names of rolecall's caches and staging folders, and of Terraform's working files: no module is there."""
 _MOST_ENTRIES = 1_000
 """Entries looked at in one unplanned folder; a larger one counts as one that holds Terraform."""
 _TOP = ""
@@ -32,7 +34,7 @@ def unplanned(out: str, planned: Collection[str], known: Collection[str]) -> Ite
             found = [entry for entry in entries if _path(folder, entry) not in modules]
         for entry in sorted(found, key=lambda entry: entry.name):
             path = _path(folder, entry)
-            if path not in above and path != BUNDLES and not entry.name.startswith(".terraform"):
+            if path not in above and path != BUNDLES and not entry.name.startswith(_OWN):
                 yield from _finding(entry, path, known)
 
 

@@ -56,6 +56,7 @@ def check(
     *,
     sent_back: Sequence[str] = (),
     only: Collection[str] = (),
+    leftovers: bool = True,
     processes: int | None = None,
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
@@ -63,7 +64,8 @@ def check(
     """Check the modules of a manifest as they are written in `out`, or the folders of `sent_back` in their place.
 
     `sent_back` holds folders, or NAME=FOLDER where the folder itself does not say whose it is; then these alone are
-    checked. `only` names customers or switch roles. `started` hears how many modules there are, `progress` how many are
+    checked. `only` names customers or switch roles. `leftovers`: report what the output folder holds beside the planned
+    modules. `started` hears how many modules there are, `progress` how many are
     done. Raises ManifestError, PlanError, OutputError, SelectionError or ModuleError.
     """
     with collection_paused():
@@ -84,7 +86,7 @@ def check(
             scope, read = _written(Bench(manifest, out, plan.modules, label), indices, processes, progress)
         findings += [finding for verdict in scope.verdicts for finding in verdict.findings]
         complete = not sent_back and not only
-        if complete:
+        if complete and leftovers:
             findings += unplanned_findings(out, plan, lock)
         proof, more = _judge(loaded.manifest, plan, scope, complete=complete)
         report = apply_suppressions([*findings, *more], loaded.manifest.suppress, complete=complete)
