@@ -45,7 +45,7 @@ def customers(
         roles.append(Role(customer_arn(number), _document(statement)))
         trusts.append(Trust(name(number), customer_arn(number), (BACKEND,), f"id-{number}"))
     access = access_of(*roles)
-    return access, prove(access, trusts)
+    return access, prove(access, trusts, names=lambda _policy: "x1")
 
 
 def _document(statement: dict[str, Any]) -> Any:

@@ -1,32 +1,67 @@
-"""Which principals a trust policy can tell apart: the finite set that stands for everybody in the proof.
+"""The callers that stand for everybody in the proof of one role.
 
-A trust policy sees a caller through its Principal elements and through conditions on `aws:PrincipalArn`,
-`aws:PrincipalAccount` and `aws:username`; all other keys are free in the proof. Whoever none of them mentions is decided
-like a stranger, so only who is mentioned is searched.
+Whoever is named in the trust policy or occurs in the access comes first; then, where the policy lets in others than those
+whom it names one by one, a witness of every further kind of caller that it can tell apart (see `witnesses`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
+from rolecall_generator.checks.trust_reading import TrustReading
+from rolecall_generator.checks.witnesses import Budget, CallerViews, Witnesses, find_callers, fits
 from rolecall_generator.iam.access import Access
-from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.arn import ACCOUNT_ID_PATTERN, parse_arn
+from rolecall_generator.iam.callers import Caller, IdentitySide
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.iam.principals import Kind, identity_of
 
 _COLONS = 5
+_IS_ACCOUNT = re.compile(ACCOUNT_ID_PATTERN, re.ASCII)
+_IS_PRINCIPAL = re.compile(r"arn:[^:]+:iam::[0-9]{12}:(role|user)/([!-~]+/)?[\w+=,.@-]+", re.ASCII)
 _ANY_ACCOUNT = "999999999998"
+OTHER = "rolecall-other"
+STRANGER = "rolecall-stranger"
+
+NameSource = Callable[[str], str]
+"""Makes a part of a name (letters and digits) from a text."""
 
 
-def other_in(partition: str, account_id: str) -> str:
-    """A role of that account that nobody declared."""
-    return f"arn:{partition}:iam::{account_id}:role/rolecall-other"
+def unforeseeable_name(text: str) -> str:
+    """Twelve hexadecimal digits that nobody can name in a policy, when the text is that policy: the same in every run."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def is_invented(arn: str, stem: str) -> bool:
+    """Whether the proof made up the principal's name from that stem."""
+    return identity_of(arn).name.startswith(f"{stem}-")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A caller to be decided. `exists`: AWS surely accepts a principal of that name, so it can be a counterexample."""
+
+    caller: Caller
+    exists: bool = True
+
+
+@dataclass(slots=True)
+class Search:
+    """The candidates of one role. `gap` is set where they do not stand for everybody: why not."""
+
+    candidates: Iterator[Candidate] = field(default_factory=lambda: iter(()))
+    gap: str = ""
 
 
 class Candidates:
     """The principals of an access by account, and an account id that nobody uses."""
 
-    def __init__(self, access: Access, callers: Iterable[str]) -> None:
+    def __init__(self, access: Access, callers: Iterable[str], names: NameSource = unforeseeable_name) -> None:
+        self._names = names
+        self._plain_suffix = names("")
         self._by_account: dict[str, list[str]] = {}
         for arn in (*access.users, *access.roles):
             self._by_account.setdefault(_account(arn), []).append(arn)
@@ -35,52 +70,133 @@ class Candidates:
             for statement in role.trust.statements if role.trust else ():
                 used.update(_accounts_said(statement))
         self.free_account = next(str(number) for number in range(999_999_999_999, 0, -1) if str(number) not in used)
+        self._walks: dict[tuple[str, CallerViews], Witnesses] = {}
+        self._views: dict[CallerViews, CallerViews] = {}
 
-    def of(self, role_arn: str, trust: PolicyDocument, callers: Iterable[str]) -> Iterable[str]:
+    def suffix(self, trust: PolicyDocument | None) -> str:
+        """What makes invented names unforeseeable to that policy. None: it lets in only those whom it names one by one, so
+        that any name will do.
+        """
+        if trust is None:
+            return self._plain_suffix
+        return self._names(repr(trust))
+
+    def search(
+        self, role_arn: str, trust: PolicyDocument, callers: Iterable[str], reading: TrustReading, budget: Budget
+    ) -> Search:
         """Every caller that this role's trust policy can tell from a stranger, without repetition."""
+        search = Search()
+        search.candidates = self._search(role_arn, trust, callers, reading, budget, search)
+        return search
+
+    def _search(
+        self,
+        role_arn: str,
+        trust: PolicyDocument,
+        callers: Iterable[str],
+        reading: TrustReading,
+        budget: Budget,
+        search: Search,
+    ) -> Iterator[Candidate]:
+        suffix = self.suffix(trust if reading.open else None)
         parsed = parse_arn(role_arn)
         partition = parsed.partition if parsed else "aws"
-        home = (_account(role_arn), *map(_account, callers))
-        found: dict[str, None] = {}
+        # Equal views are one object, so that their automata are made once.
+        views = self._views.setdefault(reading.views, reading.views)
+        seen: set[str] = set()
+        for arn in self._seeds(trust, partition, suffix, (_account(role_arn), *map(_account, callers))):
+            budget.left -= 1
+            if budget.spent:
+                search.gap = "the trust policy names more callers than can be decided"
+                return
+            if arn not in seen:
+                seen.add(arn)
+                yield _candidate(arn)
+        if reading.open or reading.sessions:
+            yield from self._witnesses(views, partition, reading, seen, budget, search)
+
+    def _witnesses(
+        self, views: CallerViews, partition: str, reading: TrustReading, seeds: set[str], budget: Budget, search: Search
+    ) -> Iterator[Candidate]:
+        """A witness of every cell in which no seed is, and the sessions that are named."""
+        walk = self._walks.get((partition, views))
+        if walk is None:
+            walk = find_callers(views, partition, budget)
+            if walk.complete:
+                self._walks[partition, views] = walk
+        if not walk.complete:
+            search.gap = "its patterns take too long to search"
+        budget.left -= sum(map(len, seeds))
+        cells = {views.cell_of(arn) for arn in seeds} if reading.open else set()
+        for cell, arn in walk.found.items():
+            if budget.spent:
+                search.gap = search.gap or "it tells more callers apart than can be decided"
+                return
+            if reading.open and cell not in cells:
+                yield _candidate(arn, exists=fits(arn))
+            yield from _sessions_of(arn, reading.sessions)
+
+    def _seeds(self, trust: PolicyDocument, partition: str, suffix: str, home: tuple[str, ...]) -> Iterator[str]:
         for statement in trust.statements:
             if statement.effect == "Allow":
                 for principal in statement.principals:
-                    found.update(dict.fromkeys(self._named(principal, partition, home)))
+                    yield from self._named(principal, partition, home, suffix)
                 accounts = tuple(
                     account for account in dict.fromkeys((*home, *_accounts_said(statement))) if account.isdigit()
                 )
                 for condition in statement.conditions:
-                    found.update(dict.fromkeys(self._conditioned(condition, partition, accounts)))
-        return found
+                    yield from self._conditioned(condition, partition, accounts, suffix)
 
-    def _named(self, principal: Principal, partition: str, home: tuple[str, ...]) -> Iterator[str]:
+    def _named(self, principal: Principal, partition: str, home: tuple[str, ...], suffix: str) -> Iterator[str]:
         text = principal.identifier
         if text == "*":
             yield "ec2.amazonaws.com"
+            yield f"{OTHER}-{suffix}.amazonaws.com"
+            yield f"arn:{partition}:iam::{home[0]}:saml-provider/{OTHER}-{suffix}"
             for account in dict.fromkeys(home):
-                yield from self._in_account(partition, account)
+                yield from self._in_account(partition, account, suffix)
         elif principal.type == "AWS" and (text.isdigit() or text.endswith(":root")):
-            yield from self._in_account(partition, text if text.isdigit() else _account(text))
+            yield from self._in_account(partition, text if text.isdigit() else _account(text), suffix)
         else:
             yield text
 
-    def _conditioned(self, condition: Condition, partition: str, accounts: tuple[str, ...]) -> Iterator[str]:
+    def _conditioned(self, condition: Condition, partition: str, accounts: tuple[str, ...], suffix: str) -> Iterator[str]:
         key = condition.key.lower()
         for value in condition.values:
             if key == "aws:principalarn":
                 yield from _instances(value, partition)
-                yield from self._in_account(partition, _account(value))
+                yield from self._in_account(partition, _account(value), suffix)
             elif key == "aws:principalaccount":
-                yield from self._in_account(partition, _account_like(value))
+                yield from self._in_account(partition, _account_like(value), suffix)
             elif key == "aws:username":
                 for account in (self.free_account, *accounts):
-                    yield f"arn:{partition}:iam::{account}:user/{_plain(value)}"
+                    user = f"arn:{partition}:iam::{account}:user/{_plain(value)}"
+                    if _is_possible(user):
+                        yield user
 
-    def _in_account(self, partition: str, account_id: str) -> Iterator[str]:
-        if account_id.isdigit():
-            yield other_in(partition, account_id)
-            yield f"arn:{partition}:iam::{account_id}:user/rolecall-other"
+    def _in_account(self, partition: str, account_id: str, suffix: str) -> Iterator[str]:
+        if _IS_ACCOUNT.match(account_id):
+            yield other_in(partition, account_id, suffix)
+            yield f"arn:{partition}:iam::{account_id}:user/{OTHER}-{suffix}"
             yield from self._by_account.get(account_id, ())
+
+
+def other_in(partition: str, account_id: str, suffix: str) -> str:
+    """A role of that account that nobody declared."""
+    return f"arn:{partition}:iam::{account_id}:role/{OTHER}-{suffix}"
+
+
+def _candidate(arn: str, *, exists: bool = True) -> Candidate:
+    return Candidate(Caller(arn, IdentitySide.ALLOWS_ALL), exists)
+
+
+def _sessions_of(role: str, sessions: Iterable[str]) -> Iterator[Candidate]:
+    """Named sessions that this role, whatever its path, can have."""
+    who = identity_of(role)
+    for session in sessions:
+        other = identity_of(session)
+        if who.kind is Kind.ROLE and (who.account_id, who.name) == (other.account_id, (other.role or "").rpartition("/")[2]):
+            yield Candidate(Caller(session, IdentitySide.ALLOWS_ALL, role=role), fits(role))
 
 
 def _instances(pattern: str, partition: str) -> Iterator[str]:
@@ -99,9 +215,12 @@ def _instances(pattern: str, partition: str) -> Iterator[str]:
             pattern.replace("*", filling, 1)
             for filling in (whole, f"{whole}:role/rolecall", f"{whole}:user/rolecall", f"{whole}:")
         ]
-    for text in map(_plain, tries):
-        if identity_of(text).kind in {Kind.USER, Kind.ROLE}:
-            yield text
+    yield from filter(_is_possible, map(_plain, tries))
+
+
+def _is_possible(arn: str) -> bool:
+    """Whether AWS can have made such a user or role."""
+    return _IS_PRINCIPAL.fullmatch(arn) is not None and fits(arn)
 
 
 def _plain(pattern: str) -> str:

@@ -6,7 +6,7 @@ Quotations are from the IAM User Guide, looked up in November 2026; the page sta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from rolecall_generator.iam.access import Access, Group, Role, User
@@ -51,10 +51,16 @@ class IdentitySide(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: a user, role or role session by ARN, a service or an identity provider by its name."""
+    """Who calls: a user, role or role session by ARN, a service or an identity provider by its name.
+
+    `role` is the full ARN of a session's role, for a role that is not in the `Access`: a session's ARN has no path.
+    `session_policies` are the policies that were passed when the session was created (inline and managed ones alike).
+    """
 
     arn: str
     identity: IdentitySide = IdentitySide.KNOWN
+    role: str | None = None
+    session_policies: tuple[PolicyDocument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ class Profile:
     unknown_boundary: str = ""
     everything: Saying | None = None
     """What the policies say of any request whatever, when they allow everything without condition."""
+    session: tuple[Placed, ...] | None = None
+    """The session policies; None where there are none, and nothing is limited by them."""
 
 
 class Callers:
@@ -84,20 +92,32 @@ class Callers:
 
     def profile(self, caller: Caller) -> Profile:
         """What is known of a caller, made at its first request."""
+        if caller.role is not None or caller.session_policies:
+            return self._session_profile(caller)
         profiles = self._profiles[caller.identity is IdentitySide.KNOWN]
         found = profiles.get(caller.arn)
         if found is None:
             found = profiles[caller.arn] = self._make_profile(caller)
         return found
 
+    def _session_profile(self, caller: Caller) -> Profile:
+        """The profile of a caller whose role or session policies the request states; too varied to be kept."""
+        profile = self._make_profile(caller)
+        if not caller.session_policies:
+            return profile
+        # Not through the compiler, which keeps every document that it has seen.
+        placed = tuple(("session policy", CompiledDocument(document, Side.IDENTITY)) for document in caller.session_policies)
+        return replace(profile, session=placed)
+
     def _make_profile(self, caller: Caller) -> Profile:
         who = identity_of(caller.arn)
-        if (
-            who.role
-            and not who.role_path_known
-            and (known := self._roles_by_name.get((who.account_id, who.role.rpartition("/")[2])))
-        ):
-            who = Identity(who.arn, who.kind, who.account_id, who.partition, who.name, known)
+        if who.role and not who.role_path_known:
+            name = who.role.rpartition("/")[2]
+            known = self._roles_by_name.get((who.account_id, name))
+            if known is None and caller.role is not None and _names_role(caller.role, who.account_id, name):
+                known = caller.role
+            if known is not None:
+                who = Identity(who.arn, who.kind, who.account_id, who.partition, who.name, known)
         principal: Role | User | None = self._access.roles.get(who.role or "") or self._access.users.get(who.arn)
         context = principal_context(who, principal.tags if principal else {}, known=caller.identity is IdentitySide.KNOWN)
         if caller.identity is IdentitySide.ALLOWS_ALL or who.kind is Kind.EXTERNAL:
@@ -150,6 +170,11 @@ class Callers:
         if parsed is not None and parsed.account_id == "aws" and parsed.resource.removeprefix("policy/") in BUILT_IN:
             return self._compiler.compile(BUILT_IN[parsed.resource.removeprefix("policy/")], Side.IDENTITY)
         return None
+
+
+def _names_role(arn: str, account_id: str, name: str) -> bool:
+    parsed = parse_arn(arn)
+    return parsed is not None and (parsed.account_id, parsed.kind, parsed.name) == (account_id, "role", name)
 
 
 def principal_context(who: Identity, tags: Mapping[str, str], *, known: bool) -> dict[str, tuple[str, ...]]:

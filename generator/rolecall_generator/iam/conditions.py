@@ -46,7 +46,7 @@ _NEGATED = {
     "ArnNotEquals": "ArnEquals",
     "ArnNotLike": "ArnLike",
 }
-_TEXT_OPERATORS = {"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"}
+TEXT_OPERATORS = {"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"}
 
 
 def compile_condition(condition: Condition, *, variables: bool) -> Test:
@@ -84,6 +84,15 @@ def _operator(text: str) -> tuple[str | None, str, bool]:
     return quantifier, base, bool(if_exists)
 
 
+def plain_operator(operator: str) -> str:
+    """The comparison without set operator, negation and `IfExists`: StringLike for ForAnyValue:StringNotLikeIfExists.
+
+    Raises UnsupportedError.
+    """
+    base = _operator(operator)[1]
+    return _NEGATED.get(base, base)
+
+
 def _templates(operator: str, values: tuple[str, ...]) -> tuple[Template, ...]:
     """Values as templates when one has a variable and the operator takes variables, else nothing.
 
@@ -92,7 +101,7 @@ def _templates(operator: str, values: tuple[str, ...]) -> tuple[Template, ...]:
     or Null operators." (IAM policy elements: Variables and tags). The page on operators allows the variable with Bool: the
     two disagree, so it is refused there.
     """
-    if operator not in _TEXT_OPERATORS or not any("${" in value for value in values):
+    if operator not in TEXT_OPERATORS or not any("${" in value for value in values):
         return ()
     try:
         return tuple(Template(value) for value in values)
@@ -196,7 +205,7 @@ def _filled_compare(operator: str, template: Template, context: Context) -> Comp
 
 def _filled_arn(template: Template, context: Context) -> Compare | None:
     """An ARN pattern with variables: the components are split before filling, so a value cannot add one."""
-    matchers = [Template(part).matcher(context) for part in _split_outside_variables(template.text)]
+    matchers = [Template(part).matcher(context) for part in arn_components(template.text)]
     if any(matcher is None for matcher in matchers):
         return None
 
@@ -207,7 +216,8 @@ def _filled_arn(template: Template, context: Context) -> Compare | None:
     return match
 
 
-def _split_outside_variables(text: str) -> list[str]:
+def arn_components(text: str) -> list[str]:
+    """The six components of an ARN pattern; colons within `${...}` do not separate."""
     parts, depth = [""], 0
     for index, character in enumerate(text):
         if character == "{" and index and text[index - 1] == "$":

@@ -1,7 +1,9 @@
 """Decisions: may this principal, with this context, assume this role or do this action, and which statement says so.
 
-Not modelled: service and resource control policies and session policies, which no module of this project writes; they
-can only take away. Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
+Evaluated: the role's trust policy, the caller's identity policies, permissions boundary and session policies. Not evaluated:
+service control policies, resource control policies and VPC endpoint policies, which can only take away.
+
+Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from rolecall_generator.iam.request_context import (
 __all__ = ["Caller", "Decision", "Effect", "Evaluator", "IdentitySide", "Request"]
 
 ASSUME_ROLE = "sts:AssumeRole"
+_ARN = "aws:principalarn"
 FEDERATED_ASSUME = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
 _ASSUMING = frozenset(name.lower() for name in (ASSUME_ROLE, *FEDERATED_ASSUME))
 _TRUST_ACTIONS = _ASSUMING | {TAG_SESSION.lower(), SET_SOURCE_IDENTITY.lower()}
@@ -94,6 +97,15 @@ class Evaluator:
         taken with assumed roles)
         """
         profile = self._callers.profile(request.principal)
+        if profile.who.role_path_known:
+            return self._may_assume(request, profile)
+        decisions = [self._may_assume(request, each) for each in self._with_role_path(profile, request.resource)]
+        if len({decision.effect for decision in decisions}) > 1:
+            reason = f"refused: which of the roles of that name {profile.who.arn} is a session of is not known"
+            return Decision(Effect.REFUSED, reason, request.action)
+        return decisions[0]
+
+    def _may_assume(self, request: Request, profile: Profile) -> Decision:
         context = request_context(self._access, profile, request.resource, request.context)
         assuming = bool(request.context) and request.action.lower() in _ASSUMING
         if assuming and not keep_source_identity(context):
@@ -113,9 +125,9 @@ class Evaluator:
             return self.may_assume(request)
         profile = self._callers.profile(request.principal)
         context = request_context(self._access, profile, request.resource, request.context)
-        identity, boundary = _scan_identity(profile, request, request.action, context)
-        no = _first_no(profile, request.action, (identity, boundary))
-        return no or _identity_side(profile, request.action, identity, boundary)
+        limits = _scan_identity(profile, request, request.action, context)
+        no = _first_no(profile, request.action, limits.sayings)
+        return no or _identity_side(profile, request.action, limits)
 
     def names(self, role_arn: str, caller_arn: str) -> bool:
         """Whether any statement of the role's trust policy that could let in speaks of the caller.
@@ -125,13 +137,39 @@ class Evaluator:
         allow or deny access)
         True also where the trust policy is not known or a statement cannot be read, so that False is always sure.
         """
-        who = self._callers.profile(Caller(caller_arn, IdentitySide.ALLOWS_ALL)).who
+        profile = self._callers.profile(Caller(caller_arn, IdentitySide.ALLOWS_ALL))
+        if not profile.who.role_path_known:
+            return any(self._names(role_arn, each) for each in self._with_role_path(profile, role_arn))
+        return self._names(role_arn, profile)
+
+    def _names(self, role_arn: str, profile: Profile) -> bool:
+        who = profile.who
         documents = self._trust(role_arn)
         for _, document in documents:
             for statement in document.statements:
                 if statement.refusal is not None or (statement.allow and statement.principals.reach(who) is not Reach.NONE):
                     return True
         return not documents
+
+    def _with_role_path(self, profile: Profile, role_arn: str) -> list[Profile]:
+        """The profiles that a session can have whose role is not in the `Access`, so that its path is not known.
+
+        "IAM user, group, role, and policy names must be unique within the account." (IAM API: CreateRole) So where the trust
+        policy names a role of that name, the session is one of that role. Its ARN then counts for Principal
+        and aws:PrincipalArn alike. Where the trust policy names none, the role is taken to have no path.
+        """
+        who = profile.who
+        name = (who.account_id, (who.role or "").rpartition("/")[2])
+        arns: set[str] = set()
+        for _, document in self._trust(role_arn):
+            for statement in document.statements:
+                arns |= statement.principals.roles.get(name, set())
+        if not arns:
+            return [profile]
+        return [
+            replace(profile, who=replace(who, role=arn, role_path_known=True), context={**profile.context, _ARN: (arn,)})
+            for arn in sorted(arns)
+        ]
 
     def _decide(self, request: Request, profile: Profile, context: Mapping[str, tuple[str, ...]], action: str) -> Decision:
         """The order of the documentation: explicit denies anywhere, the trust policy, then the identity side."""
@@ -142,8 +180,8 @@ class Evaluator:
         if not trust_documents:
             return Decision(Effect.REFUSED, f"refused: the trust policy of {request.resource} is not known", action)
         trust = scan(trust_documents, action.lower(), request.resource, context, who=who, free=request.free)
-        identity, boundary = _scan_identity(profile, request, action, context)
-        if no := _first_no(profile, action, (trust, identity, boundary)):
+        limits = _scan_identity(profile, request, action, context)
+        if no := _first_no(profile, action, (trust, *limits.sayings)):
             return no
         if trust.say is not Say.ALLOW:
             # "IAM role trust policies and KMS key policies are exceptions to this logic, because they must explicitly allow
@@ -154,9 +192,8 @@ class Evaluator:
             # "IAM roles and resource-based policies delegate access across accounts only within a single partition." (Cross
             # account resource access in IAM)
             return Decision(Effect.IMPLICIT_DENY, "caller and role are in different partitions", action)
-        return _needed_no(profile, action, account_id, trust, identity, boundary) or _allowed(
-            profile, action, trust, identity
-        )
+        no = _needed_no(profile, action, account_id, trust, limits)
+        return no or _allowed(profile, action, trust, limits.identity)
 
     def _trust(self, role_arn: str) -> tuple[Placed, ...]:
         found = self._trusts.get(role_arn)
@@ -169,20 +206,35 @@ class Evaluator:
         return found
 
 
-def _scan_identity(
-    profile: Profile, request: Request, action: str, context: Mapping[str, tuple[str, ...]]
-) -> tuple[Saying, Saying | None]:
-    """What identity policies and boundary say; no boundary is None."""
-    if profile.everything is not None:
-        return profile.everything, None
-    args = (action.lower(), request.resource, context)
-    identity = scan(profile.policies, *args, free=request.free)
-    return identity, None if profile.boundary is None else scan(profile.boundary, *args, free=request.free)
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What the caller's own side says; boundary and session policies are None where there are none."""
+
+    identity: Saying
+    boundary: Saying | None = None
+    session: Saying | None = None
+
+    @property
+    def sayings(self) -> tuple[Saying | None, ...]:
+        return self.identity, self.boundary, self.session
 
 
-def _needed_no(
-    profile: Profile, action: str, account_id: str, trust: Saying, identity: Saying, boundary: Saying | None
-) -> Decision | None:
+def _scan_identity(profile: Profile, request: Request, action: str, context: Mapping[str, tuple[str, ...]]) -> _Limits:
+    """What identity policies, boundary and session policies say of the action."""
+    if profile.everything is not None and profile.session is None:
+        return _Limits(profile.everything)
+
+    def say(policies: tuple[Placed, ...]) -> Saying:
+        return scan(policies, action.lower(), request.resource, context, free=request.free)
+
+    return _Limits(
+        profile.everything or say(profile.policies),
+        None if profile.boundary is None else say(profile.boundary),
+        None if profile.session is None else say(profile.session),
+    )
+
+
+def _needed_no(profile: Profile, action: str, account_id: str, trust: Saying, limits: _Limits) -> Decision | None:
     """The identity side's refusal, where it counts beside a trust policy that allows.
 
     Services and federated callers have no identity side. "For cross-account requests, the requester in the trusted AccountA
@@ -198,13 +250,13 @@ def _needed_no(
         return None
     chained_identity = who.role is not None and action.lower() == SET_SOURCE_IDENTITY.lower()
     if who.account_id == account_id and trust.reach >= Reach.ROLE and not chained_identity:
-        return _local_no(profile, action, trust, boundary)
-    answer = _identity_side(profile, action, identity, boundary)
+        return _local_no(profile, action, trust, limits)
+    answer = _identity_side(profile, action, limits)
     return None if answer.allowed else answer
 
 
-def _local_no(profile: Profile, action: str, trust: Saying, boundary: Saying | None) -> Decision | None:
-    """The boundary's refusal within one account, where the trust policy names more than the account.
+def _local_no(profile: Profile, action: str, trust: Saying, limits: _Limits) -> Decision | None:
+    """The refusal of boundary and session policies within one account, where the trust policy names more than the account.
 
     "Resource-based policies that grant permissions to an IAM role ARN are limited by an implicit deny in a permissions
     boundary or session policy." "Permissions granted directly to a session are not limited by an implicit deny in an
@@ -214,8 +266,8 @@ def _local_no(profile: Profile, action: str, trust: Saying, boundary: Saying | N
     it must allow the sts:AssumeRole action." (Update a role trust policy)
     """
     if trust.reach is Reach.ROLE or profile.unknown_boundary:
-        return _bounded(profile, action, boundary)
-    if profile.who.kind is not Kind.USER or (answer := _bounded(profile, action, boundary)) is None:
+        return _bounded(profile, action, limits)
+    if profile.who.kind is not Kind.USER or (answer := _bounded(profile, action, limits)) is None:
         return None
     reason = f"refused: {answer.reason.removeprefix('refused: ')}, and AWS does not say whether it must"
     return replace(answer, effect=Effect.REFUSED, reason=reason)
@@ -233,22 +285,25 @@ def _first_no(profile: Profile, action: str, sayings: tuple[Saying | None, ...])
     return None
 
 
-def _identity_side(profile: Profile, action: str, identity: Saying, boundary: Saying | None) -> Decision:
-    """Identity policies and boundary: "the resulting permissions are the intersection of the two categories." (Policy
-    evaluation logic)
+def _identity_side(profile: Profile, action: str, limits: _Limits) -> Decision:
+    """Identity policies, boundary and session policies: "the resulting permissions are the intersection" (Policy evaluation
+    logic).
     """
-    if identity.say is not Say.ALLOW:
-        return _unallowed(profile, action, identity, f"no identity policy of {profile.who.arn} allows it")
-    return _bounded(profile, action, boundary) or _allowed(profile, action, identity)
+    if limits.identity.say is not Say.ALLOW:
+        return _unallowed(profile, action, limits.identity, f"no identity policy of {profile.who.arn} allows it")
+    return _bounded(profile, action, limits) or _allowed(profile, action, limits.identity)
 
 
-def _bounded(profile: Profile, action: str, boundary: Saying | None) -> Decision | None:
+def _bounded(profile: Profile, action: str, limits: _Limits) -> Decision | None:
+    """The implicit deny of boundary or session policies, or None."""
     if profile.unknown_boundary:
         reason = f"refused: the permissions boundary {profile.unknown_boundary} is not known"
         return Decision(Effect.REFUSED, reason, action, unknown_policies=profile.unknown_policies)
-    if boundary is None or boundary.say is Say.ALLOW:
-        return None
-    return _unallowed(profile, action, boundary, f"the permissions boundary of {profile.who.arn} does not allow it")
+    for saying, what in ((limits.boundary, "the permissions boundary"), (limits.session, "no session policy")):
+        if saying is not None and saying.say is not Say.ALLOW:
+            does = "allows" if what.startswith("no ") else "does not allow"
+            return _unallowed(profile, action, saying, f"{what} of {profile.who.arn} {does} it")
+    return None
 
 
 def _unallowed(profile: Profile, action: str, saying: Saying, reason: str) -> Decision:

@@ -71,12 +71,13 @@ def identity_of(arn: str) -> Identity:
 class Principals:
     """The Principal element of one statement."""
 
-    __slots__ = ("_accounts", "_arns", "_external", "_role_names", "everybody", "refusal")
+    __slots__ = ("_accounts", "_arns", "_external", "everybody", "refusal", "roles")
 
     def __init__(self, principals: Iterable[Principal]) -> None:
         self._accounts: set[tuple[str, str]] = set()
         self._arns: set[str] = set()
-        self._role_names: set[tuple[str, str]] = set()
+        self.roles: dict[tuple[str, str], set[str]] = {}
+        """ARNs of the roles named here, by account id and plain name."""
         self._external: set[str] = set()
         self.everybody = False
         self.refusal: str | None = None
@@ -113,10 +114,10 @@ class Principals:
         else:
             self._arns.add(text)
             if parsed.kind == "role":
-                self._role_names.add((parsed.account_id, parsed.name))
+                self.roles.setdefault((parsed.account_id, parsed.name), set()).add(text)
 
     def reach(self, who: Identity) -> Reach:
-        """How these principals name the caller."""
+        """How these principals name the caller. A session's role must be known with its path (see `Evaluator`)."""
         if self.everybody:
             # "For IAM users and role principals within your account, no other permissions are required."
             return Reach.DIRECT
@@ -124,17 +125,9 @@ class Principals:
             return Reach.DIRECT if who.arn in self._external else Reach.NONE
         if who.arn in self._arns and who.kind is not Kind.ROLE:
             return Reach.DIRECT
-        if who.role is not None and (
-            who.role in self._arns
-            or (not who.role_path_known and (who.account_id, parse_name(who.role)) in self._role_names)
-        ):
+        if who.role is not None and who.role in self._arns:
             return Reach.ROLE
         # "Using the account ARN in the Principal element does not limit permissions to only the root user of the account."
         if (who.partition, who.account_id) in self._accounts or ("", who.account_id) in self._accounts:
             return Reach.ACCOUNT
         return Reach.NONE
-
-
-def parse_name(arn: str) -> str:
-    """The plain name at the end of an ARN."""
-    return arn.rpartition("/")[2]

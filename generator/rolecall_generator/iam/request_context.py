@@ -5,7 +5,7 @@ Quotations are from the IAM User Guide, looked up in November 2026; the page sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.callers import Profile
@@ -14,12 +14,17 @@ from rolecall_generator.iam.principals import Identity, Kind
 TAG_SESSION = "sts:TagSession"
 SET_SOURCE_IDENTITY = "sts:SetSourceIdentity"
 _REQUEST_TAG = "aws:requesttag/"
+_RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
+_PRINCIPAL_TAG = "aws:principaltag/"
 
 
 def request_context(
     access: Access, profile: Profile, resource: str, said: Mapping[str, str | tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
-    """The request's context over what follows from caller and resource.
+    """The request's context together with what follows from caller and resource, which a request cannot override.
+
+    The caller decides the keys of `principal_context` (a user's tags as well; a role's tags give way to session tags), the
+    resource its account and, for a role whose declaration is known, its tags. What a request says of these keys is dropped.
 
     "Key names are case-insensitive." (IAM policy elements: Variables and tags) "IAM and AWS STS support both the
     iam:ResourceTag IAM condition key and the aws:ResourceTag global condition key." (IAM and AWS STS condition context
@@ -32,16 +37,35 @@ def request_context(
     role = access.roles.get(resource)
     if role is not None and role.tags:
         for key, tag in role.tags.items():
-            context[f"aws:resourcetag/{key.lower()}"] = context[f"iam:resourcetag/{key.lower()}"] = (tag,)
+            for prefix in _RESOURCE_TAGS:
+                context[f"{prefix}{key.lower()}"] = (tag,)
+    if not said:
+        return context
+    fixed = _fixed_keys(profile, context)
+    declared = role is not None and not role.existing
     tags: list[str] = []
     for key, value in said.items():
         values = (value,) if isinstance(value, str) else value
-        context[key.lower()] = values
-        if values and key.lower().startswith(_REQUEST_TAG):
+        lower = key.lower()
+        if lower in fixed or (declared and lower.startswith(_RESOURCE_TAGS)):
+            continue
+        context[lower] = values
+        if values and lower.startswith(_REQUEST_TAG):
             tags.append(key[len(_REQUEST_TAG) :])
     if tags and not context.get("aws:tagkeys"):
         context["aws:tagkeys"] = tuple(tags)
     return context
+
+
+def _fixed_keys(profile: Profile, derived: Mapping[str, tuple[str, ...]]) -> Set[str]:
+    """The keys of the derived context that a request cannot change: all but the tags of a role, which sessions override.
+
+    "Session tags ... override the tags on the role" (Pass session tags in AWS STS). Tags of a role that is only looked up
+    count as well: they are what is known.
+    """
+    if profile.who.kind is Kind.USER:
+        return derived.keys()
+    return {key for key in derived if not key.startswith(_PRINCIPAL_TAG)}
 
 
 def unable_to_assume(who: Identity) -> str:

@@ -7,13 +7,12 @@ Rules: IAM User Guide ("Policy evaluation logic", "Cross-account policy evaluati
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from rolecall_generator.iam.access import Access, ManagedPolicy, Role, User
+from rolecall_generator.iam.access import Role
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.evaluator import Caller, Decision, Evaluator, IdentitySide, Request
-from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.iam.quotas import CHAINED_SESSION_SECONDS
 from rolecall_runner.sandbox.authorize import session_context
 from rolecall_runner.sandbox.aws_refusal import AwsRefusalError, denied, invalid
@@ -57,7 +56,7 @@ def decide_assume(
         **_own_keys(request, source_identity),
         **_mfa_keys(caller, mfa_age),
     }
-    decision = _decision(access, evaluator, caller, request, context)
+    decision = _decision(evaluator, caller, request, context)
     # A role that does not exist is refused in the same words, as AWS does: the answer must not tell which roles there are.
     if not decision.allowed:
         if (parsed := parse_arn(caller.arn)) is not None and parsed.resource == "root":
@@ -85,37 +84,10 @@ def _mfa_keys(caller: SessionInfo, mfa_age: int | None) -> dict[str, tuple[str, 
     return {"aws:multifactorauthpresent": present, "aws:multifactorauthage": ()}
 
 
-def _decision(
-    access: Access, evaluator: Evaluator, caller: SessionInfo, request: AssumeRoleRequest, context: Values
-) -> Decision:
+def _decision(evaluator: Evaluator, caller: SessionInfo, request: AssumeRoleRequest, context: Values) -> Decision:
     side = IdentitySide.ALLOWS_ALL if caller.operator else IdentitySide.KNOWN
-    role = access.roles.get(request.role_arn)
-    tags = {f"aws:resourcetag/{key.lower()}": (value,) for key, value in role.tags.items()} if role else {}
-    tags |= {f"iam:{key.removeprefix('aws:')}": value for key, value in tags.items()}
-    asked = Request(Caller(caller.arn, side), request.role_arn, context={**tags, **context})
-    decision = evaluator.may_assume(asked)
-    if not decision.allowed or not caller.session_policies or role is None:
-        return decision
-    return Evaluator(_narrowed(access, caller, role)).may_assume(asked)
-
-
-def _narrowed(access: Access, caller: SessionInfo, target: Role) -> Access:
-    """The caller's role with its session policies in the place of a permissions boundary.
-
-    Session policies weigh exactly as a boundary does: "an implicit deny in an identity-based policy, a permissions
-    boundary, or a session policy does not impact the final decision" where the session itself is named, and otherwise "the
-    resulting permissions are the intersection". The boundary itself has been asked before.
-    """
-    joined = PolicyDocument(tuple(s for document in caller.session_policies for s in document.statements))
-    arn = f"arn:aws:iam::{caller.account_id}:policy/session-policies-of-{caller.access_key}"
-    holder: Role | User | None = access.roles.get(caller.role_arn or "") or access.users.get(caller.arn)
-    policies = {**access.policies, arn: ManagedPolicy(arn, joined)}
-    roles = {target.arn: target}
-    if isinstance(holder, Role):
-        roles[holder.arn] = replace(holder, boundary=arn)
-        return Access(roles=roles, policies=policies)
-    users = {holder.arn: replace(holder, boundary=arn)} if holder else {}
-    return Access(roles=roles, policies=policies, groups=access.groups, users=users)
+    who = Caller(caller.arn, side, session_policies=tuple(caller.session_policies))
+    return evaluator.may_assume(Request(who, request.role_arn, context=context))
 
 
 def _inherited_tags(caller: SessionInfo, request: AssumeRoleRequest) -> tuple[dict[str, str], frozenset[str]]:

@@ -232,8 +232,8 @@ def people(switching: dict[str, Any], *more: User | Role) -> Access:
 
 def test_what_a_trusted_account_decides_is_noted() -> None:
     """Where the whole account is meant, principals that nobody knows are neither ok nor failed, and none is dropped."""
-    proof = prove(people(WHOLE_ACCOUNT), DELEGATED)
-    others = {f"arn:aws:iam::{PEOPLE}:role/rolecall-other", f"arn:aws:iam::{PEOPLE}:user/rolecall-other"}
+    proof = prove(people(WHOLE_ACCOUNT), DELEGATED, names=lambda _text: "x1")
+    others = {f"arn:aws:iam::{PEOPLE}:role/rolecall-other-x1", f"arn:aws:iam::{PEOPLE}:user/rolecall-other-x1"}
 
     assert (set(), True) == (failed(proof), proof.ok)
     assert others == {cell.request.principal.arn for cell in proof.delegated}
@@ -288,8 +288,9 @@ def test_an_explicit_deny_is_sure_whatever_else_is_unknown() -> None:
 def test_no_account_can_waive_mfa(condition: dict[str, Any], columns: set[Case]) -> None:
     """Without MFA everybody of a trusted account must be refused whatever the account allows, known or not."""
     weak = statement({"AWS": PEOPLE}, Condition=condition)
-    failures = prove(people(weak), DELEGATED).failures
-    callers = {REENA, SAM, f"arn:aws:iam::{PEOPLE}:role/rolecall-other", f"arn:aws:iam::{PEOPLE}:user/rolecall-other"}
+    failures = prove(people(weak), DELEGATED, names=lambda _text: "x1").failures
+    others = (f"arn:aws:iam::{PEOPLE}:{kind}/rolecall-other-x1" for kind in ("role", "user"))
+    callers = {REENA, SAM, *others}
 
     assert columns == {cell.case for cell in failures}
     assert callers == {cell.request.principal.arn for cell in failures}

@@ -144,10 +144,11 @@ SENTENCES = {
     "somebody": (
         {0: {"Sid": "", "Principal": {"AWS": "999999999999"}, "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}},
         (
-            f"Role arn:aws:iam::999999999999:role/rolecall-other can assume {customer_arn(0)}, although nobody meant that. "
+            f"Role arn:aws:iam::999999999999:role/rolecall-other-x1 can assume {customer_arn(0)}, "
+            "although nobody meant that. "
             f"A statement without a name in the trust policy of {customer_arn(0)} lets it in. "
             "It holds when the caller sends aws:SourceIp as the statement asks. "
-            "rolecall-other stands for any role of that account."
+            "rolecall-other-x1 stands for any role of that account."
         ),
     ),
 }

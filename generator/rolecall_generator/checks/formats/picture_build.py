@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from rolecall_generator.checks.candidates import OTHER, STRANGER, is_invented
 from rolecall_generator.checks.formats.picture_graph import Account, Edge, Graph, Node
 from rolecall_generator.checks.formats.picture_reach import from_access, from_proof
-from rolecall_generator.checks.formats.proof_words import OTHER_NAME, STRANGER_NAME, kind_word
+from rolecall_generator.checks.formats.proof_words import kind_word
 from rolecall_generator.checks.proof import Proof
 from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.principals import identity_of
@@ -17,7 +18,7 @@ SINGLY = 40
 FAILING_SINGLY = 200
 """More failing roles than this would make a picture that nobody can open; those beyond stand as one, as failing."""
 
-_PLACEHOLDERS = {OTHER_NAME: "any other", STRANGER_NAME: "any"}
+_PLACEHOLDERS = {OTHER: "any other", STRANGER: "any"}
 
 
 def reaches(access: Access, proof: Proof | None = None, names: Mapping[str, str] | None = None) -> Graph:
@@ -73,8 +74,9 @@ def _named(arn: str) -> tuple[str, str]:
     who, kind = identity_of(arn), kind_word(arn)
     if arn == "*":
         return "everybody", ""
-    if who.name in _PLACEHOLDERS:
-        return f"{_PLACEHOLDERS[who.name]} {kind}", ""
+    for stem, words in _PLACEHOLDERS.items():
+        if is_invented(arn, stem):
+            return f"{words} {kind}", ""
     return ("the whole account", "") if kind == "account" else (who.name, kind)
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from rolecall_generator.checks.candidates import OTHER, STRANGER, is_invented
 from rolecall_generator.checks.proof import EXTERNAL_ID, Case, Cell
 from rolecall_generator.iam.evaluator import ASSUME_ROLE, Effect
 from rolecall_generator.iam.policy import Condition, Statement
 from rolecall_generator.iam.principals import Kind, identity_of
-
-OTHER_NAME = "rolecall-other"
-STRANGER_NAME = "rolecall-stranger"
-"""Names by which the proof calls principals that nobody declared."""
 
 _KEYS = {
     "sts:externalid": "external id",
@@ -115,6 +112,6 @@ def _assumed(cell: Cell) -> tuple[str, ...]:
 def _stands_for(arn: str) -> tuple[str, ...]:
     """What the names mean that the proof makes up: nobody has declared such a principal."""
     name = identity_of(arn).name
-    if name == OTHER_NAME:
+    if is_invented(arn, OTHER):
         return (f"{name} stands for any {kind_word(arn)} of that account.",)
-    return (f"{name} stands for anybody in an account that occurs nowhere.",) if name == STRANGER_NAME else ()
+    return (f"{name} stands for anybody in an account that occurs nowhere.",) if is_invented(arn, STRANGER) else ()
