@@ -121,7 +121,10 @@ class Candidates:
         """A witness of every cell in which no seed is, and the sessions that are named."""
         walk = self._walks.get((partition, views))
         if walk is None:
-            walk = find_callers(views, partition, budget)
+            # Half of the budget, so that what was found can be decided in any case.
+            share = Budget(budget.left // 2)
+            walk = find_callers(views, partition, share)
+            budget.left -= budget.left // 2 - share.left
             if walk.complete:
                 self._walks[partition, views] = walk
         if not walk.complete:
@@ -164,7 +167,7 @@ class Candidates:
         key = condition.key.lower()
         for value in condition.values:
             if key == "aws:principalarn":
-                yield from _instances(value, partition)
+                yield from _instances(value, partition, accounts)
                 yield from self._in_account(partition, _account(value), suffix)
             elif key == "aws:principalaccount":
                 yield from self._in_account(partition, _account_like(value), suffix)
@@ -199,16 +202,18 @@ def _sessions_of(role: str, sessions: Iterable[str]) -> Iterator[Candidate]:
             yield Candidate(Caller(session, IdentitySide.ALLOWS_ALL, role=role), fits(role))
 
 
-def _instances(pattern: str, partition: str) -> Iterator[str]:
+def _instances(pattern: str, partition: str, accounts: Iterable[str]) -> Iterator[str]:
     """Roles and users that fit an ARN pattern: wildcards become plain text, whichever way makes an ARN of it."""
     parts = pattern.split(":", _COLONS)
     if len(parts) > _COLONS:
         for part, filling in ((1, partition), (2, "iam"), (3, "")):
             if "*" in parts[part] or "?" in parts[part]:
                 parts[part] = filling
-        parts[4] = _account_like(parts[4])
+        heads = [_account_like(parts[4]), *(accounts if "*" in parts[4] else ())]
         fillings = ("rolecall", "role/rolecall", "user/rolecall") if parts[5].startswith("*") else ("rolecall",)
-        tries = [":".join([*parts[:5], parts[5].replace("*", filling, 1)]) for filling in fillings]
+        tries = [
+            ":".join([*parts[:4], account, parts[5].replace("*", filling, 1)]) for account in heads for filling in fillings
+        ]
     else:
         whole = f"arn:{partition}:iam::{_ANY_ACCOUNT}"
         tries = [

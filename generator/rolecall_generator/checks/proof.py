@@ -382,12 +382,11 @@ class _Prover:
     ) -> Cell:
         caller = Caller(who, IdentitySide.ALLOWS_ALL) if isinstance(who, str) else who
         request = Request(caller, trust.role_arn, action, context or {}, free=True)
-        if caller.role is not None or self.evaluator.names(trust.role_arn, caller.arn):
-            decision = self.evaluator.may_assume(request)
-        elif _is_id(caller.arn):
+        if _is_id(caller.arn):
             # AWS replaces such an id by the ARN of the principal that has it, if there is one.
-            reason = f"refused: whose id {caller.arn} is cannot be known here"
-            decision = Decision(Effect.REFUSED, reason, action)
+            decision = Decision(Effect.REFUSED, f"refused: whose id {caller.arn} is cannot be known here", action)
+        elif caller.role is not None or self.evaluator.names(trust.role_arn, caller.arn):
+            decision = self.evaluator.may_assume(request)
         else:
             decision = Decision(
                 Effect.IMPLICIT_DENY, f"no statement of the trust policy of {trust.role_arn} names it", action
