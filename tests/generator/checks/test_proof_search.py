@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from random import Random
 
-from rolecall_generator.iam.evaluator import Effect
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rolecall_generator.iam.evaluator import Effect, Evaluator, Request
 from trust_cases import FAILED, HARMLESS, HOSTILE, UNKNOWN
-from trust_worlds import prove_role
+from trust_grammar import random_requests, random_trust
+from trust_worlds import CALLER, EXTERNAL_ID, prove_role, world
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -32,3 +37,26 @@ def test_harmless_trust_is_proven(name: str) -> None:
 def test_there_are_sixty_of_each() -> None:
     """The tables are as long as the project asks for."""
     assert min(len(HOSTILE), len(HARMLESS)) >= 60
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(0, 2**48))
+def test_a_proof_that_holds_admits_no_request_but_the_intended(seed: int) -> None:
+    """Where a random trust policy is proven, no random request made from its patterns gets in unless it is meant to."""
+    assert unmeant(seed) is None
+
+
+def unmeant(seed: int, requests: int = 60) -> Request | None:
+    """A request that is allowed and not meant, although the proof of the seed's trust policy holds."""
+    rng = Random(seed)  # noqa: S311 - no secret
+    statements = random_trust(rng)
+    access = world(statements)
+    failures = [cell for cell in prove_role(statements).failures if not cell.expected]
+    if failures:
+        return None
+    evaluator = Evaluator(access)
+    for request in random_requests(rng, statements, requests):
+        meant = request.principal.arn == CALLER and request.context["sts:ExternalId"] == EXTERNAL_ID
+        if not meant and evaluator.may_assume(request).allowed:
+            return request
+    return None

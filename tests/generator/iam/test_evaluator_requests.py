@@ -1,0 +1,168 @@
+"""Requests that cannot exist: keys that caller or resource decide, sessions whose role has a path; and session policies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from policy_words import AWS_CALLER, BACKEND, CALLER, CUSTOMER, OTHER, ROLE, ROOT, SESSION, USER, document, grant, trust
+from rolecall_generator.iam.access import Role, User, access_of
+from rolecall_generator.iam.evaluator import Caller, Effect, Evaluator, IdentitySide, Request
+
+ALLOW, DENY, NO, REFUSED = Effect.ALLOW, Effect.EXPLICIT_DENY, Effect.IMPLICIT_DENY, Effect.REFUSED
+NAME = CALLER.rpartition("/")[2]
+WITH_PATH = f"arn:aws:iam::{BACKEND}:role/p/{NAME}"
+LOCAL_ROLE = f"arn:aws:iam::{CUSTOMER}:role/local"
+LOCAL_SESSION = f"arn:aws:sts::{CUSTOMER}:assumed-role/local/s"
+
+
+def assume(statements: list[Mapping[str, Any]], caller: Caller, said: dict[str, Any] | None = None, **role: Any) -> Effect:
+    access = access_of(Role(ROLE, document(*statements), **role))
+    return Evaluator(access).may_assume(Request(caller, ROLE, context=said or {})).effect
+
+
+def worst(arn: str, **more: Any) -> Caller:
+    return Caller(arn, IdentitySide.ALLOWS_ALL, **more)
+
+
+DETERMINED = {
+    "aws:PrincipalArn": (CALLER, f"arn:aws:iam::{OTHER}:role/x"),
+    "aws:PrincipalAccount": (BACKEND, OTHER),
+    "aws:PrincipalType": ("AssumedRole", "User"),
+    "aws:PrincipalIsAWSService": ("false", "true"),
+    "aws:ResourceAccount": (CUSTOMER, OTHER),
+    "aws:ResourceTag/Team": ("red", "blue"),
+    "iam:ResourceTag/team": ("red", "blue"),
+}
+
+
+@pytest.mark.parametrize("key", DETERMINED)
+def test_a_request_cannot_change_what_caller_and_resource_decide(key: str) -> None:
+    """A request's own value of such a key is dropped: the condition is decided by the real one."""
+    real, claimed = DETERMINED[key]
+    for wanted, expected in ((real, ALLOW), (claimed, NO)):
+        body = [trust("*", Condition={"StringEquals": {key: wanted}})]
+        assert expected is assume(body, worst(CALLER), {key: claimed}, tags={"team": "red"})
+        assert expected is assume(body, worst(CALLER), {key.upper(): claimed}, tags={"team": "red"})
+
+
+def test_a_request_cannot_name_a_role_a_user() -> None:
+    """A role has no aws:username, whatever the request says."""
+    body = [trust("*", Condition={"StringEquals": {"aws:username": "reena"}})]
+
+    assert NO is assume(body, worst(CALLER), {"aws:username": "reena"})
+
+
+def test_a_request_cannot_tag_the_role_it_asks_for() -> None:
+    """A role whose declaration is known has the tags of the declaration and no more; of others the request is believed."""
+    body = document(grant(action="iam:GetRole", resource="*", Condition={"StringEquals": {"aws:ResourceTag/x": "y"}}))
+    declared, found = Role(ROLE, document(trust("*"))), Role(CALLER, None, existing=True)
+    evaluator = Evaluator(access_of(declared, found, User(USER, inline={"p": body})))
+    said = {"aws:ResourceTag/x": "y"}
+
+    assert (NO, ALLOW) == tuple(
+        evaluator.may(Request(Caller(USER), arn, "iam:GetRole", said)).effect for arn in (declared.arn, found.arn)
+    )
+
+
+@pytest.mark.parametrize(("arn", "expected"), [(USER, NO), (CALLER, ALLOW), (SESSION, ALLOW)])
+def test_session_tags_take_the_place_of_a_roles_tags_only(arn: str, expected: Effect) -> None:
+    """A user's tags are what they are; a session can carry tags of its own."""
+    body = document(trust("*", Condition={"StringEquals": {"aws:PrincipalTag/team": "blue"}}))
+    policy = {"p": document(grant())}
+    access = access_of(
+        Role(ROLE, body), Role(CALLER, None, policy, tags={"Team": "red"}), User(USER, inline=policy, tags={"Team": "red"})
+    )
+
+    assert (
+        expected
+        is Evaluator(access).may_assume(Request(Caller(arn), ROLE, context={"aws:PrincipalTag/team": "blue"})).effect
+    )
+
+
+SESSION_OF_A_PATH: dict[str, tuple[list[Mapping[str, Any]], Effect]] = {
+    "named with its path": ([trust({"AWS": WITH_PATH})], ALLOW),
+    "named, and compared without the path": (
+        [trust({"AWS": WITH_PATH}, Condition={"ArnEquals": {"aws:PrincipalArn": CALLER}})],
+        NO,
+    ),
+    "named, and compared with the path": (
+        [trust({"AWS": WITH_PATH}, Condition={"ArnEquals": {"aws:PrincipalArn": WITH_PATH}})],
+        ALLOW,
+    ),
+    "named in one statement, compared in another": (
+        [trust({"AWS": WITH_PATH}, "Deny"), trust({"AWS": ROOT}, Condition={"ArnEquals": {"aws:PrincipalArn": CALLER}})],
+        DENY,
+    ),
+    "two paths, of which one can be": ([trust({"AWS": WITH_PATH}), trust({"AWS": CALLER}, "Deny")], REFUSED),
+    "two paths, alike": ([trust({"AWS": [WITH_PATH, CALLER]})], ALLOW),
+    "not named": ([trust({"AWS": ROOT}, Condition={"ArnEquals": {"aws:PrincipalArn": CALLER}})], ALLOW),
+    "another account's role of that name": ([trust({"AWS": f"arn:aws:iam::{OTHER}:role/p/{NAME}"})], NO),
+}
+
+
+@pytest.mark.parametrize("name", SESSION_OF_A_PATH)
+def test_a_session_is_of_one_role(name: str) -> None:
+    """Where the role is not in the access, Principal and aws:PrincipalArn see one and the same ARN of it."""
+    statements, expected = SESSION_OF_A_PATH[name]
+
+    assert expected is assume(statements, worst(SESSION))
+
+
+def test_the_caller_can_say_which_role_a_session_is_of() -> None:
+    """With the role's ARN the path counts; an ARN of another role is not believed."""
+    body = [trust({"AWS": ROOT}, Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/p/*"}})]
+
+    assert (NO, ALLOW, NO) == (
+        assume(body, worst(SESSION)),
+        assume(body, worst(SESSION, role=WITH_PATH)),
+        assume(body, worst(SESSION, role=f"arn:aws:iam::{BACKEND}:role/p/another")),
+    )
+
+
+S3 = (grant(action="s3:*", resource="*"),)
+STS = (grant(action="sts:*", resource="*"),)
+DENYING = (grant(resource="*"), grant("Deny", resource=ROLE))
+TWO = (*S3, *STS)
+
+
+@pytest.mark.parametrize(
+    ("policies", "caller", "principal", "expected"),
+    [
+        pytest.param(STS, SESSION, AWS_CALLER, ALLOW, id="across accounts, allowed"),
+        pytest.param(S3, SESSION, AWS_CALLER, NO, id="across accounts, not allowed"),
+        pytest.param(S3, SESSION, {"AWS": SESSION}, NO, id="across accounts, the session itself"),
+        pytest.param(DENYING, SESSION, AWS_CALLER, DENY, id="across accounts, denied"),
+        pytest.param(TWO, SESSION, AWS_CALLER, ALLOW, id="several policies add up"),
+        pytest.param(STS, LOCAL_SESSION, {"AWS": LOCAL_ROLE}, ALLOW, id="one account, role, allowed"),
+        pytest.param(S3, LOCAL_SESSION, {"AWS": LOCAL_ROLE}, NO, id="one account, role, not allowed"),
+        pytest.param(S3, LOCAL_SESSION, {"AWS": LOCAL_SESSION}, ALLOW, id="one account, the session itself"),
+        pytest.param(DENYING, LOCAL_SESSION, {"AWS": LOCAL_SESSION}, DENY, id="one account, the session itself, denied"),
+        pytest.param(S3, LOCAL_SESSION, {"AWS": CUSTOMER}, NO, id="one account, by the account"),
+    ],
+)
+def test_session_policies_limit_the_session(
+    policies: tuple[Mapping[str, Any], ...], caller: str, principal: dict[str, str], expected: Effect
+) -> None:
+    """What a session policy does not allow is refused, unless the trust policy names the session itself in its account."""
+    granted = {"p": document(grant(resource="*"))}
+    access = access_of(Role(ROLE, document(trust(principal))), Role(CALLER, None, granted), Role(LOCAL_ROLE, None, granted))
+    who = Caller(caller, session_policies=tuple(map(document, policies)))
+
+    assert expected is Evaluator(access).may_assume(Request(who, ROLE)).effect
+
+
+def test_session_policies_limit_other_actions() -> None:
+    """Identity policy and session policy must both allow; what is assumed of the identity side is limited as well."""
+    access = access_of(Role(CALLER, None, {"p": document(grant(action="*", resource="*"))}))
+    evaluator, policies = Evaluator(access), (document(grant(action="s3:ListBucket", resource="*")),)
+
+    def may(caller: Caller, action: str) -> Effect:
+        return evaluator.may(Request(caller, "arn:aws:s3:::bucket", action)).effect
+
+    for side in IdentitySide:
+        who = Caller(SESSION, side, session_policies=policies)
+        assert (ALLOW, NO) == (may(who, "s3:ListBucket"), may(who, "s3:DeleteBucket"))
+    assert ALLOW is may(Caller(SESSION), "s3:DeleteBucket")
