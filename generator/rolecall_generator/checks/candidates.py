@@ -42,10 +42,14 @@ def is_invented(arn: str, stem: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A caller to be decided. `exists`: AWS surely accepts a principal of that name, so it can be a counterexample."""
+    """A caller to be decided. `exists`: AWS surely accepts a principal of that name, so it can be a counterexample.
+
+    `found`: by the search, and not because it is named or declared.
+    """
 
     caller: Caller
     exists: bool = True
+    found: bool = False
 
 
 @dataclass(slots=True)
@@ -111,7 +115,7 @@ class Candidates:
                 return
             if arn not in seen:
                 seen.add(arn)
-                yield _candidate(arn)
+                yield Candidate(Caller(arn, IdentitySide.ALLOWS_ALL))
         if reading.open or reading.sessions:
             yield from self._witnesses(views, partition, reading, seen, budget, search)
 
@@ -136,7 +140,7 @@ class Candidates:
                 search.gap = search.gap or "it tells more callers apart than can be decided"
                 return
             if reading.open and cell not in cells:
-                yield _candidate(arn, exists=fits(arn))
+                yield Candidate(Caller(arn, IdentitySide.ALLOWS_ALL), fits(arn), found=True)
             yield from _sessions_of(arn, reading.sessions)
 
     def _seeds(self, trust: PolicyDocument, partition: str, suffix: str, home: tuple[str, ...]) -> Iterator[str]:
@@ -187,10 +191,6 @@ class Candidates:
 def other_in(partition: str, account_id: str, suffix: str) -> str:
     """A role of that account that nobody declared."""
     return f"arn:{partition}:iam::{account_id}:role/{OTHER}-{suffix}"
-
-
-def _candidate(arn: str, *, exists: bool = True) -> Candidate:
-    return Candidate(Caller(arn, IdentitySide.ALLOWS_ALL), exists)
 
 
 def _sessions_of(role: str, sessions: Iterable[str]) -> Iterator[Candidate]:

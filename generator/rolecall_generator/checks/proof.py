@@ -283,6 +283,9 @@ class _Prover:
             # A session of an intended role is that role under one name.
             if arn in known or (who.kind is Kind.SESSION and _role_name(arn) in sessions):
                 continue
+            # The search finds principals of all accounts. Those of whom no statement speaks are as the stranger above.
+            if candidate.found and not self.evaluator.names(trust.role_arn, arn):
+                continue
             case = Case.OTHER_USER if arn in self.access.users else Case.OTHER
             for action in (ASSUME_ROLE, *FEDERATED_ASSUME) if who.kind is Kind.EXTERNAL else (ASSUME_ROLE,):
                 yield from self._other(trust, case, candidate, action)
