@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rolecall_generator.checks.trust_reading import TrustReading
-from rolecall_generator.checks.witnesses import Budget, CallerViews, Witnesses, find_callers, fits
+from rolecall_generator.checks.witnesses import Budget, CallerViews, Cell, Witnesses, find_callers, fits
 from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.arn import ACCOUNT_ID_PATTERN, parse_arn
 from rolecall_generator.iam.callers import Caller, IdentitySide
@@ -60,12 +60,28 @@ class Search:
     gap: str = ""
 
 
+@dataclass(slots=True)
+class _Kept:
+    """What is the same for all trust policies with equal views; `walks` are by partition."""
+
+    views: CallerViews
+    suffix: str
+    walks: dict[str, tuple[Witnesses, list[tuple[Cell, Candidate]]]] = field(default_factory=dict)
+    cells: dict[str, Cell | None] = field(default_factory=dict)
+
+    def cell_of(self, arn: str) -> Cell | None:
+        """As of the views, each ARN read once."""
+        if arn not in self.cells:
+            self.cells[arn] = self.views.cell_of(arn)
+        return self.cells[arn]
+
+
 class Candidates:
     """The principals of an access by account, and an account id that nobody uses."""
 
     def __init__(self, access: Access, callers: Iterable[str], names: NameSource = unforeseeable_name) -> None:
         self._names = names
-        self._plain_suffix = names("")
+        self._closed_suffix = names("")
         self._by_account: dict[str, list[str]] = {}
         for arn in (*access.users, *access.roles):
             self._by_account.setdefault(_account(arn), []).append(arn)
@@ -74,16 +90,17 @@ class Candidates:
             for statement in role.trust.statements if role.trust else ():
                 used.update(_accounts_said(statement))
         self.free_account = next(str(number) for number in range(999_999_999_999, 0, -1) if str(number) not in used)
-        self._walks: dict[tuple[str, CallerViews], Witnesses] = {}
-        self._views: dict[CallerViews, CallerViews] = {}
+        self._by_views: dict[CallerViews, _Kept] = {}
 
-    def suffix(self, trust: PolicyDocument | None) -> str:
-        """What makes invented names unforeseeable to that policy. None: it lets in only those whom it names one by one, so
-        that any name will do.
-        """
-        if trust is None:
-            return self._plain_suffix
-        return self._names(repr(trust))
+    def suffix(self, reading: TrustReading) -> str:
+        """What makes invented names unforeseeable to a trust policy: they depend on all patterns in it."""
+        return self._kept(reading.views).suffix if reading.open else self._closed_suffix
+
+    def _kept(self, views: CallerViews) -> _Kept:
+        found = self._by_views.get(views)
+        if found is None:
+            found = self._by_views[views] = _Kept(views, self._names(views.text))
+        return found
 
     def search(
         self, role_arn: str, trust: PolicyDocument, callers: Iterable[str], reading: TrustReading, budget: Budget
@@ -102,11 +119,9 @@ class Candidates:
         budget: Budget,
         search: Search,
     ) -> Iterator[Candidate]:
-        suffix = self.suffix(trust if reading.open else None)
+        suffix = self.suffix(reading)
         parsed = parse_arn(role_arn)
         partition = parsed.partition if parsed else "aws"
-        # Equal views are one object, so that their automata are made once.
-        views = self._views.setdefault(reading.views, reading.views)
         seen: set[str] = set()
         for arn in self._seeds(trust, partition, suffix, (_account(role_arn), *map(_account, callers))):
             budget.left -= 1
@@ -117,31 +132,35 @@ class Candidates:
                 seen.add(arn)
                 yield Candidate(Caller(arn, IdentitySide.ALLOWS_ALL))
         if reading.open or reading.sessions:
-            yield from self._witnesses(views, partition, reading, seen, budget, search)
+            yield from self._witnesses(partition, reading, seen, budget, search)
 
     def _witnesses(
-        self, views: CallerViews, partition: str, reading: TrustReading, seeds: set[str], budget: Budget, search: Search
+        self, partition: str, reading: TrustReading, seeds: set[str], budget: Budget, search: Search
     ) -> Iterator[Candidate]:
         """A witness of every cell in which no seed is, and the sessions that are named."""
-        walk = self._walks.get((partition, views))
-        if walk is None:
+        kept = self._kept(reading.views)
+        known = kept.walks.get(partition)
+        if known is None:
             # Half of the budget, so that what was found can be decided in any case.
             share = Budget(budget.left // 2)
-            walk = find_callers(views, partition, share)
+            walk = find_callers(kept.views, partition, share)
             budget.left -= budget.left // 2 - share.left
+            known = walk, [(cell, _found(arn)) for cell, arn in walk.found.items()]
             if walk.complete:
-                self._walks[partition, views] = walk
+                kept.walks[partition] = known
+        walk, witnesses = known
         if not walk.complete:
             search.gap = "its patterns take too long to search"
         budget.left -= sum(map(len, seeds))
-        cells = {views.cell_of(arn) for arn in seeds} if reading.open else set()
-        for cell, arn in walk.found.items():
+        cells = {kept.cell_of(arn) for arn in seeds} if reading.open else set()
+        for cell, witness in witnesses:
             if budget.spent:
                 search.gap = search.gap or "it tells more callers apart than can be decided"
                 return
             if reading.open and cell not in cells:
-                yield Candidate(Caller(arn, IdentitySide.ALLOWS_ALL), fits(arn), found=True)
-            yield from _sessions_of(arn, reading.sessions)
+                yield witness
+            if reading.sessions:
+                yield from _sessions_of(witness.caller.arn, reading.sessions)
 
     def _seeds(self, trust: PolicyDocument, partition: str, suffix: str, home: tuple[str, ...]) -> Iterator[str]:
         for statement in trust.statements:
@@ -191,6 +210,10 @@ class Candidates:
 def other_in(partition: str, account_id: str, suffix: str) -> str:
     """A role of that account that nobody declared."""
     return f"arn:{partition}:iam::{account_id}:role/{OTHER}-{suffix}"
+
+
+def _found(arn: str) -> Candidate:
+    return Candidate(Caller(arn, IdentitySide.ALLOWS_ALL), fits(arn), found=True)
 
 
 def _sessions_of(role: str, sessions: Iterable[str]) -> Iterator[Candidate]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from rolecall_generator.checks.candidates import STRANGER, Candidate, Candidates, NameSource, other_in, unforeseeable_name
-from rolecall_generator.checks.trust_reading import TrustReading, doubt_of, read_trust, relax, role_context
+from rolecall_generator.checks.trust_reading import CLOSED, TrustReading, doubt_of, read_trust, relax, role_context
 from rolecall_generator.checks.witnesses import LONGEST_EXTERNAL_ID, Budget, find_external_ids
 from rolecall_generator.iam.access import Access, Role
 from rolecall_generator.iam.callers import principal_context
@@ -163,8 +163,8 @@ class _Target:
     role: Role
     trust: PolicyDocument
     reading: TrustReading
-    relaxed: Evaluator | None
-    relaxed_for_providers: Evaluator | None
+    relaxed: Evaluator | None = None
+    relaxed_for_providers: Evaluator | None = None
 
 
 @dataclass(slots=True)
@@ -208,6 +208,8 @@ class _Prover:
 
     def _read(self, role: Role, trust: PolicyDocument) -> _Target:
         reading = read_trust(role, trust, self.intended[role.arn], self.delegated[role.arn])
+        if reading is CLOSED:
+            return _Target(role, trust, reading)
         relaxed, for_providers = (
             None if document is None else Evaluator(Access({role.arn: replace(role, trust=document)}))
             for document in (reading.relaxed, reading.relaxed_for_providers)
@@ -252,7 +254,7 @@ class _Prover:
     def _outsiders(self, trust: Trust) -> Iterator[Cell]:
         nowhere = self.candidates.free_account
         target = self.target(trust.role_arn)
-        suffix = self.candidates.suffix(target.trust if target is not None and target.reading.open else None)
+        suffix = self.candidates.suffix(target.reading if target is not None else CLOSED)
         accounts: dict[str, str] = {}
         for caller in trust.callers:
             who = identity_of(caller)
@@ -335,23 +337,29 @@ class _Prover:
         exist.
         """
         cell = self._must_fail(trust, case, candidate.caller, context, action)
-        if cell.decision.effect is Effect.REFUSED:
-            return cell
-        if cell.decision.allowed:
-            if candidate.exists:
-                return cell
-            return replace(cell, decision=_undecided(cell, "whether a principal of such a name can exist is not known"))
-        target = self.target(trust.role_arn)
-        if target is None:
-            return cell
+        if why := self._doubt(trust, cell, candidate):
+            return replace(cell, decision=_undecided(cell, why))
+        return cell
+
+    def _doubt(self, trust: Trust, cell: Cell, candidate: Candidate) -> str:
+        """Why nothing can be claimed of the cell, or nothing."""
+        target, arn, effect = self.target(trust.role_arn), cell.request.principal.arn, cell.decision.effect
+        external = identity_of(arn).kind is Kind.EXTERNAL
+        if external and _is_id(arn):
+            # AWS replaces such an id by the ARN of the principal that has it, if there is one.
+            return f"whose id {arn} is cannot be known here"
+        if effect is Effect.ALLOW:
+            return "" if candidate.exists else "whether a principal of such a name can exist is not known"
+        if effect is Effect.REFUSED or target is None:
+            return ""
         # A service or provider has no ARN, account or name that could be compared with anything.
         relaxed = target.relaxed
-        if identity_of(candidate.caller.arn).kind is Kind.EXTERNAL:
-            relaxed = target.relaxed_for_providers if action in FEDERATED_ASSUME else None
+        if external:
+            relaxed = target.relaxed_for_providers if cell.request.action in FEDERATED_ASSUME else None
         if relaxed is None or relaxed.may_assume(cell.request).effect in _NO:
-            return cell
-        doubts = target.reading.doubts if relaxed is target.relaxed else (f"{_IS_SERVICE} of a request that is not signed",)
-        return replace(cell, decision=_undecided(cell, "; ".join(doubts[:_FEW])))
+            return ""
+        doubts = (f"{_IS_SERVICE} of a request that is not signed",) if external else target.reading.doubts
+        return "; ".join(doubts[:_FEW])
 
     def _by_account(self, trust: Trust, case: Case, worst: Cell) -> Cell:
         """The cell of a principal that the trust policy lets in if its account does: by what is known of the account.
@@ -385,10 +393,7 @@ class _Prover:
     ) -> Cell:
         caller = Caller(who, IdentitySide.ALLOWS_ALL) if isinstance(who, str) else who
         request = Request(caller, trust.role_arn, action, context or {}, free=True)
-        if _is_id(caller.arn):
-            # AWS replaces such an id by the ARN of the principal that has it, if there is one.
-            decision = Decision(Effect.REFUSED, f"refused: whose id {caller.arn} is cannot be known here", action)
-        elif caller.role is not None or self.evaluator.names(trust.role_arn, caller.arn):
+        if caller.role is not None or self.evaluator.names(trust.role_arn, caller.arn):
             decision = self.evaluator.may_assume(request)
         else:
             decision = Decision(
@@ -499,6 +504,8 @@ def _is_plain(condition: Condition) -> bool:
 
 
 def _variables(condition: Condition) -> Collection[str]:
+    if not any("${" in value for value in condition.values):
+        return ()
     try:
         return variables_of(condition)
     except UnsupportedError:

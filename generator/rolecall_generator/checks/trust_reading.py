@@ -45,11 +45,23 @@ class TrustReading:
     doubts: tuple[str, ...]
 
 
+CLOSED = TrustReading(CallerViews(), open=False, sessions=(), relaxed=None, relaxed_for_providers=None, doubts=())
+"""A trust policy that lets in only users, roles and services that it names one by one: each of them is decided by itself."""
+
+
 def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated: Set[str]) -> TrustReading:
     """Read a trust policy. The ARNs `intended` and the account ids `delegated` are told from all others as well."""
+    if all(
+        _is_closed(principal)
+        for statement in trust.statements
+        if statement.effect == "Allow"
+        for principal in statement.principals
+    ):
+        return CLOSED
     parsed = parse_arn(role.arn)
     partition = parsed.partition if parsed else "aws"
     said = role_context(role)
+    variables = trust.version == POLICY_VERSION
     sessions = tuple(dict.fromkeys(_sessions(trust)))
     arns: dict[Patterns, None] = {}
     accounts: dict[Patterns, None] = {}
@@ -59,7 +71,7 @@ def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated:
         _read_principals(statement.principals, partition, arns, accounts)
         for condition in statement.conditions:
             key = condition.key.lower()
-            found = _patterns(condition, said, variables=trust.version == POLICY_VERSION)
+            found = _patterns(condition, said, variables=variables)
             if isinstance(found, frozenset):
                 {_ARN: arns, _ACCOUNT: accounts, _NAME: names}[key].setdefault(found)
             elif found is not Shape.NONE_NEEDED:
@@ -101,7 +113,8 @@ def _patterns(condition: Condition, said: Mapping[str, tuple[str, ...]], *, vari
     try:
         if condition.key.lower() in _SEARCHED:
             return patterns_of(condition, said, CALLER_KEYS, variables=variables)
-        return Shape.RELATION if variables and variables_of(condition) & CALLER_KEYS else Shape.NONE_NEEDED
+        related = variables and any("${" in value for value in condition.values) and variables_of(condition) & CALLER_KEYS
+        return Shape.RELATION if related else Shape.NONE_NEEDED
     except UnsupportedError:
         # The evaluator refuses to decide by such a statement, whoever calls.
         return Shape.NONE_NEEDED
@@ -127,6 +140,14 @@ def account_of(principal: str, partition: str) -> str | None:
         return principal
     parsed = parse_arn(principal)
     return parsed.account_id if parsed is not None and parsed.resource == "root" and parsed.partition == partition else None
+
+
+def _is_closed(principal: Principal) -> bool:
+    """Whether the principal is one user, role or service."""
+    return principal.type == "Service" or identity_of(principal.identifier).kind in _ONE_PRINCIPAL
+
+
+_ONE_PRINCIPAL = frozenset({Kind.USER, Kind.ROLE})
 
 
 def _is_open(statement: Statement) -> bool:

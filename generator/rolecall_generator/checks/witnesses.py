@@ -65,6 +65,15 @@ class CallerViews:
         arn, account, name = (tuple(map(Automaton, sets)) for sets in (self.by_arn, self.by_account, self.by_name))
         return arn, account, name
 
+    @cached_property
+    def text(self) -> str:
+        """All patterns in one text, which is the same in every run."""
+        sets = (patterns for view in (self.by_arn, self.by_account, self.by_name) for patterns in view)
+        return "\n".join(
+            " | ".join(sorted("".join(token.takes + "*" * token.star for token in pattern) for pattern in patterns))
+            for patterns in sets
+        )
+
     def cell_of(self, arn: str) -> Cell | None:
         """The cell of a user's or role's ARN; None for anybody else."""
         parsed = parse_arn(arn)

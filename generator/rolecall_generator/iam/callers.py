@@ -77,6 +77,10 @@ class Profile:
     """What the policies say of any request whatever, when they allow everything without condition."""
     session: tuple[Placed, ...] | None = None
     """The session policies; None where there are none, and nothing is limited by them."""
+    fixed: frozenset[str] = frozenset()
+    """Keys of `context` that no request changes: all but the tags of a role, which its sessions override ("Pass session tags
+    in AWS STS").
+    """
 
 
 class Callers:
@@ -120,15 +124,17 @@ class Callers:
                 who = Identity(who.arn, who.kind, who.account_id, who.partition, who.name, known)
         principal: Role | User | None = self._access.roles.get(who.role or "") or self._access.users.get(who.arn)
         context = principal_context(who, principal.tags if principal else {}, known=caller.identity is IdentitySide.KNOWN)
+        fixed = frozenset(key for key in context if who.kind is Kind.USER or not key.startswith("aws:principaltag/"))
         if caller.identity is IdentitySide.ALLOWS_ALL or who.kind is Kind.EXTERNAL:
             everything = self._compiler.compile(_ALL, Side.IDENTITY)
             policies: tuple[Placed, ...] = ((f"assumed: {caller.arn} allows itself everything", everything),)
-            return Profile(who, context, policies, everything=scan(policies, "sts:assumerole", caller.arn, {}))
+            everywhere = scan(policies, "sts:assumerole", caller.arn, {})
+            return Profile(who, context, policies, everything=everywhere, fixed=fixed)
         if principal is None:
-            return Profile(who, context, ())
+            return Profile(who, context, (), fixed=fixed)
         policies, unknown = self._identity_policies(principal)
         boundary, unknown_boundary = self._boundary(principal)
-        return Profile(who, context, policies, boundary, unknown, unknown_boundary)
+        return Profile(who, context, policies, boundary, unknown, unknown_boundary, fixed=fixed)
 
     def _identity_policies(self, principal: Role | User) -> tuple[tuple[Placed, ...], tuple[str, ...]]:
         """Inline and attached policies, and "For an IAM user, these include user policies and policies from groups to which

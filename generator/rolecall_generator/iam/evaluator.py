@@ -138,17 +138,15 @@ class Evaluator:
         True also where the trust policy is not known or a statement cannot be read, so that False is always sure.
         """
         profile = self._callers.profile(Caller(caller_arn, IdentitySide.ALLOWS_ALL))
-        if not profile.who.role_path_known:
-            return any(self._names(role_arn, each) for each in self._with_role_path(profile, role_arn))
-        return self._names(role_arn, profile)
-
-    def _names(self, role_arn: str, profile: Profile) -> bool:
-        who = profile.who
         documents = self._trust(role_arn)
-        for _, document in documents:
-            for statement in document.statements:
-                if statement.refusal is not None or (statement.allow and statement.principals.reach(who) is not Reach.NONE):
-                    return True
+        known = profile.who.role_path_known
+        for who in (profile.who,) if known else [each.who for each in self._with_role_path(profile, role_arn)]:
+            for _, document in documents:
+                for statement in document.statements:
+                    if statement.refusal is not None or (
+                        statement.allow and statement.principals.reach(who) is not Reach.NONE
+                    ):
+                        return True
         return not documents
 
     def _with_role_path(self, profile: Profile, role_arn: str) -> list[Profile]:

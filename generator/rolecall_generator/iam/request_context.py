@@ -5,9 +5,9 @@ Quotations are from the IAM User Guide, looked up in November 2026; the page sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping
 
-from rolecall_generator.iam.access import Access
+from rolecall_generator.iam.access import Access, Role
 from rolecall_generator.iam.callers import Profile
 from rolecall_generator.iam.principals import Identity, Kind
 
@@ -15,7 +15,7 @@ TAG_SESSION = "sts:TagSession"
 SET_SOURCE_IDENTITY = "sts:SetSourceIdentity"
 _REQUEST_TAG = "aws:requesttag/"
 _RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
-_PRINCIPAL_TAG = "aws:principaltag/"
+_RESOURCE_ACCOUNT = "aws:resourceaccount"
 
 
 def request_context(
@@ -33,21 +33,34 @@ def request_context(
     context = dict(profile.context)
     account = resource.split(":", 5)[4:5]
     if account and account[0]:
-        context["aws:resourceaccount"] = (account[0],)
+        context[_RESOURCE_ACCOUNT] = (account[0],)
     role = access.roles.get(resource)
     if role is not None and role.tags:
-        for key, tag in role.tags.items():
-            for prefix in _RESOURCE_TAGS:
-                context[f"{prefix}{key.lower()}"] = (tag,)
-    if not said:
-        return context
-    fixed = _fixed_keys(profile, context)
+        context.update(_tag_keys(role))
+    return _with_said(context, said, profile, role) if said else context
+
+
+def _tag_keys(role: Role) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for key, tag in role.tags.items():
+        for prefix in _RESOURCE_TAGS:
+            yield f"{prefix}{key.lower()}", (tag,)
+
+
+def _with_said(
+    context: dict[str, tuple[str, ...]],
+    said: Mapping[str, str | tuple[str, ...]],
+    profile: Profile,
+    role: Role | None,
+) -> dict[str, tuple[str, ...]]:
+    """Add what the request says of keys that neither caller nor resource decides."""
     declared = role is not None and not role.existing
     tags: list[str] = []
     for key, value in said.items():
         values = (value,) if isinstance(value, str) else value
         lower = key.lower()
-        if lower in fixed or (declared and lower.startswith(_RESOURCE_TAGS)):
+        if lower in profile.fixed or (lower == _RESOURCE_ACCOUNT and lower in context):
+            continue
+        if lower.startswith(_RESOURCE_TAGS) and (declared or lower in context):
             continue
         context[lower] = values
         if values and lower.startswith(_REQUEST_TAG):
@@ -55,17 +68,6 @@ def request_context(
     if tags and not context.get("aws:tagkeys"):
         context["aws:tagkeys"] = tuple(tags)
     return context
-
-
-def _fixed_keys(profile: Profile, derived: Mapping[str, tuple[str, ...]]) -> Set[str]:
-    """The keys of the derived context that a request cannot change: all but the tags of a role, which sessions override.
-
-    "Session tags ... override the tags on the role" (Pass session tags in AWS STS). Tags of a role that is only looked up
-    count as well: they are what is known.
-    """
-    if profile.who.kind is Kind.USER:
-        return derived.keys()
-    return {key for key in derived if not key.startswith(_PRINCIPAL_TAG)}
 
 
 def unable_to_assume(who: Identity) -> str:
