@@ -29,20 +29,30 @@ _WHO = frozenset({
 _POSITIVE = re.compile(r"^(foranyvalue:)?(string(equals|equalsignorecase|like)|arn(equals|like))$")
 """Operators that refuse when the key is absent: no `IfExists`, no `Not`, and no `ForAllValues`, which lets it be absent."""
 _PRINCIPAL_ID = re.compile(r"^A(ROA|IDA|GPA)[A-Z0-9]{12,}$")
-_ONLY_WILDCARDS = re.compile(r"^[*?:]*$")
+_ARN_WORDS = re.compile(r"\b(arn|aws(-[a-z]+)*|iam|sts|role|user|assumed-role|root)\b")
+_ONLY_WILDCARDS = re.compile(r"[*?:/]*")
 
 
 def _is_allow(statement: Statement) -> bool:
     return statement.effect == "Allow" and (not statement.actions or matches_any(statement.actions, "sts:AssumeRole"))
 
 
-def _says_who(statement: Statement) -> bool:
+def _says_who(statement: Statement, *, within_account: bool = False) -> bool:
+    """Whether a condition names callers. `within_account`: naming the account, which is the principal, does not count."""
     return any(
         condition.key.lower() in _WHO
+        and not (within_account and condition.key.lower() == "aws:principalaccount")
         and _POSITIVE.match(condition.operator.lower())
-        and not any(_ONLY_WILDCARDS.match(value) for value in condition.values)
+        and not any(_is_anybody(value, within_account=within_account) for value in condition.values)
         for condition in statement.conditions
     )
+
+
+def _is_anybody(value: str, *, within_account: bool) -> bool:
+    """Whether a pattern has nothing but wildcards and the words that every ARN has, as in `arn:aws:iam::*:role/*`."""
+    if within_account and value.startswith("arn:"):
+        value = value.split(":", 5)[-1]
+    return _ONLY_WILDCARDS.fullmatch(_ARN_WORDS.sub("", value)) is not None
 
 
 def _asks_for_mfa(statement: Statement) -> bool:
@@ -79,7 +89,7 @@ def _wildcard(_context: CheckContext, _role: Role, statement: Statement) -> Iter
 
 
 def _root(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
-    if not _is_allow(statement) or _says_who(statement):
+    if not _is_allow(statement) or _says_who(statement, within_account=True):
         return
     is_customer = role.arn in context.customer_roles
     if not is_customer and _asks_for_mfa(statement):
