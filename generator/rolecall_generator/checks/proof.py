@@ -49,10 +49,10 @@ _FEW = 8
 # Conditions for which an id of another customer is looked up; the search for any other id looks at all of them.
 _CONDITIONS_TRIED = 16
 STEPS = 1_000_000
-"""Steps of search for a whole proof, about 3 seconds; each role adds `STEPS_PER_ROLE`. No role takes more than
-`STEPS_FOR_ONE_ROLE`: an ordinary one takes a few thousand, and only once for all roles that are alike.
+"""Steps of search for a whole proof, about 3 seconds. Each role may take `STEPS_FOR_ONE_ROLE` of them, and
+`STEPS_PER_ROLE` in any case: an ordinary policy needs no more, and its walk is shared by all roles that are alike.
 """
-STEPS_PER_ROLE = 2_000
+STEPS_PER_ROLE = 4_000
 STEPS_FOR_ONE_ROLE = 200_000
 
 
@@ -186,7 +186,7 @@ class _Prover:
         self.evaluator = Evaluator(self.access)
         callers = [caller for trust in self.trusts for caller in trust.callers]
         self.candidates = Candidates(self.access, callers, self.names)
-        self.budget = Budget(STEPS + STEPS_PER_ROLE * len(self.access.roles))
+        self.budget = Budget(STEPS)
         self.intended = {}
         self.delegated = {}
         self.owners = {}
@@ -276,7 +276,7 @@ class _Prover:
             return
         known = self.intended[trust.role_arn] | asked
         sessions = {_role_name(caller) for caller in self.intended[trust.role_arn]}
-        budget = Budget(min(STEPS_FOR_ONE_ROLE, self.budget.left))
+        budget = self._share()
         given = budget.left
         search = self.candidates.search(trust.role_arn, target.trust, trust.callers, target.reading, budget)
         for candidate in search.candidates:
@@ -296,6 +296,10 @@ class _Prover:
         if search.gap:
             yield self._gap(trust, search.gap)
 
+    def _share(self) -> Budget:
+        """The budget of one role: what others have used up leaves it enough for an ordinary policy."""
+        return Budget(max(STEPS_PER_ROLE, min(STEPS_FOR_ONE_ROLE, self.budget.left)))
+
     def _gap(self, trust: Trust, why: str) -> Cell:
         """The cell of everybody whom the search did not reach."""
         stranger = f"arn:{identity_of(trust.role_arn).partition}:iam::{self.candidates.free_account}:role/{STRANGER}"
@@ -310,6 +314,9 @@ class _Prover:
         if who.kind is Kind.EXTERNAL or who.account_id not in self.delegated[trust.role_arn]:
             yield cell
             return
+        # Whether such a principal can exist is for its account to say, like all else about it.
+        candidate = replace(candidate, exists=True)
+        cell = self._worst_case(trust, case, candidate, {}, action)
         yield from self._lacking_of_delegated(trust, candidate)
         yield cell if not cell.decision.allowed else self._by_account(trust, case, cell)
 
@@ -419,7 +426,7 @@ class _Prover:
 
     def _search_external_ids(self, trust: Trust, caller: str, target: _Target, asked: Collection[Condition]) -> Cell | None:
         """The cell of an external id that is not the role's and that the policy takes or may take, None without any."""
-        budget = Budget(min(STEPS_FOR_ONE_ROLE, self.budget.left))
+        budget = self._share()
         given = budget.left
         said = {**principal_context(identity_of(caller), {}, known=False), **role_context(target.role)}
         found = [
