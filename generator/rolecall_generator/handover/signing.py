@@ -58,6 +58,17 @@ class Trusted:
     identity: str | None = None
     issuer: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raise SelectionError for what would be checked in part only: no option that asks for a signature is ignored."""
+        if self.public_key is not None and (self.identity, self.issuer) != (None, None):
+            raise SelectionError(
+                "--public-key asks for minisign's signature, --identity for sigstore's", where="--public-key",
+                mend="check one after the other",
+            )  # fmt: skip
+        if (self.identity is None) != (self.issuer is None):
+            given, missing = ("--issuer", "--identity") if self.identity is None else ("--identity", "--issuer")
+            raise SelectionError("an identity counts together with its issuer", where=given, mend=f"add {missing}")
+
     @property
     def nobody(self) -> bool:
         """True when no signature was asked for."""
@@ -81,9 +92,7 @@ class Trusted:
             flag = "-p" if Path(self.public_key).is_file() else "-P"
             key = str(Path(self.public_key).resolve()) if flag == "-p" else self.public_key
             return [_find("minisign", "--public-key"), "-V", "-m", SUMS, "-x", MINISIGN, flag, key]
-        if self.issuer is None or self.identity is None:
-            raise SelectionError("an identity counts together with its issuer", where="--identity", mend="add --issuer")
-        who = ["--cert-identity", self.identity, "--cert-oidc-issuer", self.issuer]
+        who = ["--cert-identity", str(self.identity), "--cert-oidc-issuer", str(self.issuer)]
         return [_find("sigstore", "--identity"), "verify", "identity", "--bundle", SIGSTORE, *who, SUMS]
 
 

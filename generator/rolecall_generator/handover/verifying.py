@@ -1,6 +1,8 @@
 """Whether a bundle is as it was made: every file as SHA256SUMS says, none missing, none added, signed where that is asked.
 
-A zip is read with suspicion: it comes back from somebody else. Nothing of it is unpacked.
+A bundle comes back from somebody else and is read with suspicion; nothing of it is unpacked. What passes must be what every
+other program finds in it: SHA256SUMS is exactly what `sums_of` writes, a zip is byte for byte what `container` writes around
+the compressed data found in it, and a folder holds nothing but the files that are listed.
 """
 
 from __future__ import annotations
@@ -10,28 +12,31 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from rolecall_generator.disk import read_regular
 from rolecall_generator.errors import OutputError
-from rolecall_generator.handover.checksums import read_sums
+from rolecall_generator.handover.checksums import is_bundle_name, is_sums_name, read_sums
 from rolecall_generator.handover.layout import SUMS
+from rolecall_generator.handover.packing import DEFLATED, STORED, Entry, container, local_length, method_of
 from rolecall_generator.handover.signing import SIGNATURES, Trusted
 from rolecall_generator.handover.words import counted
 from rolecall_generator.survey import sha256
 
 _MOST_FILES = 1_000
 _MOST_BYTES = 64 * 1024 * 1024
-"""More than any bundle has by far: a zip that claims more is not opened further."""
+"""More than any bundle has by far: what holds more is not opened further."""
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, RuntimeError)
 """ValueError and RuntimeError: how zipfile speaks of impossible offsets, names that are no text, and passwords."""
 
-_Reader = Callable[[], bytes | None]
-"""Content of a file; None when the zip is damaged there."""
+_ODD_FILE = "is a link or no plain file; a bundle has neither"
+
+_Contents = Mapping[str, bytes | None]
+"""Contents by name below the bundle's folder; None for a file that cannot be unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,36 +86,48 @@ def verify_zip(source: Path | BinaryIO, trusted: Trusted) -> Verified:
         raise OutputError(f"is no zip that can be read ({error})", where=where, mend="ask for it again") from error
 
 
-def _of_folder(folder: Path) -> tuple[dict[str, _Reader], list[Trouble]]:
-    """Readers by name, and what is no plain file."""
-    readers: dict[str, _Reader] = {}
-    troubles = []
-    for name, plain in _walk(folder, ""):
-        if plain:
-            readers[name] = lambda name=name: read_regular(f"{folder}/{name}")  # type: ignore[misc]
+def _of_folder(folder: Path) -> tuple[_Contents, list[Trouble]]:
+    """Contents by name, and what a bundle's folder never has."""
+    troubles: list[Trouble] = []
+    names: list[str] = []
+    total = 0
+    for name, kind in _walk(folder, ""):
+        if kind == "file":
+            names.append(name)
+            total += (folder / name).lstat().st_size
         else:
-            troubles.append(Trouble(name, "is a link or no plain file; a bundle has neither"))
-    return readers, troubles
+            troubles.append(Trouble(name, _ODD_FILE if kind == "odd" else "is an empty folder; a bundle has none"))
+        if len(names) + len(troubles) > _MOST_FILES or total > _MOST_BYTES:
+            return {}, [Trouble(".", f"holds more than a bundle can (over {_extent(len(names), total)}); it was not read")]
+    odd = _odd_names(names)
+    troubles += [Trouble(name, why) for name, why in odd.items()]
+    return {name: read_regular(f"{folder}/{name}") for name in names if name not in odd}, troubles
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, bool]]:
-    with os.scandir(folder / prefix) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            name = f"{prefix}{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(folder, f"{name}/")
-            else:
-                yield name, entry.is_file(follow_symlinks=False)
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, str]]:
+    """Names below a folder with their kind: `file`, `empty` (a folder without anything) or `odd`."""
+    with os.scandir(folder / prefix) as scanned:
+        entries = sorted(scanned, key=lambda entry: entry.name)
+    for entry in entries:
+        name = f"{prefix}{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(folder, f"{name}/")
+        else:
+            yield name, "file" if entry.is_file(follow_symlinks=False) else "odd"
+    if prefix and not entries:
+        yield prefix, "empty"
 
 
-def _of_zip(archive: zipfile.ZipFile) -> tuple[dict[str, _Reader], list[Trouble]]:
-    """Readers by name below the bundle's folder in the zip, and what no bundle's zip has."""
+def _of_zip(archive: zipfile.ZipFile) -> tuple[_Contents, list[Trouble]]:
+    """Contents by name below the bundle's folder in the zip, and what no bundle's zip has."""
     entries = [entry for entry in archive.infolist() if not _is_folder(entry)]
-    if len(entries) > _MOST_FILES or sum(entry.file_size for entry in entries) > _MOST_BYTES:
-        return {}, [Trouble(".", f"holds more than a bundle can ({_extent(entries)}); it was not opened")]
+    data = _bytes_of(archive)
+    size = max(sum(entry.file_size for entry in entries), len(data))
+    if len(entries) > _MOST_FILES or size > _MOST_BYTES:
+        return {}, [Trouble(".", f"holds more than a bundle can ({_extent(len(entries), size)}); it was not opened")]
     tops = [entry.filename.removesuffix(SUMS) for entry in entries if entry.filename.rpartition("/")[2] == SUMS]
     top = min(tops, key=len, default="")
-    readers: dict[str, _Reader] = {}
+    contents: dict[str, bytes | None] = {}
     troubles = []
     for entry in entries:
         name = entry.filename.removeprefix(top)
@@ -118,16 +135,79 @@ def _of_zip(archive: zipfile.ZipFile) -> tuple[dict[str, _Reader], list[Trouble]
             troubles.append(Trouble(entry.filename, trouble))
         elif not entry.filename.startswith(top):
             troubles.append(Trouble(entry.filename, f"was added beside the bundle's folder {top}"))
-        elif name in readers:
+        elif name in contents:
             troubles.append(Trouble(entry.filename, "is in the zip a second time"))
         else:
-            readers[name] = lambda entry=entry: _content(archive, entry)  # type: ignore[misc]
-    return readers, troubles
+            contents[name] = _content(archive, entry)
+    for name, why in _odd_names(contents).items():
+        troubles.append(Trouble(f"{top}{name}", why))
+        del contents[name]
+    if not troubles and None not in contents.values() and not _is_canonical(archive.infolist(), data):
+        troubles.append(Trouble(".", "is not packed as gen bundle packs it: other programs may find other files in it"))
+    return contents, troubles
 
 
-def _extent(entries: Collection[zipfile.ZipInfo]) -> str:
-    mebibytes = sum(entry.file_size for entry in entries) / (1024 * 1024)
-    return f"{counted(len(entries), 'file')}, {mebibytes:,.1f} MiB"
+def _bytes_of(archive: zipfile.ZipFile) -> bytes:
+    """The zip as it is, and one byte more than a bundle can have of a larger one."""
+    if archive.fp is None:
+        raise ValueError("the zip is closed")
+    archive.fp.seek(0)
+    return archive.fp.read(_MOST_BYTES + 1)
+
+
+def _is_canonical(entries: Collection[zipfile.ZipInfo], data: bytes) -> bool:
+    """Whether a zip is byte for byte what gen bundle writes, but for the choices of its zlib.
+
+    Each compressed stream must end where its entry ends. Everything else is written anew from the directory's values and
+    compared: what lies before, between or behind the entries, a local header that differs, and any flag, extra field or
+    comment make a difference.
+    """
+    names = [entry.orig_filename for entry in entries]
+    if not names or names != sorted(set(names)) or len({name.partition("/")[0] for name in names}) != 1:
+        return False
+    stored = all(entry.compress_type == STORED for entry in entries)
+    at = 0
+    found = []
+    for entry, name in zip(entries, names, strict=True):
+        if entry.compress_type != method_of(name, stored=stored):
+            return False
+        at += local_length(name)
+        packed = data[at : at + entry.compress_size]
+        if entry.compress_type == DEFLATED and not _ends_with(packed, entry.file_size):
+            return False
+        found.append(Entry(name, entry.compress_type, packed, entry.CRC, entry.file_size))
+        at += entry.compress_size
+    return container(found) == data
+
+
+def _ends_with(packed: bytes, size: int) -> bool:
+    """Whether a deflate stream fills these bytes to the last one and unpacks to `size` bytes."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        content = stream.decompress(packed, size + 1)
+    except zlib.error:
+        return False
+    return len(content) == size and stream.eof and not stream.unused_data
+
+
+def _odd_names(names: Iterable[str]) -> dict[str, str]:
+    """By name, why it is one that no bundle has, or that somewhere unpacks to the same file as another."""
+    odd: dict[str, str] = {}
+    known: dict[str, str] = {}
+    for name in sorted(names):
+        folders = [name[:at] for at, character in enumerate(name) if character == "/"]
+        if not is_bundle_name(name):
+            odd[name] = "has a name that no bundle has"
+        elif is_sums_name(name) and name not in {SUMS, *SIGNATURES}:
+            odd[name] = f"is named like {SUMS} and is not it"
+        elif other := next((known[part] for part in (name.casefold(), *map(str.casefold, folders)) if part in known), None):
+            odd[name] = f"takes the place of {other} where case does not count"
+        known.setdefault(name.casefold(), name)
+    return odd
+
+
+def _extent(files: int, size: int) -> str:
+    return f"{counted(files, 'file')}, {size / (1024 * 1024):,.1f} MiB"
 
 
 def _is_folder(entry: zipfile.ZipInfo) -> bool:
@@ -144,7 +224,7 @@ def _oddity(entry: zipfile.ZipInfo) -> str | None:
         return "has a name that leads out of the folder"
     mode = entry.external_attr >> 16
     if stat.S_IFMT(mode) not in {0, stat.S_IFREG, stat.S_IFDIR}:
-        return "is a link or no plain file; a bundle has neither"
+        return _ODD_FILE
     return "is encrypted" if entry.flag_bits & 1 else None
 
 
@@ -157,25 +237,26 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | None:
         return None
 
 
-def _verify(readers: Mapping[str, _Reader], troubles: list[Trouble], trusted: Trusted) -> Verified:
+def _verify(contents: _Contents, troubles: list[Trouble], trusted: Trusted) -> Verified:
     found = list(troubles)
-    sums = _sums(readers, found) if readers or not troubles else {}
+    sums = _sums(contents, found) if contents or not troubles else {}
     for name, wanted in sums.items():
-        if name not in readers:
+        if name not in contents:
             found.append(Trouble(name, "is missing"))
-        elif (content := readers[name]()) is None or sha256(content) != wanted:
+        elif (content := contents[name]) is None or sha256(content) != wanted:
             found.append(Trouble(name, f"was changed: it is not what {SUMS} says"))
-    extra = sorted(readers.keys() - sums.keys() - {SUMS, *SIGNATURES}) if sums else []
+    extra = sorted(contents.keys() - sums.keys() - {SUMS, *SIGNATURES}) if sums else []
     found += [Trouble(name, f"was added: {SUMS} does not name it") for name in extra]
-    signature = _signature(readers, trusted, found)
-    return Verified(len(readers), tuple(found), signature)
+    signature = _signature(contents, trusted, found)
+    return Verified(len(contents), tuple(found), signature)
 
 
-def _sums(readers: Mapping[str, _Reader], found: list[Trouble]) -> Mapping[str, str]:
-    if SUMS not in readers:
+def _sums(contents: _Contents, found: list[Trouble]) -> Mapping[str, str]:
+    """What SHA256SUMS lists. Empty only together with a trouble: then nothing is known of the other files."""
+    if SUMS not in contents:
         found.append(Trouble(SUMS, "is missing: nothing can be said of the other files"))
         return {}
-    content = readers[SUMS]()
+    content = contents[SUMS]
     if content is None:
         found.append(Trouble(SUMS, "was changed: it cannot be unpacked"))
         return {}
@@ -186,14 +267,14 @@ def _sums(readers: Mapping[str, _Reader], found: list[Trouble]) -> Mapping[str, 
         return {}
 
 
-def _signature(readers: Mapping[str, _Reader], trusted: Trusted, found: list[Trouble]) -> str:
+def _signature(contents: _Contents, trusted: Trusted, found: list[Trouble]) -> str:
     """In words; a signature that was asked for and does not count is a trouble."""
-    there = [name for name in SIGNATURES if name in readers]
+    there = [name for name in SIGNATURES if name in contents]
     if trusted.nobody:
         return f"{', '.join(there)} was not checked: name whose it should be" if there else "not signed"
     with tempfile.TemporaryDirectory(prefix="rolecall-") as folder:
-        for name in {SUMS, *there} & readers.keys():
-            Path(folder, name).write_bytes(readers[name]() or b"")
+        for name in {SUMS, *there} & contents.keys():
+            Path(folder, name).write_bytes(contents[name] or b"")
         refusal = trusted.refusal(Path(folder))
     if refusal is not None:
         found.append(Trouble(trusted.signature, f"the signature does not count: {refusal}"))
