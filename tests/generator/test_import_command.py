@@ -177,14 +177,17 @@ def test_a_customers_outputs_are_taken_over(folder: Path) -> None:
     assert "Nothing to change" in second.out
 
 
-def test_an_external_id_of_the_customers_own_is_shown_before_it_is_taken_over(folder: Path) -> None:
-    """The difference says which id the role would be asked with, and a note that customers do not make them."""
+def test_an_external_id_that_a_customer_chose_is_refused(folder: Path) -> None:
+    """The vendor makes them: nothing is written, whatever the file is called, and the file is named."""
     outputs = {"role_arn": {"value": "arn:aws:iam::222222222222:role/VendorAccess"}, "external_id": {"value": "their-own"}}
-    (folder / "account1.json").write_text(json.dumps(outputs), "utf-8")
-    done = gen("import", "terraform-outputs", "account1.json", "--dry-run", cwd=folder)
+    before = files(folder)
+    for name in ("account1.json", "account1 (1).json", "other.json"):
+        (folder / name).write_text(json.dumps(outputs), "utf-8")
+        done = gen("import", "terraform-outputs", name, "--yes", cwd=folder)
+        (folder / name).unlink()
 
-    assert "account1/VendorAccess now asks for external id their-own instead of external id first-id" in done.out
-    assert "account1 has another external id than the manifest: the vendor makes them, never the customer" in done.out
+        assert (3, before) == (done.code, files(folder))
+        assert f"error: {name}:1:1: " in done.err
 
 
 @pytest.fixture

@@ -152,9 +152,10 @@ def outputs_command(
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
-    """Import what customers' applies gave: role and external id. Entries that differ are shown, and brought up to it.
+    """Import what customers' applies gave. Entries whose role differs are shown, and brought up to it.
 
-    A customer is named by its file, or by the file's folder where that is called outputs.json.
+    A file is matched by its content: the account id in its role_arn, and the external id that you gave to that account. A
+    new customer is named by its file, or by the file's folder where that is called outputs.json.
     """
     from rolecall_generator.importing.from_outputs import read_output_accounts  # noqa: PLC0415 - as above
 

@@ -3,6 +3,9 @@
 Read are `terraform output -json`, `terraform show -json` and a state file of version 4. In each, outputs stand by name with
 a `value`: a customer is a module's own pair of role_arn and external_id, or any output whose value is an object with a
 role_arn (those who call the modules as children pass them on so), or a mapping of such objects.
+
+Customers write these files, and mail programs and browsers name them. So a file is matched by the account id in the role's
+ARN and the external id with it; its name serves only to name a customer that the manifest does not have yet.
 Source: Terraform documentation, "JSON output format", November 2026.
 """
 
@@ -40,7 +43,7 @@ def read_output_accounts(paths: Sequence[Path]) -> Reading:
             problems += error.problems
     if problems:
         raise ImportProblemsError(problems, accounts)
-    return Reading(", ".join(map(str, paths)), tuple(accounts))
+    return Reading(", ".join(map(str, paths)), tuple(accounts), from_customers=True)
 
 
 def _accounts(path: Path, text: str, body: Any) -> Iterator[Account]:
@@ -101,13 +104,28 @@ def _read(path: Path) -> tuple[str, Any]:
             raise _error(path, 1, f"the file is larger than {MAXIMUM_BYTES // 1024 // 1024} MiB", _HOW)
         # Windows' shells write UTF-16 when told to redirect into a file.
         text = data.decode("utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
-        return text, json.loads(text)
+        return text, json.loads(text, object_pairs_hook=_unambiguous)
     except OSError as error:
         raise _error(path, 1, f"the file cannot be read: {error.strerror}", "check its name and permissions") from error
     except json.JSONDecodeError as error:
         raise _error(path, error.lineno, f"the file is not JSON: {error.msg}", _HOW) from error
+    except _TwiceError as error:
+        raise _error(path, 1, f"the file has {clip(str(error))} twice in one object", _HOW) from error
     except (ValueError, RecursionError) as error:  # no UTF-8; a number of thousands of digits; endless nesting
         raise _error(path, 1, "the file is not JSON text", _HOW) from error
+
+
+class _TwiceError(Exception):
+    """A name that an object has twice: readers of JSON disagree about which value counts."""
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _TwiceError(name)
+        found[name] = value
+    return found
 
 
 def _line_of(text: str, value: Any) -> int:

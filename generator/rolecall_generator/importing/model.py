@@ -59,7 +59,8 @@ class LeftOut:
 class Reading:
     """What a source was read to. `source` is what people call it; `ignored`: columns that no field was found for.
 
-    `notes` are sentences that a person should read before agreeing.
+    `notes` are sentences that a person should read before agreeing. `from_customers`: the customers wrote it, so that it
+    proves whose it is by its content, and chooses no external id.
     """
 
     source: str
@@ -67,6 +68,7 @@ class Reading:
     left_out: tuple[LeftOut, ...] = ()
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    from_customers: bool = False
 
 
 class ImportProblemsError(ManifestError):

@@ -87,9 +87,12 @@ def plan_import(reading: Reading, manifest: Manifest, settings: Settings) -> Imp
             account, by_account.get(account.account_id, ()), manifest.defaults.role, account.account_id in several
         )
         if found is None:
+            if reading.from_customers:
+                foreign += [*_one_of_several(account, reading.accounts), *_named_as_another(account, None, owners)]
             draft.added.append(_entry(account, names, settings, manifest.defaults.path))
         elif _compare(account, found, manifest, settings, draft) and settings.update:
-            foreign += _of_another(account, found, owners)
+            proof = list(_without_proof(account, found, settings)) if reading.from_customers else []
+            foreign += proof or _named_as_another(account, found, owners)
     if foreign:
         raise ImportProblemsError(foreign)
     notes = (*reading.notes, *draft.notes)
@@ -149,14 +152,47 @@ def _had_before(external_id: Value, customer: Customer, settings: Settings, draf
     return True
 
 
-def _of_another(account: Account, customer: Customer, owners: Mapping[str, Customer]) -> Iterator[Problem]:
-    """What one customer sends must not change the entry of another, above all not its external id."""
+def _without_proof(account: Account, customer: Customer, settings: Settings) -> Iterator[Problem]:
+    """What shows that a file is this customer's: the external id that the vendor gave to this account and to no other.
+
+    The account id alone shows nothing, since the sender writes it, and the file's name still less: `acme (1).json` is what a
+    browser calls a second download. Another external id is never taken over: it is made by the vendor, and whoever chose
+    one for somebody else's account could have the vendor act there for them.
+    """
+    known = {customer.external_id, customer.previous_external_id, settings.retired.get(customer.name)} - {None}
+    given = account.fields.get("external_id")
+    if given in known or (given is None and not known):
+        return
+    what = f"names account {account.account_id} of customer {customer.name}, but not its external id"
+    if given is not None:
+        what = f"{what}: it has {clip(str(given))}"
+    yield account.problem(
+        "external_id" if given is not None else "account_id",
+        what,
+        f"find out who sent it. If {customer.name} applied this id, take it over with "
+        f"`gen customer rotate-external-id {customer.name} --external-id ID`",
+    )
+
+
+def _one_of_several(account: Account, accounts: Iterable[Account]) -> Iterator[Problem]:
+    """Several roles of one account, of which the manifest does not have this one: nothing says which is meant."""
+    others = [one for one in accounts if one is not account and one.account_id == account.account_id]
+    if others:
+        where = ", ".join(f"{one.file}:{one.at.line + 1}" for one in others)
+        role = clip(account.role or "")
+        what = f"role {role} of account {account.account_id} is not in the manifest, and {where} names another"
+        yield account.problem("account_id", what, "leave out the one that is wrong, or add both with `gen customer add`")
+
+
+def _named_as_another(account: Account, customer: Customer | None, owners: Mapping[str, Customer]) -> Iterator[Problem]:
+    """A source that bears the name of one customer and speaks of the account of another contradicts itself."""
     owner = owners.get(fold(account.name), customer)
-    if owner is not customer:
+    if owner is not None and owner is not customer:
+        whose = f"of customer {customer.name}" if customer is not None else "which no customer has"
         yield account.problem(
             "account_id",
             f"{clip(account.name)} is a customer of account {owner.account_id}, but this is account {account.account_id}, "
-            f"of customer {customer.name}",
+            f"{whose}",
             "find out whose it is; then call it by its own name, or import it with --no-update",
         )
 

@@ -55,6 +55,10 @@ def test_a_file_called_as_all_of_them_are_takes_its_folders_name(tmp_path: Path)
         ('{"role_arn": "x"}', "acme.json:1:1: these are no outputs of Terraform"),
         ("{}", "acme.json:1:1: no output is called role_arn, nor has an object with a role_arn as its value"),
         (json.dumps(outputs(role_arn="arn:x"), indent=1), 'acme.json:5:1: role_arn of acme is no role: "arn:x"'),
+        (
+            '{"role_arn": {"value": "x"}, "role_arn": {"value": "y"}}',
+            "acme.json:1:1: the file has role_arn twice in one object",
+        ),
         (json.dumps(outputs(role_arn=ARN, external_id=5)), "acme.json:1:1: external_id of acme is no text: 5"),
     ],
 )  # fmt: skip

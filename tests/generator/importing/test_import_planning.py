@@ -117,6 +117,55 @@ def test_what_one_customer_sends_does_not_change_the_entry_of_another() -> None:
     assert 1 == len(plan(replace(foreign, name="new name"), manifest=manifest, update=True).changed)
 
 
+def from_customers(*accounts: Account, manifest: Manifest | None = None, **changes: Any) -> ImportPlan:
+    reading = Reading("returned", accounts, from_customers=True)
+    return plan_import(reading, manifest or manifest_of(2), settings(update=True, **changes))
+
+
+@pytest.mark.parametrize("name", ["customer0 (1)", "customer0", "Copy of customer0", "customer1", "anything"])
+@pytest.mark.parametrize("fields", [{"external_id": "chosen-by-customer0"}, {"role": "Other"}])
+def test_a_file_without_the_accounts_own_external_id_changes_nothing(name: str, fields: dict[str, Value]) -> None:
+    """Whoever sends it writes the account id; the external id is known to the vendor and to that customer."""
+    known = found(name, "200000000001", role="VendorAccess", path="/")
+    account = replace(known, fields={**known.fields, **fields})
+
+    with pytest.raises(ImportProblemsError, match=r"fleet\.csv:2:"):
+        from_customers(account)
+
+
+@pytest.mark.parametrize("name", ["customer1 (1)", "customer1", "outputs", "x"])
+@pytest.mark.parametrize("given", ["external-id-1", "previous", "retired"])
+def test_a_file_is_matched_by_its_account_and_external_id(name: str, given: str) -> None:
+    """The current one, the one of before a rotation, and the one that a rotation retired show whose it is."""
+    manifest = manifest_of(0, customers=[customer(0), customer(1, previous_external_id="previous")])
+    account = found(name, "200000000001", role="Other", path="/", external_id=given)
+    done = from_customers(account, manifest=manifest, retired={"customer1": "retired"})
+
+    assert [("customer1", "role", "Other")] == [
+        (one.customer, one.field, one.new) for one in done.changed if one.field == "role"
+    ]
+    assert "external_id" not in [one.field for one in done.changed]
+
+
+def test_several_files_of_one_account_are_refused() -> None:
+    """The same role twice, and roles of which the manifest has one or none: each problem names the other file."""
+    one = found("a", "200000000001", 1, role="VendorAccess", path="/", external_id="external-id-1")
+    for number, external_id in (("200000000001", "external-id-1"), ("300000000001", "new-id")):
+        here = replace(one, fields={**one.fields, "account_id": number, "external_id": external_id})
+        again = replace(here, file="b.json")
+        other = replace(again, fields={**here.fields, "role": "Other"})
+        for accounts in ((here, again), (here, other)):
+            with pytest.raises(ImportProblemsError, match=r"b\.json") as caught:
+                from_customers(*accounts)
+            assert "fleet.csv:2" in str(caught.value)
+
+
+def test_a_file_named_like_a_customer_of_another_account_adds_nobody() -> None:
+    """An account that no customer has does not become a second customer0."""
+    with pytest.raises(ImportProblemsError, match="customer0 is a customer of account 200000000000"):
+        from_customers(found("customer0", "999999999999", role="VendorAccess", external_id="new-id"))
+
+
 def test_an_update_does_not_bring_a_retired_external_id_back() -> None:
     """After a rotation ended a customer that has not applied yet still gives the id that somebody may have learnt."""
     done = plan(found("x", "200000000000", external_id="old"), update=True, retired={"customer0": "old"})
