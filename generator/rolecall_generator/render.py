@@ -152,6 +152,7 @@ def _view(module: Module, source: str) -> Mapping[str, Any]:
         "source": source,
         "facts": module.facts,
         "outputs": module.facts.get("outputs", {}),
+        "dependents": module.facts.get("dependents", ()),
         "roles": roles,
         "groups": groups,
         "users": users,

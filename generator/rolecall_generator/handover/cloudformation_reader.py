@@ -132,9 +132,18 @@ class _Reader:
     def membership(self, properties: dict[str, Any], where: str) -> None:
         group = self._group(properties.pop("GroupName", None), where)
         for value in properties.pop("Users", ()):
-            user = self._existing("user", text_of(value, where))
+            user = self._user(value, where)
             if isinstance(user, User):
                 self._change(user, groups=user.groups | {group})
+
+    def _user(self, value: Any, where: str) -> Role | ManagedPolicy | Group | User:
+        """A user of this template by reference, or one that exists already by name."""
+        if not isinstance(value, Mapping):
+            return self._existing("user", text_of(value, where))
+        arn = self._arn_of(reference_of(value, where), "AWS::IAM::User", where)
+        if arn not in self.parts:
+            raise refused(where, "a member that comes later in the template")
+        return self.parts[arn]
 
     def _put(self, part: Role | ManagedPolicy | Group | User) -> None:
         if part.arn in self.parts:

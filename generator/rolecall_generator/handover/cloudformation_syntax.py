@@ -11,7 +11,7 @@ from rolecall_generator.handover.forms.cloudformation_template import FORMAT_VER
 from rolecall_generator.iam.arn import parse_arn
 
 SECTIONS = {"AWSTemplateFormatVersion", "Description", "Rules", "Parameters", "Resources", "Outputs"}
-_RESOURCE_KEYS = {"Type", "Properties", "Metadata"}
+_RESOURCE_KEYS = {"Type", "Properties", "Metadata", "DeletionPolicy", "UpdateReplacePolicy"}
 
 Json = Mapping[str, Any]
 

@@ -45,8 +45,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One bundle to be made. `counterpart` is a switch role's other side, for the proof alone; `locked` and `owned` are what
-    an earlier run wrote, None and empty when none did."""
+    """One bundle to be made. `locked` and `owned` are what an earlier run wrote, None and empty when none did.
+
+    `counterpart` is a switch role's other side, and `people` the module of the group and its users where that is neither:
+    both are for the proof only.
+    """
 
     module: Module
     counterpart: Module | None
@@ -54,6 +57,7 @@ class Order:
     fingerprint: str
     locked: LockedModule | None = None
     owned: Owned = field(default_factory=dict)
+    people: Module | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ class _Staged:
 def make_chunk(orders: Sequence[Order], settings: Settings, disk: Disk) -> list[Outcome]:
     """Make some bundles; outcomes in the orders' order. Raises OSError when the folder cannot be written."""
     placer = BundlePlacer(disk, settings.root, settings.replaced)
-    proofs = [handover_proof(order.module, order.counterpart) for order in orders]
+    proofs = [handover_proof(order.module, order.counterpart, order.people) for order in orders]
     against = objections(orders, proofs, settings.measure)
     try:
         prepared = [_prepare(order, proof, settings, placer) for order, proof in zip(orders, proofs, strict=True)]

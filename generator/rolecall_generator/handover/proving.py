@@ -6,6 +6,7 @@ one role, so that no other customer can occur, and the cost does not grow with t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from rolecall_generator.checking.intended import intended_of
@@ -15,15 +16,21 @@ from rolecall_generator.iam.module import Module, ModuleKind
 from rolecall_generator.iam.policy import PolicyDocument, Statement
 
 
-def handover_proof(module: Module, counterpart: Module | None = None) -> Proof:
+def handover_proof(module: Module, counterpart: Module | None = None, people: Module | None = None) -> Proof:
     """Prove who may assume the roles of a module. `counterpart` is a switch role's other side.
+
+    `people` is the module that holds the group and its users, where that is neither of the two: no role of it occurs.
 
     For a customer the vendor's role is taken to be allowed to assume this role: that it is, `gen prove` shows.
     """
     modules = [module] if counterpart is None else [module, counterpart]
-    access = union((*(each.access for each in modules), _vendor_side(module)))
+    access = union((*(each.access for each in modules), _people_of(people), _vendor_side(module)))
     roles = [arn for each in modules for arn in each.access.roles]
     return prove(access, intended_of(modules).trusts, roles=roles)
+
+
+def _people_of(module: Module | None) -> Access:
+    return Access() if module is None else replace(module.access, roles={})
 
 
 def _vendor_side(module: Module) -> Access:

@@ -106,11 +106,21 @@ def _lead(module: Module) -> Phrase:
     if module.kind is ModuleKind.TRUSTING:
         people = entry.trusted
         return say(f"{made}. People of account {{}} ({{}}) switch to the role.", people.account_id, people.name)
+    if not made and module.facts["keeper"] != entry.name:
+        said = "Nothing is made for this switch role alone: group {} and its users are shared, and in the module of {}."
+        return say(said, entry.switch_group.name, str(module.facts["keeper"]))
     if not made:
         return say("Nothing is made in this account: group and users are in account {}.", entry.trusting.account_id)
-    there = entry.trusting
+    there, targets = entry.trusting, _targets(module)
+    if len(targets) > 1:
+        return say(f"{made}. Members of the group switch to {{}}.", listed(targets))
     said = f"{made}. Members of the group switch to {{}} of account {{}} ({{}})."
     return say(said, role.arn, there.account_id, there.name)
+
+
+def _targets(module: Module) -> tuple[str, ...]:
+    """The roles that the members of a switch role's group switch to."""
+    return cast("tuple[str, ...]", module.facts["targets"])
 
 
 def _made(module: Module) -> str:
@@ -172,12 +182,15 @@ def _people(module: Module) -> list[Phrase]:
 
 def _switch(module: Module) -> list[Fact]:
     entry, role = cast("SwitchRole", module.facts["entry"]), cast("Role", module.facts["role"])
+    targets = _targets(module) if module.access.groups else (role.arn,)
+    roles = [Fact("Role they switch to", say("{}", target)) for target in targets]
+    if len(targets) > 1:
+        return [
+            *roles,
+            Fact("On which condition", Phrase(("What the trust policy of each role says: see its own review.",))),
+        ]
     asked = "Signed in with MFA." if entry.require_mfa else "None: MFA is not asked for."
-    return [
-        Fact("Role they switch to", say("{}", role.arn)),
-        Fact("On which condition", Phrase((asked,))),
-        Fact("Session", session(role)),
-    ]
+    return [*roles, Fact("On which condition", Phrase((asked,))), Fact("Session", session(role))]
 
 
 def _group(group: Group) -> Phrase:

@@ -206,7 +206,9 @@ class _Run:
         for path, planned in wanted.items():
             fingerprint = f"{module_source(planned, self._source).fingerprint}-{common}"
             locked, owned = self._lock.modules.get(path), _owned(self._lock, path)
-            yield Order(planned.build(), _counterpart(planned, modules), path, fingerprint, locked, owned)
+            module, counterpart = planned.build(), _counterpart(planned, modules)
+            people = _people(module, counterpart, modules)
+            yield Order(module, counterpart, path, fingerprint, locked, owned, people)
 
     def _count(self, outcome: Outcome) -> None:
         self._handled.add(outcome.path)
@@ -244,6 +246,13 @@ def _counterpart(planned: PlannedModule, modules: Mapping[str, PlannedModule]) -
             return modules[switch_role_path(planned.subject, ModuleKind.TRUSTING)].build()
         case _:
             return None
+
+
+def _people(module: Module, counterpart: Module | None, modules: Mapping[str, PlannedModule]) -> Module | None:
+    """The module of a switch role's group and users, where it is another switch role's."""
+    path = module.facts.get("people_path")
+    own = {module.path, counterpart.path if counterpart is not None else None}
+    return modules[path].build() if isinstance(path, str) and path not in own else None
 
 
 def _fingerprint(choices: Choices) -> str:

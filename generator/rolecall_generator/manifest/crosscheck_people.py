@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from rolecall_generator.errors import Problem
 from rolecall_generator.iam.quotas import SWITCH_ROLE_LINK_CHARACTERS
-from rolecall_generator.manifest.models import Manifest, SwitchRole
+from rolecall_generator.manifest.models import Manifest, SwitchGroup, SwitchRole, SwitchUser
+from rolecall_generator.manifest.people import people_account, people_of
 from rolecall_generator.manifest.places import Places
 from rolecall_generator.manifest.tree import Loc
 
@@ -17,12 +18,9 @@ def people_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
         yield from _users(switch, index, places)
         yield from _link(switch, index, places)
     yield from _groups(manifest, places)
+    yield from _policies(manifest, places)
     yield from _new_users(manifest, places)
-
-
-def people_account(switch: SwitchRole) -> str:
-    """Id of the account in which group and users live."""
-    return (switch.trusted if switch.group_in == "trusted" else switch.trusting).account_id
+    yield from _one_spelling(manifest, places)
 
 
 def _users(switch: SwitchRole, index: int, places: Places) -> Iterator[Problem]:
@@ -54,11 +52,9 @@ def _link(switch: SwitchRole, index: int, places: Places) -> Iterator[Problem]:
 
 def _groups(manifest: Manifest, places: Places) -> Iterator[Problem]:
     made: dict[tuple[str, str], int] = {}
-    policies: dict[tuple[str, str, str], int] = {}
     for index, switch in enumerate(manifest.switch_roles):
         group = switch.switch_group
         key = (people_account(switch), group.name.casefold())
-        policy = switch.policy or f"assume-{switch.role}"
         if not group.existing:
             first = made.setdefault(key, index)
             if first != index:
@@ -66,12 +62,38 @@ def _groups(manifest: Manifest, places: Places) -> Iterator[Problem]:
                 what = f"{switch.name}: group {group.name} of account {key[0]} is made by {other} already"
                 mend = f"write group: {{name: {group.name}, existing: true}} here"
                 yield places.problem(("switch_roles", index, "group"), what, mend)
-        first = policies.setdefault((*key, policy.casefold()), index)
+
+
+def _policies(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    """Each group has a policy of its own; two of one name in one account would overwrite each other."""
+    people = people_of(manifest)
+    policies: dict[tuple[str, str], int] = {}
+    for index, switch in enumerate(manifest.switch_roles):
+        if people[switch.name].keeper is not switch:
+            continue
+        account, policy = people_account(switch), switch.policy or f"assume-{switch.role}"
+        first = policies.setdefault((account, policy.casefold()), index)
         if first != index:
             other = manifest.switch_roles[first].name
-            what = f"{switch.name}: policy {policy} on group {group.name} would overwrite that of {other}"
+            what = f"{switch.name}: policy {policy} of account {account} would overwrite that of {other}"
             at = "policy" if switch.policy else "group"
             yield places.problem(("switch_roles", index, at), what, "give one of them another name with `policy: NAME`")
+
+
+def _one_spelling(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    """IAM tells no names apart by case: one group or user has one name and one path wherever it is named."""
+    known: dict[tuple[str, str, str], tuple[SwitchGroup | SwitchUser, str]] = {}
+    for index, switch in enumerate(manifest.switch_roles):
+        account = people_account(switch)
+        named: list[tuple[str, SwitchGroup | SwitchUser, Loc]] = [("group", switch.switch_group, ("group",))]
+        named += [("user", user, ("users", number, "name")) for number, user in enumerate(switch.users)]
+        for kind, part, key in named:
+            first, other = known.setdefault((account, kind, part.name.casefold()), (part, switch.name))
+            made_twice = not (first.existing or part.existing)  # a problem of its own
+            if (first.name, first.path) != (part.name, part.path) and not made_twice:
+                here, there = f"{part.path}{part.name}", f"{first.path}{first.name}"
+                what = f"{switch.name}: {kind} {here} of account {account} is {there} in {other}"
+                yield places.problem(("switch_roles", index, *key), what, "write name and path the same way in both")
 
 
 def _new_users(manifest: Manifest, places: Places) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from functools import partial
 from rolecall_generator.iam.access import Access, union
 from rolecall_generator.iam.module import Module, ModuleKind
 from rolecall_generator.manifest.models import Manifest, SwitchRole
+from rolecall_generator.manifest.people import People, people_of
 from rolecall_generator.manifest.resolve import ResolvedCustomer, resolve_customers
 from rolecall_generator.plan.assignment import Assignment, Slot
 from rolecall_generator.plan.backend import (
@@ -54,11 +55,12 @@ def make_plan(manifest: Manifest, previous: Mapping[str, Slot] | None = None, *,
     """
     permissions = _PermissionTable(manifest)
     customers = resolve_customers(manifest)
+    people = people_of(manifest)
     assignment = assign_customers(manifest, customers, previous or {}, repack=repack)
     modules = [
         *_backend(manifest, customers, assignment),
         *_customers(manifest, customers, assignment, permissions),
-        *(module for entry in manifest.switch_roles for module in _switch_role(manifest, entry, permissions)),
+        *(module for entry in manifest.switch_roles for module in _switch_role(manifest, entry, permissions, people)),
     ]
     return Plan(tuple(modules), assignment)
 
@@ -116,13 +118,16 @@ def _customers(
     return planned
 
 
-def _switch_role(manifest: Manifest, entry: SwitchRole, table: _PermissionTable) -> list[PlannedModule]:
+def _switch_role(
+    manifest: Manifest, entry: SwitchRole, table: _PermissionTable, people: Mapping[str, People]
+) -> list[PlannedModule]:
     partition = entry.partition or manifest.partition
     permissions, digest = table.get(entry.permissions)
-    fingerprint = _fingerprint((partition, entry, digest))
+    own = people[entry.name]
+    fingerprint = _fingerprint((partition, entry, digest, own.fingerprint))
 
     def build(side: int) -> Module:
-        return switch_role_modules(entry, partition, permissions)[side]
+        return switch_role_modules(entry, partition, permissions, own)[side]
 
     return [
         PlannedModule(kind, switch_role_path(entry.name, kind), entry.name, fingerprint, partial(build, side))

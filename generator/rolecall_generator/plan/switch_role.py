@@ -2,15 +2,23 @@
 
 The notes put group, user and STS policy into the TRUSTING account (`group_in: trusting`). A user there can only switch if
 the role also trusts the trusting account, so then it trusts both. By default they live in the trusted account.
+
+Switch roles that share a group have one module that holds group, policies, users and memberships: the keeper's
+(`manifest/people.py`). The others' modules hold nothing of them, so that no module takes away what another needs.
 """
 
 from __future__ import annotations
 
-from rolecall_generator.iam.access import ConsolePassword, Group, ManagedPolicy, Role, User, access_of
+import json
+
+from rolecall_generator.errors import PlanError
+from rolecall_generator.iam.access import Access, ConsolePassword, Group, ManagedPolicy, Role, User, access_of, union
 from rolecall_generator.iam.arn import iam_arn, role_arn, root_arn, switch_role_url
 from rolecall_generator.iam.module import AccountLabel, Module, ModuleKind
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
-from rolecall_generator.manifest.models import AccountRef, SwitchRole
+from rolecall_generator.iam.quotas import GROUP_MANAGED_POLICIES, MANAGED_POLICY_CHARACTERS, POLICY_NAME_CHARACTERS
+from rolecall_generator.manifest.models import AccountRef, SwitchRole, SwitchUser
+from rolecall_generator.manifest.people import People
 from rolecall_generator.plan.permissions import Permissions
 
 _MFA = Condition("Bool", "aws:MultiFactorAuthPresent", ("true",))
@@ -53,11 +61,18 @@ def user_arn(entry: SwitchRole, partition: str, path: str, name: str) -> str:
     return iam_arn(partition, _home(entry).account_id, "user", path, name)
 
 
-def switch_role_modules(entry: SwitchRole, partition: str, permissions: Permissions) -> tuple[Module, Module]:
-    """Both sides: the trusting account's module and the trusted account's."""
-    arn = role_arn(partition, entry.trusting.account_id, entry.path, entry.role)
+def people_path(people: People) -> str:
+    """Folder of the module that holds a group and its users, relative to the output folder."""
+    side = ModuleKind.TRUSTING if people.keeper.group_in == "trusting" else ModuleKind.TRUSTED
+    return switch_role_path(people.keeper.name, side)
+
+
+def switch_role_modules(
+    entry: SwitchRole, partition: str, permissions: Permissions, people: People
+) -> tuple[Module, Module]:
+    """Both sides: the trusting account's module and the trusted account's. Raises PlanError for too many shared roles."""
     role = Role(
-        arn,
+        _role_arn(entry, partition),
         trust=switch_trust(entry, partition),
         inline=permissions.inline,
         attached=permissions.attached(partition, entry.trusting.account_id, entry.role),
@@ -67,34 +82,46 @@ def switch_role_modules(entry: SwitchRole, partition: str, permissions: Permissi
         tags=entry.tags,
     )
     policies = permissions.policies(partition, entry.trusting.account_id, entry.role, entry.tags)
-    people = _people(entry, partition, arn)
-    in_trusting = entry.group_in == "trusting"
+    holder = people_path(people)
     link = switch_role_url(partition, entry.trusting.account_id, entry.path, entry.role, entry.name)
     facts = {
         "entry": entry,
         "role": role,
-        "users": tuple(user_arn(entry, partition, user.path, user.name) for user in entry.users),
+        "users": tuple(user_arn(entry, partition, user.path, user.name) for user in _callers(entry, people)),
         "home": _home(entry),
         "link": link,
         "outputs": {"switch_role_url": link} if link else {},
+        "keeper": people.keeper.name,
+        "people_path": holder,
+        "targets": tuple(_role_arn(one, partition) for one in (people.switch_roles if people.keeper is entry else (entry,))),
     }
     sides = (
-        (ModuleKind.TRUSTING, entry.trusting, (role, *policies, *(people if in_trusting else ()))),
-        (ModuleKind.TRUSTED, entry.trusted, () if in_trusting else people),
+        (ModuleKind.TRUSTING, entry.trusting, access_of(role, *policies)),
+        (ModuleKind.TRUSTED, entry.trusted, Access()),
     )
     trusting, trusted = (
         Module(
             kind=kind,
-            path=switch_role_path(entry.name, kind),
+            path=path,
             subject=entry.name,
             account=AccountLabel(account.name, account.account_id),
             partition=partition,
-            access=access_of(*parts),
-            facts=facts,
+            access=union((own, access_of(*_people(people, partition)))) if path == holder else own,
+            facts={**facts, "dependents": people.dependents if path == holder else ()},
         )
-        for kind, account, parts in sides
+        for kind, account, own in sides
+        for path in (switch_role_path(entry.name, kind),)
     )
     return trusting, trusted
+
+
+def _callers(entry: SwitchRole, people: People) -> tuple[SwitchUser, ...]:
+    """Who is meant to switch: every member of the group, or the users that the trust policy names."""
+    return entry.users if entry.trust == "users" else tuple(user for user, _ in people.users)
+
+
+def _role_arn(entry: SwitchRole, partition: str) -> str:
+    return role_arn(partition, entry.trusting.account_id, entry.path, entry.role)
 
 
 def _home(entry: SwitchRole) -> AccountRef:
@@ -102,39 +129,83 @@ def _home(entry: SwitchRole) -> AccountRef:
     return entry.trusting if entry.group_in == "trusting" else entry.trusted
 
 
-def _people(entry: SwitchRole, partition: str, target: str) -> tuple[Group | ManagedPolicy | User, ...]:
-    account_id = _home(entry).account_id
-    group = entry.switch_group
+def _people(people: People, partition: str) -> tuple[Group | ManagedPolicy | User, ...]:
+    keeper = people.keeper
+    account_id = _home(keeper).account_id
+    group = keeper.switch_group
     group_arn = iam_arn(partition, account_id, "group", group.path, group.name)
-    policies = [
-        ManagedPolicy(
-            iam_arn(partition, account_id, "policy", "/", entry.policy or f"assume-{entry.role}"),
-            PolicyDocument((Statement("Allow", ("sts:AssumeRole",), (target,), sid="SwitchRole"),)),
-            description=f"Lets members switch to {target}",
-            tags=entry.tags,
-        )
-    ]
+    policies = _assume_policies(people, partition)
     if not group.existing:
+        paths = sorted({user.path for user, _ in people.users} or {"/"})
         policies.append(
             ManagedPolicy(
                 iam_arn(partition, account_id, "policy", "/", f"{group.name}-self-service"),
-                self_service(partition, account_id, sorted({user.path for user in entry.users} or {"/"})),
+                self_service(partition, account_id, paths),
                 description="Lets members change their own password and register their own MFA device",
-                tags=entry.tags,
+                tags=keeper.tags,
             )
+        )
+    if len(policies) > GROUP_MANAGED_POLICIES:
+        raise PlanError(
+            f"{len(people.switch_roles):,} roles behind group {group.name} take {len(policies)} managed policies; AWS takes "
+            f"{GROUP_MANAGED_POLICIES} on a group",
+            where=f"switch role {keeper.name}",
+            mend="let some of the switch roles use another group",
         )
     users = (
         User(
-            user_arn(entry, partition, user.path, user.name),
+            user_arn(keeper, partition, user.path, user.name),
             groups=frozenset({group_arn}),
             console_password=ConsolePassword(pgp_key=user.pgp_key) if user.console_password else None,
-            tags={} if user.existing else entry.tags,
+            tags={} if user.existing else owner.tags,
             existing=user.existing,
         )
-        for user in entry.users
+        for user, owner in people.users
     )
     attached = frozenset(policy.arn for policy in policies)
     return (*policies, Group(group_arn, attached=attached, existing=group.existing), *users)
+
+
+def _assume_policies(people: People, partition: str) -> list[ManagedPolicy]:
+    """The policies that list the roles behind a group: one, and further ones where AWS takes no longer document.
+
+    Their description names the keeper's role however many there are: a description cannot be changed in AWS, so with
+    another one the policy would be deleted and made again whenever a switch role comes or goes.
+    """
+    keeper = people.keeper
+    name = keeper.policy or f"assume-{keeper.role}"
+    found: list[ManagedPolicy] = []
+    for number, targets in enumerate(_chunks([_role_arn(one, partition) for one in people.switch_roles]), start=1):
+        suffix = f"-{number}" if number > 1 else ""
+        found.append(
+            ManagedPolicy(
+                iam_arn(
+                    partition, _home(keeper).account_id, "policy", "/", name[: POLICY_NAME_CHARACTERS - len(suffix)] + suffix
+                ),
+                _assume(targets),
+                description=f"Lets members switch to {_role_arn(keeper, partition)}",
+                tags=keeper.tags,
+            )
+        )
+    return found
+
+
+def _chunks(targets: list[str]) -> list[list[str]]:
+    """As few lists as AWS's size of a policy permits, in order. A document grows by each ARN with its comma."""
+    chunks: list[list[str]] = []
+    size = MANAGED_POLICY_CHARACTERS
+    for target in targets:
+        more = len(json.dumps(target)) + len(",")
+        if size + more > MANAGED_POLICY_CHARACTERS:
+            chunks.append([])
+            size = _assume(["", ""]).size
+        chunks[-1].append(target)
+        size += more
+    return chunks
+
+
+def _assume(targets: list[str]) -> PolicyDocument:
+    return PolicyDocument((Statement("Allow", ("sts:AssumeRole",), tuple(targets), sid="SwitchRole"),))
 
 
 def self_service(partition: str, account_id: str, paths: list[str]) -> PolicyDocument:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ module "it" {
   source = "./module"
 }
 """
+_GUARD = re.compile(r"^(\s*prevent_destroy\s*=\s*)true$", re.MULTILINE)
 _PROBE = """\
 terraform {
   required_providers {
@@ -85,6 +87,8 @@ def make_workspace(folder: Path, chosen: Chosen, *, url: str, terraform: Terrafo
     """Write the root configuration of a module into a new folder, with a copy of the module's files below it."""
     folder.mkdir(parents=True)
     shutil.copytree(chosen.folder, folder / "module")
+    for path in (folder / "module").glob("*.tf"):  # what is rehearsed is destroyed again, shared or not
+        path.write_text(_GUARD.sub(r"\1false", path.read_text(encoding="utf-8")), encoding="utf-8")
     root = provider_block(url, chosen.account_id, chosen.module.partition) + _CALL
     (folder / "root.tf").write_text(root, encoding="utf-8")
     return Workspace(folder, terraform, plugins)

@@ -103,7 +103,7 @@ def make_stack(stack: Stack, iam: StackIam) -> None:
         _make_missing(stack, stack.version, _scope(stack, stack.version, iam), iam)
     except (StackCallError, AwsRefusalError) as error:
         stack.status, stack.reason = "ROLLBACK_COMPLETE", str(error)
-        unmake_stack(stack, iam, "ROLLBACK_FAILED")
+        unmake_stack(stack, iam, "ROLLBACK_FAILED", everything=True)
 
 
 def update_stack(stack: Stack, new: Version, iam: StackIam) -> None:
@@ -121,21 +121,32 @@ def update_stack(stack: Stack, new: Version, iam: StackIam) -> None:
         _make_missing(stack, new, scope, iam)
         for name in reversed(old.order):
             if name not in new.template["Resources"]:
-                take_away(stack.resources[name], iam)
+                if not _retained(old, name):
+                    take_away(stack.resources[name], iam)
                 del stack.resources[name]
     except (StackCallError, AwsRefusalError) as error:
         stack.status, stack.reason = "UPDATE_FAILED", str(error)
 
 
-def unmake_stack(stack: Stack, iam: StackIam, failed: str) -> bool:
-    """Take away all that the stack made, last made first; on the first refusal its status is `failed`."""
+def unmake_stack(stack: Stack, iam: StackIam, failed: str, *, everything: bool = False) -> bool:
+    """Take away what the stack made, last made first; on the first refusal its status is `failed`.
+
+    What the template retains stays, unless `everything` goes: a stack that could not be made leaves nothing, as with
+    RetainExceptOnCreate (with Retain CloudFormation would leave it; no template of rolecall says that).
+    """
     for resource in reversed(stack.resources.values()):
+        if not everything and _retained(stack.version, resource.logical_id):
+            continue
         try:
             take_away(resource, iam)
         except StackCallError as error:
             stack.status, stack.reason = failed, str(error)
             return False
     return True
+
+
+def _retained(version: Version, logical_id: str) -> bool:
+    return bool(version.template["Resources"][logical_id].get("DeletionPolicy", "Delete") != "Delete")
 
 
 def _make_missing(stack: Stack, version: Version, scope: Scope, iam: StackIam) -> None:

@@ -14,6 +14,7 @@ from rolecall_runner.sandbox.aws_refusal import NOT_OFFERED, AwsRefusalError, in
 from rolecall_runner.sandbox.stack_resources import Resource, known_kind
 
 _SECTIONS = {"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Rules", "Resources", "Outputs"}
+_DELETION_POLICIES = {"Delete", "Retain", "RetainExceptOnCreate"}
 _OF_RESOURCES = {"Type", "Properties", "Metadata", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy"}
 _HIDDEN = "****"
 """What DescribeStacks shows of a NoEcho parameter."""
@@ -43,8 +44,8 @@ def parse_template(text: str) -> Json:
             raise not_offered(f"{min(unknown)} on a resource ({name})")
         if not known_kind(resource["Type"]):
             raise not_offered(f"resources of type {resource['Type']}")
-        if resource.get("DeletionPolicy", "Delete") != "Delete":
-            raise not_offered("another DeletionPolicy than Delete")
+        if resource.get("DeletionPolicy", "Delete") not in _DELETION_POLICIES:
+            raise not_offered("another DeletionPolicy than Delete, Retain and RetainExceptOnCreate")
         _check_functions(resource.get("Properties", {}))
     _check_functions(template.get("Outputs", {}))
     return template

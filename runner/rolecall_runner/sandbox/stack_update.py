@@ -88,6 +88,17 @@ def _attached(kind: str, old: Json, new: Json, _iam: StackIam, resource: Resourc
             resource.undo.append((f"Detach{kind}Policy", parameters))
 
 
+def _members(_kind: str, old: Json, new: Json, _iam: StackIam, resource: Resource) -> Calls:
+    had, wanted, group = old["Users"], new["Users"], {"GroupName": new["GroupName"]}
+    for user in had:
+        if user not in wanted:
+            yield "RemoveUserFromGroup", {"UserName": user, **group}
+    for user in wanted:
+        if user not in had:
+            yield "AddUserToGroup", {"UserName": user, **group}
+            resource.undo.append(("RemoveUserFromGroup", {"UserName": user, **group}))
+
+
 def _document(_kind: str, _old: Json, new: Json, iam: StackIam, resource: Resource) -> Calls:
     """A new version in force; the old ones go, so that the policy can be deleted."""
     arn = {"PolicyArn": resource.physical_id}
@@ -109,5 +120,6 @@ _IN_PLACE: Mapping[str, Mapping[str, _Change]] = {
     },
     "AWS::IAM::ManagedPolicy": {"PolicyDocument": _document},
     "AWS::IAM::Group": _PERMISSIONS,
+    "AWS::IAM::UserToGroupAddition": {"Users": _members},
     "AWS::IAM::User": {"PermissionsBoundary": _boundary, "Tags": _tags, **_PERMISSIONS},
 }

@@ -139,8 +139,20 @@ CROSS_ROWS = {
         6, 128, "made by s already", "existing: true",
     ),
     "policy twice": (
-        switches(SWITCH + ", group: g}", SWITCH.replace("name: s", "name: t").replace("2222", "4444") + ", group: {name: g, existing: true}}"),
+        switches(SWITCH + ", group: g}", SWITCH.replace("name: s", "name: t").replace("2222", "4444") + ", group: h}"),
         6, 128, "would overwrite that of s", "policy: NAME",
+    ),
+    "group spelled in two ways": (
+        switches(SWITCH + ", group: g}", SWITCH.replace("name: s", "name: t").replace("role: r", "role: q") + ", group: {name: G, existing: true}}"),
+        6, 128, "is /g in s", "the same way",
+    ),
+    "user below two paths": (
+        switches(
+            SWITCH + ", group: g, users: [{name: u}]}",
+            SWITCH.replace("name: s", "name: t").replace("role: r", "role: q")
+            + ", group: {name: g, existing: true}, users: [{name: u, path: /x/, existing: true}]}",
+        ),
+        6, 170, "is /u in s", "the same way",
     ),
     "new user twice": (
         switches(

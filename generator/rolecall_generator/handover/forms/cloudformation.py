@@ -79,5 +79,6 @@ def _view(handover: Handover, text: str | None) -> dict[str, Any]:
         "seconds": max((role.max_session_seconds for role in access.roles.values()), default=0),
         "has_role": bool(access.roles),
         "external_ids": module.facts.get("external_ids", ()),
+        "dependents": module.facts.get("dependents", ()),
         "switch_url": module.kind is ModuleKind.TRUSTING,
     }

@@ -24,13 +24,18 @@ _WORD = re.compile(r"[A-Za-z0-9]+")
 # the first sign-in.
 _PASSWORD_BY_PARAMETER = {"cfn-lint": {"config": {"ignore_checks": ["W1011"]}}}
 
+_ADDITION = "AWS::IAM::UserToGroupAddition"
+# With Retain alone a stack that could not be created would leave what stands in the way of the next attempt.
+_RETAINED = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
+
 Json = dict[str, Any]
 Holder = Role | Group | User
 
 
-def resources_of(access: Access) -> dict[str, Json]:
+def resources_of(access: Access, *, shared: bool = False) -> dict[str, Json]:
     """Resources by logical id, in the order in which people read them: role, policies, group, users.
 
+    `shared`: other switch roles need the group and its users too, so deleting the stack leaves them, see `_retained`.
     Raises CloudFormationError for what has no resource: somebody else's managed policy on a principal that exists already,
     and instance profiles.
     """
@@ -48,6 +53,33 @@ def resources_of(access: Access) -> dict[str, Json]:
         _add(found, _existing(group, access) if group.existing else _group(group, access))
     for user in access.users.values():
         _add(found, _existing_user(user, access) if user.existing else _user(user, access))
+    return _retained(found, access) if shared else found
+
+
+def _retained(resources: dict[str, Json], access: Access) -> dict[str, Json]:
+    """The resources, those of people retained when the stack is deleted, and all members of a group in one resource more.
+
+    CloudFormation retains what is deleted with its stack and what a new version of the template leaves out, without telling
+    them apart. A person who is left out must lose the access all the same: the list of members is a property, so its update
+    takes the person out of the group, while the user stays.
+    """
+    people = {*map(group_id, access.groups), *map(user_id, access.users)}
+    for group in access.groups.values():
+        people |= {policy_id(access.policies[arn]) for arn in group.attached & access.policies.keys()}
+    found = {
+        name: {**resource, **_RETAINED} if name in people or resource["Type"] == _ADDITION else resource
+        for name, resource in resources.items()
+    }
+    for arn in access.groups:
+        members: list[Json | str] = [
+            arn_of(user.arn).name if user.existing else {"Ref": user_id(user.arn)}
+            for user in access.users.values()
+            if arn in user.groups
+        ]
+        if members:
+            properties = {"GroupName": _group_name(arn, access), "Users": members}
+            addition = _resource("UserToGroupAddition", properties)
+            _add(found, {logical_id("Members", arn_of(arn).name): {**addition, **_RETAINED}})
     return found
 
 

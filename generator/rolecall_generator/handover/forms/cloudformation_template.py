@@ -38,7 +38,7 @@ def template_text(module: Module, source: str) -> str | None:
     path in it.
     """
     try:
-        resources = resources_of(module.access)
+        resources = resources_of(module.access, shared=bool(module.facts.get("dependents")))
     except RolecallError as error:
         raise CloudFormationError(error.what, where=error.where or module.path, mend=error.mend) from error
     if not resources:
