@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from rolecall_generator.handover.layout import OWNER_TAG
 from rolecall_generator.iam.access import Access, ConsolePassword, Group, ManagedPolicy, Role, User, access_of
 from rolecall_generator.iam.arn import iam_arn
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
@@ -131,6 +132,7 @@ def access_made(calls: Iterable[Call], *, partition: str, account_id: str, exist
         made.parts[kind, name] = part[kind]
     for call in calls:
         made.take(call)
+    assert len(made.marks) <= 1  # all that one script makes carries the same mark
     return access_of(*made.parts.values())
 
 
@@ -139,6 +141,7 @@ class _Made:
     partition: str
     account_id: str
     parts: dict[tuple[str, str], Any] = field(default_factory=dict)
+    marks: set[str] = field(default_factory=set)
 
     def take(self, call: Call) -> None:
         if (call.service, call.operation) == ("sts", "get-caller-identity") or call.operation.startswith(("get-", "list-")):
@@ -171,6 +174,8 @@ class _Made:
         name = options[f"{kind}-name"]
         arn = iam_arn(self.partition, self.account_id, kind, options["path"], name)
         tags = {tag["Key"]: tag["Value"] for tag in given.get("Tags", ())}
+        if kind != "group":
+            self.marks.add(tags.pop(OWNER_TAG))
         assert given.keys() <= {"Description", "Tags", "PermissionsBoundary", "MaxSessionDuration"}
         assert (kind, name) not in self.parts
         boundary, description = given.get("PermissionsBoundary"), given.get("Description", "")

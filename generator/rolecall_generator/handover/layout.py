@@ -11,6 +11,9 @@ SUMS = "SHA256SUMS"
 TERRAFORM = "terraform"
 """A bundle's folder of the Terraform module."""
 
+OWNER_TAG = "rolecall:bundle"
+"""Key of the tag with which `aws-cli/apply.sh` marks what it makes. It grants nothing and is no part of the access."""
+
 _CUSTOMERS = "customers/"
 
 

@@ -175,7 +175,11 @@ class SwitchRole(Model):
     require_mfa: bool = Field(True, description="Refuse sessions that were signed in without MFA.")
     max_session_seconds: f.SessionSeconds = Field(3600, description="Maximum session length in seconds.")
     permissions_boundary: f.PolicyArn | None = Field(None, description="Permissions boundary of the role, an ARN.")
-    policy: f.PolicyName | None = Field(None, description="Name of the STS policy on the group; default: assume-ROLE.")
+    policy: f.PolicyName | None = Field(
+        None,
+        description="Name of the STS policy on the group; default: assume-ROLE. A shared group has one, named by who "
+        "creates the group.",
+    )
     tags: TagMap = Field(default_factory=dict, description="AWS tags on what the modules create.")
     labels: TagMap = Field(default_factory=dict, description="Labels for selection; they never leave the vendor.")
 

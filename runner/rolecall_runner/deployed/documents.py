@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_generator.handover.layout import OWNER_TAG
 from rolecall_generator.iam.arn import root_arn
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement, policy_from_json
 
@@ -59,8 +60,8 @@ def _with_root_arns(statement: Statement, partition: str) -> Statement:
 
 
 def tags_of(item: Mapping[str, Any]) -> dict[str, str]:
-    """The tags of an answer's item; none when IAM leaves them out."""
-    return {tag["Key"]: tag["Value"] for tag in item.get("Tags") or ()}
+    """The tags of an answer's item without the mark of a bundle's script; none when IAM leaves them out."""
+    return {tag["Key"]: tag["Value"] for tag in item.get("Tags") or () if tag["Key"] != OWNER_TAG}
 
 
 def boundary_of(item: Mapping[str, Any]) -> str | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from rolecall_generator import hcl
 from rolecall_generator.handover.forms.cli_script_view import Part, parts_of, quoted
+from rolecall_generator.handover.layout import OWNER_TAG
 from rolecall_generator.handover.model import Files, Handover
 from rolecall_generator.iam.arn import PARTITIONS
-from rolecall_generator.iam.module import ModuleKind
+from rolecall_generator.iam.module import Module, ModuleKind
 from rolecall_generator.render import render_text
 
 FOLDER = "aws-cli"
@@ -24,17 +26,34 @@ def cli_script_form(handover: Handover) -> Files:
     return {f"{FOLDER}/{name}": render_text(name, view).encode() for name in SCRIPTS}
 
 
+def owner_of(module: Module) -> str:
+    """The value of the tag that marks what the script of a module makes.
+
+    It depends on the vendor's role, the switch role's role or the group alone: not on the version of the bundle, nor on what
+    the vendor calls the customer. A digest, since an ARN can be longer than a tag's value and hold other characters.
+    """
+    access = module.access
+    what = str(module.facts.get("backend_role_arn", "")) or next(iter((*access.roles, *access.groups, *access.policies)), "")
+    return f"{module.kind}-{hashlib.sha256(what.encode()).hexdigest()[:32]}"
+
+
 def _view(handover: Handover) -> dict[str, Any]:
     module = handover.module
     access = module.access
-    parts: dict[str, list[Part]] = parts_of(access)
+    owner = owner_of(module)
+    parts: dict[str, list[Part]] = parts_of(access, owner)
+    made = [part for part in (*parts["roles"], *parts["groups"], *parts["users"]) if not part.existing]
     link = module.facts.get("link")
     return {
         "account": module.account,
         "source": hcl.comment(handover.source),
         "region": PARTITIONS[module.partition].default_region,
         **parts,
-        "made": [part for part in (*parts["roles"], *parts["groups"], *parts["users"]) if not part.existing],
+        "made": made,
+        "owned": [*parts["policies"], *made],
+        "owner": owner,
+        "owner_tag": OWNER_TAG,
+        "dependents": module.facts.get("dependents", ()),
         "anything": any(parts.values()),
         "asks_passwords": any(user.password for user in parts["users"]),
         "sends_role": module.kind is ModuleKind.CUSTOMER,

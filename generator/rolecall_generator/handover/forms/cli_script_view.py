@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from rolecall_generator.handover.layout import OWNER_TAG
 from rolecall_generator.iam.access import Access, Group, ManagedPolicy, Role, User
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.policy import PolicyDocument
@@ -35,8 +36,10 @@ class Inline:
 class Part:
     """A role, managed policy, group or user. `name` and `groups` are plain, all else are literals of the shell.
 
-    `settings` is what creating takes besides name, path and trust, `update` what changing it takes; JSON both. `wanted_*`
-    are lists with a space between, for the shell's `case`. `password` is `true` or `false` (must it be changed?) or nothing.
+    `settings` is what creating takes besides name, path and trust, `update` what changing it takes; JSON both. `principals`
+    is what AWS says of the trust policy's principals, JSON too. `members` are in a group or have a managed policy; they and
+    `wanted_*` are lists with a space between, for the shell's `case`. `password` is `true` or `false` (must it be changed?)
+    or nothing.
     """
 
     kind: str
@@ -49,6 +52,8 @@ class Part:
     tags: str = ""
     boundary: str = ""
     document: str = ""
+    principals: str = ""
+    members: str = "''"
     inline: tuple[Inline, ...] = ()
     attached: tuple[str, ...] = ()
     wanted_inline: str = "''"
@@ -62,15 +67,19 @@ class Part:
         return f"{self.kind.capitalize()} {self.name}"
 
 
-def parts_of(access: Access) -> dict[str, list[Part]]:
-    """The access by kind: `policies`, `roles`, `groups`, `users`. Raises ValueError for an instance profile."""
+def parts_of(access: Access, owner: str) -> dict[str, list[Part]]:
+    """The access by kind: `policies`, `roles`, `groups`, `users`. Raises ValueError for an instance profile.
+
+    `owner` is the value of the tag that marks what the script makes.
+    """
+    mark = {OWNER_TAG: owner}
     if access.instance_profiles:
         raise ValueError("instance profiles belong into the backend account, whose module is not handed over")
     return {
-        "policies": [_policy(policy) for policy in access.policies.values()],
-        "roles": [_role(role) for role in access.roles.values()],
-        "groups": [_part(group) for group in access.groups.values()],
-        "users": [_user(user) for user in access.users.values()],
+        "policies": [_policy(policy, access, mark) for policy in access.policies.values()],
+        "roles": [_role(role, mark) for role in access.roles.values()],
+        "groups": [_group(group, access) for group in access.groups.values()],
+        "users": [_user(user, mark) for user in access.users.values()],
     }
 
 
@@ -103,39 +112,54 @@ def document_literal(document: PolicyDocument) -> str:
     return json_literal(body, indent=2)
 
 
-def _policy(policy: ManagedPolicy) -> Part:
-    settings = ({"Description": policy.description} if policy.description else {}) | _tags(policy.tags)
+def _policy(policy: ManagedPolicy, access: Access, mark: Mapping[str, str]) -> Part:
+    everybody: tuple[Role | Group | User, ...] = (*access.roles.values(), *access.groups.values(), *access.users.values())
+    holders = {_named(holder.arn, "")["name"] for holder in everybody if policy.arn in holder.attached}
+    tags = {**policy.tags, **mark}
+    settings = ({"Description": policy.description} if policy.description else {}) | _tags(tags)
     return Part(
         **_named(policy.arn, "policy"),
         existing=False,
-        settings=json_literal(settings) if settings else "",
-        tags=_tag_literal(policy.tags),
+        settings=json_literal(settings),
+        tags=_tag_literal(tags),
         document=shared_literal(policy.document),
+        members=_words(sorted(holders)),
     )
 
 
-def _role(role: Role) -> Part:
+def _role(role: Role, mark: Mapping[str, str]) -> Part:
     if role.trust is None:
         return _part(role)
     update = {"Description": role.description, "MaxSessionDuration": role.max_session_seconds}
-    settings = update | _boundary(role.boundary) | _tags(role.tags)
+    tags = {**role.tags, **mark}
+    settings = update | _boundary(role.boundary) | _tags(tags)
+    body = role.trust.to_json()
     return _part(
         role,
         settings=json_literal(settings),
         update=json_literal(update),
-        tags=_tag_literal(role.tags),
+        tags=_tag_literal(tags),
+        principals=quoted(
+            json.dumps([statement.get("Principal") for statement in body["Statement"]], separators=(",", ":"))
+        ),
         boundary=quoted(role.boundary) if role.boundary else "",
         document=document_literal(role.trust),
     )
 
 
-def _user(user: User) -> Part:
-    settings = _boundary(user.boundary) | _tags(user.tags)
+def _group(group: Group, access: Access) -> Part:
+    members = [_named(user.arn, "user")["name"] for user in access.users.values() if group.arn in user.groups]
+    return _part(group, members=_words(sorted(members)))
+
+
+def _user(user: User, mark: Mapping[str, str]) -> Part:
+    tags = {**user.tags, **mark}
+    settings = _boundary(user.boundary) | _tags(tags)
     reset = "true" if user.console_password is not None and user.console_password.reset_required else "false"
     return _part(
         user,
-        settings=json_literal(settings) if settings else "",
-        tags=_tag_literal(user.tags),
+        settings=json_literal(settings),
+        tags=_tag_literal(tags),
         boundary=quoted(user.boundary) if user.boundary else "",
         groups=tuple(_named(group, "group")["name"] for group in sorted(user.groups)),
         password=reset if user.console_password is not None and not user.existing else "",
