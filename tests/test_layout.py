@@ -35,6 +35,7 @@ LAYERS = (
     {"manifest", "placing", "survey", "unplanned", "write_report", "rotations"},
     {"naming"},
     {"plan", "parse", "render", "write"},
+    {"left_people"},
     {"checks"},
     {"generate"},
     {"compare", "checking"},

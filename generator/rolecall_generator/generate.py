@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from rolecall_generator.errors import OutputError, SelectionError
+from rolecall_generator.left_people import people_left_behind
 from rolecall_generator.lock import Lock, read_lock
 from rolecall_generator.manifest.load import LoadedManifest, load_manifest
 from rolecall_generator.manifest.source import collection_paused
@@ -31,6 +32,7 @@ class Generation:
     loaded: LoadedManifest
     plan: Plan
     report: WriteReport
+    notes: tuple[str, ...] = ()
 
 
 def generate(
@@ -57,6 +59,7 @@ def generate(
         chosen = select(plan, only) if only else None
         if prune and not prune_all and chosen is None:
             _refuse_to_lose_everybody(out, lock, plan)
+        notes = people_left_behind(out, lock.modules, plan) if prune and chosen is None else ()
         started(len(plan.modules))
         report = write_output(
             out,
@@ -67,7 +70,7 @@ def generate(
             progress=progress,
             known=lock,
         )
-    return Generation(loaded, plan, report)
+    return Generation(loaded, plan, report, notes)
 
 
 def _refuse_to_lose_everybody(out: Path, lock: Lock, plan: Plan) -> None:

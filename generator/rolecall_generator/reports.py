@@ -31,6 +31,7 @@ def generation_json(done: Generation, out: Path, checked: Checked | None = None)
         "modules": {state: list(getattr(report, state)) for state in _STATES},
         "files_written": report.files_written,
         "kept": list(report.kept),
+        "notes": list(done.notes),
         "backend_policies": done.plan.assignment.policies,
         "check": None if checked is None else check_body(checked),
     }
@@ -63,6 +64,8 @@ def print_generation(console: Console, done: Generation, out: Path) -> None:
         console.print(f"Nothing to write: {len(report.unchanged):,} modules are as the manifest says.")
     for path in report.kept:
         console.print(f"kept: {path} (not rolecall's, or edited by hand)", style="yellow", markup=False)
+    for note in done.notes:
+        console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
     _print_links(console, done)
 
 

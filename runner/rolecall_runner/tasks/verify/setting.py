@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from rolecall_generator.checking import ModuleAccess, module_access
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam.access import Access, union
-from rolecall_generator.iam.module import ModuleKind
+from rolecall_generator.iam.module import Module, ModuleKind
 from rolecall_generator.lock import LOCK_NAME
 from rolecall_generator.manifest.models import Manifest
 from rolecall_runner.clients import Clients, ClientSettings, SigningCredentials
@@ -110,7 +110,11 @@ def _readers(start: Start, clients: Clients, manifest: Manifest) -> dict[str, Si
 
 
 def access_by_role(found: ModuleAccess) -> dict[str, Access]:
-    """What each role's own modules grant: a customer's module, or both sides of a switch role. Equal parts are shared."""
+    """What each role's own modules grant: a customer's module, or both sides of a switch role. Equal parts are shared.
+
+    The people of a switch role are in another one's module where several share a group.
+    """
+    by_path = {module.path: access for module, access in zip(found.modules, found.accesses, strict=True)}
     by_subject: dict[tuple[bool, str], list[Access]] = {}
     for module, access in zip(found.modules, found.accesses, strict=True):
         if module.kind is not ModuleKind.BACKEND:
@@ -118,10 +122,20 @@ def access_by_role(found: ModuleAccess) -> dict[str, Access]:
     by_role: dict[str, Access] = {}
     for module in found.modules:
         if module.kind is not ModuleKind.BACKEND:
-            parts = by_subject[module.kind is ModuleKind.CUSTOMER, module.subject]
+            parts = [*by_subject[module.kind is ModuleKind.CUSTOMER, module.subject], *_shared_people(module, by_path)]
             whole = parts[0] if len(parts) == 1 else union(parts)
             by_role.update(dict.fromkeys(module.access.roles, whole))
     return by_role
+
+
+def _shared_people(module: Module, by_path: Mapping[str, Access]) -> Iterator[Access]:
+    """Group, users and the group's policies, where another switch role's module holds them."""
+    path = str(module.facts.get("people_path", ""))
+    access = by_path.get(path)
+    if access is not None and module.facts.get("keeper") != module.subject:
+        attached = {arn for group in access.groups.values() for arn in group.attached}
+        policies = {arn: policy for arn, policy in access.policies.items() if arn in attached}
+        yield Access(policies=policies, groups=access.groups, users=access.users)
 
 
 def backend_of(found: ModuleAccess) -> Access | None:

@@ -1,0 +1,47 @@
+"""`gen terraform` says when a module leaves that created people whom other switch roles still need."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolecall_generator.generate import generate
+
+
+def access(name: str, number: int, *, creates: bool) -> dict[str, Any]:
+    return {
+        "name": name,
+        "trusting": {"name": name, "account_id": f"22222222222{number}"},
+        "trusted": {"name": "hub", "account_id": "333333333333"},
+        "role": "ops",
+        "group": "ops" if creates else {"name": "ops", "existing": True},
+        "users": [{"name": "ann", "existing": not creates}],
+    }
+
+
+def run(folder: Path, *entries: dict[str, Any]) -> tuple[str, ...]:
+    """One run over a manifest with these switch roles; its notes."""
+    (folder / "accounts.yaml").write_text(json.dumps({"version": 1, "switch_roles": entries}), encoding="utf-8")
+    return generate(folder / "accounts.yaml", folder / "output").notes
+
+
+PROD, DEV = access("prod", 1, creates=True), access("dev", 2, creates=False)
+
+
+def test_who_still_needs_what_the_module_created_is_named(tmp_path: Path) -> None:
+    """Once, at the run that deletes its files; a state that lies there is not to be destroyed."""
+    assert () == run(tmp_path, PROD, DEV)
+    (note,) = run(tmp_path, DEV)
+
+    assert note.startswith("switch-roles/prod/trusted created group ops, user ann, which switch-roles/dev/trusted ")
+    assert () == run(tmp_path, DEV)
+
+
+@pytest.mark.parametrize("left", [[PROD], [access("dev", 2, creates=True)], []], ids=["other", "creates", "nobody"])
+def test_nothing_is_said_where_nothing_is_left_behind(tmp_path: Path, left: list[dict[str, Any]]) -> None:
+    """The others left, another creates them from now on, or nobody needs them."""
+    assert () == run(tmp_path, PROD, DEV)
+    assert () == run(tmp_path, *left)
