@@ -8,6 +8,7 @@ import boto3
 
 from rolecall_generator.iam.access import Access
 from rolecall_runner.deployed import read_account
+from rolecall_runner.sandbox.operator_secret import operator_secret
 
 ASSUMED = "OrganizationAccountAccessRole"
 OPERATOR = "AKIAROLECALLOPERATOR"
@@ -16,7 +17,7 @@ OPERATOR = "AKIAROLECALLOPERATOR"
 def client(service: str, endpoint: str, account_id: str) -> Any:
     """A client of a service inside one account, as the operator's administrator there."""
     common: dict[str, Any] = {"endpoint_url": endpoint, "region_name": "us-east-1"}
-    sts = boto3.client("sts", aws_access_key_id=OPERATOR, aws_secret_access_key="any", **common)
+    sts = boto3.client("sts", aws_access_key_id=OPERATOR, aws_secret_access_key=operator_secret(endpoint), **common)
     answer = sts.assume_role(RoleArn=f"arn:aws:iam::{account_id}:role/{ASSUMED}", RoleSessionName="reader")["Credentials"]
     return boto3.client(
         service,

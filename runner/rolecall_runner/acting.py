@@ -28,6 +28,7 @@ def acting(manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, r
         return
     from rolecall_runner.sandbox.embedded import embedded  # noqa: PLC0415 - moto loads only where needed
     from rolecall_runner.sandbox.furnish import environment_of  # noqa: PLC0415 - as above
+    from rolecall_runner.sandbox.operator_secret import OPERATOR_VARIABLE  # noqa: PLC0415 - as above
 
     started, progress = bar
     with embedded(manifest, out, acting=role, faults=faults, started=started, progress=progress) as world:
@@ -35,6 +36,7 @@ def acting(manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, r
         for key in [key for key in before if key.startswith("AWS_")]:
             del os.environ[key]
         os.environ.update(environment_of(world.sandbox, world.backend))
+        os.environ[OPERATOR_VARIABLE] = world.sandbox.operator_credentials().secret
         try:
             yield f"in a sandbox, {world.how}"
         finally:

@@ -22,6 +22,7 @@ _CALLERS_OWN = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "ROLECALL_SANDBOX_OPERATOR_SECRET",
 )
 """Variables by which a program would act as the caller instead of the account."""
 

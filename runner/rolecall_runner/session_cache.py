@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_runner.credentials import Credentials
+from rolecall_runner.private_files import create_private_file, make_private_folder
 
 _SUFFIX = ".session.json"
 _HALF_WRITTEN_SECONDS = 3600
@@ -41,7 +42,7 @@ class DiskSessionCache:
         self._clock = clock
         self._user_id = user_id
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(folder)
             self._check(os.lstat(folder), folder, directory=True)
         except OSError as error:
             raise _unusable(folder, error) from error
@@ -73,8 +74,7 @@ class DiskSessionCache:
             "arn": credentials.arn,
         }
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            with os.fdopen(create_private_file(temporary), "w", encoding="utf-8") as file:
                 json.dump(body, file)
             temporary.replace(path)
         except OSError as error:

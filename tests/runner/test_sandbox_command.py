@@ -107,20 +107,31 @@ def test_state_survives_a_restart_on_request(notes: Path) -> None:
         flags = ["--keep-state"] if kept else []
         runner("sandbox", "up", *flags, cwd=notes)
         if kept:
-            environment = json.loads(runner("sandbox", "env", "--format", "json", cwd=notes).stdout)
-            _operator(environment["AWS_ENDPOINT_URL"]).create_bucket(Bucket="kept")  # type: ignore[attr-defined]
+            environment = _operator_environment(notes)
+            _operator(environment).create_bucket(Bucket="kept")  # type: ignore[attr-defined]
             runner("sandbox", "down", cwd=notes)
             runner("sandbox", "up", *flags, cwd=notes)
-        environment = json.loads(runner("sandbox", "env", "--format", "json", cwd=notes).stdout)
-        buckets = _operator(environment["AWS_ENDPOINT_URL"]).list_buckets()["Buckets"]  # type: ignore[attr-defined]
+        environment = _operator_environment(notes)
+        buckets = _operator(environment).list_buckets()["Buckets"]  # type: ignore[attr-defined]
         runner("sandbox", "down", cwd=notes)
         assert expected == [bucket["Name"] for bucket in buckets]
 
 
-def _operator(url: str) -> object:
+def _operator_environment(folder: Path) -> dict[str, str]:
+    """The variables of the sandbox's operator."""
+    found: dict[str, str] = json.loads(runner("sandbox", "env", "--as", "operator", "--format", "json", cwd=folder).stdout)
+    return found
+
+
+def _operator(environment: dict[str, str]) -> object:
     """An S3 client of the sandbox's operator in account1."""
-    common = {"endpoint_url": url, "region_name": "us-east-1"}
-    sts = boto3.client("sts", aws_access_key_id="AKIAROLECALLOPERATOR", aws_secret_access_key="x", **common)
+    common = {"endpoint_url": environment["AWS_ENDPOINT_URL"], "region_name": "us-east-1"}
+    sts = boto3.client(
+        "sts",
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        **common,
+    )
     role = "arn:aws:iam::222222222222:role/OrganizationAccountAccessRole"
     answer = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
     return boto3.client(
@@ -130,6 +141,34 @@ def _operator(url: str) -> object:
         aws_session_token=answer["SessionToken"],
         **common,
     )
+
+
+def test_its_folder_is_for_the_owner_only(notes: Path) -> None:
+    """Under a umask that gives everyone everything, folders are 0700 and files 0600 all the same."""
+    before = os.umask(0)
+    try:
+        runner("sandbox", "up", cwd=notes)
+    finally:
+        os.umask(before)
+    home = notes / ".rolecall"
+    made = [home, *home.rglob("*")]
+
+    assert {"sandbox.json", "environments.json", "sandbox.log", "sandbox.lock", "wanted.json"} <= {
+        each.name for each in made
+    }
+    assert [] == [each for each in made if stat.S_IMODE(each.lstat().st_mode) != (0o700 if each.is_dir() else 0o600)]
+
+
+def test_a_record_that_others_may_write_is_refused(notes: Path) -> None:
+    """It says which process to end and where to send credentials: another user could have put theirs there."""
+    runner("sandbox", "up", cwd=notes)
+    record = notes / ".rolecall" / "sandbox" / "sandbox.json"
+    record.chmod(0o666)
+    done = runner("sandbox", "status", cwd=notes)
+    record.chmod(0o600)
+
+    assert 5 == done.returncode
+    assert "sandbox.json" in done.stderr
 
 
 def test_a_second_sandbox_in_the_same_folder_is_refused(notes: Path) -> None:

@@ -95,14 +95,15 @@ def env(
 
     It holds credentials that are good for this sandbox alone.
     """
-    from rolecall_runner.sandbox.home import Home, environments  # noqa: PLC0415 - as above
+    from rolecall_runner.sandbox.home import OPERATOR, Home, environments  # noqa: PLC0415 - as above
 
     found = environments(Home(home.resolve()))
-    if not found:
-        raise SelectionError(
-            "nobody can act in this sandbox", mend="start it with a manifest: runner sandbox up accounts.yaml"
-        )
     name = actor or next(iter(found))
+    if actor is None and name == OPERATOR and len(found) == 1:
+        raise SelectionError(
+            "this sandbox has no backend role and no people",
+            mend="start it with a manifest: runner sandbox up accounts.yaml, or act as its operator: --as operator",
+        )
     if name not in found:
         raise SelectionError(f"there is no {name} in the sandbox", where="--as", mend=f"name one of {', '.join(found)}")
     if output_format == "json":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rolecall_generator.iam.arn import PARTITIONS, role_arn
 from rolecall_runner.rehearse.choose import Chosen
+from rolecall_runner.sandbox.operator_secret import operator_secret
 from rolecall_runner.sandbox.sessions import OPERATOR_KEY, OPERATOR_ROLE
 from rolecall_runner.terraform import Finished, Terraform
 
@@ -17,7 +18,7 @@ _PROVIDER = """\
 provider "aws" {{
   region                      = "{region}"
   access_key                  = "{access_key}"
-  secret_key                  = "rolecall-sandbox"
+  secret_key                  = "{secret}"
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_requesting_account_id  = true
@@ -78,6 +79,7 @@ def provider_block(url: str, account_id: str, partition: str = "aws") -> str:
     return _PROVIDER.format(
         region=PARTITIONS[partition].default_region,
         access_key=OPERATOR_KEY,
+        secret=operator_secret(url),
         role_arn=role_arn(partition, account_id, "/", OPERATOR_ROLE),
         url=url,
     )

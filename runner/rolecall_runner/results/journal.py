@@ -4,6 +4,9 @@
     .rolecall/runs/RUNID/results.jsonl   a line a result, written in one go and flushed; done is what has a whole line
 
 A kill can tear the last line; it is cut off when the run is resumed. Run ids sort by time.
+
+Folders have mode 0700 and files 0600, since results hold what accounts answered. A run that belongs to another user or
+that others may write is refused: it decides what is asked again, and its text is shown.
 """
 
 from __future__ import annotations
@@ -21,12 +24,23 @@ from types import TracebackType
 from typing import Any, Self
 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError
+from rolecall_runner.private_files import (
+    UnsafeFileError,
+    check_private_folder,
+    create_private_file,
+    create_private_folder,
+    make_private_folder,
+    open_private_file,
+    private_reader,
+    read_private_file,
+)
 from rolecall_runner.results.result import Result, Status, result_from_json
 
 RUNS = Path(".rolecall") / "runs"
 _RECORD, _RESULTS = "run.json", "results.jsonl"
 JOURNAL_VERSION = 1
 _RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+_APPEND = os.O_RDWR | os.O_APPEND
 _TO_RETRY = frozenset({Status.FAILED, Status.INCONCLUSIVE, Status.UNREACHABLE, Status.REFUSED})
 
 
@@ -34,6 +48,10 @@ class JournalError(RolecallError):
     """A run's folder cannot be written, read or resumed."""
 
     exit_code = ExitCode.OUTPUT
+
+
+class UnsafeRunError(JournalError):
+    """A run's folder or one of its files belongs to another user, or others may write it."""
 
 
 class NoSuchRunError(JournalError):
@@ -89,9 +107,10 @@ class Journal:
         """Begin a run's folder below `runs`. Raises JournalError."""
         folder = runs / record.run_id
         try:
-            folder.mkdir(parents=True)
+            make_private_folder(runs)
+            create_private_folder(folder)
             _write_record(folder, record)
-            descriptor = _open(folder)
+            descriptor = _locked(create_private_file(folder / _RESULTS, _APPEND), folder)
         except OSError as error:
             raise _cannot("written", folder, error) from error
         made = cls(folder, record, descriptor, frozenset())
@@ -184,13 +203,17 @@ def recorded(results: Iterable[Result], journal: Journal) -> Iterator[Result]:
 
 
 def list_runs(runs: Path, *, task: str | None = None) -> list[RunRecord]:
-    """The runs below a folder, the latest first; folders that are no runs are passed over."""
+    """The runs below a folder, the latest first; folders that are no runs are passed over. Raises UnsafeRunError."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         names = sorted((each.name for each in runs.iterdir() if _RUN_ID.fullmatch(each.name)), reverse=True)
         records = []
         for name in names:
-            with contextlib.suppress(JournalError):
+            try:
                 records.append(read_record(runs, name))
+            except UnsafeRunError:
+                raise
+            except JournalError:
+                continue
         # Ids tell seconds apart; runs that began within one are told apart by their own record.
         records.sort(key=lambda record: (record.started, record.run_id), reverse=True)
         return [record for record in records if task is None or record.task == task]
@@ -226,7 +249,9 @@ def read_record(runs: Path, run_id: str) -> RunRecord:
     if not _RUN_ID.fullmatch(run_id):
         raise JournalError(f"{run_id} is no run id", where=str(runs), mend="`runner history` lists the runs")
     try:
-        body: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        with _checked():
+            check_private_folder(path.parent)
+            body: dict[str, Any] = json.loads(read_private_file(path))
         newer = body["version"] > JOURNAL_VERSION
         record = RunRecord(**body) if not newer else None
     except FileNotFoundError as error:
@@ -245,7 +270,10 @@ def read_results(runs: Path, run_id: str) -> Iterator[Result]:
     """
     path = runs / run_id / _RESULTS
     try:
-        with path.open("rb") as file:
+        with _checked():
+            check_private_folder(path.parent)
+            file = private_reader(path)
+        with file:
             for number, line in enumerate(file, 1):
                 if line.endswith(b"\n"):
                     yield _result(line, path, number)
@@ -270,10 +298,26 @@ def _result(line: bytes, path: Path, number: int) -> Result:
         ) from error
 
 
+@contextlib.contextmanager
+def _checked() -> Iterator[None]:
+    """What is unsafe as an error of the journal."""
+    try:
+        yield
+    except UnsafeFileError as error:
+        raise UnsafeRunError(error.what, where=error.where, mend=error.mend) from error
+
+
 def _open(folder: Path) -> int:
+    """The results of a run that exists, for more of them. Raises JournalError, OSError."""
     path = folder / _RESULTS
-    # Results may hold what accounts answered: for the owner alone.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with _checked():
+        try:
+            return _locked(open_private_file(path, flags=_APPEND), folder)
+        except FileNotFoundError:  # killed before its first result
+            return _locked(create_private_file(path, _APPEND), folder)
+
+
+def _locked(descriptor: int, folder: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -298,7 +342,9 @@ def _whole(folder: Path) -> int:
 
 def _write_record(folder: Path, record: RunRecord) -> None:
     temporary = folder / f"{_RECORD}.new"
-    temporary.write_text(json.dumps(asdict(record), indent=2) + "\n", "utf-8")
+    temporary.unlink(missing_ok=True)  # left by a kill
+    with os.fdopen(create_private_file(temporary), "w", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(record), indent=2) + "\n")
     temporary.replace(folder / _RECORD)
 
 

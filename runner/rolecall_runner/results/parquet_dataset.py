@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from rolecall_generator.errors import OutputError
+from rolecall_runner.private_files import create_private_file, make_private_folder
 from rolecall_runner.results.arrow_batches import Layout, batches, layout_of, types_in
 from rolecall_runner.results.arrow_library import library
 from rolecall_runner.results.arrow_question import RunQuestion, table_name
@@ -47,10 +48,12 @@ def write_dataset(runs: Path, question: RunQuestion, into: Path, *, group_rows: 
     parquet = library("pyarrow.parquet")
     folder = into / f"service={_part(question.service)}" / f"query={_part(table_name(question.name or question.operation))}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         found = survey(runs, [question], _known(parquet, folder))
         layout = layout_of(found.columns, FILE_COLUMNS, PATH_COLUMNS)
         temporary = folder / f".{SCHEMA_FILE}.new"
+        temporary.unlink(missing_ok=True)
+        os.close(create_private_file(temporary))
         parquet.write_metadata(layout.schema, temporary)
         temporary.replace(folder / SCHEMA_FILE)
         files = sum(
@@ -82,12 +85,12 @@ def _write_file(parquet: Any, path: Path, layout: Layout, records: Iterator[Reco
     if first is None:
         path.unlink(missing_ok=True)
         return False
-    path.parent.mkdir(exist_ok=True)
+    make_private_folder(path.parent)
     temporary = path.with_name(f".{path.name}.new")
     try:
         # Rows may hold what an account keeps to itself: for the owner alone, as the journal.
         temporary.unlink(missing_ok=True)
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        os.close(create_private_file(temporary))
         with parquet.ParquetWriter(temporary, layout.schema, compression="zstd") as writer:
             writer.write_batch(first, row_group_size=group_rows)
             for group in groups:

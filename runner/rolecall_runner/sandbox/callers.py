@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rolecall_runner.sandbox.backends import World
-from rolecall_runner.sandbox.sessions import OPERATOR_KEY, Sessions, operator
+from rolecall_runner.sandbox.sessions import Sessions
 from rolecall_runner.sandbox.troubles import Trouble
 from rolecall_runner.sandbox.wire import ApiCall, HttpRequest, SessionInfo
 
@@ -16,11 +16,11 @@ SignatureCheck = Callable[[HttpRequest, str], bool]
 class Callers:
     """Finds callers by their access keys: the operator, sessions, and the users' long-term keys in IAM."""
 
-    def __init__(self, world: World, sessions: Sessions, check: SignatureCheck, partition: str) -> None:
+    def __init__(self, world: World, sessions: Sessions, check: SignatureCheck, operator: SessionInfo) -> None:
         self._world = world
         self._sessions = sessions
         self._check = check
-        self._operator = operator(partition)
+        self._operator = operator
         self._places: dict[str, tuple[str, str]] = {}
         self._roots: dict[str, SessionInfo] = {}
 
@@ -32,8 +32,10 @@ class Callers:
         """The caller, or what is wrong with its credentials."""
         if call.access_key is None:
             return Trouble.UNSIGNED
-        if call.access_key == OPERATOR_KEY:
-            return self._operator
+        session: SessionInfo | None
+        if call.access_key == self._operator.access_key:
+            session = self._operator if call.session_token is None else None
+            return self._signed(request, session)
         session = self._sessions.find(call.access_key) or self._roots.get(call.access_key)
         if session is not None:
             if session.session_token != call.session_token:
@@ -43,6 +45,9 @@ class Callers:
             session = self._living(session)
         elif call.session_token is None:
             session = self._user(call.access_key)
+        return self._signed(request, session)
+
+    def _signed(self, request: HttpRequest, session: SessionInfo | None) -> SessionInfo | Trouble:
         if session is None:
             return Trouble.UNKNOWN_KEY
         return session if self._check(request, session.secret) else Trouble.BAD_SIGNATURE

@@ -138,13 +138,22 @@ def environment_of(sandbox: Sandbox, actor: Actor, *, mfa: bool = True) -> dict[
 
     They hold credentials, good for this sandbox alone. A person has signed in with MFA unless `mfa` is false.
     """
-    common = {
+    return {**_common(sandbox), **_credentials(sandbox, actor, mfa=mfa)}
+
+
+def operator_environment(sandbox: Sandbox) -> dict[str, str]:
+    """The variables under which AWS's tools act as the operator, who may assume the administrator's role of any account."""
+    key = sandbox.operator_credentials()
+    return {**_common(sandbox), "AWS_ACCESS_KEY_ID": key.access_key, "AWS_SECRET_ACCESS_KEY": key.secret}
+
+
+def _common(sandbox: Sandbox) -> dict[str, str]:
+    return {
         "AWS_ENDPOINT_URL": sandbox.url,
         "AWS_REGION": sandbox.region,
         "AWS_DEFAULT_REGION": sandbox.region,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    return {**common, **_credentials(sandbox, actor, mfa=mfa)}
 
 
 def _credentials(sandbox: Sandbox, actor: Actor, *, mfa: bool) -> Mapping[str, str]:

@@ -1,7 +1,8 @@
 """A sandbox in a process of its own, from outside: started, found again, ended; nothing of moto is loaded for it.
 
-`sandbox.json` says where it is and who can act in it; `environments.json` (for its owner's eyes: credentials of the
-sandbox are in it) the variables of each actor; `sandbox.log` a line a call; `state` the accounts of the last run.
+All files are for their owner only (0600 in a folder with 0700), and are checked before they are read. `sandbox.json` says
+where it is and who can act in it; `environments.json` the variables of each actor and of the operator, with credentials;
+`sandbox.log` a line a call; `state` the accounts of the last run.
 `sandbox.lock` is held (flock) by the process for its life and has its number in it from the start.
 """
 
@@ -19,15 +20,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.extras import missing_extra
+from rolecall_runner.private_files import (
+    check_private_folder,
+    create_private_file,
+    make_private_folder,
+    open_private_file,
+    read_private_file,
+    write_private_file,
+)
 from rolecall_runner.sandbox.errors import SandboxError
 
 _POLL_SECONDS = 0.05
 _END_SECONDS = 20.0
 _LOCK_SECONDS = 1.0  # what a sandbox that just ended may still take to let go
+
+
+OPERATOR = "operator"
+"""Name by which `environments` has the variables of the operator, unless an actor has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +137,7 @@ class Home:
 def find(home: Home) -> Running | None:
     """The sandbox that runs from this folder; None when there is none, or its process has gone."""
     try:
-        body = json.loads(home.record.read_text(encoding="utf-8"))
+        body = read_record(home.record)
         running = Running(
             **{**body, "accounts": tuple(body["accounts"]), "actors": tuple(Actor(**item) for item in body["actors"])}
         )
@@ -145,7 +158,8 @@ def start(
             f"a sandbox runs already at {running.url}", where=str(home.folder), mend="runner sandbox down ends it"
         )
     _require_moto()
-    home.folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(home.folder)
+    check_private_folder(home.folder)
     with _held(home) as lock:
         for stale in (home.record, home.failure, home.environments, home.progress):
             stale.unlink(missing_ok=True)
@@ -166,7 +180,10 @@ def start(
 @contextmanager
 def _held(home: Home) -> Iterator[int]:
     """The folder's lock, empty; a process that inherits the descriptor goes on holding it. Raises SandboxError."""
-    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = create_private_file(home.lock, os.O_RDWR)
+    except FileExistsError:
+        descriptor = open_private_file(home.lock, flags=os.O_RDWR)
     try:
         deadline = time.monotonic() + _LOCK_SECONDS
         while not _take(descriptor):
@@ -189,7 +206,7 @@ def _take(descriptor: int) -> bool:
 
 
 def _spawn(home: Home, lock: int) -> subprocess.Popen[bytes]:
-    with home.log.open("ab") as log:
+    with open_log(home) as log:
         child = subprocess.Popen(  # noqa: S603 - this very program
             [sys.executable, "-m", "rolecall_runner.sandbox.process", str(home.folder)],
             stdin=subprocess.DEVNULL,
@@ -205,7 +222,7 @@ def _spawn(home: Home, lock: int) -> subprocess.Popen[bytes]:
 def _holder(home: Home) -> int | None:
     """The process that holds the folder's lock, whatever its record says; None when nobody does."""
     try:
-        descriptor = os.open(home.lock, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = open_private_file(home.lock, flags=os.O_RDWR)
     except FileNotFoundError:
         return None
     try:
@@ -254,7 +271,7 @@ def environments(home: Home) -> dict[str, dict[str, str]]:
     """The variables of each actor by name. Raises SandboxError when no sandbox runs."""
     if find(home) is None:
         raise SandboxError("no sandbox runs", where=str(home.folder), mend="runner sandbox up starts one")
-    found: dict[str, dict[str, str]] = json.loads(home.environments.read_text(encoding="utf-8"))
+    found: dict[str, dict[str, str]] = read_record(home.environments)
     return found
 
 
@@ -273,7 +290,7 @@ def _is_ours(pid: int, home: Home) -> bool:
 
 def _why(home: Home) -> RolecallError:
     try:
-        body = json.loads(home.failure.read_text(encoding="utf-8"))
+        body = read_record(home.failure)
         error = SandboxError(body["text"])
         error.exit_code = ExitCode(body["exit_code"])  # its own: a broken manifest is not a broken tool
         return error
@@ -283,16 +300,26 @@ def _why(home: Home) -> RolecallError:
 
 def _tell(home: Home, waiting: Callable[[int, int], None]) -> None:
     try:
-        done, total = json.loads(home.progress.read_text(encoding="utf-8"))
+        done, total = read_record(home.progress)
     except (OSError, ValueError):
         return
     waiting(done, total)
 
 
-def write_record(path: Path, body: Any, *, private: bool = False) -> None:
-    """Whole or not at all: others read while this is written."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o644)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(body, file, indent=2)
-    fresh.replace(path)
+def write_record(path: Path, body: Any) -> None:
+    """Write one of the folder's JSON files, whole or not at all, for its owner only. Raises OSError."""
+    write_private_file(path, json.dumps(body, indent=2).encode())
+
+
+def read_record(path: Path) -> Any:
+    """One of the folder's JSON files. Raises UnsafeFileError when others may write it, OSError, ValueError."""
+    return json.loads(read_private_file(path))
+
+
+def open_log(home: Home) -> IO[bytes]:
+    """The log, to append to, for its owner only. Raises UnsafeFileError, OSError."""
+    flags = os.O_WRONLY | os.O_APPEND
+    try:
+        return os.fdopen(create_private_file(home.log, os.O_APPEND), "ab")
+    except FileExistsError:
+        return os.fdopen(open_private_file(home.log, flags=flags), "ab")

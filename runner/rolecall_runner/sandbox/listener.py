@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,9 +19,11 @@ from rolecall_runner.sandbox.backends import WsgiApp
 from rolecall_runner.sandbox.errors import SandboxError
 from rolecall_runner.sandbox.faults import Fault, FaultKind
 from rolecall_runner.sandbox.gate import Answer
+from rolecall_runner.sandbox.local_requests import refusal_reason
 from rolecall_runner.sandbox.wire import HttpReply, HttpRequest
 
 LOOPBACK = "127.0.0.1"
+_REFUSAL = b"This server answers only requests that are addressed to 127.0.0.1 and do not come from a web page.\n"
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 _FORM = "application/x-www-form-urlencoded"
 
@@ -54,9 +57,19 @@ class _Server(ThreadedWSGIServer):
 
 
 class Listener:
-    """Serves one callable over HTTP. `port` 0 takes a free one. Raises SandboxError when the port is taken."""
+    """Serves one callable over HTTP. `port` 0 takes a free one. Raises SandboxError when the port is taken.
 
-    def __init__(self, port: int, answer: Callable[[HttpRequest], Answer], sleep: Callable[[float], None]) -> None:
+    Requests with another `Host` and requests of web pages are refused with 403 before anything else of them is looked
+    at; `log` gets a line for each.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        answer: Callable[[HttpRequest], Answer],
+        sleep: Callable[[float], None],
+        log: Callable[[str], None] = lambda _line: None,
+    ) -> None:
         from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: PLC0415 - heavy, and an extra
 
         class Handler(MotoRequestHandler):
@@ -64,6 +77,29 @@ class Listener:
             # delayed acknowledgement.
             disable_nagle_algorithm = True
             protocol_version = "HTTP/1.1"
+
+            def parse_request(self) -> bool:
+                """Read the request line and the headers; False when the request is refused."""
+                return super().parse_request() and self._is_local()
+
+            def handle_expect_100(self) -> bool:
+                """Ask for the body only of a request that is read on."""
+                return self._is_local() and super().handle_expect_100()
+
+            def _is_local(self) -> bool:
+                reason = refusal_reason(self.path, self.headers, self.server.server_address[1])
+                if reason is None:
+                    return True
+                log(f"- {self.command} refused: {reason}")
+                self.close_connection = True
+                self.send_response_only(HTTPStatus.FORBIDDEN)
+                for name, value in (("Content-Type", "text/plain"), ("Content-Length", str(len(_REFUSAL)))):
+                    self.send_header(name, value)
+                self.send_header("Connection", "close")
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(_REFUSAL)
+                return False
 
             def log(self, kind: str, message: str, *args: Any) -> None:
                 """Say nothing: the gate keeps the log."""
@@ -144,8 +180,6 @@ def _headers(reply: HttpReply) -> list[tuple[str, str]]:
 
 
 def _phrase(status: int) -> str:
-    from http import HTTPStatus  # noqa: PLC0415 - a name that would be taken for ours
-
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -10,6 +10,7 @@ from typing import Any
 from rolecall_generator.iam.arn import PARTITIONS, role_arn
 from rolecall_runner.clients import Clients, ClientSettings, OutsideAccountError, account
 from rolecall_runner.credentials import AccountSession, Credentials, credentials_of
+from rolecall_runner.sandbox.operator_secret import operator_secret
 
 __all__ = ["OPERATOR_ACCESS_KEY", "OPERATOR_ROLE", "Operator", "OutsideAccountError"]
 
@@ -17,7 +18,7 @@ OPERATOR_ACCESS_KEY = "AKIAROLECALLOPERATOR"
 OPERATOR_ROLE = "OrganizationAccountAccessRole"
 """A role that the sandbox has in every account, without listing it: the name that AWS Organizations gives such a role."""
 
-_OWN = Credentials(OPERATOR_ACCESS_KEY, "rolecall-sandbox", None, datetime.max.replace(tzinfo=UTC))
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Operator:
@@ -32,6 +33,7 @@ class Operator:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._url = url
+        self._own = Credentials(OPERATOR_ACCESS_KEY, operator_secret(url), None, _FOR_EVER)
         self._partition = partition
         self._region = PARTITIONS[partition].default_region
         self._clients = Clients(ClientSettings(endpoint_url=url, connections=workers, max_attempts=3))
@@ -65,6 +67,6 @@ class Operator:
 
     def _assume(self, account_id: str) -> Credentials:
         arn = role_arn(self._partition, account_id, "/", OPERATOR_ROLE)
-        with account(_OWN):
+        with account(self._own):
             reply = self._clients.client("sts", self._region).assume_role(RoleArn=arn, RoleSessionName="rolecall-sandbox")
         return credentials_of(reply)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import signal
 import sys
@@ -16,8 +16,8 @@ from pathlib import Path
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.iam.arn import PARTITIONS
 from rolecall_runner.sandbox.fault_text import parse_faults
-from rolecall_runner.sandbox.furnish import environment_of, furnish, read_scenery
-from rolecall_runner.sandbox.home import Home, Running, Wanted, write_record
+from rolecall_runner.sandbox.furnish import environment_of, furnish, operator_environment, read_scenery
+from rolecall_runner.sandbox.home import OPERATOR, Home, Running, Wanted, open_log, read_record, write_record
 from rolecall_runner.sandbox.server import DEFAULT_LIMITS, Sandbox
 
 _LOOK_SECONDS = 0.5
@@ -29,20 +29,21 @@ class _EndedError(Exception):
 
 def serve(home: Home, ended: threading.Event) -> None:
     """The life of the process: start, furnish, say so, wait, keep the state where that was asked for."""
-    wanted = Wanted(**json.loads(home.wanted.read_text(encoding="utf-8")))
+    wanted = Wanted(**read_record(home.wanted))
     faults = parse_faults(wanted.faults) if wanted.faults else None
     scenery = read_scenery(Path(wanted.manifest), Path(wanted.out)) if wanted.manifest else None
     limits = scenery.limits if scenery else DEFAULT_LIMITS
     region = wanted.region or PARTITIONS[scenery.found.loaded.manifest.partition if scenery else "aws"].default_region
     with (
-        home.log.open("a", encoding="utf-8", buffering=1) as log,
+        io.TextIOWrapper(open_log(home), "utf-8", line_buffering=True) as log,
         Sandbox(port=wanted.port, region=region, faults=faults, limits=limits, log=partial(print, file=log)) as sandbox,
     ):
         if wanted.keep_state and home.state.exists():
             sandbox.restore(home.state)
         found = furnish(sandbox, scenery, **_progress(home, ended)) if scenery else None
         actors = found.actors if found else ()
-        write_record(home.environments, {actor.name: environment_of(sandbox, actor) for actor in actors}, private=True)
+        variables = {actor.name: environment_of(sandbox, actor) for actor in actors}
+        write_record(home.environments, variables | {OPERATOR: operator_environment(sandbox)} | variables)
         running = Running(
             os.getpid(),
             sandbox.url,

@@ -23,7 +23,8 @@ from rolecall_runner.sandbox.gate import Answer, Gate
 from rolecall_runner.sandbox.iam_limits import Limits
 from rolecall_runner.sandbox.iam_writes import IamWrites
 from rolecall_runner.sandbox.listener import LOOPBACK, Listener, dispatch
-from rolecall_runner.sandbox.sessions import Clock, Credentials, Sessions, credentials_of, new_secret
+from rolecall_runner.sandbox.operator_secret import forget_secret, keep_secret
+from rolecall_runner.sandbox.sessions import Clock, Credentials, Sessions, credentials_of, new_secret, operator
 from rolecall_runner.sandbox.signature import signature_matches
 from rolecall_runner.sandbox.stacks import Stacks
 from rolecall_runner.sandbox.state import restore, save
@@ -79,15 +80,17 @@ class Sandbox:
             self.accounts: set[str] = set()
             self._stored = StoredAccess(self._world)
             self._sessions = Sessions(clock)
-            self._callers = Callers(self._world, self._sessions, signature_matches, self.partition)
+            self._operator = operator(self.partition, new_secret())
+            self._callers = Callers(self._world, self._sessions, signature_matches, self._operator)
             self._sts = Sts(self._world, self._stored, self._sessions, clock, self.accounts.add)
             self._gate = self._make_gate(Faults(faults) if faults else None, limits, log)
             self._endpoint = CredentialsEndpoint(self._credentials_of_role)
-            self._listener = Listener(port, self._answer, sleep)
+            self._listener = Listener(port, self._answer, sleep, log)
         except BaseException:
             self._world.close()
             raise
         self.url = f"http://{LOOPBACK}:{self._listener.port}"
+        keep_secret(self.url, self._operator.secret)
 
     def __enter__(self) -> Self:
         self._listener.start()
@@ -98,6 +101,7 @@ class Sandbox:
 
     def close(self) -> None:
         """End the sandbox and forget its accounts; needed without a `with` block, harmless after one."""
+        forget_secret(self.url)
         self._listener.stop()
         self._world.close()
 
@@ -130,6 +134,10 @@ class Sandbox:
             new_request_id=lambda: str(uuid.uuid4()),
             log=log,
         )
+
+    def operator_credentials(self) -> Credentials:
+        """The operator's key, with the secret of this start: it may assume the administrator's role in every account."""
+        return credentials_of(self._operator)
 
     def instance_credentials(self, role_arn: str, *, instance_id: str = "i-0123456789abcdef0") -> Credentials:
         """Credentials as an EC2 instance has them under a role. Raises SandboxError when there is no such role."""

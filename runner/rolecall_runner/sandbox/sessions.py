@@ -38,10 +38,10 @@ def credentials_of(session: SessionInfo) -> Credentials:
     return Credentials(session.access_key, session.secret, session.session_token, session.expires)
 
 
-def operator(partition: str) -> SessionInfo:
-    """The provisioner's identity; its secret is not checked."""
+def operator(partition: str, secret: str) -> SessionInfo:
+    """The provisioner's identity, with the secret of this start."""
     arn = f"arn:{partition}:iam::{OPERATOR_ACCOUNT}:user/operator"
-    return SessionInfo(OPERATOR_KEY, "", None, OPERATOR_ACCOUNT, arn, user_id="AIDAROLECALLOPERATOR", operator=True)
+    return SessionInfo(OPERATOR_KEY, secret, None, OPERATOR_ACCOUNT, arn, user_id="AIDAROLECALLOPERATOR", operator=True)
 
 
 def new_secret() -> str:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
-import tempfile
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rolecall_runner.private_files import make_private_folder, read_private_file, write_private_file
 from rolecall_runner.sandbox.backends import World
 from rolecall_runner.sandbox.errors import SandboxError
 
@@ -38,12 +37,8 @@ def save(world: World, accounts: set[str], path: Path) -> None:
     head = {"mark": _MARK, "form": _FORM, "moto": version("moto"), "accounts": sorted(accounts)}
     body = pickle.dumps({name: world.backends(name) for name in SERVICES}, protocol=5)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A name of its own that nobody else can read, then moved into place: a broken run leaves the old state whole.
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(json.dumps(head).encode() + b"\n" + body)
-        Path(name).replace(path)
+        make_private_folder(path.parent)
+        write_private_file(path, json.dumps(head).encode() + b"\n" + body)
     except OSError as error:
         raise SandboxError(
             f"the sandbox's state cannot be written: {error.strerror}", where=str(path), mend="choose another file"
@@ -53,7 +48,7 @@ def save(world: World, accounts: set[str], path: Path) -> None:
 def restore(world: World, path: Path) -> set[str]:
     """Read the accounts of a file into a new world; the ids of the accounts. Raises SandboxError for any other file."""
     try:
-        head_line, _, body = path.read_bytes().partition(b"\n")
+        head_line, _, body = read_private_file(path).partition(b"\n")
     except OSError as error:
         raise SandboxError(
             f"the sandbox's state cannot be read: {error.strerror}", where=str(path), mend="choose another file"

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rolecall_generator.errors import OutputError
+from rolecall_runner.private_files import create_private_file
 from rolecall_runner.results.arrow_library import library
 from rolecall_runner.results.rows_flat import cell_of
 from rolecall_runner.sql.answered import Answered
@@ -68,7 +69,7 @@ def write_file(answered: Answered, form: str, path: Path) -> None:
     try:
         temporary.unlink(missing_ok=True)
         # Rows may hold what an account keeps to itself: for the owner alone, as the journal.
-        with open(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as file:  # noqa: PTH123
+        with os.fdopen(create_private_file(temporary), "wb") as file:
             if form == "parquet":
                 _write_parquet(answered, file)
             else:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from typing import Any
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.status_file import STATUS_VERSION
+from rolecall_runner.private_files import create_private_file
 from rolecall_runner.status.entry import Entry, entry_from_json
 from rolecall_runner.targets import Target, TargetKind
 
@@ -61,7 +63,7 @@ def stamp(now: datetime) -> str:
 def read_status(path: Path) -> Status:
     """The status, empty when there is no file. Raises StatusError when it is broken or of a newer rolecall."""
     try:
-        body = json.loads(path.read_bytes())
+        body = json.loads(_read_checked(path))
     except FileNotFoundError:
         return Status()
     except OSError as error:
@@ -74,6 +76,24 @@ def read_status(path: Path) -> Status:
         what = f"the status file has version {body['version']}; this rolecall knows {STATUS_VERSION}"
         raise StatusError(what, where=str(path), mend="install the newer rolecall")
     return Status(dict(_entries(path, body)))
+
+
+def _read_checked(path: Path) -> bytes:
+    """The file's bytes, of a file that the user, root or the folder's owner wrote. Raises StatusError, OSError.
+
+    The folder is `output/`, which people share, so its owner may differ (a checkout in a container). What anyone can
+    write is refused.
+    """
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if status.st_uid not in {os.geteuid(), 0, path.parent.stat().st_uid}:
+            what = f"it belongs to another user (uid {status.st_uid})"
+        elif status.st_mode & stat.S_IWOTH:
+            what = f"anyone may write it (mode {stat.S_IMODE(status.st_mode):04o})"
+        else:
+            return file.read()
+    mend = "check where it comes from; if it is yours: chown it to yourself and chmod 600 it, else delete it"
+    raise StatusError(f"refusing to read the status file: {what}", where=str(path), mend=mend)
 
 
 def _entries(path: Path, body: Mapping[str, Any]) -> Iterator[tuple[Key, Entry]]:
@@ -130,7 +150,7 @@ def _dump(value: Any) -> str:
 def _held(lock: Path) -> Iterator[None]:
     """The lock, waited for: whoever holds it writes one file. Raises OSError."""
     lock.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -142,8 +162,7 @@ def _write(path: Path, status: Status) -> None:
     """Whole or not at all: others read while this is written."""
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)  # left by a kill; the lock is ours
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(descriptor, "wb") as file:
+    with os.fdopen(create_private_file(fresh), "wb") as file:
         file.write(encode(status))
         file.flush()
         os.fsync(file.fileno())

@@ -78,7 +78,7 @@ def test_it_listens_on_loopback_alone() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])  # noqa: S104 - what must be refused
-def test_another_host_is_refused(host: str) -> None:
+def test_it_cannot_be_told_to_listen_elsewhere(host: str) -> None:
     """Nobody can open the sandbox to a network, not even on purpose."""
     with pytest.raises(SandboxError, match=r"listens on 127\.0\.0\.1 alone"):
         Sandbox(host=host)
@@ -107,6 +107,19 @@ def test_one_sandbox_at_a_time_in_a_process() -> None:
         assert after.accounts == set()
 
 
+def test_each_start_has_a_secret_of_its_own() -> None:
+    """And it is in no repr."""
+    secrets = set()
+    for _ in range(2):
+        with Sandbox() as sandbox:
+            found = sandbox.operator_credentials()
+            secrets.add(found.secret)
+            assert found.secret not in repr(found)
+
+    assert 2 == len(secrets)
+    assert {40} == {len(each) for each in secrets}
+
+
 def test_a_new_sandbox_is_empty() -> None:
     """Nothing of one sandbox is left in the next."""
     with running() as first:
@@ -127,7 +140,8 @@ def test_unsigned_requests_are_refused(rig: Rig) -> None:
 def test_a_signed_request_does_not_reach_the_simulations_own_pages(rig: Rig, path: str) -> None:
     """Even the operator cannot reset the world through a bucket of that name, however it is spelt."""
     request = AWSRequest("POST", rig.sandbox.url + path, data=b"")
-    S3SigV4Auth(BotoCredentials(OPERATOR.access_key, OPERATOR.secret), "s3", "us-east-1").add_auth(request)
+    operator = rig.sandbox.operator_credentials()
+    S3SigV4Auth(BotoCredentials(operator.access_key, operator.secret), "s3", "us-east-1").add_auth(request)
     sent = request.prepare()
     with contextlib.closing(http.client.HTTPConnection(urlsplit(sent.url).netloc, timeout=10)) as connection:
         connection.request("POST", path, headers=dict(sent.headers.items()))
