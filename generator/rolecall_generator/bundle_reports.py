@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +54,8 @@ def print_bundles(console: Console, done: Bundled, command: Callable[[str], str]
     table.add_column("bundle", overflow="fold")
     table.add_column("state")
     for path, state in rows[:_SHOWN]:
-        warning = f", [bold red]{_UNSAFE}[/]" if path in bad else ""
-        table.add_row(escape(path), f"[{_STYLES.get(state, 'default')}]{state}[/]{warning}")
+        warning = (", ", (_UNSAFE, "bold red")) if path in bad else ()
+        table.add_row(path, Text.assemble((state, _STYLES.get(state, "")), *warning))
     if rows:
         console.print(table)
     if len(rows) > _SHOWN:
@@ -84,7 +84,10 @@ def _nothing_to_write(unchanged: int) -> str:
 def print_failures(console: Console, done: Bundled) -> None:
     """Each bundle that could not be made, with the reason and the mend."""
     for path, reason in done.failed.items():
-        console.print(f"error: {done.folder / path}: {reason}", style="red", markup=False, soft_wrap=True)
+        for line in f"error: {done.folder / path}: {reason}".split(
+            "\n"
+        ):  # an error's text has its mend on a line of its own
+            console.print(line, style="red", markup=False, soft_wrap=True)
         if _MEND not in reason:  # an error has its own; what remains is something foreign that stands in the way
             console.print(f"{_MEND}move it out of the folder of bundles, then run again", markup=False, soft_wrap=True)
 
@@ -115,12 +118,7 @@ def check_json(path: Path, found: Verified) -> dict[str, Any]:
 def print_checks(console: Console, path: Path, found: Verified) -> None:
     """One bundle of `gen bundle-check`: its troubles by file, or that there is none."""
     for trouble in found.troubles:
-        console.print(printable(f"{path}: {trouble.file}: {trouble.what}"), markup=False, style="red", soft_wrap=True)
+        console.print(f"{path}: {trouble.file}: {trouble.what}", markup=False, style="red", soft_wrap=True)
     if found.ok:
         said = f"{path}: {found.files:,} files are as they were made; {found.signature}"
-        console.print(printable(said), markup=False, soft_wrap=True)
-
-
-def printable(text: str) -> str:
-    """The text with control characters and the like spelt out: a zip from elsewhere names its files as it likes."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+        console.print(said, markup=False, soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from rolecall_generator.checking import Checked
 from rolecall_generator.checks.finding import Finding, Severity
 from rolecall_generator.checks.formats import report_body, to_junit, to_sarif
 from rolecall_generator.checks.rules import CATALOGUE
+from rolecall_generator.text import json_text
 
 _SHOWN = 200
 """Findings shown in full; the rest are counted. JSON, SARIF and JUnit have them all."""
@@ -26,7 +26,7 @@ def report_text(checked: Checked, form: str, *, manifest: Path, root: str) -> st
         return to_sarif(checked.report, CATALOGUE, default_file=str(manifest), root=root)
     if form == "junit":
         return to_junit(checked.report, CATALOGUE)
-    return json.dumps(check_body(checked), indent=2) + "\n"
+    return json_text(check_body(checked), indent=2) + "\n"
 
 
 def check_body(checked: Checked) -> dict[str, Any]:
@@ -42,7 +42,8 @@ def print_check(console: Console, checked: Checked, *, least: Severity = Severit
     for finding in shown[:_SHOWN]:
         print_finding(console, finding)
     if len(shown) > _SHOWN:
-        console.print(f"and {len(shown) - _SHOWN:,} more (--format json has them all)\n")
+        console.print(f"and {len(shown) - _SHOWN:,} more (--format json has them all)")
+        console.print()
     for entry in checked.report.suppressed:
         console.print(f"suppressed: {entry.finding.rule} {entry.finding.subject}: {entry.reason}", style="dim", markup=False)
     console.print(summary(checked), style=_style(checked), markup=False)
@@ -76,4 +77,5 @@ def print_finding(console: Console, finding: Finding) -> None:
     console.print(f"{finding.severity.name.lower():<7} ", style=_STYLES[finding.severity], end="")
     console.print(f"{finding.rule} {finding.subject}{place}", style="bold", markup=False)
     console.print(f"        {finding.message}", markup=False)
-    console.print(f"        mend: {finding.mend}\n", markup=False, style="dim")
+    console.print(f"        mend: {finding.mend}", markup=False, style="dim")
+    console.print()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,7 +11,7 @@ import typer
 
 from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.commands import bundle, customer, importing, profiles
-from rolecall_generator.console import SafeTyper, folder_of, progress_bar, stdout
+from rolecall_generator.console import SafeTyper, emit, emit_json, folder_of, progress_bar, stdout
 from rolecall_generator.options import FormatOption, ManifestArgument, OnlyOption, QuietOption
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from rolecall_generator import __version__  # noqa: PLC0415 - looked up only when asked for
 
-        typer.echo(f"rolecall {__version__}")
+        emit(f"rolecall {__version__}")
         raise typer.Exit
 
 
@@ -61,7 +60,8 @@ def init(
     from rolecall_generator.starting import write_starter  # noqa: PLC0415 - pydantic loads only where needed
 
     write_starter(manifest, force=force)
-    stdout().print(f"wrote {manifest}\nnext: put in your account ids, then run: gen terraform {manifest}", markup=False)
+    stdout().print(f"wrote {manifest}")
+    stdout().print(f"next: put in your account ids, then run: gen terraform {manifest}")
 
 
 @app.command(epilog="Example:  gen schema > rolecall.schema.json")
@@ -69,7 +69,7 @@ def schema() -> None:
     """Print the manifest's JSON Schema, for editors."""
     from rolecall_generator.manifest.schema import json_schema  # noqa: PLC0415 - as above
 
-    typer.echo(json.dumps(json_schema(), indent=2))
+    emit_json(json_schema())
 
 
 @app.command(epilog="Example:  gen terraform accounts.yaml --out output/ --only account1")
@@ -101,13 +101,14 @@ def terraform(  # noqa: PLR0913, PLR0917 - every option of a command is an argum
         # --no-prune keeps on purpose what is no longer planned.
         found = _check_written(manifest, out, only or (), leftovers=prune, quiet=quiet or output_format == "json")
     if output_format == "json":
-        typer.echo(json.dumps(generation_json(done, out, found), indent=2))
+        emit_json(generation_json(done, out, found))
     elif not quiet:
         print_generation(stdout(), done, out)
     if found is not None:
         _show_errors(found, quiet=quiet or output_format == "json")
     if not quiet and output_format == "table":
-        stdout().print(next_steps(done, manifest, out), markup=False, soft_wrap=True)
+        for line in next_steps(done, manifest, out):
+            stdout().print(line, soft_wrap=True)
 
 
 def _check_written(manifest: Path, out: Path, only: Sequence[str], *, leftovers: bool, quiet: bool) -> Checked:
@@ -176,7 +177,7 @@ def check(
         # What the check of a fleet holds is no garbage until the process ends: looking it over costs a tenth of the time.
         gc.freeze()
     if output_format != "table":
-        typer.echo(report_text(found, output_format, manifest=manifest, root="" if path else f"{out}/"), nl=False)
+        emit(report_text(found, output_format, manifest=manifest, root="" if path else f"{out}/"), end="")
     elif not quiet:
         print_check(stdout(), found)
     _exit_on(found, Severity[fail_on.upper()])
@@ -215,7 +216,7 @@ def prove(
     with progress_bar("modules", quiet=quiet or output_format != "table") as (started, progress):
         proven = prove_manifest(manifest, out, planned=planned, started=started, progress=progress)
     if output_format != "table":
-        typer.echo(proof_text(proven, output_format, title=str(manifest)), nl=False)
+        emit(proof_text(proven, output_format, title=str(manifest)), end="")
     elif not quiet:
         print_proof(stdout(), proven)
     if any(finding.severity > Severity.NOTE for finding in proven.findings) or not proven.proof.ok:
@@ -240,7 +241,7 @@ def diff(
     with progress_bar("modules", quiet=quiet or output_format == "json") as (started, progress):
         found = compare(manifest, out, started=started, progress=progress)
     if output_format == "json":
-        typer.echo(json.dumps(comparison_json(found), indent=2))
+        emit_json(comparison_json(found))
     elif not quiet:
         print_comparison(stdout(), found)
     if found.modules:

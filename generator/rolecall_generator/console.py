@@ -1,4 +1,8 @@
-"""What both programs share on a terminal: error display, exit codes, progress. Logic never imports this."""
+"""What both programs share on a terminal: output, error display, exit codes, progress. Logic never imports this.
+
+Everything that is printed goes through here, and through the sanitizer of `text` on its way: `SafeConsole` for people,
+`emit` for formats. A test sees that no other module prints (tests/test_printing.py).
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,20 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment, Segments
+from rich.style import Style
+from rich.text import Text
 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, OutputError, RolecallError, SelectionError
 from rolecall_generator.extras import missing_extra
+from rolecall_generator.text import json_text, lines_of, one_line
 
 _READER_GONE = 128 + 13  # SIGPIPE, as shells count
 _OF_FILES = frozenset(
@@ -25,14 +33,85 @@ _OF_FILES = frozenset(
 )
 
 
-def stdout() -> Console:
+class SafeConsole(Console):
+    """A console on which no text can do more than be read.
+
+    A string or a `Text` is one line: line breaks in it become spaces. Several lines are several calls, or a `Group`.
+    There is no markup: styles come as arguments or in a `Text`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"highlight": False, "markup": False, "emoji": False, **options})
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A string as rich's text, sanitized; markup is not read, whoever asks for it."""
+        return super().render_str(one_line(text), **{**options, "markup": False, "emoji": False})
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of whatever is printed. What rich makes of strings in tables and bars passes here too."""
+        if isinstance(renderable, Text):
+            renderable = _one_line(renderable)
+        for segment in super().render(renderable, options):
+            text = segment.text
+            if segment.control or text == "\n" or (text.isascii() and text.isprintable() and "::" not in text):
+                yield segment
+            else:
+                yield Segment(lines_of(text), segment.style)
+
+    def out(
+        self,
+        *objects: Any,
+        sep: str = " ",
+        end: str = "\n",
+        style: str | Style | None = None,
+        highlight: bool | None = None,
+    ) -> None:
+        """Lines that are laid out already, written fast; each part of a line that is not ours must be `one_line`."""
+        del highlight
+        self.print(Segments([Segment(lines_of(sep.join(map(str, objects))) + end)]), style=style, crop=False)
+
+
+def _one_line(text: Text) -> Text:
+    safe = one_line(text.plain)
+    if safe == text.plain:
+        return text
+    copy = text.copy()
+    copy.plain = safe
+    return copy
+
+
+def stdout() -> SafeConsole:
     """The console for results. Honours NO_COLOR; plain text through a pipe."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return SafeConsole(soft_wrap=not sys.stdout.isatty())
 
 
-def stderr() -> Console:
+def stderr() -> SafeConsole:
     """The console for messages and progress."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return SafeConsole(stderr=True, soft_wrap=not sys.stderr.isatty())
+
+
+def print_lines(console: Console, text: str, **options: Any) -> None:
+    """Print a text of several lines, as a letter to be copied: unwrapped, from the left edge, sanitized line by line."""
+    for line in lines_of(text).rstrip("\n").split("\n"):
+        console.print(line, markup=False, highlight=False, soft_wrap=True, **options)
+
+
+def emit(text: str, *, end: str = "\n") -> None:
+    """Write a format (JSON, CSV, HTML, a log) to standard output, as it is into a file, sanitized on a terminal.
+
+    The format itself must be safe to be read by machines: see `text.to_json` and `checks.formats.markup`.
+    """
+    typer.echo((lines_of(text) if sys.stdout.isatty() else text) + end, nl=False)
+
+
+def emit_json(value: Any, *, indent: int | None = 2) -> None:
+    """Write a value as JSON, in ASCII and without control characters."""
+    emit(json_text(value, indent=indent))
+
+
+def agreed(question: str, *, on_stderr: bool = False) -> bool:
+    """Ask a yes-or-no question on the terminal; no is the default. Raises typer.Abort on Ctrl-C."""
+    return typer.confirm(one_line(question), default=False, err=on_stderr)
 
 
 class SafeTyper(typer.Typer):
@@ -66,7 +145,8 @@ class SafeTyper(typer.Typer):
             if isinstance(error, OSError) and error.errno in _OF_FILES:
                 _fail(f"error: {_refused(error)}", ExitCode.OUTPUT)
             mend = "please report it, with the output of the same command under ROLECALL_DEBUG=1"
-            _fail(f"error: a fault in rolecall itself: {type(error).__name__}: {error}\n  mend: {mend}", ExitCode.INTERNAL)
+            what = one_line(f"{type(error).__name__}: {error}")
+            _fail(f"error: a fault in rolecall itself: {what}\n  mend: {mend}", ExitCode.INTERNAL)
 
 
 def ready_streams() -> None:
@@ -101,8 +181,15 @@ def _refused(error: OSError) -> OutputError:
 
 
 def _fail(message: str, code: ExitCode) -> NoReturn:
-    stderr().print(message, style="red" if code is not ExitCode.INTERRUPTED else None, markup=False)
+    print_error(message, style="red" if code is not ExitCode.INTERRUPTED else None)
     sys.exit(int(code))
+
+
+def print_error(message: str, *, style: str | None = "red") -> None:
+    """Print an error on standard error; its lines are those of `str(RolecallError)`, whose parts are one line each."""
+    console = stderr()
+    for line in message.split("\n"):
+        console.print(line, style=style)
 
 
 def folder_of(option: str) -> Callable[[str | Path], Path]:

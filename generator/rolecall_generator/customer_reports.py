@@ -24,10 +24,10 @@ _SHOWN = 20
 _WHOLE_NAME = 20
 """Characters of a customer's name that a narrow table does not break."""
 _MARKS = {
-    "new": ("[green]+[/]", " (new)"),
-    "gone": ("[red]-[/]", " (goes)"),
-    "changed": ("[yellow]~[/]", ""),
-    "text": ("[dim]~[/]", " (texts alone; no access changes)"),
+    "new": (("+", "green"), " (new)"),
+    "gone": (("-", "red"), " (goes)"),
+    "changed": (("~", "yellow"), ""),
+    "text": (("~", "dim"), " (texts alone; no access changes)"),
 }
 
 
@@ -57,12 +57,12 @@ def print_difference(console: Console, difference: AccessDifference) -> None:
 
 def _print_module(console: Console, module: ModuleDifference) -> None:
     if module.moved_from is not None:
-        console.print(f"[yellow]>[/] {module.moved_from} is now {module.path}", soft_wrap=True)
+        console.print(Text.assemble((">", "yellow"), f" {module.moved_from} is now {module.path}"), soft_wrap=True)
         if not module.changes:
             _say(console, "the folder's name alone; no AWS resource changes")
     else:
         mark, remark = _MARKS[module.state]
-        console.print(f"{mark} {module.path}{remark}")
+        console.print(Text.assemble(mark, f" {module.path}{remark}"))
     for change in module.changes:
         _say(console, change.text, mark="widens " if change.widens else "")
     for old, new in module.replaced:
@@ -100,8 +100,12 @@ def print_steps(console: Console, steps: Sequence[Step]) -> None:
     width = max(len(step.command) for step in steps)
     beside = not console.is_terminal or all(4 + width + 3 + len(step.why) <= console.width for step in steps)
     for step in steps:
-        shown = Text(f"    {step.command:<{width}}   " if beside else f"    {step.command}\n        ")
-        console.print(shown.append(step.why, "dim"), soft_wrap=True)
+        shown = Text(f"    {step.command:<{width}}   " if beside else f"    {step.command}")
+        if beside:
+            console.print(shown.append(step.why, "dim"), soft_wrap=True)
+        else:
+            console.print(shown, soft_wrap=True)
+            console.print(Text(f"        {step.why}", "dim"), soft_wrap=True)
 
 
 def proposal_json(proposal: Proposal, *, written: bool, steps: Sequence[Step] = ()) -> dict[str, Any]:
@@ -151,13 +155,9 @@ def print_customers(console: Console, rows: Sequence[CustomerRow]) -> None:
         cells = [one.name, one.account_id, f"{one.path}{one.role}".lstrip("/"), ", ".join(one.permissions)]
         if labelled:
             cells.append(", ".join(f"{key}={value}" for key, value in one.labels.items()))
-        table.add_row(*map(_escaped, cells), f"[{style}]{row.state}[/]")
+        table.add_row(*cells, Text(row.state, style))
     console.print(table)
     console.print(f"{len(rows):,} {'customer' if len(rows) == 1 else 'customers'}")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 def customers_json(rows: Sequence[CustomerRow]) -> list[dict[str, Any]]:
@@ -174,20 +174,19 @@ def customer_json(customer: ResolvedCustomer) -> dict[str, Any]:
 def print_customer(console: Console, shown: ShownCustomer, profile: str) -> None:
     """One customer for people: settings, access, files, and the profile of the AWS CLI."""
     for key, value in _settings(shown):
-        # Values of variables may hold anything: a line break would take the shape, an escape sequence the terminal.
-        shown_value = "".join(char if char.isprintable() else "?" for char in value)
-        console.print(Text(f"{key:<13}", "bold").append(shown_value, "not bold"), soft_wrap=True)
+        console.print(Text(f"{key:<13}", "bold").append(value, "not bold"), soft_wrap=True)
     console.print("access", style="bold")
     for sentence in shown.access:
         _say(console, sentence)
     console.print("files", style="bold")
     for file in shown.files:
         style = {"as written": "green", "outdated": "yellow"}.get(file.state, "red")
-        console.print(f"    [{style}]{file.state:<14}[/]{file.path}")
+        console.print(Text.assemble("    ", (f"{file.state:<14}", style), file.path))
     if not shown.files:
         console.print("    none yet: run gen terraform")
     console.print("AWS CLI profile", style="bold")
-    console.print("".join(f"    {line}\n" for line in profile.splitlines()), end="", markup=False, soft_wrap=True)
+    for line in profile.splitlines():
+        console.print(f"    {line}", soft_wrap=True)
 
 
 def _settings(shown: ShownCustomer) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,8 @@
 
 Errors of one part stand with that part: SandboxError, FaultTextError, OutsideAccountError and others in the runner.
 
-Each error builds its message from three parts: what is wrong, where, and the mend.
+Each error builds its message from three parts: what is wrong, where, and the mend. In `str(error)` each part is one line
+that can be shown anywhere (see `text`); the attributes hold what was given.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+
+from rolecall_generator.text import one_line
 
 
 class ExitCode(IntEnum):
@@ -51,8 +54,8 @@ class RolecallError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}\n  mend: {self.mend}" if self.mend else text
+        text = one_line(f"{self.where}: {self.what}" if self.where else self.what)
+        return f"{text}\n  mend: {one_line(self.mend)}" if self.mend else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ class Problem:
     mend: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.what}\n  mend: {self.mend}"
+        place = f"{self.file}:{self.line}:{self.column}"
+        return f"{one_line(f'{place}: {self.what}')}\n  mend: {one_line(self.mend)}"
 
 
 class ManifestError(RolecallError):

@@ -10,6 +10,8 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 
+from rolecall_generator.text import one_line
+
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _SPECIAL = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]|\$\{|%\{')
 _NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9_-]")
@@ -68,4 +70,4 @@ def label(name: str) -> str:
 
 def comment(text: str) -> str:
     """Text that can stand in a comment of one line: no line break, no invisible character."""
-    return text if text.isprintable() else "".join(character if character.isprintable() else "?" for character in text)
+    return one_line(text)

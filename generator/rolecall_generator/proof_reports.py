@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rolecall_generator.check_reports import print_finding
 from rolecall_generator.checking import Proven
@@ -70,9 +71,8 @@ def _role(row: Row) -> str:
     return f"{parts[4]} {parts[5].removeprefix('role/')}"
 
 
-def _mark(mark: Mark) -> str:
-    sign, style = _MARKS[mark.state]
-    return f"[{style}]{sign}[/]" if style else sign
+def _mark(mark: Mark) -> Text:
+    return Text(*_MARKS[mark.state])
 
 
 def _print_failures(console: Console, rows: tuple[Row, ...]) -> None:

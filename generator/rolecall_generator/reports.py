@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rolecall_generator.check_reports import check_body
 from rolecall_generator.command_line import command_line
@@ -50,9 +51,9 @@ def print_generation(console: Console, done: Generation, out: Path) -> None:
         built = module.build()
         state = state_of.get(module.path, "not chosen")
         style = {"created": "green", "changed": "yellow", "restored": "yellow"}.get(state, "dim")
-        table.add_row(module.path, built.account.account_id, _grants(built), f"[{style}]{state}[/]")
+        table.add_row(module.path, built.account.account_id, _grants(built), Text(state, style))
     for path in report.removed[: max(0, _SHOWN - len(shown))]:
-        table.add_row(path, "", "", "[red]removed[/]")
+        table.add_row(path, "", "", Text("removed", "red"))
     console.print(table)
     hidden = (len(touched) or len(done.plan.modules)) - len(shown)
     if hidden:
@@ -69,14 +70,14 @@ def print_generation(console: Console, done: Generation, out: Path) -> None:
     _print_links(console, done)
 
 
-def next_steps(done: Generation, manifest: Path, out: Path) -> str:
+def next_steps(done: Generation, manifest: Path, out: Path) -> list[str]:
     """What to do with written modules: see them at work without AWS, then hand them over."""
     customer = next((module.subject for module in done.plan.modules if module.kind is ModuleKind.CUSTOMER), None)
     steps = [f"next, to hand it over: {command_line('gen bundle', manifest, out)}"]
     if customer is not None:  # the backend role calls: without customers there is none
         rehearsal = command_line(f"runner onboard {customer}", manifest, out)
         steps.insert(0, f"next, to see it work without AWS: {rehearsal} --sandbox")
-    return "\n".join(steps)
+    return steps
 
 
 def _grants(module: Any) -> str:
@@ -120,25 +121,24 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
 
 def print_comparison(console: Console, found: Comparison) -> None:
     """The changes of `gen diff`, a module a block; what widens access is marked."""
-    states = {
-        "new": "[green]+[/]",
-        "changed": "[yellow]~[/]",
-        "gone": "[red]-[/]",
-        "text": "[dim]~[/]",
-        "extra": "[yellow]![/]",
+    signs = {
+        "new": ("+", "green"),
+        "changed": ("~", "yellow"),
+        "gone": ("-", "red"),
+        "text": ("~", "dim"),
+        "extra": ("!", "yellow"),
+    }
+    notes = {
+        "text": " (texts alone; no access changes)",
+        "gone": " (will be removed)",
+        "new": " (new)",
+        "extra": " (files that gen terraform leaves alone)",
     }
     for module in found.modules:
-        note = {
-            "text": " (texts alone; no access changes)",
-            "gone": " (will be removed)",
-            "new": " (new)",
-            "extra": " (files that gen terraform leaves alone)",
-        }
-        console.print(f"{states[module.state]} {module.path}{note.get(module.state, '')}")
+        console.print(Text.assemble(signs[module.state], f" {module.path}{notes.get(module.state, '')}"))
         for change in module.changes:
-            mark = "[bold red]widens[/] " if change.widens else ""
-            console.print("    ", mark, end="")
-            console.print(change.text, markup=False)
+            mark = ("widens ", "bold red") if change.widens else ""
+            console.print(Text.assemble("     ", mark, change.text))
         for finding in module.findings:
             place = f" ({finding.file}:{finding.line or 1})" if finding.file else ""
             console.print(f"    {finding.severity.name.lower()}: {finding.message}{place}", markup=False, style="yellow")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rolecall_generator.console import SafeTyper
+from rolecall_generator.console import SafeTyper, emit
 from rolecall_runner.commands import daily, onboard, play, query, rehearse, sandbox, sql, status, verify
 
 app = SafeTyper(
@@ -22,7 +22,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from rolecall_runner import __version__  # noqa: PLC0415 - looked up only when asked for
 
-        typer.echo(f"rolecall {__version__}")
+        emit(f"rolecall {__version__}")
         raise typer.Exit
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import re
 
+from rolecall_generator.text import lines_of, one_line
+
 HIDDEN = "(hidden)"
 
 _NAMED = re.compile(
@@ -36,13 +38,16 @@ def redact(text: str) -> str:
 
 
 class RedactingFilter(logging.Filter):
-    """Redacts log records: botocore's debug log writes headers, canonical requests and the replies of STS in full."""
+    """Redacts log records: botocore's debug log writes headers, canonical requests and the replies of STS in full.
+
+    A message is one line, without control characters: replies and names of accounts are in it.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Replace the record's text, and its traceback's, by the redacted ones; the record always passes."""
-        record.msg = redact(record.getMessage())
+        record.msg = one_line(redact(record.getMessage()))
         record.args = None
         if record.exc_info and record.exc_info[1] is not None:
-            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = lines_of(redact(logging.Formatter().formatException(record.exc_info)))
             record.exc_info = None
         return True

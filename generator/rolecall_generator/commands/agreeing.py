@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rolecall_generator.console import stdout
+from rolecall_generator.console import agreed, emit, emit_json, stdout
 from rolecall_generator.errors import InterruptedRunError, SelectionError
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def agree_and_write(
             raise SelectionError("--format json asks nothing", mend=_MEND)
         if writes:
             proposal.write()
-        typer.echo(json.dumps(proposal_json(proposal, written=writes, steps=steps() if writes else ()), indent=2))
+        emit_json(proposal_json(proposal, written=writes, steps=steps() if writes else ()))
         return writes
     console = stdout()
     if proposal.empty:
@@ -66,9 +65,9 @@ def _ask() -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise SelectionError("access would change, and nobody is here to agree: nothing was written", mend=_MEND)
     try:
-        agreed = typer.confirm("Write this?", default=False)
+        wanted = agreed("Write this?")
     except typer.Abort:
-        typer.echo()  # ends the line of the question
-        agreed = False
-    if not agreed:
+        emit("")  # ends the line of the question
+        wanted = False
+    if not wanted:
         raise InterruptedRunError("not agreed; nothing was written")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,7 +10,7 @@ import typer
 
 from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 from rolecall_generator.completion import everybody
-from rolecall_generator.console import folder_of, progress_bar, stderr, stdout
+from rolecall_generator.console import emit_json, folder_of, print_error, progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, OutputError, SelectionError
 from rolecall_generator.options import FormatOption, ManifestOption, QuietOption
 
@@ -85,7 +84,7 @@ def bundle(
     with progress_bar("bundles", quiet=quiet or output_format == "json") as (started, progress):
         done = write_bundles(manifest, out, choices, started=started, progress=progress)
     if output_format == "json":
-        typer.echo(json.dumps(bundles_json(done), indent=2))
+        emit_json(bundles_json(done))
     elif not quiet:
         print_bundles(stdout(), done, partial(command_line, manifest=manifest, out=out))
     print_failures(stderr(), done)
@@ -124,13 +123,13 @@ def bundle_check(
         except OutputError as error:  # the other bundles are checked all the same
             unreadable.append(error)
     if output_format == "json":
-        typer.echo(json.dumps([check_json(path, verified) for path, verified in found], indent=2))
+        emit_json([check_json(path, verified) for path, verified in found])
     else:
         for path, verified in found:
             if not quiet or not verified.ok:
                 print_checks(stdout(), path, verified)
     for each in unreadable:
-        stderr().print(f"error: {each}", style="red", markup=False, soft_wrap=True)
+        print_error(f"error: {each}")
     if unreadable:
         raise typer.Exit(int(ExitCode.OUTPUT))
     if not all(verified.ok for _, verified in found):

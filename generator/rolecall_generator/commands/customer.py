@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.commands.agreeing import DryRunOption, YesOption, agree_and_write
 from rolecall_generator.commands.rotate import ROTATE_EXAMPLES, ROTATIONS_EXAMPLES, rotate_external_id, rotations
 from rolecall_generator.completion import customers, everybody
-from rolecall_generator.console import stdout
+from rolecall_generator.console import emit_json, stdout
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.options import FormatOption, ManifestOption, OutOption
 
@@ -256,7 +255,7 @@ def list_all(
 
     rows = list_customers(manifest, out, patterns or (), labels=_pairs("--label", label), tags=_pairs("--tag", tag))
     if output_format == "json":
-        typer.echo(json.dumps(customers_json(rows), indent=2))
+        emit_json(customers_json(rows))
     else:
         print_customers(stdout(), rows)
 
@@ -278,7 +277,7 @@ def show(
     shown = show_customer(loaded, out, name)
     profile = profiles_text(loaded.manifest, [name])
     if output_format == "json":
-        typer.echo(json.dumps(customer_shown_json(shown, profile), indent=2))
+        emit_json(customer_shown_json(shown, profile))
     else:
         print_customer(stdout(), shown, profile)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from rolecall_generator.command_line import DEFAULT_MANIFEST
+from rolecall_generator.console import emit
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.options import ManifestArgument, OnlyOption
 
@@ -52,4 +53,4 @@ def profiles(
     text = profiles_text(
         loaded.manifest, only or (), credential_source=credential_source, source_profile=source_profile, prefix=prefix
     )
-    typer.echo(text, nl=False)
+    emit(text, end="")

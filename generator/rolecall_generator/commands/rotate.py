@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +13,7 @@ import typer
 from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 from rolecall_generator.commands.agreeing import DryRunOption, YesOption, agree_and_write
 from rolecall_generator.completion import customers
-from rolecall_generator.console import stdout
+from rolecall_generator.console import emit_json, stdout
 from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_generator.options import FormatOption, ManifestOption, OutOption
 from rolecall_generator.status_file import rehearsing
@@ -121,7 +120,7 @@ def rotations(
         if older_than is None or (days := one.days(now)) is None or days > older_than
     ]
     if output_format == "json":
-        typer.echo(json.dumps(rotations_json(found), indent=2))
+        emit_json(rotations_json(found))
     else:
         for line in rotation_lines(found, now, partial(command_line, manifest=manifest, out=out)):
             stdout().print(line, markup=False, soft_wrap=True)

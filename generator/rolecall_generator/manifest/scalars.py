@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from rolecall_generator.text import one_line
+
 CORE = "tag:yaml.org,2002:"
 TEXT_TAGS = {"!", CORE + "str"}
 SCALAR_TAGS = {CORE + name for name in ("int", "float", "bool", "null")}
@@ -55,5 +57,5 @@ def construct(tag: str, text: str) -> Any:
 
 def clip(text: str, characters: int = 60) -> str:
     """Text short enough for one line of a message, without line breaks or other control characters."""
-    shown = "".join(character if character.isprintable() else "?" for character in text[: characters + 1])
+    shown = one_line(text[: characters + 1])
     return shown if len(shown) <= characters else shown[: characters - 3] + "..."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 
 from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.completion import customers, switch_roles
-from rolecall_generator.console import progress_bar, stderr, stdout
+from rolecall_generator.console import emit, emit_json, print_error, progress_bar, stdout
 from rolecall_generator.errors import RolecallError, SelectionError
 from rolecall_generator.options import FormatOption, ManifestOption, OutOption
 from rolecall_runner.acting import acting
@@ -40,7 +39,7 @@ def switch_url(
     link = switch_role_url(partition, entry.trusting.account_id, entry.path, entry.role, entry.name)
     if link is None:
         raise SelectionError(f"the console of partition {partition} has no public address", mend="use runner shell instead")
-    typer.echo(link)
+    emit(link)
 
 
 CONSOLE_EXAMPLES = """Examples:
@@ -67,7 +66,7 @@ def console(
     session = open_session(
         manifest, out, name, profile=profile, region=region, endpoint_url=endpoint_of(), session_cache=session_cache
     )
-    typer.echo(console_url(session.credentials, partition=session.target.partition, fetch=fetch, destination=destination))
+    emit(console_url(session.credentials, partition=session.target.partition, fetch=fetch, destination=destination))
 
 
 SHELL_EXAMPLES = """Examples:
@@ -132,7 +131,7 @@ def history(
 
     found = [(record, _counts(runs, record.run_id)) for record in list_runs(runs)[:count]]
     if output_format == "json":
-        typer.echo(json.dumps([{**asdict(record), "counts": counts} for record, counts in found], indent=2))
+        emit_json([{**asdict(record), "counts": counts} for record, counts in found])
         return
     if not found:
         stdout().print(f"no runs in {runs} yet; runner verify makes one", markup=False)
@@ -159,5 +158,5 @@ def _counts(runs: Path, run_id: str) -> dict[str, int] | None:
     try:
         return counts_of(runs, run_id)
     except RolecallError as error:
-        stderr().print(f"warning: {error}", markup=False)
+        print_error(f"warning: {error}", style=None)
         return None

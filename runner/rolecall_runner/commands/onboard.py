@@ -11,7 +11,7 @@ import typer
 
 from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.completion import customers
-from rolecall_generator.console import progress_bar, stderr, stdout
+from rolecall_generator.console import emit, progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError
 from rolecall_generator.options import FormatOption, ManifestOption, OutOption, QuietOption
 from rolecall_runner.acting import acting
@@ -100,7 +100,7 @@ def _report(ended: Onboarded, place: Place, output_format: str, *, quiet: bool) 
     from rolecall_runner.tasks.verify.verdict import Mark  # noqa: PLC0415 - as above
 
     if output_format == "json":
-        typer.echo(onboarded_json(ended), nl=False)
+        emit(onboarded_json(ended), end="")
     elif not quiet:
         print_onboarded(stdout(), ended, place)
     if not ended.verified:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,7 +10,7 @@ import typer
 
 from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.completion import everybody
-from rolecall_generator.console import progress_bar, stderr, stdout
+from rolecall_generator.console import emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError
 from rolecall_generator.options import ManifestOption, OutOption, QuietOption
 from rolecall_runner.acting import acting
@@ -148,7 +147,7 @@ def _face(form: Form, *, quiet: bool) -> TextFace | JsonFace:
     from rolecall_runner.play.as_text import TextFace  # noqa: PLC0415 - as above
 
     if form == "json":
-        return JsonFace(lambda text: typer.echo(text, nl=False))
+        return JsonFace(lambda text: emit(text, end=""))
     console = stdout()
     if quiet:
         errors = stderr()
@@ -161,7 +160,7 @@ def _print_list(plays: tuple[Play, ...], fleet: Fleet, form: Form, *, tasks: boo
 
     found = listed(plays, fleet, tasks=tasks, hosts=hosts)
     if form == "json":
-        typer.echo(json.dumps(found, indent=2))
+        emit_json(found)
         return
     for line in listing_lines(found):
         stdout().print(line, markup=False)

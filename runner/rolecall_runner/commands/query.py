@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
-from rolecall_generator.console import progress_bar, stderr, stdout
+from rolecall_generator.console import agreed, emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
 from rolecall_generator.options import ManifestOption, OutOption, QuietOption
 from rolecall_runner.acting import acting
@@ -228,7 +227,7 @@ def _writer(form: Form, question: Question) -> RowWriter:
     if form == "jsonl":
         return JsonLines(_print_raw)
     if form == "csv":
-        return CsvRows(_print_raw, question.columns)
+        return CsvRows(_print_raw, question.columns, on_terminal=sys.stdout.isatty())
     return TableRows(stdout(), question.columns)
 
 
@@ -249,7 +248,7 @@ def _dataset(done: QueryRun, runs: Path, output: Path | None) -> RowWriter:
 
 
 def _print_raw(text: str) -> None:
-    typer.echo(text, nl=False)
+    emit(text, end="")
 
 
 def _warn(expected: Iterator[Forecast], accounts: int) -> None:
@@ -275,7 +274,7 @@ def _confirm(judged: tuple[Judgement, ...], chosen: Chosen, *, yes: bool) -> Non
             where="--allow-write",
             mend="add --yes when that is meant",
         )
-    if not typer.confirm(f"{words} in {len(chosen.targets):,} accounts?", err=True):
+    if not agreed(f"{words} in {len(chosen.targets):,} accounts?", on_stderr=True):
         raise typer.Exit(int(ExitCode.OK))
 
 
@@ -291,7 +290,7 @@ def _dry_run(question: Question, judged: tuple[Judgement, ...], chosen: Chosen, 
         for line in preview_lines(found):
             stdout().print(line, markup=False)
     else:
-        typer.echo(json.dumps(found.to_json(), indent=2 if form == "json" else None))
+        emit_json(found.to_json(), indent=2 if form == "json" else None)
 
 
 def _print_list(form: Form) -> None:
@@ -299,7 +298,7 @@ def _print_list(form: Form) -> None:
 
     known: list[dict[str, Any]] = [{"name": each.name, "description": each.description} for each in shipped()]
     if form != "table":
-        typer.echo(json.dumps(known, indent=2))
+        emit_json(known)
         return
     width = max(len(each["name"]) for each in known)
     for each in known:

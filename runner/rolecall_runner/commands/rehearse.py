@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rolecall_generator.command_line import DEFAULT_MANIFEST
-from rolecall_generator.console import folder_of, progress_bar, stdout
+from rolecall_generator.console import emit_json, folder_of, progress_bar, stdout
 from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_generator.options import FormatOption, ManifestArgument, OnlyOption, QuietOption
 
@@ -85,7 +85,7 @@ def rehearse(
             progress=_listener(*bar),
         )
     if output_format == "json":
-        typer.echo(json.dumps(rehearsal_json(done), indent=2))
+        emit_json(rehearsal_json(done))
     elif not quiet:
         print_rehearsal(stdout(), done)
     if not done.passed:
@@ -119,12 +119,13 @@ def print_rehearsal(console: Console, done: Rehearsal) -> None:
     for module in shown:
         style = {"applied": "green", "failed": "bold red", "skipped": "yellow"}.get(module.outcome, "")
         gone = ", destroyed" if module.destroyed else ""
-        table.add_row(module.path, module.account_id, f"[{style}]{module.outcome}[/]{gone}", f"{module.seconds:.1f}")
+        table.add_row(module.path, module.account_id, Text.assemble((module.outcome, style), gone), f"{module.seconds:.1f}")
     console.print(table)
     for module in troubled:
         for text in filter(None, (module.error, module.destroy_error)):
             console.print(f"{module.path}: {module.outcome}", style="bold", markup=False)
-            console.print("".join(f"    {line}\n" for line in text.splitlines()), markup=False, end="")
+            for line in text.splitlines():
+                console.print(f"    {line}")
     for account in done.accounts:
         for change in account.differences:
             console.print(f"✗ {account.account_id}: {change.text}", style="bold red", markup=False)

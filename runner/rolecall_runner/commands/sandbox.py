@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
-from rolecall_generator.console import progress_bar, stdout
+from rolecall_generator.console import emit, emit_json, progress_bar, stdout
 from rolecall_generator.errors import InterruptedRunError, SelectionError
 from rolecall_generator.options import FormatOption, OutOption, QuietOption
+from rolecall_generator.text import lines_of
 from rolecall_runner.commands.common import FaultsOption
 
 if TYPE_CHECKING:
@@ -107,15 +107,15 @@ def env(
     if name not in found:
         raise SelectionError(f"there is no {name} in the sandbox", where="--as", mend=f"name one of {', '.join(found)}")
     if output_format == "json":
-        typer.echo(json.dumps(found[name], indent=2))
+        emit_json(found[name])
         return
     # What is set already would win over the container's credentials.
     names = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     for stale in (*names, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN"):
         if stale not in found[name]:
-            typer.echo(f"unset {stale}")
+            emit(f"unset {stale}")
     for key, value in found[name].items():
-        typer.echo(f"export {key}={shlex.quote(value)}")
+        emit(f"export {key}={shlex.quote(value)}")
 
 
 @app.command(epilog="Example:  runner sandbox status --format json")
@@ -128,7 +128,7 @@ def status(home: HomeOption = DEFAULT_HOME, output_format: FormatOption = "table
     if output_format == "json":
         from dataclasses import asdict  # noqa: PLC0415 - as above
 
-        typer.echo(json.dumps({"running": running is not None, **(asdict(running) if running else {})}, indent=2))
+        emit_json({"running": running is not None, **(asdict(running) if running else {})})
     elif running is None:
         stdout().print("no sandbox runs here; runner sandbox up starts one", markup=False)
     else:
@@ -153,10 +153,10 @@ def logs(
         raise SelectionError("there is no log", where=str(place.log), mend="runner sandbox up starts a sandbox")
     with place.log.open(encoding="utf-8", errors="replace") as file:
         tail = file.readlines()[-lines:] if lines else []
-        typer.echo("".join(tail), nl=False)
+        emit(lines_of("".join(tail)), end="")
         try:
             while follow and find(place) is not None:
-                typer.echo(file.read(), nl=False)
+                emit(lines_of(file.read()), end="")
                 time.sleep(0.2)
         except KeyboardInterrupt:
             return

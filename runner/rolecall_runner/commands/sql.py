@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.console import progress_bar, stderr, stdout
+from rolecall_generator.console import emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.options import QuietOption
 from rolecall_runner.commands.common import RunsOption
 from rolecall_runner.results.journal import RUNS
@@ -118,7 +118,8 @@ def _write(answered: Answered, form: Form, output: Path | None) -> None:
     elif form == "table":
         forms.write_table(answered, stdout())
     else:
-        forms.WRITERS[form](answered, lambda text: typer.echo(text, nl=False))
+        writer = forms.write_csv_to_terminal if form == "csv" and sys.stdout.isatty() else forms.WRITERS[form]
+        writer(answered, lambda text: emit(text, end=""))
 
 
 def _list(catalogue: Catalogue, form: Form) -> None:
@@ -128,7 +129,7 @@ def _list(catalogue: Catalogue, form: Form) -> None:
     found = list(listed(catalogue))
     if form != "table":
         body = [asdict(each) | {"columns": [{"name": name, "type": kind} for name, kind in each.columns]} for each in found]
-        typer.echo(json.dumps(body, indent=2))
+        emit_json(body)
         return
     if not found:
         stdout().print(f"no tables in {catalogue.runs}: {catalogue.hint('')}", markup=False)

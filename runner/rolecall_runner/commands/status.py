@@ -10,7 +10,7 @@ import typer
 
 from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.completion import everybody
-from rolecall_generator.console import stdout
+from rolecall_generator.console import emit, stdout
 from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_generator.options import FormatOption, ManifestOption, OutOption
 from rolecall_generator.status_file import rehearsing
@@ -89,7 +89,7 @@ def status(
         hand_over(place, targets, now)
     found = report(place, targets, now=now, stale_after=stale_after, states=state or (), sort=sort)
     if output_format == "json":
-        typer.echo(status_json(found), nl=False)
+        emit(status_json(found), end="")
     else:
         print_status(stdout(), found, every=every or bool(state))
     if {row.state for row in found.rows} & set(fail_on or ()):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT
-from rolecall_generator.console import progress_bar, stderr, stdout
+from rolecall_generator.console import emit, print_error, progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, SelectionError
 from rolecall_generator.options import ManifestArgument, OutOption, QuietOption
 from rolecall_runner.acting import acting
@@ -146,7 +146,7 @@ def _note(call: RollCall, start: Start) -> None:
     try:
         note_verdicts(start.out, call.targets, call.verdicts(), now=call.clock(), run=run, rehearsal=rehearsal)
     except RolecallError as error:
-        stderr().print(f"warning: {error}", style="yellow", markup=False)
+        print_error(f"warning: {error}", style="yellow")
 
 
 def _one_choice(*, limit: str, sample: int | None, retry: str | None, resume: str | None) -> None:
@@ -175,7 +175,7 @@ def _readers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
 def _print_line(verdict: Verdict) -> None:
     from rolecall_runner.results.as_json import json_line  # noqa: PLC0415 - as above
 
-    typer.echo(json_line(verdict), nl=False)
+    emit(json_line(verdict), end="")
 
 
 def _report(call: RollCall, form: Form, manifest: Path, out: Path) -> None:
@@ -186,12 +186,12 @@ def _report(call: RollCall, form: Form, manifest: Path, out: Path) -> None:
     from rolecall_runner.status.report import Place  # noqa: PLC0415 - as above
 
     if form == "json":
-        typer.echo(run_json(call.info(), call.verdicts()), nl=False)
+        emit(run_json(call.info(), call.verdicts()), end="")
     elif form == "junit":
-        typer.echo(run_junit(call.info(), call.verdicts()), nl=False)
+        emit(run_junit(call.info(), call.verdicts()), end="")
     elif form == "html":
         picture, words = _picture(manifest, out)
-        typer.echo(run_html(call.info(), call.verdicts(), picture_svg=picture, words=words), nl=False)
+        emit(run_html(call.info(), call.verdicts(), picture_svg=picture, words=words), end="")
     else:
         print_recap(stdout(), call.info(), call.verdicts(), Place(manifest, out).command)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from rolecall_generator.text import json_text
 from rolecall_runner.onboard.run import Onboarded
 from rolecall_runner.results.shown import shown
 
@@ -27,4 +26,4 @@ def onboarded_json(ended: Onboarded) -> str:
         "letter": ended.letter,
         "entry": ended.entry.to_json(),
     }
-    return json.dumps(body, indent=2) + "\n"
+    return json_text(body, indent=2) + "\n"

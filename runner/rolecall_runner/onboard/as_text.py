@@ -7,7 +7,8 @@ import shlex
 from rich.console import Console
 from rich.text import Text
 
-from rolecall_generator.checks.formats.markup import clean
+from rolecall_generator.console import print_lines
+from rolecall_generator.text import one_line
 from rolecall_runner.onboard.display import spell
 from rolecall_runner.onboard.run import Onboarded
 from rolecall_runner.results.palette import STYLES
@@ -20,13 +21,13 @@ _RULE = "-" * 8
 
 def print_onboarded(console: Console, ended: Onboarded, place: Place) -> None:
     """Print it. The text for the customer stands at the left edge and is not wrapped."""
-    console.print(Text(clean(headline(ended)), style=STYLES[Mark.OK if ended.verified else Mark.FAILED]))
+    console.print(Text(one_line(headline(ended)), style=STYLES[Mark.OK if ended.verified else Mark.FAILED]))
     if not ended.verified:
         _print_troubles(console, ended)
     if ended.letter:
-        name = clean(ended.target.name)
+        name = one_line(ended.target.name)
         console.print(Text(f"{_RULE} text to send to {name} {_RULE}", style="cyan"))
-        console.print(clean(ended.letter).rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
+        print_lines(console, ended.letter)
         console.print(Text(f"{_RULE} end of the text {_RULE}", style="cyan"))
     console.print(f"next: {next_step(ended, place)}", markup=False, soft_wrap=True)
 
@@ -57,8 +58,8 @@ def _print_troubles(console: Console, ended: Onboarded) -> None:
         for rung in verdict.rungs:
             if rung.mark is mark:
                 answer = f" (AWS: {said(rung)})" if said(rung) else ""
-                line = clean(" ".join(f"{rung.what}{answer}".split()))
+                line = one_line(" ".join(f"{rung.what}{answer}".split()))
                 console.print(Text.assemble((f"  {SIGNS[mark]} {rung.step}  ", STYLES[mark]), line))
     for diagnosis in verdict.diagnoses:
-        text = clean(" ".join(diagnosis.vendor.split()))
+        text = one_line(" ".join(diagnosis.vendor.split()))
         console.print(Text.assemble(("  likely cause: ", "bold"), f"{text} ", (f"[{diagnosis.cause}]", "dim")))

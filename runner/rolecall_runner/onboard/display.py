@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from rolecall_generator.checks.formats.markup import clean
+from rolecall_generator.text import one_line
 from rolecall_runner.onboard.waiting import Sighting
 
 _REFRESH = 4
@@ -26,7 +26,7 @@ class WaitDisplay:
         self, console: Console, name: str, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._console = console
-        self._name = clean(name)
+        self._name = one_line(name)
         self._clock = clock
         self._quiet = quiet
         self._last: Sighting | None = None
@@ -56,7 +56,7 @@ class WaitDisplay:
 
     def warn(self, sentence: str) -> None:
         """Something to know before the wait; it stays on the screen, and is said to those who see no looks too."""
-        self._console.print(Text(f"warning: {self._name}: {clean(sentence)}", style="yellow"))
+        self._console.print(Text(f"warning: {self._name}: {one_line(sentence)}", style="yellow"))
 
     def _render(self) -> RenderableType:
         self._spinner.text = self._line()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rolecall_generator.text import json_text
 from rolecall_runner.play.events import Event, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded
 from rolecall_runner.redact import redact
 
@@ -41,7 +41,7 @@ class JsonFace:
     def close(self, recap: Recap) -> None:
         """Write the object."""
         stats = {name: {str(ending): count for ending, count in own.items()} for name, own in recap.counts.items()}
-        self._write(json.dumps({"plays": self._plays, "stats": stats}, indent=2, default=str) + "\n")
+        self._write(json_text({"plays": self._plays, "stats": stats}, indent=2, default=str) + "\n")
 
 
 def redacted(given: Any, key: str = "") -> Any:

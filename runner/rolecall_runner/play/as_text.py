@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from rolecall_generator.text import one_line
 from rolecall_runner.play.events import Ending, Event, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded
 from rolecall_runner.redact import redact
 
@@ -33,7 +34,7 @@ class TextFace:
     """Writes events as they come. No secret is written: all text is redacted."""
 
     def __init__(self, line: Line) -> None:
-        self._line = line
+        self._write = line
 
     def add(self, event: Event) -> None:
         """Write one event."""
@@ -55,6 +56,9 @@ class TextFace:
         self._head("PLAY RECAP")
         for line, style in recap_lines(recap):
             self._line(line, style)
+
+    def _line(self, text: str, style: str) -> None:
+        self._write(one_line(text), style)
 
     def _head(self, text: str) -> None:
         self._line("", "")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
+from rolecall_generator.text import json_text
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.results.shown import shown
 from rolecall_runner.results.tally import tally
@@ -24,9 +24,9 @@ def run_json(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
         "accounts": {str(mark): counted.marks[mark] for mark in Mark},
         "verdicts": [verdict.to_json() for verdict in held],
     }
-    return json.dumps(body, indent=2) + "\n"
+    return json_text(body, indent=2) + "\n"
 
 
 def json_line(verdict: Verdict) -> str:
     """One verdict as a line of JSON with its newline, for JSONL. Only ASCII: no reader breaks the line elsewhere."""
-    return json.dumps(shown(verdict).to_json(), separators=(",", ":")) + "\n"
+    return json_text(shown(verdict).to_json(), separators=(",", ":")) + "\n"

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from rolecall_generator.checks.formats.markup import clean
+from rolecall_generator.text import one_line
 from rolecall_runner.results.palette import STYLES
 from rolecall_runner.results.shown import SIGNS, TROUBLES, label, said, shown
 from rolecall_runner.results.tally import Tally
@@ -69,14 +69,14 @@ class RollCallProgress:
     def asking(self, name: str) -> None:
         """An account's turn has come; `finished` for the same name ends it."""
         with self._lock:
-            self._asked[clean(name)] = None
+            self._asked[one_line(name)] = None
             self._show()
 
     def finished(self, verdict: Verdict) -> None:
         """An account is done."""
         with self._lock:
             self._tally.add(verdict)
-            self._asked.pop(clean(verdict.name), None)
+            self._asked.pop(one_line(verdict.name), None)
             if self._lines:
                 line = finished_line(verdict, self._tally)
                 self._console.print(line, style=STYLES[verdict.mark], markup=False, highlight=False)
@@ -131,8 +131,8 @@ def finished_line(verdict: Verdict, tally: Tally) -> str:
     rungs = () if verdict.mark is Mark.OK else shown(verdict).rungs
     worst = next((rung for rung in rungs if rung.mark is verdict.mark), None)
     if worst is None:
-        return clean(f"{head} ({sum(rung.seconds for rung in verdict.rungs):.1f} s)")
-    return clean(" ".join(f"{head}: {worst.step}: {said(worst) or worst.what}".split()))
+        return one_line(f"{head} ({sum(rung.seconds for rung in verdict.rungs):.1f} s)")
+    return one_line(" ".join(f"{head}: {worst.step}: {said(worst) or worst.what}".split()))
 
 
 class _Bar(Progress):

@@ -8,7 +8,8 @@ from itertools import chain
 from rich.console import Console
 from rich.text import Text
 
-from rolecall_generator.checks.formats.markup import clean
+from rolecall_generator.console import print_lines
+from rolecall_generator.text import one_line
 from rolecall_runner.results.palette import STYLES
 from rolecall_runner.results.rotations import RotationTally
 from rolecall_runner.results.run_info import RunInfo
@@ -36,7 +37,7 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], co
     counted, shown_ones, fine = _collect(info, _counted(verdicts, rotations))
     if shown_ones:
         console.print("ROLL CALL RECAP", style="bold")
-    labels = [_shortened(clean(label(verdict))) for verdict in shown_ones]
+    labels = [_shortened(one_line(label(verdict))) for verdict in shown_ones]
     width = max(map(len, labels), default=0)
     digits = _digits(shown_ones)
     explained = 0
@@ -53,7 +54,7 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], co
         noun = "account is" if fine == 1 else "accounts are"
         console.print(f"{fine:,} {'other ' if shown_ones else ''}{noun} ok", style="green", highlight=False)
     for line in rotations.lines(command):
-        console.print(clean(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
+        console.print(one_line(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
     style = STYLES[Mark.OK] if counted.good else STYLES[Mark.FAILED]
     console.print(summary_line(info, counted), style=style, markup=False, highlight=False, soft_wrap=True)
 
@@ -72,7 +73,7 @@ def recap_line(verdict: Verdict, name: str, digits: Sequence[int] = (1,) * len(_
 def summary_line(info: RunInfo, counted: Tally) -> str:
     """`38 of 40 accounts answer the roll call: 2 failed (12.3 s, run 0a1b2c3d)`."""
     rest = counted.rest()
-    return clean(f"{counted.headline()}{f': {rest}' if rest else ''} ({info.seconds:.1f} s, run {info.run_id})")
+    return one_line(f"{counted.headline()}{f': {rest}' if rest else ''} ({info.seconds:.1f} s, run {info.run_id})")
 
 
 def _counted(verdicts: Iterable[Verdict], rotations: RotationTally) -> Iterator[Verdict]:
@@ -135,7 +136,7 @@ def _print_letter(console: Console, text: str, name: str) -> None:
     """The text stands at the left edge and is not wrapped, so that it can be copied as it is."""
     rule = "-" * 8
     _print(console, Text(f"{rule} text to send to {name} {rule}", style="cyan"))
-    console.print(clean(text).rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
+    print_lines(console, text)
     _print(console, Text(f"{rule} end of the text {rule}", style="cyan"))
 
 
@@ -153,7 +154,7 @@ def _print(console: Console, text: Text, indent: int = 0) -> None:
 
 
 def _one_line(text: str) -> str:
-    return clean(" ".join(text.split()))
+    return one_line(" ".join(text.split()))
 
 
 def _shortened(text: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rolecall_generator.text import json_text
 from rolecall_runner.results.rows_flat import record_of
 from rolecall_runner.tasks.query.answers import Answer, Count
 
@@ -24,14 +24,14 @@ class JsonRows:
         self._count = Count()
         self._troubles: list[dict[str, str]] = []
         self._first = True
-        write('{\n  "query": ' + json.dumps(dict(query), default=str) + ',\n  "rows": [')
+        write('{\n  "query": ' + json_text(dict(query), default=str) + ',\n  "rows": [')
 
     def add(self, answer: Answer) -> None:
         """Write the rows of one account."""
         self._count.add(answer)
         self._troubles.extend(answer.troubles())
         for row in answer.rows():
-            self._write(("\n    " if self._first else ",\n    ") + json.dumps(record_of(row)))
+            self._write(("\n    " if self._first else ",\n    ") + json_text(record_of(row)))
             self._first = False
 
     def close(self) -> None:
@@ -42,7 +42,7 @@ class JsonRows:
             "row_count": self._count.rows,
             "places": {str(reason): count for reason, count in sorted(self._count.reasons.items())},
         }
-        self._write(("]" if self._first else "\n  ]") + ",\n  " + json.dumps(rest)[1:-1] + "\n}\n")
+        self._write(("]" if self._first else "\n  ]") + ",\n  " + json_text(rest)[1:-1] + "\n}\n")
 
 
 class JsonLines:
@@ -54,7 +54,7 @@ class JsonLines:
     def add(self, answer: Answer) -> None:
         """Write the rows of one account."""
         for row in answer.rows():
-            self._write(json.dumps(record_of(row), separators=(",", ":")) + "\n")
+            self._write(json_text(record_of(row), separators=(",", ":")) + "\n")
 
     def close(self) -> None:
         """There is nothing left."""

@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from rolecall_generator.text import one_line
 from rolecall_runner.results.rows_flat import PLACE_COLUMNS, cell_of, columns_of, record_of
 from rolecall_runner.tasks.query.answers import Answer
 
@@ -66,14 +67,14 @@ class TableRows:
 
     def _head(self) -> None:
         """The columns' names above a line; where a name is folded, the others stand beside its end."""
-        names = [self._folded(_clean(column), width) for column, width in self._widths.items()]
+        names = [self._folded(one_line(column), width) for column, width in self._widths.items()]
         height = max(map(len, names))
         lines = self._rows([[""] * (height - len(each)) + each for each in names])
         self._console.out("\n".join(lines), style="bold", highlight=False)
         self._console.out("─" * (sum(self._widths.values()) + len(_BETWEEN) * (len(names) - 1)), highlight=False)
 
     def _lines(self, record: Mapping[str, Any]) -> Iterator[str]:
-        return self._rows([self._folded(_clean(cell_of(record.get(name))), width) for name, width in self._widths.items()])
+        return self._rows([self._folded(one_line(cell_of(record.get(name))), width) for name, width in self._widths.items()])
 
     def _rows(self, cells: Sequence[Sequence[str]]) -> Iterator[str]:
         """Lines of cells side by side. rich's table takes twenty times as long, and a query may have 100,000 rows."""
@@ -94,7 +95,9 @@ class TableRows:
             column for column in columns_of(self._waiting, self._wanted) if column not in _HIDDEN or column in self._wanted
         ]
         widths = {
-            column: max(cell_len(_clean(text)) for text in (column, *(cell_of(each.get(column)) for each in self._waiting)))
+            column: max(
+                cell_len(one_line(text)) for text in (column, *(cell_of(each.get(column)) for each in self._waiting))
+            )
             for column in shown
         }
         if not self._console.is_terminal:
@@ -113,10 +116,3 @@ class TableRows:
 def _width(text: str) -> int:
     """Cells of a terminal that the text takes."""
     return len(text) if text.isascii() else cell_len(text)
-
-
-def _clean(text: str) -> str:
-    """The text on one line, without characters that steer a terminal: it comes from other people's accounts."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else " " for each in text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from rolecall_generator.text import one_line
 from rolecall_runner.tasks.query.answers import Answer, Count
 
 _NAMES = 3
@@ -34,8 +35,4 @@ class Troubles:
         """A line for each reason and code, the commonest first: how many, who, and what AWS said to the first."""
         for (reason, _), (number, names, error) in sorted(self._groups.items(), key=lambda item: -item[1][0]):
             more = f" and {number - len(names):,} more" if number > len(names) else ""
-            yield f"{reason}: {', '.join(names)}{more}: {_clean(error)}"
-
-
-def _clean(text: str) -> str:
-    return "".join(each if each.isprintable() else " " for each in text)
+            yield f"{reason}: {', '.join(names)}{more}: {one_line(error)}"

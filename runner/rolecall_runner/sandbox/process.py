@@ -12,9 +12,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.iam.arn import PARTITIONS
+from rolecall_generator.text import one_line
 from rolecall_runner.sandbox.fault_text import parse_faults
 from rolecall_runner.sandbox.furnish import environment_of, furnish, operator_environment, read_scenery
 from rolecall_runner.sandbox.home import OPERATOR, Home, Running, Wanted, open_log, read_record, write_record
@@ -36,7 +38,7 @@ def serve(home: Home, ended: threading.Event) -> None:
     region = wanted.region or PARTITIONS[scenery.found.loaded.manifest.partition if scenery else "aws"].default_region
     with (
         io.TextIOWrapper(open_log(home), "utf-8", line_buffering=True) as log,
-        Sandbox(port=wanted.port, region=region, faults=faults, limits=limits, log=partial(print, file=log)) as sandbox,
+        Sandbox(port=wanted.port, region=region, faults=faults, limits=limits, log=partial(_write_line, log)) as sandbox,
     ):
         if wanted.keep_state and home.state.exists():
             sandbox.restore(home.state)
@@ -62,6 +64,11 @@ def serve(home: Home, ended: threading.Event) -> None:
             sandbox.save(home.state)
     home.environments.unlink(missing_ok=True)
     home.record.unlink(missing_ok=True)
+
+
+def _write_line(log: IO[str], line: str) -> None:
+    """A line of the log; actions and names come from whoever calls."""
+    log.write(f"{one_line(line)}\n")
 
 
 def _says(record: Path, own: bytes) -> bool:

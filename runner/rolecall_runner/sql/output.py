@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import os
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -15,11 +13,13 @@ from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
+from rolecall_generator.console import SafeConsole
 from rolecall_generator.errors import OutputError
+from rolecall_generator.text import json_text, one_line
 from rolecall_runner.private_files import create_private_file
 from rolecall_runner.results.arrow_library import library
+from rolecall_runner.results.csv_text import csv_line
 from rolecall_runner.results.rows_flat import cell_of
 from rolecall_runner.sql.answered import Answered
 
@@ -29,16 +29,15 @@ TABLE_ROWS = 1000
 WIDE = 200
 """Characters of a line where a table goes into a file."""
 _UNFOLDED = 1_000_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_json(answered: Answered, write: Write) -> None:
     """One object: `{"columns": [{"name", "type"}], "rows": [{...}]}`, rows as they come."""
     columns = [{"name": name, "type": kind} for name, kind in answered.columns]
-    write('{\n  "columns": ' + json.dumps(columns) + ',\n  "rows": [')
+    write('{\n  "columns": ' + json_text(columns) + ',\n  "rows": [')
     first = True
     for row in answered.rows():
-        write(("\n    " if first else ",\n    ") + json.dumps(row))
+        write(("\n    " if first else ",\n    ") + json_text(row))
         first = False
     write("]\n}\n" if first else "\n  ]\n}\n")
 
@@ -46,14 +45,23 @@ def write_json(answered: Answered, write: Write) -> None:
 def write_lines(answered: Answered, write: Write) -> None:
     """A line of JSON a row, ASCII alone."""
     for row in answered.rows():
-        write(json.dumps(row, separators=(",", ":")) + "\n")
+        write(json_text(row, separators=(",", ":")) + "\n")
 
 
 def write_csv(answered: Answered, write: Write) -> None:
-    """CSV (RFC 4180) with a header; nested values are JSON; what a spreadsheet would run as a formula has a quote before."""
-    write(_csv_line(answered.names))
+    """CSV with a header for a file; see `csv_text`."""
+    _write_csv(answered, write, on_terminal=False)
+
+
+def write_csv_to_terminal(answered: Answered, write: Write) -> None:
+    """CSV with a header, each row on one line."""
+    _write_csv(answered, write, on_terminal=True)
+
+
+def _write_csv(answered: Answered, write: Write, *, on_terminal: bool) -> None:
+    write(csv_line(answered.names, on_terminal=on_terminal))
     for row in answered.rows():
-        write(_csv_line([_harmless(row[name]) for name in answered.names]))
+        write(csv_line((row[name] for name in answered.names), on_terminal=on_terminal))
 
 
 WRITERS: Mapping[str, Callable[[Answered, Write], None]] = {"json": write_json, "jsonl": write_lines, "csv": write_csv}
@@ -88,24 +96,13 @@ def _write_text(answered: Answered, form: str, text: io.TextIOWrapper) -> None:
     if form in WRITERS:
         WRITERS[form](answered, text.write)
     else:
-        write_table(answered, Console(file=text, width=WIDE))
+        write_table(answered, SafeConsole(file=text, width=WIDE))
 
 
 def _write_parquet(answered: Answered, file: Any) -> None:
     with library("pyarrow.parquet").ParquetWriter(file, answered.schema(), compression="zstd") as writer:
         for batch in answered.batches():
             writer.write_batch(batch)
-
-
-def _csv_line(cells: Any) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)
-    return text.getvalue()
-
-
-def _harmless(value: Any) -> str:
-    text = cell_of(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
 
 
 def write_table(answered: Answered, console: Console) -> None:
@@ -122,9 +119,9 @@ def print_table(console: Console, names: tuple[str, ...], rows: list[Mapping[str
     """Rows under their columns; wide cells are folded."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in names:
-        table.add_column(Text(_clean(name)), overflow="fold")
+        table.add_column(one_line(name), overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_clean(cell_of(row[name]))) for name in names))
+        table.add_row(*(one_line(cell_of(row[name])) for name in names))
     # Through a pipe nothing is folded: who reads lines wants whole rows.
     width = console.width if console.is_terminal else max(console.width, _natural(console, table))
     console.print(table, width=width, crop=False)
@@ -132,8 +129,3 @@ def print_table(console: Console, names: tuple[str, ...], rows: list[Mapping[str
 
 def _natural(console: Console, table: Table) -> int:
     return Measurement.get(console, console.options.update(max_width=_UNFOLDED), table).maximum
-
-
-def _clean(text: str) -> str:
-    """Text on one line without characters that steer a terminal: it comes from other people's accounts."""
-    return "".join(each if each.isprintable() else " " for each in text)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
+from rolecall_generator.text import json_text
 from rolecall_runner.status.report import Report
 from rolecall_runner.status.states import State
 
@@ -30,4 +29,4 @@ def status_json(report: Report) -> str:
             for row in report.rows
         ],
     }
-    return json.dumps(body, indent=2) + "\n"
+    return json_text(body, indent=2) + "\n"

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rolecall_generator.checks.formats.markup import clean
 from rolecall_generator.handover.layout import BUNDLES
+from rolecall_generator.text import one_line
 from rolecall_runner.status.overview import Row
 from rolecall_runner.status.report import Place, Report
 from rolecall_runner.status.states import State
@@ -104,12 +104,12 @@ def _table(rows: Sequence[Row], now: datetime) -> Table:
     for row in rows:
         style = STYLES[row.state]
         state = Text(f"{SIGNS[row.state]} {words(row.state)}", style=style)
-        table.add_row(Text(_name(row)), state, age(row.since, now), Text(clean(row.what)))
+        table.add_row(Text(_name(row)), state, age(row.since, now), Text(one_line(row.what)))
     return table
 
 
 def _name(row: Row) -> str:
-    return clean(row.target.name if row.target.kind is TargetKind.CUSTOMER else f"{row.target.name} (switch role)")
+    return one_line(row.target.name if row.target.kind is TargetKind.CUSTOMER else f"{row.target.name} (switch role)")
 
 
 def _print_next(console: Console, report: Report, rows: Sequence[Row]) -> None:

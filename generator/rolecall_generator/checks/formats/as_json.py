@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from rolecall_generator.checks.finding import Finding, Severity
 from rolecall_generator.checks.suppress import Report
+from rolecall_generator.text import json_text
 
 
 def to_json(report: Report) -> str:
     """`report_body` as text. Ends with a newline."""
     # ASCII, since a name in a parsed file may hold half a surrogate pair, which no encoding can write.
-    return json.dumps(report_body(report), indent=2) + "\n"
+    return json_text(report_body(report), indent=2) + "\n"
 
 
 def report_body(report: Report) -> dict[str, Any]:

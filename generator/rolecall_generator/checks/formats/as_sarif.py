@@ -7,7 +7,6 @@ Sources, November 2026: OASIS "Static Analysis Results Interchange Format (SARIF
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +15,7 @@ from rolecall_generator import __version__
 from rolecall_generator.checks.finding import Finding, Severity
 from rolecall_generator.checks.rule import Described
 from rolecall_generator.checks.suppress import Report
+from rolecall_generator.text import json_text
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 GITHUB_RESULTS = 25_000
@@ -51,7 +51,7 @@ def to_sarif(
         "results": [_result(finding, index, default_file, root) for finding in shown],
         "properties": {"suppressed": len(report.suppressed), "leftOut": len(active) - len(shown)},
     }
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+    return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
 def _descriptors(rules: Iterable[Described], findings: Iterable[Finding], pages: str | None) -> list[dict[str, Any]]:

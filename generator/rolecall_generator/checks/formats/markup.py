@@ -5,31 +5,25 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import json
-import re
 from functools import lru_cache
 from importlib.resources import files
 
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 cannot hold or that no encoding can write, and control characters, which only mislead."""
-
-_TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Marks that turn the direction of text: with them an ARN can be shown as another one (CVE-2021-42574)."""
+from rolecall_generator.text import json_text, lines_of
 
 
 def clean(text: str) -> str:
-    """The text with every character that cannot be shown replaced by U+FFFD."""
-    return _TURNING.sub("\N{REPLACEMENT CHARACTER}", _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text))
+    """The text as an element or attribute of XML may hold it: what XML forbids and what is not shown becomes U+FFFD."""
+    return lines_of(text)
 
 
 def escape(text: str) -> str:
     """The text for an element or a quoted attribute of HTML or XML."""
-    return html.escape(clean(text), quote=True)
+    return html.escape(lines_of(text), quote=True)
 
 
 def json_for_script(value: object) -> str:
     """JSON for a script element: ASCII, and no character that could end the element or begin a comment."""
-    text = json.dumps(value, separators=(",", ":"))
+    text = json_text(value, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from rolecall_generator.checks.proof import Cell, Proof
 from rolecall_generator.iam.evaluator import Effect
+from rolecall_generator.text import json_text
 
 
 def proof_json(proof: Proof) -> str:
@@ -29,8 +29,8 @@ def proof_json(proof: Proof) -> str:
     }
     # A row a line: half the size of indented JSON, and a difference of two proofs shows the rows that differ. ASCII, since
     # a name in a parsed file may hold half a surrogate pair, which no encoding can write.
-    lines = ",\n".join("    " + json.dumps(_row(*key, cells)) for key, cells in rows.items())
-    head = f'{{\n  "version": 1,\n  "ok": {json.dumps(proof.ok)},\n  "counts": {json.dumps(counts)},\n  "rows": ['
+    lines = ",\n".join("    " + json_text(_row(*key, cells)) for key, cells in rows.items())
+    head = f'{{\n  "version": 1,\n  "ok": {json_text(proof.ok)},\n  "counts": {json_text(counts)},\n  "rows": ['
     return f"{head}\n{lines}\n  ]\n}}\n" if lines else f"{head}]\n}}\n"
 
 

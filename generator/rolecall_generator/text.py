@@ -1,0 +1,90 @@
+r"""The one sanitizer: how text that somebody else wrote may be shown.
+
+Names, values and messages come from returned folders, AWS accounts, run records and forms. Shown as they are they could
+steer a terminal (escape sequences), fake lines (line breaks), hide or reorder characters (CVE-2021-42574), start a command
+of a build server (`::error::`), or break out of a format. What is replaced:
+
+- control characters (C0, DEL, C1), lone surrogates and noncharacters,
+- format characters and all others that are invisible: bidirectional controls, zero-width characters, U+2028 and U+2029,
+  byte order marks, tag characters, variation selectors (Unicode categories Cc, Cf, Cs, Zl, Zp and the property
+  Default_Ignorable_Code_Point); an emoji keeps the selector after it,
+- beginnings of workflow commands: `::name` at the start of a line, and `##[`, `##vso[`, `##teamcity[` anywhere (GitHub
+  Actions runner, ActionCommand.cs; Azure Pipelines agent, Command.cs; TeamCity, "Service messages"; November 2026).
+
+Letters, accents, CJK and emoji stay. The replacement is U+FFFD, one for one, so that styles and widths stay right.
+`rolecall_generator.console` applies this to everything that is printed; formats with rules of their own call it themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+_INVISIBLE = (
+    "\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufdd0-\ufdef\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_SURROGATES = "\ud800-\udfff"
+_EMOJI = "\xa9\xae\u203c-\u3299\U0001f000-\U0001faff"
+_SELECTOR = f"(?<![{_EMOJI}])[\ufe0e\ufe0f]"
+_NOT_ON_A_LINE = re.compile(f"[\x00-\x1f\x7f-\x9f{_INVISIBLE}{_SURROGATES}]|{_SELECTOR}")
+_NOT_IN_LINES = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_INVISIBLE}{_SURROGATES}]|{_SELECTOR}")
+_HIDDEN = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_INVISIBLE}{_SURROGATES}]|{_SELECTOR}")
+_BLANKS = str.maketrans("\t\n\r", "   ")
+_COMMAND = re.compile(r"(?m)(?<=#)#(?=\w*\[)|(?<![^\n])(?P<blank>[^\S\n]*):(?=:[^\S\n]*[A-Za-z])")
+_JSON_COMMAND = re.compile(r"(?<=#)#(?=\w*\[)")
+
+
+def one_line(text: str) -> str:
+    """The text for one line: line breaks and tabs become spaces, what is not shown becomes U+FFFD. Length stays."""
+    if text.isascii() and text.isprintable():
+        return _without_commands(text)
+    return _without_commands(_NOT_ON_A_LINE.sub(REPLACEMENT, text.translate(_BLANKS)))
+
+
+def lines_of(text: str) -> str:
+    """The same for text of several lines, whose tabs and line feeds stay; CR LF becomes a line feed."""
+    return _without_commands(_NOT_IN_LINES.sub(REPLACEMENT, text.replace("\r\n", "\n")))
+
+
+def first_hidden(text: str) -> int | None:
+    """The index of the first character that a person cannot see and that no name needs; None when there is none.
+
+    Line breaks and tabs do not count. Used where text is taken into the manifest.
+    """
+    if text.isascii() and text.isprintable():
+        return None
+    found = _HIDDEN.search(text)
+    return None if found is None else found.start()
+
+
+def code_point(character: str) -> str:
+    """A character as people look it up: `U+202E`."""
+    return f"U+{ord(character):04X}"
+
+
+def json_text(
+    value: Any,
+    *,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    default: Callable[[Any], Any] | None = None,
+) -> str:
+    """JSON in ASCII without control characters, DEL included, and without beginnings of workflow commands.
+
+    The value is unchanged: what is not shown is written as an escape. Raises TypeError as `json.dumps` does.
+    """
+    text = json.dumps(value, indent=indent, separators=separators, default=default)
+    # Neither character occurs in JSON outside of strings.
+    return _JSON_COMMAND.sub(r"\\u0023", text.replace("\x7f", "\\u007f"))
+
+
+def _without_commands(text: str) -> str:
+    if "##" not in text and "::" not in text:
+        return text
+    return _COMMAND.sub(lambda found: (found["blank"] or "") + REPLACEMENT, text)
