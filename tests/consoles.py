@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console
+from rolecall_generator.console import SafeConsole
 
 
-def terminal(file: io.StringIO, *, width: int = 100, colour: bool = False, kind: str = "xterm") -> Console:
+def terminal(file: io.StringIO, *, width: int = 100, colour: bool = False, kind: str = "xterm") -> SafeConsole:
     """A terminal of that width; `kind` is its TERM."""
     system = "standard" if colour else None
-    return Console(
+    return SafeConsole(
         file=file, width=width, force_terminal=True, color_system=system, highlight=False, _environ={"TERM": kind}  # type: ignore[arg-type]
     )  # fmt: skip
 
 
-def pipe(file: io.StringIO) -> Console:
+def pipe(file: io.StringIO) -> SafeConsole:
     """What the programs print through when nobody watches: plain, and no line is broken."""
-    return Console(file=file, width=80, soft_wrap=True, highlight=False, _environ={})
+    return SafeConsole(file=file, width=80, soft_wrap=True, highlight=False, _environ={})

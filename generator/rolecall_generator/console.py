@@ -52,11 +52,12 @@ class SafeConsole(Console):
         if isinstance(renderable, Text):
             renderable = _one_line(renderable)
         for segment in super().render(renderable, options):
-            text = segment.text
-            if segment.control or text == "\n" or (text.isascii() and text.isprintable() and "::" not in text):
+            text, style = segment.text, segment.style
+            linked = style is not None and style.link is not None
+            if segment.control or not (linked or _needs_cleaning(text)):
                 yield segment
-            else:
-                yield Segment(lines_of(text), segment.style)
+            else:  # a link is a place where a click leads, and that no one sees
+                yield Segment(lines_of(text), style.update_link(None) if linked and style else style)
 
     def out(
         self,
@@ -69,6 +70,10 @@ class SafeConsole(Console):
         """Lines that are laid out already, written fast; each part of a line that is not ours must be `one_line`."""
         del highlight
         self.print(Segments([Segment(lines_of(sep.join(map(str, objects))) + end)]), style=style, crop=False)
+
+
+def _needs_cleaning(text: str) -> bool:
+    return text != "\n" and not (text.isascii() and text.isprintable() and "::" not in text)
 
 
 def _one_line(text: Text) -> Text:

@@ -74,14 +74,22 @@ def json_text(
     indent: int | None = None,
     separators: tuple[str, str] | None = None,
     default: Callable[[Any], Any] | None = None,
+    ascii_only: bool = True,
 ) -> str:
-    """JSON in ASCII without control characters, DEL included, and without beginnings of workflow commands.
+    """JSON without control and invisible characters, DEL included, and without beginnings of workflow commands.
 
-    The value is unchanged: what is not shown is written as an escape. Raises TypeError as `json.dumps` does.
+    The value is unchanged: what is not shown is written as an escape. `ascii_only` false leaves letters of all scripts
+    legible. Raises TypeError as `json.dumps` does.
     """
-    text = json.dumps(value, indent=indent, separators=separators, default=default)
+    text = json.dumps(value, indent=indent, separators=separators, default=default, ensure_ascii=ascii_only)
     # Neither character occurs in JSON outside of strings.
-    return _JSON_COMMAND.sub(r"\\u0023", text.replace("\x7f", "\\u007f"))
+    return _JSON_COMMAND.sub(r"\\u0023", _HIDDEN.sub(_escaped, text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    units = (code,) if code < 0x10000 else (0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF))  # noqa: PLR2004 - UTF-16
+    return "".join(f"\\u{unit:04x}" for unit in units)
 
 
 def _without_commands(text: str) -> str:

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hostile_text import HOSTILE, leaks
 from rolecall_runner.results.rows_csv import CsvRows
 from rolecall_runner.results.rows_flat import RowWriter, record_of
 from rolecall_runner.results.rows_json import JsonLines, JsonRows
@@ -101,6 +102,80 @@ def test_csv_runs_nothing_in_a_spreadsheet() -> None:
     written(CsvRows(text.write, ("a", "b", "c")), answer("x", {"a": "=1+1", "b": "-5", "c": "@SUM(A1)"}))
 
     assert f"x,222222222222,eu-west-1,{TIME},'=1+1,-5,'@SUM(A1)" == text.getvalue().splitlines()[1]
+
+
+FORMULAS = [
+    "=1+1",
+    "+1+1",
+    "-1+1",
+    "@SUM(A1)",
+    "\uff1d1",
+    "\uff0b1",
+    "\uff0d1+1",
+    "\uff20x",
+    "\ufe621",
+    "\u22121+1",
+    "-inf",
+    "-1_000",
+]
+BEFORE = ["", " ", "   ", "\t", "\r", "\n", "\r\n", "\ufeff", "\u200b", "\u00a0", "\u3000", "\ufeff ", "\x00", "\u202e"]
+
+
+def csv_of(value: str, *, on_terminal: bool = False) -> tuple[list[str], list[str]]:
+    """The header and the only row of a value under itself as column."""
+    text = io.StringIO(newline="")
+    written(CsvRows(text.write, on_terminal=on_terminal), answer("x", {value: value}))
+    header, row = csv.reader(io.StringIO(text.getvalue(), newline=""))
+    return header, row
+
+
+@pytest.mark.parametrize("on_terminal", [False, True])
+@pytest.mark.parametrize("before", BEFORE, ids=ascii)
+@pytest.mark.parametrize("formula", FORMULAS, ids=ascii)
+def test_a_formula_is_text_in_header_and_value(formula: str, before: str, *, on_terminal: bool) -> None:
+    """Whatever stands before it, and in whichever width it is written; the formula stays legible behind an apostrophe."""
+    header, row = csv_of(before + formula, on_terminal=on_terminal)
+
+    assert header[4].startswith("'")
+    assert row[4].startswith("'")
+    assert formula in row[4]
+
+
+@pytest.mark.parametrize("number", ["-5", "+5", "-0.5", "-1e-3", "5", "-.5"])
+def test_a_number_as_text_stays_one(number: str) -> None:
+    """AWS gives many numbers as strings."""
+    assert number == csv_of(number)[1][4]
+
+
+@pytest.mark.parametrize("value", [-5, -0.5, True, None])
+def test_what_is_no_string_stays_as_it_is(value: object) -> None:
+    """Guards are for strings only."""
+    text = io.StringIO(newline="")
+    written(CsvRows(text.write, ("a",)), answer("x", {"a": value}))
+
+    assert {-5: "-5", -0.5: "-0.5", True: "true", None: ""}[value] == text.getvalue().splitlines()[1].split(",")[4]
+
+
+@pytest.mark.parametrize("value", ["a\nb", 'a"\n"b', "a,b\nc"])
+def test_line_breaks_stay_in_a_file_and_go_on_a_terminal(value: str) -> None:
+    """In a file they are quoted data; on a terminal they would fake rows."""
+    assert value == csv_of(value)[1][4]
+    assert value.replace("\n", " ") == csv_of(value, on_terminal=True)[1][4]
+
+
+@pytest.mark.parametrize("on_terminal", [False, True])
+@given(value=st.text(st.characters(), max_size=30) | st.lists(st.sampled_from(HOSTILE), max_size=3).map("".join))
+def test_csv_is_harmless_whatever_it_holds(value: str, *, on_terminal: bool) -> None:
+    """No control or invisible character, no command of a build server, no formula, one record a row."""
+    text = io.StringIO(newline="")
+    written(CsvRows(text.write, on_terminal=on_terminal), answer(value, {value: value}))
+    rows = list(csv.reader(io.StringIO(text.getvalue(), newline="")))
+
+    assert [] == leaks(text.getvalue())
+    assert [6, 6] == [len(row) for row in rows]
+    assert [] == [
+        cell for row in rows for cell in row if cell.lstrip(" \N{REPLACEMENT CHARACTER}\n\t").startswith(tuple("=@"))
+    ]
 
 
 def test_csv_without_rows_has_its_header() -> None:

@@ -231,13 +231,13 @@ def test_a_table_without_runs_says_how_to_make_one(tmp_path: Path) -> None:
 
 
 def test_text_of_accounts_cannot_steer_the_terminal(tmp_path: Path) -> None:
-    """Control characters of a customer's names are blanks in the table."""
+    """Control characters of a customer's names are replaced in the table."""
     rows = [{"Name": "a\x1b[2Jb"}]
     write_run(tmp_path / ".rolecall" / "runs", 1, [Answering("acme", rows)], service="s3", operation="ListBuckets")
     ended = runner("sql", "select Name from s3_buckets", cwd=tmp_path)
 
     assert "\x1b" not in ended.out
-    assert "a [2Jb" in ended.out
+    assert "a\N{REPLACEMENT CHARACTER}[2Jb" in ended.out
 
 
 def test_the_command_loads_no_library_for_data_before_it_needs_one() -> None:

@@ -12,6 +12,7 @@ from rolecall_generator.manifest.messages import translate
 from rolecall_generator.manifest.models import IncludedFile, Manifest
 from rolecall_generator.manifest.scalars import clip
 from rolecall_generator.manifest.tree import START, ListNode, MapNode, Point
+from rolecall_generator.text import code_point, first_hidden
 
 
 def all_problems(error: ImportProblemsError, manifest: Manifest) -> ImportProblemsError:
@@ -24,12 +25,34 @@ def all_problems(error: ImportProblemsError, manifest: Manifest) -> ImportProble
 def problems_of(accounts: Sequence[Account], manifest: Manifest) -> list[Problem]:
     """Every problem of the accounts, by themselves, with each other and with the manifest's customers."""
     return [
+        *_unseen(accounts),
         *_malformed(accounts),
         *_twice(accounts),
         *_shared_ids(accounts, manifest),
         *_unknown_sets(accounts, manifest),
         *_elsewhere(accounts, manifest),
     ]
+
+
+def _unseen(accounts: Iterable[Account]) -> Iterator[Problem]:
+    """Characters that no one sees: with them one name is shown as another, in the manifest and in every review of it."""
+    for account in accounts:
+        for field, text in (("name", account.name), *_strings(account.fields)):
+            if (hidden := first_hidden(text)) is not None:
+                yield account.problem(
+                    field, f'{field} "{clip(text)}" holds the invisible character {code_point(text[hidden])}',
+                    "remove it there, or leave this account out",
+                )  # fmt: skip
+
+
+def _strings(fields: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
+    for field, value in fields.items():
+        if isinstance(value, str):
+            yield field, value
+        elif isinstance(value, Mapping):
+            yield from ((field, text) for pair in value.items() for text in pair if isinstance(text, str))
+        elif isinstance(value, tuple | list):
+            yield from ((field, text) for text in value if isinstance(text, str))
 
 
 def _twice(accounts: Iterable[Account]) -> Iterator[Problem]:

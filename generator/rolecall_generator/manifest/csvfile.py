@@ -14,6 +14,7 @@ from rolecall_generator.manifest.models import Customer
 from rolecall_generator.manifest.scalars import clip
 from rolecall_generator.manifest.source import Source, collection_paused
 from rolecall_generator.manifest.tree import START, ListNode, MapNode, Point
+from rolecall_generator.text import first_hidden
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -48,7 +49,7 @@ def parse_csv(text: str, file: str) -> Source:
         problems.append(
             Problem(file, max(reader.line_num, 1), 1, f"not CSV: {error}", "put cells that hold commas in quotes")
         )
-    return Source(file, tree, tuple(problems), unicodedata.is_normalized("NFC", text))
+    return Source(file, tree, tuple(problems), unicodedata.is_normalized("NFC", text) and first_hidden(text) is None)
 
 
 def _check_header(header: list[str], file: str, problems: list[Problem]) -> None:

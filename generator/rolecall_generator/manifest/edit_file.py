@@ -14,8 +14,10 @@ from rolecall_generator.manifest.edit_error import BY_HAND, EditError
 from rolecall_generator.manifest.edit_lists import Item
 from rolecall_generator.manifest.edit_render import Value
 from rolecall_generator.manifest.edit_yaml import YamlText
+from rolecall_generator.manifest.scalars import clip
 from rolecall_generator.manifest.source import Source, parse_source
 from rolecall_generator.manifest.textfile import read_text, text_of
+from rolecall_generator.text import code_point, first_hidden
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """What Python makes of a byte of the command line that is not UTF-8 (PEP 383)."""
@@ -123,12 +125,16 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _plain(value: Value) -> Any:
-    """A value as the reader gives it. Raises SelectionError for one that came from a terminal and is no text."""
+    """A value as the reader gives it. Raises SelectionError for one that is not UTF-8, or that holds what no one sees."""
     if isinstance(value, int):
         return value
     texts = (value,) if isinstance(value, str) else (*value, *value.values()) if isinstance(value, Mapping) else value
     if any(_SURROGATE.search(text) for text in texts):
         raise SelectionError("a value has bytes that are not UTF-8 text", mend="type it in UTF-8")
+    for text in texts:
+        if (hidden := first_hidden(text)) is not None:
+            what = f'"{clip(text)}" holds the invisible character {code_point(text[hidden])}'
+            raise SelectionError(what, where="a value for the manifest", mend="type it anew, without that character")
     if isinstance(value, str):
         return value
     return dict(value) if isinstance(value, Mapping) else list(value)

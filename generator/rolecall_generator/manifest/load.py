@@ -21,6 +21,7 @@ from rolecall_generator.manifest.scalars import clip
 from rolecall_generator.manifest.source import Source, collection_paused, parse_source
 from rolecall_generator.manifest.textfile import read_text
 from rolecall_generator.manifest.tree import START, ListNode, Loc, MapNode, Mark, place_at, walk
+from rolecall_generator.text import code_point, first_hidden
 
 SUFFIXES = (".yaml", ".yml", ".csv")
 """How the names of included files end."""
@@ -234,7 +235,7 @@ def _refusal(folder: Path, file: Path) -> tuple[str, str] | None:
 
 
 def _unnormalised(source: Source) -> list[Problem]:
-    """Text that only looks like other text: letters written as two characters that have one of their own."""
+    """Text that only looks like other text: with invisible characters, or letters of two characters that have one."""
     problems: list[Problem] = []
     pending: list[tuple[Any, Mark]] = [] if source.plain else [(source.tree, START)]
     while pending:
@@ -244,6 +245,9 @@ def _unnormalised(source: Source) -> list[Problem]:
                 pending += ((key, node.marks[key][0]), (value, node.marks[key][1]))
         elif isinstance(node, ListNode):
             pending += zip(node, node.marks, strict=True)
+        elif isinstance(node, str) and (hidden := first_hidden(node)) is not None:
+            what = f'"{clip(node)}" holds the invisible character {code_point(node[hidden])}'
+            problems.append(_problem(source.file, mark, what, "remove it, and look at who wrote it"))
         elif isinstance(node, str) and not unicodedata.is_normalized("NFC", node):
             what = f'"{clip(node)}" holds letters that are put together from two characters (not Unicode NFC)'
             problems.append(_problem(source.file, mark, what, f"write {clip(unicodedata.normalize('NFC', node))}"))

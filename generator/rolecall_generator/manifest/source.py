@@ -36,6 +36,7 @@ from rolecall_generator.manifest.scalars import (
     resolve_plain,
 )
 from rolecall_generator.manifest.tree import START, ListNode, MapNode, Mark
+from rolecall_generator.text import first_hidden
 
 MAXIMUM_DEPTH = 64
 MAXIMUM_ALIASED_CHARACTERS = 8_000_000
@@ -81,7 +82,9 @@ def parse_source(text: str, file: str) -> Source:
         builder.run(text)
     if not builder.problems and builder.root is None:
         builder.report(START, "the file is empty", "start from the file that `gen init` writes")
-    plain = "\\" not in text and unicodedata.is_normalized("NFC", text)  # an escape in quotes can hide anything
+    # An escape in quotes can hide anything.
+    plain = text.isascii() or (unicodedata.is_normalized("NFC", text) and first_hidden(text) is None)
+    plain = plain and "\\" not in text
     return Source(file, builder.root, tuple(builder.problems), plain)
 
 

@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 from rolecall_generator.errors import Problem
+from rolecall_generator.text import code_point, first_hidden
 
 MAXIMUM_BYTES = 32 * 1024 * 1024
 # YAML 1.1 and 1.2, production c-printable; libyaml refuses them too, but without a line.
+_BREAKS = str.maketrans("\x85\u2028\u2029", "\n\n\n")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 
 
@@ -39,7 +41,19 @@ def text_of(data: bytes, file: str) -> str | Problem:
         column = start - text.rfind("\n", 0, start)
         what = f"the file holds the control character U+{ord(control[0]):04X}, as binary files do"
         return Problem(file, text.count("\n", 0, start) + 1, column, what, "save it as plain text in UTF-8")
-    return text
+    return _unseen(text, file) or text
+
+
+def _unseen(text: str, file: str) -> Problem | None:
+    """What nobody sees in an editor: it shows a name as another one, or a comment as code (CVE-2021-42574)."""
+    # The breaks of YAML that are no line feed are told apart where a value holds one.
+    start = None if text.isascii() else first_hidden(text.translate(_BREAKS))
+    if start is None:
+        return None
+    before = text.rfind("\n", 0, start)
+    what = f"the file holds the invisible character {code_point(text[start])}"
+    mend = "delete it: in an editor that shows it, or by typing the line anew"
+    return Problem(file, text.count("\n", 0, start) + 1, start - before, what, mend)
 
 
 def _too_large(file: str) -> Problem:

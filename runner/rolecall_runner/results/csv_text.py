@@ -18,6 +18,7 @@ from typing import Any
 from rolecall_generator.text import REPLACEMENT, lines_of, one_line
 from rolecall_runner.results.rows_flat import cell_of
 
+_END = "\r\n"
 _STARTS = frozenset("=+-@\N{MINUS SIGN}")
 _BREAKS = ("\t", "\r", "\n")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -26,8 +27,8 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 def csv_line(values: Iterable[Any], *, on_terminal: bool = False) -> str:
     """One record with its CR LF. Numbers and booleans are as they are, None is nothing, other values are JSON."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow([_cell(value, on_terminal=on_terminal) for value in values])
-    return lines_of(text.getvalue()) + "\r\n"
+    csv.writer(text, lineterminator=_END).writerow([_cell(value, on_terminal=on_terminal) for value in values])
+    return lines_of(text.getvalue().removesuffix(_END)) + _END
 
 
 def _cell(value: Any, *, on_terminal: bool) -> str:

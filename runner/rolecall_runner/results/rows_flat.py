@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from rolecall_generator.text import json_text
 from rolecall_runner.tasks.query.answers import Answer, Row
 
 PLACE_COLUMNS = ("account", "account_id", "region", "time")
@@ -49,4 +49,4 @@ def cell_of(value: Any) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return json_text(value, ascii_only=False)
