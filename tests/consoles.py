@@ -11,7 +11,7 @@ def terminal(file: io.StringIO, *, width: int = 100, colour: bool = False, kind:
     """A terminal of that width; `kind` is its TERM."""
     system = "standard" if colour else None
     return SafeConsole(
-        file=file, width=width, force_terminal=True, color_system=system, highlight=False, _environ={"TERM": kind}  # type: ignore[arg-type]
+        file=file, width=width, force_terminal=True, color_system=system, highlight=False, _environ={"TERM": kind}
     )  # fmt: skip
 
 
