@@ -12,7 +12,7 @@ from botocore import xform_name
 
 from rolecall_runner.results.arrow_model import row_type
 from rolecall_runner.results.arrow_types import ListOf, Struct
-from rolecall_runner.results.journal import RunRecord
+from rolecall_runner.results.journal import RunRecord, read_json
 
 TASK = "query"
 RESERVED_NAMES = frozenset({"runs", "errors", "play_results"})
@@ -75,7 +75,7 @@ def read_question(record: RunRecord) -> RunQuestion | None:
     if record.task != TASK:
         return None
     try:
-        body = json.loads(record.what)
+        body = read_json(record.what.encode())
         service, operation, title = str(body["service"]), str(body["operation"]), str(body["query"])
     except (ValueError, TypeError, KeyError):
         return None

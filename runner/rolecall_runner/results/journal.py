@@ -40,6 +40,7 @@ RUNS = Path(".rolecall") / "runs"
 _RECORD, _RESULTS = "run.json", "results.jsonl"
 JOURNAL_VERSION = 1
 _RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _APPEND = os.O_RDWR | os.O_APPEND
 _TO_RETRY = frozenset({Status.FAILED, Status.INCONCLUSIVE, Status.UNREACHABLE, Status.REFUSED})
 
@@ -251,7 +252,7 @@ def read_record(runs: Path, run_id: str) -> RunRecord:
     try:
         with _checked():
             check_private_folder(path.parent)
-            body: dict[str, Any] = json.loads(read_private_file(path))
+            body: dict[str, Any] = read_json(read_private_file(path))
         newer = body["version"] > JOURNAL_VERSION
         record = RunRecord(**body) if not newer else None
     except FileNotFoundError as error:
@@ -289,9 +290,20 @@ def keys_to_retry(runs: Path, run_id: str) -> frozenset[tuple[str, str]]:
     return frozenset(key for key, status in last.items() if status in _TO_RETRY)
 
 
+def read_json(data: bytes) -> Any:
+    """JSON whose strings are text: half a surrogate pair, which an account can send, has no place in SQL or Parquet.
+
+    Raises ValueError.
+    """
+    value = json.loads(data)
+    if b"\\ud" not in data and b"\\uD" not in data:
+        return value
+    return json.loads(_HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", json.dumps(value, ensure_ascii=False)))
+
+
 def _result(line: bytes, path: Path, number: int) -> Result:
     try:
-        return result_from_json(json.loads(line))
+        return result_from_json(read_json(line))
     except (ValueError, TypeError, KeyError) as error:
         raise JournalError(
             "the line is not a result", where=f"{path}:{number}", mend="restore the file, or delete the line"
