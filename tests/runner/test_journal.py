@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +20,7 @@ from rolecall_runner.results.journal import (
     Journal,
     JournalError,
     RunRecord,
+    UnsafeRunError,
     find_run,
     keys_to_retry,
     list_runs,
@@ -198,11 +202,100 @@ def test_a_whole_line_that_is_no_result_is_said_with_its_number(tmp_path: Path) 
         list(read_results(tmp_path, RECORD.run_id))
 
 
-def test_results_are_for_the_owner_alone(tmp_path: Path) -> None:
-    """What accounts answered is nobody else's."""
-    Journal.start(tmp_path, RECORD).close()
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077, 0o777], ids=oct)
+def test_results_are_for_the_owner_alone(tmp_path: Path, umask: int) -> None:
+    """What accounts answered is no one else's: folders 0700 and files 0600, whatever the umask."""
+    runs = tmp_path / ".rolecall" / "runs"
+    before = os.umask(umask)
+    try:
+        with Journal.start(runs, RECORD) as journal:
+            journal.add(result("a"))
+            journal.end(NOW)
+        with Journal.resume(runs, RECORD.run_id, fingerprint="f00d") as journal:
+            journal.add(result("b"))
+    finally:
+        os.umask(before)
+    made = [tmp_path / ".rolecall", *(tmp_path / ".rolecall").rglob("*")]
 
-    assert 0o600 == (tmp_path / RECORD.run_id / "results.jsonl").stat().st_mode & 0o777
+    assert 5 == len(made)
+    assert [] == [each for each in made if stat.S_IMODE(each.lstat().st_mode) != (0o700 if each.is_dir() else 0o600)]
+
+
+def started(runs: Path) -> Path:
+    """The folder of a run with one result."""
+    with Journal.start(runs, RECORD) as journal:
+        journal.add(result("a"))
+    return runs / RECORD.run_id
+
+
+def read_all(runs: Path) -> None:
+    """Its record and its results."""
+    list_runs(runs)
+    list(read_results(runs, RECORD.run_id))
+
+
+USES = [
+    list_runs,
+    lambda runs: find_run(runs, "last"),
+    lambda runs: read_record(runs, RECORD.run_id),
+    lambda runs: Journal.resume(runs, RECORD.run_id, fingerprint="f00d"),
+]
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602], ids=oct)
+@pytest.mark.parametrize("name", ["run.json", "results.jsonl", "."])
+def test_a_run_that_others_may_write_is_refused(tmp_path: Path, name: str, mode: int) -> None:
+    """Somebody else could have put there what is asked again, and what is shown. It is said with place and hint."""
+    folder = started(tmp_path)
+    (folder / name).chmod(mode | 0o100 * (name == "."))
+
+    with pytest.raises(UnsafeRunError) as error:
+        read_all(tmp_path)
+    assert str(folder) in str(error.value.where)
+    assert error.value.mend
+    assert 5 == error.value.exit_code
+
+
+@pytest.mark.parametrize("use", USES, ids=["list", "find", "record", "resume"])
+def test_every_way_to_a_run_looks_first(tmp_path: Path, use: Callable[[Path], object]) -> None:
+    """None of them passes it over as one that is merely broken."""
+    (started(tmp_path) / "run.json").chmod(0o666)
+
+    with pytest.raises(UnsafeRunError):
+        use(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["run.json", "results.jsonl"])
+def test_a_link_in_a_runs_folder_is_refused(tmp_path: Path, name: str) -> None:
+    """It leads to a file that is not the run's."""
+    folder = started(tmp_path)
+    (folder / name).rename(tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(UnsafeRunError):
+        read_all(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("name", ["run.json", "results.jsonl", "."])
+def test_a_run_of_another_user_is_refused(tmp_path: Path, name: str) -> None:
+    """In a folder that both may use, as /tmp."""
+    folder = started(tmp_path)
+    os.chown(folder / name, 12345, -1)
+
+    with pytest.raises(UnsafeRunError):
+        read_all(tmp_path)
+
+
+def test_a_run_that_others_may_only_read_is_taken(tmp_path: Path) -> None:
+    """Runs of earlier versions were 0755 and 0644: nobody else can have written them."""
+    folder = started(tmp_path)
+    folder.chmod(0o755)
+    for each in folder.iterdir():
+        each.chmod(0o644)
+
+    assert [RECORD] == list_runs(tmp_path)
+    assert [result("a")] == list(read_results(tmp_path, RECORD.run_id))
 
 
 def test_run_ids_sort_by_time_in_utc() -> None:

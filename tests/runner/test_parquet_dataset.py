@@ -158,7 +158,10 @@ def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:
     run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
     write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
 
-    assert [0o600] == [path.stat().st_mode & 0o777 for path in (tmp_path / "out").rglob("*.parquet")]
+    made = [tmp_path / "out", *(tmp_path / "out").rglob("*")]
+
+    assert [0o600] == [path.stat().st_mode & 0o777 for path in made if path.suffix == ".parquet"]
+    assert [] == [path for path in made if path.stat().st_mode & 0o777 != (0o700 if path.is_dir() else 0o600)]
 
 
 @pytest.mark.parametrize("content", [b"not parquet", None])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +51,47 @@ ENTRIES = st.builds(
     external_id_seen=st.none() | st.builds(SeenId, TEXTS, DATES),
     asked=st.none() | st.builds(Asked, DATES, TEXTS, TEXTS),
 )
+
+
+def written(folder: Path) -> Path:
+    """A status file with one entry."""
+    path = folder / "output" / "status.json"
+    change_status(path, lambda _: {("customer", "account1"): Entry("arn:aws:iam::222222222222:role/role1")})
+    return path
+
+
+def test_it_is_for_the_owner_only_whatever_the_umask(tmp_path: Path) -> None:
+    """The file and its lock; their folder is shared, as modules are."""
+    before = os.umask(0)
+    try:
+        path = written(tmp_path)
+    finally:
+        os.umask(before)
+
+    assert [0o600, 0o600] == [stat.S_IMODE(each.stat().st_mode) for each in (path, path.with_name(".status.lock"))]
+
+
+def test_one_that_anyone_may_write_is_refused(tmp_path: Path) -> None:
+    """It says who is verified: somebody else could have written that."""
+    path = written(tmp_path)
+    path.chmod(0o666)
+
+    with pytest.raises(StatusError) as error:
+        read_status(path)
+    assert (str(path), 5) == (error.value.where, error.value.exit_code)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_one_of_another_user_is_refused_unless_the_folder_is_theirs(tmp_path: Path) -> None:
+    """A checkout in a container belongs to whoever made it, the folder too."""
+    path = written(tmp_path)
+    os.chown(path, 12345, -1)
+    with pytest.raises(StatusError):
+        read_status(path)
+    os.chown(path.parent, 12345, -1)
+
+    assert 1 == len(read_status(path).entries)
+
 
 FAILED = {"since": MONDAY, "date": TUESDAY, "run": "r", "what": "w", "causes": [], "steps": ["granted"]}
 
