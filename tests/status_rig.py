@@ -40,7 +40,7 @@ def not_there() -> Verdict:
     rung = Rung(Step.ASSUME, Mark.FAILED, "The role could not be assumed.", "AccessDenied", "User: ... is not authorized")
     rest = tuple(replace(each, mark=Mark.SKIPPED) for each in verdict().rungs[1:])
     causes = ("role-missing", "external-id-differs", "other-principal", "backend-role-recreated")
-    diagnoses = tuple(Diagnosis(cause, "Have it applied.", "Hello,\n\nplease apply it.\n\nThank you.") for cause in causes)
+    diagnoses = tuple(Diagnosis(cause, "Have it applied.", "please apply it.") for cause in causes)
     return replace(verdict(), rungs=(rung, *rest), diagnoses=diagnoses)
 
 

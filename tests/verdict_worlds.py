@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from rolecall_runner.results.run_info import RunInfo
+from rolecall_runner.tasks.verify.message import customer_message
 from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Step, Verdict
 
 INFO = RunInfo(
@@ -36,8 +37,8 @@ LADDER = (
 )
 
 LETTER = (
-    "Hello,\n\nthe role role1 in your account 222222222222 can be assumed without our external id. Please apply the module "
-    "that we sent you again:\n\n    terraform apply\n\nThank you."
+    "the role role1 in your account 222222222222 can be assumed without our external id. Please apply the module that we "
+    "sent you again:\n\n    terraform apply"
 )
 
 
@@ -97,3 +98,7 @@ def many(count: int, failing: int = 0) -> Iterator[Verdict]:
 def _with(rung: Rung, mark: Mark) -> Rung:
     message = "Rate exceeded" if mark is Mark.INCONCLUSIVE else "Could not connect to the endpoint URL"
     return Rung(rung.step, mark, f"{rung.what} Or not.", "Throttling", message, seconds=rung.seconds, attempts=3)
+
+
+MESSAGE = customer_message(without_external_id()).rstrip("\n")
+"""The whole message to the customer of `without_external_id`."""

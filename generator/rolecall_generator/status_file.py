@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
-STATUS_VERSION = 1
+STATUS_VERSION = 2
 _STATUS_NAME = "status.json"
 _REHEARSAL_NAME = "status.sandbox.json"
 
@@ -22,9 +23,30 @@ def status_path(out: Path, *, rehearsal: bool) -> Path:
     return out / (_REHEARSAL_NAME if rehearsal else _STATUS_NAME)
 
 
+_AWS_SUFFIXES = (
+    "amazonaws.com", "api.aws", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "amazonaws.eu",
+    "api.amazonwebservices.eu", "c2s.ic.gov", "api.aws.ic.gov", "sc2s.sgov.gov", "api.aws.scloud", "cloud.adc-e.uk",
+    "api.cloud-aws.adc-e.uk", "csp.hci.ic.gov", "api.aws.hci.ic.gov",
+)  # fmt: skip
+"""DNS suffixes of AWS's endpoints, VPC endpoints included (botocore 1.44.5, data/partitions.json, November 2026)."""
+
+
+def is_aws_address(url: str) -> bool:
+    """Whether a service's address is one of AWS: everything else (the sandbox, a simulator) makes a run a rehearsal."""
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    except ValueError:
+        return False
+    return host.endswith(tuple(f".{suffix}" for suffix in _AWS_SUFFIXES))
+
+
 def rehearsing(environ: Mapping[str, str]) -> bool:
-    """Whether a sandbox answers in AWS's stead: the variables name an address for all services, as AWS's tools read it."""
-    return bool(environ.get("AWS_ENDPOINT_URL"))
+    """Whether a sandbox answers in place of AWS, as far as the variables that AWS's tools read say so.
+
+    For commands that ask nothing of AWS; a run knows it from the addresses that its own clients use.
+    """
+    addresses = (environ.get("AWS_ENDPOINT_URL"), environ.get("AWS_ENDPOINT_URL_STS"))
+    return any(address and not is_aws_address(address) for address in addresses)
 
 
 def external_id_digest(external_id: str) -> str:

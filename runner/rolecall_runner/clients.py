@@ -36,6 +36,7 @@ from botocore.config import Config
 from botocore.utils import parse_timestamp
 
 from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_generator.status_file import is_aws_address
 from rolecall_runner import __version__
 from rolecall_runner.deadline import seconds_left
 from rolecall_runner.first_attempt import FirstAttempt
@@ -118,6 +119,12 @@ class Clients:
         self._user_agent = f"rolecall/{__version__} {self._session.user_agent()}"
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
+        self._rehearsal = False
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether any client made so far talks to something else than AWS, wherever that address was configured."""
+        return self._rehearsal
 
     def client(self, service: str, region: str) -> Any:
         """The client of a service (boto3's name) in a Region. Calls need `with account(...)` around them.
@@ -156,9 +163,13 @@ class Clients:
             endpoint_discovery_enabled=False,
             s3=s3,
         )
-        return self._session.create_client(
+        client = self._session.create_client(
             service, region, endpoint_url=self.settings.endpoint_url, verify=self.settings.ca_bundle, config=config
         )
+        # The address that the client really uses: a variable of one service or a profile may have named it.
+        if not is_aws_address(client.meta.endpoint_url):
+            self._rehearsal = True
+        return client
 
 
 @contextmanager

@@ -63,12 +63,16 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who assumes the roles: the backend role's session, or a person. `region` is where STS is asked."""
+    """Who assumes the roles: the backend role's session, or a person. `region` is where STS is asked.
+
+    `rehearsal`: a sandbox said who it is, and not AWS.
+    """
 
     credentials: SigningCredentials = field(repr=False)
     arn: str
     account_id: str
     region: str
+    rehearsal: bool = False
 
     @property
     def is_assumed_role(self) -> bool:

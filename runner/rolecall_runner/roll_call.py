@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from rolecall_generator.status_file import status_path
 from rolecall_runner import __version__
 from rolecall_runner.choice import Choice, How
 from rolecall_runner.credentials import Caller, utc_now
@@ -31,8 +33,11 @@ from rolecall_runner.results.result import Result, Status
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.selection import only, sample, select
 from rolecall_runner.source import find_caller
+from rolecall_runner.status.digests import Written, written
+from rolecall_runner.status.file import StatusError
+from rolecall_runner.status.history import read_history
 from rolecall_runner.targets import Target
-from rolecall_runner.tasks.verify.context import VerifyOptions
+from rolecall_runner.tasks.verify.context import History, VerifyOptions
 from rolecall_runner.tasks.verify.setting import Start, make_clients, make_context
 from rolecall_runner.tasks.verify.task import VerifyTask
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict, verdict_from_json
@@ -61,7 +66,10 @@ class RollCall:
     journal: Journal
     task: VerifyTask
     outside: Outside
+    written: Written
+    """The modules as they were written when the run began."""
     clock: Callable[[], datetime] = utc_now
+    _rehearsed: bool = False
 
     def __iter__(self) -> Iterator[Verdict]:
         """Ask those that wait; each verdict is in the journal before it is handed on. Raises InterruptedRunError."""
@@ -69,7 +77,9 @@ class RollCall:
         results = self.how.ask(self.task, self.waiting, self.outside)
         with stops_on_ctrl_c(self.outside.stop), self.journal as journal:
             for result in recorded(results, journal):
-                yield verdict_of(result, by_key[result.key])
+                verdict = verdict_of(result, by_key[result.key], rehearsal=self.record.rehearsal)
+                self._rehearsed = self._rehearsed or verdict.rehearsal
+                yield verdict
             journal.end(self.clock())
             self.record = journal.record
 
@@ -85,7 +95,13 @@ class RollCall:
             self.caller.arn,
             self.record.rolecall,
             self.record.total,
+            self.rehearsal,
         )
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether a sandbox answered instead of AWS, for any of the accounts."""
+        return self.record.rehearsal or self._rehearsed
 
     def verdicts(self) -> Iterator[Verdict]:
         """All verdicts of the run from its journal, in the manifest's order; the last one of a target counts."""
@@ -93,16 +109,21 @@ class RollCall:
         for target in self.targets:
             result = found.get((str(target.kind), target.name))
             if result is not None:
-                yield verdict_of(result, target)
+                yield verdict_of(result, target, rehearsal=self.record.rehearsal)
 
 
-def verdict_of(result: Result, target: Target) -> Verdict:
+def verdict_of(result: Result, target: Target, *, rehearsal: bool = False) -> Verdict:
     """The verdict in a result; a result without one (the task itself failed) becomes a verdict that says so."""
     if isinstance(result.data, dict):
         return verdict_from_json({key: value for key, value in result.data.items() if key != "mark"})
     rung = Rung(Step.ASSUME, _MARK[result.status], "the roll call itself", result.code, result.error)
     return Verdict(
-        target.name, str(target.kind), target.account_id, target.role_arn, (replace(rung, seconds=result.seconds),)
+        target.name,
+        str(target.kind),
+        target.account_id,
+        target.role_arn,
+        (replace(rung, seconds=result.seconds),),
+        rehearsal=rehearsal,
     )
 
 
@@ -132,7 +153,7 @@ def prepare(
     # Before the journal: a run that nobody can start leaves nothing behind.
     caller = find_caller(make_clients(start), profile=start.profile, region=start.region)
     if resume is not None:
-        journal = Journal.resume(how.runs, resume, fingerprint=inventory.fingerprint)
+        journal = Journal.resume(how.runs, resume, fingerprint=inventory.fingerprint, rehearsal=caller.rehearsal)
     else:
         record = RunRecord(
             new_run_id(clock(), token),
@@ -144,11 +165,16 @@ def prepare(
             clock().isoformat(),
             json.dumps({"choice": asdict(choice), "options": asdict(start.options)}),
             __version__,
+            rehearsal=caller.rehearsal,
         )
         journal = Journal.start(how.runs, record)
     waiting = tuple(target for target in targets if (str(target.kind), target.name) not in journal.done)
-    task = VerifyTask(PerProcess(partial(make_context, replace(start, run_id=journal.record.short_id))))
-    return RollCall(journal.record, caller, targets, waiting, how, journal, task, outside or Outside(), clock)
+    history = History()
+    with suppress(StatusError):  # whoever notes the verdicts says that the file is broken; the run goes on without it
+        history = read_history(status_path(start.out, rehearsal=caller.rehearsal), targets)
+    task = VerifyTask(PerProcess(partial(make_context, replace(start, run_id=journal.record.short_id, history=history))))
+    found = written(start.out)
+    return RollCall(journal.record, caller, targets, waiting, how, journal, task, outside or Outside(), found, clock)
 
 
 def _recall(record: RunRecord) -> tuple[Choice, VerifyOptions]:

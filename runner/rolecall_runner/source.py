@@ -71,7 +71,7 @@ def identify(clients: Clients, credentials: SigningCredentials, region: str, *, 
         if failure.status in WORTH_RETRYING:
             raise CallerError(f"STS does not say who calls: {failure.code}", where=where, mend="try again later") from error
         raise CallerError(f"AWS does not take the credentials: {failure.code}", where=where, mend=_HOW) from error
-    return Caller(credentials, who["Arn"], who["Account"], region)
+    return Caller(credentials, who["Arn"], who["Account"], region, clients.rehearsal)
 
 
 def _prompt_with(session: Any, mfa_code: Callable[[str], str] | None) -> None:

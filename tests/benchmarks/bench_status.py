@@ -16,16 +16,21 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from measuring import measured
+from rolecall_generator.checking import module_access
 from rolecall_generator.generate import generate
 from rolecall_runner.inventory import Inventory, read_inventory
 from rolecall_runner.results.journal import Journal, RunRecord, read_results
 from rolecall_runner.results.result import Result, Status
 from rolecall_runner.roll_call import verdict_of
+from rolecall_runner.status.digests import written
 from rolecall_runner.status.recording import note_verdicts
+from rolecall_runner.tasks.verify.by_role import access_by_role
 from rolecall_runner.tasks.verify.verdict import Verdict
 from verdict_worlds import LADDER
 
@@ -81,7 +86,12 @@ def seconds_of_noting(folder: Path, inventory: Inventory) -> tuple[float, float]
     reading = time.perf_counter() - begin
     begin = time.perf_counter()
     found = verdicts(inventory, folder / "runs")
-    note_verdicts(folder / "out", inventory.targets, found, now=NOW, run=RUN, rehearsal=False)
+    written_now = written(folder / "out")
+    planned = access_by_role(module_access(folder / "accounts.yaml", folder / "out", planned=True))
+    context: Any = SimpleNamespace(intended=planned, written=planned)
+    note_verdicts(
+        folder / "out", inventory.targets, found, now=NOW, run=RUN, rehearsal=False, context=context, modules=written_now
+    )
     if count != len(inventory.targets):
         raise SystemExit("the journal lost results")
     return reading, time.perf_counter() - begin

@@ -15,7 +15,7 @@ from proof_worlds import HOSTILE, customers
 from rolecall_generator.checks.formats.picture import describe, reaches, to_svg
 from rolecall_runner.results.as_html import run_html
 from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Step, Verdict
-from verdict_worlds import INFO, LETTER, REFUSAL, many, mixed, without_external_id
+from verdict_worlds import INFO, MESSAGE, REFUSAL, many, mixed, without_external_id
 
 pytestmark = pytest.mark.browser
 
@@ -106,7 +106,7 @@ def test_a_failure_is_shown_with_cause_and_letter(opened: Callable[..., Page]) -
     assert REFUSAL in article.inner_text()
     assert "Likely cause The role does not exist yet, or trusts another principal. not-applied" in article.inner_text()
     assert ["Text to send to account2", "Text to send to account3"] == page.locator(".letter h3").all_inner_texts()
-    assert LETTER == page.locator(".letter pre").first.text_content()
+    assert MESSAGE == page.locator(".letter pre").first.text_content()
 
 
 def test_details_are_folded_and_open_for_paper(opened: Callable[..., Page]) -> None:
@@ -129,7 +129,7 @@ def test_the_letter_can_be_copied(watched: Watched, opened: Callable[..., Page])
     page.click(".copy")
     page.wait_for_function("document.querySelector('.copy').textContent === 'Copied'")
 
-    assert LETTER == page.evaluate("navigator.clipboard.readText()")
+    assert MESSAGE == page.evaluate("navigator.clipboard.readText()")
 
 
 def test_without_the_right_to_copy_the_text_is_selected(watched: Watched, opened: Callable[..., Page]) -> None:
@@ -139,7 +139,7 @@ def test_without_the_right_to_copy_the_text_is_selected(watched: Watched, opened
     page.click(".copy")
     page.wait_for_function("document.querySelector('.copy').textContent !== 'Copy'")
 
-    assert LETTER == page.evaluate("getSelection().toString()")
+    assert MESSAGE == page.evaluate("getSelection().toString()")
     assert [] == watched.complaints
 
 
@@ -236,7 +236,7 @@ def test_without_scripts_failures_still_stand_there(tmp_path: Path, browser: Bro
     page.goto(path.as_uri())
 
     assert "customer-149" == names(page)[0]
-    assert LETTER == page.locator(".letter pre").text_content()
+    assert MESSAGE == page.locator(".letter pre").text_content()
     assert "50 more rows show when scripts may run." == page.inner_text("noscript p")
     assert (True, True) == (page.locator("#controls").is_hidden(), page.locator(".copy").is_hidden())
     context.close()

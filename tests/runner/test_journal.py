@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,9 +89,10 @@ def test_wherever_a_kill_tears_the_file_it_resumes(tmp_path: Path, cut: int) -> 
     [
         ({"fingerprint": "beef"}, "the manifest has changed since run"),
         ({"what": "verify --sample 3"}, "asked something else"),
+        ({"rehearsal": True}, "was answered by AWS, and a sandbox would answer now"),
     ],
 )
-def test_a_run_of_something_else_refuses_to_resume(tmp_path: Path, changes: dict[str, str], said: str) -> None:
+def test_a_run_of_something_else_refuses_to_resume(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
     """Results of two manifests, or two questions, never share a file."""
     Journal.start(tmp_path, RECORD).close()
 

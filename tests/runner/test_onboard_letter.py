@@ -95,12 +95,12 @@ def test_it_names_what_cloudtrail_shows() -> None:
 
 def test_a_single_cause_is_its_own_letter() -> None:
     """With greeting, file and thanks once each."""
-    found = replace(not_there(), diagnoses=(Diagnosis("drift", "", "Hello,\n\nthe role differs.\n\nThank you."),))
+    found = replace(not_there(), diagnoses=(Diagnosis("drift", "", "the role differs."),))
 
     assert (
-        "Hello,\n\nthe role differs.\n\nThe module is in acme.zip, sent on 2026-11-16: README.md in it says how to apply it "
-        "again.\n\nThank you.\n"
-    ) == failed_letter(WHO, found, Sent(frozenset(), "acme.zip", "2026-11-16T12:00:00+00:00"))
+        "Hello,\n\nthe role differs.\n\nThe newest files are in acme.zip, sent on 2026-11-16; its README.md has the\n"
+        "details.\n\nThank you.\n"
+    ) == failed_letter(found, Sent(frozenset(), "acme.zip", "2026-11-16T12:00:00+00:00"))
 
 
 def test_several_causes_are_numbered() -> None:
@@ -108,26 +108,26 @@ def test_several_causes_are_numbered() -> None:
     found = replace(
         not_there(), diagnoses=(*not_there().diagnoses[:2], Diagnosis("backend-policy-not-applied", "Ours.", ""))
     )
-    text = failed_letter(WHO, found, Sent())
+    text = failed_letter(found, Sent())
 
     assert ["1. Please apply it.", "2. Please apply it."] == [line for line in text.splitlines() if line[:1].isdigit()]
-    assert text.startswith("Hello,\n\nthe access to your AWS account 222222222222 does not work as agreed yet.")
+    assert text.startswith("Hello,\n\nthe access to your AWS account 222222222222 is not as agreed yet.")
     assert 1 == text.count("Hello,") == text.count("Thank you.")
     assert "Ours" not in text
 
 
 def test_what_is_ours_to_mend_needs_no_letter() -> None:
     """The customer has nothing to do."""
-    assert "" == failed_letter(WHO, replace(not_there(), diagnoses=(Diagnosis("throttled", "Wait.", ""),)), Sent())
+    assert "" == failed_letter(replace(not_there(), diagnoses=(Diagnosis("throttled", "Wait.", ""),)), Sent())
 
 
 @pytest.mark.parametrize("secret", ["AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key=wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"])
 def test_no_secret_is_in_a_letter(secret: str) -> None:
     """Whatever AWS's texts carried into a verdict."""
-    bad = Diagnosis("drift", "", f"Hello,\n\nit shows {secret}.\n\nThank you.")
+    bad = Diagnosis("drift", "", f"it shows {secret}.")
     texts = (
         letter(replace(verdict(), rungs=tried(Step.GRANTED, Mark.OK, secret))),
-        failed_letter(WHO, replace(not_there(), diagnoses=(bad,)), Sent()),
+        failed_letter(replace(not_there(), diagnoses=(bad,)), Sent()),
     )
 
     assert [False, False] == [secret in text for text in texts]

@@ -138,7 +138,7 @@ def test_nobody_applies(stage: Stage, folder: Path) -> None:
     assert (False, "", 90) == (ended.verified, ended.run, ended.last.waited_seconds)
     assert [] == list_runs(folder / "runs")
     assert {FIRST_WORDS} == {each.what for each in heard}
-    assert "1. We cannot assume the role role1 in your account 222222222222: it seems not to be there yet." in ended.letter
+    assert "1. We cannot assume the role role1 in your account 222222222222" in ended.letter
     assert ["role-missing"] == entry(folder)["failed"]["causes"][:1]
     assert "applied" not in entry(folder)
 
@@ -168,7 +168,7 @@ def test_a_hand_over_that_is_known_keeps_its_date(stage: Stage, folder: Path) ->
     assert (START.isoformat(), "") == (same["date"], same["bundle"])
     assert (START + timedelta(days=1)).isoformat() == anew["date"]
     assert (64, same["module"]) == (len(anew["bundle"]), anew["module"])
-    assert "The module is in account1.zip, sent on 2026-11-25: README.md in it says how to apply it again." in ended.letter
+    assert "The newest files are in account1.zip, sent on 2026-11-25" in ended.letter
 
 
 @pytest.mark.usefixtures("restored")
@@ -183,8 +183,8 @@ def test_the_previous_external_id_is_no_apply(stage: Stage, folder: Path) -> Non
 
     assert (False, "") == (ended.verified, ended.run)
     assert ["it takes the previous external id alone"] == [each.what for each in heard]
-    assert "still has our previous external id" in ended.letter
-    assert {"role_arn", "handed_over"} == set(entry(folder))
+    assert "still has our previous external" in ended.letter
+    assert {"role_arn", "handed_over", "versions"} == set(entry(folder))
 
 
 @pytest.mark.usefixtures("restored")
@@ -207,7 +207,7 @@ def test_a_module_or_bundle_that_is_older_than_the_manifest_is_warned_of(stage: 
         "the module as written does not take the manifest's external id: gen terraform, gen bundle account1, send it"
     ] == changed
     assert ["the bundle is older than the module: gen bundle account1, and send it"] == written
-    assert "The module is in account1.zip" not in ended.letter
+    assert "account1.zip" not in ended.letter
 
 
 def test_a_customer_and_a_switch_role_of_one_name(stage: Stage, folder: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rolecall_runner.results.as_junit import run_junit
 from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Step, Verdict
-from verdict_worlds import INFO, LETTER, REFUSAL, mixed
+from verdict_worlds import INFO, MESSAGE, REFUSAL, mixed
 
 
 def parsed(verdicts: list[Verdict]) -> Xml.Element:
@@ -49,7 +49,7 @@ def test_a_failure_says_what_aws_said_and_the_suite_what_to_do() -> None:
     assert failure is not None
     assert f"AccessDenied: {REFUSAL}" == failure.get("message")
     assert f"The role could not be assumed.\nAccessDenied: {REFUSAL}" == failure.text
-    assert LETTER in (root[1].findtext("system-out") or "")
+    assert MESSAGE in (root[1].findtext("system-out") or "")
 
 
 @given(st.text(), st.text())

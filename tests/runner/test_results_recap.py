@@ -12,8 +12,9 @@ import pytest
 from consoles import pipe
 from consoles import terminal as show_on
 from rolecall_runner.results.recap import EXPLAINED, print_recap
+from rolecall_runner.tasks.verify.message import customer_message
 from rolecall_runner.tasks.verify.verdict import Diagnosis, Verdict
-from verdict_worlds import INFO, LETTER, REFUSAL, many, mixed, refused, verdict, without_external_id
+from verdict_worlds import INFO, REFUSAL, many, mixed, refused, verdict, without_external_id
 
 
 def recap(verdicts: Iterable[Verdict], *, width: int = 100, terminal: bool = False, colour: bool = False) -> str:
@@ -55,13 +56,16 @@ def test_a_failure_is_explained_below_its_line() -> None:
     assert "✗ assume  The role could not be assumed. (2 attempts)" in text
     assert f"AWS: AccessDenied: {REFUSAL}" in text
     assert "likely cause: The role does not exist yet, or trusts another principal. [not-applied]" in text
-    assert "-------- text to send to account3 --------\nPlease apply it.\n-------- end of the text --------" in text
+    assert (
+        "-------- message to account3 --------\nHello,\n\nPlease apply it.\n\nThank you.\n"
+        "-------- end of the message --------"
+    ) in text
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_the_text_for_the_customer_can_be_copied_as_it_is(terminal: bool) -> None:
     """It stands at the left edge and no line of it is broken, however narrow the terminal is."""
-    assert f"\n{LETTER}\n" in recap([without_external_id()], width=60, terminal=terminal)
+    assert f"\n{customer_message(without_external_id())}" in recap([without_external_id()], width=60, terminal=terminal)
 
 
 def test_long_explanations_are_wrapped_with_their_indent() -> None:

@@ -19,6 +19,7 @@ from rolecall_generator.generate import generate
 from rolecall_generator.status_file import status_path
 from rolecall_runner.inventory import read_inventory
 from rolecall_runner.status.as_table import age, print_status
+from rolecall_runner.status.digests import written
 from rolecall_runner.status.entry import Entry, HandedOver
 from rolecall_runner.status.file import change_status, key_of, read_status
 from rolecall_runner.status.noting import heard
@@ -51,11 +52,14 @@ def fleet(folder: Path, count: int, **changes: Any) -> Path:
 
 def note(folder: Path, heard_of: Mapping[str, tuple[int, Verdict]], *, handed: Mapping[str, str] | None = None) -> None:
     """Put verdicts of some days ago into the status file, and hand-overs by the digest of their module."""
+    modules = written(folder / "output")
     targets = {target.name: target for target in read_inventory(folder / "accounts.yaml").targets}
     entries = {}
     for name, (days, found) in heard_of.items():
         entry, date = Entry(targets[name].role_arn), (NOW - timedelta(days=days)).isoformat()
-        entries[key_of(targets[name])] = heard(entry, targets[name], found, date=date, run="a-run", module="")
+        entries[key_of(targets[name])] = heard(
+            entry, targets[name], found, date=date, run="a-run", module=modules.module(targets[name])
+        )
     for name, module in (handed or {}).items():
         key = key_of(targets[name])
         had = HandedOver(NOW.isoformat(), "", module)
@@ -157,7 +161,7 @@ def test_hand_overs_can_be_noted(five: Path) -> None:
 
     assert "handed-over" == states(five, "customer004")["customer004"]
     assert (64, "") == (len(entry["handed_over"]["module"]), entry["handed_over"]["bundle"])
-    assert (2, True) == (nobody.code, "name them; all means everybody" in nobody.err)
+    assert (2, True) == (nobody.code, "--handed-over" in nobody.err)
     assert (2, True) == (generate_nothing.code, "nothing is written for customer004" in generate_nothing.err)
 
 
@@ -240,7 +244,7 @@ def test_what_sandboxes_said_is_shown_apart(five: Path) -> None:
     """With --sandbox, and said so; commands that lead on stay in the sandbox."""
     done = status(five, "--sandbox")
 
-    assert "5 accounts as sandboxes saw them: 5 not handed over" == done.out.splitlines()[0]
+    assert "5 accounts, rehearsal (sandbox): 5 not handed over" == done.out.splitlines()[0]
     assert "then: runner onboard customer000 --sandbox" in done.out
 
 

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_generator.status_file import rehearsing, status_path
-from rolecall_runner.status.entry import Asked, Entry, HandedOver, SeenId, Trouble, Verified
+from rolecall_generator.status_file import STATUS_VERSION, rehearsing, status_path
+from rolecall_runner.status.entry import Asked, Confirmed, Entry, HandedOver, Pending, SeenId, Trouble, Verified, Version
 from rolecall_runner.status.file import (
     Status,
     StatusError,
@@ -50,6 +50,12 @@ ENTRIES = st.builds(
     drifting=TROUBLES,
     external_id_seen=st.none() | st.builds(SeenId, TEXTS, DATES),
     asked=st.none() | st.builds(Asked, DATES, TEXTS, TEXTS),
+    pending=st.none() | st.builds(Pending, DATES, DATES, *[TEXTS] * 3, unseen=st.lists(TEXTS, max_size=2).map(tuple)),
+    confirmed=st.none() | st.builds(Confirmed, DATES, TEXTS),
+    form=st.none() | TEXTS,
+    versions=st.lists(
+        st.builds(Version, TEXTS, DATES, st.dictionaries(TEXTS, TEXTS, max_size=1), st.just("") | DATES), max_size=2
+    ).map(tuple),
 )
 
 
@@ -106,7 +112,7 @@ def test_what_is_written_is_read_back(entries: dict[tuple[str, str], Entry]) -> 
     content = encode(Status(entries))
     body = json.loads(content)
 
-    assert 1 == body["version"]
+    assert STATUS_VERSION == body["version"]
     assert {name for kind, name in entries if kind == "customer"} == set(body["customers"])
     assert len(entries) == sum(b': {"role_arn": ' in line for line in content.splitlines())
 
@@ -195,6 +201,14 @@ def test_a_broken_file_is_named_with_its_mend_and_kept(tmp_path: Path, text: str
         ({"failed": {**FAILED, "causes": 5}}, "a: failed.causes is no list"),
         ({"failed": {**FAILED, "steps": [None]}}, "a: failed.steps is no text"),
         ({"verified": None}, "a: verified is no object"),
+        ({"versions": {}}, "a: versions is not a list"),
+        ({"versions": [{"module": "m", "date": MONDAY}]}, "a: versions has an entry without access"),
+        ({"versions": [{"module": "m", "date": "soon", "access": {}}]}, "a: versions.date is no date"),
+        ({"form": 5}, "a: form is no text"),
+        (
+            {"pending": {"since": MONDAY}},
+            "a: pending has not the keys that it should have: since, date, run, what, module, unseen",
+        ),
         ({"handed_over": {"day": "x"}}, "a: handed_over has not the keys that it should have: date, bundle, module"),
     ],
 )
@@ -218,9 +232,9 @@ def test_a_version_that_is_no_number_is_damage(tmp_path: Path, version: str) -> 
 
 def test_a_newer_file_is_not_touched(tmp_path: Path) -> None:
     """A rolecall that does not know its form must not write it anew."""
-    path_of(tmp_path).write_text('{"version": 2, "fleet": {}}')
+    path_of(tmp_path).write_text('{"version": 3, "fleet": {}}')
 
-    with pytest.raises(StatusError, match="has version 2; this rolecall knows 1"):
+    with pytest.raises(StatusError, match="has version 3; this rolecall knows 2"):
         read_status(path_of(tmp_path))
 
 

@@ -14,6 +14,7 @@ from rolecall_runner.clients import Clients
 from rolecall_runner.credentials import Credentials
 from rolecall_runner.tasks.verify.causes import CAUSES
 from rolecall_runner.tasks.verify.diagnosis import diagnose
+from rolecall_runner.tasks.verify.message import customer_message
 from rolecall_runner.tasks.verify.openness import judge
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
 from roll_rig import BACKEND, READ_ITSELF, ROLE, World, causes, document, marks, rung_of, world_of, worlds
@@ -324,17 +325,20 @@ def test_awss_documented_texts_are_hints(world: World, rung: Rung, expected: str
 
 
 def test_the_texts_name_account_and_role_and_no_secret(world: World) -> None:
-    """A letter is concrete, greets and thanks; external ids and keys are in neither text."""
-    diagnoses = world.verdict().diagnoses
-    letters = [each.customer for each in diagnoses if each.customer]
+    """The message is concrete, greets and thanks; external ids and keys are in neither text."""
+    verdict = world.verdict()
+    diagnoses = verdict.diagnoses
+    parts = [each.customer for each in diagnoses if each.customer]
+    message = customer_message(verdict)
     own = world.context.assumer.caller.credentials.get_frozen_credentials()
 
-    assert letters
-    assert all(world.target.account_id in text and ROLE in text and text.startswith("Hello,") for text in letters)
+    assert parts
+    assert all(world.target.account_id in text and ROLE in text for text in parts)
+    assert (1, 1) == (message.count("Hello,"), message.count("Thank you."))
     assert not [
         text
         for each in diagnoses
-        for text in (each.vendor, each.customer)
+        for text in (each.vendor, each.customer, message)
         for secret in (own.secret_key, own.token, own.access_key, world.target.external_id)
         if str(secret) in text
     ]

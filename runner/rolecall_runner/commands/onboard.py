@@ -17,6 +17,7 @@ from rolecall_generator.options import FormatOption, ManifestOption, OutOption, 
 from rolecall_runner.acting import acting
 from rolecall_runner.commands.common import ProfileOption, RegionOption, RoleOption, RunsOption, SandboxOption
 from rolecall_runner.commands.durations import duration_of
+from rolecall_runner.commands.forms import FormOption
 from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def onboard(
     sandbox: SandboxOption = False,
     role: RoleOption = None,
     runs: RunsOption = RUNS,
+    form: FormOption = None,
     output_format: FormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
@@ -86,8 +88,8 @@ def onboard(
         stack.enter_context(stops_on_ctrl_c(outside.stop))
         display = stack.enter_context(WaitDisplay(stderr(), name, quiet=quiet or output_format == "json"))
         warn = (lambda _sentence: None) if quiet else display.warn
-        ended = run_onboard(start, name, pace=pace, how=how, outside=outside, hear=display.hear, warn=warn)
-    place = Place(manifest, out, start.endpoint_url is not None, sandbox)
+        ended = run_onboard(start, name, pace=pace, how=how, outside=outside, hear=display.hear, warn=warn, form=form or "")
+    place = Place(manifest, out, ended.rehearsal, sandbox)
     if outside.stop.is_set() and not ended.verified:
         mend = f"{place.command(f'runner onboard {shlex.quote(name)}')} goes on waiting; what was noted stays"
         raise InterruptedRunError(f"interrupted; of {name}: {ended.last.what}", mend=mend)

@@ -15,6 +15,7 @@ from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_generator.options import FormatOption, ManifestOption, OutOption
 from rolecall_generator.status_file import rehearsing
 from rolecall_runner.commands.durations import duration_of
+from rolecall_runner.commands.forms import FormOption
 from rolecall_runner.status.states import State
 
 EXAMPLES = """Examples:
@@ -60,8 +61,13 @@ def status(
         ),
     ] = timedelta(days=7),
     handed_over: Annotated[
-        bool, typer.Option("--handed-over", help="Note that these got what is in the output folder now.")
+        bool, typer.Option("--handed-over", help="Note that these were sent what is in the output folder now.")
     ] = False,
+    applied: Annotated[
+        bool,
+        typer.Option("--applied", help="Note that these say they applied the newest module, for changes no call can show."),
+    ] = False,
+    form: FormOption = None,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="What was heard from sandboxes, kept apart from what AWS said.")
     ] = False,
@@ -78,15 +84,27 @@ def status(
     """
     from rolecall_runner.status.as_json import status_json  # noqa: PLC0415 - pydantic loads only where needed
     from rolecall_runner.status.as_table import print_status  # noqa: PLC0415 - as above
-    from rolecall_runner.status.report import Place, chosen, hand_over, report  # noqa: PLC0415 - as above
+    from rolecall_runner.status.report import (  # noqa: PLC0415 - as above
+        Place,
+        chosen,
+        hand_over,
+        note_as_applied,
+        report,
+        set_form,
+    )
 
     place = Place(manifest, out, sandbox or rehearsing(os.environ), sandbox)
     targets = chosen(place, names or (), label or ())
     now = datetime.now(UTC)
+    noted = {"--handed-over": handed_over, "--applied": applied, "--form": form is not None}
+    if not (names or label) and (first := next((option for option, given in noted.items() if given), None)):
+        raise SelectionError("no accounts are named", where=first, mend="name them; all means every account")
     if handed_over:
-        if not (names or label):
-            raise SelectionError("whose?", where="--handed-over", mend="name them; all means everybody")
-        hand_over(place, targets, now)
+        hand_over(place, targets, now, form or "")
+    elif form is not None:
+        set_form(place, targets, form)
+    if applied:
+        note_as_applied(place, targets, now)
     found = report(place, targets, now=now, stale_after=stale_after, states=state or (), sort=sort)
     if output_format == "json":
         emit(status_json(found), end="")

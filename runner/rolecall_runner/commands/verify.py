@@ -142,9 +142,17 @@ def _note(call: RollCall, start: Start) -> None:
     """What was heard, for `runner status`. That it cannot be kept must not hide the run."""
     from rolecall_runner.status.recording import note_verdicts  # noqa: PLC0415 - as above
 
-    rehearsal, run = start.endpoint_url is not None, call.record.run_id
     try:
-        note_verdicts(start.out, call.targets, call.verdicts(), now=call.clock(), run=run, rehearsal=rehearsal)
+        note_verdicts(
+            start.out,
+            call.targets,
+            call.verdicts(),
+            now=call.clock(),
+            run=call.record.run_id,
+            rehearsal=call.rehearsal,
+            context=call.task.context.get(),
+            modules=call.written,
+        )
     except RolecallError as error:
         print_error(f"warning: {error}", style="yellow")
 

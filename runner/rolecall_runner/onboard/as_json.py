@@ -10,12 +10,14 @@ from rolecall_runner.results.shown import shown
 def onboarded_json(ended: Onboarded) -> str:
     """One object, indented, with its last newline.
 
-    `verified`: all is as agreed. `let_in`: the role was assumed. `run`: the roll call's id, null where there was none.
+    `rehearsal`: a sandbox answered instead of AWS. `verified`: all is as agreed. `let_in`: the role was assumed.
+    `run`: the roll call's id, null where there was none.
     `verdict` is what `Verdict.to_json` says, `entry` the customer's entry of the status file, `letter` the text to send.
     """
     body = {
         "customer": ended.target.name,
         "account_id": ended.target.account_id,
+        "rehearsal": ended.rehearsal,
         "verified": ended.verified,
         "let_in": ended.last.let_in,
         "seen": ended.last.what,

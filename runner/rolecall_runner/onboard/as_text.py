@@ -14,6 +14,7 @@ from rolecall_runner.onboard.run import Onboarded
 from rolecall_runner.results.palette import STYLES
 from rolecall_runner.results.shown import SIGNS, TROUBLES, said, shown
 from rolecall_runner.status.report import Place
+from rolecall_runner.tasks.verify.message import REHEARSAL
 from rolecall_runner.tasks.verify.verdict import Mark
 
 _RULE = "-" * 8
@@ -26,14 +27,19 @@ def print_onboarded(console: Console, ended: Onboarded, place: Place) -> None:
         _print_troubles(console, ended)
     if ended.letter:
         name = one_line(ended.target.name)
-        console.print(Text(f"{_RULE} text to send to {name} {_RULE}", style="cyan"))
+        console.print(Text(f"{_RULE} message to {name} {_RULE}", style="cyan"))
         print_lines(console, ended.letter)
-        console.print(Text(f"{_RULE} end of the text {_RULE}", style="cyan"))
+        console.print(Text(f"{_RULE} end of the message {_RULE}", style="cyan"))
     console.print(f"next: {next_step(ended, place)}", markup=False, soft_wrap=True)
 
 
 def headline(ended: Onboarded) -> str:
-    """How it ended, in a sentence."""
+    """How it ended, in a sentence; what a sandbox said is marked."""
+    mark = f"{REHEARSAL}: " if ended.rehearsal else ""
+    return f"{mark}{_headline(ended)}"
+
+
+def _headline(ended: Onboarded) -> str:
     name = ended.target.name
     sign = SIGNS[ended.verdict.mark if ended.verified or ended.verdict.mark is not Mark.OK else Mark.FAILED]
     if ended.verified:

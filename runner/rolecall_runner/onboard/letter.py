@@ -14,9 +14,9 @@ from rolecall_generator.plan.customer import customer_path
 from rolecall_runner.redact import redact
 from rolecall_runner.results.shown import shown
 from rolecall_runner.targets import Target
+from rolecall_runner.tasks.verify.message import HELLO, REHEARSAL, THANKS, customer_message
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
 
-_HELLO, _THANKS = "Hello,", "Thank you."
 _TRIED = 8
 _WAYS = {"Terraform": "terraform", "CloudFormation": "cloudformation", "AWS CLI": "aws-cli", "Console": ""}
 """The bundle's folder of each way to remove the access; "" needs none."""
@@ -34,32 +34,22 @@ class Sent:
 def verified_letter(target: Target, verdict: Verdict, access: Access, sent: Sent, *, now: datetime, run: str) -> str:
     """All is as agreed: what we saw, what we can and cannot do, how to take it back."""
     parts = [
-        _HELLO,
+        f"[{REHEARSAL}: do not send this]" if verdict.rehearsal else "",
+        HELLO,
         f"the access to your AWS account {target.account_id} is checked: all is as agreed ({now:%Y-%m-%d}).",
         _list("What we saw", _saw(target, shown(verdict))),
         _list("What we can do", _can(target, access)),
         _list("What we cannot do", _cannot(shown(verdict))),
         _list("How you take it back", _back(target, access, sent)),
         _trail(run),
-        _THANKS,
+        THANKS,
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def failed_letter(target: Target, verdict: Verdict, sent: Sent) -> str:
-    """What has to be mended in the customer's account, the likeliest first; "" when nothing is for the customer to do."""
-    asked = [_body(diagnosis.customer) for diagnosis in shown(verdict).diagnoses if diagnosis.customer]
-    if not asked:
-        return ""
-    if len(asked) == 1:
-        text = asked[0]
-    else:
-        numbered = "\n\n".join(f"{number}. {_capital(body)}" for number, body in enumerate(asked, 1))
-        text = (
-            f"the access to your AWS account {target.account_id} does not work as agreed yet. AWS does not tell us which of "
-            f"these it is; the likeliest comes first:\n\n{numbered}"
-        )
-    return "\n\n".join(part for part in (_HELLO, text, _which(sent), _THANKS) if part) + "\n"
+def failed_letter(verdict: Verdict, sent: Sent) -> str:
+    """What has to be done in the customer's account, the likeliest cause first; "" when the customer has nothing to do."""
+    return customer_message(shown(verdict), [_which(sent)])
 
 
 def _trail(run: str) -> str:
@@ -113,7 +103,7 @@ def _which(sent: Sent) -> str:
     if not sent.file:
         return ""
     when = f", sent on {sent.date[:10]}" if sent.date else ""
-    return f"The module is in {sent.file}{when}: README.md in it says how to apply it again."
+    return f"The newest files are in {sent.file}{when}; its README.md has the details."
 
 
 def _actions(verdict: Verdict, step: Step, mark: Mark) -> str:
@@ -134,11 +124,3 @@ def _joined(parts: list[str]) -> str:
 def _list(title: str, items: Iterable[str]) -> str:
     lines = [f"- {item}" for item in items]
     return "\n".join([f"{title}:", *lines]) if lines else ""
-
-
-def _body(text: str) -> str:
-    return text.removeprefix(_HELLO).removesuffix(_THANKS).strip()
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -26,6 +26,7 @@ from rolecall_runner.status.digests import bundle_folders, written
 from rolecall_runner.status.entry import Entry
 from rolecall_runner.status.file import read_status
 from rolecall_runner.status.handing import note_hand_over
+from rolecall_runner.status.history import read_history
 from rolecall_runner.status.recording import note_verdicts
 from rolecall_runner.targets import Target, TargetKind
 from rolecall_runner.tasks.verify.context import Memory, VerifyContext
@@ -54,6 +55,11 @@ class Onboarded:
     entry: Entry = field(repr=False)
 
     @property
+    def rehearsal(self) -> bool:
+        """Whether a sandbox answered instead of AWS."""
+        return self.verdict.rehearsal
+
+    @property
     def verified(self) -> bool:
         """Whether all is as agreed."""
         return bool(self.run) and self.verdict.mark is Mark.OK
@@ -68,31 +74,43 @@ def onboard(
     outside: Outside,
     hear: Callable[[Sighting], None],
     warn: Callable[[str], None] = lambda _sentence: None,
+    form: str = "",
 ) -> Onboarded:
     """Onboard one customer. `hear` gets each look while it waits; `outside.stop` ends the wait.
 
     `warn` gets what makes the wait idle before it begins: that what was handed over is older than the manifest.
-    Raises ManifestError, PlanError, OutputError, SelectionError, CallerError, JournalError and StatusError.
+    `form`: the way by which the customer applies modules, "" to leave what is known. Raises ManifestError, PlanError,
+    OutputError, SelectionError, CallerError, JournalError and StatusError.
     """
     inventory = read_inventory(start.manifest, out=start.out)
     target = _customer(inventory, name)
-    rehearsal = start.endpoint_url is not None
     context = make_context(replace(start, run_id=secrets.token_hex(_RUN_ID_BYTES)))
-    note_hand_over(start.out, [target], now=outside.now(), rehearsal=rehearsal)
+    rehearsal = context.rehearsal
+    status = status_path(start.out, rehearsal=rehearsal)
+    note_hand_over(
+        start.out,
+        [target],
+        now=outside.now(),
+        rehearsal=rehearsal,
+        access=lambda each: context.written.get(each.role_arn),
+        form=form,
+    )
+    context = replace(context, history=read_history(status, [target]))
+    noting = partial(note_verdicts, start.out, [target], rehearsal=rehearsal, context=context, modules=written(start.out))
     if older := older_than_manifest(target, context, written(start.out)):
         warn(older)
     last = wait_for_role(lambda: _look(target, context), pace, outside, hear)
     verdict, run = last.verdict, ""
     if last.let_in:
         for verdict, run in _roll_calls(start, inventory, target, how, context, pace, outside):
-            note_verdicts(start.out, [target], [verdict], now=outside.now(), run=run, rehearsal=rehearsal)
+            noting([verdict], now=outside.now(), run=run)
             if verdict.mark is not Mark.OK:
                 hear(replace(last, verdict=verdict, pause_seconds=pace.every_seconds))
     elif verdict.mark is Mark.SKIPPED:
         raise CallerError(verdict.rungs[0].what, where=target.role_arn, mend="run it there, or name --profile")
     elif verdict.mark is not Mark.OK:  # amid a rotation the previous id may let us in, which says nothing of the apply
-        note_verdicts(start.out, [target], [verdict], now=outside.now(), run="", rehearsal=rehearsal)
-    entry = read_status(status_path(start.out, rehearsal=rehearsal)).of(target)
+        noting([verdict], now=outside.now(), run="")
+    entry = read_status(status).of(target)
     sent = _sent(target, start.out, entry, newest=not older)
     return Onboarded(target, last, verdict, run, _letter(target, verdict, run, context, sent, outside), entry)
 
@@ -151,7 +169,7 @@ def _letter(target: Target, verdict: Verdict, run: str, context: VerifyContext, 
     if run and verdict.mark is Mark.OK:
         access = context.intended.get(target.role_arn, Access())
         return verified_letter(target, verdict, access, sent, now=outside.now(), run=run)
-    return failed_letter(target, verdict, sent)
+    return failed_letter(verdict, sent)
 
 
 def _sent(target: Target, out: Path, entry: Entry, *, newest: bool) -> Sent:

@@ -11,6 +11,7 @@ from rolecall_runner.results.html_rows import head_html, marks_html, row_html
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.results.shown import MEANINGS, SIGNS, TROUBLES, shown
 from rolecall_runner.results.tally import Tally, tally
+from rolecall_runner.tasks.verify.message import REHEARSAL
 from rolecall_runner.tasks.verify.verdict import Mark, Step, Verdict
 
 _HERE = "rolecall_runner.results"
@@ -27,7 +28,8 @@ def run_html(info: RunInfo, verdicts: Iterable[Verdict], *, picture_svg: str, wo
     main = "\n".join((_table(held, counted), picture_html(picture_svg, words), _reading()))
     body = f"{_header(info, counted)}\n<main>\n{main}</main>"
     style, script = asset("verify.css", _HERE), asset("verify.js", _HERE)
-    return page_html(f"Roll call of {info.manifest}: {counted.headline()}", body, style=style, script=script)
+    mark = f"{REHEARSAL}: " if info.rehearsal else ""
+    return page_html(f"{mark}Roll call of {info.manifest}: {counted.headline()}", body, style=style, script=script)
 
 
 def _header(info: RunInfo, counted: Tally) -> str:
@@ -35,6 +37,7 @@ def _header(info: RunInfo, counted: Tally) -> str:
     if counted.good:
         state, sign = "good", "✓"
     rest = counted.rest()
+    mark = f"{REHEARSAL}: " if info.rehearsal else ""
     facts = (
         f"selection {info.selection}",
         f"run {info.run_id}",
@@ -43,7 +46,7 @@ def _header(info: RunInfo, counted: Tally) -> str:
         f"rolecall {info.version}",
     )
     return (
-        f'<header class="{state}"><p class="verdict" id="verdict">{sign} {escape(counted.headline())}</p>'
+        f'<header class="{state}"><p class="verdict" id="verdict">{sign} {escape(mark + counted.headline())}</p>'
         f"<h1>Roll call of {escape(info.manifest)}</h1>"
         + (f'<p class="summary">{escape(rest)}</p>' if rest else "")
         + f'<p class="soft">{escape(" · ".join(facts))}</p></header>'

@@ -12,7 +12,8 @@ from rolecall_generator.checks.formats.junit_suites import suites_text
 from rolecall_generator.checks.formats.markup import clean
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.results.shown import label, said, shown
-from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Verdict
+from rolecall_runner.tasks.verify.message import REHEARSAL, customer_message
+from rolecall_runner.tasks.verify.verdict import Mark, Rung, Verdict
 
 _ELEMENTS = {
     Mark.FAILED: "failure",
@@ -25,7 +26,8 @@ _COUNTS = {"failures": (Mark.FAILED,), "errors": (Mark.INCONCLUSIVE, Mark.UNREAC
 
 def run_junit(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
     """The whole run as XML. Times are in seconds; the diagnoses stand in the suite's `system-out`."""
-    root = Xml.Element("testsuites", name=clean(f"roll call of {info.manifest}"), time=f"{info.seconds:.3f}")
+    title = f"roll call of {info.manifest}{f', {REHEARSAL}' if info.rehearsal else ''}"
+    root = Xml.Element("testsuites", name=clean(title), time=f"{info.seconds:.3f}")
     for verdict in verdicts:
         _suite(root, shown(verdict))
     return suites_text(root)
@@ -38,12 +40,18 @@ def _suite(root: Xml.Element, verdict: Verdict) -> None:
     sums = {"tests": str(len(verdict.rungs)), **counts, "time": f"{seconds:.3f}"}
     suite = Xml.SubElement(root, "testsuite", {"name": name, **sums})
     properties = Xml.SubElement(suite, "properties")
-    for key, value in (("account_id", verdict.account_id), ("role_arn", verdict.role_arn), ("kind", verdict.kind)):
+    known = [("account_id", verdict.account_id), ("role_arn", verdict.role_arn), ("kind", verdict.kind)]
+    if verdict.rehearsal:
+        known.append(("rehearsal", REHEARSAL))
+    for key, value in known:
         Xml.SubElement(properties, "property", name=key, value=clean(value))
     for rung in verdict.rungs:
         _case(suite, name, rung)
     if verdict.diagnoses:
-        text = "\n\n".join(_diagnosis(diagnosis) for diagnosis in verdict.diagnoses)
+        parts = [f"{diagnosis.cause}: {diagnosis.vendor}" for diagnosis in verdict.diagnoses]
+        if message := customer_message(verdict):
+            parts.append(f"message to the customer:\n{message}")
+        text = "\n\n".join(parts)
         Xml.SubElement(suite, "system-out").text = clean(text)
 
 
@@ -57,8 +65,3 @@ def _case(suite: Xml.Element, account: str, rung: Rung) -> None:
     if element != "skipped":
         outcome.set("type", str(rung.mark))
         outcome.text = clean("\n".join(filter(None, (rung.what, said(rung)))))
-
-
-def _diagnosis(diagnosis: Diagnosis) -> str:
-    letter = f"\n\ntext to send to the customer:\n{diagnosis.customer}" if diagnosis.customer else ""
-    return f"{diagnosis.cause}: {diagnosis.vendor}{letter}"

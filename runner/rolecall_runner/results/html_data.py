@@ -8,6 +8,7 @@ from rolecall_generator.checks.formats.markup import clean
 from rolecall_generator.checks.formats.page import PAGE_ROWS
 from rolecall_runner.results.html_rows import answer, effort, kind_words, marks_html, step_name
 from rolecall_runner.results.shown import SIGNS
+from rolecall_runner.tasks.verify.message import customer_message
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
 
 
@@ -30,8 +31,9 @@ class Texts:
 def page_data(verdicts: Iterable[Verdict], steps: Sequence[Step]) -> dict[str, object]:
     """Everything the script needs.
 
-    A row is [name, kind, role ARN, mark, cells, rungs, diagnoses]; a rung [step, mark, what, answer, effort]; a diagnosis
-    [cause, for the vendor, for the customer]. `steps`, `marks`, `cells` (HTML) and `texts` hold what the numbers mean.
+    A row is [name, kind, role ARN, mark, cells, rungs, diagnoses, message to the customer]; a rung is
+    [step, mark, what, answer, effort]; a diagnosis is [cause, for the vendor]. `steps`, `marks`, `cells` (HTML) and `texts`
+    hold what the numbers mean.
     """
     texts, cells = Texts(), Texts()
     marks, every = list(Mark), list(Step)
@@ -48,7 +50,8 @@ def page_data(verdicts: Iterable[Verdict], steps: Sequence[Step]) -> dict[str, o
             marks.index(verdict.mark),
             cells.number(marks_html(verdict.rungs, steps)),
             [rung_data(rung) for rung in verdict.rungs],
-            [[texts.number(clean(text)) for text in (item.cause, item.vendor, item.customer)] for item in verdict.diagnoses],
+            [[texts.number(clean(text)) for text in (item.cause, item.vendor)] for item in verdict.diagnoses],
+            texts.number(clean(customer_message(verdict).rstrip("\n"))),
         ]
         for verdict in verdicts
     ]

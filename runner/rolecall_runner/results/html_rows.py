@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from rolecall_generator.checks.formats.markup import clean, escape
 from rolecall_runner.results.shown import SIGNS, TROUBLES, said
+from rolecall_runner.tasks.verify.message import customer_message
 from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Step, Verdict, worst
 
 _STYLES = {
@@ -86,16 +87,20 @@ def _mark(marks: Sequence[Mark], step: Step) -> str:
 
 def _trouble(verdict: Verdict) -> str:
     rungs = "".join(_rung(rung) for mark in TROUBLES for rung in verdict.rungs if rung.mark is mark)
-    causes = "".join(_diagnosis(diagnosis, verdict.name) for diagnosis in verdict.diagnoses)
-    return f'<article><ul class="rungs">{rungs}</ul>{causes}</article>'
+    causes = "".join(map(_diagnosis, verdict.diagnoses))
+    return f'<article><ul class="rungs">{rungs}</ul>{causes}{_message(verdict)}</article>'
 
 
-def _diagnosis(diagnosis: Diagnosis, name: str) -> str:
-    cause = f'<p class="cause"><b>Likely cause</b> {escape(diagnosis.vendor)} <code>{escape(diagnosis.cause)}</code></p>'
-    if not diagnosis.customer:
-        return cause
-    head = f'<h3>Text to send to {escape(name)}</h3><button type="button" class="copy">Copy</button>'
-    return f'{cause}<div class="letter">{head}<pre>{escape(diagnosis.customer)}</pre></div>'
+def _diagnosis(diagnosis: Diagnosis) -> str:
+    return f'<p class="cause"><b>Likely cause</b> {escape(diagnosis.vendor)} <code>{escape(diagnosis.cause)}</code></p>'
+
+
+def _message(verdict: Verdict) -> str:
+    message = customer_message(verdict).rstrip("\n")
+    if not message:
+        return ""
+    head = f'<h3>Message to {escape(verdict.name)}</h3><button type="button" class="copy">Copy</button>'
+    return f'<div class="letter">{head}<pre>{escape(message)}</pre></div>'
 
 
 def _every_rung(verdict: Verdict) -> str:

@@ -66,7 +66,7 @@ class RunRecord:
     """What a run is. Times are ISO 8601 with a time zone; `ended` is "" while it runs, or when it was killed.
 
     `fingerprint`: of the manifest (`inventory.fingerprint`); `what`: what results depend on besides, as command and
-    options; `selection`: the pattern; `total`: how many targets were selected.
+    options; `selection`: the pattern; `total`: how many targets were selected; `rehearsal`: a sandbox answered, not AWS.
     """
 
     run_id: str
@@ -79,6 +79,7 @@ class RunRecord:
     what: str = ""
     rolecall: str = ""
     ended: str = ""
+    rehearsal: bool = False
     version: int = JOURNAL_VERSION
 
     @property
@@ -119,13 +120,23 @@ class Journal:
         return made
 
     @classmethod
-    def resume(cls, runs: Path, run_id: str, *, fingerprint: str, what: str | None = None) -> Self:
+    def resume(
+        cls, runs: Path, run_id: str, *, fingerprint: str, what: str | None = None, rehearsal: bool | None = None
+    ) -> Self:
         """Open a run that did not end; `done` holds the keys (kind and name) of what has its result.
 
-        Raises JournalError when the manifest or what is asked is another one now, or when the run is still going on.
+        Raises JournalError when the manifest or what is asked is another one now, when AWS answers now and a sandbox did
+        then (or the other way round), or when the run is still going on.
         """
         record = read_record(runs, run_id)
         folder = runs / run_id
+        if rehearsal is not None and record.rehearsal != rehearsal:
+            before, now = ("a sandbox", "AWS") if record.rehearsal else ("AWS", "a sandbox")
+            raise JournalError(
+                f"run {run_id} was answered by {before}, and {now} would answer now: a run is one or the other",
+                where=str(folder),
+                mend="start a new run, or resume it where it was started",
+            )
         if record.fingerprint != fingerprint:
             raise JournalError(
                 f"the manifest has changed since run {run_id}: its results would belong to two manifests",

@@ -15,6 +15,7 @@ from rolecall_runner.results.rotations import RotationTally
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.results.shown import SIGNS, TROUBLES, label, said, shown
 from rolecall_runner.results.tally import Tally
+from rolecall_runner.tasks.verify.message import REHEARSAL, customer_message
 from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Verdict
 
 ALL_SHOWN = 50
@@ -36,7 +37,7 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], co
     rotations = RotationTally()
     counted, shown_ones, fine = _collect(info, _counted(verdicts, rotations))
     if shown_ones:
-        console.print("ROLL CALL RECAP", style="bold")
+        console.print(f"ROLL CALL RECAP{f', {REHEARSAL}' if info.rehearsal else ''}", style="bold")
     labels = [_shortened(one_line(label(verdict))) for verdict in shown_ones]
     width = max(map(len, labels), default=0)
     digits = _digits(shown_ones)
@@ -73,7 +74,8 @@ def recap_line(verdict: Verdict, name: str, digits: Sequence[int] = (1,) * len(_
 def summary_line(info: RunInfo, counted: Tally) -> str:
     """`38 of 40 accounts answer the roll call: 2 failed (12.3 s, run 0a1b2c3d)`."""
     rest = counted.rest()
-    return one_line(f"{counted.headline()}{f': {rest}' if rest else ''} ({info.seconds:.1f} s, run {info.run_id})")
+    mark = f"{REHEARSAL}: " if info.rehearsal else ""
+    return one_line(f"{mark}{counted.headline()}{f': {rest}' if rest else ''} ({info.seconds:.1f} s, run {info.run_id})")
 
 
 def _counted(verdicts: Iterable[Verdict], rotations: RotationTally) -> Iterator[Verdict]:
@@ -113,9 +115,8 @@ def _explain(console: Console, verdict: Verdict, name: str) -> None:
                 _print_rung(console, rung)
     for diagnosis in verdict.diagnoses:
         _print_diagnosis(console, diagnosis)
-    for diagnosis in verdict.diagnoses:
-        if diagnosis.customer:
-            _print_letter(console, diagnosis.customer, name)
+    if message := customer_message(verdict):
+        _print_letter(console, message, name)
     console.print()
 
 
@@ -135,9 +136,9 @@ def _print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
 def _print_letter(console: Console, text: str, name: str) -> None:
     """The text stands at the left edge and is not wrapped, so that it can be copied as it is."""
     rule = "-" * 8
-    _print(console, Text(f"{rule} text to send to {name} {rule}", style="cyan"))
+    _print(console, Text(f"{rule} message to {name} {rule}", style="cyan"))
     print_lines(console, text)
-    _print(console, Text(f"{rule} end of the text {rule}", style="cyan"))
+    _print(console, Text(f"{rule} end of the message {rule}", style="cyan"))
 
 
 def _print(console: Console, text: Text, indent: int = 0) -> None:

@@ -13,6 +13,7 @@ class RunInfo:
 
     `manifest` and `selection` as the user gave them; `started` and `ended` know their time zone; `caller_arn` is who asked;
     `version` is rolecall's. `targets` counts the accounts that were to be asked; 0: as many as there are verdicts.
+    `rehearsal`: a sandbox answered, not AWS.
     """
 
     run_id: str
@@ -23,6 +24,7 @@ class RunInfo:
     caller_arn: str
     version: str
     targets: int = 0
+    rehearsal: bool = False
 
     @property
     def seconds(self) -> float:
@@ -41,4 +43,5 @@ class RunInfo:
             "caller_arn": self.caller_arn,
             "version": self.version,
             "targets": self.targets,
+            "rehearsal": self.rehearsal,
         }

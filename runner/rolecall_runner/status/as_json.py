@@ -24,6 +24,7 @@ def status_json(report: Report) -> str:
                 "state": str(row.state),
                 "since": row.since.isoformat() if row.since is not None else None,
                 "what": row.what,
+                "bundle_is_old": row.bundle_is_old,
                 "entry": row.entry.to_json(),
             }
             for row in report.rows

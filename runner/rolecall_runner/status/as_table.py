@@ -16,6 +16,7 @@ from rolecall_runner.status.overview import Row
 from rolecall_runner.status.report import Place, Report
 from rolecall_runner.status.states import State
 from rolecall_runner.targets import TargetKind
+from rolecall_runner.tasks.verify.message import REHEARSAL
 
 SHOWN = 50
 """Rows of the table; of more the most urgent are shown."""
@@ -84,7 +85,7 @@ def age(since: datetime | None, now: datetime) -> str:
 def _headline(report: Report) -> Text:
     total = sum(report.counts.values())
     noun = "account" if total == 1 else "accounts"
-    text = Text.assemble((f"{total:,} {noun}", "bold"), " as sandboxes saw them: " if report.place.rehearsal else ": ")
+    text = Text.assemble((f"{total:,} {noun}", "bold"), f", {REHEARSAL}: " if report.place.rehearsal else ": ")
     for number, (state, count) in enumerate(report.counts.items()):
         text.append(f"{', ' if number else ''}{count:,} {words(state)}", style=STYLES[state])
     return text
@@ -127,6 +128,10 @@ def _print_next(console: Console, report: Report, rows: Sequence[Row]) -> None:
 def _next(place: Place, row: Row) -> tuple[str, str]:
     name = shlex.quote(row.target.name)
     onboard = _ONBOARD[row.target.kind].format(name=name)
+    if row.state is State.OUTDATED and row.entry.pending is not None and row.entry.pending.unseen:
+        return place.command(f"runner status {name} --applied"), "when the customer says that it is applied"
+    if row.state is State.OUTDATED and row.entry.pending is not None and not row.entry.pending.module:
+        return place.command("gen terraform"), f"then: {place.command(f'gen bundle {name}')}"
     if row.state is State.NOT_HANDED_OVER and row.bundled:
         return place.command(onboard), f"after {place.out / BUNDLES / row.target.name} went out"
     command, why = _NEXT[row.state]

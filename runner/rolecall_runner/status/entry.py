@@ -47,6 +47,43 @@ class SeenId:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """A module that was verified or handed over: its digest, when that was first known, and what it grants (a snapshot).
+
+    `gone`: since when a roll call has shown that the customer does not have it any more; "" while the customer may have it.
+    """
+
+    module: str
+    date: str
+    access: Mapping[str, Any]
+    gone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The newest module is not known to be applied: the first roll call that said so, the last, and why.
+
+    `module`: the digest of the newest module; "" where the manifest was newer than what was written. `unseen`: changes that
+    no call can show; empty where the roll call has seen that an earlier module is still in force.
+    """
+
+    since: str
+    date: str
+    run: str
+    what: str
+    module: str = ""
+    unseen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A person said that this module is applied (`runner status NAME --applied`)."""
+
+    date: str
+    module: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The last roll call, however it came out."""
 
@@ -59,7 +96,8 @@ class Asked:
 class Entry:
     """One customer or switch role. Dates are ISO 8601 with a time zone; `applied`: when the role first let us in.
 
-    `role_arn` says whose history it is: a name that now means another role starts anew.
+    `role_arn` says whose history it is: a name that now means another role starts anew. `versions`: modules that the
+    customer has or had, the newest last. `form`: how the customer applies modules, as in `tasks.verify.message.Form`.
     """
 
     role_arn: str
@@ -70,10 +108,17 @@ class Entry:
     drifting: Trouble | None = None
     external_id_seen: SeenId | None = None
     asked: Asked | None = None
+    pending: Pending | None = None
+    confirmed: Confirmed | None = None
+    form: str | None = None
+    versions: tuple[Version, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The entry as JSON values; what is not known is left out."""
-        return {name: _plain(value) for name in _NAMES[Entry] if (value := getattr(self, name)) is not None}
+        body = {name: _plain(value) for name in _NAMES[Entry] if (value := getattr(self, name)) is not None}
+        if not self.versions:
+            del body["versions"]
+        return body
 
 
 def entry_from_json(body: Any) -> Entry:
@@ -82,7 +127,22 @@ def entry_from_json(body: Any) -> Entry:
         raise ValueError("it is no object")
     parts: dict[str, Any] = {key: _part(key, kind, body[key]) for key, kind in _PARTS.items() if key in body}
     applied = _date("applied", body["applied"]) if "applied" in body else None
-    return Entry(_text("role_arn", body.get("role_arn")), applied=applied, **parts)
+    form = _text("form", body["form"]) if "form" in body else None
+    versions = _versions(body.get("versions", []))
+    return Entry(_text("role_arn", body.get("role_arn")), applied=applied, form=form, versions=versions, **parts)
+
+
+def _versions(items: Any) -> tuple[Version, ...]:
+    if not isinstance(items, list):
+        raise ValueError("versions is not a list")
+    found = []
+    for item in items:
+        if not isinstance(item, dict) or not isinstance(item.get("access"), dict):
+            raise ValueError("versions has an entry without access")
+        gone = _date("versions.gone", item["gone"]) if item.get("gone") else ""
+        module = _text("versions.module", item.get("module"))
+        found.append(Version(module, _date("versions.date", item.get("date")), item["access"], gone))
+    return tuple(found)
 
 
 def _part(key: str, kind: type, item: Any) -> Any:
@@ -124,14 +184,21 @@ _PARTS: Mapping[str, type] = {
     "drifting": Trouble,
     "external_id_seen": SeenId,
     "asked": Asked,
+    "pending": Pending,
+    "confirmed": Confirmed,
 }
-_LISTS, _DATES = frozenset({"causes", "steps"}), frozenset({"date", "since"})
+_LISTS, _DATES = frozenset({"causes", "steps", "unseen"}), frozenset({"date", "since"})
 
 # By hand and not by `asdict`, which copies every value: a third of the time of noting a fleet.
 _NAMES: Mapping[type, tuple[str, ...]] = {
-    kind: tuple(field.name for field in fields(kind)) for kind in (Entry, HandedOver, Verified, Trouble, SeenId, Asked)
+    kind: tuple(field.name for field in fields(kind))
+    for kind in (Entry, HandedOver, Verified, Trouble, SeenId, Asked, Version, Pending, Confirmed)
 }
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, str) else {name: getattr(value, name) for name in _NAMES[type(value)]}
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return {name: getattr(value, name) for name in _NAMES[type(value)]}

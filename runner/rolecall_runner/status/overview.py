@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from rolecall_generator.status_file import external_id_digest
-from rolecall_runner.status.entry import Entry, Trouble
+from rolecall_runner.status.entry import Entry, Pending, Trouble
 from rolecall_runner.status.file import Status
 from rolecall_runner.status.states import URGENCY, State
 from rolecall_runner.targets import Target
@@ -19,17 +19,21 @@ _CAUSES = 3
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What stands in the output folder for a target now: digests, "" for nothing (see `digests`)."""
+    """What is in the output folder for a target now: digests, "" for nothing (see `digests`).
+
+    `bundle_is_old`: the bundle was made from another module than the one that is written now.
+    """
 
     module: str = ""
     bundle: str = ""
+    bundle_is_old: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One target: its state, the moment since when (None: nothing is known), and in a sentence what is known of it.
 
-    `bundled`: whether its bundle is written.
+    `bundled`: whether a bundle of the module as it is now is written; `bundle_is_old`: whether an older one is.
     """
 
     target: Target
@@ -38,6 +42,7 @@ class Row:
     since: datetime | None
     what: str
     bundled: bool = False
+    bundle_is_old: bool = False
 
 
 def overview(
@@ -81,12 +86,14 @@ def _row(target: Target, entry: Entry, present: Present, now: datetime, stale_af
         _in_trouble(entry)
         or _verified(target, entry, present, now - stale_after)
         or _handed_over(entry, present)
-        or _outdated(entry)
+        or _confirmed(entry, present)
+        or _outdated(entry, present)
         or _unheard(entry, present)
     )
     state, since, what = found
     asked = f"; asked in vain: {_said(entry.failed)}" if entry.failed is not None and _never_let_in(entry) else ""
-    return Row(target, entry, state, since, f"{what}{asked}", bool(present.bundle))
+    bundled = bool(present.bundle) and not present.bundle_is_old
+    return Row(target, entry, state, since, f"{what}{asked}", bundled, present.bundle_is_old)
 
 
 _Found = tuple[State, datetime | None, str]
@@ -102,9 +109,11 @@ def _in_trouble(entry: Entry) -> _Found | None:
 
 
 def _verified(target: Target, entry: Entry, present: Present, limit: datetime) -> _Found | None:
-    """Verified with the module as it is written now."""
+    """Verified with the module as it is written now, and nothing else was handed over or found since."""
     verified = entry.verified
-    if verified is None or not _same(verified.module, present.module):
+    if verified is None or (present.module and verified.module != present.module) or _pending(entry, present):
+        return None
+    if any(not each.gone and each.date > verified.date and each.module != present.module for each in entry.versions):
         return None
     when = moment(verified.date)
     return State.STALE if when < limit else State.VERIFIED, when, _id_note(target, entry) or "as agreed"
@@ -115,11 +124,16 @@ def _handed_over(entry: Entry, present: Present) -> _Found | None:
     handed = entry.handed_over
     if handed is None or not _same(handed.module, present.module):
         return None
+    pending = _pending(entry, present)
+    if pending is not None and pending.date >= handed.date:
+        what = pending.what if pending.unseen else f"waiting for its apply; {pending.what}"
+        return State.HANDED_OVER, moment(handed.date), what
     if entry.verified is not None:
         return State.HANDED_OVER, moment(handed.date), "waiting for the newer module to be applied"
     if entry.applied is not None:
         return State.APPLIED, moment(entry.applied), "the role lets us in; not verified yet"
-    anew = "" if _same(handed.bundle, present.bundle) else "; the bundle was written anew since, with the same module"
+    same = _same(handed.bundle, present.bundle) or present.bundle_is_old
+    anew = "" if same else "; the bundle was written anew since, with the same module"
     return State.HANDED_OVER, moment(handed.date), f"waiting for its apply{anew}"
 
 
@@ -128,20 +142,39 @@ def _never_let_in(entry: Entry) -> bool:
     return entry.applied is None and entry.failed is not None and set(entry.failed.steps) == {str(Step.ASSUME)}
 
 
-def _outdated(entry: Entry) -> _Found | None:
-    """The customer had a module, and it is not the one that is written now."""
+def _pending(entry: Entry, present: Present) -> Pending | None:
+    """What the last roll call said of the newest module, if it still is the newest."""
+    pending = entry.pending
+    return pending if pending is not None and pending.module in {"", present.module} else None
+
+
+def _confirmed(entry: Entry, present: Present) -> _Found | None:
+    """A person said that the module as it is written now is applied; no roll call has ended well since."""
+    confirmed = entry.confirmed
+    if confirmed is None or not confirmed.module or confirmed.module != present.module or _pending(entry, present):
+        return None
+    return State.APPLIED, moment(confirmed.date), "the newest module is applied, as noted by hand; not verified since"
+
+
+def _outdated(entry: Entry, present: Present) -> _Found | None:
+    """The customer had a module, and it is not known that the one that is written now was applied."""
+    if (pending := _pending(entry, present)) is not None:
+        ahead = "" if pending.module else " (the manifest is newer than the written module)"
+        return State.OUTDATED, moment(pending.since), f"{pending.what}{ahead}"
     had = [(known.date, how) for known, how in ((entry.verified, "verified"), (entry.handed_over, "handed over")) if known]
     if not had:
         return None
     date, how = max(had)
-    what = f"the module was written anew after it was {how}: the customer has the older one"
+    what = f"the module was written anew after it was {how}: the newer one has not been applied yet"
     return State.OUTDATED, moment(date), what
 
 
 def _unheard(entry: Entry, present: Present) -> _Found:
     if entry.applied is not None:
         return State.APPLIED, moment(entry.applied), "the role lets us in; not verified yet"
-    what = "its bundle is written" if present.bundle else "its module is written" if present.module else "nothing is written"
+    what = "its module is written" if present.module else "nothing is written"
+    if present.bundle:
+        what = "its bundle is older than its module" if present.bundle_is_old else "its bundle is written"
     return State.NOT_HANDED_OVER, None, what
 
 

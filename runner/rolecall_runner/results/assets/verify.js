@@ -19,20 +19,23 @@
     if (texts[answer]) make("code", texts[answer], line);
   };
 
-  const showDiagnosis = ([cause, vendor, customer], name, parent) => {
+  const showDiagnosis = ([cause, vendor], parent) => {
     const said = make("p", "", parent, "cause");
     make("b", "Likely cause", said);
     said.append(` ${texts[vendor]} `);
     make("code", texts[cause], said);
-    if (!texts[customer]) return;
-    const letter = make("div", "", parent, "letter");
-    make("h3", `Text to send to ${name}`, letter);
-    make("button", "Copy", letter).type = "button";
-    letter.lastChild.className = "copy";
-    make("pre", texts[customer], letter);
   };
 
-  const show = ([name, kind, role, mark, marksOfRow, rungs, diagnoses], body) => {
+  const showMessage = (message, name, parent) => {
+    if (!texts[message]) return;
+    const letter = make("div", "", parent, "letter");
+    make("h3", `Message to ${name}`, letter);
+    make("button", "Copy", letter).type = "button";
+    letter.lastChild.className = "copy";
+    make("pre", texts[message], letter);
+  };
+
+  const show = ([name, kind, role, mark, marksOfRow, rungs, diagnoses, message], body) => {
     const word = markOf(mark);
     const style = word === "failed" ? "failing" : troubles.includes(word) ? "doubtful" : "";
     const line = make("tr", "", body, style);
@@ -51,7 +54,8 @@
       troubles.forEach((trouble) =>
         rungs.filter((rung) => markOf(rung[1]) === trouble).forEach((rung) => showRung(rung, list)),
       );
-      diagnoses.forEach((diagnosis) => showDiagnosis(diagnosis, name, article));
+      diagnoses.forEach((diagnosis) => showDiagnosis(diagnosis, article));
+      showMessage(message, name, article);
     }
     const details = make("details", "", cell);
     make("summary", `Every rung: ${rungs.length} ${rungs.length === 1 ? "rung" : "rungs"}`, details);

@@ -56,6 +56,29 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A module that was verified or handed over before the newest one, as a snapshot (see `snapshot`).
+
+    `gone`: a roll call has shown since that the customer does not have it any more; what it granted is probed all the same.
+    """
+
+    access: Access
+    gone: bool = False
+
+
+Key = tuple[str, str]
+"""Kind and name of a target."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is known of targets from before, by kind and name: earlier modules, and how each customer applies them."""
+
+    earlier: Mapping[Key, tuple[Earlier, ...]] = field(default_factory=dict)
+    forms: Mapping[Key, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class VerifyContext:
     """All that `verify` needs beside the target. Shared by all threads of a process.
 
@@ -68,6 +91,7 @@ class VerifyContext:
     `witnesses`: a few customers whose roles are assumed to tell our own side's trouble from one customer's.
     `without_external_id`: customers of whom the manifest suppresses RC103, by name, with its reason.
     `readers`: credentials that may read IAM on the sides of switch roles, by account id.
+    `history`: earlier modules of the targets, and how their customers apply them.
     `second_caller`: another principal of the backend's account, no backend role of these customers; None: there is none.
     """
 
@@ -87,22 +111,33 @@ class VerifyContext:
     without_external_id: Mapping[str, str] = field(default_factory=dict)
     readers: Mapping[str, SigningCredentials] = field(default_factory=dict, repr=False)
     second_caller: Assumer | None = None
+    history: History = field(default_factory=History)
     options: VerifyOptions = field(default_factory=VerifyOptions)
     memory: Memory = field(default_factory=Memory)
 
-    def drawn(self, *what: str) -> int:
-        """A number that is the same whenever the same run asks for the same: for samples."""
-        text = "\0".join((self.assumer.run_id, *what))
+    @property
+    def rehearsal(self) -> bool:
+        """Whether a sandbox answers instead of AWS."""
+        return self.assumer.caller.rehearsal or self.clients.rehearsal
+
+    def earlier(self, target: Target) -> tuple[Earlier, ...]:
+        """The target's earlier modules."""
+        return self.history.earlier.get((str(target.kind), target.name), ())
+
+    @staticmethod
+    def drawn(target: Target, *what: str) -> int:
+        """A number for samples of one target: the same in every run, so that a later run sees what an earlier one saw."""
+        text = "\0".join((str(target.kind), target.role_arn, *what))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
     def another_external_id(self, target: Target) -> str | None:
-        """One other customer's external id, the same whenever this run asks; None where no other customer has one.
+        """One other customer's external id, the same in every run of a manifest; None where no other customer has one.
 
         Never the target's own or previous one, which it accepts by right.
         """
         names = tuple(self.external_ids)
         own = {target.external_id, target.previous_external_id}
-        start = self.drawn("another external id", target.name) if names else 0
+        start = self.drawn(target, "another external id") if names else 0
         for step in range(len(names)):
             found = self.external_ids[names[(start + step) % len(names)]]
             if found not in own:

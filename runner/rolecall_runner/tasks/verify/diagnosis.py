@@ -19,9 +19,10 @@ from rolecall_runner.targets import Target
 from rolecall_runner.tasks.verify import probes
 from rolecall_runner.tasks.verify.causes import told
 from rolecall_runner.tasks.verify.context import VerifyContext
+from rolecall_runner.tasks.verify.denials import Denial, cause_of_refused_assume, cause_of_refused_call, denial_of
 from rolecall_runner.tasks.verify.openness import EVERYBODY
 from rolecall_runner.tasks.verify.rotation import RETIRED, WHICH, RotationState, rotation_of
-from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
+from rolecall_runner.tasks.verify.verdict import OLDER_MODULE, Mark, Rung, Step, Verdict
 
 Found = Iterator[tuple[str, str]]
 """Causes with a detail for their texts."""
@@ -36,7 +37,7 @@ _OWN_FAULTS = frozenset(
     {"InternalError", "InternalFailure", "InternalServerError", "InternalServiceException", "ServiceUnavailable",
      "ServiceUnavailableException", "Unavailable", "ServiceException"}
 )  # fmt: skip
-_OURS = {"organization-policy": "own-organization-policy", "permission-boundary": "own-permission-boundary"}
+_OTHER_IDS = frozenset({Step.NO_EXTERNAL_ID, Step.OTHER_EXTERNAL_ID, Step.MADE_UP_EXTERNAL_ID})
 _TAG_ACTIONS = re.compile(r"sts:(?:TagSession|SetSourceIdentity)\b")
 _DETAILS = 3
 
@@ -75,7 +76,11 @@ def _causes(verdict: Verdict, target: Target, context: VerifyContext) -> Found:
 
 def _external_id(verdict: Verdict, target: Target) -> Found:
     """What the three assumes together say about the condition on the external id."""
-    marks = {rung.step: rung.mark for rung in verdict.rungs if WHICH not in rung.evidence}
+    counted = [rung for rung in verdict.rungs if WHICH not in rung.evidence]
+    if any(rung.evidence.get(OLDER_MODULE) for rung in counted if rung.step in _OTHER_IDS and rung.mark is Mark.FAILED):
+        yield "newer-module-not-applied", "the trust policy is the one of an earlier module"
+        return
+    marks = {rung.step: rung.mark for rung in counted}
     open_to = {step for step, mark in marks.items() if mark is Mark.FAILED}
     if Step.NO_EXTERNAL_ID in open_to and target.external_id is None:
         yield "no-external-id-agreed", ""
@@ -96,10 +101,13 @@ def _assume(rung: Rung, _verdict: Verdict, target: Target, context: VerifyContex
     if rung.code != REFUSAL:
         yield from _wrong_request(rung)
         return
-    if (by_text := _policy_named(rung.message)) is not None:
-        # Whose policy it is: those for principals are ours, since our role asks; those for resources are the customer's.
-        yield _OURS.get(by_text, by_text), "sts:AssumeRole"
-    elif not probes.caller_is_backend_role(target, context):
+    denial = denial_of(rung.message)
+    if denial is not None and (named := cause_of_refused_assume(denial)):
+        yield named, _denied(named, _action_named(rung.message, "sts:AssumeRole"), denial)
+        return
+    if rung.evidence.get(OLDER_MODULE):
+        yield "newer-module-not-applied", "the role refuses what only the newest module lets in"
+    if not probes.caller_is_backend_role(target, context):
         yield "wrong-caller", context.assumer.caller.arn
     elif probes.written_policy_allows(target, context) is False:
         yield "backend-policy-lacks-role", "the module as written does not name it; "
@@ -114,10 +122,13 @@ def _assume(rung: Rung, _verdict: Verdict, target: Target, context: VerifyContex
 def _one_side_or_the_other(rung: Rung, target: Target, context: VerifyContext) -> Found:
     """Nothing on paper is wrong: ask whether our side works as a whole, then name what the customer's may lack."""
     deployed = probes.deployed_policy_allows(target, context)
-    if deployed is False or "no identity-based policy allows" in rung.message:
+    if deployed is False:
         yield "backend-policy-lacks-role", "the module as written names it, but is not applied; "
         return
-    if probes.others_let_us_in(target, context) is False:
+    denial = denial_of(rung.message)
+    if denial is not None and denial.kind == "role trust policy":
+        candidates = ["external-id-differs", "other-principal", "backend-role-recreated"]  # so the role exists
+    elif probes.others_let_us_in(target, context) is False:
         # Every trust refuses: with our policies as they should be, the trusts hold the id of a role that is gone.
         candidates = [] if deployed else ["backend-policy-not-applied"]
         candidates += ["backend-role-recreated", "role-missing"]
@@ -137,7 +148,12 @@ def _wrong_request(rung: Rung) -> Found:
 
 def _other_id(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
     if rung.evidence.get(WHICH) == RETIRED:
-        yield "retired-external-id", ""
+        older = rung.evidence.get(OLDER_MODULE)
+        yield (
+            ("newer-module-not-applied", "the former external ID is still accepted")
+            if older
+            else ("retired-external-id", "")
+        )
 
 
 def _identity(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
@@ -150,10 +166,13 @@ def _again(_rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyCont
 
 def _granted(rung: Rung, _verdict: Verdict, target: Target, context: VerifyContext) -> Found:
     action = str(rung.evidence.get("action", ""))
+    denial = denial_of(rung.message)
     if not action:
         yield "unknown", rung.message
-    elif (by_text := _policy_named(rung.message)) is not None:
-        yield by_text, action
+    elif rung.evidence.get(OLDER_MODULE):
+        yield "newer-module-not-applied", f"{action} does not work yet"
+    elif denial is not None and (named := cause_of_refused_call(denial)):
+        yield named, _denied(named, action, denial)
     else:
         yield "permission-missing", action
         intended = context.intended.get(target.role_arn)
@@ -164,10 +183,16 @@ def _granted(rung: Rung, _verdict: Verdict, target: Target, context: VerifyConte
 
 def _outside(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
     action = str(rung.evidence.get("action", ""))
-    yield ("more-than-agreed", action) if action else ("unknown", rung.message)
+    if action and rung.evidence.get(OLDER_MODULE):
+        yield "newer-module-not-applied", f"{action} still works"
+    else:
+        yield ("more-than-agreed", action) if action else ("unknown", rung.message)
 
 
 def _drift(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
+    if rung.evidence.get(OLDER_MODULE):
+        yield "newer-module-not-applied", "the role is as an earlier module set it up"
+        return
     if rung.evidence.get("stale_principals"):
         yield "backend-role-recreated", ""
     yield "drift", rung.what
@@ -175,7 +200,9 @@ def _drift(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyConte
 
 def _configuration(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
     trusts = rung.evidence.get("trusts")
-    if trusts is not None:
+    if rung.evidence.get(OLDER_MODULE):
+        yield "newer-module-not-applied", "the role is as an earlier module set it up"
+    elif trusts is not None:
         yield ("trusts-everybody" if trusts == EVERYBODY else "trusts-whole-account"), ""
     else:
         others = [problem for problem in rung.evidence.get("problems", ()) if problem != rung.evidence.get("mfa")]
@@ -196,21 +223,21 @@ _FAILED: Mapping[Step, Callable[[Rung, Verdict, Target, VerifyContext], Found]] 
     Step.OUTSIDE: _outside,
     Step.DRIFT: _drift,
     Step.CONFIGURATION: _configuration,
+    Step.MODULE: _already_said,
 }
 
 
-def _policy_named(message: str) -> str | None:
-    """The cause by the kind of policy that AWS's text names ("Troubleshoot access denied error messages", IAM user guide,
-    November 2026): `with an explicit deny in a KIND` or `because no KIND allows the ... action`.
-    """
-    for phrase, cause in (
-        ("service control policy", "organization-policy"),
-        ("resource control policy", "resource-control-policy"),
-        ("permissions boundary", "permission-boundary"),
-    ):
-        if re.search(rf"(?:explicit deny in an? |because no ){phrase}", message):
-            return cause
-    return None
+def _denied(cause: str, action: str, denial: Denial) -> str:
+    """The action and, where AWS names it, the ARN of the denying policy, as the texts of a cause take it."""
+    if cause == "backend-policy-lacks-role":
+        return ""
+    return f"{action}, denied by {denial.arn}" if denial.arn else action
+
+
+def _action_named(message: str, usual: str) -> str:
+    """The action that a message says was refused: sts:TagSession and sts:SetSourceIdentity are asked with AssumeRole."""
+    match = re.search(r"not authorized to perform:\s*([A-Za-z0-9-]+:[A-Za-z]+)", message)
+    return match[1] if match is not None else usual
 
 
 def _not_known(rung: Rung, context: VerifyContext) -> Found:

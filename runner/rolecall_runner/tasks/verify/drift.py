@@ -15,7 +15,8 @@ from rolecall_runner.deployed import NotCheckable, RoleReading, RoleSettings, re
 from rolecall_runner.failures import REFUSALS
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.verify.context import VerifyContext
-from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step
+from rolecall_runner.tasks.verify.snapshot import hidden_ids
+from rolecall_runner.tasks.verify.verdict import OLDER_MODULE, Mark, Rung, Step
 
 _UNIQUE_ID = re.compile(r"^A(?:ROA|IDA)[A-Z0-9]{12,}$")
 """Unique ids of roles and users, as IAM shows a principal of a trust policy that was deleted ("IAM identifiers", IAM User
@@ -74,7 +75,18 @@ def drift_of(target: Target, credentials: SigningCredentials, context: VerifyCon
     drift = compare(reading, intended, target.role_arn)
     mark, what = said_of(reading, drift)
     code = next((part.code for part in drift.not_checkable), "") if mark in {Mark.SKIPPED, Mark.INCONCLUSIVE} else ""
-    return Rung(Step.DRIFT, mark, what, code, evidence=drift.evidence, seconds=context.ticks() - begin), drift.changes
+    evidence = drift.evidence
+    if mark is Mark.FAILED and _as_before(reading, target, context):
+        evidence[OLDER_MODULE] = True
+    return Rung(Step.DRIFT, mark, what, code, evidence=evidence, seconds=context.ticks() - begin), drift.changes
+
+
+def _as_before(reading: RoleReading, target: Target, context: VerifyContext) -> bool:
+    """Whether the role is exactly as an earlier module that the customer may still have set it up."""
+    if isinstance(reading.settings, RoleSettings):
+        reading = replace(reading, settings=replace(reading.settings, trust=hidden_ids(reading.settings.trust)))
+    then = [each.access for each in context.earlier(target) if not each.gone and target.role_arn in each.access.roles]
+    return any(not (drift := compare(reading, access, target.role_arn)).changes and not drift.gone for access in then)
 
 
 def compare(reading: RoleReading, intended: Access, role_arn: str) -> Drift:

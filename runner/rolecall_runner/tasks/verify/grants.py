@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 
 from rolecall_generator.iam.access import Access
@@ -29,7 +28,7 @@ Granted = tuple[str, str]
 def try_grants(target: Target, credentials: SigningCredentials, context: VerifyContext) -> Iterator[Rung]:
     """One rung for each granted action that is tried; one skipped rung when nothing can be.
 
-    Tried in the target's first Region, or in all of them. The sample is the same for one run and target. Only what all
+    Tried in the target's first Region, or in all of them. The sample of a target is the same in every run. Only what all
     agreed policies together allow is tried: denied, bounded or conditional grants that the call would not meet are not.
     """
     intended = context.intended.get(target.role_arn)
@@ -82,13 +81,15 @@ def _calls(target: Target, access: Access, evaluator: Evaluator, region: str, co
     everything = context.options.all_actions
     by_service = granted_reads(target.role_arn, access)
     services = sorted(by_service)
-    # Chance here spreads the choice over runs and targets; nothing secret hangs on it.
-    random.Random(context.drawn("granted", target.role_arn)).shuffle(services)  # noqa: S311
+    # By a rank of each name's own: the choice differs between targets, is the same in every run, and does not shift when
+    # another service or action joins or leaves.
+    services.sort(key=lambda service: context.drawn(target, "granted", service))
     served = 0
     for service in services:
-        granted = by_service[service]
-        random.Random(context.drawn("granted", target.role_arn, service)).shuffle(granted)  # noqa: S311
-        granted.sort(key=lambda each: each[0] not in READS)  # what people use most, ahead of what hardly anybody does
+        # What people use most comes ahead of what hardly anyone does.
+        granted = sorted(
+            by_service[service], key=lambda each: (each[0] not in READS, context.drawn(target, "granted", *each))
+        )
         calls = _of_service(target, granted, evaluator, region, context)
         before = served
         for number, call in enumerate(calls):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 
 from rolecall_generator.iam.access import Access
@@ -17,11 +16,14 @@ from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step
 from rolecall_runner.tasks.verify.well_known import READS
 
 
-def try_outside(target: Target, credentials: SigningCredentials, context: VerifyContext) -> Iterator[Rung]:
+def try_outside(
+    target: Target, credentials: SigningCredentials, context: VerifyContext, tried: frozenset[str] = frozenset()
+) -> Iterator[Rung]:
     """One rung for each of a sample of actions that the role must not have; one skipped rung when none can be named.
 
-    The sample is the same for one run and target. An action counts as outside when no statement of the agreed policies
-    allows it on anything, or one denies it; where a policy's text is not known, every action may be granted by it.
+    The sample of a target is the same in every run; actions in `tried` were probed already. An action counts as outside when
+    no statement of the agreed policies allows it on anything, or one denies it; where a policy's text is not known, every
+    action may be granted by it.
     """
     intended = context.intended.get(target.role_arn)
     if intended is None or target.role_arn not in intended.roles:
@@ -29,8 +31,8 @@ def try_outside(target: Target, credentials: SigningCredentials, context: Verify
         return
     bounds = bounds_of(target, intended, credentials, context)
     region = target.regions[0] if target.regions else context.assumer.caller.region
-    calls = list(_sample(target, bounds, region, context))
-    if not calls:
+    calls = [call for call in _sample(target, bounds, region, context) if call.action not in tried]
+    if not calls and not tried:
         yield Rung(Step.OUTSIDE, Mark.SKIPPED, _why_none(bounds), evidence={"unknown_policies": list(bounds.unknown)})
     for call in calls:
         yield _rung(try_call(call, region, credentials, context))
@@ -53,8 +55,9 @@ def _sample(target: Target, bounds: Bounds, region: str, context: VerifyContext)
     if bounds.unknown:
         return
     actions = list(outside_of(target.role_arn, bounds.most))
-    # Chance here spreads the choice over runs and targets; nothing secret hangs on it.
-    random.Random(context.drawn("outside", target.role_arn)).shuffle(actions)  # noqa: S311
+    # By a rank of each action's own: the choice differs between targets, is the same in every run, and does not shift when
+    # another action joins or leaves.
+    actions.sort(key=lambda action: context.drawn(target, "outside", action))
     left = len(actions) if context.options.all_actions else context.options.outside_actions
     for action in actions:
         if left <= 0:

@@ -77,7 +77,12 @@ def _allows(backend: Access, target: Target) -> bool | None:
 
 def _sent(target: Target) -> dict[str, str | tuple[str, ...]]:
     """The condition keys of the assume as `Assumer` sends it."""
-    context: dict[str, str | tuple[str, ...]] = {"sts:ExternalId": target.external_id or ()}
+    return sent_with(target, target.external_id)
+
+
+def sent_with(target: Target, external_id: str | None) -> dict[str, str | tuple[str, ...]]:
+    """The condition keys of an assume that sends this external ID, or none."""
+    context: dict[str, str | tuple[str, ...]] = {"sts:ExternalId": external_id or ()}
     if target.session_tags:
         context |= {
             "aws:RequestTag/rolecall-run": "run",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from rolecall_generator.checking import ModuleAccess, module_access
 from rolecall_generator.errors import SelectionError
-from rolecall_generator.iam.access import Access, union
-from rolecall_generator.iam.module import Module, ModuleKind
+from rolecall_generator.iam.access import Access
+from rolecall_generator.iam.module import ModuleKind
 from rolecall_generator.lock import LOCK_NAME
 from rolecall_generator.manifest.models import Manifest
 from rolecall_runner.clients import Clients, ClientSettings, SigningCredentials
@@ -22,7 +22,8 @@ from rolecall_runner.engine.interface import DEFAULT_WORKERS
 from rolecall_runner.inventory import inventory_of
 from rolecall_runner.source import find_caller
 from rolecall_runner.targets import Target, TargetKind
-from rolecall_runner.tasks.verify.context import VerifyContext, VerifyOptions
+from rolecall_runner.tasks.verify.by_role import access_by_role
+from rolecall_runner.tasks.verify.context import History, VerifyContext, VerifyOptions
 
 _WITNESSES = 3
 NO_EXTERNAL_ID_RULE = "RC103"
@@ -35,7 +36,7 @@ class Start:
 
     `endpoint_url`: all services there (the sandbox); None for AWS. `workers`: connections a host. `readers`: account ids
     with the AWS CLI profiles that may read IAM there, for the sides of switch roles; in a sandbox of the command's own
-    (`sandbox`) its operator reads them.
+    (`sandbox`) its operator reads them. `history`: what the status file knows of the targets.
     """
 
     manifest: Path
@@ -48,6 +49,7 @@ class Start:
     options: VerifyOptions = field(default_factory=VerifyOptions)
     readers: tuple[tuple[str, str], ...] = ()
     sandbox: bool = False
+    history: History = field(default_factory=History)
 
 
 def make_clients(start: Start) -> Clients:
@@ -91,6 +93,7 @@ def make_context(start: Start) -> VerifyContext:
         backend_roles=frozenset(target.backend_role_arn for target in customers),
         without_external_id=suppressed(manifest, customers),
         readers=_readers(start, clients, manifest),
+        history=start.history,
         options=start.options,
     )
 
@@ -107,35 +110,6 @@ def _readers(start: Start, clients: Clients, manifest: Manifest) -> dict[str, Si
         account_id: find_caller(clients, profile=profile, region=start.region).credentials
         for account_id, profile in start.readers
     }
-
-
-def access_by_role(found: ModuleAccess) -> dict[str, Access]:
-    """What each role's own modules grant: a customer's module, or both sides of a switch role. Equal parts are shared.
-
-    The people of a switch role are in another one's module where several share a group.
-    """
-    by_path = {module.path: access for module, access in zip(found.modules, found.accesses, strict=True)}
-    by_subject: dict[tuple[bool, str], list[Access]] = {}
-    for module, access in zip(found.modules, found.accesses, strict=True):
-        if module.kind is not ModuleKind.BACKEND:
-            by_subject.setdefault((module.kind is ModuleKind.CUSTOMER, module.subject), []).append(access)
-    by_role: dict[str, Access] = {}
-    for module in found.modules:
-        if module.kind is not ModuleKind.BACKEND:
-            parts = [*by_subject[module.kind is ModuleKind.CUSTOMER, module.subject], *_shared_people(module, by_path)]
-            whole = parts[0] if len(parts) == 1 else union(parts)
-            by_role.update(dict.fromkeys(module.access.roles, whole))
-    return by_role
-
-
-def _shared_people(module: Module, by_path: Mapping[str, Access]) -> Iterator[Access]:
-    """Group, users and the group's policies, where another switch role's module holds them."""
-    path = str(module.facts.get("people_path", ""))
-    access = by_path.get(path)
-    if access is not None and module.facts.get("keeper") != module.subject:
-        attached = {arn for group in access.groups.values() for arn in group.attached}
-        policies = {arn: policy for arn, policy in access.policies.items() if arn in attached}
-        yield Access(policies=policies, groups=access.groups, users=access.users)
 
 
 def backend_of(found: ModuleAccess) -> Access | None:

@@ -15,12 +15,13 @@ from rolecall_runner.tasks.verify.context import VerifyContext
 from rolecall_runner.tasks.verify.diagnosis import diagnose
 from rolecall_runner.tasks.verify.drift import drift_of
 from rolecall_runner.tasks.verify.grants import try_grants
-from rolecall_runner.tasks.verify.ladder import climb
+from rolecall_runner.tasks.verify.ladder import Ladder, climb
+from rolecall_runner.tasks.verify.newest import Newest, configuration_as
 from rolecall_runner.tasks.verify.openness import openness
 from rolecall_runner.tasks.verify.outside import try_outside
 from rolecall_runner.tasks.verify.people import check_people
 from rolecall_runner.tasks.verify.rotation import access_before
-from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
+from rolecall_runner.tasks.verify.verdict import OLDER_MODULE, Mark, Rung, Step, Verdict
 
 
 class _Seed:
@@ -45,9 +46,10 @@ def verify(target: Target, context: VerifyContext) -> Verdict:
         other = _another_roles(target, context)
         rungs = tuple(_customer(target, context)) if other is None else (other,)
     else:
-        rungs = tuple(_kept(Step.CONFIGURATION, lambda: check_people(target, context.readers, context)))
-    verdict = Verdict(target.name, str(target.kind), target.account_id, target.role_arn, rungs)
-    return diagnose(verdict, target, context)
+        rungs = tuple(_people(target, context))
+    verdict = diagnose(Verdict(target.name, str(target.kind), target.account_id, target.role_arn, rungs), target, context)
+    form = context.history.forms.get((str(target.kind), target.name), "")
+    return replace(verdict, rehearsal=context.rehearsal, form=form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,27 @@ def _same_role(arn: str, who: Identity) -> bool:
 
 def _customer(target: Target, context: VerifyContext) -> Iterator[Rung]:
     ladder = climb(target, context)
-    yield from ladder.rungs
+    # Amid a rotation that waits for the customer it is known that the newest module is not applied.
+    earlier = context.earlier(target) if ladder.target is target else ()
+    newest = Newest(target, context.intended.get(target.role_arn), earlier, context)
+    climbed = newest.explain(ladder.rungs)
+    yield from climbed
     first = ladder.credentials
     if first is None:
         yield from (Rung(step, Mark.SKIPPED, "There is no session of the role to try it with.") for step in _later(context))
+        yield from newest.conclude(climbed, opened=False)
         return
+    rest = []
+    for rung in _with_session(target, ladder, first, newest, context):
+        rest.append(rung)
+        yield rung
+    yield from newest.conclude((*climbed, *rest))
+
+
+def _with_session(
+    target: Target, ladder: Ladder, first: Credentials, newest: Newest, context: VerifyContext
+) -> Iterator[Rung]:
+    """The rungs that need a session of the role."""
     if ladder.target is not target:
         # Amid a rotation, before the customer applies: what was agreed is the module that the customer has.
         agreed = context.intended.get(target.role_arn)
@@ -96,11 +114,39 @@ def _customer(target: Target, context: VerifyContext) -> Iterator[Rung]:
         target = ladder.target
     session = AccountSession(lambda: context.assumer.assume(target), context.clock, cache=_Seed(first))
     if context.options.probe_actions:
-        yield from _kept(Step.GRANTED, lambda: try_grants(target, session, context))
-        yield from _kept(Step.OUTSIDE, lambda: try_outside(target, session, context))
+        yield from _kept(Step.OUTSIDE, lambda: newest.try_changes(session))
+        sampled = (
+            *_kept(Step.GRANTED, lambda: try_grants(target, session, context)),
+            *_kept(Step.OUTSIDE, lambda: try_outside(target, session, context, newest.tried)),
+        )
+        yield from map(newest.explain_call, sampled)
+    older: dict[str, bool] = {}
     if context.options.drift:
-        yield from _kept(Step.DRIFT, lambda: (drift_of(target, session, context)[0],))
-    yield from _kept(Step.CONFIGURATION, lambda: (openness(target, session, context),))
+        for rung in _kept(Step.DRIFT, lambda: (drift_of(target, session, context)[0],)):
+            older = {OLDER_MODULE: True} if rung.evidence.get(OLDER_MODULE) else {}
+            yield rung
+    for rung in _kept(Step.CONFIGURATION, lambda: (openness(target, session, context),)):
+        # A role that is exactly as an earlier module set it up has that module's trust policy as well.
+        yield replace(rung, evidence={**rung.evidence, **older}) if rung.mark is Mark.FAILED else rung
+
+
+def _people(target: Target, context: VerifyContext) -> Iterator[Rung]:
+    """The rungs of a switch role, and whether its newest modules are applied."""
+    rungs = tuple(_kept(Step.CONFIGURATION, lambda: check_people(target, context.readers, context)))
+    newest = Newest(target, context.intended.get(target.role_arn), context.earlier(target), context)
+    if newest.candidates and any(rung.mark is Mark.FAILED for rung in rungs):
+        for each in newest.candidates:
+            then = replace(context, intended={target.role_arn: each.access})
+            before = tuple(_kept(Step.CONFIGURATION, lambda then=then: check_people(target, then.readers, then)))  # type: ignore[misc]
+            if configuration_as(before):
+                rungs = tuple(
+                    replace(rung, evidence={**rung.evidence, OLDER_MODULE: True}) if rung.mark is Mark.FAILED else rung
+                    for rung in rungs
+                )
+                break
+    yield from rungs
+    if any(rung.mark in {Mark.OK, Mark.FAILED} for rung in rungs):
+        yield from newest.conclude(rungs)
 
 
 def _later(context: VerifyContext) -> Iterator[Step]:

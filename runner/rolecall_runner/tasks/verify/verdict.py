@@ -32,6 +32,11 @@ class Step(StrEnum):
     OUTSIDE = "outside"
     DRIFT = "drift"
     CONFIGURATION = "configuration"
+    MODULE = "module"
+
+
+OLDER_MODULE = "older_module"
+"""Evidence of a failed rung, true when an earlier module that the customer may still have explains the failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +58,25 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The likely cause of what failed, by an id of the documentation, and the mend: for the vendor, and for the customer."""
+    """The likely cause of what failed, by an id of the documentation, with a hint for the vendor.
+
+    `customer` is this cause's part of the message to the customer, "" when the customer has nothing to do; `update`: the
+    customer's part is to apply the newest module. `message.customer_message` joins the parts.
+    """
 
     cause: str
     vendor: str
     customer: str
+    update: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The roll call of one customer (`kind` customer) or switch role (`kind` switch-role)."""
+    """The roll call of one customer (`kind` customer) or switch role (`kind` switch-role).
+
+    `rehearsal`: a sandbox answered instead of AWS, so nothing is known about the live account. `form` is how the customer
+    applied the module, a key of `message.UPDATES`; "" when it is not known.
+    """
 
     name: str
     kind: str
@@ -70,6 +84,8 @@ class Verdict:
     role_arn: str
     rungs: tuple[Rung, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
+    rehearsal: bool = False
+    form: str = ""
 
     @property
     def mark(self) -> Mark:
@@ -104,6 +120,8 @@ def verdict_from_json(body: Mapping[str, Any]) -> Verdict:
         body["role_arn"],
         tuple(_rung(item) for item in body["rungs"]),
         tuple(Diagnosis(**item) for item in body["diagnoses"]),
+        bool(body.get("rehearsal", False)),
+        str(body.get("form", "")),
     )
 
 

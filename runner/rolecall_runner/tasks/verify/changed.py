@@ -1,0 +1,305 @@
+"""What the newest module changed against an earlier one that the customer may still have, and which calls can show it.
+
+An earlier module is one that was verified or handed over. A roll call that ends well proves that the newest module was
+applied only if it saw every change: each withdrawn permission refused, each new one allowed, the new trust policy in force.
+A change that no safe call can show (a write action, a session duration, a tag) is named, and nothing is claimed of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+from rolecall_generator.iam.access import Access, Role
+from rolecall_generator.iam.actions import expand
+from rolecall_generator.iam.callers import BUILT_IN
+from rolecall_generator.iam.evaluator import Caller, Effect, Evaluator, IdentitySide, Request
+from rolecall_generator.iam.managed_policies import managed_policy_name
+from rolecall_generator.iam.policy import PolicyDocument, Statement
+from rolecall_runner.targets import Target
+from rolecall_runner.tasks.verify.agreed import Bounds, covers, model_of, statements_of
+from rolecall_runner.tasks.verify.context import VerifyContext
+from rolecall_runner.tasks.verify.probes import sent_with
+from rolecall_runner.tasks.verify.rotation import PREVIOUS, RETIRED, WHICH
+from rolecall_runner.tasks.verify.safe_calls import SafeCall, offered, safe_call
+from rolecall_runner.tasks.verify.snapshot import encode_access, hidden_id, hidden_ids
+from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step
+from rolecall_runner.tasks.verify.well_known import READS
+
+CALLS_PER_PART = 5
+"""A wildcard that was withdrawn covers many actions; this many of them are tried."""
+
+_EVERYTHING = frozenset({"*", "*:*"})
+_OTHER_REGIONS = ("us-east-1", "eu-west-1")
+_NO_ID = "rolecall-an-id-of-nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A call that the two modules answer differently: the newest one allows it (`allowed`) or refuses it."""
+
+    call: SafeCall
+    region: str
+    allowed: bool
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells this call apart from others."""
+        call = self.call
+        return call.service, call.operation, self.region, call.resource, str(sorted(call.parameters.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One change of permissions: in words, and the calls that show it; without any, no call can."""
+
+    what: str
+    probes: tuple[Probe, ...] = ()
+
+
+def same_access(one: Access, other: Access) -> bool:
+    """Whether two modules grant the same, tags and descriptions included."""
+    return encode_access(one) == encode_access(other)
+
+
+def changed_parts(target: Target, then: Bounds, now: Bounds, region: str, context: VerifyContext) -> tuple[Part, ...]:
+    """All changes between two modules but those of the trust policy. `region`: where calls are made."""
+    if target.role_arn not in then.least.roles:
+        return (Part("the role itself"),)
+    comparison = _Comparison(target, then, now, region, context)
+    return tuple(comparison.parts())
+
+
+class _Comparison:
+    """Two modules of one target with their evaluators."""
+
+    def __init__(self, target: Target, then: Bounds, now: Bounds, region: str, context: VerifyContext) -> None:
+        self._target = target
+        self._then, self._now = ModuleSide(target, then), ModuleSide(target, now)
+        self._regions = tuple(dict.fromkeys((region, *target.regions, *_OTHER_REGIONS)))
+        self._context = context
+
+    def parts(self) -> Iterator[Part]:
+        yield from self._statements()
+        yield from self._denies()
+        yield from self._attached()
+        old, new = self._then.role, self._now.role
+        if self._then.boundary != self._now.boundary:
+            yield Part("the permissions boundary")
+        if old.max_session_seconds != new.max_session_seconds:
+            yield Part(f"the maximum session duration ({old.max_session_seconds} s before, {new.max_session_seconds} s now)")
+        if (old.tags, old.description) != (new.tags, new.description):
+            yield Part("tags or description of the role")
+        if _people(self._then.bounds.least) != _people(self._now.bounds.least):
+            yield Part("groups and users")
+
+    def _statements(self) -> Iterator[Part]:
+        limits = self._then.denies == self._now.denies and self._then.boundary == self._now.boundary
+        for before, after, allowed in ((self._then, self._now, False), (self._now, self._then, True)):
+            for statement in before.allows:
+                if statement in after.allows and limits:
+                    continue
+                for pattern, resource in _pairs(statement):
+                    actions = [
+                        action
+                        for action in _concrete(pattern)
+                        if self._differs(before, after, action, resource, both=statement in after.allows)
+                    ]
+                    if actions:
+                        verb = "added" if allowed else "withdrawn"
+                        on = "" if resource == "*" else f" on {resource}"
+                        yield self._part(f"{pattern}{on} ({verb})", actions, resource, before, after, allowed)
+
+    def _differs(self, before: ModuleSide, after: ModuleSide, action: str, resource: str, *, both: bool) -> bool:
+        """Whether `before` may allow the action on the resource and `after` does not surely do so as well."""
+        region = self._regions[0]
+        if not before.perhaps(action, resource, region):
+            return False
+        if both:
+            return (before.surely(action, resource, region), True) != (
+                after.surely(action, resource, region),
+                after.perhaps(action, resource, region),
+            )
+        return not after.surely(action, resource, region)
+
+    def _denies(self) -> Iterator[Part]:
+        allows = (*self._then.allows, *self._now.allows, *self._then.managed, *self._now.managed)
+        for before, after, allowed in ((self._then, self._now, False), (self._now, self._then, True)):
+            for statement in sorted(after.denies - before.denies, key=str):
+                for pattern, resource in _pairs(statement):
+                    granted = [each for each in _concrete(pattern) if any(covers(allow, each) for allow in allows)]
+                    if granted:
+                        what = f"Deny of {pattern} ({'removed' if allowed else 'added'})"
+                        yield self._part(what, granted, resource, before, after, allowed)
+
+    def _attached(self) -> Iterator[Part]:
+        for before, after, allowed in ((self._then, self._now, False), (self._now, self._then, True)):
+            for arn in sorted(before.role.attached - after.role.attached):
+                if before.written(arn):
+                    continue  # its statements are compared one by one
+                what = f"managed policy {arn} ({'added' if allowed else 'withdrawn'})"
+                document = before.text(arn)
+                patterns = [
+                    _by_use(pattern)
+                    for statement in (document.statements if document is not None else ())
+                    if statement.effect == "Allow"
+                    for pattern in statement.actions
+                ]
+                # One action of each pattern first: the calls spread over the services that the policy speaks of.
+                actions = [action for turn in zip_longest(*patterns) for action in turn if action is not None]
+                yield self._part(what, list(dict.fromkeys(actions)), "*", before, after, allowed)
+
+    def _part(
+        self, what: str, actions: list[str], resource: str, before: ModuleSide, after: ModuleSide, allowed: bool
+    ) -> Part:
+        """The part with its calls: `before` surely allows them, and `after` surely does not."""
+        probes: list[Probe] = []
+        for action in actions:
+            if len(probes) >= CALLS_PER_PART:
+                break
+            call = safe_call(action, resource, model_of(self._context, self._regions[0]))
+            probe = self._first(call, before, after, allowed) if call is not None else None
+            if probe is not None:
+                probes.append(probe)
+        return Part(what, tuple(probes))
+
+    def _first(self, call: SafeCall, before: ModuleSide, after: ModuleSide, allowed: bool) -> Probe | None:
+        for region in self._regions:
+            if not offered(call.service, region, self._target.partition):
+                continue
+            told = not call.absent or (
+                # Without s3:ListBucket S3 answers 403 for a key that is not there, whatever GetObject says.
+                before.surely("s3:ListBucket", call.resource.partition("/")[0], region)
+                and after.surely("s3:ListBucket", call.resource.partition("/")[0], region)
+            )
+            surely = before.surely(call.action, call.resource, region)
+            if told and surely and not after.perhaps(call.action, call.resource, region):
+                return Probe(call, region, allowed)
+        return None
+
+
+class ModuleSide:
+    """One module: its statements, and what it surely or perhaps allows."""
+
+    def __init__(self, target: Target, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.role = bounds.least.roles[target.role_arn]
+        self._caller = Caller(target.role_arn)
+        self._least, self._most = Evaluator(bounds.least), Evaluator(bounds.most)
+        own = [*self.role.inline.values(), *(self._document(arn) for arn in sorted(self.role.attached) if self.written(arn))]
+        statements = {_plain(statement) for document in own if document is not None for statement in document.statements}
+        self.allows = tuple(sorted((each for each in statements if each.effect == "Allow"), key=str))
+        self.denies = frozenset(each for each in statements if each.effect == "Deny")
+        own_allows = frozenset(self.allows)
+        self.managed = tuple(
+            each for each in statements_of(target.role_arn, bounds.most) if _plain(each) not in own_allows | self.denies
+        )
+        boundary = self.role.boundary
+        self.boundary = (boundary, self._document(boundary).canonical() if boundary and self.written(boundary) else None)
+
+    def written(self, arn: str) -> bool:
+        """Whether the policy's text is in the module: AWS's own policies are not."""
+        return arn in self.bounds.least.policies and ":iam::aws:" not in arn
+
+    def text(self, arn: str) -> PolicyDocument | None:
+        """What one of AWS's policies surely allows; None where that is not known."""
+        policy = self.bounds.least.policies.get(arn)
+        return policy.document if policy is not None else BUILT_IN.get(managed_policy_name(arn) or "")
+
+    def _document(self, arn: str) -> PolicyDocument:
+        return self.bounds.least.policies[arn].document
+
+    def surely(self, action: str, resource: str, region: str) -> bool:
+        """Whether the call is allowed whatever the unknown parts say."""
+        return self._least.may(self._request(action, resource, region, free=False)).allowed
+
+    def perhaps(self, action: str, resource: str, region: str) -> bool:
+        """Whether the call may be allowed: by an unknown policy, or under a condition whose key is not known here."""
+        if self.bounds.unknown:
+            return True
+        decision = self._most.may(self._request(action, resource, region, free=True))
+        return decision.allowed or decision.effect is Effect.REFUSED or bool(decision.unknown_policies)
+
+    def _request(self, action: str, resource: str, region: str, *, free: bool) -> Request:
+        known = {"aws:requestedregion": region, "aws:securetransport": "true"}
+        return Request(self._caller, resource, action, known, free=free)
+
+
+def trust_changed(then: Access, now: Access, target: Target) -> bool:
+    """Whether the role's trust policy differs; external IDs are compared by their digests."""
+    old, new = then.roles.get(target.role_arn), now.roles.get(target.role_arn)
+    return _trust(old) != _trust(new)
+
+
+def trust_answers(then: Access, target: Target, rungs: tuple[Rung, ...]) -> Iterator[tuple[Rung, bool]]:
+    """The tried assumes that the earlier trust policy surely decides, each with whether that decision is what AWS gave.
+
+    False shows that the earlier trust policy is not in force any more.
+    """
+    role = then.roles.get(target.role_arn)
+    if role is None or role.trust is None:
+        return
+    evaluator = Evaluator(replace(then, roles={role.arn: replace(role, trust=hidden_ids(role.trust))}))
+    caller = Caller(target.backend_role_arn, IdentitySide.ALLOWS_ALL)
+    for rung in rungs:
+        tried = _tried(rung, target)
+        if tried is None:
+            continue
+        external_id, let_in = tried
+        given = sent_with(target, hidden_id(external_id) if external_id is not None else None)
+        plain = evaluator.may_assume(Request(caller, target.role_arn, context=given))
+        free = evaluator.may_assume(Request(caller, target.role_arn, context=given, free=True))
+        if Effect.REFUSED in {plain.effect, free.effect} or plain.allowed != free.allowed:
+            continue
+        yield rung, plain.allowed == let_in
+
+
+def _tried(rung: Rung, target: Target) -> tuple[str | None, bool] | None:
+    """The external ID that was sent and whether the role let us in; None for a rung that shows neither."""
+    which = rung.evidence.get(WHICH)
+    if rung.step in {Step.ASSUME, Step.ASSUME_AGAIN}:
+        let_in = {Mark.OK: True, Mark.REFUSED: False, Mark.FAILED: False}.get(rung.mark)
+        sent = target.previous_external_id if which == PREVIOUS else target.external_id
+        counts = let_in is not None and (let_in or rung.code == "AccessDenied")
+        return (sent, let_in) if counts and let_in is not None and which in {None, PREVIOUS} else None
+    sent_ids = {
+        Step.NO_EXTERNAL_ID: None,
+        Step.MADE_UP_EXTERNAL_ID: _NO_ID,
+        Step.OTHER_EXTERNAL_ID: target.retired_external_id if which == RETIRED else _NO_ID,
+    }
+    refused = {Mark.REFUSED: False, Mark.FAILED: True}.get(rung.mark)
+    return (sent_ids[rung.step], refused) if rung.step in sent_ids and refused is not None else None
+
+
+def _trust(role: Role | None) -> PolicyDocument | None:
+    return None if role is None or role.trust is None else hidden_ids(role.trust).canonical()
+
+
+def _plain(statement: Statement) -> Statement:
+    return replace(statement, sid="").canonical()
+
+
+def _people(access: Access) -> object:
+    body = encode_access(access)
+    return body.get("groups"), body.get("users")
+
+
+def _pairs(statement: Statement) -> Iterator[tuple[str, str]]:
+    patterns = statement.actions or ("*",)
+    for pattern in patterns:
+        for resource in statement.resources or ("*",):
+            yield pattern, resource
+
+
+def _concrete(pattern: str) -> tuple[str, ...]:
+    """The actions of a pattern; for all of AWS the usual reads. An action that rolecall does not know stays itself."""
+    if pattern in _EVERYTHING:
+        return tuple(READS)
+    return expand(pattern) or (pattern,)
+
+
+def _by_use(pattern: str) -> tuple[str, ...]:
+    """The actions of a pattern, those first that people use most."""
+    usual: Callable[[str], bool] = set(READS).__contains__
+    return tuple(sorted(_concrete(pattern), key=lambda action: not usual(action)))
