@@ -221,6 +221,11 @@ class Fleet:
             self._chosen = choose(self.manifest, self.out, limit=self.limit)
         return self._chosen
 
+    @property
+    def rehearsal(self) -> bool:
+        """Whether a sandbox answers instead of AWS; False before the first question."""
+        return self._means is not None and self._means.made and self._means.get()[0].rehearsal
+
     def narrow(self, keys: frozenset[tuple[str, str]], run_id: str) -> None:
         """Keep those of the selected targets (by kind and name) for whom a run did not end well. Raises SelectionError."""
         self._chosen = replace(self.chosen, targets=tuple(only(self.chosen.targets, keys, run_id)))

@@ -127,6 +127,7 @@ def history(
     """List the runs so far, the latest first: what, of whom, how it ended, and whether it can be resumed."""
     from rich.table import Table  # noqa: PLC0415 - as above
 
+    from rolecall_runner.rehearsal import REHEARSAL  # noqa: PLC0415 - as above
     from rolecall_runner.results.journal import list_runs  # noqa: PLC0415 - as above
 
     found = [(record, _counts(runs, record.run_id)) for record in list_runs(runs)[:count]]
@@ -140,14 +141,13 @@ def history(
     for heading in ("run", "task", "selection", "done", "results", "state"):
         table.add_column(heading, overflow="fold")
     for record, counts in found:
+        task = f"{record.task}, {REHEARSAL}" if record.rehearsal else record.task
         if counts is None:
-            table.add_row(record.run_id, record.task, record.selection, f"?/{record.total:,}", "", "cannot be read")
+            table.add_row(record.run_id, task, record.selection, f"?/{record.total:,}", "", "cannot be read")
             continue
         said = ", ".join(f"{status} {number:,}" for status, number in counts.items())
         state = "ended" if record.ended else "cut short: --resume"
-        table.add_row(
-            record.run_id, record.task, record.selection, f"{sum(counts.values()):,}/{record.total:,}", said, state
-        )
+        table.add_row(record.run_id, task, record.selection, f"{sum(counts.values()):,}/{record.total:,}", said, state)
     stdout().print(table)
 
 

@@ -118,11 +118,11 @@ def play(
         workshop = Workshop(fleet, played.file.parent, plugins, allow_write)
         runner = Runner(fleet, workshop, played.check, settings, record=folder)
         resume_by = repeated(context, f"runner play --resume {run.run_id}")
-        recap = _run(runner, plays, _face(output_format, quiet=quiet), resume_by)
+        recap = _run(runner, plays, _face(output_format, quiet=quiet), resume_by, fleet)
     _end(recap)
 
 
-def _run(runner: Runner, plays: tuple[Play, ...], face: TextFace | JsonFace, resume_by: str) -> Recap:
+def _run(runner: Runner, plays: tuple[Play, ...], face: TextFace | JsonFace, resume_by: str, fleet: Fleet) -> Recap:
     from rolecall_runner.engine.interrupt import stops_on_ctrl_c  # noqa: PLC0415 - as above
     from rolecall_runner.play.events import PlayStops, Recap, TaskEnded  # noqa: PLC0415 - as above
 
@@ -136,8 +136,10 @@ def _run(runner: Runner, plays: tuple[Play, ...], face: TextFace | JsonFace, res
                 elif isinstance(event, PlayStops):
                     recap.stopped = event.why
     except InterruptedRunError as error:
+        recap.rehearsal = fleet.rehearsal
         face.close(recap)
         raise InterruptedRunError(error.what, mend=resume_by) from None
+    recap.rehearsal = fleet.rehearsal
     face.close(recap)
     return recap
 

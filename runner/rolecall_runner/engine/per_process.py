@@ -20,6 +20,11 @@ class PerProcess(Generic[T]):
         self._lock = threading.Lock()
         self._made: list[T] = []
 
+    @property
+    def made(self) -> bool:
+        """Whether the value is there already."""
+        return bool(self._made)
+
     def get(self) -> T:
         """The value. Raises what its maker raises; the next call tries again."""
         if not self._made:

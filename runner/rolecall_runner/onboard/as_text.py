@@ -11,10 +11,10 @@ from rolecall_generator.console import print_lines
 from rolecall_generator.text import one_line
 from rolecall_runner.onboard.display import spell
 from rolecall_runner.onboard.run import Onboarded
+from rolecall_runner.rehearsal import REHEARSAL
 from rolecall_runner.results.palette import STYLES
 from rolecall_runner.results.shown import SIGNS, TROUBLES, said, shown
 from rolecall_runner.status.report import Place
-from rolecall_runner.tasks.verify.message import REHEARSAL
 from rolecall_runner.tasks.verify.verdict import Mark
 
 _RULE = "-" * 8

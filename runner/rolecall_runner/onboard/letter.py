@@ -12,9 +12,10 @@ from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.module import AccountLabel, Module, ModuleKind
 from rolecall_generator.plan.customer import customer_path
 from rolecall_runner.redact import redact
+from rolecall_runner.rehearsal import REHEARSAL
 from rolecall_runner.results.shown import shown
 from rolecall_runner.targets import Target
-from rolecall_runner.tasks.verify.message import HELLO, REHEARSAL, THANKS, customer_message
+from rolecall_runner.tasks.verify.message import HELLO, THANKS, customer_message
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
 
 _TRIED = 8

@@ -11,7 +11,7 @@ from rolecall_runner.redact import redact
 
 
 class JsonFace:
-    """`{"plays": [{"name", "tasks": [{"name", "hosts": {account: {...}}}]}], "stats": {account: {...}}, "stopped": ""}`.
+    """`{"plays": [{"name", "tasks": [{"name", "hosts": {account: {...}}}]}], "stats": {account: {...}}, "rehearsal": bool}`.
 
     Written at the end. No secret is written: every text is redacted.
     """
@@ -41,7 +41,8 @@ class JsonFace:
     def close(self, recap: Recap) -> None:
         """Write the object."""
         stats = {name: {str(ending): count for ending, count in own.items()} for name, own in recap.counts.items()}
-        self._write(json_text({"plays": self._plays, "stats": stats}, indent=2, default=str) + "\n")
+        body = {"plays": self._plays, "stats": stats, "rehearsal": recap.rehearsal}
+        self._write(json_text(body, indent=2, default=str) + "\n")
 
 
 def redacted(given: Any, key: str = "") -> Any:

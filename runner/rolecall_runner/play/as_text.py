@@ -9,6 +9,7 @@ from typing import Any
 from rolecall_generator.text import one_line
 from rolecall_runner.play.events import Ending, Event, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded
 from rolecall_runner.redact import redact
+from rolecall_runner.rehearsal import REHEARSAL
 
 Line = Callable[[str, str], object]
 """Takes a line of text and its style (rich's words, "" for none)."""
@@ -53,7 +54,7 @@ class TextFace:
 
     def close(self, recap: Recap) -> None:
         """Write the recap."""
-        self._head("PLAY RECAP")
+        self._head(f"PLAY RECAP, {REHEARSAL}" if recap.rehearsal else "PLAY RECAP")
         for line, style in recap_lines(recap):
             self._line(line, style)
 

@@ -65,10 +65,11 @@ class PlayStops:
 
 @dataclass(slots=True)
 class Recap:
-    """Counts of endings by account, in the order in which accounts took part."""
+    """Counts of endings by account, in the order in which accounts took part. `rehearsal`: a sandbox answered, not AWS."""
 
     counts: dict[str, dict[Ending, int]] = field(default_factory=dict)
     stopped: str = ""
+    rehearsal: bool = False
 
     def add(self, event: TaskEnded) -> None:
         """Count one more."""

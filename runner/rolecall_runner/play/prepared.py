@@ -78,7 +78,9 @@ def fleet_of(played: Played, manifest: Path, out: Path, profile: str | None, way
 def run_folder(played: Played, run: PlayRun, fleet: Fleet) -> RunFolder:
     """The run's folder, not made yet. Raises what `Fleet.chosen` raises."""
     fingerprint = fleet.chosen.inventory.fingerprint
-    return RunFolder(fleet.ways.runs, run.run_id, fleet.manifest, fingerprint, played, run.resumed)
+    return RunFolder(
+        fleet.ways.runs, run.run_id, fleet.manifest, fingerprint, played, run.resumed, rehearsal=lambda: fleet.rehearsal
+    )
 
 
 def _check_alone(asked: Asked, option: str, name: str, *, alone: bool) -> None:

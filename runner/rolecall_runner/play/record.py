@@ -123,7 +123,10 @@ class NoRecord:
 
 @dataclass(slots=True)
 class RunFolder:
-    """A run's folder below `runs`; `resumed` when it is there already. Close it."""
+    """A run's folder below `runs`; `resumed` when it is there already. Close it.
+
+    `rehearsal` says, when the run begins, whether a sandbox answers instead of AWS.
+    """
 
     runs: Path
     run_id: str
@@ -132,19 +135,30 @@ class RunFolder:
     played: Played
     resumed: bool = False
     clock: Callable[[], datetime] = utc_now
+    rehearsal: Callable[[], bool] = lambda: False
     _journal: Journal | None = None
     _done: dict[tuple[str, Key], Result] = field(default_factory=dict)
 
     def begin(self, accounts: int) -> None:
         """Make the folder, or open it and read what was done. Raises JournalError."""
         if self.resumed:
-            self._journal = Journal.resume(self.runs, self.run_id, fingerprint=self.fingerprint)
+            rehearsal = self.rehearsal() if accounts else None  # a run of no accounts has not asked who calls
+            self._journal = Journal.resume(self.runs, self.run_id, fingerprint=self.fingerprint, rehearsal=rehearsal)
             self._done = {(_body(each)["at"], each.key): each for each in read_results(self.runs, self.run_id)}
             return
         words, moment = self.played.choice.words, self.clock().isoformat()
         what = kept(self.played)
         record = RunRecord(
-            self.run_id, TASK, str(self.manifest), self.fingerprint, words, accounts, moment, what, __version__
+            self.run_id,
+            TASK,
+            str(self.manifest),
+            self.fingerprint,
+            words,
+            accounts,
+            moment,
+            what,
+            __version__,
+            rehearsal=self.rehearsal(),
         )
         self._journal = Journal.start(self.runs, record)
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from rolecall_generator.checks.formats.markup import asset, escape, json_for_script
 from rolecall_generator.checks.formats.page import PAGE_ROWS, PAGER, page_html, picture_html, unseen_html
+from rolecall_runner.rehearsal import REHEARSAL
 from rolecall_runner.results.html_data import page_data
 from rolecall_runner.results.html_rows import head_html, marks_html, row_html
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.results.shown import MEANINGS, SIGNS, TROUBLES, shown
 from rolecall_runner.results.tally import Tally, tally
-from rolecall_runner.tasks.verify.message import REHEARSAL
 from rolecall_runner.tasks.verify.verdict import Mark, Step, Verdict
 
 _HERE = "rolecall_runner.results"

@@ -10,9 +10,10 @@ from xml.etree import ElementTree as Xml
 
 from rolecall_generator.checks.formats.junit_suites import suites_text
 from rolecall_generator.checks.formats.markup import clean
+from rolecall_runner.rehearsal import REHEARSAL
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.results.shown import label, said, shown
-from rolecall_runner.tasks.verify.message import REHEARSAL, customer_message
+from rolecall_runner.tasks.verify.message import customer_message
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Verdict
 
 _ELEMENTS = {

@@ -10,12 +10,13 @@ from rich.text import Text
 
 from rolecall_generator.console import print_lines
 from rolecall_generator.text import one_line
+from rolecall_runner.rehearsal import REHEARSAL
 from rolecall_runner.results.palette import STYLES
 from rolecall_runner.results.rotations import RotationTally
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.results.shown import SIGNS, TROUBLES, label, said, shown
 from rolecall_runner.results.tally import Tally
-from rolecall_runner.tasks.verify.message import REHEARSAL, customer_message
+from rolecall_runner.tasks.verify.message import customer_message
 from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Verdict
 
 ALL_SHOWN = 50

@@ -14,7 +14,7 @@ Write = Callable[[str], object]
 
 
 class JsonRows:
-    """One object: `{"query": ..., "rows": [...], "not_answered": [...], "accounts": N, "places": {reason: count}}`.
+    """One object: `{"query": ..., "rows": [...], "not_answered": [...], "accounts": N, "rehearsal": bool, "places": {...}}`.
 
     Rows are written as they come, those that did not answer at the end. `query` describes what was asked.
     """
@@ -40,6 +40,7 @@ class JsonRows:
             "not_answered": self._troubles,
             "accounts": self._count.accounts,
             "row_count": self._count.rows,
+            "rehearsal": self._count.rehearsal,
             "places": {str(reason): count for reason, count in sorted(self._count.reasons.items())},
         }
         self._write(("]" if self._first else "\n  ]") + ",\n  " + json_text(rest)[1:-1] + "\n}\n")

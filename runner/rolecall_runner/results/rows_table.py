@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.text import Text
 
 from rolecall_generator.text import one_line
-from rolecall_runner.results.rows_flat import PLACE_COLUMNS, cell_of, columns_of, record_of
+from rolecall_runner.rehearsal import REHEARSAL
+from rolecall_runner.results.rows_flat import PLACE_COLUMNS, REHEARSAL_COLUMN, cell_of, columns_of, record_of
 from rolecall_runner.tasks.query.answers import Answer
 
 FIRST_ROWS = 60
 """Rows that are waited for before columns and widths are settled."""
-_HIDDEN = frozenset({"account_id", "time"})
+_HIDDEN = frozenset({"account_id", "time", REHEARSAL_COLUMN})
 _NARROWEST = 6
 _BETWEEN = "   "
 _WIDEST = 60
@@ -59,7 +60,7 @@ class TableRows:
             self._head()
         for record in self._waiting:
             if not self._wanted:
-                self._unseen.update(set(record) - set(self._widths) - set(PLACE_COLUMNS))
+                self._unseen.update(set(record) - set(self._widths) - {*PLACE_COLUMNS, REHEARSAL_COLUMN})
         lines = [line for record in self._waiting for line in self._lines(record)]
         self._console.out("\n".join(lines), highlight=False)
         self._waiting.clear()
@@ -67,6 +68,8 @@ class TableRows:
 
     def _head(self) -> None:
         """The columns' names above a line; where a name is folded, the others stand beside its end."""
+        if any(REHEARSAL_COLUMN in record for record in self._waiting):
+            self._console.out(REHEARSAL, style="yellow", highlight=False)
         names = [self._folded(one_line(column), width) for column, width in self._widths.items()]
         height = max(map(len, names))
         lines = self._rows([[""] * (height - len(each)) + each for each in names])

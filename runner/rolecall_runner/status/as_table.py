@@ -12,11 +12,11 @@ from rich.text import Text
 
 from rolecall_generator.handover.layout import BUNDLES
 from rolecall_generator.text import one_line
+from rolecall_runner.rehearsal import REHEARSAL
 from rolecall_runner.status.overview import Row
 from rolecall_runner.status.report import Place, Report
 from rolecall_runner.status.states import State
 from rolecall_runner.targets import TargetKind
-from rolecall_runner.tasks.verify.message import REHEARSAL
 
 SHOWN = 50
 """Rows of the table; of more the most urgent are shown."""

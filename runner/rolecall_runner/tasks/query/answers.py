@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from rolecall_runner.failures import failure_of
+from rolecall_runner.rehearsal import REHEARSAL
 from rolecall_runner.results.result import Outcome, Result, Status
 
 GLOBAL = "global"
@@ -75,18 +76,22 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the answer with where it comes from. `time` is ISO 8601."""
+    """One row of the answer with where it comes from. `time` is ISO 8601. `rehearsal`: a sandbox answered, not AWS."""
 
     account: str
     account_id: str
     region: str
     time: str
     values: Mapping[str, Any]
+    rehearsal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One account's answer. `reason` and `error` are the account's own when nothing in it could be asked (no places)."""
+    """One account's answer. `reason` and `error` are the account's own when nothing in it could be asked (no places).
+
+    `rehearsal`: a sandbox answered, not AWS.
+    """
 
     account: str
     account_id: str
@@ -94,12 +99,13 @@ class Answer:
     reason: Reason = Reason.OK
     code: str = ""
     error: str = ""
+    rehearsal: bool = False
 
     def rows(self) -> Iterator[Row]:
         """All rows, Region by Region."""
         for place in self.places:
             for values in place.rows:
-                yield Row(self.account, self.account_id, place.region, place.time, values)
+                yield Row(self.account, self.account_id, place.region, place.time, values, self.rehearsal)
 
     def troubles(self) -> Iterator[dict[str, str]]:
         """What did not answer: account, account_id, region, reason, code, error. Notes on single rows are among them."""
@@ -129,22 +135,25 @@ class Count:
     accounts: int = 0
     rows: int = 0
     reasons: dict[Reason, int] = field(default_factory=dict)
+    rehearsal: bool = False
 
     def add(self, answer: Answer) -> None:
         """Count one account."""
         self.accounts += 1
+        self.rehearsal = self.rehearsal or answer.rehearsal
         for reason in [place.reason for place in answer.places] or [answer.reason]:
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
         self.rows += sum(len(place.rows) for place in answer.places)
 
     @property
     def text(self) -> str:
-        """The counts in a line: `12 rows from 3 accounts; places: 5 ok, 1 denied`."""
+        """The counts in a line: `12 rows from 3 accounts; places: 5 ok, 1 denied`; what a sandbox said is marked."""
         places = ", ".join(
             f"{count:,} {reason}" for reason, count in sorted(self.reasons.items(), key=lambda item: -item[1])
         )
         rows, accounts = _counted(self.rows, "row"), _counted(self.accounts, "account")
-        return f"{rows} from {accounts}; accounts and Regions: {places}"
+        mark = f"{REHEARSAL}: " if self.rehearsal else ""
+        return f"{mark}{rows} from {accounts}; accounts and Regions: {places}"
 
 
 def _counted(number: int, thing: str) -> str:

@@ -71,6 +71,12 @@ class QueryRun:
     outside: Outside
     clock: Callable[[], datetime] = utc_now
 
+    @property
+    def rehearsal(self) -> bool:
+        """Whether a sandbox answers instead of AWS, for any service that was asked so far."""
+        means = self.task.means
+        return self.record.rehearsal or (means.made and means.get()[0].rehearsal)
+
     def __iter__(self) -> Iterator[Answer]:
         """Ask those that wait; each answer is in the journal before it is handed on.
 
@@ -78,11 +84,11 @@ class QueryRun:
         """
         accounts = {_key(target): target.account_id for target in self.targets}
         for result in read_results(self.how.runs, self.record.run_id):
-            yield answer_of(result, accounts.get(result.key, ""))
+            yield replace(answer_of(result, accounts.get(result.key, "")), rehearsal=self.record.rehearsal)
         results = self.how.ask(self.task, self.waiting, self.outside)
         with self.journal as journal:
             for result in recorded(results, journal):
-                yield answer_of(result, accounts[result.key])
+                yield replace(answer_of(result, accounts[result.key]), rehearsal=self.rehearsal)
             journal.end(self.clock())
             self.record = journal.record
 
@@ -152,10 +158,10 @@ def prepare(
     check_targets(question.parameters, chosen.targets)
     run_id = chosen.resume or new_run_id(clock(), token)
     means = PerProcess(partial(make_means, reach, run_id.rpartition("-")[2]))
-    means.get()  # before the journal: a run that nobody can start leaves nothing behind
+    clients, _ = means.get()  # before the journal: a run that nobody can start leaves nothing behind
     fingerprint = chosen.inventory.fingerprint
     if chosen.resume is not None:
-        journal = Journal.resume(how.runs, run_id, fingerprint=fingerprint)
+        journal = Journal.resume(how.runs, run_id, fingerprint=fingerprint, rehearsal=clients.rehearsal)
     else:
         record = RunRecord(
             run_id,
@@ -167,6 +173,7 @@ def prepare(
             clock().isoformat(),
             kept(question, judged, chosen.choice),
             __version__,
+            rehearsal=clients.rehearsal,
         )
         journal = Journal.start(how.runs, record)
     waiting = tuple(target for target in chosen.targets if _key(target) not in journal.done)

@@ -10,10 +10,8 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
+from rolecall_runner.rehearsal import REHEARSAL
 from rolecall_runner.tasks.verify.verdict import Verdict
-
-REHEARSAL = "rehearsal (sandbox)"
-"""How every report marks what a sandbox said instead of AWS."""
 
 HELLO, THANKS = "Hello,", "Thank you."
 _COLUMNS = 78
