@@ -51,9 +51,17 @@ HEIGHT = {unit: height for height, layer in enumerate(LAYERS) for unit in layer}
 
 RUNNER_LAYERS = (
     {
-        "__version__", "redact", "private_files", "rehearsal", "targets", "deadline", "terraform", "deployed", "queries",
+        "__version__",
+        "redact",
+        "private_files",
+        "rehearsal",
+        "targets",
+        "deadline",
+        "terraform",
+        "deployed",
+        "queries",
         "results.result",
-    },  # fmt: skip
+    },
     {"response_headers", "signing", "xml_replies"},
     {"transport", "failures", "results.journal", "first_attempt"},
     {"clients", "engine"},

@@ -17,9 +17,10 @@ account1 us-east-1 True
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial, wraps
 from pathlib import Path
@@ -29,6 +30,7 @@ from botocore.paginate import PageIterator, Paginator
 from botocore.waiter import Waiter
 
 from rolecall_generator.iam.arn import PARTITIONS
+from rolecall_generator.status_file import rehearsing, status_path
 from rolecall_runner.acting import acting
 from rolecall_runner.choice import Choice, How
 from rolecall_runner.clients import Clients, SigningCredentials, account
@@ -40,6 +42,8 @@ from rolecall_runner.results.journal import RUNS
 from rolecall_runner.results.result import Outcome, Result
 from rolecall_runner.roll_call import prepare as prepare_roll_call
 from rolecall_runner.selection import only
+from rolecall_runner.status.file import StatusError
+from rolecall_runner.status.history import read_history
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Answer, Row
 from rolecall_runner.tasks.query.asked import Wanted, make_question
@@ -303,7 +307,11 @@ class Fleet:
     def verify_task(self, options: VerifyOptions | None = None) -> VerifyTask:
         """The roll call as a task for `run`: its data are a verdict as JSON values."""
         self._open()
-        return VerifyTask(PerProcess(partial(make_context, self._start(options, self._short_id))))
+        start = self._start(options, self._short_id)
+        with suppress(StatusError):  # a help only: without it an older module is not recognized as one
+            status = status_path(self.out, rehearsal=rehearsing(os.environ))
+            start = replace(start, history=read_history(status, self.accounts))
+        return VerifyTask(PerProcess(partial(make_context, start)))
 
     def _start(self, options: VerifyOptions | None, run_id: str = "") -> Start:
         workers = self.ways.settings.workers

@@ -13,7 +13,7 @@ from consoles import pipe
 from consoles import terminal as show_on
 from rolecall_runner.results.recap import EXPLAINED, print_recap
 from rolecall_runner.tasks.verify.message import customer_message
-from rolecall_runner.tasks.verify.verdict import Diagnosis, Verdict
+from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Step, Verdict
 from verdict_worlds import INFO, REFUSAL, many, mixed, refused, verdict, without_external_id
 
 
@@ -47,6 +47,17 @@ def test_counts_stand_below_one_another() -> None:
     assert len({line.index("refused=") for line in found}) == 1
     assert len({line.index("skipped=") for line in found}) == 1
     assert "ok=20" in found[1]
+
+
+def test_a_newest_module_that_no_call_shows_is_said_with_the_command_that_leads_on() -> None:
+    """The account is ok, and its line alone would hide it."""
+    found = verdict("acme")
+    unseen = Rung(Step.MODULE, Mark.SKIPPED, "cannot be seen", evidence={"unseen": ["tags"]})
+    text = recap([replace(found, rungs=(*found.rungs, unseen)), verdict("globex")])
+    (line,) = [each for each in text.splitlines() if each.startswith("newest module: ")]
+
+    assert "runner status acme --applied" in line
+    assert "globex" not in line
 
 
 def test_a_failure_is_explained_below_its_line() -> None:

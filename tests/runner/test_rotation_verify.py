@@ -107,7 +107,7 @@ def test_a_role_that_still_takes_the_retired_id_is_failed(world: World) -> None:
     verdict = world.verdict()
 
     assert (Mark.FAILED, ["retired-external-id"]) == (verdict.mark, causes(verdict))
-    assert "former external id" in verdict.diagnoses[0].customer
+    assert "former external ID" in verdict.diagnoses[0].customer
 
 
 @pytest.mark.parametrize("ids", [(OLD,), (NEW, OLD), (NEW,)])

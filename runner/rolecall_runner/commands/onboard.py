@@ -106,5 +106,5 @@ def _report(ended: Onboarded, place: Place, output_format: str, *, quiet: bool) 
     elif not quiet:
         print_onboarded(stdout(), ended, place)
     if not ended.verified:
-        unclear = ended.verdict.mark in {Mark.INCONCLUSIVE, Mark.UNREACHABLE}
+        unclear = bool(ended.unseen) or ended.verdict.mark in {Mark.INCONCLUSIVE, Mark.UNREACHABLE}
         raise typer.Exit(int(ExitCode.INCONCLUSIVE if unclear else ExitCode.FINDINGS))

@@ -11,7 +11,7 @@ def onboarded_json(ended: Onboarded) -> str:
     """One object, indented, with its last newline.
 
     `rehearsal`: a sandbox answered instead of AWS. `verified`: all is as agreed. `let_in`: the role was assumed.
-    `run`: the roll call's id, null where there was none.
+    `unseen`: changes of the newest module that no call could show. `run`: the roll call's id, null where there was none.
     `verdict` is what `Verdict.to_json` says, `entry` the customer's entry of the status file, `letter` the text to send.
     """
     body = {
@@ -20,6 +20,7 @@ def onboarded_json(ended: Onboarded) -> str:
         "rehearsal": ended.rehearsal,
         "verified": ended.verified,
         "let_in": ended.last.let_in,
+        "unseen": list(ended.unseen),
         "seen": ended.last.what,
         "looks": ended.last.look,
         "waited_seconds": round(ended.last.waited_seconds, 3),

@@ -44,6 +44,11 @@ def _headline(ended: Onboarded) -> str:
     sign = SIGNS[ended.verdict.mark if ended.verified or ended.verdict.mark is not Mark.OK else Mark.FAILED]
     if ended.verified:
         return f"{sign} {name} is verified: all is as agreed (run {ended.run})"
+    if ended.unseen:
+        return (
+            f"? {name} lets us in and all that was tried is as agreed (run {ended.run}), but no call shows whether the "
+            f"newest module is applied: {'; '.join(ended.unseen)}"
+        )
     if ended.run:
         return f"{sign} {name} lets us in, but the roll call did not end well: {ended.verdict.mark} (run {ended.run})"
     looks = "1 look" if ended.last.look == 1 else f"{ended.last.look:,} looks in {spell(ended.last.waited_seconds)}"
@@ -53,6 +58,8 @@ def _headline(ended: Onboarded) -> str:
 def next_step(ended: Onboarded, place: Place) -> str:
     """The command that leads on."""
     name = shlex.quote(ended.target.name)
+    if ended.unseen:
+        return f"{place.command(f'runner status {name} --applied')} when the customer says that it is applied"
     if not ended.verified:
         return place.command(f"runner onboard {name}")
     return place.command(f"gen bundle {name}" if place.rehearsal else "runner status")

@@ -61,8 +61,14 @@ class Onboarded:
 
     @property
     def verified(self) -> bool:
-        """Whether all is as agreed."""
-        return bool(self.run) and self.verdict.mark is Mark.OK
+        """Whether all is as agreed, and the newest module is known to be applied."""
+        return bool(self.run) and self.verdict.mark is Mark.OK and not self.unseen
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Changes of the newest module that no call could show, where the roll call ended well otherwise."""
+        pending = self.entry.pending
+        return pending.unseen if pending is not None and self.verdict.mark is Mark.OK else ()
 
 
 def onboard(
@@ -112,7 +118,8 @@ def onboard(
         noting([verdict], now=outside.now(), run="")
     entry = read_status(status).of(target)
     sent = _sent(target, start.out, entry, newest=not older)
-    return Onboarded(target, last, verdict, run, _letter(target, verdict, run, context, sent, outside), entry)
+    ended = Onboarded(target, last, verdict, run, "", entry)
+    return ended if ended.unseen else replace(ended, letter=_letter(target, verdict, run, context, sent, outside))
 
 
 def _customer(inventory: Inventory, name: str) -> Target:

@@ -16,6 +16,7 @@ from rolecall_runner.results.rotations import RotationTally
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.results.shown import SIGNS, TROUBLES, label, said, shown
 from rolecall_runner.results.tally import Tally
+from rolecall_runner.results.unseen_modules import UnseenTally
 from rolecall_runner.tasks.verify.message import customer_message
 from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Verdict
 
@@ -35,8 +36,8 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], co
 
     `command` gives a command line to copy the options that are needed here.
     """
-    rotations = RotationTally()
-    counted, shown_ones, fine = _collect(info, _counted(verdicts, rotations))
+    rotations, unseen = RotationTally(), UnseenTally()
+    counted, shown_ones, fine = _collect(info, _counted(verdicts, rotations, unseen))
     if shown_ones:
         console.print(f"ROLL CALL RECAP{f', {REHEARSAL}' if info.rehearsal else ''}", style="bold")
     labels = [_shortened(one_line(label(verdict))) for verdict in shown_ones]
@@ -55,7 +56,7 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], co
     if fine:
         noun = "account is" if fine == 1 else "accounts are"
         console.print(f"{fine:,} {'other ' if shown_ones else ''}{noun} ok", style="green", highlight=False)
-    for line in rotations.lines(command):
+    for line in (*rotations.lines(command), *unseen.lines(command)):
         console.print(one_line(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
     style = STYLES[Mark.OK] if counted.good else STYLES[Mark.FAILED]
     console.print(summary_line(info, counted), style=style, markup=False, highlight=False, soft_wrap=True)
@@ -79,9 +80,10 @@ def summary_line(info: RunInfo, counted: Tally) -> str:
     return one_line(f"{mark}{counted.headline()}{f': {rest}' if rest else ''} ({info.seconds:.1f} s, run {info.run_id})")
 
 
-def _counted(verdicts: Iterable[Verdict], rotations: RotationTally) -> Iterator[Verdict]:
+def _counted(verdicts: Iterable[Verdict], rotations: RotationTally, unseen: UnseenTally) -> Iterator[Verdict]:
     for verdict in verdicts:
         rotations.add(verdict)
+        unseen.add(verdict)
         yield verdict
 
 
