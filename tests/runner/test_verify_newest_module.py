@@ -190,6 +190,79 @@ def test_a_deny_that_was_added_is_seen(stage: Stage, applied: bool) -> None:
     assert (Mark.OK if applied else Mark.FAILED) is mark(found)
 
 
+ONLY_HERE = {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
+NOT_THERE = {"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}}
+TWO_REGIONS = {"StringEquals": {"aws:RequestedRegion": ["us-east-1", "eu-west-1"]}}
+
+
+@pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [(None, ONLY_HERE), (None, NOT_THERE), (TWO_REGIONS, ONLY_HERE)],
+    ids=["added", "added, negated", "narrowed"],
+)
+def test_a_condition_on_the_region_is_seen_in_another_region(stage: Stage, then: Any, now: Any, applied: bool) -> None:
+    """In the Region where calls are usually made both modules answer alike."""
+    body = allow("sqs:ListQueues")
+    condition = now if applied else then
+    if condition is not None:
+        body["Statement"][0]["Condition"] = condition
+    target = made(stage, main=body)
+    found = called(
+        stage,
+        target,
+        role_of(target, "sqs:ListQueues", condition=now),
+        kept(role_of(target, "sqs:ListQueues", condition=then)),
+    )
+
+    assert (Mark.OK if applied else Mark.FAILED) is mark(found), found.rungs
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        ({"Effect": "Allow", "Action": "s3:GetObject", "NotResource": ["arn:aws:s3:::a/*"]},
+         {"Effect": "Allow", "Action": "s3:GetObject", "NotResource": ["arn:aws:s3:::a/*", "arn:aws:s3:::b/*"]}),
+        ({"Effect": "Allow", "NotAction": ["iam:*"], "Resource": "*"},
+         {"Effect": "Allow", "NotAction": ["iam:*", "s3:Put*"], "Resource": "*"}),
+        ({"Effect": "Allow", "Action": "*", "Resource": "*"},
+         {"Effect": "Allow", "Action": ["*:Describe*", "*:List*", "*:Get*"], "Resource": "*"}),
+        ({"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"},
+         [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"},
+          {"Effect": "Deny", "Action": "*", "Resource": "arn:aws:s3:::secret/*"}]),
+        ({"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::a/*"},
+         {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::a/x/*"}),
+    ],
+    ids=["NotResource", "NotAction", "all actions", "Deny of all", "narrower resource"],
+)  # fmt: skip
+def test_a_change_that_only_looks_equal_is_not_taken_as_seen(stage: Stage, then: Any, now: Any) -> None:
+    """What is not compared action by action is a change that has to be seen, or is said not to be."""
+
+    def access(statements: Any) -> Access:
+        body = {"Version": "2012-10-17", "Statement": statements if isinstance(statements, list) else [statements]}
+        return access_of(Role(target.role_arn, document(TRUST), {"main": document(body)}))
+
+    target = made(stage, main={"Version": "2012-10-17", "Statement": [then]})
+    found = called(stage, target, access(now), kept(access(then)))
+
+    assert mark(found) in {Mark.SKIPPED, Mark.FAILED}
+
+
+def test_statements_that_are_split_or_renamed_are_no_change(stage: Stage) -> None:
+    """The same access in other statements needs no call."""
+    target = made(stage, "ec2:DescribeVpcs", "sqs:ListQueues")
+    now = access_of(
+        Role(
+            target.role_arn,
+            document(TRUST),
+            {"one": document(allow("ec2:DescribeVpcs")), "two": document(allow("sqs:ListQueues"))},
+        )
+    )
+    found = called(stage, target, now, kept(role_of(target, "ec2:DescribeVpcs", "sqs:ListQueues")))
+
+    assert (Mark.OK, Mark.OK) == (found.mark, mark(found))
+
+
 def test_several_changes_in_a_row_are_all_to_be_seen(stage: Stage) -> None:
     """The second module was applied and the third was not: what only the third withdrew still works."""
     target = made(stage, "ec2:DescribeVpcs", "sqs:ListQueues")

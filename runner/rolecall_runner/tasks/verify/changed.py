@@ -7,6 +7,7 @@ A change that no safe call can show (a write action, a session duration, a tag) 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -15,8 +16,9 @@ from rolecall_generator.iam.access import Access, Role
 from rolecall_generator.iam.actions import expand
 from rolecall_generator.iam.callers import BUILT_IN
 from rolecall_generator.iam.evaluator import Caller, Effect, Evaluator, IdentitySide, Request
+from rolecall_generator.iam.globs import name_matcher
 from rolecall_generator.iam.managed_policies import managed_policy_name
-from rolecall_generator.iam.policy import PolicyDocument, Statement
+from rolecall_generator.iam.policy import Condition, PolicyDocument, Statement
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.verify.agreed import Bounds, covers, model_of, statements_of
 from rolecall_runner.tasks.verify.context import VerifyContext
@@ -101,37 +103,54 @@ class _Comparison:
                 if statement in after.allows and limits:
                     continue
                 for pattern, resource in _pairs(statement):
-                    actions = [
-                        action
-                        for action in _concrete(pattern)
-                        if self._differs(before, after, action, resource, both=statement in after.allows)
-                    ]
+                    if limits and after.allows_as_widely(statement, pattern, resource):
+                        continue
+                    actions = self._changed(before, after, statement, pattern, resource)
                     if actions:
-                        verb = "added" if allowed else "withdrawn"
                         on = "" if resource == "*" else f" on {resource}"
-                        yield self._part(f"{pattern}{on} ({verb})", actions, resource, before, after, allowed)
+                        what = f"{pattern}{on} ({'added' if allowed else 'withdrawn'})"
+                        yield self._part(what, actions, resource, before, after, allowed)
+
+    def _changed(
+        self, before: ModuleSide, after: ModuleSide, statement: Statement, pattern: str, resource: str
+    ) -> list[str]:
+        """The pattern's actions that `before` may allow and `after` does not allow under every condition."""
+        actions = _concrete(pattern)
+        if statement.not_resources or statement.not_actions:
+            # Which resources and actions these leave out is not compared one by one: the whole statement is a change.
+            return list(actions)
+        both = statement in after.allows
+        found = [action for action in actions if self._differs(before, after, action, resource, both=both)]
+        if pattern in _EVERYTHING and not found and not both and not after.allows_everything:
+            return list(actions)
+        return found
 
     def _differs(self, before: ModuleSide, after: ModuleSide, action: str, resource: str, *, both: bool) -> bool:
-        """Whether `before` may allow the action on the resource and `after` does not surely do so as well."""
         region = self._regions[0]
         if not before.perhaps(action, resource, region):
             return False
-        if both:
-            return (before.surely(action, resource, region), True) != (
-                after.surely(action, resource, region),
-                after.perhaps(action, resource, region),
-            )
-        return not after.surely(action, resource, region)
+        if both and after.perhaps(action, resource, region):
+            return before.always(action, resource) != after.always(action, resource)
+        return not after.always(action, resource)
 
     def _denies(self) -> Iterator[Part]:
         allows = (*self._then.allows, *self._now.allows, *self._then.managed, *self._now.managed)
+        granted = dict.fromkeys(
+            action
+            for allow in allows
+            if allow.effect == "Allow"
+            for pattern in allow.actions or ("*",)
+            for action in _concrete(pattern)
+        )
+        everything = any(allow.not_actions or _EVERYTHING & set(allow.actions) for allow in allows)
         for before, after, allowed in ((self._then, self._now, False), (self._now, self._then, True)):
             for statement in sorted(after.denies - before.denies, key=str):
-                for pattern, resource in _pairs(statement):
-                    granted = [each for each in _concrete(pattern) if any(covers(allow, each) for allow in allows)]
-                    if granted:
-                        what = f"Deny of {pattern} ({'removed' if allowed else 'added'})"
-                        yield self._part(what, granted, resource, before, after, allowed)
+                denied = [action for action in granted if covers(statement, action)]
+                if denied or everything:
+                    what = f"a Deny statement for {', '.join(statement.actions or statement.not_actions)}"
+                    for resource in statement.resources or ("*",):
+                        verb = "removed" if allowed else "added"
+                        yield self._part(f"{what} ({verb})", denied, resource, before, after, allowed)
 
     def _attached(self) -> Iterator[Part]:
         for before, after, allowed in ((self._then, self._now, False), (self._now, self._then, True)):
@@ -187,6 +206,7 @@ class ModuleSide:
         self.role = bounds.least.roles[target.role_arn]
         self._caller = Caller(target.role_arn)
         self._least, self._most = Evaluator(bounds.least), Evaluator(bounds.most)
+        self._strict = Evaluator(_strict(bounds.least, self.role))
         own = [*self.role.inline.values(), *(self._document(arn) for arn in sorted(self.role.attached) if self.written(arn))]
         statements = {_plain(statement) for document in own if document is not None for statement in document.statements}
         self.allows = tuple(sorted((each for each in statements if each.effect == "Allow"), key=str))
@@ -209,6 +229,27 @@ class ModuleSide:
 
     def _document(self, arn: str) -> PolicyDocument:
         return self.bounds.least.policies[arn].document
+
+    @property
+    def allows_everything(self) -> bool:
+        """Whether a statement allows every action on everything without a condition."""
+        return any(_EVERYTHING & set(each.actions) and "*" in each.resources and not each.conditions for each in self.allows)
+
+    def allows_as_widely(self, statement: Statement, pattern: str, resource: str) -> bool:
+        """Whether a statement allows this pattern on this resource wherever the other module's statement does."""
+        if statement.not_actions or statement.not_resources:
+            return False
+        return any(
+            _as_wide(each, statement)
+            and not (each.not_actions or each.not_resources)
+            and any(name_matcher(known.lower())(pattern.lower()) for known in each.actions)
+            and any(name_matcher(known)(resource) for known in each.resources or ("*",))
+            for each in self.allows
+        )
+
+    def always(self, action: str, resource: str) -> bool:
+        """Whether it is allowed under every condition: conditional statements allow nothing here, and deny all they can."""
+        return self._strict.may(Request(self._caller, resource, action)).allowed
 
     def surely(self, action: str, resource: str, region: str) -> bool:
         """Whether the call is allowed whatever the unknown parts say."""
@@ -274,6 +315,33 @@ def _tried(rung: Rung, target: Target) -> tuple[str | None, bool] | None:
 
 def _trust(role: Role | None) -> PolicyDocument | None:
     return None if role is None or role.trust is None else hidden_ids(role.trust).canonical()
+
+
+def _as_wide(one: Statement, other: Statement) -> bool:
+    """Whether the conditions of `one` hold wherever those of `other` do: each is one of the other's, with as many values."""
+
+    def implied(condition: Condition) -> bool:
+        # Of an operator that asks for difference, or for all values of the request, more values do not mean more requests.
+        values_widen = not re.search(r"Not|ForAllValues|Null", condition.operator)
+        return any(
+            (each.operator, each.key.lower()) == (condition.operator, condition.key.lower())
+            and (each.values == condition.values or (values_widen and set(each.values) <= set(condition.values)))
+            for each in other.conditions
+        )
+
+    return all(map(implied, one.conditions))
+
+
+def _strict(access: Access, role: Role) -> Access:
+    """The access with conditional Allow statements left out and every Deny statement unconditional."""
+
+    def of(document: PolicyDocument) -> PolicyDocument:
+        kept = (each for each in document.statements if each.effect == "Deny" or not each.conditions)
+        return replace(document, statements=tuple(replace(each, conditions=()) for each in kept))
+
+    own = replace(role, inline={name: of(document) for name, document in role.inline.items()})
+    policies = {arn: replace(policy, document=of(policy.document)) for arn, policy in access.policies.items()}
+    return replace(access, roles={**access.roles, role.arn: own}, policies=policies)
 
 
 def _plain(statement: Statement) -> Statement:
