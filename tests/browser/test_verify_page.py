@@ -105,7 +105,7 @@ def test_a_failure_is_shown_with_cause_and_letter(opened: Callable[..., Page]) -
 
     assert REFUSAL in article.inner_text()
     assert "Likely cause The role does not exist yet, or trusts another principal. not-applied" in article.inner_text()
-    assert ["Text to send to account2", "Text to send to account3"] == page.locator(".letter h3").all_inner_texts()
+    assert ["Message to account2", "Message to account3"] == page.locator(".letter h3").all_inner_texts()
     assert MESSAGE == page.locator(".letter pre").first.text_content()
 
 
