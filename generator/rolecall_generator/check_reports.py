@@ -73,7 +73,8 @@ def _style(checked: Checked) -> str:
 
 def print_finding(console: Console, finding: Finding) -> None:
     """One finding: severity, rule, subject and place, then what is wrong and the mend."""
-    place = f"  {finding.file}:{finding.line or 1}" if finding.file else ""
+    places = [f"{finding.file}:{finding.line or 1}"] if finding.file else []
+    place = "".join(f"  {each}" for each in (*places, *((finding.declared,) if finding.declared else ())))
     console.print(f"{finding.severity.name.lower():<7} ", style=_STYLES[finding.severity], end="")
     console.print(f"{finding.rule} {finding.subject}{place}", style="bold", markup=False)
     console.print(f"        {finding.message}", markup=False)

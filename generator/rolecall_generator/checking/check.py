@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from rolecall_generator.checking.declared import DeclaredStatements, region_findings
 from rolecall_generator.checking.fleet import Bench
 from rolecall_generator.checking.intended import arns_of, intended_of
 from rolecall_generator.checking.module import Verdict, below
@@ -22,8 +23,7 @@ from rolecall_generator.generate import previous_slots, select
 from rolecall_generator.iam.access import union
 from rolecall_generator.iam.module import Module
 from rolecall_generator.lock import read_lock
-from rolecall_generator.manifest.load import load_manifest
-from rolecall_generator.manifest.models import Manifest
+from rolecall_generator.manifest.load import LoadedManifest, load_manifest
 from rolecall_generator.manifest.source import collection_paused
 from rolecall_generator.naming import account_names, labeller
 from rolecall_generator.parse.places import declared_places
@@ -86,9 +86,11 @@ def check(
             scope, read = _written(Bench(manifest, out, plan.modules, label), indices, processes, progress)
         findings += [finding for verdict in scope.verdicts for finding in verdict.findings]
         complete = not sent_back and not only
+        if complete:
+            findings += region_findings(loaded)
         if complete and leftovers:
             findings += unplanned_findings(out, plan, lock)
-        proof, more = _judge(loaded.manifest, plan, scope, complete=complete)
+        proof, more = _judge(loaded, plan, scope, complete=complete)
         report = apply_suppressions([*findings, *more], loaded.manifest.suppress, complete=complete)
     return Checked(report, proof, len(scope.modules), read)
 
@@ -111,7 +113,7 @@ def _scope_of(back: SentBack) -> Scope:
     return Scope(back.modules, back.verdicts, back.folders, tuple(map(str, back.folders)))
 
 
-def _judge(manifest: Manifest, plan: Plan, scope: Scope, *, complete: bool) -> tuple[Proof, list[Finding]]:
+def _judge(loaded: LoadedManifest, plan: Plan, scope: Scope, *, complete: bool) -> tuple[Proof, list[Finding]]:
     """Proof and rules over what is written; where a part alone is checked, the rest counts as planned."""
     written = union(verdict.access for verdict in scope.verdicts)
     checked = {module.path for module in scope.modules}
@@ -124,8 +126,9 @@ def _judge(manifest: Manifest, plan: Plan, scope: Scope, *, complete: bool) -> t
         switch_roles=intended.switch_roles,
         backend_roles=intended.backend_roles,
         external_ids=intended.external_ids,
-        quotas=manifest.quotas,
+        quotas=loaded.manifest.quotas,
         place=_placer(scope),
+        declared=DeclaredStatements(loaded),
     )
     surroundings = union((written, *(module.access for module in others)))
     # A role that is not written is somebody's finding already, and nobody can assume it.

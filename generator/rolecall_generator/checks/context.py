@@ -9,7 +9,7 @@ from rolecall_generator.checks.finding import Finding, Severity
 from rolecall_generator.iam.access import Access, Role
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.globs import name_matcher
-from rolecall_generator.iam.policy import PolicyDocument
+from rolecall_generator.iam.policy import PolicyDocument, Statement
 from rolecall_generator.manifest.models import Quotas
 
 Place = Callable[[str], tuple[str, int] | None]
@@ -32,6 +32,18 @@ class Hit:
     mend: str
     severity: Severity | None = None
     """Where it differs from the rule's own."""
+    statement: Statement | None = None
+    """The statement that it is about, where it is about one, and the text in it."""
+    text: str | None = None
+
+
+Declared = Callable[[Statement, str | None], str | None]
+"""FILE:LINE of a statement in the manifest, or of a text in it; None for what no permission set of the manifest says."""
+
+
+def undeclared(_statement: Statement, _text: str | None) -> str | None:
+    """A `Declared` for access that comes from no manifest."""
+    return None
 
 
 def nowhere(_arn: str) -> tuple[str, int] | None:
@@ -56,6 +68,7 @@ class CheckContext:
     external_ids: Mapping[str, str] = field(default_factory=dict)
     quotas: Quotas = field(default_factory=Quotas)
     place: Place = nowhere
+    declared: Declared = undeclared
     documents: Mapping[PolicyDocument, tuple[Owner, ...]] = field(init=False, repr=False, compare=False)
     _sizes: dict[int, int] = field(init=False, repr=False, compare=False)
 
@@ -90,6 +103,7 @@ class CheckContext:
             mend=hit.mend,
             file=found[0] if found else None,
             line=found[1] if found else None,
+            declared=self.declared(hit.statement, hit.text) if hit.statement else None,
         )
 
 

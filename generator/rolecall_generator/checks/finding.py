@@ -16,7 +16,10 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. `file` is relative to the checked folder, `line` counts from 1; both absent when there is no place."""
+    """One finding. `file` is relative to the checked folder, `line` counts from 1; both absent when there is no place.
+
+    `declared` is FILE:LINE of the manifest where what it is about is declared; None where that is not one place.
+    """
 
     rule: str
     severity: Severity
@@ -25,3 +28,4 @@ class Finding:
     mend: str
     file: str | None = None
     line: int | None = None
+    declared: str | None = None

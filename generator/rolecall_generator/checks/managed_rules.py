@@ -8,24 +8,51 @@ from rolecall_generator.checks.context import CheckContext, Hit, Owner
 from rolecall_generator.checks.finding import Severity
 from rolecall_generator.checks.rule import Judge, rule
 from rolecall_generator.iam import managed_policies as known
+from rolecall_generator.iam.arn import parse_arn
 
 
-def _over_attached(judge: Callable[[str, str], Hit | None]) -> Judge:
-    """A judge of every attached AWS managed policy by ARN and name; each policy is judged once."""
+def _over_attached(judge: Callable[[str, str], Hit | None], *, boundaries: bool = False) -> Judge:
+    """A judge of every attached AWS managed policy by ARN and name; each policy is judged once.
+
+    `boundaries`: those that are set as a permissions boundary too.
+    """
 
     def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-        access = context.access
         hits: dict[str, Hit | None] = {}
-        for principals in (access.roles, access.groups, access.users):
-            for owner_arn, principal in principals.items():
-                for arn in sorted(principal.attached):
-                    if arn not in hits:
-                        name = known.managed_policy_name(arn)
-                        hits[arn] = None if name is None else judge(arn, name)
-                    if (hit := hits[arn]) is not None:
-                        yield Owner(owner_arn, "the list of attached policies"), hit
+        for owner, arn in _named_policies(context, boundaries=boundaries):
+            if arn not in hits:
+                name = known.managed_policy_name(arn)
+                hits[arn] = None if name is None else judge(arn, name)
+            if (hit := hits[arn]) is not None:
+                yield owner, hit
 
     return over_context
+
+
+def _named_policies(context: CheckContext, *, boundaries: bool) -> Iterator[tuple[Owner, str]]:
+    """ARNs of attached policies, and of permissions boundaries where they are asked for."""
+    access = context.access
+    for principals in (access.roles, access.groups, access.users):
+        for owner_arn, principal in principals.items():
+            yield from ((Owner(owner_arn, "the list of attached policies"), arn) for arn in sorted(principal.attached))
+    for bounded in (access.roles, access.users) if boundaries else ():
+        for owner_arn, one in bounded.items():
+            if one.boundary:
+                yield Owner(owner_arn, "the permissions boundary"), one.boundary
+
+
+def _other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    for owner, arn in _named_policies(context, boundaries=True):
+        policy, holder = parse_arn(arn), parse_arn(owner.arn)
+        if policy is None or holder is None or policy.account_id in {"aws", holder.account_id}:
+            continue
+        yield (
+            owner,
+            Hit(
+                f"names {arn}, a policy of account {policy.account_id}: a policy attaches only within its own account",
+                "name a policy of the role's own account, or one of AWS",
+            ),
+        )
 
 
 def _deprecation(name: str) -> known.Deprecated | None:
@@ -73,8 +100,9 @@ def _sweeping(_arn: str, name: str) -> Hit | None:
 
 
 MANAGED_RULES = (
-    rule("RC501", "Managed policy that AWS does not have", Severity.ERROR, _over_attached(_unknown)),
+    rule("RC501", "Managed policy that AWS does not have", Severity.ERROR, _over_attached(_unknown, boundaries=True)),
     rule("RC502", "Deprecated managed policy", Severity.ERROR, _over_attached(_deprecated)),
     rule("RC503", "Managed policy that gives an account away", Severity.ERROR, _over_attached(_sweeping)),
+    rule("RC504", "Managed policy of another account", Severity.ERROR, _other_account),
 )
 """The rules of this family."""

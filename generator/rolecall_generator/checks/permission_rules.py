@@ -107,6 +107,7 @@ def _unknown_actions(statement: Statement) -> Iterator[Hit]:
         yield Hit(
             f"names the action {action}, which AWS does not have, so it {harm}",
             f"write {nearest}" if nearest else "write an action of the Service Authorization Reference",
+            text=action,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rolecall_generator.checks.context import CheckContext, Hit, Owner
 from rolecall_generator.checks.finding import Finding, Severity
@@ -54,10 +54,14 @@ def over_statements(judge: Callable[[Statement], Iterable[Hit]]) -> Judge:
 
     def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
         for document, owners in context.documents.items():
-            hits = [hit for statement in document.statements for hit in judge(statement)]
+            hits = [_about(statement, hit) for statement in document.statements for hit in judge(statement)]
             yield from ((owner, hit) for owner in owners for hit in hits)
 
     return over_context
+
+
+def _about(statement: Statement, hit: Hit) -> Hit:
+    return hit if hit.statement is not None else replace(hit, statement=statement)
 
 
 def over_trusts(judge: Callable[[CheckContext, Role, Statement], Iterable[Hit]]) -> Judge:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rolecall_generator.checks.condition_rules import CONDITION_RULES
 from rolecall_generator.checks.context import CheckContext
 from rolecall_generator.checks.finding import Finding, Severity
 from rolecall_generator.checks.managed_rules import MANAGED_RULES
 from rolecall_generator.checks.permission_rules import PERMISSION_RULES
 from rolecall_generator.checks.quota_rules import QUOTA_RULES
+from rolecall_generator.checks.resource_rules import RESOURCE_RULES
 from rolecall_generator.checks.rule import Described, Rule, described
 from rolecall_generator.checks.session_rules import SESSION_RULES
 from rolecall_generator.checks.trust_rules import TRUST_RULES
 
-RULES: tuple[Rule, ...] = (*TRUST_RULES, *PERMISSION_RULES, *QUOTA_RULES, *SESSION_RULES, *MANAGED_RULES)
+RULES: tuple[Rule, ...] = (
+    *TRUST_RULES,
+    *PERMISSION_RULES,
+    *CONDITION_RULES,
+    *RESOURCE_RULES,
+    *QUOTA_RULES,
+    *SESSION_RULES,
+    *MANAGED_RULES,
+)
 """All rules over access, by id."""
 
 _E, _W = Severity.ERROR, Severity.WARNING
@@ -21,6 +31,7 @@ _E, _W = Severity.ERROR, Severity.WARNING
 CATALOGUE: tuple[Described, ...] = (
     *RULES,
     described("RC601", "Suppression that hides nothing", Severity.NOTE),
+    described("RC602", "Region that AWS does not have", _E),
     described("RC701", "Proof failed", _E),
     described("RC702", "Proof cannot be decided", _E),
     described("RC801", "Written access differs from the manifest", _E),

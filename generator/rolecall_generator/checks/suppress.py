@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from rolecall_generator.checks.finding import Finding, Severity
 from rolecall_generator.manifest.models import Suppression
@@ -44,7 +43,7 @@ def apply_suppressions(findings: Iterable[Finding], suppressions: Iterable[Suppr
     suppressed: list[Suppressed] = []
     used: set[int] = set()
     for finding in findings:
-        matching = [index for index, entry in enumerate(entries) if _names(entry, finding)]
+        matching = [index for index, entry in enumerate(entries) if entry.covers(finding.rule, finding.subject)]
         used.update(matching)
         if matching:
             suppressed.append(Suppressed(finding, entries[matching[0]].reason))
@@ -53,10 +52,6 @@ def apply_suppressions(findings: Iterable[Finding], suppressions: Iterable[Suppr
     if complete:
         active += [_unused(entry) for index, entry in enumerate(entries) if index not in used]
     return Report(tuple(active), tuple(suppressed))
-
-
-def _names(entry: Suppression, finding: Finding) -> bool:
-    return entry.rule == finding.rule and fnmatchcase(finding.subject, entry.subject)
 
 
 def _unused(entry: Suppression) -> Finding:

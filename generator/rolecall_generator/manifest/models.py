@@ -7,6 +7,7 @@ checked in `crosscheck.py`, where both places are known.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,7 +35,7 @@ class StatementSpec(Model):
     not_actions: tuple[f.Action, ...] = Field((), description="All actions but these (NotAction).")
     resources: tuple[f.PolicyText, ...] = Field((), description="Resource ARNs, or *.")
     not_resources: tuple[f.PolicyText, ...] = Field((), description="All resources but these (NotResource).")
-    conditions: Mapping[f.PolicyText, Mapping[f.PolicyText, f.PolicyText | tuple[f.PolicyText, ...]]] = Field(
+    conditions: Mapping[f.PolicyText, Mapping[f.PolicyText, f.ConditionValue | tuple[f.ConditionValue, ...]]] = Field(
         default_factory=dict, description="Conditions as in IAM: operator, then context key, then a value or a list."
     )
 
@@ -212,6 +213,10 @@ class Suppression(Model):
     rule: str = Field(description="The rule's id, as in RC101.")
     subject: str = Field("*", description="Customer or switch role by name; wildcards allowed.")
     reason: str = Field(min_length=1, description="Why this is right here; shown in reports.")
+
+    def covers(self, rule: str, subject: str) -> bool:
+        """Whether this entry is about the rule's findings on the subject."""
+        return self.rule == rule and fnmatchcase(subject, self.subject)
 
 
 class Manifest(Model):

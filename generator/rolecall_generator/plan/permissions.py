@@ -57,7 +57,7 @@ def permissions_of(names: Iterable[str], sets: Mapping[str, PermissionSet]) -> P
         chosen = sets[name]
         attached.update(dict.fromkeys(chosen.managed_policies))
         if chosen.statements:
-            document = PolicyDocument(tuple(_statement(spec) for spec in chosen.statements))
+            document = PolicyDocument(tuple(statement_of(spec) for spec in chosen.statements))
             (managed if chosen.attach == "managed" else inline)[name] = document
     _check_sizes(inline, managed)
     return Permissions(inline, managed, tuple(attached), {name: sets[name].description for name in managed})
@@ -92,7 +92,8 @@ def _check_sizes(inline: Mapping[str, PolicyDocument], managed: Mapping[str, Pol
             )
 
 
-def _statement(spec: StatementSpec) -> Statement:
+def statement_of(spec: StatementSpec) -> Statement:
+    """A statement of a permission set as IAM has it."""
     return Statement(
         effect=spec.effect,
         sid=spec.sid,

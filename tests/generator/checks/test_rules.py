@@ -70,6 +70,10 @@ def attaching(*names: str, partition: str = "aws") -> CheckContext:
     return CheckContext(access_of(Role(ROLE, None, attached=arns)))
 
 
+def bounded(boundary: str) -> CheckContext:
+    return CheckContext(access_of(Role(ROLE, None, boundary=boundary)))
+
+
 def of_size(characters: int, *, action: str = "s3:GetObject") -> PolicyDocument:
     empty = PolicyDocument((Statement("Allow", (action,), ("",)),)).size
     return PolicyDocument((Statement("Allow", (action,), ("a" * (characters - empty),)),))
@@ -182,6 +186,21 @@ FIRES: tuple[tuple[str, CheckContext], ...] = (
     ("RC502", attaching("AmazonElasticMapReduceFullAccess")),
     ("RC503", attaching("AdministratorAccess")),
     ("RC503", attaching("ReadOnlyAccess", partition="aws-cn")),
+    ("RC501", bounded("arn:aws:iam::aws:policy/PowerUserAcess")),
+    ("RC504", bounded("arn:aws:iam::333333333333:policy/corp")),
+    ("RC504", CheckContext(access_of(Role(ROLE, None, attached=frozenset({"arn:aws:iam::333333333333:policy/p"}))))),
+    ("RC209", granting("s3:GetObject", conditions=(Condition("StringEquals", "s3:prefxi", ("x",)),))),
+    ("RC209", granting("s3:GetObject", conditions=(Condition("StringEquals", "aws:ResourceTag", ("x",)),))),
+    ("RC209", customer(trusting(BACKEND, BY_ID, Condition("StringEquals", "aws:PrincipalOrganizationID", ("o-1",))))),
+    ("RC210", granting("s3:GetObject", conditions=(Condition("StringEquals", "aws:RequestedRegion", ("eu-wset-1",)),))),
+    ("RC210", granting("s3:GetObject", conditions=(Condition("NumericLessThan", "aws:PrincipalArn", ("3",)),))),
+    ("RC210", granting("s3:GetObject", conditions=(Condition("Bool", "aws:SecureTransport", ("yes",)),))),
+    ("RC211", granting("s3:GetObject", conditions=(Condition("StringEquals", "s3:prefix", ("x",)),))),
+    ("RC212", granting("s3:GetObject", resources=("acme-bucket/*",))),
+    ("RC212", granting("s3:GetObject", resources=("arn:aws:s3:::${bucket}/*",))),
+    ("RC212", granting("sqs:SendMessage", resources=("arn:aws:sqs:us-esat-1:222222222222:jobs",))),
+    ("RC212", granting("sns:Publish", resources=("arn:aws:sns:us-east-1::alerts",))),
+    ("RC213", granting("kms:Decrypt", resources=("arn:aws:kms:us-east-1:333333333333:key/*",))),
 )  # fmt: skip
 
 SILENT: tuple[tuple[str, CheckContext], ...] = (
@@ -235,6 +254,17 @@ SILENT: tuple[tuple[str, CheckContext], ...] = (
     ("RC501", CheckContext(access_of(Role(ROLE, None, attached=frozenset({"arn:aws:iam::222222222222:policy/own"}))))),
     ("RC502", attaching("AWSLambda_ReadOnlyAccess")),
     ("RC503", attaching("job-function/ViewOnlyAccess")),
+    ("RC504", bounded("arn:aws:iam::222222222222:policy/corp")),
+    ("RC504", bounded("arn:aws:iam::aws:policy/PowerUserAccess")),
+    ("RC209", granting("s3:GetObject", conditions=(Condition("StringEquals", "aws:PrincipalOrgId", ("o-1",)),))),
+    ("RC209", customer(trusting(BACKEND, BY_ID, Condition("StringEquals", "accounts.google.com:sub", ("x",))))),
+    ("RC210", granting("s3:ListBucket", conditions=(Condition("StringEquals", "s3:prefix", ("",)),))),
+    ("RC210", granting("s3:GetObject", conditions=(Condition("StringEquals", "aws:RequestedRegion", ("eu-west-1",)),))),
+    ("RC211", granting("s3:ListBucket", "s3:GetObject", conditions=(Condition("StringEquals", "s3:prefix", ("",)),))),
+    ("RC212", granting("s3:GetObject", resources=("arn:*:s3:::*/*", "arn:aws:s3:::logs-${aws:PrincipalAccount}/*"))),
+    ("RC212", granting("ssm:GetParameter", resources=("arn:aws:ssm:*::parameter/aws/service/*",))),
+    ("RC213", granting("kms:Decrypt", resources=("arn:aws:kms:*:222222222222:key/*", "arn:aws:kms:*:*:key/*"))),
+    ("RC213", granting("sts:AssumeRole", resources=(OTHER,))),
 )  # fmt: skip
 
 by_id = {rule.id: rule for rule in RULES}

@@ -37,4 +37,5 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "mend": finding.mend,
         "file": finding.file,
         "line": finding.line,
+        "declared": finding.declared,
     }

@@ -89,11 +89,12 @@ def _descriptor(rule_id: str, title: str, severity: Severity, page: str | None, 
 def _result(finding: Finding, index: Mapping[str, int], default_file: str, root: str) -> dict[str, Any]:
     file = default_file if finding.file is None else f"{root}{finding.file}"
     line = finding.line or 1
+    declared = f"\nIn the manifest: {finding.declared}" if finding.declared else ""
     return {
         "ruleId": finding.rule,
         "ruleIndex": index[finding.rule],
         "level": _LEVELS[finding.severity],
-        "message": {"text": f"{finding.subject}: {finding.message}\nMend: {finding.mend}"},
+        "message": {"text": f"{finding.subject}: {finding.message}\nMend: {finding.mend}{declared}"},
         "locations": [
             {
                 "physicalLocation": {

@@ -1,0 +1,111 @@
+"""RC209 to RC211: condition keys that AWS does not have, conditions that cannot hold, keys that no action knows.
+
+Sources stand on the rules' pages, docs/rules/RC2xx.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rolecall_generator.checks.context import CheckContext, Hit, Owner
+from rolecall_generator.checks.finding import Severity
+from rolecall_generator.checks.rule import named, over_statements, rule, trust_owner
+from rolecall_generator.iam import actions
+from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.condition_faults import condition_faults, unknown_key
+from rolecall_generator.iam.condition_keys import find_key, keys_of_action
+from rolecall_generator.iam.policy import Condition, PolicyDocument, Statement
+
+_EVERY_ACTION = frozenset({"*", "*:*"})
+
+
+def _documents(context: CheckContext) -> Iterator[tuple[PolicyDocument, Iterable[Owner]]]:
+    """Permission documents and trust policies, each with its owners."""
+    yield from context.documents.items()
+    yield from ((trust, (trust_owner(role),)) for role, trust in context.trusts())
+
+
+def _unknown_keys(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    for document, owners in _documents(context):
+        hits = [
+            Hit(
+                f"has a condition that {_effect(condition)}: {fault.what}: {named(statement)}",
+                fault.hint,
+                statement=statement,
+                text=condition.key,
+            )
+            for statement in document.statements
+            for condition in statement.conditions
+            if (fault := unknown_key(condition.key)) is not None
+        ]
+        yield from ((owner, hit) for owner in owners for hit in hits)
+
+
+def _effect(condition: Condition) -> str:
+    """What a condition on an absent key does."""
+    operator = condition.operator.lower()
+    absent_holds = operator.endswith("ifexists") or operator.startswith("forallvalues:") or "not" in operator
+    if operator == "null":
+        absent_holds = "true" in {value.lower() for value in condition.values}
+    return "always holds" if absent_holds else "never holds"
+
+
+def _cannot_hold(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    for document, owners in _documents(context):
+        if not any(statement.conditions for statement in document.statements):
+            continue
+        hits: dict[str, list[Hit]] = {}
+        for owner in owners:
+            parsed = parse_arn(owner.arn)
+            partition = parsed.partition if parsed else "aws"
+            if partition not in hits:
+                hits[partition] = list(_faults(document, partition))
+            yield from ((owner, hit) for hit in hits[partition])
+
+
+def _faults(document: PolicyDocument, partition: str) -> Iterator[Hit]:
+    for statement in document.statements:
+        for condition in statement.conditions:
+            for fault in condition_faults(condition, partition):
+                yield Hit(
+                    f"has a condition that cannot hold as written: {condition.key}: {fault.what}: {named(statement)}",
+                    fault.hint,
+                    Severity.ERROR if fault.refused else None,
+                    statement=statement,
+                    text=condition.key if fault.value is None else fault.value,
+                )
+
+
+def _keys_unknown_to_actions(statement: Statement) -> Iterator[Hit]:
+    if not statement.actions or _EVERY_ACTION.intersection(statement.actions):
+        return
+    for condition in statement.conditions:
+        key = find_key(condition.key)
+        if key is None or key.is_global:
+            continue
+        listed = [keys_of_action(*each.lower().split(":", 1)) for each in map(str, _expanded(statement))]
+        # An action that AWS does not have is a finding of its own.
+        if listed and not any(keys is None or key.name.lower() in keys for keys in listed):
+            yield Hit(
+                f"asks for {condition.key}, which none of its actions knows, so the condition {_effect(condition)}: "
+                f"{named(statement)}",
+                "use a key of these actions, or move the actions that know the key to a statement of their own",
+                text=condition.key,
+            )
+
+
+def _expanded(statement: Statement) -> list[str]:
+    return [found for pattern in statement.actions for found in actions.expand(pattern)]
+
+
+CONDITION_RULES = (
+    rule("RC209", "Condition key that AWS does not have", Severity.ERROR, _unknown_keys),
+    rule("RC210", "Condition that cannot hold as written", Severity.WARNING, _cannot_hold),
+    rule(
+        "RC211",
+        "Condition key that no action knows",
+        Severity.WARNING,
+        over_statements(_keys_unknown_to_actions),
+    ),
+)
+"""The rules of this family."""

@@ -1,0 +1,181 @@
+"""Can a condition hold at all? What IAM refuses, what can never match, and operators that do not fit their key.
+
+Source: IAM User Guide, "IAM JSON policy elements: Condition operators" and "IAM policy validation check reference"
+(INVALID_CONDITION_KEY_FORMAT, INVALID_VARIABLE_FOR_OPERATOR, TYPE_MISMATCH and others), November 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rolecall_generator.iam.arn import PARTITIONS, parse_arn
+from rolecall_generator.iam.condition_keys import ConditionKey, find_key, is_federated, key_of_form, nearest_key
+from rolecall_generator.iam.conditions import compile_condition
+from rolecall_generator.iam.placeholders import has_variable, unfilled
+from rolecall_generator.iam.policy import Condition
+from rolecall_generator.iam.regions import is_known_region, nearest_region, partition_of_region
+
+_OPERATOR = re.compile(r"^(?:ForAllValues:|ForAnyValue:)?(?P<base>[A-Za-z]+?)(?:IfExists)?$")
+_KEY = re.compile(r"^[^:\s]+:\S.*$")
+_WILD = re.compile(r"[*?]")
+_ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
+
+_TAKES: dict[str, str] = {
+    "Numeric": "write a number, as in 10",
+    "Date": "write a date as in 2027-01-31T00:00:00Z, or seconds since 1970",
+    "Bool": 'write "true" or "false"',
+    "Null": 'write "true" (the key is absent) or "false" (it is there)',
+    "IpAddress": "write an address range, as in 203.0.113.0/24",
+    "NotIpAddress": "write an address range, as in 203.0.113.0/24",
+    "Binary": "write base-64",
+    "Arn": "write all six parts of an ARN, with * where any will do: arn:aws:iam::222222222222:role/*",
+}
+"""What each family of operators compares with, as a hint."""
+
+_FITTING: dict[str, frozenset[str]] = {
+    # String operators compare the text of any value; Date and Numeric both take seconds since 1970 (aws:EpochTime).
+    "Numeric": frozenset({"Numeric", "Date"}),
+    "Date": frozenset({"Date", "Numeric"}),
+    "Bool": frozenset({"Bool", "String"}),
+    "IpAddress": frozenset({"IPAddress", "String"}),
+    "Arn": frozenset({"ARN", "String"}),
+    "Binary": frozenset({"Binary", "String"}),
+}
+"""The types of keys that operators of a family fit. Some keys of type String hold an ARN, an address range or a bool."""
+
+_ACCOUNT_KEYS = frozenset({
+    "aws:principalaccount", "aws:resourceaccount", "aws:sourceaccount", "aws:vpceaccount", "s3:resourceaccount",
+    "kms:calleraccount",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionFault:
+    """What is wrong with a condition, as a sentence's end behind its key or value, and a hint. `value`: which of the values.
+
+    `refused`: IAM refuses the policy, or the condition is the same for every request. Otherwise the condition is saved
+    and does probably not what was meant; `doubtful` marks what rolecall may only not know.
+    """
+
+    what: str
+    hint: str
+    value: str | None = None
+    refused: bool = True
+    doubtful: bool = False
+
+
+def unknown_key(key: str) -> ConditionFault | None:
+    """The fault of a key that AWS does not have; None for one that it has, and for those of identity providers."""
+    if find_key(key) is not None or is_federated(key) or not _KEY.match(key):
+        return None
+    if (form := key_of_form(key)) is not None:
+        start = re.split(r"[$<]|tag-key$", form.name)[0]
+        return ConditionFault(f"{key} names no tag or part: it ends in one", f"write {start}KEY", refused=False)
+    nearest = nearest_key(key)
+    hint = f"write {nearest}" if nearest else "write a condition key of the Service Authorization Reference"
+    return ConditionFault(f"AWS has no condition key {key}", hint, refused=False)
+
+
+def condition_faults(condition: Condition, partition: str) -> Iterator[ConditionFault]:
+    """Everything that is wrong with a condition but an unknown operator or key (see `unknown_key`)."""
+    parsed = _OPERATOR.match(condition.operator)
+    if parsed is None:
+        return
+    base = parsed["base"]
+    if not _KEY.match(condition.key):
+        nearest = nearest_key(condition.key)
+        hint = f"write {nearest}" if nearest else "write PREFIX:NAME, as in aws:SourceIp"
+        yield ConditionFault(f"{condition.key} is not a condition key: it has no prefix", hint)
+        return
+    if (found := unfilled(condition.key)) is not None and found.certain:
+        yield ConditionFault(f"{condition.key} has a placeholder: {found.what}", found.hint)
+    elif "${" in condition.key:
+        yield ConditionFault(f"{condition.key} has a variable, which AWS takes in values and not in keys", "write the key")
+    if not condition.values:
+        yield ConditionFault(f"{condition.operator} on {condition.key} has no value", "add a value")
+    key = find_key(condition.key)
+    broken = False
+    for value in condition.values:
+        fault = _value(condition, base, value)
+        broken = broken or (fault is not None and fault.refused)
+        fault = fault or _meaning(condition.key, base, value, key, partition)
+        if fault is not None:
+            yield fault
+    if key is not None and not broken:
+        yield from _fit(condition, base, key)
+
+
+def _value(condition: Condition, base: str, value: str) -> ConditionFault | None:
+    found = unfilled(value)
+    if found is not None and found.certain:
+        return ConditionFault(f'"{value}" has a placeholder: {found.what}', found.hint, value)
+    family = _family(base)
+    if has_variable(value) and family not in {"String", "Arn"}:
+        what = f'"{value}": {condition.operator} takes no variables'
+        return ConditionFault(what, "write the value, or use an operator for strings or ARNs", value)
+    try:
+        compile_condition(Condition(condition.operator, condition.key, (value,)), variables=True)
+    except ValueError:
+        return ConditionFault(f'"{value}" is not what {condition.operator} compares with', _TAKES.get(family, ""), value)
+    if found is not None:
+        return ConditionFault(f'"{value}": {found.what}', found.hint, value, refused=False, doubtful=True)
+    return None
+
+
+def _family(base: str) -> str:
+    return next((family for family in ("String", "Numeric", "Date", "Arn", "Binary") if base.startswith(family)), base)
+
+
+def _meaning(name: str, base: str, value: str, key: ConditionKey | None, partition: str) -> ConditionFault | None:
+    """A value that no request has, by what the key stands for."""
+    if not value or _WILD.search(value) or "${" in value or not base.startswith(("String", "Arn")):
+        return None
+    lower = name.lower()
+    if lower == "aws:requestedregion":
+        return _region(value, partition)
+    if lower in _ACCOUNT_KEYS and not _ACCOUNT.fullmatch(value):
+        return ConditionFault(f'"{value}" is not an account id', "write its 12 digits", value, refused=False)
+    return _arn(value, key.name, partition) if key is not None and key.value_type == "ARN" else None
+
+
+def _region(value: str, partition: str) -> ConditionFault | None:
+    if not is_known_region(value):
+        close = nearest_region(value, partition)
+        hint = f"write {close}" if close else "write a Region of AWS"
+        return ConditionFault(f'"{value}" is not a Region', hint, value, refused=False)
+    if partition_of_region(value) not in {None, partition}:
+        return ConditionFault(f"{value} is a Region of another partition", f"write one of {partition}", value, refused=False)
+    return None
+
+
+def _arn(value: str, key: str, partition: str) -> ConditionFault | None:
+    parsed = parse_arn(value)
+    if parsed is None:
+        return ConditionFault(f'"{value}" is not an ARN, and {key} holds one', _TAKES["Arn"], value, refused=False)
+    if parsed.partition in PARTITIONS and parsed.partition != partition:
+        what = f'"{value}" is in partition {parsed.partition}, the role in {partition}'
+        return ConditionFault(what, f"write arn:{partition}:{value.split(':', 2)[2]}", value, refused=False)
+    return None
+
+
+def _fit(condition: Condition, base: str, key: ConditionKey) -> Iterator[ConditionFault]:
+    family = "IpAddress" if base in {"IpAddress", "NotIpAddress"} else _family(base)
+    fitting = _FITTING.get(family)
+    if fitting is not None and key.value_type not in fitting:
+        yield ConditionFault(
+            f"{condition.operator} does not fit {key.name}, whose values are of type {key.value_type}",
+            f"use an operator for {_operators_for(key.value_type)}",
+            refused=False,
+        )
+
+
+def _operators_for(kind: str) -> str:
+    return {
+        "ARN": "ARNs, as ArnLike",
+        "Bool": "true and false, as Bool",
+        "Numeric": "numbers, as NumericLessThan",
+        "Date": "dates, as DateLessThan",
+        "IPAddress": "addresses, as IpAddress",
+    }.get(kind, "strings, as StringEquals")
