@@ -68,7 +68,7 @@ def _faults(document: PolicyDocument, partition: str) -> Iterator[Hit]:
         for condition in statement.conditions:
             for fault in condition_faults(condition, partition):
                 yield Hit(
-                    f"has a condition that cannot hold as written: {condition.key}: {fault.what}: {named(statement)}",
+                    f"has a condition that cannot hold as written: {fault.what}: {named(statement)}",
                     fault.hint,
                     Severity.ERROR if fault.refused else None,
                     statement=statement,

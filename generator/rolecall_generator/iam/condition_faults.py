@@ -110,17 +110,18 @@ def condition_faults(condition: Condition, partition: str) -> Iterator[Condition
 def _value(condition: Condition, base: str, value: str) -> ConditionFault | None:
     found = unfilled(value)
     if found is not None and found.certain:
-        return ConditionFault(f'"{value}" has a placeholder: {found.what}', found.hint, value)
+        return ConditionFault(f'{condition.key} "{value}" has a placeholder: {found.what}', found.hint, value)
     family = _family(base)
     if has_variable(value) and family not in {"String", "Arn"}:
-        what = f'"{value}": {condition.operator} takes no variables'
+        what = f'{condition.key} "{value}": {condition.operator} takes no variables'
         return ConditionFault(what, "write the value, or use an operator for strings or ARNs", value)
     try:
         compile_condition(Condition(condition.operator, condition.key, (value,)), variables=True)
     except ValueError:
-        return ConditionFault(f'"{value}" is not what {condition.operator} compares with', _TAKES.get(family, ""), value)
+        what = f'{condition.key} "{value}" is not what {condition.operator} compares with'
+        return ConditionFault(what, _TAKES.get(family, ""), value)
     if found is not None:
-        return ConditionFault(f'"{value}": {found.what}', found.hint, value, refused=False, doubtful=True)
+        return ConditionFault(f'{condition.key} "{value}": {found.what}', found.hint, value, refused=False, doubtful=True)
     return None
 
 
@@ -136,7 +137,7 @@ def _meaning(name: str, base: str, value: str, key: ConditionKey | None, partiti
     if lower == "aws:requestedregion":
         return _region(value, partition)
     if lower in _ACCOUNT_KEYS and not _ACCOUNT.fullmatch(value):
-        return ConditionFault(f'"{value}" is not an account id', "write its 12 digits", value, refused=False)
+        return ConditionFault(f'{name} "{value}" is not an account id', "write its 12 digits", value, refused=False)
     return _arn(value, key.name, partition) if key is not None and key.value_type == "ARN" else None
 
 
@@ -144,18 +145,20 @@ def _region(value: str, partition: str) -> ConditionFault | None:
     if not is_known_region(value):
         close = nearest_region(value, partition)
         hint = f"write {close}" if close else "write a Region of AWS"
-        return ConditionFault(f'"{value}" is not a Region', hint, value, refused=False)
+        return ConditionFault(f'aws:RequestedRegion "{value}" is not a Region', hint, value, refused=False)
     if partition_of_region(value) not in {None, partition}:
-        return ConditionFault(f"{value} is a Region of another partition", f"write one of {partition}", value, refused=False)
+        return ConditionFault(
+            f'aws:RequestedRegion "{value}" is in another partition', f"write one of {partition}", value, refused=False
+        )
     return None
 
 
 def _arn(value: str, key: str, partition: str) -> ConditionFault | None:
     parsed = parse_arn(value)
     if parsed is None:
-        return ConditionFault(f'"{value}" is not an ARN, and {key} holds one', _TAKES["Arn"], value, refused=False)
+        return ConditionFault(f'{key} "{value}" is not an ARN', _TAKES["Arn"], value, refused=False)
     if parsed.partition in PARTITIONS and parsed.partition != partition:
-        what = f'"{value}" is in partition {parsed.partition}, the role in {partition}'
+        what = f'{key} "{value}" is in partition {parsed.partition}, the role in {partition}'
         return ConditionFault(what, f"write arn:{partition}:{value.split(':', 2)[2]}", value, refused=False)
     return None
 

@@ -130,7 +130,7 @@ def is_federated(name: str) -> bool:
 
 def key_of_form(name: str) -> ConditionKey | None:
     """The key with a placeholder that `name` writes without it, as `aws:ResourceTag` without a tag's key."""
-    lower = name.lower().rstrip("/")
+    lower = name.lower().rstrip("/:")
     tables = (_global_keys(), _service_keys(lower.partition(":")[0]))
     for table in tables:
         for _, key in table.patterns:

@@ -25,7 +25,7 @@ _TEMPLATES: tuple[re.Pattern[str], ...] = (
     re.compile(r"(?<!&)#?\{[A-Za-z_][A-Za-z0-9_.:-]*\}"),
     re.compile(r"<[^<>]+>"),
     re.compile(r"%\([^()]*\)[sd]?|%[A-Za-z_][A-Za-z0-9_.-]{2,}%"),
-    re.compile(r"@[A-Za-z_][A-Za-z0-9_]+@|\b__[A-Za-z][A-Za-z0-9_]*?__(?![A-Za-z0-9])|\[[A-Za-z][A-Za-z_ -]{2,}\]"),
+    re.compile(r"@[A-Za-z_][A-Za-z0-9_]+@|\b__[A-Za-z][A-Za-z0-9_]*?__(?![A-Za-z0-9])|\[[A-Z][A-Z_ -]{2,}\]"),
 )
 """Placeholders of template languages, shells, CI systems and documentation, in the order in which they are looked for."""
 

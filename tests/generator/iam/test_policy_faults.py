@@ -1,0 +1,112 @@
+"""Resources, conditions and placeholders held against every AWS managed policy, which AWS itself has saved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+
+from rolecall_generator.iam.actions import iam_data
+from rolecall_generator.iam.condition_faults import condition_faults, unknown_key
+from rolecall_generator.iam.condition_keys import _keys_of_others, find_key, is_federated, key_of_form
+from rolecall_generator.iam.placeholders import unfilled
+from rolecall_generator.iam.policy import PolicyDocument, Statement, policy_from_json
+from rolecall_generator.iam.regions import is_known_region, nearest_region, partition_of_region
+from rolecall_generator.iam.resource_patterns import account_of, resource_fault
+
+OBSOLETE_KEYS = {"deepracer:UserToken", "deepracer:MultiUser", "lakeformation:GlueARN"}
+"""Keys in AWS's own policies of services that AWS has closed, or that it documents no more."""
+NO_RESOURCE = {"arn:aws:organizations::*:"}
+"""A resource in one of AWS's own policies that is cut off, as it seems by mistake."""
+
+
+@cache
+def aws_documents() -> tuple[PolicyDocument, ...]:
+    return tuple(policy_from_json(policy["Document"]) for policy in json.loads(aws_managed_policies_data).values())
+
+
+def statements() -> Iterator[Statement]:
+    return (statement for document in aws_documents() for statement in document.statements)
+
+
+def test_no_resource_of_an_aws_policy_is_at_fault() -> None:
+    """What AWS has saved itself is neither refused nor called useless."""
+    resources = {resource for statement in statements() for resource in (*statement.resources, *statement.not_resources)}
+    assert len(resources) > 2_000
+    assert NO_RESOURCE == {resource for resource in resources if resource_fault(resource, "aws")}
+
+
+def test_no_condition_of_an_aws_policy_is_at_fault() -> None:
+    """Every operator fits its key, and every value can be met."""
+    conditions = {condition for statement in statements() for condition in statement.conditions}
+    assert len(conditions) > 500
+    assert [] == [fault for condition in conditions for fault in condition_faults(condition, "aws")]
+
+
+def test_the_catalogue_has_every_condition_key_of_an_aws_policy() -> None:
+    """Keys that AWS uses are known, but for those of closed services."""
+    keys = {condition.key for statement in statements() for condition in statement.conditions}
+    assert OBSOLETE_KEYS == {key for key in keys if unknown_key(key)}
+
+
+@pytest.mark.parametrize("name", [
+    "aws:PrincipalOrgId", "AWS:SOURCEIP", "aws:ResourceTag/a:b/c", "s3:ExistingObjectTag/x", "kms:EncryptionContext:k",
+    "secretsmanager:ResourceTag/x", "elasticloadbalancing:ResourceTag/x", "ssm:resourceTag/x", "ec2:SourceInstanceArn",
+    "aws:CalledViaAWSMCP",
+])  # fmt: skip
+def test_a_key_is_found_in_any_case_and_with_any_tag(name: str) -> None:
+    """Case does not matter, and whatever stands for a placeholder fits."""
+    assert find_key(name) is not None
+
+
+@pytest.mark.parametrize("name", ["aws:ResourceTag", "aws:PrincipalTag/", "s3:ExistingObjectTag", "kms:EncryptionContext:"])
+def test_a_key_without_its_tag_is_none_but_recognized(name: str) -> None:
+    """The form is named, so that the hint can say what is missing."""
+    assert find_key(name) is None
+    assert key_of_form(name) is not None
+
+
+@pytest.mark.parametrize("name", ["saml:aud", "oidc.eks.us-east-1.amazonaws.com/id/X:sub", "gitlab.example.com:aud"])
+def test_keys_of_identity_providers_are_not_judged(name: str) -> None:
+    """Any host may be a provider."""
+    assert is_federated(name)
+
+
+def test_the_table_of_shared_prefixes_is_that_of_the_data() -> None:
+    """Every key of another prefix on a service's page is found by the table, but for those of identity providers."""
+    data = iam_data()
+    for service in data.services.get_service_keys():
+        for name in data.conditions.get_condition_keys_for_service(service):
+            prefix = name.partition(":")[0].lower()
+            if prefix not in {"aws", service.lower()} and not is_federated(name) and "." not in name.partition(":")[0]:
+                assert service.lower() in _keys_of_others().get(prefix, ()), name
+
+
+@pytest.mark.parametrize("text", [
+    "arn:aws:s3:::acme/caf%C3%A9%20x/*", "arn:aws:lambda:*:*:function:f:$LATEST", "$aws/things/x", "a{0}", "{}", "<>",
+    "arn:aws:s3:::a__b__/*", "100%", "${*}${?}${$}", "${aws:PrincipalTag/team, 'x'}",
+    "arn:aws:ssm:*:*:automation-definition/A:$DEFAULT",
+])  # fmt: skip
+def test_what_only_looks_like_a_placeholder_is_left_alone(text: str) -> None:
+    """Percent-encoding, versions of functions and AWS's own variables are no placeholders."""
+    assert unfilled(text) is None
+
+
+@pytest.mark.parametrize(("text", "account"), [
+    ("arn:aws:kms:us-east-1:222222222222:key/*", "222222222222"), ("arn:aws:kms:us-east-1:*:key/*", None),
+    ("arn:aws:kms:us-east-1:${aws:PrincipalAccount}:key/*", None), ("*", None), ("arn:aws:iam::aws:policy/x", None),
+])  # fmt: skip
+def test_the_account_of_a_resource(text: str, account: str | None) -> None:
+    """Only twelve digits name an account."""
+    assert account == account_of(text)
+
+
+def test_regions_know_their_partition_and_their_neighbours() -> None:
+    """A typo leads to the nearest Region of the partition."""
+    assert ("aws", "aws-cn", None) == tuple(map(partition_of_region, ("eu-central-1", "cn-north-1", "eu-centrall-1")))
+    assert "eu-central-1" == nearest_region("eu-centrall-1", "aws")
+    assert nearest_region("us_gov_west_1", "aws-us-gov") == "us-gov-west-1"
+    assert is_known_region("global")
