@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from rolecall_generator.iam.access import Access
+from rolecall_generator.iam.access import Access, union
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_runner.deployed import read_account
 from rolecall_runner.rehearse.apply import Applier
@@ -20,6 +20,7 @@ from rolecall_runner.rehearse.stages import Applied, Listener, Stage, Steps
 from rolecall_runner.rehearse.ways import ParsedWay, TerraformWay, Way
 from rolecall_runner.rehearse.workspace import Provider, find_provider
 from rolecall_runner.sandbox.operator import Operator
+from rolecall_runner.sandbox.placeholder_policies import note_on, placeholder_policies
 from rolecall_runner.sandbox.principals import bare_principals
 from rolecall_runner.sandbox.provision import UPSTREAM_ERRORS, by_account, provision
 from rolecall_runner.sandbox.sessions import OPERATOR_ROLE
@@ -141,7 +142,9 @@ def _there_and_back(
 
 def _prepare(operator: Operator, chosen: Sequence[Chosen]) -> _Reading:
     """Make who must stand already, and read every account as it is before the first module."""
-    done = provision(by_account(bare_principals(item.module.access for item in chosen)), operator=operator)
+    accesses = [item.module.access for item in chosen]
+    made_before = union([bare_principals(accesses), placeholder_policies(accesses)])
+    done = provision(by_account(made_before), operator=operator)
     before = _read_all(operator, sorted({item.account_id for item in chosen}))
     refused = {account.account_id: "; ".join(account.problems) for account in done.failed}
     return _Reading(before.accounts, {**refused, **before.problems})
@@ -201,8 +204,10 @@ def _report(
     seconds: float,
 ) -> Rehearsal:
     modules = tuple(results[item.path] for item in chosen)
+    note = note_on(tuple(placeholder_policies(item.module.access for item in chosen).policies))
     if isinstance(provider, str):
-        why = f"{provider}; what the modules' files say was provisioned instead"
+        why = f"{provider}; what the modules' files say was provisioned instead{note}"
         return Rehearsal(How.PARSED, why, modules, accounts, kept, seconds=seconds)
-    why = f"version {provider.tool_version} with AWS provider {provider.version or 'of unknown version'} applied the modules"
+    version = provider.version or "of unknown version"
+    why = f"version {provider.tool_version} with AWS provider {version} applied the modules{note}"
     return Rehearsal(How.TERRAFORM, why, modules, accounts, kept, provider.tool_version, provider.version, seconds)

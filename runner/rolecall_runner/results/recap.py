@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from rich.console import Console
@@ -27,6 +28,7 @@ EXPLAINED = 50
 """So many accounts' troubles are explained in full; what follows them has its line alone."""
 
 _COLUMNS = (Mark.OK, Mark.REFUSED, Mark.FAILED, Mark.INCONCLUSIVE, Mark.UNREACHABLE, Mark.SKIPPED)
+_ACTIONS_SHOWN = 5
 _LABEL_WIDTH = 44
 _INDENT = 4
 
@@ -36,8 +38,8 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], co
 
     `command` gives a command line to copy the options that are needed here.
     """
-    rotations, unseen = RotationTally(), UnseenTally()
-    counted, shown_ones, fine = _collect(info, _counted(verdicts, rotations, unseen))
+    rotations, unseen, missing = RotationTally(), UnseenTally(), Counter[str]()
+    counted, shown_ones, fine = _collect(info, _counted(verdicts, rotations, unseen, missing))
     if shown_ones:
         console.print(f"ROLL CALL RECAP{f', {REHEARSAL}' if info.rehearsal else ''}", style="bold")
     labels = [_shortened(one_line(label(verdict))) for verdict in shown_ones]
@@ -58,6 +60,8 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], co
         console.print(f"{fine:,} {'other ' if shown_ones else ''}{noun} ok", style="green", highlight=False)
     for line in (*rotations.lines(command), *unseen.lines(command)):
         console.print(one_line(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if missing:
+        _print(console, Text(not_rehearsed_line(missing), style=STYLES[Mark.SKIPPED]))
     style = STYLES[Mark.OK] if counted.good else STYLES[Mark.FAILED]
     console.print(summary_line(info, counted), style=style, markup=False, highlight=False, soft_wrap=True)
 
@@ -80,10 +84,20 @@ def summary_line(info: RunInfo, counted: Tally) -> str:
     return one_line(f"{mark}{counted.headline()}{f': {rest}' if rest else ''} ({info.seconds:.1f} s, run {info.run_id})")
 
 
-def _counted(verdicts: Iterable[Verdict], rotations: RotationTally, unseen: UnseenTally) -> Iterator[Verdict]:
+def not_rehearsed_line(missing: Mapping[str, int]) -> str:
+    """`not rehearsed, as the sandbox lacks them: cur:DescribeReportDefinitions (3 accounts)`, the first few actions."""
+    named = [f"{action} ({count:,} {'account' if count == 1 else 'accounts'})" for action, count in sorted(missing.items())]
+    more = f" and {len(named) - _ACTIONS_SHOWN:,} more" if len(named) > _ACTIONS_SHOWN else ""
+    return one_line(f"not rehearsed, as the sandbox lacks them: {', '.join(named[:_ACTIONS_SHOWN])}{more}")
+
+
+def _counted(
+    verdicts: Iterable[Verdict], rotations: RotationTally, unseen: UnseenTally, missing: Counter[str]
+) -> Iterator[Verdict]:
     for verdict in verdicts:
         rotations.add(verdict)
         unseen.add(verdict)
+        missing.update(verdict.not_rehearsed)
         yield verdict
 
 

@@ -19,6 +19,19 @@ _NO_AMIS = "MOTO_EC2_LOAD_DEFAULT_AMIS"
 WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
+def _is_served(host: str, patterns: Iterable[tuple[str, Any]]) -> bool:
+    """Whether moto has something for the host's name, which may also be one of its modules' names."""
+    from moto.backends import list_of_moto_modules  # noqa: PLC0415 - heavy, as below
+
+    return host in {"moto_api", "instance_metadata", *list_of_moto_modules()} or any(
+        pattern.match(f"http://{host}") for _, pattern in patterns
+    )
+
+
+class ServiceMissingError(NotImplementedError):
+    """moto has no such service."""
+
+
 class World:
     """All accounts of one sandbox. Raises SandboxError when another one lives in this process."""
 
@@ -57,7 +70,16 @@ class World:
         self._reset = BackendDict.reset
         self._reset()
         self._iam = iam_backends
-        self.app: WsgiApp = DomainDispatcherApplication(create_backend_app)
+
+        class Dispatcher(DomainDispatcherApplication):
+            """moto's dispatcher; a service that moto does not have is said to be so, where moto prints and falls over."""
+
+            def get_backend_for_host(self, host: str | None) -> Any:
+                if host is not None and not _is_served(host, self.backend_url_patterns):
+                    raise ServiceMissingError(f"moto has no service for {host}")
+                return super().get_backend_for_host(host)
+
+        self.app: WsgiApp = Dispatcher(create_backend_app)
 
     def close(self) -> None:
         """Forget everything; another world may begin."""

@@ -17,6 +17,7 @@ from rolecall_runner.sandbox.errors import SandboxError
 from rolecall_runner.sandbox.home import Actor
 from rolecall_runner.sandbox.iam_limits import Limits
 from rolecall_runner.sandbox.operator import Operator
+from rolecall_runner.sandbox.placeholder_policies import note_on, placeholder_policies
 from rolecall_runner.sandbox.principals import bare_principals
 from rolecall_runner.sandbox.provision import Provisioned, by_account, provision
 from rolecall_runner.sandbox.server import Sandbox
@@ -66,7 +67,8 @@ def read_scenery(manifest: Path, out: Path) -> Scenery:
             where=f"{first.file}:{first.line or 1}" if first.file else str(out),
             mend="see gen check for all of them, or run gen terraform",
         )
-    return Scenery(found, f"as planned from {manifest}" if planned else f"as written in {out}")
+    how = f"as planned from {manifest}" if planned else f"as written in {out}"
+    return Scenery(found, how + note_on(tuple(placeholder_policies(found.accesses).policies)))
 
 
 def furnish(
@@ -81,7 +83,8 @@ def furnish(
     Raises SandboxError where an account cannot be made as it is written.
     """
     found = scenery.found
-    accesses = by_account(union([*found.accesses, bare_principals(found.accesses)]))
+    made_before = (bare_principals(found.accesses), placeholder_policies(found.accesses))
+    accesses = by_account(union([*found.accesses, *made_before]))
     started(len(accesses))
     done: set[str] = set()
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from rolecall_runner.redact import redact
 from rolecall_runner.sandbox.api_call import read_call
 from rolecall_runner.sandbox.aws_refusal import AwsRefusalError
+from rolecall_runner.sandbox.backends import ServiceMissingError
 from rolecall_runner.sandbox.callers import Callers
 from rolecall_runner.sandbox.fault_replies import fault_reply
 from rolecall_runner.sandbox.faults import Fault, FaultKind, Faults
@@ -76,9 +77,9 @@ class Gate:
         except AwsRefusalError as error:
             self.log(f"{call.action} {call.region} {error.status} {error.code}")
             return Answer(refusal(call, error.code, error.message, error.status, request_id))
-        except NotImplementedError:
+        except NotImplementedError as error:
             self.log(f"{call.action} {call.region} is not simulated")
-            return Answer(_not_offered(call, request_id))
+            return Answer(_not_offered(call, request_id, whole_service=isinstance(error, ServiceMissingError)))
         except Exception as error:
             self.log(f"{call.action} failed inside the sandbox: {_named(error)}")
             return Answer(refuse(call, Trouble.INTERNAL, request_id))
@@ -138,8 +139,8 @@ class Gate:
         if call.service == "cloudformation":
             return self.stacks.answer(call, caller, request_id, self._on_behalf)
         reply = self.dispatch(request, caller.account_id)
-        if _is_a_web_page(reply):
-            # What moto's web framework says where moto has no such service.
+        if _is_a_web_page(reply) or _is_bare_not_found(reply, request):
+            # What moto's web framework, and moto's own routing, say where moto has no such operation.
             return _not_offered(call, request_id)
         return reply
 
@@ -184,8 +185,19 @@ def form_of(request: HttpRequest) -> Form:
     return dict(pairs + parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
-def _not_offered(call: ApiCall, request_id: str) -> HttpReply:
-    return refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}.")
+def _not_offered(call: ApiCall, request_id: str, *, whole_service: bool = False) -> HttpReply:
+    operation = "" if whole_service else f" {call.operation}"
+    return refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox has no {_service(call)}{operation}.")
+
+
+def _service(call: ApiCall) -> str:
+    """The service as IAM calls it: the name that the manifest's actions start with."""
+    return call.action.partition(":")[0]
+
+
+def _is_bare_not_found(reply: HttpReply, request: HttpRequest) -> bool:
+    """Not found without a word: services say what they did not find, but in replies to HEAD, which have no body."""
+    return reply.status == HTTPStatus.NOT_FOUND and not reply.body and request.method != "HEAD"
 
 
 def _is_a_web_page(reply: HttpReply) -> bool:

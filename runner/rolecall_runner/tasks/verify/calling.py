@@ -48,7 +48,15 @@ class Tried:
             "operation": f"{self.call.service}:{self.call.operation}",
             "region": self.region,
         }
+        if self.answer is Answer.NOT_OFFERED:
+            found["not_rehearsed"] = self.call.action
         return found | ({"resource": self.call.resource} if self.call.resource != "*" else {})
+
+    @property
+    def not_rehearsed(self) -> str:
+        """Why the sandbox could not answer, as in `not rehearsed: the sandbox has no cur`."""
+        said = self.message.rpartition(": ")[2].rstrip(".")
+        return f"not rehearsed: {said[:1].lower()}{said[1:]}"
 
 
 _AFTER_AUTHORIZATION = re.compile(

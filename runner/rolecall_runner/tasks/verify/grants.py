@@ -142,7 +142,7 @@ def _rung(tried: Tried) -> Rung:
         case Answer.REFUSED:
             mark, what = Mark.FAILED, f"{where} was granted, but is refused"
         case Answer.NOT_OFFERED:
-            mark, what = Mark.SKIPPED, f"{where} was not tried: the sandbox does not simulate it"
+            mark, what = Mark.SKIPPED, f"{where}: {tried.not_rehearsed}"
         case _:
             mark, what = Mark.INCONCLUSIVE, f"whether {where} works cannot be told"
     return Rung(Step.GRANTED, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)

@@ -82,7 +82,7 @@ def _rung(tried: Tried) -> Rung:
         case Answer.ALLOWED:
             mark, what = Mark.FAILED, f"{action} is allowed, but was never granted: the role may do more than was agreed"
         case Answer.NOT_OFFERED:
-            mark, what = Mark.SKIPPED, f"{action} was not tried: the sandbox does not simulate it"
+            mark, what = Mark.SKIPPED, f"{action}: {tried.not_rehearsed}"
         case _:
             mark, what = Mark.INCONCLUSIVE, f"whether {action} is refused cannot be told"
     return Rung(Step.OUTSIDE, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)

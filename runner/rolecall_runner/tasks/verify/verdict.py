@@ -97,6 +97,12 @@ class Verdict:
         """How often each mark came out, for the recap line."""
         return {mark: sum(rung.mark is mark for rung in self.rungs) for mark in Mark}
 
+    @property
+    def not_rehearsed(self) -> tuple[str, ...]:
+        """Actions that were not tried because the sandbox lacks their service or operation, each once."""
+        found = (rung.evidence.get("not_rehearsed") for rung in self.rungs)
+        return tuple(dict.fromkeys(str(action) for action in found if action))
+
     def to_json(self) -> dict[str, Any]:
         """The verdict as JSON values, as journals and reports keep it; `verdict_from_json` reads it back."""
         return {**asdict(self), "mark": str(self.mark)}
