@@ -312,5 +312,6 @@ def _end(count: Count, *, quiet: bool) -> None:
         stderr().print(count.text, markup=False)
     if count.reasons.get(Reason.FAILED):
         raise typer.Exit(int(ExitCode.FINDINGS))
-    if count.reasons.get(Reason.INCONCLUSIVE) or count.reasons.get(Reason.UNREACHABLE):
+    nothing_known = bool(count.reasons) and count.reasons.keys() <= {Reason.NOT_REHEARSED}
+    if nothing_known or count.reasons.get(Reason.INCONCLUSIVE) or count.reasons.get(Reason.UNREACHABLE):
         raise typer.Exit(int(ExitCode.INCONCLUSIVE))

@@ -20,16 +20,27 @@ WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def _is_served(host: str, patterns: Iterable[tuple[str, Any]]) -> bool:
-    """Whether moto has something for the host's name, which may also be one of its modules' names."""
+    """Whether moto has the service of a host's name, which may also be the name of one of its modules."""
     from moto.backends import list_of_moto_modules  # noqa: PLC0415 - heavy, as below
 
-    return host in {"moto_api", "instance_metadata", *list_of_moto_modules()} or any(
-        pattern.match(f"http://{host}") for _, pattern in patterns
-    )
+    if host in {"moto_api", "instance_metadata"} or host in list_of_moto_modules():
+        return True
+    found = next((name for name, pattern in patterns if pattern.match(f"http://{host}")), None)
+    return found is not None and (found != "s3" or host.partition(".")[0] == "s3")
 
 
 class ServiceMissingError(NotImplementedError):
     """moto has no such service."""
+
+
+def raised_in_moto(error: BaseException) -> bool:
+    """Whether moto, or a library that it called, raised the error."""
+    trace = error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).startswith("moto."):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 class World:
@@ -72,7 +83,10 @@ class World:
         self._iam = iam_backends
 
         class Dispatcher(DomainDispatcherApplication):
-            """moto's dispatcher; a service that moto does not have is said to be so, where moto prints and falls over."""
+            """moto's dispatcher, but that a service which moto does not have is said to be missing.
+
+            moto itself prints that, and then falls over or has S3 answer: its pattern takes every name that starts with s3.
+            """
 
             def get_backend_for_host(self, host: str | None) -> Any:
                 if host is not None and not _is_served(host, self.backend_url_patterns):

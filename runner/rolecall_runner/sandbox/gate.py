@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from rolecall_runner.redact import redact
 from rolecall_runner.sandbox.api_call import read_call
 from rolecall_runner.sandbox.aws_refusal import AwsRefusalError
-from rolecall_runner.sandbox.backends import ServiceMissingError
+from rolecall_runner.sandbox.backends import ServiceMissingError, raised_in_moto
 from rolecall_runner.sandbox.callers import Callers
 from rolecall_runner.sandbox.fault_replies import fault_reply
 from rolecall_runner.sandbox.faults import Fault, FaultKind, Faults
@@ -28,6 +28,8 @@ from rolecall_runner.sandbox.wire import ApiCall, HttpReply, HttpRequest, Sessio
 Form = dict[str, str]
 # Of STS's operations those that ask a permission of the caller alone; AssumeRole asks both sides and the rest nobody.
 _PERMITTED_STS = {"GetAccessKeyInfo"}
+_OWN_SERVICES = frozenset({"cloudformation", "iam", "sts"})
+"""Services of which the sandbox does a part by itself: what breaks there is a fault of its own."""
 Authorize = Callable[[ApiCall, SessionInfo, str], HttpReply | None]
 """Decides everything after the assume: a refusal, or None to let the call through; the text is the request id."""
 Dispatch = Callable[[HttpRequest, str], HttpReply]
@@ -81,8 +83,16 @@ class Gate:
             self.log(f"{call.action} {call.region} is not simulated")
             return Answer(_not_offered(call, request_id, whole_service=isinstance(error, ServiceMissingError)))
         except Exception as error:
-            self.log(f"{call.action} failed inside the sandbox: {_named(error)}")
-            return Answer(refuse(call, Trouble.INTERNAL, request_id))
+            return Answer(self._broken(call, error, request_id))
+
+    def _broken(self, call: ApiCall, error: Exception, request_id: str) -> HttpReply:
+        """The reply where something below the gate broke."""
+        self.log(f"{call.action} failed inside the sandbox: {_named(error)}")
+        if call.service not in _OWN_SERVICES and raised_in_moto(error):
+            # The same request fails however often it is made: nothing that AWS would do.
+            text = f"The sandbox cannot answer {_service(call)} {call.operation}."
+            return refuse(call, Trouble.UNSUPPORTED, request_id, text)
+        return refuse(call, Trouble.INTERNAL, request_id)
 
     def _answer(self, call: ApiCall, request: HttpRequest, request_id: str) -> Answer:
         caller = self._caller(call, request)

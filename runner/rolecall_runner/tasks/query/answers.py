@@ -16,13 +16,17 @@ GLOBAL = "global"
 
 
 class Reason(StrEnum):
-    """How one account and Region came out. All but the last three are facts about the account, not failures of the run."""
+    """How one account and Region came out. All but the last three are facts about the account, not failures of the run.
+
+    NOT_REHEARSED: the sandbox has no such service or operation, so that nothing is known of AWS's answer.
+    """
 
     OK = "ok"
     DENIED = "denied"
     DISABLED = "region-disabled"
     NOT_SUBSCRIBED = "not-subscribed"
     ABSENT = "not-in-region"
+    NOT_REHEARSED = "not-rehearsed"
     INCONCLUSIVE = "inconclusive"
     UNREACHABLE = "unreachable"
     FAILED = "failed"
@@ -35,21 +39,22 @@ _NOT_SUBSCRIBED = frozenset(
     {"OptInRequired", "SubscriptionRequiredException", "NotSignedUp", "AWSOrganizationsNotInUseException",
      "DataUnavailableException", "AWSSupportSubscriptionRequired", "NotSubscribedException"}
 )  # fmt: skip
-_BY_STATUS = {
+_BY_STATUS: Mapping[Status, Reason] = {
     Status.OK: Reason.OK,
     Status.REFUSED: Reason.DENIED,
     Status.INCONCLUSIVE: Reason.INCONCLUSIVE,
     Status.UNREACHABLE: Reason.UNREACHABLE,
     Status.FAILED: Reason.FAILED,
-    Status.SKIPPED: Reason.FAILED,
+    Status.SKIPPED: Reason.NOT_REHEARSED,
 }
-_STATUS = {
+_STATUS: Mapping[Reason, Status] = {
+    Reason.NOT_REHEARSED: Status.SKIPPED,
     Reason.DENIED: Status.REFUSED,
     Reason.INCONCLUSIVE: Status.INCONCLUSIVE,
     Reason.UNREACHABLE: Status.UNREACHABLE,
     Reason.FAILED: Status.FAILED,
 }
-_WORSE = (Status.OK, Status.REFUSED, Status.INCONCLUSIVE, Status.UNREACHABLE, Status.FAILED)
+_WORSE = (Status.OK, Status.SKIPPED, Status.REFUSED, Status.INCONCLUSIVE, Status.UNREACHABLE, Status.FAILED)
 
 
 @dataclass(frozen=True, slots=True)

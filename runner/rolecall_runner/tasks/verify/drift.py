@@ -94,7 +94,7 @@ def compare(reading: RoleReading, intended: Access, role_arn: str) -> Drift:
     wanted = _part(intended, role_arn)
     if reading.missing:
         return Drift(differences(wanted, Access()), gone=True)
-    found = reading.over(wanted, role_arn)
+    found = _without_texts_of_others(reading.over(wanted, role_arn), wanted)
     stale = _stale(reading)
     plain = _with_labels_of(found, wanted)
     every, access = differences(wanted, found), differences(wanted, plain)
@@ -113,6 +113,12 @@ def _part(intended: Access, role_arn: str) -> Access:
     return Access(
         roles={role_arn: role}, policies={arn: intended.policies[arn] for arn in role.attached if arn in intended.policies}
     )
+
+
+def _without_texts_of_others(found: Access, wanted: Access) -> Access:
+    """What was found, but for the texts of policies that the manifest only names: those are the account's own."""
+    named = {arn for role in wanted.roles.values() for arn in role.attached} - wanted.policies.keys()
+    return replace(found, policies={arn: policy for arn, policy in found.policies.items() if arn not in named})
 
 
 def _with_labels_of(found: Access, wanted: Access) -> Access:

@@ -1,0 +1,111 @@
+"""What the sandbox cannot know or do: policies of an account that no module makes, and services that it does not have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from rolecall_generator.checking import module_access
+from rolecall_generator.iam.access import Access
+from rolecall_runner.rehearse import Selection, Tool, rehearse
+from rolecall_runner.sandbox.furnish import Scenery, furnish, read_scenery
+from rolecall_runner.sandbox.operator import Operator
+from rolecall_runner.sandbox.placeholder_policies import PLACEHOLDER_TAG, note_on, placeholder_policies
+from rolecall_runner.sandbox.server import Sandbox
+
+MANIFEST = """\
+version: 1
+backend: {account_id: "111111111111", role: {name: backend_role, existing: true}}
+permission_sets:
+  r: {statements: [{actions: ["s3:ListAllMyBuckets"], resources: ["*"]}]}
+  own: {managed_policies: ["arn:aws:iam::222222222222:policy/team/own-readonly"]}
+defaults: {permissions: [r]}
+customers:
+  - {name: acme, account_id: "222222222222", external_id: 0f0c4f7c1e6b4a1d9a52b7c3d8e9f101, permissions: [r, own]}
+  - {name: beta, account_id: "333333333333", external_id: 1f0c4f7c1e6b4a1d9a52b7c3d8e9f101,
+     permissions_boundary: "arn:aws:iam::333333333333:policy/corp-boundary"}
+  - {name: gamma, account_id: "444444444444", external_id: 2f0c4f7c1e6b4a1d9a52b7c3d8e9f101,
+     permissions_boundary: "arn:aws:iam::aws:policy/PowerUserAccess"}
+"""
+ATTACHED = "arn:aws:iam::222222222222:policy/team/own-readonly"
+BOUNDARY = "arn:aws:iam::333333333333:policy/corp-boundary"
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    file = tmp_path / "accounts.yaml"
+    file.write_text(MANIFEST, encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def scenery(manifest: Path, tmp_path: Path) -> Scenery:
+    return read_scenery(manifest, tmp_path / "output")
+
+
+def test_a_placeholder_is_made_for_each_policy_that_no_module_makes(manifest: Path, tmp_path: Path) -> None:
+    """An account's own policies get one, AWS's do not; a boundary allows everything, an attached policy nothing."""
+    found = module_access(manifest, tmp_path / "output", planned=True)
+    made = placeholder_policies(found.accesses)
+    assert [ATTACHED, BOUNDARY] == sorted(made.policies)
+    assert ("*",) == made.policies[BOUNDARY].document.statements[0].actions
+    assert ("sts:GetCallerIdentity",) == made.policies[ATTACHED].document.statements[0].actions
+    assert Access() == placeholder_policies([made, *found.accesses])
+
+
+def test_the_note_counts_what_is_not_known() -> None:
+    """No placeholder, no note; else the first by its ARN and how many more."""
+    assert "" == note_on(())
+    assert BOUNDARY in note_on((BOUNDARY,))
+    assert "2 more" in note_on((BOUNDARY, ATTACHED, "arn:aws:iam::444444444444:policy/x"))
+
+
+def test_a_sandbox_stands_with_boundaries_and_own_policies(scenery: Scenery) -> None:
+    """Every account is made, the role has its boundary and policy, both are marked, and the sandbox says so."""
+    assert ATTACHED in scenery.how
+    with Sandbox() as sandbox:
+        furnished = furnish(sandbox, scenery)
+        assert () == furnished.provisioned.failed
+        operator = Operator(sandbox.url)
+        with operator.acting_in("333333333333"):
+            iam = operator.client("iam")
+            role = iam.get_role(RoleName="VendorAccess")["Role"]
+            assert BOUNDARY == role["PermissionsBoundary"]["PermissionsBoundaryArn"]
+            tags = iam.list_policy_tags(PolicyArn=BOUNDARY)["Tags"]
+            assert [{"Key": PLACEHOLDER_TAG, "Value": "true"}] == tags
+        with operator.acting_in("222222222222"):
+            attached = operator.client("iam").list_attached_role_policies(RoleName="VendorAccess")["AttachedPolicies"]
+            assert [ATTACHED] == [policy["PolicyArn"] for policy in attached]
+
+
+def test_a_rehearsal_passes_with_boundaries_and_own_policies(manifest: Path) -> None:
+    """The modules are applied and gone again, and why says what was not rehearsed."""
+    with Sandbox() as sandbox:
+        done = rehearse(manifest, tool=Tool(None), sandbox=sandbox, selection=Selection())
+    assert done.passed
+    assert "not known" in done.why
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "arguments"),
+    [("cur", "describe_report_definitions", {}), ("accessanalyzer", "list_analyzers", {}), ("health", "describe_events", {}),
+     ("trustedadvisor", "list_checks", {}), ("s3outposts", "list_outposts_with_s3", {}), ("account", "list_regions", {}),
+     ("mailmanager", "list_addon_instances", {}), ("dynamodb", "list_exports", {}), ("dlm", "get_lifecycle_policies", {})],
+)  # fmt: skip
+def test_what_the_sandbox_lacks_is_said_at_once(service: str, method: str, arguments: dict[str, object]) -> None:
+    """No service, another API of the name, no operation, or one that breaks in the simulation: never an answer of AWS."""
+    lines: list[str] = []
+    with Sandbox(log=lines.append) as sandbox:
+        operator = Operator(sandbox.url)
+        with operator.acting_in("222222222222"):
+            client = operator.client(service)
+            lines.clear()
+            with pytest.raises(ClientError) as caught:
+                getattr(client, method)(**arguments)
+    assert ("SandboxUnsupported", 501) == (
+        caught.value.response["Error"]["Code"],
+        caught.value.response["ResponseMetadata"]["HTTPStatusCode"],
+    )
+    assert 0 == caught.value.response["ResponseMetadata"]["RetryAttempts"]
