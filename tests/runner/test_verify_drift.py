@@ -233,3 +233,14 @@ def test_a_users_stale_id_counts_as_well() -> None:
 
     assert ("AIDAABCDEFGHIJKLMNOP",) == compare(reading, AGREED, ARN).stale
     assert EXTERNAL_ID not in compare(reading, AGREED, ARN).stale
+
+
+def test_the_text_of_a_policy_that_the_manifest_only_names_is_no_drift() -> None:
+    """An account's own policy, attached as agreed, is as its account wrote it; one that was not agreed is drift."""
+    text = ManagedPolicy(OWN, PolicyDocument((Statement("Allow", ("s3:GetObject",), ("*",)),)))
+    settings = RoleSettings(ARN, document(TRUST), None, 3_600, "", {})
+    reading = RoleReading("vendor", settings, {}, frozenset({OWN}), {OWN: text})
+    agreed = access_of(Role(ARN, document(TRUST), attached=frozenset({OWN})))
+
+    assert () == compare(reading, agreed, ARN).changes
+    assert compare(reading, access_of(Role(ARN, document(TRUST))), ARN).changes

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from rolecall_generator.errors import Problem
 from rolecall_generator.importing.model import Account, ImportProblemsError, Value
+from rolecall_generator.manifest.crosscheck import shares_external_id
 from rolecall_generator.manifest.messages import translate
 from rolecall_generator.manifest.models import IncludedFile, Manifest
 from rolecall_generator.manifest.scalars import clip
@@ -69,21 +70,22 @@ def _twice(accounts: Iterable[Account]) -> Iterator[Problem]:
 
 
 def _shared_ids(accounts: Iterable[Account], manifest: Manifest) -> Iterator[Problem]:
-    """An external id belongs to one customer alone (the confused deputy)."""
-    owners: dict[str, tuple[str, str]] = {}
+    """An external id belongs to one customer (the confused deputy), whose accounts may share it by the manifest's word."""
+    owners: dict[str, tuple[str, str, str]] = {}
     for customer in manifest.customers:
         for external_id in (customer.external_id, customer.previous_external_id):
             if external_id is not None:
-                owners.setdefault(external_id, (customer.account_id, f"customer {customer.name}"))
+                owners.setdefault(external_id, (customer.account_id, customer.name, f"customer {customer.name}"))
     for account in accounts:
         for field in ("external_id", "previous_external_id"):
             given = account.fields.get(field)
             if not isinstance(given, str):
                 continue
-            owner = owners.setdefault(given, (account.account_id, f"the account at {account.file}:{account.at.line + 1}"))
-            if owner[0] != account.account_id:
+            place = f"the account at {account.file}:{account.at.line + 1}"
+            account_id, name, owner = owners.setdefault(given, (account.account_id, account.name, place))
+            if account_id != account.account_id and not shares_external_id(manifest, name, account.name):
                 yield account.problem(
-                    field, f'{field} "{clip(given)}" is the same as that of {owner[1]}',
+                    field, f'{field} "{clip(given)}" is the same as that of {owner}',
                     "leave it empty: a fresh one is made, since an external id belongs to one customer alone",
                 )  # fmt: skip
 

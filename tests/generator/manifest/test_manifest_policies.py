@@ -12,6 +12,8 @@ from rolecall_generator.checks.context import CheckContext
 from rolecall_generator.checks.finding import Finding
 from rolecall_generator.checks.rules import RULES, run_rules
 from rolecall_generator.errors import ManifestError, Problem
+from rolecall_generator.importing.model import Account
+from rolecall_generator.importing.validity import problems_of
 from rolecall_generator.manifest.load import load_manifest
 from rolecall_generator.plan import make_plan
 
@@ -206,3 +208,13 @@ def test_accounts_of_one_customer_share_an_external_id_by_the_manifests_word(
     """A shared id is an error unless RC104 is suppressed for each of those who share it."""
     problems, _ = judged(tmp_path, SHARED % (beta, subject))
     assert lines == [problem.line for problem in problems]
+
+
+def test_an_import_takes_a_shared_id_by_the_manifests_word(tmp_path: Path) -> None:
+    """What the manifest would accept is accepted from a table too, and nothing else."""
+    file = tmp_path / "accounts.yaml"
+    file.write_text(SHARED % ("1f0c4f7c1e6b4a1d9a52b7c3d8e9f101", "'acme-*'"), encoding="utf-8")
+    fields = {"account_id": "555555555555", "external_id": "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"}
+    known = load_manifest(file).manifest
+    assert [] == problems_of([Account("acme-test", fields, "new.csv")], known)
+    assert 1 == len(problems_of([Account("delta", fields, "new.csv")], known))
