@@ -63,8 +63,8 @@ format: $(STAMP) ## Rewrite to the project's style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-benchmark: $(STAMP) ## Print the benchmarks' ratios (bench_peers.py, which installs other tools, is run by itself)
-	@for file in $(filter-out %/bench_peers.py,$(wildcard tests/benchmarks/bench_*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+benchmark: $(STAMP) ## Print the benchmarks' ratios (by themselves: bench_peers.py, which installs other tools, and bench_check_paired.py, which compares two checkouts)
+	@for file in $(filter-out %/bench_peers.py %/bench_check_paired.py,$(wildcard tests/benchmarks/bench_*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 golden: $(STAMP) ## Rewrite the golden files after a deliberate change
 	ROLECALL_REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden tests/test_docs_outputs.py
