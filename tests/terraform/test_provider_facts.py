@@ -1,4 +1,4 @@
-"""What provider 3.39 really writes for an aws_iam_policy_document: the facts that rendering, sizes and parsing rest on."""
+"""What the providers really write for an aws_iam_policy_document: the facts that rendering, sizes and parsing rest on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from rolecall_generator.iam.policy import policy_from_json
-from terraform_rig import Workspace, provider_folder, terraform_command
+from terraform_providers import Provider
+from terraform_rig import Workspace, put
 
-pytestmark = pytest.mark.terraform
+pytestmark = [pytest.mark.terraform, pytest.mark.every_provider]
 
 ROOT = """
 provider "aws" {
@@ -84,12 +85,11 @@ output "it" {
 
 
 @pytest.fixture(scope="module")
-def text(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> str:
+def text(tmp_path_factory: pytest.TempPathFactory, endpoint: str, aws_provider: Provider) -> str:
     """The document as the provider writes it."""
     folder: Path = tmp_path_factory.mktemp("facts")
-    (folder / "cli.tfrc").write_text("disable_checkpoint = true\n")
-    (folder / "main.tf").write_text(ROOT.replace("ENDPOINT", endpoint) + DOCUMENT)
-    root = Workspace(folder, tuple(terraform_command()), provider_folder())
+    put(folder, {"main.tf": ROOT.replace("ENDPOINT", endpoint) + DOCUMENT})
+    root = Workspace(folder, aws_provider)
     root.init()
     root.apply()
     return root.run("output", "-raw", "-no-color", "it").text

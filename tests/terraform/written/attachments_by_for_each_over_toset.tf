@@ -1,0 +1,36 @@
+data "aws_caller_identity" "current" {
+  lifecycle {
+    postcondition {
+      condition     = self.account_id == "222222222222"
+      error_message = "wrong account ${self.account_id}"
+    }
+  }
+}
+locals {
+  policies = ["ReadOnlyAccess", "SecurityAudit"]
+}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:aws:iam::111111111111:role/backend_role"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "sts:ExternalId"
+      values   = ["id-1"]
+    }
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name               = "role1"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}
+resource "aws_iam_role_policy_attachment" "these" {
+  for_each   = toset(local.policies)
+  role       = aws_iam_role.this.name
+  policy_arn = "arn:aws:iam::aws:policy/${each.value}"
+}

@@ -1,0 +1,34 @@
+data "aws_caller_identity" "current" {
+  lifecycle {
+    postcondition {
+      condition     = self.account_id == "222222222222"
+      error_message = "wrong account ${self.account_id}"
+    }
+  }
+}
+variable "external_id" {
+  type    = string
+  default = null
+}
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:aws:iam::111111111111:role/backend_role"]
+    }
+    dynamic "condition" {
+      for_each = var.external_id == null ? [] : [var.external_id]
+      content {
+        test     = "StringEquals"
+        variable = "sts:ExternalId"
+        values   = [condition.value]
+      }
+    }
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name               = "role1"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}

@@ -1,0 +1,31 @@
+data "aws_caller_identity" "current" {
+  lifecycle {
+    postcondition {
+      condition     = self.account_id == "222222222222"
+      error_message = "wrong account ${self.account_id}"
+    }
+  }
+}
+locals {
+  names = ["a", "b", "c"]
+}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:aws:iam::111111111111:role/backend_role"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "sts:ExternalId"
+      values   = ["id-1"]
+    }
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name               = element(local.names, 4)
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}

@@ -1,0 +1,32 @@
+data "aws_caller_identity" "current" {
+  lifecycle {
+    postcondition {
+      condition     = self.account_id == "222222222222"
+      error_message = "wrong account ${self.account_id}"
+    }
+  }
+}
+variable "accounts" {
+  type    = list(string)
+  default = [111111111111, 333333333333]
+}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "AWS"
+      identifiers = [for a in var.accounts : "arn:aws:iam::${a}:root"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "sts:ExternalId"
+      values   = ["id-1"]
+    }
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name               = "role1"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}
