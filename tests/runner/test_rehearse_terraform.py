@@ -27,7 +27,7 @@ PGP_KEY = (Path(__file__).parents[1] / "terraform" / "test-key.base64").read_tex
 @pytest.fixture
 def tool(aws_provider: Provider) -> Tool:
     """Terraform as the other tests find it, with one provider version."""
-    return Tool(Terraform(terraform_command()), aws_provider.plugins())
+    return Tool(Terraform(tuple(terraform_command())), aws_provider.plugins())
 
 
 @pytest.fixture

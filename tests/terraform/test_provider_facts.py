@@ -101,9 +101,13 @@ def statements(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_statement_without_sid_gets_an_empty_one(statements: list[dict[str, Any]]) -> None:
-    """Nine characters that AWS counts: sizes must count them too."""
-    assert ["", "Trust", "Open"] == [statement["Sid"] for statement in statements]
+def test_a_statement_without_sid_gets_an_empty_one_from_an_old_provider(
+    statements: list[dict[str, Any]], aws_provider: Provider
+) -> None:
+    """Nine characters that AWS counts, with 3.39: sizes must count them too. 5.100 leaves the Sid out."""
+    old = aws_provider.version < (4, 0, 0)
+
+    assert ["" if old else None, "Trust", "Open"] == [statement.get("Sid") for statement in statements]
 
 
 def test_actions_and_resources_keep_their_order_and_lose_repetitions(statements: list[dict[str, Any]]) -> None:
@@ -116,10 +120,14 @@ def test_both_spellings_of_a_policy_variable_reach_iam(statements: list[dict[str
     assert "arn:aws:s3:::a/${aws:username}/${aws:username}/*" == statements[0]["Resource"][1]
 
 
-def test_single_values_stand_alone_but_in_conditions_in_a_list(statements: list[dict[str, Any]]) -> None:
-    """A condition with one value costs two characters more than its string: the brackets."""
+def test_single_values_stand_alone_but_in_conditions_of_an_old_provider(
+    statements: list[dict[str, Any]], aws_provider: Provider
+) -> None:
+    """With 3.39 a condition with one value costs two characters more than its string: the brackets. Not with 5.100."""
+    old = aws_provider.version < (4, 0, 0)
+
     assert ("sts:AssumeRole", "s3:*") == (statements[1]["Action"], statements[2]["NotAction"])
-    assert ["true"] == statements[1]["Condition"]["Bool"]["aws:MultiFactorAuthPresent"]
+    assert (["true"] if old else "true") == statements[1]["Condition"]["Bool"]["aws:MultiFactorAuthPresent"]
 
 
 def test_two_conditions_on_one_key_become_alternatives(statements: list[dict[str, Any]]) -> None:
@@ -139,6 +147,9 @@ def test_angle_brackets_and_ampersands_are_escaped(text: str, statements: list[d
     assert "arn:aws:s3:::a<b>&c" == statements[2]["NotResource"]
 
 
-def test_our_size_is_the_size_of_what_the_provider_writes(text: str) -> None:
-    """Character for character, without white space between tokens: quotas are checked with the true figure."""
-    assert len(re.sub(r"\s", "", text)) == policy_from_json(json.loads(text)).size
+def test_our_size_is_the_size_of_what_the_provider_writes(text: str, aws_provider: Provider) -> None:
+    """Character for character with 3.39, without white space between tokens; a newer provider never writes more."""
+    written, ours = len(re.sub(r"\s", "", text)), policy_from_json(json.loads(text)).size
+
+    assert written <= ours
+    assert aws_provider.version >= (4, 0, 0) or written == ours
