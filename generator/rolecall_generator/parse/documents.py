@@ -5,19 +5,18 @@ Source: AWS provider 3.39 to 6.x, `iam_policy_document_data_source.go` and its d
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 from rolecall_generator.iam.arn import root_arn
 from rolecall_generator.iam.policy import POLICY_VERSION, Condition, PolicyDocument, Principal, Statement, policy_from_json
 from rolecall_generator.parse import syntax as s
-from rolecall_generator.parse.expressions import MAXIMUM_STEPS, Scope, evaluate_attribute, spend
-from rolecall_generator.parse.functions import Unresolvable, as_list, decoded, text
-from rolecall_generator.parse.module import Instance, NoNames, pairs
+from rolecall_generator.parse.expressions import MAXIMUM_STEPS, Scope, spend
+from rolecall_generator.parse.json_text import decoded
+from rolecall_generator.parse.module import Instance, NoNames, argument_value, iterations, strings
+from rolecall_generator.parse.values import Document, ObjectValue, Unresolvable, Value, plain
 
 _STATEMENT = frozenset({"sid", "effect", "actions", "not_actions", "resources", "not_resources"})
 _STATEMENT_BLOCKS = frozenset({"principals", "not_principals", "condition"})
@@ -29,26 +28,26 @@ class _Closed:
     """A document that uses no name: the same in every module that has this body. None: it is not closed."""
 
     body: s.Body
-    document: PolicyDocument | None
-    text: str = ""
+    document: Document | None
     steps: int = 0
 
 
 _closed: dict[int, _Closed] = {}
 """By the body's id, which is good while the body lives, and so is kept with it. Emptied when it is full."""
 _KEPT = 2048
+_written: dict[tuple[int, str], tuple[PolicyDocument, PolicyDocument]] = {}
+"""Documents as AWS keeps them, by the id of the document as written, with that document."""
 
 
-def document_json(instance: Instance) -> str:
+def document_json(instance: Instance) -> Document:
     """The `json` of a policy document data source. Raises Unresolvable."""
     closed = _read_closed(instance)
-    return closed.text if closed.document is not None else _as_json(evaluate_document(instance))
+    return closed.document if closed.document is not None else Document(evaluate_document(instance))
 
 
 def read_document(instance: Instance) -> PolicyDocument:
     """A policy document data source. Raises Unresolvable."""
-    closed = _read_closed(instance)
-    return closed.document if closed.document is not None else evaluate_document(instance)
+    return document_json(instance).policy
 
 
 def _read_closed(instance: Instance) -> _Closed:
@@ -61,8 +60,7 @@ def _read_closed(instance: Instance) -> _Closed:
         budget = [MAXIMUM_STEPS]
         alone = replace(instance, scope=Scope(NoNames(), {}, instance.file, budget))
         try:
-            document = evaluate_document(alone)
-            known = _Closed(instance.body, document, _as_json(document), MAXIMUM_STEPS - budget[0])
+            known = _Closed(instance.body, Document(evaluate_document(alone)), MAXIMUM_STEPS - budget[0])
         except Unresolvable:
             known = _Closed(instance.body, None)
         if len(_closed) >= _KEPT:
@@ -72,13 +70,11 @@ def _read_closed(instance: Instance) -> _Closed:
     return known
 
 
-def _as_json(document: PolicyDocument) -> str:
-    return json.dumps(document.to_json(), ensure_ascii=False)
-
-
 def evaluate_document(instance: Instance) -> PolicyDocument:
     """As `read_document`, remembering nothing."""
-    version = text(instance.get("version") or POLICY_VERSION)
+    version = instance.get("version")
+    if version == "":
+        raise Unresolvable("an empty version", instance.line, instance.file)
     statements: list[Statement] = []
     for earlier in _texts(instance, "source_json", "source_policy_documents"):
         _merge(statements, policy_from_text(earlier).statements, unique=True)
@@ -89,11 +85,13 @@ def evaluate_document(instance: Instance) -> PolicyDocument:
     _merge(statements, own)
     for later in _texts(instance, "override_json", "override_policy_documents"):
         _merge(statements, policy_from_text(later).statements)
-    return PolicyDocument(tuple(statements), version)
+    return PolicyDocument(tuple(statements), POLICY_VERSION if version is None else plain(version))
 
 
-def policy_from_text(value: Any) -> PolicyDocument:
-    """A policy from its JSON text. Raises Unresolvable with the reason when it is none."""
+def policy_from_text(value: Value) -> PolicyDocument:
+    """A policy from its JSON. Raises Unresolvable with the reason when it is none."""
+    if isinstance(value, Document):
+        return value.policy
     if not isinstance(value, str):
         raise Unresolvable("the policy is no JSON text")
     return _policy(value)
@@ -113,16 +111,16 @@ def _policy(value: str) -> PolicyDocument:
     return document
 
 
-def written_policy(value: Any, partition: str) -> PolicyDocument:
-    """A policy from its JSON text as AWS keeps it. Equal texts give one object. Raises Unresolvable."""
-    if not isinstance(value, str):
-        raise Unresolvable("the policy is no JSON text")
-    return _written(value, partition)
-
-
-@lru_cache(maxsize=1024)
-def _written(value: str, partition: str) -> PolicyDocument:
-    return whole_accounts(_policy(value), partition)
+def written_policy(value: Value, partition: str) -> PolicyDocument:
+    """A policy from its JSON as AWS keeps it. Equal texts and remembered documents give one object. Raises Unresolvable."""
+    document = policy_from_text(value)
+    known = _written.get((id(document), partition))
+    if known is None:
+        known = (document, whole_accounts(document, partition))
+        if len(_written) >= _KEPT:
+            _written.clear()
+        _written[id(document), partition] = known
+    return known[1]
 
 
 def whole_accounts(document: PolicyDocument, partition: str) -> PolicyDocument:
@@ -155,8 +153,8 @@ def expand(body: s.Body, scope: Scope) -> Iterator[tuple[str, s.Body, Scope]]:
         if len(content) != 1 or for_each is None or set(block.body.attributes) - {"for_each", "iterator"}:
             raise Unresolvable("a dynamic block of an unusual form", block.line, scope.file)
         name = _iterator(block)
-        for key, value in pairs(evaluate_attribute(for_each, scope), for_each, scope.file):
-            yield block.labels[0], content[0].body, scope.within(**{name: {"key": key, "value": value}})
+        for key, value in iterations(for_each, scope):
+            yield block.labels[0], content[0].body, scope.within({name: ObjectValue({"key": key, "value": value})})
 
 
 def _iterator(block: s.Block) -> str:
@@ -168,16 +166,13 @@ def _iterator(block: s.Block) -> str:
     raise Unresolvable("an iterator of an unusual form", attribute.line, block.file)
 
 
-def _texts(instance: Instance, *arguments: str) -> list[Any]:
-    """Documents named by an argument of one text or a list of them; empty ones are left out, as the provider does."""
-    values: list[Any] = []
-    for argument in arguments:
-        value = instance.get(argument)
-        values.extend(value if isinstance(value, list) else [value])
-    return [value for value in values if value not in (None, "")]
+def _texts(instance: Instance, single: str, several: str) -> list[Value]:
+    """Documents of an argument for one and of one for several; empty ones are left out, as the provider does."""
+    one = instance.get(single)
+    return [value for value in (*([] if one is None else [one]), *instance.strings(several)) if value != ""]
 
 
-def _merge(statements: list[Statement], added: Any, *, unique: bool = False) -> None:
+def _merge(statements: list[Statement], added: Iterable[Statement], *, unique: bool = False) -> None:
     """Statements take the place of earlier ones with their sid; without a sid they are added."""
     places = {statement.sid: place for place, statement in enumerate(statements) if statement.sid}
     for statement in added:
@@ -192,7 +187,7 @@ def _merge(statements: list[Statement], added: Any, *, unique: bool = False) -> 
 
 def _statement(body: s.Body, scope: Scope) -> Statement:
     _known(body, _STATEMENT, scope)
-    values = {name: evaluate_attribute(attribute, scope) for name, attribute in body.attributes.items()}
+    values = _values(body, scope)
     principals: dict[str, list[Principal]] = {"principals": [], "not_principals": []}
     conditions: list[Condition] = []
     for name, inner, inner_scope in expand(body, scope):
@@ -203,12 +198,12 @@ def _statement(body: s.Body, scope: Scope) -> Statement:
         else:
             raise Unresolvable(f"the block {name} is not understood in a statement", None, scope.file)
     statement = Statement(
-        effect=text(values.get("effect") or "Allow"),
-        sid=text(values.get("sid") or ""),
-        actions=_strings(values.get("actions")),
-        not_actions=_strings(values.get("not_actions")),
-        resources=_variables(values.get("resources")),
-        not_resources=_variables(values.get("not_resources")),
+        effect=_string(values, "effect", "Allow"),
+        sid=_string(values, "sid", ""),
+        actions=_strings(values, "actions"),
+        not_actions=_strings(values, "not_actions"),
+        resources=_variables(values, "resources"),
+        not_resources=_variables(values, "not_resources"),
         principals=tuple(principals["principals"]),
         not_principals=tuple(principals["not_principals"]),
         conditions=tuple(conditions),
@@ -223,30 +218,41 @@ def _known(body: s.Body, arguments: frozenset[str], scope: Scope) -> None:
             raise Unresolvable(f"the argument {name} is not understood", attribute.line, scope.file)
 
 
+def _values(body: s.Body, scope: Scope) -> dict[str, Value]:
+    return {name: argument_value(name, attribute, scope) for name, attribute in body.attributes.items()}
+
+
 def _condition(body: s.Body, scope: Scope) -> Condition:
     values = _exactly(body, scope, ("test", "variable", "values"))
-    return Condition(text(values["test"]), text(values["variable"]), _variables(values["values"]))
+    return Condition(_string(values, "test"), _string(values, "variable"), _variables(values, "values"))
 
 
 def _principals(body: s.Body, scope: Scope) -> list[Principal]:
     values = _exactly(body, scope, ("type", "identifiers"))
-    return [Principal(text(values["type"]), identifier) for identifier in _variables(values["identifiers"])]
+    kind = _string(values, "type")
+    return [Principal(kind, identifier) for identifier in _variables(values, "identifiers")]
 
 
-def _exactly(body: s.Body, scope: Scope, names: tuple[str, ...]) -> dict[str, Any]:
+def _exactly(body: s.Body, scope: Scope, names: tuple[str, ...]) -> dict[str, Value]:
     _known(body, frozenset(names), scope)
-    if body.blocks or set(body.attributes) != set(names):
+    values = {} if body.blocks else _values(body, scope)
+    if any(values.get(name) is None for name in names):
         raise Unresolvable(f"one of {', '.join(names)} is missing", None, scope.file)
-    return {name: evaluate_attribute(attribute, scope) for name, attribute in body.attributes.items()}
+    return values
 
 
-def _strings(value: Any) -> tuple[str, ...]:
-    return () if value is None else tuple(text(item) for item in as_list(value))
+def _string(values: Mapping[str, Value], name: str, default: str = "") -> str:
+    value = values.get(name)
+    return default if value is None else plain(value)
 
 
-def _variables(value: Any) -> tuple[str, ...]:
-    """Texts in which the provider reads `&{` as `${`, IAM's own variables."""
-    return tuple(item.replace("&{", "${") for item in _strings(value))
+def _strings(values: Mapping[str, Value], name: str) -> tuple[str, ...]:
+    return tuple(map(plain, strings(values.get(name), name)))
+
+
+def _variables(values: Mapping[str, Value], name: str) -> tuple[str, ...]:
+    """Strings in which the provider reads `&{` as `${`, IAM's own variables."""
+    return tuple(item.replace("&{", "${") for item in _strings(values, name))
 
 
 def _check(statement: Statement) -> None:

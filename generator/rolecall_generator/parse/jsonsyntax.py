@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rolecall_generator.parse import syntax as s
-from rolecall_generator.parse.functions import decoded
+from rolecall_generator.parse.json_text import decoded
 from rolecall_generator.parse.lexical import MAXIMUM_DEPTH, Unreadable, normalized
 from rolecall_generator.parse.native import read_native, read_template
 

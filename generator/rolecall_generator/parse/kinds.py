@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rolecall_generator.parse.values import BOOL, NUMBER, STRING, Collection, Type
+
 META = frozenset({"for_each", "count", "depends_on"})
 """Arguments of every resource that are understood; `provider` is a finding."""
 
@@ -59,6 +61,32 @@ KINDS: dict[str, Kind] = {
 
 NAME_ARGUMENT = {"data.aws_iam_group": "group_name", "data.aws_iam_user": "user_name"}
 """Where the name of an existing principal stands, when it is not `name`."""
+
+_SET_OF_STRINGS = Collection("set", STRING)
+_LIST_OF_STRINGS = Collection("list", STRING)
+ARGUMENT_TYPES: dict[str, Type] = {
+    "actions": _SET_OF_STRINGS,
+    "force_destroy": BOOL,
+    "groups": _SET_OF_STRINGS,
+    "identifiers": _SET_OF_STRINGS,
+    "managed_policy_arns": _SET_OF_STRINGS,
+    "max_session_duration": NUMBER,
+    "not_actions": _SET_OF_STRINGS,
+    "not_resources": _SET_OF_STRINGS,
+    "override_policy_documents": _LIST_OF_STRINGS,
+    "password_length": NUMBER,
+    "password_reset_required": BOOL,
+    "resources": _SET_OF_STRINGS,
+    "roles": _SET_OF_STRINGS,
+    "source_policy_documents": _LIST_OF_STRINGS,
+    "tags": Collection("map", STRING),
+    "users": _SET_OF_STRINGS,
+    "values": _LIST_OF_STRINGS,
+}
+"""The types that the provider converts arguments to, by name; all others are strings."""
+
+POLICY_ARGUMENTS = frozenset({"assume_role_policy", "policy"})
+"""Arguments whose text the provider writes anew, each version in its own way."""
 
 PROVIDER_SOURCES = frozenset({
     "hashicorp/aws", "registry.terraform.io/hashicorp/aws", "registry.opentofu.org/hashicorp/aws",

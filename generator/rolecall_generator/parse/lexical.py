@@ -13,6 +13,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from rolecall_generator.parse.values import GO_SPACES
+
 MAXIMUM_DEPTH = 100
 """Brackets within brackets; ordinary modules stay under 20."""
 
@@ -230,7 +232,7 @@ class _Scanner:
             end = self.text.find("\n", self.position)
             end = len(self.text) if end < 0 else end
             line = self.text[self.position : end]
-            if line.strip() == marker:
+            if line.strip(GO_SPACES) == marker:
                 self.position = end
                 self.held += 1 + len(lines)
                 self.heredoc_body(lines, start, dedent=dedent)
@@ -242,9 +244,12 @@ class _Scanner:
 
     def heredoc_body(self, lines: list[str], start: int, *, dedent: bool) -> None:
         if dedent:
-            # Terraform 1.11 counts a tab as one blank and leaves lines of blanks alone, as they are (tried).
-            margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
-            lines = [line[margin:] if line.strip() else line for line in lines]
+            # A tab counts as one blank, and lines of blanks stay as they are.
+            margins = [line[: len(line) - len(line.lstrip(GO_SPACES))] for line in lines if line.strip(GO_SPACES)]
+            if any(margin.strip(" \t") for margin in margins):
+                raise self.refuse("a heredoc indented with unusual white space")
+            margin = min(map(len, margins), default=0)
+            lines = [line[margin:] if line.strip(GO_SPACES) else line for line in lines]
         self.counted += self.text.count("\n", self.counted_to, start)
         self.counted_to = start
         inner = _Scanner("".join(lines), self.first_line + self.counted, self.depth)

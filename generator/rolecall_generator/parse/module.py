@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from rolecall_generator.iam.arn import iam_arn, parse_arn
 from rolecall_generator.parse import syntax as s
-from rolecall_generator.parse.expressions import MAXIMUM_STEPS, Namespace, Scope, evaluate_attribute
-from rolecall_generator.parse.functions import Unresolvable, text
-from rolecall_generator.parse.kinds import KINDS, NAME_ARGUMENT
+from rolecall_generator.parse.conversion import convert
+from rolecall_generator.parse.expressions import MAXIMUM_STEPS, Scope, evaluate_attribute
+from rolecall_generator.parse.kinds import ARGUMENT_TYPES, KINDS, NAME_ARGUMENT, POLICY_ARGUMENTS
 from rolecall_generator.parse.source import Source
+from rolecall_generator.parse.values import (
+    NUMBER,
+    STRING,
+    Document,
+    ListValue,
+    MapValue,
+    Namespace,
+    ObjectValue,
+    SetValue,
+    TupleValue,
+    Unresolvable,
+    Value,
+    is_null,
+    plain,
+)
+from rolecall_generator.parse.variables import variable_value
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +47,42 @@ class Instance:
         """The file that it stands in."""
         return self.scope.file
 
-    def get(self, argument: str) -> Any:
-        """An argument's value, None when it is absent. Raises Unresolvable."""
+    def get(self, argument: str) -> Value:
+        """An argument's value as its type in the provider's schema, None when it is absent or null. Raises Unresolvable."""
         attribute = self.body.attributes.get(argument)
-        return None if attribute is None else evaluate_attribute(attribute, self.scope)
+        return None if attribute is None else argument_value(argument, attribute, self.scope)
 
     def needed(self, argument: str) -> str:
-        """An argument that must be there, as text. Raises Unresolvable."""
+        """A string that must be there and not empty. Raises Unresolvable."""
         value = self.get(argument)
-        if value is None:
+        if value is None or value == "":
             raise Unresolvable(f"{argument} is missing", self.line, self.file)
-        return text(value)
+        return plain(value)
+
+    def strings(self, argument: str) -> list[Value]:
+        """A set or list of strings, empty when it is absent. Raises Unresolvable."""
+        return strings(self.get(argument), argument)
+
+
+def argument_value(argument: str, attribute: s.Attribute, scope: Scope) -> Value:
+    """An argument of a resource as its type in the provider's schema, None for null. Raises Unresolvable."""
+    value = evaluate_attribute(attribute, scope)
+    if isinstance(value, (str, Document)) and argument not in ARGUMENT_TYPES:
+        return value
+    if is_null(value):
+        return None
+    try:
+        return convert(value, ARGUMENT_TYPES.get(argument, STRING))
+    except Unresolvable as error:
+        raise Unresolvable(error.reason, attribute.line, scope.file) from None
+
+
+def strings(value: Value, argument: str) -> list[Value]:
+    """The elements of a set or list of strings, none for None. Raises Unresolvable for a null among them."""
+    items = list(value) if isinstance(value, (ListValue, SetValue)) else []
+    if any(map(is_null, items)):
+        raise Unresolvable(f"a null in {argument}")
+    return items
 
 
 @dataclass(slots=True)
@@ -50,9 +93,9 @@ class Module:
     account_id: str
     """Empty while the account is not known: then nothing that depends on it is resolved."""
     partition: str
-    document_json: Callable[[Instance], str]
+    document_json: Callable[[Instance], Document]
     _blocks: dict[str, s.Block] = field(default_factory=dict)
-    _known: dict[str, Any] = field(default_factory=dict)
+    _known: dict[str, object] = field(default_factory=dict)
     _budget: list[int] = field(default_factory=lambda: [MAXIMUM_STEPS])
 
     def __post_init__(self) -> None:
@@ -63,11 +106,11 @@ class Module:
                     single = s.Block("local", (name,), s.Body({name: attribute}), block.file, block.line)
                     self._blocks.setdefault(single.address, single)
 
-    def scope(self, file: str, local: Mapping[str, Any] | None = None) -> Scope:
+    def scope(self, file: str, local: Mapping[str, Value] | None = None) -> Scope:
         """The module's names as seen from one file."""
         return Scope(self, local or {}, file, self._budget)
 
-    def root(self, name: str, line: int) -> Any:
+    def root(self, name: str, line: int) -> Value:
         """What the first name of a reference stands for. Raises Unresolvable."""
         if name == "var":
             return Namespace(self._variable)
@@ -79,7 +122,7 @@ class Module:
             return Namespace(lambda label: self.references(f"{name}.{label}"))
         raise Unresolvable(f"{name} is known to Terraform alone", line)
 
-    def _remember(self, address: str, make: Callable[[s.Block], Any]) -> Any:
+    def _remember(self, address: str, make: Callable[[s.Block], T]) -> T:
         block = self._blocks.get(address)
         if block is None:
             raise Unresolvable(f"{address} is not declared in the module")
@@ -93,34 +136,38 @@ class Module:
         if value is _UNDERWAY:
             raise Unresolvable(f"{address} refers to itself")
         if isinstance(value, Unresolvable):
-            raise Unresolvable(value.reason, value.line, value.file)
-        return value
+            # Also for Refused: what Terraform refuses elsewhere ends the plan, and no `try` here goes on after it.
+            raise Unresolvable(value.reason, value.line, value.file, value.type)
+        return value  # type: ignore[return-value]
 
-    def _variable(self, name: str) -> Any:
-        def value(block: s.Block) -> Any:
+    def _variable(self, name: str) -> Value:
+        def value(block: s.Block) -> Value:
+            given = None
             if name in self.source.values:
-                given, file = self.source.values[name]
-                return evaluate_attribute(given, Scope(NoNames(), {}, file, self._budget))
-            if "default" not in block.body.attributes:
-                raise Unresolvable(f"the variable {name} has no default")
-            return evaluate_attribute(block.body.attributes["default"], self.scope(block.file))
+                attribute, file = self.source.values[name]
+                given = lambda: evaluate_attribute(attribute, Scope(NoNames(), {}, file, self._budget))  # noqa: E731
+            constant = Scope(NoNames(), {}, block.file, self._budget)
+            try:
+                return variable_value(block, given, lambda attribute: evaluate_attribute(attribute, constant))
+            except Unresolvable as error:
+                raise Unresolvable(error.reason, error.line or block.line, error.file or block.file, error.type) from None
 
         return self._remember(f"variable.{name}", value)
 
-    def _local(self, name: str) -> Any:
+    def _local(self, name: str) -> Value:
         return self._remember(
             f"local.{name}",
             lambda block: evaluate_attribute(block.body.attributes[name], self.scope(block.file)),
         )
 
-    def references(self, address: str) -> Any:
-        """A resource as a value: one Namespace, a list of them (`count`) or a map (`for_each`). Raises Unresolvable."""
+    def references(self, address: str) -> Value:
+        """A resource as a value: one Namespace, a tuple (`count`) or an object (`for_each`) of them. Raises Unresolvable."""
         repeated, instances = self._remember(address, self._instances)
         values = [Namespace(_reader(self, instance)) for _, instance in instances]
         if repeated == "count":
-            return values
+            return TupleValue(values)
         if repeated == "for_each":
-            return {key: value for (key, _), value in zip(instances, values, strict=True)}
+            return ObjectValue({key: value for (key, _), value in zip(instances, values, strict=True)})
         return values[0]
 
     def instances(self, block: s.Block) -> list[Instance]:
@@ -134,20 +181,18 @@ class Module:
         kind = ".".join(block.address.split(".")[:-1])
         arguments = block.body.attributes
         scope = self.scope(block.file)
+        local: list[tuple[str, str, dict[str, Value]]]
         if "count" in arguments and "for_each" in arguments:
             raise Unresolvable("both count and for_each", block.line, block.file)
         if "count" in arguments:
-            number = evaluate_attribute(arguments["count"], scope)
-            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAXIMUM_INSTANCES:
-                raise Unresolvable("count is no number of instances", arguments["count"].line, block.file)
-            local: list[tuple[str, str, dict[str, Any]]] = [
-                (str(n), f"[{n}]", {"count": {"index": n}}) for n in range(number)
+            local = [
+                (str(n), f"[{n}]", {"count": ObjectValue({"index": n})}) for n in range(_count(arguments["count"], scope))
             ]
             repeated = "count"
         elif "for_each" in arguments:
             local = [
-                (key, f'["{key}"]', {"each": {"key": key, "value": value}})
-                for key, value in pairs(evaluate_attribute(arguments["for_each"], scope), arguments["for_each"], block.file)
+                (key, f'["{key}"]', {"each": ObjectValue({"key": key, "value": value})})
+                for key, value in _keyed(arguments["for_each"], scope)
             ]
             repeated = "for_each"
         else:
@@ -157,21 +202,30 @@ class Module:
             for key, suffix, names in local
         ]
 
-    def computed(self, instance: Instance, name: str) -> Any:
+    def computed(self, instance: Instance, name: str) -> Value:
         """An attribute of a resource, whether it is written or AWS makes it. Raises Unresolvable."""
         kind = KINDS.get(instance.kind)
         if self.account_id and (given := self._given(instance.kind, name)):
             return given
-        if instance.kind == "data.aws_iam_policy_document" and name in ("json", "minified_json"):
-            return self.document_json(instance)
-        if kind is not None and kind.arn is not None:
-            if name == "arn" or (name, kind.arn) == ("id", "policy"):
+        if instance.kind == "data.aws_iam_policy_document":
+            if name in ("json", "minified_json"):
+                return self.document_json(instance)
+        elif kind is not None:
+            if kind.arn is not None and (name == "arn" or (name, kind.arn) == ("id", "policy")):
                 return self.arn(instance)
-            if name in ("id", "name", "user_name", "group_name"):
+            if kind.arn is not None and name in _NAME_ATTRIBUTES.get(instance.kind, ("id", "name")):
                 return self.name(instance)
-        if kind is not None and name in kind.read and name in instance.body.attributes:
-            return instance.get(name)
+            if name in kind.read and (value := instance.get(name)) is not None:
+                return self._read_back(name, value)
         raise Unresolvable(f"{instance.address}.{name} is known to AWS alone", instance.line, instance.file)
+
+    def _read_back(self, name: str, value: Value) -> Value:
+        """An argument as an attribute. Raises Unresolvable where the provider changes it."""
+        if name in POLICY_ARGUMENTS:
+            raise Unresolvable("the text of a policy, which the provider writes in its own way")
+        if isinstance(value, MapValue) and any(map(is_null, value.values())):
+            raise Unresolvable(f"a null in {name}")
+        return value
 
     def _given(self, kind: str, name: str) -> str | None:
         """What the account and the partition say about themselves."""
@@ -199,7 +253,10 @@ class Module:
                     raise Unresolvable(f"the postcondition names {stated}, another {kind}", instance.line, instance.file)
                 return stated
             return iam_arn(self.partition, self.account_id, kind, "/", name)
-        return iam_arn(self.partition, self.account_id, kind, text(instance.get("path") or "/"), name)
+        path = instance.get("path")
+        if path == "":
+            raise Unresolvable("an empty path", instance.line, instance.file)
+        return iam_arn(self.partition, self.account_id, kind, "/" if path is None else plain(path), name)
 
     def stated(self, instance: Instance, attribute: str) -> str | None:
         """What a postcondition `self.ATTRIBUTE == "..."` of the resource holds it to; None when there is none."""
@@ -213,31 +270,57 @@ class Module:
 
 
 MAXIMUM_INSTANCES = 10_000
+_NAME_ATTRIBUTES = {"data.aws_iam_group": ("group_name",), "data.aws_iam_user": ("user_name",)}
+"""Attributes that give the name; `id` is something else in these two."""
 _UNDERWAY = object()
 
 
 class NoNames:
     """Names of a file of values, and of a document that stands for itself: none."""
 
-    def root(self, name: str, line: int) -> Any:
+    def root(self, name: str, line: int) -> Value:
         """Refuse. Raises Unresolvable."""
         raise Unresolvable(f"{name} has no place in a file of values", line)
 
 
-def _reader(module: Module, instance: Instance) -> Callable[[str], Any]:
+def _reader(module: Module, instance: Instance) -> Callable[[str], Value]:
     return lambda name: module.computed(instance, name)
 
 
-def pairs(value: Any, attribute: s.Attribute, file: str) -> list[tuple[str, Any]]:
-    """Keys and values of a `for_each`: a map's own, a set's elements twice. Raises Unresolvable."""
-    if isinstance(value, dict):
+def _count(attribute: s.Attribute, scope: Scope) -> int:
+    number = convert(evaluate_attribute(attribute, scope), NUMBER)
+    if not isinstance(number, int) or not 0 <= number <= MAXIMUM_INSTANCES:
+        raise Unresolvable("count is no number of instances", attribute.line, scope.file)
+    return number
+
+
+def _keyed(attribute: s.Attribute, scope: Scope) -> list[tuple[str, Value]]:
+    """Keys and values of a resource's `for_each`: a map, or a set of strings. Raises Unresolvable."""
+    value = evaluate_attribute(attribute, scope)
+    if isinstance(value, (ObjectValue, MapValue)):
+        pairs = [(key, value[key]) for key in sorted(value)]
+    elif isinstance(value, SetValue) and (value.element == STRING or not value):
+        pairs = [(plain(item), item) for item in value]
+    else:
+        raise Unresolvable("for_each over something that is no map and no set of strings", attribute.line, scope.file)
+    if len(pairs) > MAXIMUM_INSTANCES:
+        raise Unresolvable("for_each over too much", attribute.line, scope.file)
+    return pairs
+
+
+def iterations(attribute: s.Attribute, scope: Scope) -> list[tuple[Value, Value]]:
+    """Keys and values of the `for_each` of a dynamic block. Raises Unresolvable.
+
+    The order of a set of objects is not defined, and does not matter for the blocks that are read here.
+    """
+    value = evaluate_attribute(attribute, scope)
+    if isinstance(value, (ObjectValue, MapValue)):
         return [(key, value[key]) for key in sorted(value)]
-    if isinstance(value, list):
-        if all(isinstance(item, str) for item in value):
-            return [(item, item) for item in dict.fromkeys(value)]
-        # Sets of objects stand in dynamic blocks alone, where the keys do not matter.
-        return [(str(number), item) for number, item in enumerate(value)]
-    raise Unresolvable("for_each over something that is no set or map", attribute.line, file)
+    if isinstance(value, SetValue):
+        return [(item, item) for item in value]
+    if isinstance(value, (TupleValue, ListValue)):
+        return list(enumerate(value))
+    raise Unresolvable("for_each over something that is no list, set or map", attribute.line, scope.file)
 
 
 def _equated(condition: s.Attribute, attribute: str, scope: Scope) -> Iterator[str]:

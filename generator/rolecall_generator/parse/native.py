@@ -8,18 +8,22 @@ walked as it stands; turning it into rule objects and dicts, as `hcl2.loads` doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rolecall_generator.parse import syntax as s
 from rolecall_generator.parse.grammar import parser
 from rolecall_generator.parse.lexical import Scanned, Unreadable, scan, scan_template
+from rolecall_generator.parse.numbers import parse_number
+from rolecall_generator.parse.values import Unresolvable
 
 if TYPE_CHECKING:
     from lark import Token, Tree
 
     Node = Tree[Token]
+
+_Access = Callable[[s.Expression], s.Expression]
 
 _TREES: dict[str, Any] = {}
 _KEPT_TREES = 2048
@@ -171,11 +175,15 @@ class _Reader:
         return self.string(tree)
 
     def _int_lit(self, tree: Node) -> s.Expression:
-        # More digits than any number here needs would cost quadratic time.
-        return s.Literal(int(tree.children[0][:40]))  # type: ignore[index]
+        return self.number(tree.children[0])
 
-    def _float_lit(self, tree: Node) -> s.Expression:
-        return s.Literal(float(tree.children[0]))  # type: ignore[arg-type]
+    _float_lit = _int_lit
+
+    def number(self, token: Any) -> s.Expression:
+        try:
+            return s.Literal(parse_number(str(token)))
+        except Unresolvable as error:
+            return s.Unsupported(error.reason, self.line(token))
 
     def _literal_value(self, tree: Node) -> s.Expression:
         return s.Literal({"true": True, "false": False, "null": None}[str(tree.children[0])])
@@ -201,7 +209,10 @@ class _Reader:
         inner = tree.children[0] if tree.data == "expr_term" else tree
         if not isinstance(inner, str) and inner.data in ("identifier", "literal_value"):
             return s.Literal(str(inner.children[0]))
-        return self.expression(tree)
+        key = self.expression(tree)
+        if isinstance(key, s.Index) and "(" not in tree.children:
+            return s.Unsupported("a reference as a key without parentheses", getattr(tree.meta, "line", 1) + self.above)
+        return key
 
     def _function_call(self, tree: Node) -> s.Expression:
         names = [child for child in _trees(tree) if child.data == "identifier"]
@@ -213,24 +224,43 @@ class _Reader:
 
     def _get_attr_expr_term(self, tree: Node) -> s.Expression:
         base, access = _trees(tree)
-        return s.Index(self.expression(base), self.access(access))
+        return self.behind(base, [access])
 
-    def _index_expr_term(self, tree: Node) -> s.Expression:
-        base, access = _trees(tree)
-        return s.Index(self.expression(base), self.access(access))
+    _index_expr_term = _get_attr_expr_term
+
+    def behind(self, base: Node, accesses: list[Node]) -> s.Expression:
+        """What a chain of accesses selects, all of them for each element when the base is a full splat."""
+        return self.nested(base, lambda item: self.chain(item, accesses))
+
+    def chain(self, base: s.Expression, accesses: list[Node]) -> s.Expression:
+        for access in accesses:
+            base = s.Index(base, self.access(access))
+        return base
 
     def access(self, tree: Node) -> s.Expression:
         if tree.data == "get_attr":
             return s.Literal(str(_trees(tree)[0].children[0]))
         if tree.data == "short_index":
-            return s.Literal(int(tree.children[-1][:20]))  # type: ignore[index]
+            return self.number(tree.children[-1])
         return self.expression(_trees(tree)[0])
 
     def _attr_splat_expr_term(self, tree: Node) -> s.Expression:
+        """`a.*.b[0]`: attributes and `.0` are taken from each element, everything from `[` on from the whole list."""
         base, splat = _trees(tree)
-        return s.Splat(self.expression(base), tuple(self.access(access) for access in _trees(splat)))
+        accesses = _trees(splat)
+        inside = next((n for n, access in enumerate(accesses) if access.data == "braces_index"), len(accesses))
+        each = self.chain(s.Item(), accesses[:inside])
+        return self.nested(base, lambda item: self.chain(s.Splat(item, each, full=False), accesses[inside:]))
 
-    _full_splat_expr_term = _attr_splat_expr_term
+    def _full_splat_expr_term(self, tree: Node) -> s.Expression:
+        base, splat = _trees(tree)
+        each = self.chain(s.Item(), _trees(splat))
+        return self.nested(base, lambda item: s.Splat(item, each, full=True))
+
+    def nested(self, base: Node, access: _Access) -> s.Expression:
+        """An access to a base; to each of its elements if that ends in `[*]`: `a[*].b[*].c` is every `c` of every `b`."""
+        before = self.expression(base)
+        return _innermost(before, access) if _open_splat(base) else access(before)
 
     def _conditional(self, tree: Node) -> s.Expression:
         condition, yes, no = (self.expression(part) for part in _trees(tree))
@@ -255,6 +285,21 @@ class _Reader:
         return s.For(names, source, key, self.expression(rest[-1]), condition, group)
 
     _for_object_expr = _for_tuple_expr
+
+
+def _innermost(expression: s.Expression, access: _Access) -> s.Expression:
+    if isinstance(expression, s.Splat) and expression.full:
+        return s.Splat(expression.base, _innermost(expression.each, access), full=True)
+    return access(expression)
+
+
+def _open_splat(tree: Node) -> bool:
+    """Whether a chain of accesses has a `[*]` outside of parentheses: all that follows is taken from its elements."""
+    if tree.data == "expr_term":
+        return len(tree.children) == 1 and not isinstance(tree.children[0], str) and _open_splat(tree.children[0])
+    if tree.data in ("attr_splat_expr_term", "get_attr_expr_term", "index_expr_term"):
+        return _open_splat(_trees(tree)[0])
+    return tree.data == "full_splat_expr_term"
 
 
 def _trees(tree: Node) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from rolecall_generator.checks.finding import Severity
@@ -11,9 +12,8 @@ from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.parse import report as r
 from rolecall_generator.parse.builder import Builder, Draft
 from rolecall_generator.parse.documents import expand, read_document, written_policy
-from rolecall_generator.parse.expressions import truth
-from rolecall_generator.parse.functions import Unresolvable, as_list, as_map, text
-from rolecall_generator.parse.module import Instance, Module
+from rolecall_generator.parse.module import Instance, Module, strings
+from rolecall_generator.parse.values import MapValue, Unresolvable, Value, plain
 
 
 class Resources:
@@ -41,7 +41,7 @@ class Resources:
             error.file, error.line = error.file or instance.file, error.line or instance.line
             self.report.unresolvable(instance.address, "what it grants", error)
 
-    def optional(self, instance: Instance, argument: str, default: Any, convert: Callable[[Any], Any] = text) -> Any:
+    def optional(self, instance: Instance, argument: str, default: Any, convert: Callable[[Value], Any] = plain) -> Any:
         """An argument that grants nothing: when it cannot be known, a warning and its default."""
         try:
             value = instance.get(argument)
@@ -51,7 +51,7 @@ class Resources:
             self.report.unresolvable(instance.address, argument, error, Severity.WARNING)
             return default
 
-    def critical(self, instance: Instance, argument: str, convert: Callable[[Any], Any], default: Any) -> Any:
+    def critical(self, instance: Instance, argument: str, convert: Callable[[Value], Any], default: Any) -> Any:
         """An argument that decides access: when it cannot be known, an error, and the rest is read all the same."""
         try:
             value = instance.get(argument)
@@ -61,7 +61,7 @@ class Resources:
             self.report.unresolvable(instance.address, argument, error)
             return default
 
-    def policy(self, value: Any) -> PolicyDocument:
+    def policy(self, value: Value) -> PolicyDocument:
         """A policy document from its JSON. Raises Unresolvable."""
         return written_policy(value, self.module.partition)
 
@@ -69,7 +69,7 @@ class Resources:
         """Report that two resources make the same thing."""
         self.report.add(r.DUPLICATE, instance.address, f"{what} is declared twice", instance.file, instance.line)
 
-    def inline(self, instance: Instance, draft: Draft, name: str, value: Any) -> None:
+    def inline(self, instance: Instance, draft: Draft, name: str, value: Value) -> None:
         """Put an inline policy on a principal."""
         if name in draft.inline:
             self.duplicate(instance, f"the inline policy {name} of {draft.arn}")
@@ -77,30 +77,37 @@ class Resources:
         draft.inline[name] = self.policy(value)
 
 
-def _tags(value: Any) -> Mapping[str, str]:
-    return {key: text(item) for key, item in as_map(value).items()}
+def _tags(value: Value) -> Mapping[str, str]:
+    return {key: plain(item) for key, item in value.items()} if isinstance(value, MapValue) else {}
 
 
-def _seconds(value: Any) -> int:
-    digits = text(value)
-    if not digits.isascii() or not digits.isdigit() or len(digits) > len("43200"):
+def _seconds(value: Value) -> int:
+    if not isinstance(value, int) or not 0 <= value <= _LONGEST_SESSION:
         raise Unresolvable("no number of seconds")
-    return int(digits)
+    return value
 
 
-def _texts(value: Any) -> list[str]:
-    return [text(item) for item in as_list(value)]
+def _arns(value: Value) -> list[str]:
+    return list(map(plain, strings(value, "managed_policy_arns")))
+
+
+def _boundary(value: Value) -> str | None:
+    """The provider takes an empty string for none."""
+    return plain(value) or None
+
+
+_LONGEST_SESSION = 43_200
 
 
 def _role(self: Resources, instance: Instance) -> None:
-    name = instance.needed("name")
+    name, missing = instance.needed("name"), False
     fresh = self.builder.declare(
         "role",
         name,
         self.module.arn(instance),
         existing=False,
         trust=self.critical(instance, "assume_role_policy", self.policy, None),
-        boundary=self.critical(instance, "permissions_boundary", text, None),
+        boundary=self.critical(instance, "permissions_boundary", _boundary, None),
         max_session_seconds=self.critical(instance, "max_session_duration", _seconds, 3600),
         description=self.optional(instance, "description", ""),
         tags=self.optional(instance, "tags", {}, _tags),
@@ -108,12 +115,14 @@ def _role(self: Resources, instance: Instance) -> None:
     if not fresh:
         self.duplicate(instance, f"the role {name}")
     draft = list(self.builder.drafts.values())[-1] if not fresh else self.builder.named("role", name)
-    draft.attached.update(self.critical(instance, "managed_policy_arns", _texts, []))
+    draft.attached.update(self.critical(instance, "managed_policy_arns", _arns, []))
     for kind, body, scope in expand(instance.body, instance.scope):
         if kind == "inline_policy" and body.attributes:
             part = Instance(kind, f"{instance.address}.inline_policy", body, scope, instance.line)
             self.inline(part, draft, part.needed("name"), part.get("policy"))
-    if "assume_role_policy" not in instance.body.attributes:
+    with suppress(Unresolvable):  # that it is not known has been reported
+        missing = instance.get("assume_role_policy") is None
+    if missing:
         raise Unresolvable("assume_role_policy is missing", instance.line, instance.file)
 
 
@@ -131,7 +140,7 @@ def _group(self: Resources, instance: Instance) -> None:
 
 def _user(self: Resources, instance: Instance) -> None:
     name = self.module.name(instance)
-    boundary = self.critical(instance, "permissions_boundary", text, None)
+    boundary = self.critical(instance, "permissions_boundary", _boundary, None)
     tags = self.optional(instance, "tags", {}, _tags)
     if not self.builder.declare("user", name, self.module.arn(instance), existing=False, boundary=boundary, tags=tags):
         self.duplicate(instance, f"the user {name}")
@@ -141,7 +150,7 @@ def _managed_policy(self: Resources, instance: Instance) -> None:
     arn = self.module.arn(instance)
     policy = ManagedPolicy(
         arn,
-        self.policy(instance.needed("policy")),
+        self.policy(instance.get("policy")),
         self.optional(instance, "description", ""),
         self.optional(instance, "tags", {}, _tags),
     )
@@ -159,7 +168,7 @@ def _check_document(self: Resources, instance: Instance) -> None:
 def _inline_on(kind: str) -> Callable[[Resources, Instance], None]:
     def read(self: Resources, instance: Instance) -> None:
         draft = self.builder.named(kind, instance.needed(kind))
-        self.inline(instance, draft, instance.needed("name"), instance.needed("policy"))
+        self.inline(instance, draft, instance.needed("name"), instance.get("policy"))
 
     return read
 
@@ -176,18 +185,18 @@ def _attachment(self: Resources, instance: Instance) -> None:
     self.report.add(r.UNKNOWN, instance.address, message, instance.file, instance.line, Severity.WARNING)
     arn = instance.needed("policy_arn")
     for kind in ("role", "user", "group"):
-        for name in _texts(instance.get(f"{kind}s") or []):
+        for name in map(plain, instance.strings(f"{kind}s")):
             self.builder.named(kind, name).attached.add(arn)
 
 
 def _user_groups(self: Resources, instance: Instance) -> None:
     user = self.builder.named("user", instance.needed("user"))
-    user.groups.update(self.builder.named("group", name).arn for name in _texts(instance.get("groups") or []))
+    user.groups.update(self.builder.named("group", name).arn for name in map(plain, instance.strings("groups")))
 
 
 def _group_members(self: Resources, instance: Instance) -> None:
     group = self.builder.named("group", instance.needed("group"))
-    for name in _texts(instance.get("users") or []):
+    for name in map(plain, instance.strings("users")):
         self.builder.named("user", name).groups.add(group.arn)
 
 
@@ -201,7 +210,7 @@ def _login_profile(self: Resources, instance: Instance) -> None:
         message = "password_reset_required is not written, and versions of the provider differ in its default"
         self.report.add(r.AMBIGUOUS, instance.address, message, instance.file, instance.line, Severity.WARNING)
     key = instance.get("pgp_key")
-    user.console_password = ConsolePassword(required is not None and truth(required), None if key is None else text(key))
+    user.console_password = ConsolePassword(required is True, plain(key) or None if key is not None else None)
 
 
 def _instance_profile(self: Resources, instance: Instance) -> None:

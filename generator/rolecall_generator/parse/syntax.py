@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
     """A string, number, bool or null."""
 
-    value: str | int | float | bool | None
+    value: str | int | Fraction | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,17 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """The element that a splat is at."""
+
+
+@dataclass(frozen=True, slots=True)
 class Splat:
-    """`base[*].a.b`, with the keys after the star."""
+    """`base[*].a.b`, or `base.*.a.b` if not `full`; `each` is what follows the star, applied to an `Item`."""
 
     base: Expression
-    keys: tuple[Expression, ...]
+    each: Expression
+    full: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,20 @@ class Unsupported:
 
 
 Expression = (
-    Literal | Template | Tuple | Object | Name | Index | Splat | Call | Conditional | Binary | Unary | For | Unsupported
+    Literal
+    | Template
+    | Tuple
+    | Object
+    | Name
+    | Index
+    | Item
+    | Splat
+    | Call
+    | Conditional
+    | Binary
+    | Unary
+    | For
+    | Unsupported
 )
 
 

