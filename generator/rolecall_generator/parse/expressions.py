@@ -252,6 +252,9 @@ def _conditional(expression: s.Conditional, scope: Scope) -> Value:
         other_type = _type_after_error(other)
     except Unresolvable as error:
         other_type = _type_of_unknown(other, error)
+        # Terraform may refuse it, and then takes the value as it is: it must be the same either way.
+        if other_type is not None and unify([_type_of_branch(value), other_type]) != _type_of_branch(value):
+            other_type = None
     if other_type is not None:
         return _joined(value, other_type)
     if isinstance(value, (str, Document)) and not scope.trying:

@@ -59,8 +59,8 @@ _ANY_SET = Collection("set", DYNAMIC)
 class Function:
     """A function with the types of its parameters; `rest` is the type of any further arguments.
 
-    `null`: whether null is an argument like any other; elsewhere Terraform refuses it. `result`: the type of the result, if it
-    is always the same.
+    `null`: whether null is an argument like any other; elsewhere Terraform refuses it. `result`: the type of the result,
+    when it is always the same.
     """
 
     apply: Callable[..., Value]
