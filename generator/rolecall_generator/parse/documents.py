@@ -100,7 +100,8 @@ def policy_from_text(value: Value) -> PolicyDocument:
 @lru_cache(maxsize=1024)
 def _policy(value: str) -> PolicyDocument:
     try:
-        body = decoded(value)
+        body = decoded(value, _no_fraction)
+        _check_json(body)
         if not isinstance(body, dict) or set(body) - {"Version", "Id", "Statement"}:
             raise ValueError("not an object of Version, Id and Statement")
         document = policy_from_json(body)
@@ -109,6 +110,34 @@ def _policy(value: str) -> PolicyDocument:
     for statement in document.statements:
         _check(statement)
     return document
+
+
+def _no_fraction(digits: str) -> object:
+    raise ValueError(f"{digits} in a policy, which AWS may write in another way")
+
+
+def _check_json(body: object, depth: int = 4) -> None:
+    """Refuse nulls, and lists or objects where a policy has strings. Raises ValueError.
+
+    `depth`: of the objects that may be here, from the document through `Statement` and `Condition` to its keys.
+    """
+    if body is None:
+        raise ValueError("null in a policy")
+    if isinstance(body, dict):
+        if not depth:
+            raise ValueError("an object where a string is due")
+        for name, item in body.items():
+            _check_json(item, _OBJECTS_IN.get(name, 0) if depth > _IN_STATEMENT else depth - 1)
+    elif isinstance(body, list):
+        for item in body:
+            if isinstance(item, list):
+                raise ValueError("a list within a list")
+            _check_json(item, depth if depth == _STATEMENT_DEPTH else 0)
+
+
+_OBJECTS_IN = {"Statement": 3, "Condition": 2, "Principal": 1, "NotPrincipal": 1}
+_STATEMENT_DEPTH = 3
+_IN_STATEMENT = 2
 
 
 def written_policy(value: Value, partition: str) -> PolicyDocument:

@@ -35,19 +35,21 @@ from rolecall_generator.parse.values import (
     Type,
     Unresolvable,
     Value,
-    bounded,
     elements,
     equal,
     is_null,
     plain,
     string,
     type_of,
+    weight,
 )
 
 __all__ = ["MAXIMUM_STEPS", "Names", "Namespace", "Scope", "evaluate", "evaluate_attribute", "part", "spend", "truth"]
 
 MAXIMUM_STEPS = 2_000_000
 """Evaluation steps of one module; a grant for ten thousand customers takes some 50,000."""
+
+_CHARACTERS_OF_A_STEP = 100
 
 _ITEM = "*"
 """The name in a scope of the element that a splat is at; no module can use it."""
@@ -107,6 +109,12 @@ def spend(scope: Scope, steps: int) -> None:
         raise Unresolvable("the module takes too long to be evaluated")
 
 
+def weigh(scope: Scope, values: Sequence[Value]) -> None:
+    """Count what values hold as steps, where all of it is looked at. Raises Unresolvable when it is too much."""
+    if any(isinstance(value, (str, list, dict)) for value in values):
+        spend(scope, weight(*values))
+
+
 def evaluate(expression: s.Expression, scope: Scope) -> Value:
     """The value of an expression. Raises Unresolvable."""
     scope.budget[0] -= 1
@@ -122,7 +130,9 @@ def _template(expression: s.Template, scope: Scope) -> Value:
         # `"${x}"` is x itself, whatever its type.
         return evaluate(expression.parts[0], scope)
     values = [evaluate(part, scope) for part in expression.parts]
-    return string("".join([value if isinstance(value, str) else plain(text(value)) for value in values]))
+    result = string("".join([value if isinstance(value, str) else plain(text(value)) for value in values]))
+    spend(scope, len(result) // _CHARACTERS_OF_A_STEP)
+    return result
 
 
 def _tuple(expression: s.Tuple, scope: Scope) -> Value:
@@ -176,6 +186,7 @@ def _splat(expression: s.Splat, scope: Scope) -> Value:
             return TupleValue()
         return TupleValue([evaluate(expression.each, scope.within({_ITEM: base}))])
     items = [evaluate(expression.each, scope.within({_ITEM: item})) for item in elements(base)]
+    weigh(scope, items)
     if isinstance(base, TupleValue):
         return TupleValue(items)
     if not items:
@@ -214,10 +225,13 @@ def _call(expression: s.Call, scope: Scope) -> Value:
     if scope.trying and expression.name.removeprefix("core::") == "nonsensitive":
         raise Unresolvable("nonsensitive within try or can, which versions of Terraform take differently")
     try:
-        return call(expression.name, arguments)
+        weigh(scope, arguments)
+        result = call(expression.name, arguments)
+        weigh(scope, [result])
     except Unresolvable as error:
         error.line = error.line or expression.line
         raise
+    return result
 
 
 def _try(expression: s.Call, scope: Scope) -> Value:
@@ -245,6 +259,7 @@ def _conditional(expression: s.Conditional, scope: Scope) -> Value:
     condition = truth(evaluate(expression.condition, scope))
     chosen, other = (expression.yes, expression.no) if condition else (expression.no, expression.yes)
     value = evaluate(chosen, scope)
+    weigh(scope, [value])
     # Both sides are evaluated, for the type that they have in common; an error on the other side is not reported.
     try:
         other_type: Type | None = _type_of_branch(evaluate(other, scope))
@@ -321,6 +336,7 @@ def _binary(expression: s.Binary, scope: Scope) -> Value:
         return _logical(expression, scope)
     left, right = evaluate(expression.left, scope), evaluate(expression.right, scope)
     if operator in ("==", "!="):
+        weigh(scope, [left, right])
         return equal(left, right) is (operator == "==")
     one, other = _operand(left), _operand(right)
     if operator in _COMPARISONS:
@@ -417,20 +433,21 @@ def _for(expression: s.For, scope: Scope) -> Value:
         if expression.key is not None:
             keys.append(plain(text(evaluate(expression.key, inner))))
         items.append(evaluate(expression.value, inner))
+    weigh(scope, items)
     if expression.key is None:
-        return bounded(TupleValue(items))
+        return TupleValue(items)
     if expression.group:
         return _grouped(keys, items)
     if len(set(keys)) != len(keys):
         raise Refused("a for expression that makes one key twice")
-    return bounded(ObjectValue(zip(keys, items, strict=True)))
+    return ObjectValue(zip(keys, items, strict=True))
 
 
 def _grouped(keys: Sequence[str], items: Sequence[Value]) -> Value:
     groups: dict[str, TupleValue] = {}
     for key, item in zip(keys, items, strict=True):
         groups.setdefault(key, TupleValue()).append(item)
-    return bounded(ObjectValue(groups))
+    return ObjectValue(groups)
 
 
 def _pairs(source: Value) -> Iterator[tuple[Value, Value]]:

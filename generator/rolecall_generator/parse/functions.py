@@ -37,7 +37,6 @@ from rolecall_generator.parse.values import (
     Type,
     Unresolvable,
     Value,
-    bounded,
     elements,
     equal,
     is_null,
@@ -76,7 +75,7 @@ def call(name: str, arguments: Sequence[Value]) -> Value:
     if function is None:
         raise Unresolvable(f"the function {name} is not evaluated")
     try:
-        return bounded(function.apply(*_fitted(function, arguments)))
+        return function.apply(*_fitted(function, arguments))
     except (ArithmeticError, AttributeError, LookupError, RecursionError, StopIteration, TypeError, ValueError):
         raise Unresolvable(f"{name} cannot be evaluated with these arguments") from None
     except Refused as error:
@@ -98,7 +97,7 @@ def _fitted(function: Function, arguments: Sequence[Value]) -> list[Value]:
     fitted = []
     for position, argument in enumerate(arguments):
         of = function.parameters[position] if position < wanted else function.rest or DYNAMIC
-        value = bounded(convert(argument, of))
+        value = convert(argument, of)
         null = is_null(value)
         if null and not function.null:
             raise Refused("an argument is null")

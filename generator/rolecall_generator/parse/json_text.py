@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -75,12 +76,14 @@ def _escaped(match: re.Match[str]) -> str:
     return _NAMED.get(character) or f"\\u{ord(character):04x}"
 
 
-def decoded(document: str) -> Any:
-    """JSON to Python values, numbers as int or Fraction.
+def decoded(document: str, number: Callable[[str], Any] | None = None) -> Any:
+    """JSON to Python values, numbers as int or Fraction, or as `number` makes them of what is no plain integer.
 
     Raises ValueError, also for a key that comes twice (who reads it decides which one counts) and for halves of surrogates.
     """
-    value = json.loads(document, object_pairs_hook=_unique, parse_int=_number, parse_float=_number, parse_constant=_constant)
+    value = json.loads(
+        document, object_pairs_hook=_unique, parse_int=_number, parse_float=number or _number, parse_constant=_constant
+    )
     if "\\u" in document and _has_surrogate(value):
         raise ValueError("half a surrogate pair")
     return value

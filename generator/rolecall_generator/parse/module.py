@@ -9,7 +9,7 @@ from typing import TypeVar
 from rolecall_generator.iam.arn import iam_arn, parse_arn
 from rolecall_generator.parse import syntax as s
 from rolecall_generator.parse.conversion import convert
-from rolecall_generator.parse.expressions import MAXIMUM_STEPS, Scope, evaluate_attribute
+from rolecall_generator.parse.expressions import MAXIMUM_STEPS, Scope, evaluate_attribute, weigh
 from rolecall_generator.parse.kinds import ARGUMENT_TYPES, KINDS, NAME_ARGUMENT, POLICY_ARGUMENTS
 from rolecall_generator.parse.source import Source
 from rolecall_generator.parse.values import (
@@ -72,9 +72,12 @@ def argument_value(argument: str, attribute: s.Attribute, scope: Scope) -> Value
     if is_null(value):
         return None
     try:
+        weigh(scope, [value])
         return convert(value, ARGUMENT_TYPES.get(argument, STRING))
     except Unresolvable as error:
         raise Unresolvable(error.reason, attribute.line, scope.file) from None
+    except RecursionError:
+        raise Unresolvable("a value too deep to be converted", attribute.line, scope.file) from None
 
 
 def strings(value: Value, argument: str) -> list[Value]:

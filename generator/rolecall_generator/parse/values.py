@@ -317,10 +317,13 @@ def _same(one: Value, other: Value) -> bool:
     return bool(one == other)
 
 
-def bounded(value: Value) -> Value:
-    """The value itself. Raises Unresolvable when it is absurdly large (doubling locals reach any size in a few lines)."""
+def weight(*values: Value) -> int:
+    """How much there is in values, nested ones each time. Raises Unresolvable beyond MAXIMUM_ITEMS.
+
+    Doubling locals reach any size in a few lines.
+    """
     left = MAXIMUM_ITEMS
-    waiting: list[Value] = [value]
+    waiting: list[Value] = [*values]
     while waiting:
         item = waiting.pop()
         left -= 1 + (len(item) // 5 if isinstance(item, str) else 0)
@@ -332,4 +335,4 @@ def bounded(value: Value) -> Value:
         elif isinstance(item, dict):
             left -= 2 * len(item)
             waiting.extend(item.values() if left >= 0 else ())
-    return value
+    return MAXIMUM_ITEMS - left

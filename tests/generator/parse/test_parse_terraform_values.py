@@ -208,6 +208,10 @@ UNKNOWN: dict[str, str] = {
     "a default of the wrong type": variable("number", '"x y"') + decided("var.v == 1"),
     "a type that is none": variable("strings", '"x"') + role(trust("var.v")),
     "a session of an unknown length": role(trust(EVERYONE), "  max_session_duration = tonumber(true)"),
+    "a null in a policy": role('jsonencode({ Statement = [{ Effect = "Allow", Action = "*", Condition = null }] })'),
+    "a fraction in a policy": role(
+        'jsonencode({ Statement = [{ Effect = "Allow", Action = "*", Condition = { NumericLessThan = { k = 1.5 } } }] })'),
+    "an object among strings": role('jsonencode({ Statement = [{ Effect = "Allow", Action = { a = "b" } }] })'),
     "a boundary from a file": role(trust(EVERYONE), '  permissions_boundary = file("x")'),
 }  # fmt: skip
 
