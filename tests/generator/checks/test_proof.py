@@ -303,6 +303,31 @@ def test_a_trusted_account_decides_for_itself_alone() -> None:
     assert {("reena-in-sumesh", Case.OTHER)} == failed(prove(people(opened), DELEGATED))
 
 
+def test_an_identity_provider_is_not_left_to_a_trusted_account() -> None:
+    """A provider has no identity policies that its account could refuse it by."""
+    opened = statement(
+        {"AWS": PEOPLE, "Federated": f"arn:aws:iam::{PEOPLE}:saml-provider/idp"},
+        Action=["sts:AssumeRole", "sts:AssumeRoleWithSAML"],
+    )
+    failures = prove(people(opened), DELEGATED).failures
+
+    assert (Case.OTHER, f"arn:aws:iam::{PEOPLE}:saml-provider/idp") in {
+        (cell.case, cell.request.principal.arn) for cell in failures
+    }
+
+
+def test_tags_of_a_declared_role_do_not_keep_its_sessions_out() -> None:
+    """A session can carry other tags than its role, so a condition on them is as the caller wishes."""
+    tagged = statement(
+        {"AWS": PEOPLE},
+        Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}, "StringEquals": {"aws:PrincipalTag/team": "blue"}},
+    )
+    grant = policy_from_json({"Statement": {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}})
+    role = Role(f"arn:aws:iam::{PEOPLE}:role/tagged", None, {"all": grant}, tags={"team": "red"})
+
+    assert role.arn in {cell.request.principal.arn for cell in prove(people(tagged, role), DELEGATED).failures}
+
+
 def test_a_part_is_proven_as_in_the_whole() -> None:
     """The rows of chosen roles are those of the whole proof: all trusts still count as intended."""
     world = access([statement({"AWS": CALLER}, ["id-one", "id-two"])])
