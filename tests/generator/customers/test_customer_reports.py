@@ -128,16 +128,16 @@ def test_names_stay_whole_in_a_narrow_terminal(tmp_path: Path) -> None:
 
 
 def test_a_variable_cannot_steer_the_terminal(tmp_path: Path) -> None:
-    """Escape sequences and line breaks of a value are shown as marks, in their line."""
+    """A value with line breaks and brackets stays in its line, and is no markup; escape sequences no manifest takes."""
     path = tmp_path / "accounts.yaml"
     path.write_text(
         'version: 1\nbackend: {account_id: "111111111111"}\n'
-        'customers: [{name: a, account_id: "222222222222", variables: {x: "\\e[31mred\\nsecond", y: "é 日本"}}]\n'
+        'customers: [{name: a, account_id: "222222222222", variables: {x: "[red]x[/]\\n::error::y", y: "é 日本"}}]\n'
     )
     console = pipe(io.StringIO())
     print_customer(console, show_customer(load_manifest(path), tmp_path / "output", "a"), "")
 
-    assert "\nvariables    x=?[31mred?second, y=é 日本\n" in shown(console)
+    assert "\nvariables    x=[red]x[/] ::error::y, y=é 日本\n" in shown(console)
 
 
 def test_no_customer_is_said() -> None:
