@@ -34,7 +34,8 @@ from rolecall_runner.sandbox.server import Sandbox
 from rolecall_runner.terraform import Terraform, find_terraform
 
 NO_TOOL = Tool(None)
-MISSING_BOUNDARY = "arn:aws:iam::200000000001:policy/nowhere"
+MISSING_BOUNDARY = "arn:aws:iam::aws:policy/nowhere"
+"""A policy of AWS that does not exist; for one of an account the sandbox makes a placeholder."""
 
 
 @pytest.fixture

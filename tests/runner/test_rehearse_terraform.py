@@ -76,7 +76,7 @@ def test_the_notes_accounts_from_apply_to_destroy(
 
 def test_a_module_that_iam_refuses_fails_alone(sandbox: Sandbox, tool: Tool, tmp_path: Path) -> None:
     """Terraform's own Error block names the refused role; the other customer is applied, compared and destroyed."""
-    refused = customer(1, permissions_boundary="arn:aws:iam::200000000001:policy/nowhere")
+    refused = customer(1, permissions_boundary="arn:aws:iam::aws:policy/nowhere")
     path = tmp_path / "accounts.yaml"
     path.write_text(
         json.dumps(

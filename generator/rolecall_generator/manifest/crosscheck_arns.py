@@ -81,9 +81,19 @@ def _resources(
             faults = (resource_fault(text, partition) for partition in partitions)
             fault = next((fault for fault in faults if fault is not None and fault.refused), None)
             if fault is not None:
-                yield places.problem((*at, key, number), f"resource {clip(text, 120)} {fault.what}", fault.hint)
+                hint = _variable_hint(text, manifest) or fault.hint
+                yield places.problem((*at, key, number), f"resource {clip(text, 120)} {fault.what}", hint)
             elif key == "resources" and not _assumes_only(statement):
                 yield from _other_account(text, manifest, users, (*at, key, number), places)
+
+
+def _variable_hint(text: str, manifest: Manifest) -> str | None:
+    """The hint for a placeholder that has the name of a variable of a customer's."""
+    found = unfilled(text)
+    name = found.text.strip("${}%<>()[]@# ") if found else ""
+    if name and any(name in customer.variables for customer in manifest.customers):
+        return f"a customer's variables fill queries and plays, not policies: write the value of {name} in a set of its own"
+    return None
 
 
 def _assumes_only(statement: StatementSpec) -> bool:
