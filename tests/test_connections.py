@@ -40,6 +40,9 @@ HOOK = """
 import os, sys
 
 def seen(event, arguments):
+    if event == "subprocess.Popen":
+        with open(os.environ["CONNECTIONS"], "a") as file:
+            file.write(f"{event} {arguments[0]} -\\n")
     if event in {"socket.connect", "socket.getaddrinfo"}:
         target = arguments[1] if event == "socket.connect" else arguments[:2]
         if isinstance(target, tuple):
@@ -50,8 +53,13 @@ sys.addaudithook(seen)
 """
 
 
-def connections(program: str, *arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> set[str]:
-    """Where a command of `gen` or `runner` connected to, as `HOST PORT`; it must end with 0."""
+def connections(
+    program: str, *arguments: str, cwd: Path, environ: Mapping[str, str] | None = None, code: int = 0
+) -> set[str]:
+    """Where a command of `gen` or `runner` connected to, as `HOST PORT`, and `PROGRAM -` for what it ran.
+
+    `code`: the exit code that it must end with.
+    """
     hook = cwd / "hook"
     hook.mkdir(exist_ok=True)
     (hook / "sitecustomize.py").write_text(HOOK)
@@ -60,11 +68,11 @@ def connections(program: str, *arguments: str, cwd: Path, environ: Mapping[str, 
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PYTHON"))}
     paths = os.pathsep.join([str(hook), *(path for path in sys.path if path)])
     environment = kept | {"HOME": str(cwd), "PYTHONPATH": paths, "CONNECTIONS": str(record)} | dict(environ or {})
-    code = f"from rolecall_{'generator' if program == 'gen' else 'runner'}.cli import app; app(prog_name={program!r})"
+    text = f"from rolecall_{'generator' if program == 'gen' else 'runner'}.cli import app; app(prog_name={program!r})"
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", text, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
-    assert 0 == done.returncode, done.stdout + done.stderr
+    assert code == done.returncode, done.stdout + done.stderr
     return {line.split(" ", 1)[1] for line in record.read_text().splitlines()}
 
 
@@ -86,6 +94,22 @@ def test_the_generator_opens_no_connection(folder: Path) -> None:
     """Generating, checking, proving, comparing and bundling need neither a network nor credentials."""
     for command in COMMANDS:
         assert set() == connections("gen", *command.split(), cwd=folder), command
+
+
+def test_nothing_in_a_returned_folder_is_run(folder: Path) -> None:
+    """A data source that runs a program, a provisioner, a test: findings, and neither a program nor a connection."""
+    connections("gen", "terraform", cwd=folder)
+    returned = folder / "returned"
+    shutil.copytree(folder / "output" / "customers" / "account1", returned)
+    touch = f"touch {folder / 'ran'}"
+    (returned / "more.tf").write_text(
+        f'data "external" "it" {{\n  program = ["sh", "-c", "{touch}"]\n}}\n'
+        f'resource "terraform_data" "it" {{\n  provisioner "local-exec" {{\n    command = "{touch}"\n  }}\n}}\n'
+        'module "other" {\n  source = "git::http://127.0.0.1:9/other"\n}\n'
+    )
+
+    assert set() == connections("gen", "check", "--path", "account1=returned", cwd=folder, code=1)
+    assert not (folder / "ran").exists()
 
 
 def test_the_runner_connects_to_aws_only(world: Embedded, folder: Path) -> None:

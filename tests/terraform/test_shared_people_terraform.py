@@ -15,7 +15,8 @@ from manifests import manifest_of
 from rolecall_generator.plan import make_plan
 from rolecall_generator.render import render_module
 from rolecall_runner.rehearse.workspace import provider_block
-from terraform_rig import Workspace, provider_folder, terraform_command
+from terraform_providers import Provider
+from terraform_rig import Workspace, put
 
 pytestmark = pytest.mark.terraform
 
@@ -44,15 +45,9 @@ def module(path: str, *entries: dict[str, Any]) -> Mapping[str, str]:
     return render_module(planned.build(), "accounts.yaml")
 
 
-def put(folder: Path, files: Mapping[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_text(content, encoding="utf-8")
-
-
-def prepared(folder: Path, endpoint: str) -> Workspace:
-    put(folder, {"provider.tf": provider_block(endpoint, HUB), "cli.tfrc": "disable_checkpoint = true\n"})
-    return Workspace(folder, tuple(terraform_command()), provider_folder())
+def prepared(folder: Path, endpoint: str, provider: Provider) -> Workspace:
+    put(folder, {"provider.tf": provider_block(endpoint, HUB)})
+    return Workspace(folder, provider)
 
 
 def planned(place: Workspace) -> tuple[tuple[int, ...], set[str]]:
@@ -80,9 +75,9 @@ def targets(endpoint: str) -> list[str]:
     return sorted(arn.split(":")[4] for arn in found)
 
 
-def test_an_access_comes_and_goes_in_place(tmp_path: Path, endpoint: str) -> None:
+def test_an_access_comes_and_goes_in_place(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
     """One policy changes, whoever joins or leaves; as long as it is shared, destroying the module is refused."""
-    holder = prepared(tmp_path / "prod", endpoint)
+    holder = prepared(tmp_path / "prod", endpoint, aws_provider)
     put(holder.folder, module("switch-roles/prod/trusted", PROD))
     holder.init()
     holder.apply()
@@ -90,7 +85,7 @@ def test_an_access_comes_and_goes_in_place(tmp_path: Path, endpoint: str) -> Non
     put(holder.folder, module("switch-roles/prod/trusted", PROD, DEV))
     assert ((0, 1, 0), set()) == planned(holder)
     holder.apply()
-    other = prepared(tmp_path / "dev", endpoint)
+    other = prepared(tmp_path / "dev", endpoint, aws_provider)
     put(other.folder, module("switch-roles/dev/trusted", PROD, DEV))
     other.init()
     other.apply()
@@ -108,15 +103,15 @@ def test_an_access_comes_and_goes_in_place(tmp_path: Path, endpoint: str) -> Non
     holder.destroy()
 
 
-def test_the_access_that_created_the_group_goes(tmp_path: Path, endpoint: str) -> None:
+def test_the_access_that_created_the_group_goes(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
     """What the next one then holds exists already; with the state moved, group and user are its own."""
-    first = prepared(tmp_path / "prod", endpoint)
+    first = prepared(tmp_path / "prod", endpoint, aws_provider)
     put(first.folder, module("switch-roles/prod/trusted", PROD, DEV))
     first.init()
     first.apply()
 
     # The manifest without the first: the other's module looks up what exists.
-    second = prepared(tmp_path / "dev", endpoint)
+    second = prepared(tmp_path / "dev", endpoint, aws_provider)
     put(second.folder, module("switch-roles/dev/trusted", DEV))
     second.init()
     second.apply()
@@ -137,7 +132,7 @@ def test_the_access_that_created_the_group_goes(tmp_path: Path, endpoint: str) -
     second.destroy()
 
 
-def test_people_who_exist_stay_in_the_group(tmp_path: Path, endpoint: str) -> None:
+def test_people_who_exist_stay_in_the_group(tmp_path: Path, endpoint: str, aws_provider: Provider) -> None:
     """Group and user are nobody's: of two accesses that add the same person, one module holds the membership."""
     iam = iam_client(endpoint, HUB)
     iam.create_group(GroupName="ops")
@@ -145,7 +140,7 @@ def test_people_who_exist_stay_in_the_group(tmp_path: Path, endpoint: str) -> No
     prod = {**DEV, "name": "prod", "trusting": PROD["trusting"], "policy": "assume-prod"}
     places = {}
     for name in ("prod", "dev"):
-        places[name] = prepared(tmp_path / name, endpoint)
+        places[name] = prepared(tmp_path / name, endpoint, aws_provider)
         put(places[name].folder, module(f"switch-roles/{name}/trusted", prod, DEV))
         places[name].init()
         places[name].apply()
