@@ -35,7 +35,7 @@ _SIGNS = [
 POLICY_TEXT = (
     st.lists(
         st.sampled_from([*_SIGNS, " "])
-        | st.characters(min_codepoint=0xA1, max_codepoint=0xFF)
+        | st.characters(min_codepoint=0xA1, max_codepoint=0xFF, exclude_characters="\xad")
         | st.characters(min_codepoint=0x20, max_codepoint=0x7E),
         min_size=1,
         max_size=8,
