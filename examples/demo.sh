@@ -25,6 +25,7 @@ say "3. A customer sends back an edited module:  gen check --path"
 changed=$(mktemp -d)
 cp -r "$work/customers/account1" "$changed/"
 sed -i.bak 's|"arn:aws:iam::111111111111:role/backend_role",|&\n        "arn:aws:iam::999999999999:root",|' "$changed/account1/main.tf"
+rm "$changed/account1/main.tf.bak"
 gen check "$manifest" --out "$work" --path "$changed/account1" | head -n 3 || true
 
 say "4. Apply it all to AWS on this machine:  runner sandbox up"

@@ -20,7 +20,7 @@ NUMBER = r"""sed 's/account_id: "222222222222", role:/account_id: 222222222222, 
 WIDER = r"""sed -i.bak 's/"6b1e.*"/&, permissions: [s3-read, ec2-read]/; s/, external_id: "c29d.*"//' accounts.yaml"""
 EDITED = (
     r"""sed -i.bak -e '/^data.*"trust"/,/^}/{/condition {/,/^    }/d;}' -e 's|"arn:aws:iam::111.*:role/backend_role",|"""
-    r"""& "arn:aws:iam::999999999999:root",|' output/customers/account1/main.tf"""
+    r"""& "arn:aws:iam::999999999999:root",|' output/customers/account1/main.tf && rm output/customers/*/*.bak"""
 )
 BEFORE = {
     "gen terraform bad.yaml": [NUMBER],
