@@ -70,6 +70,15 @@ def switch(**changes: Any) -> Manifest:
     return manifest_of(0, permission_sets=SETS, switch_roles=[SWITCH_ROLE | {"users": users} | changes])
 
 
+OTHER = {"name": "dev", "trusting": {"name": "three", "account_id": "900000000003"}}
+
+
+def shared() -> Manifest:
+    """Two switch roles with one group."""
+    other = SWITCH_ROLE | OTHER | {"group": {"name": "switchers", "existing": True}, "users": []}
+    return manifest_of(0, permission_sets=SETS, switch_roles=[SWITCH_ROLE, other])
+
+
 EXISTING = {"group": {"name": "switchers", "existing": True}, "users": [{"name": "reena", "existing": True}]}
 
 
@@ -85,6 +94,7 @@ EXISTING = {"group": {"name": "switchers", "existing": True}, "users": [{"name":
         pytest.param(switch(group_in="trusting", trust="users"), "switch-roles/ops/trusting", id="people in trusting"),
         pytest.param(switch(group_in="trusting"), "switch-roles/ops/trusted", id="nothing in trusted"),
         pytest.param(switch(**EXISTING), "switch-roles/ops/trusted", id="existing group and user"),
+        pytest.param(shared(), "switch-roles/ops/trusted", id="shared group"),
     ],
 )
 def test_a_bundles_tests_pass_as_they_are(tmp_path: Path, aws_provider: Provider, manifest: Manifest, path: str) -> None:
@@ -123,6 +133,24 @@ ALTERED_OTHERWISE = [
 def test_an_altered_module_fails_its_tests(tmp_path: Path, aws_provider: Provider, before: str, after: str) -> None:
     """Another principal, external id, condition, action, name, limit, policy, or a guard that lets all in, is noticed."""
     bundle = bundle_of(tmp_path, aws_provider, one_customer(**FULL))
+    main = bundle.folder / "main.tf"
+    text = main.read_text()
+    assert before in text
+    main.write_text(text.replace(before, after))
+
+    assert "failed" in bundle.run("test", "-no-color", expect=1).text
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("arn:aws:iam::900000000003:role/switched", "arn:aws:iam::900000000004:role/switched"),
+        ("policy_arn = aws_iam_policy.assume-switched.arn", 'policy_arn = "arn:aws:iam::aws:policy/AdministratorAccess"'),
+    ],
+)
+def test_an_altered_shared_module_fails_its_tests(tmp_path: Path, aws_provider: Provider, before: str, after: str) -> None:
+    """They plan what they may not destroy, and see the same."""
+    bundle = bundle_of(tmp_path, aws_provider, shared(), "switch-roles/ops/trusted")
     main = bundle.folder / "main.tf"
     text = main.read_text()
     assert before in text

@@ -23,6 +23,7 @@ def terraform_module_form(handover: Handover) -> Files:
             "source": comment(handover.source),
             "overrides": overrides(view, module.account.account_id),
             "checks": module_checks(view),
+            "dependents": view["dependents"],
             "other_account": next(each for each in _OTHER_ACCOUNTS if each != module.account.account_id),
         },
     )
