@@ -33,5 +33,9 @@ resource "aws_iam_role" "this" {
   name                 = "role-${each.key}"
   max_session_duration = each.value.seconds
   assume_role_policy   = data.aws_iam_policy_document.trust.json
-  managed_policy_arns  = each.value.arns
+}
+resource "aws_iam_role_policy_attachment" "these" {
+  for_each   = merge([for k, r in var.roles : { for a in r.arns : "${k}/${a}" => { role = k, arn = a } }]...)
+  role       = aws_iam_role.this[each.value.role].name
+  policy_arn = each.value.arn
 }
