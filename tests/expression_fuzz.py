@@ -313,7 +313,13 @@ class Terraform:
 
 
 def _unquoted(text: str) -> str:
-    result = json.loads(re.sub(r"\\U000([0-9a-f]{5})", lambda match: json.dumps(chr(int(match[1], 16)))[1:-1], text))
+    """A string as the console shows it: with Go's escapes, of which JSON lacks some."""
+
+    def escape(match: re.Match[str]) -> str:
+        kind, digits = match[1][0], match[1][1:]
+        return json.dumps(chr(int(digits, 16)))[1:-1] if kind in "xU" else match[0]
+
+    result = json.loads(re.sub(r"\\(x[0-9a-f]{2}|U[0-9a-fA-F]{8}|.)", escape, text))
     assert isinstance(result, str)
     return result
 

@@ -94,6 +94,16 @@ def normalized(value: str) -> str:
     return unicodedata.normalize("NFC", value)
 
 
+def _joins_its_margin(line: str) -> bool:
+    """Whether a line may begin with a combining character, which Terraform takes away together with the blank before it."""
+    first = line.lstrip(GO_SPACES)[:1]
+    return first >= "\u0300" and (first in _JOINING_LETTERS or unicodedata.category(first)[0] in "MCS")
+
+
+_JOINING_LETTERS = "\u0e33\u0eb3"
+"""Letters of Thai and Lao that form one grapheme cluster with what is before them."""
+
+
 class _Scanner:
     def __init__(self, text: str, line: int = 1, depth: int = 0) -> None:
         self.text = text
@@ -245,8 +255,9 @@ class _Scanner:
     def heredoc_body(self, lines: list[str], start: int, *, dedent: bool) -> None:
         if dedent:
             # A tab counts as one blank, and lines of blanks stay as they are.
-            margins = [line[: len(line) - len(line.lstrip(GO_SPACES))] for line in lines if line.strip(GO_SPACES)]
-            if any(margin.strip(" \t") for margin in margins):
+            indented = [line for line in lines if line.strip(GO_SPACES)]
+            margins = [line[: len(line) - len(line.lstrip(GO_SPACES))] for line in indented]
+            if any(margin.strip(" \t") for margin in margins) or any(map(_joins_its_margin, indented)):
                 raise self.refuse("a heredoc indented with unusual white space")
             margin = min(map(len, margins), default=0)
             lines = [line[margin:] if line.strip(GO_SPACES) else line for line in lines]

@@ -110,7 +110,8 @@ def _role(self: Resources, instance: Instance) -> None:
         boundary=self.critical(instance, "permissions_boundary", _boundary, None),
         max_session_seconds=self.critical(instance, "max_session_duration", _seconds, 3600),
         description=self.optional(instance, "description", ""),
-        tags=self.optional(instance, "tags", {}, _tags),
+        # Conditions may ask for them.
+        tags=self.critical(instance, "tags", _tags, {}),
     )
     if not fresh:
         self.duplicate(instance, f"the role {name}")
@@ -141,7 +142,7 @@ def _group(self: Resources, instance: Instance) -> None:
 def _user(self: Resources, instance: Instance) -> None:
     name = self.module.name(instance)
     boundary = self.critical(instance, "permissions_boundary", _boundary, None)
-    tags = self.optional(instance, "tags", {}, _tags)
+    tags = self.critical(instance, "tags", _tags, {})
     if not self.builder.declare("user", name, self.module.arn(instance), existing=False, boundary=boundary, tags=tags):
         self.duplicate(instance, f"the user {name}")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from rolecall_generator.parse import syntax as s
-from rolecall_generator.parse.conversion import convert
+from rolecall_generator.parse.conversion import convert, truth
 from rolecall_generator.parse.lexical import Unreadable
 from rolecall_generator.parse.native import read_native
 from rolecall_generator.parse.values import (
@@ -71,7 +71,7 @@ def variable_value(
     if given is None and "default" not in arguments:
         known = without_optional(constraint.type)
         raise Unresolvable(f"the variable {block.labels[0]} has no default", value_type=None if known == DYNAMIC else known)
-    if is_null(value) and "nullable" in arguments and evaluate(arguments["nullable"]) is not True:
+    if is_null(value) and "nullable" in arguments and not truth(evaluate(arguments["nullable"])):
         if is_null(default):
             raise Unresolvable(f"the variable {block.labels[0]} is null and must not be", block.line, block.file)
         return default
