@@ -24,21 +24,6 @@ _FILE_ONLY = re.compile(r"`(?:[\w-]+/)*test_\w+\.py`")
 _SECTION = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _STORY = re.compile(r"\A\n\*([^*]+)\*\n(.*)\Z", re.DOTALL)
 _BLOCK = re.compile(r"^- |\n\s*\n", re.MULTILINE)
-# Tests, or whole files of them, that arrive with other branches of the same issue. Empty this when they are merged.
-PENDING = frozenset({
-    "generator/manifest/test_manifest_invisible.py",
-    "generator/manifest/test_manifest_policies.py",
-    "generator/parse/test_parse_expressions.py",
-    "generator/plan/test_shared_people.py",
-    "generator/test_package_digest.py",
-    "runner/sandbox/test_sandbox_shared_people.py",
-    "runner/test_journal.py::test_a_run_of_another_user_is_refused",
-    "runner/test_journal.py::test_a_run_that_others_may_write_is_refused",
-    "runner/test_status_file.py::test_it_is_for_the_owner_only_whatever_the_umask",
-    "terraform/test_shared_people_terraform.py",
-    "test_hostile_commands.py",
-    "test_printing.py",
-})  # fmt: skip
 _FORBIDDEN_MARKS = frozenset({"skip", "xfail"})
 
 
@@ -100,10 +85,7 @@ def test_a_claim_names_a_test(claim: Claim) -> None:
 
 @pytest.mark.parametrize(
     ("file", "test"),
-    [
-        pytest.param(*each, marks=pytest.mark.xfail(strict=True)) if {each[0], "::".join(each)} & PENDING else each
-        for each in NAMED
-    ],
+    NAMED,
     ids=str,
 )
 def test_a_named_test_is_there_and_runs(file: str, test: str) -> None:

@@ -26,12 +26,6 @@ pytestmark = pytest.mark.terraform
 ACCOUNT = "222222222222"
 WRITTEN = {path.stem: {"main.tf": path.read_text()} for path in sorted((Path(__file__).parent / "written").glob("*.tf"))}
 """Modules in the styles that people write, by what each tries; all are for the account above."""
-# typed evaluation: read wrongly until variables, keys of dynamic blocks and optional attributes have Terraform's types.
-TYPED_EVALUATION = frozenset({
-    "comparison_of_a_string_with_a_number",
-    "dynamic_condition_over_a_list_its_key_is_the_index",
-    "merge_of_a_null_attribute_wins",
-})  # fmt: skip
 PLAIN = WRITTEN["plain"]["main.tf"]
 
 
@@ -63,7 +57,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory, endpoint: str, aws_provide
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.xfail(strict=False)) if name in TYPED_EVALUATION else name for name in WRITTEN],
+    WRITTEN,
 )
 def test_a_module_as_people_write_it_is_read_as_planned_or_not_known(planned: dict[str, Planned], name: str) -> None:
     """Typed variables, for_each, count, dynamic, merge, conditionals and functions: equal or unknown, never wrong."""
