@@ -5,6 +5,7 @@ Source: AWS provider 3.39 to 6.x, `iam_policy_document_data_source.go` and its d
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -76,16 +77,39 @@ def evaluate_document(instance: Instance) -> PolicyDocument:
     if version == "":
         raise Unresolvable("an empty version", instance.line, instance.file)
     statements: list[Statement] = []
-    for earlier in _texts(instance, "source_json", "source_policy_documents"):
-        _merge(statements, policy_from_text(earlier).statements, unique=True)
+    earlier = [_mergeable(text) for text in _texts(instance, "source_json", "source_policy_documents")]
+    later = [_mergeable(text) for text in _texts(instance, "override_json", "override_policy_documents")]
+    for document in earlier:
+        _merge(statements, document.statements, unique=True)
     own = [_statement(body, scope) for name, body, scope in expand(instance.body, instance.scope) if name == "statement"]
     sids = [statement.sid for statement in own if statement.sid]
     if len(set(sids)) != len(sids):
         raise Unresolvable("two statements of one sid", instance.line, instance.file)
     _merge(statements, own)
-    for later in _texts(instance, "override_json", "override_policy_documents"):
-        _merge(statements, policy_from_text(later).statements)
-    return PolicyDocument(tuple(statements), POLICY_VERSION if version is None else plain(version))
+    for document in later:
+        _merge(statements, document.statements)
+    # The provider keeps the newest version of all that it merges.
+    versions = [document.version for document in (*earlier, *later)]
+    return PolicyDocument(tuple(statements), max(POLICY_VERSION if version is None else plain(version), *versions, ""))
+
+
+def _mergeable(value: Value) -> PolicyDocument:
+    """A document that the provider merges with others. Raises Unresolvable where its versions read it differently.
+
+    Provider 3.39 drops a condition whose value is a bool or a number, and takes a list of statements only.
+    """
+    document = policy_from_text(value)
+    if isinstance(value, str):
+        waiting: list[object] = [body := json.loads(value)]
+        if not isinstance(body.get("Statement", []), list):
+            raise Unresolvable("a merged policy whose Statement is no list, which not every version of the provider takes")
+        while waiting:
+            item = waiting.pop()
+            if isinstance(item, (dict, list)):
+                waiting.extend(item.values() if isinstance(item, dict) else item)
+            elif not isinstance(item, str):
+                raise Unresolvable("a bool or a number in a merged policy, which versions of the provider may drop")
+    return document
 
 
 def policy_from_text(value: Value) -> PolicyDocument:

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from rolecall_generator.parse.values import GO_SPACES
+from rolecall_generator.parse.values import GO_SPACES, MAXIMUM_COMBINING, has_long_combining_run
 
 MAXIMUM_DEPTH = 100
 """Brackets within brackets; ordinary modules stay under 20."""
@@ -37,8 +37,6 @@ _HEREDOC = re.compile(
     r"""(?P<plain>[^$%]+)|(?P<escaped>\$\$+\{|%%+\{)|(?P<interpolation>\$\{)"""
     r"""|(?P<directive>%\{)|(?P<sign>\$++|%++)"""
 )
-_COMBINING = 100
-"""Combining characters in a row; Unicode's stream-safe text has at most 30."""
 _SIMPLE = {"\\n": "\n", "\\r": "\r", "\\t": "\t", '\\"': '"', "\\\\": "\\"}
 
 
@@ -85,12 +83,8 @@ def normalized(value: str) -> str:
     """
     if value.isascii():
         return value
-    if len(value) > _COMBINING:
-        run = 0
-        for character in value:
-            run = run + 1 if unicodedata.combining(character) else 0
-            if run > _COMBINING:
-                raise Unreadable(f"more than {_COMBINING} combining characters in a row", 1)
+    if has_long_combining_run(value):
+        raise Unreadable(f"more than {MAXIMUM_COMBINING} combining characters in a row", 1)
     return unicodedata.normalize("NFC", value)
 
 

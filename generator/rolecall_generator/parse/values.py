@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAXIMUM_ITEMS = 200_000
 """Values within values, and a string's characters by five: more than any module of this kind holds."""
+MAXIMUM_COMBINING = 100
+"""Combining characters in a row; Unicode's stream-safe text has at most 30."""
 MAXIMUM_CHARACTERS = 5 * MAXIMUM_ITEMS
 
 GO_SPACES = (
@@ -236,7 +238,21 @@ def string(characters: str) -> str:
     """A string as Terraform has it: it normalizes every string that it makes. Raises Unresolvable when it is too long."""
     if len(characters) > MAXIMUM_CHARACTERS:
         raise Unresolvable("a value too large to be evaluated")
-    return characters if characters.isascii() else unicodedata.normalize("NFC", characters)
+    if characters.isascii():
+        return characters
+    if has_long_combining_run(characters):
+        raise Unresolvable(f"more than {MAXIMUM_COMBINING} combining characters in a row")
+    return unicodedata.normalize("NFC", characters)
+
+
+def has_long_combining_run(characters: str) -> bool:
+    """Whether normalizing would be slow: it takes time in the square of the length of a run of combining characters."""
+    run = 0
+    for character in characters if len(characters) > MAXIMUM_COMBINING else "":
+        run = run + 1 if unicodedata.combining(character) else 0
+        if run > MAXIMUM_COMBINING:
+            return True
+    return False
 
 
 def plain(value: Value) -> str:
