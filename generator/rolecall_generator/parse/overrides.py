@@ -22,7 +22,7 @@ def is_override(name: str) -> bool:
 def inexact(block: s.Block) -> Iterator[tuple[str, int]]:
     """What of an overriding block has an effect that merging arguments does not give, with its line.
 
-    Terraform drops conditions of an overriding `lifecycle`, keeps what an empty `ignore_changes` would clear, and converts
+    Terraform refuses conditions in an overriding `lifecycle`, keeps what an empty `ignore_changes` would clear, and converts
     a variable's default to the overridden type first.
     """
     for inner in block.body.blocks:

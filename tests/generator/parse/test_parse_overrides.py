@@ -1,6 +1,6 @@
 """Override files and the JSON syntax, where Terraform does something else than a reader would expect.
 
-Each expectation was seen with Terraform 1.11.4.
+What Terraform does was seen with Terraform 1.11.4; where a module is an error here, Terraform may plan or refuse it.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def test_nested_blocks_replace_those_of_their_type(base: str, over: str) -> None
 
 
 def test_the_guard_of_an_override_file_does_not_count() -> None:
-    """Terraform ignores conditions of an overriding lifecycle: what guards is what the base says."""
+    """Terraform refuses conditions in an overriding lifecycle: an error, and what guards is what the base says."""
     other = parsed(main__tf=GUARD % ACCOUNT, x_override__tf=GUARD % "999999999999")
     assert ACCOUNT == other.guard_account_id
     assert "RC906" in errors(other)
@@ -125,7 +125,7 @@ def test_the_guard_of_an_override_file_does_not_count() -> None:
     ],
 )
 def test_an_override_that_is_not_merged_exactly_is_an_error(base: str, over: str) -> None:
-    """Terraform keeps ignored changes that an empty list seems to clear, and converts a default twice."""
+    """Terraform keeps ignored changes that an empty list seems to clear, and makes "1" of "01" by way of the first type."""
     assert "RC906" in errors(parsed(main__tf=base, override__tf=over))
 
 
