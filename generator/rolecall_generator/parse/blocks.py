@@ -12,7 +12,8 @@ from rolecall_generator.parse.kinds import KINDS, META, PROVIDER_SOURCES
 _INERT = frozenset({"variable", "output", "locals", "moved"})
 _LIFECYCLE = frozenset({"create_before_destroy", "prevent_destroy"})
 _LOGIN_CHANGES = frozenset({"password_reset_required", "password_length", "pgp_key"})
-_PLAIN_PROVIDER = frozenset({"region", "default_tags", "allowed_account_ids", "forbidden_account_ids", "version"})
+# Not `default_tags`: conditions may ask for the tags of a principal.
+_PLAIN_PROVIDER = frozenset({"region", "allowed_account_ids", "forbidden_account_ids", "version"})
 
 
 def check_block(block: s.Block, scope: Scope, report: r.Report) -> bool:

@@ -179,3 +179,11 @@ def test_a_repeated_value_in_a_file_of_values_is_an_error() -> None:
 
     assert "RC905" in errors(parsed(main__tf_json=module, terraform__tfvars='v = "a"\nv = "b"\n'))
     assert "RC903" in errors(parsed(main__tf_json=module, terraform__tfvars_json='{"v": "a", "v": "b"}'))
+
+
+def test_default_tags_of_a_provider_are_an_error_and_its_region_is_none() -> None:
+    """Default tags end up on roles and users, where conditions ask for them; they are not read."""
+    tags = 'provider "aws" {\n  default_tags {\n    tags = { team = "admin" }\n  }\n}\n'
+
+    assert "RC904" in errors(parsed(main__tf=tags))
+    assert "RC904" not in errors(parsed(main__tf='provider "aws" {\n  region = "eu-central-1"\n}\n'))
