@@ -25,3 +25,7 @@ def killed(_state: Any, _chunk: Any) -> Any:
 
 def fails(_state: Any, _chunk: Any) -> Any:
     raise LookupError("no work")
+
+
+def interrupts_are_blocked(_state: Any, _chunk: Any) -> list[int]:
+    return [int(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, set()))]

@@ -157,7 +157,7 @@ def test_the_runner_imports_only_what_the_generator_offers() -> None:
     offered = {
         "manifest", "iam", "plan", "parse", "checks", "errors", "console", "__version__",
         "naming", "generate", "checking", "lock", "extras", "rotations", "handover", "completion", "status_file",
-        "command_line", "options", "text",
+        "command_line", "options", "text", "workers",
     }  # fmt: skip
     taken = {
         name.split(".")[1]

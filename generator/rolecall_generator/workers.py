@@ -10,6 +10,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -75,7 +76,8 @@ class Pool(Generic[State, Chunk, Result]):
         waiting: deque[Future[Result]] = deque()
         try:
             for chunk in chunks:
-                waiting.append(executor.submit(_call, self._work, chunk))
+                with interrupts_blocked():  # submit() is what starts the processes
+                    waiting.append(executor.submit(_call, self._work, chunk))
                 if len(waiting) >= workers * _AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -88,6 +90,19 @@ class Pool(Generic[State, Chunk, Result]):
             executor.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Delay Ctrl-C. Processes started meanwhile inherit the mask: no tracebacks of their imports."""
+    from multiprocessing import resource_tracker  # noqa: PLC0415 - as in Pool.run
+
+    resource_tracker.ensure_running()  # starting it later would unblock the signal again (Python 3.11 to 3.13)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _prepare: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
 _state: list[Any] = []
 """A worker process's own state, once it is prepared."""
@@ -95,7 +110,7 @@ _state: list[Any] = []
 
 def _initialize(prepare: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     global _prepare  # noqa: PLW0603 - how a worker process keeps what its chunks share
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     _prepare = (prepare, arguments)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,14 @@ def test_a_killed_worker_is_an_output_error() -> None:
         list(pool(pool_jobs.killed).run([[1]], 2))
 
     assert ("output", "run it again") == (refused.value.where, refused.value.mend)
+
+
+def test_a_worker_starts_with_ctrl_c_blocked() -> None:
+    """Otherwise Ctrl-C during its imports prints a traceback per process; this process goes on as before."""
+    found = list(pool(pool_jobs.interrupts_are_blocked).run([[1], [2]], 2))
+
+    assert [[1], [1]] == found
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError
+from rolecall_generator.workers import interrupts_blocked
 from rolecall_runner.engine.interface import Outside, Settings, Task
 from rolecall_runner.engine.serve import Chunk, serve
 from rolecall_runner.engine.threads import AHEAD
@@ -80,7 +81,8 @@ class ProcessEngine:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(task, settings, theirs), daemon=True)
-        process.start()
+        with interrupts_blocked():
+            process.start()
         theirs.close()
         member = _Member(process, ours)
         self._members.append(member)
