@@ -20,10 +20,10 @@ _TOP = ""
 def unplanned(out: str, planned: Collection[str], known: Collection[str]) -> Iterator[Finding]:
     """Findings for what is in the output folder and belongs to no planned module. Nothing in it is read.
 
-    `planned`: paths of the modules; `known`: paths that the lock names, which an earlier run wrote. Hidden folders and
-    the folder of bundles are rolecall's own or other tools'. Raises OSError.
+    `planned`: paths of the modules; `known`: paths that the lock names, which an earlier run wrote; each of these has a
+    finding of its own. Hidden folders and the folder of bundles are rolecall's own or other tools'. Raises OSError.
     """
-    above = {_TOP, *_parents(planned)}
+    above = {_TOP, *_parents(planned), *_parents(known)}
     modules = frozenset(planned)
     for folder in sorted(above):
         try:

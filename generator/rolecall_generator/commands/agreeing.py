@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rolecall_generator.console import agreed, emit, emit_json, stdout
+from rolecall_generator.console import agreed, emit, emit_json, print_lines, stdout
 from rolecall_generator.errors import InterruptedRunError, SelectionError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def agree_and_write(
     console.print(f"wrote {', '.join(str(path) for path in proposal.edited.files)}", markup=False)
     print_steps(console, steps())
     if remark:
-        console.print(remark, markup=False, soft_wrap=True)
+        print_lines(console, remark)
     return True
 
 

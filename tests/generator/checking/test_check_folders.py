@@ -140,6 +140,27 @@ def test_a_removed_customers_folder_is_an_error_until_it_is_pruned(notes: Path) 
     assert [] == found(notes)
 
 
+def test_a_removed_switch_role_is_no_foreign_folder(notes: Path) -> None:
+    """Its two modules share a folder that gen terraform removes: gen diff does not say that it is left alone."""
+    manifest, output = notes / "accounts.yaml", notes / "output"
+    text, comma, _ = manifest.read_text().partition("switch_roles:")
+    assert comma
+    manifest.write_text(text)
+    gone = sorted(path.relative_to(output).as_posix() for path in output.glob("switch-roles/*/*"))
+    (left,) = output.glob("switch-roles/*")
+
+    assert [(path, "gone") for path in gone] == [(item.path, item.state) for item in compare(manifest, output).modules]
+    unplanned = [finding for finding in found(notes) if finding.rule == "RC803"]
+    assert gone == [finding.subject for finding in unplanned]
+    assert all("--prune" in finding.mend for finding in unplanned)
+
+    put(left, "mine/x.tf", EVIL)
+    assert f"switch-roles/{left.name}/mine" in {item.path for item in compare(manifest, output).modules}
+    shutil.rmtree(left / "mine")
+    generate(manifest, output)
+    assert [] == found(notes)
+
+
 def test_links_out_of_the_output_folder_are_errors(notes: Path) -> None:
     """They are not followed."""
     put(notes, "outside/main.tf", EVIL)
