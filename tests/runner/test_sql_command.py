@@ -129,7 +129,9 @@ def test_a_mistake_is_shown_with_its_place(folder: Path) -> None:
 
     assert (int(ExitCode.USAGE), "") == (ended.code, ended.out)
     assert "wrong" in ended.err
-    assert "LINE 1" in ended.err
+    lines = ended.err.splitlines()
+    (number,) = [index for index, line in enumerate(lines) if "LINE 1: " in line]
+    assert lines[number].index("wrong") == lines[number + 1].index("^")
     assert "Traceback" not in ended.err
 
 

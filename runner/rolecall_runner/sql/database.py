@@ -91,16 +91,18 @@ class Database:
         missing = re.search(r"Table with name (\S+) does not exist", text)
         if missing is not None:
             name = missing.group(1).strip("\"'!")
-            return SqlError(f"there is no table {name}{_place(text)}", where="sql", mend=self._catalogue.hint(name))
+            what, excerpt = f"there is no table {name}", _split(text)[1]
+            return SqlError(what, where="sql", mend=self._catalogue.hint(name), excerpt=excerpt)
         if "disabled by configuration" in text or "has been locked" in text:
             return SqlError(text, where="sql", mend="only tables can be read: `runner sql --tables`")
-        return SqlError(re.sub(r"\n\n+", "\n", text), where="sql", mend="`runner sql --tables` lists tables and columns")
+        what, excerpt = _split(text)
+        return SqlError(what, where="sql", mend="`runner sql --tables` lists tables and columns", excerpt=excerpt)
 
 
-def _place(text: str) -> str:
-    """The line of the SQL with the mark below it, where DuckDB says one."""
-    place = re.search(r"\nLINE \d+: .*\n\s*\^.*", text, re.DOTALL)
-    return place.group(0) if place is not None else ""
+def _split(text: str) -> tuple[str, str]:
+    """DuckDB's message, and the line of the SQL with the mark below it, empty where DuckDB names none."""
+    place = re.search(r"\n(LINE \d+: [^\n]*\n *\^[~^]*)", text)
+    return (" ".join(text.split()), "") if place is None else (" ".join(text[: place.start()].split()), place[1])
 
 
 def quoted(name: str) -> str:
