@@ -222,6 +222,9 @@ def _iterator(block: s.Block) -> str:
 def _texts(instance: Instance, single: str, several: str) -> list[Value]:
     """Documents of an argument for one and of one for several; empty ones are left out, as the provider does."""
     one = instance.get(single)
+    if one is not None and instance.strings(several):
+        # Provider 3.39 takes `override_json` last.
+        raise Unresolvable(f"both {single} and {several}, whose order is the provider's", instance.line, instance.file)
     return [value for value in (*([] if one is None else [one]), *instance.strings(several)) if value != ""]
 
 

@@ -84,6 +84,14 @@ def test_a_merged_document_with_a_single_statement_is_not_known(argument: str) -
     assert ("RC901", "main.tf") in errors(merged(argument, body))
 
 
+@pytest.mark.parametrize("argument", ["source", "override"])
+def test_one_document_beside_a_list_of_them_is_not_known(argument: str) -> None:
+    """Provider 3.39 lets `override_json` win over `override_policy_documents`."""
+    more = f"  {argument}_json = {json.dumps(json.dumps(document()))}"
+
+    assert ("RC901", "main.tf") in errors(merged(f"{argument}_policy_documents", document(), more))
+
+
 @pytest.mark.parametrize("argument", ARGUMENTS)
 @pytest.mark.parametrize(
     ("own", "other", "result"),
