@@ -17,6 +17,7 @@ ARN, ACCOUNT, TYPE = "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalT
 PEOPLE = {"Bool": {"aws:PrincipalIsAWSService": "false"}}
 STRANGERS = "444444444444"
 NO_ONE = "arn:aws:iam::999999999999:user/rolecall-stranger"
+GOOGLE = "accounts.google.com"
 PROVIDER = f"arn:aws:iam::{CUSTOMER}:saml-provider/idp"
 
 
@@ -172,6 +173,39 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
     ),
     "a session by its name only": (also({"AWS": f"arn:aws:sts::{STRANGERS}:assumed-role/adm/s"}), FAILED),
     "a principal by its id": (also({"AWS": "AROAEXAMPLEEXAMPLE123"}), UNKNOWN),
+    "a principal by a short id": (also({"AWS": "AIDAEXAMPLE"}), UNKNOWN),
+    "a group": (also({"AWS": f"arn:aws:iam::{BACKEND}:group/admins"}), UNKNOWN),
+    "an instance profile": (also({"AWS": f"arn:aws:iam::{BACKEND}:instance-profile/x"}), UNKNOWN),
+    "a provider as an account's principal": (also({"AWS": PROVIDER}, Action="sts:AssumeRoleWithSAML"), UNKNOWN),
+    "a service as an account's principal": (also({"AWS": "ec2.amazonaws.com"}), UNKNOWN),
+    "a path with DEL": (anyone({"StringLike": {ARN: "*\x7f*"}}), FAILED),
+    "whoever is anonymous": (
+        anyone({"StringEquals": {ACCOUNT: "anonymous"}}, Action="sts:AssumeRoleWithWebIdentity"),
+        UNKNOWN,
+    ),
+    "whoever has an account, unsigned": (
+        also({"Federated": GOOGLE}, {"Null": {ACCOUNT: "false"}}, Action="sts:AssumeRoleWithWebIdentity"),
+        UNKNOWN,
+    ),
+    "less whoever has no account, unsigned": (
+        [
+            *also({"Federated": GOOGLE}, Action="sts:AssumeRoleWithWebIdentity"),
+            statement("*", {"StringNotLike": {ACCOUNT: "*"}}, "Deny", Action="sts:*"),
+        ],
+        UNKNOWN,
+    ),
+    "one key in two cases": (
+        anyone({"StringEquals": {ARN: CALLER, ARN.upper(): f"arn:aws:iam::{STRANGERS}:role/x"}}),
+        UNKNOWN,
+    ),
+    "the external id's key in two cases": (
+        [
+            statement(
+                {"AWS": CALLER}, {"StringEquals": {"sts:ExternalId": [EXTERNAL_ID], "STS:ExternalID": ["x1", EXTERNAL_ID]}}
+            )
+        ],
+        UNKNOWN,
+    ),
     "an id, and everybody who is the caller": (
         [*also({"AWS": "AIDAEXAMPLEEXAMPLE123"}), statement("*", {"ArnEquals": {ARN: CALLER}, **WITH_ID})],
         UNKNOWN,

@@ -355,6 +355,8 @@ class _Prover:
         if external and _is_id(arn):
             # AWS replaces such an id by the ARN of the principal that has it, if there is one.
             return f"whose id {arn} is cannot be known here"
+        if external and target is not None and _is_named(arn, target.trust):
+            return f"{arn} is not a user, role or account, and what AWS makes of it as a principal is not documented"
         if effect is Effect.ALLOW:
             return "" if candidate.exists else "whether a principal of such a name can exist is not known"
         if effect is Effect.REFUSED or target is None:
@@ -365,7 +367,7 @@ class _Prover:
             relaxed = target.relaxed_for_providers if cell.request.action in FEDERATED_ASSUME else None
         if relaxed is None or relaxed.may_assume(cell.request).effect in _NO:
             return ""
-        doubts = (f"{_IS_SERVICE} of a request that is not signed",) if external else target.reading.doubts
+        doubts = (_UNSIGNED,) if external else target.reading.doubts
         return "; ".join(doubts[:_FEW])
 
     def _by_account(self, trust: Trust, case: Case, worst: Cell) -> Cell:
@@ -484,7 +486,7 @@ class _Prover:
 
 
 _NO = frozenset({Effect.IMPLICIT_DENY, Effect.EXPLICIT_DENY})
-_IS_SERVICE = "aws:PrincipalIsAWSService"
+_UNSIGNED = "whether a request that is not signed has aws:PrincipalIsAWSService or aws:PrincipalAccount is not known"
 _ID = re.compile(r"[A-Z0-9]{16,}")
 
 
@@ -500,6 +502,16 @@ def _undecided(cell: Cell, why: str) -> Decision:
 def _is_id(arn: str) -> bool:
     """Whether a principal is named by its unique id (AROA..., AIDA...) and not by its ARN."""
     return _ID.fullmatch(arn) is not None and not arn.isdigit()
+
+
+def _is_named(arn: str, trust: PolicyDocument) -> bool:
+    """Whether an Allow names it as a principal of type AWS."""
+    return any(
+        principal.type == "AWS" and principal.identifier == arn
+        for statement in trust.statements
+        if statement.effect == "Allow"
+        for principal in statement.principals
+    )
 
 
 def _is_plain(condition: Condition) -> bool:

@@ -15,6 +15,7 @@ from rolecall_generator.iam.access import Role
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.comparisons import UnsupportedError
 from rolecall_generator.iam.condition_patterns import Shape, patterns_of, variables_of
+from rolecall_generator.iam.conditions import compile_condition
 from rolecall_generator.iam.patterns import Patterns, literal
 from rolecall_generator.iam.policy import POLICY_VERSION, Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.iam.principals import Kind, identity_of
@@ -33,8 +34,9 @@ class TrustReading:
     `views` are the patterns held against a user or role. `open`: others than those that Principal elements name one by one
     can be let in. `sessions` are ARNs of role sessions named as principals. `relaxed` is the policy in which each condition
     that cannot be searched is decided as the caller wishes, None where all can be; `doubts` say which, and why. In
-    `relaxed_for_providers` only those on aws:PrincipalIsAWSService are: requests of identity providers are not signed, and
-    whether they carry that key is not documented.
+    `relaxed_for_providers` only those are that depend on how AWS fills keys of requests that are not signed, as those of
+    identity providers: whether they carry aws:PrincipalIsAWSService is not documented, and aws:PrincipalAccount may be
+    "anonymous" ("Anonymous requests return anonymous.", AWS global condition context keys).
     """
 
     views: CallerViews
@@ -85,7 +87,10 @@ def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated:
         accounts.setdefault(_literals([who.account_id]))
         names.setdefault(_literals([(who.role or "").rpartition("/")[2]]))
     of_providers = {
-        condition for statement in trust.statements for condition in statement.conditions if _asks_service(condition)
+        condition
+        for statement in trust.statements
+        for condition in statement.conditions
+        if _asks_service(condition) or _tells_anonymous(condition)
     }
     return TrustReading(
         CallerViews(tuple(arns), tuple(accounts), tuple(names)),
@@ -122,6 +127,19 @@ def _patterns(condition: Condition, said: Mapping[str, tuple[str, ...]], *, vari
 
 def _asks_service(condition: Condition) -> bool:
     return condition.key.lower() == _SERVICE or any(_SERVICE in value.lower() for value in condition.values)
+
+
+def _tells_anonymous(condition: Condition) -> bool:
+    """Whether a condition on the caller's account is decided otherwise for "anonymous" than without an account."""
+    if any(_ACCOUNT in value.lower() for value in condition.values):
+        return True
+    if condition.key.lower() != _ACCOUNT:
+        return False
+    try:
+        test = compile_condition(condition, variables=False)
+    except UnsupportedError:
+        return True
+    return test.run({_ACCOUNT: ("anonymous",)}) is not test.run({_ACCOUNT: ()})
 
 
 def _read_principals(

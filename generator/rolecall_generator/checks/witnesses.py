@@ -26,7 +26,7 @@ SHORTEST_EXTERNAL_ID = 2
 _ACCOUNT_DIGITS = 12
 _DIGITS = "9876543210"
 _NAME = "x" + "".join(letter for letter in string.ascii_letters + string.digits + "_+=,.@-" if letter != "x")
-_PATH_ONLY = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in _NAME and chr(code) != "/")
+_PATH_ONLY = "".join(chr(code) for code in range(0x21, 0x80) if chr(code) not in _NAME and chr(code) != "/")
 _EXTERNAL_ID = _NAME + ":/"
 KINDS = ("role", "user")
 

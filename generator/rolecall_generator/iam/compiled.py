@@ -61,7 +61,7 @@ class CompiledStatement:
         self._not_actions = _action_names(statement.not_actions)
         self.principals = _principals(statement.principals)
         self.tests: tuple[Test, ...] = ()
-        self.refusal = self.principals.refusal or _misplaced(statement, side)
+        self.refusal = self.principals.refusal or _misplaced(statement, side) or _ambiguous(statement)
         try:
             self._resources = Names(statement.resources, variables=variables) if statement.resources else _NO_NAMES
             self._not_resources = (
@@ -135,6 +135,20 @@ def _unsaid(test: Test, context: Context) -> str:
         if key not in context:
             return key
     return ""
+
+
+def _ambiguous(statement: Statement) -> str | None:
+    """Why the conditions of a statement are not evaluated, or None.
+
+    Keys that differ only in case are an error to AWS (IAM policy validation check reference:
+    DUPLICATE_KEYS_WITH_DIFFERENT_CASE); which of their values would count is not documented.
+    """
+    written: dict[tuple[str, str], str] = {}
+    for condition in statement.conditions:
+        first = written.setdefault((condition.operator, condition.key.lower()), condition.key)
+        if first != condition.key:
+            return f"the condition keys {first} and {condition.key} differ only in case"
+    return None
 
 
 def _misplaced(statement: Statement, side: Side) -> str | None:
