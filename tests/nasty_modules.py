@@ -196,5 +196,14 @@ SLOW: dict[str, Callable[[], Files]] = {
         "x.tf.json": '{"resource": {"aws_iam_group": {' + numbers(15_000, '"g%d": {"name": "x"}') + "}}}"
     },
     "JSON templates": lambda: {"x.tf.json": '{"locals": {' + ",".join(f'"a{n}": "${{{n}}}"' for n in range(12_000)) + "}}"},
+    "a chain of override documents": lambda: {
+        "x.tf": "".join(
+            f'data "aws_iam_policy_document" "d{n}" {{\n  override_policy_documents = '
+            f"{f'[data.aws_iam_policy_document.d{n - 1}.json]' if n else '[]'}\n"
+            f'  statement {{\n    sid = "s{n}"\n    actions = ["s3:GetObject"]\n    resources = ["*"]\n  }}\n}}\n'
+            for n in range(1500)
+        )
+        + inline("data.aws_iam_policy_document.d1499.json")
+    },
     "values": lambda: {"terraform.tfvars": "".join(f"a{n} = 1\n" for n in range(28_000))},
 }

@@ -18,6 +18,8 @@ PARTS = 200
 """Roles, users, groups, policies and instance profiles of one module, beyond four times the intended ones."""
 TOTAL_CHARACTERS = 64 * 1024
 """Characters of all documents together, beyond four times the intended ones."""
+ATTACHMENTS = 400
+"""Managed policies attached and groups joined in one module, beyond four times the intended ones."""
 _MARGIN = 4
 
 
@@ -26,6 +28,9 @@ def too_large(written: Access, intended: Access) -> str | None:
     parts = _parts(written)
     if parts > PARTS + _MARGIN * _parts(intended):
         return f"it declares {parts:,} roles, users, groups, policies and instance profiles"
+    attachments = _attachments(written)
+    if attachments > ATTACHMENTS + _MARGIN * _attachments(intended):
+        return f"it attaches policies and adds users to groups {attachments:,} times"
     total = 0
     for owner, document in _documents(written):
         size = document.size
@@ -39,6 +44,12 @@ def too_large(written: Access, intended: Access) -> str | None:
 
 def _parts(access: Access) -> int:
     return sum(map(len, (access.roles, access.policies, access.groups, access.users, access.instance_profiles)))
+
+
+def _attachments(access: Access) -> int:
+    attached = [principal.attached for principal in (*access.roles.values(), *access.users.values())]
+    attached += [group.attached for group in access.groups.values()]
+    return sum(map(len, attached)) + sum(len(user.groups) for user in access.users.values())
 
 
 def _documents(access: Access) -> Iterator[tuple[str, PolicyDocument]]:

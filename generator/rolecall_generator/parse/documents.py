@@ -36,6 +36,7 @@ class _Closed:
 _closed: dict[int, _Closed] = {}
 """By the body's id, which is good while the body lives, and so is kept with it. Emptied when it is full."""
 _KEPT = 2048
+_STEPS_OF_A_STATEMENT = 10
 _written: dict[tuple[int, str], tuple[PolicyDocument, PolicyDocument]] = {}
 """Documents as AWS keeps them, by the id of the document as written, with that document."""
 
@@ -80,6 +81,7 @@ def evaluate_document(instance: Instance) -> PolicyDocument:
     earlier = [_mergeable(text) for text in _texts(instance, "source_json", "source_policy_documents")]
     later = [_mergeable(text) for text in _texts(instance, "override_json", "override_policy_documents")]
     for document in earlier:
+        spend(instance.scope, _STEPS_OF_A_STATEMENT * (len(statements) + 1))
         _merge(statements, document.statements, unique=True)
     own = [_statement(body, scope) for name, body, scope in expand(instance.body, instance.scope) if name == "statement"]
     sids = [statement.sid for statement in own if statement.sid]
@@ -87,7 +89,9 @@ def evaluate_document(instance: Instance) -> PolicyDocument:
         raise Unresolvable("two statements of one sid", instance.line, instance.file)
     _merge(statements, own)
     for document in later:
+        spend(instance.scope, _STEPS_OF_A_STATEMENT * (len(statements) + 1))
         _merge(statements, document.statements)
+    spend(instance.scope, _STEPS_OF_A_STATEMENT * len(statements))
     # The provider keeps the newest version of all that it merges.
     versions = [document.version for document in (*earlier, *later)]
     return PolicyDocument(tuple(statements), max(POLICY_VERSION if version is None else plain(version), *versions, ""))

@@ -9,7 +9,7 @@ from typing import TypeVar
 from rolecall_generator.iam.arn import iam_arn, parse_arn
 from rolecall_generator.parse import syntax as s
 from rolecall_generator.parse.conversion import convert
-from rolecall_generator.parse.expressions import MAXIMUM_STEPS, Scope, evaluate_attribute, weigh
+from rolecall_generator.parse.expressions import MAXIMUM_STEPS, Scope, evaluate_attribute, spend, weigh
 from rolecall_generator.parse.kinds import ARGUMENT_TYPES, KINDS, NAME_ARGUMENT, POLICY_ARGUMENTS
 from rolecall_generator.parse.source import Source
 from rolecall_generator.parse.values import (
@@ -64,8 +64,13 @@ class Instance:
         return strings(self.get(argument), argument)
 
 
+_STEPS_OF_AN_ARGUMENT = 10
+"""To convert and to keep an argument takes about the time of so many steps."""
+
+
 def argument_value(argument: str, attribute: s.Attribute, scope: Scope) -> Value:
     """An argument of a resource as its type in the provider's schema, None for null. Raises Unresolvable."""
+    spend(scope, _STEPS_OF_AN_ARGUMENT)
     value = evaluate_attribute(attribute, scope)
     if isinstance(value, (str, Document)) and argument not in ARGUMENT_TYPES:
         return value
