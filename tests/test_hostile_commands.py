@@ -94,12 +94,13 @@ def each_format(line: str, *forms: str, aws: tuple[str, ...] | None = None, sql:
 
 LAMBDA = "lambda list_functions --select Functions[].{n:FunctionName,d:Description}"
 SCENARIOS: dict[str, list[Scenario]] = {
-    "gen init": [of("gen init", NAMES[0])],
+    "gen init": [of("gen init", NAMES[0]), of("gen", TEXT), of("gen init", f"--{TEXT}")],
     "gen schema": [of("gen schema")],
     "gen terraform": [*each_format("gen terraform", "table", "json"), of("gen terraform hostile.yaml")],
     "gen check": [
         *each_format("gen check --path account1=returned", "table", "json", "sarif", "junit"),
         of("gen check hostile.yaml"),
+        of("gen check --format", TEXT),
     ],
     "gen prove": each_format("gen prove --out forged", "table", "json", "html", "svg", "mermaid"),
     "gen diff": each_format("gen diff --out forged", "table", "json"),
@@ -149,7 +150,7 @@ SCENARIOS: dict[str, list[Scenario]] = {
     "runner switch-url": [of("runner switch-url", TEXT)],
     "runner console": [of("runner console account1", aws=("AssumeRole",)), of("runner console", TEXT)],
     "runner shell": [of("runner shell account1 -- true", aws=("AssumeRole",)), of("runner shell", TEXT)],
-    "runner history": each_format("runner history", "table", "json"),
+    "runner history": [*each_format("runner history", "table", "json"), of("runner history", TEXT), of("runner", TEXT)],
     "runner onboard": each_format("runner onboard account1 --timeout 1", "table", "json", aws=("AssumeRole",)),
     "runner status": [*each_format("runner status", "table", "json"), of("runner status --out broken")],
     "runner sandbox up": [of("runner sandbox up hostile.yaml"), of("runner sandbox up --faults", TEXT)],

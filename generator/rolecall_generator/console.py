@@ -21,6 +21,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment, Segments
 from rich.style import Style
 from rich.text import Text
+from typer.core import TyperGroup
 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, OutputError, RolecallError, SelectionError
 from rolecall_generator.extras import missing_extra
@@ -119,8 +120,36 @@ def agreed(question: str, *, on_stderr: bool = False) -> bool:
     return typer.confirm(one_line(question), default=False, err=on_stderr)
 
 
+class _SafeGroup(TyperGroup):
+    """Commands whose usage errors are sanitized: Typer prints them itself, and they quote the command line."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the command line."""
+        with _sanitized_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for, whose command line is parsed here too."""
+        with _sanitized_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _sanitized_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if (message := getattr(error, "format_message", None)) is not None:
+            sanitized = one_line(message())
+            error.format_message = lambda: sanitized  # type: ignore[attr-defined]
+        raise
+
+
 class SafeTyper(typer.Typer):
     """An application whose every failure ends in one clear message and an exit code of the table."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"cls": _SafeGroup, **options})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line; translate what it raises."""
