@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from rolecall_generator.iam.matching import ARN_COLONS, arn_like, wildcard
@@ -130,13 +130,13 @@ def _ordered(order: str, values: tuple[str, ...], read: Callable[[str], Any]) ->
     return match
 
 
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+
+
 def _number(text: str) -> Decimal | None:
     """As documented: "comparing a key to an integer or decimal value" """  # fmt: skip
-    try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    # Decimal also takes underscores and digits of other scripts.
+    return Decimal(text.strip()) if _NUMBER.fullmatch(text.strip()) else None
 
 
 _MONTH = re.compile(r"^\d{4}(-\d{2})?$")

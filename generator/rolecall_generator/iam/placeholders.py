@@ -29,6 +29,8 @@ _TEMPLATES: tuple[re.Pattern[str], ...] = (
 )
 """Placeholders of template languages, shells, CI systems and documentation, in the order in which they are looked for."""
 
+_PLAIN = re.compile(r"%[0-9A-Fa-f]{2}%|__(?:pycache__|init__|main__|HIVE_DEFAULT_PARTITION__)")
+
 _SUGGESTIVE = re.compile(
     r"(?<![A-Za-z0-9])(?:your[-_]?(?:bucket|account|region|role|queue|topic|table|key|org|name|company|domain)[a-z0-9_-]*"
     r"|replace[-_]?(?:me|with|this)|change[-_]?me|insert[-_](?:here|your)|fill[-_]?me|todo|fixme|x{6,})(?![A-Za-z0-9])",
@@ -91,8 +93,8 @@ def without_variables(text: str, filling: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether the text is percent-encoded and no placeholder, as `%C3%` in `%C3%A9`."""
-    return re.fullmatch(r"%[0-9A-Fa-f]{2}%", text) is not None
+    """Whether the text is no placeholder: percent-encoded, as `%C3%` in `%C3%A9`, or a name that Python or Hive gives."""
+    return _PLAIN.fullmatch(text) is not None
 
 
 def _variable(written: str, inside: str) -> Unfilled | None:

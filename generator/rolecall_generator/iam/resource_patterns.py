@@ -37,7 +37,7 @@ _IAM_KINDS = (
 _S3_TYPED = re.compile(
     r"^(accesspoint|job|storage-lens|storage-lens-group|access-grants|async-request|outpost|object-lambda)([/:]|$)"
 )
-_BUCKET = re.compile(r"^[a-z0-9.-]+$")
+_BUCKET = re.compile(r"[a-z0-9.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ def _bucket(region: str, account: str, resource: str, text: str) -> Iterator[Res
         yield ResourceFault("names a Region or an account, which ARNs of buckets do not have", f"write {fixed}")
         return
     name = resource.partition("/")[0]
-    if not _WILD.search(name) and not _BUCKET.match(name):
+    if not _WILD.search(name) and not _BUCKET.fullmatch(name):
         what = f'names the bucket "{name}"' if name else "names no bucket"
         yield ResourceFault(
             f"{what}: buckets are named with lower-case letters, digits, dots and hyphens",

@@ -13,7 +13,7 @@ from rolecall_generator.iam.actions import iam_data
 from rolecall_generator.iam.condition_faults import condition_faults, unknown_key
 from rolecall_generator.iam.condition_keys import _keys_of_others, find_key, is_federated, key_of_form
 from rolecall_generator.iam.placeholders import unfilled
-from rolecall_generator.iam.policy import PolicyDocument, Statement, policy_from_json
+from rolecall_generator.iam.policy import Condition, PolicyDocument, Statement, policy_from_json
 from rolecall_generator.iam.regions import is_known_region, nearest_region, partition_of_region
 from rolecall_generator.iam.resource_patterns import account_of, resource_fault
 
@@ -88,7 +88,8 @@ def test_the_table_of_shared_prefixes_is_that_of_the_data() -> None:
 @pytest.mark.parametrize("text", [
     "arn:aws:s3:::acme/caf%C3%A9%20x/*", "arn:aws:lambda:*:*:function:f:$LATEST", "$aws/things/x", "a{0}", "{}", "<>",
     "arn:aws:s3:::a__b__/*", "100%", "${*}${?}${$}", "${aws:PrincipalTag/team, 'x'}",
-    "arn:aws:ssm:*:*:automation-definition/A:$DEFAULT",
+    "arn:aws:ssm:*:*:automation-definition/A:$DEFAULT", "arn:aws:s3:::a/__pycache__/*",
+    "arn:aws:s3:::a/day=__HIVE_DEFAULT_PARTITION__/*",
 ])  # fmt: skip
 def test_what_only_looks_like_a_placeholder_is_left_alone(text: str) -> None:
     """Percent-encoding, versions of functions and AWS's own variables are no placeholders."""
@@ -110,3 +111,16 @@ def test_regions_know_their_partition_and_their_neighbours() -> None:
     assert "eu-central-1" == nearest_region("eu-centrall-1", "aws")
     assert nearest_region("us_gov_west_1", "aws-us-gov") == "us-gov-west-1"
     assert is_known_region("global")
+
+
+@pytest.mark.parametrize("value", ["\uff11\uff10", "1_0", "ten", "Infinity", "NaN"])
+def test_only_ascii_numbers_are_numbers(value: str) -> None:
+    """Python reads more as a number than AWS does."""
+    faults = list(condition_faults(Condition("NumericEquals", "s3:max-keys", (value,)), "aws"))
+
+    assert [value] == [fault.value for fault in faults if fault.refused]
+
+
+def test_a_line_feed_is_no_part_of_a_bucket_name() -> None:
+    """Not even at its end."""
+    assert resource_fault("arn:aws:s3:::bucket\n", "aws") is not None
