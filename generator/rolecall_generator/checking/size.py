@@ -47,9 +47,10 @@ def _parts(access: Access) -> int:
 
 
 def _attachments(access: Access) -> int:
-    attached = [principal.attached for principal in (*access.roles.values(), *access.users.values())]
+    attached = [role.attached for role in access.roles.values()]
     attached += [group.attached for group in access.groups.values()]
-    return sum(map(len, attached)) + sum(len(user.groups) for user in access.users.values())
+    attached += [user.attached | user.groups for user in access.users.values()]
+    return sum(map(len, attached))
 
 
 def _documents(access: Access) -> Iterator[tuple[str, PolicyDocument]]:
