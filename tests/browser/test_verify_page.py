@@ -14,6 +14,7 @@ from page_contrasts import contrasts_of
 from proof_worlds import HOSTILE, customers
 from rolecall_generator.checks.formats.picture import describe, reaches, to_svg
 from rolecall_runner.results.as_html import run_html
+from rolecall_runner.tasks.verify.message import customer_message
 from rolecall_runner.tasks.verify.verdict import Diagnosis, Mark, Rung, Step, Verdict
 from verdict_worlds import INFO, MESSAGE, REFUSAL, many, mixed, without_external_id
 
@@ -188,11 +189,13 @@ def test_ten_thousand_accounts_still_open(opened: Callable[..., Page]) -> None:
 def test_hostile_texts_are_shown_as_text(watched: Watched, opened: Callable[..., Page]) -> None:
     """Names and replies that would end a script or open an element stand there letter by letter, and do nothing."""
     rung = Rung(Step.ASSUME, Mark.FAILED, HOSTILE, HOSTILE, HOSTILE, {HOSTILE: HOSTILE})
-    page = opened([Verdict(HOSTILE, HOSTILE, HOSTILE, HOSTILE, (rung,), (Diagnosis(HOSTILE, HOSTILE, HOSTILE),))])
+    verdict = Verdict(HOSTILE, HOSTILE, HOSTILE, HOSTILE, (rung,), (Diagnosis(HOSTILE, HOSTILE, HOSTILE),))
+    page = opened([verdict])
     page.fill("#filter", "onerror")
 
     assert [HOSTILE] == names(page)
-    assert HOSTILE == page.locator(".letter pre").text_content()
+    assert customer_message(verdict).rstrip() == page.locator(".letter pre").text_content()
+    assert "<img src=x" in customer_message(verdict)
     assert ("Roll call of accounts.yaml: 0 of 1 account answers the roll call", 0) == (
         page.title(),
         page.locator("img").count(),
