@@ -16,6 +16,7 @@ from rolecall_generator.customers.rotate_steps import after_rotation
 from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.manifest.edit_error import EditedManifestError
 from rolecall_generator.rotations import Rotation, change_rotations, read_rotations
+from rolecall_generator.status_file import STATUS_VERSION
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LATER = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
@@ -214,7 +215,7 @@ def test_a_broken_record_is_said_with_its_mend(tmp_path: Path, text: str) -> Non
     "text",
     ["{", "[]", '{"customers": {"acme": 5}}', '{"version": 1, "customers": {"acme": {"external_id_seen": {}}}}',
      '{"version": 1, "customers": {"acme": {"external_id_seen": {"sha256": "", "date": "soon"}}}}',
-     '{"version": 2, "customers": {}}'],
+     f'{{"version": {STATUS_VERSION + 1}, "customers": {{}}}}'],
 )  # fmt: skip
 def test_a_broken_status_file_is_no_sight_of_an_id(tmp_path: Path, text: str) -> None:
     """It is an error with its mend: a rotation must not end on a guess."""
