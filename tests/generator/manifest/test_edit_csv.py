@@ -158,7 +158,6 @@ def _row(text: str, name: str) -> str:
         ("permissions", []),
         ("variables", {"note": ""}),
         ("variables", {"note": " spaces "}),
-        ("variables", {"note": "a\x01b"}),
     ],
 )
 def test_a_value_that_no_cell_can_say_is_refused_for_what_it_is(tmp_path: Path, field: str, value: Value) -> None:
