@@ -80,7 +80,7 @@ def test_a_manifest_may_have_a_name_that_is_no_text(notes: Path) -> None:
 
     assert (0, b"") == (done.returncode, done.stderr)
     assert b"gen bundle --manifest $'\\xff.yaml'\n" in done.stdout
-    assert "?.yaml" in (notes / "output/customers/account1/main.tf").read_text("utf-8")
+    assert "\ufffd.yaml" in (notes / "output/customers/account1/main.tf").read_text("utf-8")
 
 
 def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path) -> None:
