@@ -190,6 +190,7 @@ def in_a_profile(client: Any) -> None:
     [
         (lambda client: ours(client, STRANGER), []),
         (lambda client: ours(client, {**STRANGER, "Statement": [{**STRANGER["Statement"][0], "Principal": "*"}]}), []),
+        (lambda client: ours(client, {**STRANGER, "Statement": STRANGER["Statement"][0]}), []),
         (with_second_principal, []),
         (with_service_besides, []),
         (without_mark, []),
@@ -202,6 +203,7 @@ def in_a_profile(client: Any) -> None:
     ids=[
         "trust",
         "anybody",
+        "statement without a list",
         "second principal",
         "service",
         "no mark",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -139,12 +139,20 @@ def _role(role: Role, mark: Mapping[str, str]) -> Part:
         settings=json_literal(settings),
         update=json_literal(update),
         tags=_tag_literal(tags),
-        principals=quoted(
-            json.dumps([statement.get("Principal") for statement in body["Statement"]], separators=(",", ":"))
-        ),
+        principals=quoted(_principals([statement.get("Principal", {}) for statement in body["Statement"]])),
         boundary=quoted(role.boundary) if role.boundary else "",
         document=document_literal(role.trust),
     )
+
+
+def _principals(of_statements: Sequence[Mapping[str, str | list[str]]]) -> str:
+    """What `is_own_role` of the scripts asks AWS for, as the AWS CLI prints it."""
+    kinds = [kind for principals in of_statements for kind in sorted(principals)]
+    named: dict[str, list[str]] = {"AWS": [], "Service": [], "Federated": []}
+    for principals in of_statements:
+        for kind, names in principals.items():
+            named[kind] += [names] if isinstance(names, str) else names
+    return json.dumps([len(of_statements), kinds, *map(sorted, named.values())], separators=(",", ":"))
 
 
 def _group(group: Group, access: Access) -> Part:
