@@ -299,6 +299,8 @@ def _unify_mixed(types: list[Type]) -> Type | None:
         for each in structural
         for of in (each.elements if isinstance(each, TupleType) else [of for _, of in each.attributes])  # type: ignore[union-attr]
     ]
+    if DYNAMIC in inner:
+        raise Unresolvable("a null without a type next to a list or map")
     joined = _collected(kind, inner, structural)
     newer = None if joined is None else unify([*collections, joined])
     if isinstance(newer, Collection) and newer.kind == kind and newer != older:
