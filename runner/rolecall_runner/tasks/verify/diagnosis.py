@@ -148,12 +148,7 @@ def _wrong_request(rung: Rung) -> Found:
 
 def _other_id(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
     if rung.evidence.get(WHICH) == RETIRED:
-        older = rung.evidence.get(OLDER_MODULE)
-        yield (
-            ("newer-module-not-applied", "the former external ID is still accepted")
-            if older
-            else ("retired-external-id", "")
-        )
+        yield "retired-external-id", ""
 
 
 def _identity(rung: Rung, _verdict: Verdict, _target: Target, _context: VerifyContext) -> Found:
