@@ -9,17 +9,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import aws_cli_server
-from rolecall_runner.sandbox.sessions import OPERATOR_ROLE
-from sandbox_rig import OPERATOR, Rig, taken
+from sandbox_rig import Rig
+
+
+class Server(Protocol):
+    """What the CLI calls: a sandbox or another emulator."""
+
+    def cli_environment(self, account_id: str) -> Mapping[str, str]:
+        """Endpoint and credentials of an administrator of an account, as environment variables."""
+
+
+Called = TypeVar("Called", bound=Server)
 
 
 @dataclass(frozen=True)
-class Shell:
-    """A shell with the real AWS CLI on its path, for the accounts of a sandbox."""
+class CliShell(Generic[Called]):
+    """A shell with the real AWS CLI on its path, for the accounts of a server."""
 
-    rig: Rig
+    rig: Called
     folder: Path
 
     def run(self, script: bytes, *arguments: str, account_id: str, answers: str = "") -> subprocess.CompletedProcess[str]:
@@ -37,24 +47,21 @@ class Shell:
         )
 
     def _environment(self, account_id: str) -> Mapping[str, str]:
-        role = f"arn:{self.rig.sandbox.partition}:iam::{account_id}:role/{OPERATOR_ROLE}"
-        sts = self.rig.client("sts", OPERATOR, self.rig.sandbox.region)
-        key = taken(sts.assume_role(RoleArn=role, RoleSessionName="cli"))
         return {
             "PATH": f"{self.folder}:{os.environ.get('PATH', '')}",
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder),
-            "AWS_ENDPOINT_URL": self.rig.sandbox.url,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_MAX_ATTEMPTS": "1",
-            "AWS_ACCESS_KEY_ID": key.access_key,
-            "AWS_SECRET_ACCESS_KEY": key.secret,
-            "AWS_SESSION_TOKEN": key.session_token or "",
+            **self.rig.cli_environment(account_id),
         }
 
 
+Shell: TypeAlias = CliShell[Rig]
+
+
 @contextmanager
-def shell(rig: Rig, folder: Path) -> Iterator[Shell]:
+def shell(rig: Called, folder: Path) -> Iterator[CliShell[Called]]:
     """Start the CLI for one block; `folder` is empty and short, since a socket lies in it."""
     path = str(folder / "cli")
     client = folder / "aws"
@@ -66,6 +73,6 @@ def shell(rig: Rig, folder: Path) -> Iterator[Shell]:
         try:
             assert server.stdout is not None
             assert "ready\n" == server.stdout.readline()
-            yield Shell(rig, folder)
+            yield CliShell(rig, folder)
         finally:
             server.terminate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rolecall_generator.checks.proof import Proof
+from rolecall_generator.handover.forms.cloudformation import cloudformation_form
 from rolecall_generator.handover.model import Handover
 from rolecall_generator.iam.access import (
     Access,
@@ -50,6 +51,11 @@ def handed_over(manifest: Manifest) -> list[Module]:
 def handover(module: Module, template_url: str | None = None) -> Handover:
     """A module as it is handed over, as far as the forms look at it that do not show Terraform or the proof."""
     return Handover(module, "accounts.yaml", {}, EMPTY_PROOF, template_url)
+
+
+def template_of(module: Module) -> str:
+    """The module's CloudFormation template."""
+    return cloudformation_form(handover(module))["cloudformation/template.json"].decode()
 
 
 def module_of(access: Access, *, kind: ModuleKind = ModuleKind.TRUSTING, partition: str = "aws") -> Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -81,6 +81,17 @@ class Rig:
             answer = sts.assume_role(RoleArn=role, RoleSessionName="rehearsal", DurationSeconds=43_200)
             self._clients[key] = self.client(service, taken(answer), region)
         return self._clients[key]
+
+    def cli_environment(self, account_id: str) -> Mapping[str, str]:
+        """Environment variables with which the AWS CLI acts as an account's administrator."""
+        role = f"arn:{self.sandbox.partition}:iam::{account_id}:role/{OPERATOR_ROLE}"
+        key = taken(self.client("sts", OPERATOR, self.sandbox.region).assume_role(RoleArn=role, RoleSessionName="cli"))
+        return {
+            "AWS_ENDPOINT_URL": self.sandbox.url,
+            "AWS_ACCESS_KEY_ID": key.access_key,
+            "AWS_SECRET_ACCESS_KEY": key.secret,
+            "AWS_SESSION_TOKEN": key.session_token or "",
+        }
 
     def role(self, account_id: str, name: str, trust: dict[str, Any], **policies: Any) -> str:
         """Make a role with inline policies, each a list of actions on everything or a document; its ARN."""

@@ -16,21 +16,24 @@ from rolecall_runner.sandbox.errors import SandboxError
 # moto reads this from the environment alone, at every new account and Region, into each of which it would copy its AMIs.
 _NO_AMIS = "MOTO_EC2_LOAD_DEFAULT_AMIS"
 
+# moto's CloudFormation writes roles and policies without the sandbox's checks of callers and documents.
+_LEFT_OUT = {"cloudformation"}
+
 WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def _is_served(host: str, patterns: Iterable[tuple[str, Any]]) -> bool:
-    """Whether moto has the service of a host's name, which may also be the name of one of its modules."""
+    """Whether the sandbox offers the service of a host, which is a host name or the name of one of moto's modules."""
     from moto.backends import list_of_moto_modules  # noqa: PLC0415 - heavy, as below
 
     if host in {"moto_api", "instance_metadata"} or host in list_of_moto_modules():
-        return True
+        return host not in _LEFT_OUT
     found = next((name for name, pattern in patterns if pattern.match(f"http://{host}")), None)
-    return found is not None and (found != "s3" or host.partition(".")[0] == "s3")
+    return found is not None and found not in _LEFT_OUT and (found != "s3" or host.partition(".")[0] == "s3")
 
 
 class ServiceMissingError(NotImplementedError):
-    """moto has no such service."""
+    """The sandbox has no such service."""
 
 
 def raised_in_moto(error: BaseException) -> bool:
@@ -83,14 +86,14 @@ class World:
         self._iam = iam_backends
 
         class Dispatcher(DomainDispatcherApplication):
-            """moto's dispatcher, but that a service which moto does not have is said to be missing.
+            """moto's dispatcher, which raises ServiceMissingError for a service that the sandbox does not have.
 
-            moto itself prints that, and then falls over or has S3 answer: its pattern takes every name that starts with s3.
+            moto prints a line instead and then fails, or lets S3 answer: its pattern matches every name that starts with s3.
             """
 
             def get_backend_for_host(self, host: str | None) -> Any:
                 if host is not None and not _is_served(host, self.backend_url_patterns):
-                    raise ServiceMissingError(f"moto has no service for {host}")
+                    raise ServiceMissingError(f"the sandbox has no service for {host}")
                 return super().get_backend_for_host(host)
 
         self.app: WsgiApp = Dispatcher(create_backend_app)

@@ -19,7 +19,6 @@ from rolecall_runner.sandbox.fault_replies import fault_reply
 from rolecall_runner.sandbox.faults import Fault, FaultKind, Faults
 from rolecall_runner.sandbox.iam_writes import IamWrites
 from rolecall_runner.sandbox.replies import QUERY, refusal
-from rolecall_runner.sandbox.stacks import Stacks
 from rolecall_runner.sandbox.sts import Sts
 from rolecall_runner.sandbox.troubles import Trouble, refuse, refuse_unread
 from rolecall_runner.sandbox.unenforced import unenforced
@@ -28,7 +27,7 @@ from rolecall_runner.sandbox.wire import ApiCall, HttpReply, HttpRequest, Sessio
 Form = dict[str, str]
 # Of STS's operations those that ask a permission of the caller alone; AssumeRole asks both sides and the rest nobody.
 _PERMITTED_STS = {"GetAccessKeyInfo"}
-_OWN_SERVICES = frozenset({"cloudformation", "iam", "sts"})
+_OWN_SERVICES = frozenset({"iam", "sts"})
 """Services of which the sandbox does a part by itself: what breaks there is a fault of its own."""
 Authorize = Callable[[ApiCall, SessionInfo, str], HttpReply | None]
 """Decides everything after the assume: a refusal, or None to let the call through; the text is the request id."""
@@ -54,7 +53,6 @@ class Gate:
     callers: Callers
     sts: Sts
     iam: IamWrites
-    stacks: Stacks
     authorize: Authorize
     dispatch: Dispatch
     partition_of: Callable[[str], str]
@@ -146,25 +144,10 @@ class Gate:
                 caller,
                 lambda body: self.dispatch(replace(request, query="", body=body), caller.account_id),
             )
-        if call.service == "cloudformation":
-            return self.stacks.answer(call, caller, request_id, self._on_behalf)
         reply = self.dispatch(request, caller.account_id)
         if _is_a_web_page(reply) or _is_bare_not_found(reply, request):
             # What moto's web framework, and moto's own routing, say where moto has no such operation.
             return _not_offered(call, request_id)
-        return reply
-
-    def _on_behalf(self, request: HttpRequest, caller: SessionInfo) -> HttpReply:
-        """A call that a service makes with its caller's rights: authorized and held against IAM's rules as every other."""
-        request_id = self.new_request_id()
-        call = read_call(request, request_id)
-        if isinstance(call, HttpReply):
-            return call
-        try:
-            reply = self._perform(call, request, caller, request_id)
-        except AwsRefusalError as error:
-            reply = refusal(call, error.code, error.message, error.status, request_id)
-        self.log(f"{caller.arn} {call.action} {call.region} {reply.status} by a stack")
         return reply
 
     def _refusal(self, call: ApiCall, request: HttpRequest, caller: SessionInfo, request_id: str) -> HttpReply | None:

@@ -26,7 +26,6 @@ from rolecall_runner.sandbox.listener import LOOPBACK, Listener, dispatch
 from rolecall_runner.sandbox.operator_secret import forget_secret, keep_secret
 from rolecall_runner.sandbox.sessions import Clock, Credentials, Sessions, credentials_of, new_secret, operator
 from rolecall_runner.sandbox.signature import signature_matches
-from rolecall_runner.sandbox.stacks import Stacks
 from rolecall_runner.sandbox.state import restore, save
 from rolecall_runner.sandbox.stored_access import StoredAccess
 from rolecall_runner.sandbox.sts import Sts
@@ -125,7 +124,6 @@ class Sandbox:
             callers=self._callers,
             sts=self._sts,
             iam=IamWrites(self._world, self._stored, limits),
-            stacks=Stacks(self._clock),
             authorize=Authorization(self._stored.everything, self._clock).answer,
             dispatch=lambda request, account_id: dispatch(self._world.app, request, account_id),
             partition_of=partition_of,

@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 
 from bundle_worlds import handovers
+from cloudformation_reader import as_cloudformation_says, read_template
 from form_handovers import already_there
 from manifests import notes_manifest
 from rolecall_generator.handover.bundle import bundle_files
-from rolecall_generator.handover.cloudformation_reader import as_cloudformation_says, read_template
 from rolecall_generator.handover.model import Files, Handover
 from rolecall_generator.iam.access import Access
 from rolecall_generator.manifest.models import Manifest

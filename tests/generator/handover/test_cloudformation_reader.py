@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from cloudformation_reader import as_cloudformation_says, read_template
 from form_handovers import already_there, everything, handed_over, module_of
 from manifests import notes_manifest
-from rolecall_generator.handover.cloudformation_reader import as_cloudformation_says, read_template
 from rolecall_generator.handover.forms.cloudformation_documents import CloudFormationError
 from rolecall_generator.handover.forms.cloudformation_template import template_text
 from rolecall_generator.iam.access import Access

@@ -148,3 +148,22 @@ def test_what_is_not_enforced_is_not_stored(rig: Rig, keys: tuple[Credentials, C
     asked = {"Bucket": "rehearsal", "Policy": json.dumps(allow("s3:GetObject"))}
 
     assert ("SandboxUnsupported", 501) == code_of(rig, keys[0], "s3", "put_bucket_policy", asked)
+
+
+def test_a_stack_is_no_way_around_the_checks_of_iam(rig: Rig, keys: tuple[Credentials, Credentials]) -> None:
+    """The sandbox has no CloudFormation, for administrators neither; who may not call it is refused as anywhere."""
+    everything, nothing = keys
+    role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "stacked", "AssumeRolePolicyDocument": trust("*")}}
+    stack = {
+        "StackName": "stack",
+        "TemplateBody": json.dumps({"Resources": {"Role": role}}),
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
+    }
+
+    assert ("AccessDenied", 403) == code_of(rig, nothing, "cloudformation", "create_stack", stack)
+    assert ("SandboxUnsupported", 501) == code_of(rig, everything, "cloudformation", "create_stack", stack)
+    assert ("SandboxUnsupported", 501) == code_of(rig, everything, "cloudformation", "list_stacks", {})
+    with pytest.raises(ClientError) as caught:
+        rig.administrator(ACCOUNT, "cloudformation").create_stack(**stack)
+    assert ("SandboxUnsupported", 501) == refusal_of(caught.value)
+    assert "stacked" not in {found["RoleName"] for found in rig.administrator(ACCOUNT).list_roles()["Roles"]}

@@ -1,28 +1,20 @@
-"""A CloudFormation template of ours -> the access model: the witness that the form grants what the module grants.
+"""Reads a template that rolecall wrote into the access model, to compare it with the module's access.
 
-Only what the form writes is read; every other section, resource type, property or function is refused with its place, so
-nothing in a template can be overlooked.
+Only what the form writes is read. Every other section, resource type, property or function is an error that gives its place,
+so nothing in a template can be overlooked.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rolecall_generator.handover.cloudformation_syntax import (
-    guarded_account,
-    parse_template,
-    policy_arn_of,
-    reference_of,
-    refused,
-    resources_of,
-    tags_of,
-    text_of,
-)
-from rolecall_generator.handover.forms.cloudformation_documents import CloudFormationError, document_json
+from rolecall_generator.handover.forms.cloudformation_documents import CloudFormationError, check_texts, document_json
+from rolecall_generator.handover.forms.cloudformation_template import FORMAT_VERSION, GUARD
 from rolecall_generator.iam.access import Access, ConsolePassword, Group, ManagedPolicy, Role, User, access_of
-from rolecall_generator.iam.arn import iam_arn
+from rolecall_generator.iam.arn import iam_arn, parse_arn
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
 
 _KINDS = {
@@ -32,6 +24,8 @@ _KINDS = {
     "AWS::IAM::User": ("user", "UserName"),
 }
 """Resource types that are principals or policies: kind in ARNs, property of the name."""
+SECTIONS = {"AWSTemplateFormatVersion", "Description", "Rules", "Parameters", "Resources", "Outputs"}
+_RESOURCE_KEYS = {"Type", "Properties", "Metadata", "DeletionPolicy", "UpdateReplacePolicy"}
 _HOLDERS = {"Roles": "role", "Groups": "group", "Users": "user"}
 
 Json = Mapping[str, Any]
@@ -40,8 +34,8 @@ Json = Mapping[str, Any]
 def read_template(text: str, *, partition: str, existing: Iterable[str] = ()) -> Access:
     """The access that a template makes in the account that it is bound to.
 
-    `existing`: ARNs of principals that the account has already; the template knows their names alone, and one that is not
-    given here is taken to have the path `/`. Raises CloudFormationError, with the place, for anything that we do not write.
+    `existing`: ARNs of principals that the account has already; the template has only their names, and one that is not
+    given here gets the path `/`. Raises CloudFormationError, with the place, for anything that rolecall does not write.
     """
     template = parse_template(text)
     account_id = guarded_account(template.get("Rules"))
@@ -243,3 +237,96 @@ _MAKERS = {
     "AWS::IAM::User": _Reader.user,
     "AWS::IAM::UserToGroupAddition": _Reader.membership,
 }
+
+
+def parse_template(text: str) -> Json:
+    """The template's sections, none of them unknown. Raises CloudFormationError."""
+    try:
+        template = json.loads(text, object_pairs_hook=_once)
+    except ValueError as error:
+        raise CloudFormationError(f"it is not JSON: {error}", where="the template", mend="generate it again") from error
+    if not isinstance(template, Mapping):
+        raise refused("the template", "it as a whole")
+    if unknown := template.keys() - SECTIONS:
+        raise refused("the template", f"the section {min(unknown)}")
+    if template.get("AWSTemplateFormatVersion") != FORMAT_VERSION:
+        raise refused("the template", "its format version")
+    # Written anew, so that no escape hides anything.
+    check_texts(json.dumps(template), "the template")
+    return template
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys come once: the second would hide the first."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key comes twice in one object")
+    return found
+
+
+def refused(where: str, what: str) -> CloudFormationError:
+    """The error for something that we do not write; `where` is its place in the template."""
+    return CloudFormationError(f"{what} is nothing that rolecall writes", where=where, mend="generate the template again")
+
+
+def guarded_account(rules: Any) -> str:
+    """The account that the guard binds the template to."""
+    try:
+        (rule,) = rules.items()
+        (assertion,) = rule[1]["Assertions"]
+        reference, account_id = assertion["Assert"]["Fn::Equals"]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise refused("Rules", "the guard") from error
+    whole = {"Assertions": [{"Assert": {"Fn::Equals": [reference, account_id]}, **_description(assertion)}]}
+    if rule != (GUARD, whole) or reference != {"Ref": "AWS::AccountId"} or not isinstance(account_id, str):
+        raise refused("Rules", "the guard")
+    return account_id
+
+
+def _description(assertion: Json) -> dict[str, Any]:
+    return {key: value for key, value in assertion.items() if key == "AssertDescription"}
+
+
+def resources_of(template: Json) -> dict[str, dict[str, Any]]:
+    """Type and properties by logical id."""
+    found = template.get("Resources")
+    if not isinstance(found, Mapping):
+        raise refused("the template", "a template without resources")
+    for name, resource in found.items():
+        if not isinstance(resource, Mapping) or not {"Type", "Properties"} <= resource.keys() <= _RESOURCE_KEYS:
+            raise refused(f"Resources.{name}", "the resource's form")
+        if not isinstance(resource["Properties"], Mapping):
+            raise refused(f"Resources.{name}", "the properties' form")
+    return dict(found)
+
+
+def text_of(value: Any, where: str) -> str:
+    """A plain text: no function, no number."""
+    if not isinstance(value, str):
+        raise refused(where, f"{json.dumps(value)[:80]} in the place of a text")
+    return value
+
+
+def reference_of(value: Any, where: str) -> str:
+    """The name in `{"Ref": name}`."""
+    if not isinstance(value, Mapping) or value.keys() != {"Ref"}:
+        raise refused(where, f"{json.dumps(value)[:80]} in the place of a reference")
+    return text_of(value["Ref"], where)
+
+
+def policy_arn_of(value: Any, where: str) -> str:
+    """ARN of a managed policy that is no resource of the template."""
+    arn = text_of(value, where)
+    if parse_arn(arn) is None:
+        raise refused(where, f"{arn} in the place of an ARN")
+    return arn
+
+
+def tags_of(properties: dict[str, Any], where: str) -> dict[str, str]:
+    """The tags among a resource's properties, taken out of them."""
+    found: dict[str, str] = {}
+    for tag in properties.pop("Tags", ()):
+        if not isinstance(tag, Mapping) or tag.keys() != {"Key", "Value"}:
+            raise refused(where, "a tag's form")
+        found[text_of(tag["Key"], where)] = text_of(tag["Value"], where)
+    return found
