@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -143,3 +145,12 @@ def test_the_bounds_of_well_known_policies_hold(name: str) -> None:
     assert name in known_names()
     assert [] == [a for a in allowed if not any(covers(each, a) and "*" in each.resources for each in plain)]
     assert not WELL_KNOWN[name].services or services <= set(WELL_KNOWN[name].services)
+
+
+def test_table_of_well_known_policies_has_source_and_date() -> None:
+    """The table says where it comes from and when it was read."""
+    text = files("rolecall_runner.tasks.verify").joinpath("data", "well_known_policies.json").read_text(encoding="utf-8")
+    table = json.loads(text)
+
+    assert table["source"]
+    assert re.fullmatch(r"20[0-9]{2}-(0[1-9]|1[0-2])", table["date"])
