@@ -251,16 +251,16 @@ def test_any_manifests_stack_is_the_modules_access(server: Emulator) -> None:
     def deployed(values: dict[str, Any]) -> None:
         for module in handed_over(Manifest.model_validate(values)):
             text = template_text(module, "accounts.yaml")
-            seen[deployed_and_deleted(server, module, text) if text and supported(text) else "left out"] += 1
+            seen[deploy_and_delete(server, module, text) if text and supported(text) else "left out"] += 1
 
     deployed()
 
-    assert seen["CREATE_COMPLETE"] >= 30, seen
-    assert seen.keys() <= {"CREATE_COMPLETE", "ROLLBACK_COMPLETE", "left out"}
+    assert seen["CREATE_COMPLETE"] >= 10, seen
+    assert seen.keys() <= {"CREATE_COMPLETE", "left out"}
 
 
-def deployed_and_deleted(server: Emulator, module: Module, text: str) -> str:
-    """The stack's status; the account then is as before."""
+def deploy_and_delete(server: Emulator, module: Module, text: str) -> str:
+    """Check the account's access after the stack's creation and after its deletion; the status of the creation."""
     server.reset()
     account_id = module.account.account_id
     iam = server.client(account_id)
