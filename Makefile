@@ -72,7 +72,7 @@ golden: $(STAMP) ## Rewrite the golden files after a deliberate change
 LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 lock: $(STAMP) ## Renew requirements.lock, and requirements-runtime.lock out of it
-	$(LOCKED) --group dev --group terraform --group docs --group release --extra sandbox --extra data --extra dask --output-file requirements.lock pyproject.toml
+	$(LOCKED) --group dev --group terraform --group docs --group release --extra sandbox --extra data --extra dask --extra pdf --output-file requirements.lock pyproject.toml
 	$(LOCKED) --all-extras --constraints requirements.lock --output-file requirements-runtime.lock pyproject.toml
 
 grammar: $(STAMP) ## Rebuild the parser's tables after python-hcl2 or Lark changed

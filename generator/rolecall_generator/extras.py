@@ -13,6 +13,7 @@ EXTRAS = {
     "pyarrow": "data",
     "dask": "dask",
     "distributed": "dask",
+    "reportlab": "pdf",
 }
 """The extra that brings each library."""
 
