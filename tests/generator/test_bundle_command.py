@@ -42,6 +42,34 @@ def test_bundles_are_written_checked_and_told(tmp_path: Path) -> None:
     assert 2 == checked.stdout.count("files are as they were made; not signed")
 
 
+def test_pdf_is_written_only_on_request(tmp_path: Path) -> None:
+    """`--pdf` adds the PDF and the next run without it removes it; SHA256SUMS and the zip follow each time."""
+    world(tmp_path, 1)
+    bundle = tmp_path / "output" / "bundles" / "customer0"
+    for options, expected in (((), []), (("--pdf",), ["review/review.pdf"]), ((), [])):
+        done = gen("bundle", *options, cwd=tmp_path)
+        checked = gen("bundle-check", bundle, f"{bundle}.zip", cwd=tmp_path)
+
+        assert (0, 0) == (done.returncode, checked.returncode), done.stderr + checked.stdout
+        assert expected == [path.relative_to(bundle).as_posix() for path in bundle.rglob("*.pdf")]
+        assert expected == [line[66:] for line in (bundle / "SHA256SUMS").read_text().splitlines() if line.endswith(".pdf")]
+
+
+@pytest.mark.parametrize("options", [[], ["--pdf"]], ids=["plain", "pdf"])
+def test_reportlab_is_needed_only_for_a_pdf(options: list[str], tmp_path: Path) -> None:
+    """Without the extra, bundles are written as usual; `--pdf` ends with exit code 7 before anything is written."""
+    world(tmp_path, 1)
+    hide = "import sys; sys.modules['reportlab'] = None; from rolecall_generator.cli import app; app(prog_name='gen')"
+    done = subprocess.run(
+        [sys.executable, "-c", hide, "bundle", *options], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert (7 if options else 0) == done.returncode, done.stderr
+    assert bool(options) == ("pip install 'rolecall[pdf]'" in done.stderr)
+    assert bool(options) != (tmp_path / "output").exists()
+    assert "Traceback" not in done.stderr
+
+
 def test_what_follows_names_the_manifest_and_the_folder_that_were_used(tmp_path: Path) -> None:
     """The command can be copied: without its options it would act on another manifest."""
     world(tmp_path, 1)
@@ -142,7 +170,7 @@ def test_a_bundle_that_cannot_be_read_leaves_the_others_checked(tmp_path: Path) 
     told, as_json = gen("bundle-check", *paths, cwd=tmp_path), gen("bundle-check", *paths, "--format", "json", cwd=tmp_path)
 
     assert (5, 5) == (told.returncode, as_json.returncode)
-    assert "customer0.zip: 15 files are as they were made" in told.stdout
+    assert "customer0.zip: 14 files are as they were made" in told.stdout
     assert "half.zip: is no zip that can be read" in told.stderr
     assert "nothing.zip: there is no such bundle" in told.stderr
     assert ["output/bundles/customer0.zip"] == [each["bundle"] for each in json.loads(as_json.stdout)]

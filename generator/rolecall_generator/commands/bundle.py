@@ -23,7 +23,9 @@ gen bundle                                    a folder and a zip for everybody, 
 
 gen bundle account1 --template-url-base https://acme-templates.s3.amazonaws.com/rolecall
 
-gen bundle --sign minisign --key ~/.minisign/minisign.key"""
+gen bundle --sign minisign --key ~/.minisign/minisign.key
+
+gen bundle --pdf                              with each security review as a PDF as well"""
 
 CHECK_EXAMPLES = """Examples:
 
@@ -52,6 +54,9 @@ def bundle(
     key: Annotated[
         str | None, typer.Option("--key", metavar="FILE", help="minisign's secret key, where it is not in its usual place.")
     ] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Write the security review as a PDF as well. Requires the extra 'pdf'.")
+    ] = False,
     stored: Annotated[
         bool, typer.Option("--stored", help="Zips without compression: the same bytes whichever zlib made them.")
     ] = False,
@@ -80,7 +85,7 @@ def bundle(
     if key is not None and sign != "minisign":
         raise SelectionError("a key is for minisign alone", where="--key", mend="add --sign minisign, or leave the key out")
     signer = None if sign is None else Signer(sign, None if key is None else str(Path(key).expanduser().absolute()))
-    choices = Choices(names or (), template_url_base, stored, signer, prune, prune_all)
+    choices = Choices(names or (), template_url_base, stored, signer, prune, prune_all, pdf)
     with progress_bar("bundles", quiet=quiet or output_format == "json") as (started, progress):
         done = write_bundles(manifest, out, choices, started=started, progress=progress)
     if output_format == "json":

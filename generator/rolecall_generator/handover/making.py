@@ -41,6 +41,7 @@ class Settings:
     template_url_base: str | None = None
     stored: bool = False
     signer: Signer | None = None
+    pdf: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,7 @@ def _handover(order: Order, proof: Proof, settings: Settings) -> Handover:
         render_module(module, settings.source),
         proof,
         f"{base.rstrip('/')}/{order.path}/cloudformation/template.json" if base else None,
+        settings.pdf,
     )
 
 

