@@ -13,9 +13,10 @@ from typing import Any
 import dask
 import distributed
 
-from rolecall_runner.engine.interface import RetryPolicy, Settings
+from rolecall_runner.engine.interface import Settings
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.results.result import Outcome, Status
+from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.targets import Target
 
 LOCAL_CLUSTER: Any = distributed.LocalCluster

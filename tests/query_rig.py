@@ -18,10 +18,11 @@ from manifests import customer
 from query_content import fill_account
 from rolecall_runner.clients import Clients, ClientSettings
 from rolecall_runner.credentials import Assumer, Caller, Sessions
-from rolecall_runner.engine.interface import Outside, RetryPolicy, Settings
+from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.engine.run import run
 from rolecall_runner.inventory import read_inventory
+from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.sandbox.faults import FaultPlan
 from rolecall_runner.sandbox.furnish import furnish, read_scenery
 from rolecall_runner.sandbox.operator import Operator

@@ -14,7 +14,7 @@ from rolecall_generator.iam.access import Role, access_of
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
 from rolecall_runner.clients import Clients, ClientSettings
 from rolecall_runner.credentials import Assumer, Caller, Credentials, Sessions
-from rolecall_runner.engine.interface import RetryPolicy
+from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.sandbox.faults import FaultPlan
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.verify.context import VerifyContext, VerifyOptions

@@ -62,7 +62,7 @@ RUNNER_LAYERS = (
         "queries",
         "results.result",
     },
-    {"response_headers", "signing", "xml_replies"},
+    {"retry", "response_headers", "signing", "xml_replies"},
     {"transport", "failures", "results.journal", "first_attempt"},
     {"clients", "engine"},
     {"credentials", "inventory", "selection", "choice"},

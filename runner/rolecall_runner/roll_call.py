@@ -15,7 +15,7 @@ from rolecall_generator.status_file import status_path
 from rolecall_runner import __version__
 from rolecall_runner.choice import Choice, How
 from rolecall_runner.credentials import Caller, utc_now
-from rolecall_runner.engine.interface import Outside, RetryPolicy
+from rolecall_runner.engine.interface import Outside
 from rolecall_runner.engine.interrupt import stops_on_ctrl_c
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.inventory import Inventory, read_inventory
@@ -31,6 +31,7 @@ from rolecall_runner.results.journal import (
 )
 from rolecall_runner.results.result import Result, Status
 from rolecall_runner.results.run_info import RunInfo
+from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.selection import only, sample, select
 from rolecall_runner.source import find_caller
 from rolecall_runner.status.digests import Written, written

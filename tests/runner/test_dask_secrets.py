@@ -11,10 +11,11 @@ from dask_wire import deployed
 from fast_stub import FastStub
 from rolecall_runner.engine.dask_cluster import DaskCluster
 from rolecall_runner.engine.dask_engine import DaskEngine
-from rolecall_runner.engine.interface import RetryPolicy, Settings
+from rolecall_runner.engine.interface import Settings
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.engine.run import run
 from rolecall_runner.results.result import Status
+from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.tasks.query.question import Question
 from rolecall_runner.tasks.query.reach import Reach, make_means
 from rolecall_runner.tasks.query.task import QueryTask

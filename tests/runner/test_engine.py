@@ -12,11 +12,12 @@ import pytest
 
 from rolecall_generator.errors import InterruptedRunError, RolecallError
 from rolecall_runner.deadline import seconds_left
-from rolecall_runner.engine.interface import Outside, RetryPolicy, Settings
+from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.engine.processes import ProcessEngine, WorkerProcessError
 from rolecall_runner.engine.run import EngineName, run
 from rolecall_runner.results.result import Outcome, Result, Status
+from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.targets import Target
 
 ENGINES: tuple[EngineName, ...] = ("serial", "threads", "processes")

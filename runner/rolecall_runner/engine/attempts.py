@@ -1,37 +1,39 @@
-"""One target asked until the answer is conclusive, or the attempts or the time are used up."""
+"""One target, asked until the result is conclusive or the attempts or the time are used up."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
 
-from rolecall_runner.deadline import TimeIsUpError, deadline, seconds_left
-from rolecall_runner.engine.interface import Outside, RetryPolicy, Settings, Task
+from rolecall_runner.deadline import deadline
+from rolecall_runner.engine.interface import Outside, Settings, Task
 from rolecall_runner.failures import failure_of
 from rolecall_runner.redact import redact
 from rolecall_runner.results.result import WORTH_RETRYING, Outcome, Result
+from rolecall_runner.retry import retry
 from rolecall_runner.targets import Target
 
 
 def ask(task: Task, target: Target, settings: Settings, outside: Outside) -> Result:
-    """Ask one target, with retries. Never raises but for KeyboardInterrupt and its like."""
+    """Run the task for one target, with retries. Raises nothing but KeyboardInterrupt and the like."""
     begin, started = outside.clock(), outside.now()
     timeout = settings.timeout_seconds
     with deadline(begin + timeout, outside.clock) if timeout is not None else nullcontext():
-        attempt = 1
-        outcome = _once(task, target)
-        while outcome.status in WORTH_RETRYING and attempt < settings.retry.attempts and not outside.stop.is_set():
-            if not _pause(settings.retry, attempt, outside):
-                break
-            attempt += 1
-            outcome = _once(task, target)
+        outcome, attempts = retry(
+            lambda: _once(task, target),
+            settings.retry,
+            inconclusive=lambda outcome: outcome.status in WORTH_RETRYING,
+            random=outside.chance,
+            sleep=outside.wait,
+            stopped=outside.stop.is_set,
+        )
     return Result(
         target.name,
         task.name,
         outcome.status,
         started,
         outside.clock() - begin,
-        attempt,
+        attempts,
         outcome.data,
         outcome.error,
         outcome.code,
@@ -46,16 +48,3 @@ def _once(task: Task, target: Target) -> Outcome:
         failure = failure_of(error)
         return Outcome(failure.status, None, failure.message, failure.code)
     return replace(outcome, error=redact(outcome.error)) if outcome.error else outcome
-
-
-def _pause(retry: RetryPolicy, attempt: int, outside: Outside) -> bool:
-    """Wait before the next attempt; False when there is no time for one."""
-    seconds = outside.chance() * min(retry.cap_seconds, retry.base_seconds * 2 ** (attempt - 1))
-    try:
-        left = seconds_left()
-    except TimeIsUpError:
-        return False
-    if left is not None and left <= seconds:
-        return False
-    outside.wait(seconds)
-    return not outside.stop.is_set()

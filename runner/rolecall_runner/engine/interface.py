@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from rolecall_runner.results.result import Outcome, Result
+from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.targets import Target
 
 DEFAULT_WORKERS = 16
@@ -26,19 +27,6 @@ class Task(Protocol):
 
     def __call__(self, target: Target) -> Outcome:
         """Ask one target. May raise: the engine makes a failed result of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often an inconclusive target is asked (the first time counted), and the longest waits between, in seconds.
-
-    Waits are drawn evenly from 0 to min(cap, base * 2^n): full jitter, so that retries of many accounts do not meet
-    ("Exponential Backoff And Jitter", AWS Architecture Blog).
-    """
-
-    attempts: int = 3
-    base_seconds: float = 0.5
-    cap_seconds: float = 8.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ from rolecall_generator.iam.access import Access
 from rolecall_generator.status_file import status_path
 from rolecall_runner.choice import Choice, How
 from rolecall_runner.credentials import Sessions
-from rolecall_runner.engine.interface import Outside, RetryPolicy
+from rolecall_runner.engine.interface import Outside
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.inventory import Inventory, read_inventory
 from rolecall_runner.onboard.currency import older_than_manifest
 from rolecall_runner.onboard.letter import Sent, failed_letter, verified_letter
 from rolecall_runner.onboard.waiting import Pace, Sighting, wait_for_role
 from rolecall_runner.one_target import find_target
+from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.roll_call import prepare
 from rolecall_runner.status.digests import bundle_folders, written
 from rolecall_runner.status.entry import Entry

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.engine.interface import Outside, RetryPolicy, Settings
+from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.fleet import Fleet
 from rolecall_runner.play.errors import PlayError, TemplateError
 from rolecall_runner.play.events import BAD, Ending, Event, PlayBegins, PlayStops, TaskBegins, TaskEnded
@@ -19,6 +19,7 @@ from rolecall_runner.play.record import Key, NoRecord, Record
 from rolecall_runner.play.serial import batches
 from rolecall_runner.redact import redact
 from rolecall_runner.results.result import Result, Status
+from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.selection import select
 from rolecall_runner.targets import Target, TargetKind
 

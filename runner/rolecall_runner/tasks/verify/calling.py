@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from rolecall_runner.clients import SigningCredentials, account
-from rolecall_runner.deadline import TimeIsUpError, seconds_left
 from rolecall_runner.failures import NOT_OFFERED, REFUSALS, Failure, failure_of
 from rolecall_runner.results.result import WORTH_RETRYING, Status
+from rolecall_runner.retry import retry
 from rolecall_runner.tasks.verify.context import VerifyContext
 from rolecall_runner.tasks.verify.safe_calls import SafeCall
 
@@ -85,29 +85,18 @@ def answer_of(failure: Failure) -> Answer:
 
 
 def try_call(call: SafeCall, region: str, credentials: SigningCredentials, context: VerifyContext) -> Tried:
-    """Make the call in a Region, again while its answer may pass by itself and time is left. Never raises."""
+    """Make the call in a Region, with retries while the failure is transient. Never raises."""
     begin = context.ticks()
-    retry = context.options.retry
-    attempt = 1
-    failure = _once(call, region, credentials, context)
-    while failure is not None and failure.status in WORTH_RETRYING and attempt < retry.attempts:
-        pause = context.random() * min(retry.cap_seconds, retry.base_seconds * 2 ** (attempt - 1))
-        if not _time_for(pause):
-            break
-        context.sleep(pause)
-        attempt += 1
-        failure = _once(call, region, credentials, context)
+    failure, attempts = retry(
+        lambda: _once(call, region, credentials, context),
+        context.options.retry,
+        inconclusive=lambda failure: failure is not None and failure.status in WORTH_RETRYING,
+        random=context.random,
+        sleep=context.sleep,
+    )
     answer = Answer.ALLOWED if failure is None else answer_of(failure)
     code, message = ("", "") if failure is None else (failure.code, failure.message)
-    return Tried(call, region, answer, code, message, context.ticks() - begin, attempt)
-
-
-def _time_for(pause: float) -> bool:
-    try:
-        left = seconds_left()
-    except TimeIsUpError:
-        return False
-    return left is None or left > pause
+    return Tried(call, region, answer, code, message, context.ticks() - begin, attempts)
 
 
 def _once(call: SafeCall, region: str, credentials: SigningCredentials, context: VerifyContext) -> Failure | None:

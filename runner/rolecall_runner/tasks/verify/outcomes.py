@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
 from rolecall_runner.credentials import REFUSAL
-from rolecall_runner.deadline import TimeIsUpError, seconds_left
 from rolecall_runner.failures import Failure, failure_of
 from rolecall_runner.results.result import Status
+from rolecall_runner.retry import retry
 from rolecall_runner.tasks.verify.context import VerifyContext
 from rolecall_runner.tasks.verify.verdict import Mark
 
@@ -45,20 +45,16 @@ class Answer(Generic[T]):
 
 
 def ask(call: Callable[[], T], context: VerifyContext) -> Answer[T]:
-    """Make the call, again while nothing is known and attempts and time are left. Never raises what AWS answers."""
-    retry = context.options.retry
+    """Make the call, with retries while the result is inconclusive. Never raises what AWS answers."""
     begin = context.ticks()
-    attempt = 1
-    while True:
-        answer = _once(call, context)
-        if answer.mark not in {Mark.INCONCLUSIVE, Mark.UNREACHABLE} or attempt >= retry.attempts:
-            break
-        pause = context.random() * min(retry.cap_seconds, retry.base_seconds * 2 ** (attempt - 1))
-        if not _time_for(pause):
-            break
-        context.sleep(pause)
-        attempt += 1
-    return Answer(answer.mark, answer.value, answer.code, answer.message, answer.evidence, context.ticks() - begin, attempt)
+    answer, attempts = retry(
+        lambda: _once(call, context),
+        context.options.retry,
+        inconclusive=lambda answer: answer.mark in {Mark.INCONCLUSIVE, Mark.UNREACHABLE},
+        random=context.random,
+        sleep=context.sleep,
+    )
+    return replace(answer, seconds=context.ticks() - begin, attempts=attempts)
 
 
 def _once(call: Callable[[], T], context: VerifyContext) -> Answer[T]:
@@ -77,14 +73,6 @@ def _mark(failure: Failure) -> Mark:
     # Without a code it was no answer of AWS: a fault of our own fails, a broken connection is not known.
     wrong = failure.code in _WRONG_BY_ITSELF or (not failure.code and failure.status is Status.FAILED)
     return Mark.FAILED if wrong else Mark.INCONCLUSIVE
-
-
-def _time_for(pause: float) -> bool:
-    try:
-        left = seconds_left()
-    except TimeIsUpError:
-        return False
-    return left is None or left > pause
 
 
 def _clocks(error: Exception, failure: Failure, context: VerifyContext) -> Mapping[str, Any]:
