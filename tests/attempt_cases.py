@@ -15,6 +15,7 @@ from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, Read
 from urllib3 import HTTPResponse
 
 from rolecall_runner.first_attempt import FirstAttempt
+from rolecall_runner.xml_replies import ReplyParserFactory
 
 KEYS = Credentials("ASIA222222222222AAAA", "secret-key", "token-" + "t" * 50)
 Says = Callable[[Any], AWSResponse]
@@ -175,6 +176,7 @@ def client_of(service: str, script: Script, *, lean: bool, region: str = "us-eas
 
 
 SESSIONS = {lean: botocore.session.Session() for lean in (False, True)}
+SESSIONS[True].register_component("response_parser_factory", ReplyParserFactory())
 
 
 @dataclass(frozen=True)

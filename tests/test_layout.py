@@ -62,7 +62,7 @@ RUNNER_LAYERS = (
         "queries",
         "results.result",
     },
-    {"retry", "response_headers", "signing", "xml_replies"},
+    {"retry", "xml_replies"},
     {"transport", "failures", "results.journal", "first_attempt"},
     {"clients", "engine"},
     {"credentials", "inventory", "selection", "choice"},

@@ -1,20 +1,22 @@
-"""Clients of AWS that all accounts share: one a service and Region, each call signed as the account it is made in.
+"""boto clients that all accounts share: one per service and Region; each call is signed as the account it is made in.
 
-A client of its own for every account costs 0.5 s and megabytes each (service model, certificates, connections). So clients
-are made once, with credentials that refuse to sign, and the account's credentials come with each call: from the context
-that `account` sets, by a handler of `before-sign`, as in AWS's own S3 Access Grants plugin (`request_credentials`, botocore
-1.34.70 and later). A call outside `account` raises; it never goes out under the caller's own identity. Retries are signed
-anew by the same handler, in the same context. First attempts of form-encoded calls go the short way of `first_attempt`, as
-the same account.
+A client per account would cost 0.5 s and megabytes each (service model, certificates, connections). So clients are made
+once, with credentials that refuse to sign, and the account's credentials come with each call: a handler of `before-sign`
+takes them from the context that `account` sets and passes them on as `request_credentials`, as AWS's S3 Access Grants plugin
+does. A call outside `account` raises; it is never sent under the caller's own identity. The same handler signs retries.
+First attempts of form-encoded calls are made by `first_attempt`, as the same account.
 
-What botocore 1.44.5 keeps in a client beside credentials, and what is done about it:
+botocore signs with awscrt (`botocore[crt]`) where it is installed, else in Python; both take the account's credentials from
+the same place. awscrt is only used to sign: its event loops do not survive a fork, and it sends without TCP_NODELAY.
 
-- S3 Express session credentials, by bucket: switched off.
-- Discovered endpoints (Timestream), by operation: switched off; operations that need it raise.
-- Bearer tokens from the environment (AWS_BEARER_TOKEN_...) would replace the signature: refused.
-- Account-based endpoints, by the client's own credentials: switched off.
-- Presigned links and POST forms are signed by the same event, so they are the account's.
-- Buckets' Regions (redirects): names only, the same whoever asks; kept.
+What else botocore 1.44.5 keeps in a client, and how accounts are kept apart:
+
+- S3 Express session credentials, per bucket: switched off.
+- Discovered endpoints (Timestream), per operation: switched off; operations that require them raise.
+- Bearer tokens from the environment (AWS_BEARER_TOKEN_...), which would replace the signature: refused.
+- Account-based endpoints, from the client's own credentials: switched off.
+- Presigned URLs and POST forms: signed through the same event, so they are the account's.
+- Regions of buckets (redirects): names only, the same for every account; kept.
 - Adaptive retries slow down all accounts when one is throttled: standard retries.
 """
 
@@ -39,30 +41,30 @@ from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.status_file import is_aws_address
 from rolecall_runner import __version__
 from rolecall_runner.deadline import seconds_left
-from rolecall_runner.first_attempt import FirstAttempt
-from rolecall_runner.signing import FrozenCredentials
+from rolecall_runner.first_attempt import FirstAttempt, FrozenCredentials
 from rolecall_runner.transport import Transport
+from rolecall_runner.xml_replies import ReplyParserFactory
 
 DEFAULT_CONNECTIONS = 16
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-"""Codes for credentials that have ended ("Common errors" of the STS and EC2 API references, November 2026)."""
+"""Error codes for expired credentials ("Common errors" of the STS and EC2 API references, November 2026)."""
 
 
 class OutsideAccountError(RolecallError):
-    """A call would have been signed by nobody, or by somebody else than the account it belongs to."""
+    """A call would have been signed with no credentials, or with others than those of the account it belongs to."""
 
     exit_code = ExitCode.INTERNAL
 
 
 class SigningCredentials(Protocol):
-    """Credentials that botocore signs with; asked at every call, so that they may be refreshed in between.
+    """Credentials for signing, read at every call, so that they may be refreshed in between.
 
-    Where they have a method `renew`, it is called when AWS says that they have expired, and the call is made once more.
+    If they have a method `renew`, it is called when AWS reports them as expired, and the call is repeated once.
     """
 
     def get_frozen_credentials(self) -> FrozenCredentials:
-        """The credentials of this moment."""
+        """The current credentials."""
 
 
 _account: ContextVar[SigningCredentials | None] = ContextVar("rolecall_account", default=None)
@@ -70,7 +72,7 @@ _account: ContextVar[SigningCredentials | None] = ContextVar("rolecall_account",
 
 @contextmanager
 def account(credentials: SigningCredentials) -> Iterator[None]:
-    """Inside, calls of shared clients are signed with these credentials; in this thread alone, the innermost counts."""
+    """Sign calls of shared clients with these credentials, in this thread only; the innermost `account` counts."""
     token = _account.set(credentials)
     try:
         yield
@@ -80,9 +82,10 @@ def account(credentials: SigningCredentials) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """How clients talk. `endpoint_url`: all services there (the sandbox). `ca_bundle`: path, else botocore's own choice.
+    """Connection settings of clients.
 
-    `connections` a host: as many as there are workers. `max_attempts` counts the first one.
+    `endpoint_url` serves all services (the sandbox). `ca_bundle` is a path; None: botocore's choice. `connections` are kept
+    open per host: as many as there are workers. `max_attempts` includes the first one.
     """
 
     endpoint_url: str | None = None
@@ -94,7 +97,7 @@ class ClientSettings:
 
 
 class Clients:
-    """Shared clients by service and Region. Made once in a process, used by all its threads."""
+    """Shared clients by service and Region. Made once per process, used by all its threads."""
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
@@ -113,7 +116,7 @@ class Clients:
         )
         events = self._session.get_component("event_emitter")
         events.register("before-sign", _sign_as_account)
-        events.register_last("before-call", self._first.call)  # when all others have had their say about the request
+        events.register_last("before-call", self._first.call)  # after every handler that changes the request
         events.register("before-send", self._first.send)
         events.register("needs-retry", _renew_when_expired)
         self._user_agent = f"rolecall/{__version__} {self._session.user_agent()}"
@@ -123,11 +126,11 @@ class Clients:
 
     @property
     def rehearsal(self) -> bool:
-        """Whether any client made so far talks to something else than AWS, wherever that address was configured."""
+        """Whether any client made so far uses an endpoint outside AWS, wherever that was configured."""
         return self._rehearsal
 
     def client(self, service: str, region: str) -> Any:
-        """The client of a service (boto3's name) in a Region. Calls need `with account(...)` around them.
+        """The client of a service (boto3's name) in a Region. Make calls inside `with account(...)`.
 
         Raises botocore's UnknownServiceError.
         """
@@ -141,24 +144,23 @@ class Clients:
         return found
 
     def close(self) -> None:
-        """Close all connections; the clients cannot be used afterwards."""
+        """Close all connections. The clients cannot be used afterwards."""
         for client in self._clients.values():
             client.close()
         self._clients.clear()
-        self._first.forget()
         self._transport.close()
 
     def _make(self, service: str, region: str) -> Any:
         s3: dict[str, Any] = {"use_arn_region": True, "disable_s3_express_session_auth": True}
         if self.settings.endpoint_url:
-            s3["addressing_style"] = "path"  # a bucket's name is no host on loopback
+            s3["addressing_style"] = "path"  # bucket names do not resolve on loopback
         config = Config(
             connect_timeout=self.settings.connect_seconds,
             read_timeout=self.settings.read_seconds,
             max_pool_connections=self.settings.connections,
             retries={"mode": "standard", "total_max_attempts": self.settings.max_attempts},
             account_id_endpoint_mode="disabled",
-            # A user agent of one's own is made once; botocore's is built anew, twice, for every request.
+            # botocore would build its own user agent twice for every request.
             user_agent=self._user_agent,
             endpoint_discovery_enabled=False,
             s3=s3,
@@ -166,7 +168,7 @@ class Clients:
         client = self._session.create_client(
             service, region, endpoint_url=self.settings.endpoint_url, verify=self.settings.ca_bundle, config=config
         )
-        # The address that the client really uses: a variable of one service or a profile may have named it.
+        # The endpoint actually used: an environment variable of one service or a profile may have set it.
         if not is_aws_address(client.meta.endpoint_url):
             self._rehearsal = True
         return client
@@ -174,7 +176,7 @@ class Clients:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Load a service model without Python's garbage collector: it finds nothing in it and takes as long as the loading."""
+    """Pause the garbage collector while a service model loads: it frees nothing there and doubles the time."""
     running = gc.isenabled()
     gc.disable()
     try:
@@ -185,7 +187,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 class _RefusingCredentials(botocore.credentials.Credentials):  # type: ignore[misc]
-    """The credentials of every shared client: there are none."""
+    """The credentials of every shared client: they refuse to sign."""
 
     def __init__(self) -> None:
         super().__init__("none", "none")
@@ -210,10 +212,11 @@ def _outside() -> OutsideAccountError:
 
 def _session() -> Any:
     session = botocore.session.Session()
-    # A profile's own credentials must not be looked up: only `account` signs.
+    # Never look up the environment's or a profile's credentials: only those of `account` sign.
     session.register_component("credential_provider", botocore.credentials.CredentialResolver([_RefusingProvider()]))
-    # The standard parser takes dateutil's way, ten times as long for the same answer.
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
+    parsers = ReplyParserFactory()
+    parsers.set_parser_defaults(timestamp_parser=_timestamp)  # botocore's own uses dateutil, which takes ten times as long
+    session.register_component("response_parser_factory", parsers)
     return session
 
 
@@ -222,7 +225,7 @@ def _ca_bundle(session: Any) -> str:
 
 
 def _timestamp(value: Any) -> datetime:
-    """A time of a reply: ISO 8601 with a time zone, else whatever else botocore knows."""
+    """A timestamp of a reply: ISO 8601 with a time zone, else any other format that botocore knows."""
     if isinstance(value, str):
         try:
             parsed = datetime.fromisoformat(value)
@@ -235,9 +238,9 @@ def _timestamp(value: Any) -> datetime:
 
 
 def _renew_when_expired(response: Any, request_dict: Any, **_event: object) -> float | None:
-    """Answer botocore's `needs-retry`: where AWS calls the credentials expired, repeat the call once with new ones.
+    """Handle botocore's `needs-retry`: if AWS reports expired credentials, renew them and repeat the call once.
 
-    The clock alone does not know: a customer may have revoked the role's sessions.
+    The expiry time is not enough: a customer may have revoked the role's sessions.
     """
     code = response[1].get("Error", {}).get("Code") if response is not None else None
     renew = getattr(_account.get(), "renew", None)
@@ -249,7 +252,7 @@ def _renew_when_expired(response: Any, request_dict: Any, **_event: object) -> f
 
 
 def _signing_now() -> SigningCredentials:
-    """Who signs the call that is being made. Raises OutsideAccountError and TimeIsUpError."""
+    """The credentials for the current call. Raises OutsideAccountError and TimeIsUpError."""
     credentials = _account.get()
     if credentials is None:
         raise _outside()
@@ -265,5 +268,5 @@ def _sign_as_account(request: Any, signature_version: Any, **_event: object) -> 
             f"a call would have been signed with the client's own {signature_version} credentials; it was not sent",
             mend="unset AWS_BEARER_TOKEN_... in the environment, or leave this operation out",
         )
-    # A copy: never put an account's credentials into a mapping that another call might share.
+    # A copy: an account's credentials must not get into a mapping that another call might share.
     request.context["signing"] = {**signing, "request_credentials": credentials}

@@ -1,17 +1,20 @@
-"""The first attempt of a call, made in a third of botocore's time; all that goes wrong with it is botocore's to judge.
+"""The first attempt of a call, at half the CPU time of botocore's own; botocore handles every attempt that is not final.
 
-Between serializing a request and parsing its answer botocore 1.44.5 spends more time on events, header objects and a second
-preparation than on sending. Its event `before-call` lets a handler answer instead: it gets the finished request (endpoint,
-body, user agent and checks of parameters are botocore's own), signs it (`signing`) and reads the answer (`xml_replies`). An
-answer that is final, success or refusal, is given back. Anything else (throttles, faults, expired
-credentials, broken connections, bodies that cannot be read) is handed to botocore as the outcome of its own first attempt:
-`send`, on `before-send`, finds it by the invocation id that both carry. So retries, backoff, quota, renewal and exceptions
-are botocore's, and no request is sent twice.
+Between serializing a request and parsing the reply, botocore 1.44.5 spends more time on events, header objects and a second
+preparation of the request than on sending it. With 64 workers at 50 ms latency a call costs 1.9 times as much CPU without
+this module (`tests/benchmarks/bench_runner.py`, "plain").
 
-Only form-encoded requests with signature version 4 go this way (STS, EC2, IAM and other services of the `query` and `ec2`
-protocols); all others, and those behind a proxy, take botocore's. Handlers of `request-created`, `before-sign`,
-`before-parse`, `response-received` and `needs-retry` are not asked about a first attempt whose answer is final; botocore
-itself has none that such requests need.
+botocore's event `before-call` lets a handler answer the call. The handler receives the finished request (endpoint, body,
+user agent and parameter validation are botocore's), signs it with botocore's signer, sends it and parses the reply with the
+session's parser. A final reply, success or refusal, is returned. Any other outcome (throttles, server errors, expired
+credentials, broken connections, unreadable bodies) becomes the outcome of botocore's own first attempt: `send`, on
+`before-send`, finds it by the invocation ID that both carry. Retries, backoff, quota, renewal and exceptions are therefore
+botocore's, and no request is sent twice.
+
+Only form-encoded requests with Signature Version 4 are handled (STS, EC2, IAM and other services with the protocols `query`
+and `ec2`). All others, and those that need a proxy, are botocore's from the start. Handlers of `request-created`,
+`before-sign`, `before-parse`, `response-received` and `needs-retry` do not see a first attempt whose reply is final;
+botocore has none of its own that these requests need.
 """
 
 from __future__ import annotations
@@ -19,32 +22,41 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 from weakref import WeakValueDictionary
 
+from botocore.auth import AUTH_TYPE_MAPS
 from botocore.awsrequest import AWSResponse
-from botocore.parsers import ResponseParserError
+from botocore.parsers import ResponseParserError, ResponseParserFactory
 
 from rolecall_runner.deadline import TimeIsUpError
-from rolecall_runner.signing import FrozenCredentials, sign_post, signing_key
-from rolecall_runner.xml_replies import quick_parser
 
 REFUSALS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "DryRunOperation"})
-"""Codes that are final and carry no fields of their own; others may be retried or modelled, and go to botocore."""
+"""Error codes that are final and have no fields of their own; others may be retried or modeled, and go to botocore."""
 
 _FINAL_STATUS = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.PRECONDITION_FAILED})
-_FORMS = frozenset({"query", "ec2"})
-_SIGNING_KEYS = 64
+_FORM_PROTOCOLS = frozenset({"query", "ec2"})
+
+
+class FrozenCredentials(Protocol):
+    """Credentials as botocore's signers read them."""
+
+    @property
+    def access_key(self) -> str: ...  # noqa: D102 - the name says it
+    @property
+    def secret_key(self) -> str: ...  # noqa: D102
+    @property
+    def token(self) -> str | None: ...  # noqa: D102
+
 
 Send = Callable[[Any], AWSResponse | None]
 """Sends a signed request; None leaves it to botocore. Raises botocore's connection errors and TimeIsUpError."""
 
 
 class _Request:
-    """What the transport and botocore's errors ask of a request; plain headers are much cheaper than botocore's."""
+    """The attributes that signers, the transport and botocore's errors read; plain headers cost far less than botocore's."""
 
     __slots__ = ("body", "context", "headers", "method", "params", "stream_output", "url")
 
@@ -57,89 +69,89 @@ class _Request:
         self.context: dict[str, Any] = {}
         self.stream_output = False
 
+    def sign(self, credentials: FrozenCredentials, service: str, region: str) -> None:
+        """Add the headers of Signature Version 4; `service` is the signing name.
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Reading:
-    """How answers of an operation are read."""
-
-    parser: Any
-    shape: Any
-    modelled_error: Callable[[str], Any]
+        The signer is botocore's choice: awscrt's where it is installed and BOTO_DISABLE_CRT is not set, else its own.
+        """
+        AUTH_TYPE_MAPS["v4"](credentials, service, region).add_auth(self)
+        self.headers = dict(self.headers.items())  # the signer of awscrt leaves header objects
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, repr=False)
 class _Outcome:
-    """What became of a first attempt that botocore shall judge; its repr shows no header and no body."""
+    """The outcome of a first attempt that botocore handles. The repr shows no headers and no body."""
 
     answer: AWSResponse | None = None
     error: Exception | None = None
 
 
 class FirstAttempt:
-    """Makes first attempts for the clients of a session. Thread-safe.
+    """Makes the first attempts of a session's clients. Thread-safe.
 
-    `credentials` gives those of the account that the call is made in, or raises. `parsers`: botocore's
-    `response_parser_factory`. `max_attempts` counts the first one; with 1 all is left to botocore.
+    `credentials` returns those of the account that the call is made in, or raises. `max_attempts` includes the first one;
+    with 1, botocore makes it.
     """
 
-    def __init__(self, send: Send, credentials: Callable[[], FrozenCredentials], parsers: Any, *, max_attempts: int) -> None:
+    def __init__(
+        self,
+        send: Send,
+        credentials: Callable[[], FrozenCredentials],
+        parsers: ResponseParserFactory,
+        *,
+        max_attempts: int,
+    ) -> None:
         self._send = send
         self._credentials = credentials
         self._parsers = parsers
         self._max_attempts = max_attempts
-        self._signing_key = lru_cache(maxsize=_SIGNING_KEYS)(signing_key)
-        self._readings: dict[tuple[str, str], _Reading | None] = {}
         self._outcomes: WeakValueDictionary[str, _Outcome] = WeakValueDictionary()
 
     def call(
         self, model: Any, params: dict[str, Any], request_signer: Any, context: dict[str, Any], **_event: object
     ) -> tuple[AWSResponse, dict[str, Any]] | None:
-        """Answer botocore's `before-call`: response and parsed reply when they are final, else None.
+        """Handle botocore's `before-call`: return response and parsed reply when they are final, else None.
 
-        Raises TimeIsUpError, and what finding the credentials raises.
+        Raises TimeIsUpError, and what `credentials` raises.
         """
-        reading = self._reading(model)
-        scope = _scope(params, request_signer, context)
-        if reading is None or scope is None or self._max_attempts == 1:
+        scope = _signing_scope(params, request_signer, context)
+        if scope is None or self._max_attempts == 1 or not _is_plain_form(model):
             return None
-        request = _form(params)
-        sign_post(request.url, request.headers, request.body, self._credentials(), scope, self._signing_key)
+        request = _Request(params["url"], dict(params["headers"]), urlencode(params["body"], doseq=True).encode())
+        request.sign(self._credentials(), *scope)
         invocation = str(uuid.uuid4())
-        request.headers["Content-Length"] = str(len(request.body))  # unsigned, as the next two
+        request.headers["Content-Length"] = str(len(request.body))  # not signed, like the next two
         request.headers["amz-sdk-invocation-id"] = invocation
         request.headers["amz-sdk-request"] = f"attempt=1; max={self._max_attempts}"
         try:
             answer = self._send(request)
         except TimeIsUpError:
             raise
-        except Exception as error:  # whatever it is, botocore raises or retries it
+        except Exception as error:  # botocore decides whether to raise or to retry
             self._hand_over(invocation, _Outcome(error=error), context)
             return None
         if answer is None:
             return None
-        reply = _final(answer, reading, model.name)
+        reply = self._final_reply(answer, model)
         if reply is None:
             self._hand_over(invocation, _Outcome(answer), context)
             return None
         return answer, reply
 
     def send(self, request: Any, **_event: object) -> AWSResponse | None:
-        """Answer botocore's `before-send`: with the outcome of the call's first attempt if it has one, else by sending.
+        """Handle botocore's `before-send`: return the outcome of the call's first attempt if there is one, else send.
 
-        Raises botocore's connection errors and TimeIsUpError.
+        botocore calls every handler of this event, so no other may send. Raises botocore's connection errors and
+        TimeIsUpError.
         """
-        outcome = self._outcome_of(request) if self._outcomes else None
+        outcome = self._pop_outcome(request) if self._outcomes else None
         if outcome is None:
             return self._send(request)
         if outcome.error is not None:
             raise outcome.error
         return outcome.answer
 
-    def forget(self) -> None:
-        """Forget the signing keys."""
-        self._signing_key.cache_clear()
-
-    def _outcome_of(self, request: Any) -> _Outcome | None:
+    def _pop_outcome(self, request: Any) -> _Outcome | None:
         invocation = request.headers.get("amz-sdk-invocation-id", b"")
         return self._outcomes.pop(invocation.decode() if isinstance(invocation, bytes) else invocation, None)
 
@@ -148,21 +160,38 @@ class FirstAttempt:
         context["rolecall_first_attempt"] = outcome  # lives as long as the call
         self._outcomes[invocation] = outcome
 
-    def _reading(self, model: Any) -> _Reading | None:
+    def _final_reply(self, answer: AWSResponse, model: Any) -> dict[str, Any] | None:
+        """The parsed reply; None when botocore must decide what it means."""
+        if answer.status_code not in _FINAL_STATUS:
+            return None
+        response = {
+            "headers": answer.headers,
+            "status_code": answer.status_code,
+            "body": answer.content,
+            "context": {"operation_name": model.name},
+        }
         service = model.service_model
-        key = (service.service_name, model.name)
-        if key not in self._readings:
-            plain = not (model.request_compression or model.has_streaming_input or model.has_streaming_output)
-            found = None
-            if service.resolved_protocol in _FORMS and plain:
-                parser = quick_parser(self._parsers.create_parser(service.resolved_protocol))
-                found = _Reading(parser, model.output_shape, service.shape_for_error_code)
-            self._readings[key] = found
-        return self._readings[key]
+        try:
+            parser = self._parsers.create_parser(service.resolved_protocol)
+            reply: dict[str, Any] = parser.parse(response, model.output_shape)
+        except (ResponseParserError, LookupError):
+            return None
+        if answer.status_code != HTTPStatus.OK:
+            code = reply.get("Error", {}).get("Code")
+            if code not in REFUSALS or service.shape_for_error_code(code) is not None:
+                return None
+        reply.setdefault("ResponseMetadata", {})["RetryAttempts"] = 0
+        return reply
 
 
-def _scope(params: dict[str, Any], request_signer: Any, context: dict[str, Any]) -> tuple[str, str] | None:
-    """Signing name and Region; None where the request is none of the plain ones."""
+def _is_plain_form(model: Any) -> bool:
+    return model.service_model.resolved_protocol in _FORM_PROTOCOLS and not (
+        model.request_compression or model.has_streaming_input or model.has_streaming_output
+    )
+
+
+def _signing_scope(params: dict[str, Any], request_signer: Any, context: dict[str, Any]) -> tuple[str, str] | None:
+    """Signing name and Region; None where the request needs more than Signature Version 4 of a form."""
     signing = context.get("signing") or {}
     if (
         request_signer.signature_version != "v4"
@@ -175,30 +204,3 @@ def _scope(params: dict[str, Any], request_signer: Any, context: dict[str, Any])
     ):
         return None
     return signing.get("signing_name") or request_signer.signing_name, signing.get("region") or request_signer.region_name
-
-
-def _form(params: dict[str, Any]) -> _Request:
-    body = urlencode(params["body"], doseq=True).encode()
-    return _Request(params["url"], dict(params["headers"]), body)
-
-
-def _final(answer: AWSResponse, reading: _Reading, operation: str) -> dict[str, Any] | None:
-    """The parsed reply, if there is nothing left to decide about it."""
-    if answer.status_code not in _FINAL_STATUS:
-        return None
-    response = {
-        "headers": answer.headers,
-        "status_code": answer.status_code,
-        "body": answer.content,
-        "context": {"operation_name": operation},
-    }
-    try:
-        reply: dict[str, Any] = reading.parser.parse(response, reading.shape)
-    except (ResponseParserError, LookupError):
-        return None
-    if answer.status_code != HTTPStatus.OK:
-        code = reply.get("Error", {}).get("Code")
-        if code not in REFUSALS or reading.modelled_error(code) is not None:
-            return None
-    reply.setdefault("ResponseMetadata", {})["RetryAttempts"] = 0
-    return reply

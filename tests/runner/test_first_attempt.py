@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import AUTH_TYPE_MAPS, SigV4Auth
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.credentials import Credentials
 from botocore.exceptions import ConnectionClosedError
@@ -36,7 +36,6 @@ from attempt_cases import (
 )
 from rolecall_runner.deadline import TimeIsUpError
 from rolecall_runner.first_attempt import FirstAttempt, _Outcome, _Request
-from rolecall_runner.signing import sign_post
 
 
 @pytest.fixture(autouse=True)
@@ -213,6 +212,8 @@ def test_a_deadline_ends_the_call_at_once(waits: list[float]) -> None:
 header_text = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)
 
 
+@pytest.mark.parametrize("signer", {SigV4Auth, AUTH_TYPE_MAPS["v4"]}, ids=lambda signer: signer.__name__)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     url=st.sampled_from(
         ["https://sts.eu-west-1.amazonaws.com/", "https://127.0.0.1:8443/", "http://[::1]:80/a b/", "https://h:443"]
@@ -223,10 +224,18 @@ header_text = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_si
     agent=st.lists(header_text, min_size=1, max_size=3),
     service=st.sampled_from(["sts", "ec2"]),
 )
-def test_signatures_are_botocores(
-    url: str, secret: str, token: str | None, form: dict[str, str], agent: list[str], service: str
+def test_plain_requests_are_signed_like_botocores(
+    monkeypatch: pytest.MonkeyPatch,
+    signer: type,
+    url: str,
+    secret: str,
+    token: str | None,
+    form: dict[str, str],
+    agent: list[str],
+    service: str,
 ) -> None:
-    """Byte for byte what botocore's signer makes of the same request at the same time."""
+    """With and without awscrt, byte for byte, what botocore's signer makes of its own request object at the same time."""
+    monkeypatch.setitem(AUTH_TYPE_MAPS, "v4", signer)
     headers = {
         "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
         "User-Agent": "a",
@@ -234,15 +243,15 @@ def test_signatures_are_botocores(
     }
     keys = Credentials("ASIA2", secret, token)
     request = _Request(url, dict(headers), urlencode(form).encode())
-    sign_post(url, request.headers, request.body, keys, (service, "eu-west-1"))
+    request.sign(keys, service, "eu-west-1")
 
     theirs = AWSRequest("POST", url, data=request.body, headers=headers)
     theirs.context["timestamp"] = theirs.headers["X-Amz-Date"] = request.headers["X-Amz-Date"]
     if token is not None:
         theirs.headers["X-Amz-Security-Token"] = token
-    signer = SigV4Auth(keys, service, "eu-west-1")
-    text = signer.string_to_sign(theirs, signer.canonical_request(theirs))
-    signer._inject_signature_to_request(theirs, signer.signature(text, theirs))
+    own = SigV4Auth(keys, service, "eu-west-1")
+    text = own.string_to_sign(theirs, own.canonical_request(theirs))
+    own._inject_signature_to_request(theirs, own.signature(text, theirs))
 
     assert theirs.headers["Authorization"] == request.headers["Authorization"]
 

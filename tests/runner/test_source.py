@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from command_rig import runner
+from fast_stub import SOURCE_KEY, FastStub, Options, secret_of
 from rolecall_generator.errors import CallerError
 from rolecall_runner.clients import Clients, ClientSettings
 from rolecall_runner.credentials import Credentials
 from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
-from rolecall_runner.source import identify
+from rolecall_runner.source import find_caller, identify
 from sandbox_rig import REGION, running, service_trust
 
 MANIFEST = """
@@ -57,6 +60,33 @@ def test_an_address_that_is_none_is_a_mistake_of_the_environment(tmp_path: Path)
     done = runner("verify", cwd=tmp_path, environ={"AWS_ENDPOINT_URL": "nonsense", "AWS_ACCESS_KEY_ID": "x"})
 
     assert (2, True) == (done.code, "AWS_ENDPOINT_URL: nonsense is no address" in done.err)
+
+
+def test_profiles_of_aws_login_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`aws login` leaves a session that botocore reads only where awscrt is installed."""
+    session = "arn:aws:iam::111111111111:user/someone"
+    with FastStub(options=Options(verify=True)) as stub:
+        token = {
+            "accessToken": {
+                "accessKeyId": SOURCE_KEY,
+                "secretAccessKey": secret_of(SOURCE_KEY),
+                "sessionToken": "t",
+                "accountId": "111111111111",
+                "expiresAt": "2099-01-01T00:00:00Z",
+            },
+            "refreshToken": "r",
+            "dpopKey": "k",
+            "clientId": "c",
+        }
+        cache = tmp_path / "cache"
+        cache.mkdir()
+        (cache / f"{sha256(session.encode()).hexdigest()}.json").write_text(json.dumps(token))
+        (tmp_path / "config").write_text(f"[profile me]\nlogin_session = {session}\nregion = eu-west-1\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        monkeypatch.setenv("AWS_LOGIN_CACHE_DIRECTORY", str(cache))
+        caller = find_caller(Clients(ClientSettings(stub.url, stub.ca_bundle)), profile="me", environ={})
+
+    assert ("111111111111", "eu-west-1") == (caller.account_id, caller.region)
 
 
 def test_each_backend_role_calls_the_roll_of_its_own_customers(tmp_path: Path) -> None:

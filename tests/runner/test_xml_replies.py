@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore.parsers import ResponseParserError, create_parser
 
-from rolecall_runner.xml_replies import quick_parser
+from rolecall_runner.xml_replies import ReplyParserFactory
 from xml_samples import reply_of
 
 SERVICES = [
@@ -50,7 +50,7 @@ def test_every_operation_is_read_as_botocore_reads_it(session: Any, service: str
     """Values, types and the order of keys are the same, for every operation of the service."""
     model = session.get_service_model(service)
     parser = create_parser(model.resolved_protocol)
-    quick = quick_parser(parser)
+    quick = ReplyParserFactory().create_parser(model.resolved_protocol)
     chance = Random(service)  # noqa: S311 - samples, no secrets
     differing = []
     for name in model.operation_names:
@@ -84,11 +84,19 @@ def test_odd_bodies_come_to_the_same(session: Any, body: bytes, status: int) -> 
     shape = session.get_service_model("ec2").operation_model("DescribeInstances").output_shape
     parser = create_parser("ec2")
 
-    assert said(parser, body, shape, status) == said(quick_parser(parser), body, shape, status)
+    assert said(parser, body, shape, status) == said(ReplyParserFactory().create_parser("ec2"), body, shape, status)
 
 
-def test_parsers_of_other_protocols_stay_botocores() -> None:
-    """JSON and REST are not read here."""
-    parsers = [create_parser(protocol) for protocol in ("json", "rest-xml", "rest-json")]
+@pytest.mark.parametrize("protocol", ["json", "rest-xml", "rest-json"])
+def test_other_protocols_keep_botocores_parser(protocol: str) -> None:
+    assert type(create_parser(protocol)) is type(ReplyParserFactory().create_parser(protocol))
 
-    assert parsers == [quick_parser(parser) for parser in parsers]
+
+def test_parser_is_made_once_and_again_after_new_defaults() -> None:
+    """It remembers shapes; a new parser per attempt, as botocore asks for one, would cost more than botocore's own."""
+    factory = ReplyParserFactory()
+    first = factory.create_parser("ec2")
+
+    assert first is factory.create_parser("ec2")
+    factory.set_parser_defaults(timestamp_parser=str)
+    assert str is factory.create_parser("ec2")._timestamp_parser
