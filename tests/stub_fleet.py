@@ -64,6 +64,15 @@ class AskStub:
     def __init__(self, make: MakeSessions) -> None:
         self._made = PerProcess(make)
 
+    def warm_up(self) -> None:
+        """Make the clients in this process before the first target."""
+        from rolecall_runner.clients import Clients  # noqa: PLC0415 - as in MakeSessions
+
+        clients, _ = self._made.get()
+        assert isinstance(clients, Clients)
+        for service in ("sts", "ec2"):
+            clients.client(service, REGION)
+
     def __call__(self, target: Target) -> Outcome:
         from rolecall_runner.clients import Clients, account  # noqa: PLC0415
         from rolecall_runner.credentials import Sessions  # noqa: PLC0415

@@ -1,16 +1,25 @@
-"""Assume, GetCallerIdentity and one EC2 call for many accounts, against the HTTPS stub on loopback.
+"""AssumeRole, GetCallerIdentity and one EC2 call per account against an HTTPS stub on loopback, with injected latency.
 
-Prints, asserts nothing: rolecall's engines against the same calls signed by hand over urllib3 and against boto3 sessions
-for each account (on fewer accounts; for so few our own start weighs more, which speaks against us); peak memory of all
-processes of a run together. Every run is a process of its own, Python's start included in memory and CPU time but not in
-wall time. Ratios are medians over rounds.
-Run as `bench_runner.py [ACCOUNTS [SESSION_ACCOUNTS [ROUNDS]]]`.
+Prints, asserts nothing. Each row is a latency and a number of workers; the ways take turns within a round, so that a busy
+machine is busy for all of them, and the ratios are medians over rounds:
+
+- `urllib3`: the floor, signed by botocore's signer and sent by one urllib3 pool
+- `plain`: rolecall's shared clients without `first_attempt`: what botocore itself costs
+- `threads`, `processes` (two): rolecall's engines
+
+Every run is a process of its own. Wall and CPU time (user and system, with child processes) leave out the start of Python
+and the making of the clients, except in the processes that an engine starts; peak memory is that of all processes together.
+Then: the goal of 600 AssumeRole per second at 100 ms, boto3 sessions for each account, and memory for ten times as many.
+Run as `bench_runner.py [ACCOUNTS [ROUNDS [SESSION_ACCOUNTS [GOAL_ACCOUNTS]]]] [--only LATENCY_MS/WORKERS]`; 0 leaves a part
+out.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -20,24 +29,34 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest import mock
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fast_stub import SOURCE_KEY, FastStub, instance_of, secret_of
+from fast_stub import SOURCE_KEY, FastStub, Options, instance_of, secret_of
 from measuring import measured
 from rolecall_runner.targets import Target
 from stub_fleet import REGION, AskStub, MakeSessions, stub_target, stub_targets
 
-WORKERS = 16
+LATENCIES = (0, 50, 150)
+"""Milliseconds by which the stub delays each reply."""
+WORKERS = (16, 64, 256)
+"""Threads per process."""
 ENGINES = ("threads", "processes")
+CALLS = 3
+"""Per account."""
 
-HAND_SIGNED = 1.5
-"""Times the hand-signed calls' wall time, at most."""
+GOAL_PER_SECOND = 600
+"""AssumeRole calls: the quota of STS for one account and Region (STS quotas, IAM User Guide, November 2026)."""
+GOAL_LATENCY = 100
+GOAL_WORKERS = 128
+SAVING = 0.2
+"""CPU per call that `first_attempt` must save at 50 ms and 64 workers."""
 SESSIONS = 15
 """Times faster than sessions for each account, at least."""
-MIB = 150
+MIB = 200
 """Peak memory, at most."""
 
 
@@ -47,17 +66,31 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def by_engine(engine: Any, url: str, ca_bundle: str, accounts: int) -> int:
-    """With rolecall: how many accounts answered rightly."""
+def by_engine(engine: Any, url: str, ca_bundle: str, accounts: int, workers: int) -> int:
+    """With rolecall: the number of accounts that answered correctly."""
     from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - each run loads only what it measures
     from rolecall_runner.engine.run import run  # noqa: PLC0415
 
-    task = AskStub(MakeSessions(url, ca_bundle, WORKERS))
-    results = run(task, stub_targets(accounts), engine=engine, settings=Settings(WORKERS))
+    task = AskStub(MakeSessions(url, ca_bundle, workers))
+    if engine == "threads":
+        task.warm_up()
+    start()
+    results = run(task, stub_targets(accounts), engine=engine, settings=Settings(workers))
     return sum(result.status == "ok" for result in results)
 
 
-def by_hand(url: str, ca_bundle: str, accounts: int) -> int:
+def by_plain_clients(url: str, ca_bundle: str, accounts: int, workers: int) -> int:
+    """With rolecall's threads and shared clients, but botocore makes every attempt."""
+    from rolecall_runner.first_attempt import FirstAttempt  # noqa: PLC0415
+
+    def leave_to_botocore(_self: FirstAttempt, **_event: object) -> None:
+        """A mock would cost CPU time."""
+
+    with mock.patch.object(FirstAttempt, "call", leave_to_botocore):
+        return by_engine("threads", url, ca_bundle, accounts, workers)
+
+
+def by_hand(url: str, ca_bundle: str, accounts: int, workers: int) -> int:
     """Signed by botocore's signer, sent by one urllib3 pool, read by ElementTree."""
     import ssl  # noqa: PLC0415
 
@@ -66,7 +99,7 @@ def by_hand(url: str, ca_bundle: str, accounts: int) -> int:
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     from botocore.credentials import Credentials  # noqa: PLC0415
 
-    pool = urllib3.PoolManager(maxsize=WORKERS, ssl_context=ssl.create_default_context(cafile=ca_bundle))
+    pool = urllib3.PoolManager(maxsize=workers, ssl_context=ssl.create_default_context(cafile=ca_bundle))
 
     def call(credentials: Any, service: str, **parameters: str) -> ElementTree.Element:
         headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
@@ -97,10 +130,11 @@ def by_hand(url: str, ca_bundle: str, accounts: int) -> int:
         found = call(own, "ec2", Action="DescribeInstances", Version="2016-11-15", **filters)
         return (text(identity, "Account"), text(found, "instanceId")) == (target.account_id, instance_of(target.account_id))
 
-    return in_threads(one, accounts)
+    start()
+    return in_threads(one, accounts, workers)
 
 
-def by_sessions(url: str, ca_bundle: str, accounts: int) -> int:
+def by_sessions(url: str, ca_bundle: str, accounts: int, workers: int) -> int:
     """The usual way: a boto3 session and clients for each account."""
     import boto3  # noqa: PLC0415
 
@@ -118,103 +152,152 @@ def by_sessions(url: str, ca_bundle: str, accounts: int) -> int:
         instance = found["Reservations"][0]["Instances"][0]["InstanceId"]
         return (identity["Account"], instance) == (target.account_id, instance_of(target.account_id))
 
-    return in_threads(one, accounts)
+    start()
+    return in_threads(one, accounts, workers)
 
 
-def in_threads(one: Callable[[Target], bool], accounts: int) -> int:
-    """How many accounts answered rightly, so many workers at a time."""
-    with ThreadPoolExecutor(WORKERS) as pool:
+def in_threads(one: Callable[[Target], bool], accounts: int, workers: int) -> int:
+    """The number of accounts that answered correctly."""
+    with ThreadPoolExecutor(workers) as pool:
         return sum(pool.map(one, (stub_target(number) for number in range(accounts))))
 
 
-WAYS: dict[str, Callable[[str, str, int], int]] = {
+WAYS: dict[str, Callable[[str, str, int, int], int]] = {
     "urllib3": by_hand,
+    "plain": by_plain_clients,
     "threads": partial(by_engine, "threads"),
     "processes": partial(by_engine, "processes"),
     "sessions": by_sessions,
 }
 
+started: list[tuple[float, float]] = []
+
+
+def start() -> None:
+    """The measured part begins: clients are made, modules are loaded."""
+    started.append((time.perf_counter(), cpu_seconds()))
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
 
 def child() -> None:
-    """One run: prints seconds and right answers."""
-    way, url, ca_bundle, accounts = sys.argv[2:]
-    started = time.perf_counter()
-    right = WAYS[way](url, ca_bundle, int(accounts))
-    say(json.dumps({"seconds": time.perf_counter() - started, "right": right}))
+    """One run: prints seconds, CPU seconds and the number of correct answers."""
+    way, url, ca_bundle, accounts, workers = sys.argv[2:]
+    right = WAYS[way](url, ca_bundle, int(accounts), int(workers))
+    began, used = started[0]
+    say(json.dumps({"seconds": time.perf_counter() - began, "cpu": cpu_seconds() - used, "right": right}))
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Seconds of the work, and CPU seconds and peak MiB of the whole processes that did it."""
+    """Wall and CPU seconds of the work, and the peak MiB of all processes that did it."""
 
     seconds: float
     cpu: float
     mib: float
 
 
-def measure(way: str, stub: FastStub, accounts: int) -> Run:
-    """One run in a process of its own; every account must have answered rightly."""
-    done = measured([sys.executable, __file__, "--child", way, stub.url, stub.ca_bundle, str(accounts)])
+def measure(way: str, stub: FastStub, accounts: int, workers: int = 16) -> Run:
+    """One run in a process of its own; every account must have answered correctly."""
+    done = measured([sys.executable, __file__, "--child", way, stub.url, stub.ca_bundle, str(accounts), str(workers)])
     assert 0 == done.code, done.errors
     found = json.loads(done.output)
     assert accounts == found["right"], found
-    return Run(found["seconds"], done.cpu, done.mib)
+    return Run(found["seconds"], found["cpu"], done.mib)
 
 
 def verdict(found: float, target: float, *, at_least: bool = False) -> str:
-    """A figure beside its target."""
+    """A figure compared with its target."""
     kept = found >= target if at_least else found <= target
     return f"target {'at least' if at_least else 'at most'} {target:g}: {'kept' if kept else 'MISSED'}"
 
 
-def against_hand_signed(stub: FastStub, accounts: int, rounds: int) -> None:
-    """The engines beside hand-signed calls, round by round; medians of the ratios."""
-    ways = ("urllib3", *ENGINES)
-    found = []
-    for number in range(rounds):
-        found.append({way: measure(way, stub, accounts) for way in ways})
-        rows = "  ".join(f"{way} {run.seconds:.2f} s (CPU {run.cpu:.2f} s)" for way, run in found[-1].items())
-        say(f"round {number + 1}, load {os.getloadavg()[0]:.1f}: {rows}")
+def against_floor(latency: int, workers: int, accounts: int, rounds: int) -> None:
+    """All ways in turns; medians of wall time, CPU per call and their ratios to the floor of the same round."""
+    ways = ("urllib3", "plain", *ENGINES)
+    with FastStub(options=Options(delay_seconds=latency / 1000)) as stub:
+        found = [{way: measure(way, stub, accounts, workers) for way in turn(ways, number)} for number in range(rounds)]
+        violations = stub.counts()["violations"]
+    say(f"{latency} ms, {workers} workers, load {os.getloadavg()[0]:.1f}, violations {violations}")
     for way in ways:
-        wall = median(each[way].seconds / each["urllib3"].seconds for each in found)
-        cpu = median(each[way].cpu / each["urllib3"].cpu for each in found)
-        told = f"{way:10} {wall:5.2f} x urllib3 (CPU {cpu:4.2f} x)  {max(each[way].mib for each in found):4.0f} MiB"
-        say(told if way == "urllib3" else f"{told}  {verdict(wall, HAND_SIGNED)}")
-    best = min(found, key=lambda each: min(each[way].seconds / each["urllib3"].seconds for way in ENGINES))
-    say(f"best round {min(best[way].seconds / best['urllib3'].seconds for way in ENGINES):.2f} x urllib3")
+        wall, cpu = (median(ratio(each, way, "urllib3", kind) for each in found) for kind in ("seconds", "cpu"))
+        micros = median(each[way].cpu for each in found) / accounts / CALLS * 1e6
+        say(
+            f"  {way:10} {median(each[way].seconds for each in found):6.2f} s  {wall:5.2f} x urllib3   "
+            f"{micros:5.0f} us of CPU per call  {cpu:5.2f} x   {max(each[way].mib for each in found):4.0f} MiB"
+        )
+    saved = 1 - median(ratio(each, "threads", "plain", "cpu") for each in found)
+    decides = f": {verdict(saved, SAVING, at_least=True)}" if (latency, workers) == (50, 64) else ""
+    say(f"  first_attempt saves {saved:.0%} of CPU per call{decides}")
 
 
-def against_sessions(stub: FastStub, accounts: int, rounds: int) -> None:
-    """A boto3 session for each account beside the engines, for the same number of accounts in the same round."""
-    found = [{way: measure(way, stub, accounts) for way in ("sessions", *ENGINES)} for _ in range(rounds)]
-    say(f"sessions   {median(each['sessions'].seconds for each in found):7.2f} s for {accounts} accounts")
+def turn(ways: tuple[str, ...], number: int) -> tuple[str, ...]:
+    """Every other round backwards, so that no way always follows the same one."""
+    return ways[::-1] if number % 2 else ways
+
+
+def ratio(found: dict[str, Run], way: str, floor: str, kind: str) -> float:
+    """Wall or CPU time of a way, as a multiple of another's in the same round."""
+    return float(getattr(found[way], kind) / getattr(found[floor], kind))
+
+
+def against_goal(accounts: int) -> None:
+    """AssumeRole per second with three calls per account, by each engine."""
+    with FastStub(options=Options(delay_seconds=GOAL_LATENCY / 1000)) as stub:
+        for way in ENGINES:
+            run = measure(way, stub, accounts, GOAL_WORKERS)
+            rate = accounts / run.seconds
+            say(
+                f"{way:10} {GOAL_LATENCY} ms, {GOAL_WORKERS} workers a process, load {os.getloadavg()[0]:.1f}: "
+                f"{rate:.0f} AssumeRole a second, {verdict(rate, GOAL_PER_SECOND, at_least=True)}; {run.mib:.0f} MiB, "
+                f"{verdict(run.mib, MIB)}; {run.cpu / accounts * 1e3:.1f} ms of CPU per account, which allows "
+                f"{accounts / run.cpu:.0f} accounts a second and core"
+            )
+
+
+def against_sessions(stub: FastStub, accounts: int) -> None:
+    """A boto3 session for each account compared with the engines, for the same number of accounts."""
+    found = {way: measure(way, stub, accounts) for way in ("sessions", *ENGINES)}
+    say(f"sessions   {found['sessions'].seconds:7.2f} s for {accounts} accounts")
     for way in ENGINES:
-        ratio = median(each["sessions"].seconds / each[way].seconds for each in found)
-        say(f"sessions for each account take {ratio:.1f} times as long as {way}: {verdict(ratio, SESSIONS, at_least=True)}")
+        times = ratio(found, "sessions", way, "seconds")
+        say(f"sessions for each account take {times:.1f} times as long as {way}: {verdict(times, SESSIONS, at_least=True)}")
 
 
 def memory_of_many(stub: FastStub, accounts: int) -> None:
-    """Peak memory for so many accounts and for ten times as many."""
+    """Peak memory for this many accounts and for ten times as many."""
     for way in ENGINES:
         few, many = measure(way, stub, accounts), measure(way, stub, accounts * 10)
         sizes = f"{few.mib:.0f} MiB for {accounts} accounts, {many.mib:.0f} MiB for {accounts * 10}"
         say(f"{way:10} {sizes}: {verdict(many.mib, MIB)}; {many.seconds:.1f} s for {accounts * 10}")
 
 
-def main(accounts: int, session_accounts: int, rounds: int) -> None:
-    """Measure and print. Ways take turns, so that a machine that is busy for a while is so for all of them."""
-    say(f"{accounts} accounts, 3 calls each, {WORKERS} workers a process, {os.cpu_count()} CPUs, {rounds} rounds")
-    with FastStub() as stub:
-        against_hand_signed(stub, accounts, rounds)
-        if session_accounts:
-            against_sessions(stub, session_accounts, 1)
-        memory_of_many(stub, accounts)
-        say(f"violations seen by the stub: {stub.counts()['violations']}")
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    for name, default in (("accounts", 300), ("rounds", 3), ("session_accounts", 50), ("goal_accounts", 3000)):
+        parser.add_argument(name, type=int, nargs="?", default=default)
+    parser.add_argument("--only", action="append", metavar="LATENCY_MS/WORKERS")
+    options = parser.parse_args()
+    pairs = [tuple(map(int, pair.split("/"))) for pair in options.only or ()]
+    say(f"{options.accounts} accounts, {CALLS} calls each, {os.cpu_count()} CPUs, {options.rounds} rounds")
+    for latency, workers in pairs or [(latency, workers) for latency in LATENCIES for workers in WORKERS]:
+        if options.rounds:
+            against_floor(latency, workers, options.accounts, options.rounds)
+    if options.goal_accounts:
+        against_goal(options.goal_accounts)
+    if options.session_accounts:
+        with FastStub() as stub:
+            against_sessions(stub, options.session_accounts)
+            memory_of_many(stub, options.accounts)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
         child()
     else:
-        numbers = [int(each) for each in sys.argv[1:]] + [1000, 200, 5][len(sys.argv) - 1 :]
-        main(*numbers)
+        main()
