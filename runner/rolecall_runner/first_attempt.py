@@ -75,7 +75,8 @@ class _Request:
         The signer is botocore's choice: awscrt's where it is installed and BOTO_DISABLE_CRT is not set, else its own.
         """
         AUTH_TYPE_MAPS["v4"](credentials, service, region).add_auth(self)
-        self.headers = dict(self.headers.items())  # the signer of awscrt leaves header objects
+        # awscrt's signer leaves botocore's header objects, whose `items` checks each value for surrogates again.
+        self.headers = dict(getattr(self.headers, "raw_items", self.headers.items)())
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, repr=False)

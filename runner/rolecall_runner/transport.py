@@ -26,10 +26,48 @@ from botocore.exceptions import (
 )
 from botocore.utils import get_environ_proxies
 from urllib3 import exceptions as wire
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from rolecall_runner.deadline import TimeIsUpError, seconds_left
 
 _ONCE = urllib3.Retry(False)  # botocore retries, with a new signature each time
+
+
+class _OneWrite:
+    """Sends headers and body together: each write is a system call, a TLS record and a packet."""
+
+    _parts: list[bytes] | None = None
+
+    def request(self, *args: Any, **options: Any) -> None:
+        self._parts = []
+        try:
+            super().request(*args, **options)  # type: ignore[misc]
+            message = b"".join(self._parts)
+        finally:
+            self._parts = None
+        super().send(message)  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:
+        if self._parts is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._parts.append(data if isinstance(data, bytes) else bytes(data))
+
+
+class _HTTPConnection(_OneWrite, HTTPConnection):
+    pass
+
+
+class _HTTPSConnection(_OneWrite, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
 
 
 class Transport:
@@ -45,6 +83,7 @@ class Transport:
         self._timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
         context = ssl.create_default_context(cafile=ca_bundle)
         self._pools = urllib3.PoolManager(num_pools=200, maxsize=connections, ssl_context=context, retries=_ONCE)
+        self._pools.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
         self._by_origin: dict[str, tuple[Any, bool]] = {}
 
     def send(self, request: Any, **_event: object) -> AWSResponse | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator
 from io import BytesIO
 from multiprocessing.context import SpawnProcess
@@ -71,6 +72,22 @@ def test_connections_have_tcp_nodelay(clients: Clients) -> None:
         clients.client("sts", REGION).get_caller_identity()
 
     assert [True] == [bool(each) for each in found]
+
+
+def test_request_is_one_write(clients: Clients) -> None:
+    """Headers and body travel together."""
+    writes: list[bytes] = []
+    sendall = ssl.SSLSocket.sendall
+
+    def record(self: ssl.SSLSocket, data: Any, flags: int = 0) -> None:
+        writes.append(bytes(data))
+        sendall(self, data, flags)
+
+    with mock.patch.object(ssl.SSLSocket, "sendall", record), account(KEYS):
+        clients.client("sts", REGION).get_caller_identity()
+
+    assert 1 == len(writes)
+    assert b"\r\n\r\nAction=GetCallerIdentity" in writes[0]
 
 
 def test_each_call_is_sent_once(clients: Clients, stub: FastStub) -> None:
