@@ -11,7 +11,7 @@ from rich.text import Text
 
 from rolecall_generator.check_reports import check_body
 from rolecall_generator.command_line import command_line
-from rolecall_generator.iam.module import ModuleKind
+from rolecall_generator.iam.module import Module, ModuleKind
 
 if TYPE_CHECKING:
     from rolecall_generator.checking import Checked
@@ -80,11 +80,11 @@ def next_steps(done: Generation, manifest: Path, out: Path) -> list[str]:
     return steps
 
 
-def _grants(module: Any) -> str:
+def _grants(module: Module) -> str:
     access = module.access
-    if module.kind is ModuleKind.BACKEND:
+    if module.backend is not None:
         noun = "policy" if len(access.policies) == 1 else "policies"
-        return f"{len(access.policies)} {noun} for {module.facts['customers']:,} customers"
+        return f"{len(access.policies)} {noun} for {module.backend.customers:,} customers"
     parts = [f"role {arn.rpartition('/')[2]}" for arn in access.roles]
     parts += [f"group {arn.rpartition('/')[2]}" for arn in access.groups]
     parts += [f"user {arn.rpartition('/')[2]}" for arn in access.users]
@@ -94,10 +94,10 @@ def _grants(module: Any) -> str:
 def _print_links(console: Console, done: Generation) -> None:
     for module in done.plan.modules:
         if module.kind is ModuleKind.TRUSTING:
-            link = module.build().facts.get("link")
-            if link:
+            details = module.build().switch_role
+            if details is not None and details.link is not None:
                 # A link that is wrapped cannot be copied.
-                console.print(f"switch role {module.subject}: {link}", markup=False, soft_wrap=True)
+                console.print(f"switch role {module.subject}: {details.link}", markup=False, soft_wrap=True)
 
 
 def comparison_json(found: Comparison) -> dict[str, Any]:

@@ -158,7 +158,8 @@ def with_second_principal(client: Any) -> None:
 
 
 def with_service_besides(client: Any) -> None:
-    backend = str(CUSTOMER.facts["backend_role_arn"])
+    assert CUSTOMER.customer is not None
+    backend = CUSTOMER.customer.backend_role_arn
     statement = {**STRANGER["Statement"][0], "Principal": {"AWS": backend, "Service": "ec2.amazonaws.com"}}
     ours(client, {**STRANGER, "Statement": [statement]})
 
@@ -328,7 +329,7 @@ def test_removing_leaves_what_the_script_did_not_make(cli: Shell, there: Callabl
 @pytest.mark.slow
 def test_what_other_switch_roles_need_is_not_removed(cli: Shell) -> None:
     """remove.sh of a shared group refuses, and --shared says that it is meant."""
-    shared = replace(PEOPLE, facts={"dependents": ("ops-dev",)})
+    shared = replace(PEOPLE, dependents=("ops-dev",))
     assert 0 == script(cli, "apply", shared).returncode
 
     assert "ops-dev" in refused(cli, "remove", shared, "--yes")

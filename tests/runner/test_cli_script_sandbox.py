@@ -108,7 +108,8 @@ def test_the_trusting_side_sends_its_link_back(cli: Shell) -> None:
     module = NOTES["switch-roles/reena-in-sumesh/trusting"]
     done = apply(cli, module)
 
-    assert (0, f"{module.facts['link']}\n") == (done.returncode, done.stdout), done.stderr
+    assert module.switch_role is not None
+    assert (0, f"{module.switch_role.link}\n") == (done.returncode, done.stdout), done.stderr
     assert () == changes(cli, module)
     assert 0 == remove(cli, module, "--yes").returncode
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
 from rolecall_generator.checks.proof import Trust
-from rolecall_generator.iam.access import Access, Role
-from rolecall_generator.iam.module import Module, ModuleKind
+from rolecall_generator.iam.access import Access
+from rolecall_generator.iam.module import CustomerDetails, Module, ModuleKind, SwitchRoleDetails
 from rolecall_generator.iam.principals import Kind, identity_of
-from rolecall_generator.manifest.models import SwitchRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +38,10 @@ def intended_of(modules: Iterable[Module]) -> Intended:
         for arn in arns_of(module.access):
             found.subjects.setdefault(arn, module.subject)
         found.roles.setdefault(module.kind, set()).update(module.access.roles)
-        if module.kind is ModuleKind.CUSTOMER:
-            _customer(module, found)
-        elif module.kind is ModuleKind.TRUSTING:
-            found.trusts.append(_switch_role(module))
+        if module.customer is not None:
+            _customer(module.subject, module.customer, found)
+        elif module.kind is ModuleKind.TRUSTING and module.switch_role is not None:
+            found.trusts.append(_switch_role(module.subject, module.switch_role))
         elif module.kind is ModuleKind.BACKEND:
             found.trusts += _backend(module)
     return Intended(
@@ -62,35 +60,18 @@ def arns_of(access: Access) -> Iterator[str]:
         yield from parts
 
 
-def _customer(module: Module, found: _Collected) -> None:
-    """One trust for each external id: the current one, and during a rotation the previous one."""
-    role = cast("Role", module.facts["role"])
-    callers = (str(module.facts["backend_role_arn"]),)
-    external_ids = cast("tuple[str, ...]", module.facts["external_ids"])
+def _customer(name: str, details: CustomerDetails, found: _Collected) -> None:
+    """One trust per external ID: the current one and, during a rotation, the previous one."""
+    role, external_ids = details.role, details.external_ids
     if external_ids:
         found.external_ids[role.arn] = external_ids[0]
     for external_id in external_ids or (None,):
-        found.trusts.append(Trust(module.subject, role.arn, callers, external_id))
+        found.trusts.append(Trust(name, role.arn, (details.backend_role_arn,), external_id))
 
 
-def _switch_role(module: Module) -> Trust:
-    """The people by name; where the manifest trusts their whole account, who else may switch there is its own choice."""
-    role, entry = cast("Role", module.facts["role"]), cast("SwitchRole", module.facts["entry"])
-    users = cast("tuple[str, ...]", module.facts["users"])
-    return Trust(module.subject, role.arn, users, requires_mfa=entry.require_mfa, delegates_to=delegated_accounts(entry))
-
-
-def delegated_accounts(entry: SwitchRole) -> frozenset[str]:
-    """Accounts that decide by themselves which of their principals may switch.
-
-    With `group_in: trusting` the role trusts both accounts, and `trust: users` names people of the trusting one alone.
-    """
-    accounts = {entry.trusted.account_id}
-    if entry.group_in == "trusting":
-        accounts.add(entry.trusting.account_id)
-    if entry.trust == "users":
-        accounts.discard(entry.trusting.account_id if entry.group_in == "trusting" else entry.trusted.account_id)
-    return frozenset(accounts)
+def _switch_role(name: str, details: SwitchRoleDetails) -> Trust:
+    """The users by name. Accounts that the manifest trusts as a whole are delegated to: they decide who else may switch."""
+    return Trust(name, details.role.arn, details.users, requires_mfa=details.require_mfa, delegates_to=details.delegates_to)
 
 
 def _backend(module: Module) -> Iterator[Trust]:

@@ -7,12 +7,11 @@ one role, so that no other customer can occur, and the cost does not grow with t
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 from rolecall_generator.checking.intended import intended_of
 from rolecall_generator.checks.proof import Proof, prove
 from rolecall_generator.iam.access import Access, Role, access_of, union
-from rolecall_generator.iam.module import Module, ModuleKind
+from rolecall_generator.iam.module import Module
 from rolecall_generator.iam.policy import PolicyDocument, Statement
 
 
@@ -35,9 +34,9 @@ def _people_of(module: Module | None) -> Access:
 
 def _vendor_side(module: Module) -> Access:
     """The backend role with the one permission that it has for this customer."""
-    if module.kind is not ModuleKind.CUSTOMER:
+    if module.customer is None:
         return Access()
-    role = cast("Role", module.facts["role"])
+    role = module.customer.role
     actions = role.trust.statements[0].actions if role.trust is not None else ()
     grant = PolicyDocument((Statement("Allow", actions=actions, resources=(role.arn,)),))
-    return access_of(Role(str(module.facts["backend_role_arn"]), trust=None, inline={"assume": grant}, existing=True))
+    return access_of(Role(module.customer.backend_role_arn, trust=None, inline={"assume": grant}, existing=True))

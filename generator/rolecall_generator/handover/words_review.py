@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 from rolecall_generator.checks.formats.picture import Graph, reaches
 from rolecall_generator.handover.model import Handover
@@ -16,8 +15,7 @@ from rolecall_generator.handover.words_revoke import Way, revoking
 from rolecall_generator.handover.words_trust import allowed_besides, on_condition, session, who_assumes
 from rolecall_generator.iam.access import Group, ManagedPolicy, Role, User
 from rolecall_generator.iam.arn import parse_arn
-from rolecall_generator.iam.module import Module, ModuleKind
-from rolecall_generator.manifest.models import AccountRef, SwitchRole
+from rolecall_generator.iam.module import Module, ModuleKind, SwitchRoleDetails
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,47 +78,48 @@ def _title(module: Module) -> Phrase:
     here = say("account {} ({})", module.account.account_id, module.account.name)
     if module.kind is ModuleKind.CUSTOMER:
         return say("Access to {}", here)
-    entry = cast("SwitchRole", module.facts["entry"])
-    sides = (say("account {} ({})", side.account_id, side.name) for side in (entry.trusted, entry.trusting))
+    switch = _switch_role(module)
+    sides = (say("account {} ({})", side.account_id, side.name) for side in (switch.trusted, switch.trusting))
     return say("Access from {} to {}", *sides)
 
 
 def _names(module: Module) -> Mapping[str, str]:
-    """What people call the accounts that occur in this module."""
+    """Display names of the accounts that occur in this module, by account ID."""
     names = {module.account.account_id: module.account.name}
-    if module.kind is ModuleKind.CUSTOMER:
-        backend = parse_arn(str(module.facts["backend_role_arn"]))
+    if module.customer is not None:
+        backend = parse_arn(module.customer.backend_role_arn)
         return names | ({backend.account_id: "vendor"} if backend is not None else {})
-    entry = cast("SwitchRole", module.facts["entry"])
-    return names | {account.account_id: account.name for account in (entry.trusting, entry.trusted)}
+    switch = _switch_role(module)
+    return names | {account.account_id: account.name for account in (switch.trusting, switch.trusted)}
+
+
+def _switch_role(module: Module) -> SwitchRoleDetails:
+    """Details of a switch role's module. Raises ValueError for a module without them, which the planner never makes."""
+    if module.switch_role is None:
+        raise ValueError(f"{module.path} is not the module of a switch role")
+    return module.switch_role
 
 
 def _lead(module: Module) -> Phrase:
     made = _made(module)
-    if module.kind is ModuleKind.CUSTOMER:
-        account = parse_arn(str(module.facts["backend_role_arn"]))
+    if module.customer is not None:
+        account = parse_arn(module.customer.backend_role_arn)
         vendor = account.account_id if account is not None else ""
         return say(f"{made} for the vendor, account {{}}. No user, no access key and no password is made.", vendor)
-    entry = cast("SwitchRole", module.facts["entry"])
-    role = cast("Role", module.facts["role"])
+    switch = _switch_role(module)
     if module.kind is ModuleKind.TRUSTING:
-        people = entry.trusted
+        people = switch.trusted
         return say(f"{made}. People of account {{}} ({{}}) switch to the role.", people.account_id, people.name)
-    if not made and module.facts["keeper"] != entry.name:
+    if not made and switch.keeper != switch.name:
         said = "Nothing is made for this switch role alone: group {} and its users are shared, and in the module of {}."
-        return say(said, entry.switch_group.name, str(module.facts["keeper"]))
+        return say(said, switch.group, switch.keeper)
     if not made:
-        return say("Nothing is made in this account: group and users are in account {}.", entry.trusting.account_id)
-    there, targets = entry.trusting, _targets(module)
+        return say("Nothing is made in this account: group and users are in account {}.", switch.trusting.account_id)
+    there, targets = switch.trusting, switch.targets
     if len(targets) > 1:
         return say(f"{made}. Members of the group switch to {{}}.", listed(targets))
     said = f"{made}. Members of the group switch to {{}} of account {{}} ({{}})."
-    return say(said, role.arn, there.account_id, there.name)
-
-
-def _targets(module: Module) -> tuple[str, ...]:
-    """The roles that the members of a switch role's group switch to."""
-    return cast("tuple[str, ...]", module.facts["targets"])
+    return say(said, switch.role.arn, there.account_id, there.name)
 
 
 def _made(module: Module) -> str:
@@ -161,36 +160,37 @@ def _tags(module: Module) -> Mapping[str, str]:
 
 
 def _role(module: Module, role: Role) -> list[Fact]:
-    callers = [str(module.facts["backend_role_arn"])] if module.kind is ModuleKind.CUSTOMER else []
+    customer = module.customer
+    callers = [customer.backend_role_arn] if customer is not None else []
     besides = allowed_besides(role)
-    people = [] if module.kind is ModuleKind.CUSTOMER else _people(module)
+    people = [] if customer is not None else _people(_switch_role(module))
     return [
         Fact("Role", say("{}", role.arn)),
         Fact("Who may assume it", sentence([who_assumes(role), *people])),
         Fact("On which condition", sentence([on_condition(role), besides] if besides else [on_condition(role)])),
-        *([Fact("Why an external id", _WHY)] if module.facts.get("external_ids") else []),
+        *([Fact("Why an external id", _WHY)] if customer is not None and customer.external_ids else []),
         Fact("Session", session(role, callers)),
         Fact("Permissions boundary", say("{}", role.boundary) if role.boundary else Phrase(("None.",))),
     ]
 
 
-def _people(module: Module) -> list[Phrase]:
-    """Who is meant where a whole account is trusted."""
-    users, home = cast("tuple[str, ...]", module.facts["users"]), cast("AccountRef", module.facts["home"])
-    return [say("Meant: {} of account {}.", listed(map(_user_name, users)), home.account_id)] if users else []
+def _people(switch: SwitchRoleDetails) -> list[Phrase]:
+    """The users who are meant to switch, where the trust policy names a whole account."""
+    users = listed(map(_user_name, switch.users))
+    return [say("Meant: {} of account {}.", users, switch.home.account_id)] if switch.users else []
 
 
 def _switch(module: Module) -> list[Fact]:
-    entry, role = cast("SwitchRole", module.facts["entry"]), cast("Role", module.facts["role"])
-    targets = _targets(module) if module.access.groups else (role.arn,)
+    switch = _switch_role(module)
+    targets = switch.targets if module.access.groups else (switch.role.arn,)
     roles = [Fact("Role they switch to", say("{}", target)) for target in targets]
     if len(targets) > 1:
         return [
             *roles,
             Fact("On which condition", Phrase(("What the trust policy of each role says: see its own review.",))),
         ]
-    asked = "Signed in with MFA." if entry.require_mfa else "None: MFA is not asked for."
-    return [*roles, Fact("On which condition", Phrase((asked,))), Fact("Session", session(role))]
+    asked = "Signed in with MFA." if switch.require_mfa else "None: MFA is not asked for."
+    return [*roles, Fact("On which condition", Phrase((asked,))), Fact("Session", session(switch.role))]
 
 
 def _group(group: Group) -> Phrase:

@@ -68,10 +68,10 @@ def _people(module: Module) -> tuple[Way, ...]:
     if not module.access.groups:
         return ()
     group = name_of(next(iter(module.access.groups)))
-    target = module.facts["role"]
     person = Way("One person", say("IAM console, User groups, {}, tab Users: remove the user from the group.", group))
-    if module.access.roles or not isinstance(target, Role):
+    if module.access.roles or module.switch_role is None:
         return (person,)
+    target = module.switch_role.role
     there = parse_arn(target.arn)
     account = there.account_id if there is not None else ""
     running = say("Cut in account {}: IAM console, Roles, {}, tab Revoke sessions.", account, name_of(target.arn))

@@ -257,9 +257,11 @@ def _counterpart(planned: PlannedModule, modules: Mapping[str, PlannedModule]) -
 
 def _people(module: Module, counterpart: Module | None, modules: Mapping[str, PlannedModule]) -> Module | None:
     """The module of a switch role's group and users, where it is another switch role's."""
-    path = module.facts.get("people_path")
+    if module.switch_role is None:
+        return None
+    path = module.switch_role.people_path
     own = {module.path, counterpart.path if counterpart is not None else None}
-    return modules[path].build() if isinstance(path, str) and path not in own else None
+    return modules[path].build() if path not in own else None
 
 
 def _require_pdf_library() -> None:

@@ -9,7 +9,7 @@ from rolecall_generator.errors import PlanError
 from rolecall_generator.iam import quotas
 from rolecall_generator.iam.access import InstanceProfile, ManagedPolicy, Role, access_of
 from rolecall_generator.iam.arn import iam_arn, role_arn
-from rolecall_generator.iam.module import AccountLabel, Module, ModuleKind
+from rolecall_generator.iam.module import AccountLabel, BackendDetails, Module, ModuleKind
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.manifest.models import Backend, BackendRole, Manifest
 from rolecall_generator.manifest.resolve import ResolvedCustomer
@@ -85,7 +85,7 @@ def backend_module(manifest: Manifest, customers: Sequence[ResolvedCustomer], as
         account=AccountLabel("backend", backend.account_id),
         partition=manifest.partition,
         access=access_of(*parts),
-        facts={"customers": len(customers), "grant": backend.grant},
+        backend=BackendDetails(customers=len(customers), explicit=backend.grant == "explicit"),
     )
 
 

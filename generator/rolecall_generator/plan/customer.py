@@ -5,7 +5,7 @@ from __future__ import annotations
 from rolecall_generator.errors import PlanError
 from rolecall_generator.iam.access import Role, access_of
 from rolecall_generator.iam.arn import parse_arn, root_arn
-from rolecall_generator.iam.module import AccountLabel, Module, ModuleKind
+from rolecall_generator.iam.module import AccountLabel, CustomerDetails, Module, ModuleKind
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.manifest.models import Quotas
 from rolecall_generator.manifest.resolve import ResolvedCustomer
@@ -76,7 +76,6 @@ def customer_module(customer: ResolvedCustomer, partition: str, backend_role_arn
         tags=customer.tags,
     )
     policies = permissions.policies(partition, customer.account_id, customer.role, customer.tags)
-    outputs = {"external_id": customer.external_id} if customer.external_id else {}
     return Module(
         kind=ModuleKind.CUSTOMER,
         path=customer_path(customer.name),
@@ -84,6 +83,6 @@ def customer_module(customer: ResolvedCustomer, partition: str, backend_role_arn
         account=AccountLabel(customer.name, customer.account_id),
         partition=partition,
         access=access_of(role, *policies),
-        facts={"role": role, "backend_role_arn": backend_role_arn, "outputs": outputs, "trust": customer.trust,
-               "external_ids": customer.external_ids},
-    )  # fmt: skip
+        outputs={"external_id": customer.external_id} if customer.external_id else {},
+        customer=CustomerDetails(role, backend_role_arn, customer.external_ids, trusts_role=customer.trust == "role-arn"),
+    )

@@ -14,7 +14,7 @@ import json
 from rolecall_generator.errors import PlanError
 from rolecall_generator.iam.access import Access, ConsolePassword, Group, ManagedPolicy, Role, User, access_of, union
 from rolecall_generator.iam.arn import iam_arn, role_arn, root_arn, switch_role_url
-from rolecall_generator.iam.module import AccountLabel, Module, ModuleKind
+from rolecall_generator.iam.module import AccountLabel, Module, ModuleKind, SwitchRoleDetails
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.iam.quotas import GROUP_MANAGED_POLICIES, MANAGED_POLICY_CHARACTERS, POLICY_NAME_CHARACTERS
 from rolecall_generator.manifest.models import AccountRef, SwitchRole, SwitchUser
@@ -84,35 +84,61 @@ def switch_role_modules(
     policies = permissions.policies(partition, entry.trusting.account_id, entry.role, entry.tags)
     holder = people_path(people)
     link = switch_role_url(partition, entry.trusting.account_id, entry.path, entry.role, entry.name)
-    facts = {
-        "entry": entry,
-        "role": role,
-        "users": tuple(user_arn(entry, partition, user.path, user.name) for user in _callers(entry, people)),
-        "home": _home(entry),
-        "link": link,
-        "outputs": {"switch_role_url": link} if link else {},
-        "keeper": people.keeper.name,
-        "people_path": holder,
-        "targets": tuple(_role_arn(one, partition) for one in (people.switch_roles if people.keeper is entry else (entry,))),
-    }
+    details = SwitchRoleDetails(
+        name=entry.name,
+        role=role,
+        trusting=_label(entry.trusting),
+        trusted=_label(entry.trusted),
+        home=_label(_home(entry)),
+        group=entry.switch_group.name,
+        users=tuple(user_arn(entry, partition, user.path, user.name) for user in _callers(entry, people)),
+        names_users=entry.trust == "users",
+        delegates_to=delegated_accounts(entry),
+        require_mfa=entry.require_mfa,
+        link=link,
+        keeper=people.keeper.name,
+        people_path=holder,
+        targets=tuple(_role_arn(one, partition) for one in (people.switch_roles if people.keeper is entry else (entry,))),
+        has_first_passwords=any(user.console_password for user in entry.users),
+        has_existing_people=entry.switch_group.existing or any(user.existing for user in entry.users),
+    )
     sides = (
-        (ModuleKind.TRUSTING, entry.trusting, access_of(role, *policies)),
-        (ModuleKind.TRUSTED, entry.trusted, Access()),
+        (ModuleKind.TRUSTING, details.trusting, access_of(role, *policies)),
+        (ModuleKind.TRUSTED, details.trusted, Access()),
     )
     trusting, trusted = (
         Module(
             kind=kind,
             path=path,
             subject=entry.name,
-            account=AccountLabel(account.name, account.account_id),
+            account=account,
             partition=partition,
             access=union((own, access_of(*_people(people, partition)))) if path == holder else own,
-            facts={**facts, "dependents": people.dependents if path == holder else ()},
+            outputs={"switch_role_url": link} if link else {},
+            dependents=people.dependents if path == holder else (),
+            switch_role=details,
         )
         for kind, account, own in sides
         for path in (switch_role_path(entry.name, kind),)
     )
     return trusting, trusted
+
+
+def delegated_accounts(entry: SwitchRole) -> frozenset[str]:
+    """IDs of the accounts that decide themselves which of their principals may switch.
+
+    With `group_in: trusting` the role trusts both accounts, and `trust: users` names only users of the trusting one.
+    """
+    accounts = {entry.trusted.account_id}
+    if entry.group_in == "trusting":
+        accounts.add(entry.trusting.account_id)
+    if entry.trust == "users":
+        accounts.discard(_home(entry).account_id)
+    return frozenset(accounts)
+
+
+def _label(account: AccountRef) -> AccountLabel:
+    return AccountLabel(account.name, account.account_id)
 
 
 def _callers(entry: SwitchRole, people: People) -> tuple[SwitchUser, ...]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from rolecall_generator.checking import ModuleAccess, module_access
 from rolecall_generator.iam.access import union
 from rolecall_generator.iam.arn import parse_arn
-from rolecall_generator.iam.module import Module, ModuleKind
+from rolecall_generator.iam.module import ModuleKind
 from rolecall_generator.lock import LOCK_NAME
 from rolecall_generator.manifest.models import Manifest
 from rolecall_runner.sandbox.errors import SandboxError
@@ -127,13 +126,9 @@ def actors_of(found: ModuleAccess) -> tuple[Actor, ...]:
         if module.kind is ModuleKind.BACKEND:
             actors.update({arn: Actor(arn.rpartition("/")[2], arn, "role") for arn in module.access.roles})
     for module in found.modules:
-        if module.kind is ModuleKind.TRUSTING:
-            actors.update({arn: Actor(arn.rpartition("/")[2], arn, "user") for arn in _users(module)})
+        if module.switch_role is not None:
+            actors.update({arn: Actor(arn.rpartition("/")[2], arn, "user") for arn in module.switch_role.users})
     return tuple(actors.values())
-
-
-def _users(module: Module) -> tuple[str, ...]:
-    return cast("tuple[str, ...]", module.facts["users"])
 
 
 def environment_of(sandbox: Sandbox, actor: Actor, *, mfa: bool = True) -> dict[str, str]:

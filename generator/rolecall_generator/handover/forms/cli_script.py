@@ -33,7 +33,8 @@ def owner_of(module: Module) -> str:
     the vendor calls the customer. A digest, since an ARN can be longer than a tag's value and hold other characters.
     """
     access = module.access
-    what = str(module.facts.get("backend_role_arn", "")) or next(iter((*access.roles, *access.groups, *access.policies)), "")
+    parts = (*access.roles, *access.groups, *access.policies)
+    what = module.customer.backend_role_arn if module.customer is not None else next(iter(parts), "")
     return f"{module.kind}-{hashlib.sha256(what.encode()).hexdigest()[:32]}"
 
 
@@ -43,7 +44,7 @@ def _view(handover: Handover) -> dict[str, Any]:
     owner = owner_of(module)
     parts: dict[str, list[Part]] = parts_of(access, owner)
     made = [part for part in (*parts["roles"], *parts["groups"], *parts["users"]) if not part.existing]
-    link = module.facts.get("link")
+    link = module.switch_role.link if module.switch_role is not None else None
     return {
         "account": module.account,
         "source": hcl.comment(handover.source),
@@ -53,9 +54,9 @@ def _view(handover: Handover) -> dict[str, Any]:
         "owned": [*parts["policies"], *made],
         "owner": owner,
         "owner_tag": OWNER_TAG,
-        "dependents": module.facts.get("dependents", ()),
+        "dependents": module.dependents,
         "anything": any(parts.values()),
         "asks_passwords": any(user.password for user in parts["users"]),
         "sends_role": module.kind is ModuleKind.CUSTOMER,
-        "link": quoted(link) if module.kind is ModuleKind.TRUSTING and isinstance(link, str) else None,
+        "link": quoted(link) if module.kind is ModuleKind.TRUSTING and link is not None else None,
     }

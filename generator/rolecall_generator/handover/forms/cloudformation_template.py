@@ -23,7 +23,7 @@ GUARD = "RightAccount"
 FORMAT_VERSION = "2010-09-09"
 BODY_BYTES = 51_200
 """Longest template that is sent with the call; a longer one must lie in S3. ("CloudFormation quotas", November 2026.)"""
-_FACTS_AS_OUTPUTS = {
+_VALUE_OUTPUTS = {
     "external_id": ("ExternalId", "External id that the vendor must present. Not a secret."),
     "switch_role_url": ("SwitchRoleUrl", "Link that switches the console to the role."),
 }
@@ -38,7 +38,7 @@ def template_text(module: Module, source: str) -> str | None:
     path in it.
     """
     try:
-        resources = resources_of(module.access, shared=bool(module.facts.get("dependents")))
+        resources = resources_of(module.access, shared=bool(module.dependents))
     except RolecallError as error:
         raise CloudFormationError(error.what, where=error.where or module.path, mend=error.mend) from error
     if not resources:
@@ -107,11 +107,9 @@ def _outputs(module: Module) -> Json:
     for role in access.roles.values():
         value = role.arn if role.existing else {"Fn::GetAtt": [role_id(role, access), "Arn"]}
         outputs[f"{role_id(role, access)}Arn"] = _output("ARN of the role; send it back.", value)
-    facts = module.facts.get("outputs", {})
-    if isinstance(facts, dict):
-        for fact, value in facts.items():
-            name, description = _FACTS_AS_OUTPUTS[fact]
-            outputs[name] = _output(description, value)
+    for terraform_name, value in module.outputs.items():
+        name, description = _VALUE_OUTPUTS[terraform_name]
+        outputs[name] = _output(description, value)
     if access.groups:
         group = next(iter(access.groups.values()))
         outputs["GroupName"] = _output("Group whose members may switch to the role.", _name(group, group_id(group.arn)))

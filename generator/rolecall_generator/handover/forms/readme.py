@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import cast
 
 from rolecall_generator.handover.model import Files, Handover
 from rolecall_generator.hcl import comment
@@ -37,6 +36,6 @@ def _send_back(module: Module) -> str | None:
         case ModuleKind.CUSTOMER:
             return next(iter(module.access.roles))
         case ModuleKind.TRUSTING:
-            return cast("str | None", module.facts["link"]) or next(iter(module.access.roles))
+            return (module.switch_role.link if module.switch_role else None) or next(iter(module.access.roles))
         case _:
             return None

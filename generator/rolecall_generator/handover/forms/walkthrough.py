@@ -36,8 +36,8 @@ def _view(handover: Handover) -> dict[str, Any]:
         "source": handover.source,
         "customer": module.kind is ModuleKind.CUSTOMER,
         "trusting": module.kind is ModuleKind.TRUSTING,
-        "role_trust": module.facts.get("trust") == "role-arn",
-        "facts": module.facts,
+        "role_trust": module.customer is not None and module.customer.trusts_role,
+        "switch_role": module.switch_role,
         "self_service": len(access.groups) > 0 and not any(group.existing for group in access.groups.values()),
         "sign_in": _sign_in(module),
         "role_arns": list(access.roles),
@@ -47,7 +47,6 @@ def _view(handover: Handover) -> dict[str, Any]:
 
 
 def _sign_in(module: Module) -> str:
-    """Where the people of the account sign in; empty where AWS documents no public host."""
-    home = module.facts.get("home")
-    host = PARTITIONS[module.partition].console_host
-    return f"https://{getattr(home, 'account_id', '')}.{host}/console" if home is not None and host is not None else ""
+    """Sign-in URL of the account that has the users; empty where AWS documents no public host."""
+    switch, host = module.switch_role, PARTITIONS[module.partition].console_host
+    return f"https://{switch.home.account_id}.{host}/console" if switch is not None and host is not None else ""

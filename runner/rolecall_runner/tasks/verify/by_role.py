@@ -29,10 +29,11 @@ def access_by_role(found: ModuleAccess) -> dict[str, Access]:
 
 
 def _shared_people(module: Module, by_path: Mapping[str, Access]) -> Iterator[Access]:
-    """Group, users and the group's policies, where another switch role's module holds them."""
-    path = str(module.facts.get("people_path", ""))
-    access = by_path.get(path)
-    if access is not None and module.facts.get("keeper") != module.subject:
+    """Group, users and the group's policies, where they are in another switch role's module."""
+    if module.switch_role is None or module.switch_role.keeper == module.subject:
+        return
+    access = by_path.get(module.switch_role.people_path)
+    if access is not None:
         attached = {arn for group in access.groups.values() for arn in group.attached}
         policies = {arn: policy for arn, policy in access.policies.items() if arn in attached}
         yield Access(policies=policies, groups=access.groups, users=access.users)
