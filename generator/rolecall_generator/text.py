@@ -17,9 +17,10 @@ Letters, accents, CJK and emoji stay. The replacement is U+FFFD, one for one, so
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -96,3 +97,10 @@ def _without_commands(text: str) -> str:
     if "##" not in text and "::" not in text:
         return text
     return _COMMAND.sub(lambda found: (found["blank"] or "") + REPLACEMENT, text)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, whatever its case; None when nothing is close."""
+    folded = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), folded, 1, 0.6)
+    return folded[close[0]] if close else None

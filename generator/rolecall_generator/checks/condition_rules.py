@@ -14,6 +14,7 @@ from rolecall_generator.iam import actions
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.condition_faults import condition_faults, unknown_key
 from rolecall_generator.iam.condition_keys import find_key, keys_of_action
+from rolecall_generator.iam.operators import find_operator
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Statement
 
 _EVERY_ACTION = frozenset({"*", "*:*"})
@@ -42,12 +43,14 @@ def _unknown_keys(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
 
 
 def _effect(condition: Condition) -> str:
-    """What a condition on an absent key does."""
-    operator = condition.operator.lower()
-    absent_holds = operator.endswith("ifexists") or operator.startswith("forallvalues:") or "not" in operator
-    if operator == "null":
-        absent_holds = "true" in {value.lower() for value in condition.values}
-    return "always holds" if absent_holds else "never holds"
+    """What a condition does on a key that no request has."""
+    use = find_operator(condition.operator, any_case=True)
+    if use is None:
+        return "cannot be evaluated"
+    holds = use.holds_when_absent
+    if use.operator.compare is None:
+        holds = "true" in {value.lower() for value in condition.values}
+    return "always holds" if holds else "never holds"
 
 
 def _cannot_hold(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:

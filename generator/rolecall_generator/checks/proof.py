@@ -22,7 +22,6 @@ from rolecall_generator.checks.trust_reading import CLOSED, TrustReading, doubt_
 from rolecall_generator.checks.witnesses import LONGEST_EXTERNAL_ID, Budget, find_external_ids
 from rolecall_generator.iam.access import Access, Role
 from rolecall_generator.iam.callers import principal_context
-from rolecall_generator.iam.comparisons import UnsupportedError
 from rolecall_generator.iam.condition_patterns import Shape, patterns_of, variables_of
 from rolecall_generator.iam.conditions import Truth, compile_condition
 from rolecall_generator.iam.evaluator import (
@@ -35,6 +34,7 @@ from rolecall_generator.iam.evaluator import (
     IdentitySide,
     Request,
 )
+from rolecall_generator.iam.operators import UnsupportedError
 from rolecall_generator.iam.patterns import Patterns, literal
 from rolecall_generator.iam.policy import POLICY_VERSION, Condition, PolicyDocument
 from rolecall_generator.iam.principals import Kind, identity_of

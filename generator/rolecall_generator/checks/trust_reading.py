@@ -13,9 +13,9 @@ from functools import lru_cache
 from rolecall_generator.checks.witnesses import CallerViews
 from rolecall_generator.iam.access import Role
 from rolecall_generator.iam.arn import parse_arn
-from rolecall_generator.iam.comparisons import UnsupportedError
 from rolecall_generator.iam.condition_patterns import Shape, patterns_of, variables_of
 from rolecall_generator.iam.conditions import compile_condition
+from rolecall_generator.iam.operators import UnsupportedError
 from rolecall_generator.iam.patterns import Patterns, literal
 from rolecall_generator.iam.policy import POLICY_VERSION, Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.iam.principals import Kind, identity_of

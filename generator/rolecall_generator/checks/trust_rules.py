@@ -14,6 +14,7 @@ from rolecall_generator.checks.finding import Severity
 from rolecall_generator.checks.rule import named, over_statements, over_trusts, rule, union_of
 from rolecall_generator.iam.access import Role
 from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.operators import find_operator
 from rolecall_generator.iam.policy import Condition, Principal, Statement
 
 SHORT_EXTERNAL_ID_CHARACTERS = 16
@@ -26,11 +27,15 @@ _WHO = frozenset({
     "aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid",
 })  # fmt: skip
 """Condition keys that say who calls. An external id is none of them: it is not a secret."""
-_POSITIVE = re.compile(r"^(foranyvalue:)?(string(equals|equalsignorecase|like)|arn(equals|like))$")
-"""Operators that refuse when the key is absent: no `IfExists`, no `Not`, and no `ForAllValues`, which lets it be absent."""
 _PRINCIPAL_ID = re.compile(r"^A(ROA|IDA|GPA)[A-Z0-9]{12,}$")
 _ARN_WORDS = re.compile(r"\b(arn|aws(-[a-z]+)*|iam|sts|role|user|assumed-role|root)\b")
 _ONLY_WILDCARDS = re.compile(r"[*?:/]*")
+
+
+def _requires_value(operator: str) -> bool:
+    """Whether a condition with the operator needs the key, with one of the values: strings or ARNs, not negated."""
+    use = find_operator(operator, any_case=True)
+    return use is not None and use.operator.text is not None and not use.operator.negated and not use.holds_when_absent
 
 
 def _is_allow(statement: Statement) -> bool:
@@ -42,7 +47,7 @@ def _says_who(statement: Statement, *, within_account: bool = False) -> bool:
     return any(
         condition.key.lower() in _WHO
         and not (within_account and condition.key.lower() == "aws:principalaccount")
-        and _POSITIVE.match(condition.operator.lower())
+        and _requires_value(condition.operator)
         and not any(_is_anybody(value, within_account=within_account) for value in condition.values)
         for condition in statement.conditions
     )
@@ -108,7 +113,7 @@ def external_ids_of(statement: Statement) -> tuple[str, ...]:
     return tuple(
         value
         for condition in statement.conditions
-        if condition.key.lower() == _EXTERNAL_ID and _POSITIVE.match(condition.operator.lower())
+        if condition.key.lower() == _EXTERNAL_ID and _requires_value(condition.operator)
         for value in condition.values
     )
 

@@ -13,37 +13,15 @@ from dataclasses import dataclass
 from rolecall_generator.iam.arn import PARTITIONS, parse_arn
 from rolecall_generator.iam.condition_keys import ConditionKey, find_key, is_federated, key_of_form, nearest_key
 from rolecall_generator.iam.conditions import compile_condition
+from rolecall_generator.iam.operators import ARN, OPERATORS, Operator, find_operator, parse_operator
 from rolecall_generator.iam.placeholders import has_variable, unfilled
 from rolecall_generator.iam.policy import Condition
 from rolecall_generator.iam.regions import is_known_region, nearest_region, partition_of_region
+from rolecall_generator.text import nearest
 
-_OPERATOR = re.compile(r"^(?:ForAllValues:|ForAnyValue:)?(?P<base>[A-Za-z]+?)(?:IfExists)?$")
 _KEY = re.compile(r"^[^:\s]+:\S.*$")
 _WILD = re.compile(r"[*?]")
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
-
-_TAKES: dict[str, str] = {
-    "Numeric": "write a number, as in 10",
-    "Date": "write a date as in 2027-01-31T00:00:00Z, or seconds since 1970",
-    "Bool": 'write "true" or "false"',
-    "Null": 'write "true" (the key is absent) or "false" (it is there)',
-    "IpAddress": "write an address range, as in 203.0.113.0/24",
-    "NotIpAddress": "write an address range, as in 203.0.113.0/24",
-    "Binary": "write base-64",
-    "Arn": "write all six parts of an ARN, with * where any will do: arn:aws:iam::222222222222:role/*",
-}
-"""What each family of operators compares with, as a hint."""
-
-_FITTING: dict[str, frozenset[str]] = {
-    # String operators compare the text of any value; Date and Numeric both take seconds since 1970 (aws:EpochTime).
-    "Numeric": frozenset({"Numeric", "Date"}),
-    "Date": frozenset({"Date", "Numeric"}),
-    "Bool": frozenset({"Bool", "String"}),
-    "IpAddress": frozenset({"IPAddress", "String"}),
-    "Arn": frozenset({"ARN", "String"}),
-    "Binary": frozenset({"Binary", "String"}),
-}
-"""The types of keys that operators of a family fit. Some keys of type String hold an ARN, an address range or a bool."""
 
 _ACCOUNT_KEYS = frozenset({
     "aws:principalaccount", "aws:resourceaccount", "aws:sourceaccount", "aws:vpceaccount", "s3:resourceaccount",
@@ -73,20 +51,38 @@ def unknown_key(key: str) -> ConditionFault | None:
     if (form := key_of_form(key)) is not None:
         start = re.split(r"[$<]|tag-key$", form.name)[0]
         return ConditionFault(f"{key} names no tag or part: it ends in one", f"write {start}KEY", refused=False)
-    nearest = nearest_key(key)
-    hint = f"write {nearest}" if nearest else "write a condition key of the Service Authorization Reference"
+    close = nearest_key(key)
+    hint = f"write {close}" if close else "write a condition key of the Service Authorization Reference"
     return ConditionFault(f"AWS has no condition key {key}", hint, refused=False)
 
 
+def unknown_operator(text: str) -> ConditionFault | None:
+    """The fault of an operator that IAM does not have, with the nearest one as hint; None for one that it has."""
+    if find_operator(text) is not None:
+        return None
+    prefix, _, rest = text.rpartition(":")
+    prefix = f"{prefix}:" if prefix in {"ForAllValues", "ForAnyValue"} else ""
+    bare = rest if prefix else text
+    suffix = "IfExists" if bare.endswith("IfExists") else ""
+    bare = bare.removesuffix("IfExists")
+    what = f"IAM has no condition operator {text}"
+    if (known := OPERATORS.get(bare)) is not None and known.compare is None:
+        return ConditionFault(what, f"write {bare}: it takes neither a set prefix nor IfExists")
+    close = nearest(bare, OPERATORS)
+    return ConditionFault(
+        what, f"write {prefix}{close}{suffix}" if close else "write an operator of IAM, as in StringEquals"
+    )
+
+
 def condition_faults(condition: Condition, partition: str) -> Iterator[ConditionFault]:
-    """Everything that is wrong with a condition but an unknown operator or key (see `unknown_key`)."""
-    parsed = _OPERATOR.match(condition.operator)
-    if parsed is None:
+    """Everything that is wrong with a condition except an unknown key (see `unknown_key`)."""
+    if (unknown := unknown_operator(condition.operator)) is not None:
+        yield unknown
         return
-    base = parsed["base"]
+    operator = parse_operator(condition.operator).operator
     if not _KEY.match(condition.key):
-        nearest = nearest_key(condition.key)
-        hint = f"write {nearest}" if nearest else "write PREFIX:NAME, as in aws:SourceIp"
+        close = nearest_key(condition.key)
+        hint = f"write {close}" if close else "write PREFIX:NAME, as in aws:SourceIp"
         yield ConditionFault(f"{condition.key} is not a condition key: it has no prefix", hint)
         return
     if (found := unfilled(condition.key)) is not None and found.certain:
@@ -98,40 +94,35 @@ def condition_faults(condition: Condition, partition: str) -> Iterator[Condition
     key = find_key(condition.key)
     broken = False
     for value in condition.values:
-        fault = _value(condition, base, value)
+        fault = _value(condition, operator, value)
         broken = broken or (fault is not None and fault.refused)
-        fault = fault or _meaning(condition.key, base, value, key, partition)
+        fault = fault or _meaning(condition.key, operator, value, key, partition)
         if fault is not None:
             yield fault
     if key is not None and not broken:
-        yield from _fit(condition, base, key)
+        yield from _fit(condition, operator, key)
 
 
-def _value(condition: Condition, base: str, value: str) -> ConditionFault | None:
+def _value(condition: Condition, operator: Operator, value: str) -> ConditionFault | None:
     found = unfilled(value)
     if found is not None and found.certain:
         return ConditionFault(f'{condition.key} "{value}" has a placeholder: {found.what}', found.hint, value)
-    family = _family(base)
-    if has_variable(value) and family not in {"String", "Arn"}:
+    if has_variable(value) and not operator.takes_variables:
         what = f'{condition.key} "{value}": {condition.operator} takes no variables'
         return ConditionFault(what, "write the value, or use an operator for strings or ARNs", value)
     try:
         compile_condition(Condition(condition.operator, condition.key, (value,)), variables=True)
     except ValueError:
         what = f'{condition.key} "{value}" is not what {condition.operator} compares with'
-        return ConditionFault(what, _TAKES.get(family, ""), value)
+        return ConditionFault(what, operator.family.hint, value)
     if found is not None:
         return ConditionFault(f'{condition.key} "{value}": {found.what}', found.hint, value, refused=False, doubtful=True)
     return None
 
 
-def _family(base: str) -> str:
-    return next((family for family in ("String", "Numeric", "Date", "Arn", "Binary") if base.startswith(family)), base)
-
-
-def _meaning(name: str, base: str, value: str, key: ConditionKey | None, partition: str) -> ConditionFault | None:
+def _meaning(name: str, operator: Operator, value: str, key: ConditionKey | None, partition: str) -> ConditionFault | None:
     """A value that no request has, by what the key stands for."""
-    if not value or _WILD.search(value) or "${" in value or not base.startswith(("String", "Arn")):
+    if not value or _WILD.search(value) or "${" in value or not operator.takes_variables:
         return None
     lower = name.lower()
     if lower == "aws:requestedregion":
@@ -156,16 +147,15 @@ def _region(value: str, partition: str) -> ConditionFault | None:
 def _arn(value: str, key: str, partition: str) -> ConditionFault | None:
     parsed = parse_arn(value)
     if parsed is None:
-        return ConditionFault(f'{key} "{value}" is not an ARN', _TAKES["Arn"], value, refused=False)
+        return ConditionFault(f'{key} "{value}" is not an ARN', ARN.hint, value, refused=False)
     if parsed.partition in PARTITIONS and parsed.partition != partition:
         what = f'{key} "{value}" is in partition {parsed.partition}, the role in {partition}'
         return ConditionFault(what, f"write arn:{partition}:{value.split(':', 2)[2]}", value, refused=False)
     return None
 
 
-def _fit(condition: Condition, base: str, key: ConditionKey) -> Iterator[ConditionFault]:
-    family = "IpAddress" if base in {"IpAddress", "NotIpAddress"} else _family(base)
-    fitting = _FITTING.get(family)
+def _fit(condition: Condition, operator: Operator, key: ConditionKey) -> Iterator[ConditionFault]:
+    fitting = operator.family.key_types
     if fitting is not None and key.value_type not in fitting:
         yield ConditionFault(
             f"{condition.operator} does not fit {key.name}, whose values are of type {key.value_type}",

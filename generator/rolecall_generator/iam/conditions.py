@@ -1,4 +1,4 @@
-"""Condition operators: one condition of a statement compiled to a test over the request context.
+"""Conditions: one condition of a statement compiled to a test of the request context.
 
 Quotations are from the IAM User Guide, "IAM JSON policy elements: Condition operators" where no other page is named,
 looked up in November 2026.
@@ -6,14 +6,12 @@ looked up in November 2026.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
 
-from rolecall_generator.iam.comparisons import Compare, UnsupportedError, compare_values
 from rolecall_generator.iam.matching import ARN_COLONS, Context, Template
+from rolecall_generator.iam.operators import Compare, OperatorUse, TextMatch, UnsupportedError, parse_operator
 from rolecall_generator.iam.policy import Condition
 
 
@@ -34,74 +32,27 @@ class Test:
     variables: tuple[str, ...] = ()
 
 
-_OPERATOR = re.compile(r"^(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?$")
-
-_NEGATED = {
-    "StringNotEquals": "StringEquals",
-    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
-    "StringNotLike": "StringLike",
-    "NumericNotEquals": "NumericEquals",
-    "DateNotEquals": "DateEquals",
-    "NotIpAddress": "IpAddress",
-    "ArnNotEquals": "ArnEquals",
-    "ArnNotLike": "ArnLike",
-}
-TEXT_OPERATORS = {"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"}
-
-
 def compile_condition(condition: Condition, *, variables: bool) -> Test:
-    """Compile one condition. `variables`: the document's version knows policy variables.
+    """Compile one condition. `variables`: the document's version has policy variables.
 
     Raises UnsupportedError for an operator or a value that AWS does not document.
     """
-    quantifier, base, if_exists = _operator(condition.operator)
+    use = parse_operator(condition.operator)
     key = condition.key.lower()
     if not condition.values:
         raise UnsupportedError(f"{condition.operator} on {condition.key} has no value")
-    if base == "Null":
-        # "You can add IfExists to the end of any condition operator name except the Null condition—for
-        # example, StringLikeIfExists." A set operator before Null has no place in the documentation either.
-        if quantifier or if_exists:
-            raise UnsupportedError(f"unknown condition operator {condition.operator}")
+    if use.operator.compare is None:
         return Test(key, _null(key, condition.values))
-    negated = base in _NEGATED
-    plain = _NEGATED.get(base, base)
-    templates = _templates(plain, condition.values) if variables else ()
+    templates = _templates(condition.values) if variables and use.operator.takes_variables else ()
     if templates:
         names = tuple(variable.key for template in templates for variable in template.variables)
-        return Test(key, _run_filled(key, plain, templates, names, quantifier, negated=negated, if_exists=if_exists), names)
-    compare = compare_values(plain, condition.values)
-    return Test(key, _run(key, compare, quantifier, negated=negated, if_exists=if_exists))
+        return Test(key, _run_filled(key, use, templates, names), names)
+    return Test(key, _run(key, use, use.operator.compare(condition.values)))
 
 
-@lru_cache(maxsize=1_024)
-def _operator(text: str) -> tuple[str | None, str, bool]:
-    """Set operator, plain operator, and whether `IfExists` stands behind it. Raises UnsupportedError."""
-    parsed = _OPERATOR.match(text)
-    if parsed is None:
-        raise UnsupportedError(f"unknown condition operator {text}")
-    quantifier, base, if_exists = parsed.groups()
-    return quantifier, base, bool(if_exists)
-
-
-def plain_operator(operator: str) -> str:
-    """The comparison without set operator, negation and `IfExists`: StringLike for ForAnyValue:StringNotLikeIfExists.
-
-    Raises UnsupportedError.
-    """
-    base = _operator(operator)[1]
-    return _NEGATED.get(base, base)
-
-
-def _templates(operator: str, values: tuple[str, ...]) -> tuple[Template, ...]:
-    """Values as templates when one has a variable and the operator takes variables, else nothing.
-
-    "You can use a policy variable for Condition values in any condition that involves the string operators or the ARN
-    operators." "You can't use a policy variable with other operators, such as Numeric, Date, Boolean, Binary, IP Address,
-    or Null operators." (IAM policy elements: Variables and tags). The page on operators allows the variable with Bool: the
-    two disagree, so it is refused there.
-    """
-    if operator not in TEXT_OPERATORS or not any("${" in value for value in values):
+def _templates(values: tuple[str, ...]) -> tuple[Template, ...]:
+    """The values as templates where one of them has a variable, else nothing."""
+    if not any("${" in value for value in values):
         return ()
     try:
         return tuple(Template(value) for value in values)
@@ -109,33 +60,27 @@ def _templates(operator: str, values: tuple[str, ...]) -> tuple[Template, ...]:
         raise UnsupportedError(str(error)) from error
 
 
-def _run(
-    key: str, compare: Compare, quantifier: str | None, *, negated: bool, if_exists: bool
-) -> Callable[[Context], Truth]:
-    """The test that a request's values make with `compare`, which is true when any policy value takes the value."""
-    # "If the key that you specify in a policy condition is not present in the request context, the values do not match
-    # and the condition is false. If the policy condition requires that the key is not matched, such as StringNotLike or
-    # ArnNotLike, and the right key is not present, the condition is true." ...IfExists: "If the key is not present,
-    # evaluate the condition element as true."
-    absent = Truth(negated or if_exists)
+def _run(key: str, use: OperatorUse, compare: Compare) -> Callable[[Context], Truth]:
+    """The test of a request's values with `compare`, which is true when any of the policy's values matches."""
+    negated, absent = use.operator.negated, Truth(use.holds_when_absent)
     # ForAllValues: "The condition returns true if every context key value in the request matches a context key value in
     # the policy. It also returns true if there are no context keys in the request." ForAnyValue: "For no matching context
     # key or if the key does not exist, the condition returns false." (Single-valued vs. multivalued context keys). An
     # empty string counts as no value: "or if the context key value resolves to a null dataset, such as an empty string"
     # (Multivalued context key examples).
-    if quantifier == "ForAllValues":
+    if use.quantifier == "ForAllValues":
 
         def every(context: Context) -> Truth:
             values = context.get(key, ())
             return Truth(all(compare(value) != negated for value in values if value != "" or len(values) > 1))
 
         return every
-    if quantifier == "ForAnyValue":
+    if use.quantifier == "ForAnyValue":
 
         def some(context: Context) -> Truth:
             values = context.get(key, ())
             if not values:
-                return Truth(if_exists)
+                return absent
             return Truth(any(compare(value) != negated for value in values if value != "" or len(values) > 1))
 
         return some
@@ -156,16 +101,9 @@ def _run(
 
 
 def _run_filled(
-    key: str,
-    operator: str,
-    templates: tuple[Template, ...],
-    names: tuple[str, ...],
-    quantifier: str | None,
-    *,
-    negated: bool,
-    if_exists: bool,
+    key: str, use: OperatorUse, templates: tuple[Template, ...], names: tuple[str, ...]
 ) -> Callable[[Context], Truth]:
-    """As `_run` for values with variables, which are filled at each request.
+    """As `_run`, for values with variables, which are filled for each request.
 
     A variable without a value matches nothing: "operators like StringEquals or StringLike do not match, and the policy
     statement does not take effect." "Inverted condition operators like StringNotEquals or StringNotLike do match against a
@@ -173,15 +111,14 @@ def _run_filled(
     """
 
     def run(context: Context) -> Truth:
-        if if_exists and not context.get(key):
+        if use.if_exists and not context.get(key):
             return Truth.TRUE
         if any(len(context.get(name, ())) > 1 for name in names):
             # "You can't use a multivalued condition key as a variable." What happens to one is not documented.
             return Truth.UNDECIDED
-        compares = [c for template in templates if (c := _filled_compare(operator, template, context)) is not None]
-        test = _run(key, lambda value: any(c(value) for c in compares), quantifier, negated=negated, if_exists=if_exists)
-        truth = test(context)
-        if truth is Truth.TRUE and not negated and len(compares) < len(templates):
+        compares = [c for template in templates if (c := _filled_compare(use.operator.text, template, context)) is not None]
+        truth = _run(key, use, lambda value: any(c(value) for c in compares))(context)
+        if truth is Truth.TRUE and not use.operator.negated and len(compares) < len(templates):
             # One value matches, another is null: "evaluated using a logical OR" says true, "does not take effect" says no.
             return Truth.UNDECIDED
         return truth
@@ -189,15 +126,15 @@ def _run_filled(
     return run
 
 
-def _filled_compare(operator: str, template: Template, context: Context) -> Compare | None:
-    if operator == "StringLike":
+def _filled_compare(match: TextMatch | None, template: Template, context: Context) -> Compare | None:
+    if match is TextMatch.WILDCARDS:
         return template.matcher(context)
-    if operator in {"ArnEquals", "ArnLike"}:
+    if match is TextMatch.ARN:
         return _filled_arn(template, context)
     text = template.literal(context)
     if text is None:
         return None
-    if operator == "StringEquals":
+    if match is TextMatch.EXACT:
         return text.__eq__
     lower = text.lower()
     return lambda value: value.lower() == lower

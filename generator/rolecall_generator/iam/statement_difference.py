@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rolecall_generator.iam.operators import find_operator
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 
 Label = Callable[[str], str]
@@ -227,12 +228,13 @@ def _condition_changes(old: Statement, new: Statement, voice: Voice) -> Iterator
 def _changed_condition(was: Condition, now: Condition, statement: Statement, voice: Voice) -> Change:
     more, fewer = set(now.values) - set(was.values), set(was.values) - set(now.values)
     if was.operator == now.operator and was.values and now.values and bool(more) is not bool(fewer):
-        negated = "Not" in now.operator
+        use = find_operator(now.operator)
+        negated = use is not None and use.operator.negated
         verb = "now accepts" if more else "no longer accepts"
         if negated:
             verb = "now shuts out" if more else "no longer shuts out"
         changed = replace(now, values=tuple(sorted(more or fewer)))
-        widens = None if now.operator == "Null" else bool(more) is not negated
+        widens = None if use is None or use.operator.compare is None else bool(more) is not negated
         also = verb.replace("now accepts", "also accepts") if more else verb
         return voice.say("added" if more else "removed", _asks(also, condition_text(changed), statement, voice), widens)
     weaker = now.values == was.values and now.operator == f"{was.operator}IfExists"

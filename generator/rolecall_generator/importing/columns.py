@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.manifest.csvfile import COLUMNS, MAP_COLUMNS, PLAIN_COLUMNS
-from rolecall_generator.manifest.messages import nearest
 from rolecall_generator.manifest.scalars import clip
+from rolecall_generator.text import nearest
 
 ROLE_ARN = "role_arn"
 """A column that gives account id, path and role in one."""

@@ -5,29 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.iam.condition_faults import condition_faults
+from rolecall_generator.iam.condition_faults import condition_faults, unknown_operator
 from rolecall_generator.iam.policy import Condition
-from rolecall_generator.manifest.messages import nearest
 from rolecall_generator.manifest.models import Manifest, StatementSpec
 from rolecall_generator.manifest.places import Places
 from rolecall_generator.manifest.scalars import clip
 from rolecall_generator.manifest.tree import Loc
-
-_COMPARISONS = ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
-CONDITION_OPERATORS: tuple[str, ...] = (
-    *(
-        "StringEquals",
-        "StringNotEquals",
-        "StringEqualsIgnoreCase",
-        "StringNotEqualsIgnoreCase",
-        "StringLike",
-        "StringNotLike",
-    ),
-    *(f"{kind}{comparison}" for kind in ("Numeric", "Date") for comparison in _COMPARISONS),
-    *("Bool", "BinaryEquals", "IpAddress", "NotIpAddress", "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike", "Null"),
-)
-_PREFIXES = ("ForAllValues:", "ForAnyValue:")
-_SUFFIX = "IfExists"
 
 
 def condition_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
@@ -39,19 +22,11 @@ def condition_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
             )
 
 
-def known_operator(operator: str) -> bool:
-    """Whether IAM has this condition operator, set prefix and `IfExists` considered."""
-    bare = next((operator.removeprefix(prefix) for prefix in _PREFIXES if operator.startswith(prefix)), operator)
-    if bare == "Null":
-        return bare == operator  # neither a set prefix nor IfExists goes with it
-    return bare in CONDITION_OPERATORS or (bare.removesuffix(_SUFFIX) in CONDITION_OPERATORS and bare != f"Null{_SUFFIX}")
-
-
 def _conditions(statement: StatementSpec, at: Loc, manifest: Manifest, places: Places) -> Iterator[Problem]:
     for operator, keys in statement.conditions.items():
         here: Loc = (*at, operator)
-        if not known_operator(operator):
-            yield places.problem(here, f"IAM has no condition operator {operator}", _operator_hint(operator), key=True)
+        if (unknown := unknown_operator(operator)) is not None:
+            yield places.problem(here, unknown.what, unknown.hint, key=True)
             continue
         if not keys:
             yield places.problem(
@@ -80,13 +55,3 @@ def _condition(condition: Condition, here: Loc, many: bool, manifest: Manifest, 
 
 def _index(values: Sequence[str], value: str, many: bool) -> Loc:
     return (values.index(value),) if many else ()
-
-
-def _operator_hint(operator: str) -> str:
-    prefix = next((prefix for prefix in _PREFIXES if operator.startswith(prefix)), "")
-    suffix = _SUFFIX if operator.endswith(_SUFFIX) else ""
-    bare = operator.removeprefix(prefix).removesuffix(suffix)
-    if bare == "Null":
-        return "write Null: it takes neither a set prefix nor IfExists"
-    close = nearest(bare, CONDITION_OPERATORS)
-    return f"write {prefix}{close}{suffix}" if close else "write an operator of IAM, as in StringEquals"

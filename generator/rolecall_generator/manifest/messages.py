@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args, get_origin
@@ -16,6 +15,7 @@ from rolecall_generator.manifest.formats import MENDS
 from rolecall_generator.manifest.models import Manifest
 from rolecall_generator.manifest.scalars import clip, kind_of
 from rolecall_generator.manifest.tree import ListNode, Loc, MapNode, Spot, mark_of, place_at, walk
+from rolecall_generator.text import nearest
 
 _MOST_NAMES = 24
 """How many names a mend lists before it becomes unreadable."""
@@ -45,13 +45,6 @@ def translate(error: ValidationError, tree: Any, file: str, model: type[BaseMode
         what, mend = _words(detail, loc, tree, model, at_key)
         found.append((Problem(place.file, place.line, place.column, what, mend), loc))
     return found
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant, None when nothing is close."""
-    folded = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(word.casefold(), folded, 1, 0.6)
-    return folded[close[0]] if close else None
 
 
 def suggest(word: str, known: Iterable[str], otherwise: str) -> str:

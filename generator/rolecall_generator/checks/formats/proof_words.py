@@ -5,6 +5,7 @@ from __future__ import annotations
 from rolecall_generator.checks.candidates import OTHER, STRANGER, is_invented
 from rolecall_generator.checks.proof import EXTERNAL_ID, Case, Cell
 from rolecall_generator.iam.evaluator import ASSUME_ROLE, Effect
+from rolecall_generator.iam.operators import find_operator
 from rolecall_generator.iam.policy import Condition, Statement
 from rolecall_generator.iam.principals import Kind, identity_of
 
@@ -20,7 +21,6 @@ _KEYS = {
 _NAMES_THE_CALLER = frozenset({"aws:principalarn", "aws:principalaccount", "aws:username"})
 """Keys that say who calls; the picture shows them as the caller, not as a condition."""
 
-_PLAIN = frozenset({"StringEquals", "ArnEquals", "ArnLike", "IpAddress"})
 _WITH = {
     Case.NO_EXTERNAL_ID: "without an external id",
     Case.OTHER_EXTERNAL_ID: "with another customer's external id",
@@ -42,16 +42,13 @@ def condition_words(statement: Statement) -> tuple[str, ...]:
 
 
 def _word(condition: Condition) -> str:
-    word, operator = _KEYS.get(condition.key.lower(), condition.key), condition.operator
-    if operator == "Bool":
-        return word if condition.values == ("true",) else f"{word} = {', '.join(condition.values)}"
-    if operator in _PLAIN:
-        return word
-    if operator.endswith("IfExists"):
+    word = _KEYS.get(condition.key.lower(), condition.key)
+    use = find_operator(condition.operator)
+    if use is not None and use.if_exists:
         return f"{word}, if sent"
-    if operator == "StringLike":
-        return f"{word} like {', '.join(condition.values)}" if any("*" in value for value in condition.values) else word
-    return f"{word} ({operator})"
+    if use is None or use.quantifier is not None or use.operator.describe is None:
+        return f"{word} ({condition.operator})"
+    return use.operator.describe(word, condition.values)
 
 
 def with_words(case: Case) -> str:
