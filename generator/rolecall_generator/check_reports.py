@@ -9,9 +9,11 @@ from typing import Any
 from rich.console import Console
 
 from rolecall_generator.checking import Checked
-from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks import finding as check_findings
+from rolecall_generator.checks.finding import Finding, FindingKind, Severity, kinds_in
 from rolecall_generator.checks.formats import report_body, to_junit, to_sarif
-from rolecall_generator.checks.rules import CATALOGUE
+from rolecall_generator.checks.rules import all_rules
+from rolecall_generator.parse import report as parser_findings
 from rolecall_generator.text import json_text
 
 _SHOWN = 200
@@ -20,12 +22,18 @@ _SHOWN = 200
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
+def catalogue() -> tuple[FindingKind, ...]:
+    """Every kind of finding that `gen check` can report, by ID."""
+    kinds = (*all_rules(), *kinds_in(vars(check_findings)), *kinds_in(vars(parser_findings)))
+    return tuple(sorted(kinds, key=lambda kind: kind.id))
+
+
 def report_text(checked: Checked, form: str, *, manifest: Path, root: str) -> str:
     """The report in the form `json`, `sarif` or `junit`. `root` leads to the folder that findings' files count from."""
     if form == "sarif":
-        return to_sarif(checked.report, CATALOGUE, default_file=str(manifest), root=root)
+        return to_sarif(checked.report, catalogue(), default_file=str(manifest), root=root)
     if form == "junit":
-        return to_junit(checked.report, CATALOGUE)
+        return to_junit(checked.report, catalogue())
     return json_text(check_body(checked), indent=2) + "\n"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.finding import DIFFERENCE, Finding, Severity
 from rolecall_generator.disk import output_error, read_regular
 from rolecall_generator.generate import module_source, previous_slots
 from rolecall_generator.iam.access import Access
@@ -97,7 +97,7 @@ def _extra(module: PlannedModule, out: Path) -> Iterator[ModuleChanges]:
     if written.access.canonical() != built.access.canonical():
         message = "other files change the access that the generated ones grant; gen check shows how"
         place = f"{module.path}/main.tf"
-        findings += (Finding("RC801", Severity.ERROR, module.subject, message, "remove the other files", place, 1),)
+        findings += (DIFFERENCE.finding(module.subject, message, place, 1, hint="remove the other files"),)
     if findings:
         yield ModuleChanges(module.path, "extra", (), findings)
 

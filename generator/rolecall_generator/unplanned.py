@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator
 
-from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.finding import UNPLANNED, Finding, Severity
 from rolecall_generator.lock import BUNDLES
 
-UNPLANNED = "RC803"
 _TERRAFORM = (".tf", ".tf.json", ".tofu", ".tofu.json", ".tfvars", ".tfvars.json", ".hcl")
 _OWN = (".rolecall", ".terraform")
 """Starts of the names of rolecall's caches and staging folders, and of Terraform's working files: no module is there."""
@@ -63,11 +62,8 @@ def _finding(entry: os.DirEntry[str], path: str, known: Collection[str]) -> Iter
         severity, what = Severity.ERROR, "a Terraform file outside the planned modules"
     else:
         return
-    if path in known:
-        mend = "run gen terraform --prune to remove what the manifest no longer plans"
-    else:
-        mend = "remove it, or move it out of the output folder"
-    yield Finding(UNPLANNED, severity, path, what, mend, path, 1)
+    hint = "run gen terraform --prune to remove what the manifest no longer plans" if path in known else None
+    yield UNPLANNED.finding(path, what, path, 1, severity=severity, hint=hint)
 
 
 def _holds_terraform(path: str) -> bool:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 
-from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.finding import UNKNOWN_REGION, Finding
 from rolecall_generator.iam.policy import Statement
 from rolecall_generator.iam.regions import is_known_region, nearest_region, partition_of_region
 from rolecall_generator.manifest.load import LoadedManifest
 from rolecall_generator.manifest.models import Manifest, StatementSpec
 from rolecall_generator.manifest.tree import Loc, Place
 from rolecall_generator.plan.permissions import statement_of
-
-UNKNOWN_REGION = "RC602"
 
 
 class DeclaredStatements:
@@ -90,11 +88,9 @@ def region_findings(loaded: LoadedManifest) -> Iterator[Finding]:
             else:
                 message = f"AWS has no Region {region}, as far as this version of rolecall knows"
             close = nearest_region(region, manifest.partition)
-            yield Finding(
-                UNKNOWN_REGION,
-                Severity.ERROR,
+            yield UNKNOWN_REGION.finding(
                 subject,
                 message,
-                f"write {close}" if close else f"write a Region of partition {manifest.partition}",
+                hint=f"write {close}" if close else f"write a Region of partition {manifest.partition}",
                 declared=f"{place.file}:{place.line}",
             )

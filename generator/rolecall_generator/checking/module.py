@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rolecall_generator.checking.size import too_large
-from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.finding import DIFFERENCE, NOT_WRITTEN, Finding
 from rolecall_generator.errors import ModuleError
 from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.difference import Label, differences
@@ -16,11 +16,6 @@ from rolecall_generator.parse import ParsedModule, parse_module
 from rolecall_generator.parse.places import declared_places
 from rolecall_generator.parse.report import GUARD, UNREADABLE
 
-DIFFERENCE = "RC801"
-NOT_WRITTEN = "RC802"
-NOBODYS = "RC803"
-
-WRITE_AGAIN = "run gen terraform, or change the manifest so that it says the same"
 ASK_WHY = "ask who changed it, and why; then change the manifest, or send the module again"
 
 
@@ -42,7 +37,7 @@ class Verdict:
 
 
 def judge(
-    planned: Module, folder: Path, *, root: str, label: Label, mend: str = WRITE_AGAIN, returned: bool = False
+    planned: Module, folder: Path, *, root: str, label: Label, mend: str | None = None, returned: bool = False
 ) -> Verdict:
     """Read the module in `folder` and compare it with the planned one. `returned`: the folder comes from someone else.
 
@@ -50,22 +45,19 @@ def judge(
     """
     # lexists: a broken link is not "not written".
     if not folder.is_symlink() and not folder.exists():
-        missing = Finding(
-            NOT_WRITTEN, Severity.ERROR, planned.subject, f"{planned.path} is not written", "run gen terraform", root or None
-        )
+        missing = NOT_WRITTEN.finding(planned.subject, f"{planned.path} is not written", root or None)
         return Verdict(planned.path, Access(), (missing,))
     try:
         parsed = parse_module(folder, account_id=planned.account.account_id, partition=planned.partition, returned=returned)
     except ModuleError as error:
-        unreadable = Finding(
-            UNREADABLE, Severity.ERROR, planned.subject, f"{planned.path}: {error.what}", error.mend or "", root or None
-        )
+        message = f"{planned.path}: {error.what}"
+        unreadable = UNREADABLE.finding(planned.subject, message, root or None, hint=error.mend or "")
         return Verdict(planned.path, Access(), (unreadable,))
     return compare_parsed(planned, parsed, folder, root=root, label=label, mend=mend)
 
 
 def compare_parsed(
-    planned: Module, parsed: ParsedModule, folder: Path, *, root: str, label: Label, mend: str = WRITE_AGAIN
+    planned: Module, parsed: ParsedModule, folder: Path, *, root: str, label: Label, mend: str | None = None
 ) -> Verdict:
     """The verdict on a module that was read."""
     written, intended = parsed.access.canonical(), planned.access.canonical()
@@ -80,24 +72,26 @@ def compare_parsed(
 
 def _too_large(planned: Module, excess: str, root: str) -> Finding:
     message = f"too large to be compared and proven: {excess}, far more than was planned or AWS accepts"
-    mend = "send the module as it was generated, or read it yourself"
-    return Finding(UNREADABLE, Severity.ERROR, planned.subject, message, mend, below(root, "main.tf"), 1)
+    hint = "send the module as it was generated, or read it yourself"
+    return UNREADABLE.finding(planned.subject, message, below(root, "main.tf"), 1, hint=hint)
 
 
 def _placed(finding: Finding, subject: str, root: str) -> Finding:
     """A reader's finding in the words of the whole: its subject is the customer, its file counts from the checked folder."""
     message = finding.message if finding.subject == "module" else f"{finding.subject}: {finding.message}"
     # That there is no guard has no place of its own: main.tf is where it belongs.
-    file = finding.file or ("main.tf" if finding.rule == GUARD else None)
+    file = finding.file or ("main.tf" if finding.rule == GUARD.id else None)
     return replace(finding, subject=subject, message=message, file=below(root, file))
 
 
-def _differences(planned: Module, written: Access, folder: Path, root: str, label: Label, mend: str) -> Iterator[Finding]:
+def _differences(
+    planned: Module, written: Access, folder: Path, root: str, label: Label, mend: str | None
+) -> Iterator[Finding]:
     places = declared_places(folder, account_id=planned.account.account_id, partition=planned.partition)
     for change in differences(planned.access, written, label=label):
         file, line = places.get(change.subject, ("main.tf", 1))
         text = f"{change.text} (more than the manifest says)" if change.widens else change.text
-        yield Finding(DIFFERENCE, Severity.ERROR, planned.subject, text, mend, below(root, file), line)
+        yield DIFFERENCE.finding(planned.subject, text, below(root, file), line, hint=mend)
 
 
 def below(root: str, file: str | None) -> str | None:

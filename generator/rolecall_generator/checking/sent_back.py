@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.checking.intended import arns_of
-from rolecall_generator.checking.module import ASK_WHY, NOBODYS, Verdict, judge
-from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checking.module import ASK_WHY, Verdict, judge
+from rolecall_generator.checks.finding import UNPLANNED, Finding
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.generate import select
 from rolecall_generator.iam.difference import Label
@@ -84,12 +84,10 @@ def _by_content(plan: Plan, folder: Path, parsed: ParsedModule) -> PlannedModule
 
 
 def _nobodys(folder: Path) -> Finding:
-    return Finding(
-        NOBODYS,
-        Severity.ERROR,
+    return UNPLANNED.finding(
         str(folder),
         "whose module this is cannot be told: its guard names no account of the manifest, or it has none",
-        f"say whose it is: --path NAME={folder}",
         str(folder),
         1,
+        hint=f"say whose it is: --path NAME={folder}",
     )

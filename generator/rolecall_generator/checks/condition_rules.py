@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from rolecall_generator.checks.context import CheckContext, Hit, Owner
 from rolecall_generator.checks.finding import Severity
-from rolecall_generator.checks.rule import named, over_statements, rule, trust_owner
+from rolecall_generator.checks.rule import named, over_access, over_statements, rule, trust_owner
 from rolecall_generator.iam import actions
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.condition_faults import condition_faults, unknown_key
@@ -26,7 +26,15 @@ def _documents(context: CheckContext) -> Iterator[tuple[PolicyDocument, Iterable
     yield from ((trust, (trust_owner(role),)) for role, trust in context.trusts())
 
 
-def _unknown_keys(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+@rule(
+    "RC209",
+    "Condition key that AWS does not have",
+    Severity.ERROR,
+    over_access,
+    hint="write a condition key of the Service Authorization Reference",
+)
+def unknown_condition_key(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Condition keys that neither AWS nor an identity provider has."""
     for document, owners in _documents(context):
         hits = [
             Hit(
@@ -53,7 +61,15 @@ def _effect(condition: Condition) -> str:
     return "always holds" if holds else "never holds"
 
 
-def _cannot_hold(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+@rule(
+    "RC210",
+    "Condition that cannot hold as written",
+    Severity.WARNING,
+    over_access,
+    hint="write a value that a request can have",
+)
+def impossible_condition(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Conditions that no request can meet, or that IAM refuses, in the partition of their owner."""
     for document, owners in _documents(context):
         if not any(statement.conditions for statement in document.statements):
             continue
@@ -79,7 +95,15 @@ def _faults(document: PolicyDocument, partition: str) -> Iterator[Hit]:
                 )
 
 
-def _keys_unknown_to_actions(statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC211",
+    "Condition key that no action knows",
+    Severity.WARNING,
+    over_statements,
+    hint="use a key of these actions, or move the actions that know the key to a statement of their own",
+)
+def condition_key_of_no_action(statement: Statement) -> Iterator[Hit]:
+    """Service-specific keys that none of the statement's actions supports."""
     if not statement.actions or _EVERY_ACTION.intersection(statement.actions):
         return
     for condition in statement.conditions:
@@ -92,23 +116,9 @@ def _keys_unknown_to_actions(statement: Statement) -> Iterator[Hit]:
             yield Hit(
                 f"asks for {condition.key}, which none of its actions knows, so the condition {_effect(condition)}: "
                 f"{named(statement)}",
-                "use a key of these actions, or move the actions that know the key to a statement of their own",
                 text=condition.key,
             )
 
 
 def _expanded(statement: Statement) -> list[str]:
     return [found for pattern in statement.actions for found in actions.expand(pattern)]
-
-
-CONDITION_RULES = (
-    rule("RC209", "Condition key that AWS does not have", Severity.ERROR, _unknown_keys),
-    rule("RC210", "Condition that cannot hold as written", Severity.WARNING, _cannot_hold),
-    rule(
-        "RC211",
-        "Condition key that no action knows",
-        Severity.WARNING,
-        over_statements(_keys_unknown_to_actions),
-    ),
-)
-"""The rules of this family."""

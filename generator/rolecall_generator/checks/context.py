@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.finding import Finding, FindingKind, Severity
 from rolecall_generator.iam.access import Access, Role
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.globs import name_matcher
@@ -26,14 +26,15 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What a rule says about a document, whoever owns it."""
+    """What a rule finds in a document, independent of its owner.
+
+    `hint` and `severity` replace the rule's own. `statement` is the statement with the problem, `text` the string in it.
+    """
 
     message: str
-    mend: str
+    hint: str | None = None
     severity: Severity | None = None
-    """Where it differs from the rule's own."""
     statement: Statement | None = None
-    """The statement that it is about, where it is about one, and the text in it."""
     text: str | None = None
 
 
@@ -92,17 +93,16 @@ class CheckContext:
         """The customer or switch role that the ARN belongs to; the ARN itself when nobody is known."""
         return self.subjects.get(arn, arn)
 
-    def finding(self, rule: str, severity: Severity, owner: Owner, hit: Hit) -> Finding:
+    def finding(self, kind: FindingKind, owner: Owner, hit: Hit) -> Finding:
         """The finding of a hit at its owner."""
-        found = self.place(owner.arn)
-        return Finding(
-            rule=rule,
-            severity=hit.severity or severity,
-            subject=self.subject(owner.arn),
-            message=f"{owner.what} of {short(owner.arn)} {hit.message}".strip(),
-            mend=hit.mend,
-            file=found[0] if found else None,
-            line=found[1] if found else None,
+        file, line = self.place(owner.arn) or (None, None)
+        return kind.finding(
+            self.subject(owner.arn),
+            f"{owner.what} of {short(owner.arn)} {hit.message}".strip(),
+            file,
+            line,
+            severity=hit.severity,
+            hint=hit.hint,
             declared=self.declared(hit.statement, hit.text) if hit.statement else None,
         )
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rolecall_generator.checks.context import CheckContext, Hit
+from rolecall_generator.checks.context import Hit
 from rolecall_generator.checks.finding import Severity
-from rolecall_generator.checks.rule import named, over_statements, over_trusts, rule, union_of
+from rolecall_generator.checks.rule import named, over_all_statements, over_statements, rule
 from rolecall_generator.iam import actions
-from rolecall_generator.iam.access import Role
 from rolecall_generator.iam.globs import may_match
 from rolecall_generator.iam.policy import Statement
 
@@ -35,7 +34,15 @@ def _whole_service(action: str) -> bool:
     return bool(colon) and service != "*" and name != "" and not name.strip("*")
 
 
-def _negations(statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC201",
+    "NotAction or NotResource with Allow",
+    Severity.WARNING,
+    over_statements,
+    hint="list what is allowed with Action and Resource",
+)
+def not_action(statement: Statement) -> Iterator[Hit]:
+    """Allow statements with NotAction or NotResource."""
     if statement.effect != "Allow":
         return
     for element, values in (("NotAction", statement.not_actions), ("NotResource", statement.not_resources)):
@@ -46,20 +53,41 @@ def _negations(statement: Statement) -> Iterator[Hit]:
             )
 
 
-def _everything(statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC202",
+    "Every action allowed",
+    Severity.ERROR,
+    over_statements,
+    hint="list the actions that are needed",
+)
+def every_action(statement: Statement) -> Iterator[Hit]:
+    """Allow statements with the action `*`."""
     if statement.effect == "Allow" and _EVERYTHING.intersection(statement.actions):
-        yield Hit(f"allows every action: {named(statement)} has the action *", "list the actions that are needed")
+        yield Hit(f"allows every action: {named(statement)} has the action *")
 
 
-def _service(statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC203",
+    "Whole service allowed",
+    Severity.WARNING,
+    over_statements,
+    hint="list the actions that are needed",
+)
+def whole_service(statement: Statement) -> Iterator[Hit]:
+    """Allow statements with all actions of a service, as in `s3:*`."""
     if statement.effect == "Allow" and (found := [action for action in statement.actions if _whole_service(action)]):
-        yield Hit(
-            f"allows whole services, their administration included: {_some(found)}",
-            "list the actions that are needed",
-        )
+        yield Hit(f"allows whole services, their administration included: {_some(found)}")
 
 
-def _writes_everywhere(statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC204",
+    "Changes to every resource allowed",
+    Severity.NOTE,
+    over_statements,
+    hint="name the resources, or narrow them with a condition such as aws:ResourceTag",
+)
+def writes_everywhere(statement: Statement) -> Iterator[Hit]:
+    """Actions that change resources, allowed on every resource without a condition."""
     if statement.effect != "Allow" or not _is_open(statement) or statement.conditions:
         return
     found = []
@@ -69,13 +97,18 @@ def _writes_everywhere(statement: Statement) -> Iterator[Hit]:
             known = map(actions.find_action, actions.expand(pattern))
             found += [str(action) for action in known if action and action.writes and action.resource_types]
     if found:
-        yield Hit(
-            f"allows changes to every resource: {_some(found)} on *",
-            "name the resources, or narrow them with a condition such as aws:ResourceTag",
-        )
+        yield Hit(f"allows changes to every resource: {_some(found)} on *")
 
 
-def _escalations(statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC205",
+    "Privilege escalation allowed",
+    Severity.WARNING,
+    over_statements,
+    hint="take these actions away, or name the resources and set a permissions boundary",
+)
+def privilege_escalation(statement: Statement) -> Iterator[Hit]:
+    """Actions with which a principal can give itself more permissions."""
     if statement.effect != "Allow":
         return
     found: dict[str, None] = {}
@@ -93,12 +126,19 @@ def _escalations(statement: Statement) -> Iterator[Hit]:
         spelled = [str(actions.find_action(action) or action) for action in found]
         yield Hit(
             f"allows privilege escalation: {_some(spelled)} ({spelled[0]} {actions.ESCALATION[first]})",
-            "take these actions away, or name the resources and set a permissions boundary",
-            Severity.ERROR if _is_open(statement) and not statement.conditions else Severity.WARNING,
+            severity=Severity.ERROR if _is_open(statement) and not statement.conditions else Severity.WARNING,
         )
 
 
-def _unknown_actions(statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC206",
+    "Action that AWS does not have",
+    Severity.ERROR,
+    over_all_statements,
+    hint="write an action of the Service Authorization Reference",
+)
+def unknown_action(statement: Statement) -> Iterator[Hit]:
+    """Actions that AWS does not have, and patterns that match none."""
     for action in (*statement.actions, *statement.not_actions):
         if actions.exists(action):
             continue
@@ -106,7 +146,7 @@ def _unknown_actions(statement: Statement) -> Iterator[Hit]:
         harm = "refuses nothing" if statement.effect == "Deny" else "has no effect"
         yield Hit(
             f"names the action {action}, which AWS does not have, so it {harm}",
-            f"write {nearest}" if nearest else "write an action of the Service Authorization Reference",
+            f"write {nearest}" if nearest else None,
             text=action,
         )
 
@@ -118,7 +158,15 @@ def _explicit_actions(statement: Statement) -> Iterator[actions.Action]:
     yield from filter(None, map(actions.find_action, statement.actions))
 
 
-def _resource_types(statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC207",
+    "Resource type that the action does not take",
+    Severity.WARNING,
+    over_statements,
+    hint="add a resource of the type that the action takes",
+)
+def resource_type(statement: Statement) -> Iterator[Hit]:
+    """Actions on resources of a type that the action does not support."""
     for action in _explicit_actions(statement):
         forms = action.resource_forms
         if forms and not any(may_match(resource, form) for resource in statement.resources for form in forms):
@@ -129,34 +177,15 @@ def _resource_types(statement: Statement) -> Iterator[Hit]:
             )
 
 
-def _takes_no_resource(statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC208",
+    "Named resource for an action that takes none",
+    Severity.WARNING,
+    over_statements,
+    hint="move it to a statement with the resource *",
+)
+def takes_no_resource(statement: Statement) -> Iterator[Hit]:
+    """Named resources for actions that only support the resource `*`."""
     for action in _explicit_actions(statement):
         if not action.resource_types:
-            yield Hit(
-                f"allows {action} on named resources, but it takes the resource * alone, so nothing is allowed",
-                "move it to a statement with the resource *",
-            )
-
-
-def _trust_actions(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
-    return _unknown_actions(statement)
-
-
-_E, _W, _N = Severity.ERROR, Severity.WARNING, Severity.NOTE
-
-PERMISSION_RULES = (
-    rule("RC201", "NotAction or NotResource with Allow", _W, over_statements(_negations)),
-    rule("RC202", "Every action allowed", _E, over_statements(_everything)),
-    rule("RC203", "Whole service allowed", _W, over_statements(_service)),
-    rule("RC204", "Changes to every resource allowed", _N, over_statements(_writes_everywhere)),
-    rule("RC205", "Privilege escalation allowed", _W, over_statements(_escalations)),
-    rule(
-        "RC206",
-        "Action that AWS does not have",
-        _E,
-        union_of(over_trusts(_trust_actions), over_statements(_unknown_actions)),
-    ),
-    rule("RC207", "Resource type that the action does not take", _W, over_statements(_resource_types)),
-    rule("RC208", "Named resource for an action that takes none", _W, over_statements(_takes_no_resource)),
-)
-"""The rules of this family."""
+            yield Hit(f"allows {action} on named resources, but it takes the resource * alone, so nothing is allowed")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rolecall_generator.checks.context import CheckContext, Hit, Owner
 from rolecall_generator.checks.finding import Severity
-from rolecall_generator.checks.rule import rule, trust_owner
+from rolecall_generator.checks.rule import over_access, rule, trust_owner
 from rolecall_generator.iam import quotas
 from rolecall_generator.iam.access import Group, Role, User
 from rolecall_generator.iam.arn import parse_arn
@@ -28,12 +28,12 @@ _NAME_LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class _Size:
-    """A size in characters beside its quota. `packed` policies are filled on purpose."""
+    """A size in characters and its quota. `packed` policies are filled on purpose."""
 
     owner: Owner
     characters: int
     limit: int
-    mend: str
+    hint: str
     packed: bool = False
 
 
@@ -67,19 +67,43 @@ def _principals(context: CheckContext) -> Iterator[tuple[Role | Group | User, in
     yield from ((user, quotas.USER_INLINE_CHARACTERS) for user in access.users.values())
 
 
-def _over(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+@rule(
+    "RC301",
+    "Policy over its quota",
+    Severity.ERROR,
+    over_access,
+    hint="split the policy",
+)
+def policy_over_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Trust policies, inline policies of a principal and managed policies above AWS's size limit."""
     for size in _sizes(context):
         if size.characters > size.limit:
-            yield size.owner, Hit(f"has {size.characters:,} characters; AWS takes {size.limit:,}", size.mend)
+            yield size.owner, Hit(f"has {size.characters:,} characters; AWS takes {size.limit:,}", size.hint)
 
 
-def _near(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+@rule(
+    "RC302",
+    "Policy within 10 % of its quota",
+    Severity.WARNING,
+    over_access,
+    hint="split the policy",
+)
+def policy_near_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """The same above 90 % of the limit, except policies that are packed full on purpose."""
     for size in _sizes(context):
         if NEAR * size.limit < size.characters <= size.limit and not size.packed:
-            yield size.owner, Hit(f"has {size.characters:,} of {size.limit:,} characters that AWS takes", size.mend)
+            yield size.owner, Hit(f"has {size.characters:,} of {size.limit:,} characters that AWS takes", size.hint)
 
 
-def _attachments(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+@rule(
+    "RC303",
+    "Too many managed policies attached",
+    Severity.ERROR,
+    over_access,
+    hint="join policies, or write some of them inline",
+)
+def attached_policies(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """More managed policies on a role, group or user than AWS allows."""
     access = context.access
     kinds = (
         (access.roles, context.quotas.role_managed_policies),
@@ -91,7 +115,7 @@ def _attachments(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
             if (count := len(principal.attached)) > limit:
                 yield (
                     Owner(arn, "the list of attached policies"),
-                    Hit(f"has {count} managed policies; AWS takes {limit}", "join policies, or write some of them inline"),
+                    Hit(f"has {count} managed policies; AWS takes {limit}"),
                 )
 
 
@@ -101,7 +125,15 @@ def _named_arns(context: CheckContext) -> Iterator[str]:
         yield from parts
 
 
-def _names(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+@rule(
+    "RC304",
+    "Name at its limit",
+    Severity.NOTE,
+    over_access,
+    hint="choose a shorter name",
+)
+def name_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Names above AWS's limit, and names that have exactly the maximum length."""
     for arn in _named_arns(context):
         parsed = parse_arn(arn)
         limit = _NAME_LIMITS.get(parsed.kind) if parsed else None
@@ -113,37 +145,39 @@ def _names(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
             Hit(
                 f"has {len(parsed.name)} characters; AWS takes {limit}"
                 + ("" if over else ", so nothing can be added to it"),
-                "choose a shorter name",
-                Severity.ERROR if over else Severity.NOTE,
+                severity=Severity.ERROR if over else Severity.NOTE,
             ),
         )
 
 
-def _paths(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+@rule(
+    "RC305",
+    "Path too long",
+    Severity.ERROR,
+    over_access,
+    hint="choose a shorter path",
+)
+def path_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Paths above AWS's limit."""
     for arn in _named_arns(context):
         parsed = parse_arn(arn)
         if parsed is not None and len(parsed.path) > quotas.PATH_CHARACTERS:
             message = f"has {len(parsed.path)} characters; AWS takes {quotas.PATH_CHARACTERS}"
-            yield Owner(arn, "the path"), Hit(message, "choose a shorter path")
+            yield Owner(arn, "the path"), Hit(message)
 
 
-def _links(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+@rule(
+    "RC306",
+    "Path and name too long for the console",
+    Severity.ERROR,
+    over_access,
+    hint="choose a shorter path or name",
+)
+def switch_role_link_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Paths and names of switch roles that do not fit into the console's link."""
     limit = quotas.SWITCH_ROLE_LINK_CHARACTERS
     for arn in sorted(context.switch_roles):
         parsed = parse_arn(arn)
         if parsed is not None and len(full := f"{parsed.path}{parsed.name}".lstrip("/")) > limit:
             message = f"has {len(full)} characters; the console's switch-role link takes {limit}"
-            yield Owner(arn, "path and name"), Hit(message, "choose a shorter path or name")
-
-
-_E, _W = Severity.ERROR, Severity.WARNING
-
-QUOTA_RULES = (
-    rule("RC301", "Policy over its quota", _E, _over),
-    rule("RC302", "Policy within 10 % of its quota", _W, _near),
-    rule("RC303", "Too many managed policies attached", _E, _attachments),
-    rule("RC304", "Name at its limit", Severity.NOTE, _names),
-    rule("RC305", "Path too long", _E, _paths),
-    rule("RC306", "Path and name too long for the console", _E, _links),
-)
-"""The rules of this family."""
+            yield Owner(arn, "path and name"), Hit(message)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from rolecall_generator.checks.context import CheckContext, Hit, Owner
 from rolecall_generator.checks.finding import Severity
-from rolecall_generator.checks.rule import named, rule
+from rolecall_generator.checks.rule import named, over_access, rule
 from rolecall_generator.iam.actions import find_action
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.globs import may_match
@@ -19,7 +19,15 @@ from rolecall_generator.iam.resource_patterns import account_of, resource_fault
 _ASSUME = "sts:"
 
 
-def _matches_nothing(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+@rule(
+    "RC212",
+    "Resource that matches nothing",
+    Severity.ERROR,
+    over_access,
+    hint="write the ARN of a resource that exists",
+)
+def matches_nothing(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Resources that cannot match anything in the partition of their owner."""
     for document, owners in context.documents.items():
         hits: dict[str, list[Hit]] = {}
         for owner in owners:
@@ -73,7 +81,15 @@ def _is_public(service: str, resource: str) -> bool:
     }  # fmt: skip
 
 
-def _other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+@rule(
+    "RC213",
+    "Resource in another account",
+    Severity.ERROR,
+    over_access,
+    hint="write the account of the role, or *; suppress the rule where the other account is meant",
+)
+def resource_of_other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Resources in another account than the owner's; statements that only assume roles are exempt."""
     for document, owners in context.documents.items():
         foreign = [
             (statement, resource, account)
@@ -90,7 +106,6 @@ def _other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
                         owner,
                         Hit(
                             f"names {resource}, which is in account {account} and not in its own: {named(statement)}",
-                            "write the account of the role, or *; suppress the rule where the other account is meant",
                             statement=statement,
                             text=resource,
                         ),
@@ -100,10 +115,3 @@ def _other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
 def _assumes_only(statement: Statement) -> bool:
     """Whether the statement is about assuming roles, which is done across accounts."""
     return bool(statement.actions) and all(action.lower().startswith(_ASSUME) for action in statement.actions)
-
-
-RESOURCE_RULES = (
-    rule("RC212", "Resource that matches nothing", Severity.ERROR, _matches_nothing),
-    rule("RC213", "Resource in another account", Severity.ERROR, _other_account),
-)
-"""The rules of this family."""

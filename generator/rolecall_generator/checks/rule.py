@@ -1,56 +1,59 @@
-"""What a rule is, and the two ways to write one: over one document, or over the whole context."""
+"""Rules over access: the decorator that declares one, and what a rule can look at.
+
+A rule is a function under `@rule` in a module of this folder whose name ends in `_rules`; `checks/rules.py` finds it there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from rolecall_generator.checks.context import CheckContext, Hit, Owner
-from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.finding import Finding, FindingKind, Severity
 from rolecall_generator.iam.access import Role
 from rolecall_generator.iam.policy import PolicyDocument, Statement
 
 Check = Callable[[CheckContext], Iterable[Finding]]
 Judge = Callable[[CheckContext], Iterable[tuple[Owner, Hit]]]
+_Judge = TypeVar("_Judge")
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """What reports say of a kind of finding. `page` is its page below `docs/`."""
-
-    id: str
-    title: str
-    severity: Severity
-    page: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rule(Described):
-    """One rule over access: `check` is a function of the context alone."""
+class Rule(FindingKind):
+    """A rule over access: `check` depends only on the context."""
 
     check: Check
 
 
-def described(identifier: str, title: str, severity: Severity) -> Described:
-    """A kind of finding that comes from elsewhere than a rule over access: the reader, the difference, the proof."""
-    return Described(identifier, title, severity, _page(identifier))
+def rule(
+    identifier: str, title: str, severity: Severity, over: Callable[[_Judge], Judge], *, hint: str
+) -> Callable[[_Judge], Rule]:
+    """Declare the decorated function as a rule. `over` says what the function looks at, as in `over_statements`.
+
+    The function yields hits: a message that continues the name of the document, as in `the trust policy of role/x in
+    222222222222 ...`. A hit without its own severity and hint has those given here.
+    """
+
+    def declare(judge: _Judge) -> Rule:
+        over_context = over(judge)
+
+        def check(context: CheckContext) -> Iterator[Finding]:
+            return (context.finding(declared, owner, hit) for owner, hit in over_context(context))
+
+        declared = Rule(identifier, title, severity, hint, check)
+        return declared
+
+    return declare
 
 
-def rule(identifier: str, title: str, severity: Severity, judge: Judge) -> Rule:
-    """A rule whose judge says what is wrong with whom; places and subjects are filled in here."""
-
-    def check(context: CheckContext) -> Iterator[Finding]:
-        return (context.finding(identifier, severity, owner, hit) for owner, hit in judge(context))
-
-    return Rule(identifier, title, severity, _page(identifier), check)
-
-
-def _page(identifier: str) -> str:
-    return f"rules/{identifier}.md"
+def over_access(judge: Judge) -> Judge:
+    """The whole context: the function yields hits together with their owners."""
+    return judge
 
 
 def over_statements(judge: Callable[[Statement], Iterable[Hit]]) -> Judge:
-    """A judge of every statement of every permission document; equal documents are judged once."""
+    """Every statement of every permission document; equal documents are judged once."""
 
     def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
         for document, owners in context.documents.items():
@@ -65,7 +68,7 @@ def _about(statement: Statement, hit: Hit) -> Hit:
 
 
 def over_trusts(judge: Callable[[CheckContext, Role, Statement], Iterable[Hit]]) -> Judge:
-    """A judge of every statement of every trust policy, with the role that has it."""
+    """Every statement of every trust policy, with the role that has it."""
 
     def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
         for role, trust in context.trusts():
@@ -85,12 +88,13 @@ def named(statement: Statement) -> str:
     return f"statement {statement.sid}" if statement.sid else "a statement without Sid"
 
 
-def union_of(*judges: Judge) -> Judge:
-    """One judge of several, in their order."""
+def over_all_statements(judge: Callable[[Statement], Iterable[Hit]]) -> Judge:
+    """Every statement of every permission document and of every trust policy."""
+    in_documents, in_trusts = over_statements(judge), over_trusts(lambda _context, _role, statement: judge(statement))
 
     def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-        for judge in judges:
-            yield from judge(context)
+        yield from in_trusts(context)
+        yield from in_documents(context)
 
     return over_context
 

@@ -1,58 +1,32 @@
-"""The table of all rules, and the one function that runs them."""
+"""All rules over access, found in this folder, and the function that runs them."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterable
+from functools import cache
 
-from rolecall_generator.checks.condition_rules import CONDITION_RULES
+from rolecall_generator import checks
 from rolecall_generator.checks.context import CheckContext
-from rolecall_generator.checks.finding import Finding, Severity
-from rolecall_generator.checks.managed_rules import MANAGED_RULES
-from rolecall_generator.checks.permission_rules import PERMISSION_RULES
-from rolecall_generator.checks.quota_rules import QUOTA_RULES
-from rolecall_generator.checks.resource_rules import RESOURCE_RULES
-from rolecall_generator.checks.rule import Described, Rule, described
-from rolecall_generator.checks.session_rules import SESSION_RULES
-from rolecall_generator.checks.trust_rules import TRUST_RULES
+from rolecall_generator.checks.finding import Finding, kinds_in
+from rolecall_generator.checks.rule import Rule
 
-RULES: tuple[Rule, ...] = (
-    *TRUST_RULES,
-    *PERMISSION_RULES,
-    *CONDITION_RULES,
-    *RESOURCE_RULES,
-    *QUOTA_RULES,
-    *SESSION_RULES,
-    *MANAGED_RULES,
-)
-"""All rules over access, by id."""
-
-_E, _W = Severity.ERROR, Severity.WARNING
-
-CATALOGUE: tuple[Described, ...] = (
-    *RULES,
-    described("RC601", "Suppression that hides nothing", Severity.NOTE),
-    described("RC602", "Region that AWS does not have", _E),
-    described("RC701", "Proof failed", _E),
-    described("RC702", "Proof cannot be decided", _E),
-    described("RC801", "Written access differs from the manifest", _E),
-    described("RC802", "Module is not written", _E),
-    described("RC803", "Folder that belongs to nobody", _E),
-    described("RC901", "Value that Terraform alone knows", _E),
-    described("RC902", "Terraform that is not understood", _E),
-    described("RC903", "File that cannot be read", _E),
-    described("RC904", "Provider, module or program of somebody else", _E),
-    described("RC905", "Declared twice", _E),
-    described("RC906", "File that changes other files", _W),
-    described("RC907", "Guard against the wrong account", _E),
-    described("RC908", "Read differently by versions of Terraform", _W),
-    described("RC909", "File that is not part of the module", _E),
-)
-"""Everything that `gen check` can report, by id."""
+_FAMILY = "_rules"
 
 
-def run_rules(context: CheckContext, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
-    """Findings of all rules: the worst first, then by subject, rule and place; the same one is named once."""
-    found = {finding for rule in rules for finding in rule.check(context)}
+@cache
+def all_rules() -> tuple[Rule, ...]:
+    """The rules that modules of this folder declare, by ID. A module of rules has a name that ends in `_rules`."""
+    names = sorted(module.name for module in pkgutil.iter_modules(checks.__path__) if module.name.endswith(_FAMILY))
+    families = (importlib.import_module(f"{checks.__name__}.{name}") for name in names)
+    found = (kind for family in families for kind in kinds_in(vars(family)) if isinstance(kind, Rule))
+    return tuple(sorted(found, key=lambda rule: rule.id))
+
+
+def run_rules(context: CheckContext, rules: Iterable[Rule] | None = None) -> tuple[Finding, ...]:
+    """Findings of the rules, of all without `rules`: by severity, then subject, rule and place; each once."""
+    found = {finding for rule in (all_rules() if rules is None else rules) for finding in rule.check(context)}
     return tuple(sorted(found, key=_order))
 
 

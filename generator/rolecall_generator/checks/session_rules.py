@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rolecall_generator.checks.context import CheckContext, Hit, Owner
 from rolecall_generator.checks.finding import Severity
-from rolecall_generator.checks.rule import allows, rule
+from rolecall_generator.checks.rule import allows, over_access, rule
 from rolecall_generator.iam import quotas
 from rolecall_generator.iam.access import Role
 from rolecall_generator.iam.arn import parse_arn
@@ -29,18 +29,21 @@ def _assumed_by_role(context: CheckContext, role: Role) -> bool:
     )
 
 
-def _capped(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+@rule(
+    "RC401",
+    "Session length that role chaining caps",
+    Severity.NOTE,
+    over_access,
+    hint=f"set max_session_seconds to {quotas.CHAINED_SESSION_SECONDS}",
+)
+def capped_session(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Maximum sessions above one hour on roles that another role assumes."""
     for role in context.access.roles.values():
         if role.max_session_seconds > quotas.CHAINED_SESSION_SECONDS and _assumed_by_role(context, role):
             yield (
                 Owner(role.arn, "the maximum session"),
                 Hit(
                     f"is {role.max_session_seconds:,} s, but a role that assumes it gets "
-                    f"{quotas.CHAINED_SESSION_SECONDS:,} s at the most (role chaining)",
-                    f"set max_session_seconds to {quotas.CHAINED_SESSION_SECONDS}",
+                    f"{quotas.CHAINED_SESSION_SECONDS:,} s at the most (role chaining)"
                 ),
             )
-
-
-SESSION_RULES = (rule("RC401", "Session length that role chaining caps", Severity.NOTE, _capped),)
-"""The rules of this family."""

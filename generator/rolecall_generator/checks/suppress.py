@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.finding import UNUSED_SUPPRESSION, Finding, Severity
 from rolecall_generator.manifest.models import Suppression
-
-UNUSED_SUPPRESSION = "RC601"
-"""Rule of the note on a suppression that hides nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +52,4 @@ def apply_suppressions(findings: Iterable[Finding], suppressions: Iterable[Suppr
 
 
 def _unused(entry: Suppression) -> Finding:
-    return Finding(
-        rule=UNUSED_SUPPRESSION,
-        severity=Severity.NOTE,
-        subject=entry.subject,
-        message=f"the suppression of {entry.rule} for {entry.subject} hides nothing",
-        mend="take it out of the manifest's suppress",
-    )
+    return UNUSED_SUPPRESSION.finding(entry.subject, f"the suppression of {entry.rule} for {entry.subject} hides nothing")

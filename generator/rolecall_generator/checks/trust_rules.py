@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from rolecall_generator.checks.context import CheckContext, Hit, Owner, matches_any
 from rolecall_generator.checks.finding import Severity
-from rolecall_generator.checks.rule import named, over_statements, over_trusts, rule, union_of
+from rolecall_generator.checks.rule import named, over_access, over_all_statements, over_trusts, rule
 from rolecall_generator.iam.access import Role
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.operators import find_operator
@@ -29,6 +29,10 @@ _WHO = frozenset({
 """Condition keys that say who calls. An external id is none of them: it is not a secret."""
 _PRINCIPAL_ID = re.compile(r"^A(ROA|IDA|GPA)[A-Z0-9]{12,}$")
 _ARN_WORDS = re.compile(r"\b(arn|aws(-[a-z]+)*|iam|sts|role|user|assumed-role|root)\b")
+_NAME_ROLE_OR_ASK_FOR_MFA = (
+    "name the role as principal, or add a condition ArnEquals on aws:PrincipalArn; "
+    "for people, ask for MFA with Bool aws:MultiFactorAuthPresent"
+)
 _ONLY_WILDCARDS = re.compile(r"[*?:/]*")
 
 
@@ -85,15 +89,28 @@ def root_account(principal: Principal) -> str | None:
     return principal.identifier if re.fullmatch(r"[0-9]{12}", principal.identifier) else None
 
 
-def _wildcard(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC101",
+    "Trust policy with a wildcard principal",
+    Severity.ERROR,
+    over_trusts,
+    hint="name the one role that may assume it as principal",
+)
+def wildcard_principal(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+    """Principal `*` without a condition on the caller."""
     if _is_allow(statement) and any(map(_is_wildcard, statement.principals)) and not _says_who(statement):
-        yield Hit(
-            f"lets every AWS account in: {named(statement)} has the principal * and no condition on who calls",
-            "name the one role that may assume it as principal",
-        )
+        yield Hit(f"lets every AWS account in: {named(statement)} has the principal * and no condition on who calls")
 
 
-def _root(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC102",
+    "Trust policy with a whole account and no condition",
+    Severity.ERROR,
+    over_trusts,
+    hint="name the role as principal, or add a condition ArnEquals on aws:PrincipalArn",
+)
+def whole_account(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
+    """A whole account as principal without a condition on the caller; for people, MFA suffices."""
     if not _is_allow(statement) or _says_who(statement, within_account=True):
         return
     is_customer = role.arn in context.customer_roles
@@ -102,8 +119,7 @@ def _root(context: CheckContext, role: Role, statement: Statement) -> Iterator[H
     for account in filter(None, map(root_account, statement.principals)):
         yield Hit(
             f"trusts all of account {account}: {named(statement)} names the account without a condition on who calls",
-            "name the role as principal, or add a condition ArnEquals on aws:PrincipalArn"
-            + ("" if is_customer else "; for people, ask for MFA with Bool aws:MultiFactorAuthPresent"),
+            None if is_customer else _NAME_ROLE_OR_ASK_FOR_MFA,
             Severity.ERROR if is_customer else Severity.WARNING,
         )
 
@@ -118,20 +134,33 @@ def external_ids_of(statement: Statement) -> tuple[str, ...]:
     )
 
 
-def _missing_external_id(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC103",
+    "Customer role without an external id",
+    Severity.ERROR,
+    over_trusts,
+    hint="make one for this customer and ask for it with StringEquals on sts:ExternalId",
+)
+def missing_external_id(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
+    """Trust policies of customer roles that let a caller in without an external ID."""
     if role.arn not in context.customer_roles or not _is_allow(statement) or external_ids_of(statement):
         return
     if not any(principal.type in {"AWS", "*"} for principal in statement.principals):
         return
     loose = next((c.operator for c in statement.conditions if c.key.lower() == _EXTERNAL_ID), None)
     why = f"asks for one with {loose}, which lets a caller without it in" if loose else "asks for none"
-    yield Hit(
-        f"can be assumed without an external id: {named(statement)} {why}",
-        "make one for this customer and ask for it with StringEquals on sts:ExternalId",
-    )
+    yield Hit(f"can be assumed without an external id: {named(statement)} {why}")
 
 
-def _shared_external_ids(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+@rule(
+    "RC104",
+    "External id shared by customers",
+    Severity.ERROR,
+    over_access,
+    hint="make a new external id for each of them",
+)
+def shared_external_ids(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """External IDs that more than one customer uses."""
     users: dict[str, dict[str, str]] = defaultdict(dict)
     for arn in sorted(context.customer_roles):
         for value in _external_ids(context, arn):
@@ -142,10 +171,7 @@ def _shared_external_ids(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
             yield (
                 Owner(arn, "the external id"),
-                Hit(
-                    f"is also that of {others[0]}{more}: one customer can have the vendor act in the account of the other",
-                    "make a new external id for each of them",
-                ),
+                Hit(f"is also that of {others[0]}{more}: one customer can have the vendor act in the account of the other"),
             )
 
 
@@ -157,87 +183,100 @@ def _external_ids(context: CheckContext, arn: str) -> set[str]:
     return values
 
 
-def _short_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC105",
+    "Short external id",
+    Severity.WARNING,
+    over_trusts,
+    hint="let rolecall make one: a random id of 32 characters",
+)
+def short_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+    """External IDs that are likely to be a name or number."""
     for value in external_ids_of(statement):
         if len(value) < SHORT_EXTERNAL_ID_CHARACTERS:
-            yield Hit(
-                f"asks for an external id of {len(value)} characters, which is easily guessed or shared",
-                "let rolecall make one: a random id of 32 characters",
-            )
+            yield Hit(f"asks for an external id of {len(value)} characters, which is easily guessed or shared")
 
 
-def _mfa_if_exists(statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC106",
+    "MFA asked for with IfExists",
+    Severity.ERROR,
+    over_all_statements,
+    hint="use Bool on aws:MultiFactorAuthPresent",
+)
+def mfa_if_exists(statement: Statement) -> Iterator[Hit]:
+    """MFA conditions that hold when the key is absent, as it is with access keys."""
     for condition in statement.conditions:
         if condition.key.lower() != _MFA or statement.effect != "Allow":
             continue
         if condition.operator.lower().endswith("ifexists") and _all_true(condition):
-            yield Hit(
-                f"asks for MFA with {condition.operator}, which lets access keys without MFA in: {named(statement)}",
-                "use Bool on aws:MultiFactorAuthPresent",
-            )
+            yield Hit(f"asks for MFA with {condition.operator}, which lets access keys without MFA in: {named(statement)}")
 
 
-def _not_principal(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC107",
+    "NotPrincipal in a trust policy",
+    Severity.ERROR,
+    over_trusts,
+    hint="name with Principal those who may assume the role",
+)
+def not_principal(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+    """Trust policies with NotPrincipal."""
     if statement.not_principals:
-        yield Hit(
-            f"uses NotPrincipal, which allows or refuses everybody but those named: {named(statement)}",
-            "name with Principal those who may assume the role",
-        )
+        yield Hit(f"uses NotPrincipal, which allows or refuses everybody but those named: {named(statement)}")
 
 
-def _wildcard_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC108",
+    "External id with a wildcard",
+    Severity.ERROR,
+    over_trusts,
+    hint="ask for the one external id with StringEquals",
+)
+def wildcard_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+    """External IDs with wildcards, under an operator that interprets them."""
     for condition in statement.conditions:
         if condition.key.lower() != _EXTERNAL_ID or not condition.operator.lower().removesuffix("ifexists").endswith("like"):
             continue
         if open_values := [value for value in condition.values if "*" in value or "?" in value]:
-            yield Hit(
-                f"takes any external id like {open_values[0]} ({condition.operator}): {named(statement)}",
-                "ask for the one external id with StringEquals",
-            )
+            yield Hit(f"takes any external id like {open_values[0]} ({condition.operator}): {named(statement)}")
 
 
-def _deleted_principal(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+@rule(
+    "RC109",
+    "Trust policy names a deleted principal",
+    Severity.ERROR,
+    over_trusts,
+    hint="write the ARN of the principal that exists now, and apply again",
+)
+def deleted_principal(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
+    """Unique IDs as principals: AWS replaces the ARN of a deleted principal with its ID."""
     for principal in statement.principals:
         if principal.type == "AWS" and _PRINCIPAL_ID.match(principal.identifier):
-            yield Hit(
-                f"names {principal.identifier}, the id of a principal that was deleted; nobody can use it again",
-                "write the ARN of the principal that exists now, and apply again",
-            )
+            yield Hit(f"names {principal.identifier}, the id of a principal that was deleted; nobody can use it again")
 
 
-def _mfa_for_backend(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
-    if role.arn in context.customer_roles and _is_allow(statement) and _asks_for_mfa(statement):
-        yield Hit(
-            f"asks the backend role for MFA, which the session of a role never carries: {named(statement)}",
-            "take the MFA condition away; ask for the external id instead",
-        )
-
-
-def _external_id_for_people(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
-    if role.arn in context.switch_roles and _is_allow(statement) and external_ids_of(statement):
-        yield Hit(
-            f"asks people for an external id, which the console cannot send: {named(statement)}",
-            "take the external id away and ask for MFA; use another role for the backend",
-        )
-
-
-def _mfa_in_trusts(_context: CheckContext, _role: Role, statement: Statement) -> Iterable[Hit]:
-    return _mfa_if_exists(statement)
-
-
-_E, _W = Severity.ERROR, Severity.WARNING
-
-TRUST_RULES = (
-    rule("RC101", "Trust policy with a wildcard principal", _E, over_trusts(_wildcard)),
-    rule("RC102", "Trust policy with a whole account and no condition", _E, over_trusts(_root)),
-    rule("RC103", "Customer role without an external id", _E, over_trusts(_missing_external_id)),
-    rule("RC104", "External id shared by customers", _E, _shared_external_ids),
-    rule("RC105", "Short external id", _W, over_trusts(_short_external_id)),
-    rule("RC106", "MFA asked for with IfExists", _E, union_of(over_trusts(_mfa_in_trusts), over_statements(_mfa_if_exists))),
-    rule("RC107", "NotPrincipal in a trust policy", _E, over_trusts(_not_principal)),
-    rule("RC108", "External id with a wildcard", _E, over_trusts(_wildcard_external_id)),
-    rule("RC109", "Trust policy names a deleted principal", _E, over_trusts(_deleted_principal)),
-    rule("RC110", "MFA asked of a role session", _E, over_trusts(_mfa_for_backend)),
-    rule("RC111", "External id on a role for the console", _E, over_trusts(_external_id_for_people)),
+@rule(
+    "RC110",
+    "MFA asked of a role session",
+    Severity.ERROR,
+    over_trusts,
+    hint="take the MFA condition away; ask for the external id instead",
 )
-"""The rules of this family."""
+def mfa_for_backend(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
+    """MFA conditions on roles that the backend role assumes."""
+    if role.arn in context.customer_roles and _is_allow(statement) and _asks_for_mfa(statement):
+        yield Hit(f"asks the backend role for MFA, which the session of a role never carries: {named(statement)}")
+
+
+@rule(
+    "RC111",
+    "External id on a role for the console",
+    Severity.ERROR,
+    over_trusts,
+    hint="take the external id away and ask for MFA; use another role for the backend",
+)
+def external_id_for_people(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
+    """External IDs on roles that people switch to in the console."""
+    if role.arn in context.switch_roles and _is_allow(statement) and external_ids_of(statement):
+        yield Hit(f"asks people for an external id, which the console cannot send: {named(statement)}")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from rolecall_generator.check_reports import catalogue
 from rolecall_generator.checks.context import CheckContext
-from rolecall_generator.checks.finding import Finding, Severity
-from rolecall_generator.checks.rule import Described
-from rolecall_generator.checks.rules import CATALOGUE, RULES, run_rules
+from rolecall_generator.checks.finding import Finding, FindingKind, Severity
+from rolecall_generator.checks.rules import all_rules, run_rules
 from rolecall_generator.iam.access import Group, ManagedPolicy, Role, User, access_of
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 
@@ -267,7 +267,8 @@ SILENT: tuple[tuple[str, CheckContext], ...] = (
     ("RC213", granting("sts:AssumeRole", resources=(OTHER,))),
 )  # fmt: skip
 
-by_id = {rule.id: rule for rule in RULES}
+CATALOGUE = catalogue()
+by_id = {rule.id: rule for rule in all_rules()}
 
 
 def fired(context: CheckContext, rule_id: str) -> list[Finding]:
@@ -365,7 +366,7 @@ SECTIONS = ("## Why", "## Bad", "## Good", "## Mend")
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.id)
-def test_a_page_has_all_its_parts(entry: Described) -> None:
+def test_a_page_has_all_its_parts(entry: FindingKind) -> None:
     """A page opens with id and title as the rule says them and has why, both examples, and the mend."""
     text = (Path(__file__).parents[3] / "docs" / entry.page).read_text(encoding="utf-8")
     assert text.startswith(f"# {entry.id}: {entry.title}\n")

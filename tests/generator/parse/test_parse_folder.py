@@ -11,7 +11,7 @@ import pytest
 
 from bundle_worlds import bundles
 from manifests import NOTES
-from rolecall_generator.checks.finding import Severity
+from rolecall_generator.checks.finding import FindingKind, Severity
 from rolecall_generator.errors import ModuleError
 from rolecall_generator.generate import generate
 from rolecall_generator.parse import ParsedModule, parse_module
@@ -66,8 +66,8 @@ def module(folder: Path, **files: str) -> Path:
     return folder
 
 
-def severities(parsed: ParsedModule, rule: str = EXTRA_FILE) -> list[Severity]:
-    return [finding.severity for finding in parsed.findings if finding.rule == rule]
+def severities(parsed: ParsedModule, kind: FindingKind = EXTRA_FILE) -> list[Severity]:
+    return [finding.severity for finding in parsed.findings if finding.rule == kind.id]
 
 
 def names(parsed: ParsedModule) -> list[str]:

@@ -10,14 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from xml.etree import ElementTree as Xml
 
-from rolecall_generator.checks.finding import Finding, Severity
+from rolecall_generator.checks.finding import Finding, FindingKind, Severity
 from rolecall_generator.checks.formats.junit_suites import suites_text
 from rolecall_generator.checks.formats.markup import clean
-from rolecall_generator.checks.rule import Described
 from rolecall_generator.checks.suppress import Report
 
 
-def to_junit(report: Report, rules: Iterable[Described]) -> str:
+def to_junit(report: Report, rules: Iterable[FindingKind]) -> str:
     """The report as XML. A rule without findings is one passed test case, so that a clean run shows what was checked."""
     cases: dict[str, list[tuple[Finding, str | None]]] = defaultdict(list)
     titles = {rule.id: rule.title for rule in rules}

@@ -12,8 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from rolecall_generator import __version__
-from rolecall_generator.checks.finding import Finding, Severity
-from rolecall_generator.checks.rule import Described
+from rolecall_generator.checks.finding import Finding, FindingKind, Severity
 from rolecall_generator.checks.suppress import Report
 from rolecall_generator.text import json_text
 
@@ -28,7 +27,7 @@ _SECURITY_SEVERITY = {Severity.ERROR: "8.0", Severity.WARNING: "5.0", Severity.N
 
 def to_sarif(
     report: Report,
-    rules: Iterable[Described],
+    rules: Iterable[FindingKind],
     *,
     default_file: str = "accounts.yaml",
     pages: str | None = None,
@@ -54,7 +53,7 @@ def to_sarif(
     return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _descriptors(rules: Iterable[Described], findings: Iterable[Finding], pages: str | None) -> list[dict[str, Any]]:
+def _descriptors(rules: Iterable[FindingKind], findings: Iterable[Finding], pages: str | None) -> list[dict[str, Any]]:
     known = [_descriptor(rule.id, rule.title, rule.severity, rule.page, pages) for rule in rules]
     ids = {descriptor["id"] for descriptor in known}
     others: dict[str, Severity] = {}
