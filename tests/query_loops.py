@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from query_rig import REGIONS, QueryRig
-from rolecall_generator.iam.operations import action_of
+from rolecall_generator.iam.actions import action_of
 from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import GLOBAL, Reason

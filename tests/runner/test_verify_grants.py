@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from rolecall_generator.iam.actions import action_of
 from rolecall_generator.iam.arn import aws_managed_policy_arn
-from rolecall_generator.iam.operations import action_of
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.verify.context import VerifyContext
 from rolecall_runner.tasks.verify.grants import try_grants

@@ -13,9 +13,8 @@ import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from rolecall_generator.iam.actions import expand
+from rolecall_generator.iam.actions import action_of, expand
 from rolecall_generator.iam.managed_policies import known_names
-from rolecall_generator.iam.operations import action_of
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
 from rolecall_runner.tasks.verify.agreed import covers
 from rolecall_runner.tasks.verify.safe_calls import NEVER, SafeCall, never, offered, only_reads, safe_call

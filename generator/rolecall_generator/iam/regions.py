@@ -7,11 +7,11 @@ Regions a year, so a well-formed name that is not listed may be a new Region: sa
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.resources import files
+
+from rolecall_generator.iam.data import read_table
 
 REGION_PATTERN = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$"
 _FORM = re.compile(REGION_PATTERN)
@@ -22,8 +22,8 @@ _NOT_PLACES = frozenset({"global", "aws-global", "aws-cn-global", "aws-us-gov-gl
 @lru_cache(maxsize=1)
 def _partitions() -> Mapping[str, str]:
     """The partition of each known Region."""
-    text = files("rolecall_generator.iam").joinpath("data", "regions.json").read_text(encoding="utf-8")
-    return {region: partition for partition, regions in json.loads(text)["regions"].items() for region in regions}
+    table = read_table("regions.json")["regions"]
+    return {region: partition for partition, regions in table.items() for region in regions}
 
 
 def partition_of_region(region: str) -> str | None:

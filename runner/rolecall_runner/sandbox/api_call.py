@@ -12,8 +12,7 @@ from urllib.parse import parse_qs
 
 from moto.core.request import Request
 
-from rolecall_generator.iam.actions import find_action
-from rolecall_generator.iam.operations import action_of
+from rolecall_generator.iam.actions import action_of, find_action
 from rolecall_runner.sandbox.credential_scope import CredentialScope, credential_scope
 from rolecall_runner.sandbox.replies import CBOR, EC2, JSON, QUERY, REST_JSON, REST_XML, S3, refusal
 from rolecall_runner.sandbox.request_context import request_context

@@ -18,7 +18,7 @@ from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
 
-from rolecall_generator.iam.operations import PREFIXES
+from rolecall_generator.iam.actions import PREFIXES
 
 _SHARED: Mapping[str, tuple[str, ...]] = {
     "apigateway": ("apigateway", "apigatewayv2"),

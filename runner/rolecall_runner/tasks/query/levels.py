@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rolecall_generator.iam.actions import find_action
-from rolecall_generator.iam.operations import action_of
+from rolecall_generator.iam.actions import action_of, find_action
 from rolecall_runner.tasks.query.question import QueryError, Question
 
 READING = frozenset({"Read", "List"})

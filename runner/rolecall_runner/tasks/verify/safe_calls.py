@@ -17,10 +17,9 @@ from typing import Any
 from botocore import xform_name
 from botocore.session import Session
 
-from rolecall_generator.iam.actions import find_action
+from rolecall_generator.iam.actions import PREFIXES, action_of, find_action
 from rolecall_generator.iam.arn import parse_arn
 from rolecall_generator.iam.globs import name_matcher
-from rolecall_generator.iam.operations import PREFIXES, action_of
 
 NEVER: Mapping[str, tuple[str, ...]] = {
     "hands out credentials or secrets": (
