@@ -53,26 +53,14 @@ def not_action(statement: Statement) -> Iterator[Hit]:
             )
 
 
-@rule(
-    "RC202",
-    "Every action allowed",
-    Severity.ERROR,
-    over_statements,
-    hint="list the actions that are needed",
-)
+@rule("RC202", "Every action allowed", Severity.ERROR, over_statements, hint="list the actions that are needed")
 def every_action(statement: Statement) -> Iterator[Hit]:
     """Allow statements with the action `*`."""
     if statement.effect == "Allow" and _EVERYTHING.intersection(statement.actions):
         yield Hit(f"allows every action: {named(statement)} has the action *")
 
 
-@rule(
-    "RC203",
-    "Whole service allowed",
-    Severity.WARNING,
-    over_statements,
-    hint="list the actions that are needed",
-)
+@rule("RC203", "Whole service allowed", Severity.WARNING, over_statements, hint="list the actions that are needed")
 def whole_service(statement: Statement) -> Iterator[Hit]:
     """Allow statements with all actions of a service, as in `s3:*`."""
     if statement.effect == "Allow" and (found := [action for action in statement.actions if _whole_service(action)]):

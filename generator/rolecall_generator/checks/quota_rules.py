@@ -67,13 +67,7 @@ def _principals(context: CheckContext) -> Iterator[tuple[Role | Group | User, in
     yield from ((user, quotas.USER_INLINE_CHARACTERS) for user in access.users.values())
 
 
-@rule(
-    "RC301",
-    "Policy over its quota",
-    Severity.ERROR,
-    over_access,
-    hint="split the policy",
-)
+@rule("RC301", "Policy over its quota", Severity.ERROR, over_access, hint="split the policy")
 def policy_over_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Trust policies, inline policies of a principal and managed policies above AWS's size limit."""
     for size in _sizes(context):
@@ -81,13 +75,7 @@ def policy_over_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
             yield size.owner, Hit(f"has {size.characters:,} characters; AWS takes {size.limit:,}", size.hint)
 
 
-@rule(
-    "RC302",
-    "Policy within 10 % of its quota",
-    Severity.WARNING,
-    over_access,
-    hint="split the policy",
-)
+@rule("RC302", "Policy within 10 % of its quota", Severity.WARNING, over_access, hint="split the policy")
 def policy_near_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """The same above 90 % of the limit, except policies that are packed full on purpose."""
     for size in _sizes(context):
@@ -125,13 +113,7 @@ def _named_arns(context: CheckContext) -> Iterator[str]:
         yield from parts
 
 
-@rule(
-    "RC304",
-    "Name at its limit",
-    Severity.NOTE,
-    over_access,
-    hint="choose a shorter name",
-)
+@rule("RC304", "Name at its limit", Severity.NOTE, over_access, hint="choose a shorter name")
 def name_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Names above AWS's limit, and names that have exactly the maximum length."""
     for arn in _named_arns(context):
@@ -150,13 +132,7 @@ def name_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
         )
 
 
-@rule(
-    "RC305",
-    "Path too long",
-    Severity.ERROR,
-    over_access,
-    hint="choose a shorter path",
-)
+@rule("RC305", "Path too long", Severity.ERROR, over_access, hint="choose a shorter path")
 def path_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Paths above AWS's limit."""
     for arn in _named_arns(context):
@@ -166,13 +142,7 @@ def path_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
             yield Owner(arn, "the path"), Hit(message)
 
 
-@rule(
-    "RC306",
-    "Path and name too long for the console",
-    Severity.ERROR,
-    over_access,
-    hint="choose a shorter path or name",
-)
+@rule("RC306", "Path and name too long for the console", Severity.ERROR, over_access, hint="choose a shorter path or name")
 def switch_role_link_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Paths and names of switch roles that do not fit into the console's link."""
     limit = quotas.SWITCH_ROLE_LINK_CHARACTERS

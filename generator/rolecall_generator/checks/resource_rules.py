@@ -19,13 +19,7 @@ from rolecall_generator.iam.resource_patterns import account_of, resource_fault
 _ASSUME = "sts:"
 
 
-@rule(
-    "RC212",
-    "Resource that matches nothing",
-    Severity.ERROR,
-    over_access,
-    hint="write the ARN of a resource that exists",
-)
+@rule("RC212", "Resource that matches nothing", Severity.ERROR, over_access, hint="write the ARN of a resource that exists")
 def matches_nothing(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Resources that cannot match anything in the partition of their owner."""
     for document, owners in context.documents.items():

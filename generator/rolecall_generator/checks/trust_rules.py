@@ -153,11 +153,7 @@ def missing_external_id(context: CheckContext, role: Role, statement: Statement)
 
 
 @rule(
-    "RC104",
-    "External id shared by customers",
-    Severity.ERROR,
-    over_access,
-    hint="make a new external id for each of them",
+    "RC104", "External id shared by customers", Severity.ERROR, over_access, hint="make a new external id for each of them"
 )
 def shared_external_ids(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """External IDs that more than one customer uses."""
@@ -184,11 +180,7 @@ def _external_ids(context: CheckContext, arn: str) -> set[str]:
 
 
 @rule(
-    "RC105",
-    "Short external id",
-    Severity.WARNING,
-    over_trusts,
-    hint="let rolecall make one: a random id of 32 characters",
+    "RC105", "Short external id", Severity.WARNING, over_trusts, hint="let rolecall make one: a random id of 32 characters"
 )
 def short_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
     """External IDs that are likely to be a name or number."""
@@ -227,11 +219,7 @@ def not_principal(_context: CheckContext, _role: Role, statement: Statement) -> 
 
 
 @rule(
-    "RC108",
-    "External id with a wildcard",
-    Severity.ERROR,
-    over_trusts,
-    hint="ask for the one external id with StringEquals",
+    "RC108", "External id with a wildcard", Severity.ERROR, over_trusts, hint="ask for the one external id with StringEquals"
 )
 def wildcard_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
     """External IDs with wildcards, under an operator that interprets them."""
