@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.rolecall-installed
 PYTEST_ARGS ?= -m "not slow and not benchmark"
 
-.PHONY: help demo test lint format benchmark golden lock grammar docs docs-serve man dist sbom clean
+.PHONY: help demo test lint format benchmark golden lock docs docs-serve man dist sbom clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -74,9 +74,6 @@ LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gener
 lock: $(STAMP) ## Renew requirements.lock, and requirements-runtime.lock out of it
 	$(LOCKED) --group dev --group terraform --group docs --group release --extra sandbox --extra data --extra dask --extra pdf --output-file requirements.lock pyproject.toml
 	$(LOCKED) --all-extras --constraints requirements.lock --output-file requirements-runtime.lock pyproject.toml
-
-grammar: $(STAMP) ## Rebuild the parser's tables after python-hcl2 or Lark changed
-	$(BIN)/python tests/tools/build_grammar.py
 
 # mkdocs-material advertises at every build unless it is told not to.
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs

@@ -31,6 +31,7 @@ LAYERS = (
         "status_file",
         "command_line",
         "package_digest",
+        "user_cache",
         "workers",
     },
     {"manifest", "placing", "survey", "unplanned", "write_report", "rotations"},

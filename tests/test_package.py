@@ -117,9 +117,9 @@ def test_the_sdist_holds_what_the_wheel_is_built_from(built: Built) -> None:
 
 
 def test_the_wheel_holds_the_data_that_the_programs_read(built: Built) -> None:
-    """Templates, named queries, grammar, managed policies, parts of pages, marks of typed packages: no kind is missing."""
+    """Templates, named queries, managed policies, parts of pages, marks of typed packages: no kind is missing."""
     files = {name for name in built.wheel_files() if ".dist-info/" not in name and ".data/" not in name}
-    named = {"rolecall_generator/py.typed", "rolecall_runner/py.typed", "rolecall_generator/parse/grammar.json"}
+    named = {"rolecall_generator/py.typed", "rolecall_runner/py.typed"}
 
     assert {".css", ".html", ".j2", ".js", ".json", ".py", ".typed", ".yaml"} == {Path(name).suffix for name in files}
     assert set() == named - files

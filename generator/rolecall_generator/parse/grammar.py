@@ -1,70 +1,48 @@
-"""python-hcl2's parser, ready in a tenth of the time that building it takes.
+"""python-hcl2's parser, with Lark's parse tables cached between processes.
 
-python-hcl2 8.1.4 builds its LALR tables from its grammar at first use, which takes 1.5 s, and keeps them in its own folder
-in site-packages; where that cannot be written, every process builds them anew. `grammar.json` holds the tables that Lark
-made of the grammar of one version of python-hcl2. They are used when the installed versions and the grammar's text are the
-very same, else python-hcl2 builds its own: so python-hcl2 decides what parses either way. `tests/tools/build_grammar.py`
-writes the file.
+Lark takes about 1.5 s to build the tables from python-hcl2's grammar, and 0.1 s to load them. python-hcl2 caches them in its
+own folder in site-packages, which an ordinary user often cannot write. Lark rebuilds the file if its version, Python's, the
+grammar or an option differs, or if the file is damaged.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+from contextlib import suppress
 from functools import lru_cache
-from importlib import resources
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rolecall_generator.disk import alone
+from rolecall_generator.user_cache import is_own_file, user_cache_folder
 
 if TYPE_CHECKING:
     from lark import Lark
 
-TABLES = "grammar.json"
-_SHIFT, _REDUCE = 0, 1
+CACHE_NAME = "hcl2.lark"
 
 
 @lru_cache(maxsize=1)
 def parser() -> Lark:
-    """python-hcl2's parser: of the kept tables where they fit, else as python-hcl2 builds it."""
-    try:
-        kept = resources.files(__package__).joinpath(TABLES).read_text("utf-8")
-    except OSError:
-        kept = "{}"
-    return parser_of(kept)
+    """python-hcl2's parser, from the tables in the user's cache folder if that folder is safe: the file is a pickle."""
+    folder = user_cache_folder()
+    if folder is not None and is_own_file(folder / CACHE_NAME):
+        # Lark writes the file in place: without the lock, two processes could each write a part of it.
+        with suppress(OSError), alone(folder):
+            return build(str(folder / CACHE_NAME))
+    return build()
 
 
-def parser_of(kept: str) -> Lark:
-    """The parser of kept tables; the one that python-hcl2 builds when they are made from anything but what is installed."""
-    # Imported here: a quarter of a second that a run without a module to read must not pay.
-    from hcl2.parser import parser as build  # noqa: PLC0415
-
-    content = json.loads(kept)
-    return unpacked(content["tables"]) if content.get("made_from") == made_from() else build()
-
-
-def made_from() -> dict[str, str]:
-    """What the tables depend on: the installed versions of Lark and python-hcl2, and the SHA-256 of the grammar's text."""
-    grammar = resources.files("hcl2").joinpath("hcl2.lark").read_bytes()
-    return {"lark": version("lark"), "python-hcl2": version("python-hcl2"), "grammar": hashlib.sha256(grammar).hexdigest()}
-
-
-def unpacked(tables: dict[str, Any]) -> Lark:
-    """The parser of packed tables, with the post-lexer of the installed python-hcl2.
-
-    A packed state is [shifts, reductions]: token and next state in turns, then rule and number of a set of tokens in turns.
-    """
-    from hcl2.postlexer import PostLexer  # noqa: PLC0415 - lazily, see parser_of
+def build(cache: str | None = None) -> Lark:
+    """The parser that `hcl2.parser.parser` builds, with the tables cached in the file `cache`."""
+    # Imported here: a quarter of a second that a run without a module to parse must not pay.
+    import hcl2.parser  # noqa: PLC0415
+    from hcl2.postlexer import PostLexer  # noqa: PLC0415
     from lark import Lark  # noqa: PLC0415
 
-    parse_table = tables["data"]["parser"]["parser"]
-    token_sets = parse_table.pop("token_sets")
-    parse_table["tokens"] = {int(number): name for number, name in parse_table["tokens"].items()}
-    states: dict[int, dict[int, tuple[int, Any]]] = {}
-    for state, (shifts, reductions) in enumerate(parse_table["states"]):
-        row = states[state] = {token: (_SHIFT, goal) for token, goal in zip(shifts[::2], shifts[1::2], strict=True)}
-        for rule, tokens in zip(reductions[::2], reductions[1::2], strict=True):
-            row.update(dict.fromkeys(token_sets[tokens], (_REDUCE, {"@": rule})))
-    parse_table["states"] = states
-    tables["data"]["options"] |= {"cache": False, "postlex": PostLexer()}
-    # Lark's own way to load: it takes the file of a pickle, or what would be in it.
-    return Lark.load({"data": tables["data"], "memo": dict(enumerate(tables["memo"]))})
+    return Lark.open(
+        "hcl2.lark",
+        parser="lalr",
+        rel_to=hcl2.parser.__file__,
+        propagate_positions=True,
+        postlex=PostLexer(),
+        cache=cache or False,
+    )

@@ -1,20 +1,20 @@
-"""The kept tables of python-hcl2's grammar: fresh, the same as built ones, and left alone where they do not fit."""
+"""The cached parse tables of python-hcl2's grammar: same parser, and never read from an unsafe place."""
 
 from __future__ import annotations
 
-import json
+import os
+import pickle
 import subprocess
 import sys
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
 
-import hcl2.parser
 import pytest
 from lark import Lark
 from lark.exceptions import UnexpectedInput
 
 from rolecall_generator.parse import grammar
-from tools import build_grammar
+from rolecall_generator.user_cache import user_cache_folder
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 SAMPLES = {
@@ -34,9 +34,34 @@ SAMPLES = {
 }
 
 
-@lru_cache(maxsize=1)
+@pytest.fixture(scope="module")
 def built() -> Lark:
-    return build_grammar.built()
+    return grammar.build()
+
+
+@pytest.fixture(scope="module")
+def cache_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("tables") / grammar.CACHE_NAME
+    grammar.build(str(file))
+    return file
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache folder of this user, and a process that has no parser yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "rolecall").mkdir(mode=0o700, parents=True)
+    grammar.parser.cache_clear()
+    yield tmp_path / "cache" / "rolecall"
+    grammar.parser.cache_clear()
+
+
+@pytest.fixture
+def caches(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """What `parser` passes to `build`, which does nothing here."""
+    passed: list[str | None] = []
+    monkeypatch.setattr(grammar, "build", lambda cache=None: passed.append(cache))
+    return passed
 
 
 def outcome(parser: Lark, text: str) -> object:
@@ -47,45 +72,116 @@ def outcome(parser: Lark, text: str) -> object:
     return tree, [(token, token.line, token.end_pos) for token in tree.scan_values(lambda _: True)]
 
 
-def test_the_kept_tables_are_those_of_the_installed_grammar() -> None:
-    """Building anew gives the file, byte for byte; where not, run tests/tools/build_grammar.py."""
-    assert build_grammar.as_text(build_grammar.content(built())) == build_grammar.TARGET.read_text("utf-8")
-
-
 @pytest.mark.parametrize("name", SAMPLES)
-def test_kept_tables_parse_as_built_ones(name: str) -> None:
-    """Every construct gives the tree, the places and the errors that python-hcl2's own parser gives."""
-    assert outcome(built(), SAMPLES[name]) == outcome(grammar.parser(), SAMPLES[name])
+def test_cached_tables_parse_as_new_ones(name: str, built: Lark, cache_file: Path) -> None:
+    """Trees, positions and errors are the same."""
+    assert outcome(built, SAMPLES[name]) == outcome(grammar.build(str(cache_file)), SAMPLES[name])
 
 
-def test_kept_tables_parse_generated_modules_as_built_ones() -> None:
-    """All golden files give the trees of python-hcl2's own parser."""
+def test_cached_tables_parse_generated_modules_as_new_ones(built: Lark, cache_file: Path) -> None:
+    cached = grammar.build(str(cache_file))
     texts = {path.read_text("utf-8") for path in GOLDEN.rglob("*.tf")}
 
     assert texts
-    assert [] == [text for text in texts if outcome(built(), text) != outcome(grammar.parser(), text)]
+    assert [] == [text for text in texts if outcome(built, text) != outcome(cached, text)]
 
 
-@pytest.mark.parametrize("change", ["lark", "python-hcl2", "grammar"])
-def test_tables_of_another_version_are_not_used(change: str) -> None:
-    """Where anything differs from what the tables were made from, python-hcl2 builds its own."""
-    content = json.loads(build_grammar.TARGET.read_text("utf-8"))
-    content["made_from"][change] = "other"
+@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"cut off"])
+def test_damaged_cache_is_rebuilt(content: bytes, folder: Path, cache_file: Path) -> None:
+    file = folder / grammar.CACHE_NAME
+    file.write_bytes(cache_file.read_bytes()[:100_000] if content == b"cut off" else content)
 
-    assert hcl2.parser.parser() is grammar.parser_of(json.dumps(content))
+    assert outcome(grammar.parser(), SAMPLES["for"])
+    assert cache_file.stat().st_size == pytest.approx(file.stat().st_size, rel=0.01)
 
 
-def test_nothing_is_built_for_a_module(tmp_path: Path) -> None:
-    """A process without a home reads a module without python-hcl2 building or loading tables of its own."""
-    (tmp_path / "main.tf").write_text('resource "aws_iam_group" "a" {\n  name = "b"\n}\n')
+def test_second_process_loads_the_tables(folder: Path) -> None:
+    """The first process writes the cache, and one that cannot build the tables still parses."""
+    (module := folder.parent / "module").mkdir()
+    (module / "main.tf").write_text('resource "aws_iam_group" "a" {\n  name = "b"\n}\n')
     script = (
-        "import sys\nfrom pathlib import Path\nsys.path[:] = sys.argv[2:]\n"
-        "from rolecall_generator.parse import parse_module\nimport hcl2.parser\n"
-        "groups = parse_module(Path(sys.argv[1]), account_id='222222222222').access.groups\n"
-        "print(*groups, hcl2.parser.parser.cache_info().misses)"
+        "import sys\nfrom pathlib import Path\nsys.path[:] = sys.argv[3:]\nimport lark.load_grammar\n"
+        "if sys.argv[1] == 'second':\n    del lark.load_grammar.load_grammar, lark.lark.load_grammar\n"
+        "from rolecall_generator.parse import parse_module\n"
+        "print(*parse_module(Path(sys.argv[2]), account_id='222222222222').access.groups)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path), *sys.path], env={}, capture_output=True, text=True, check=True
-    )
+    for run in ("first", "second"):
+        command = [sys.executable, "-c", script, run, str(module), *sys.path]
+        done = subprocess.run(
+            command, env={"XDG_CACHE_HOME": str(folder.parent)}, capture_output=True, text=True, check=True
+        )
+        assert "arn:aws:iam::222222222222:group/b" == done.stdout.strip()
 
-    assert "arn:aws:iam::222222222222:group/b 0" == done.stdout.strip()
+
+def test_private_folder_is_used(folder: Path, caches: list[str | None]) -> None:
+    grammar.parser()
+
+    assert [str(folder / grammar.CACHE_NAME)] == caches
+
+
+def test_missing_folder_is_created_private(folder: Path) -> None:
+    folder.rmdir()
+
+    assert folder == user_cache_folder()
+    assert 0o700 == folder.stat().st_mode & 0o777
+
+
+class Exploit:
+    """Unpickling this writes a file."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.target,)
+
+
+@pytest.mark.parametrize("mode", [0o750, 0o707, 0o720])
+def test_folder_that_others_can_use_is_not_read(mode: int, folder: Path, tmp_path: Path) -> None:
+    """A pickle in a folder with permissions for others is not loaded, though Lark would load it."""
+    (folder / grammar.CACHE_NAME).write_bytes(b"hash\n" + pickle.dumps(Exploit(tmp_path / "loaded")))
+    folder.chmod(mode)
+
+    assert outcome(grammar.parser(), "a = 1\n")
+    assert not (tmp_path / "loaded").exists()
+
+
+def test_folder_above_that_others_can_write_is_not_safe(folder: Path) -> None:
+    """Whoever can write the folder above could replace the cache folder after it was checked."""
+    folder.parent.chmod(0o777)
+    assert user_cache_folder() is None
+
+    folder.parent.chmod(0o1777)
+    assert folder == user_cache_folder()
+
+
+def test_link_in_place_of_the_folder_is_not_safe(folder: Path, tmp_path: Path) -> None:
+    folder.rename(tmp_path / "other")
+    folder.symlink_to(tmp_path / "other")
+
+    assert user_cache_folder() is None
+
+
+def test_link_in_place_of_the_file_is_not_read(folder: Path, caches: list[str | None], cache_file: Path) -> None:
+    (folder / grammar.CACHE_NAME).symlink_to(cache_file)
+
+    grammar.parser()
+
+    assert [None] == caches
+
+
+def test_folder_of_another_user_is_not_safe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+
+    assert user_cache_folder() is None
+
+
+def test_no_home_means_no_cache(caches: list[str | None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/dev/null/home")
+    grammar.parser.cache_clear()
+
+    grammar.parser()
+    grammar.parser.cache_clear()
+
+    assert [None] == caches
