@@ -39,7 +39,7 @@ def report_text(checked: Checked, form: str, *, manifest: Path, root: str) -> st
 
 def check_body(checked: Checked) -> dict[str, Any]:
     """What `gen check --format json` prints: counts, findings, suppressed findings with their reasons."""
-    counts = {"modules": checked.modules, "cells": len(checked.proof.cells), "failed_cells": len(checked.proof.failures)}
+    counts = {"modules": checked.modules, "cells": checked.cells, "failed_cells": checked.failed_cells}
     return {**counts, **report_body(checked.report)}
 
 
@@ -59,8 +59,7 @@ def print_check(console: Console, checked: Checked, *, least: Severity = Severit
 
 def summary(checked: Checked) -> str:
     """What was checked, and how it came out, in one line."""
-    cells = len(checked.proof.cells)
-    failed = len(checked.proof.failures)
+    cells, failed = checked.cells, checked.failed_cells
     proven = f"{cells - failed:,} of {cells:,} cells proven" if failed else f"{cells:,} cells proven"
     modules = f"{checked.modules:,} {'module' if checked.modules == 1 else 'modules'} checked"
     counts = ", ".join(_counted(checked.report.active)) or "nothing to object to"

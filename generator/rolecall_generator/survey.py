@@ -1,4 +1,4 @@
-"""What an output folder holds before a run changes it: which modules stand as planned, and what is in the way.
+"""What an output folder holds before a run changes it: which modules are as planned, and which files block the plan.
 
 Reads only. Everything that would be refused is found here, so that a refusal comes before the first change.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from rolecall_generator.disk import read_regular, regular_stamp
 from rolecall_generator.errors import OutputError
 from rolecall_generator.lock import Lock, is_file_name, is_module_path
-from rolecall_generator.stat_cache import StatCache
+from rolecall_generator.output_state import OutputState, stamp_folder
 
 _NAMED = 10  # conflicts told by name; the rest are counted
 
@@ -58,11 +58,11 @@ def sha256(content: bytes) -> str:
 
 @dataclass(slots=True)
 class Survey:
-    """Looks at an output folder (`root`, a real path) with what its lock and stat cache say about it."""
+    """Looks at an output folder (`root`, a real path) with what its lock and its cache know about it."""
 
     root: str
     lock: Lock
-    cache: StatCache
+    state: OutputState
     conflicts: list[str] = field(default_factory=list)
     _folders: dict[str, bool] = field(default_factory=dict)
 
@@ -74,24 +74,23 @@ class Survey:
                 owned[name] = owned.get(name, frozenset()) | {sha}
         return owned
 
-    def standing(self, source: ModuleSource, *, prune: bool) -> list[int] | None:
-        """The files' stamps (flat, in the lock's order) when they stand as planned; None when there is work."""
+    def is_as_planned(self, source: ModuleSource, *, prune: bool) -> bool:
+        """Whether the module's files have the content that the lock names for this plan, and nothing is to be pruned."""
         module = self.lock.modules.get(source.path)
         if module is None or module.fingerprint != source.fingerprint or (prune and module.stale):
-            return None
+            return False
         if (pending := self.lock.pending.get(source.path)) and not pending.keys() <= module.files.keys():
-            return None
+            return False
+        if self.state.is_written(source.path):
+            return True
         folder = f"{self.root}/{source.path}"
-        stamps: list[int] = []
-        for name in module.files:
-            stamp = regular_stamp(f"{folder}/{name}")
-            if stamp is None:
-                return None
-            stamps += stamp
-        if self.cache.trusts(source.path, stamps):
-            return stamps
-        same = all(sha256(read_regular(f"{folder}/{name}")) == sha for name, sha in module.files.items())
-        return stamps if same else None
+        stamp = stamp_folder(folder)  # before the reading, so that a change meanwhile is seen
+        for name, sha in module.files.items():
+            if regular_stamp(f"{folder}/{name}") is None or sha256(read_regular(f"{folder}/{name}")) != sha:
+                return False
+        if stamp is not None:
+            self.state.record_written(source.path, stamp)
+        return True
 
     def task(self, source: ModuleSource) -> Task:
         """The work on a module; what stands in its way is added to `conflicts`."""

@@ -27,8 +27,8 @@ from rolecall_generator.lock import (
     encode_lock,
     read_lock,
 )
+from rolecall_generator.output_state import OutputState, load_state, stamp_folder, stamp_written
 from rolecall_generator.placing import Placer, remove_leftovers
-from rolecall_generator.stat_cache import CACHE_NAME, encode_cache, load_cache
 from rolecall_generator.survey import ModuleSource, Survey, Task, check_sources, sha256
 from rolecall_generator.write_report import Tally, WriteReport
 
@@ -60,8 +60,9 @@ def write_output(
         with one_run_at_a_time(out) as root:
             lock = read_lock(out, known=known)
             remove_leftovers(disk, root)
-            survey = Survey(root, lock, load_cache(f"{root}/{CACHE_NAME}", lock.digest))
-            return _Run(survey, disk, assignment, prune).run(sources, only, progress)
+            state = load_state(root)
+            state.bind(lock.digest)
+            return _Run(Survey(root, lock, state), disk, assignment, prune).run(sources, only, progress)
     except OSError as error:
         raise output_error(error, str(out)) from error
 
@@ -97,7 +98,7 @@ class _Prepared:
 
 
 class _Run:
-    """One run over a surveyed folder; `_entries` and `_stamps` become the next lock and stat cache."""
+    """One run over a surveyed folder; `_entries` become the next lock."""
 
     def __init__(self, survey: Survey, disk: Disk, assignment: Mapping[str, object], prune: bool) -> None:
         self._survey = survey
@@ -107,7 +108,7 @@ class _Run:
         self._assignment = assignment
         self._prune = prune
         self._entries = dict(survey.lock.modules)
-        self._stamps: dict[str, Sequence[int]] = {}
+        self._state: OutputState = survey.state
         self._tally = Tally()
         self._placer = Placer(disk, survey.root)
 
@@ -122,8 +123,6 @@ class _Run:
         for path in gone:
             self._survey.folder_exists(path)
         self._survey.refuse_conflicts()
-        untouched = self._entries.keys() - {source.path for source in chosen} - set(gone)
-        self._carry_stamps(untouched)
         try:
             self._write_all(tasks, len(chosen) - len(tasks), progress)
             for path in gone:
@@ -143,21 +142,11 @@ class _Run:
     def _survey_all(self, sources: Sequence[ModuleSource]) -> list[Task]:
         tasks = []
         for source in sources:
-            stamps = self._survey.standing(source, prune=self._prune)
-            if stamps is None:
+            if self._survey.is_as_planned(source, prune=self._prune):
+                self._tally.unchanged.append(source.path)
+            else:
                 tasks.append(self._survey.task(source))
-                continue
-            self._stamps[source.path] = stamps
-            self._tally.unchanged.append(source.path)
         return tasks
-
-    def _carry_stamps(self, paths: Collection[str]) -> None:
-        """Stamps of modules that nobody looked at go on only when the old cache trusted them."""
-        cache = self._survey.cache
-        for path in paths:
-            stamps = cache.stamps.get(path)
-            if stamps is not None and cache.trusts(path, stamps):
-                self._stamps[path] = stamps
 
     def _write_all(self, tasks: Sequence[Task], done: int, progress: Callable[[int], None]) -> None:
         if done:
@@ -205,13 +194,14 @@ class _Run:
 
     def _place(self, item: _Prepared) -> None:
         path = item.task.source.path
+        folder = f"{self._root}/{path}"
         if not item.task.exists:
-            self._stamps[path] = self._placer.place_new(path, item.contents)
+            stamp = stamp_written(folder, self._placer.place_new(path, item.contents))
         else:
             self._placer.place_into(path, {name: item.contents[name] for name in item.write}, item.delete)
-            folder = f"{self._root}/{path}"
-            stamps = [regular_stamp(f"{folder}/{name}") or (0, 0, 0) for name in item.contents]
-            self._stamps[path] = [number for stamp in stamps for number in stamp]
+            stamp = stamp_folder(folder)
+        if stamp is not None:
+            self._state.record_written(path, stamp)
         self._count(path, item)
         self._entries[path] = item.entry
 
@@ -238,6 +228,7 @@ class _Run:
             self._tally.kept += [f"{path}/{name}" for name in _names_in(folder)]
             self._remove_empty(path)
         self._entries.pop(path, None)
+        self._state.forget(path)
         self._tally.removed.append(path)
 
     def _remove_empty(self, path: str) -> None:
@@ -253,17 +244,14 @@ class _Run:
         return sha256(read_regular(file))
 
     def _save(self) -> None:
-        """Write the lock when it would say something else, and the stat cache when it would."""
+        """Write the lock and the cache, each if it would differ."""
         lock = replace(self._lock, generator=f"rolecall {__version__}", modules=self._entries, assignment=self._assignment)
         digest = self._lock.digest
         if not digest or not _says_the_same(lock, self._lock):
             content = encode_lock(lock)
             digest = sha256(content)
             self._placer.place_file(LOCK_NAME, content)
-        elif self._stamps == self._survey.cache.stamps:
-            return
-        with suppress(OSError):  # the cache only saves time
-            self._placer.place_file(CACHE_NAME, encode_cache(self._stamps, digest))
+        self._state.save(self._placer, lock_digest=digest)
 
     def _forget_journal(self, handled: set[str]) -> None:
         journal = f"{self._root}/{JOURNAL_NAME}"

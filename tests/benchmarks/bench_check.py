@@ -123,7 +123,7 @@ def single_module(folder: Path) -> dict[str, float]:
     for label, environment in (("ordinary", ordinary), ("no home, nothing cached or written", bare)):
         times = []
         for _ in range(5):
-            (one / "output" / ".rolecall.checked").unlink(missing_ok=True)
+            (one / "output" / ".rolecall.cache").unlink(missing_ok=True)
             times.append(gen("check", "--only", "customer00000", cwd=one, environment=environment)[0])
         results[label] = min(times)
     return results

@@ -72,7 +72,7 @@ def test_a_killed_worker_of_a_check_is_an_output_error(notes: Path, monkeypatch:
     """gen check, gen prove and gen bundle end alike, and the next run finds everything as it was."""
     monkeypatch.setattr(fleet, "FEW", 2)
     before = check(notes / "accounts.yaml", notes / "output", processes=2).report.active
-    (notes / "output/.rolecall.checked").unlink(missing_ok=True)
+    (notes / "output/.rolecall.cache").unlink(missing_ok=True)
     with monkeypatch.context() as broken:
         broken.setattr(fleet, "_read_chunk", pool_jobs.killed)
         with pytest.raises(OutputError):

@@ -16,6 +16,7 @@ from rolecall_generator.lock import read_lock
 from rolecall_generator.manifest.load import LoadedManifest, load_manifest
 from rolecall_generator.manifest.source import collection_paused
 from rolecall_generator.naming import account_names, labeller
+from rolecall_generator.output_state import load_state
 from rolecall_generator.plan import Plan, make_plan
 
 
@@ -55,7 +56,9 @@ def module_access(
         findings: tuple[Finding, ...] = ()
         if not planned:
             bench = Bench(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
-            written = read_written(bench, range(len(modules)), processes=processes, progress=progress)
+            state = load_state(out)
+            written = read_written(bench, range(len(modules)), state, processes=processes, progress=progress)
+            state.save_alone()
             for index, verdict in written.verdicts.items():
                 accesses[index] = verdict.access
                 findings += verdict.findings

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,30 +21,37 @@ from rolecall_generator.checks.finding import Finding
 from rolecall_generator.checks.proof import Proof, prove
 from rolecall_generator.checks.rules import run_rules
 from rolecall_generator.checks.suppress import Report, apply_suppressions
+from rolecall_generator.errors import Problem
 from rolecall_generator.generate import previous_slots, select
 from rolecall_generator.iam.access import union
 from rolecall_generator.iam.module import Module
-from rolecall_generator.lock import read_lock
+from rolecall_generator.lock import Lock, read_lock
 from rolecall_generator.manifest.load import LoadedManifest, load_manifest
 from rolecall_generator.manifest.source import collection_paused
+from rolecall_generator.manifest.textfile import read_text
 from rolecall_generator.naming import account_names, labeller
+from rolecall_generator.output_state import CheckResult, load_state
 from rolecall_generator.parse.places import declared_places
 from rolecall_generator.plan import Plan, make_plan
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check found. `modules` were checked, `read` of them were read and not remembered."""
+    """What a check found. `modules` were checked; `read` of them were parsed, the others are known from the cache.
+
+    `cells` is the number of cells of the proof, `failed_cells` of those that did not come out as expected.
+    """
 
     report: Report
-    proof: Proof
+    cells: int
+    failed_cells: int
     modules: int
     read: int
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is checked: planned modules by index with what is written of each, and the folder each stands in."""
+    """What is checked: planned modules, and for each its verdict, its folder, and its path in findings."""
 
     modules: tuple[Module, ...]
     verdicts: tuple[Verdict, ...]
@@ -63,50 +72,96 @@ def check(
 ) -> Checked:
     """Check the modules of a manifest as they are written in `out`, or the folders of `sent_back` in their place.
 
-    `sent_back` holds folders, or NAME=FOLDER where the folder itself does not say whose it is; then these alone are
-    checked. `only` names customers or switch roles. `leftovers`: report what the output folder holds beside the planned
-    modules. `started` hears how many modules there are, `progress` how many are
-    done. Raises ManifestError, PlanError, OutputError, SelectionError or ModuleError.
+    `sent_back` holds folders, or NAME=FOLDER where the folder does not identify its customer; only these are checked then.
+    `only` names customers or switch roles. `leftovers`: report what the output folder holds besides the planned modules.
+    `started` receives the number of modules, `progress` the number of those that are done. Raises ManifestError, PlanError,
+    OutputError, SelectionError or ModuleError.
     """
     with collection_paused():
-        loaded = load_manifest(manifest)
+        source = _Source()
+        loaded = load_manifest(manifest, read=source.read)
         lock = read_lock(out)
         plan = make_plan(loaded.manifest, previous_slots(lock))
-        label = labeller(account_names(loaded.manifest))
-        findings: list[Finding] = []
+        bench = Bench(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
         if sent_back:
             started(len(sent_back))
-            back = judge_sent_back(plan, sent_back, label=label, progress=progress)
-            scope, read = _scope_of(back), len(back.modules)
-            findings += back.findings
-        else:
-            chosen = select(plan, only) if only else None
-            indices = [index for index, module in enumerate(plan.modules) if chosen is None or module.path in chosen]
+            back = judge_sent_back(plan, sent_back, label=bench.label, progress=progress)
+            return _check_part(loaded, plan, _scope_of(back), back.findings, read=len(back.modules))
+        state = load_state(out)
+        if only:
+            chosen = select(plan, only)
+            indices = [index for index, module in enumerate(plan.modules) if module.path in chosen]
             started(len(indices))
-            scope, read = _written(Bench(manifest, out, plan.modules, label), indices, processes, progress)
-        findings += [finding for verdict in scope.verdicts for finding in verdict.findings]
-        complete = not sent_back and not only
-        if complete:
-            findings += region_findings(loaded)
-        if complete and leftovers:
+            written = read_written(bench, indices, state, processes=processes, progress=progress)
+            state.save_alone()
+            return _check_part(loaded, plan, _scope(bench, indices, written.verdicts), (), read=written.read)
+        started(len(plan.modules))
+        written = read_written(bench, range(len(plan.modules)), state, processes=processes, progress=progress)
+        result = None if written.read else state.result(source.key(lock))
+        findings = [finding for verdict in written.verdicts.values() for finding in verdict.findings]
+        if result is None:
+            scope = _scope(bench, range(len(plan.modules)), written.verdicts)
+            result = _judge_all(loaded, plan, scope, source.key(lock))
+            if not written.verdicts:
+                state.record_result(result)
+        state.save_alone()
+        findings += result.declared
+        if leftovers:
             findings += unplanned_findings(out, plan, lock)
-        proof, more = _judge(loaded, plan, scope, complete=complete)
-        report = apply_suppressions([*findings, *more], loaded.manifest.suppress, complete=complete)
-    return Checked(report, proof, len(scope.modules), read)
+        report = apply_suppressions([*findings, *result.judged], loaded.manifest.suppress)
+    return Checked(report, result.cells, result.failed_cells, len(plan.modules), written.read)
 
 
-def _written(
-    bench: Bench, indices: Sequence[int], processes: int | None, progress: Callable[[int], None]
-) -> tuple[Scope, int]:
-    """What is written of the planned modules, and how many of them had to be read."""
-    written = read_written(bench, indices, processes=processes, progress=progress)
+class _Source:
+    """What a check depends on besides the modules: the manifest's files, read through `read`, and the lock's assignment."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def read(self, path: Path, file: str) -> str | Problem:
+        """As `read_text`."""
+        text = read_text(path, file)
+        if isinstance(text, str):
+            self._add(file, text)
+        return text
+
+    def key(self, lock: Lock) -> str:
+        """The digest of all files that were read, with their names, and of the assignment."""
+        whole = self._digest.copy()
+        whole.update(json.dumps(lock.assignment, sort_keys=True).encode())
+        return whole.hexdigest()
+
+    def _add(self, *parts: str) -> None:
+        for part in parts:
+            self._digest.update(hashlib.sha256(part.encode(errors="surrogatepass")).digest())
+
+
+def _check_part(loaded: LoadedManifest, plan: Plan, scope: Scope, findings: Iterable[Finding], *, read: int) -> Checked:
+    """Check some modules; the others count as planned."""
+    proof, judged = _judge(loaded, plan, scope, complete=False)
+    found = [*findings, *(finding for verdict in scope.verdicts for finding in verdict.findings), *judged]
+    report = apply_suppressions(found, loaded.manifest.suppress, complete=False)
+    return Checked(report, len(proof.cells), len(proof.failures), len(scope.modules), read)
+
+
+def _judge_all(loaded: LoadedManifest, plan: Plan, scope: Scope, key: str) -> CheckResult:
+    """Check all modules."""
+    proof, judged = _judge(loaded, plan, scope, complete=True)
+    return CheckResult(key, len(proof.cells), len(proof.failures), tuple(region_findings(loaded)), tuple(judged))
+
+
+def _scope(bench: Bench, indices: Sequence[int], verdicts: Mapping[int, Verdict]) -> Scope:
+    """Modules with these indices; those without a verdict are as planned."""
     modules = tuple(bench.modules[index].build() for index in indices)
-    verdicts = tuple(
-        written.verdicts.get(index) or Verdict(module.path, module.access)
-        for index, module in zip(indices, modules, strict=True)
+    return Scope(
+        modules,
+        tuple(
+            verdicts.get(index) or Verdict(module.path, module.access)
+            for index, module in zip(indices, modules, strict=True)
+        ),
+        tuple(bench.out / module.path for module in modules),
+        tuple(module.path for module in modules),
     )
-    folders = tuple(bench.out / module.path for module in modules)
-    return Scope(modules, verdicts, folders, tuple(module.path for module in modules)), written.read
 
 
 def _scope_of(back: SentBack) -> Scope:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rolecall_generator.checking.memory import Entry, entry_of
 from rolecall_generator.checking.module import Verdict, judge
 from rolecall_generator.errors import OutputError
 from rolecall_generator.generate import previous_slots
@@ -19,6 +18,7 @@ from rolecall_generator.lock import read_lock
 from rolecall_generator.manifest.load import load_manifest
 from rolecall_generator.manifest.source import collection_paused
 from rolecall_generator.naming import account_names, labeller
+from rolecall_generator.output_state import FolderStamp, stamp_folder
 from rolecall_generator.plan import PlannedModule, make_plan
 from rolecall_generator.workers import Pool, chunked, worker_count
 
@@ -29,11 +29,11 @@ _CHUNK = 128
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One module that was read: the verdict where it is not as planned, else the entry for the memory (if it has one)."""
+    """One module that was read: the verdict if it is not as planned, else its folder's stamp (None if it has none)."""
 
     index: int
     verdict: Verdict | None
-    entry: Entry | None
+    stamp: FolderStamp | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,6 @@ def _read_chunk(bench: Bench, chunk: tuple[Sequence[int], Sequence[str]]) -> lis
 def _read(bench: Bench, index: int) -> Read:
     module = bench.modules[index]
     folder = bench.out / module.path
-    entry = entry_of(module.fingerprint, str(folder))  # before the reading, so that a change meanwhile is seen
+    stamp = stamp_folder(str(folder))  # before the reading, so that a change meanwhile is seen
     verdict = judge(module.build(), folder, root=module.path, label=bench.label)
-    return Read(index, None, entry) if verdict.as_intended else Read(index, verdict, None)
+    return Read(index, None, stamp) if verdict.as_intended else Read(index, verdict, None)

@@ -1,4 +1,4 @@
-"""What is written of a plan's modules: from the memory where nothing changed, read where something did."""
+"""The written modules of a plan: from the cache if nothing changed, parsed if something did."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.checking.fleet import Bench, read_modules
-from rolecall_generator.checking.memory import Entry, load_memory, save_memory
 from rolecall_generator.checking.module import Verdict
 from rolecall_generator.checks.finding import Finding
 from rolecall_generator.disk import output_error
 from rolecall_generator.lock import Lock
+from rolecall_generator.output_state import OutputState
 from rolecall_generator.plan import Plan
 from rolecall_generator.unplanned import unplanned
 
@@ -26,36 +26,33 @@ def unplanned_findings(out: Path, plan: Plan, lock: Lock) -> tuple[Finding, ...]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Verdicts by index of the modules that are not as planned, and how many were read."""
+    """Verdicts by index of the modules that are not as planned, and how many modules were read."""
 
     verdicts: Mapping[int, Verdict]
     read: int
 
 
 def read_written(
-    bench: Bench, indices: Sequence[int], *, processes: int | None = None, progress: Callable[[int], None]
+    bench: Bench,
+    indices: Sequence[int],
+    state: OutputState,
+    *,
+    processes: int | None = None,
+    progress: Callable[[int], None],
 ) -> Written:
-    """Find out which of the modules with these indices are not as planned. Raises OutputError."""
-    memory = load_memory(bench.out)
-    unread = [
-        index
-        for index in indices
-        if not memory.as_planned((module := bench.modules[index]).path, module.fingerprint, f"{bench.out}/{module.path}")
-    ]
+    """Find out which of the modules with these indices are not as planned, and record the others in `state`.
+
+    Raises OutputError.
+    """
+    unread = [index for index in indices if not state.known(bench.modules[index])]
     known = len(indices) - len(unread)
     verdicts: dict[int, Verdict] = {}
-    entries: dict[str, Entry] = dict(memory.entries)
     for read in read_modules(bench, unread, processes=processes, progress=lambda done: progress(known + done)):
-        path = bench.modules[read.index].path
-        entries.pop(path, None)
         if read.verdict is not None:
             verdicts[read.index] = read.verdict
-        elif read.entry is not None:
-            entries[path] = read.entry
-    planned = {module.path for module in bench.modules}
-    kept = {path: entry for path, entry in entries.items() if path in planned}
-    # Only what was found right anew is worth the writing: a stale entry fits nothing that stands there now.
-    if any(memory.entries.get(path) != entry for path, entry in kept.items()):
-        save_memory(bench.out, kept)
+        elif read.stamp is not None:
+            module = bench.modules[read.index]
+            state.record_checked(module.path, module.fingerprint, read.stamp)
+    state.keep_only({module.path for module in bench.modules})
     progress(len(indices))
     return Written(verdicts, len(unread))

@@ -16,13 +16,13 @@ from rolecall_generator.handover.bundle import bundle_files
 from rolecall_generator.handover.layout import SUMS
 from rolecall_generator.handover.model import Files, Handover
 from rolecall_generator.handover.objections import Measure, objections
-from rolecall_generator.handover.packing import zip_bytes
-from rolecall_generator.handover.placing import BundlePlacer
+from rolecall_generator.handover.packing import is_program, zip_bytes
 from rolecall_generator.handover.proving import handover_proof
 from rolecall_generator.handover.signing import Signer
 from rolecall_generator.handover.standing import Hashes, Owned, Standing, look, zip_name
 from rolecall_generator.iam.module import Module
 from rolecall_generator.lock import JOURNAL_NAME, LockedModule, encode_journal
+from rolecall_generator.placing import Placer
 from rolecall_generator.render import render_module
 from rolecall_generator.survey import sha256
 
@@ -89,7 +89,7 @@ class _Staged:
 
 def make_chunk(orders: Sequence[Order], settings: Settings, disk: Disk) -> list[Outcome]:
     """Make some bundles; outcomes in the orders' order. Raises OSError when the folder cannot be written."""
-    placer = BundlePlacer(disk, settings.root, settings.replaced)
+    placer = Placer(disk, settings.root)
     proofs = [handover_proof(order.module, order.counterpart, order.people) for order in orders]
     against = objections(orders, proofs, settings.measure)
     try:
@@ -97,13 +97,13 @@ def make_chunk(orders: Sequence[Order], settings: Settings, disk: Disk) -> list[
         staged = [(item.order.path, item.entry.files) for item in prepared if isinstance(item, _Staged)]
         if staged:
             disk.append(f"{settings.root}/{JOURNAL_NAME}", encode_journal(staged))
-        outcomes = [_place(item, settings.root, placer) if isinstance(item, _Staged) else item for item in prepared]
+        outcomes = [_place(item, settings, placer) if isinstance(item, _Staged) else item for item in prepared]
         return [replace(outcome, objections=against.get(outcome.path, ())) for outcome in outcomes]
     finally:
         placer.close()
 
 
-def _prepare(order: Order, proof: Proof, settings: Settings, placer: BundlePlacer) -> _Staged | Outcome:
+def _prepare(order: Order, proof: Proof, settings: Settings, placer: Placer) -> _Staged | Outcome:
     path, name = order.path, zip_name(order.path)
     standing = look(settings.root, path, order.owned)
     locked = order.locked
@@ -114,7 +114,7 @@ def _prepare(order: Order, proof: Proof, settings: Settings, placer: BundlePlace
     except RolecallError as error:
         return Outcome(path, "failed", reason=str(error))
     try:
-        staged = placer.stage(files)
+        staged, _ = placer.stage(files, [name for name in files if is_program(name)])
     except OSError as error:
         error.filename = f"{settings.root}/{path}"  # the staging folder would tell nobody anything
         raise
@@ -138,12 +138,12 @@ def _judge(order: Order, standing: Standing, staged: _Staged, files: Files) -> _
     return staged
 
 
-def _place(item: _Staged, root: str, placer: BundlePlacer) -> Outcome:
+def _place(item: _Staged, settings: Settings, placer: Placer) -> Outcome:
     order, path = item.order, item.order.path
     try:
-        placer.place(item.folder, path, item.packed)
+        placer.replace_folder(item.folder, path, item.packed, replaced=settings.replaced)
     except OSError as error:
-        error.filename = f"{root}/{path}"  # as above
+        error.filename = f"{settings.root}/{path}"  # as above
         raise
     return Outcome(path, _state(order.locked, item.entry), item.entry, item.files)
 

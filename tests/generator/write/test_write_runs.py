@@ -12,7 +12,7 @@ import pytest
 from output_trees import fails_at, fingerprint, times, tree, wanted, write
 from rolecall_generator.errors import OutputError
 from rolecall_generator.lock import LOCK_NAME, read_lock
-from rolecall_generator.stat_cache import CACHE_NAME
+from rolecall_generator.output_state import CACHE_NAME
 from rolecall_generator.write import ModuleSource, write_output
 
 ONE = {"main.tf": "one", "README.md": "read one"}
