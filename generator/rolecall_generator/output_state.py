@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -78,29 +78,31 @@ class _Entry:
     checked: str = ""
 
 
-def stamp_folder(folder: str, names: Iterable[str] | None = None) -> FolderStamp | None:
+def stamp_folder(folder: str, names: list[str] | None = None) -> FolderStamp | None:
     """The stamp of a folder; None if it is missing, or holds anything but plain files: such a folder cannot be cached.
 
     `names` are its files as recorded; without them the folder is listed. Its own times tell if the list is still right.
     """
     try:
-        names = sorted(os.listdir(folder) if names is None else names)  # noqa: PTH208 - only names are wanted
-        files: dict[str, Stamp] = {}
+        status = os.lstat(folder)
+        if not stat.S_ISDIR(status.st_mode):
+            return None
+        names = sorted(os.listdir(folder)) if names is None else names  # noqa: PTH208 - only names are wanted
+        numbers, times = [status.st_ino], [status.st_mtime_ns, status.st_ctime_ns]
         for name in names:
             status = os.lstat(f"{folder}/{name}")
             if not stat.S_ISREG(status.st_mode):
                 return None
-            files[name] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        return stamp_written(folder, files)
+            numbers.append(status.st_size)
+            times += (status.st_mtime_ns, status.st_ctime_ns)
     except OSError:
         return None
+    return FolderStamp(names, numbers, times)
 
 
-def stamp_written(folder: str, files: Mapping[str, Stamp]) -> FolderStamp | None:
-    """The stamp of a folder whose files have these stamps; None if it is missing. Raises OSError."""
+def stamp_written(folder: str, files: Mapping[str, Stamp]) -> FolderStamp:
+    """The stamp of a folder that was just written, whose files have these stamps. Raises OSError."""
     status = os.lstat(folder)
-    if not stat.S_ISDIR(status.st_mode):
-        return None
     numbers, times = [status.st_ino], [status.st_mtime_ns, status.st_ctime_ns]
     for name in (names := sorted(files)):
         size, modified, changed = files[name]

@@ -27,7 +27,7 @@ from rolecall_generator.lock import (
     encode_lock,
     read_lock,
 )
-from rolecall_generator.output_state import OutputState, load_state, stamp_folder, stamp_written
+from rolecall_generator.output_state import FolderStamp, OutputState, load_state, stamp_folder, stamp_written
 from rolecall_generator.placing import Placer, remove_leftovers
 from rolecall_generator.survey import ModuleSource, Survey, Task, check_sources, sha256
 from rolecall_generator.write_report import Tally, WriteReport
@@ -196,7 +196,7 @@ class _Run:
         path = item.task.source.path
         folder = f"{self._root}/{path}"
         if not item.task.exists:
-            stamp = stamp_written(folder, self._placer.place_new(path, item.contents))
+            stamp: FolderStamp | None = stamp_written(folder, self._placer.place_new(path, item.contents))
         else:
             self._placer.place_into(path, {name: item.contents[name] for name in item.write}, item.delete)
             stamp = stamp_folder(folder)

@@ -183,12 +183,17 @@ def test_module_that_changed_in_the_tick_of_the_cache_is_read_again(world: Path)
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "another file", "old code"])
 def test_damaged_cache_is_ignored(damage: str, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = world / "output" / CACHE_NAME
-    content = bytearray(file.read_bytes())
-    if damage == "flipped":
-        content[len(content) // 2] ^= 1
-    elif damage == "old code":
+    content = file.read_bytes()
+    middle = len(content) // 2
+    damaged = {
+        "truncated": content[:-2],
+        "flipped": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+        "another file": b"{}",
+        "old code": content,
+    }
+    file.write_bytes(damaged[damage])
+    if damage == "old code":
         monkeypatch.setattr(output_state, "environment_digest", lambda: "other")
-    file.write_bytes({"truncated": content[:-2], "another file": b"{}"}.get(damage, bytes(content)))
     done = checked(world)
 
     assert (6, 6) == (done.modules, done.read)
