@@ -14,7 +14,7 @@ from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import GLOBAL, Reason
 from rolecall_runner.tasks.query.asked import Wanted, make_question
-from rolecall_runner.tasks.query.models import Operation, find_operation
+from rolecall_runner.tasks.query.operations import Operation, find_operation
 from rolecall_runner.tasks.query.question import FollowUp
 from small_pages import SmallPages
 

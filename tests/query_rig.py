@@ -29,8 +29,8 @@ from rolecall_runner.sandbox.operator import Operator
 from rolecall_runner.sandbox.server import Sandbox
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Answer, answer_of
+from rolecall_runner.tasks.query.execute import QueryTask
 from rolecall_runner.tasks.query.question import Question
-from rolecall_runner.tasks.query.task import QueryTask
 
 REGIONS = ("us-east-1", "eu-west-1")
 _SESSION = botocore.session.Session()

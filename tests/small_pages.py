@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rolecall_runner.tasks.query.models import Operation
+from rolecall_runner.tasks.query.operations import Operation
 
 _START = "rolecall_start"
 

@@ -47,12 +47,12 @@ from rolecall_runner.status.history import read_history
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Answer, Row
 from rolecall_runner.tasks.query.asked import Wanted, make_question
-from rolecall_runner.tasks.query.levels import check_reads
+from rolecall_runner.tasks.query.operations import read_regions
 from rolecall_runner.tasks.query.plain import plain
+from rolecall_runner.tasks.query.preflight import check_reads
+from rolecall_runner.tasks.query.query_run import Chosen, choose, prepare
 from rolecall_runner.tasks.query.question import Question
 from rolecall_runner.tasks.query.reach import Reach, make_means
-from rolecall_runner.tasks.query.regions import read_regions
-from rolecall_runner.tasks.query.running import Chosen, choose, prepare
 from rolecall_runner.tasks.verify.context import VerifyOptions
 from rolecall_runner.tasks.verify.setting import Start, endpoint_of, make_context
 from rolecall_runner.tasks.verify.task import VerifyTask

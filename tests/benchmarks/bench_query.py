@@ -57,8 +57,8 @@ def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First
     from rolecall_runner.engine.run import run  # noqa: PLC0415
     from rolecall_runner.tasks.query.answers import answer_of  # noqa: PLC0415
     from rolecall_runner.tasks.query.asked import Wanted, make_question  # noqa: PLC0415
+    from rolecall_runner.tasks.query.execute import QueryTask  # noqa: PLC0415
     from rolecall_runner.tasks.query.reach import Reach, make_means  # noqa: PLC0415
-    from rolecall_runner.tasks.query.task import QueryTask  # noqa: PLC0415
 
     # Every process finds the caller by itself, as in a real run.
     os.environ |= {"AWS_ACCESS_KEY_ID": SOURCE_KEY, "AWS_SECRET_ACCESS_KEY": secret_of(SOURCE_KEY)}

@@ -16,9 +16,9 @@ from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.engine.run import run
 from rolecall_runner.results.result import Status
 from rolecall_runner.retry import RetryPolicy
+from rolecall_runner.tasks.query.execute import QueryTask
 from rolecall_runner.tasks.query.question import Question
 from rolecall_runner.tasks.query.reach import Reach, make_means
-from rolecall_runner.tasks.query.task import QueryTask
 from stub_fleet import stub_targets
 
 SECRET = fast_stub.secret_of(fast_stub.SOURCE_KEY)

@@ -13,7 +13,7 @@ from rolecall_runner.play.errors import TemplateError
 from rolecall_runner.play.questions import escaped
 from rolecall_runner.play.templating import expression, value
 from rolecall_runner.targets import Target
-from rolecall_runner.tasks.query.placeholders import Filling, fill
+from rolecall_runner.tasks.query.parameters import Filling, fill
 
 TARGET = Target("one", "200000000000", "aws", "arn:aws:iam::200000000000:role/r", tags={"a": "b"})
 FILLING = Filling(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1")

@@ -22,10 +22,10 @@ from rolecall_runner.choice import Choice
 from rolecall_runner.results.journal import JournalError, RunRecord
 from rolecall_runner.sandbox.embedded import embedded
 from rolecall_runner.sandbox.furnish import environment_of
-from rolecall_runner.tasks.query.again import kept, recalled
 from rolecall_runner.tasks.query.asked import Wanted, make_question
-from rolecall_runner.tasks.query.levels import check_reads
 from rolecall_runner.tasks.query.named import shipped
+from rolecall_runner.tasks.query.preflight import check_reads
+from rolecall_runner.tasks.query.query_run import kept, recalled
 from rolecall_runner.tasks.query.question import Question, RegionChoice
 
 PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"

@@ -36,8 +36,8 @@ from rolecall_runner.sandbox.operator import Operator
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import answer_of
 from rolecall_runner.tasks.query.asked import Wanted, make_question
+from rolecall_runner.tasks.query.execute import QueryTask
 from rolecall_runner.tasks.query.reach import Reach, make_means
-from rolecall_runner.tasks.query.task import QueryTask
 from stub_fleet import stub_targets
 
 REGIONS = ("us-east-1", "eu-west-1")

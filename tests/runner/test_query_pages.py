@@ -15,11 +15,10 @@ from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.results.result import Status
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.asked import Wanted, make_question
-from rolecall_runner.tasks.query.asking import ask_place
+from rolecall_runner.tasks.query.execute import QueryTask, ask_place
 from rolecall_runner.tasks.query.named import find_query
-from rolecall_runner.tasks.query.placeholders import Filling
+from rolecall_runner.tasks.query.parameters import Filling
 from rolecall_runner.tasks.query.question import Question
-from rolecall_runner.tasks.query.task import QueryTask
 
 MOMENT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 TARGET = Target("acme", "222222222222", "aws", "arn:aws:iam::222222222222:role/r", regions=("us-east-1", "xx-new-1"))

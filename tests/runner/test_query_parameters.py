@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.asked import Wanted, make_question, shown_parameters
-from rolecall_runner.tasks.query.models import find_operation
-from rolecall_runner.tasks.query.parameters import read_parameters, type_parameters
-from rolecall_runner.tasks.query.placeholders import Filling, check_targets, fill
+from rolecall_runner.tasks.query.operations import find_operation
+from rolecall_runner.tasks.query.parameters import Filling, check_targets, fill, read_parameters, type_parameters
 from rolecall_runner.tasks.query.question import QueryError
 
 MOMENT = datetime(2026, 3, 31, 12, 30, tzinfo=UTC)

@@ -10,9 +10,7 @@ from manifests import customer, manifest_of
 from rolecall_generator.plan import make_plan
 from rolecall_runner.inventory import inventory_of
 from rolecall_runner.tasks.query.asked import Wanted, make_question
-from rolecall_runner.tasks.query.dry_run import preview
-from rolecall_runner.tasks.query.levels import check_reads
-from rolecall_runner.tasks.query.preflight import Ability, Forecast, Intended, forecasts
+from rolecall_runner.tasks.query.preflight import Ability, Forecast, Intended, check_reads, forecasts, preview
 from rolecall_runner.tasks.query.question import FollowUp, Question, RegionChoice
 
 INSTANCES = Wanted("ec2", "describe_instances", regions=("eu-west-1",))

@@ -11,9 +11,14 @@ from rolecall_runner.clients import Clients
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Reason, reason_of
 from rolecall_runner.tasks.query.asked import Wanted, make_question
-from rolecall_runner.tasks.query.models import find_operation, home_region
+from rolecall_runner.tasks.query.operations import (
+    enabled_regions,
+    find_operation,
+    home_region,
+    planned_regions,
+    read_regions,
+)
 from rolecall_runner.tasks.query.question import QueryError, RegionChoice
-from rolecall_runner.tasks.query.regions import enabled_regions, planned_regions, read_regions
 
 TARGET = Target("acme", "222222222222", "aws", "arn:aws:iam::222222222222:role/r", regions=("eu-west-1", "us-east-2"))
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_runner.tasks.query.models import find_operation
+from rolecall_runner.tasks.query.answers import compiled, distributes, rows_of, search
+from rolecall_runner.tasks.query.operations import find_operation
 from rolecall_runner.tasks.query.question import QueryError
-from rolecall_runner.tasks.query.selecting import compiled, distributes, rows_of, search
 
 PAGE_BY_PAGE = (
     "Groups[]",

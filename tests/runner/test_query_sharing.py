@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from rolecall_runner.clients import Clients
-from rolecall_runner.tasks.query.models import service_model
+from rolecall_runner.tasks.query.operations import service_model
 from rolecall_runner.tasks.query.sharing import SharingClients
 
 
@@ -33,7 +33,7 @@ def test_a_worker_process_does_not_load_what_reads_manifests() -> None:
         "from rolecall_runner.engine.per_process import PerProcess\n"
         "from rolecall_runner.tasks.query.question import Question\n"
         "from rolecall_runner.tasks.query.reach import Reach, make_means\n"
-        "from rolecall_runner.tasks.query.task import QueryTask\n"
+        "from rolecall_runner.tasks.query.execute import QueryTask\n"
         "means = PerProcess(partial(make_means, Reach(), '0a1b'))\n"
         "pickle.loads(pickle.dumps(QueryTask(Question('ec2', 'DescribeVpcs'), means)))\n"
         "print(sorted({'pydantic', 'yaml', 'jinja2', 'ruamel', 'rich', 'hcl2'} & set(sys.modules)))"

@@ -13,10 +13,10 @@ from query_rig import REGIONS, QueryRig, furnished
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Reason
 from rolecall_runner.tasks.query.asked import make_question
-from rolecall_runner.tasks.query.asking import ask_place
-from rolecall_runner.tasks.query.models import find_operation
+from rolecall_runner.tasks.query.execute import ask_place
 from rolecall_runner.tasks.query.named import find_query, shipped
-from rolecall_runner.tasks.query.placeholders import Filling
+from rolecall_runner.tasks.query.operations import find_operation
+from rolecall_runner.tasks.query.parameters import Filling
 from shape_samples import sample_of
 
 Row = dict[str, Any]

@@ -20,9 +20,9 @@ from rolecall_runner.sql.catalogue import read_catalogue
 from rolecall_runner.sql.changes import compared
 from rolecall_runner.sql.database import opened
 from rolecall_runner.tasks.query.asked import Wanted, described, make_question
+from rolecall_runner.tasks.query.execute import QueryTask
 from rolecall_runner.tasks.query.named import find_query
 from rolecall_runner.tasks.query.question import Question
-from rolecall_runner.tasks.query.task import QueryTask
 
 FIRST, SECOND, NAMED = "20261124-090000-000001", "20261124-090000-000002", "20261124-090000-000003"
 

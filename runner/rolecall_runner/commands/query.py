@@ -33,10 +33,9 @@ if TYPE_CHECKING:
     from rolecall_runner.results.parquet_dataset import Written
     from rolecall_runner.results.rows_flat import RowWriter
     from rolecall_runner.tasks.query.answers import Count
-    from rolecall_runner.tasks.query.levels import Judgement
-    from rolecall_runner.tasks.query.preflight import Forecast
+    from rolecall_runner.tasks.query.preflight import Forecast, Judgement
+    from rolecall_runner.tasks.query.query_run import Chosen, QueryRun
     from rolecall_runner.tasks.query.question import Question
-    from rolecall_runner.tasks.query.running import Chosen, QueryRun
     from rolecall_runner.tasks.query.written import Said
 
 EXAMPLES = """Examples:
@@ -117,9 +116,9 @@ def query(
     """
     from rolecall_runner.choice import Choice, How  # noqa: PLC0415 - boto3 loads only where needed
     from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.levels import check_reads  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.preflight import check_reads  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.query_run import foresee, prepare  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.reach import Reach  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.running import foresee, prepare  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.written import Said  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.verify.setting import endpoint_of  # noqa: PLC0415 - as above
 
@@ -172,8 +171,11 @@ def query(
 
 def _asked(said: Said, choice: Choice, resume: str | None, manifest: Path, out: Path, runs: Path) -> tuple[Question, Chosen]:
     """The question of the command line, or of an earlier run, with those whom it is asked."""
-    from rolecall_runner.tasks.query.again import check_alone  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.running import asked_again, choose  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.query_run import (  # noqa: PLC0415 - as above
+        asked_again,
+        check_alone,
+        choose,
+    )
     from rolecall_runner.tasks.query.written import Said, question_of  # noqa: PLC0415 - as above
 
     if resume is None and choice.retry is None:
@@ -280,9 +282,9 @@ def _confirm(judged: tuple[Judgement, ...], chosen: Chosen, *, yes: bool) -> Non
 
 def _dry_run(question: Question, judged: tuple[Judgement, ...], chosen: Chosen, form: Form) -> None:
     from rolecall_runner.results.rows_preview import preview_lines  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.dry_run import preview  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.placeholders import check_targets  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.running import foresee  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.parameters import check_targets  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.preflight import preview  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.query_run import foresee  # noqa: PLC0415 - as above
 
     check_targets(question.parameters, chosen.targets)
     found = preview(question, judged, chosen.targets, foresee(question, chosen))

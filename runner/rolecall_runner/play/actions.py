@@ -16,7 +16,7 @@ from rolecall_runner.play.questions import wanted_of
 from rolecall_runner.play.scripts import look_at
 from rolecall_runner.play.templating import NOTHING, Value
 from rolecall_runner.tasks.query.asked import make_question
-from rolecall_runner.tasks.query.levels import judge
+from rolecall_runner.tasks.query.preflight import judge
 
 QUERY_KEYS = (
     "service", "operation", "select", "where", "columns", "limit", "page_size", "reveal", "parameters", "regions", "file",

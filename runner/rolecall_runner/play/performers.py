@@ -24,10 +24,10 @@ from rolecall_runner.results.result import Outcome, Status
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Reason
 from rolecall_runner.tasks.query.asked import make_question
-from rolecall_runner.tasks.query.levels import check_reads
-from rolecall_runner.tasks.query.placeholders import check_targets
+from rolecall_runner.tasks.query.execute import QueryTask
+from rolecall_runner.tasks.query.parameters import check_targets
+from rolecall_runner.tasks.query.preflight import check_reads
 from rolecall_runner.tasks.query.question import Question
-from rolecall_runner.tasks.query.task import QueryTask
 from rolecall_runner.tasks.verify.context import VerifyOptions
 
 _KEPT_QUESTIONS = 64

@@ -10,8 +10,8 @@ from typing import Any
 
 from rolecall_runner.tasks.query.asked import Wanted
 from rolecall_runner.tasks.query.named import find_query, load_query
+from rolecall_runner.tasks.query.operations import read_regions
 from rolecall_runner.tasks.query.question import QueryError
-from rolecall_runner.tasks.query.regions import read_regions
 
 # The form of `placeholders`, doubled braces first; a test holds that what was escaped comes out as it was.
 _NAME = r"[a-z_]+(?:\.[^{}]*)?(?:[+-]\d+[a-z]?)?"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rolecall_runner.results.arrow_types import ListOf, MapOf, Scalar, Struct, Type, merge
-from rolecall_runner.tasks.query.asking import default_select
-from rolecall_runner.tasks.query.models import find_operation
+from rolecall_runner.tasks.query.answers import VALUE, compiled
+from rolecall_runner.tasks.query.execute import default_select
+from rolecall_runner.tasks.query.operations import find_operation
 from rolecall_runner.tasks.query.question import QueryError
-from rolecall_runner.tasks.query.selecting import VALUE, compiled
 
 _SCALARS = {
     "boolean": Scalar.BOOLEAN,

@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterator
 
 from rolecall_runner.tasks.query.asked import shown_parameters
-from rolecall_runner.tasks.query.dry_run import Preview
-from rolecall_runner.tasks.query.preflight import Forecast
+from rolecall_runner.tasks.query.preflight import Forecast, Preview
 
 _SHOWN = 10
 

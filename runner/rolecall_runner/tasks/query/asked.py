@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rolecall_runner.tasks.query.models import Operation, find_operation
-from rolecall_runner.tasks.query.parameters import read_parameters, type_parameters
-from rolecall_runner.tasks.query.placeholders import Deferred, check_names
+from rolecall_runner.tasks.query.answers import compiled
+from rolecall_runner.tasks.query.operations import Operation, find_operation
+from rolecall_runner.tasks.query.parameters import Deferred, check_names, read_parameters, type_parameters
 from rolecall_runner.tasks.query.question import FollowUp, QueryError, Question, RegionChoice
-from rolecall_runner.tasks.query.selecting import compiled
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rolecall_runner.tasks.query.asked import Wanted
+from rolecall_runner.tasks.query.operations import read_regions
 from rolecall_runner.tasks.query.question import FollowUp, QueryError
-from rolecall_runner.tasks.query.regions import read_regions
 
 _PACKAGE = "rolecall_runner.queries"
 

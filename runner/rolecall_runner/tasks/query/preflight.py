@@ -1,4 +1,4 @@
-"""Who cannot answer, by the permissions that the manifest grants: judged before anything is sent."""
+"""What a query would do before anything is sent: access levels of its calls, who may make them, and a preview."""
 
 from __future__ import annotations
 
@@ -6,15 +6,67 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any
 
 from rolecall_generator.iam.access import Access
+from rolecall_generator.iam.actions import find_action
 from rolecall_generator.iam.evaluator import Caller, Decision, Effect, Evaluator, Request
 from rolecall_generator.iam.module import ModuleKind
+from rolecall_generator.iam.actions import action_of
 from rolecall_generator.plan import Plan, PlannedModule
 from rolecall_runner.targets import Target, TargetKind
-from rolecall_runner.tasks.query.levels import judge
-from rolecall_runner.tasks.query.question import Question, RegionChoice
-from rolecall_runner.tasks.query.regions import planned_regions
+from rolecall_runner.tasks.query.asked import shown_parameters
+from rolecall_runner.tasks.query.operations import is_global, planned_regions
+from rolecall_runner.tasks.query.question import QueryError, Question, RegionChoice
+
+READING = frozenset({"Read", "List"})
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The action that allows an operation, and its access levels in the Service Authorization Reference; none: unknown."""
+
+    service: str
+    operation: str
+    action: str
+    levels: frozenset[str]
+
+    @property
+    def reads(self) -> bool:
+        """True when every level is Read or List. An action that is not known reads nothing for sure."""
+        return bool(self.levels) and self.levels <= READING
+
+    @property
+    def level(self) -> str:
+        """The levels as one word or several; `unknown`."""
+        return ", ".join(sorted(self.levels)) or "unknown"
+
+
+def judge(service: str, operation: str) -> Judgement:
+    """The access level of an operation, named as its service model does."""
+    action = action_of(service, operation)
+    found = find_action(action)
+    return Judgement(service, operation, str(found) if found else action, found.levels if found else frozenset())
+
+
+def check_reads(question: Question, *, allow_write: bool = False) -> tuple[Judgement, ...]:
+    """The judgement of every call of a question, in order. Raises QueryError for one that does not read."""
+    judged = tuple(judge(service, operation) for service, operation in question.calls)
+    if not allow_write:
+        _refuse(each for each in judged if not each.reads)
+    return judged
+
+
+def _refuse(writing: Iterable[Judgement]) -> None:
+    for each in writing:
+        if each.levels:
+            what = f"{each.service} {each.operation} is no read operation: the access level of {each.action} is {each.level}"
+        else:
+            what = f"whether {each.service} {each.operation} only reads is not known: AWS's list has no action {each.action}"
+        raise QueryError(
+            what, where="Service Authorization Reference", mend="--allow-write lets it pass, after a confirmation"
+        )
+
 
 _REGION_LISTS = ("ec2:DescribeRegions", "account:ListRegions")
 _KINDS = {TargetKind.CUSTOMER: ModuleKind.CUSTOMER, TargetKind.SWITCH_ROLE: ModuleKind.TRUSTING}
@@ -116,3 +168,66 @@ def _resources(access: Access, role_arn: str) -> tuple[str, ...]:
     attached = [access.policies[arn].document for arn in sorted(role.attached) if arn in access.policies]
     documents = [*role.inline.values(), *attached]
     return tuple(dict.fromkeys(each for document in documents for one in document.statements for each in one.resources))
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`places` counts accounts and Regions; `unknown_places` are accounts whose Regions only they can tell.
+
+    Pages and further calls for each row come on top of one call a place.
+    """
+
+    question: Question
+    judged: tuple[Judgement, ...]
+    accounts: int
+    places: int
+    unknown_places: int
+    once: bool
+    forecasts: tuple[Forecast, ...]
+
+    @property
+    def unable(self) -> tuple[Forecast, ...]:
+        """Accounts that cannot answer."""
+        return tuple(each for each in self.forecasts if each.ability is Ability.NO)
+
+    @property
+    def uncertain(self) -> tuple[Forecast, ...]:
+        """Accounts of which it is not known."""
+        return tuple(each for each in self.forecasts if each.ability is Ability.MAYBE)
+
+    def to_json(self) -> dict[str, Any]:
+        """The preview as JSON values."""
+        calls = [
+            {"service": each.service, "operation": each.operation, "action": each.action, "level": each.level}
+            for each in self.judged
+        ]
+        return {
+            "query": self.question.title,
+            "parameters": shown_parameters(self.question.parameters),
+            "calls": calls,
+            "accounts": self.accounts,
+            "places": self.places,
+            "accounts_with_unknown_regions": self.unknown_places,
+            "once_an_account": self.once,
+            "cannot_answer": [_forecast(each) for each in self.unable],
+            "may_answer": [_forecast(each) for each in self.uncertain],
+        }
+
+
+def preview(
+    question: Question, judged: tuple[Judgement, ...], targets: Iterable[Target], forecasts: Iterable[Forecast]
+) -> Preview:
+    """Count what a query would ask. Sends nothing."""
+    accounts = places = unknown = 0
+    once = False
+    for target in targets:
+        accounts += 1
+        regions = planned_regions(question, target)
+        once = once or is_global(question, target)
+        places += len(regions or ())
+        unknown += regions is None
+    return Preview(question, judged, accounts, places, unknown, once, tuple(forecasts))
+
+
+def _forecast(each: Forecast) -> dict[str, str]:
+    return {"account": each.account, "account_id": each.account_id, "why": each.why}

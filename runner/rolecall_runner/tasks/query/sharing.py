@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rolecall_runner.clients import Clients, ClientSettings
-from rolecall_runner.tasks.query.models import loader
+from rolecall_runner.tasks.query.operations import loader
 
 
 class SharingClients(Clients):

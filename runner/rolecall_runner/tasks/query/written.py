@@ -8,8 +8,8 @@ from typing import Any
 
 from rolecall_runner.tasks.query.asked import Wanted, make_question
 from rolecall_runner.tasks.query.named import find_query, load_query
+from rolecall_runner.tasks.query.operations import read_regions
 from rolecall_runner.tasks.query.question import QueryError, Question
-from rolecall_runner.tasks.query.regions import read_regions
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
-"""A query over a manifest's accounts as one call: select, foresee, ask, write down what comes."""
+"""Run a query over the selected accounts: prepare, execute, record, and replay an earlier run."""
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rolecall_generator.generate import previous_slots
 from rolecall_generator.lock import read_lock
@@ -21,6 +23,7 @@ from rolecall_runner.inventory import Inventory, read_inventory
 from rolecall_runner.results.journal import (
     RUNS,
     Journal,
+    JournalError,
     RunRecord,
     find_run,
     keys_to_retry,
@@ -30,14 +33,62 @@ from rolecall_runner.results.journal import (
 )
 from rolecall_runner.selection import only, sample, select
 from rolecall_runner.targets import Target, TargetKind
-from rolecall_runner.tasks.query.again import kept, recalled
 from rolecall_runner.tasks.query.answers import Answer, answer_of
-from rolecall_runner.tasks.query.levels import Judgement
-from rolecall_runner.tasks.query.placeholders import check_targets
-from rolecall_runner.tasks.query.preflight import Forecast, Intended, forecasts
-from rolecall_runner.tasks.query.question import Question
+from rolecall_runner.tasks.query.asked import Wanted, described, make_question, shown_parameters
+from rolecall_runner.tasks.query.execute import QueryTask
+from rolecall_runner.tasks.query.parameters import check_targets
+from rolecall_runner.tasks.query.preflight import Forecast, Intended, Judgement, forecasts
+from rolecall_runner.tasks.query.question import FollowUp, QueryError, Question, RegionChoice
 from rolecall_runner.tasks.query.reach import Reach, make_means
-from rolecall_runner.tasks.query.task import QueryTask
+
+
+def kept(question: Question, judged: tuple[Judgement, ...], choice: Choice) -> str:
+    """What a run's record says in `what`: the question for people and SQL, and all that it takes to ask it again."""
+    wanted = {
+        **asdict(question),
+        "parameters": shown_parameters(question.parameters),
+        "follow_ups": [{**asdict(each), "parameters": shown_parameters(each.parameters)} for each in question.follow_ups],
+    }
+    body = described(question) | {"levels": [each.level for each in judged]}
+    return json.dumps(body | {"choice": asdict(choice), "wanted": wanted})
+
+
+def recalled(record: RunRecord) -> tuple[Choice, Question]:
+    """Choice and question of an earlier run, checked anew. Raises JournalError where its record does not hold them."""
+    try:
+        said = json.loads(record.what)
+        return Choice(**said["choice"]), make_question(_wanted(said["wanted"]))
+    except (ValueError, TypeError, KeyError, AttributeError, QueryError) as error:
+        raise JournalError(
+            f"run {record.run_id} does not say what it asked", where=record.manifest, mend="start a new run"
+        ) from error
+
+
+def check_alone(choice: Choice, resume: str | None, *, questioned: bool) -> None:
+    """Raise QueryError where more is said than a run to resume or to retry; `questioned`: a question is.
+
+    A retry may be of fewer accounts; a resumed run is that run to the end.
+    """
+    option, name = ("--retry", choice.retry) if resume is None else ("--resume", resume)
+    if questioned or (resume is not None and choice != Choice()):
+        raise QueryError(
+            f"{option} asks what run {name} asked; nothing else can be asked with it",
+            where=option,
+            mend=f"runner query {option} {name}, or leave out {option}",
+        )
+
+
+def _wanted(body: Mapping[str, Any]) -> Wanted:
+    regions = body["regions"]
+    return Wanted(
+        **{
+            **body,
+            "regions": tuple(regions) if isinstance(regions, list) else RegionChoice(regions),
+            "columns": tuple(body["columns"]),
+            "follow_ups": tuple(FollowUp(**{**each, "missing": tuple(each["missing"])}) for each in body["follow_ups"]),
+        }
+    )
+
 
 TASK = "query"
 
