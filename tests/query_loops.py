@@ -13,9 +13,9 @@ from rolecall_generator.iam.actions import action_of
 from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import GLOBAL, Reason
-from rolecall_runner.tasks.query.asked import Wanted, make_question
 from rolecall_runner.tasks.query.operations import Operation, find_operation
-from rolecall_runner.tasks.query.question import FollowUp
+from rolecall_runner.tasks.query.spec import FollowUp, QuerySpec
+from rolecall_runner.tasks.query.validate import validate
 from small_pages import SmallPages
 
 VOLATILE = {"databases": {"LatestRestorableTime"}}
@@ -40,7 +40,7 @@ class Case:
     pages (the query's page size), else cut by the test (moto 5.2.5 has none for some; a short list of buckets has no token).
     """
 
-    wanted: Wanted
+    wanted: QuerySpec
     loop: Callable[[Any], list[Any]]
     size: int
 
@@ -75,13 +75,13 @@ def instance_count(client: Any) -> list[Any]:
 
 def lists(service: str, operation: str, key: str, size: int, *, cut: bool = False) -> Case:
     """All that an operation lists, as it is."""
-    wanted = Wanted(service, operation, page_size=None if cut else size, reveal=True)
+    wanted = QuerySpec(service, operation, page_size=None if cut else size, reveal=True)
     return Case(wanted, lambda client: pages(client, operation, key), size)
 
 
 LOCATION = FollowUp("s3", "get_bucket_location", "place", {"Bucket": "{item.Name}"}, "LocationConstraint")
 TABLE = FollowUp("dynamodb", "describe_table", "*", {"TableName": "{item.name}"}, "Table")
-COUNTED = Wanted("ec2", "describe_instances", select="length(Reservations[].Instances[])", page_size=5)
+COUNTED = QuerySpec("ec2", "describe_instances", select="length(Reservations[].Instances[])", page_size=5)
 CASES = {
     "instances": lists("ec2", "describe_instances", "Reservations", 5),
     "how-many": Case(COUNTED, instance_count, 5),
@@ -90,9 +90,9 @@ CASES = {
     "databases": lists("rds", "describe_db_instances", "DBInstances", 2),
     "functions": lists("lambda", "list_functions", "Functions", 2, cut=True),
     "users": lists("iam", "list_users", "Users", 2, cut=True),
-    "buckets": Case(Wanted("s3", "list_buckets", follow_ups=(LOCATION,)), buckets, 2),
+    "buckets": Case(QuerySpec("s3", "list_buckets", for_each=(LOCATION,)), buckets, 2),
     "tables": Case(
-        Wanted("dynamodb", "list_tables", select="TableNames[].{name: @}", follow_ups=(TABLE,), page_size=1), tables, 1
+        QuerySpec("dynamodb", "list_tables", select="TableNames[].{name: @}", for_each=(TABLE,), page_size=1), tables, 1
     ),
 }
 
@@ -118,7 +118,7 @@ def assert_equal(rig: QueryRig, name: str, *, workers: int) -> None:
         for region in case.regions:
             SmallPages(case.operation, case.size).register(rig.means.get()[0].client(case.wanted.service, region))
     before = len(rig.lines)
-    answers = rig.ask(make_question(case.wanted), engine="threads", workers=workers)
+    answers = rig.ask(validate(case.wanted), engine="threads", workers=workers)
     asked = [line for line in rig.lines[before:] if f" {action_of(case.wanted.service, case.operation.name)} " in line]
     expected = [answer_of_loops(rig, target, case) for target in rig.targets]
     drop = VOLATILE.get(name, set())

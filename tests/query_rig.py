@@ -19,8 +19,9 @@ from query_content import fill_account
 from rolecall_runner.clients import Clients, ClientSettings
 from rolecall_runner.credentials import Assumer, Caller, Sessions
 from rolecall_runner.engine.interface import Outside, Settings
+from rolecall_runner.engine.execution_options import run
+from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.engine.per_process import PerProcess
-from rolecall_runner.engine.run import run
 from rolecall_runner.inventory import read_inventory
 from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.sandbox.faults import FaultPlan
@@ -30,7 +31,7 @@ from rolecall_runner.sandbox.server import Sandbox
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Answer, answer_of
 from rolecall_runner.tasks.query.execute import QueryTask
-from rolecall_runner.tasks.query.question import Question
+from rolecall_runner.tasks.query.spec import QuerySpec
 
 REGIONS = ("us-east-1", "eu-west-1")
 _SESSION = botocore.session.Session()
@@ -79,7 +80,7 @@ class QueryRig:
     def target(self, name: str) -> Target:
         return next(target for target in self.targets if target.name == name)
 
-    def ask(self, question: Question, *, engine: Any = "serial", attempts: int = 3, workers: int = 4) -> list[Answer]:
+    def ask(self, question: QuerySpec, *, engine: Any = "serial", attempts: int = 3, workers: int = 4) -> list[Answer]:
         """The answers of all targets, in the targets' order."""
         task = QueryTask(question, self.means, now=lambda: MOMENT)
         settings = Settings(workers=workers, retry=RetryPolicy(attempts))

@@ -17,7 +17,8 @@ from rolecall_runner.credentials import Assumer, Caller, Credentials, Sessions
 from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.sandbox.faults import FaultPlan
 from rolecall_runner.targets import Target
-from rolecall_runner.tasks.verify.context import VerifyContext, VerifyOptions
+from rolecall_runner.tasks.verify.context import VerifyContext
+from rolecall_runner.tasks.verify.spec import VerifySpec
 from rolecall_runner.tasks.verify.task import verify
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict
 from sandbox_rig import REGION, Rig, allow, running, service_trust, trust
@@ -119,7 +120,7 @@ def world_of(rig: Rig, clients: Clients, attempts: int = 3) -> World:
         external_ids={each.name: str(each.external_id) for each in (target, witness)},
         backend=access_of(Role(backend, None, {"assume": document(allow("sts:AssumeRole"))}, existing=True)),
         witnesses=(target, witness),
-        options=VerifyOptions(probe_actions=False, retry=RetryPolicy(attempts=attempts)),
+        options=VerifySpec(actions="none", retry=RetryPolicy(attempts=attempts)),
     )
     world = World(rig, number, target, context)
     world.make(target=witness)

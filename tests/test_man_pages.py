@@ -89,7 +89,7 @@ def test_limits_are_said_in_words() -> None:
         if "forks" in each.written
     )
 
-    assert "Accounts at a time, a process. (1 to 256)" == forks.meaning
+    assert "Number of accounts processed concurrently, per process. (1 to 256)" == forks.meaning
     assert "16" == forks.default
 
 

@@ -15,7 +15,8 @@ from rolecall_runner.credentials import Assumer, Caller, Credentials, Sessions
 from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.sandbox.sessions import Credentials as SandboxCredentials
 from rolecall_runner.targets import Target
-from rolecall_runner.tasks.verify.context import VerifyContext, VerifyOptions
+from rolecall_runner.tasks.verify.context import VerifyContext
+from rolecall_runner.tasks.verify.spec import VerifySpec
 from sandbox_rig import REGION, Rig, allow, service_trust
 
 BACKEND = "111111111111"
@@ -101,7 +102,7 @@ def staged(rig: Rig, run_id: str = "test-run") -> Iterator[Stage]:
         clock=rig.clock,
         sleep=lambda _seconds: None,
         random=lambda: 0.5,
-        options=VerifyOptions(retry=RetryPolicy(attempts=3)),
+        options=VerifySpec(retry=RetryPolicy(attempts=3)),
     )
     stage = Stage(rig, context)
 

@@ -1,6 +1,6 @@
 """The accounts of a manifest as one Python object; what the command line does, and with functions of one's own.
 
->>> from rolecall_runner.fleet import Fleet, VerifyOptions
+>>> from rolecall_runner.fleet import Fleet, VerifySpec
 >>> def networks(session, account):
 ...     return len(session.client("ec2", account.regions[0]).describe_vpcs()["Vpcs"])
 >>> with Fleet("accounts.yaml", limit="account1:account2", sandbox=True) as fleet:
@@ -8,7 +8,7 @@
 ...         print(result.target, result.status, result.data)
 ...     for row in fleet.query("ec2", "describe_vpcs", select="Vpcs[].{vpc: VpcId, default: IsDefault}"):
 ...         print(row.account, row.region, row.values["default"])
-...     print(sorted(f"{verdict.name} {verdict.mark}" for verdict in fleet.verify(VerifyOptions(probe_actions=False))))
+...     print(sorted(f"{verdict.name} {verdict.mark}" for verdict in fleet.verify(VerifySpec(actions="none"))))
 account1 ok 1
 account2 refused None
 account1 us-east-1 True
@@ -32,29 +32,26 @@ from botocore.waiter import Waiter
 from rolecall_generator.iam.arn import PARTITIONS
 from rolecall_generator.status_file import rehearsing, status_path
 from rolecall_runner.acting import acting
-from rolecall_runner.choice import Choice, How
+from rolecall_runner.aws_config import AwsConfig, endpoint_of, make_means
 from rolecall_runner.clients import Clients, SigningCredentials, account
 from rolecall_runner.credentials import Sessions
+from rolecall_runner.engine.execution_options import ExecutionOptions
 from rolecall_runner.engine.interface import Outside, Settings, Task
 from rolecall_runner.engine.per_process import PerProcess
-from rolecall_runner.engine.run import EngineName, run
-from rolecall_runner.results.journal import RUNS
 from rolecall_runner.results.result import Outcome, Result
 from rolecall_runner.roll_call import prepare as prepare_roll_call
-from rolecall_runner.selection import only
+from rolecall_runner.selection import Selection, only
 from rolecall_runner.status.file import StatusError
 from rolecall_runner.status.history import read_history
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Answer, Row
-from rolecall_runner.tasks.query.asked import Wanted, make_question
-from rolecall_runner.tasks.query.operations import read_regions
 from rolecall_runner.tasks.query.plain import plain
 from rolecall_runner.tasks.query.preflight import check_reads
-from rolecall_runner.tasks.query.query_run import Chosen, choose, prepare
-from rolecall_runner.tasks.query.question import Question
-from rolecall_runner.tasks.query.reach import Reach, make_means
-from rolecall_runner.tasks.verify.context import VerifyOptions
-from rolecall_runner.tasks.verify.setting import Start, endpoint_of, make_context
+from rolecall_runner.tasks.query.query_run import QueryTargets, choose, prepare
+from rolecall_runner.tasks.query.spec import QuerySpec
+from rolecall_runner.tasks.query.validate import override, validate
+from rolecall_runner.tasks.verify.setting import RunConfig, make_context
+from rolecall_runner.tasks.verify.spec import VerifySpec
 from rolecall_runner.tasks.verify.task import VerifyTask
 from rolecall_runner.tasks.verify.verdict import Verdict
 
@@ -156,51 +153,43 @@ class Rows:
             yield from answer.rows()
 
 
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """How a fleet is asked, beside the engine: `region` is where STS is asked, `faults` are a sandbox's, as people write
-    them; `processes` is for the engine of processes, `runs` the folder that keeps runs of queries and roll calls. `name`
-    ends the sessions' names, `rolecall-NAME`, by which a customer finds the run in CloudTrail; random when left out."""
-
-    region: str | None = None
-    faults: str = ""
-    processes: int = 2
-    settings: Settings = field(default_factory=Settings)
-    runs: Path = RUNS
-    name: str = ""
-
-
 class Fleet:
-    """The accounts of a manifest. Nothing happens before the first question.
+    """The accounts of a manifest. No request is sent before the first question.
 
     `limit` is a host pattern; `all` means the customers, since switch roles are for people. `out` is the folder that
-    `gen terraform` wrote. With `sandbox` all is asked of a sandbox that lives until `close` (or the end of `with`); its
-    address and credentials stand in this process's environment meanwhile. Methods raise what the same command would end
-    with (ManifestError, SelectionError, CallerError, QueryError, ...); what fails for one account is in its result.
+    `gen terraform` wrote. `region` is that of the STS endpoint. With `sandbox` a sandbox answers instead of AWS until
+    `close` (or the end of `with`), with `faults` as in `--faults`; its endpoint and credentials are in this process's
+    environment meanwhile. `execution` chooses the engine and the folder for run records. `session_name` ends the names of
+    sessions, `rolecall-NAME`, by which a customer finds the run in CloudTrail; random by default. Methods raise the errors
+    that end the command of the same name (ManifestError, SelectionError, CallerError, QueryError, ...); what fails for one
+    account is in its result.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword arguments with defaults
         self,
         manifest: str | Path = "accounts.yaml",
         *,
         limit: str = "all",
         out: str | Path = "output",
         profile: str | None = None,
+        region: str | None = None,
         sandbox: bool = False,
-        engine: EngineName = "threads",
-        ways: Ways | None = None,
+        faults: str = "",
+        execution: ExecutionOptions | None = None,
+        session_name: str = "",
     ) -> None:
         self.manifest = Path(manifest)
         self.limit = limit
         self.out = Path(out)
-        self.engine: EngineName = engine
-        self.ways = ways or Ways()
+        self.execution = execution or ExecutionOptions()
         self._profile = profile
+        self._region = region
         self._sandbox = sandbox
+        self._faults = faults
         self._stack = ExitStack()
         self._opened = False
-        self._chosen: Chosen | None = None
-        self._short_id = self.ways.name or secrets.token_hex(_RUN_ID_BYTES)
+        self._chosen: QueryTargets | None = None
+        self._short_id = session_name or secrets.token_hex(_RUN_ID_BYTES)
         self._means: PerProcess[tuple[Clients, Sessions]] | None = None
         self._clients: Clients | None = None
 
@@ -219,10 +208,10 @@ class Fleet:
         self._means = self._clients = None
 
     @property
-    def chosen(self) -> Chosen:
+    def chosen(self) -> QueryTargets:
         """Inventory and selected targets, read once. Raises ManifestError, PlanError, OutputError, SelectionError."""
         if self._chosen is None:
-            self._chosen = choose(self.manifest, self.out, limit=self.limit)
+            self._chosen = choose(self.manifest, self.out, Selection(self.limit))
         return self._chosen
 
     @property
@@ -244,7 +233,7 @@ class Fleet:
         """Clients and sessions, made once in each process. Raises SandboxError; the first `get` raises CallerError."""
         self._open()
         if self._means is None:
-            self._means = PerProcess(partial(make_means, self._reach(), self._short_id))
+            self._means = PerProcess(partial(make_means, self._aws(), self._short_id))
         return self._means
 
     def run(
@@ -266,8 +255,8 @@ class Fleet:
         if not isinstance(getattr(task, "name", None), str):
             asked = FunctionTask(asked, means, getattr(task, "__name__", "function"))
         chosen = self.accounts if accounts is None else accounts
-        how = settings or self.ways.settings
-        return run(asked, chosen, engine=self.engine, settings=how, outside=outside, processes=self.ways.processes)
+        options = self.execution if settings is None else replace(self.execution, settings=settings)
+        return options.run(asked, chosen, outside)
 
     def query(
         self,
@@ -284,27 +273,31 @@ class Fleet:
 
         `regions`: names, `manifest` (when left out) or `enabled`. `select`, `where`: JMESPath over the answer and over rows.
         """
-        named = read_regions(tuple(regions), self.chosen.inventory.manifest.partition)
-        wanted = Wanted(service, operation, parameters or {}, named, select, where=where)
-        return Rows(self.ask(make_question(wanted), allow_write=allow_write))
+        spec = override(
+            QuerySpec(service, operation),
+            partition=self.chosen.inventory.manifest.partition,
+            parameters=parameters,
+            select=select,
+            where=where,
+            regions=tuple(regions),
+        )
+        return Rows(self.ask(validate(spec), allow_write=allow_write))
 
-    def ask(self, question: Question, *, allow_write: bool = False) -> Iterator[Answer]:
-        """Ask a checked question; one answer an account, kept in the runs' folder. Raises QueryError, CallerError."""
-        judged = check_reads(question, allow_write=allow_write)
+    def ask(self, spec: QuerySpec, *, allow_write: bool = False) -> Iterator[Answer]:
+        """Execute a validated query; one answer per account, kept in the runs' folder. Raises QueryError, CallerError."""
+        judged = check_reads(spec, allow_write=allow_write)
         self._open()
-        how = How(self.engine, self.ways.processes, self.ways.settings, self.ways.runs)
-        return iter(prepare(question, judged, self.chosen, reach=self._reach(), how=how))
+        return iter(prepare(spec, judged, self.chosen, aws=self._aws(), options=self.execution))
 
-    def verify(self, options: VerifyOptions | None = None) -> Iterator[Verdict]:
+    def verify(self, options: VerifySpec | None = None) -> Iterator[Verdict]:
         """Call the roll of the accounts; verdicts as they come, kept in the runs' folder. For the main thread alone."""
         self._open()
-        how = How(self.engine, self.ways.processes, self.ways.settings, self.ways.runs)
         limit = self.limit
         if limit == "all" and self.accounts:  # as for queries: the customers
             limit = "kind=customer" if self.accounts[0].kind == "customer" else "all"
-        return iter(prepare_roll_call(self._start(options), Choice(limit), how))
+        return iter(prepare_roll_call(self._start(options), Selection(limit), self.execution))
 
-    def verify_task(self, options: VerifyOptions | None = None) -> VerifyTask:
+    def verify_task(self, options: VerifySpec | None = None) -> VerifyTask:
         """The roll call as a task for `run`: its data are a verdict as JSON values."""
         self._open()
         start = self._start(options, self._short_id)
@@ -313,21 +306,17 @@ class Fleet:
             start = replace(start, history=read_history(status, self.accounts))
         return VerifyTask(PerProcess(partial(make_context, start)))
 
-    def _start(self, options: VerifyOptions | None, run_id: str = "") -> Start:
-        workers = self.ways.settings.workers
-        where = (self._profile, self.ways.region, endpoint_of())
-        return Start(self.manifest, self.out, run_id, *where, workers, options or VerifyOptions())
+    def _start(self, options: VerifySpec | None, run_id: str = "") -> RunConfig:
+        return RunConfig(self.manifest, self.out, run_id, self._aws(), options or VerifySpec())
 
-    def _reach(self) -> Reach:
-        return Reach(self._profile, self.ways.region, endpoint_of(), self.ways.settings.workers)
+    def _aws(self) -> AwsConfig:
+        return AwsConfig(self._profile, self._region, endpoint_of(), self.execution.settings.workers)
 
     def _open(self) -> None:
         if not self._opened:
             bar = (lambda _total: None), (lambda _done: None)
-            self._stack.enter_context(
-                acting(self.manifest, self.out, sandbox=self._sandbox, faults=self.ways.faults, bar=bar)
-            )
+            self._stack.enter_context(acting(self.manifest, self.out, sandbox=self._sandbox, faults=self._faults, bar=bar))
             self._opened = True
 
 
-__all__ = ["AccountClients", "Bound", "Fleet", "Function", "FunctionTask", "Rows", "VerifyOptions", "Ways"]
+__all__ = ["AccountClients", "Bound", "ExecutionOptions", "Fleet", "Function", "FunctionTask", "Rows", "VerifySpec"]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from rolecall_generator.status_file import status_path
 from rolecall_runner import __version__
-from rolecall_runner.choice import Choice, How
 from rolecall_runner.credentials import Caller, utc_now
+from rolecall_runner.engine.execution_options import ExecutionOptions
 from rolecall_runner.engine.interface import Outside
 from rolecall_runner.engine.interrupt import stops_on_ctrl_c
 from rolecall_runner.engine.per_process import PerProcess
@@ -32,14 +32,16 @@ from rolecall_runner.results.journal import (
 from rolecall_runner.results.result import Result, Status
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.retry import RetryPolicy
-from rolecall_runner.selection import only, sample, select
+from rolecall_runner.selection import Selection, only, sample, select
 from rolecall_runner.source import find_caller
+from rolecall_runner.specification import build
 from rolecall_runner.status.digests import Written, written
 from rolecall_runner.status.file import StatusError
 from rolecall_runner.status.history import read_history
 from rolecall_runner.targets import Target
-from rolecall_runner.tasks.verify.context import History, VerifyOptions
-from rolecall_runner.tasks.verify.setting import Start, make_clients, make_context
+from rolecall_runner.tasks.verify.context import History
+from rolecall_runner.tasks.verify.setting import RunConfig, make_clients, make_context
+from rolecall_runner.tasks.verify.spec import VerifySpec
 from rolecall_runner.tasks.verify.task import VerifyTask
 from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict, verdict_from_json
 
@@ -63,7 +65,7 @@ class RollCall:
     targets: tuple[Target, ...]
     waiting: tuple[Target, ...]
     """Those that have no result yet: all of them but in a resumed run."""
-    how: How
+    execution: ExecutionOptions
     journal: Journal
     task: VerifyTask
     outside: Outside
@@ -75,7 +77,7 @@ class RollCall:
     def __iter__(self) -> Iterator[Verdict]:
         """Ask those that wait; each verdict is in the journal before it is handed on. Raises InterruptedRunError."""
         by_key = {(str(target.kind), target.name): target for target in self.waiting}
-        results = self.how.ask(self.task, self.waiting, self.outside)
+        results = self.execution.run(self.task, self.waiting, self.outside)
         with stops_on_ctrl_c(self.outside.stop), self.journal as journal:
             for result in recorded(results, journal):
                 verdict = verdict_of(result, by_key[result.key], rehearsal=self.record.rehearsal)
@@ -106,7 +108,7 @@ class RollCall:
 
     def verdicts(self) -> Iterator[Verdict]:
         """All verdicts of the run from its journal, in the manifest's order; the last one of a target counts."""
-        found = {result.key: result for result in read_results(self.how.runs, self.record.run_id)}
+        found = {result.key: result for result in read_results(self.execution.runs, self.record.run_id)}
         for target in self.targets:
             result = found.get((str(target.kind), target.name))
             if result is not None:
@@ -129,9 +131,9 @@ def verdict_of(result: Result, target: Target, *, rehearsal: bool = False) -> Ve
 
 
 def prepare(
-    start: Start,
-    choice: Choice,
-    how: How,
+    start: RunConfig,
+    selection: Selection,
+    execution: ExecutionOptions,
     *,
     resume: str | None = None,
     clock: Callable[[], datetime] = utc_now,
@@ -140,61 +142,64 @@ def prepare(
 ) -> RollCall:
     """Select the targets, find out who calls, open the journal. Nothing is asked of a customer's account yet.
 
-    `resume`: the run that is gone on with, by what a person calls it; choice and options are then those of that run.
+    `resume`: the run that is gone on with, by what a person calls it; selection and options are then those of that run.
 
     Raises ManifestError, PlanError, OutputError, SelectionError, CallerError, JournalError.
     """
     inventory = read_inventory(start.manifest, out=start.out)
     if resume is not None:
-        resumed = find_run(how.runs, resume, task=TASK)
+        resumed = find_run(execution.runs, resume, task=TASK)
         resume = resumed.run_id
-        choice, options = _recall(resumed)
+        selection, options = options_from_record(resumed)
         start = replace(start, options=options)
-    targets = _chosen(inventory, choice, how.runs)
+    targets = _chosen(inventory, selection, execution.runs)
     # Before the journal: a run that nobody can start leaves nothing behind.
-    caller = find_caller(make_clients(start), profile=start.profile, region=start.region)
+    caller = find_caller(make_clients(start.aws), profile=start.aws.profile, region=start.aws.region)
     if resume is not None:
-        journal = Journal.resume(how.runs, resume, fingerprint=inventory.fingerprint, rehearsal=caller.rehearsal)
+        journal = Journal.resume(execution.runs, resume, fingerprint=inventory.fingerprint, rehearsal=caller.rehearsal)
     else:
         record = RunRecord(
             new_run_id(clock(), token),
             TASK,
             str(start.manifest),
             inventory.fingerprint,
-            choice.words,
+            selection.summary,
             len(targets),
             clock().isoformat(),
-            json.dumps({"choice": asdict(choice), "options": asdict(start.options)}),
+            json.dumps({"choice": asdict(selection), "options": asdict(start.options)}),
             __version__,
             rehearsal=caller.rehearsal,
         )
-        journal = Journal.start(how.runs, record)
+        journal = Journal.start(execution.runs, record)
     waiting = tuple(target for target in targets if (str(target.kind), target.name) not in journal.done)
     history = History()
     with suppress(StatusError):  # whoever notes the verdicts says that the file is broken; the run goes on without it
         history = read_history(status_path(start.out, rehearsal=caller.rehearsal), targets)
     task = VerifyTask(PerProcess(partial(make_context, replace(start, run_id=journal.record.short_id, history=history))))
     found = written(start.out)
-    return RollCall(journal.record, caller, targets, waiting, how, journal, task, outside or Outside(), found, clock)
+    return RollCall(journal.record, caller, targets, waiting, execution, journal, task, outside or Outside(), found, clock)
 
 
-def _recall(record: RunRecord) -> tuple[Choice, VerifyOptions]:
-    """Choice and options of an earlier run, as its record keeps them. Raises JournalError."""
+def options_from_record(record: RunRecord) -> tuple[Selection, VerifySpec]:
+    """Selection and options of an earlier run, from its record. Raises JournalError."""
     try:
-        said = json.loads(record.what)
-        retry = RetryPolicy(**said["options"].pop("retry"))
-        return Choice(**said["choice"]), VerifyOptions(**said["options"], retry=retry)
+        body = json.loads(record.what)
+        options = body["options"]
+        if "probe_actions" in options:  # records of rolecall before `actions` replaced two flags
+            probed, everything = options.pop("probe_actions"), options.pop("all_actions")
+            options["actions"] = ("all" if everything else "sample") if probed else "none"
+        return build(Selection, body["choice"]), build(VerifySpec, options)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise JournalError(
-            f"run {record.run_id} does not say what it asked", where=record.manifest, mend="start a new run"
+            f"the record of run {record.run_id} does not contain its options", where=record.manifest, mend="start a new run"
         ) from error
 
 
-def _chosen(inventory: Inventory, choice: Choice, runs: Path) -> tuple[Target, ...]:
-    targets: Sequence[Target] = select(inventory.targets, choice.limit)
-    if choice.retry is not None:
-        record = find_run(runs, choice.retry, task=TASK)
+def _chosen(inventory: Inventory, selection: Selection, runs: Path) -> tuple[Target, ...]:
+    targets: Sequence[Target] = select(inventory.targets, selection.limit)
+    if selection.retry is not None:
+        record = find_run(runs, selection.retry, task=TASK)
         targets = only(targets, keys_to_retry(runs, record.run_id), record.run_id)
-    if choice.sample is not None:
-        targets = sample(targets, choice.sample, choice.seed)
+    if selection.sample is not None:
+        targets = sample(targets, selection.sample, selection.seed)
     return tuple(targets)

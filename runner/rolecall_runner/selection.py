@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -26,6 +26,31 @@ from rolecall_runner.targets import Target
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _OPENING, _CLOSING = "([{", ")]}"
 Test = Callable[[Target], bool]
+EVERYBODY = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which targets a run includes: a host pattern, narrowed to a random sample or to the failures of an earlier run."""
+
+    limit: str = field(default=EVERYBODY, metadata={"description": "Accounts to include, as an Ansible host pattern."})
+    sample: int | None = field(
+        default=None, metadata={"description": "Random sample of this size, see --seed.", "ge": 1, "strict": True}
+    )
+    seed: int = field(default=0, metadata={"description": "Seed of the random sample."})
+    retry: str | None = field(
+        default=None, metadata={"description": "Only the accounts for which that run did not succeed."}
+    )
+
+    @property
+    def summary(self) -> str:
+        """The selection in a few words, for run records and reports."""
+        parts = [self.limit]
+        if self.retry is not None:
+            parts.append(f"failed in {self.retry}")
+        if self.sample is not None:
+            parts.append(f"sample of {self.sample} (seed {self.seed})")
+        return ", ".join(parts)
 
 
 def read_text(path: str) -> str:

@@ -52,19 +52,20 @@ def fleet(accounts: int) -> Iterator[Target]:
 
 def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First) -> int:
     """With rolecall's task: how many rows are those of their account and Region."""
+    from rolecall_runner.aws_config import AwsConfig, make_means  # noqa: PLC0415
+    from rolecall_runner.engine.execution_options import run  # noqa: PLC0415
     from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - each run loads only what it measures
     from rolecall_runner.engine.per_process import PerProcess  # noqa: PLC0415
-    from rolecall_runner.engine.run import run  # noqa: PLC0415
     from rolecall_runner.tasks.query.answers import answer_of  # noqa: PLC0415
-    from rolecall_runner.tasks.query.asked import Wanted, make_question  # noqa: PLC0415
     from rolecall_runner.tasks.query.execute import QueryTask  # noqa: PLC0415
-    from rolecall_runner.tasks.query.reach import Reach, make_means  # noqa: PLC0415
+    from rolecall_runner.tasks.query.spec import QuerySpec  # noqa: PLC0415
+    from rolecall_runner.tasks.query.validate import validate  # noqa: PLC0415
 
     # Every process finds the caller by itself, as in a real run.
     os.environ |= {"AWS_ACCESS_KEY_ID": SOURCE_KEY, "AWS_SECRET_ACCESS_KEY": secret_of(SOURCE_KEY)}
     os.environ |= {"AWS_CA_BUNDLE": ca_bundle, "AWS_REGION": REGIONS[0]}
-    means = PerProcess(partial(make_means, Reach(endpoint_url=url, workers=WORKERS), "0a1b2c3d"))
-    task = QueryTask(make_question(Wanted("ec2", "describe_instances", select="Reservations[].Instances[]")), means)
+    means = PerProcess(partial(make_means, AwsConfig(endpoint_url=url, workers=WORKERS), "0a1b2c3d"))
+    task = QueryTask(validate(QuerySpec("ec2", "describe_instances", select="Reservations[].Instances[]")), means)
     right = 0
     for result in run(task, fleet(accounts), engine=_engine(engine), settings=Settings(WORKERS)):
         for row in answer_of(result).rows():

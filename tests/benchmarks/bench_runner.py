@@ -68,8 +68,8 @@ def say(text: str) -> None:
 
 def by_engine(engine: Any, url: str, ca_bundle: str, accounts: int, workers: int) -> int:
     """With rolecall: the number of accounts that answered correctly."""
+    from rolecall_runner.engine.execution_options import run  # noqa: PLC0415
     from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - each run loads only what it measures
-    from rolecall_runner.engine.run import run  # noqa: PLC0415
 
     task = AskStub(MakeSessions(url, ca_bundle, workers))
     if engine == "threads":

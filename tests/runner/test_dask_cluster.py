@@ -19,7 +19,7 @@ from dask_wire import ROOTS
 from rolecall_generator.errors import RolecallError
 from rolecall_runner.engine.dask_cluster import ClusterError, DaskCluster, check_versions
 from rolecall_runner.engine.dask_engine import DaskEngine
-from rolecall_runner.engine.run import run
+from rolecall_runner.engine.execution_options import run
 
 
 def has(python: str = "3.11.2.final.0", rolecall: str | None = "0.1.0", dask: str = "2026.8.0") -> dict[str, Any]:
@@ -134,7 +134,7 @@ from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.engine.dask_engine import DaskEngine
 from rolecall_runner.engine.interface import Outside
 from rolecall_runner.engine.interrupt import stops_on_ctrl_c
-from rolecall_runner.engine.run import run
+from rolecall_runner.engine.execution_options import run
 
 if __name__ == "__main__":
     outside = Outside()
@@ -178,7 +178,8 @@ def test_without_dask_the_mend_is_the_extra() -> None:
     """A ToolError, in a process that has no Dask."""
     script = (
         "import sys; sys.modules['distributed'] = None\n"
-        "from rolecall_runner.engine.dask_engine import DaskEngine\nfrom rolecall_runner.engine.run import run\n"
+        "from rolecall_runner.engine.dask_engine import DaskEngine\n"
+        "from rolecall_runner.engine.execution_options import run\n"
         "from rolecall_generator.errors import ToolError\n"
         "try:\n    list(run(print, [], engine=DaskEngine()))\nexcept ToolError as error:\n    print(error.mend)\n"
     )

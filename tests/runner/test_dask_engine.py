@@ -16,6 +16,8 @@ from rolecall_runner.engine.dask_cluster import ClusterError, DaskCluster
 from rolecall_runner.engine.dask_engine import DaskEngine
 from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.engine.run import run
+from rolecall_runner.engine.execution_options import run
+from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.results.result import Result, Status
 from rolecall_runner.retry import RetryPolicy
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import fast_stub
 from dask_wire import deployed
 from fast_stub import FastStub
+from rolecall_runner.aws_config import AwsConfig, make_means
 from rolecall_runner.engine.dask_cluster import DaskCluster
 from rolecall_runner.engine.dask_engine import DaskEngine
-from rolecall_runner.engine.interface import Settings
+from rolecall_runner.engine.execution_options import run
+from rolecall_runner.engine.interface import RetryPolicy, Settings
 from rolecall_runner.engine.per_process import PerProcess
-from rolecall_runner.engine.run import run
 from rolecall_runner.results.result import Status
 from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.tasks.query.execute import QueryTask
-from rolecall_runner.tasks.query.question import Question
-from rolecall_runner.tasks.query.reach import Reach, make_means
+from rolecall_runner.tasks.query.spec import QuerySpec
 from stub_fleet import stub_targets
 
 SECRET = fast_stub.secret_of(fast_stub.SOURCE_KEY)
@@ -28,7 +28,9 @@ SETTINGS = Settings(workers=4, retry=RetryPolicy(1))
 
 def query(url: str) -> QueryTask:
     """Instances of every account, asked by whoever the process finds in its environment."""
-    return QueryTask(Question("ec2", "DescribeInstances"), PerProcess(partial(make_means, Reach(endpoint_url=url), "0a1b")))
+    return QueryTask(
+        QuerySpec("ec2", "DescribeInstances"), PerProcess(partial(make_means, AwsConfig(endpoint_url=url), "0a1b"))
+    )
 
 
 def forms_of(secret: str) -> list[bytes]:

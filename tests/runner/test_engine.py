@@ -13,15 +13,16 @@ import pytest
 from rolecall_generator.errors import InterruptedRunError, RolecallError
 from rolecall_runner.deadline import seconds_left
 from rolecall_runner.engine.interface import Outside, Settings
+from rolecall_runner.engine.execution_options import run
+from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.engine.processes import ProcessEngine, WorkerProcessError
-from rolecall_runner.engine.run import EngineName, run
 from rolecall_runner.results.result import Outcome, Result, Status
 from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.targets import Target
 
-ENGINES: tuple[EngineName, ...] = ("serial", "threads", "processes")
-IN_PROCESS: tuple[EngineName, ...] = ("serial", "threads")
+ENGINES: tuple[str, ...] = ("serial", "threads", "processes")
+IN_PROCESS: tuple[str, ...] = ("serial", "threads")
 QUICK = Settings(workers=4, retry=RetryPolicy(3, 0.0, 0.0), grace_seconds=0.5)
 
 
@@ -63,7 +64,7 @@ class Every:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_each_target_has_one_result(engine: EngineName) -> None:
+def test_each_target_has_one_result(engine: str) -> None:
     """Whatever the engine: none lost, none twice, and each its own."""
     results = list(run(Every(), targets(300), engine=engine, settings=QUICK))
 
@@ -74,7 +75,7 @@ def test_each_target_has_one_result(engine: EngineName) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_task_that_raises_is_a_failed_result_without_secrets(engine: EngineName) -> None:
+def test_a_task_that_raises_is_a_failed_result_without_secrets(engine: str) -> None:
     """The run goes on; the text names the fault and hides keys."""
     failed = [result for result in run(Every(), targets(4), engine=engine, settings=QUICK) if result.status == Status.FAILED]
 
@@ -82,7 +83,7 @@ def test_a_task_that_raises_is_a_failed_result_without_secrets(engine: EngineNam
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_no_targets_no_results(engine: EngineName) -> None:
+def test_no_targets_no_results(engine: str) -> None:
     """An empty selection ends at once."""
     assert [] == list(run(Every(), [], engine=engine, settings=QUICK))
 
@@ -112,7 +113,7 @@ def test_processes_that_always_die_end_the_run() -> None:
 
 
 @pytest.mark.parametrize("engine", IN_PROCESS)
-def test_targets_are_taken_only_as_fast_as_results_are(engine: EngineName) -> None:
+def test_targets_are_taken_only_as_fast_as_results_are(engine: str) -> None:
     """An endless list of targets is no matter: memory holds the few that are asked."""
     taken = 0
 
@@ -147,7 +148,7 @@ def test_results_come_while_others_are_still_asked() -> None:
 
 
 @pytest.mark.parametrize("engine", IN_PROCESS)
-def test_what_is_inconclusive_is_asked_again(engine: EngineName) -> None:
+def test_what_is_inconclusive_is_asked_again(engine: str) -> None:
     """Until it is conclusive or the attempts are used up; what is conclusive is asked once."""
     asked: dict[str, int] = {}
 
@@ -220,7 +221,7 @@ def test_a_target_that_takes_too_long_is_inconclusive_and_the_others_go_on() -> 
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_stopped_run_hands_out_what_is_done_and_says_so(engine: EngineName) -> None:
+def test_a_stopped_run_hands_out_what_is_done_and_says_so(engine: str) -> None:
     """The sign to stop, in mid-run: results so far come, then InterruptedRunError; no target has two."""
     outside = Outside()
     results: list[Result] = []
@@ -275,7 +276,7 @@ class Interrupts:
 
 
 @pytest.mark.parametrize("engine", IN_PROCESS)
-def test_ctrl_c_ends_a_run_as_interrupted(engine: EngineName) -> None:
+def test_ctrl_c_ends_a_run_as_interrupted(engine: str) -> None:
     """KeyboardInterrupt does not get out of an engine: it becomes the project's own error."""
     with pytest.raises(InterruptedRunError):
         list(

@@ -16,8 +16,9 @@ import pytest
 
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.engine.interface import Outside, Settings
+from rolecall_runner.engine.execution_options import run
+from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.engine.interrupt import stops_on_ctrl_c
-from rolecall_runner.engine.run import run
 from rolecall_runner.results.journal import Journal, RunRecord, read_results, recorded
 from rolecall_runner.results.result import Outcome
 from rolecall_runner.retry import RetryPolicy

@@ -12,17 +12,20 @@ import pytest
 from play_rig import write
 from query_rig import manifest_text
 from rolecall_generator.errors import RolecallError
-from rolecall_runner.fleet import AccountClients, Fleet, Ways
+from rolecall_runner.engine.execution_options import ExecutionOptions
+from rolecall_runner.fleet import AccountClients, Fleet
 from rolecall_runner.results.result import Outcome, Status
 from rolecall_runner.targets import Target
-from rolecall_runner.tasks.query.question import QueryError
+from rolecall_runner.tasks.query.spec import QueryError
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A fleet of two customers who may read and one who may not, in a sandbox of its own."""
     folder = write(tmp_path_factory.mktemp("fleet"), accounts__yaml=manifest_text(["one", "two", "denied"]))
-    with Fleet(folder / "accounts.yaml", out=folder / "output", sandbox=True, ways=Ways(runs=folder / "runs")) as made:
+    with Fleet(
+        folder / "accounts.yaml", out=folder / "output", sandbox=True, execution=ExecutionOptions(runs=folder / "runs")
+    ) as made:
         yield made
 
 
@@ -69,7 +72,7 @@ def test_rows_come_with_where_they_are_from(fleet: Fleet) -> None:
 def test_verdicts_are_those_of_the_roll_call(fleet: Fleet) -> None:
     """Every customer answers; the run is kept."""
     assert ["denied", "one", "two"] == sorted(verdict.name for verdict in fleet.verify())
-    assert list(fleet.ways.runs.glob("*/results.jsonl"))
+    assert list(fleet.execution.runs.glob("*/results.jsonl"))
 
 
 def test_a_writing_operation_is_refused(fleet: Fleet) -> None:

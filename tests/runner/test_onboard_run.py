@@ -18,13 +18,14 @@ from rolecall_generator.errors import CallerError, SelectionError
 from rolecall_generator.generate import generate
 from rolecall_generator.handover.writing import Choices, write_bundles
 from rolecall_generator.status_file import status_path
-from rolecall_runner.choice import How
+from rolecall_runner.aws_config import AwsConfig
+from rolecall_runner.engine.execution_options import ExecutionOptions
 from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.onboard.run import Onboarded, onboard
 from rolecall_runner.onboard.waiting import Pace, Sighting
 from rolecall_runner.results.journal import list_runs
 from rolecall_runner.status.file import read_status
-from rolecall_runner.tasks.verify.setting import Start
+from rolecall_runner.tasks.verify.setting import RunConfig
 
 FIRST_WORDS = "AWS refuses: the role is not there, or it refuses our external id, or its trust names another principal"
 
@@ -58,19 +59,27 @@ def run(
 ) -> tuple[Onboarded, list[Sighting]]:
     """Onboard account1; what was heard meanwhile."""
     heard: list[Sighting] = []
-    start = Start(folder / "accounts.yaml", folder / "output", "", endpoint_url=stage.world.sandbox.url, workers=1)
-    how = How(settings=Settings(workers=1), runs=folder / "runs")
-    ended = onboard(start, "account1", pace=pace or Pace(), how=how, outside=outside or day.outside(), hear=heard.append)
+    start = RunConfig(
+        folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url, workers=1)
+    )
+    options = ExecutionOptions(settings=Settings(workers=1), runs=folder / "runs")
+    ended = onboard(
+        start, "account1", pace=pace or Pace(), options=options, outside=outside or day.outside(), hear=heard.append
+    )
     return ended, heard
 
 
 def warnings_of(stage: Stage, folder: Path) -> list[str]:
     """What a look at account1 warns of."""
     heard: list[str] = []
-    start = Start(folder / "accounts.yaml", folder / "output", "", endpoint_url=stage.world.sandbox.url, workers=1)
-    how = How(settings=Settings(workers=1), runs=folder / "runs")
+    start = RunConfig(
+        folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url, workers=1)
+    )
+    options = ExecutionOptions(settings=Settings(workers=1), runs=folder / "runs")
     outside = Day().outside()
-    onboard(start, "account1", pace=Pace(once=True), how=how, outside=outside, hear=lambda _look: None, warn=heard.append)
+    onboard(
+        start, "account1", pace=Pace(once=True), options=options, outside=outside, hear=lambda _look: None, warn=heard.append
+    )
     return heard
 
 
@@ -214,9 +223,9 @@ def test_a_customer_and_a_switch_role_of_one_name(stage: Stage, folder: Path) ->
     """The customer is meant, in the roll call too."""
     path = folder / "accounts.yaml"
     path.write_text(path.read_text().replace("reena-in-sumesh", "account2"))
-    start = Start(path, folder / "output", "", endpoint_url=stage.world.sandbox.url)
-    how = How(settings=Settings(workers=1), runs=folder / "runs")
-    ended = onboard(start, "account2", pace=Pace(), how=how, outside=Day().outside(), hear=lambda _sighting: None)
+    start = RunConfig(path, folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url))
+    options = ExecutionOptions(settings=Settings(workers=1), runs=folder / "runs")
+    ended = onboard(start, "account2", pace=Pace(), options=options, outside=Day().outside(), hear=lambda _sighting: None)
 
     assert (True, "customer") == (ended.verified, ended.verdict.kind)
 
@@ -235,9 +244,16 @@ def test_another_backend_roles_customer_is_not_ours_to_onboard(stage: Stage, fol
 
 def test_names_that_cannot_be_onboarded(stage: Stage, folder: Path) -> None:
     """A switch role is for people; a name that is not there has its neighbour named."""
-    start = Start(folder / "accounts.yaml", folder / "output", "", endpoint_url=stage.world.sandbox.url)
+    start = RunConfig(folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url))
     for name, words in (("reena-in-sumesh", "runner verify --limit reena-in-sumesh"), ("acount1", "did you mean account1?")):
         with pytest.raises(SelectionError) as caught:
-            onboard(start, name, pace=Pace(), how=How(runs=folder / "runs"), outside=Outside(), hear=lambda _sighting: None)
+            onboard(
+                start,
+                name,
+                pace=Pace(),
+                options=ExecutionOptions(runs=folder / "runs"),
+                outside=Outside(),
+                hear=lambda _sighting: None,
+            )
         assert words in str(caught.value)
     assert {} == read_status(status_path(folder / "output", rehearsal=True)).entries

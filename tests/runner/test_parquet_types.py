@@ -21,7 +21,7 @@ from rolecall_runner.results.arrow_types import (
     widen,
     widen_row,
 )
-from rolecall_runner.tasks.query.named import shipped
+from rolecall_runner.tasks.query.validate import shipped
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_runner.play.choosing import Wish, tags_of, wanted
+from rolecall_runner.play.choosing import TaskFilter, tags_of, wanted
 from rolecall_runner.play.models import Step
 from rolecall_runner.play.serial import batches
 
@@ -69,13 +69,13 @@ def ansible(own: set[str], only: frozenset[str], skip: frozenset[str]) -> bool:
 @given(TAGS, WISHES, WISHES)
 def test_a_task_is_run_when_ansible_would(own: set[str], only: frozenset[str], skip: frozenset[str]) -> None:
     """For every set of tags and options."""
-    assert ansible(own, only, skip) == wanted(own, Wish(only, skip))
+    assert ansible(own, only, skip) == wanted(own, TaskFilter(only, skip))
 
 
 @given(TAGS, WISHES)
 def test_skipping_never_adds_a_task(own: set[str], skip: frozenset[str]) -> None:
     """What is run with --skip-tags is run without."""
-    assert not wanted(own, Wish(skip_tags=skip)) or wanted(own, Wish())
+    assert not wanted(own, TaskFilter(skip_tags=skip)) or wanted(own, TaskFilter())
 
 
 def test_tags_of_options_may_have_commas() -> None:

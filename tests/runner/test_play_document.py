@@ -126,11 +126,15 @@ BAD = {
         "query has no key filter",
         "write",
     ),
-    "an empty query": Bad(task("query:"), 3, 13, "nothing is asked", "write service: and operation:"),
+    "an empty query": Bad(task("query:"), 3, 13, "no query given", "service and operation"),
     "two questions": Bad(
-        task("query: {service: ec2, operation: describe_vpcs, named: s3-buckets}"), 3, 62, "ask two things", "or named:"
+        task("query: {service: ec2, operation: describe_vpcs, named: s3-buckets}"),
+        3,
+        62,
+        "mutually exclusive",
+        "shipped query",
     ),
-    "a service without an operation": Bad(task("query: {service: ec2}"), 3, 24, "what is asked of ec2?", "add operation:"),
+    "a service without an operation": Bad(task("query: {service: ec2}"), 3, 24, "no operation of ec2", "add the operation"),
     "an unknown service": Bad(task("query: {service: ecc2, operation: describe_vpcs}"), 3, 24, "ecc2", "ec2"),
     "an unknown operation": Bad(
         task("query: {service: ec2, operation: describe_vpc}"), 3, 40, "describe_vpc", "describe_vpcs"
@@ -155,10 +159,10 @@ BAD = {
     "an unknown Region": Bad(
         task("query: {service: ec2, operation: describe_vpcs, regions: mars-1}"), 3, 64, "'mars-1' is no Region", "enabled"
     ),
-    "an unknown named query": Bad(task("query: {named: s3-bucket}"), 3, 22, "no query is called 's3-bucket'", "s3-buckets"),
+    "an unknown named query": Bad(task("query: {named: s3-bucket}"), 3, 22, "there is no query 's3-bucket'", "s3-buckets"),
     "a query file that is not there": Bad(task("query: {file: none.yaml}"), 3, 21, "cannot be read", "name a YAML file"),
     "a limit of 0": Bad(
-        task("query: {service: ec2, operation: describe_vpcs, limit: 0}"), 3, 62, "limit is no number from 1", "from 1"
+        task("query: {service: ec2, operation: describe_vpcs, limit: 0}"), 3, 62, "limit: ", "Maximum number of rows"
     ),
     "a query that writes": Bad(
         task("query: {service: ec2, operation: delete_vpc, parameters: {VpcId: vpc-1}}"),

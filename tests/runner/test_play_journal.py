@@ -14,7 +14,7 @@ from command_rig import Ended, runner
 from play_rig import run_play, write
 from query_rig import manifest_text
 from rolecall_generator.errors import ExitCode
-from rolecall_runner.engine.run import EngineName
+from rolecall_runner.engine.execution_options import ExecutionOptions
 from rolecall_runner.fleet import Fleet
 from rolecall_runner.play.errors import PlayError
 from rolecall_runner.play.performers import Workshop
@@ -234,9 +234,9 @@ def test_what_cannot_be_meant_is_a_slip(world: World, arguments: tuple[str, ...]
 
 
 @pytest.mark.parametrize("engine", ["processes", "dask"])
-def test_plays_run_in_one_process(world: World, engine: EngineName) -> None:
+def test_plays_run_in_one_process(world: World, engine: str) -> None:
     """Variables, conditions and scripts of a play live in one process: other engines are refused."""
-    fleet = Fleet(world.folder / "accounts.yaml", out=world.folder / "output", engine=engine)
+    fleet = Fleet(world.folder / "accounts.yaml", out=world.folder / "output", execution=ExecutionOptions(engine))
 
     with pytest.raises(PlayError, match="plays run in one process"):
         list(Runner(fleet, Workshop(fleet, world.folder, {})).run(()))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rolecall_runner.play.actions import escaped
 from rolecall_runner.play.errors import TemplateError
-from rolecall_runner.play.questions import escaped
 from rolecall_runner.play.templating import expression, value
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.parameters import Filling, fill

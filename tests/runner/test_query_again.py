@@ -18,24 +18,23 @@ import pytest
 import command_rig
 from manifests import customer
 from query_rig import manifest_text
-from rolecall_runner.choice import Choice
 from rolecall_runner.results.journal import JournalError, RunRecord
 from rolecall_runner.sandbox.embedded import embedded
 from rolecall_runner.sandbox.furnish import environment_of
-from rolecall_runner.tasks.query.asked import Wanted, make_question
-from rolecall_runner.tasks.query.named import shipped
+from rolecall_runner.selection import Selection
 from rolecall_runner.tasks.query.preflight import check_reads
-from rolecall_runner.tasks.query.query_run import kept, recalled
-from rolecall_runner.tasks.query.question import Question, RegionChoice
+from rolecall_runner.tasks.query.query_run import from_record, to_record
+from rolecall_runner.tasks.query.spec import QuerySpec, RegionChoice
+from rolecall_runner.tasks.query.validate import shipped, validate
 
 PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 ASK = ("ec2", "describe_vpcs", "-s", "Vpcs[].{vpc: VpcId}")
 COUNT = 24
 RECORD = RunRecord("20261124-191500-0a1b2c", "query", "accounts.yaml", "f00d", "all", 3, "2026-11-24T19:15:00+00:00")
 QUESTIONS = [
-    *(make_question(wanted) for wanted in shipped()),
-    make_question(
-        Wanted(
+    *(validate(wanted) for wanted in shipped()),
+    validate(
+        QuerySpec(
             "ec2",
             "describe_instances",
             regions=("us-east-1", "eu-west-1"),
@@ -47,25 +46,25 @@ QUESTIONS = [
         ),
         ['Filters=[{"Name":"vpc-id","Values":["{variables.vpc}","{{name}}"]}]', "MaxResults={labels.size}"],
     ),
-    make_question(Wanted("ec2", "describe_vpcs", regions=RegionChoice.ENABLED)),
+    validate(QuerySpec("ec2", "describe_vpcs", regions=RegionChoice.ENABLED)),
 ]
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.title)
-def test_a_run_keeps_its_question_to_the_letter(question: Question) -> None:
+def test_a_run_keeps_its_question_to_the_letter(question: QuerySpec) -> None:
     """What is read back from a record is the question that was asked, and the choice of whom."""
-    choice = Choice("tier=gold", 5, 7, "20261123-191500-0a1b2c")
+    choice = Selection("tier=gold", 5, 7, "20261123-191500-0a1b2c")
 
-    record = replace(RECORD, what=kept(question, check_reads(question), choice))
+    record = replace(RECORD, what=to_record(question, check_reads(question), choice))
 
-    assert (choice, question) == recalled(record)
+    assert (choice, question) == from_record(record)
 
 
 @pytest.mark.parametrize("what", ["", "[]", '{"query": "ec2 DescribeVpcs"}', '{"choice": {}, "wanted": {"service": "x"}}'])
 def test_a_record_without_its_question_is_told(what: str) -> None:
     """A record that another program wrote, or nobody, is an error with the run's name."""
-    with pytest.raises(JournalError, match="run 20261124-191500-0a1b2c does not say what it asked"):
-        recalled(replace(RECORD, what=what))
+    with pytest.raises(JournalError, match="run 20261124-191500-0a1b2c does not contain its query"):
+        from_record(replace(RECORD, what=what))
 
 
 @pytest.fixture
@@ -101,10 +100,10 @@ def test_a_retry_asks_those_who_did_not_answer(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--resume", "last", "ec2", "describe_vpcs"), "--resume asks what run last asked"),
-        (("--resume", "last", "--limit", "account1"), "--resume asks what run last asked"),
-        (("--resume", "last", "--retry", "last"), "--resume asks what run last asked"),
-        (("--retry", "last", "--where", "vpc"), "--retry asks what run last asked"),
+        (("--resume", "last", "ec2", "describe_vpcs"), "--resume repeats the query of run last"),
+        (("--resume", "last", "--limit", "account1"), "--resume repeats the query of run last"),
+        (("--resume", "last", "--retry", "last"), "--resume repeats the query of run last"),
+        (("--retry", "last", "--where", "vpc"), "--retry repeats the query of run last"),
         (("--retry", "last"), "there are no runs of query yet"),
     ],
 )

@@ -96,7 +96,7 @@ def test_writing_is_refused_and_wants_a_yes(folder: Path) -> None:
         (("ec2", "describe_vpcs", "-l", "acount1"), 2, "account1"),
         (("iam", "get_user", "-p", "UserName={labels.nothing}", "--sandbox"), 2, "has no value for account1"),
         (("ec2", "describe_vpcs"), 8, "there are no AWS credentials to start from"),
-        ((), 2, "nothing is asked"),
+        ((), 2, "no query given"),
     ],
 )
 def test_what_a_person_gets_wrong_is_said(folder: Path, arguments: tuple[str, ...], code: int, words: str) -> None:

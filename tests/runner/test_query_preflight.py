@@ -9,18 +9,18 @@ import pytest
 from manifests import customer, manifest_of
 from rolecall_generator.plan import make_plan
 from rolecall_runner.inventory import inventory_of
-from rolecall_runner.tasks.query.asked import Wanted, make_question
 from rolecall_runner.tasks.query.preflight import Ability, Forecast, Intended, check_reads, forecasts, preview
-from rolecall_runner.tasks.query.question import FollowUp, Question, RegionChoice
+from rolecall_runner.tasks.query.spec import FollowUp, QuerySpec, RegionChoice
+from rolecall_runner.tasks.query.validate import validate
 
-INSTANCES = Wanted("ec2", "describe_instances", regions=("eu-west-1",))
+INSTANCES = QuerySpec("ec2", "describe_instances", regions=("eu-west-1",))
 
 
 def allow(*actions: str, resources: tuple[str, ...] = ("*",), **more: Any) -> dict[str, Any]:
     return {"actions": list(actions), "resources": list(resources), **more}
 
 
-def foreseen(question: Question, permissions: dict[str, Any]) -> Forecast:
+def foreseen(question: QuerySpec, permissions: dict[str, Any]) -> Forecast:
     """The forecast for a customer with one permission set."""
     manifest = manifest_of(permission_sets={"read": permissions}, customers=[customer(1)])
     (found,) = forecasts(question, inventory_of(manifest).targets, Intended(make_plan(manifest)))
@@ -58,14 +58,14 @@ def foreseen(question: Question, permissions: dict[str, Any]) -> Forecast:
 )
 def test_granted_permissions_say_who_can_answer(permissions: dict[str, Any], ability: Ability, why: str) -> None:
     """Allowed, denied, in that Region alone, or by a policy whose text is not known: maybe."""
-    found = foreseen(make_question(INSTANCES), permissions)
+    found = foreseen(validate(INSTANCES), permissions)
 
     assert (ability, True) == (found.ability, why in found.why)
 
 
 def test_permission_on_some_resources_may_be_enough() -> None:
     """A bucket's own ARN does not cover all buckets, and does not cover none."""
-    question = make_question(Wanted("s3", "get_bucket_policy_status", {"Bucket": "mine"}))
+    question = validate(QuerySpec("s3", "get_bucket_policy_status", {"Bucket": "mine"}))
     granted = allow("s3:GetBucketPolicyStatus", resources=("arn:aws:s3:::mine",))
 
     found = foreseen(question, {"statements": [granted]})
@@ -76,8 +76,8 @@ def test_permission_on_some_resources_may_be_enough() -> None:
 def test_further_calls_and_the_list_of_regions_count_too() -> None:
     """An account that may not make the call for each row, or not list its Regions, cannot answer."""
     follow_up = FollowUp("iam", "list_mfa_devices", "x", {"UserName": "{item.u}"})
-    users = make_question(Wanted("iam", "list_users", follow_ups=(follow_up,)))
-    enabled = make_question(Wanted("ec2", "describe_instances", regions=RegionChoice.ENABLED))
+    users = validate(QuerySpec("iam", "list_users", for_each=(follow_up,)))
+    enabled = validate(QuerySpec("ec2", "describe_instances", regions=RegionChoice.ENABLED))
 
     assert Ability.NO is foreseen(users, {"statements": [allow("iam:ListUsers")]}).ability
     assert Ability.YES is foreseen(users, {"statements": [allow("iam:List*")]}).ability
@@ -92,11 +92,11 @@ def test_a_preview_counts_accounts_and_regions() -> None:
     )
     targets = inventory_of(manifest).targets
 
-    def counted(wanted: Wanted) -> tuple[int, int, int, bool]:
-        question = make_question(wanted)
+    def counted(wanted: QuerySpec) -> tuple[int, int, int, bool]:
+        question = validate(wanted)
         found = preview(question, check_reads(question), targets, ())
         return found.accounts, found.places, found.unknown_places, found.once
 
-    assert (2, 4, 0, False) == counted(Wanted("ec2", "describe_instances"))
-    assert (2, 2, 0, True) == counted(Wanted("iam", "list_users"))
-    assert (2, 0, 2, False) == counted(Wanted("ec2", "describe_instances", regions=RegionChoice.ENABLED))
+    assert (2, 4, 0, False) == counted(QuerySpec("ec2", "describe_instances"))
+    assert (2, 2, 0, True) == counted(QuerySpec("iam", "list_users"))
+    assert (2, 0, 2, False) == counted(QuerySpec("ec2", "describe_instances", regions=RegionChoice.ENABLED))

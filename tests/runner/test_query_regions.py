@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from rolecall_runner.clients import Clients
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Reason, reason_of
-from rolecall_runner.tasks.query.asked import Wanted, make_question
 from rolecall_runner.tasks.query.operations import (
     enabled_regions,
     find_operation,
@@ -18,7 +17,8 @@ from rolecall_runner.tasks.query.operations import (
     planned_regions,
     read_regions,
 )
-from rolecall_runner.tasks.query.question import QueryError, RegionChoice
+from rolecall_runner.tasks.query.spec import QueryError, QuerySpec, RegionChoice
+from rolecall_runner.tasks.query.validate import validate
 
 TARGET = Target("acme", "222222222222", "aws", "arn:aws:iam::222222222222:role/r", regions=("eu-west-1", "us-east-2"))
 
@@ -56,12 +56,12 @@ def test_global_services_have_one_home(service: str, operation: str, partition: 
 )
 def test_regions_of_a_regional_service(regions: Any, expected: tuple[str, ...] | None) -> None:
     """Given ones, the manifest's, or those that only the account knows."""
-    assert expected == planned_regions(make_question(Wanted("ec2", "describe_vpcs", regions=regions)), TARGET)
+    assert expected == planned_regions(validate(QuerySpec("ec2", "describe_vpcs", regions=regions)), TARGET)
 
 
 def test_regions_said_do_not_multiply_a_global_service() -> None:
     """Five Regions are still one answer of IAM."""
-    question = make_question(Wanted("iam", "list_users", regions=("eu-west-1", "us-west-2")))
+    question = validate(QuerySpec("iam", "list_users", regions=("eu-west-1", "us-west-2")))
 
     assert ("us-east-1",) == planned_regions(question, TARGET)
 
@@ -186,7 +186,7 @@ def test_every_trouble_has_its_reason(error: Exception, listed: bool, reason: Re
 def test_wrong_names_are_told_the_nearest(service: str, operation: str, words: str) -> None:
     """Services and operations that boto3 does not have are errors with names that it has."""
     with pytest.raises(QueryError) as raised:
-        make_question(Wanted(service, operation))
+        validate(QuerySpec(service, operation))
 
     assert words in str(raised.value)
 
@@ -202,5 +202,5 @@ def test_operations_may_be_written_three_ways(written: str) -> None:
 
 def test_streams_are_refused() -> None:
     """An operation that answers with bytes has no rows."""
-    with pytest.raises(QueryError, match="stream of bytes"):
-        make_question(Wanted("s3", "get_object", {"Bucket": "b", "Key": "k"}))
+    with pytest.raises(QueryError, match="byte stream"):
+        validate(QuerySpec("s3", "get_object", {"Bucket": "b", "Key": "k"}))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rolecall_runner.tasks.query.answers import compiled, distributes, rows_of, search
 from rolecall_runner.tasks.query.operations import find_operation
-from rolecall_runner.tasks.query.question import QueryError
+from rolecall_runner.tasks.query.spec import QueryError
 
 PAGE_BY_PAGE = (
     "Groups[]",

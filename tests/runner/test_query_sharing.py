@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from rolecall_runner.aws_config import SharingClients
 from rolecall_runner.clients import Clients
 from rolecall_runner.tasks.query.operations import service_model
-from rolecall_runner.tasks.query.sharing import SharingClients
 
 
 def test_a_question_and_its_client_read_one_model() -> None:
@@ -31,11 +31,11 @@ def test_a_worker_process_does_not_load_what_reads_manifests() -> None:
         "from functools import partial\n"
         "import rolecall_runner.engine.serve\n"
         "from rolecall_runner.engine.per_process import PerProcess\n"
-        "from rolecall_runner.tasks.query.question import Question\n"
-        "from rolecall_runner.tasks.query.reach import Reach, make_means\n"
+        "from rolecall_runner.tasks.query.spec import QuerySpec\n"
+        "from rolecall_runner.aws_config import AwsConfig, make_means\n"
         "from rolecall_runner.tasks.query.execute import QueryTask\n"
-        "means = PerProcess(partial(make_means, Reach(), '0a1b'))\n"
-        "pickle.loads(pickle.dumps(QueryTask(Question('ec2', 'DescribeVpcs'), means)))\n"
+        "means = PerProcess(partial(make_means, AwsConfig(), '0a1b'))\n"
+        "pickle.loads(pickle.dumps(QueryTask(QuerySpec('ec2', 'DescribeVpcs'), means)))\n"
         "print(sorted({'pydantic', 'yaml', 'jinja2', 'ruamel', 'rich', 'hcl2'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -12,17 +12,16 @@ import pyarrow.dataset as ds
 import pytest
 
 from query_rig import MOMENT, REGIONS, QueryRig, furnished
-from rolecall_runner.engine.run import run
+from rolecall_runner.engine.execution_options import run
 from rolecall_runner.results.arrow_question import read_question
 from rolecall_runner.results.journal import Journal, RunRecord, read_record, recorded
 from rolecall_runner.results.parquet_dataset import write_dataset
 from rolecall_runner.sql.catalogue import read_catalogue
 from rolecall_runner.sql.changes import compared
 from rolecall_runner.sql.database import opened
-from rolecall_runner.tasks.query.asked import Wanted, described, make_question
 from rolecall_runner.tasks.query.execute import QueryTask
-from rolecall_runner.tasks.query.named import find_query
-from rolecall_runner.tasks.query.question import Question
+from rolecall_runner.tasks.query.spec import QuerySpec
+from rolecall_runner.tasks.query.validate import describe, find_query, validate
 
 FIRST, SECOND, NAMED = "20261124-090000-000001", "20261124-090000-000002", "20261124-090000-000003"
 
@@ -37,10 +36,10 @@ class World:
     new: str
 
 
-def ask(rig: QueryRig, runs: Path, run_id: str, question: Question) -> None:
+def ask(rig: QueryRig, runs: Path, run_id: str, question: QuerySpec) -> None:
     """Ask, and keep it in the journal as `runner query` does."""
     moment = MOMENT.isoformat()
-    text = json.dumps(described(question))
+    text = json.dumps(describe(question))
     record = RunRecord(run_id, "query", "accounts.yaml", "f", "all", len(rig.targets), moment, text, "0", moment)
     task = QueryTask(question, rig.means, now=lambda: MOMENT)
     with Journal.start(runs, record) as journal:
@@ -59,13 +58,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 ec2 = rig.boto3_client(target, "ec2", region)
                 found = ec2.run_instances(ImageId="ami-12345678", MinCount=number, MaxCount=number)
                 made += [each["InstanceId"] for each in found["Instances"]]
-        instances = make_question(Wanted("ec2", "describe_instances"))
+        instances = validate(QuerySpec("ec2", "describe_instances"))
         ask(rig, folder / "runs", FIRST, instances)
         ec2 = rig.boto3_client(rig.target("account1"), "ec2", REGIONS[0])
         ec2.terminate_instances(InstanceIds=[made[0]])
         new = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
         ask(rig, folder / "runs", SECOND, instances)
-        ask(rig, folder / "runs", NAMED, make_question(find_query("unattached-volumes")))
+        ask(rig, folder / "runs", NAMED, validate(find_query("unattached-volumes")))
         yield World(rig, folder / "runs", made[0], new)
 
 

@@ -147,14 +147,14 @@ def invalid_credentials(world: World) -> None:
 def permission_missing(world: World) -> None:
     world.make()
     agreed = Role(world.target.role_arn, None, {"main": document(allow("ec2:DescribeInstances"))})
-    options = replace(world.context.options, probe_actions=True, drift=False, outside_actions=0)
+    options = replace(world.context.options, actions="sample", drift=False, outside_actions=0)
     world.give(intended={world.target.role_arn: access_of(agreed)}, options=options)
 
 
 def more_than_agreed(world: World) -> None:
     world.make(main=["*"])
     agreed = Role(world.target.role_arn, None, {"main": document(allow("ec2:DescribeInstances"))})
-    options = replace(world.context.options, probe_actions=True, drift=False, outside_actions=2)
+    options = replace(world.context.options, actions="sample", drift=False, outside_actions=2)
     world.give(intended={world.target.role_arn: access_of(agreed)}, options=options)
 
 

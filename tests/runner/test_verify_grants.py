@@ -32,7 +32,7 @@ def shared() -> Iterator[Stage]:
 def stage(shared: Stage) -> Stage:
     """The shared sandbox with nothing sent yet, and the usual options."""
     shared.sent.clear()
-    shared.with_options(all_actions=False, all_regions=False, outside_actions=5)
+    shared.with_options(actions="sample", all_regions=False, outside_actions=5)
     return shared
 
 
@@ -96,7 +96,7 @@ def test_all_actions_and_all_regions_are_tried_when_asked_for(stage: Stage) -> N
     """The options turn the sample off."""
     actions = ("kms:ListKeys", "kms:ListAliases", "sqs:ListQueues", "kms:DescribeCustomKeyStores", "kms:ListRetirableGrants")
     target = stage.role("all", *actions)
-    stage.with_options(all_actions=True, all_regions=True)
+    stage.with_options(actions="all", all_regions=True)
     rungs = list(try_grants(target, stage.credentials(target), stage.agreed(target, *actions)))
 
     assert {(REGION, "kms:ListAliases"), ("eu-west-1", "kms:ListAliases"), ("eu-west-1", "sqs:ListQueues")} <= {
@@ -185,7 +185,7 @@ def test_denied_actions_are_outside_and_not_tried_as_granted(stage: Stage) -> No
     body["Statement"].append(deny)
     target = stage.role("denied", main=body)
     context = stage.agreed(target, inline={"main": document(body)})
-    stage.with_options(all_actions=True)
+    stage.with_options(actions="all")
 
     assert not [name for name in grants(stage, target, context) if name.startswith("ec2:")]
     assert {"ec2"} == {str(r.evidence["action"]).partition(":")[0] for r in outside(stage, target, context)}
@@ -201,7 +201,7 @@ def test_a_role_that_the_manifest_does_not_know_is_skipped(stage: Stage) -> None
 
 def test_no_call_outside_the_safe_list_is_ever_made(stage: Stage) -> None:
     """Of a role that may do everything, every call that leaves only reads, and none is one of those never made."""
-    stage.with_options(all_actions=True)
+    stage.with_options(actions="all")
     patterns = ("s3:*", "sts:*", "kms:*", "secretsmanager:*", "dynamodb:*", "iam:*", "ecr:*", "sqs:*", "ce:*")
     target = stage.role("everything", *patterns)
     list(try_grants(target, stage.credentials(target), stage.agreed(target, *patterns)))

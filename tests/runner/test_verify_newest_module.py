@@ -330,7 +330,7 @@ def test_a_trust_condition_that_nobody_tried_is_said(stage: Stage) -> None:
     assert (Mark.SKIPPED, ["the trust policy"]) == (rung.mark, rung.evidence[UNSEEN])
 
 
-@pytest.mark.parametrize("options", [{"probe_actions": False}, {"probe_actions": False, "drift": False}])
+@pytest.mark.parametrize("options", [{"actions": "none"}, {"actions": "none", "drift": False}])
 def test_a_run_that_tries_no_actions_sees_nothing(stage: Stage, options: dict[str, bool]) -> None:
     """`--actions none`: the customer may still have the earlier module."""
     target = made(stage, "ec2:DescribeVpcs")

@@ -1,19 +1,62 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share. Help texts, limits and defaults come from the specifications."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
 from rolecall_generator.completion import everybody
+from rolecall_runner.engine.execution_options import ExecutionOptions, engine_names
+from rolecall_runner.engine.interface import Settings
+from rolecall_runner.selection import Selection
 
-LimitOption = Annotated[
+
+def option(
+    spec: type,
+    name: str,
+    *flags: str,
+    metavar: str | None = None,
+    autocompletion: Callable[..., Any] | None = None,
+) -> Any:
+    """A Typer option (without flags: an argument) with the help text and limits of a specification's field."""
+    metadata = spec.__dataclass_fields__[name].metadata  # type: ignore[attr-defined]  # a specification is a dataclass
+    if not flags:
+        return typer.Argument(help=metadata["description"])
+    return typer.Option(
+        *flags,
+        help=metadata["description"],
+        min=metadata.get("ge"),
+        max=metadata.get("le"),
+        metavar=metavar,
+        autocompletion=autocompletion,
+    )
+
+
+LimitOption = Annotated[str, option(Selection, "limit", "--limit", "-l", metavar="PATTERN", autocompletion=everybody)]
+SampleOption = Annotated[int | None, option(Selection, "sample", "--sample")]
+SeedOption = Annotated[int, option(Selection, "seed", "--seed")]
+RetryOption = Annotated[str | None, option(Selection, "retry", "--retry", metavar="RUN")]
+ResumeOption = Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Continue a run that was interrupted.")]
+EngineOption = Annotated[
     str,
-    typer.Option(
-        "--limit", "-l", metavar="PATTERN", autocompletion=everybody, help="Whom to ask, as Ansible's host patterns."
+    option(
+        ExecutionOptions,
+        "engine",
+        "--engine",
+        metavar=f"[{'|'.join(engine_names())}]",
+        autocompletion=lambda incomplete: [name for name in engine_names() if name.startswith(incomplete)],
     ),
+]
+ForksOption = Annotated[int, option(Settings, "workers", "--forks", "-f")]
+TimeoutOption = Annotated[float, option(Settings, "timeout_seconds", "--timeout")]
+RunsOption = Annotated[Path, option(ExecutionOptions, "runs", "--runs")]
+SchedulerOption = Annotated[str | None, option(ExecutionOptions, "scheduler", "--scheduler", metavar="ADDRESS")]
+TlsOption = Annotated[
+    tuple[Path, Path, Path] | None,
+    option(ExecutionOptions, "scheduler_tls", "--scheduler-tls", metavar="CA CERT KEY"),
 ]
 FaultsOption = Annotated[
     str,
@@ -26,7 +69,6 @@ RegionOption = Annotated[str | None, typer.Option("--region", help="The Region i
 SandboxOption = Annotated[
     bool, typer.Option("--sandbox", help="Ask a sandbox that lives as long as this command, furnished from the manifest.")
 ]
-RunsOption = Annotated[Path, typer.Option("--runs", help="The folder that keeps the runs.")]
 SessionCacheOption = Annotated[
     Path | None,
     typer.Option(
@@ -36,4 +78,8 @@ SessionCacheOption = Annotated[
 RoleOption = Annotated[
     str | None,
     typer.Option("--as", metavar="ROLE", help="With --sandbox: the backend role to act as, where there are several."),
+]
+FormOption = Annotated[
+    Literal["terraform", "cloudformation", "aws-cli", "console"] | None,
+    typer.Option("--form", help="How the customer applies modules; later messages to the customer use that form."),
 ]

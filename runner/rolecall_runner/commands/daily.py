@@ -59,9 +59,9 @@ def console(
     region: RegionOption = None,
 ) -> None:
     """Print a sign-in link to a customer's console, as the assumed session. Whoever has the link has the session."""
+    from rolecall_runner.aws_config import endpoint_of  # noqa: PLC0415 - as above
     from rolecall_runner.console_link import console_url, fetch  # noqa: PLC0415 - boto3 loads only where needed
     from rolecall_runner.one_target import open_session  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.verify.setting import endpoint_of  # noqa: PLC0415 - as above
 
     session = open_session(
         manifest, out, name, profile=profile, region=region, endpoint_url=endpoint_of(), session_cache=session_cache
@@ -97,9 +97,9 @@ def shell(
     """
     import os  # noqa: PLC0415 - as above
 
+    from rolecall_runner.aws_config import endpoint_of  # noqa: PLC0415 - as above
     from rolecall_runner.child import environment_for, login_shell, run_as  # noqa: PLC0415 - as above
     from rolecall_runner.one_target import open_session  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.verify.setting import endpoint_of  # noqa: PLC0415 - as above
 
     with (
         progress_bar("accounts of the sandbox", quiet=False) as bar,

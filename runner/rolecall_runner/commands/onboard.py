@@ -15,9 +15,8 @@ from rolecall_generator.console import emit, progress_bar, stderr, stdout
 from rolecall_generator.errors import ExitCode, InterruptedRunError
 from rolecall_generator.options import FormatOption, ManifestOption, OutOption, QuietOption
 from rolecall_runner.acting import acting
-from rolecall_runner.commands.common import ProfileOption, RegionOption, RoleOption, RunsOption, SandboxOption
+from rolecall_runner.commands.common import FormOption, ProfileOption, RegionOption, RoleOption, RunsOption, SandboxOption
 from rolecall_runner.commands.durations import duration_of
-from rolecall_runner.commands.forms import FormOption
 from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:
@@ -69,26 +68,29 @@ def onboard(
 
     Exit code 0 when the customer is verified, 1 when something is not as agreed, 9 when nothing could be said.
     """
-    from rolecall_runner.choice import How  # noqa: PLC0415 - boto3 loads only where needed
+    from rolecall_runner.aws_config import AwsConfig, endpoint_of  # noqa: PLC0415 - as above
+    from rolecall_runner.engine.execution_options import ExecutionOptions  # noqa: PLC0415 - boto3 loads only where needed
     from rolecall_runner.engine.interface import Outside, Settings  # noqa: PLC0415 - as above
     from rolecall_runner.engine.interrupt import stops_on_ctrl_c  # noqa: PLC0415 - as above
     from rolecall_runner.onboard.display import WaitDisplay  # noqa: PLC0415 - as above
     from rolecall_runner.onboard.run import onboard as run_onboard  # noqa: PLC0415 - as above
     from rolecall_runner.onboard.waiting import Pace  # noqa: PLC0415 - as above
     from rolecall_runner.status.report import Place  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.verify.setting import Start, endpoint_of  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.verify.setting import RunConfig  # noqa: PLC0415 - as above
 
     pace = Pace(every.total_seconds(), timeout.total_seconds(), once)
     outside = Outside()
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(acting(manifest, out, sandbox=sandbox, faults="", bar=bar, role=role))
-        start = Start(manifest, out, "", profile, region, endpoint_of(), workers=1, sandbox=sandbox)
-        how = How(settings=Settings(workers=1), runs=runs)
+        start = RunConfig(manifest, out, aws=AwsConfig(profile, region, endpoint_of(), workers=1), sandbox=sandbox)
+        options = ExecutionOptions(settings=Settings(workers=1), runs=runs)
         stack.enter_context(stops_on_ctrl_c(outside.stop))
         display = stack.enter_context(WaitDisplay(stderr(), name, quiet=quiet or output_format == "json"))
         warn = (lambda _sentence: None) if quiet else display.warn
-        ended = run_onboard(start, name, pace=pace, how=how, outside=outside, hear=display.hear, warn=warn, form=form or "")
+        ended = run_onboard(
+            start, name, pace=pace, options=options, outside=outside, hear=display.hear, warn=warn, form=form or ""
+        )
     place = Place(manifest, out, ended.rehearsal, sandbox)
     if outside.stop.is_set() and not ended.verified:
         mend = f"{place.command(f'runner onboard {shlex.quote(name)}')} goes on waiting; what was noted stays"

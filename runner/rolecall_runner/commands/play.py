@@ -14,8 +14,18 @@ from rolecall_generator.console import emit, emit_json, progress_bar, stderr, st
 from rolecall_generator.errors import ExitCode, InterruptedRunError
 from rolecall_generator.options import ManifestOption, OutOption, QuietOption
 from rolecall_runner.acting import acting
-from rolecall_runner.commands.common import FaultsOption, ProfileOption, RegionOption, RunsOption, SandboxOption
+from rolecall_runner.commands.common import (
+    FaultsOption,
+    ForksOption,
+    ProfileOption,
+    RegionOption,
+    RunsOption,
+    SandboxOption,
+    TimeoutOption,
+)
 from rolecall_runner.commands.repeated import repeated
+from rolecall_runner.engine.execution_options import ExecutionOptions
+from rolecall_runner.engine.interface import DEFAULT_WORKERS, Settings
 from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:
@@ -76,36 +86,43 @@ def play(
     allow_write: Annotated[
         bool, typer.Option("--allow-write", help="Let queries write where their task says allow_write: true.")
     ] = False,
-    forks: Annotated[int, typer.Option("--forks", "-f", min=1, max=256, help="Accounts at a time.")] = 16,
-    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for one task in one account.")] = 300.0,
+    forks: ForksOption = DEFAULT_WORKERS,
+    timeout: TimeoutOption = 300.0,
     profile: ProfileOption = None,
     region: RegionOption = None,
     sandbox: SandboxOption = False,
     faults: FaultsOption = "",
     runs: RunsOption = RUNS,
-    output_format: Annotated[Form, typer.Option("--format", help="For people, or for machines.")] = "table",
+    output_format: Annotated[Form, typer.Option("--format", help="Output format.")] = "table",
     quiet: QuietOption = False,
 ) -> None:
     """Run the tasks of a play over accounts: query, verify, assert, script.
 
     Exit code 0 when all went well, 1 when a task failed in some account, 9 when some could not be reached.
     """
-    from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - boto3 and Jinja2 load only where needed
-    from rolecall_runner.fleet import Ways  # noqa: PLC0415 - as above
-    from rolecall_runner.play.choosing import Wish, choose_tasks, tags_of  # noqa: PLC0415 - as above
+    from rolecall_runner.fleet import Fleet  # noqa: PLC0415 - boto3 and Jinja2 load only where needed
+    from rolecall_runner.play.choosing import TaskFilter, choose_tasks, tags_of  # noqa: PLC0415 - as above
     from rolecall_runner.play.document import load_plays  # noqa: PLC0415 - as above
     from rolecall_runner.play.performers import Workshop  # noqa: PLC0415 - as above
-    from rolecall_runner.play.prepared import Asked, fleet_of, played_of, run_folder  # noqa: PLC0415 - as above
+    from rolecall_runner.play.prepared import PlayOptions, narrowed, played_of, run_folder  # noqa: PLC0415 - as above
     from rolecall_runner.play.running import Runner  # noqa: PLC0415 - as above
     from rolecall_runner.play.scripts import installed_tasks  # noqa: PLC0415 - as above
 
-    wish = Wish(tags_of(tags or ()), tags_of(skip_tags or ()), start_at)
-    played, run = played_of(Asked(file, limit, wish, check=check, retry=retry, resume=resume), runs)
+    task_filter = TaskFilter(tags_of(tags or ()), tags_of(skip_tags or ()), start_at)
+    played, run = played_of(PlayOptions(file, limit, task_filter, check=check, retry=retry, resume=resume), runs)
     plugins = installed_tasks()
     plays = choose_tasks(load_plays(played.file, plugins), played.wish)
     settings = Settings(workers=forks, timeout_seconds=timeout)
-    ways = Ways(region=region, settings=settings, runs=runs, name=run.short_id)
-    fleet = fleet_of(played, manifest, out, profile, ways)
+    fleet = Fleet(
+        manifest,
+        limit=played.limit,
+        out=out,
+        profile=profile,
+        region=region,
+        execution=ExecutionOptions(settings=settings, runs=runs),
+        session_name=run.short_id,
+    )
+    fleet = narrowed(fleet, played)
     if list_tasks or list_hosts:
         _print_list(plays, fleet, output_format, tasks=list_tasks, hosts=list_hosts)
         return

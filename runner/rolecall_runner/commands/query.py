@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,28 +16,38 @@ from rolecall_generator.console import agreed, emit, emit_json, progress_bar, st
 from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
 from rolecall_generator.options import ManifestOption, OutOption, QuietOption
 from rolecall_runner.acting import acting
-from rolecall_runner.commands.cluster import EngineOption, SchedulerOption, TlsOption, cluster_of
 from rolecall_runner.commands.common import (
+    EngineOption,
     FaultsOption,
+    ForksOption,
     LimitOption,
     ProfileOption,
     RegionOption,
+    ResumeOption,
+    RetryOption,
     RoleOption,
     RunsOption,
+    SampleOption,
     SandboxOption,
+    SchedulerOption,
+    SeedOption,
+    TimeoutOption,
+    TlsOption,
+    option,
 )
 from rolecall_runner.commands.repeated import repeated
+from rolecall_runner.engine.execution_options import ExecutionOptions
+from rolecall_runner.engine.interface import DEFAULT_WORKERS, Settings
 from rolecall_runner.results.journal import RUNS
+from rolecall_runner.selection import EVERYBODY, Selection
+from rolecall_runner.tasks.query.spec import QuerySpec
 
 if TYPE_CHECKING:
-    from rolecall_runner.choice import Choice
     from rolecall_runner.results.parquet_dataset import Written
     from rolecall_runner.results.rows_flat import RowWriter
     from rolecall_runner.tasks.query.answers import Count
     from rolecall_runner.tasks.query.preflight import Forecast, Judgement
-    from rolecall_runner.tasks.query.query_run import Chosen, QueryRun
-    from rolecall_runner.tasks.query.question import Question
-    from rolecall_runner.tasks.query.written import Said
+    from rolecall_runner.tasks.query.query_run import QueryRun, QueryTargets
 
 EXAMPLES = """Examples:
 
@@ -59,130 +70,95 @@ Form = Literal["table", "json", "jsonl", "csv", "parquet"]
 
 def query(
     context: typer.Context,
-    service: Annotated[str | None, typer.Argument(help="The service, as boto3 calls it: ec2, s3, iam.")] = None,
-    operation: Annotated[str | None, typer.Argument(help="The operation: describe_instances.")] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter: JSON or text; {name} is filled in."),
-    ] = None,
-    regions: Annotated[
-        list[str] | None, typer.Option("--regions", "-r", help="Regions with commas, `manifest` or `enabled`.")
-    ] = None,
-    select: Annotated[str | None, typer.Option("--select", "-s", help="JMESPath over the answer: finds are rows.")] = None,
-    where: Annotated[str | None, typer.Option("--where", help="JMESPath over a row: true ones stay.")] = None,
-    columns: Annotated[str | None, typer.Option("--columns", help="Columns of the table or CSV, with commas.")] = None,
+    service: Annotated[str | None, option(QuerySpec, "service")] = None,
+    operation: Annotated[str | None, option(QuerySpec, "operation")] = None,
+    param: Annotated[list[str] | None, option(QuerySpec, "parameters", "--param", "-p", metavar="NAME=VALUE")] = None,
+    regions: Annotated[list[str] | None, option(QuerySpec, "regions", "--regions", "-r")] = None,
+    select: Annotated[str | None, option(QuerySpec, "select", "--select", "-s")] = None,
+    where: Annotated[str | None, option(QuerySpec, "where", "--where")] = None,
+    columns: Annotated[str | None, option(QuerySpec, "columns", "--columns")] = None,
     named: Annotated[str | None, typer.Option("--named", metavar="NAME", help="A query that ships with rolecall.")] = None,
-    file: Annotated[Path | None, typer.Option("--file", help="A query of one's own, as YAML.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="Your own query, as YAML.")] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the queries that ship with rolecall.")] = False,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
-    limit: LimitOption = "all",
-    sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many of them, chosen by --seed.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,
-    retry: Annotated[
-        str | None,
-        typer.Option("--retry", metavar="RUN", help="That run's question, of those for whom it did not end well."),
-    ] = None,
-    resume: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was cut short; all its rows come.")
-    ] = None,
-    rows: Annotated[int | None, typer.Option("--rows", min=1, help="Rows from each account and Region at the most.")] = None,
-    page_size: Annotated[int | None, typer.Option("--page-size", min=1, help="Items a page, where AWS takes it.")] = None,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show what AWS's models call sensitive.")] = False,
+    limit: LimitOption = EVERYBODY,
+    sample: SampleOption = None,
+    seed: SeedOption = 0,
+    retry: RetryOption = None,
+    resume: ResumeOption = None,
+    rows: Annotated[int | None, option(QuerySpec, "limit", "--rows")] = None,
+    page_size: Annotated[int | None, option(QuerySpec, "page_size", "--page-size")] = None,
+    reveal: Annotated[bool, option(QuerySpec, "reveal", "--reveal")] = False,
     allow_write: Annotated[
-        bool, typer.Option("--allow-write", help="Let operations pass that change something. Asks first.")
+        bool, typer.Option("--allow-write", help="Allow operations that change something, after a confirmation.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --allow-write.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be asked; send nothing.")] = False,
-    forks: Annotated[int, typer.Option("--forks", "-f", min=1, max=256, help="Accounts at a time, a process.")] = 16,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation of --allow-write.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be called; send no request.")] = False,
+    forks: ForksOption = DEFAULT_WORKERS,
     engine: EngineOption = "threads",
     scheduler: SchedulerOption = None,
     scheduler_tls: TlsOption = None,
-    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for one account, with all retries.")] = 300.0,
+    timeout: TimeoutOption = 300.0,
     profile: ProfileOption = None,
     region: RegionOption = None,
     sandbox: SandboxOption = False,
     role: RoleOption = None,
     faults: FaultsOption = "",
     runs: RunsOption = RUNS,
-    output_format: Annotated[Form, typer.Option("--format", help="For people, or for machines.")] = "table",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A folder, for --format parquet.")] = None,
+    output_format: Annotated[Form, typer.Option("--format", help="Output format.")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Output folder, for --format parquet.")] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Ask one read operation of AWS of every account and Region; pages, retries and missing answers are seen to.
+    """Call one read operation of AWS in every account and Region, with pagination and retries.
 
-    Exit code 0 when everybody answered or said why not (denied, Region not enabled), 1 when a question failed, 9 when some
-    could not be reached.
+    Exit code 0 when every account answered or gave a reason (denied, Region not enabled), 1 when a call failed, 9 when some
+    accounts could not be reached.
     """
-    from rolecall_runner.choice import Choice, How  # noqa: PLC0415 - boto3 loads only where needed
-    from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - as above
+    from rolecall_runner.aws_config import AwsConfig, endpoint_of  # noqa: PLC0415 - boto3 loads only where needed
     from rolecall_runner.tasks.query.preflight import check_reads  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.query_run import foresee, prepare  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.reach import Reach  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.written import Said  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.verify.setting import endpoint_of  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.query_run import check_replay, choose, foresee, prepare, replay  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.validate import base_query, override, validate  # noqa: PLC0415 - as above
 
     if listed:
         _print_list(output_format)
         return
-    said = Said(
-        service,
-        operation,
-        tuple(param or ()),
-        tuple(regions or ()),
-        select,
-        where,
-        columns,
-        named,
-        file,
-        rows,
-        page_size,
-        reveal,
-    )
-    question, chosen = _asked(said, Choice(limit, sample, seed, retry), resume, manifest, out, runs)
-    judged = check_reads(question, allow_write=allow_write or dry_run)
+    base = partial(base_query, service, operation, named=named, file=file)
+    settings = {"regions": regions or None, "select": select, "where": where, "columns": columns, "limit": rows}
+    settings |= {"page_size": page_size, "reveal": reveal or None}
+    if resume is None and retry is None:
+        targets = choose(manifest, out, Selection(limit, sample, seed))
+        partition = targets.inventory.manifest.partition
+        spec = validate(override(base(), partition=partition, **settings), param or ())
+    else:
+        has_query = any(each is not None for each in (service, operation, named, file, param or None, *settings.values()))
+        selection = Selection(limit, sample, seed, retry)
+        check_replay(selection, resume, has_query=has_query)
+        spec, targets = replay(resume or str(retry), None if resume else selection, manifest, out, runs=runs)
+    judged = check_reads(spec, allow_write=allow_write or dry_run)
     if dry_run:
-        _dry_run(question, judged, chosen, output_format)
+        _dry_run(spec, judged, targets, output_format)
         return
-    expected = iter(()) if quiet else foresee(question, chosen)
-    if engine == "dask" and not all(each.reads for each in judged):
-        raise SelectionError(
-            "a cluster may ask a lost account twice", where="--engine dask", mend="change things with --engine threads"
-        )
-    _confirm(judged, chosen, yes=yes)
-    how = How(
-        engine,
-        settings=Settings(workers=forks, timeout_seconds=timeout),
-        runs=runs,
-        cluster=cluster_of(engine, scheduler, scheduler_tls),
+    expected = iter(()) if quiet else foresee(spec, targets)
+    options = ExecutionOptions(
+        engine, settings=Settings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
     )
+    if options.reach == "cluster" and not all(each.reads for each in judged):
+        raise SelectionError(
+            "a cluster may process an account twice", where=f"--engine {engine}", mend="write with --engine threads"
+        )
+    _confirm(judged, targets, yes=yes)
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
-        reach = Reach(profile, region, endpoint_of(), forks)
+        aws = AwsConfig(profile, region, endpoint_of(), forks)
         if output_format == "parquet":
             _check_folder(output)
-        done = prepare(question, judged, chosen, reach=reach, how=how)
-        writer = _dataset(done, runs, output) if output_format == "parquet" else _writer(output_format, question)
+        done = prepare(spec, judged, targets, aws=aws, options=options)
+        writer = _dataset(done, runs, output) if output_format == "parquet" else _writer(output_format, spec)
         resume_by = repeated(context, f"runner query --resume {done.record.run_id}")
         count = _ask(done, writer, resume_by, expected, quiet=quiet or output_format == "table")
     _end(count, quiet=quiet)
-
-
-def _asked(said: Said, choice: Choice, resume: str | None, manifest: Path, out: Path, runs: Path) -> tuple[Question, Chosen]:
-    """The question of the command line, or of an earlier run, with those whom it is asked."""
-    from rolecall_runner.tasks.query.query_run import (  # noqa: PLC0415 - as above
-        asked_again,
-        check_alone,
-        choose,
-    )
-    from rolecall_runner.tasks.query.written import Said, question_of  # noqa: PLC0415 - as above
-
-    if resume is None and choice.retry is None:
-        chosen = choose(manifest, out, limit=choice.limit, count=choice.sample, seed=choice.seed)
-        return question_of(said, chosen.inventory.manifest.partition), chosen
-    check_alone(choice, resume, questioned=said != Said())
-    return asked_again(resume or str(choice.retry), None if resume else choice, manifest, out, runs=runs)
 
 
 def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[Forecast], *, quiet: bool) -> Count:
@@ -218,19 +194,19 @@ def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[F
     return troubles.count
 
 
-def _writer(form: Form, question: Question) -> RowWriter:
+def _writer(form: Form, spec: QuerySpec) -> RowWriter:
     from rolecall_runner.results.rows_csv import CsvRows  # noqa: PLC0415 - as above
     from rolecall_runner.results.rows_json import JsonLines, JsonRows  # noqa: PLC0415 - as above
     from rolecall_runner.results.rows_table import TableRows  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.query.asked import described  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.validate import describe  # noqa: PLC0415 - as above
 
     if form == "json":
-        return JsonRows(_print_raw, described(question))
+        return JsonRows(_print_raw, describe(spec))
     if form == "jsonl":
         return JsonLines(_print_raw)
     if form == "csv":
-        return CsvRows(_print_raw, question.columns, on_terminal=sys.stdout.isatty())
-    return TableRows(stdout(), question.columns)
+        return CsvRows(_print_raw, spec.columns, on_terminal=sys.stdout.isatty())
+    return TableRows(stdout(), spec.columns)
 
 
 def _check_folder(output: Path | None) -> None:
@@ -263,8 +239,8 @@ def _warn(expected: Iterator[Forecast], accounts: int) -> None:
         stderr().print(f"{text}{unable[0].account}: {unable[0].why}", style="yellow", markup=False)
 
 
-def _confirm(judged: tuple[Judgement, ...], chosen: Chosen, *, yes: bool) -> None:
-    from rolecall_runner.tasks.query.question import QueryError  # noqa: PLC0415 - as above
+def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) -> None:
+    from rolecall_runner.tasks.query.spec import QueryError  # noqa: PLC0415 - as above
 
     writing = [each for each in judged if not each.reads]
     if not writing or yes:
@@ -280,14 +256,14 @@ def _confirm(judged: tuple[Judgement, ...], chosen: Chosen, *, yes: bool) -> Non
         raise typer.Exit(int(ExitCode.OK))
 
 
-def _dry_run(question: Question, judged: tuple[Judgement, ...], chosen: Chosen, form: Form) -> None:
+def _dry_run(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets, form: Form) -> None:
     from rolecall_runner.results.rows_preview import preview_lines  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.parameters import check_targets  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.preflight import preview  # noqa: PLC0415 - as above
     from rolecall_runner.tasks.query.query_run import foresee  # noqa: PLC0415 - as above
 
-    check_targets(question.parameters, chosen.targets)
-    found = preview(question, judged, chosen.targets, foresee(question, chosen))
+    check_targets(spec.parameters, chosen.targets)
+    found = preview(spec, judged, chosen.targets, foresee(spec, chosen))
     if form == "table":
         for line in preview_lines(found):
             stdout().print(line, markup=False)
@@ -296,7 +272,7 @@ def _dry_run(question: Question, judged: tuple[Judgement, ...], chosen: Chosen, 
 
 
 def _print_list(form: Form) -> None:
-    from rolecall_runner.tasks.query.named import shipped  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.query.validate import shipped  # noqa: PLC0415 - as above
 
     known: list[dict[str, Any]] = [{"name": each.name, "description": each.description} for each in shipped()]
     if form != "table":

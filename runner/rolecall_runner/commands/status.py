@@ -14,8 +14,8 @@ from rolecall_generator.console import emit, stdout
 from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_generator.options import FormatOption, ManifestOption, OutOption
 from rolecall_generator.status_file import rehearsing
+from rolecall_runner.commands.common import FormOption
 from rolecall_runner.commands.durations import duration_of
-from rolecall_runner.commands.forms import FormOption
 from rolecall_runner.status.states import State
 
 EXAMPLES = """Examples:

@@ -15,22 +15,35 @@ from rolecall_generator.console import emit, print_error, progress_bar, stderr, 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, SelectionError
 from rolecall_generator.options import ManifestArgument, OutOption, QuietOption
 from rolecall_runner.acting import acting
-from rolecall_runner.commands.cluster import EngineOption, SchedulerOption, TlsOption, cluster_of
 from rolecall_runner.commands.common import (
+    EngineOption,
     FaultsOption,
+    ForksOption,
     LimitOption,
     ProfileOption,
     RegionOption,
+    ResumeOption,
+    RetryOption,
     RoleOption,
     RunsOption,
+    SampleOption,
     SandboxOption,
+    SchedulerOption,
+    SeedOption,
+    TimeoutOption,
+    TlsOption,
+    option,
 )
 from rolecall_runner.commands.repeated import repeated
+from rolecall_runner.engine.execution_options import ExecutionOptions
+from rolecall_runner.engine.interface import DEFAULT_WORKERS, Settings
 from rolecall_runner.results.journal import RUNS
+from rolecall_runner.selection import EVERYBODY, Selection
+from rolecall_runner.tasks.verify.spec import Actions, VerifySpec
 
 if TYPE_CHECKING:
     from rolecall_runner.roll_call import RollCall
-    from rolecall_runner.tasks.verify.setting import Start
+    from rolecall_runner.tasks.verify.setting import RunConfig
     from rolecall_runner.tasks.verify.verdict import Verdict
 
 EXAMPLES = """Examples:
@@ -47,7 +60,6 @@ runner verify --resume last                              the rest of a run that 
 
 runner verify --format html > roll-call.html             one page, with the picture"""
 
-_EVERYBODY = "all"
 Form = Literal["table", "json", "jsonl", "junit", "html"]
 
 
@@ -55,26 +67,18 @@ def verify(
     context: typer.Context,
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
-    limit: LimitOption = _EVERYBODY,
-    sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many of them, chosen by --seed.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,
-    retry: Annotated[
-        str | None, typer.Option("--retry", metavar="RUN", help="Only what did not end well in that run.")
-    ] = None,
-    resume: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was cut short.")
-    ] = None,
-    forks: Annotated[int, typer.Option("--forks", "-f", min=1, max=256, help="Accounts at a time, a process.")] = 16,
+    limit: LimitOption = EVERYBODY,
+    sample: SampleOption = None,
+    seed: SeedOption = 0,
+    retry: RetryOption = None,
+    resume: ResumeOption = None,
+    forks: ForksOption = DEFAULT_WORKERS,
     engine: EngineOption = "threads",
     scheduler: SchedulerOption = None,
     scheduler_tls: TlsOption = None,
-    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for one account, with all retries.")] = 300.0,
-    actions: Annotated[
-        Literal["none", "sample", "all"], typer.Option("--actions", help="Which granted read actions to try.")
-    ] = "sample",
-    drift: Annotated[
-        bool, typer.Option("--drift/--no-drift", help="Compare the role with what was agreed, where it may read itself.")
-    ] = True,
+    timeout: TimeoutOption = 300.0,
+    actions: Annotated[Actions, option(VerifySpec, "actions", "--actions")] = "sample",
+    drift: Annotated[bool, option(VerifySpec, "drift", "--drift/--no-drift")] = True,
     reader: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,7 +91,7 @@ def verify(
     role: RoleOption = None,
     faults: FaultsOption = "",
     runs: RunsOption = RUNS,
-    output_format: Annotated[Form, typer.Option("--format", help="For people, or for machines.")] = "table",
+    output_format: Annotated[Form, typer.Option("--format", help="Output format.")] = "table",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for each account as it ends.")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -95,26 +99,22 @@ def verify(
 
     Exit code 0 when all is as agreed, 1 when something is not, 9 when nothing is wrong but some could not be asked.
     """
-    from rolecall_runner.choice import Choice, How  # noqa: PLC0415 - boto3 loads only where needed
-    from rolecall_runner.engine.interface import Settings  # noqa: PLC0415 - as above
+    from rolecall_runner.aws_config import AwsConfig, endpoint_of  # noqa: PLC0415 - boto3 loads only where needed
     from rolecall_runner.results.progress import RollCallProgress  # noqa: PLC0415 - as above
     from rolecall_runner.roll_call import prepare  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.verify.context import VerifyOptions  # noqa: PLC0415 - as above
-    from rolecall_runner.tasks.verify.setting import Start, endpoint_of  # noqa: PLC0415 - as above
+    from rolecall_runner.tasks.verify.setting import RunConfig  # noqa: PLC0415 - as above
 
     _one_choice(limit=limit, sample=sample, retry=retry, resume=resume)
-    options = VerifyOptions(probe_actions=actions != "none", drift=drift, all_actions=actions == "all")
-    how = How(
-        engine,
-        settings=Settings(workers=forks, timeout_seconds=timeout),
-        runs=runs,
-        cluster=cluster_of(engine, scheduler, scheduler_tls),
+    options = VerifySpec(actions, drift)
+    execution = ExecutionOptions(
+        engine, settings=Settings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
     )
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
-        start = Start(manifest, out, "", profile, region, endpoint_of(), forks, options, _readers(reader or ()), sandbox)
-        call = prepare(start, Choice(limit, sample, seed, retry), how, resume=resume)
+        aws = AwsConfig(profile, region, endpoint_of(), forks)
+        start = RunConfig(manifest, out, aws=aws, options=options, readers=_readers(reader or ()), sandbox=sandbox)
+        call = prepare(start, Selection(limit, sample, seed, retry), execution, resume=resume)
         display = stack.enter_context(
             RollCallProgress(stderr(), verbose=verbose, quiet=quiet or not (verbose or sys.stderr.isatty()))
         )
@@ -138,7 +138,7 @@ def verify(
     _end(call)
 
 
-def _note(call: RollCall, start: Start) -> None:
+def _note(call: RollCall, start: RunConfig) -> None:
     """What was heard, for `runner status`. That it cannot be kept must not hide the run."""
     from rolecall_runner.status.recording import note_verdicts  # noqa: PLC0415 - as above
 
@@ -159,7 +159,7 @@ def _note(call: RollCall, start: Start) -> None:
 
 def _one_choice(*, limit: str, sample: int | None, retry: str | None, resume: str | None) -> None:
     """A run that is resumed has chosen already. Raises SelectionError for what would be left out in silence."""
-    others = {"--retry": retry is not None, "--sample": sample is not None, "--limit": limit != _EVERYBODY}
+    others = {"--retry": retry is not None, "--sample": sample is not None, "--limit": limit != EVERYBODY}
     if resume is not None and (clash := [option for option, given in others.items() if given]):
         raise SelectionError(
             f"a run that is resumed asks whom it asked before: {clash[0]} has no place here",

@@ -24,6 +24,7 @@ from typing import Any
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.engine.dask_cluster import ClusterError, DaskCluster, connected, no_workers
 from rolecall_runner.engine.dask_worker import ask_chunk, packed, stop_run, unpacked
+from rolecall_runner.engine.execution_options import ExecutionOptions, register
 from rolecall_runner.engine.interface import Outside, Settings, Task
 from rolecall_runner.engine.threads import AHEAD
 from rolecall_runner.redact import redact
@@ -208,3 +209,11 @@ class Flight:
     def _tell_workers_to_stop(self) -> None:
         with suppress(Exception):  # the connection may be gone before all have answered; nobody waits for this
             self._client.run(stop_run, self._run_id, on_error="ignore")
+
+
+def _from_options(options: ExecutionOptions) -> DaskEngine:
+    ca, certificate, key = options.scheduler_tls or (None, None, None)
+    return DaskEngine(DaskCluster(options.scheduler, options.processes, ca, certificate, key))
+
+
+register("dask", _from_options, reach="cluster")

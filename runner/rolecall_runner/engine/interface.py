@@ -49,13 +49,18 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a run goes. `timeout_seconds` is for one target with all its retries, None for no limit.
+    """What an engine needs to know. None as `timeout_seconds` means no limit.
 
-    After Ctrl-C those being asked get `grace_seconds` to end.
+    After Ctrl-C, targets in progress get `grace_seconds` to end.
     """
 
-    workers: int = DEFAULT_WORKERS
-    timeout_seconds: float | None = 300.0
+    workers: int = field(
+        default=DEFAULT_WORKERS,
+        metadata={"description": "Number of accounts processed concurrently, per process.", "ge": 1, "le": 256},
+    )
+    timeout_seconds: float | None = field(
+        default=300.0, metadata={"description": "Seconds for one account, with all retries.", "ge": 1}
+    )
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     grace_seconds: float = 5.0
 

@@ -16,13 +16,13 @@ from multiprocessing.context import SpawnProcess
 
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError
 from rolecall_generator.workers import interrupts_blocked
+from rolecall_runner.engine.execution_options import DEFAULT_PROCESSES, register
 from rolecall_runner.engine.interface import Outside, Settings, Task
 from rolecall_runner.engine.serve import Chunk, serve
 from rolecall_runner.engine.threads import AHEAD
 from rolecall_runner.results.result import Result, Status
 from rolecall_runner.targets import Target
 
-DEFAULT_PROCESSES = 2
 _POLL_SECONDS = 0.25
 _ENDING_SECONDS = 10.0
 _LOSSES_EACH = 5
@@ -158,3 +158,6 @@ def _tell(member: _Member, message: Chunk) -> None:
         member.connection.send(message)
     except OSError:
         return  # it has ended: `_answers` finds out
+
+
+register("processes", lambda options: ProcessEngine(options.processes), reach="machine")

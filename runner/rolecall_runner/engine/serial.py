@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.engine.attempts import ask
+from rolecall_runner.engine.execution_options import register
 from rolecall_runner.engine.interface import Outside, Settings, Task
 from rolecall_runner.results.result import Result
 from rolecall_runner.targets import Target
@@ -21,3 +22,6 @@ def run_serial(task: Task, targets: Iterable[Target], settings: Settings, outsid
         except KeyboardInterrupt:
             raise InterruptedRunError("interrupted; what was done stays") from None
         yield result
+
+
+register("serial", lambda _options: run_serial)

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.engine.attempts import ask
+from rolecall_runner.engine.execution_options import register
 from rolecall_runner.engine.interface import Outside, Settings, Task
 from rolecall_runner.results.result import Result, Status
 from rolecall_runner.targets import Target
@@ -192,3 +193,6 @@ class _Crew:
                 if self._running.pop(me, None) is None:
                     return  # left behind: the verdict is given already
             self._done.put((job, result))
+
+
+register("threads", lambda _options: run_threads)

@@ -12,8 +12,9 @@ from pathlib import Path
 from rolecall_generator.errors import CallerError, InterruptedRunError, SelectionError
 from rolecall_generator.iam.access import Access
 from rolecall_generator.status_file import status_path
-from rolecall_runner.choice import Choice, How
 from rolecall_runner.credentials import Sessions
+from rolecall_runner.engine.interface import Outside
+from rolecall_runner.engine.execution_options import ExecutionOptions
 from rolecall_runner.engine.interface import Outside
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.inventory import Inventory, read_inventory
@@ -23,6 +24,7 @@ from rolecall_runner.onboard.waiting import Pace, Sighting, wait_for_role
 from rolecall_runner.one_target import find_target
 from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.roll_call import prepare
+from rolecall_runner.selection import Selection
 from rolecall_runner.status.digests import bundle_folders, written
 from rolecall_runner.status.entry import Entry
 from rolecall_runner.status.file import read_status
@@ -31,7 +33,7 @@ from rolecall_runner.status.history import read_history
 from rolecall_runner.status.recording import note_verdicts
 from rolecall_runner.targets import Target, TargetKind
 from rolecall_runner.tasks.verify.context import Memory, VerifyContext
-from rolecall_runner.tasks.verify.setting import Start, make_context
+from rolecall_runner.tasks.verify.setting import RunConfig, make_context
 from rolecall_runner.tasks.verify.task import VerifyTask, verify
 from rolecall_runner.tasks.verify.verdict import Mark, Verdict
 
@@ -73,11 +75,11 @@ class Onboarded:
 
 
 def onboard(
-    start: Start,
+    start: RunConfig,
     name: str,
     *,
     pace: Pace,
-    how: How,
+    options: ExecutionOptions,
     outside: Outside,
     hear: Callable[[Sighting], None],
     warn: Callable[[str], None] = lambda _sentence: None,
@@ -109,7 +111,7 @@ def onboard(
     last = wait_for_role(lambda: _look(target, context), pace, outside, hear)
     verdict, run = last.verdict, ""
     if last.let_in:
-        for verdict, run in _roll_calls(start, inventory, target, how, context, pace, outside):
+        for verdict, run in _roll_calls(start, inventory, target, options, context, pace, outside):
             noting([verdict], now=outside.now(), run=run)
             if verdict.mark is not Mark.OK:
                 hear(replace(last, verdict=verdict, pause_seconds=pace.every_seconds))
@@ -134,28 +136,28 @@ def _customer(inventory: Inventory, name: str) -> Target:
 
 def _look(target: Target, context: VerifyContext) -> Verdict:
     """One look: the ladder without probes; where the first assume is refused it ends there."""
-    quick = replace(context.options, probe_actions=False, drift=False, retry=RetryPolicy(attempts=1))
+    quick = replace(context.options, actions="none", drift=False, retry=RetryPolicy(attempts=1))
     return verify(target, replace(context, options=quick))
 
 
 def _roll_calls(
-    start: Start,
+    start: RunConfig,
     inventory: Inventory,
     target: Target,
-    how: How,
+    options: ExecutionOptions,
     context: VerifyContext,
     pace: Pace,
     outside: Outside,
 ) -> Iterator[tuple[Verdict, str]]:
     """Whole roll calls of this customer alone, with their runs: until one ends well, a few at the most, or Ctrl-C."""
     several = sum(target.name in (each.name, each.account_id) for each in inventory.targets) > 1
-    choice = Choice(f"~{re.escape(target.name)}$:&kind=customer" if several else target.name)
+    selection = Selection(f"~{re.escape(target.name)}$:&kind=customer" if several else target.name)
     for number in range(1 if pace.once else ROLL_CALLS):
         if number:
             outside.wait(pace.every_seconds)
         if outside.stop.is_set():
             return
-        call = prepare(start, choice, how, outside=Outside(stop=outside.stop))
+        call = prepare(start, selection, options, outside=Outside(stop=outside.stop))
         assumer = replace(context.assumer, run_id=call.record.short_id)
         own = replace(context, assumer=assumer, sessions=Sessions(assumer), memory=Memory())
         call.task = VerifyTask(PerProcess(partial(_given, own)))

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, get_args
 
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.manifest.tree import MapNode
 from rolecall_runner.play.fields import Fields
 from rolecall_runner.play.models import Action, AssertAction, PluginAction, QueryAction, ScriptAction, VerifyAction
 from rolecall_runner.play.names import Names
-from rolecall_runner.play.questions import wanted_of
 from rolecall_runner.play.scripts import look_at
 from rolecall_runner.play.templating import NOTHING, Value
-from rolecall_runner.tasks.query.asked import make_question
+from rolecall_runner.specification import build
 from rolecall_runner.tasks.query.preflight import judge
+from rolecall_runner.tasks.query.spec import QuerySpec
+from rolecall_runner.tasks.query.validate import base_query, override, validate
+from rolecall_runner.tasks.verify.spec import Actions, VerifySpec
 
 QUERY_KEYS = (
-    "service", "operation", "select", "where", "columns", "limit", "page_size", "reveal", "parameters", "regions", "file",
-    "named", "allow_write",
-)  # fmt: skip
+    *(name for name in QuerySpec.__dataclass_fields__ if name not in {"for_each", "name", "description"}),
+    "file",
+    "named",
+    "allow_write",
+)
+"""Keys of a query task: settings of the query, and where it takes the others from."""
+VERIFY_KEYS = ("actions", "drift")
+"""Keys of a verify task."""
 _CONSTANT = ("service", "operation", "named", "file")
+
+# The form of `parameters`, doubled braces first; a test holds that what was escaped comes out as it was.
+_NAME = r"[a-z_]+(?:\.[^{}]*)?(?:[+-]\d+[a-z]?)?"
+_PLACEHOLDER = re.compile(rf"\{{\{{{_NAME}\}}\}}|\{{{_NAME}\}}")
 
 
 def action_of(kind: str, fields: Fields, folder: Path = Path(), names: Names | None = None) -> Action:
@@ -57,13 +69,14 @@ def _judged(action: QueryAction, inner: Fields) -> QueryAction:
     body: dict[str, Any] = action.arguments.body
     fixed = {key: item for key, item in body.items() if value_constant(item)}
     try:
-        question = make_question(wanted_of(fixed))
+        spec = validate(spec_of(fixed))
     except RolecallError as error:
         words = f"{error.where} {error.what}"
-        key = next((key for key in reversed(QUERY_KEYS) if key in body and key.rstrip("s") in words), "")
+        named = [key for key in reversed(QUERY_KEYS) if key in body and key.rstrip("s") in words]
+        key = error.where if error.where in body else next(iter(named), "")
         inner.report.add(inner.mark(key) if key else inner.node.mark, error.what, error.mend or "mend the query")
         return action
-    writing = [each for each in (judge(*call) for call in question.calls) if not each.reads]
+    writing = [each for each in (judge(*call) for call in spec.calls) if not each.reads]
     if writing and not action.allow_write:
         each = writing[0]
         inner.report.add(
@@ -74,6 +87,25 @@ def _judged(action: QueryAction, inner: Fields) -> QueryAction:
     return replace(action, writes=bool(writing))
 
 
+def spec_of(arguments: Mapping[str, Any]) -> QuerySpec:
+    """The unchecked query of a task's rendered arguments; they override those of a shipped query or a query file.
+
+    Raises QueryError.
+    """
+    service, operation, named, file = (str(arguments[key]) if arguments.get(key) else None for key in _CONSTANT)
+    settings = {key: value for key, value in arguments.items() if key in QUERY_KEYS and key not in _CONSTANT}
+    return override(base_query(service, operation, named=named, file=Path(file) if file else None), **settings)
+
+
+def escaped(given: Any) -> Any:
+    """The value of an expression with its braces doubled, so that a query takes them literally."""
+    if isinstance(given, str):
+        return _PLACEHOLDER.sub(lambda match: f"{{{match[0]}}}", given)
+    if isinstance(given, Mapping):
+        return {key: escaped(item) for key, item in given.items()}
+    return [escaped(item) for item in given] if isinstance(given, list | tuple) else given
+
+
 def value_constant(body: Any) -> bool:
     """Whether a compiled value holds no expression."""
     return Value(body, frozenset()).constant
@@ -81,9 +113,10 @@ def value_constant(body: Any) -> bool:
 
 def _verify(fields: Fields, _folder: Path, _names: Names) -> Action:
     inner = Fields(fields.map("verify"), fields.report, "verify")
-    inner.known(("actions", "drift"))
-    actions = inner.choice("actions", "sample", ("none", "sample", "all"))
-    return VerifyAction(cast("Any", actions), inner.flag("drift", default=True))
+    inner.known(VERIFY_KEYS)
+    default = VerifySpec()
+    actions = inner.choice("actions", default.actions, get_args(Actions))
+    return VerifyAction(build(VerifySpec, {"actions": actions, "drift": inner.flag("drift", default=default.drift)}))
 
 
 def _assert(fields: Fields, _folder: Path, names: Names) -> Action:

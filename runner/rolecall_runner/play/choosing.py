@@ -15,7 +15,7 @@ _SPECIAL = frozenset({ALL, TAGGED, UNTAGGED, ALWAYS, NEVER})
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TaskFilter:
     """What the command line says of tasks. No tags: all but those tagged `never`."""
 
     tags: frozenset[str] = frozenset()
@@ -28,7 +28,7 @@ def tags_of(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(part.strip() for text in texts for part in text.split(",") if part.strip())
 
 
-def wanted(own: Collection[str], wish: Wish) -> bool:
+def wanted(own: Collection[str], wish: TaskFilter) -> bool:
     """Whether a task with these tags is run, by Ansible's rules.
 
     `--tags`: one of them is the task's, or the task is `always`; `all`, `tagged` and `untagged` mean what they say. A task
@@ -48,7 +48,7 @@ def wanted(own: Collection[str], wish: Wish) -> bool:
     return run and not mine & skip and not (TAGGED in skip and UNTAGGED not in mine)
 
 
-def choose_tasks(plays: Sequence[Play], wish: Wish) -> tuple[Play, ...]:
+def choose_tasks(plays: Sequence[Play], wish: TaskFilter) -> tuple[Play, ...]:
     """The plays with the tasks that are to run. Raises PlayError for a tag or a task's name that is nowhere."""
     every = [task for play in plays for task in (*play.tasks, *play.handlers)]
     known = {tag for task in every for tag in task.tags}

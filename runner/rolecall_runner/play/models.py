@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from rolecall_generator.manifest.tree import Place
 from rolecall_runner.play.templating import Expression, Value
+from rolecall_runner.tasks.verify.spec import VerifySpec
 
 DEFAULT_RETRIES = 3
 DEFAULT_DELAY_SECONDS = 5.0
@@ -38,10 +39,9 @@ class QueryAction:
 
 @dataclass(frozen=True, slots=True)
 class VerifyAction:
-    """Call the roll of the account."""
+    """Verify the account."""
 
-    actions: Literal["none", "sample", "all"] = "sample"
-    drift: bool = True
+    spec: VerifySpec = field(default_factory=VerifySpec)
     kind: Literal["verify"] = "verify"
     names: frozenset[str] = frozenset()
 

@@ -16,19 +16,18 @@ from rolecall_runner.credentials import Sessions
 from rolecall_runner.engine.interface import Task
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.fleet import Fleet, FunctionTask
+from rolecall_runner.play.actions import escaped, spec_of
 from rolecall_runner.play.errors import PlayError
 from rolecall_runner.play.models import AssertAction, PlayTask, PluginAction, QueryAction, ScriptAction, VerifyAction
-from rolecall_runner.play.questions import escaped, wanted_of
 from rolecall_runner.play.scripts import load_factory, load_function
 from rolecall_runner.results.result import Outcome, Status
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.answers import Reason
-from rolecall_runner.tasks.query.asked import make_question
 from rolecall_runner.tasks.query.execute import QueryTask
 from rolecall_runner.tasks.query.parameters import check_targets
 from rolecall_runner.tasks.query.preflight import check_reads
-from rolecall_runner.tasks.query.question import Question
-from rolecall_runner.tasks.verify.context import VerifyOptions
+from rolecall_runner.tasks.query.spec import QuerySpec
+from rolecall_runner.tasks.query.validate import validate
 
 _KEPT_QUESTIONS = 64
 Means = PerProcess[tuple[Clients, Sessions]]
@@ -58,7 +57,7 @@ class Query:
             part = replace(arguments, body=arguments.body["parameters"])
             rendered["parameters"] = part.render(variables, escaped)
         task = self._task(rendered)
-        check_targets(task.question.parameters, [target])
+        check_targets(task.spec.parameters, [target])
         outcome = task(target)
         places = (outcome.data or {}).get("places", ())
         rows = [{"region": place["region"], **row} for place in places for row in place["rows"]]
@@ -75,13 +74,13 @@ class Query:
             if key not in self._tasks:
                 if len(self._tasks) >= _KEPT_QUESTIONS:  # each account asks its own: memory must not grow with them
                     self._tasks.clear()
-                self._tasks[key] = QueryTask(self._question(rendered), self.means)
+                self._tasks[key] = QueryTask(self._spec(rendered), self.means)
             return self._tasks[key]
 
-    def _question(self, rendered: Mapping[str, Any]) -> Question:
-        question = make_question(wanted_of(rendered))
-        check_reads(question, allow_write=self.action.allow_write)
-        return question
+    def _spec(self, rendered: Mapping[str, Any]) -> QuerySpec:
+        spec = validate(spec_of(rendered))
+        check_reads(spec, allow_write=self.action.allow_write)
+        return spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +172,7 @@ class Workshop:
         if isinstance(action, AssertAction):
             return Assert(action)
         if isinstance(action, VerifyAction):
-            options = VerifyOptions(
-                probe_actions=action.actions != "none", drift=action.drift, all_actions=action.actions == "all"
-            )
-            return Verify(self.fleet.verify_task(options))
+            return Verify(self.fleet.verify_task(action.spec))
         means = self.fleet.means
         if isinstance(action, ScriptAction):
             return Script(action, self._placed(task, lambda: load_function(action.function, self.folder)), means)

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from rolecall_runner.choice import EVERYBODY
 from rolecall_runner.credentials import utc_now
-from rolecall_runner.fleet import Fleet, Ways
-from rolecall_runner.play.choosing import Wish
+from rolecall_runner.fleet import Fleet
+from rolecall_runner.play.choosing import TaskFilter
 from rolecall_runner.play.errors import PlayError
 from rolecall_runner.play.record import TASK, Played, RunFolder, check_unchanged, digest_of, recalled
 from rolecall_runner.results.journal import find_run, keys_to_retry, new_run_id
+from rolecall_runner.selection import EVERYBODY
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PlayOptions:
     """What a command line says of a play. `retry`, `resume`: runs, as people name them."""
 
     file: Path | None = None
     limit: str = EVERYBODY
-    wish: Wish = field(default_factory=Wish)
+    wish: TaskFilter = field(default_factory=TaskFilter)
     check: bool = False
     retry: str | None = None
     resume: str | None = None
@@ -43,35 +43,34 @@ class PlayRun:
 
 
 def played_of(
-    asked: Asked,
+    options: PlayOptions,
     runs: Path,
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
 ) -> tuple[Played, PlayRun]:
     """What is to be played, in which run. Raises PlayError for too little or too much, JournalError, NoSuchRunError."""
     fresh = PlayRun(new_run_id(clock(), token))
-    if asked.resume is not None:
-        _check_alone(asked, "--resume", asked.resume, alone=asked.limit == EVERYBODY and asked.retry is None)
-        record = find_run(runs, asked.resume, task=TASK)
+    if options.resume is not None:
+        _check_alone(options, "--resume", options.resume, alone=options.limit == EVERYBODY and options.retry is None)
+        record = find_run(runs, options.resume, task=TASK)
         before = recalled(record)
         check_unchanged(before, record.run_id)
         return before, PlayRun(record.run_id, resumed=True)
-    if asked.retry is not None:
-        _check_alone(asked, "--retry", asked.retry, alone=True)
-        record = find_run(runs, asked.retry, task=TASK)
+    if options.retry is not None:
+        _check_alone(options, "--retry", options.retry, alone=True)
+        record = find_run(runs, options.retry, task=TASK)
         before = recalled(record)
-        limit = before.limit if asked.limit == EVERYBODY else asked.limit
+        limit = before.limit if options.limit == EVERYBODY else options.limit
         return replace(before, digest=digest_of(before.file), limit=limit, retry=record.run_id), fresh
-    if asked.file is None:
+    if options.file is None:
         raise PlayError("no play is named", where="FILE", mend="runner play audit.yaml")
-    return Played(asked.file, digest_of(asked.file), asked.limit, asked.wish, asked.check), fresh
+    return Played(options.file, digest_of(options.file), options.limit, options.wish, options.check), fresh
 
 
-def fleet_of(played: Played, manifest: Path, out: Path, profile: str | None, ways: Ways) -> Fleet:
-    """The accounts that may be asked. Raises what `Fleet.chosen` raises for a run's failed ones, JournalError."""
-    fleet = Fleet(manifest, limit=played.limit, out=out, profile=profile, ways=ways)
+def narrowed(fleet: Fleet, played: Played) -> Fleet:
+    """The fleet, only with accounts that the run may process. Raises what `Fleet.chosen` raises, JournalError."""
     if played.retry is not None:
-        fleet.narrow(keys_to_retry(ways.runs, played.retry), played.retry)
+        fleet.narrow(keys_to_retry(fleet.execution.runs, played.retry), played.retry)
     return fleet
 
 
@@ -79,12 +78,12 @@ def run_folder(played: Played, run: PlayRun, fleet: Fleet) -> RunFolder:
     """The run's folder, not made yet. Raises what `Fleet.chosen` raises."""
     fingerprint = fleet.chosen.inventory.fingerprint
     return RunFolder(
-        fleet.ways.runs, run.run_id, fleet.manifest, fingerprint, played, run.resumed, rehearsal=lambda: fleet.rehearsal
+        fleet.execution.runs, run.run_id, fleet.manifest, fingerprint, played, run.resumed, rehearsal=lambda: fleet.rehearsal
     )
 
 
-def _check_alone(asked: Asked, option: str, name: str, *, alone: bool) -> None:
-    if not alone or asked.file is not None or asked.wish != Wish() or asked.check:
+def _check_alone(options: PlayOptions, option: str, name: str, *, alone: bool) -> None:
+    if not alone or options.file is not None or options.wish != TaskFilter() or options.check:
         raise PlayError(
             f"{option} plays what run {name} played; nothing else can be played with it",
             where=option,

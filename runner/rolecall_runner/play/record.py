@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rolecall_runner import __version__
-from rolecall_runner.choice import EVERYBODY, Choice
 from rolecall_runner.credentials import utc_now
 from rolecall_runner.play.as_json import redacted
-from rolecall_runner.play.choosing import Wish
+from rolecall_runner.play.choosing import TaskFilter
 from rolecall_runner.play.events import Ending, TaskEnded
 from rolecall_runner.results.journal import Journal, JournalError, RunRecord, read_results
 from rolecall_runner.results.result import Result, Status
+from rolecall_runner.selection import EVERYBODY, Selection
 from rolecall_runner.tasks.query.plain import plain
 
 TASK = "play"
@@ -40,14 +40,14 @@ class Played:
     file: Path
     digest: str
     limit: str = EVERYBODY
-    wish: Wish = field(default_factory=Wish)
+    wish: TaskFilter = field(default_factory=TaskFilter)
     check: bool = False
     retry: str | None = None
 
     @property
-    def choice(self) -> Choice:
+    def selection(self) -> Selection:
         """Whom it is played for."""
-        return Choice(self.limit, retry=self.retry)
+        return Selection(self.limit, retry=self.retry)
 
 
 def digest_of(file: Path) -> str:
@@ -79,7 +79,7 @@ def recalled(record: RunRecord) -> Played:
     try:
         body = json.loads(record.what)
         wish = body["wish"]
-        chosen = Wish(frozenset(wish["tags"]), frozenset(wish["skip_tags"]), wish["start_at"])
+        chosen = TaskFilter(frozenset(wish["tags"]), frozenset(wish["skip_tags"]), wish["start_at"])
         return Played(**{**body, "file": Path(body["file"]), "wish": chosen})
     except (ValueError, TypeError, KeyError) as error:
         raise JournalError(
@@ -146,7 +146,7 @@ class RunFolder:
             self._journal = Journal.resume(self.runs, self.run_id, fingerprint=self.fingerprint, rehearsal=rehearsal)
             self._done = {(_body(each)["at"], each.key): each for each in read_results(self.runs, self.run_id)}
             return
-        words, moment = self.played.choice.words, self.clock().isoformat()
+        words, moment = self.played.selection.summary, self.clock().isoformat()
         what = kept(self.played)
         record = RunRecord(
             self.run_id,

@@ -85,7 +85,7 @@ class Runner:
         Raises PlayError, CallerError, SandboxError and JournalError before the first account is asked, InterruptedRunError
         when the run is stopped.
         """
-        if self.fleet.engine not in {"threads", "serial"}:
+        if self.fleet.execution.reach != "process":
             raise PlayError("plays run in one process", where="--engine", mend="use threads or serial")
         chosen = [(play, accounts_of(play, self.fleet)) for play in plays]
         performers = {

@@ -1,1 +1,1 @@
-"""Queries that ship with the package, one YAML file each; see `tasks.query.named`."""
+"""Queries that ship with the package, one YAML file each; `tasks.query.validate` reads them."""

@@ -9,7 +9,7 @@ from rolecall_runner.results.arrow_types import ListOf, MapOf, Scalar, Struct, T
 from rolecall_runner.tasks.query.answers import VALUE, compiled
 from rolecall_runner.tasks.query.execute import default_select
 from rolecall_runner.tasks.query.operations import find_operation
-from rolecall_runner.tasks.query.question import QueryError
+from rolecall_runner.tasks.query.spec import QueryError
 
 _SCALARS = {
     "boolean": Scalar.BOOLEAN,

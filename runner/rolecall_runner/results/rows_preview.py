@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from rolecall_runner.tasks.query.asked import shown_parameters
 from rolecall_runner.tasks.query.preflight import Forecast, Preview
+from rolecall_runner.tasks.query.validate import parameters_json
 
 _SHOWN = 10
 
@@ -14,7 +14,7 @@ _SHOWN = 10
 def preview_lines(found: Preview) -> Iterator[str]:
     """Each call with its action and level, how many there are at least, and who cannot answer."""
     first, *further = found.judged
-    parameters = shown_parameters(found.question.parameters)
+    parameters = parameters_json(found.spec.parameters)
     with_what = f" with {json.dumps(parameters)}" if parameters else ""
     yield f"{first.service} {first.operation}{with_what}"
     yield f"  action {first.action}, access level {first.level}{_refused(first.reads)}"

@@ -15,7 +15,7 @@ from jmespath.functions import Functions
 from rolecall_runner.failures import failure_of
 from rolecall_runner.rehearsal import REHEARSAL
 from rolecall_runner.results.result import Outcome, Result, Status
-from rolecall_runner.tasks.query.question import QueryError
+from rolecall_runner.tasks.query.spec import QueryError
 
 _MEND = 'see https://jmespath.org/specification.html; quote names with - as "a-b"'
 VALUE = "value"

@@ -28,7 +28,7 @@ from rolecall_runner.tasks.query.operations import (
 )
 from rolecall_runner.tasks.query.parameters import Filling, fill
 from rolecall_runner.tasks.query.plain import plain
-from rolecall_runner.tasks.query.question import FollowUp, Question
+from rolecall_runner.tasks.query.spec import FollowUp, QuerySpec
 
 EACH_KEY = "*"
 """As `into`: each key of the further answer becomes a column."""
@@ -38,39 +38,39 @@ Client = Any
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Finished rows of one place, and notes on calls for single rows that were refused."""
+class RegionRows:
+    """The finished rows of one account and Region, with notes on further calls that were denied."""
 
     rows: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...] = ()
 
 
-def ask_place(question: Question, client_of: Any, filling: Filling) -> Asked:
-    """Ask one account in one Region. `client_of(service)` gives the client of a service there.
+def ask_place(spec: QuerySpec, client_of: Any, filling: Filling) -> RegionRows:
+    """Execute the query in one account and Region; `client_of(service)` returns the client of a service there.
 
-    Raises what the first call raises; refused further calls become notes. A place is answered whole or not at all.
+    All rows or none: raises what the first call raises. Further calls that are denied become notes.
     """
-    operation = find_operation(question.service, question.operation)
-    found = _rows(question, operation, client_of(question.service), fill(question.parameters, filling))
+    operation = find_operation(spec.service, spec.operation)
+    found = _rows(spec, operation, client_of(spec.service), fill(spec.parameters, filling))
     notes: dict[str, int] = {}
     rows: list[Mapping[str, Any]] = []
     for row in found:
-        if len(rows) == question.limit:
+        if len(rows) == spec.limit:
             break
         whole = dict(row)
-        known = _follow(question, client_of, filling, whole, notes)
+        known = _follow(spec, client_of, filling, whole, notes)
         # What a refused call leaves unknown is shown, not filtered away.
-        if question.where is None or not known or search(question.where, whole):
+        if spec.where is None or not known or search(spec.where, whole):
             rows.append(whole)
     texts = tuple(f"{call} for {count:,} of the rows: the column is empty" for call, count in notes.items())
-    return Asked(tuple(rows), texts)
+    return RegionRows(tuple(rows), texts)
 
 
-def _rows(question: Question, operation: Operation, client: Client, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    select = question.select or default_select(operation)
-    for reply in _replies(operation, client, parameters, question, select):
-        value = plain(reply, operation.model.output_shape, reveal=question.reveal)
-        yield from rows_of(value if select is None else search(select, value), question.columns)
+def _rows(spec: QuerySpec, operation: Operation, client: Client, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    select = spec.select or default_select(operation)
+    for reply in _replies(operation, client, parameters, spec, select):
+        value = plain(reply, operation.model.output_shape, reveal=spec.reveal)
+        yield from rows_of(value if select is None else search(select, value), spec.columns)
 
 
 def default_select(operation: Operation) -> str | None:
@@ -83,13 +83,13 @@ def default_select(operation: Operation) -> str | None:
 
 
 def _replies(
-    operation: Operation, client: Client, parameters: dict[str, Any], question: Question, select: str | None
+    operation: Operation, client: Client, parameters: dict[str, Any], spec: QuerySpec, select: str | None
 ) -> Iterator[Mapping[str, Any]]:
     method = getattr(client, operation.method)
     if operation.paging is None:
         yield method(**parameters)
         return
-    sizes = {"PageSize": question.page_size} if question.page_size and operation.page_size_parameter else {}
+    sizes = {"PageSize": spec.page_size} if spec.page_size and operation.page_size_parameter else {}
     if select is None or not distributes(select, operation.result_keys):
         yield _pages(operation, method, parameters, sizes).build_full_result()
     elif sizes:
@@ -112,13 +112,13 @@ def _given_first(reply: Mapping[str, Any], method: Any) -> Any:
     return lambda **parameters: replies.pop() if replies else method(**parameters)
 
 
-def _follow(question: Question, client_of: Any, filling: Filling, row: dict[str, Any], notes: dict[str, int]) -> bool:
+def _follow(spec: QuerySpec, client_of: Any, filling: Filling, row: dict[str, Any], notes: dict[str, int]) -> bool:
     """Add the columns of further calls to a row; False when one of them is not known."""
     known = True
-    for follow_up in question.follow_ups:
+    for follow_up in spec.for_each:
         item = Filling(filling.target, filling.moment, filling.region, row)
         try:
-            value = _further(follow_up, client_of(follow_up.service), item, question)
+            value = _further(follow_up, client_of(follow_up.service), item, spec)
         except ClientError as error:
             code, value = error.response["Error"]["Code"], None
             if code not in follow_up.missing and code not in REFUSALS:
@@ -131,12 +131,12 @@ def _follow(question: Question, client_of: Any, filling: Filling, row: dict[str,
     return known
 
 
-def _further(follow_up: FollowUp, client: Client, filling: Filling, question: Question) -> Any:
+def _further(follow_up: FollowUp, client: Client, filling: Filling, spec: QuerySpec) -> Any:
     operation = find_operation(follow_up.service, follow_up.operation)
     parameters = fill(follow_up.parameters, filling)
-    whole = Question(follow_up.service, follow_up.operation, page_size=question.page_size)
+    whole = QuerySpec(follow_up.service, follow_up.operation, page_size=spec.page_size)
     reply = next(iter(_replies(operation, client, parameters, whole, None)))
-    value = plain(reply, operation.model.output_shape, reveal=question.reveal)
+    value = plain(reply, operation.model.output_shape, reveal=spec.reveal)
     return value if follow_up.select is None else search(follow_up.select, value)
 
 
@@ -158,7 +158,7 @@ class QueryTask:
     `means` makes clients and sessions, once in each process. `now` tells rows their time, and relative dates theirs.
     """
 
-    question: Question
+    spec: QuerySpec
     means: PerProcess[tuple[Clients, Sessions]]
     now: Callable[[], datetime] = utc_now
     name: str = "query"
@@ -170,7 +170,7 @@ class QueryTask:
         session = sessions.of(target)
         session.get_frozen_credentials()  # a role that cannot be assumed is one failure, not one a Region
         with account(session):
-            regions = planned_regions(self.question, target)
+            regions = planned_regions(self.spec, target)
             if regions is None:
                 try:
                     regions = enabled_regions(clients, target)
@@ -182,14 +182,14 @@ class QueryTask:
         return outcome_of(target.account_id, places)
 
     def _place(self, clients: Clients, session: AccountSession, target: Target, region: str) -> Place:
-        shown = GLOBAL if is_global(self.question, target) else region
+        shown = GLOBAL if is_global(self.spec, target) else region
         for attempt in range(1, ATTEMPTS + 1):
             moment = self.now()
-            if (self.question.service, region) in self._absent:
+            if (self.spec.service, region) in self._absent:
                 break
             try:
                 asked = ask_place(
-                    self.question,
+                    self.spec,
                     lambda service: clients.client(service, region),
                     Filling(target, moment, region),
                 )
@@ -201,12 +201,12 @@ class QueryTask:
                     session.renew()
             else:
                 return Place(shown, Reason.OK, moment.isoformat(), asked.rows, notes=asked.notes)
-        text = f"{self.question.service} is not offered in {region}"
+        text = f"{self.spec.service} is not offered in {region}"
         return Place(shown, Reason.ABSENT, self.now().isoformat(), error=text)
 
     def _failed(self, error: BaseException, target: Target, region: str, shown: str, moment: datetime) -> Place:
-        listed = region in known_regions(self.question.service, target.partition) or shown == GLOBAL
+        listed = region in known_regions(self.spec.service, target.partition) or shown == GLOBAL
         reason, code, text = reason_of(error, listed=listed)
         if reason is Reason.ABSENT:
-            self._absent.add((self.question.service, region))  # a fact of the Region: no other account need find it out
+            self._absent.add((self.spec.service, region))  # a fact of the Region: no other account need find it out
         return Place(shown, reason, moment.isoformat(), code=code, error=text)

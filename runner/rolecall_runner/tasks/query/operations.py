@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import botocore.loaders
+import botocore.exceptions
 import jmespath
 from botocore import xform_name
 from botocore.exceptions import ClientError
 from botocore.model import OperationModel, ServiceModel
 
 from rolecall_generator.iam.arn import PARTITIONS
+from rolecall_runner.aws_config import loader
 from rolecall_runner.clients import Clients
 from rolecall_runner.failures import REFUSALS
 from rolecall_runner.targets import Target
-from rolecall_runner.tasks.query.question import QueryError, Question, RegionChoice
+from rolecall_runner.tasks.query.spec import QueryError, QuerySpec, RegionChoice
 
 TOKENS = (
     ("NextToken", "NextToken"),
@@ -72,12 +73,6 @@ class Operation:
             return True
         tokens = self.paging["output_token"]
         return not any(_compiled(token).search(page) for token in ([tokens] if isinstance(tokens, str) else tokens))
-
-
-@lru_cache(maxsize=1)
-def loader() -> Any:
-    """botocore's loader of models and endpoint data, one in a process; it keeps what it has read."""
-    return botocore.loaders.create_loader()
 
 
 @lru_cache(maxsize=1)
@@ -237,20 +232,20 @@ def read_regions(texts: tuple[str, ...], partition: str | None = "aws") -> tuple
     return tuple(dict.fromkeys(names))
 
 
-def planned_regions(question: Question, target: Target) -> tuple[str, ...] | None:
+def planned_regions(spec: QuerySpec, target: Target) -> tuple[str, ...] | None:
     """Regions known before any call: a global service's one home, those given or the manifest's; None: ask the account."""
-    home = home_region(question.service, question.operation, target.partition)
+    home = home_region(spec.service, spec.operation, target.partition)
     if home is not None:
         return (home,)
-    if question.regions is RegionChoice.ENABLED:
+    if spec.regions is RegionChoice.ENABLED:
         return None
-    regions = question.regions if isinstance(question.regions, tuple) else target.regions
+    regions = spec.regions if isinstance(spec.regions, tuple) else target.regions
     return regions or (PARTITIONS[target.partition].default_region,)
 
 
-def is_global(question: Question, target: Target) -> bool:
+def is_global(spec: QuerySpec, target: Target) -> bool:
     """Whether the question is asked once for the whole account."""
-    return home_region(question.service, question.operation, target.partition) is not None
+    return home_region(spec.service, spec.operation, target.partition) is not None
 
 
 def enabled_regions(clients: Clients, target: Target) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from typing import Any
 
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.query.operations import Operation
-from rolecall_runner.tasks.query.question import QueryError
+from rolecall_runner.tasks.query.spec import QueryError
 
 _NUMBERS = {"float", "double"}
 WORDS = {

@@ -15,9 +15,9 @@ from rolecall_generator.iam.module import ModuleKind
 from rolecall_generator.iam.actions import action_of
 from rolecall_generator.plan import Plan, PlannedModule
 from rolecall_runner.targets import Target, TargetKind
-from rolecall_runner.tasks.query.asked import shown_parameters
 from rolecall_runner.tasks.query.operations import is_global, planned_regions
-from rolecall_runner.tasks.query.question import QueryError, Question, RegionChoice
+from rolecall_runner.tasks.query.spec import QueryError, QuerySpec, RegionChoice
+from rolecall_runner.tasks.query.validate import parameters_json
 
 READING = frozenset({"Read", "List"})
 
@@ -49,9 +49,9 @@ def judge(service: str, operation: str) -> Judgement:
     return Judgement(service, operation, str(found) if found else action, found.levels if found else frozenset())
 
 
-def check_reads(question: Question, *, allow_write: bool = False) -> tuple[Judgement, ...]:
+def check_reads(spec: QuerySpec, *, allow_write: bool = False) -> tuple[Judgement, ...]:
     """The judgement of every call of a question, in order. Raises QueryError for one that does not read."""
-    judged = tuple(judge(service, operation) for service, operation in question.calls)
+    judged = tuple(judge(service, operation) for service, operation in spec.calls)
     if not allow_write:
         _refuse(each for each in judged if not each.reads)
     return judged
@@ -105,22 +105,22 @@ class Intended:
         return module.build().access if module is not None else Access()
 
 
-def forecasts(question: Question, targets: Iterable[Target], intended: Intended) -> Iterator[Forecast]:
+def forecasts(spec: QuerySpec, targets: Iterable[Target], intended: Intended) -> Iterator[Forecast]:
     """What each target will be able to answer, in order. Sends nothing."""
     for target in targets:
-        yield forecast(question, target, intended.access(target))
+        yield forecast(spec, target, intended.access(target))
 
 
-def forecast(question: Question, target: Target, access: Access) -> Forecast:
+def forecast(spec: QuerySpec, target: Target, access: Access) -> Forecast:
     """What one target will be able to answer with this access of its role."""
     if target.role_arn not in access.roles:
         return Forecast(target.name, target.account_id, Ability.MAYBE, "its permissions are not in the plan")
     evaluator = Evaluator(access)
-    regions: tuple[str, ...] = planned_regions(question, target) or ("",)
+    regions: tuple[str, ...] = planned_regions(spec, target) or ("",)
     found: list[tuple[Ability, str]] = []
-    if question.regions is RegionChoice.ENABLED and regions == ("",):
+    if spec.regions is RegionChoice.ENABLED and regions == ("",):
         found.append(min((_may(evaluator, access, target, action, "") for action in _REGION_LISTS), key=_rank))
-    for service, operation in question.calls:
+    for service, operation in spec.calls:
         action = _action(service, operation)
         if action is None:
             found.append((Ability.MAYBE, f"AWS's list has no action for {service} {operation}"))
@@ -177,7 +177,7 @@ class Preview:
     Pages and further calls for each row come on top of one call a place.
     """
 
-    question: Question
+    spec: QuerySpec
     judged: tuple[Judgement, ...]
     accounts: int
     places: int
@@ -202,8 +202,8 @@ class Preview:
             for each in self.judged
         ]
         return {
-            "query": self.question.title,
-            "parameters": shown_parameters(self.question.parameters),
+            "query": self.spec.title,
+            "parameters": parameters_json(self.spec.parameters),
             "calls": calls,
             "accounts": self.accounts,
             "places": self.places,
@@ -215,18 +215,18 @@ class Preview:
 
 
 def preview(
-    question: Question, judged: tuple[Judgement, ...], targets: Iterable[Target], forecasts: Iterable[Forecast]
+    spec: QuerySpec, judged: tuple[Judgement, ...], targets: Iterable[Target], forecasts: Iterable[Forecast]
 ) -> Preview:
     """Count what a query would ask. Sends nothing."""
     accounts = places = unknown = 0
     once = False
     for target in targets:
         accounts += 1
-        regions = planned_regions(question, target)
-        once = once or is_global(question, target)
+        regions = planned_regions(spec, target)
+        once = once or is_global(spec, target)
         places += len(regions or ())
         unknown += regions is None
-    return Preview(question, judged, accounts, places, unknown, once, tuple(forecasts))
+    return Preview(spec, judged, accounts, places, unknown, once, tuple(forecasts))
 
 
 def _forecast(each: Forecast) -> dict[str, str]:

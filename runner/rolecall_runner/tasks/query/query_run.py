@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rolecall_generator.generate import previous_slots
 from rolecall_generator.lock import read_lock
 from rolecall_generator.plan import make_plan
 from rolecall_runner import __version__
-from rolecall_runner.choice import EVERYBODY, Choice, How
+from rolecall_runner.aws_config import AwsConfig, make_means
 from rolecall_runner.credentials import utc_now
+from rolecall_runner.engine.execution_options import ExecutionOptions
 from rolecall_runner.engine.interface import Outside
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.inventory import Inventory, read_inventory
@@ -31,78 +31,69 @@ from rolecall_runner.results.journal import (
     read_results,
     recorded,
 )
-from rolecall_runner.selection import only, sample, select
+from rolecall_runner.selection import EVERYBODY, Selection, only, sample, select
+from rolecall_runner.specification import build
 from rolecall_runner.targets import Target, TargetKind
 from rolecall_runner.tasks.query.answers import Answer, answer_of
-from rolecall_runner.tasks.query.asked import Wanted, described, make_question, shown_parameters
 from rolecall_runner.tasks.query.execute import QueryTask
 from rolecall_runner.tasks.query.parameters import check_targets
 from rolecall_runner.tasks.query.preflight import Forecast, Intended, Judgement, forecasts
-from rolecall_runner.tasks.query.question import FollowUp, QueryError, Question, RegionChoice
-from rolecall_runner.tasks.query.reach import Reach, make_means
+from rolecall_runner.tasks.query.spec import QueryError, QuerySpec
+from rolecall_runner.tasks.query.validate import describe, parameters_json, validate
+
+TASK = "query"
 
 
-def kept(question: Question, judged: tuple[Judgement, ...], choice: Choice) -> str:
-    """What a run's record says in `what`: the question for people and SQL, and all that it takes to ask it again."""
-    wanted = {
-        **asdict(question),
-        "parameters": shown_parameters(question.parameters),
-        "follow_ups": [{**asdict(each), "parameters": shown_parameters(each.parameters)} for each in question.follow_ups],
+def to_record(spec: QuerySpec, judged: tuple[Judgement, ...], selection: Selection) -> str:
+    """The `what` of a run record: a description for people and SQL, with the query and the selection for a replay."""
+    settings = {
+        **asdict(spec),
+        "parameters": parameters_json(spec.parameters),
+        "for_each": [{**asdict(each), "parameters": parameters_json(each.parameters)} for each in spec.for_each],
     }
-    body = described(question) | {"levels": [each.level for each in judged]}
-    return json.dumps(body | {"choice": asdict(choice), "wanted": wanted})
+    body = describe(spec) | {"levels": [each.level for each in judged]}
+    return json.dumps(body | {"choice": asdict(selection), "wanted": settings})
 
 
-def recalled(record: RunRecord) -> tuple[Choice, Question]:
-    """Choice and question of an earlier run, checked anew. Raises JournalError where its record does not hold them."""
+def from_record(record: RunRecord) -> tuple[Selection, QuerySpec]:
+    """Selection and query of an earlier run, checked again. Raises JournalError when its record does not hold them."""
     try:
-        said = json.loads(record.what)
-        return Choice(**said["choice"]), make_question(_wanted(said["wanted"]))
+        body = json.loads(record.what)
+        settings = body["wanted"]
+        if "follow_ups" in settings:  # records of rolecall before `for_each` was its name
+            settings["for_each"] = settings.pop("follow_ups")
+        return build(Selection, body["choice"]), validate(build(QuerySpec, settings))
     except (ValueError, TypeError, KeyError, AttributeError, QueryError) as error:
         raise JournalError(
-            f"run {record.run_id} does not say what it asked", where=record.manifest, mend="start a new run"
+            f"the record of run {record.run_id} does not contain its query", where=record.manifest, mend="start a new run"
         ) from error
 
 
-def check_alone(choice: Choice, resume: str | None, *, questioned: bool) -> None:
-    """Raise QueryError where more is said than a run to resume or to retry; `questioned`: a question is.
+def check_replay(selection: Selection, resume: str | None, *, has_query: bool) -> None:
+    """Raise QueryError for options that conflict with `--retry` or `--resume`.
 
-    A retry may be of fewer accounts; a resumed run is that run to the end.
+    Both take the query from the earlier run. A retry may select fewer accounts; a resumed run keeps its selection.
     """
-    option, name = ("--retry", choice.retry) if resume is None else ("--resume", resume)
-    if questioned or (resume is not None and choice != Choice()):
+    option, name = ("--retry", selection.retry) if resume is None else ("--resume", resume)
+    if has_query or (resume is not None and selection != Selection()):
         raise QueryError(
-            f"{option} asks what run {name} asked; nothing else can be asked with it",
+            f"{option} repeats the query of run {name} and cannot be combined with another query"
+            + ("" if resume is None else " or selection"),
             where=option,
             mend=f"runner query {option} {name}, or leave out {option}",
         )
 
 
-def _wanted(body: Mapping[str, Any]) -> Wanted:
-    regions = body["regions"]
-    return Wanted(
-        **{
-            **body,
-            "regions": tuple(regions) if isinstance(regions, list) else RegionChoice(regions),
-            "columns": tuple(body["columns"]),
-            "follow_ups": tuple(FollowUp(**{**each, "missing": tuple(each["missing"])}) for each in body["follow_ups"]),
-        }
-    )
-
-
-TASK = "query"
-
-
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """Whom a query asks: the inventory, the targets selected from it, and the choice that did so.
+class QueryTargets:
+    """The targets of a query, with the inventory and the selection that they come from.
 
-    `resume`: the id of the run that is gone on with; None for a new one.
+    `resume`: the id of the run to continue; None for a new one.
     """
 
     inventory: Inventory
     targets: tuple[Target, ...]
-    choice: Choice
+    selection: Selection
     manifest: Path
     out: Path
     resume: str | None = None
@@ -117,7 +108,7 @@ class QueryRun:
     waiting: tuple[Target, ...]
     """Those that have no result yet: all of them but in a resumed run."""
     task: QueryTask
-    how: How
+    options: ExecutionOptions
     journal: Journal
     outside: Outside
     clock: Callable[[], datetime] = utc_now
@@ -134,9 +125,9 @@ class QueryRun:
         Raises InterruptedRunError when `outside.stop` was set: after what was being asked then.
         """
         accounts = {_key(target): target.account_id for target in self.targets}
-        for result in read_results(self.how.runs, self.record.run_id):
+        for result in read_results(self.options.runs, self.record.run_id):
             yield replace(answer_of(result, accounts.get(result.key, "")), rehearsal=self.record.rehearsal)
-        results = self.how.ask(self.task, self.waiting, self.outside)
+        results = self.options.run(self.task, self.waiting, self.outside)
         with self.journal as journal:
             for result in recorded(results, journal):
                 yield replace(answer_of(result, accounts[result.key]), rehearsal=self.rehearsal)
@@ -144,60 +135,51 @@ class QueryRun:
             self.record = journal.record
 
 
-def choose(
-    manifest: Path,
-    out: Path,
-    *,
-    limit: str = EVERYBODY,
-    count: int | None = None,
-    seed: int = 0,
-    retry: str | None = None,
-    runs: Path = RUNS,
-) -> Chosen:
-    """The targets that a pattern means; `all` means the customers: switch roles are for people.
+def choose(manifest: Path, out: Path, selection: Selection, *, runs: Path = RUNS) -> QueryTargets:
+    """The targets of a selection; the pattern `all` means the customers, since switch roles are for people.
 
-    `retry`: only what did not end well in that run, kept below `runs`. Raises ManifestError, PlanError, OutputError,
-    SelectionError, JournalError.
+    `runs`: the folder of the run that `selection.retry` names. Raises ManifestError, PlanError, OutputError, SelectionError,
+    JournalError.
     """
     inventory = read_inventory(manifest, out=out)
-    targets = select(inventory.targets, limit)
-    if limit == EVERYBODY and retry is None:
+    targets = select(inventory.targets, selection.limit)
+    if selection.limit == EVERYBODY and selection.retry is None:
         targets = tuple(target for target in targets if target.kind is TargetKind.CUSTOMER) or targets
-    if retry is not None:
-        retry = find_run(runs, retry, task=TASK).run_id
-        targets = tuple(only(targets, keys_to_retry(runs, retry), retry))
-    if count is not None:
-        targets = sample(targets, count, seed)
-    return Chosen(inventory, targets, Choice(limit, count, seed, retry), manifest, out)
+    if selection.retry is not None:
+        selection = replace(selection, retry=find_run(runs, selection.retry, task=TASK).run_id)
+        targets = tuple(only(targets, keys_to_retry(runs, str(selection.retry)), str(selection.retry)))
+    if selection.sample is not None:
+        targets = sample(targets, selection.sample, selection.seed)
+    return QueryTargets(inventory, targets, selection, manifest, out)
 
 
-def asked_again(
-    name: str, choice: Choice | None, manifest: Path, out: Path, *, runs: Path = RUNS
-) -> tuple[Question, Chosen]:
-    """The question of an earlier run. With a choice: for those that did not end well in it; None: for the rest of that run.
+def replay(
+    name: str, selection: Selection | None, manifest: Path, out: Path, *, runs: Path = RUNS
+) -> tuple[QuerySpec, QueryTargets]:
+    """The query of an earlier run: for the accounts of a selection that did not succeed in it, or (None) for its rest.
 
-    `name` as `journal.find_run` takes it. Raises what `choose` raises.
+    `name` as in `journal.find_run`. Raises what `choose` raises.
     """
     record = find_run(runs, name, task=TASK)
-    before, question = recalled(record)
-    again = before if choice is None else replace(choice, retry=record.run_id)
-    chosen = choose(manifest, out, limit=again.limit, count=again.sample, seed=again.seed, retry=again.retry, runs=runs)
-    return question, replace(chosen, resume=record.run_id if choice is None else None)
+    before, spec = from_record(record)
+    again = before if selection is None else replace(selection, retry=record.run_id)
+    targets = choose(manifest, out, again, runs=runs)
+    return spec, replace(targets, resume=record.run_id if selection is None else None)
 
 
-def foresee(question: Question, chosen: Chosen) -> Iterator[Forecast]:
+def foresee(spec: QuerySpec, chosen: QueryTargets) -> Iterator[Forecast]:
     """Who can answer, by the permissions that the manifest grants. Sends nothing. Raises PlanError, OutputError."""
     plan = make_plan(chosen.inventory.manifest, previous_slots(read_lock(chosen.out)))
-    return forecasts(question, chosen.targets, Intended(plan))
+    return forecasts(spec, chosen.targets, Intended(plan))
 
 
 def prepare(
-    question: Question,
+    spec: QuerySpec,
     judged: tuple[Judgement, ...],
-    chosen: Chosen,
+    chosen: QueryTargets,
     *,
-    reach: Reach,
-    how: How,
+    aws: AwsConfig,
+    options: ExecutionOptions,
     outside: Outside | None = None,
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
@@ -206,30 +188,30 @@ def prepare(
 
     Raises QueryError for placeholders that some account has no value for, CallerError, JournalError.
     """
-    check_targets(question.parameters, chosen.targets)
+    check_targets(spec.parameters, chosen.targets)
     run_id = chosen.resume or new_run_id(clock(), token)
-    means = PerProcess(partial(make_means, reach, run_id.rpartition("-")[2]))
+    means = PerProcess(partial(make_means, aws, run_id.rpartition("-")[2]))
     clients, _ = means.get()  # before the journal: a run that nobody can start leaves nothing behind
     fingerprint = chosen.inventory.fingerprint
     if chosen.resume is not None:
-        journal = Journal.resume(how.runs, run_id, fingerprint=fingerprint, rehearsal=clients.rehearsal)
+        journal = Journal.resume(options.runs, run_id, fingerprint=fingerprint, rehearsal=clients.rehearsal)
     else:
         record = RunRecord(
             run_id,
             TASK,
             str(chosen.manifest),
             fingerprint,
-            chosen.choice.words,
+            chosen.selection.summary,
             len(chosen.targets),
             clock().isoformat(),
-            kept(question, judged, chosen.choice),
+            to_record(spec, judged, chosen.selection),
             __version__,
             rehearsal=clients.rehearsal,
         )
-        journal = Journal.start(how.runs, record)
+        journal = Journal.start(options.runs, record)
     waiting = tuple(target for target in chosen.targets if _key(target) not in journal.done)
-    task = QueryTask(question, means, clock)
-    return QueryRun(journal.record, chosen.targets, waiting, task, how, journal, outside or Outside(), clock)
+    task = QueryTask(spec, means, clock)
+    return QueryRun(journal.record, chosen.targets, waiting, task, options, journal, outside or Outside(), clock)
 
 
 def _key(target: Target) -> tuple[str, str]:

@@ -14,22 +14,7 @@ from rolecall_runner.clients import Clients, SigningCredentials
 from rolecall_runner.credentials import Assumer, Clock, Sessions, utc_now
 from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.targets import Target
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyOptions:
-    """What is tried. `actions_per_service` and `outside_actions` are sizes of samples; the ladder itself is always climbed.
-
-    `retry` is for one call that came out inconclusive; the engine may ask the whole target again after that.
-    """
-
-    probe_actions: bool = True
-    drift: bool = True
-    all_actions: bool = False
-    all_regions: bool = False
-    actions_per_service: int = 3
-    outside_actions: int = 5
-    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=5, base_seconds=0.2, cap_seconds=5.0))
+from rolecall_runner.tasks.verify.spec import VerifySpec
 
 
 class Memory:
@@ -112,7 +97,7 @@ class VerifyContext:
     readers: Mapping[str, SigningCredentials] = field(default_factory=dict, repr=False)
     second_caller: Assumer | None = None
     history: History = field(default_factory=History)
-    options: VerifyOptions = field(default_factory=VerifyOptions)
+    options: VerifySpec = field(default_factory=VerifySpec)
     memory: Memory = field(default_factory=Memory)
 
     @property

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from rolecall_generator.checking import ModuleAccess, module_access
-from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.module import ModuleKind
 from rolecall_generator.lock import LOCK_NAME
 from rolecall_generator.manifest.models import Manifest
+from rolecall_runner.aws_config import AwsConfig
 from rolecall_runner.clients import Clients, ClientSettings, SigningCredentials
 from rolecall_runner.credentials import Assumer, Sessions, utc_now
-from rolecall_runner.engine.interface import DEFAULT_WORKERS
 from rolecall_runner.inventory import inventory_of
 from rolecall_runner.source import find_caller
 from rolecall_runner.targets import Target, TargetKind
 from rolecall_runner.tasks.verify.by_role import access_by_role
-from rolecall_runner.tasks.verify.context import History, VerifyContext, VerifyOptions
+from rolecall_runner.tasks.verify.context import History, VerifyContext
+from rolecall_runner.tasks.verify.spec import VerifySpec
 
 _WITNESSES = 3
 NO_EXTERNAL_ID_RULE = "RC103"
@@ -31,54 +29,38 @@ NO_EXTERNAL_ID_RULE = "RC103"
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """From where a run starts; picklable, and without secrets: each process finds the caller's credentials by itself.
+class RunConfig:
+    """From where a verify run starts. Picklable and without secrets: each process finds the caller's credentials itself.
 
-    `endpoint_url`: all services there (the sandbox); None for AWS. `workers`: connections a host. `readers`: account ids
-    with the AWS CLI profiles that may read IAM there, for the sides of switch roles; in a sandbox of the command's own
-    (`sandbox`) its operator reads them. `history`: what the status file knows of the targets.
+    `readers`: account ids with the AWS CLI profiles that may read IAM there, for the sides of switch roles; in a sandbox of
+    the command's own (`sandbox`) its operator reads them. `history`: what the status file knows of the targets.
     """
 
     manifest: Path
     out: Path
-    run_id: str
-    profile: str | None = None
-    region: str | None = None
-    endpoint_url: str | None = None
-    workers: int = DEFAULT_WORKERS
-    options: VerifyOptions = field(default_factory=VerifyOptions)
+    run_id: str = ""
+    aws: AwsConfig = field(default_factory=AwsConfig)
+    options: VerifySpec = field(default_factory=VerifySpec)
     readers: tuple[tuple[str, str], ...] = ()
     sandbox: bool = False
     history: History = field(default_factory=History)
 
 
-def make_clients(start: Start) -> Clients:
+def make_clients(config: AwsConfig) -> Clients:
     """The shared clients of a run in this process."""
-    return Clients(ClientSettings(endpoint_url=start.endpoint_url, connections=start.workers))
+    return Clients(ClientSettings(endpoint_url=config.endpoint_url, connections=config.workers))
 
 
-def endpoint_of(environ: Mapping[str, str] | None = None) -> str | None:
-    """The address that the environment names for all services, as AWS's tools read it. Raises SelectionError."""
-    address = (os.environ if environ is None else environ).get("AWS_ENDPOINT_URL") or None
-    if address is not None and not (address.startswith(("http://", "https://")) and urlsplit(address).hostname):
-        raise SelectionError(
-            f"{address} is no address of AWS's services",
-            where="AWS_ENDPOINT_URL",
-            mend="unset it, or write http://127.0.0.1:4000",
-        )
-    return address
-
-
-def make_context(start: Start) -> VerifyContext:
+def make_context(config: RunConfig) -> VerifyContext:
     """Find the caller and read what was agreed. Raises CallerError, ManifestError, PlanError, OutputError."""
-    clients = make_clients(start)
-    caller = find_caller(clients, profile=start.profile, region=start.region)
-    assumer = Assumer(clients, caller, start.run_id)
-    found = module_access(start.manifest, start.out, planned=True)
+    clients = make_clients(config.aws)
+    caller = find_caller(clients, profile=config.aws.profile, region=config.aws.region)
+    assumer = Assumer(clients, caller, config.run_id)
+    found = module_access(config.manifest, config.out, planned=True)
     manifest = found.loaded.manifest
     targets = inventory_of(manifest, found.plan.assignment.slots).targets
     customers = [target for target in targets if target.kind is TargetKind.CUSTOMER]
-    written = module_access(start.manifest, start.out) if (start.out / LOCK_NAME).exists() else None
+    written = module_access(config.manifest, config.out) if (config.out / LOCK_NAME).exists() else None
     return VerifyContext(
         assumer=assumer,
         sessions=Sessions(assumer),
@@ -92,23 +74,23 @@ def make_context(start: Start) -> VerifyContext:
         witnesses=_witnesses(customers, caller.arn),
         backend_roles=frozenset(target.backend_role_arn for target in customers),
         without_external_id=suppressed(manifest, customers),
-        readers=_readers(start, clients, manifest),
-        history=start.history,
-        options=start.options,
+        readers=_readers(config, clients, manifest),
+        history=config.history,
+        options=config.options,
     )
 
 
-def _readers(start: Start, clients: Clients, manifest: Manifest) -> dict[str, SigningCredentials]:
+def _readers(config: RunConfig, clients: Clients, manifest: Manifest) -> dict[str, SigningCredentials]:
     """Who may read IAM on the sides of switch roles, by account id. Raises CallerError for a profile that is no good."""
-    if start.sandbox and start.endpoint_url is not None:
+    if config.sandbox and config.aws.endpoint_url is not None:
         from rolecall_runner.sandbox.operator import Operator  # noqa: PLC0415 - an extra that a run against AWS lacks
 
-        operator = Operator(start.endpoint_url, partition=manifest.partition)
+        operator = Operator(config.aws.endpoint_url, partition=manifest.partition)
         sides = {side.account_id for entry in manifest.switch_roles for side in (entry.trusting, entry.trusted)}
         return {account_id: operator.session(account_id) for account_id in sides}
     return {
-        account_id: find_caller(clients, profile=profile, region=start.region).credentials
-        for account_id, profile in start.readers
+        account_id: find_caller(clients, profile=profile, region=config.aws.region).credentials
+        for account_id, profile in config.readers
     }
 
 

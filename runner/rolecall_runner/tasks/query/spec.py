@@ -1,0 +1,103 @@
+"""The specification of a query: which operation to call, where, and which part of each reply to keep.
+
+`QuerySpec` is its only declaration. Options of `runner query`, keys of query files and plays, arguments of the Python API
+and run records take names, defaults, help texts, and limits from its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from rolecall_generator.errors import ExitCode, RolecallError
+
+
+class QueryError(RolecallError):
+    """The query itself is wrong; no request was sent."""
+
+    exit_code = ExitCode.USAGE
+
+
+class RegionChoice(StrEnum):
+    """Where the Regions come from when they are not given by name."""
+
+    MANIFEST = "manifest"
+    ENABLED = "enabled"
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A further call for each row. Its reply becomes a column of the row."""
+
+    service: str = field(metadata={"description": "AWS service; defaults to the query's own."})
+    operation: str = field(metadata={"description": "Operation, as in list_mfa_devices."})
+    into: str = field(metadata={"description": "Column for the reply; *: one column per key of the reply.", "min_length": 1})
+    parameters: Mapping[str, Any] = field(
+        default_factory=dict, metadata={"description": "Parameters; {item.COLUMN} is a column of the row."}
+    )
+    select: str | None = field(
+        default=None, metadata={"description": "JMESPath expression over the reply; the whole reply by default."}
+    )
+    missing: tuple[str, ...] = field(
+        default=(), metadata={"description": "Error codes that mean there is no such thing; the column is then null."}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySpec:
+    """One read operation for every account and Region.
+
+    `validate.validate` returns it in checked form: `operation` is spelled as in the service model (DescribeInstances) and
+    `parameters` have the model's types; only that form may be executed.
+    """
+
+    service: str = field(metadata={"description": "AWS service by its boto3 name: ec2, s3, iam.", "min_length": 1})
+    operation: str = field(metadata={"description": "Operation: describe_instances.", "min_length": 1})
+    parameters: Mapping[str, Any] = field(
+        default_factory=dict,
+        metadata={"description": "Parameter of the operation: JSON or a string; {name} is a placeholder."},
+    )
+    regions: tuple[str, ...] | RegionChoice = field(
+        default=RegionChoice.MANIFEST,
+        metadata={"description": "Regions separated by commas, `manifest`, or `enabled`."},
+    )
+    select: str | None = field(
+        default=None, metadata={"description": "JMESPath expression over the reply; each match becomes a row."}
+    )
+    columns: tuple[str, ...] = field(
+        default=(), metadata={"description": "Columns of tables and CSV, in this order, separated by commas."}
+    )
+    for_each: tuple[FollowUp, ...] = field(default=(), metadata={"description": "Further calls for each row."})
+    where: str | None = field(
+        default=None, metadata={"description": "JMESPath expression over a row; rows for which it is true are kept."}
+    )
+    page_size: int | None = field(
+        default=None,
+        metadata={"description": "Items per page, for operations that accept a page size.", "ge": 1, "strict": True},
+    )
+    limit: int | None = field(
+        default=None, metadata={"description": "Maximum number of rows per account and Region.", "ge": 1, "strict": True}
+    )
+    reveal: bool = field(
+        default=False, metadata={"description": "Show values that AWS's service models mark as sensitive.", "strict": True}
+    )
+    name: str = field(default="", metadata={"description": "Name of the query, as in unattached-volumes."})
+    description: str = field(default="", metadata={"description": "One sentence that says what a row is."})
+
+    @property
+    def title(self) -> str:
+        """The query's name, else its service and operation."""
+        return self.name or f"{self.service} {self.operation}"
+
+    @property
+    def calls(self) -> tuple[tuple[str, str], ...]:
+        """Service and operation of every call that it makes, the first call first."""
+        return ((self.service, self.operation), *((each.service, each.operation) for each in self.for_each))
+
+
+PER_RUN = frozenset({"page_size", "reveal"})
+"""Settings of one run. A query file cannot set them: whoever runs it decides whether sensitive values are shown."""
+FILE_KEYS = tuple(name for name in QuerySpec.__dataclass_fields__ if name not in PER_RUN)
+"""Keys of a query file."""
