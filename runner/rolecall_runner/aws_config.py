@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,17 +20,16 @@ from rolecall_runner.source import find_caller
 
 @dataclass(frozen=True, slots=True)
 class AwsConfig:
-    """How a process connects to AWS. Picklable and without secrets: each process finds the caller's credentials itself."""
+    """How a process connects to AWS. Picklable and without secrets: each process finds the caller's credentials itself.
 
-    profile: str | None = field(
-        default=None,
-        metadata={"description": "Profile of the AWS CLI; by default the usual chain of AWS credentials."},
-    )
-    region: str | None = field(default=None, metadata={"description": "Region of the STS endpoint."})
-    endpoint_url: str | None = field(
-        default=None, metadata={"description": "URL for all services, such as a sandbox; None for AWS."}
-    )
-    workers: int = field(default=DEFAULT_WORKERS, metadata={"description": "Connections per host."})
+    `profile`: of the AWS CLI; None: the usual chain of AWS credentials. `region`: of the STS endpoint. `endpoint_url`: for
+    all services, such as a sandbox; None for AWS. `workers`: connections per host.
+    """
+
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    workers: int = DEFAULT_WORKERS
 
 
 class SharingClients(Clients):

@@ -61,7 +61,7 @@ runner query --list                                               the queries th
 
 runner query --named users-without-mfa --format jsonl > rows.jsonl
 
-runner query --retry last                                         that question again, of those who did not answer
+runner query --retry last                                         the same query for accounts that did not answer
 
 runner query --resume last                                        the rest of a run that was cut short"""
 

@@ -153,7 +153,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class QueryTask:
-    """Asks a question of a target; its outcome's data is what `answers.answer_of` reads.
+    """Executes a query in a target; `answers.answer_of` reads the data of its outcome.
 
     `means` makes clients and sessions, once in each process. `now` tells rows their time, and relative dates theirs.
     """

@@ -244,7 +244,7 @@ def planned_regions(spec: QuerySpec, target: Target) -> tuple[str, ...] | None:
 
 
 def is_global(spec: QuerySpec, target: Target) -> bool:
-    """Whether the question is asked once for the whole account."""
+    """Whether one call answers for the whole account."""
     return home_region(spec.service, spec.operation, target.partition) is not None
 
 

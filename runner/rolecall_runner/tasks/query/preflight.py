@@ -50,7 +50,7 @@ def judge(service: str, operation: str) -> Judgement:
 
 
 def check_reads(spec: QuerySpec, *, allow_write: bool = False) -> tuple[Judgement, ...]:
-    """The judgement of every call of a question, in order. Raises QueryError for one that does not read."""
+    """The access level of every call of a query, in order. Raises QueryError for a call that does not only read."""
     judged = tuple(judge(service, operation) for service, operation in spec.calls)
     if not allow_write:
         _refuse(each for each in judged if not each.reads)

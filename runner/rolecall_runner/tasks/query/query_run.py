@@ -101,7 +101,7 @@ class QueryTargets:
 
 @dataclass(slots=True)
 class QueryRun:
-    """A run of a query: iterate it for the answers as they come, those of a resumed run's earlier part first."""
+    """A run of a query; iterating yields answers as they arrive, those of a resumed run's earlier part first."""
 
     record: RunRecord
     targets: tuple[Target, ...]
@@ -120,9 +120,9 @@ class QueryRun:
         return self.record.rehearsal or (means.made and means.get()[0].rehearsal)
 
     def __iter__(self) -> Iterator[Answer]:
-        """Ask those that wait; each answer is in the journal before it is handed on.
+        """Execute the query for the waiting targets. Each answer is written to the journal before it is yielded.
 
-        Raises InterruptedRunError when `outside.stop` was set: after what was being asked then.
+        Raises InterruptedRunError when `outside.stop` is set, after the targets in progress.
         """
         accounts = {_key(target): target.account_id for target in self.targets}
         for result in read_results(self.options.runs, self.record.run_id):
@@ -184,7 +184,7 @@ def prepare(
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
 ) -> QueryRun:
-    """Find out who calls and open the journal. No customer's account is asked yet.
+    """Find the caller and open the journal. No request is sent to a customer's account yet.
 
     Raises QueryError for placeholders that some account has no value for, CallerError, JournalError.
     """
