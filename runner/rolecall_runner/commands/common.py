@@ -46,7 +46,7 @@ EngineOption = Annotated[
         ExecutionOptions,
         "engine",
         "--engine",
-        metavar=f"[{'|'.join(engine_names())}]",
+        metavar="ENGINE",
         autocompletion=lambda incomplete: [name for name in engine_names() if name.startswith(incomplete)],
     ),
 ]

@@ -26,7 +26,7 @@ class ExecutionOptions:
 
     engine: str = field(
         default="threads",
-        metadata={"description": "How accounts are processed concurrently; dask: on a cluster, see docs/dask.md."},
+        metadata={"description": "threads, processes, serial, or dask (on a cluster, see docs/dask.md)."},
     )
     processes: int = field(default=DEFAULT_PROCESSES, metadata={"description": "Number of worker processes.", "ge": 1})
     settings: Settings = field(default_factory=Settings)
