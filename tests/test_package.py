@@ -121,7 +121,7 @@ def test_the_wheel_holds_the_data_that_the_programs_read(built: Built) -> None:
     files = {name for name in built.wheel_files() if ".dist-info/" not in name and ".data/" not in name}
     named = {"rolecall_generator/py.typed", "rolecall_runner/py.typed"}
 
-    assert {".css", ".html", ".j2", ".js", ".json", ".py", ".typed", ".yaml"} == {Path(name).suffix for name in files}
+    assert {".css", ".j2", ".js", ".json", ".py", ".typed", ".yaml"} == {Path(name).suffix for name in files}
     assert set() == named - files
 
 

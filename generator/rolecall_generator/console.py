@@ -105,7 +105,7 @@ def print_lines(console: Console, text: str, **options: Any) -> None:
 def emit(text: str, *, end: str = "\n") -> None:
     """Write a format (JSON, CSV, HTML, a log) to standard output, as it is into a file, sanitized on a terminal.
 
-    The format itself must be safe to be read by machines: see `text.to_json` and `checks.formats.markup`.
+    The format itself must be safe to be read by machines: see `text.json_text` and `html_page`.
     """
     typer.echo((lines_of(text) if sys.stdout.isatty() else text) + end, nl=False)
 

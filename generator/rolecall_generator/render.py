@@ -1,4 +1,4 @@
-"""Access -> files: the only user of Jinja2. Templates loop and choose; labels and literals are made here and in `hcl`."""
+"""Access -> files, with Jinja2. Templates loop and choose; labels and literals are made here and in `hcl`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def module_view(module: Module, source: str) -> Mapping[str, Any]:
 
 
 def render_text(name: str, view: Mapping[str, Any]) -> str:
-    """A text of a bundle from `templates/handover/NAME.j2`. Names that end in .html are escaped as HTML by themselves."""
+    """A text of a bundle from `templates/handover/NAME.j2`."""
     return _environment().get_template(f"{HANDOVER}/{name}.j2").render(view)
 
 
@@ -79,8 +79,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        # HCL and Markdown have escapes of their own: the filters below.
-        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        # HCL, Markdown and shell have escapes of their own: the filters below. HTML is rendered by html_page.
+        autoescape=False,
     )
     environment.filters |= {
         "hcl": hcl.string,

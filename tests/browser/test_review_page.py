@@ -50,8 +50,8 @@ def wrong() -> Handover:
 
 
 @pytest.mark.parametrize("path", sorted(notes()))
-def test_the_page_stands_alone(path: str, watched: Watched, opened: Callable[[Handover], Page]) -> None:
-    """It loads nothing, breaks no rule of its own Content-Security-Policy and throws nothing, also when it is printed."""
+def test_page_is_self_contained(path: str, watched: Watched, opened: Callable[[Handover], Page]) -> None:
+    """It loads nothing, complies with its own Content-Security-Policy and throws nothing, also when it is printed."""
     page = opened(notes()[path])
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rolecall_generator.checks.formats.markup import escape
+from rolecall_generator.html_page import escape
 from rolecall_generator.render import markdown
 
 

@@ -1,85 +1,157 @@
-"""The roll call as one page that stands alone: who answers, the trust picture, every rung, and what to send to whom."""
+"""The result of `runner verify` as a self-contained HTML page: accounts, checks, causes, messages to customers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from rolecall_generator.checks.formats.markup import asset, escape, json_for_script
-from rolecall_generator.checks.formats.page import PAGE_ROWS, PAGER, page_html, picture_html, unseen_html
+from rolecall_generator.html_page import html_page
 from rolecall_runner.rehearsal import REHEARSAL
-from rolecall_runner.results.html_data import page_data
-from rolecall_runner.results.html_rows import head_html, marks_html, row_html
 from rolecall_runner.results.run_info import RunInfo
-from rolecall_runner.results.shown import MEANINGS, SIGNS, TROUBLES, shown
+from rolecall_runner.results.shown import MEANINGS, SIGNS, TROUBLES, said, shown
 from rolecall_runner.results.tally import Tally, tally
-from rolecall_runner.tasks.verify.verdict import Mark, Step, Verdict
+from rolecall_runner.tasks.verify.message import customer_message
+from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict, worst
 
-_HERE = "rolecall_runner.results"
 _ORDER = (*TROUBLES, Mark.OK, Mark.SKIPPED, Mark.REFUSED)
+_STYLES = {
+    Mark.OK: "ok",
+    Mark.REFUSED: "ok",
+    Mark.SKIPPED: "none",
+    Mark.FAILED: "failed",
+    Mark.UNREACHABLE: "doubtful",
+    Mark.INCONCLUSIVE: "doubtful",
+}
+_ROW_STYLES = {Mark.FAILED: "failing", Mark.UNREACHABLE: "doubtful", Mark.INCONCLUSIVE: "doubtful"}
+
+_CellView = tuple[str, str, str, str, str]
+"""Style, sign, visible count, label for screen readers and step."""
+
+
+class _Check(NamedTuple):
+    """One check as the template shows it."""
+
+    style: str
+    sign: str
+    mark: str
+    step: str
+    what: str
+    effort: str
+    reply: str
+
+
+class _Row(NamedTuple):
+    """One account as the template shows it; `troubles` are the checks that need attention, the worst first."""
+
+    style: str
+    mark: str
+    name: str
+    kind: str
+    role_arn: str
+    cells: Sequence[_CellView]
+    troubles: Sequence[_Check]
+    causes: Sequence[tuple[str, str]]
+    message: str
+    checks: Sequence[_Check]
 
 
 def run_html(info: RunInfo, verdicts: Iterable[Verdict], *, picture_svg: str, words: Iterable[str] = ()) -> str:
-    """The whole page, with the accounts that need somebody first.
+    """Render the page with accounts that need attention first.
 
-    `picture_svg` comes from the generator's `to_svg` (empty: no picture) and `words` from `describe`.
+    `picture_svg` is the graph as the generator's `to_svg` returns it (empty: the page has none), `words` its description.
     """
-    held = sorted((shown(verdict) for verdict in verdicts), key=lambda verdict: _ORDER.index(verdict.mark))
-    counted = tally(held, info.targets)
-    main = "\n".join((_table(held, counted), picture_html(picture_svg, words), _reading()))
-    body = f"{_header(info, counted)}\n<main>\n{main}</main>"
-    style, script = asset("verify.css", _HERE), asset("verify.js", _HERE)
-    mark = f"{REHEARSAL}: " if info.rehearsal else ""
-    return page_html(f"{mark}Roll call of {info.manifest}: {counted.headline()}", body, style=style, script=script)
+    results = sorted((shown(verdict) for verdict in verdicts), key=lambda verdict: _ORDER.index(verdict.mark))
+    counted = tally(results, info.targets)
+    occurring = {rung.step for verdict in results for rung in verdict.rungs}
+    steps = [step for step in Step if step in occurring]
+    view = {
+        "rehearsal": f"{REHEARSAL}: " if info.rehearsal else "",
+        "heading": f"Verification of {info.manifest}",
+        "verdict": counted.headline(),
+        "state": "good" if counted.good else "bad" if counted.marks[Mark.FAILED] else "doubt",
+        "summary": counted.rest(),
+        "facts": _facts(info),
+        "choices": _choices(counted),
+        "steps": [_step_name(step) for step in steps],
+        "rows": _rows(results, steps),
+        "meanings": [(SIGNS[mark], mark.value, meaning) for mark, meaning in MEANINGS.items()],
+    }
+    return html_page("verify", view, svg=picture_svg, sentences=words)
 
 
-def _header(info: RunInfo, counted: Tally) -> str:
-    state, sign = ("bad", "✗") if counted.marks[Mark.FAILED] else ("doubt", "?")
-    if counted.good:
-        state, sign = "good", "✓"
-    rest = counted.rest()
-    mark = f"{REHEARSAL}: " if info.rehearsal else ""
-    facts = (
+def _facts(info: RunInfo) -> tuple[str, ...]:
+    return (
         f"selection {info.selection}",
         f"run {info.run_id}",
         f"{info.started:%Y-%m-%d %H:%M:%S %Z}, {info.seconds:,.1f} s",
-        f"asked by {info.caller_arn}",
+        f"caller {info.caller_arn}",
         f"rolecall {info.version}",
     )
-    return (
-        f'<header class="{state}"><p class="verdict" id="verdict">{sign} {escape(mark + counted.headline())}</p>'
-        f"<h1>Roll call of {escape(info.manifest)}</h1>"
-        + (f'<p class="summary">{escape(rest)}</p>' if rest else "")
-        + f'<p class="soft">{escape(" · ".join(facts))}</p></header>'
-    )
 
 
-def _table(verdicts: Sequence[Verdict], counted: Tally) -> str:
-    occurring = {rung.step for verdict in verdicts for rung in verdict.rungs}
-    steps = [step for step in Step if step in occurring]
-    first = "\n".join(row_html(verdict, marks_html(verdict.rungs, steps), len(steps)) for verdict in verdicts[:PAGE_ROWS])
-    return (
-        f"<section><h2>Every account that was asked</h2>\n{_controls(counted)}\n"
-        f'<div class="scroll"><table><thead>{head_html(steps)}</thead>\n'
-        f'<tbody id="rows">\n{first}\n</tbody></table></div>\n'
-        f"{unseen_html(len(verdicts))}{PAGER}\n"
-        f'<script type="application/json" id="data">{json_for_script(page_data(verdicts, steps))}</script></section>'
-    )
-
-
-def _controls(counted: Tally) -> str:
+def _choices(counted: Tally) -> list[tuple[str, str]]:
+    """Marks to show, separated by spaces (empty: all), and the label of each choice."""
     troubles = sum(counted.marks[mark] for mark in TROUBLES)
-    options = "".join(
-        f'<option value="{mark}">{mark} ({counted.marks[mark]:,})</option>' for mark in _ORDER if counted.marks[mark]
-    )
-    return (
-        '<div class="controls" id="controls" hidden><label>Filter <input type="search" id="filter" autocomplete="off" '
-        'spellcheck="false" placeholder="name, account, role, cause"></label>'
-        f'<label>Show <select id="mark" autocomplete="off"><option value="">all ({counted.asked:,})</option>'
-        f'<option value="not ok">not ok ({troubles:,})</option>{options}</select></label>'
-        '<p id="status" role="status"></p></div>'
-    )
+    return [
+        ("", f"all ({counted.asked:,})"),
+        (" ".join(TROUBLES), f"not ok ({troubles:,})"),
+        *((mark.value, f"{mark} ({counted.marks[mark]:,})") for mark in _ORDER if counted.marks[mark]),
+    ]
 
 
-def _reading() -> str:
-    signs = "".join(f"<dt>{SIGNS[mark]} {mark}</dt><dd>{escape(meaning)}</dd>" for mark, meaning in MEANINGS.items())
-    return asset("reading.html", _HERE).replace("<!-- signs -->", f"<dl>{signs}</dl>")
+def _rows(verdicts: Iterable[Verdict], steps: Sequence[Step]) -> Iterator[_Row]:
+    # Most accounts have the same cells.
+    cells: dict[tuple[tuple[Step, Mark], ...], list[_CellView]] = {}
+    for verdict in verdicts:
+        mark = verdict.mark
+        pattern = tuple((rung.step, rung.mark) for rung in verdict.rungs)
+        if pattern not in cells:
+            cells[pattern] = [_cell(step, [mark for found, mark in pattern if found is step]) for step in steps]
+        checks = [_check(rung) for rung in verdict.rungs]
+        yield _Row(
+            _ROW_STYLES.get(mark, ""),
+            mark.value,
+            verdict.name,
+            "" if verdict.kind == "customer" else verdict.kind.replace("-", " "),
+            verdict.role_arn,
+            cells[pattern],
+            [check for trouble in TROUBLES for check in checks if check.mark == trouble],
+            [(diagnosis.cause, diagnosis.vendor) for diagnosis in verdict.diagnoses],
+            customer_message(verdict).rstrip("\n"),
+            checks,
+        )
+
+
+def _cell(step: Step, marks: Sequence[Mark]) -> _CellView:
+    name = _step_name(step)
+    if not marks:
+        return "none", "·", "", "not tried", name
+    found = Mark.REFUSED if set(marks) == {Mark.REFUSED} else worst(marks)
+    share = marks.count(found)
+    if len(marks) == 1:
+        return _STYLES[found], SIGNS[found], "", found.value, name
+    count = f"{share}/{len(marks)}" if share < len(marks) else f"{share}"
+    return _STYLES[found], SIGNS[found], count, f"{share} of {len(marks)} {found}", name
+
+
+def _check(rung: Rung) -> _Check:
+    mark = rung.mark
+    return _Check(_STYLES[mark], SIGNS[mark], mark.value, _step_name(rung.step), rung.what, _effort(rung), _reply(rung))
+
+
+def _step_name(step: Step) -> str:
+    """Return the step in words, for example `no external id`."""
+    return step.replace("-", " ")
+
+
+def _reply(rung: Rung) -> str:
+    """Return AWS's reply and the evidence, one per line."""
+    evidence = json.dumps(rung.evidence, ensure_ascii=False) if rung.evidence else ""
+    return "\n".join(filter(None, (said(rung), evidence)))
+
+
+def _effort(rung: Rung) -> str:
+    """Return the duration and the number of attempts, where there were several; empty when neither is known."""
+    parts = (f"{rung.seconds:.2f} s" if rung.seconds else "", f"{rung.attempts} attempts" if rung.attempts > 1 else "")
+    return ", ".join(filter(None, parts))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as Xml
 
 from rolecall_generator.checks.formats.junit_suites import suites_text
-from rolecall_generator.checks.formats.markup import clean
+from rolecall_generator.text import lines_of
 from rolecall_runner.rehearsal import REHEARSAL
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.results.shown import label, said, shown
@@ -28,7 +28,7 @@ _COUNTS = {"failures": (Mark.FAILED,), "errors": (Mark.INCONCLUSIVE, Mark.UNREAC
 def run_junit(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
     """The whole run as XML. Times are in seconds; the diagnoses stand in the suite's `system-out`."""
     title = f"roll call of {info.manifest}{f', {REHEARSAL}' if info.rehearsal else ''}"
-    root = Xml.Element("testsuites", name=clean(title), time=f"{info.seconds:.3f}")
+    root = Xml.Element("testsuites", name=lines_of(title), time=f"{info.seconds:.3f}")
     for verdict in verdicts:
         _suite(root, shown(verdict))
     return suites_text(root)
@@ -37,7 +37,7 @@ def run_junit(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
 def _suite(root: Xml.Element, verdict: Verdict) -> None:
     counts = {name: str(sum(verdict.counts[mark] for mark in marks)) for name, marks in _COUNTS.items()}
     seconds = sum(rung.seconds for rung in verdict.rungs)
-    name = clean(label(verdict))
+    name = lines_of(label(verdict))
     sums = {"tests": str(len(verdict.rungs)), **counts, "time": f"{seconds:.3f}"}
     suite = Xml.SubElement(root, "testsuite", {"name": name, **sums})
     properties = Xml.SubElement(suite, "properties")
@@ -45,7 +45,7 @@ def _suite(root: Xml.Element, verdict: Verdict) -> None:
     if verdict.rehearsal:
         known.append(("rehearsal", REHEARSAL))
     for key, value in known:
-        Xml.SubElement(properties, "property", name=key, value=clean(value))
+        Xml.SubElement(properties, "property", name=key, value=lines_of(value))
     for rung in verdict.rungs:
         _case(suite, name, rung)
     if verdict.diagnoses:
@@ -53,16 +53,16 @@ def _suite(root: Xml.Element, verdict: Verdict) -> None:
         if message := customer_message(verdict):
             parts.append(f"message to the customer:\n{message}")
         text = "\n\n".join(parts)
-        Xml.SubElement(suite, "system-out").text = clean(text)
+        Xml.SubElement(suite, "system-out").text = lines_of(text)
 
 
 def _case(suite: Xml.Element, account: str, rung: Rung) -> None:
-    case_name = clean(f"{rung.step}: {rung.what}")
+    case_name = lines_of(f"{rung.step}: {rung.what}")
     case = Xml.SubElement(suite, "testcase", classname=account, name=case_name, time=f"{rung.seconds:.3f}")
     element = _ELEMENTS.get(rung.mark)
     if element is None:
         return
-    outcome = Xml.SubElement(case, element, message=clean(said(rung) or rung.what))
+    outcome = Xml.SubElement(case, element, message=lines_of(said(rung) or rung.what))
     if element != "skipped":
         outcome.set("type", str(rung.mark))
-        outcome.text = clean("\n".join(filter(None, (rung.what, said(rung)))))
+        outcome.text = lines_of("\n".join(filter(None, (rung.what, said(rung)))))

@@ -12,8 +12,8 @@ from xml.etree import ElementTree as Xml
 
 from rolecall_generator.checks.finding import Finding, FindingKind, Severity
 from rolecall_generator.checks.formats.junit_suites import suites_text
-from rolecall_generator.checks.formats.markup import clean
 from rolecall_generator.checks.suppress import Report
+from rolecall_generator.text import lines_of
 
 
 def to_junit(report: Report, rules: Iterable[FindingKind]) -> str:
@@ -36,7 +36,7 @@ def _suite(root: Xml.Element, rule_id: str, title: str, cases: list[tuple[Findin
     suite = Xml.SubElement(
         root,
         "testsuite",
-        name=clean(f"{rule_id} {title}"),
+        name=lines_of(f"{rule_id} {title}"),
         tests=str(len(cases) or 1),
         failures=str(failures),
         errors="0",
@@ -45,19 +45,19 @@ def _suite(root: Xml.Element, rule_id: str, title: str, cases: list[tuple[Findin
     for finding, reason in cases:
         _case(suite, finding, reason)
     if not cases:
-        Xml.SubElement(suite, "testcase", classname=rule_id, name=clean(title))
+        Xml.SubElement(suite, "testcase", classname=rule_id, name=lines_of(title))
 
 
 def _case(suite: Xml.Element, finding: Finding, reason: str | None) -> None:
-    case = Xml.SubElement(suite, "testcase", classname=finding.rule, name=clean(f"{finding.subject}: {finding.message}"))
+    case = Xml.SubElement(suite, "testcase", classname=finding.rule, name=lines_of(f"{finding.subject}: {finding.message}"))
     if finding.file is not None:
-        case.set("file", clean(finding.file))
+        case.set("file", lines_of(finding.file))
         case.set("line", str(finding.line or 1))
     if reason is not None:
-        Xml.SubElement(case, "skipped", message=clean(reason))
+        Xml.SubElement(case, "skipped", message=lines_of(reason))
     elif finding.severity > Severity.NOTE:
-        failure = Xml.SubElement(case, "failure", type=finding.severity.name.lower(), message=clean(finding.message))
+        failure = Xml.SubElement(case, "failure", type=finding.severity.name.lower(), message=lines_of(finding.message))
         place = f"{finding.file}:{finding.line}\n" if finding.file else ""
-        failure.text = clean(f"{place}{finding.message}\nmend: {finding.mend}")
+        failure.text = lines_of(f"{place}{finding.message}\nmend: {finding.mend}")
     else:
-        Xml.SubElement(case, "system-out").text = clean(f"mend: {finding.mend}")
+        Xml.SubElement(case, "system-out").text = lines_of(f"mend: {finding.mend}")

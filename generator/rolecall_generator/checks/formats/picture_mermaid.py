@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rolecall_generator.checks.formats.markup import clean
 from rolecall_generator.checks.formats.picture_graph import Account, Graph, Node, Standing
+from rolecall_generator.text import lines_of
 
 _ARROWS = {Standing.UNINTENDED: "==>", Standing.BROKEN: "-.-x", Standing.UNDECIDED: "-.->", Standing.DELEGATED: "-.->"}
 _STYLES = {
@@ -69,4 +69,4 @@ def _text(text: str) -> str:
 
     Mermaid documentation, "Entity codes to escape characters", November 2026: "numbers given are base 10".
     """
-    return "".join(char if char.isalnum() or char in _SAFE else f"#{ord(char)};" for char in clean(text)) or " "
+    return "".join(char if char.isalnum() or char in _SAFE else f"#{ord(char)};" for char in lines_of(text)) or " "

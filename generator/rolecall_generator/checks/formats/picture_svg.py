@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from rolecall_generator.checks.formats.markup import asset, escape
 from rolecall_generator.checks.formats.picture_graph import Graph, Node, Standing, describe
 from rolecall_generator.checks.formats.picture_layout import (
     BOX_WIDTH,
@@ -20,6 +19,7 @@ from rolecall_generator.checks.formats.picture_layout import (
     Rect,
     lay_out,
 )
+from rolecall_generator.html_page import asset, escape
 
 SENTENCES = 60
 """A longer text alternative helps nobody who has it read out."""
@@ -49,11 +49,6 @@ _LEGENDS = {
 }
 
 
-def picture_style() -> str:
-    """The style sheet within the picture, as a page's Content-Security-Policy must know it."""
-    return asset("picture.css")
-
-
 def to_svg(graph: Graph) -> str:
     """The SVG element; `title` and `desc` say the same in words. Ends with a newline."""
     layout = lay_out(graph)
@@ -65,7 +60,7 @@ def to_svg(graph: Graph) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" class="rc-picture" role="img" aria-labelledby="rc-title rc-desc" {size}>',
         f'<title id="rc-title">{escape(_title(graph))}</title>',
         f'<desc id="rc-desc">{escape(_words(graph))}</desc>',
-        f"<style>{picture_style()}</style>",
+        f"<style>{asset('graph.css')}</style>",
         f'<rect class="rc-paper" width="{layout.width:g}" height="{layout.height:g}"/>',
         *_headings(),
         *(part for box in (*layout.callers, *layout.roles) for part in _frame(box)),

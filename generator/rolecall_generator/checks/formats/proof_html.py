@@ -1,89 +1,101 @@
-"""The proof as one page that stands alone: verdict, picture, and the matrix with its counterexamples."""
+"""The proof as a self-contained HTML page: verdict, graph, and the matrix with its counterexamples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from rolecall_generator.checks.formats.markup import asset, escape, json_for_script
-from rolecall_generator.checks.formats.matrix import Mark, Matrix, summarize
-from rolecall_generator.checks.formats.page import PAGE_ROWS, PAGER, page_html, picture_html, unseen_html
-from rolecall_generator.checks.formats.proof_rows import head_html, marks_html, row_html, why_html
-from rolecall_generator.checks.proof import Proof
+from rolecall_generator.checks.formats.matrix import Mark, Matrix, State, summarize
+from rolecall_generator.checks.formats.proof_words import sentences
+from rolecall_generator.checks.proof import Case, Cell, Proof
+from rolecall_generator.html_page import html_page
+
+_CellView = tuple[str, str, str, str, str]
+"""Style, sign, visible count, label for screen readers and case."""
 
 
 def proof_html(proof: Proof, *, title: str, picture_svg: str, generated: str, words: Iterable[str] = ()) -> str:
-    """The whole page.
+    """Render the page with failing rows first.
 
-    `picture_svg` comes from `to_svg` (empty: no picture) and `words` from `describe`: the same picture in sentences.
-    `generated` says of what or when the proof is.
+    `picture_svg` is the graph as `to_svg` returns it (empty: the page has none) and `words` its description. `generated`
+    says what was proven, for example "as planned".
     """
     matrix = summarize(proof)
-    verdict = ("proven" if proof.ok else "not proven") if proof.cells else "nothing to prove"
-    main = "\n".join((picture_html(picture_svg, words), _matrix(matrix), asset("reading.html")))
-    body = f"{_header(matrix, title, generated)}\n<main>\n{main}</main>"
-    return page_html(f"{title}: {verdict}", body, style=asset("proof.css"), script=asset("proof.js"))
-
-
-def _header(matrix: Matrix, title: str, generated: str) -> str:
-    state, word = ("bad", "✗ Not proven") if matrix.failed else ("good", "✓ Proven")
-    if not matrix.asked:
-        state, word = "none", "Nothing to prove"
-    return (
-        f'<header class="{state}"><p class="verdict" id="verdict">{word}</p><h1>{escape(title)}</h1>'
-        f'<p class="summary">{_summary(matrix)}</p><p class="soft">{escape(generated)}</p></header>'
-    )
+    state = ("bad" if matrix.failed else "good") if matrix.asked else "none"
+    view = {
+        "title": title,
+        "verdict": {
+            "state": state,
+            "title": {"bad": "not proven", "good": "proven", "none": "nothing to prove"}[state],
+            "text": {"bad": "✗ Not proven", "good": "✓ Proven", "none": "Nothing to prove"}[state],
+        },
+        "summary": _summary(matrix),
+        "generated": generated,
+        "columns": [case.value for case in matrix.columns],
+        "rows": _rows(matrix),
+    }
+    return html_page("proof", view, svg=picture_svg, sentences=words)
 
 
 def _summary(matrix: Matrix) -> str:
     if not matrix.asked:
-        return "There is no role that anybody could assume."
+        return "No principal can assume any role."
     roles = len({row.role_arn for row in matrix.rows})
     noun = "role" if roles == 1 else "roles"
     if matrix.failed:
         failing = len({row.role_arn for row in matrix.failing})
         wrong = f"{matrix.failed:,} of {matrix.asked:,} requests"
-        text = f"{wrong} came out otherwise than intended, on {failing:,} of {roles:,} {noun}."
+        text = f"{wrong} did not have the intended result, on {failing:,} of {roles:,} {noun}."
     else:
         sure = matrix.asked - matrix.delegated
-        text = f"{sure:,} requests on {roles:,} {noun} came out as intended: who is meant gets in, and nobody else."
+        text = f"{sure:,} requests on {roles:,} {noun} had the intended result: only the intended callers are allowed."
     if matrix.delegated:
-        text += f" {matrix.delegated:,} more are left to the account that the role trusts, as intended (○)."
+        text += f" {matrix.delegated:,} more are decided by the account that the role trusts, as intended (○)."
     return text
 
 
-def _matrix(matrix: Matrix) -> str:
-    patterns: dict[tuple[Mark, ...], int] = {}
+def _rows(matrix: Matrix) -> Iterator[tuple[str, str, Sequence[_CellView], Sequence[Mapping[str, Any]]]]:
+    # Most rows have the same marks.
+    cells: dict[tuple[Mark, ...], list[_CellView]] = {}
     for row in matrix.rows:
-        patterns.setdefault(row.marks, len(patterns))
-    marks = [marks_html(pattern, matrix.columns) for pattern in patterns]
-    first = "\n".join(row_html(row, marks[patterns[row.marks]], len(matrix.columns)) for row in matrix.rows[:PAGE_ROWS])
-    return (
-        f"<section><h2>Every request that was decided</h2>\n{_CONTROLS}\n"
-        f'<div class="scroll"><table><thead>{head_html(matrix.columns)}</thead>\n'
-        f'<tbody id="rows">\n{first}\n</tbody></table></div>\n'
-        f"{unseen_html(len(matrix.rows))}{PAGER}\n"
-        f'<script type="application/json" id="data">{json_for_script(_data(matrix, patterns, marks))}</script></section>'
-    )
+        if row.marks not in cells:
+            cells[row.marks] = [_cell(mark, case) for mark, case in zip(row.marks, matrix.columns, strict=True)]
+        yield row.subject, row.role_arn, cells[row.marks], [_failure(cell) for cell in row.failures]
 
 
-def _data(matrix: Matrix, patterns: dict[tuple[Mark, ...], int], marks: list[str]) -> dict[str, object]:
-    """What the script shows: every row as [subject, role, pattern], failing ones with their callers and their HTML too."""
-    failing = [
-        [
-            row.subject,
-            row.role_arn,
-            patterns[row.marks],
-            " ".join({cell.request.principal.arn for cell in row.failures}),
-            why_html(row),
-        ]
-        for row in matrix.failing
-    ]
-    fine = [[row.subject, row.role_arn, patterns[row.marks]] for row in matrix.fine]
-    return {"size": PAGE_ROWS, "marks": marks, "rows": [*failing, *fine]}
+def _cell(mark: Mark, case: Case) -> _CellView:
+    several = mark.asked > 1
+    match mark.state:
+        case State.NOT_ASKED:
+            return "none", "·", "", "not asked", case.value
+        case State.OK:
+            return "ok", "✓", f"{mark.asked}" if several else "", f"{mark.asked} as intended", case.value
+        case State.DELEGATED:
+            label = f"{mark.delegated} of {mark.asked} decided by the caller's account"
+            return "delegated", "○", f"{mark.asked}" if several else "", label, case.value
+        case State.FAILED:
+            count = f"{mark.failed}/{mark.asked}" if several else ""
+            return "failed", "✗", count, f"{mark.failed} of {mark.asked} failed", case.value
 
 
-_CONTROLS = (
-    '<div class="controls" id="controls" hidden><label>Filter <input type="search" id="filter" autocomplete="off" '
-    'spellcheck="false" placeholder="customer, role, account, caller"></label>'
-    '<label><input type="checkbox" id="only-failures"> only failures</label><p id="status" role="status"></p></div>'
-)
+def _failure(cell: Cell) -> Mapping[str, Any]:
+    """Everything that a reader needs to verify the decision by hand. `None` as a context value: the key is absent."""
+    request, decision = cell.request, cell.decision
+    document = decision.statement.to_json() if decision.statement is not None else None
+    return {
+        "case": cell.case.value,
+        "sentences": sentences(cell),
+        "principal": request.principal.arn,
+        "action": request.action,
+        "context": [(key, None if value == () else _value(value)) for key, value in request.context.items()],
+        "assumed": decision.assumed,
+        "expected": "allowed" if cell.expected else "refused",
+        "result": f"{decision.effect.value}: {decision.reason}",
+        "policy": decision.policy,
+        "document": json.dumps(document, indent=2, ensure_ascii=False) if document else "",
+    }
+
+
+def _value(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)

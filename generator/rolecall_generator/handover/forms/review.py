@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from rolecall_generator.checks.formats.markup import asset
-from rolecall_generator.checks.formats.page import page_html, picture_html
 from rolecall_generator.checks.formats.picture import describe, to_mermaid, to_svg
 from rolecall_generator.handover.model import Files, Handover
 from rolecall_generator.handover.words import Phrase, Value
 from rolecall_generator.handover.words_permissions import Grant
 from rolecall_generator.handover.words_proof import NOTE
 from rolecall_generator.handover.words_review import Review, review_of
+from rolecall_generator.html_page import html_page
 from rolecall_generator.render import render_text
 
 FOLDER = "review"
@@ -48,10 +47,8 @@ def review_markdown(review: Review) -> str:
 
 
 def review_html(review: Review) -> str:
-    """The review as one page that asks the network for nothing."""
-    graph = review.graph
-    picture = _Markup(picture_html(to_svg(graph), describe(graph)) if graph.edges else "")
-    verdict = review.verdict
+    """Render the review as a self-contained HTML page."""
+    graph, verdict = review.graph, review.verdict
     view = {
         "review": review,
         "verdict": verdict,
@@ -59,25 +56,11 @@ def review_html(review: Review) -> str:
         "rows": [(row.request, row.asked, row.standing, SIGNS[row.standing], row.outcome) for row in verdict.rows],
         "ways": [(way.when, way.how) for way in review.ways],
         "note": NOTE,
-        "picture": picture,
     }
-    body = render_text("review.html", view)
-    return page_html(
-        f"Security review: {review.title}", body, style=asset("review.css", "rolecall_generator.handover"), script=""
-    )
+    return html_page("review", view, svg=to_svg(graph) if graph.edges else "", sentences=describe(graph))
 
 
 def _grant(grant: Grant) -> tuple[str, str, str, list[str]]:
     mark = "**Look here:** " if grant.sweeping else ""
     source = f" {grant.source.md}." if grant.source is not None else ""
     return grant.said.md, f" ({grant.levels})" if grant.levels else "", source, [mark + text.md for text in grant.warnings]
-
-
-class _Markup:
-    """HTML that is escaped already, as Jinja2 asks for it."""
-
-    def __init__(self, html: str) -> None:
-        self._html = html
-
-    def __html__(self) -> str:
-        return self._html
