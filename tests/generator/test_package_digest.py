@@ -63,6 +63,17 @@ def test_an_edited_package_never_says_nothing_to_write(file: str, old: str, new:
     assert any(new in path.read_text() for path in (copy / "output").rglob("main.tf"))
 
 
+def test_edited_page_template_renews_bundles_but_no_module(copy: Path) -> None:
+    """A module does not depend on the pages, a bundle contains one."""
+    assert 0 == gen(copy, "terraform").returncode
+    assert 0 == gen(copy, "bundle", "account1").returncode
+    edit(copy / "templates/html/review.html.j2", "What it may do", "What it CAN do")
+
+    assert "Nothing to write" in gen(copy, "terraform").stdout
+    assert 0 == gen(copy, "bundle", "account1").returncode
+    assert ["What it CAN do" in path.read_text() for path in (copy / "output").rglob("review.html")] == [True]
+
+
 def test_an_edited_package_checks_anew(copy: Path) -> None:
     """What was as planned before the edit is not remembered as that."""
     assert 0 == gen(copy, "terraform").returncode

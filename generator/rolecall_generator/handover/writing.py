@@ -32,6 +32,7 @@ from rolecall_generator.iam.module import Module, ModuleKind
 from rolecall_generator.lock import JOURNAL_NAME, LOCK_NAME, Lock, encode_lock, read_lock
 from rolecall_generator.manifest.load import load_manifest
 from rolecall_generator.manifest.source import collection_paused
+from rolecall_generator.package_digest import page_digest
 from rolecall_generator.placing import STAGING_PREFIX, Placer, remove_leftovers
 from rolecall_generator.plan import Plan, PlannedModule, make_plan
 from rolecall_generator.plan.switch_role import switch_role_path
@@ -273,9 +274,9 @@ def _require_pdf_library() -> None:
 
 
 def _fingerprint(choices: Choices) -> str:
-    """Digest of everything but the module that determines a bundle's bytes: versions of libraries, the user's choices."""
+    """Digest of everything but the module that determines a bundle's bytes: HTML templates, versions of libraries, the user's choices."""
     libraries = (*_LIBRARIES, _PDF_LIBRARY) if choices.pdf else _LIBRARIES
     versions = "".join(f"{name} {importlib.metadata.version(name)}\0" for name in libraries)
     signer = choices.signer.program if choices.signer else None
-    text = f"{versions}{choices.template_url_base}\0{choices.stored}\0{signer}"
+    text = f"{page_digest()}\0{versions}{choices.template_url_base}\0{choices.stored}\0{signer}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
