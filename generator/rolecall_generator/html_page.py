@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,9 @@ HTML = "html"
 
 GRAPH_SENTENCES = 200
 """Maximum number of sentences that describe the graph; past that the table is easier to read."""
+
+_BUFFER = 5_000
+"""Template expressions in a part of a page: about 100 KB."""
 
 
 def escape(text: str) -> str:
@@ -50,8 +53,19 @@ def html_page(name: str, view: Mapping[str, Any], *, svg: str = "", sentences: I
     `view` holds the template's variables. Strings in it are escaped, and their hidden characters become U+FFFD. `svg` is the
     graph as `to_svg` returns it (empty: the page has none), `sentences` its description. Equal arguments give equal pages.
     """
-    graph = {"svg": svg, "sentences": list(islice(sentences, GRAPH_SENTENCES))}
-    return _environment().get_template(f"{name}.html.j2").render(view, graph=graph, **_frame(name))
+    return _environment().get_template(f"{name}.html.j2").render(view, **_frame(name), graph=_graph(svg, sentences))
+
+
+def html_page_parts(name: str, view: Mapping[str, Any], *, svg: str = "", sentences: Iterable[str] = ()) -> Iterator[str]:
+    """Render the same page in parts, so that a long page is never in memory as a whole."""
+    template = _environment().get_template(f"{name}.html.j2")
+    parts = template.stream(view, **_frame(name), graph=_graph(svg, sentences))
+    parts.enable_buffering(_BUFFER)
+    return parts
+
+
+def _graph(svg: str, sentences: Iterable[str]) -> dict[str, Any]:
+    return {"svg": svg, "sentences": list(islice(sentences, GRAPH_SENTENCES))}
 
 
 @cache

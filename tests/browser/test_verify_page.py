@@ -26,7 +26,7 @@ WORST_FIRST = ["account2", "account3", "globex", "acme-production-europe", "acco
 def page_of(verdicts: Iterable[Verdict]) -> str:
     """The report with the picture of a small world."""
     graph = reaches(*customers(2))
-    return run_html(INFO, verdicts, picture_svg=to_svg(graph), words=describe(graph))
+    return "".join(run_html(INFO, verdicts, picture_svg=to_svg(graph), words=describe(graph)))
 
 
 @pytest.fixture

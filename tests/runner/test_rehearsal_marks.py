@@ -50,7 +50,7 @@ def test_every_report_of_a_roll_call_says_it(rehearsal: bool) -> None:
         recap.getvalue().splitlines()[0],
         recap.getvalue().splitlines()[-1],
         junit,
-        run_html(info, verdicts, picture_svg=""),
+        "".join(run_html(info, verdicts, picture_svg="")),
     )
 
     assert [rehearsal] * 4 == [MARK in text for text in texts]

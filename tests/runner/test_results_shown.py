@@ -53,7 +53,7 @@ FACES: dict[str, Callable[[Verdict], str]] = {
     "json": lambda found: run_json(INFO, [found]),
     "jsonl": json_line,
     "junit": lambda found: run_junit(INFO, [found]),
-    "html": lambda found: run_html(INFO, [found], picture_svg=""),
+    "html": lambda found: "".join(run_html(INFO, [found], picture_svg="")),
     "recap": recap_text,
     "progress": progress_line,
 }

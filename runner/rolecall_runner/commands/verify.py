@@ -199,7 +199,8 @@ def _report(call: RollCall, form: Form, manifest: Path, out: Path) -> None:
         emit(run_junit(call.info(), call.verdicts()), end="")
     elif form == "html":
         picture, words = _picture(manifest, out)
-        emit(run_html(call.info(), call.verdicts(), picture_svg=picture, words=words), end="")
+        for part in run_html(call.info(), call.verdicts(), picture_svg=picture, words=words):
+            emit(part, end="")
     else:
         print_recap(stdout(), call.info(), call.verdicts(), Place(manifest, out).command)
 

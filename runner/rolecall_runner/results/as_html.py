@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from rolecall_generator.html_page import html_page
+from rolecall_generator.html_page import html_page_parts
 from rolecall_runner.rehearsal import REHEARSAL
 from rolecall_runner.results.run_info import RunInfo
 from rolecall_runner.results.shown import MEANINGS, SIGNS, TROUBLES, said, shown
@@ -56,8 +56,8 @@ class _Row(NamedTuple):
     checks: Sequence[_Check]
 
 
-def run_html(info: RunInfo, verdicts: Iterable[Verdict], *, picture_svg: str, words: Iterable[str] = ()) -> str:
-    """Render the page with accounts that need attention first.
+def run_html(info: RunInfo, verdicts: Iterable[Verdict], *, picture_svg: str, words: Iterable[str] = ()) -> Iterator[str]:
+    """Render the page, in parts, with accounts that need attention first.
 
     `picture_svg` is the graph as the generator's `to_svg` returns it (empty: the page has none), `words` its description.
     """
@@ -77,7 +77,7 @@ def run_html(info: RunInfo, verdicts: Iterable[Verdict], *, picture_svg: str, wo
         "rows": _rows(results, steps),
         "meanings": [(SIGNS[mark], mark.value, meaning) for mark, meaning in MEANINGS.items()],
     }
-    return html_page("verify", view, svg=picture_svg, sentences=words)
+    return html_page_parts("verify", view, svg=picture_svg, sentences=words)
 
 
 def _facts(info: RunInfo) -> tuple[str, ...]:
