@@ -27,7 +27,7 @@ class Answering:
     error: str = ""
 
 
-def write_run(
+def write_run(  # noqa: PLR0913 - each has a default, and its test
     runs: Path,
     number: int,
     answers: Iterable[Answering],
@@ -37,6 +37,7 @@ def write_run(
     name: str = "",
     task: str = "query",
     failed: Iterable[str] = (),
+    rehearsal: bool = False,
     **question: Any,
 ) -> str:
     """A run, the id of which sorts by `number`. `question`: what else its record says; `failed`: who could not be asked."""
@@ -45,7 +46,17 @@ def write_run(
     body = {"query": name or f"{service} {operation}", "service": service, "operation": operation, **question}
     whole = list(answers)
     record = RunRecord(
-        run_id, task, "accounts.yaml", "f", "all", len(whole), moment.isoformat(), json.dumps(body), "0", moment.isoformat()
+        run_id,
+        task,
+        "accounts.yaml",
+        "f",
+        "all",
+        len(whole),
+        moment.isoformat(),
+        json.dumps(body),
+        "0",
+        moment.isoformat(),
+        rehearsal,
     )
     by_account: dict[str, list[Place]] = {}
     for each in whole:

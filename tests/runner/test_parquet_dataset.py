@@ -5,39 +5,49 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from query_journals import Answering, write_run
 from rolecall_generator.errors import OutputError, ToolError
-from rolecall_runner.results.arrow_batches import batches, layout_of
-from rolecall_runner.results.arrow_library import library
-from rolecall_runner.results.arrow_question import RunQuestion, read_question
-from rolecall_runner.results.arrow_rows import Record, records_of, survey
+from rolecall_runner.data.catalog import read_catalog
+from rolecall_runner.data.data_output import FILE_COLUMNS, PATH_COLUMNS, DatasetError, ParquetRows, write_dataset
+from rolecall_runner.data.database import ROW_GROUP_ROWS, load_duckdb, open_database
+from rolecall_runner.data.run_rows import RecordedQuery, layout_of, read_rows, recorded_query, survey_rows
 from rolecall_runner.results.journal import read_record
-from rolecall_runner.results.parquet_dataset import write_dataset
-from rolecall_runner.results.parquet_rows import DatasetError, ParquetRows
-from rolecall_runner.sql.catalogue import read_catalogue
-from rolecall_runner.sql.database import opened
 
 BUCKETS = {"service": "s3", "operation": "ListBuckets"}
 FOLDER = Path("service=s3") / "query=list_buckets"
 
 
-def question(runs: Path, run_id: str) -> RunQuestion:
-    found = read_question(read_record(runs, run_id))
+def question(runs: Path, run_id: str) -> RecordedQuery:
+    found = recorded_query(read_record(runs, run_id))
     assert found is not None
     return found
+
+
+def read_parquet(path: Path | str, columns: str = "*", order: str = "") -> list[dict[str, Any]]:
+    """Rows of the files that the path or pattern names."""
+    options = "hive_partitioning = true, union_by_name = true, hive_types_autocast = false"
+    order = f" order by {order}" if order else ""
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        sql = f"select {columns} from read_parquet($path, {options}){order}"  # noqa: S608 - no input
+        found = connection.sql(sql, params={"path": str(path)})
+        return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+
+
+def column_types(path: Path) -> dict[str, str]:
+    """Columns of one file with their SQL types."""
+    with duckdb.connect() as connection:
+        found = connection.read_parquet(str(path), hive_partitioning=False)
+        return dict(zip(found.columns, map(str, found.types), strict=True))
 
 
 def bucket(name: str, **more: Any) -> dict[str, Any]:
@@ -60,19 +70,19 @@ def test_a_run_is_a_folder_for_each_account(tmp_path: Path) -> None:
         "account=acme",
         f"account=acme/part-{run_id}.parquet",
     ] == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    assert {"acme", "a/b =c"} == set(ds.dataset(tmp_path / "out", partitioning="hive").to_table()["account"].to_pylist())
+    assert {"acme", "a/b =c"} == {row["account"] for row in read_parquet(tmp_path / "out" / "**/*.parquet")}
 
 
 def test_columns_have_the_models_types_even_where_all_are_empty(tmp_path: Path) -> None:
     """A time is a time in UTC; a column that nobody filled is there, with its type."""
     run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
     write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
-    table = pq.read_table(next((tmp_path / "out").rglob("*.parquet")), partitioning=None)
+    path = next((tmp_path / "out").rglob("*.parquet"))
+    (row,) = read_parquet(path)
 
-    assert pa.timestamp("us", "UTC") == table.schema.field("CreationDate").type
-    assert ["2026-01-01T08:00:00+00:00"] == [value.isoformat() for value in table["CreationDate"].to_pylist()]
-    assert pa.string() == table.schema.field("BucketRegion").type
-    assert [None] == table["BucketRegion"].to_pylist()
+    kinds = column_types(path)
+    assert ("TIMESTAMP WITH TIME ZONE", "VARCHAR") == (kinds["CreationDate"], kinds["BucketRegion"])
+    assert ("2026-01-01T08:00:00+00:00", None) == (row["CreationDate"].isoformat(), row["BucketRegion"])
 
 
 def test_types_that_accounts_disagree_on_are_one_for_all(tmp_path: Path) -> None:
@@ -83,13 +93,11 @@ def test_types_that_accounts_disagree_on_are_one_for_all(tmp_path: Path) -> None
     ]
     run_id = write_run(tmp_path, 1, answers, select="x", **BUCKETS)
     write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
-    schemas = {str(pq.read_schema(path).remove_metadata()) for path in (tmp_path / "out").rglob("*.parquet")}
-    table = ds.dataset(tmp_path / "out", partitioning="hive").to_table().sort_by("account")
+    schemas = {str(column_types(path)) for path in (tmp_path / "out").rglob("*.parquet")}
+    rows = read_parquet(tmp_path / "out" / "**/*.parquet", "n, m, e", "account")
 
     assert 1 == len(schemas)
-    assert [1.0, 0.5] == table["n"].to_pylist()
-    assert ["1", '"x"'] == table["m"].to_pylist()
-    assert [None, None] == table["e"].to_pylist()
+    assert [{"n": 1.0, "m": "1", "e": None}, {"n": 0.5, "m": '"x"', "e": None}] == rows
 
 
 def test_a_later_run_adds_to_the_data_set_and_its_schema(tmp_path: Path) -> None:
@@ -98,14 +106,11 @@ def test_a_later_run_adds_to_the_data_set_and_its_schema(tmp_path: Path) -> None
     second = write_run(tmp_path, 2, [Answering("acme", [{"a": 1.5, "b": ["x"]}])], select="x", **BUCKETS)
     for run_id in (first, second, second):
         write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
-    schema = pq.read_schema(tmp_path / "out" / FOLDER / "_common_metadata")
-    table = ds.dataset(tmp_path / "out" / FOLDER, schema=schema, format="parquet").to_table().sort_by("run_id")
-    with duckdb.connect() as connection:
-        files = connection.read_parquet(f"{tmp_path}/out/**/*.parquet", union_by_name=True)
-        together = files.project("a, b").order("a").fetchall()
+    rows = read_parquet(tmp_path / "out" / "**/*.parquet", "a, b", "a")
 
-    assert [(1.0, None), (1.5, ["x"])] == list(zip(table["a"].to_pylist(), table["b"].to_pylist(), strict=True))
-    assert [(1.0, None), (1.5, ["x"])] == together
+    assert [{"a": 1.0, "b": None}, {"a": 1.5, "b": ["x"]}] == rows
+    kinds = column_types(tmp_path / "out" / FOLDER / "_common_metadata")
+    assert ("DOUBLE", "VARCHAR[]") == (kinds["a"], kinds["b"])
 
 
 def test_an_earlier_runs_columns_stay(tmp_path: Path) -> None:
@@ -114,16 +119,15 @@ def test_an_earlier_runs_columns_stay(tmp_path: Path) -> None:
     second = write_run(tmp_path, 2, [Answering("acme", [{"b": 2}])], select="x", **BUCKETS)
     for run_id in (first, second):
         write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
-    later = pq.read_table(next((tmp_path / "out").rglob(f"*{second}.parquet")), partitioning=None)
 
-    assert ([None], [2]) == (later["a"].to_pylist(), later["b"].to_pylist())
+    assert [{"a": None, "b": 2}] == read_parquet(tmp_path / "out" / "**" / f"*{second}.parquet", "a, b")
 
 
 def test_columns_called_as_a_place_or_a_part_of_the_path_are_renamed(tmp_path: Path) -> None:
     """`service` of a bill is not the service of the path; names that differ in case alone are numbered."""
     run_id = write_run(tmp_path, 1, [Answering("acme", [{"service": "EC2", "region": "x", "a": 1, "A": 2}])], select="x")
     write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
-    row = ds.dataset(tmp_path / "out", partitioning="hive").to_table().to_pylist()[0]
+    (row,) = read_parquet(tmp_path / "out" / "**/*.parquet")
 
     assert ("EC2", "x", 1, 2) == (row["value_service"], row["value_region"], row["a"], row["A_2"])
     assert ("ec2", "us-east-1") == (row["service"], row["region"])
@@ -131,26 +135,40 @@ def test_columns_called_as_a_place_or_a_part_of_the_path_are_renamed(tmp_path: P
 
 def test_rows_are_written_in_bounded_groups(tmp_path: Path) -> None:
     """A large account is many row groups, so that nobody holds it at once."""
-    run_id = write_run(tmp_path, 1, [Answering("acme", [bucket(str(number)) for number in range(25)])], **BUCKETS)
-    write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out", group_rows=10)
-    found = pq.ParquetFile(next((tmp_path / "out").rglob("*.parquet"))).metadata
+    rows = [bucket(str(number)) for number in range(ROW_GROUP_ROWS + 5)]
+    run_id = write_run(tmp_path, 1, [Answering("acme", rows)], **BUCKETS)
+    write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    path = next((tmp_path / "out").rglob("*.parquet"))
+    with duckdb.connect() as connection:
+        sql = "select distinct row_group_id, row_group_num_rows from parquet_metadata($1) order by all"
+        groups = connection.execute(sql, [str(path)]).fetchall()
 
-    assert [10, 10, 5] == [found.row_group(index).num_rows for index in range(found.num_row_groups)]
+    assert [(0, ROW_GROUP_ROWS), (1, 5)] == groups
 
 
-def test_batches_are_made_only_as_they_are_taken() -> None:
-    """No more records are read than the batch needs: memory does not grow with rows."""
-    taken = []
+def test_sandbox_rows_are_marked_in_the_files(tmp_path: Path) -> None:
+    """Column `rehearsal` tells a run of the sandbox from one of AWS in the same dataset."""
+    for number in (1, 2):
+        run_id = write_run(tmp_path, number, [Answering("acme", [bucket("a")])], rehearsal=number == 1, **BUCKETS)
+        write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
 
-    def records() -> Iterator[Record]:
-        for number in range(1000):
-            taken.append(number)
-            yield Record("acme", "222222222222", "us-east-1", "2026-11-24T09:00:00+00:00", "run", {"n": number})
+    assert [{"rehearsal": True}, {"rehearsal": False}] == read_parquet(
+        tmp_path / "out" / "**/*.parquet", "rehearsal", "run_id"
+    )
 
-    layout = layout_of(survey(Path("nowhere"), []).columns)
-    next(batches(layout, records(), rows=10))
 
-    assert 10 == len(taken)
+def test_names_with_wildcards_and_quotes_are_literal(tmp_path: Path) -> None:
+    """Neither a folder, an account, a column nor a value is taken for SQL or for a pattern."""
+    into = tmp_path / "it's [x]*"
+    hostile = "'); drop table x; --"
+    for number in (1, 2):
+        run_id = write_run(tmp_path, number, [Answering("o'b*", [{hostile: hostile, "s": {'"': hostile}}])], select="x")
+        assert 1 == write_dataset(tmp_path, question(tmp_path, run_id), into).files
+    for path in into.rglob("*.parquet"):
+        path.rename(tmp_path / path.name)
+    (row, _) = read_parquet(tmp_path / "*.parquet")
+
+    assert (hostile, {'"': hostile}) == (row[hostile], row["s"])
 
 
 def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:
@@ -171,23 +189,23 @@ def test_a_schema_of_somebody_else_is_not_overwritten(tmp_path: Path, content: b
     path = tmp_path / "out" / FOLDER / "_common_metadata"
     path.parent.mkdir(parents=True)
     if content is None:
-        pq.write_metadata(pa.schema([("a", pa.int64())]), path)
+        duckdb.sql("select 1 as a").write_parquet(str(path))
     else:
         path.write_bytes(content)
 
-    with pytest.raises(OutputError, match="not written by rolecall") as caught:
+    with pytest.raises(OutputError) as caught:
         write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
-    assert "choose another folder" in str(caught.value.mend)
+    assert str(path) == caught.value.where
 
 
 def test_a_writer_of_rows_needs_a_folder_and_writes_at_the_end(tmp_path: Path) -> None:
     """As a form of `runner query`: refused before anything is asked when no folder is given; complete when closed."""
     run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
     record = read_record(tmp_path, run_id)
-    with pytest.raises(DatasetError, match="goes into a folder"):
+    with pytest.raises(DatasetError):
         ParquetRows(tmp_path, record, None, print)
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="a file stands where"):
+    with pytest.raises(OutputError):
         ParquetRows(tmp_path, record, tmp_path / "file", print)
     told: list[Any] = []
     writer = ParquetRows(tmp_path, record, tmp_path / "out", told.append)
@@ -239,16 +257,16 @@ def test_any_rows_survive_parquet_and_sql(tmp_path_factory: pytest.TempPathFacto
     run_id = write_run(runs, 1, [Answering("acme", rows)], select="x", **BUCKETS)
     asked = question(runs, run_id)
     write_dataset(runs, asked, runs / "out")
-    columns = survey(runs, [asked]).columns
+    columns = survey_rows(runs, [asked]).columns
     files = list((runs / "out").rglob("*.parquet"))
-    read = pq.read_table(files[0], partitioning=None).to_pylist(maps_as_pydicts="strict") if files else []
-    with opened(read_catalogue(runs), "s3_buckets") as database:
+    read = read_parquet(files[0]) if files else []
+    with open_database(read_catalog(runs), "s3_buckets") as database:
         selected = list(database.ask("from s3_buckets").rows())
 
     assert len(rows) == len(read) == len(selected)
-    assert len(list(records_of(runs, [asked]))) == len(rows)
+    assert len(list(read_rows(runs, [asked]))) == len(rows)
     for found, layout in (
-        (read, layout_of(columns, ("account_id", "region", "asked_at", "run_id"), ("service", "query", "account"))),
+        (read, layout_of(columns, FILE_COLUMNS, PATH_COLUMNS)),
         (selected, layout_of(columns)),
     ):
         back = [
@@ -258,13 +276,10 @@ def test_any_rows_survive_parquet_and_sql(tmp_path_factory: pytest.TempPathFacto
         assert [plain(original) for original in rows] == [plain(row) for row in back]
 
 
-@pytest.mark.parametrize("name", ["pyarrow.parquet", "duckdb"])
-def test_a_missing_library_is_an_error_with_its_mend(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Who has not installed the extra is told how to."""
-    package = name.partition(".")[0]
-    monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, package, None)  # Python's way to say that there is no such module
-    with pytest.raises(ToolError, match=package) as caught:
-        library(name)
+def test_a_missing_library_is_an_error_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, the error names the command that installs it."""
+    monkeypatch.setitem(sys.modules, "duckdb", None)  # Python's marker for a module that does not exist
+    with pytest.raises(ToolError) as caught:
+        load_duckdb()
 
     assert "pip install 'rolecall[data]'" == caught.value.mend

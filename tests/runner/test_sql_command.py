@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+import duckdb
 import pytest
 
 from command_rig import runner
@@ -199,17 +199,76 @@ def test_csv_of_nested_values_and_formulas_is_harmless(folder: Path) -> None:
 def test_an_answer_goes_into_a_parquet_file_for_its_owner_alone(folder: Path) -> None:
     """--format parquet --output FILE keeps the types."""
     ended = runner("sql", "select * from ec2_instances", "--format", "parquet", "--output", "out.parquet", cwd=folder)
-    table = pq.read_table(folder / "out.parquet")
-
     assert int(ExitCode.OK) == ended.code, ended.err
-    assert 2 == table.num_rows
-    assert "timestamp[us, tz=UTC]" == str(table.schema.field("LaunchTime").type)
+    with duckdb.connect() as connection:
+        table = connection.read_parquet(str(folder / "out.parquet"))
+
+        assert 2 == len(table.fetchall())
+        assert "TIMESTAMP WITH TIME ZONE" == dict(zip(table.columns, map(str, table.types), strict=True))["LaunchTime"]
     assert 0o600 == (folder / "out.parquet").stat().st_mode & 0o777
 
 
 def test_columns_of_one_name_are_kept_apart(folder: Path) -> None:
     """Two columns with the same name are both in the JSON."""
     assert [{"a": 1, "a_2": 2}] == rows(folder, "select 1 as a, 2 as a")
+
+
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [
+        ("select 1 as a, 2 as A, 3 as b -- a comment", ["a", "A_2", "b"]),
+        ("describe ec2_instances", ["column_name", "column_type"]),
+    ],
+)
+def test_parquet_file_holds_the_answer_of_any_statement(folder: Path, sql: str, columns: list[str]) -> None:
+    """Duplicate names are numbered as in JSON; comments and statements other than SELECT work; quotes in the path too."""
+    name = "it's [1]*.parquet"
+    ended = runner("sql", sql, "--format", "parquet", "--output", name, cwd=folder)
+    assert int(ExitCode.OK) == ended.code, ended.err
+    (folder / name).rename(folder / "plain.parquet")
+    with duckdb.connect() as connection:
+        found = connection.read_parquet(str(folder / "plain.parquet")).columns
+
+    assert columns == found[: len(columns)]
+    assert [] == [path.name for path in folder.iterdir() if path.name.endswith(".new")]
+
+
+def test_statement_cannot_reach_the_output_file(folder: Path) -> None:
+    """Only the answer is written, whatever the file is called."""
+    ended = runner("sql", "select 1) to 'other.csv' --", "--format", "parquet", "--output", "out.parquet", cwd=folder)
+
+    assert int(ExitCode.USAGE) == ended.code
+    assert [".rolecall"] == [path.name for path in folder.iterdir()]
+
+
+def test_rows_of_the_sandbox_are_marked(tmp_path: Path) -> None:
+    """Column `rehearsal` of every table, the line above the answer, --tables and --changes tell sandbox from AWS."""
+    runs = tmp_path / ".rolecall" / "runs"
+    write_run(runs, 1, [Answering("acme", [RESERVATION])])
+    for number in (2, 3):
+        write_run(runs, number, [Answering("acme", [RESERVATION]), Answering("beta", reason=Reason.DENIED)], rehearsal=True)
+
+    marks = {
+        table: {row["rehearsal"] for row in rows(tmp_path, f"select rehearsal from {table}")}  # noqa: S608 - no input
+        for table in ("ec2_instances", "errors", "runs")
+    }
+    assert {"ec2_instances": {True}, "errors": {True}, "runs": {True, False}} == marks
+    assert [{"rehearsal": False}] == rows(tmp_path, "select distinct rehearsal from ec2_instances", "--run", "20261124-10")
+    listed = json.loads(runner("sql", "--tables", "--format", "json", cwd=tmp_path).out)
+    assert {True} == {each["rehearsal"] for each in listed}
+    for arguments in (["select count(*) from ec2_instances"], ["--changes", "ec2_instances"]):
+        assert "rehearsal (sandbox)" in runner("sql", *arguments, cwd=tmp_path).err
+
+
+def test_sandbox_run_is_not_the_previous_run_of_aws(tmp_path: Path) -> None:
+    """Without two runs of one kind there is nothing to compare, unless both are named."""
+    runs = tmp_path / ".rolecall" / "runs"
+    ids = [write_run(runs, number, [Answering("acme", [RESERVATION])], rehearsal=number == 1) for number in (1, 2)]
+
+    assert int(ExitCode.USAGE) == runner("sql", "--changes", "ec2_instances", cwd=tmp_path).code
+    named = [option for run_id in ids for option in ("--run", run_id)]
+    ended = runner("sql", "--changes", "ec2_instances", *named, cwd=tmp_path)
+    assert (int(ExitCode.OK), True) == (ended.code, "rehearsal (sandbox)" in ended.err)
 
 
 def test_values_of_every_sql_type_are_json(folder: Path) -> None:
@@ -244,7 +303,7 @@ def test_text_of_accounts_cannot_steer_the_terminal(tmp_path: Path) -> None:
 
 def test_the_command_loads_no_library_for_data_before_it_needs_one() -> None:
     """`runner --help` stays instant, and works without the extra."""
-    script = "import sys, rolecall_runner.commands.sql; print({'duckdb', 'pyarrow', 'botocore'} & set(sys.modules))"
+    script = "import sys, rolecall_runner.commands.sql; print({'duckdb', 'botocore'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
 
     assert "set()" == done.stdout.strip()

@@ -12,11 +12,11 @@ import pytest
 from command_rig import runner
 from query_journals import Answering, write_run
 from rolecall_generator.errors import ExitCode
-from rolecall_runner.results.arrow_batches import PLACES
-from rolecall_runner.results.arrow_question import read_question
-from rolecall_runner.results.arrow_types import MOST_FIELDS
+from rolecall_runner.data.data_output import write_dataset
+from rolecall_runner.data.database import ROW_GROUP_ROWS
+from rolecall_runner.data.run_rows import PLACE_TYPES, recorded_query
 from rolecall_runner.results.journal import read_record
-from rolecall_runner.results.parquet_dataset import GROUP_ROWS, write_dataset
+from rolecall_runner.tasks.query.column_types import MOST_FIELDS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "sql.md").read_text("utf-8")
 COMMANDS = re.findall(r"^    runner (sql .+)$", PAGE, re.MULTILINE)
@@ -37,7 +37,7 @@ def test_the_pages_question_over_a_data_set_works(tmp_path: Path) -> None:
     """An account called 0123 is read as a text from the files of two runs."""
     for number in (1, 2):
         run_id = write_run(tmp_path, number, [Answering("0123", INSTANCES)])
-        question = read_question(read_record(tmp_path, run_id))
+        question = recorded_query(read_record(tmp_path, run_id))
         assert question is not None
         write_dataset(tmp_path, question, tmp_path / "out")
     asked = re.search(r"^    (select .+?group by all)$", PAGE, re.MULTILINE | re.DOTALL)
@@ -50,7 +50,7 @@ def test_the_pages_question_over_a_data_set_works(tmp_path: Path) -> None:
 
 def test_the_pages_figures_are_those_of_the_code() -> None:
     """Rows of a group, fields of an object and the first columns are as the page says."""
-    assert f"row groups of {GROUP_ROWS:,} rows" in PAGE
+    assert f"row groups of {ROW_GROUP_ROWS:,} rows" in PAGE
     assert f"more than {MOST_FIELDS} free" in PAGE
-    first = [f"`{name}`" for name in PLACES]
+    first = [f"`{name}`" for name in PLACE_TYPES]
     assert f"{', '.join(first[:-1])} and {first[-1]} come first" in PAGE

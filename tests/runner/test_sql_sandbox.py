@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow.dataset as ds
+import duckdb
 import pytest
 
 from query_rig import MOMENT, REGIONS, QueryRig, furnished
@@ -22,6 +22,16 @@ from rolecall_runner.sql.database import opened
 from rolecall_runner.tasks.query.execute import QueryTask
 from rolecall_runner.tasks.query.spec import QuerySpec
 from rolecall_runner.tasks.query.validate import describe, find_query, validate
+from rolecall_runner.data.catalog import read_catalog
+from rolecall_runner.data.changes import compare_runs
+from rolecall_runner.data.data_output import write_dataset
+from rolecall_runner.data.database import open_database
+from rolecall_runner.data.run_rows import recorded_query
+from rolecall_runner.engine.run import run
+from rolecall_runner.tasks.query.asked import Wanted, described, make_question
+from rolecall_runner.tasks.query.named import find_query
+from rolecall_runner.tasks.query.question import Question
+from rolecall_runner.tasks.query.task import QueryTask
 
 FIRST, SECOND, NAMED = "20261124-090000-000001", "20261124-090000-000002", "20261124-090000-000003"
 
@@ -82,7 +92,7 @@ def loop(rig: QueryRig) -> set[tuple[str, str, str, datetime]]:
 def test_sql_says_what_a_plain_loop_says(world: World) -> None:
     """Accounts, Regions, ids and times of the table are those of boto3."""
     sql = "select account, region, InstanceId, LaunchTime from ec2_instances"
-    with opened(read_catalogue(world.runs), sql) as database:
+    with open_database(read_catalog(world.runs), sql) as database:
         rows = list(database.ask(sql).rows())
 
     assert loop(world.rig) == {
@@ -92,21 +102,21 @@ def test_sql_says_what_a_plain_loop_says(world: World) -> None:
 
 def test_parquet_says_what_a_plain_loop_says(world: World) -> None:
     """The same from the files, with the account in the path."""
-    question = read_question(read_record(world.runs, SECOND))
+    question = recorded_query(read_record(world.runs, SECOND))
     assert question is not None
     write_dataset(world.runs, question, world.runs / "out")
-    table = ds.dataset(world.runs / "out", partitioning="hive").to_table(["account", "region", "InstanceId", "LaunchTime"])
+    with duckdb.connect() as connection:
+        files = connection.read_parquet(f"{world.runs}/out/**/*.parquet", hive_partitioning=True)
+        rows = files.project("account, region, InstanceId, LaunchTime").fetchall()
 
-    assert loop(world.rig) == {
-        (row["account"], row["region"], row["InstanceId"], row["LaunchTime"].astimezone(UTC)) for row in table.to_pylist()
-    }
+    assert loop(world.rig) == {(*place, moment.astimezone(UTC)) for *place, moment in rows}
 
 
 def test_the_account_that_was_denied_stands_in_errors(world: World) -> None:
     """Both Regions of it, with AWS's code."""
     last = "(select max(run_id) from ec2_instances)"
     sql = f"select account, region, outcome, code from errors where run_id = {last} order by all"  # noqa: S608 - no input
-    with opened(read_catalogue(world.runs), sql) as database:
+    with open_database(read_catalog(world.runs), sql) as database:
         rows = [tuple(row.values()) for row in database.ask(sql).rows()]
 
     assert [("denied", region, "denied", "UnauthorizedOperation") for region in sorted(REGIONS)] == rows
@@ -114,11 +124,11 @@ def test_the_account_that_was_denied_stands_in_errors(world: World) -> None:
 
 def test_changes_say_what_happened_between_the_runs(world: World) -> None:
     """One instance is new, one changed its state; the denied account is left out and counted."""
-    with compared(read_catalogue(world.runs), "ec2_instances") as found:
-        rows = list(found.answered.rows())
+    with compare_runs(read_catalog(world.runs), "ec2_instances") as found:
+        rows = list(found.answer.rows())
 
     assert ("InstanceId",) == found.key
-    assert len(REGIONS) == found.apart
+    assert len(REGIONS) == found.not_compared
     assert [("new", world.new)] == [(row["change"], row["InstanceId"]) for row in rows if row["change"] != "changed"]
     assert {world.gone} == {row["InstanceId"] for row in rows if row["change"] == "changed"}
     assert "State" in {row["column_name"] for row in rows}
@@ -126,7 +136,7 @@ def test_changes_say_what_happened_between_the_runs(world: World) -> None:
 
 def test_a_named_query_is_a_table_of_its_name(world: World) -> None:
     """unattached-volumes is unattached_volumes, and not ec2_volumes: it is not all of them."""
-    catalogue = read_catalogue(world.runs)
+    catalogue = read_catalog(world.runs)
 
     assert "unattached_volumes" in catalogue.listed
     assert "ec2_volumes" not in catalogue.tables

@@ -44,6 +44,8 @@ from rolecall_runner.tasks.query.spec import QuerySpec
 
 if TYPE_CHECKING:
     from rolecall_runner.results.parquet_dataset import Written
+    from rolecall_runner.choice import Choice
+    from rolecall_runner.data.data_output import DatasetSummary
     from rolecall_runner.results.rows_flat import RowWriter
     from rolecall_runner.tasks.query.answers import Count
     from rolecall_runner.tasks.query.preflight import Forecast, Judgement
@@ -210,19 +212,19 @@ def _writer(form: Form, spec: QuerySpec) -> RowWriter:
 
 
 def _check_folder(output: Path | None) -> None:
-    """Before anything is asked: a data set must be able to go there."""
-    from rolecall_runner.results.parquet_rows import checked_folder  # noqa: PLC0415 - as above
+    """Check the dataset folder before anything is sent."""
+    from rolecall_runner.data.data_output import check_dataset_folder  # noqa: PLC0415 - as above
 
-    checked_folder(output)
+    check_dataset_folder(output)
 
 
 def _dataset(done: QueryRun, runs: Path, output: Path | None) -> RowWriter:
-    from rolecall_runner.results.parquet_rows import ParquetRows  # noqa: PLC0415 - as above
+    from rolecall_runner.data.data_output import ParquetRows  # noqa: PLC0415 - as above
 
-    def tell(written: Written) -> None:
-        stderr().print(f"{written.rows:,} rows in {written.files:,} files below {written.folder}", markup=False)
+    def report(found: DatasetSummary) -> None:
+        stderr().print(f"{found.rows:,} rows in {found.files:,} files in {found.folder}", markup=False)
 
-    return ParquetRows(runs, done.record, output, tell)
+    return ParquetRows(runs, done.record, output, report)
 
 
 def _print_raw(text: str) -> None:

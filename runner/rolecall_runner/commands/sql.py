@@ -1,4 +1,4 @@
-"""`runner sql`: the rows of queries asked in SQL, their tables, and what changed since the run before."""
+"""`runner sql`: query the rows of recorded runs in SQL, list their tables, and show what changed between runs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import typer
 from rolecall_generator.console import emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.options import QuietOption
 from rolecall_runner.commands.common import RunsOption
+from rolecall_runner.rehearsal import REHEARSAL
 from rolecall_runner.results.journal import RUNS
 
 if TYPE_CHECKING:
-    from rolecall_runner.sql.answered import Answered
-    from rolecall_runner.sql.catalogue import Catalogue
+    from rolecall_runner.data.catalog import Catalog
+    from rolecall_runner.data.database import SqlAnswer
 
 EXAMPLES = """Examples:
 
 runner sql "select account, count(*) from ec2_instances group by all"
 
-runner sql --tables                             what can be asked
+runner sql --tables                             list the tables
 
-runner sql --changes ec2_instances              what is new, gone or changed since the same query before
+runner sql --changes ec2_instances              rows that are new, gone or changed since the previous run
 
 runner sql --run last --run 20261123 "select run_id, count(*) from ec2_instances group by all"
 
@@ -34,111 +35,121 @@ Form = Literal["table", "json", "jsonl", "csv", "parquet"]
 
 
 def sql(
-    question: Annotated[str | None, typer.Argument(metavar="[SQL]", help="One question in DuckDB's SQL.")] = None,
-    tables: Annotated[bool, typer.Option("--tables", help="List the tables, their columns and rows.")] = False,
+    statement: Annotated[str | None, typer.Argument(metavar="[SQL]", help="A statement in DuckDB's SQL.")] = None,
+    tables: Annotated[bool, typer.Option("--tables", help="List the tables with their columns and rows.")] = False,
     changes: Annotated[
-        str | None, typer.Option("--changes", metavar="TABLE", help="What changed since the same query before.")
+        str | None, typer.Option("--changes", metavar="TABLE", help="Show changes since the previous run of the query.")
     ] = None,
     key: Annotated[
-        str | None, typer.Option("--key", help="With --changes: columns that tell rows apart, with commas.")
+        str | None, typer.Option("--key", help="With --changes: comma-separated columns that identify a row.")
     ] = None,
     run: Annotated[
         list[str] | None,
-        typer.Option("--run", metavar="RUN", help="Rows of this run: an id, last, previous, all. Repeatable."),
+        typer.Option("--run", metavar="RUN", help="Use the rows of this run: an id, last, previous, all. Repeatable."),
     ] = None,
     runs: RunsOption = RUNS,
-    output_format: Annotated[Form, typer.Option("--format", help="For people, or for machines.")] = "table",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of the screen.")] = None,
+    output_format: Annotated[Form, typer.Option("--format", help="Output format.")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Ask the rows of past queries in SQL; nothing is sent to AWS. Each table has the last run that asked for it.
+    """Query the rows of earlier queries in SQL. Sends nothing to AWS. Each table holds the last run of its query.
 
-    Columns account, account_id, region, asked_at and run_id come first; `runs`, `errors`, `play_results` are tables too.
+    The first columns are account, account_id, region, asked_at, run_id and rehearsal. More tables: `runs`, `errors` and
+    `play_results`.
     """
-    from rolecall_runner.sql.catalogue import read_catalogue  # noqa: PLC0415 - DuckDB loads only where needed
+    from rolecall_runner.data.catalog import read_catalog  # noqa: PLC0415 - DuckDB loads only where needed
 
-    _check(question, tables=tables, changes=changes, key=key, output_format=output_format, output=output)
-    with progress_bar("rows", quiet=True):  # for Ctrl-C alone: the answer is written meanwhile
-        catalogue = read_catalogue(runs, run or ())
+    _check_options(statement, tables=tables, changes=changes, key=key, output_format=output_format, output=output)
+    with progress_bar("rows", quiet=True):  # only for Ctrl-C: the rows are written meanwhile
+        catalog = read_catalog(runs, run or ())
         if tables:
-            _list(catalogue, output_format)
+            _list_tables(catalog, output_format)
         elif changes is not None:
-            _changes(catalogue, changes, key, output_format, output, quiet=quiet)
+            _write_changes(catalog, changes, key, output_format, output, quiet=quiet)
         else:
-            _ask(catalogue, str(question), output_format, output, quiet=quiet)
+            _write_answer(catalog, str(statement), output_format, output, quiet=quiet)
 
 
-def _check(
-    question: str | None, *, tables: bool, changes: str | None, key: str | None, output_format: Form, output: Path | None
+def _check_options(
+    statement: str | None, *, tables: bool, changes: str | None, key: str | None, output_format: Form, output: Path | None
 ) -> None:
-    from rolecall_runner.sql.errors import SqlError  # noqa: PLC0415 - as above
+    from rolecall_runner.data.catalog import SqlError  # noqa: PLC0415 - as above
 
-    ways = sum((question is not None, tables, changes is not None))
-    if ways != 1:
-        what = "nothing is asked" if not ways else "only one of SQL, --tables and --changes can be asked"
+    actions = sum((statement is not None, tables, changes is not None))
+    if actions != 1:
+        what = "no statement" if not actions else "SQL, --tables and --changes exclude each other"
         raise SqlError(what, where="sql", mend='runner sql "select ...", or --tables, or --changes TABLE')
     if key is not None and changes is None:
-        raise SqlError("a key tells rows apart for --changes", where="--key", mend="add --changes TABLE")
+        raise SqlError("--key needs --changes", where="--key", mend="add --changes TABLE")
     if output_format == "parquet" and (output is None or tables):
-        raise SqlError("Parquet goes into a file", where="--format parquet", mend="add --output FILE to a question")
+        raise SqlError("--format parquet needs a file", where="--format parquet", mend="add --output FILE to a statement")
 
 
-def _ask(catalogue: Catalogue, question: str, form: Form, output: Path | None, *, quiet: bool) -> None:
-    from rolecall_runner.sql.catalogue import named_in  # noqa: PLC0415 - as above
-    from rolecall_runner.sql.database import opened  # noqa: PLC0415 - as above
+def _write_answer(catalog: Catalog, statement: str, form: Form, output: Path | None, *, quiet: bool) -> None:
+    from rolecall_runner.data.catalog import named_tables  # noqa: PLC0415 - as above
+    from rolecall_runner.data.data_output import temporary_path  # noqa: PLC0415 - as above
+    from rolecall_runner.data.database import open_database  # noqa: PLC0415 - as above
 
-    with opened(catalogue, question) as database:
-        answered = database.ask(question)
+    with open_database(catalog, statement, output and temporary_path(output)) as database:
+        answer = database.ask(statement)
         if not quiet:
-            for table in named_in(question, catalogue):
+            for table in named_tables(statement, catalog):
                 stderr().print(f"{table.name}: {table.origin}", style="dim", markup=False)
-        _write(answered, form, output)
+        _write(answer, form, output)
 
 
-def _changes(catalogue: Catalogue, table: str, key: str | None, form: Form, output: Path | None, *, quiet: bool) -> None:
-    from rolecall_runner.sql.changes import compared  # noqa: PLC0415 - as above
+def _write_changes(catalog: Catalog, table: str, key: str | None, form: Form, output: Path | None, *, quiet: bool) -> None:
+    from rolecall_runner.data.changes import compare_runs  # noqa: PLC0415 - as above
+    from rolecall_runner.data.data_output import temporary_path  # noqa: PLC0415 - as above
 
     keys = [name.strip() for name in (key or "").split(",") if name.strip()]
-    with compared(catalogue, table, keys) as found:
+    with compare_runs(catalog, table, keys, output and temporary_path(output)) as found:
         if not quiet:
             by = ", ".join(found.key) or "whole rows"
             runs = f"from run {found.before.record.run_id} to {found.after.record.run_id}"
-            stderr().print(f"{table}: {runs}, by {by}", style="dim", markup=False)
-            if found.apart:
-                text = f"{found.apart:,} accounts and Regions did not answer in both runs and are not compared"
+            mark = f", {REHEARSAL}" if found.rehearsal else ""
+            stderr().print(f"{table}: {runs}, by {by}{mark}", style="dim", markup=False)
+            if found.not_compared:
+                text = f"{found.not_compared:,} accounts and Regions did not answer in both runs and are not compared"
                 stderr().print(text, style="yellow", markup=False)
-        _write(found.answered, form, output)
+        _write(found.answer, form, output)
 
 
-def _write(answered: Answered, form: Form, output: Path | None) -> None:
-    from rolecall_runner.sql import output as forms  # noqa: PLC0415 - as above
+def _write(answer: SqlAnswer, form: Form, output: Path | None) -> None:
+    from rolecall_runner.data import data_output  # noqa: PLC0415 - as above
 
     if output is not None:
-        forms.write_file(answered, form, output)
+        data_output.write_file(answer, form, output)
     elif form == "table":
-        forms.write_table(answered, stdout())
+        data_output.write_table(answer, stdout())
+    elif form == "csv":
+        data_output.write_csv(answer, _print_raw, on_terminal=sys.stdout.isatty())
     else:
-        writer = forms.write_csv_to_terminal if form == "csv" and sys.stdout.isatty() else forms.WRITERS[form]
-        writer(answered, lambda text: emit(text, end=""))
+        data_output.WRITERS[form](answer, _print_raw)
 
 
-def _list(catalogue: Catalogue, form: Form) -> None:
-    from rolecall_runner.sql.output import print_table  # noqa: PLC0415 - as above
-    from rolecall_runner.sql.tables import listed  # noqa: PLC0415 - as above
+def _print_raw(text: str) -> None:
+    emit(text, end="")
 
-    found = list(listed(catalogue))
+
+def _list_tables(catalog: Catalog, form: Form) -> None:
+    from rolecall_runner.data.catalog import list_tables  # noqa: PLC0415 - as above
+    from rolecall_runner.data.data_output import print_table  # noqa: PLC0415 - as above
+
+    found = list(list_tables(catalog))
     if form != "table":
-        body = [asdict(each) | {"columns": [{"name": name, "type": kind} for name, kind in each.columns]} for each in found]
-        emit_json(body)
+        emit_json(
+            [asdict(each) | {"columns": [{"name": name, "type": kind} for name, kind in each.columns]} for each in found]
+        )
         return
     if not found:
-        stdout().print(f"no tables in {catalogue.runs}: {catalogue.hint('')}", markup=False)
+        stdout().print(f"no tables in {catalog.runs}: {catalog.hint('')}", markup=False)
         return
     rows = [
         {
             "table": each.table,
             "rows": each.rows,
-            "run": ", ".join(each.runs),
+            "run": ", ".join([*each.runs, *([REHEARSAL] if each.rehearsal else [])]),
             "columns": ", ".join(f"{name} {kind}" for name, kind in each.columns),
         }
         for each in found

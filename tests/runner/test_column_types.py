@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_runner.results.arrow_model import row_type
-from rolecall_runner.results.arrow_types import (
+from rolecall_runner.tasks.query.column_types import (
     ListOf,
     MapOf,
     Scalar,
     Struct,
     Type,
     merge,
+    row_type,
     type_from_json,
     type_to_json,
     widen,

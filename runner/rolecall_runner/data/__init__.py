@@ -1,0 +1,1 @@
+"""`runner sql` and Parquet: rows of recorded queries in DuckDB, and what changed between two runs."""

@@ -1,0 +1,302 @@
+"""Output of rows: an SQL answer as table, JSON, JSON lines, CSV or Parquet, and a run as a Parquet dataset.
+
+    DIR/service=ec2/query=describe_instances/_common_metadata                      the schema of all runs so far
+    DIR/service=ec2/query=describe_instances/account=acme/part-RUNID.parquet       the rows of one account and run
+
+The columns of the path are not in the files, as readers of such datasets expect. All files of a run have the same schema:
+that of the model and of all earlier runs, widened by the values. Each file appears complete or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from rolecall_generator.console import SafeConsole
+from rolecall_generator.errors import ExitCode, OutputError, RolecallError
+from rolecall_generator.text import json_text, one_line
+from rolecall_runner.data.database import (
+    ROW_GROUP_ROWS,
+    Feed,
+    SqlAnswer,
+    connect_duckdb,
+    escape_pattern,
+    load_duckdb,
+    quote_text,
+)
+from rolecall_runner.data.run_rows import (
+    RecordedQuery,
+    TableLayout,
+    answer_rows,
+    layout_of,
+    read_answers,
+    recorded_query,
+    survey_rows,
+    table_name,
+)
+from rolecall_runner.private_files import create_private_file, make_private_folder
+from rolecall_runner.results.csv_text import csv_line
+from rolecall_runner.results.journal import RunRecord
+from rolecall_runner.results.rows_flat import cell_of
+from rolecall_runner.targets import TargetKind
+from rolecall_runner.tasks.query.answers import Answer
+from rolecall_runner.tasks.query.column_types import Struct, duckdb_type, quote_name, type_from_json, type_to_json
+
+Write = Callable[[str], object]
+TABLE_ROWS = 1000
+"""Most rows that a table on the terminal shows; all of them are in memory to determine the widths."""
+FILE_WIDTH = 200
+"""Width in characters of a table that is written to a file."""
+PATH_COLUMNS = ("service", "query", "account")
+FILE_COLUMNS = ("account_id", "region", "asked_at", "run_id", "rehearsal")
+SCHEMA_FILE = "_common_metadata"
+_UNLIMITED_WIDTH = 1_000_000
+_TYPES_KEY = "rolecall.types"
+_PARQUET_OPTIONS = f"format parquet, compression zstd, row_group_size {ROW_GROUP_ROWS}, use_tmp_file false"
+
+
+def write_json(answer: SqlAnswer, write: Write) -> None:
+    """Write one object: `{"columns": [{"name", "type"}], "rows": [{...}]}`, rows as they arrive."""
+    columns = [{"name": name, "type": kind} for name, kind in answer.columns]
+    write('{\n  "columns": ' + json_text(columns) + ',\n  "rows": [')
+    first = True
+    for row in answer.rows():
+        write(("\n    " if first else ",\n    ") + json_text(row))
+        first = False
+    write("]\n}\n" if first else "\n  ]\n}\n")
+
+
+def write_json_lines(answer: SqlAnswer, write: Write) -> None:
+    """Write one line of ASCII JSON per row."""
+    for row in answer.rows():
+        write(json_text(row, separators=(",", ":")) + "\n")
+
+
+def write_csv(answer: SqlAnswer, write: Write, *, on_terminal: bool = False) -> None:
+    """Write CSV with a header; `on_terminal`: each row on one line. See `csv_text`."""
+    write(csv_line(answer.names, on_terminal=on_terminal))
+    for row in answer.rows():
+        write(csv_line((row[name] for name in answer.names), on_terminal=on_terminal))
+
+
+WRITERS: Mapping[str, Callable[[SqlAnswer, Write], None]] = {
+    "json": write_json,
+    "jsonl": write_json_lines,
+    "csv": write_csv,
+}
+"""Writers of text by the name of the format."""
+
+
+def write_file(answer: SqlAnswer, form: str, path: Path) -> None:
+    """Write the answer to a file with mode 0600, which appears complete or not at all.
+
+    `form`: a key of WRITERS, `parquet` or `table`. Raises OutputError, SqlError.
+    """
+    try:
+        with _replacing(path) as temporary:
+            if form == "parquet":
+                answer.write_parquet(temporary)
+                return
+            with temporary.open("w", encoding="utf-8", newline="") as text:
+                _write_text(answer, form, text)
+    except OSError as error:
+        raise OutputError(
+            f"the file could not be written: {error.strerror or error}",
+            where=str(path),
+            mend="check free space and permissions",
+        ) from error
+
+
+def temporary_path(path: Path) -> Path:
+    """The file that holds the content of `path` while it is written."""
+    return path.with_name(f".{path.name}.new")
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give an empty private file that replaces `path` when the block ends, and is deleted if the block fails."""
+    temporary = temporary_path(path)
+    try:
+        temporary.unlink(missing_ok=True)
+        # Rows may hold confidential data of an account: only for the owner, like the journal.
+        os.close(create_private_file(temporary))
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_text(answer: SqlAnswer, form: str, text: io.TextIOWrapper) -> None:
+    if form in WRITERS:
+        WRITERS[form](answer, text.write)
+    else:
+        write_table(answer, SafeConsole(file=text, width=FILE_WIDTH))
+
+
+def write_table(answer: SqlAnswer, console: Console) -> None:
+    """Write a table of the first rows, and how many more there are."""
+    rows = answer.rows()
+    shown = list(islice(rows, TABLE_ROWS))
+    print_table(console, answer.names, shown)
+    more = sum(1 for _ in rows)
+    if more:
+        console.print(f"and {more:,} more rows: add `limit`, or use --format csv", style="dim", markup=False)
+
+
+def print_table(console: Console, names: tuple[str, ...], rows: list[Mapping[str, Any]] | list[dict[str, Any]]) -> None:
+    """Print rows under their columns; wide cells are folded."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        table.add_column(one_line(name), overflow="fold")
+    for row in rows:
+        table.add_row(*(one_line(cell_of(row[name])) for name in names))
+    # Nothing is folded in a pipe: programs that read lines expect whole rows.
+    width = console.width if console.is_terminal else max(console.width, _full_width(console, table))
+    console.print(table, width=width, crop=False)
+
+
+def _full_width(console: Console, table: Table) -> int:
+    return Measurement.get(console, console.options.update(max_width=_UNLIMITED_WIDTH), table).maximum
+
+
+class DatasetError(RolecallError):
+    """The command line asks for a dataset that cannot be written."""
+
+    exit_code = ExitCode.USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """What was written: the folder of the query, and the number of files and rows. An account without rows has no file."""
+
+    folder: Path
+    files: int
+    rows: int
+
+
+class ParquetRows:
+    """A `RowWriter` for Parquet. It writes when the run is over, from the journal: only then all column types are known.
+
+    `record` is the run's; `report` receives the summary. Raises what `check_dataset_folder` raises, and DatasetError if the
+    run is not a query.
+    """
+
+    def __init__(self, runs: Path, record: RunRecord, into: Path | None, report: Callable[[DatasetSummary], object]) -> None:
+        self._into = check_dataset_folder(into)
+        self._runs = runs
+        query = recorded_query(record)
+        if query is None:
+            raise DatasetError(
+                f"run {record.run_id} is not a query", where=record.run_id, mend="`runner history` lists the runs"
+            )
+        self._query = query
+        self._report = report
+
+    def add(self, answer: Answer) -> None:
+        """Do nothing: the answer is in the journal."""
+
+    def close(self) -> None:
+        """Write all rows in the journal, also those of an interrupted run. Raises OutputError, JournalError."""
+        self._report(write_dataset(self._runs, self._query, self._into))
+
+
+def check_dataset_folder(into: Path | None) -> Path:
+    """Return the folder if a dataset can be written there; call it before a query is sent.
+
+    Raises ToolError if DuckDB is missing, DatasetError without a folder, OutputError if it is a file.
+    """
+    load_duckdb()
+    if into is None:
+        raise DatasetError("--format parquet needs a folder", where="--format parquet", mend="add --output DIR")
+    if into.exists() and not into.is_dir():
+        raise OutputError("the dataset folder is a file", where=str(into), mend="name a folder with --output")
+    return into
+
+
+def write_dataset(runs: Path, query: RecordedQuery, into: Path) -> DatasetSummary:
+    """Add a run to the dataset in the folder `into`, replacing the files of the same run.
+
+    Raises ToolError without DuckDB, JournalError, and OutputError when the folder cannot be written.
+    """
+    folder = (
+        into / f"service={_path_value(query.service)}" / f"query={_path_value(table_name(query.name or query.operation))}"
+    )
+    with tempfile.TemporaryDirectory(prefix="rolecall-parquet-") as scratch, connect_duckdb(Path(scratch)) as connection:
+        # One account has few rows: more threads would only take memory.
+        connection.execute("set threads = 1")
+        try:
+            make_private_folder(folder)
+            found = survey_rows(runs, [query], _known_types(connection, folder))
+            layout = layout_of(found.columns, FILE_COLUMNS, PATH_COLUMNS)
+            _write_schema(connection, folder / SCHEMA_FILE, found.columns, layout)
+            feed = Feed(Path(scratch) / "rows.ndjson", layout.types)
+            files = 0
+            _, unnest = query.model()
+            for kind, answer in read_answers(runs, query):
+                # A switch role may have the same name as a customer.
+                mark = "" if kind == TargetKind.CUSTOMER else f"-{_path_value(kind)}"
+                path = folder / f"account={_path_value(answer.account)}" / f"part-{query.record.run_id}{mark}.parquet"
+                if not feed.write(map(layout.cells, answer_rows(answer, query, unnest))):
+                    path.unlink(missing_ok=True)
+                    continue
+                make_private_folder(path.parent)
+                _copy(connection, feed.sql, path)
+                files += 1
+        except (OSError, load_duckdb().Error) as error:
+            raise OutputError(
+                f"the dataset could not be written: {getattr(error, 'strerror', None) or error}",
+                where=str(into),
+                mend="check free space and permissions",
+            ) from error
+    return DatasetSummary(folder, files, found.rows)
+
+
+def _write_schema(connection: Any, path: Path, columns: Struct, layout: TableLayout) -> None:
+    """Write a Parquet file without rows; its metadata holds the types, which SQL types do not fully describe."""
+    nulls = ", ".join(f"null::{duckdb_type(kind)} as {quote_name(name)}" for name, kind in layout.types)
+    types = quote_text(json.dumps(type_to_json(columns)))
+    _copy(connection, f"select {nulls} where false", path, f", kv_metadata {{{quote_text(_TYPES_KEY)}: {types}}}")
+
+
+def _copy(connection: Any, select: str, path: Path, options: str = "") -> None:
+    with _replacing(path) as temporary:
+        connection.execute(f"copy ({select}) to {quote_text(str(temporary))} ({_PARQUET_OPTIONS}{options})")
+
+
+def _known_types(connection: Any, folder: Path) -> Struct | None:
+    """The column types of earlier runs; None if there are none. Raises OutputError for a schema that is not rolecall's."""
+    path = folder / SCHEMA_FILE
+    if not path.exists():
+        return None
+    try:
+        sql = "select value from parquet_kv_metadata($path) where key = encode($key)"
+        ((text,),) = connection.execute(sql, {"path": escape_pattern(path), "key": _TYPES_KEY}).fetchall()
+        known = type_from_json(json.loads(text))
+    except (load_duckdb().Error, ValueError, KeyError, TypeError, AttributeError):
+        known = None
+    if not isinstance(known, Struct):
+        raise OutputError(
+            "the schema of the dataset was not written by rolecall",
+            where=str(path),
+            mend="choose another folder, or remove it",
+        )
+    return known
+
+
+def _path_value(text: str) -> str:
+    """Encode a value of the path the way readers of partitioned datasets decode it."""
+    return quote(text, safe="")

@@ -1,0 +1,401 @@
+"""An in-memory DuckDB for `runner sql`: rows of runs as tables, and no access to files, network, extensions or settings.
+
+Rows reach DuckDB as newline-delimited JSON in a private temporary file, with the types given, so that any mismatch is an
+error rather than a null.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import math
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from rolecall_generator.errors import OutputError, ToolError
+from rolecall_generator.extras import missing_extra
+from rolecall_runner.data.catalog import Catalog, RunTable, SqlError, named_tables
+from rolecall_runner.data.run_rows import (
+    RecordedQuery,
+    layout_of,
+    read_answers,
+    read_rows,
+    recorded_query,
+    survey_rows,
+    unused_name,
+)
+from rolecall_runner.private_files import create_private_file
+from rolecall_runner.results.journal import RunRecord, list_runs, read_results
+from rolecall_runner.results.result import Result
+from rolecall_runner.tasks.query.column_types import Scalar, Type, duckdb_encoder, duckdb_type, quote_name
+
+PLAY_RESULTS = "play_results"
+ROW_GROUP_ROWS = 8192
+"""Rows per row group of a Parquet file."""
+_CONFIG = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+_FETCHED_ROWS = 1000
+_LONGEST_LINE = 16 * 2**20
+_PLAY_TASK = "play"
+
+# No name here is an SQL keyword, which would have to be quoted.
+_RUN_TYPES: Sequence[tuple[str, Type]] = [
+    *((name, Scalar.STRING) for name in ("run_id", "table_name", "query", "service", "operation")),
+    ("parameters", Scalar.JSON),
+    *((name, Scalar.STRING) for name in ("regions", "jmespath", "jmespath_where", "selection")),
+    ("accounts", Scalar.LONG),
+    ("started", Scalar.TIMESTAMP),
+    ("ended", Scalar.TIMESTAMP),
+    ("manifest", Scalar.STRING),
+    ("rehearsal", Scalar.BOOLEAN),
+]
+_ERROR_TYPES: Sequence[tuple[str, Type]] = [
+    *(
+        (name, Scalar.STRING)
+        for name in ("table_name", "run_id", "account", "account_id", "region", "outcome", "code", "message")
+    ),
+    ("rehearsal", Scalar.BOOLEAN),
+]
+_PLAY_TYPES: Sequence[tuple[str, Type]] = [
+    *(
+        (name, Scalar.STRING)
+        for name in ("run_id", "play_file", "account", "account_id", "kind", "step", "task", "ending", "code", "message")
+    ),
+    ("registered", Scalar.JSON),
+    ("asked_at", Scalar.TIMESTAMP),
+    ("seconds", Scalar.DOUBLE),
+    ("rehearsal", Scalar.BOOLEAN),
+]
+
+
+def load_duckdb() -> Any:
+    """Import DuckDB, which is an optional dependency. Raises ToolError if it is missing or broken."""
+    try:
+        return importlib.import_module("duckdb")
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        raise missing from error
+    except ImportError as error:
+        raise ToolError(
+            f"duckdb could not be loaded: {error}", mend="pip install --force-reinstall 'rolecall[data]'"
+        ) from error
+
+
+def quote_text(text: str) -> str:
+    """Quote an SQL string literal."""
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"
+
+
+class Feed:
+    """Rows on their way into DuckDB: newline-delimited JSON in a private file, and the SQL that reads it.
+
+    Keys are `c0`, `c1`, ...; the names of the columns occur only as quoted identifiers.
+    """
+
+    def __init__(self, path: Path, types: Sequence[tuple[str, Type]]) -> None:
+        self._path = path
+        self._types = types
+        self._encoders = [(f"c{index}", duckdb_encoder(kind)) for index, (_, kind) in enumerate(types)]
+        self._longest = 0
+
+    def write(self, rows: Iterable[Sequence[Any]]) -> int:
+        """Replace the content by rows of JSON values in the order of the types; return their number. Raises OSError."""
+        self.remove()
+        count = 0
+        with os.fdopen(create_private_file(self._path), "w", encoding="ascii") as file:
+            for row in rows:
+                cells = {
+                    key: value if encode is None else encode(value)
+                    for (key, encode), value in zip(self._encoders, row, strict=True)
+                    if value is not None
+                }
+                line = json.dumps(cells, separators=(",", ":"))
+                self._longest = max(self._longest, len(line))
+                file.write(line + "\n")
+                count += 1
+        return count
+
+    def remove(self) -> None:
+        """Delete the file, if there is one."""
+        self._path.unlink(missing_ok=True)
+
+    @property
+    def sql(self) -> str:
+        """The statement that selects the rows that were written last."""
+        kinds = {f"c{index}": duckdb_type(kind) for index, (_, kind) in enumerate(self._types)}
+        # Read as text and cast afterwards: the JSON reader would round integers of more than 64 bits.
+        read = ", ".join(f"{key}: {quote_text('VARCHAR' if kind == 'JSON' else kind)}" for key, kind in kinds.items())
+        casts = ((f"{key}::JSON" if kind == "JSON" else key) for key, kind in kinds.items())
+        columns = ", ".join(f"{cast} as {quote_name(name)}" for cast, (name, _) in zip(casts, self._types, strict=True))
+        options = f"format = 'newline_delimited', maximum_object_size = {max(_LONGEST_LINE, 2 * self._longest)}"
+        source = f"read_json({quote_text(escape_pattern(self._path))}, {options}, columns = {{{read}}})"
+        return f"select {columns} from {source}"  # noqa: S608 - names and types are quoted
+
+
+def escape_pattern(path: Path) -> str:
+    """Return a path without wildcards, as DuckDB expects it where a pattern is allowed."""
+    return re.sub(r"([*?[])", r"[\1]", str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlAnswer:
+    """The answer to a statement: columns with their SQL types, and rows, which can be read once.
+
+    Columns of one name are numbered. `fetch` returns the next rows as tuples, none at the end.
+    """
+
+    columns: tuple[tuple[str, str], ...]
+    fetch: Callable[[], Sequence[Sequence[Any]]]
+    write_parquet: Callable[[Path], None]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, each of them unique."""
+        return tuple(name for name, _ in self.columns)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield rows as JSON values: times in ISO 8601, bytes in base64, maps as objects. Raises SqlError."""
+        parsed = [kind == "JSON" for _, kind in self.columns]
+        while rows := self.fetch():
+            for row in rows:
+                cells = (
+                    json.loads(value) if is_json and value is not None else json_value(value)
+                    for value, is_json in zip(row, parsed, strict=True)
+                )
+                yield dict(zip(self.names, cells, strict=True))
+
+
+def json_value(value: Any) -> Any:
+    """Convert a value that DuckDB returned to JSON values."""
+    if isinstance(value, dict):
+        return {str(json_value(key)): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return _scalar_text(value)
+
+
+def _scalar_text(value: Any) -> int | float | str:
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)  # also NaN and infinity, which JSON does not have
+
+
+class Database:
+    """An open database. See `open_database`."""
+
+    def __init__(self, connection: Any, catalog: Catalog, folder: Path) -> None:
+        self._connection = connection
+        self._catalog = catalog
+        self._folder = folder
+
+    def create(self, name: str, types: Sequence[tuple[str, Type]], rows: Iterable[Sequence[Any]]) -> None:
+        """Create a table from rows of JSON values. Raises JournalError, OutputError when the disk is full, SqlError."""
+        feed = Feed(self._folder / "rows.ndjson", types)
+        try:
+            feed.write(rows)
+        except OSError as error:
+            raise OutputError(
+                f"the temporary file could not be written: {error.strerror or error}",
+                where=str(self._folder),
+                mend="free some space, or set TMPDIR to another folder",
+            ) from error
+        with self._errors():
+            self._connection.execute(f"create table {quote_name(name)} as {feed.sql}")
+        feed.remove()
+
+    def derive(self, name: str, source: str, columns: str) -> None:
+        """Create a view of SQL expressions over a table. Never pass user input."""
+        self._connection.table(source).project(columns).create_view(name)
+
+    def fact(self, source: str, expression: str) -> Any:
+        """Return the value of an aggregate over a table. Never pass user input."""
+        return self._connection.table(source).aggregate(expression).fetchall()[0][0]
+
+    def lock(self, output: Path | None = None) -> None:
+        """Deny access to everything outside, except writing the file `output`, and any change of tables and settings."""
+        if output is not None:
+            self._connection.execute(f"set allowed_paths = [{quote_text(str(output))}]")
+        self._connection.execute("set enable_external_access = false")
+        self._connection.execute("set lock_configuration = true")
+        self._connection.execute("begin transaction read only")
+
+    def ask(self, sql: str) -> SqlAnswer:
+        """Run one statement that reads. Raises SqlError for any other statement, and for what DuckDB rejects."""
+        duckdb = load_duckdb()
+        with self._errors():
+            statements = duckdb.extract_statements(sql)
+            _check_statement(duckdb, statements)
+            cursor = self._connection.execute(statements[0])
+            used: set[str] = set()
+            columns = tuple((unused_name(each[0], used), str(each[1])) for each in cursor.description)
+
+        def fetch() -> Sequence[Sequence[Any]]:
+            with self._errors():
+                rows: Sequence[Sequence[Any]] = cursor.fetchmany(_FETCHED_ROWS)
+                return rows
+
+        def write_parquet(path: Path) -> None:
+            query = statements[0].query
+            with self._errors():
+                cursor.abort()  # a connection has one result at a time
+                relation = self._connection.sql(query)
+                names = [name for name, _ in columns]
+                if list(relation.columns) != names:  # columns of one name, which only a SELECT has
+                    relation = self._connection.sql(f"from ({query}\n) as answer({', '.join(map(quote_name, names))})")
+                relation.write_parquet(str(path), compression="zstd", row_group_size=ROW_GROUP_ROWS, use_tmp_file=False)
+
+        return SqlAnswer(columns, fetch, write_parquet)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except load_duckdb().Error as error:
+            raise self._sql_error(str(error).strip()) from None
+
+    def _sql_error(self, text: str) -> SqlError:
+        missing = re.search(r"Table with name (\S+) does not exist", text)
+        message, excerpt = _split_message(text)
+        if missing is not None:
+            name = missing.group(1).strip("\"'!")
+            return SqlError(f"no such table: {name}", where="sql", mend=self._catalog.hint(name), excerpt=excerpt)
+        if "disabled by configuration" in text or "has been locked" in text:
+            return SqlError(text, where="sql", mend="only tables can be read: `runner sql --tables`")
+        return SqlError(message, where="sql", mend="`runner sql --tables` lists tables and columns", excerpt=excerpt)
+
+
+def _check_statement(duckdb: Any, statements: Sequence[Any]) -> None:
+    if len(statements) != 1:
+        what = f"{len(statements)} statements at once" if statements else "the statement is empty"
+        raise SqlError(what, where="sql", mend="pass one statement")
+    if statements[0].type not in {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}:
+        raise SqlError(
+            f"{statements[0].type.name} is not allowed: tables are read-only",
+            where="sql",
+            mend="start with select, from, with, describe or summarize",
+        )
+
+
+def _split_message(text: str) -> tuple[str, str]:
+    """Split an error into the message and the marked line of SQL, empty if there is none."""
+    place = re.search(r"\n(LINE \d+: [^\n]*\n *\^[~^]*)", text)
+    return (" ".join(text.split()), "") if place is None else (" ".join(text[: place.start()].split()), place[1])
+
+
+@contextmanager
+def connect_duckdb(folder: Path) -> Iterator[Any]:
+    """Open an empty in-memory DuckDB in UTC; what exceeds its memory limit goes to a folder in `folder`.
+
+    Raises ToolError without DuckDB.
+    """
+    connection = load_duckdb().connect(":memory:", config={**_CONFIG, "temp_directory": str(folder / "spill")})
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def empty_database(catalog: Catalog) -> Iterator[Database]:
+    """Open a database without tables, not locked yet. Raises ToolError without DuckDB."""
+    with tempfile.TemporaryDirectory(prefix="rolecall-sql-") as folder, connect_duckdb(Path(folder)) as connection:
+        yield Database(connection, catalog, Path(folder))
+
+
+@contextmanager
+def open_database(catalog: Catalog, sql: str, output: Path | None = None) -> Iterator[Database]:
+    """Open a locked database with the tables that a statement names, `runs`, `errors` and `play_results`.
+
+    `output`: the file that `SqlAnswer.write_parquet` may write. Raises ToolError without DuckDB, JournalError.
+    """
+    with empty_database(catalog) as database:
+        tables = list(named_tables(sql, catalog))
+        for table in tables:
+            layout = layout_of(survey_rows(catalog.runs, table.queries).columns)
+            database.create(table.name, layout.types, map(layout.cells, read_rows(catalog.runs, table.queries)))
+        plays = list(_recorded_plays(catalog.runs))
+        rows = [row for record in catalog.records if (row := _run_row(record)) is not None]
+        database.create("runs", _RUN_TYPES, [*rows, *(_play_run_row(record, file) for record, file in plays)])
+        wanted = plays if PLAY_RESULTS in sql.lower() else []
+        database.create(PLAY_RESULTS, _PLAY_TYPES, _play_rows(catalog.runs, wanted))
+        # Errors of all tables unless some are named: `select * from errors` names none.
+        shown = tables or [catalog.tables[name] for name in catalog.listed]
+        database.create("errors", _ERROR_TYPES, _error_rows(catalog.runs, shown))
+        database.lock(output)
+        yield database
+
+
+def _run_row(record: RunRecord) -> tuple[Any, ...] | None:
+    query = recorded_query(record)
+    if query is None:
+        return None
+    regions = query.body.get("regions")
+    return (
+        *(record.run_id, query.table, query.name or None, query.service, query.operation),
+        query.body.get("parameters", {}),
+        ",".join(regions) if isinstance(regions, list) else regions,
+        *(query.select, query.body.get("where")),
+        *_run_place(record),
+    )
+
+
+def _play_run_row(record: RunRecord, file: str) -> tuple[Any, ...]:
+    return (record.run_id, PLAY_RESULTS, file, None, None, {}, None, None, None, *_run_place(record))
+
+
+def _run_place(record: RunRecord) -> tuple[Any, ...]:
+    return (record.selection, record.total, record.started, record.ended, record.manifest, record.rehearsal)
+
+
+def _error_rows(runs: Path, tables: Iterable[RunTable]) -> Iterator[tuple[Any, ...]]:
+    queries: Mapping[str, RecordedQuery] = {query.record.run_id: query for table in tables for query in table.queries}
+    for query in queries.values():
+        for _, answer in read_answers(runs, query):
+            for each in answer.troubles():
+                place = (each["account"], each["account_id"] or None, each["region"] or None)
+                said = (each["reason"], each["code"] or None, each["error"])
+                yield (query.table, query.record.run_id, *place, *said, query.record.rehearsal)
+
+
+def _recorded_plays(runs: Path) -> Iterator[tuple[RunRecord, str]]:
+    """The runs of plays, the latest first, each with its file."""
+    for record in list_runs(runs, task=_PLAY_TASK):
+        try:
+            yield record, str(json.loads(record.what)["file"])
+        except (ValueError, TypeError, KeyError):
+            continue  # one unreadable record must not hide the others
+
+
+def _play_rows(runs: Path, plays: Iterable[tuple[RunRecord, str]]) -> Iterator[tuple[Any, ...]]:
+    for record, file in plays:
+        for result in read_results(runs, record.run_id):
+            yield (record.run_id, file, *_play_row(result), record.rehearsal)
+
+
+def _play_row(result: Result) -> tuple[Any, ...]:
+    body: Mapping[str, Any] = result.data if isinstance(result.data, Mapping) else {}
+    said = (body.get("ending", str(result.status)), result.code or None, result.error or None)
+    who = (result.target, body.get("account_id"), result.kind)
+    return (*who, body.get("at"), result.task, *said, body.get("registered"), result.started.isoformat(), result.seconds)

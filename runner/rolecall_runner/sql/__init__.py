@@ -1,1 +1,0 @@
-"""`runner sql`: the rows of queries as tables of a DuckDB in memory, and what changed between two runs."""
