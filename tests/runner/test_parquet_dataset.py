@@ -22,7 +22,7 @@ from rolecall_runner.data.database import ROW_GROUP_ROWS, load_duckdb, open_data
 from rolecall_runner.data.run_rows import RecordedQuery, layout_of, read_rows, recorded_query, survey_rows
 from rolecall_runner.results.journal import read_record
 
-BUCKETS = {"service": "s3", "operation": "ListBuckets"}
+BUCKETS: dict[str, Any] = {"service": "s3", "operation": "ListBuckets"}
 FOLDER = Path("service=s3") / "query=list_buckets"
 
 
@@ -189,7 +189,8 @@ def test_a_schema_of_somebody_else_is_not_overwritten(tmp_path: Path, content: b
     path = tmp_path / "out" / FOLDER / "_common_metadata"
     path.parent.mkdir(parents=True)
     if content is None:
-        duckdb.sql("select 1 as a").write_parquet(str(path))
+        with duckdb.connect() as connection:
+            connection.execute(f"copy (select 1 as a) to '{path}' (format parquet)")
     else:
         path.write_bytes(content)
 
