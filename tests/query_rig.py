@@ -18,7 +18,6 @@ from manifests import customer
 from query_content import fill_account
 from rolecall_runner.clients import Clients, ClientSettings
 from rolecall_runner.credentials import Assumer, Caller, Sessions
-from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.engine.execution_options import run
 from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.engine.per_process import PerProcess

@@ -31,7 +31,6 @@ from rolecall_runner.results.journal import (
 )
 from rolecall_runner.results.result import Result, Status
 from rolecall_runner.results.run_info import RunInfo
-from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.selection import Selection, only, sample, select
 from rolecall_runner.source import find_caller
 from rolecall_runner.specification import build

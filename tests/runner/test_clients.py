@@ -18,9 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fast_stub import FastStub, Options, instance_of, key_of, secret_of, token_of
 from rolecall_runner.clients import Clients, ClientSettings, OutsideAccountError, _timestamp, account
 from rolecall_runner.deadline import TimeIsUpError, deadline
-from rolecall_runner.engine.run import run
 from rolecall_runner.engine.execution_options import run
-from rolecall_runner.engine.interface import RetryPolicy, Settings
+from rolecall_runner.engine.interface import Settings
 from rolecall_runner.failures import failure_of
 from rolecall_runner.results.result import Status
 from rolecall_runner.retry import RetryPolicy

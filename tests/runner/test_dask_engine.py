@@ -14,8 +14,6 @@ from dask_rig import QUICK, Every, local_cluster, targets
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.engine.dask_cluster import ClusterError, DaskCluster
 from rolecall_runner.engine.dask_engine import DaskEngine
-from rolecall_runner.engine.interface import Outside, Settings
-from rolecall_runner.engine.run import run
 from rolecall_runner.engine.execution_options import run
 from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.results.result import Result, Status

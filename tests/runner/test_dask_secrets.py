@@ -13,7 +13,7 @@ from rolecall_runner.aws_config import AwsConfig, make_means
 from rolecall_runner.engine.dask_cluster import DaskCluster
 from rolecall_runner.engine.dask_engine import DaskEngine
 from rolecall_runner.engine.execution_options import run
-from rolecall_runner.engine.interface import RetryPolicy, Settings
+from rolecall_runner.engine.interface import Settings
 from rolecall_runner.engine.per_process import PerProcess
 from rolecall_runner.results.result import Status
 from rolecall_runner.retry import RetryPolicy

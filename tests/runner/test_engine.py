@@ -12,7 +12,6 @@ import pytest
 
 from rolecall_generator.errors import InterruptedRunError, RolecallError
 from rolecall_runner.deadline import seconds_left
-from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.engine.execution_options import run
 from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.engine.per_process import PerProcess

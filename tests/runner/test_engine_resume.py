@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from rolecall_generator.errors import InterruptedRunError
-from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.engine.execution_options import run
 from rolecall_runner.engine.interface import Outside, Settings
 from rolecall_runner.engine.interrupt import stops_on_ctrl_c

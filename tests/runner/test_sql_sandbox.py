@@ -12,26 +12,16 @@ import duckdb
 import pytest
 
 from query_rig import MOMENT, REGIONS, QueryRig, furnished
-from rolecall_runner.engine.execution_options import run
-from rolecall_runner.results.arrow_question import read_question
-from rolecall_runner.results.journal import Journal, RunRecord, read_record, recorded
-from rolecall_runner.results.parquet_dataset import write_dataset
-from rolecall_runner.sql.catalogue import read_catalogue
-from rolecall_runner.sql.changes import compared
-from rolecall_runner.sql.database import opened
-from rolecall_runner.tasks.query.execute import QueryTask
-from rolecall_runner.tasks.query.spec import QuerySpec
-from rolecall_runner.tasks.query.validate import describe, find_query, validate
 from rolecall_runner.data.catalog import read_catalog
 from rolecall_runner.data.changes import compare_runs
 from rolecall_runner.data.data_output import write_dataset
 from rolecall_runner.data.database import open_database
 from rolecall_runner.data.run_rows import recorded_query
-from rolecall_runner.engine.run import run
-from rolecall_runner.tasks.query.asked import Wanted, described, make_question
-from rolecall_runner.tasks.query.named import find_query
-from rolecall_runner.tasks.query.question import Question
-from rolecall_runner.tasks.query.task import QueryTask
+from rolecall_runner.engine.execution_options import run
+from rolecall_runner.results.journal import Journal, RunRecord, read_record, recorded
+from rolecall_runner.tasks.query.execute import QueryTask
+from rolecall_runner.tasks.query.spec import QuerySpec
+from rolecall_runner.tasks.query.validate import describe, find_query, validate
 
 FIRST, SECOND, NAMED = "20261124-090000-000001", "20261124-090000-000002", "20261124-090000-000003"
 

@@ -21,9 +21,9 @@ from urllib3.connection import HTTPSConnection
 from fast_stub import FastStub, Options, key_of, secret_of, token_of
 from rolecall_runner.clients import Clients, ClientSettings, OutsideAccountError, account
 from rolecall_runner.credentials import Credentials, utc_now
+from rolecall_runner.engine.execution_options import run
 from rolecall_runner.engine.interface import Settings
 from rolecall_runner.engine.processes import ProcessEngine
-from rolecall_runner.engine.run import run
 from rolecall_runner.results.result import Status
 from rolecall_runner.transport import Transport
 from stub_fleet import REGION, AskStub, MakeSessions, stub_targets

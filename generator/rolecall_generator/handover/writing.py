@@ -274,7 +274,7 @@ def _require_pdf_library() -> None:
 
 
 def _fingerprint(choices: Choices) -> str:
-    """Digest of everything but the module that determines a bundle's bytes: HTML templates, versions of libraries, the user's choices."""
+    """Digest of all that determines a bundle besides its module: HTML templates, library versions, the user's choices."""
     libraries = (*_LIBRARIES, _PDF_LIBRARY) if choices.pdf else _LIBRARIES
     versions = "".join(f"{name} {importlib.metadata.version(name)}\0" for name in libraries)
     signer = choices.signer.program if choices.signer else None

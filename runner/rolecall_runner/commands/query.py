@@ -43,8 +43,6 @@ from rolecall_runner.selection import EVERYBODY, Selection
 from rolecall_runner.tasks.query.spec import QuerySpec
 
 if TYPE_CHECKING:
-    from rolecall_runner.results.parquet_dataset import Written
-    from rolecall_runner.choice import Choice
     from rolecall_runner.data.data_output import DatasetSummary
     from rolecall_runner.results.rows_flat import RowWriter
     from rolecall_runner.tasks.query.answers import Count

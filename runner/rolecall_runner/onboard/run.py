@@ -13,7 +13,6 @@ from rolecall_generator.errors import CallerError, InterruptedRunError, Selectio
 from rolecall_generator.iam.access import Access
 from rolecall_generator.status_file import status_path
 from rolecall_runner.credentials import Sessions
-from rolecall_runner.engine.interface import Outside
 from rolecall_runner.engine.execution_options import ExecutionOptions
 from rolecall_runner.engine.interface import Outside
 from rolecall_runner.engine.per_process import PerProcess

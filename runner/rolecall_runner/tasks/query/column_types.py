@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from rolecall_runner.tasks.query.asking import default_select
-from rolecall_runner.tasks.query.models import find_operation
-from rolecall_runner.tasks.query.question import QueryError
-from rolecall_runner.tasks.query.selecting import VALUE, compiled
+from rolecall_runner.tasks.query.answers import VALUE, compiled
+from rolecall_runner.tasks.query.execute import default_select
+from rolecall_runner.tasks.query.operations import find_operation
+from rolecall_runner.tasks.query.spec import QueryError
 
 MOST_FIELDS = 300
 """Most fields an object type may gain from values. An object with more is treated as free-form and stored as JSON."""

@@ -9,10 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from rolecall_generator.iam.access import Access
-from rolecall_generator.iam.actions import find_action
+from rolecall_generator.iam.actions import action_of, find_action
 from rolecall_generator.iam.evaluator import Caller, Decision, Effect, Evaluator, Request
 from rolecall_generator.iam.module import ModuleKind
-from rolecall_generator.iam.actions import action_of
 from rolecall_generator.plan import Plan, PlannedModule
 from rolecall_runner.targets import Target, TargetKind
 from rolecall_runner.tasks.query.operations import is_global, planned_regions

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from rolecall_generator.iam.access import Access
 from rolecall_runner.clients import Clients, SigningCredentials
 from rolecall_runner.credentials import Assumer, Clock, Sessions, utc_now
-from rolecall_runner.retry import RetryPolicy
 from rolecall_runner.targets import Target
 from rolecall_runner.tasks.verify.spec import VerifySpec
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rolecall_runner.engine.interface import RetryPolicy
+from rolecall_runner.retry import RetryPolicy
 
 Actions = Literal["none", "sample", "all"]
 
