@@ -36,15 +36,15 @@ TELL_UV = told=$$("$(PYTHON)" -m pip --disable-pip-version-check config list 2>/
 # A virtual environment whose Python has gone (a moved checkout, an upgraded system) is made anew.
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found"; \
-		echo "  mend: install one, or name it: make $(MAKECMDGOALS) PYTHON=/usr/bin/python3.12"; exit 7; } >&2
+		echo "  hint: install one, or name it: make $(MAKECMDGOALS) PYTHON=/usr/bin/python3.12"; exit 7; } >&2
 	@"$(PYTHON)" -m pip --version >/dev/null 2>&1 || { echo "error: $(PYTHON) has no pip"; \
-		echo "  mend: install it (Debian, Ubuntu: apt-get install python3-pip)"; exit 7; } >&2
+		echo "  hint: install it (Debian, Ubuntu: apt-get install python3-pip)"; exit 7; } >&2
 	@echo "setting up $(VENV) ..." >&2
 	@$(TELL_UV); { $(BIN)/python -c "" 2>/dev/null || "$(PYTHON)" -m venv --clear --without-pip $(VENV); } && \
 		"$(PYTHON)" -m pip --disable-pip-version-check --python $(BIN)/python install --quiet uv==$(UV_VERSION) && \
 		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirements requirements.lock && \
 		$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable . || { echo "error: set-up did not finish"; \
-		echo "  mend: read the message above. Behind a private CA set SSL_CERT_FILE, behind a mirror PIP_INDEX_URL," \
+		echo "  hint: read the message above. Behind a private CA set SSL_CERT_FILE, behind a mirror PIP_INDEX_URL," \
 		"then repeat; make clean starts over"; exit 7; } >&2
 	@touch $(STAMP)
 
@@ -64,10 +64,10 @@ format: $(STAMP) ## Rewrite to the project's style
 	$(BIN)/ruff format
 
 benchmark: $(STAMP) ## Print the benchmarks' ratios (by themselves: bench_peers.py, which installs other tools, and bench_check_paired.py, which compares two checkouts)
-	@for file in $(filter-out %/bench_peers.py %/bench_check_paired.py,$(wildcard tests/benchmarks/bench_*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out %/bench_peers.py %/bench_check_paired.py,$(wildcard benchmarks/bench_*.py)); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 golden: $(STAMP) ## Rewrite the golden files after a deliberate change
-	ROLECALL_REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden tests/test_docs_outputs.py
+	ROLECALL_REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden tests/docs/test_docs_outputs.py
 
 LOCKED = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
@@ -91,7 +91,7 @@ man: $(STAMP) ## Write the man pages into man/
 dist: $(STAMP) ## Build the wheel and the sdist into dist/
 	$(BIN)/python tests/tools/build_release.py dist
 
-sbom: dist ## Build them and write their bill of materials (CycloneDX) beside them
+sbom: dist ## Build them and write their bill of materials (CycloneDX) next to them
 	$(BIN)/python tests/tools/build_release.py sbom
 
 clean: ## Remove what set-up, builds and tests made

@@ -1,6 +1,6 @@
 """The package's build hook: man pages that `make man` wrote go into the wheel, as far as there are any.
 
-A plain list of shared data would break every build from a checkout in which nobody has written the pages yet.
+A plain list of shared data would break every build from a checkout in which no one has written the pages yet.
 """
 
 from __future__ import annotations

@@ -1,23 +1,35 @@
-"""rolecall's generator: what is true about cross-account access, and the files that say so."""
+"""rolecall's generator: cross-account access from a manifest, rendered as Terraform, read back and proven. Never talks to AWS."""
 
 from typing import TYPE_CHECKING
 
-__version__: str
+from rolecall_generator.lazy import exports
 
-UNKNOWN_VERSION = "0+unknown"
-"""What a copy of the source says that nobody installed: the version comes from the git tag, when a package is built."""
+if TYPE_CHECKING:
+    from rolecall_generator._version import UNKNOWN_VERSION, __version__
+    from rolecall_generator.bundle import write_bundles
+    from rolecall_generator.manifest import load_manifest
+    from rolecall_generator.planning import make_plan
+    from rolecall_generator.terraform import render_module
+    from rolecall_generator.terraform.parser import parse_module
 
-if not TYPE_CHECKING:  # for the type checker every other name stays an error
+__all__ = [
+    "UNKNOWN_VERSION",
+    "__version__",
+    "load_manifest",
+    "make_plan",
+    "parse_module",
+    "render_module",
+    "write_bundles",
+]
 
-    def __getattr__(name: str) -> str:
-        """`__version__` of the installed distribution, looked up when asked for: `gen --help` must not pay for it."""
-        if name != "__version__":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - takes half as long as `gen --help`
-
-        try:
-            found = version("rolecall")
-        except PackageNotFoundError:
-            found = UNKNOWN_VERSION
-        globals()[name] = found
-        return found
+__getattr__ = exports(
+    __name__,
+    {
+        "_version": ("UNKNOWN_VERSION", "__version__"),
+        "bundle": ("write_bundles",),
+        "manifest": ("load_manifest",),
+        "planning": ("make_plan",),
+        "terraform": ("render_module",),
+        "terraform.parser": ("parse_module",),
+    },
+)

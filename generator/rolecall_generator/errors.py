@@ -12,8 +12,10 @@
 
 Errors of one part stand with that part: SandboxError, FaultTextError, OutsideAccountError and others in the runner.
 
-Each error builds its message from three parts: what is wrong, where, and the mend. In `str(error)` each part is one line
+Each error builds its message from three parts: what is wrong, where, and the hint. In `str(error)` each part is one line
 that can be shown anywhere (see `text`); the attributes hold what was given.
+
+Libraries that come with an extra of the package: a missing one is told with the command that brings it.
 """
 
 from __future__ import annotations
@@ -47,15 +49,15 @@ class RolecallError(Exception):
 
     exit_code = ExitCode.INTERNAL
 
-    def __init__(self, what: str, *, where: str | None = None, mend: str | None = None) -> None:
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         self.what = what
         self.where = where
-        self.mend = mend
+        self.hint = hint
         super().__init__(what)
 
     def __str__(self) -> str:
         text = one_line(f"{self.where}: {self.what}" if self.where else self.what)
-        return f"{text}\n  mend: {one_line(self.mend)}" if self.mend else text
+        return f"{text}\n  hint: {one_line(self.hint)}" if self.hint else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,11 @@ class Problem:
     line: int
     column: int
     what: str
-    mend: str
+    hint: str
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}"
-        return f"{one_line(f'{place}: {self.what}')}\n  mend: {one_line(self.mend)}"
+        return f"{one_line(f'{place}: {self.what}')}\n  hint: {one_line(self.hint)}"
 
 
 class ManifestError(RolecallError):
@@ -127,3 +129,25 @@ class CallerError(RolecallError):
     """There are no AWS credentials to start from, or AWS does not take them."""
 
     exit_code = ExitCode.CALLER
+
+
+EXTRAS = {
+    "moto": "sandbox",
+    "flask": "sandbox",
+    "flask_cors": "sandbox",
+    "werkzeug": "sandbox",
+    "duckdb": "data",
+    "dask": "dask",
+    "distributed": "dask",
+    "reportlab": "pdf",
+}
+"""The extra that brings each library."""
+
+
+def missing_extra(error: ModuleNotFoundError) -> ToolError | None:
+    """The error to show for a library that is not installed; None for one that no extra brings."""
+    library = (error.name or "").partition(".")[0]
+    extra = EXTRAS.get(library)
+    if extra is None:
+        return None
+    return ToolError(f"this needs {library}, which is not installed", hint=f"pip install 'rolecall[{extra}]'")

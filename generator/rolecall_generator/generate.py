@@ -1,25 +1,86 @@
-"""The main job, `gen terraform`, as one call: manifest -> plan -> files. Prints nothing."""
+"""People whom a module created that leaves the output folder, while other switch roles still need them.
+
+`gen terraform` deletes the files of a module that is no longer planned and leaves a Terraform state that lies there. Without
+the files nothing protects what the state holds: `terraform destroy` would delete group and users.
+
+The main job, `gen terraform`, as one call: manifest -> plan -> files. Prints nothing.
+
+`gen diff`: what the next run would change, as a difference of two Access values: intended against written.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from rolecall_generator.errors import OutputError, SelectionError
-from rolecall_generator.left_people import people_left_behind
-from rolecall_generator.lock import Lock, read_lock
-from rolecall_generator.manifest.load import LoadedManifest, load_manifest
-from rolecall_generator.manifest.source import collection_paused
+from rolecall_generator.errors import OutputError, RolecallError
+from rolecall_generator.findings import DIFFERENCE, Finding, Severity
+from rolecall_generator.iam import Access, Group, ModuleKind, User
+from rolecall_generator.iam.difference import Change, Label, differences, labeller
+from rolecall_generator.manifest import LoadedManifest, account_names, load_manifest
+from rolecall_generator.output import (
+    Lock,
+    LockedModule,
+    ModuleSource,
+    WriteReport,
+    output_error,
+    read_lock,
+    read_regular,
+    sha256,
+    unplanned,
+    write_output,
+)
 from rolecall_generator.package_digest import feature_release, package_digest
-from rolecall_generator.plan import Plan, PlannedModule, make_plan
-from rolecall_generator.plan.assignment import Assignment, Slot
-from rolecall_generator.render import render_module
-from rolecall_generator.write import ModuleSource, WriteReport, write_output
+from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots, select, slots_to_json
+from rolecall_generator.terraform import render_module
+from rolecall_generator.terraform.parser import ParsedModule, parse_module
+from rolecall_generator.workers import collection_paused
+
+_SWITCH_ROLES = "switch-roles/"
+
+
+def people_left_behind(out: Path, written: Iterable[str], plan: Plan) -> tuple[str, ...]:
+    """A sentence for each module of the last run that created people whom the plan only looks up. Changes nothing.
+
+    `written` are the paths of the last run's modules below `out`. A module that cannot be read is left out.
+    """
+    planned = {module.path for module in plan.modules}
+    gone = sorted(path for path in written if path.startswith(_SWITCH_ROLES) and path not in planned)
+    return tuple(_notes(out, gone, plan)) if gone else ()
+
+
+def _notes(out: Path, gone: Iterable[str], plan: Plan) -> Iterator[str]:
+    from rolecall_generator.terraform.parser import parse_module  # noqa: PLC0415 - loads the parser only when a switch role has gone
+
+    needed: dict[str, str] = {}
+    for planned in plan.modules:
+        if planned.kind in {ModuleKind.TRUSTING, ModuleKind.TRUSTED}:
+            module = planned.build()
+            needed |= dict.fromkeys(_people(module.access, existing=True), module.path)
+    for path in gone:
+        try:
+            created = _people(parse_module(out / path, account_id=None).access, existing=False)
+        except RolecallError:
+            continue
+        if left := sorted(needed.keys() & created):
+            names = ", ".join(arn.rpartition(":")[2].replace("/", " ", 1) for arn in left)
+            user = needed[left[0]]
+            yield (
+                f"{path} created {names}, which {user} still needs: do not run terraform destroy there. To keep them under "
+                f"Terraform, take `existing: true` off in the manifest and move the state to {user}"
+            )
+
+
+def _people(access: Access, *, existing: bool) -> set[str]:
+    """ARNs of the groups and users that are created, or only looked up."""
+    parts: tuple[Group | User, ...] = (*access.groups.values(), *access.users.values())
+    return {part.arn for part in parts if part.existing is existing}
+
 
 _CUSTOMERS = "customers/"
 _EVERYBODY = 2  # one customer who leaves is an ordinary day
@@ -80,7 +141,7 @@ def _refuse_to_lose_everybody(out: Path, lock: Lock, plan: Plan) -> None:
         raise OutputError(
             f"none of the {len(before):,} customers of the last run is in the manifest: every module of theirs would go",
             where=str(out),
-            mend="look for a lost include or an empty list; --prune-all deletes the modules, --no-prune keeps them",
+            hint="look for a lost include or an empty list; --prune-all deletes the modules, --no-prune keeps them",
         )
 
 
@@ -105,35 +166,114 @@ def _render(module: PlannedModule, source: str) -> Mapping[str, str]:
     return render_module(module.build(), source)
 
 
-def previous_slots(lock: Lock) -> dict[str, Slot]:
-    """The last run's assignment: role ARN to backend role and policy number; empty before the first run."""
-    return {
-        key: Slot(value[0], value[1])
-        for key, value in lock.assignment.items()
-        if isinstance(value, list) and len(value) == 2  # noqa: PLR2004 - a pair
-    }
+@dataclass(frozen=True, slots=True)
+class ModuleChanges:
+    """What changes in one module: `state` is new, changed, gone, text (files change, access does not) or extra.
 
-
-def slots_to_json(assignment: Assignment) -> dict[str, object]:
-    """The assignment as the lock file keeps it."""
-    return {key: [slot.role, slot.policy] for key, slot in assignment.slots.items()}
-
-
-def select(plan: Plan, names: Collection[str], *, where: str = "--only") -> frozenset[str]:
-    """Paths of the modules named by customer, switch role, `backend` or path; `where` is the option that names them.
-
-    Raises SelectionError for unknown names.
+    `extra`: the next run changes nothing there, but files that it leaves alone are in the way of what the manifest says.
     """
-    paths: dict[str, set[str]] = {}
-    for module in plan.modules:
-        paths.setdefault(module.subject, set()).add(module.path)
-        paths.setdefault(module.path, set()).add(module.path)
-    for name in names:
-        if name not in paths:
-            near = get_close_matches(name, paths, n=1)
-            raise SelectionError(
-                f"there is no customer or switch role named {name}",
-                where=where,
-                mend=f"did you mean {near[0]}?" if near else "name a customer or switch role of the manifest, or backend",
-            )
-    return frozenset(path for name in names for path in paths[name])
+
+    path: str
+    state: str
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The modules that the next run would touch, in the plan's order, then those that it would remove."""
+
+    modules: tuple[ModuleChanges, ...]
+    unchanged: int
+
+
+def compare(
+    manifest: Path,
+    out: Path,
+    *,
+    started: Callable[[int], None] = lambda _total: None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Comparison:
+    """Compare the plan of a manifest with what was written. Only modules whose fingerprint changed are parsed."""
+    loaded = load_manifest(manifest)
+    lock = read_lock(out)
+    plan = make_plan(loaded.manifest, previous_slots(lock))
+    locked = lock.modules
+    name = labeller(account_names(loaded.manifest))
+    touched: list[ModuleChanges] = []
+    started(len(plan.modules))
+    for done, module in enumerate(plan.modules, start=1):
+        known = locked.get(module.path)
+        if known is None:
+            added = differences(Access(), module.build().access.canonical(), label=name)
+            touched.append(ModuleChanges(module.path, "new", added))
+        elif _would_write(module_source(module, manifest.name), out, known):
+            touched.append(_changed(module, out, name))
+        elif _has_others(out / module.path, known):
+            touched += _extra(module, out)
+        progress(done)
+    planned = {module.path for module in plan.modules}
+    untouched = len(plan.modules) - len(touched)
+    touched += [_gone(path, out, name) for path in sorted(locked) if path not in planned]
+    touched += [ModuleChanges(found.subject, "extra", (), (found,)) for found in _unplanned(out, planned, locked)]
+    return Comparison(tuple(touched), untouched)
+
+
+def _would_write(source: ModuleSource, out: Path, known: LockedModule) -> bool:
+    """Whether the next run would write files of a module: they are planned otherwise, or stand otherwise on disk."""
+    planned = dict(known.files)
+    if source.fingerprint != known.fingerprint:
+        planned = {name: sha256(text.encode()) for name, text in source.render().items()}
+    return planned != {name: _hash_of(out / source.path / name) for name in known.files}
+
+
+def _has_others(folder: Path, known: LockedModule) -> bool:
+    """Whether a module's folder holds anything that rolecall did not write."""
+    with os.scandir(folder) as entries:
+        return any(entry.name not in known.files for entry in entries)
+
+
+def _extra(module: PlannedModule, out: Path) -> Iterator[ModuleChanges]:
+    """The findings of a module with files of others, where they matter."""
+    built = module.build()
+    written = _written(out / module.path, account_id=built.account.account_id, partition=built.partition)
+    findings = tuple(finding for finding in written.findings if finding.severity > Severity.NOTE)
+    if written.access.canonical() != built.access.canonical():
+        message = "other files change the access that the generated ones grant; gen check shows how"
+        place = f"{module.path}/main.tf"
+        findings += (DIFFERENCE.finding(module.subject, message, place, 1, hint="remove the other files"),)
+    if findings:
+        yield ModuleChanges(module.path, "extra", (), findings)
+
+
+def _unplanned(out: Path, planned: Collection[str], locked: Collection[str]) -> list[Finding]:
+    try:
+        return [found for found in unplanned(str(out), planned, locked) if found.subject not in locked]
+    except OSError as error:
+        raise output_error(error, str(out)) from error
+
+
+def _hash_of(path: Path) -> str | None:
+    try:
+        return sha256(read_regular(str(path)))
+    except OSError:
+        return None
+
+
+def _changed(module: PlannedModule, out: Path, name: Label) -> ModuleChanges:
+    built = module.build()
+    written = _written(out / module.path, account_id=built.account.account_id, partition=built.partition)
+    changes = differences(written.access.canonical(), built.access.canonical(), label=name)
+    return ModuleChanges(module.path, "changed" if changes else "text", changes, written.findings)
+
+
+def _written(folder: Path, *, account_id: str | None, partition: str = "aws") -> ParsedModule:
+    """What a module's folder grants; nothing when someone took the folder away."""
+    if not folder.exists():
+        return ParsedModule()
+    return parse_module(folder, account_id=account_id, partition=partition, returned=False)
+
+
+def _gone(path: str, out: Path, name: Label) -> ModuleChanges:
+    written = _written(out / path, account_id=None)
+    return ModuleChanges(path, "gone", differences(written.access.canonical(), Access(), label=name), written.findings)

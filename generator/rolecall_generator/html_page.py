@@ -21,6 +21,7 @@ from rolecall_generator.text import lines_of
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+
 HTML = "html"
 """Folder of the page templates."""
 
@@ -81,7 +82,7 @@ def _frame(name: str) -> dict[str, str]:
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - `gen --help` need not load Jinja2
 
-    from rolecall_generator.bytecode import bytecode_cache  # noqa: PLC0415 - as above
+    from rolecall_generator.template_env import bytecode_cache  # noqa: PLC0415 - as above
 
     return Environment(
         loader=FileSystemLoader(template_folder() / HTML),

@@ -1,4 +1,4 @@
-r"""The one sanitizer: how text that somebody else wrote may be shown.
+r"""The one sanitizer: how text that someone else wrote may be shown.
 
 Names, values and messages come from returned folders, AWS accounts, run records and forms. Shown as they are they could
 steer a terminal (escape sequences), fake lines (line breaks), hide or reorder characters (CVE-2021-42574), start a command
@@ -12,15 +12,29 @@ of a build server (`::error::`), or break out of a format. What is replaced:
   Actions runner, ActionCommand.cs; Azure Pipelines agent, Command.cs; TeamCity, "Service messages"; November 2026).
 
 Letters, accents, CJK and emoji stay. The replacement is U+FFFD, one for one, so that styles and widths stay right.
-`rolecall_generator.console` applies this to everything that is printed; formats with rules of their own call it themselves.
+`rolecall_generator.terminal` applies this to everything that is printed; formats with rules of their own call it themselves.
+
+Command lines to copy: they lead on from here, with manifest and output folder where these are not the usual ones.
+
+What pydantic found wrong, in people's words: what is wrong, where it stands, and the hint.
+
+What YAML takes a scalar for: text, number, boolean, date or nothing.
+
+Sentences whose values stay apart from our own words, so that every form escapes them in its own way. A `Phrase` is what
+a text says; Markdown, HTML and PDF are ways of writing it down. Our own words are trusted, a value never is: it may
+hold whatever stands in a manifest.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
+import shlex
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -104,3 +118,75 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     folded = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(word.casefold(), folded, 1, 0.6)
     return folded[close[0]] if close else None
+
+
+DEFAULT_MANIFEST = Path("accounts.yaml")
+DEFAULT_OUT = Path("output")
+
+_ABOUT_A_MANIFEST = frozenset(
+    {"gen terraform", "gen diff", "gen check", "gen prove", "gen profiles", "runner verify", "runner rehearse"}
+)
+"""Commands that take the manifest as their first argument; all others have an option."""
+
+
+def command_line(words: str, manifest: Path, out: Path) -> str:
+    """A command with manifest and output folder. `words`: the program, the command and the rest, quoted already."""
+    program, command, *rest = words.split(" ", 2)
+    parts = [f"{program} {command}", *rest]
+    if manifest != DEFAULT_MANIFEST:
+        if parts[0] in _ABOUT_A_MANIFEST:
+            parts.insert(1, shell_word(manifest))
+        else:
+            parts.append(f"--manifest {shell_word(manifest)}")
+    if out != DEFAULT_OUT:
+        parts.append(f"--out {shell_word(out)}")
+    return " ".join(parts)
+
+
+def shell_word(text: str | Path) -> str:
+    """Text to be copied into a shell; a file's name that is no text in the quotes that bash and zsh have for it."""
+    text = str(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        named = os.fsencode(text).replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+        return "$'" + named.replace("'", "\\'") + "'"
+    return shlex.quote(text)
+
+
+_MOST_NAMES = 24
+"""How many names a hint lists before it becomes unreadable."""
+
+
+def suggest(word: str, known: Iterable[str], otherwise: str) -> str:
+    """A hint that names the nearest known word, else all of them when they are few, else `otherwise`."""
+    names = list(known)
+    if close := nearest(word, names):
+        return f"write {close}"
+    return f"{otherwise}: {', '.join(names)}" if 0 < len(names) <= _MOST_NAMES else otherwise
+
+
+def clip(text: str, characters: int = 60) -> str:
+    """Text short enough for one line of a message, without line breaks or other control characters."""
+    shown = one_line(text[: characters + 1])
+    return shown if len(shown) <= characters else shown[: characters - 3] + "..."
+
+
+_UNITS = (("hour", 3_600), ("minute", 60), ("second", 1))
+
+
+@lru_cache(maxsize=256)
+def duration(seconds: int) -> str:
+    """A length of time in the largest unit that fits without a rest: `1 hour`, `90 minutes`."""
+    unit, size = next((unit, size) for unit, size in _UNITS if seconds % size == 0)
+    return counted(seconds // size, unit)
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 role`, `2 roles`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def printable(text: str) -> str:
+    """Text that can stand in a comment of one line: no line break, no invisible character."""
+    return one_line(text)

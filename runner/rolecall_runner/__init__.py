@@ -1,16 +1,13 @@
-"""What happens in live accounts: rehearsal, roll call, queries. Builds on rolecall_generator; talks to AWS."""
+"""rolecall's runner: verifies and queries live accounts, and rehearses in a sandbox. Builds on rolecall_generator."""
 
 from typing import TYPE_CHECKING
 
-__version__: str
+from rolecall_generator.lazy import exports
 
-if not TYPE_CHECKING:  # for the type checker every other name stays an error
+if TYPE_CHECKING:
+    from rolecall_runner._version import __version__
+    from rolecall_runner.api import Fleet
 
-    def __getattr__(name: str) -> str:
-        """`__version__`, one for both packages, looked up when asked for: `runner --help` must not pay for it."""
-        if name != "__version__":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from rolecall_generator import __version__ as found  # noqa: PLC0415 - as above
+__all__ = ["Fleet", "__version__"]
 
-        globals()[name] = found
-        return found
+__getattr__ = exports(__name__, {"api": ("Fleet",), "_version": ("__version__",)})

@@ -55,7 +55,7 @@ def create_private_file(path: Path, flags: int = 0) -> int:
     """Create a new file with mode 0600 for writing, and return its descriptor. Raises FileExistsError, and OSError."""
     mode = 0 if flags & os.O_RDWR else os.O_WRONLY
     descriptor = os.open(path, flags | mode | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
-    os.fchmod(descriptor, FILE_MODE)  # a umask can only have taken rights away: nobody had more than this before
+    os.fchmod(descriptor, FILE_MODE)  # a umask can only have taken rights away: no one had more than this before
     return descriptor
 
 
@@ -77,7 +77,7 @@ def open_private_file(path: Path, *, flags: int = os.O_RDONLY, user_id: Callable
     Raises UnsafeFileError for a file of another user and for one that others may write, and OSError.
     """
     if path.is_symlink():
-        raise UnsafeFileError("refusing to use a link in place of a private file", where=str(path), mend=_HINT)
+        raise UnsafeFileError("refusing to use a link in place of a private file", where=str(path), hint=_HINT)
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         _check(os.fstat(descriptor), path, stat.S_ISREG, user_id())
@@ -112,4 +112,4 @@ def _check(status: os.stat_result, path: Path, is_right_kind: Callable[[int], An
         what = f"others may write it (mode {stat.S_IMODE(status.st_mode):04o})"
     else:
         return
-    raise UnsafeFileError(f"refusing to read what may not be yours: {what}", where=str(path), mend=_HINT)
+    raise UnsafeFileError(f"refusing to read what may not be yours: {what}", where=str(path), hint=_HINT)

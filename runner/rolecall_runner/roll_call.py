@@ -11,38 +11,43 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from rolecall_generator.status_file import status_path
-from rolecall_runner import __version__
-from rolecall_runner.credentials import Caller, utc_now
-from rolecall_runner.engine.execution_options import ExecutionOptions
-from rolecall_runner.engine.interface import Outside
-from rolecall_runner.engine.interrupt import stops_on_ctrl_c
-from rolecall_runner.engine.per_process import PerProcess
-from rolecall_runner.inventory import Inventory, read_inventory
-from rolecall_runner.results.journal import (
+from rolecall_generator._version import __version__
+from rolecall_generator.records import status_path
+from rolecall_runner.aws import CallerIdentity as Caller
+from rolecall_runner.aws import Status, find_caller, utc_now
+from rolecall_runner.execution import (
+    ExecutionOptions,
     Journal,
     JournalError,
+    Outside,
+    PerProcess,
+    Result,
     RunRecord,
     find_run,
     keys_to_retry,
     new_run_id,
     read_results,
     recorded,
+    stops_on_ctrl_c,
 )
-from rolecall_runner.results.result import Result, Status
-from rolecall_runner.results.run_info import RunInfo
-from rolecall_runner.selection import Selection, only, sample, select
-from rolecall_runner.source import find_caller
+from rolecall_runner.inventory import Inventory, Selection, Target, only, read_inventory, sample, select
 from rolecall_runner.specification import build
-from rolecall_runner.status.digests import Written, written
-from rolecall_runner.status.file import StatusError
-from rolecall_runner.status.history import read_history
-from rolecall_runner.targets import Target
-from rolecall_runner.tasks.verify.context import History
-from rolecall_runner.tasks.verify.setting import RunConfig, make_clients, make_context
-from rolecall_runner.tasks.verify.spec import VerifySpec
-from rolecall_runner.tasks.verify.task import VerifyTask
-from rolecall_runner.tasks.verify.verdict import Mark, Rung, Step, Verdict, verdict_from_json
+from rolecall_runner.status import OutputDigests as Written
+from rolecall_runner.status import StatusError, read_history, written
+from rolecall_runner.verify import (
+    Check,
+    History,
+    Mark,
+    RunConfig,
+    RunInfo,
+    Step,
+    Verdict,
+    VerifySpec,
+    VerifyTask,
+    make_clients,
+    make_context,
+    verdict_from_json,
+)
 
 TASK = "verify"
 _MARK = {
@@ -118,13 +123,13 @@ def verdict_of(result: Result, target: Target, *, rehearsal: bool = False) -> Ve
     """The verdict in a result; a result without one (the task itself failed) becomes a verdict that says so."""
     if isinstance(result.data, dict):
         return verdict_from_json({key: value for key, value in result.data.items() if key != "mark"})
-    rung = Rung(Step.ASSUME, _MARK[result.status], "the roll call itself", result.code, result.error)
+    check = Check(Step.ASSUME, _MARK[result.status], "the roll call itself", result.code, result.error)
     return Verdict(
         target.name,
         str(target.kind),
         target.account_id,
         target.role_arn,
-        (replace(rung, seconds=result.seconds),),
+        (replace(check, seconds=result.seconds),),
         rehearsal=rehearsal,
     )
 
@@ -152,7 +157,7 @@ def prepare(
         selection, options = options_from_record(resumed)
         start = replace(start, options=options)
     targets = _chosen(inventory, selection, execution.runs)
-    # Before the journal: a run that nobody can start leaves nothing behind.
+    # Before the journal: a run that no one can start leaves nothing behind.
     caller = find_caller(make_clients(start.aws), profile=start.aws.profile, region=start.aws.region)
     if resume is not None:
         journal = Journal.resume(execution.runs, resume, fingerprint=inventory.fingerprint, rehearsal=caller.rehearsal)
@@ -190,7 +195,7 @@ def options_from_record(record: RunRecord) -> tuple[Selection, VerifySpec]:
         return build(Selection, body["choice"]), build(VerifySpec, options)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise JournalError(
-            f"the record of run {record.run_id} does not contain its options", where=record.manifest, mend="start a new run"
+            f"the record of run {record.run_id} does not contain its options", where=record.manifest, hint="start a new run"
         ) from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rolecall_generator.command_line import DEFAULT_MANIFEST, DEFAULT_OUT, command_line, shell_word
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line, shell_word
 
 
 @pytest.mark.parametrize(

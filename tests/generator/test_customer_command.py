@@ -16,9 +16,9 @@ import pytest
 
 from command_rig import Ended
 from manifests import NOTES
-from rolecall_generator.cli import app
+from rolecall_generator.cli.main import app
 
-PROGRAM = "from rolecall_generator.cli import app; app(prog_name='gen')"
+PROGRAM = "from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
 ACME = ("acme", "--account-id", "999999999999", "--external-id", "agreed")
 
@@ -117,7 +117,7 @@ def test_without_a_terminal_nobody_can_agree(notes: Path) -> None:
     done = gen("remove", "account1", cwd=notes)
 
     assert 2 == done.code
-    assert "nobody is here to agree" in done.err
+    assert "no one is here to agree" in done.err
     assert "--yes" in done.err
     assert NOTES.read_text() == manifest(notes)
 
@@ -197,9 +197,9 @@ def test_fields_are_set_and_unset(notes: Path) -> None:
         (("rename", "account1", "no/slash"), 3, "is no name for a folder"),
         (("set", "account1"), 2, "there is nothing to set"),
         (("set", "account1", "--unset", "name"), 3, "nothing was written"),
-        (("set", "account1", "--unset", "account-id"), 2, "mend: write account_id"),
+        (("set", "account1", "--unset", "account-id"), 2, "hint: write account_id"),
         (("set", "account1", "--unset", "role", "--role", "x"), 2, "role is given a value and taken out at once"),
-        (("remove", "account*"), 2, "mend: write names in full: account1, account2, account3"),
+        (("remove", "account*"), 2, "hint: write names in full: account1, account2, account3"),
         (("remove", "reena-in-sumesh"), 2, "a switch role has that name: rename and remove take --switch-role"),
         (("rename", "account1", "x", "--switch-role"), 2, "a customer has that name: leave --switch-role out"),
         (("show", "nobody"), 2, "there is no customer named nobody"),
@@ -208,7 +208,7 @@ def test_fields_are_set_and_unset(notes: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written(notes: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
-    """The exit code of the table, the message with its mend, no traceback, and the manifest as it was."""
+    """The exit code of the table, the message with its hint, no traceback, and the manifest as it was."""
     done = gen(*arguments, *(["--yes"] if arguments[0] not in ("show", "list") else []), cwd=notes)
 
     assert code == done.code

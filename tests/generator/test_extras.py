@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rolecall_generator.extras import EXTRAS, missing_extra
+from rolecall_generator.errors import EXTRAS, missing_extra
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,14 +27,14 @@ def test_a_missing_library_is_told_with_its_extra(library: str) -> None:
     missing = missing_extra(ModuleNotFoundError(name=f"{library}.inner"))
 
     assert missing is not None
-    assert f"mend: pip install 'rolecall[{EXTRAS[library]}]'" in str(missing)
+    assert f"hint: pip install 'rolecall[{EXTRAS[library]}]'" in str(missing)
     assert missing_extra(ModuleNotFoundError(name="something_else")) is None
 
 
 def test_a_command_whose_extra_is_missing_ends_with_the_mend(tmp_path: Path) -> None:
     """Without moto a sandbox command ends with exit code 7 and no traceback."""
     (tmp_path / "accounts.yaml").write_bytes((ROOT / "examples" / "accounts.yaml").read_bytes())
-    hide = "import sys; sys.modules['moto'] = None; from rolecall_runner.cli import app; app(prog_name='runner')"
+    hide = "import sys; sys.modules['moto'] = None; from rolecall_runner.cli.main import app; app(prog_name='runner')"
     done = subprocess.run(
         [sys.executable, "-c", hide, "rehearse", "--no-terraform"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Bad days of `gen`: streams that are full, closed or deaf, locales without letters, files nobody may read."""
+"""Bad days of `gen`: streams that are full, closed or deaf, locales without letters, files no one may read."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from manifests import NOTES
-from rolecall_generator.console import SafeTyper
+from rolecall_generator.terminal import SafeTyper
 
-PROGRAM = "from rolecall_generator.cli import app; app(prog_name='gen')"
+PROGRAM = "from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
 
 
 def gen(
@@ -45,7 +45,7 @@ def test_a_full_disk_behind_standard_output_is_said(notes: Path, command: list[s
         done = gen(*command, cwd=notes, stdout=full.fileno())
 
     assert 5 == done.returncode
-    assert b"error: standard output: the system refused: No space left on device\n  mend: " in done.stderr
+    assert b"error: standard output: the system refused: No space left on device\n  hint: " in done.stderr
 
 
 def test_a_reader_that_goes_away_is_no_finding(notes: Path) -> None:
@@ -91,12 +91,12 @@ def test_profiles_cannot_be_broken_by_an_option(notes: Path, option: str, text: 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_manifest_that_may_not_be_read_has_its_mend(notes: Path) -> None:
-    """A manifest without read permission is a manifest's problem, told with its mend as all others."""
+    """A manifest without read permission is a manifest's problem, told with its hint as all others."""
     (notes / "accounts.yaml").chmod(0)
     done = gen("terraform", cwd=notes)
 
     assert 3 == done.returncode
-    assert b"reading the file is not permitted\n  mend: " in done.stderr
+    assert b"reading the file is not permitted\n  hint: " in done.stderr
 
 
 def test_ctrl_c_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Further bad days of `gen`: empty options, names that are no text, folders nobody may read, customers that were lost."""
+"""Further bad days of `gen`: empty options, names that are no text, folders no one may read, customers that were lost."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from manifests import NOTES, manifest_of
-from rolecall_generator.cli import app
+from rolecall_generator.cli.main import app
 from rolecall_generator.errors import ModuleError, OutputError, SelectionError
 from rolecall_generator.generate import generate
-from rolecall_generator.parse.folder import read_folder
-from rolecall_generator.parse.report import Report
+from rolecall_generator.terraform.parser.folder import read_folder
+from rolecall_generator.terraform.parser.schema import ParseFindings as Report
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_a_manifest_may_have_a_name_that_is_no_text(notes: Path) -> None:
     (notes / "accounts.yaml").rename(strange)
 
     # The entry point itself: it readies the streams for such names, the test runner's own streams refuse them.
-    program = "from rolecall_generator.cli import app; app(prog_name='gen')"
+    program = "from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
     done = subprocess.run([sys.executable, "-c", program, "terraform", str(strange)], capture_output=True, check=False)
 
     assert (0, b"") == (done.returncode, done.stderr)
@@ -84,12 +84,12 @@ def test_a_manifest_may_have_a_name_that_is_no_text(notes: Path) -> None:
 
 
 def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path) -> None:
-    """The mend for a refused reading is a permission, not another folder."""
+    """The hint for a refused reading is a permission, not another folder."""
     refusal = PermissionError(13, "Permission denied", str(tmp_path))
     with mock.patch("os.scandir", side_effect=refusal), pytest.raises(ModuleError) as refused:
         read_folder(tmp_path, Report())
 
-    assert f"{tmp_path}: reading the module is not permitted\n  mend: give yourself read permission" in str(refused.value)
+    assert f"{tmp_path}: reading the module is not permitted\n  hint: give yourself read permission" in str(refused.value)
 
 
 def test_the_loss_of_every_customer_is_refused(tmp_path: Path) -> None:

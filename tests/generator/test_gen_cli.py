@@ -26,7 +26,7 @@ def gen(*arguments: str | Path, cwd: Path, limit_bytes: int | None = None) -> su
 
     # A process that passes its size limit gets a signal; ignored, the write fails as on a full disk.
     program = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-    program += "from rolecall_generator.cli import app; app(prog_name='gen')"
+    program += "from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
     return subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
@@ -94,7 +94,7 @@ def test_an_unknown_name_names_the_nearest(notes: Path) -> None:
 
 
 def test_a_removed_customer_is_pruned_and_foreign_files_stay(notes: Path) -> None:
-    """Stale generated files go, a file of somebody else's stays; with --no-prune all stay."""
+    """Stale generated files go, a file of someone else's stays; with --no-prune all stay."""
     gen("terraform", cwd=notes)
     state = notes / "output" / "customers" / "account3" / "terraform.tfstate"
     state.write_text("mine")
@@ -151,7 +151,7 @@ def test_diff_speaks_of_access(notes: Path) -> None:
 
 
 def test_diff_of_a_folder_that_was_taken_away_shows_what_comes_back(notes: Path) -> None:
-    """A generated folder that somebody deleted is a difference, not an error."""
+    """A generated folder that someone deleted is a difference, not an error."""
     gen("terraform", cwd=notes)
     shutil.rmtree(notes / "output" / "customers" / "account1")
 
@@ -201,7 +201,7 @@ BAD_MANIFESTS: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("kind", BAD_MANIFESTS)
 def test_a_bad_manifest_is_explained_and_costs_nothing(notes: Path, kind: str) -> None:
-    """Whatever is wrong with the manifest: exit code 3, a mend, no traceback, and what was written stays."""
+    """Whatever is wrong with the manifest: exit code 3, a hint, no traceback, and what was written stays."""
     gen("terraform", cwd=notes)
     before = contents(notes / "output")
     BAD_MANIFESTS[kind](notes / "accounts.yaml")
@@ -210,7 +210,7 @@ def test_a_bad_manifest_is_explained_and_costs_nothing(notes: Path, kind: str) -
 
     assert 3 == done.returncode
     assert "accounts.yaml" in done.stderr
-    assert "mend:" in done.stderr
+    assert "hint:" in done.stderr
     assert "Traceback" not in done.stderr
     assert before == contents(notes / "output")
 
@@ -225,20 +225,20 @@ def test_a_full_disk_keeps_what_was_written(notes: Path) -> None:
     done = gen("terraform", cwd=notes, limit_bytes=512)
 
     assert 5 == done.returncode
-    assert "mend:" in done.stderr
+    assert "hint:" in done.stderr
     assert "Traceback" not in done.stderr
     assert before == {name: body for name, body in contents(notes / "output").items() if not name.startswith(".")}
 
 
 @pytest.mark.parametrize("what", ["a file", "below a file"])
 def test_an_output_that_cannot_be_a_folder_is_explained(notes: Path, what: str) -> None:
-    """--out that is a file, or below one, is exit code 5 with a mend."""
+    """--out that is a file, or below one, is exit code 5 with a hint."""
     (notes / "taken").write_text("mine")
 
     done = gen("terraform", "--out", "taken" if what == "a file" else "taken/output", cwd=notes)
 
     assert 5 == done.returncode
-    assert "mend:" in done.stderr
+    assert "hint:" in done.stderr
     assert b"mine" == (notes / "taken").read_bytes()
 
 
@@ -260,7 +260,7 @@ def test_terraform_checks_what_it_wrote(notes: Path) -> None:
     silent = gen("terraform", "--no-check", cwd=notes)
 
     assert "6 modules checked" in done.stdout.splitlines()[-3]
-    assert "nothing to object to" in done.stdout.splitlines()[-3]
+    assert "no findings" in done.stdout.splitlines()[-3]
     assert "checked" not in silent.stdout
 
 
@@ -326,12 +326,12 @@ def test_a_suppression_hides_with_its_reason(notes: Path) -> None:
     gen("terraform", cwd=notes)
     text = (notes / "accounts.yaml").read_text().replace("s3:ListBucket", "s3:ListBuckets")
     (notes / "accounts.yaml").write_text(
-        text + "suppress:\n  - {rule: RC206, subject: '*', reason: to be mended next week}\n"
+        text + "suppress:\n  - {rule: RC206, subject: '*', reason: to be fixed next week}\n"
     )
     done = gen("terraform", cwd=notes)
 
     assert 0 == done.returncode
-    assert "suppressed: RC206 account1: to be mended next week" in done.stdout
+    assert "suppressed: RC206 account1: to be fixed next week" in done.stdout
 
 
 def test_check_of_a_folder_sent_back(notes: Path, tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_check_of_a_folder_sent_back(notes: Path, tmp_path: Path) -> None:
     assert 1 == bad.returncode
     assert f"RC903 account2  {tmp_path / 'mail/x.tf'}:1" in bad.stdout
     assert 6 == missing.returncode
-    assert "mend: name a folder that holds a Terraform module" in missing.stderr
+    assert "hint: name a folder that holds a Terraform module" in missing.stderr
 
 
 def test_prove_prints_the_matrix_and_its_forms(notes: Path) -> None:
@@ -359,7 +359,7 @@ def test_prove_prints_the_matrix_and_its_forms(notes: Path) -> None:
 
     assert (0, 0) == (planned.returncode, table.returncode)
     assert "account1" in table.stdout
-    assert "cells proven, as written" in table.stdout
+    assert "access checks passed, as written" in table.stdout
     assert json.loads(forms["json"])["ok"]
     assert forms["html"].startswith("<!doctype html>") or forms["html"].startswith("<!DOCTYPE html>")
     assert forms["svg"].lstrip().startswith("<svg")
@@ -377,9 +377,9 @@ def test_prove_of_an_open_role_carries_its_counterexample(notes: Path) -> None:
 
 
 def test_prove_without_written_modules_says_what_is_missing(notes: Path) -> None:
-    """Nothing written is nothing proven: each missing module is named, with the mend."""
+    """Nothing written is nothing proven: each missing module is named, with the hint."""
     done = gen("prove", cwd=notes)
 
     assert 1 == done.returncode
     assert "customers/account1 is not written" in done.stdout
-    assert "mend: run gen terraform" in done.stdout
+    assert "hint: run gen terraform" in done.stdout

@@ -15,7 +15,7 @@ import pytest
 from moto import mock_aws
 
 from command_rig import Ended, gen
-from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.manifest.models import Customer
 
 TEXT = """\
@@ -83,7 +83,7 @@ def test_the_same_table_twice_changes_nothing(folder: Path) -> None:
 
 @pytest.mark.parametrize(("options", "code"), [(["--dry-run"], 0), ([], 2), (["--format", "json"], 2)])
 def test_nothing_is_written_before_somebody_agrees(folder: Path, options: list[str], code: int) -> None:
-    """A dry run shows the access alone; without a terminal and --yes it ends with the mend."""
+    """A dry run shows the access alone; without a terminal and --yes it ends with the hint."""
     table(folder)
     before = files(folder)
     done = import_table(folder, *options)
@@ -93,7 +93,7 @@ def test_nothing_is_written_before_somebody_agrees(folder: Path, options: list[s
 
 
 def test_all_broken_rows_are_named_and_nothing_is_imported(folder: Path) -> None:
-    """Each with file, line, the number of its cell, the value and the mend; the good row is not imported either."""
+    """Each with file, line, the number of its cell, the value and the hint; the good row is not imported either."""
     table(folder, BROKEN)
     before = files(folder)
     done = import_table(folder, "--yes", text=BROKEN)
@@ -101,17 +101,17 @@ def test_all_broken_rows_are_named_and_nothing_is_imported(folder: Path) -> None
     assert (3, "", before) == (done.code, done.out, files(folder))
     assert [
         'error: fleet.csv:2:2: account_id "12" was shortened, as spreadsheets do with numbers',
-        "  mend: format the column as text, and write all 12 digits",
+        "  hint: format the column as text, and write all 12 digits",
         "fleet.csv:3:3: there is no permission set nope",
-        "  mend: the manifest has: read, list",
+        "  hint: the manifest has: read, list",
         "2 problems: nothing was imported",
     ] == done.err.splitlines()
     done = import_table(folder, "--yes", text=BROKEN.replace("acme,12", "acme,12x"))
     assert [
         'error: fleet.csv:2:2: account_id "12x" is not an AWS account id',
-        "  mend: write the 12 digits in quotes, leading zeros kept",
+        "  hint: write the 12 digits in quotes, leading zeros kept",
         "fleet.csv:3:3: there is no permission set nope",
-        "  mend: the manifest has: read, list",
+        "  hint: the manifest has: read, list",
         "2 problems: nothing was imported",
     ] == done.err.splitlines()
 
@@ -224,8 +224,8 @@ def test_without_credentials_an_organization_is_not_asked(folder: Path) -> None:
     done = gen("import", "organizations", "--profile", "nobody", cwd=folder, environ=away)
 
     assert (8, "") == (done.code, done.out)
-    assert "profile nobody: the AWS credentials cannot be had" in done.err
-    assert "mend: " in done.err
+    assert "profile no one: the AWS credentials cannot be had" in done.err
+    assert "hint: " in done.err
 
 
 def test_a_table_that_is_wrong_in_many_ways_is_mended_in_one_go(folder: Path) -> None:

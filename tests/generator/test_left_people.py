@@ -42,6 +42,6 @@ def test_who_still_needs_what_the_module_created_is_named(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("left", [[PROD], [access("dev", 2, creates=True)], []], ids=["other", "creates", "nobody"])
 def test_nothing_is_said_where_nothing_is_left_behind(tmp_path: Path, left: list[dict[str, Any]]) -> None:
-    """The others left, another creates them from now on, or nobody needs them."""
+    """The others left, another creates them from now on, or no one needs them."""
     assert () == run(tmp_path, PROD, DEV)
     assert () == run(tmp_path, *left)

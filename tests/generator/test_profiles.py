@@ -9,8 +9,8 @@ import botocore.session
 import pytest
 
 from manifests import customer, manifest_of, notes_manifest
+from rolecall_generator.customers.listing import profiles_text
 from rolecall_generator.errors import SelectionError
-from rolecall_generator.profiles import profiles_text
 
 
 def read(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:

@@ -10,11 +10,10 @@ import pytest
 
 from manifests import NOTES
 from output_trees import times, tree
-from rolecall_generator.compare import compare
 from rolecall_generator.errors import OutputError
-from rolecall_generator.generate import generate
-from rolecall_generator.lock import LOCK_NAME, LOCK_VERSION, read_lock
-from rolecall_generator.survey import sha256
+from rolecall_generator.generate import compare, generate
+from rolecall_generator.output.lock import LOCK_NAME, LOCK_VERSION, read_lock
+from rolecall_generator.output.output_state import sha256
 
 CUSTOMER = "customers/account1"
 
@@ -48,7 +47,7 @@ def reword(out: Path) -> None:
 
 
 def test_a_version_that_writes_the_same_is_no_difference(written: tuple[Path, Path]) -> None:
-    """Other fingerprints alone are nothing to object to in `gen diff`."""
+    """Other fingerprints alone are no findings in `gen diff`."""
     assert () == compare(*written).modules
 
 
@@ -95,5 +94,5 @@ def test_a_lock_of_a_newer_form_is_refused(written: tuple[Path, Path]) -> None:
     with pytest.raises(OutputError) as raised:
         generate(manifest, out)
 
-    assert "install the newer rolecall" == raised.value.mend
+    assert "install the newer rolecall" == raised.value.hint
     assert before == times(out)

@@ -11,10 +11,12 @@ import pytest
 import pool_jobs
 from bundle_worlds import bundles, world
 from manifests import NOTES
-from rolecall_generator.checking import check, fleet, prove_manifest
+from rolecall_generator.bundle import build as bundle_fleet
+from rolecall_generator.check import module_check as fleet
+from rolecall_generator.check.manifest_check import check
+from rolecall_generator.check.module_access import prove_manifest
 from rolecall_generator.errors import OutputError
 from rolecall_generator.generate import generate
-from rolecall_generator.handover import fleet as bundle_fleet
 from rolecall_generator.workers import Pool, chunked, worker_count
 
 
@@ -49,7 +51,7 @@ def test_a_killed_worker_is_an_output_error() -> None:
     with pytest.raises(OutputError) as refused:
         list(pool(pool_jobs.killed).run([[1]], 2))
 
-    assert ("output", "run it again") == (refused.value.where, refused.value.mend)
+    assert ("output", "run it again") == (refused.value.where, refused.value.hint)
 
 
 def test_a_worker_starts_with_ctrl_c_blocked() -> None:

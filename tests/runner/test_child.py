@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from rolecall_generator.errors import ToolError
-from rolecall_runner.child import environment_for, login_shell, run_as
-from rolecall_runner.credentials import Credentials
+from rolecall_runner.account_session import environment_for, login_shell, run_as
+from rolecall_runner.aws.credentials import Credentials
 
 SESSION = Credentials("ASIAEXAMPLE", "secret", "token", datetime(2026, 11, 24, 12, tzinfo=UTC))
 CALLERS = {

@@ -15,10 +15,9 @@ from cloudformation_emulator import PASSWORD, Emulator, running
 from cloudformation_reader import as_cloudformation_says
 from form_handovers import ACCOUNT, handed_over, handover
 from manifests import manifest_of, notes_manifest
-from rolecall_generator.handover.forms.cloudformation import cloudformation_form
-from rolecall_generator.iam.access import Access
-from rolecall_generator.iam.module import Module
-from rolecall_runner.rehearse.comparable import account_differences
+from rolecall_generator.bundle.forms.cloudformation import cloudformation_form
+from rolecall_generator.iam.model import Access, Module
+from rolecall_runner.rehearsal.rehearsal import account_differences
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("awscli") is None, reason="the AWS CLI is not installed")
 

@@ -29,15 +29,12 @@ from form_handovers import (
     template_of,
 )
 from manifests import manifest_of, notes_manifest
-from rolecall_generator.handover.forms.cloudformation import cloudformation_form
-from rolecall_generator.handover.forms.cloudformation_resources import arn_of
-from rolecall_generator.handover.forms.cloudformation_template import template_text
-from rolecall_generator.iam.access import Access, Group, User, access_of
+from rolecall_generator.bundle.forms.cloudformation import arn_of, cloudformation_form, template_text
 from rolecall_generator.iam.difference import Change
-from rolecall_generator.iam.module import Module
+from rolecall_generator.iam.model import Access, Group, Module, User, access_of
 from rolecall_generator.iam.policy import Condition
 from rolecall_generator.manifest.models import Manifest
-from rolecall_runner.rehearse.comparable import account_differences
+from rolecall_runner.rehearsal.rehearsal import account_differences
 from strategies_manifest import manifests
 
 EXAMPLES = {module.path: module for module in handed_over(notes_manifest())}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_runner.tasks.query.column_types import (
+from rolecall_runner.query.column_types import (
     ListOf,
     MapOf,
     Scalar,
@@ -21,7 +21,7 @@ from rolecall_runner.tasks.query.column_types import (
     widen,
     widen_row,
 )
-from rolecall_runner.tasks.query.validate import shipped
+from rolecall_runner.query.validate import shipped
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),

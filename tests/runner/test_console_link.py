@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from rolecall_generator.errors import CallerError
-from rolecall_runner.console_link import console_url
-from rolecall_runner.credentials import Credentials
+from rolecall_runner.account_session import console_url
+from rolecall_runner.aws.credentials import Credentials
 
 SESSION = Credentials("ASIAEXAMPLE", "very-secret", "the-token", datetime(2026, 11, 24, tzinfo=UTC))
 

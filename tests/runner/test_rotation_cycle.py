@@ -83,10 +83,10 @@ def test_a_whole_rotation(stage: Stage) -> None:
 
     applied(stage)
     after = verify(stage, "--format", "json")
-    rungs = json.loads(after.out)["verdicts"][0]["rungs"]
+    checks = json.loads(after.out)["verdicts"][0]["checks"]
     assert (0, ["refused"]) == (
         after.code,
-        [rung["mark"] for rung in rungs if rung["evidence"].get("external_id") == "retired"],
+        [check["mark"] for check in checks if check["evidence"].get("external_id") == "retired"],
     )
 
 

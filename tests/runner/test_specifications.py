@@ -12,24 +12,26 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.commands.play import play
-from rolecall_runner.commands.query import query
-from rolecall_runner.commands.verify import verify
-from rolecall_runner.engine.execution_options import ExecutionOptions, engine_names, register
-from rolecall_runner.engine.interface import Outside, Settings, Task
-from rolecall_runner.fleet import Fleet
-from rolecall_runner.play.actions import QUERY_KEYS, VERIFY_KEYS
-from rolecall_runner.results.journal import JournalError, RunRecord
-from rolecall_runner.results.result import Result, Status
+from rolecall_runner.api import Fleet
+from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.cli.play import play
+from rolecall_runner.cli.query import query
+from rolecall_runner.cli.verify import verify
+from rolecall_runner.execution.execution_options import ExecutionOptions, engine_names, register
+from rolecall_runner.execution.interface import EngineSettings as Settings
+from rolecall_runner.execution.interface import Outside, Result, Task
+from rolecall_runner.execution.journal import JournalError, RunRecord
+from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.selection import Selection
+from rolecall_runner.plays.play_file import QUERY_KEYS, VERIFY_KEYS
+from rolecall_runner.query.preflight import check_reads
+from rolecall_runner.query.query_run import from_record, to_record
+from rolecall_runner.query.spec import FILE_KEYS, PER_RUN, FollowUp, QuerySpec
+from rolecall_runner.query.validate import override, read_query
+from rolecall_runner.query.validate import validate_query as validate
 from rolecall_runner.roll_call import options_from_record
-from rolecall_runner.selection import Selection
 from rolecall_runner.specification import SpecificationError, build, description_of
-from rolecall_runner.targets import Target
-from rolecall_runner.tasks.query.preflight import check_reads
-from rolecall_runner.tasks.query.query_run import from_record, to_record
-from rolecall_runner.tasks.query.spec import FILE_KEYS, PER_RUN, FollowUp, QuerySpec
-from rolecall_runner.tasks.query.validate import override, read_query, validate
-from rolecall_runner.tasks.verify.spec import VerifySpec
+from rolecall_runner.verify.verify_spec import VerifySpec
 
 RECORD = RunRecord("20261124-191500-0a1b2c", "query", "accounts.yaml", "f00d", "all", 3, "2026-11-24T19:15:00+00:00")
 USERS = QuerySpec(

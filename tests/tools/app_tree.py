@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from rolecall_generator.cli import app as gen_app
-from rolecall_runner.cli import app as runner_app
+from rolecall_generator.cli.main import app as gen_app
+from rolecall_runner.cli.main import app as runner_app
 
 PROGRAMS = ("gen", "runner")
 _APPS = {"gen": gen_app, "runner": runner_app}
@@ -53,6 +53,13 @@ class Command:
             yield from child.walk()
 
 
+def loaded_commands(command: Any) -> dict[str, Any]:
+    """The subcommands of a command, their modules imported."""
+    for name in getattr(command, "modules", {}):
+        command.load(name)
+    return getattr(command, "commands", {})
+
+
 def program(name: str) -> Command:
     """A program's commands, in the order of its help."""
     return _command(typer.main.get_command(_APPS[name]), (name,), None)
@@ -63,7 +70,7 @@ def _command(command: Any, words: tuple[str, ...], parent: Any) -> Command:
     shown = [each for each in command.params if not each.hidden and not set(each.opts) & set(_OF_THE_FRAME)]
     arguments = [each for each in shown if each.param_type_name == "argument"]
     options = [_option(each, context) for each in shown if each.param_type_name == "option"]
-    children = getattr(command, "commands", {})
+    children = loaded_commands(command)
     return Command(
         words,
         tuple(" ".join(part.split()) for part in (command.help or "").split("\n\n") if part.strip()),

@@ -12,12 +12,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from rolecall_generator import __version__
 from tools.app_tree import PROGRAMS, program
 from tools.build_release import ROOT, commit_date
 from tools.man_page import Edition, man_page, page_name
+
+from rolecall_generator._version import __version__
 
 
 def man_pages(edition: Edition) -> dict[str, str]:

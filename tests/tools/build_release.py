@@ -20,7 +20,7 @@ _SOURCE_DATE = "SOURCE_DATE_EPOCH"
 
 
 def uv() -> str:
-    """The uv that set-up installed beside this Python, else the one on PATH."""
+    """The uv that set-up installed next to this Python, else the one on PATH."""
     beside = Path(sys.executable).with_name("uv")
     return str(beside) if beside.is_file() else shutil.which("uv") or "uv"
 

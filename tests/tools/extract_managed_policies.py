@@ -2,7 +2,7 @@
 
 Run `python tests/tools/extract_managed_policies.py` after an upgrade of moto, and commit the result. The names come from
 `moto/iam/aws_managed_policies.py` (moto is under the Apache License 2.0), which moto makes with `aws iam
-get-account-authorization-details`. Policies of service-linked roles are left out: nobody can attach them.
+get-account-authorization-details`. Policies of service-linked roles are left out: no one can attach them.
 """
 
 from __future__ import annotations

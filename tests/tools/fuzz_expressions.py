@@ -10,7 +10,7 @@ import collections
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from expression_fuzz import batch, declarations, differences, judged, judged_declared, ours, ours_declared
 

@@ -1,22 +1,47 @@
-"""The customers of a manifest, chosen by name, label and tag, with the state of their modules."""
+"""The customers of a manifest, chosen by name, label and tag, with the state of their modules.
+
+One customer with everything resolved: what the manifest, its defaults and the plan make of it together.
+
+AWS CLI profiles of a manifest's roles, for daily work: `aws --profile account1 s3 ls`. Source: AWS CLI User Guide,
+"Using an IAM role in the AWS CLI" (role_arn, external_id, credential_source, source_profile, mfa_serial,
+role_session_name, duration_seconds), November 2026.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal
 
 from rolecall_generator.errors import PlanError, SelectionError
-from rolecall_generator.generate import module_source, previous_slots
-from rolecall_generator.lock import Lock, read_lock
-from rolecall_generator.manifest.load import load_manifest
-from rolecall_generator.manifest.messages import suggest
-from rolecall_generator.manifest.models import Manifest
-from rolecall_generator.manifest.resolve import ResolvedCustomer, resolve_customers
-from rolecall_generator.plan import make_plan
-from rolecall_generator.plan.backend import customer_role_arn
-from rolecall_generator.plan.customer import customer_path
+from rolecall_generator.generate import module_source
+from rolecall_generator.iam import Access, iam_arn, quotas, role_arn, switch_role_url
+from rolecall_generator.iam.difference import differences, labeller
+from rolecall_generator.manifest import (
+    LoadedManifest,
+    Manifest,
+    ResolvedCustomer,
+    SwitchRole,
+    account_names,
+    load_manifest,
+    resolve_customer,
+    resolve_customers,
+)
+from rolecall_generator.manifest.yaml_source import Place
+from rolecall_generator.output import Lock, read_lock, sha256
+from rolecall_generator.planning import (
+    Plan,
+    PlannedModule,
+    backend_role_arns,
+    customer_path,
+    customer_role_arn,
+    make_plan,
+    previous_slots,
+    select,
+)
+from rolecall_generator.text import suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,5 +120,174 @@ def _refuse_idle(patterns: Collection[str], customers: Sequence[ResolvedCustomer
     for pattern in patterns:
         if not any(_meets(customer, (pattern,)) for customer in customers):
             names = [customer.name for customer in customers]
-            mend = suggest(pattern, names, "write a name, an account id, or a pattern like acme-*")
-            raise SelectionError(f"no customer meets {pattern}", mend=mend)
+            hint = suggest(pattern, names, "write a name, an account id, or a pattern like acme-*")
+            raise SelectionError(f"no customer meets {pattern}", hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFile:
+    """A file of a customer's module.
+
+    `state`: as written, edited by hand, missing, or outdated (the next gen terraform would write it anew).
+    """
+
+    path: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCustomer:
+    """All that is known of a customer.
+
+    `access` are sentences. `backend_policy` is the ARN of the backend's policy that lets it assume the role. `link` opens
+    the console's switch-role page; None where an external id is asked for (the console cannot send one).
+    """
+
+    customer: ResolvedCustomer
+    place: Place
+    partition: str
+    role_arn: str
+    backend_role_arn: str
+    backend_policy: str
+    access: tuple[str, ...]
+    files: tuple[ModuleFile, ...]
+    link: str | None
+
+
+def show_customer(loaded: LoadedManifest, out: Path, name: str) -> ShownCustomer:
+    """Everything about one customer. Raises SelectionError for an unknown name, PlanError, OutputError."""
+    lock = read_lock(out)
+    customer = _customer(loaded, name)
+    plan = make_plan(loaded.manifest, previous_slots(lock))
+    (module,) = (module for module in plan.modules if module.path == customer_path(name))
+    arn = customer_role_arn(loaded.manifest.partition, customer)
+    backend_role_arn, policy = _backend(loaded, plan, arn)
+    label = labeller(account_names(loaded.manifest))
+    changes = differences(Access(), module.build().access.canonical(), label=label)
+    link = switch_role_url(loaded.manifest.partition, customer.account_id, customer.path, customer.role, name)
+    return ShownCustomer(
+        customer=customer,
+        place=loaded.places.find("customers", name),
+        partition=loaded.manifest.partition,
+        role_arn=arn,
+        backend_role_arn=backend_role_arn,
+        backend_policy=policy,
+        # That the role is new, its tags and its description are no access.
+        access=tuple(change.text for change in changes if change.widens is not None),
+        files=_files(module, loaded.files[0].name, out, lock),
+        link=None if customer.external_ids else link,
+    )
+
+
+def _customer(loaded: LoadedManifest, name: str) -> ResolvedCustomer:
+    for customer in loaded.manifest.customers:
+        if customer.name == name:
+            return resolve_customer(customer, loaded.manifest.defaults)
+    owners = [customer.name for customer in loaded.manifest.customers if customer.account_id == name]
+    known = [customer.name for customer in loaded.manifest.customers]
+    hint = f"write {' or '.join(owners)}" if owners else suggest(name, known, "write the name of a customer")
+    raise SelectionError(f"there is no customer named {name}", where=str(loaded.files[0]), hint=hint)
+
+
+def _backend(loaded: LoadedManifest, plan: Plan, arn: str) -> tuple[str, str]:
+    """ARNs of the backend role that the customer trusts and of the policy there that names the customer's role."""
+    backend = loaded.manifest.backend
+    if backend is None:
+        raise ValueError("customers need a backend; the manifest's checks see to that")
+    slot = plan.assignment.slots[arn]
+    name = f"{backend.policy_prefix}-{slot.role}-{slot.policy}"
+    policy = iam_arn(loaded.manifest.partition, backend.account_id, "policy", "/", name)
+    return backend_role_arns(loaded.manifest)[slot.role], policy
+
+
+def _files(module: PlannedModule, source: str, out: Path, lock: Lock) -> tuple[ModuleFile, ...]:
+    locked = lock.modules.get(module.path)
+    if locked is None:
+        return ()
+    current = locked.fingerprint == module_source(module, source).fingerprint
+    return tuple(
+        ModuleFile(f"{module.path}/{name}", _state_of(out / module.path / name, digest, current=current))
+        for name, digest in sorted(locked.files.items())
+    )
+
+
+def _state_of(path: Path, digest: str, *, current: bool) -> str:
+    try:
+        found = sha256(path.read_bytes())
+    except OSError:
+        return "missing"
+    if found != digest:
+        return "edited by hand"
+    return "as written" if current else "outdated"
+
+
+CredentialSource = Literal["Ec2InstanceMetadata", "EcsContainer", "Environment"]
+
+
+def profiles_text(
+    manifest: Manifest,
+    only: Collection[str] = (),
+    *,
+    credential_source: CredentialSource = "Ec2InstanceMetadata",
+    source_profile: str | None = None,
+    prefix: str = "",
+) -> str:
+    """The profiles in the form of `~/.aws/config`, one a customer and one a person of each switch role.
+
+    Customers' roles are assumed from `credential_source`, or from `source_profile` where one is named. People's profiles
+    start from a profile of the person's name (`source_profile` where one is named) and ask for the person's MFA code.
+    `only` names customers and switch roles. Raises SelectionError for unknown names, PlanError.
+    """
+    chosen = {path.split("/")[1] for path in select(make_plan(manifest), only) if "/" in path} if only else None
+    source = {"source_profile": source_profile} if source_profile else {"credential_source": credential_source}
+    blocks = [*_customers(manifest, chosen, source), *_people(manifest, chosen, source_profile)]
+    return "\n".join(_block(prefix + name, settings) for name, settings in blocks)
+
+
+def _customers(
+    manifest: Manifest, chosen: Collection[str] | None, source: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    for customer in resolve_customers(manifest):
+        if chosen is not None and customer.name not in chosen:
+            continue
+        settings = {"role_arn": customer_role_arn(manifest.partition, customer)}
+        # Amid a rotation the previous id is the one that the role takes before the customer applies, and after.
+        if (external_id := customer.previous_external_id or customer.external_id) is not None:
+            settings["external_id"] = external_id
+        # The backend's credentials are a role's own: a longer session would be refused (role chaining).
+        seconds = str(min(customer.max_session_seconds, quotas.CHAINED_SESSION_SECONDS))
+        settings |= {**source, "role_session_name": "rolecall-cli", "duration_seconds": seconds}
+        if customer.regions:
+            settings["region"] = customer.regions[0]
+        yield customer.name, settings
+
+
+def _people(
+    manifest: Manifest, chosen: Collection[str] | None, source_profile: str | None
+) -> Iterator[tuple[str, dict[str, str]]]:
+    for entry in manifest.switch_roles:
+        if chosen is not None and entry.name not in chosen:
+            continue
+        partition = entry.partition or manifest.partition
+        for user in entry.users:
+            name = entry.name if len(entry.users) == 1 else f"{entry.name}-{user.name}"
+            settings = {
+                "role_arn": role_arn(partition, entry.trusting.account_id, entry.path, entry.role),
+                "source_profile": source_profile or user.name,
+                "role_session_name": user.name,
+                "duration_seconds": str(entry.max_session_seconds),
+            }
+            if entry.require_mfa:
+                settings["mfa_serial"] = mfa_serial(entry, partition, user.name)
+            yield name, settings
+
+
+def mfa_serial(entry: SwitchRole, partition: str, user_name: str) -> str:
+    """ARN of the virtual MFA device that a person registers under the own name, as the console proposes."""
+    home = entry.trusting if entry.group_in == "trusting" else entry.trusted
+    return iam_arn(partition, home.account_id, "mfa", "/", user_name)
+
+
+def _block(name: str, settings: Mapping[str, str]) -> str:
+    lines = (f"{key} = {value}" for key, value in settings.items())
+    return "\n".join((f"[profile {name}]", *lines, ""))

@@ -4,6 +4,8 @@ Source: "IAM and AWS STS quotas", AWS documentation, read November 2026; white s
 Limits that AWS raises on request are settings of the manifest (`quotas:`) with these defaults.
 """
 
+from __future__ import annotations
+
 MANAGED_POLICY_CHARACTERS = 6_144
 ROLE_INLINE_CHARACTERS = 10_240
 USER_INLINE_CHARACTERS = 2_048

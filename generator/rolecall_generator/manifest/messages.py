@@ -1,24 +1,20 @@
-"""What pydantic found wrong, in people's words: what is wrong, where it stands, and the mend."""
+"""What pydantic found wrong, in people's words: what is wrong, where it stands, and the hint."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.iam.arn import ACCOUNT_ID_PATTERN
-from rolecall_generator.manifest.formats import MENDS
-from rolecall_generator.manifest.models import Manifest
-from rolecall_generator.manifest.scalars import clip, kind_of
-from rolecall_generator.manifest.tree import ListNode, Loc, MapNode, Spot, mark_of, place_at, walk
-from rolecall_generator.text import nearest
+from rolecall_generator.iam import ACCOUNT_ID_PATTERN
+from rolecall_generator.manifest.models import HINTS, Manifest
+from rolecall_generator.manifest.yaml_source import ListNode, Loc, MapNode, Spot, kind_of, mark_of, place_at, walk
+from rolecall_generator.text import clip, suggest
 
-_MOST_NAMES = 24
-"""How many names a mend lists before it becomes unreadable."""
 _SWITCH_ROLE_KEY = 3
 """Length of the loc of a switch role's own key: section, index, key."""
 _NOUNS = {
@@ -30,7 +26,7 @@ _NOUNS = {
 }
 _DIGITS = re.compile(r"[-+]?[0-9]+")
 Words = tuple[str, str]
-"""What is wrong, and the mend."""
+"""What is wrong, and the hint."""
 
 
 def translate(error: ValidationError, tree: Any, file: str, model: type[BaseModel]) -> list[tuple[Problem, Loc]]:
@@ -42,17 +38,9 @@ def translate(error: ValidationError, tree: Any, file: str, model: type[BaseMode
             continue
         at_key = detail["loc"][-1:] == ("[key]",) or detail["type"] == "extra_forbidden"
         place = place_at(file, mark_of(tree, loc, key=at_key))
-        what, mend = _words(detail, loc, tree, model, at_key)
-        found.append((Problem(place.file, place.line, place.column, what, mend), loc))
+        what, hint = _words(detail, loc, tree, model, at_key)
+        found.append((Problem(place.file, place.line, place.column, what, hint), loc))
     return found
-
-
-def suggest(word: str, known: Iterable[str], otherwise: str) -> str:
-    """A mend that names the nearest known word, else all of them when they are few, else `otherwise`."""
-    names = list(known)
-    if close := nearest(word, names):
-        return f"write {close}"
-    return f"{otherwise}: {', '.join(names)}" if 0 < len(names) <= _MOST_NAMES else otherwise
 
 
 def tree_loc(tree: Any, detail: ErrorDetails) -> Loc | None:
@@ -90,8 +78,8 @@ def _words(detail: ErrorDetails, loc: Loc, tree: Any, model: type[BaseModel], at
     if isinstance(spot.key, int) and isinstance(spot.value, MapNode | ListNode | None):
         subject = f"an entry of {subject}"
     if at_key and kind == "string_pattern_mismatch":
-        phrase, mend = MENDS[context["pattern"]]
-        return f"{subject} {phrase}", mend
+        phrase, hint = HINTS[context["pattern"]]
+        return f"{subject} {phrase}", hint
     if make := _MESSAGES.get(kind):
         return make(subject, Spot(None, None, loc[-1], True) if at_key else spot, context)
     return f"{subject}: {detail['msg'][:1].lower()}{detail['msg'][1:]}", "see `gen schema` for what may stand here"
@@ -164,17 +152,17 @@ def _text(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
     raw = str(value) if raw is None else raw
     zeros = _DIGITS.fullmatch(raw) and raw.lstrip("+-").startswith("0") and len(raw) > 1
     loss = " and loses its leading zeros" if zeros else ""
-    mend = f'write "{clip(raw)}" in quotes'
+    hint = f'write "{clip(raw)}" in quotes'
     if subject == "account_id" and not re.fullmatch(ACCOUNT_ID_PATTERN, raw):
-        mend = "write its 12 digits in quotes"
-    return f"{subject} {clip(raw)} is read by YAML as {kind_of(value)}{loss}", mend
+        hint = "write its 12 digits in quotes"
+    return f"{subject} {clip(raw)} is read by YAML as {kind_of(value)}{loss}", hint
 
 
 def _pattern(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
     if spot.value == "":
         return f"{subject} is empty", "write a value, or remove the key"
-    phrase, mend = MENDS.get(context["pattern"], ("has a form that is not allowed", "see `gen schema` for its pattern"))
-    return f'{subject} "{clip(str(spot.value))}" {phrase}', mend
+    phrase, hint = HINTS.get(context["pattern"], ("has a form that is not allowed", "see `gen schema` for its pattern"))
+    return f'{subject} "{clip(str(spot.value))}" {phrase}', hint
 
 
 def _too_long(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:

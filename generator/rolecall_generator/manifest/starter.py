@@ -1,10 +1,20 @@
-"""The commented manifest that `gen init` writes: both flows, with fresh external ids."""
+"""The commented manifest that `gen init` writes: both flows, with fresh external ids.
+
+The manifest's JSON Schema, for editors that complete and check while one types.
+
+`gen init`: puts the starter manifest in place.
+"""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 from string import Template
+from typing import Any
+
+from rolecall_generator.errors import OutputError
+from rolecall_generator.manifest.models import IncludedFile, Manifest
 
 _STARTER = Template("""\
 # yaml-language-server: $$schema=./rolecall.schema.json
@@ -80,5 +90,38 @@ def starter_manifest(make_id: Callable[[], str] | None = None) -> str:
 
 
 def fresh_external_id() -> str:
-    """128 random bits in hex: an external id is no secret, but nobody may guess another customer's by chance."""
+    """128 random bits in hex: an external id is no secret, but no one may guess another customer's by chance."""
     return secrets.token_hex(16)
+
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema(*, included: bool = False) -> dict[str, Any]:
+    """JSON Schema 2020-12 of the manifest, or of the files that it includes; every key carries its description."""
+    model = IncludedFile if included else Manifest
+    title = "rolecall manifest: an included file" if included else "rolecall manifest"
+    schema = model.model_json_schema(by_alias=True, mode="validation")
+    return {"$schema": DIALECT, **_without_titles(schema), "title": title}
+
+
+def _without_titles(node: Any) -> Any:
+    """The schema without pydantic's titles, which only repeat the keys."""
+    if isinstance(node, list):
+        return [_without_titles(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: _without_titles(value) for key, value in node.items() if not (key == "title" and isinstance(value, str))}
+
+
+def write_starter(path: Path, *, force: bool) -> None:
+    """Write a starter manifest with fresh external ids. Raises OutputError when the file is there or cannot be written."""
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(starter_manifest())
+    except FileExistsError:
+        raise OutputError("the file exists", where=str(path), hint="name another one, or replace it with --force") from None
+    except OSError as error:
+        raise OutputError(
+            f"cannot write: {error.strerror}", where=str(path), hint="name a file in a folder that you may write to"
+        ) from error

@@ -1,1 +1,58 @@
-"""`runner sql` and Parquet: rows of recorded queries in DuckDB, and what changed between two runs."""
+"""SQL and Parquet over runs."""
+
+from typing import TYPE_CHECKING
+
+from rolecall_generator.lazy import exports
+
+if TYPE_CHECKING:
+    from rolecall_runner.data.catalog import Catalog, SqlError, list_tables, named_tables, read_catalog
+    from rolecall_runner.data.changes import compare_runs
+    from rolecall_runner.data.data_output import (
+        DatasetSummary,
+        ParquetRows,
+        check_dataset_folder,
+        print_table,
+        temporary_path,
+    )
+    from rolecall_runner.data.database import SqlAnswer, open_database
+
+__all__ = [
+    "Catalog",
+    "DatasetSummary",
+    "ParquetRows",
+    "SqlAnswer",
+    "SqlError",
+    "check_dataset_folder",
+    "compare_runs",
+    "list_tables",
+    "named_tables",
+    "open_database",
+    "print_table",
+    "read_catalog",
+    "temporary_path",
+]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "catalog": (
+            "Catalog",
+            "SqlError",
+            "list_tables",
+            "named_tables",
+            "read_catalog",
+        ),
+        "changes": ("compare_runs",),
+        "data_output": (
+            "DatasetSummary",
+            "ParquetRows",
+            "check_dataset_folder",
+            "print_table",
+            "temporary_path",
+        ),
+        "database": (
+            "SqlAnswer",
+            "open_database",
+        ),
+    },
+)

@@ -10,17 +10,10 @@ from pathlib import Path
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.text import lines_of
-from rolecall_runner.data.run_rows import (
-    QUERY_TASK,
-    RESERVED_NAMES,
-    RecordedQuery,
-    layout_of,
-    recorded_query,
-    survey_rows,
-)
-from rolecall_runner.rehearsal import REHEARSAL
-from rolecall_runner.results.journal import RunRecord, find_run, list_runs
-from rolecall_runner.tasks.query.column_types import short_type
+from rolecall_runner.data.run_rows import QUERY_TASK, RESERVED_NAMES, RecordedQuery, layout_of, recorded_query, survey_rows
+from rolecall_runner.execution import RunRecord, find_run, list_runs
+from rolecall_runner.query import short_type
+from rolecall_runner.redact import REHEARSAL
 
 PREVIOUS = "_previous"
 EVERY_RUN = "all"
@@ -32,9 +25,9 @@ class SqlError(RolecallError):
 
     exit_code = ExitCode.USAGE
 
-    def __init__(self, what: str, *, where: str | None = None, mend: str | None = None, excerpt: str = "") -> None:
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None, excerpt: str = "") -> None:
         """`excerpt`: the wrong line of the SQL, and a line that marks the position in it."""
-        super().__init__(what, where=where, mend=mend)
+        super().__init__(what, where=where, hint=hint)
         self.excerpt = excerpt
 
     def __str__(self) -> str:
@@ -78,7 +71,7 @@ class Catalog:
         """Return the table. Raises SqlError, with the nearest names, if there is none."""
         found = self.tables.get(name.lower())
         if found is None:
-            raise SqlError(f"no such table: {name}", where=str(self.runs), mend=self.hint(name))
+            raise SqlError(f"no such table: {name}", where=str(self.runs), hint=self.hint(name))
         return found
 
     def hint(self, name: str) -> str:

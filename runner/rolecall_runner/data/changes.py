@@ -11,8 +11,7 @@ from pathlib import Path
 from rolecall_runner.data.catalog import PREVIOUS, Catalog, SqlError
 from rolecall_runner.data.database import Database, SqlAnswer, empty_database, quote_text
 from rolecall_runner.data.run_rows import RecordedQuery, TableLayout, layout_of, read_answers, read_rows, survey_rows
-from rolecall_runner.tasks.query.answers import Reason
-from rolecall_runner.tasks.query.column_types import Scalar, quote_name
+from rolecall_runner.query import Reason, Scalar, quote_name
 
 _PLACE = ("account", "region")
 _PLACE_SHOWN = ("account", "account_id", "region")
@@ -76,11 +75,11 @@ def _two_runs(catalog: Catalog, name: str) -> tuple[RecordedQuery, RecordedQuery
             raise SqlError(
                 f"{name} has only one run",
                 where=str(catalog.runs),
-                mend="repeat the same query, or name two runs: --run ID --run last",
+                hint="repeat the same query, or name two runs: --run ID --run last",
             )
         queries = (*queries, *earlier.queries)
     if len(queries) != 2:  # noqa: PLR2004 - two sides
-        raise SqlError(f"{name} has {len(queries)} runs here", where="--run", mend="name the two runs to compare")
+        raise SqlError(f"{name} has {len(queries)} runs here", where="--run", hint="name the two runs to compare")
     return queries[1], queries[0]
 
 
@@ -105,13 +104,13 @@ def _given_key(database: Database, layout: TableLayout, keys: Sequence[str]) -> 
     known = {column.name.lower(): column.name for column in layout.columns}
     missing = [key for key in keys if key.lower() not in known]
     if missing:
-        raise SqlError(f"no such column: {missing[0]}", where="--key", mend=f"the columns are {', '.join(known.values())}")
+        raise SqlError(f"no such column: {missing[0]}", where="--key", hint=f"the columns are {', '.join(known.values())}")
     key = tuple(known[each.lower()] for each in keys)
     if not _is_unique(database, key):
         raise SqlError(
             f"{', '.join(key)} is null or not unique in an account and Region",
             where="--key",
-            mend="name more columns, separated by commas",
+            hint="name more columns, separated by commas",
         )
     return key
 

@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from rolecall_generator.console import SafeConsole
 from rolecall_generator.errors import ExitCode, OutputError, RolecallError
+from rolecall_generator.terminal import SafeConsole
 from rolecall_generator.text import json_text, one_line
 from rolecall_runner.data.database import (
     ROW_GROUP_ROWS,
@@ -48,13 +48,12 @@ from rolecall_runner.data.run_rows import (
     survey_rows,
     table_name,
 )
+from rolecall_runner.execution import RunRecord
+from rolecall_runner.inventory import TargetKind
 from rolecall_runner.private_files import create_private_file, make_private_folder
-from rolecall_runner.results.csv_text import csv_line
-from rolecall_runner.results.journal import RunRecord
-from rolecall_runner.results.rows_flat import cell_of
-from rolecall_runner.targets import TargetKind
-from rolecall_runner.tasks.query.answers import Answer
-from rolecall_runner.tasks.query.column_types import Struct, duckdb_type, quote_name, type_from_json, type_to_json
+from rolecall_runner.query import QueryAnswer as Answer
+from rolecall_runner.query import Struct, duckdb_type, quote_name, type_from_json, type_to_json
+from rolecall_runner.reports import cell_of, csv_line
 
 Write = Callable[[str], object]
 TABLE_ROWS = 1000
@@ -117,7 +116,7 @@ def write_file(answer: SqlAnswer, form: str, path: Path) -> None:
         raise OutputError(
             f"the file could not be written: {error.strerror or error}",
             where=str(path),
-            mend="check free space and permissions",
+            hint="check free space and permissions",
         ) from error
 
 
@@ -201,7 +200,7 @@ class ParquetRows:
         query = recorded_query(record)
         if query is None:
             raise DatasetError(
-                f"run {record.run_id} is not a query", where=record.run_id, mend="`runner history` lists the runs"
+                f"run {record.run_id} is not a query", where=record.run_id, hint="`runner history` lists the runs"
             )
         self._query = query
         self._report = report
@@ -221,9 +220,9 @@ def check_dataset_folder(into: Path | None) -> Path:
     """
     load_duckdb()
     if into is None:
-        raise DatasetError("--format parquet needs a folder", where="--format parquet", mend="add --output DIR")
+        raise DatasetError("--format parquet needs a folder", where="--format parquet", hint="add --output DIR")
     if into.exists() and not into.is_dir():
-        raise OutputError("the dataset folder is a file", where=str(into), mend="name a folder with --output")
+        raise OutputError("the dataset folder is a file", where=str(into), hint="name a folder with --output")
     return into
 
 
@@ -260,7 +259,7 @@ def write_dataset(runs: Path, query: RecordedQuery, into: Path) -> DatasetSummar
             raise OutputError(
                 f"the dataset could not be written: {getattr(error, 'strerror', None) or error}",
                 where=str(into),
-                mend="check free space and permissions",
+                hint="check free space and permissions",
             ) from error
     return DatasetSummary(folder, files, found.rows)
 
@@ -292,7 +291,7 @@ def _known_types(connection: Any, folder: Path) -> Struct | None:
         raise OutputError(
             "the schema of the dataset was not written by rolecall",
             where=str(path),
-            mend="choose another folder, or remove it",
+            hint="choose another folder, or remove it",
         )
     return known
 

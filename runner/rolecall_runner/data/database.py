@@ -21,8 +21,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from rolecall_generator.errors import OutputError, ToolError
-from rolecall_generator.extras import missing_extra
+from rolecall_generator.errors import OutputError, ToolError, missing_extra
 from rolecall_runner.data.catalog import Catalog, RunTable, SqlError, named_tables
 from rolecall_runner.data.run_rows import (
     RecordedQuery,
@@ -33,10 +32,9 @@ from rolecall_runner.data.run_rows import (
     survey_rows,
     unused_name,
 )
+from rolecall_runner.execution import Result, RunRecord, list_runs, read_results
 from rolecall_runner.private_files import create_private_file
-from rolecall_runner.results.journal import RunRecord, list_runs, read_results
-from rolecall_runner.results.result import Result
-from rolecall_runner.tasks.query.column_types import Scalar, Type, duckdb_encoder, duckdb_type, quote_name
+from rolecall_runner.query import Scalar, Type, duckdb_encoder, duckdb_type, quote_name
 
 PLAY_RESULTS = "play_results"
 ROW_GROUP_ROWS = 8192
@@ -91,7 +89,7 @@ def load_duckdb() -> Any:
         raise missing from error
     except ImportError as error:
         raise ToolError(
-            f"duckdb could not be loaded: {error}", mend="pip install --force-reinstall 'rolecall[data]'"
+            f"duckdb could not be loaded: {error}", hint="pip install --force-reinstall 'rolecall[data]'"
         ) from error
 
 
@@ -218,7 +216,7 @@ class Database:
             raise OutputError(
                 f"the temporary file could not be written: {error.strerror or error}",
                 where=str(self._folder),
-                mend="free some space, or set TMPDIR to another folder",
+                hint="free some space, or set TMPDIR to another folder",
             ) from error
         with self._errors():
             self._connection.execute(f"create table {quote_name(name)} as {feed.sql}")
@@ -279,21 +277,21 @@ class Database:
         message, excerpt = _split_message(text)
         if missing is not None:
             name = missing.group(1).strip("\"'!")
-            return SqlError(f"no such table: {name}", where="sql", mend=self._catalog.hint(name), excerpt=excerpt)
+            return SqlError(f"no such table: {name}", where="sql", hint=self._catalog.hint(name), excerpt=excerpt)
         if "disabled by configuration" in text or "has been locked" in text:
-            return SqlError(text, where="sql", mend="only tables can be read: `runner sql --tables`")
-        return SqlError(message, where="sql", mend="`runner sql --tables` lists tables and columns", excerpt=excerpt)
+            return SqlError(text, where="sql", hint="only tables can be read: `runner sql --tables`")
+        return SqlError(message, where="sql", hint="`runner sql --tables` lists tables and columns", excerpt=excerpt)
 
 
 def _check_statement(duckdb: Any, statements: Sequence[Any]) -> None:
     if len(statements) != 1:
         what = f"{len(statements)} statements at once" if statements else "the statement is empty"
-        raise SqlError(what, where="sql", mend="pass one statement")
+        raise SqlError(what, where="sql", hint="pass one statement")
     if statements[0].type not in {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}:
         raise SqlError(
             f"{statements[0].type.name} is not allowed: tables are read-only",
             where="sql",
-            mend="start with select, from, with, describe or summarize",
+            hint="start with select, from, with, describe or summarize",
         )
 
 

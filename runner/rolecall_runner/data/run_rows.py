@@ -14,9 +14,9 @@ from typing import Any
 
 from botocore import xform_name
 
-from rolecall_runner.results.journal import RunRecord, read_json, read_results
-from rolecall_runner.tasks.query.answers import Answer, answer_of
-from rolecall_runner.tasks.query.column_types import ListOf, Scalar, Struct, Type, merge_structs, row_type, widen_row
+from rolecall_runner.execution import RunRecord, read_json, read_results
+from rolecall_runner.query import ListOf, Scalar, Struct, Type, answer_of, merge_structs, row_type, widen_row
+from rolecall_runner.query import QueryAnswer as Answer
 
 QUERY_TASK = "query"
 RESERVED_NAMES = frozenset({"runs", "errors", "play_results"})

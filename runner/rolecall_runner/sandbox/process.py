@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import IO
 
 from rolecall_generator.errors import RolecallError
-from rolecall_generator.iam.arn import PARTITIONS
+from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.text import one_line
-from rolecall_runner.sandbox.fault_text import parse_faults
-from rolecall_runner.sandbox.furnish import environment_of, furnish, operator_environment, read_scenery
-from rolecall_runner.sandbox.home import OPERATOR, Home, Running, Wanted, open_log, read_record, write_record
-from rolecall_runner.sandbox.server import DEFAULT_LIMITS, Sandbox
+from rolecall_runner.sandbox.protocol.faults import parse_faults
+from rolecall_runner.sandbox.provisioning.seed import environment_of, operator_environment, read_scenery
+from rolecall_runner.sandbox.provisioning.seed import seed as furnish
+from rolecall_runner.sandbox.server.server import DEFAULT_LIMITS, Sandbox
+from rolecall_runner.sandbox.server.state_dir import OPERATOR, Home, Running, open_log, read_record, write_record
+from rolecall_runner.sandbox.server.state_dir import SandboxRequest as Wanted
 
 _LOOK_SECONDS = 0.5
 
@@ -33,16 +35,18 @@ def serve(home: Home, ended: threading.Event) -> None:
     """The life of the process: start, furnish, say so, wait, keep the state where that was asked for."""
     wanted = Wanted(**read_record(home.wanted))
     faults = parse_faults(wanted.faults) if wanted.faults else None
-    scenery = read_scenery(Path(wanted.manifest), Path(wanted.out)) if wanted.manifest else None
-    limits = scenery.limits if scenery else DEFAULT_LIMITS
-    region = wanted.region or PARTITIONS[scenery.found.loaded.manifest.partition if scenery else "aws"].default_region
+    sandbox_seed = read_scenery(Path(wanted.manifest), Path(wanted.out)) if wanted.manifest else None
+    limits = sandbox_seed.limits if sandbox_seed else DEFAULT_LIMITS
+    region = (
+        wanted.region or PARTITIONS[sandbox_seed.found.loaded.manifest.partition if sandbox_seed else "aws"].default_region
+    )
     with (
         io.TextIOWrapper(open_log(home), "utf-8", line_buffering=True) as log,
         Sandbox(port=wanted.port, region=region, faults=faults, limits=limits, log=partial(_write_line, log)) as sandbox,
     ):
         if wanted.keep_state and home.state.exists():
             sandbox.restore(home.state)
-        found = furnish(sandbox, scenery, **_progress(home, ended)) if scenery else None
+        found = furnish(sandbox, sandbox_seed, **_progress(home, ended)) if sandbox_seed else None
         actors = found.actors if found else ()
         variables = {actor.name: environment_of(sandbox, actor) for actor in actors}
         write_record(home.environments, variables | {OPERATOR: operator_environment(sandbox)} | variables)
@@ -51,13 +55,13 @@ def serve(home: Home, ended: threading.Event) -> None:
             sandbox.url,
             sandbox.region,
             datetime.now(UTC).isoformat(timespec="seconds"),
-            scenery.how if scenery else "empty",
+            sandbox_seed.how if sandbox_seed else "empty",
             found.accounts if found else tuple(sorted(sandbox.accounts)),
             actors,
         )
         write_record(home.record, asdict(running))
         own = home.record.read_bytes()
-        # A record that says something else, or a folder that is gone: nobody could find this sandbox to end it.
+        # A record that says something else, or a folder that is gone: no one could find this sandbox to end it.
         while not ended.wait(_LOOK_SECONDS) and _says(home.record, own):
             pass
         if wanted.keep_state and home.folder.exists():

@@ -7,15 +7,20 @@ from pathlib import Path
 import pytest
 
 from manifests import NOTES
-from rolecall_generator.customers.adding import add_customer
-from rolecall_generator.customers.changing import change_customer
-from rolecall_generator.customers.next_steps import after_change, after_removal, after_rename, moved_block
-from rolecall_generator.customers.removing import remove_entries
-from rolecall_generator.customers.renaming import rename_entry
+from rolecall_generator.customers.edits import (
+    add_customer,
+    after_change,
+    after_removal,
+    after_rename,
+    change_customer,
+    moved_block,
+    remove_entries,
+    rename_entry,
+)
 from rolecall_generator.errors import OutputError, SelectionError
 from rolecall_generator.generate import generate
-from rolecall_generator.manifest.load import load_manifest
-from rolecall_generator.rotations import Rotation, change_rotations, read_rotations
+from rolecall_generator.manifest.loader import load_manifest
+from rolecall_generator.records import Rotation, change_rotations, read_rotations
 
 
 @pytest.fixture
@@ -121,7 +126,7 @@ def test_the_last_runs_assignment_is_respected(notes: Path) -> None:
 
 
 def test_what_terraform_keeps_moves_with_a_renamed_folder(notes: Path) -> None:
-    """State and provider lock beside the generated files are named in a command to copy; generated files are not."""
+    """State and provider lock next to the generated files are named in a command to copy; generated files are not."""
     out = notes.parent / "output"
     generate(notes, out)
     folder = out / "customers" / "account1"

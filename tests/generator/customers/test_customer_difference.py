@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from manifests import customer, manifest_of
-from rolecall_generator.customers.difference import access_difference
+from rolecall_generator.customers.proposal import access_difference
 from rolecall_generator.errors import PlanError
-from rolecall_generator.iam.access import Access
 from rolecall_generator.iam.difference import differences
+from rolecall_generator.iam.model import Access
 from rolecall_generator.manifest.models import Manifest
-from rolecall_generator.plan import make_plan
+from rolecall_generator.planning.planner import make_plan
 
 
 def texts(before: Manifest, after: Manifest, moved: dict[str, str] | None = None) -> list[tuple[str, str, list[str]]]:
@@ -78,7 +78,7 @@ def test_an_edit_that_aws_would_refuse_is_refused() -> None:
 
 
 def test_customers_stay_in_their_policies_when_one_goes() -> None:
-    """The assignment before the edit is kept, so that the removal of the first moves nobody."""
+    """The assignment before the edit is kept, so that the removal of the first moves no one."""
     before = manifest_of(150)
     after = before.model_copy(update={"customers": before.customers[1:]})
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rolecall_generator.customers.listing import list_customers
-from rolecall_generator.customers.showing import show_customer
+from rolecall_generator.customers.listing import list_customers, show_customer
 from rolecall_generator.errors import PlanError, SelectionError
 from rolecall_generator.generate import generate
-from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.loader import load_manifest
 
 MANIFEST = """version: 1
 backend: {account_id: "111111111111"}
@@ -50,7 +49,7 @@ def test_a_pattern_that_no_customer_meets_is_a_slip_of_the_pen(manifest: Path) -
     with pytest.raises(SelectionError) as caught:
         names(manifest, "acme", "zeto")
 
-    assert "write zeta" == caught.value.mend
+    assert "write zeta" == caught.value.hint
 
 
 def test_a_row_tells_whether_the_module_is_written(manifest: Path) -> None:
@@ -135,7 +134,7 @@ def test_an_unknown_customer_is_refused_with_the_nearest(manifest: Path) -> None
     with pytest.raises(SelectionError) as caught:
         show_customer(load_manifest(manifest), manifest.parent / "output", "zet")
 
-    assert "write zeta" == caught.value.mend
+    assert "write zeta" == caught.value.hint
 
 
 def test_an_account_id_is_answered_with_its_customer(manifest: Path) -> None:
@@ -143,4 +142,4 @@ def test_an_account_id_is_answered_with_its_customer(manifest: Path) -> None:
     with pytest.raises(SelectionError) as caught:
         show_customer(load_manifest(manifest), manifest.parent / "output", "222222222222")
 
-    assert "write acme" == caught.value.mend
+    assert "write acme" == caught.value.hint

@@ -10,20 +10,19 @@ from rich.console import Console
 
 from consoles import pipe, terminal
 from manifests import NOTES
-from rolecall_generator.customer_reports import (
+from rolecall_generator.cli.customer_output import (
     print_customer,
     print_customers,
     print_difference,
     print_proposal,
     print_steps,
 )
-from rolecall_generator.customers.difference import AccessDifference, ModuleDifference
-from rolecall_generator.customers.listing import list_customers
-from rolecall_generator.customers.next_steps import Step
-from rolecall_generator.customers.removing import remove_entries
-from rolecall_generator.customers.showing import show_customer
+from rolecall_generator.customers.edits import NextStep as Step
+from rolecall_generator.customers.edits import remove_entries
+from rolecall_generator.customers.listing import list_customers, show_customer
+from rolecall_generator.customers.proposal import AccessDifference, ModuleDifference
 from rolecall_generator.iam.difference import Change
-from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.loader import load_manifest
 
 MANIFEST = """version: 1
 backend: {account_id: "111111111111"}
@@ -123,7 +122,7 @@ def test_names_stay_whole_in_a_narrow_terminal(tmp_path: Path) -> None:
 
     assert "│ account1 │ 222222222222 │" in shown(console)
     assert "│ not written │" in shown(console)
-    assert "labels" not in shown(console)  # nobody has one: its column would take the others' room
+    assert "labels" not in shown(console)  # no one has one: its column would take the others' room
     assert 60 >= max(map(len, shown(console).splitlines()))
 
 

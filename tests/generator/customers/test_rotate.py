@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from rolecall_generator.customers.rotate import NotSeenError, abort_rotation, finish_rotation, start_rotation
-from rolecall_generator.customers.rotate_seen import read_seen
-from rolecall_generator.customers.rotate_steps import after_rotation
+from rolecall_generator.customers.rotation import (
+    NotSeenError,
+    abort_rotation,
+    after_rotation,
+    finish_rotation,
+    read_seen,
+    start_rotation,
+)
 from rolecall_generator.errors import OutputError, SelectionError
-from rolecall_generator.manifest.edit_error import EditedManifestError
-from rolecall_generator.rotations import Rotation, change_rotations, read_rotations
-from rolecall_generator.status_file import STATUS_VERSION
+from rolecall_generator.manifest.editing.text_edits import EditedManifestError
+from rolecall_generator.records import STATUS_VERSION, Rotation, change_rotations, read_rotations
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LATER = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
@@ -35,7 +39,7 @@ customers:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """A manifest of three customers; the output folder beside it is not there yet."""
+    """A manifest of three customers; the output folder next to it is not there yet."""
     path = tmp_path / "accounts.yaml"
     path.write_text(TEXT, "utf-8")
     return path
@@ -78,7 +82,7 @@ def test_a_fresh_id_is_made_where_none_is_given(manifest: Path) -> None:
 
 
 def test_a_proposal_writes_nothing(manifest: Path) -> None:
-    """Neither manifest nor record changes before somebody agrees."""
+    """Neither manifest nor record changes before someone agrees."""
     start_rotation(manifest, manifest.parent / "output", "acme", now=NOW)
 
     assert (TEXT, False) == (manifest.read_text("utf-8"), (manifest.parent / "output").exists())
@@ -107,7 +111,7 @@ def test_the_difference_says_that_one_more_id_is_accepted(manifest: Path) -> Non
 def test_a_start_that_cannot_be_right_is_refused(
     manifest: Path, name: str, external_id: str | None, error: type[Exception], said: str
 ) -> None:
-    """A name that is not there, a customer without an id, an id of somebody else's or none that AWS takes."""
+    """A name that is not there, a customer without an id, an id of someone else's or none that AWS takes."""
     with pytest.raises(error, match=said):
         start_rotation(manifest, manifest.parent / "output", name, now=NOW, external_id=external_id)
 
@@ -120,7 +124,7 @@ def test_one_rotation_at_a_time(manifest: Path) -> None:
     with pytest.raises(SelectionError, match="is being rotated since 2026-11-24T12:00:00") as caught:
         start_rotation(manifest, out, "acme", now=LATER)
 
-    assert "--finish" in str(caught.value.mend)
+    assert "--finish" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("end", [finish_rotation, abort_rotation])
@@ -144,7 +148,7 @@ def test_a_rotation_ends_only_when_the_new_id_was_seen(manifest: Path, what: str
     with pytest.raises(NotSeenError, match="acme was not seen to take its new external id") as caught:
         finish_rotation(manifest, out, "acme", now=LATER)
 
-    assert "runner verify --limit acme" in str(caught.value.mend)
+    assert "runner verify --limit acme" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("rehearsal", [True, False])
@@ -208,7 +212,7 @@ def test_a_broken_record_is_said_with_its_mend(tmp_path: Path, text: str) -> Non
     with pytest.raises(OutputError, match="record of rotations") as caught:
         read_rotations(tmp_path)
 
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -218,7 +222,7 @@ def test_a_broken_record_is_said_with_its_mend(tmp_path: Path, text: str) -> Non
      f'{{"version": {STATUS_VERSION + 1}, "customers": {{}}}}'],
 )  # fmt: skip
 def test_a_broken_status_file_is_no_sight_of_an_id(tmp_path: Path, text: str) -> None:
-    """It is an error with its mend: a rotation must not end on a guess."""
+    """It is an error with its hint: a rotation must not end on a guess."""
     (tmp_path / "status.json").write_text(text, "utf-8")
     with pytest.raises(OutputError, match="status file"):
         read_seen(tmp_path).at("acme", "id")
@@ -233,7 +237,7 @@ def test_the_next_steps_hold_for_a_short_name_too(tmp_path: Path, name: str) -> 
 
 
 def test_a_step_whose_manifest_has_changed_meanwhile_leaves_the_record_as_it_was(manifest: Path) -> None:
-    """Somebody edits the manifest while the question stands: nothing was written then, of the record neither."""
+    """Someone edits the manifest while the question stands: nothing was written then, of the record neither."""
     out = started(manifest)
     before = read_rotations(out)
     for name, proposal in (
@@ -248,7 +252,7 @@ def test_a_step_whose_manifest_has_changed_meanwhile_leaves_the_record_as_it_was
 
 
 def test_a_record_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
-    """What was there stays, an error names the record, and no half file lies beside it."""
+    """What was there stays, an error names the record, and no half file lies next to it."""
     change_rotations(tmp_path, lambda _before: {"acme": Rotation(NOW.isoformat())})
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, limit[1]))  # as a full disk: the kernel refuses the rest of the text

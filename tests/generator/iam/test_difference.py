@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import strategies_access
-from rolecall_generator.iam.access import (
+from rolecall_generator.iam.difference import differences, plain_label
+from rolecall_generator.iam.model import (
     Access,
     ConsolePassword,
     Group,
@@ -20,7 +21,6 @@ from rolecall_generator.iam.access import (
     User,
     access_of,
 )
-from rolecall_generator.iam.difference import differences, plain_label
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"

@@ -30,10 +30,10 @@ from policy_words import (
     grant,
     trust,
 )
-from rolecall_generator.iam.access import Access, Group, ManagedPolicy, Role, User, access_of
-from rolecall_generator.iam.callers import principal_context
-from rolecall_generator.iam.evaluator import Caller, Effect, Evaluator, IdentitySide, Request
-from rolecall_generator.iam.principals import identity_of
+from rolecall_generator.iam.evaluation.evaluator import Effect, Evaluator, Request
+from rolecall_generator.iam.evaluation.principals import identity_of
+from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide, principal_context
+from rolecall_generator.iam.model import Access, Group, ManagedPolicy, Role, User, access_of
 from session_cases import SESSION_CASES
 from statement_cases import STATEMENT_CASES
 from tag_cases import TAG_CASES

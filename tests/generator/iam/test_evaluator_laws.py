@@ -5,10 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_generator.iam.access import Role, access_of
-from rolecall_generator.iam.conditions import Truth, compile_condition
-from rolecall_generator.iam.evaluator import Caller, Decision, Effect, Evaluator, IdentitySide, Request
-from rolecall_generator.iam.matching import wildcard
+from rolecall_generator.iam.evaluation.conditions import Truth, compile_condition
+from rolecall_generator.iam.evaluation.evaluator import Decision, Effect, Evaluator, Request
+from rolecall_generator.iam.evaluation.matching import wildcard
+from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
+from rolecall_generator.iam.model import Role, access_of
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 
 ROLE = "arn:aws:iam::222222222222:role/r"
@@ -49,7 +50,7 @@ def decide(statements: list[Statement], context: dict[str, str | tuple[str, ...]
 
 @given(TRUSTS, CONTEXTS)
 def test_an_explicit_deny_always_wins(statements: list[Statement], context: dict[str, str | tuple[str, ...]]) -> None:
-    """A Deny without condition on everybody denies whatever stands beside it."""
+    """A Deny without condition on everybody denies whatever stands next to it."""
     deny = Statement("Deny", ("sts:AssumeRole",), principals=(Principal("*", "*"),))
 
     assert Effect.EXPLICIT_DENY is decide([*statements, deny], context).effect

@@ -7,8 +7,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rolecall_generator.iam.access import Access, ManagedPolicy, Role, access_of
-from rolecall_generator.iam.evaluator import Caller, Decision, Evaluator, IdentitySide, Request
+from rolecall_generator.iam.evaluation.evaluator import Decision, Evaluator, Request
+from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
+from rolecall_generator.iam.model import Access, ManagedPolicy, Role, access_of
 from rolecall_generator.iam.policy import PolicyDocument, Statement
 from strategies_access import ACCOUNTS, statements
 

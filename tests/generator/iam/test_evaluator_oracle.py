@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from naive_oracle import Document, NaiveCaller, decide
-from rolecall_generator.iam.access import ManagedPolicy, Role, User, access_of
-from rolecall_generator.iam.evaluator import Caller, Effect, Evaluator, Request
+from rolecall_generator.iam.evaluation.evaluator import Effect, Evaluator, Request
+from rolecall_generator.iam.evaluation.request_context import Caller
+from rolecall_generator.iam.model import ManagedPolicy, Role, User, access_of
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
 
 CASES_PER_SEED = 1_000

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from policy_words import AWS_CALLER, BACKEND, CALLER, CUSTOMER, OTHER, ROLE, ROOT, SESSION, USER, document, grant, trust
-from rolecall_generator.iam.access import Role, User, access_of
-from rolecall_generator.iam.evaluator import Caller, Effect, Evaluator, IdentitySide, Request
+from rolecall_generator.iam.evaluation.evaluator import Effect, Evaluator, Request
+from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
+from rolecall_generator.iam.model import Role, User, access_of
 
 ALLOW, DENY, NO, REFUSED = Effect.ALLOW, Effect.EXPLICIT_DENY, Effect.IMPLICIT_DENY, Effect.REFUSED
 NAME = CALLER.rpartition("/")[2]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.loaders import Loader
 
-from rolecall_generator.iam.actions import PREFIXES, action_of, find_action, prefix_of, services
+from rolecall_generator.iam.catalog.actions import PREFIXES, action_of, find_action, prefix_of, services
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from policy_fragments import condition
-from rolecall_generator.checks.formats.proof_words import condition_words
 from rolecall_generator.errors import ManifestError
-from rolecall_generator.iam.condition_faults import condition_faults, unknown_operator
-from rolecall_generator.iam.conditions import Truth, compile_condition
-from rolecall_generator.iam.operators import OPERATORS, STRING, Compare, Operator, UnsupportedError, find_operator
+from rolecall_generator.iam.evaluation.conditions import Truth, compile_condition
+from rolecall_generator.iam.evaluation.operators import OPERATORS, STRING, Compare, Operator, UnsupportedError, find_operator
 from rolecall_generator.iam.policy import Condition, Statement
-from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.iam.validation.condition_faults import condition_faults, unknown_operator
+from rolecall_generator.manifest.loader import load_manifest
+from rolecall_generator.proof.matrix import condition_words
 
 KEY = "s3:prefix"
 NEW = Condition("StringStartsWith", KEY, ("home/", "shared/"))

@@ -9,13 +9,13 @@ from functools import cache
 import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-from rolecall_generator.iam.actions import iam_data
-from rolecall_generator.iam.condition_faults import condition_faults, unknown_key
-from rolecall_generator.iam.condition_keys import _keys_of_others, find_key, is_federated, key_of_form
-from rolecall_generator.iam.placeholders import unfilled
+from rolecall_generator.iam.catalog.actions import iam_data
+from rolecall_generator.iam.catalog.condition_keys import _keys_of_others, find_key, is_federated, key_of_form
+from rolecall_generator.iam.catalog.regions import is_known_region, nearest_region, partition_of_region
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Statement, policy_from_json
-from rolecall_generator.iam.regions import is_known_region, nearest_region, partition_of_region
-from rolecall_generator.iam.resource_patterns import account_of, resource_fault
+from rolecall_generator.iam.validation.condition_faults import condition_faults, unknown_key
+from rolecall_generator.iam.validation.placeholders import unfilled
+from rolecall_generator.iam.validation.resource_patterns import account_of, resource_fault
 
 OBSOLETE_KEYS = {"deepracer:UserToken", "deepracer:MultiUser", "lakeformation:GlueARN"}
 """Keys in AWS's own policies of services that AWS has closed, or that it documents no more."""

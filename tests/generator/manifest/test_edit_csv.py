@@ -13,11 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolecall_generator.errors import SelectionError
-from rolecall_generator.manifest.edit import AddCustomer, DropField, Edit, RemoveEntry, RenameEntry, SetField, apply_edits
-from rolecall_generator.manifest.edit_error import EditError
-from rolecall_generator.manifest.edit_render import Value
-from rolecall_generator.manifest.edit_write import write_edited
-from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.editing.manifest_edits import (
+    AddCustomer,
+    DropField,
+    Edit,
+    RemoveEntry,
+    RenameEntry,
+    SetField,
+    apply_edits,
+    write_edited,
+)
+from rolecall_generator.manifest.editing.text_edits import EditError, Value
+from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.manifest.models import Customer
 
 MAIN = 'version: 1\nbackend: {account_id: "111111111111"}\ninclude: [fleet.csv]\n'
@@ -164,7 +171,7 @@ def test_a_value_that_no_cell_can_say_is_refused_for_what_it_is(tmp_path: Path, 
     """An empty cell means that nothing is given, and spaces around a cell are none of it: the file is not to blame."""
     with pytest.raises(EditError, match="a cell of CSV cannot say one of these values") as caught:
         edited(tmp_path, "name,account_id\na,222222222222\n", SetField("a", field, value))
-    assert "give another value, or move the customer to a YAML file" == caught.value.mend
+    assert "give another value, or move the customer to a YAML file" == caught.value.hint
 
 
 @pytest.mark.parametrize("where", ["fleet.csv", "accounts.yaml"])

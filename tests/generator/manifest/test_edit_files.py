@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from rolecall_generator.disk import Disk
 from rolecall_generator.errors import OutputError, SelectionError
-from rolecall_generator.manifest.edit import AddCustomer, RemoveEntry, RenameEntry, SetField, apply_edits
-from rolecall_generator.manifest.edit_write import write_edited
-from rolecall_generator.manifest.load import included_by, load_manifest
+from rolecall_generator.manifest.editing.manifest_edits import (
+    AddCustomer,
+    RemoveEntry,
+    RenameEntry,
+    SetField,
+    apply_edits,
+    write_edited,
+)
+from rolecall_generator.manifest.loader import included_by, load_manifest
+from rolecall_generator.output.atomic_write import Disk
 
 MAIN = """version: 1
 backend: {account_id: "111111111111"}
@@ -51,7 +57,7 @@ def test_an_entry_is_edited_in_the_file_that_has_it(manifest: Path) -> None:
 
 
 def test_a_customer_gets_a_file_of_its_own_where_the_others_have_one(manifest: Path) -> None:
-    """The new file lies beside the others, and the manifest's pattern finds it."""
+    """The new file lies next to the others, and the manifest's pattern finds it."""
     write_edited(apply_edits(manifest, [AddCustomer({"name": "c", "account_id": "000000000003"})]))
 
     assert one("c", 3) == (manifest.parent / "customers" / "c.yaml").read_text()
@@ -128,7 +134,7 @@ def test_links_and_modes_stay(manifest: Path) -> None:
 
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_disk_that_fails_leaves_every_file_as_it_was(manifest: Path, failing: int) -> None:
-    """Whichever of two files cannot be replaced, both are as before and nothing lies beside them."""
+    """Whichever of two files cannot be replaced, both are as before and nothing lies next to them."""
     before = contents(manifest.parent)
     edited = apply_edits(manifest, [RenameEntry("a", "z")])
     calls: list[str] = []
@@ -215,7 +221,7 @@ def test_of_two_edits_at_once_one_is_refused(manifest: Path) -> None:
 
 
 def test_a_read_only_file_is_not_replaced(manifest: Path) -> None:
-    """A file that nobody may write stays, though its folder, or being root, would allow the replacement."""
+    """A file that no one may write stays, though its folder, or being root, would allow the replacement."""
     manifest.chmod(0o444)
 
     with pytest.raises(OutputError, match="read-only"):

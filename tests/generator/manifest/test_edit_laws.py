@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from manifest_dresses import FIELDS, Dressed, dressed, unique
 from rolecall_generator.errors import RolecallError
-from rolecall_generator.manifest.edit import (
+from rolecall_generator.manifest.editing.manifest_edits import (
     AddCustomer,
     DropField,
     Edit,
@@ -22,9 +22,9 @@ from rolecall_generator.manifest.edit import (
     RenameEntry,
     SetField,
     apply_edits,
+    write_edited,
 )
-from rolecall_generator.manifest.edit_write import write_edited
-from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.manifest.models import Customer
 
 FIELD = st.sampled_from(sorted(FIELDS))
@@ -236,7 +236,7 @@ def test_a_hostile_file_is_edited_rightly_or_refused(before: Dressed, typed: lis
         assert models(asked(entries, edit)) == found.after.manifest.customers
     else:
         assert typed  # the untouched file is never refused
-        assert "\n  mend: " in found
+        assert "\n  hint: " in found
 
 
 def outcome(text: str, edit: Edit) -> Edited | str:

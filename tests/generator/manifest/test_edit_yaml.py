@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rolecall_generator.errors import ManifestError, SelectionError
-from rolecall_generator.manifest.edit import (
+from rolecall_generator.manifest.editing.manifest_edits import (
     AddCustomer,
     DropField,
     Edit,
@@ -17,7 +17,7 @@ from rolecall_generator.manifest.edit import (
     SetField,
     apply_edits,
 )
-from rolecall_generator.manifest.edit_error import EditedManifestError, EditError
+from rolecall_generator.manifest.editing.text_edits import EditedManifestError, EditError
 
 MAIN = """version: 1
 backend: {account_id: "111111111111"}
@@ -43,9 +43,9 @@ def changed(folder: Path, text: str, *edits: Edit) -> str:
             id="the first customer takes the place of an empty list",
         ),
         pytest.param(
-            "# nobody yet\n",
+            "# no one yet\n",
             NEW,
-            '\ncustomers:\n  - name: new\n    account_id: "999999999999"\n# nobody yet\n',
+            '\ncustomers:\n  - name: new\n    account_id: "999999999999"\n# no one yet\n',
             id="a manifest without customers gets the section",
         ),
         pytest.param(
@@ -219,7 +219,7 @@ def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edi
 
 
 @pytest.mark.parametrize(
-    ("text", "edit", "place", "what", "mend"),
+    ("text", "edit", "place", "what", "hint"),
     [
         pytest.param(
             'customers:\n  - name: a\n    account_id: "222222222222"\n    tags: &t {x: y}\n'
@@ -299,14 +299,14 @@ def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edi
     ],
 )
 def test_what_cannot_be_edited_is_refused_with_a_reason(
-    tmp_path: Path, text: str, edit: Edit, place: str, what: str, mend: str
+    tmp_path: Path, text: str, edit: Edit, place: str, what: str, hint: str
 ) -> None:
-    """The message has the place, the reason and the mend; nothing is guessed."""
+    """The message has the place, the reason and the hint; nothing is guessed."""
     with pytest.raises(EditError) as caught:
         changed(tmp_path, text, edit)
 
     assert what in str(caught.value)
-    assert mend in str(caught.value.mend)
+    assert hint in str(caught.value.hint)
     assert str(caught.value.where).endswith(place)
 
 
@@ -342,7 +342,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(SelectionError) as caught:
         changed(tmp_path, 'customers: [{name: acme, account_id: "222222222222"}]\n', RemoveEntry("acne"))
 
-    assert "write acme" == caught.value.mend
+    assert "write acme" == caught.value.hint
 
 
 def test_an_edit_that_changes_nothing_leaves_the_file_out(tmp_path: Path) -> None:
@@ -421,7 +421,7 @@ def test_entries_in_brackets_give_way_to_others_at_once(tmp_path: Path, before: 
 
 
 def test_entries_in_brackets_with_comments_give_way_to_nobody(tmp_path: Path) -> None:
-    """Whose comments would be left beside the new entry: refused at the comment's place."""
+    """Whose comments would be left next to the new entry: refused at the comment's place."""
     text = 'customers: [\n  {name: a, account_id: "222222222222"},  # one\n  {name: b, account_id: "333333333333"}\n]\n'
     with pytest.raises(EditError, match="a comment stands between entries") as caught:
         changed(tmp_path, text, RemoveEntry("a"), RemoveEntry("b"), NEW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rolecall_generator.manifest.csvfile import parse_csv
+from rolecall_generator.manifest.csv_file import parse_csv
 from rolecall_generator.manifest.messages import translate
 from rolecall_generator.manifest.models import Customer, IncludedFile
 
@@ -42,7 +42,7 @@ def test_short_rows_and_blank_lines_are_fine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "column", "what", "mend"),
+    ("text", "line", "column", "what", "hint"),
     [
         ("", 1, 1, "no header row", "name,account_id"),
         ("name,acount_id\n", 1, 2, "unknown column acount_id", "write account_id"),
@@ -54,12 +54,12 @@ def test_short_rows_and_blank_lines_are_fine() -> None:
         ('name,account_id\n"a"b,1\n', 2, 1, "not CSV", "quotes"),
     ],
 )
-def test_a_bad_table_is_told_at_its_cell(text: str, line: int, column: int, what: str, mend: str) -> None:
+def test_a_bad_table_is_told_at_its_cell(text: str, line: int, column: int, what: str, hint: str) -> None:
     """Problems of the table have the line of the file and the number of the field."""
     (problem,) = parse_csv(text, "fleet.csv").problems
     assert (line, column) == (problem.line, problem.column)
     assert what in problem.what
-    assert mend in problem.mend
+    assert hint in problem.hint
 
 
 def test_a_bad_value_is_told_at_its_cell_below_a_cell_of_two_lines() -> None:

@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 from rolecall_generator.errors import ManifestError, Problem
-from rolecall_generator.manifest.load import LoadedManifest, included_by, load_manifest
+from rolecall_generator.manifest.loader import LoadedManifest, included_by, load_manifest
 
 MAIN = 'version: 1\nbackend: {account_id: "111111111111"}\n'
 CUSTOMER = 'customers: [{name: b, account_id: "222222222222"}]\n'
@@ -123,9 +123,9 @@ def test_a_manifest_that_matches_its_own_pattern_is_read_once(tmp_path: Path) ->
 
 @pytest.mark.parametrize("key", ["include: [c.yaml]", "backend: {}", "defaults: {}"])
 def test_an_included_file_holds_entries_alone(tmp_path: Path, key: str) -> None:
-    """What belongs into the main manifest is refused in an included file, with the mend."""
+    """What belongs into the main manifest is refused in an included file, with the hint."""
     (problem,) = problems(tmp_path, {"accounts.yaml": MAIN + "include: [b.yaml]\n", "b.yaml": CUSTOMER + key + "\n"})
-    assert ("b.yaml", 2, "move it to the main manifest") == (Path(problem.file).name, problem.line, problem.mend)
+    assert ("b.yaml", 2, "move it to the main manifest") == (Path(problem.file).name, problem.line, problem.hint)
 
 
 def test_problems_of_all_files_come_at_once_in_file_order(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, line: int, c
 
 
 def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
-    """A manifest that is not there or is a folder is a problem with a mend."""
+    """A manifest that is not there or is a folder is a problem with a hint."""
     (missing,) = problems(tmp_path, {})
     (tmp_path / "accounts.yaml").mkdir()
     (folder,) = problems(tmp_path, {})
@@ -190,11 +190,11 @@ class Locked(type(Path())):  # type: ignore[misc]
 
 
 def test_a_file_without_permission_is_told(tmp_path: Path) -> None:
-    """Permission denied is a problem with a mend."""
+    """Permission denied is a problem with a hint."""
     with pytest.raises(ManifestError) as caught:
         load_manifest(Locked(write(tmp_path, {"accounts.yaml": MAIN})))
     (problem,) = caught.value.problems
-    assert ("reading the file is not permitted", "give yourself read permission on it") == (problem.what, problem.mend)
+    assert ("reading the file is not permitted", "give yourself read permission on it") == (problem.what, problem.hint)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("pattern", "found"), [("c/*", ["a"]), ("c/.*", ["hidden"]), ("**/*", ["a"])])
 def test_wildcards_leave_hidden_files_out(tmp_path: Path, pattern: str, found: list[str]) -> None:
-    """What editors and file managers put beside the files is no part of the manifest, unless the pattern asks for it."""
+    """What editors and file managers put next to the files is no part of the manifest, unless the pattern asks for it."""
     manifest = tmp_path / "accounts.yaml"
     manifest.write_text(f'version: 1\nbackend: {{account_id: "111111111111"}}\ninclude: ["{pattern}"]\n')
     (tmp_path / "c").mkdir()

@@ -9,7 +9,7 @@ import pytest
 
 from command_rig import gen
 from rolecall_generator.errors import ManifestError
-from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.loader import load_manifest
 
 UNSEEN = ["\u202e", "\u2066", "\u200e", "\u061c", "\u200b", "\u200d", "\u2060", "\u00ad", "\U000e0041", "\u3164"]
 EDITS = [
@@ -41,7 +41,7 @@ def refused(path: Path) -> tuple[int, int]:
         load_manifest(path)
     (problem,) = error.value.problems
     assert "U+" in problem.what
-    assert problem.mend
+    assert problem.hint
     return problem.line, problem.column
 
 

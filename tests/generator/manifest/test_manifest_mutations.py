@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rolecall_generator.errors import ManifestError, Problem
-from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.manifest.starter import starter_manifest
 
 STARTER: dict[str, Any] = yaml.safe_load(starter_manifest())
@@ -39,7 +39,7 @@ JUNK: list[Any] = [
 
 
 def mutate(tree: Any, chance: random.Random) -> Any:
-    """A copy of the tree in which one place is replaced, removed, doubled or given a key that nobody knows."""
+    """A copy of the tree in which one place is replaced, removed, doubled or given a key that no one knows."""
     tree = copy.deepcopy(tree)
     nodes = list(_containers(tree))
     node = chance.choice(nodes)
@@ -82,7 +82,7 @@ def test_a_manifest_broken_at_random_gives_problems_with_places(seed: int, steps
         file.write_text(text, encoding="utf-8")
         problems = problems_of(file)
     lines = text.count("\n") + 1
-    assert [] == [problem for problem in problems if not (1 <= problem.line <= lines and problem.what and problem.mend)]
+    assert [] == [problem for problem in problems if not (1 <= problem.line <= lines and problem.what and problem.hint)]
 
 
 def problems_of(file: Path) -> tuple[Problem, ...]:

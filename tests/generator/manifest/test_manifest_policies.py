@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from policy_fragments import BAD_CONDITIONS, BAD_RESOURCES, ERROR, GOOD, HOME
-from rolecall_generator.checking.declared import DeclaredStatements, region_findings
-from rolecall_generator.checks.context import CheckContext
-from rolecall_generator.checks.finding import Finding
-from rolecall_generator.checks.rules import all_rules, run_rules
+from rolecall_generator.check.finding_locations import DeclaredStatements, region_findings
 from rolecall_generator.errors import ManifestError, Problem
-from rolecall_generator.importing.model import Account
-from rolecall_generator.importing.validity import problems_of
-from rolecall_generator.manifest.load import load_manifest
-from rolecall_generator.plan import make_plan
+from rolecall_generator.findings import Finding
+from rolecall_generator.importers.interface import ImportedAccount as Account
+from rolecall_generator.importers.interface import problems_of
+from rolecall_generator.manifest.loader import load_manifest
+from rolecall_generator.planning.planner import make_plan
+from rolecall_generator.rules.registry import all_rules, run_rules
+from rolecall_generator.rules.rule import CheckContext
 
 LINE = 6
 ABOUT_FORM = frozenset(
@@ -53,14 +53,14 @@ def test_a_bad_statement_is_named_with_its_line(tmp_path: Path, statement: str, 
     if verdict == ERROR:
         assert [LINE] == [problem.line for problem in problems]
         assert text in problems[0].what
-        assert problems[0].mend
+        assert problems[0].hint
     else:
         assert () == problems
         found = [finding for finding in findings if finding.rule == verdict]
         assert found
         assert f"{tmp_path / 'accounts.yaml'}:{LINE}" == found[0].declared
         assert any(text in finding.message for finding in found)
-        assert found[0].mend
+        assert found[0].hint
 
 
 @pytest.mark.parametrize("statement", GOOD.values(), ids=GOOD)
@@ -90,7 +90,7 @@ def test_arns_of_the_manifests_partition_are_right(tmp_path: Path, text: str, pa
     assert () == judged(tmp_path, manifest(action % text, account=account, partition=partition))[0]
     (problem,), _ = judged(tmp_path, manifest(action % text, account=account, partition="aws"))
     assert partition in problem.what
-    assert "arn:aws:" in problem.mend
+    assert "arn:aws:" in problem.hint
 
 
 def test_a_set_of_two_partitions_takes_any_partition_alone(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_region_that_aws_does_not_have_is_a_finding(tmp_path: Path, partition:
 
 
 def test_a_placeholder_in_a_path_is_an_error(tmp_path: Path) -> None:
-    """IAM would take braces in a path; nobody means them."""
+    """IAM would take braces in a path; no one means them."""
     text = manifest("{actions: [ec2:DescribeInstances], resources: ['*']}").replace(
         "permissions: [p]", "permissions: [p], path: '/{{ team }}/'"
     )

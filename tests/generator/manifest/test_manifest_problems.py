@@ -1,4 +1,4 @@
-"""Bad manifests: each mistake is told at its line and column, with what is wrong and the mend."""
+"""Bad manifests: each mistake is told at its line and column, with what is wrong and the hint."""
 
 # ruff: noqa: E501, ISC004 - a row a line reads as a table
 
@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from rolecall_generator.errors import ManifestError, Problem
-from rolecall_generator.manifest.load import load_manifest
+from rolecall_generator.manifest.loader import load_manifest
 
 HEAD = 'version: 1\nbackend: {account_id: "111111111111"}\npermission_sets: {s3: {managed_policies: [AmazonS3ReadOnlyAccess]}}\n'
 SWITCH = '{name: s, trusting: {name: a, account_id: "222222222222"}, trusted: {name: b, account_id: "333333333333"}, role: r'
@@ -164,7 +164,7 @@ CROSS_ROWS = {
     "user twice in one": (switches(SWITCH + ", group: g, users: [{name: u}, {name: u, existing: true}]}"), 5, 157, "stands twice in s", "remove"),
     "password on existing": (switches(SWITCH + ", group: g, users: [{name: u, existing: true, console_password: true}]}"), 5, 165, "exists already", "remove"),
     "key without password": (switches(SWITCH + ", group: g, users: [{name: u, pgp_key: AAAA}]}"), 5, 149, "no console password", "console_password: true"),
-    "trust in nobody": (switches(SWITCH + ", group: g, trust: users}"), 5, 138, "lets nobody in", "add users"),
+    "trust in nobody": (switches(SWITCH + ", group: g, trust: users}"), 5, 138, "lets no one in", "add users"),
     "long link": (switches(SWITCH + f"r, path: /{'p' * 62}/, group: g}}"), 5, 118, "65 characters together", "64"),
     "both actions": (statements(f"{{{ALLOW}, not_actions: [s3:PutObject]}}"), 5, 53, "both actions and not_actions", "keep one"),
     "no actions": (statements("{resources: ['*']}"), 5, 9, "neither actions nor not_actions", "add actions"),
@@ -184,15 +184,15 @@ CROSS_ROWS = {
 ROWS = {**YAML_ROWS, **SHAPE_ROWS, **CROSS_ROWS}
 
 
-@pytest.mark.parametrize(("text", "line", "column", "what", "mend"), ROWS.values(), ids=list(ROWS))
+@pytest.mark.parametrize(("text", "line", "column", "what", "hint"), ROWS.values(), ids=list(ROWS))
 def test_a_mistake_is_told_once_at_its_place_with_its_mend(
-    tmp_path: Path, text: str, line: int, column: int, what: str, mend: str
+    tmp_path: Path, text: str, line: int, column: int, what: str, hint: str
 ) -> None:
     """Each bad manifest gives exactly one problem, at the expected line and column, in the expected words."""
     (problem,) = problems_of(tmp_path, text)
     assert (line, column) == (problem.line, problem.column), problem
     assert what in problem.what
-    assert mend in problem.mend
+    assert hint in problem.hint
 
 
 def test_all_problems_of_a_file_come_at_once_in_its_order(tmp_path: Path) -> None:

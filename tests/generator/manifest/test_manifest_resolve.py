@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from rolecall_generator.manifest.models import Customer, Defaults, Manifest
-from rolecall_generator.manifest.resolve import ResolvedCustomer, resolve_customer, resolve_customers
+from rolecall_generator.manifest.models import (
+    Customer,
+    Defaults,
+    Manifest,
+    ResolvedCustomer,
+    resolve_customer,
+    resolve_customers,
+)
 
 DEFAULTS = Defaults(
     regions=("eu-west-1",),

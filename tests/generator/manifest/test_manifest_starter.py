@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from rolecall_generator.manifest.load import LoadedManifest, load_manifest
-from rolecall_generator.manifest.schema import DIALECT, json_schema
-from rolecall_generator.manifest.starter import starter_manifest
+from rolecall_generator.manifest.loader import LoadedManifest, load_manifest
+from rolecall_generator.manifest.starter import DIALECT, json_schema, starter_manifest
 
 
 def load(tmp_path: Path, text: str) -> LoadedManifest:

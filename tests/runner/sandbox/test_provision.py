@@ -10,7 +10,7 @@ import pytest
 
 from live_iam import read_access
 from manifests import manifest_of, notes_manifest
-from rolecall_generator.iam.access import (
+from rolecall_generator.iam.model import (
     Access,
     ConsolePassword,
     Group,
@@ -21,11 +21,12 @@ from rolecall_generator.iam.access import (
     access_of,
 )
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
-from rolecall_generator.plan import make_plan
-from rolecall_runner.sandbox.operator import Operator, OutsideAccountError
-from rolecall_runner.sandbox.provision import by_account, provision
-from rolecall_runner.sandbox.server import Sandbox
-from rolecall_runner.sandbox.steps import steps
+from rolecall_generator.planning.planner import make_plan
+from rolecall_runner.aws.clients import OutsideAccountError
+from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.provision import by_account, provision
+from rolecall_runner.sandbox.provisioning.reconcile import steps
+from rolecall_runner.sandbox.server.server import Sandbox
 
 ACCOUNT = "210000000001"
 ARN = f"arn:aws:iam::{ACCOUNT}"

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from rolecall_generator.iam.access import Access, Group, InstanceProfile, ManagedPolicy, Role, User, access_of
-from rolecall_generator.iam.evaluator import Evaluator
+from rolecall_generator.iam.evaluation.evaluator import Evaluator
+from rolecall_generator.iam.model import Access, Group, InstanceProfile, ManagedPolicy, Role, User, access_of
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
-from rolecall_runner.sandbox.api_call import read_call
-from rolecall_runner.sandbox.authorize import Authorization, Verdict, decide
-from rolecall_runner.sandbox.troubles import Trouble
-from rolecall_runner.sandbox.wire import ApiCall, SessionInfo
+from rolecall_runner.sandbox.authorization.authorizer import Authorization, decide
+from rolecall_runner.sandbox.authorization.authorizer import AuthorizationVerdict as Verdict
+from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory as Trouble
+from rolecall_runner.sandbox.protocol.http_types import ApiCall, SessionInfo
+from rolecall_runner.sandbox.server.api_call import read_call
 from sandbox_requests import caught
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rolecall_runner.sandbox.api_call import read_call
-from rolecall_runner.sandbox.resource_arns import filled
-from rolecall_runner.sandbox.wire import ApiCall
+from rolecall_runner.sandbox.authorization.request_resources import filled
+from rolecall_runner.sandbox.protocol.http_types import ApiCall
+from rolecall_runner.sandbox.server.api_call import read_call
 from sandbox_requests import ACCESS_KEY, caught
 
 ACCOUNT = "222222222222"

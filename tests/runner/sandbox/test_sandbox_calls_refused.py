@@ -10,10 +10,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from rolecall_runner.sandbox.api_call import read_call
-from rolecall_runner.sandbox.replies import CBOR, refusal
-from rolecall_runner.sandbox.troubles import Trouble, refuse
-from rolecall_runner.sandbox.wire import ApiCall, HttpReply, HttpRequest
+from rolecall_runner.sandbox.protocol.error_catalog import CBOR, refusal, refuse
+from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory as Trouble
+from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, HttpRequest
+from rolecall_runner.sandbox.server.api_call import read_call
 from sandbox_requests import caught, error_of
 
 CREDENTIAL = "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261124/eu-west-1/{}/aws4_request, SignedHeaders=host, Signature=0"
@@ -56,9 +56,9 @@ UNREADABLE: Mapping[str, tuple[HttpRequest, int, str]] = {
                                        x_amz_target="DynamoDB_20120810.ListTables"), 400, "SerializationException"),
     "a parameter said twice": (request("POST", "/", "iam", TWICE, content_type=FORM),
                                        400, "a parameter is said twice"),
-    "an Action beside a target": (request("POST", "/", "dynamodb", b"{}", "Action=DeleteTable", content_type=JSON,
+    "an Action next to a target": (request("POST", "/", "dynamodb", b"{}", "Action=DeleteTable", content_type=JSON,
                                           x_amz_target="DynamoDB_20120810.ListTables"), 400, "an Action has no place"),
-    "a target beside a path": (request("GET", "/2015-03-31/functions/", "lambda", x_amz_target="X.DeleteFunction"), 400,
+    "a target next to a path": (request("GET", "/2015-03-31/functions/", "lambda", x_amz_target="X.DeleteFunction"), 400,
                                "a target has no place"),
     "two credentials": (replace(request("GET", "/b", None), headers={
         "authorization": f"{CREDENTIAL.format('s3')}, Credential=A/1/r/iam/aws4_request"}), 403, "AccessDenied"),

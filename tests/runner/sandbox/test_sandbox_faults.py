@@ -10,11 +10,18 @@ from typing import Any
 import pytest
 
 from rolecall_generator.errors import ExitCode
-from rolecall_runner.sandbox.api_call import read_call
-from rolecall_runner.sandbox.fault_replies import fault_reply
-from rolecall_runner.sandbox.fault_text import FaultTextError, parse_faults
-from rolecall_runner.sandbox.faults import Fault, FaultKind, FaultPlan, FaultRule, Faults
-from rolecall_runner.sandbox.wire import ApiCall, HttpReply, HttpRequest
+from rolecall_runner.sandbox.protocol.faults import (
+    Fault,
+    FaultKind,
+    FaultPlan,
+    FaultRule,
+    Faults,
+    FaultTextError,
+    fault_reply,
+    parse_faults,
+)
+from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, HttpRequest
+from rolecall_runner.sandbox.server.api_call import read_call
 from sandbox_requests import caught, error_of
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -229,7 +236,7 @@ def test_a_wrong_plan_is_refused_with_the_part_and_the_mend(text: str, part: str
         parse_faults(text)
 
     assert part in str(caught_error.value)
-    assert "mend: write NAME=VALUE" in str(caught_error.value)
+    assert "hint: write NAME=VALUE" in str(caught_error.value)
     assert ExitCode.USAGE is caught_error.value.exit_code
 
 

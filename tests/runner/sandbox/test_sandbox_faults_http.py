@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
-from rolecall_runner.sandbox.sessions import Credentials
+from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
 from sandbox_rig import Rig, running
 
 ACCOUNT = "222222222222"

@@ -206,7 +206,7 @@ def test_a_second_request_on_a_connection_is_checked_too(rig: Rig) -> None:
 
 @pytest.mark.parametrize("secret", ["", "whatever", "rolecall-sandbox", "any-secret", "x"])
 def test_the_operators_key_needs_this_starts_secret(rig: Rig, secret: str) -> None:
-    """The key id is no secret and stays the same; a secret that somebody guesses is refused, as AWS does it."""
+    """The key id is no secret and stays the same; a secret that someone guesses is refused, as AWS does it."""
     own = f"127.0.0.1:{port_of(rig)}"
     headers = signed(rig, own, "AKIAROLECALLOPERATOR", secret or "\x00")
     lines = [f"POST / HTTP/1.1\r\nHost: {own}\r\nContent-Length: {len(IDENTITY)}\r\nConnection: close"]

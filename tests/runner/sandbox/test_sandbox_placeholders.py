@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from rolecall_generator.checking import module_access
-from rolecall_generator.iam.access import Access
-from rolecall_runner.rehearse import Selection, Tool, rehearse
-from rolecall_runner.sandbox.furnish import Scenery, furnish, read_scenery
-from rolecall_runner.sandbox.operator import Operator
-from rolecall_runner.sandbox.placeholder_policies import PLACEHOLDER_TAG, note_on, placeholder_policies
-from rolecall_runner.sandbox.server import Sandbox
+from rolecall_generator.check.module_access import module_access
+from rolecall_generator.iam.model import Access
+from rolecall_runner.rehearsal.rehearsal import RehearsalSelection as Selection
+from rolecall_runner.rehearsal.rehearsal import Tool, rehearse
+from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.seed import PLACEHOLDER_TAG, note_on, placeholder_policies, read_scenery
+from rolecall_runner.sandbox.provisioning.seed import SandboxSeed as Scenery
+from rolecall_runner.sandbox.provisioning.seed import seed as furnish
+from rolecall_runner.sandbox.server.server import Sandbox
 
 MANIFEST = """\
 version: 1
@@ -41,7 +43,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def scenery(manifest: Path, tmp_path: Path) -> Scenery:
+def sandbox_seed(manifest: Path, tmp_path: Path) -> Scenery:
     return read_scenery(manifest, tmp_path / "output")
 
 
@@ -62,12 +64,12 @@ def test_the_note_counts_what_is_not_known() -> None:
     assert "2 more" in note_on((BOUNDARY, ATTACHED, "arn:aws:iam::444444444444:policy/x"))
 
 
-def test_a_sandbox_stands_with_boundaries_and_own_policies(scenery: Scenery) -> None:
+def test_a_sandbox_stands_with_boundaries_and_own_policies(sandbox_seed: Scenery) -> None:
     """Every account is made, the role has its boundary and policy, both are marked, and the sandbox says so."""
-    assert ATTACHED in scenery.how
+    assert ATTACHED in sandbox_seed.how
     with Sandbox() as sandbox:
-        furnished = furnish(sandbox, scenery)
-        assert () == furnished.provisioned.failed
+        seeded = furnish(sandbox, sandbox_seed)
+        assert () == seeded.provisioned.failed
         operator = Operator(sandbox.url)
         with operator.acting_in("333333333333"):
             iam = operator.client("iam")

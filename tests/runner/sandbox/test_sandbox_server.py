@@ -19,12 +19,12 @@ from botocore.exceptions import EndpointConnectionError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
 from rolecall_generator.errors import RolecallError
-from rolecall_runner.sandbox.errors import SandboxError
-from rolecall_runner.sandbox.faults import FaultKind, FaultPlan, FaultRule
-from rolecall_runner.sandbox.server import Sandbox
-from rolecall_runner.sandbox.sessions import new_secret
-from rolecall_runner.sandbox.unenforced import UNENFORCED
-from rolecall_runner.sandbox.wire import HttpReply, HttpRequest
+from rolecall_runner.sandbox.authorization.companion_actions import UNENFORCED
+from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
+from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
+from rolecall_runner.sandbox.server.server import Sandbox
+from rolecall_runner.sandbox.sts.sandbox_sessions import new_secret
 from sandbox_rig import OPERATOR, HandClock, Rig, allow, running, service_trust, trust
 
 VENDOR, CUSTOMER = "111111111111", "222222222222"
@@ -49,7 +49,7 @@ def get(url: str, **headers: str) -> int:
 
 
 def accepts(address: str, port: int) -> bool:
-    """Whether somebody listens there."""
+    """Whether someone listens there."""
     with socket.socket() as caller:
         caller.settimeout(5)
         return caller.connect_ex((address, port)) == 0
@@ -79,7 +79,7 @@ def test_it_listens_on_loopback_alone() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])  # noqa: S104 - what must be refused
 def test_it_cannot_be_told_to_listen_elsewhere(host: str) -> None:
-    """Nobody can open the sandbox to a network, not even on purpose."""
+    """No one can open the sandbox to a network, not even on purpose."""
     with pytest.raises(SandboxError, match=r"listens on 127\.0\.0\.1 alone"):
         Sandbox(host=host)
 
@@ -98,7 +98,7 @@ def test_a_port_that_is_taken_is_an_error_that_says_so() -> None:
 
 
 def test_one_sandbox_at_a_time_in_a_process() -> None:
-    """A second one is refused with the mend, and may start once the first has ended."""
+    """A second one is refused with the hint, and may start once the first has ended."""
     with Sandbox(), pytest.raises(SandboxError, match="running in this process already"):
         Sandbox()
     Sandbox().close()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rolecall_runner.sandbox.errors import SandboxError
-from rolecall_runner.sandbox.server import Sandbox
+from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
+from rolecall_runner.sandbox.server.server import Sandbox
 from sandbox_rig import allow, running, service_trust, trust
 
 VENDOR, CUSTOMER = "111111111111", "222222222222"
@@ -53,7 +53,7 @@ class Trap:
 
 def foreign_files() -> dict[str, bytes]:
     """Files that are no state of a sandbox."""
-    from importlib.metadata import version  # noqa: PLC0415 - beside its use
+    from importlib.metadata import version  # noqa: PLC0415 - next to its use
 
     def head(**changes: Any) -> bytes:
         usual = {"mark": "rolecall sandbox state", "form": 1, "moto": version("moto"), "accounts": []}

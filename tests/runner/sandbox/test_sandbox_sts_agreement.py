@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from rolecall_generator.iam.access import ManagedPolicy, Role, User, access_of
-from rolecall_generator.iam.evaluator import Caller, Evaluator, Request
+from rolecall_generator.iam.evaluation.evaluator import Evaluator, Request
+from rolecall_generator.iam.evaluation.request_context import Caller
+from rolecall_generator.iam.model import ManagedPolicy, Role, User, access_of
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
-from rolecall_runner.sandbox.sessions import Credentials
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
 from sandbox_rig import Rig, refusal_of, running, service_trust
 
 ACCOUNTS = ("111111111111", "222222222222", "078352025563")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from rolecall_runner.sandbox.sessions import Credentials
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
 from sandbox_rig import Rig, allow, refusal_of, running, service_trust, statement_of, taken, trust
 
 BACKEND, CUSTOMER = "111111111111", "222222222222"
@@ -133,7 +133,7 @@ ALLOWED: dict[str, Attempt] = {
     "the right external id": lambda w: w.try_role(w.backend, "ext", ExternalId="Customer-1"),
     "the old external id while it rotates": lambda w: w.try_role(w.backend, "rotating", ExternalId="old-one"),
     "the new external id while it rotates": lambda w: w.try_role(w.backend, "rotating", ExternalId="new-one"),
-    "an external id that nobody asks for": lambda w: w.try_role(w.backend, "open", ExternalId="any"),
+    "an external id that no one asks for": lambda w: w.try_role(w.backend, "open", ExternalId="any"),
     "a principal named by its role": lambda w: w.try_role(w.backend, "open"),
     "account root with an identity policy": lambda w: w.try_role(w.narrow, "by_root"),
     "account id as principal": lambda w: w.try_role(w.backend, "by_id"),
@@ -225,7 +225,7 @@ REFUSED: dict[str, No] = {
     "a session without MFA": No(lambda w: w.try_role(w.dev_session, "mfa"), BARE),
     "BoolIfExists refuses a session without MFA": No(lambda w: w.try_role(w.dev_session, "mfa_if_exists"), BARE),
     "no second factor has no age": No(lambda w: w.try_role(w.dev, "mfa_fresh"), BARE),
-    "somebody else's device": No(
+    "someone else's device": No(
         lambda w: w.try_role(w.plain, "open", SerialNumber=DEVICE, TokenCode="123456"), "unable to validate MFA code"
     ),
     "a device that does not exist": No(

@@ -14,9 +14,9 @@ import pytest
 from botocore.credentials import ContainerMetadataFetcher, ContainerProvider
 from botocore.exceptions import ClientError
 
-from rolecall_runner.sandbox.errors import SandboxError
-from rolecall_runner.sandbox.iam_limits import Limits
-from rolecall_runner.sandbox.sessions import Credentials
+from rolecall_runner.sandbox.iam.iam_validation import Limits
+from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
 from sandbox_rig import Rig, allow, refusal_of, running, service_trust, trust
 
 VENDOR, CUSTOMER = "111111111111", "222222222222"
@@ -127,7 +127,7 @@ def bad_credentials(rig: Rig) -> dict[str, tuple[Credentials, tuple[str, int]]]:
     _, key = rig.user(VENDOR, "reena", "sts:*")
     unknown, mismatch = ("InvalidClientTokenId", 403), ("SignatureDoesNotMatch", 403)
     return {
-        "a key that nobody has": (Credentials("AKIAIOSFODNN7EXAMPLE", "x"), unknown),
+        "a key that no one has": (Credentials("AKIAIOSFODNN7EXAMPLE", "x"), unknown),
         "another secret": (Credentials(key.access_key, "x" * 40), mismatch),
         "a session with another secret": (Credentials(good.access_key, "x", good.session_token), mismatch),
         "a session without its token": (Credentials(good.access_key, good.secret), unknown),
@@ -248,7 +248,7 @@ def test_the_sdk_renews_container_credentials_by_itself(rig: Rig) -> None:
 
 
 def test_credentials_of_what_does_not_exist_are_refused(rig: Rig) -> None:
-    """Asking for a role's or user's credentials that is not there is an error with its mend."""
+    """Asking for a role's or user's credentials that is not there is an error with its hint."""
     for ask in (rig.sandbox.instance_credentials, rig.sandbox.container_environment, rig.sandbox.user_credentials):
         with pytest.raises(SandboxError, match="provision its account first"):
             ask(f"arn:aws:iam::{VENDOR}:role/nobody")

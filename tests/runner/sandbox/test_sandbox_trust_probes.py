@@ -144,7 +144,7 @@ REFUSED: dict[str, No] = {
     "a unique id of nobody": principal("AROAJQABLZS4A3QDU576Q"),
     "nonsense": principal("nonsense"),
     "a service that is none": principal("nonsense", "Service"),
-    "a role that trusts nobody real": No(
+    "a role that trusts no one real": No(
         lambda a: a.make("orphan", AssumeRolePolicyDocument=json.dumps(trust(f"arn:aws:iam::{OTHER}:role/nobody"))),
         "^Invalid principal in policy",
     ),

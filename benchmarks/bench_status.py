@@ -1,0 +1,123 @@
+"""`runner status` for 10,000 customers, and what noting a roll call of them costs.
+
+    python benchmarks/bench_status.py [CUSTOMERS]
+
+Prints, asserts nothing. The command, its start included, is held against loading the manifest alone in a process of its own;
+noting all verdicts against reading them from the run's journal, which a report does as well.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+
+from measuring import measured
+from rolecall_generator.check.module_access import module_access
+from rolecall_generator.generate import generate
+from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.execution.interface import Result
+from rolecall_runner.execution.journal import Journal, RunRecord, read_results
+from rolecall_runner.inventory.inventory import Inventory, read_inventory
+from rolecall_runner.roll_call import verdict_of
+from rolecall_runner.status.update import note_verdicts, written
+from rolecall_runner.verify.context import access_by_role
+from rolecall_runner.verify.verdict import Verdict
+from verdict_worlds import LADDER
+
+RUN = "20261124-120000-0a1b2c"
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+LOADING = (
+    "import sys; from pathlib import Path; from rolecall_generator.manifest.loader import load_manifest; "
+    "load_manifest(Path(sys.argv[1]))"
+)
+
+
+def write_manifest(path: Path, customers: int) -> None:
+    """A manifest of so many customers; JSON is YAML."""
+    body = {
+        "version": 1,
+        "backend": {"account_id": "111111111111", "grant": "fixed-role-name", "roles": [{"name": "one"}, {"name": "two"}]},
+        "quotas": {"role_managed_policies": 25},
+        "permission_sets": {"read": {"statements": [{"actions": ["s3:GetObject"], "resources": ["*"]}]}},
+        "defaults": {"permissions": ["read"]},
+        "customers": [
+            {
+                "name": f"customer{number:05}",
+                "account_id": f"{200_000_000_000 + number}",
+                "external_id": f"external-id-{number:08}",
+            }
+            for number in range(customers)
+        ],
+    }
+    path.write_text(json.dumps(body, indent=1))
+
+
+def journal_of(inventory: Inventory, runs: Path) -> None:
+    """A run in which everybody answered."""
+    record = RunRecord(RUN, "verify", "accounts.yaml", inventory.fingerprint, "all", len(inventory.targets), NOW.isoformat())
+    with Journal.start(runs, record) as journal:
+        for target in inventory.targets:
+            verdict = Verdict(target.name, str(target.kind), target.account_id, target.role_arn, LADDER)
+            journal.add(Result(target.name, "verify", Status.OK, NOW, 1.0, data=verdict.to_json()))
+
+
+def verdicts(inventory: Inventory, runs: Path) -> Iterator[Verdict]:
+    """The run's verdicts from its journal, as `RollCall.verdicts` reads them."""
+    found = {result.key: result for result in read_results(runs, RUN)}
+    for target in inventory.targets:
+        yield verdict_of(found[str(target.kind), target.name], target)
+
+
+def seconds_of_noting(folder: Path, inventory: Inventory) -> tuple[float, float]:
+    """Seconds for reading the journal alone, and for noting all of it, the reading included."""
+    journal_of(inventory, folder / "runs")
+    begin = time.perf_counter()
+    count = sum(1 for _ in verdicts(inventory, folder / "runs"))
+    reading = time.perf_counter() - begin
+    begin = time.perf_counter()
+    found = verdicts(inventory, folder / "runs")
+    written_now = written(folder / "out")
+    planned = access_by_role(module_access(folder / "accounts.yaml", folder / "out", planned=True))
+    context: Any = SimpleNamespace(intended=planned, written=planned)
+    note_verdicts(
+        folder / "out", inventory.targets, found, now=NOW, run=RUN, rehearsal=False, context=context, modules=written_now
+    )
+    if count != len(inventory.targets):
+        raise SystemExit("the journal lost results")
+    return reading, time.perf_counter() - begin
+
+
+def main() -> None:
+    customers = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    folder = Path(tempfile.mkdtemp(prefix="rolecall-bench-"))
+    try:
+        manifest = folder / "accounts.yaml"
+        write_manifest(manifest, customers)
+        generate(manifest, folder / "out")
+        reading, noting = seconds_of_noting(folder, read_inventory(manifest, out=folder / "out"))
+        sys.stdout.write(f"noting a roll call: {noting:.2f} s, {noting / reading:.1f} times reading its journal\n")
+        bare = measured([sys.executable, "-c", LOADING, str(manifest)])
+        command = [str(Path(sys.executable).with_name("runner")), "status", "--manifest", str(manifest)]
+        shown = measured([*command, "--out", str(folder / "out")])
+        if shown.code or bare.code:
+            raise SystemExit(shown.errors + bare.errors)
+        sys.stdout.write(
+            f"runner status: {shown.seconds:.2f} s ({shown.mib:.0f} MiB), "
+            f"{shown.seconds / bare.seconds:.1f} times loading the manifest alone\n{shown.output.splitlines()[0]}\n"
+        )
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""A bundle's files as one zip: the same files give the same bytes, whatever the clock, the umask or the folder.
+
+A zip has many encodings of the same files, and readers disagree about some: data before, between and after the entries, two
+directories, entries that only some readers find. So a bundle's zip has one encoding: `container` writes it, and
+`gen bundle-check` compares with it byte for byte. Only the compressed bytes within an entry are left open: they are those
+of the zlib that Python was built with; `stored` gives the same bytes under every zlib.
+
+Format: PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rolecall_generator.bundle.forms.interface import Files
+
+STORED, DEFLATED = 0, 8
+"""Compression methods (APPNOTE 4.4.5)."""
+
+_LOCAL = struct.Struct("<4s5H3L2H")
+_CENTRAL = struct.Struct("<4s2B5H3L5H2L")
+_END = struct.Struct("<4s4H2LH")
+_VERSION = 20
+_UNIX = 3
+_MIDNIGHT_1980 = 0, 0x21
+"""Time and date in MS-DOS form, the earliest that a zip can hold: files of a bundle have no time of their own."""
+_UTF_8 = 0x800
+_FILE, _PROGRAM = 0o100644 << 16, 0o100755 << 16
+_LEVEL = 6
+_PACKED = (".pdf",)
+"""Files that are compressed in themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveEntry:
+    """One file of a zip: its full name, `data` as it is in the zip, and CRC-32 and size in bytes of its content."""
+
+    name: str
+    method: int
+    data: bytes
+    crc: int
+    size: int
+
+
+def is_program(name: str) -> bool:
+    """Whether a file of a bundle is meant to be run."""
+    return name.endswith(".sh")
+
+
+def method_of(name: str, *, stored: bool) -> int:
+    """The compression method of a bundle's file."""
+    return STORED if stored or name.endswith(_PACKED) else DEFLATED
+
+
+def zip_bytes(files: Files, top: str, *, stored: bool = False) -> bytes:
+    """A zip of the files below a folder `top`, sorted by name."""
+    return container([_entry(f"{top}/{name}", files[name], method_of(name, stored=stored)) for name in sorted(files)])
+
+
+def container(entries: Sequence[ArchiveEntry]) -> bytes:
+    """The bytes of a bundle's zip with these entries, in this order. Raises struct.error beyond a plain zip's limits."""
+    body, directory = bytearray(), bytearray()
+    for entry in entries:
+        name = entry.name.encode()
+        flags = 0 if entry.name.isascii() else _UTF_8
+        common = (flags, entry.method, *_MIDNIGHT_1980, entry.crc, len(entry.data), entry.size, len(name), 0)
+        mode = _PROGRAM if is_program(entry.name) else _FILE
+        directory += _CENTRAL.pack(b"PK\1\2", _VERSION, _UNIX, _VERSION, *common, 0, 0, 0, mode, len(body)) + name
+        body += _LOCAL.pack(b"PK\3\4", _VERSION, *common) + name + entry.data
+    end = _END.pack(b"PK\5\6", 0, 0, len(entries), len(entries), len(directory), len(body), 0)
+    return bytes(body + directory + end)
+
+
+def local_length(name: str) -> int:
+    """Bytes of an entry before its data, in a zip that `container` wrote."""
+    return _LOCAL.size + len(name.encode())
+
+
+def _entry(name: str, content: bytes, method: int) -> ArchiveEntry:
+    data = content
+    if method == DEFLATED:
+        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        data = compressor.compress(content) + compressor.flush()
+    return ArchiveEntry(name, method, data, zlib.crc32(content), len(content))

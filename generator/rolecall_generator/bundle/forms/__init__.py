@@ -1,0 +1,1 @@
+"""One module per form of a bundle: Terraform, CloudFormation, AWS CLI, console."""

@@ -1,0 +1,226 @@
+"""The console walk-through: numbered steps with this module's values, for both flows and both sides.
+
+What the walk-through has people make: roles, policies, groups and users with every setting in a table of its own. The
+tables and the JSON blocks say everything about the access, so it can be read back from the text alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rolecall_generator.bundle.forms.interface import Files, Handover
+from rolecall_generator.bundle.review.phrases import document_text, name_of
+from rolecall_generator.iam import (
+    MINIMUM_MAX_SESSION_SECONDS,
+    PARTITIONS,
+    Group,
+    ManagedPolicy,
+    Module,
+    ModuleKind,
+    Role,
+    User,
+    parse_arn,
+)
+from rolecall_generator.template_env import markdown, render_text
+from rolecall_generator.text import duration
+
+WALKTHROUGH = "console/walkthrough.md"
+
+
+def walkthrough_form(handover: Handover) -> Files:
+    """`console/walkthrough.md`: what to click in the AWS console so that the module's access exists, and no more."""
+    return {WALKTHROUGH: render_text("walkthrough.md", _view(handover)).encode()}
+
+
+def _view(handover: Handover) -> dict[str, Any]:
+    module = handover.module
+    access = module.access
+    parts = {
+        "policies": [policy_part(policy) for policy in access.policies.values()],
+        "roles": [role_part(role) for role in access.roles.values()],
+        "groups": [group_part(group) for group in access.groups.values()],
+        "users": [user_part(user) for user in access.users.values()],
+    }
+    return {
+        **parts,
+        "has_json": any(part.has_json for kind in parts.values() for part in kind),
+        "account": module.account,
+        "partition": module.partition,
+        "source": handover.source,
+        "customer": module.kind is ModuleKind.CUSTOMER,
+        "trusting": module.kind is ModuleKind.TRUSTING,
+        "role_trust": module.customer is not None and module.customer.trusts_role,
+        "switch_role": module.switch_role,
+        "self_service": len(access.groups) > 0 and not any(group.existing for group in access.groups.values()),
+        "sign_in": _sign_in(module),
+        "role_arns": list(access.roles),
+        "name_of": name_of,
+        "exact": exact,
+    }
+
+
+def _sign_in(module: Module) -> str:
+    """Sign-in URL of the account that has the users; empty where AWS documents no public host."""
+    switch, host = module.switch_role, PARTITIONS[module.partition].console_host
+    return f"https://{switch.home.account_id}.{host}/console" if switch is not None and host is not None else ""
+
+
+AS_JSON = "JSON "
+"""How a cell begins whose code span is a JSON string."""
+
+_AFTER_SPACE = re.compile("(?<= ) ")
+
+CONSOLE_PATH = "/"
+"""The only IAM path at which the console makes anything (IAM User Guide, "IAM identifiers", November 2026)."""
+
+
+def exact(text: str) -> str:
+    """Text as a cell of a table from which it can be read back: a code span, `JSON` and a code span, or `(empty)`.
+
+    A code span of Markdown keeps no line break, no blanks side by side and no character that cannot be seen.
+    """
+    if not text:
+        return "(empty)"
+    if text.isprintable() and " ".join(text.split()) == text:
+        return markdown(text)
+    return f"{AS_JSON}{markdown(_AFTER_SPACE.sub(_escaped, json.dumps(text)))}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found.group()):04x}"
+
+
+@dataclass(frozen=True, slots=True)
+class WalkthroughPart:
+    """Something to make. `settings` and `tags` are rows of Markdown cells; `policies` are names to tick.
+
+    `documents` are policy documents by name. `command` makes the part where the console cannot: below an IAM path.
+    """
+
+    name: str
+    settings: tuple[tuple[str, str], ...]
+    tags: tuple[tuple[str, str], ...] = ()
+    policies: tuple[str, ...] = ()
+    documents: tuple[tuple[str, str], ...] = ()
+    trust: str = ""
+    boundary: str = ""
+    session: str = ""
+    command: str = ""
+    existing: bool = False
+    password: bool = False
+    encrypted: bool = False
+
+    @property
+    def has_json(self) -> bool:
+        """True when a cell of the tables is written as a JSON string."""
+        return any(cell.startswith(AS_JSON) for row in (*self.settings, *self.tags) for cell in row)
+
+
+def role_part(role: Role) -> WalkthroughPart:
+    """A role with its trust policy, the policies to tick and its inline policies."""
+    arn = parse_arn(role.arn)
+    path = arn.path if arn is not None else CONSOLE_PATH
+    name = name_of(role.arn)
+    trust = document_text(role.trust) if role.trust is not None else ""
+    longer = role.max_session_seconds > MINIMUM_MAX_SESSION_SECONDS
+    settings = [("Role name", exact(name)), ("Path", exact(path)), ("Description", exact(role.description))]
+    settings += [("Permissions policy", exact(arn)) for arn in sorted(role.attached)]
+    settings.append(("Permissions boundary", exact(role.boundary) if role.boundary else "none"))
+    settings.append(("Maximum session duration", f"`{role.max_session_seconds}` seconds"))
+    options = {"role-name": name, "path": path, "assume-role-policy-document": trust, "description": role.description}
+    return WalkthroughPart(
+        name=name,
+        settings=tuple(settings),
+        tags=_tags(role.tags),
+        policies=tuple(sorted(role.attached)),
+        documents=tuple((name, document_text(document)) for name, document in sorted(role.inline.items())),
+        trust=trust,
+        boundary=role.boundary or "",
+        session=f"{duration(role.max_session_seconds)}, `{role.max_session_seconds}` seconds" if longer else "",
+        command=_command("create-role", path, options, role.tags),
+    )
+
+
+def policy_part(policy: ManagedPolicy) -> WalkthroughPart:
+    """A customer managed policy."""
+    arn = parse_arn(policy.arn)
+    path = arn.path if arn is not None else CONSOLE_PATH
+    name, text = name_of(policy.arn), document_text(policy.document)
+    options = {"policy-name": name, "path": path, "policy-document": text, "description": policy.description}
+    return WalkthroughPart(
+        name=name,
+        settings=(("Policy name", exact(name)), ("Path", exact(path)), ("Description", exact(policy.description))),
+        tags=_tags(policy.tags),
+        documents=((name, text),),
+        command=_command("create-policy", path, options, policy.tags),
+    )
+
+
+def group_part(group: Group) -> WalkthroughPart:
+    """A group, made or existing, with the policies to attach."""
+    arn = parse_arn(group.arn)
+    path = arn.path if arn is not None else CONSOLE_PATH
+    name = name_of(group.arn)
+    settings = [("User group name", exact(name)), ("Path", exact(path)), ("Exists already", _yes(group.existing))]
+    settings += [("Permissions policy", exact(arn)) for arn in sorted(group.attached)]
+    return WalkthroughPart(
+        name=name,
+        settings=tuple(settings),
+        policies=tuple(sorted(group.attached)),
+        documents=tuple((name, document_text(document)) for name, document in sorted(group.inline.items())),
+        command="" if group.existing else _command("create-group", path, {"group-name": name, "path": path}, {}),
+        existing=group.existing,
+    )
+
+
+def user_part(user: User) -> WalkthroughPart:
+    """A user, made or existing, with its groups and whether it gets a first console password."""
+    arn = parse_arn(user.arn)
+    path = arn.path if arn is not None else CONSOLE_PATH
+    name, password = name_of(user.arn), user.console_password
+    settings = [("User name", exact(name)), ("Path", exact(path)), ("Exists already", _yes(user.existing))]
+    settings += [("Group", exact(arn)) for arn in sorted(user.groups)]
+    settings.append(("Console password", _yes(password is not None)))
+    if password is not None and password.pgp_key is not None:
+        settings.append(("PGP key for the first password", exact(password.pgp_key)))
+    return WalkthroughPart(
+        name=name,
+        settings=tuple(settings),
+        tags=_tags(user.tags),
+        command="" if user.existing else _command("create-user", path, {"user-name": name, "path": path}, user.tags),
+        existing=user.existing,
+        password=password is not None,
+        encrypted=password is not None and password.pgp_key is not None,
+    )
+
+
+def _tags(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((exact(key), exact(value)) for key, value in sorted(tags.items()))
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _command(operation: str, path: str, options: Mapping[str, str], tags: Mapping[str, str]) -> str:
+    """The AWS CLI command for CloudShell; empty where the console makes the same."""
+    if path == CONSOLE_PATH:
+        return ""
+    words = ["aws", "iam", operation]
+    for option, value in options.items():
+        if value:
+            words += [f"--{option}", _compact(value)]
+    if tags:
+        # The short form of tags has no escape for commas.
+        words += ["--tags", json.dumps([{"Key": key, "Value": value} for key, value in sorted(tags.items())])]
+    return shlex.join(words)
+
+
+def _compact(value: str) -> str:
+    """JSON without line breaks, everything else as it is."""
+    return json.dumps(json.loads(value), separators=(",", ":")) if value.startswith("{\n") else value

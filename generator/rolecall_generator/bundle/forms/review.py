@@ -1,0 +1,66 @@
+"""The security review of a module as Markdown and HTML, and on request as a PDF."""
+
+from __future__ import annotations
+
+from rolecall_generator.bundle.forms.interface import Files, Handover
+from rolecall_generator.bundle.review.content import NOTE, Review, review_of
+from rolecall_generator.bundle.review.permissions_text import GrantText as Grant
+from rolecall_generator.bundle.review.phrases import Phrase
+from rolecall_generator.bundle.review.phrases import PhraseValue as Value
+from rolecall_generator.html_page import html_page
+from rolecall_generator.reports.graph import describe, to_mermaid, to_svg
+from rolecall_generator.template_env import render_text
+
+FOLDER = "review"
+SIGNS = {"ok": "✓", "failed": "✗", "delegated": "○"}
+
+
+def review_form(handover: Handover) -> Files:
+    """`review/review.md`, `review/review.html` and, if the handover asks for it, `review/review.pdf`."""
+    review = review_of(handover)
+    files = {
+        f"{FOLDER}/review.md": review_markdown(review).encode(),
+        f"{FOLDER}/review.html": review_html(review).encode(),
+    }
+    if handover.pdf:
+        from rolecall_generator.bundle.review.pdf import review_pdf  # noqa: PLC0415 - reportlab comes with an extra
+
+        files[f"{FOLDER}/review.pdf"] = review_pdf(review)
+    return files
+
+
+def review_markdown(review: Review) -> str:
+    """The review as Markdown with the picture as a Mermaid block, which GitHub, GitLab and wikis draw."""
+    graph = review.graph
+    # Jinja2's sandbox checks every attribute that a template asks for: tuples cost a third of that.
+    view = {
+        "review": review,
+        "facts": [(fact.label, fact.said.cell) for fact in review.facts],
+        "grants": [_grant(grant) for grant in review.grants],
+        "rows": [(row.request, row.asked, SIGNS[row.standing], row.outcome.cell) for row in review.verdict.rows],
+        "ways": [(way.when, way.how.cell) for way in review.ways],
+        "note": NOTE,
+        "mermaid": to_mermaid(graph) if graph.edges else "",
+        "sentences": [Phrase((Value(sentence), ".")).md for sentence in describe(graph)],
+    }
+    return render_text("review.md", view)
+
+
+def review_html(review: Review) -> str:
+    """Render the review as a self-contained HTML page."""
+    graph, verdict = review.graph, review.verdict
+    view = {
+        "review": review,
+        "verdict": verdict,
+        "facts": [(fact.label, fact.said) for fact in review.facts],
+        "rows": [(row.request, row.asked, row.standing, SIGNS[row.standing], row.outcome) for row in verdict.rows],
+        "ways": [(way.when, way.how) for way in review.ways],
+        "note": NOTE,
+    }
+    return html_page("review", view, svg=to_svg(graph) if graph.edges else "", sentences=describe(graph))
+
+
+def _grant(grant: Grant) -> tuple[str, str, str, list[str]]:
+    mark = "**Look here:** " if grant.sweeping else ""
+    source = f" {grant.source.md}." if grant.source is not None else ""
+    return grant.said.md, f" ({grant.levels})" if grant.levels else "", source, [mark + text.md for text in grant.warnings]

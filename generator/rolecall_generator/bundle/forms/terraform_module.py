@@ -1,0 +1,201 @@
+"""The module as gen terraform writes it, with tests that `terraform test` runs offline.
+
+What `terraform test` asks of a handed-over module: conditions over its parts, each with what it means when it fails.
+Data sources are mocked, so a policy document's `json` is a stand-in that tells which document it is; what the document
+says is read from its statements. Checked with Terraform 1.11 and provider 3.39, November 2026.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rolecall_generator.bundle.forms.interface import Files, Handover
+from rolecall_generator.iam import Statement
+from rolecall_generator.records import TERRAFORM
+from rolecall_generator.template_env import render_text
+from rolecall_generator.terraform import hcl, module_view
+from rolecall_generator.text import printable
+
+TESTS = f"{TERRAFORM}/tests/access.tftest.hcl"
+# The second is for a module of the first: a manifest may name any twelve digits.
+_OTHER_ACCOUNTS = ("000000000000", "999999999999")
+
+
+def terraform_module_form(handover: Handover) -> Files:
+    """The module's own files byte for byte, and the tests below `tests/`, which plan and apply do not read."""
+    module = handover.module
+    view = module_view(module, handover.source)
+    text = render_text(
+        "access.tftest.hcl",
+        {
+            "source": printable(handover.source),
+            "overrides": overrides(view, module.account.account_id),
+            "checks": module_checks(view),
+            "dependents": view["dependents"],
+            "other_account": next(each for each in _OTHER_ACCOUNTS if each != module.account.account_id),
+        },
+    )
+    return {
+        **{f"{TERRAFORM}/{name}": content.encode() for name, content in handover.terraform.items()},
+        TESTS: text.encode(),
+    }
+
+
+Check = tuple[str, str]
+"""A condition in HCL, and what is wrong when it does not hold."""
+Override = tuple[str, str, str]
+"""An address, an attribute, and the value that the mocked provider gives it."""
+
+_LISTS = ("actions", "not_actions", "resources", "not_resources")
+
+
+def overrides(view: Mapping[str, Any], account_id: str) -> list[Override]:
+    """What the mocked provider answers, of the parts in `view` (render.module_view)."""
+    found = [("data.aws_caller_identity.current", "account_id", account_id)]
+    found += [(f"data.aws_iam_policy_document.{label}", "json", _stand_in(label)) for label, _ in _documents(view)]
+    for kind in ("roles", "policies", "groups", "users"):
+        found += [(item.address, "arn", item.part.arn) for item in view[kind]]
+    return found
+
+
+def module_checks(view: Mapping[str, Any]) -> list[Check]:
+    """All checks of a module, those of trust first."""
+    checks: list[Check] = []
+    for label, statements in _documents(view):
+        checks += _document(label, statements)
+    for maker in (_roles, _inline, _policies, _attachments, _groups, _users):
+        checks += maker(view)
+    return checks
+
+
+def _documents(view: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Statement]]]:
+    for document in view["trust_documents"].values():
+        yield document.label, document.statements
+    for documents in view["inline_documents"].values():
+        yield from ((document.label, document.statements) for document in documents)
+    for policy in view["policies"]:
+        yield f"policy_{policy.label}", policy.part.document.statements
+
+
+def _stand_in(label: str) -> str:
+    return json.dumps({"Version": "2012-10-17", "Id": label, "Statement": []}, separators=(",", ":"))
+
+
+def _document(label: str, statements: Sequence[Statement]) -> Iterator[Check]:
+    """Statement by statement: what is permitted, to whom, on which conditions; what a statement does not set is left out."""
+    each = f"for s in data.aws_iam_policy_document.{label}.statement"
+    lists = ", ".join(f'"{name}"' for name in _LISTS)
+    expression = (
+        f"[{each} : merge({{ effect = s.effect }}, {{ for k in [{lists}] : k => sort(s[k]) if try(length(s[k]), 0) > 0 }})]"
+    )
+    yield _same(expression, [_permissions(one) for one in statements]), f"{label}: other actions or resources than agreed"
+    flat = 'sort(flatten([for p in s[k] : [for i in p.identifiers : "${p.type} ${i}"]]))'
+    expression = f'[{each} : {{ for k in ["principals", "not_principals"] : k => {flat} if length(s[k]) > 0 }}]'
+    yield _same(expression, [_principals(one) for one in statements]), f"{label}: someone else is named than agreed"
+    flat = 'sort(flatten([for c in s.condition : [for v in c.values : "${c.test} ${c.variable} ${v}"]]))'
+    yield _same(f"[{each} : {flat}]", [_conditions(one) for one in statements]), f"{label}: other conditions than agreed"
+
+
+def _permissions(statement: Statement) -> dict[str, Any]:
+    lists = {name: _sorted(getattr(statement, name)) for name in _LISTS}
+    return {"effect": statement.effect, **{name: values for name, values in lists.items() if values}}
+
+
+def _principals(statement: Statement) -> dict[str, Any]:
+    lists = {"principals": statement.principals, "not_principals": statement.not_principals}
+    return {name: _sorted(f"{one.type} {one.identifier}" for one in found) for name, found in lists.items() if found}
+
+
+def _conditions(statement: Statement) -> list[str]:
+    return _sorted(f"{one.operator} {one.key} {value}" for one in statement.conditions for value in one.values)
+
+
+def _roles(view: Mapping[str, Any]) -> Iterator[Check]:
+    for role in view["roles"]:
+        if role.part.existing:
+            continue
+        what = f"role {role.arn.name}"
+        yield _equal(f"{role.address}.name", role.arn.name), f"{what}: another name"
+        yield _equal(f"{role.address}.path", role.arn.path), f"{what}: another path"
+        trust = view["trust_documents"][role.label].label
+        yield _is_document(f"{role.address}.assume_role_policy", trust), f"{what}: another trust policy"
+        seconds = role.part.max_session_seconds
+        yield f"{role.address}.max_session_duration == {seconds}", f"{what}: sessions are not limited to {seconds} seconds"
+        boundary = role.part.boundary
+        expression = f"{role.address}.permissions_boundary"
+        condition = _equal(expression, boundary) if boundary else f'coalesce({expression}, "none") == "none"'
+        yield condition, f"{what}: another permissions boundary"
+
+
+def _inline(view: Mapping[str, Any]) -> Iterator[Check]:
+    for documents in view["inline_documents"].values():
+        for document in documents:
+            address = f"aws_iam_role_policy.{document.label}"
+            yield _equal(f"{address}.name", document.name), f"policy {document.name}: another name"
+            yield _is_document(f"{address}.policy", document.label), f"policy {document.name}: another document"
+
+
+def _policies(view: Mapping[str, Any]) -> Iterator[Check]:
+    for policy in view["policies"]:
+        yield _equal(f"{policy.address}.name", policy.arn.name), f"policy {policy.arn.name}: another name"
+        document = f"policy_{policy.label}"
+        yield _is_document(f"{policy.address}.policy", document), f"policy {policy.arn.name}: another document"
+
+
+def _attachments(view: Mapping[str, Any]) -> Iterator[Check]:
+    for kind in ("role", "group"):
+        for item in view[f"{kind}_attachments"]:
+            address = f"aws_iam_{kind}_policy_attachment.{item.label}"
+            # Both sides are expressions that render made: a reference, or a quoted ARN.
+            yield f"{address}.policy_arn == {item.policy}", f"{address}: another policy is attached"
+            name = "group_name" if item.target.startswith("data.aws_iam_group") else "name"
+            yield f"{address}.{kind} == {item.target}.{name}", f"{address}: it is attached to something else"
+
+
+def _groups(view: Mapping[str, Any]) -> Iterator[Check]:
+    for group in view["groups"]:
+        if not group.part.existing:
+            yield _equal(f"{group.address}.name", group.arn.name), f"group {group.arn.name}: another name"
+            yield _equal(f"{group.address}.path", group.arn.path), f"group {group.arn.name}: another path"
+
+
+def _users(view: Mapping[str, Any]) -> Iterator[Check]:
+    names = {group.address: group.arn.name for group in view["groups"]}
+    for user in view["users"]:
+        what = f"user {user.arn.name}"
+        if not user.part.existing:
+            yield _equal(f"{user.address}.name", user.arn.name), f"{what}: another name"
+            yield _equal(f"{user.address}.path", user.arn.path), f"{what}: another path"
+        membership = f"aws_iam_user_group_membership.{user.label}"
+        yield _equal(f"{membership}.user", user.arn.name), f"{what}: someone else is in the group"
+        groups = _sorted(names[address] for address in view["memberships"][user.label])
+        yield _same(f"sort({membership}.groups)", groups), f"{what}: member of other groups"
+
+
+def _sorted(values: Iterable[str]) -> list[str]:
+    """Without repetition, in the order of Terraform's sort(): by code points."""
+    return sorted(set(values))
+
+
+def _equal(expression: str, value: str) -> str:
+    return f"{expression} == {hcl.string(value)}"
+
+
+def _is_document(expression: str, label: str) -> str:
+    return _equal(f"jsondecode({expression}).Id", label)
+
+
+def _same(expression: str, value: Any) -> str:
+    """Lists and tuples are never equal in Terraform; their JSON is."""
+    return f"jsonencode({expression}) == jsonencode({_literal(value)})"
+
+
+def _literal(value: Any) -> str:
+    """HCL of strings in lists and objects, on one line."""
+    if isinstance(value, str):
+        return hcl.string(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_literal(part)}" for key, part in value.items()) + " }" if value else "{}"
+    return f"[{', '.join(map(_literal, value))}]"

@@ -1,0 +1,1 @@
+"""The review document of a bundle: phrases, content and PDF."""

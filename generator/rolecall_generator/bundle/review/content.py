@@ -1,0 +1,314 @@
+"""All that a security reviewer is told of one module, before it is written as Markdown, HTML or PDF.
+
+The proof's verdicts in words: what was asked, how often, and what came out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rolecall_generator.bundle.forms.interface import Handover
+from rolecall_generator.bundle.review.permissions_text import GrantText as Grant
+from rolecall_generator.bundle.review.permissions_text import documents_of, grants_of
+from rolecall_generator.bundle.review.phrases import (
+    Phrase,
+    allowed_besides,
+    document_text,
+    listed,
+    on_condition,
+    revoking,
+    say,
+    sentence,
+    session,
+    who_assumes,
+)
+from rolecall_generator.bundle.review.phrases import PhraseValue as Value
+from rolecall_generator.bundle.review.phrases import RevocationWay as Way
+from rolecall_generator.iam import Group, ManagedPolicy, Module, ModuleKind, Role, SwitchRoleDetails, User, parse_arn
+from rolecall_generator.iam.evaluation import identity_of
+from rolecall_generator.proof import Case, Cell, Proof, counterexample
+from rolecall_generator.reports.graph import Graph, reaches
+from rolecall_generator.text import counted
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A row of the table at the top."""
+
+    label: str
+    said: Phrase
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewDocument:
+    """A policy document: what it is called, and AWS's JSON."""
+
+    title: Phrase
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The page: who, what, on which condition, how to revoke, what is proven. `graph` is empty where no one is trusted."""
+
+    title: Phrase
+    lead: Phrase
+    source: str
+    facts: tuple[Fact, ...]
+    grants: tuple[Grant, ...]
+    verdict: ProofSummary
+    graph: Graph
+    ways: tuple[Way, ...]
+    documents: tuple[ReviewDocument, ...]
+
+
+_WHY = say("It is no secret. It keeps the vendor from being tricked into using this role for someone else.")
+
+
+def review_of(handover: Handover) -> Review:
+    """The review of the module that is handed over."""
+    module = handover.module
+    owners: tuple[Role | Group, ...] = (*module.access.roles.values(), *module.access.groups.values())
+    trusts = [
+        (say("Trust policy of {}", role.arn), role.trust) for role in module.access.roles.values() if role.trust is not None
+    ]
+    return Review(
+        title=_title(module),
+        lead=_lead(module),
+        source=handover.source,
+        facts=tuple(_facts(module)),
+        grants=tuple(grant for owner in owners for grant in grants_of(owner, module.access)),
+        verdict=verdict_of(handover.proof),
+        graph=reaches(module.access, handover.proof if handover.proof.cells else None, _names(module)),
+        ways=revoking(module),
+        documents=tuple(
+            ReviewDocument(title, document_text(document))
+            for title, document in (*trusts, *documents_of(owners, module.access))
+        ),
+    )
+
+
+def _title(module: Module) -> Phrase:
+    here = say("account {} ({})", module.account.account_id, module.account.name)
+    if module.kind is ModuleKind.CUSTOMER:
+        return say("Access to {}", here)
+    switch = _switch_role(module)
+    sides = (say("account {} ({})", side.account_id, side.name) for side in (switch.trusted, switch.trusting))
+    return say("Access from {} to {}", *sides)
+
+
+def _names(module: Module) -> Mapping[str, str]:
+    """Display names of the accounts that occur in this module, by account ID."""
+    names = {module.account.account_id: module.account.name}
+    if module.customer is not None:
+        backend = parse_arn(module.customer.backend_role_arn)
+        return names | ({backend.account_id: "vendor"} if backend is not None else {})
+    switch = _switch_role(module)
+    return names | {account.account_id: account.name for account in (switch.trusting, switch.trusted)}
+
+
+def _switch_role(module: Module) -> SwitchRoleDetails:
+    """Details of a switch role's module. Raises ValueError for a module without them, which the planner never makes."""
+    if module.switch_role is None:
+        raise ValueError(f"{module.path} is not the module of a switch role")
+    return module.switch_role
+
+
+def _lead(module: Module) -> Phrase:
+    made = _made(module)
+    if module.customer is not None:
+        account = parse_arn(module.customer.backend_role_arn)
+        vendor = account.account_id if account is not None else ""
+        return say(f"{made} for the vendor, account {{}}. No user, no access key and no password is made.", vendor)
+    switch = _switch_role(module)
+    if module.kind is ModuleKind.TRUSTING:
+        people = switch.trusted
+        return say(f"{made}. People of account {{}} ({{}}) switch to the role.", people.account_id, people.name)
+    if not made and switch.keeper != switch.name:
+        said = "Nothing is made for this switch role alone: group {} and its users are shared, and in the module of {}."
+        return say(said, switch.group, switch.keeper)
+    if not made:
+        return say("Nothing is made in this account: group and users are in account {}.", switch.trusting.account_id)
+    there, targets = switch.trusting, switch.targets
+    if len(targets) > 1:
+        return say(f"{made}. Members of the group switch to {{}}.", listed(targets))
+    said = f"{made}. Members of the group switch to {{}} of account {{}} ({{}})."
+    return say(said, switch.role.arn, there.account_id, there.name)
+
+
+def _made(module: Module) -> str:
+    """What the module makes, counted: `1 role and 2 policies`."""
+    access = module.access
+    parts = (
+        (len(access.roles), "role", "roles"),
+        (sum(not group.existing for group in access.groups.values()), "group", "groups"),
+        (sum(not user.existing for user in access.users.values()), "user", "users"),
+        (len(access.policies), "policy", "policies"),
+    )
+    return str(listed(f"{count:,} {one if count == 1 else many}" for count, one, many in parts if count))
+
+
+def _facts(module: Module) -> list[Fact]:
+    access = module.access
+    found = [fact for role in access.roles.values() for fact in _role(module, role)]
+    found += [Fact("Group", _group(group)) for group in access.groups.values()]
+    if access.users:
+        found.append(Fact("Users", _users(access.users.values())))
+    if module.kind is not ModuleKind.CUSTOMER and not access.roles:
+        found += _switch(module)
+    found += [Fact("Policy", say("{}, made with it", arn)) for arn in access.policies]
+    tags = _tags(module)
+    if tags:
+        found.append(Fact("Tags", listed(say("{} = {}", key, value) for key, value in sorted(tags.items()))))
+    return found
+
+
+def _tags(module: Module) -> Mapping[str, str]:
+    """Tags of what the module makes; all its parts carry the same."""
+    tagged: tuple[Role | User | ManagedPolicy, ...] = (
+        *module.access.roles.values(),
+        *module.access.users.values(),
+        *module.access.policies.values(),
+    )
+    return next((part.tags for part in tagged if part.tags), {})
+
+
+def _role(module: Module, role: Role) -> list[Fact]:
+    customer = module.customer
+    callers = [customer.backend_role_arn] if customer is not None else []
+    besides = allowed_besides(role)
+    people = [] if customer is not None else _people(_switch_role(module))
+    return [
+        Fact("Role", say("{}", role.arn)),
+        Fact("Who may assume it", sentence([who_assumes(role), *people])),
+        Fact("On which condition", sentence([on_condition(role), besides] if besides else [on_condition(role)])),
+        *([Fact("Why an external id", _WHY)] if customer is not None and customer.external_ids else []),
+        Fact("Session", session(role, callers)),
+        Fact("Permissions boundary", say("{}", role.boundary) if role.boundary else Phrase(("None.",))),
+    ]
+
+
+def _people(switch: SwitchRoleDetails) -> list[Phrase]:
+    """The users who are meant to switch, where the trust policy names a whole account."""
+    users = listed(map(_user_name, switch.users))
+    return [say("Meant: {} of account {}.", users, switch.home.account_id)] if switch.users else []
+
+
+def _switch(module: Module) -> list[Fact]:
+    switch = _switch_role(module)
+    targets = switch.targets if module.access.groups else (switch.role.arn,)
+    roles = [Fact("Role they switch to", say("{}", target)) for target in targets]
+    if len(targets) > 1:
+        return [
+            *roles,
+            Fact("On which condition", Phrase(("What the trust policy of each role says: see its own review.",))),
+        ]
+    asked = "Signed in with MFA." if switch.require_mfa else "None: MFA is not asked for."
+    return [*roles, Fact("On which condition", Phrase((asked,))), Fact("Session", session(switch.role))]
+
+
+def _group(group: Group) -> Phrase:
+    return say("{} (exists already; it gets a policy)" if group.existing else "{}", group.arn)
+
+
+def _users(users: Iterable[User]) -> Phrase:
+    """Users by what is made for them, each with the path that it has."""
+    kinds: dict[str, list[str]] = {}
+    for user in users:
+        kinds.setdefault(_kind(user), []).append(_user_name(user.arn))
+    return listed((say(f"{{}} {kind}", listed(names)) for kind, names in kinds.items()), ";")
+
+
+def _kind(user: User) -> str:
+    if user.existing:
+        return "(exists already, joins the group)"
+    return "with a first console password, to be changed at sign-in" if user.console_password else "without a password"
+
+
+def _user_name(arn: str) -> str:
+    """A user's name with the path before it, as in `staff/ann`."""
+    parsed = parse_arn(arn)
+    return parsed.resource.partition("/")[2] if parsed is not None else arn
+
+
+_ASKED = {
+    Case.INTENDED: "The intended caller, with all that is asked of it",
+    Case.NO_EXTERNAL_ID: "The intended caller without an external id",
+    Case.OTHER_EXTERNAL_ID: "The intended caller with another external id",
+    Case.NO_MFA: "Someone of the trusted account with access keys, without MFA",
+    Case.MFA_FALSE: "Someone of the trusted account, signed in without MFA",
+    Case.OTHER_PRINCIPAL: "Another principal of the caller's account",
+    Case.OTHER_ACCOUNT: "A principal of the same name in another account",
+    Case.STRANGER: "Anybody of an account that occurs nowhere",
+    Case.OTHER_USER: "Another user",
+    Case.OTHER: "Another principal that the trust policy could mean",
+}
+
+_SHOWN = 5
+"""So many counterexamples are written out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofRow:
+    """All requests of one kind. `standing` is ok, failed, or delegated: the caller's account decides, as intended."""
+
+    request: str
+    asked: int
+    outcome: Phrase
+    standing: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProofSummary:
+    """What the proof says. `standing` is good, bad, or none where nothing was to be proven."""
+
+    standing: str
+    said: str
+    rows: tuple[ProofRow, ...] = ()
+    failures: tuple[Phrase, ...] = ()
+
+
+NOTE = (
+    "Each request was decided by evaluating these policies as IAM does. Requests that must be refused assume the worst: the "
+    "caller's own account allows everything, and the caller sends whatever helps."
+)
+"""How the proof was made, for the small print."""
+
+
+def verdict_of(proof: Proof) -> ProofSummary:
+    """The proof of one module in words."""
+    if not proof.cells:
+        return ProofSummary("none", "Nothing to prove: no role is made here that anybody could assume.")
+    rows = tuple(_row(case, [cell for cell in proof.cells if cell.case is case]) for case in Case if _occurs(case, proof))
+    asked, wrong, left = len(proof.cells), len(proof.failures), len(proof.delegated)
+    if wrong:
+        said = f"Not as intended: {wrong:,} of {counted(asked, 'request')} came out otherwise."
+        return ProofSummary("bad", said, rows, _failures(proof.failures))
+    others = f"; {left:,} {'is' if left == 1 else 'are'} left to the caller's account, as intended" if left else ""
+    return ProofSummary(
+        "good", f"Proven: {asked - left:,} of {counted(asked, 'request')} decided as intended{others}.", rows
+    )
+
+
+def _occurs(case: Case, proof: Proof) -> bool:
+    return any(cell.case is case for cell in proof.cells)
+
+
+def _row(case: Case, cells: list[Cell]) -> ProofRow:
+    failed = [cell for cell in cells if cell.failed]
+    delegated = [cell for cell in cells if cell.delegated]
+    if failed:
+        outcome, standing = Phrase((f"{len(failed):,} not as intended",)), "failed"
+    elif delegated:
+        accounts = dict.fromkeys(identity_of(cell.request.principal.arn).account_id for cell in delegated)
+        outcome, standing = say("left to account {}", listed(accounts)), "delegated"
+    else:
+        outcome, standing = Phrase(("let in" if cells[0].expected else "refused",)), "ok"
+    return ProofRow(_ASKED[case], len(cells), outcome, standing)
+
+
+def _failures(cells: Iterable[Cell]) -> tuple[Phrase, ...]:
+    found = [Phrase((Value(counterexample(cell), prose=True),)) for cell in cells]
+    left = len(found) - _SHOWN
+    return (*found[:_SHOWN], *([Phrase((f"{counted(left, 'more request')} came out otherwise.",))] if left > 0 else []))

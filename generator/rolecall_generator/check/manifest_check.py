@@ -1,0 +1,244 @@
+"""Failed cells of the proof as findings: each with its counterexample, one sentence a person can act on.
+
+`gen check`: every module of a manifest, or folders that customers sent back, read, compared, proven and judged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from rolecall_generator.check.finding_locations import DeclaredStatements, region_findings
+from rolecall_generator.check.module_access import arns_of, intended_of
+from rolecall_generator.check.module_check import Bench, below, read_written, unplanned_findings
+from rolecall_generator.check.module_check import ModuleVerdict as Verdict
+from rolecall_generator.check.returned_modules import SentBack, judge_sent_back
+from rolecall_generator.errors import Problem
+from rolecall_generator.findings import PROOF_FAILED, PROOF_UNDECIDED, Finding
+from rolecall_generator.iam import Module, union
+from rolecall_generator.iam.difference import labeller
+from rolecall_generator.iam.evaluation import Effect
+from rolecall_generator.manifest import LoadedManifest, account_names, load_manifest
+from rolecall_generator.manifest.yaml_source import read_text
+from rolecall_generator.output import CheckResult, Lock, load_state, read_lock
+from rolecall_generator.planning import Plan, make_plan, previous_slots, select
+from rolecall_generator.proof import Proof, counterexample, prove
+from rolecall_generator.rules import CheckContext, Report, apply_suppressions, run_rules
+from rolecall_generator.terraform.parser import declared_places
+from rolecall_generator.workers import collection_paused
+
+_REFUSED_HINT = "run gen terraform: trust policy and the caller's own policies must both allow it"
+
+
+def proof_findings(proof: Proof, context: CheckContext) -> Iterator[Finding]:
+    """A finding for each failed cell: who, on which condition, and the statement that decided."""
+    for cell in proof.failures:
+        file, line = context.place(cell.request.resource) or (None, None)
+        undecided = cell.decision.effect is Effect.REFUSED
+        yield (PROOF_UNDECIDED if undecided else PROOF_FAILED).finding(
+            cell.subject,
+            f"{cell.case.value}: {counterexample(cell)}",
+            file,
+            line,
+            hint=_REFUSED_HINT if cell.expected and not undecided else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found. `modules` were checked; `read` of them were parsed, the others are known from the cache.
+
+    `cells` is the number of cells of the proof, `failed_cells` of those that did not come out as expected.
+    """
+
+    report: Report
+    cells: int
+    failed_cells: int
+    modules: int
+    read: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckScope:
+    """What is checked: planned modules, and for each its verdict, its folder, and its path in findings."""
+
+    modules: tuple[Module, ...]
+    verdicts: tuple[Verdict, ...]
+    folders: tuple[Path, ...]
+    roots: tuple[str, ...]
+
+
+def check(
+    manifest: Path,
+    out: Path,
+    *,
+    sent_back: Sequence[str] = (),
+    only: Collection[str] = (),
+    leftovers: bool = True,
+    processes: int | None = None,
+    started: Callable[[int], None] = lambda _total: None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Checked:
+    """Check the modules of a manifest as they are written in `out`, or the folders of `sent_back` in their place.
+
+    `sent_back` holds folders, or NAME=FOLDER where the folder does not identify its customer; only these are checked then.
+    `only` names customers or switch roles. `leftovers`: report what the output folder holds besides the planned modules.
+    `started` receives the number of modules, `progress` the number of those that are done. Raises ManifestError, PlanError,
+    OutputError, SelectionError or ModuleError.
+    """
+    with collection_paused():
+        source = _Source()
+        loaded = load_manifest(manifest, read=source.read)
+        lock = read_lock(out)
+        plan = make_plan(loaded.manifest, previous_slots(lock))
+        bench = Bench(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
+        if sent_back:
+            started(len(sent_back))
+            back = judge_sent_back(plan, sent_back, label=bench.label, progress=progress)
+            return _check_part(loaded, plan, _scope_of(back), back.findings, read=len(back.modules))
+        state = load_state(out)
+        if only:
+            chosen = select(plan, only)
+            indices = [index for index, module in enumerate(plan.modules) if module.path in chosen]
+            started(len(indices))
+            written = read_written(bench, indices, state, processes=processes, progress=progress)
+            state.save_alone()
+            return _check_part(loaded, plan, _scope(bench, indices, written.verdicts), (), read=written.read)
+        started(len(plan.modules))
+        written = read_written(bench, range(len(plan.modules)), state, processes=processes, progress=progress)
+        result = None if written.read else state.result(source.key(lock))
+        findings = [finding for verdict in written.verdicts.values() for finding in verdict.findings]
+        if result is None:
+            scope = _scope(bench, range(len(plan.modules)), written.verdicts)
+            result = _judge_all(loaded, plan, scope, source.key(lock))
+            if not written.verdicts:
+                state.record_result(result)
+        state.save_alone()
+        findings += result.declared
+        if leftovers:
+            findings += unplanned_findings(out, plan, lock)
+        report = apply_suppressions([*findings, *result.judged], loaded.manifest.suppress)
+    return Checked(report, result.cells, result.failed_cells, len(plan.modules), written.read)
+
+
+class _Source:
+    """What a check depends on besides the modules: the manifest's files, read through `read`, and the lock's assignment."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def read(self, path: Path, file: str) -> str | Problem:
+        """As `read_text`."""
+        text = read_text(path, file)
+        if isinstance(text, str):
+            self._add(file, text)
+        return text
+
+    def key(self, lock: Lock) -> str:
+        """The digest of all files that were read, with their names, and of the assignment."""
+        whole = self._digest.copy()
+        whole.update(json.dumps(lock.assignment, sort_keys=True).encode())
+        return whole.hexdigest()
+
+    def _add(self, *parts: str) -> None:
+        for part in parts:
+            self._digest.update(hashlib.sha256(part.encode(errors="surrogatepass")).digest())
+
+
+def _check_part(loaded: LoadedManifest, plan: Plan, scope: CheckScope, findings: Iterable[Finding], *, read: int) -> Checked:
+    """Check some modules; the others count as planned."""
+    proof, judged = _judge(loaded, plan, scope, complete=False)
+    found = [*findings, *(finding for verdict in scope.verdicts for finding in verdict.findings), *judged]
+    report = apply_suppressions(found, loaded.manifest.suppress, complete=False)
+    return Checked(report, len(proof.cells), len(proof.failures), len(scope.modules), read)
+
+
+def _judge_all(loaded: LoadedManifest, plan: Plan, scope: CheckScope, key: str) -> CheckResult:
+    """Check all modules."""
+    proof, judged = _judge(loaded, plan, scope, complete=True)
+    return CheckResult(key, len(proof.cells), len(proof.failures), tuple(region_findings(loaded)), tuple(judged))
+
+
+def _scope(bench: Bench, indices: Sequence[int], verdicts: Mapping[int, Verdict]) -> CheckScope:
+    """Modules with these indices; those without a verdict are as planned."""
+    modules = tuple(bench.modules[index].build() for index in indices)
+    return CheckScope(
+        modules,
+        tuple(
+            verdicts.get(index) or Verdict(module.path, module.access)
+            for index, module in zip(indices, modules, strict=True)
+        ),
+        tuple(bench.out / module.path for module in modules),
+        tuple(module.path for module in modules),
+    )
+
+
+def _scope_of(back: SentBack) -> CheckScope:
+    return CheckScope(back.modules, back.verdicts, back.folders, tuple(map(str, back.folders)))
+
+
+def _judge(loaded: LoadedManifest, plan: Plan, scope: CheckScope, *, complete: bool) -> tuple[Proof, list[Finding]]:
+    """Proof and rules over what is written; where a part alone is checked, the rest counts as planned."""
+    written = union(verdict.access for verdict in scope.verdicts)
+    checked = {module.path for module in scope.modules}
+    others = () if complete else tuple(module.build() for module in plan.modules if module.path not in checked)
+    intended = intended_of((*scope.modules, *others))
+    context = CheckContext(
+        written,
+        subjects={**_subjects(scope), **intended.subjects},
+        customer_roles=intended.customer_roles,
+        switch_roles=intended.switch_roles,
+        backend_roles=intended.backend_roles,
+        external_ids=intended.external_ids,
+        quotas=loaded.manifest.quotas,
+        place=_placer(scope),
+        declared=DeclaredStatements(loaded),
+    )
+    surroundings = union((written, *(module.access for module in others)))
+    # A role that is not written is somebody's finding already, and no one can assume it.
+    roles = surroundings.roles.keys() if complete else surroundings.roles.keys() & _roles(scope)
+    proof = prove(surroundings, intended.trusts, roles=roles)
+    subjects = {module.subject for module in scope.modules}
+    judged = [found for found in run_rules(context) if complete or found.subject in subjects]
+    return proof, [*proof_findings(proof, context), *judged]
+
+
+def _roles(scope: CheckScope) -> frozenset[str]:
+    """The roles that a check of a part is about: those written and those intended there."""
+    intended = (arn for module in scope.modules for arn in module.access.roles)
+    return frozenset((*intended, *(arn for verdict in scope.verdicts for arn in verdict.access.roles)))
+
+
+def _subjects(scope: CheckScope) -> dict[str, str]:
+    """Whose each written part is, also those that no one intended."""
+    found: dict[str, str] = {}
+    for module, verdict in zip(scope.modules, scope.verdicts, strict=True):
+        if verdict.findings:
+            found.update(dict.fromkeys(arns_of(verdict.access), module.subject))
+    return found
+
+
+def _placer(scope: CheckScope) -> Callable[[str], tuple[str, int] | None]:
+    """Where a principal or policy is declared; its module is read for it when first asked."""
+    homes: dict[str, int] = {}
+    for index, verdict in enumerate(scope.verdicts):
+        for arn in arns_of(verdict.access):
+            homes.setdefault(arn, index)
+
+    @cache
+    def places(index: int) -> dict[str, tuple[str, int]]:
+        module = scope.modules[index]
+        return declared_places(scope.folders[index], account_id=module.account.account_id, partition=module.partition)
+
+    def place(arn: str) -> tuple[str, int] | None:
+        index = homes.get(arn)
+        if index is None:
+            return None
+        file, line = places(index).get(arn, ("main.tf", 1))
+        return below(scope.roots[index], file) or file, line
+
+    return place

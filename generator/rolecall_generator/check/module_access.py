@@ -1,0 +1,178 @@
+"""What a plan intends, in the words of the proof and of the rules: who may assume each role, and whose each part is.
+
+The access of a manifest's modules as they are written, or as they are planned: what proof and sandbox build on.
+
+`gen prove`: the matrix of who can assume what, over the modules as they are written, or as they are planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rolecall_generator.check.module_check import Bench, read_written, unplanned_findings
+from rolecall_generator.findings import Finding
+from rolecall_generator.iam import Access, CustomerDetails, Module, ModuleKind, SwitchRoleDetails, union
+from rolecall_generator.iam.difference import labeller
+from rolecall_generator.iam.evaluation import PrincipalKind as Kind
+from rolecall_generator.iam.evaluation import identity_of
+from rolecall_generator.manifest import LoadedManifest, account_names, load_manifest
+from rolecall_generator.output import load_state, read_lock
+from rolecall_generator.planning import Plan, make_plan, previous_slots
+from rolecall_generator.proof import Proof, Trust, prove
+from rolecall_generator.workers import collection_paused
+
+
+@dataclass(frozen=True, slots=True)
+class IntendedTrust:
+    """The intended trusts, and the ARNs that the rules ask about. `subjects` and `paths` are by ARN of role, policy, ..."""
+
+    trusts: tuple[Trust, ...]
+    subjects: Mapping[str, str]
+    customer_roles: frozenset[str]
+    switch_roles: frozenset[str]
+    backend_roles: frozenset[str]
+    external_ids: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Collected:
+    trusts: list[Trust] = field(default_factory=list)
+    subjects: dict[str, str] = field(default_factory=dict)
+    roles: dict[ModuleKind, set[str]] = field(default_factory=dict)
+    external_ids: dict[str, str] = field(default_factory=dict)
+
+
+def intended_of(modules: Iterable[Module]) -> IntendedTrust:
+    """Read what planned modules intend. The order of trusts is that of the modules."""
+    found = _Collected()
+    for module in modules:
+        for arn in arns_of(module.access):
+            found.subjects.setdefault(arn, module.subject)
+        found.roles.setdefault(module.kind, set()).update(module.access.roles)
+        if module.customer is not None:
+            _customer(module.subject, module.customer, found)
+        elif module.kind is ModuleKind.TRUSTING and module.switch_role is not None:
+            found.trusts.append(_switch_role(module.subject, module.switch_role))
+        elif module.kind is ModuleKind.BACKEND:
+            found.trusts += _backend(module)
+    return IntendedTrust(
+        tuple(found.trusts),
+        found.subjects,
+        frozenset(found.roles.get(ModuleKind.CUSTOMER, ())),
+        frozenset(found.roles.get(ModuleKind.TRUSTING, ())),
+        frozenset(found.roles.get(ModuleKind.BACKEND, ())),
+        found.external_ids,
+    )
+
+
+def arns_of(access: Access) -> Iterator[str]:
+    """ARNs of all parts of an access."""
+    for parts in (access.roles, access.policies, access.groups, access.users, access.instance_profiles):
+        yield from parts
+
+
+def _customer(name: str, details: CustomerDetails, found: _Collected) -> None:
+    """One trust per external ID: the current one and, during a rotation, the previous one."""
+    role, external_ids = details.role, details.external_ids
+    if external_ids:
+        found.external_ids[role.arn] = external_ids[0]
+    for external_id in external_ids or (None,):
+        found.trusts.append(Trust(name, role.arn, (details.backend_role_arn,), external_id))
+
+
+def _switch_role(name: str, details: SwitchRoleDetails) -> Trust:
+    """The users by name. Accounts that the manifest trusts as a whole are delegated to: they decide who else may switch."""
+    return Trust(name, details.role.arn, details.users, requires_mfa=details.require_mfa, delegates_to=details.delegates_to)
+
+
+def _backend(module: Module) -> Iterator[Trust]:
+    """Backend roles that the module makes are for EC2 alone; existing ones are only looked up."""
+    for role in module.access.roles.values():
+        if not role.existing and role.trust is not None:
+            services = [
+                principal.identifier
+                for statement in role.trust.statements
+                for principal in statement.principals
+                if identity_of(principal.identifier).kind is Kind.EXTERNAL
+            ]
+            yield Trust(module.subject, role.arn, tuple(services))
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleAccess:
+    """A manifest's modules as planned, and by module what is written (or planned, where that was asked for).
+
+    `findings` say where the two differ, and what could not be read.
+    """
+
+    loaded: LoadedManifest
+    plan: Plan
+    modules: tuple[Module, ...]
+    accesses: tuple[Access, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+def module_access(
+    manifest: Path,
+    out: Path,
+    *,
+    planned: bool = False,
+    processes: int | None = None,
+    started: Callable[[int], None] = lambda _total: None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> ModuleAccess:
+    """Read the modules that are written in `out`; with `planned` take those that gen terraform would write.
+
+    Raises ManifestError, PlanError or OutputError.
+    """
+    with collection_paused():
+        loaded = load_manifest(manifest)
+        plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
+        modules = tuple(module.build() for module in plan.modules)
+        accesses = [module.access for module in modules]
+        started(len(modules))
+        findings: tuple[Finding, ...] = ()
+        if not planned:
+            bench = Bench(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
+            state = load_state(out)
+            written = read_written(bench, range(len(modules)), state, processes=processes, progress=progress)
+            state.save_alone()
+            for index, verdict in written.verdicts.items():
+                accesses[index] = verdict.access
+                findings += verdict.findings
+        return ModuleAccess(loaded, plan, modules, tuple(accesses), findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The proof, the access that it is about, and what could not be read of it (a proof without it proves less)."""
+
+    proof: Proof
+    access: Access
+    findings: tuple[Finding, ...]
+    planned: bool
+    names: Mapping[str, str]
+    """The manifest's names of accounts, by id."""
+
+
+def prove_manifest(
+    manifest: Path,
+    out: Path,
+    *,
+    planned: bool = False,
+    processes: int | None = None,
+    started: Callable[[int], None] = lambda _total: None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Proven:
+    """Prove the modules that are written in `out`; with `planned` those that gen terraform would write.
+
+    Raises ManifestError, PlanError or OutputError.
+    """
+    found = module_access(manifest, out, planned=planned, processes=processes, started=started, progress=progress)
+    stray = () if planned else unplanned_findings(out, found.plan, read_lock(out))
+    with collection_paused():
+        access = union(found.accesses)
+        proof = prove(access, intended_of(found.modules).trusts, roles=access.roles.keys())
+    return Proven(proof, access, (*found.findings, *stray), planned, account_names(found.loaded.manifest))

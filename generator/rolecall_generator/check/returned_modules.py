@@ -1,0 +1,93 @@
+"""Folders that customers sent back: whose each is, and what it grants otherwise than planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rolecall_generator.check.module_access import arns_of
+from rolecall_generator.check.module_check import ASK_WHY, judge
+from rolecall_generator.check.module_check import ModuleVerdict as Verdict
+from rolecall_generator.errors import SelectionError
+from rolecall_generator.findings import UNPLANNED, Finding
+from rolecall_generator.iam import Module
+from rolecall_generator.iam.difference import Label
+from rolecall_generator.planning import Plan, PlannedModule, select
+from rolecall_generator.terraform.parser import ParsedModule, parse_module
+
+
+@dataclass(frozen=True, slots=True)
+class SentBack:
+    """The planned modules that folders stand for, a verdict and a folder each, and what concerns no module."""
+
+    modules: tuple[Module, ...]
+    verdicts: tuple[Verdict, ...]
+    folders: tuple[Path, ...]
+    findings: tuple[Finding, ...]
+
+
+def judge_sent_back(plan: Plan, given: Sequence[str], *, label: Label, progress: Callable[[int], None]) -> SentBack:
+    """Judge folders, each given as FOLDER or NAME=FOLDER. Raises ModuleError, SelectionError."""
+    modules: list[Module] = []
+    verdicts: list[Verdict] = []
+    folders: list[Path] = []
+    findings: list[Finding] = []
+    for done, text in enumerate(given, start=1):
+        folder, planned = _whose(plan, text)
+        if planned is None:
+            findings.append(_nobodys(folder))
+        else:
+            module = planned.build()
+            modules.append(module)
+            folders.append(folder)
+            verdicts.append(judge(module, folder, root=str(folder), label=label, hint=ASK_WHY, returned=True))
+        progress(done)
+    return SentBack(tuple(modules), tuple(verdicts), tuple(folders), tuple(findings))
+
+
+def _whose(plan: Plan, text: str) -> tuple[Path, PlannedModule | None]:
+    name, equals, rest = text.partition("=")
+    if not text or (equals and not rest and not Path(text).exists()):
+        hint = f"write {name or 'NAME'}=FOLDER; . is the current one"
+        raise SelectionError(f"{text or 'an empty text'} names no folder", where="--path", hint=hint)
+    if equals and not Path(text).exists():
+        (path, *more) = sorted(select(plan, [name], where="--path"))
+        if more:
+            raise SelectionError(
+                f"{name} has several modules: {', '.join((path, *more))}", where="--path", hint=f"write {path}={rest}"
+            )
+        return Path(rest), next(module for module in plan.modules if module.path == path)
+    folder = Path(text)
+    return folder, _by_content(plan, folder, parse_module(folder, account_id=None))
+
+
+def _by_content(plan: Plan, folder: Path, parsed: ParsedModule) -> PlannedModule | None:
+    """The planned module of the account that the guard names; among several, the one with most roles and users in common.
+
+    Without a guard the folder's name says whose it is.
+    """
+    if parsed.guard_account_id is None:
+        named = [
+            module for module in plan.modules if folder.resolve().name in (module.subject, module.path.rpartition("/")[2])
+        ]
+        return named[0] if len(named) == 1 else None
+    names = set(arns_of(parsed.access))
+    best: tuple[int, PlannedModule] | None = None
+    for planned in plan.modules:
+        module = planned.build()
+        if module.account.account_id == parsed.guard_account_id:
+            common = len(names & set(arns_of(module.access)))
+            if best is None or common > best[0]:
+                best = (common, planned)
+    return None if best is None else best[1]
+
+
+def _nobodys(folder: Path) -> Finding:
+    return UNPLANNED.finding(
+        str(folder),
+        "whose module this is cannot be told: its guard names no account of the manifest, or it has none",
+        str(folder),
+        1,
+        hint=f"say whose it is: --path NAME={folder}",
+    )

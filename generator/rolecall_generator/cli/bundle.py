@@ -1,0 +1,264 @@
+"""`gen bundle` and `gen bundle-check`: what a customer is handed, and whether it still is what was handed over.
+
+Results of `gen bundle` and `gen bundle-check` for people (tables) and for machines (JSON).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rolecall_generator.cli.options import FormatOption, ManifestOption, QuietOption
+from rolecall_generator.cli.options import complete_targets as everybody
+from rolecall_generator.errors import ExitCode, OutputError, SelectionError
+from rolecall_generator.terminal import emit_json, folder_of, print_error, progress_bar, stderr, stdout
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rolecall_generator.bundle import Bundled
+    from rolecall_generator.bundle import BundleVerification as Verified
+    from rolecall_generator.findings import Finding
+
+
+BUNDLE_EXAMPLES = """Examples:
+
+gen bundle                                    a folder and a zip for everybody, in output/bundles
+
+gen bundle account1 --template-url-base https://acme-templates.s3.amazonaws.com/rolecall
+
+gen bundle --sign minisign --key ~/.minisign/minisign.key
+
+gen bundle --pdf                              with each security review as a PDF as well"""
+
+CHECK_EXAMPLES = """Examples:
+
+gen bundle-check account1.zip
+
+gen bundle-check output/bundles/account1 --public-key minisign.pub"""
+
+
+def bundle(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", autocompletion=everybody, help="Customers or switch roles; all when left out."),
+    ] = None,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: Annotated[
+        Path,
+        typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The output folder; they go below it."),
+    ] = DEFAULT_OUT,
+    template_url_base: Annotated[
+        str | None,
+        typer.Option("--template-url-base", metavar="URL", help="Where you put the bundles' templates: an https address."),
+    ] = None,
+    sign: Annotated[
+        Literal["minisign", "sigstore"] | None, typer.Option("--sign", help="Sign the checksums with this program of yours.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="FILE", help="minisign's secret key, where it is not in its usual place.")
+    ] = None,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="Write the security review as a PDF as well. Requires the extra 'pdf'.")
+    ] = False,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="Zips without compression: the same bytes whichever zlib made them.")
+    ] = False,
+    prune: Annotated[bool, typer.Option("--prune/--no-prune", help="Delete bundles that are no longer planned.")] = True,
+    prune_all: Annotated[bool, typer.Option("--prune-all", help="Allow --prune to take every bundle.")] = False,
+    output_format: FormatOption = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Write what each customer is handed: a folder and a zip with all ways to give the access, and a page to start with.
+
+    Exit code 1 when one is not safe to hand over: gen check finds an error in what it asks for. It is written all the same.
+    Exit code 5 when a bundle could not be written; the others are.
+    """
+    from rolecall_generator.bundle import (  # noqa: PLC0415 - as above
+        Choices,
+        Signer,
+        write_bundles,
+    )
+
+    if template_url_base is not None and not template_url_base.startswith("https://"):
+        where, hint = "--template-url-base", "give an https address, as in https://BUCKET.s3.amazonaws.com/rolecall"
+        raise SelectionError("CloudFormation takes templates from https addresses alone", where=where, hint=hint)
+    if key is not None and sign != "minisign":
+        raise SelectionError("a key is for minisign alone", where="--key", hint="add --sign minisign, or leave the key out")
+    signer = None if sign is None else Signer(sign, None if key is None else str(Path(key).expanduser().absolute()))
+    choices = Choices(names or (), template_url_base, stored, signer, prune, prune_all, pdf)
+    with progress_bar("bundles", quiet=quiet or output_format == "json") as (started, progress):
+        done = write_bundles(manifest, out, choices, started=started, progress=progress)
+    if output_format == "json":
+        emit_json(bundles_json(done))
+    elif not quiet:
+        print_bundles(stdout(), done, partial(command_line, manifest=manifest, out=out))
+    print_failures(stderr(), done)
+    print_objections(stderr(), done)
+    if done.failed or done.objections:
+        raise typer.Exit(int(ExitCode.OUTPUT if done.failed else ExitCode.FINDINGS))
+
+
+def bundle_check(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", readable=False, help="Bundles: folders or zips.")],
+    public_key: Annotated[
+        str | None,
+        typer.Option("--public-key", metavar="KEY", help="Ask for minisign's signature by this key, or file."),
+    ] = None,
+    identity: Annotated[
+        str | None, typer.Option("--identity", metavar="WHO", help="Ask for sigstore's signature by this identity.")
+    ] = None,
+    issuer: Annotated[str | None, typer.Option("--issuer", metavar="URL", help="Who vouches for --identity.")] = None,
+    output_format: FormatOption = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Say whether bundles are as they were made: each changed, missing or additional file is named.
+
+    Exit code 1 when something is found, 5 when one cannot be read.
+    """
+
+    from rolecall_generator.bundle import (
+        Trusted,
+        verify_bundle,
+    )
+
+    trusted = Trusted(public_key, identity, issuer)
+    found: list[tuple[Path, Verified]] = []
+    unreadable: list[OutputError] = []
+    for path in paths:
+        try:
+            found.append((path, verify_bundle(path, trusted)))
+        except OutputError as error:  # the other bundles are checked all the same
+            unreadable.append(error)
+    if output_format == "json":
+        emit_json([check_json(path, verified) for path, verified in found])
+    else:
+        for path, verified in found:
+            if not quiet or not verified.ok:
+                print_checks(stdout(), path, verified)
+    for each in unreadable:
+        print_error(f"error: {each}")
+    if unreadable:
+        raise typer.Exit(int(ExitCode.OUTPUT))
+    if not all(verified.ok for _, verified in found):
+        raise typer.Exit(int(ExitCode.FINDINGS))
+
+
+_SHOWN = 20
+"""Rows of a table; a fleet of thousands is summed up."""
+_HINT = "  hint: "
+_UNSAFE = "not safe to hand over"
+_STATES = ("created", "changed", "restored", "unchanged", "removed")
+_STYLES = {"created": "green", "changed": "yellow", "restored": "yellow", "removed": "red", "failed": "bold red"}
+
+
+def bundles_json(done: Bundled) -> dict[str, Any]:
+    """What `gen bundle --format json` prints; paths are relative to `folder`."""
+    report = done.report
+    return {
+        "folder": str(done.folder),
+        "bundles": {state: list(getattr(report, state)) for state in _STATES},
+        "failed": dict(done.failed),
+        "unsafe": {path: [_finding(finding) for finding in found] for path, found in done.objections.items()},
+        "files_written": report.files_written,
+        "kept": list(report.kept),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {"rule": finding.rule, "message": finding.message, "hint": finding.hint}
+
+
+def print_bundles(console: Console, done: Bundled, command: Callable[[str], str] = str) -> None:
+    """The summary of `gen bundle`: bundles and their state, then what to do next.
+
+    `command` gives a command line to copy the options that are needed here.
+    """
+    report = done.report
+    bad = done.objections
+    rows = [(path, state) for state in _STATES for path in getattr(report, state) if state != "unchanged" or path in bad]
+    rows.sort(key=lambda row: row[0] not in bad)  # the first rows alone are shown
+    table = Table(title=str(done.folder), title_justify="left", title_style="bold")
+    table.add_column("bundle", overflow="fold")
+    table.add_column("state")
+    for path, state in rows[:_SHOWN]:
+        warning = (", ", (_UNSAFE, "bold red")) if path in bad else ()
+        table.add_row(path, Text.assemble((state, _STYLES.get(state, "")), *warning))
+    if rows:
+        console.print(table)
+    if len(rows) > _SHOWN:
+        console.print(f"and {len(rows) - _SHOWN:,} more")
+    counts = [f"{len(getattr(report, state)):,} {state}" for state in _STATES if getattr(report, state)]
+    if rows:
+        console.print(f"{report.files_written:,} files written; bundles: {', '.join(counts)}")
+    elif not done.failed:
+        console.print(_nothing_to_write(len(report.unchanged)))
+    for path in report.kept:
+        console.print(f"kept: {path} (not rolecall's, or edited by hand)", style="yellow", markup=False)
+    made = [path for path, state in rows if state != "removed"]
+    safe = next((path for path in made if path not in bad), None)
+    if safe is not None:
+        console.print(_next_step(done.folder, safe, command), markup=False, soft_wrap=True)
+    elif made:
+        console.print("next: hint the errors, then run gen bundle again", markup=False, soft_wrap=True)
+
+
+def _nothing_to_write(unchanged: int) -> str:
+    if not unchanged:
+        return "Nothing to hand over: the manifest has neither customers nor switch roles."
+    return f"Nothing to write: {'1 bundle is' if unchanged == 1 else f'{unchanged:,} bundles are'} as the manifest says."
+
+
+def print_failures(console: Console, done: Bundled) -> None:
+    """Each bundle that could not be made, with the reason and the hint."""
+    for path, reason in done.failed.items():
+        for line in f"error: {done.folder / path}: {reason}".split(
+            "\n"
+        ):  # an error's text has its hint on a line of its own
+            console.print(line, style="red", markup=False, soft_wrap=True)
+        if _HINT not in reason:  # an error has its own; what remains is something foreign that stands in the way
+            console.print(f"{_HINT}move it out of the folder of bundles, then run again", markup=False, soft_wrap=True)
+
+
+def print_objections(console: Console, done: Bundled) -> None:
+    """Each bundle that should not be handed over, with what is wrong with it and the hint."""
+    lines = [(path, finding) for path, found in done.objections.items() for finding in found]
+    for path, finding in lines[:_SHOWN]:
+        console.print(f"error: {done.folder / path}: {_UNSAFE}", style="bold red", markup=False, soft_wrap=True)
+        console.print(f"  {finding.rule}: {finding.message}", style="red", markup=False, soft_wrap=True)
+        console.print(f"{_HINT}{finding.hint}", markup=False, soft_wrap=True)
+    if len(lines) > _SHOWN:
+        console.print(f"and {len(lines) - _SHOWN:,} more (--format json has them all)", markup=False)
+
+
+def _next_step(folder: Path, path: str, command: Callable[[str], str]) -> str:
+    """What to do with a bundle; of a customer's role the runner can see when it is applied."""
+    hand_over = f"next: hand over {folder / path}.zip, or the folder next to it"
+    return hand_over if "/" in path else f"{hand_over}; when it is applied, run: {command(f'runner onboard {path}')}"
+
+
+def check_json(path: Path, found: Verified) -> dict[str, Any]:
+    """One bundle of `gen bundle-check --format json`."""
+    return {"bundle": str(path), "ok": found.ok, "files": found.files, "signature": found.signature,
+            "troubles": [{"file": trouble.file, "what": trouble.what} for trouble in found.troubles]}  # fmt: skip
+
+
+def print_checks(console: Console, path: Path, found: Verified) -> None:
+    """One bundle of `gen bundle-check`: its troubles by file, or that there is none."""
+    for trouble in found.troubles:
+        console.print(f"{path}: {trouble.file}: {trouble.what}", markup=False, style="red", soft_wrap=True)
+    if found.ok:
+        said = f"{path}: {found.files:,} files are as they were made; {found.signature}"
+        console.print(said, markup=False, soft_wrap=True)
+
+
+app = typer.Typer()
+app.command(epilog=BUNDLE_EXAMPLES)(bundle)
+app.command("bundle-check", epilog=CHECK_EXAMPLES)(bundle_check)

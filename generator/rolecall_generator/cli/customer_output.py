@@ -1,0 +1,225 @@
+"""Customers, and changes of them, for people (text) and for machines (JSON)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rolecall_generator.customers import AccessDifference, CustomerRow, ModuleDifference, Proposal, ShownCustomer
+    from rolecall_generator.customers import NextStep as Step
+    from rolecall_generator.manifest import ResolvedCustomer
+
+
+_SHOWN = 20
+"""Modules shown with their changes, and lines of a file; a fleet of thousands is summed up."""
+_WHOLE_NAME = 20
+"""Characters of a customer's name that a narrow table does not break."""
+_MARKS = {
+    "new": (("+", "green"), " (new)"),
+    "gone": (("-", "red"), " (goes)"),
+    "changed": (("~", "yellow"), ""),
+    "text": (("~", "dim"), " (texts alone; no access changes)"),
+}
+
+
+def print_proposal(console: Console, proposal: Proposal) -> None:
+    """What changes in the files, then in the access; what widens access is marked."""
+    for path, lines in proposal.text_changes().items():
+        console.print(path, style="bold", markup=False)
+        for line in lines[:_SHOWN]:
+            console.print(f"    {line}", style="green" if line.startswith("+") else "red", markup=False, soft_wrap=True)
+        _more(console, len(lines), "lines")
+    print_difference(console, proposal.difference)
+    for note in proposal.notes:
+        _say(console, f"note: {note}", indent=0, style="yellow")
+
+
+def print_difference(console: Console, difference: AccessDifference) -> None:
+    """The access that changes, a module a block, in the words of `gen diff`."""
+    console.print("access", style="bold")
+    if difference.note:
+        _say(console, difference.note, style="yellow")
+    for module in difference.modules[:_SHOWN]:
+        _print_module(console, module)
+    _more(console, len(difference.modules), "modules")
+    if not difference.modules:
+        console.print("    none of it changes")
+
+
+def _print_module(console: Console, module: ModuleDifference) -> None:
+    if module.moved_from is not None:
+        console.print(Text.assemble((">", "yellow"), f" {module.moved_from} is now {module.path}"), soft_wrap=True)
+        if not module.changes:
+            _say(console, "the folder's name alone; no AWS resource changes")
+    else:
+        mark, remark = _MARKS[module.state]
+        console.print(Text.assemble(mark, f" {module.path}{remark}"))
+    for change in module.changes:
+        _say(console, change.text, mark="widens " if change.widens else "")
+    for old, new in module.replaced:
+        text = f"AWS cannot rename a role: {_name(old)} is deleted and {_name(new)} is made; access is away in between"
+        _say(console, text, style="yellow")
+
+
+def _say(console: Console, text: str, *, indent: int = 4, mark: str = "", style: str | None = None) -> None:
+    """A sentence, broken on a terminal so that its lines stand below each other; an ARN is never broken. `mark` in red."""
+    room = max(console.width - indent - 2, 20)
+    lines = [mark + text]
+    if console.is_terminal:
+        lines = wrap(mark + text, room, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
+    for number, line in enumerate(lines):
+        shown = Text(" " * indent + line, style=style or "")
+        if number == 0:
+            shown.stylize("bold red", indent, indent + len(mark))
+        console.print(shown, soft_wrap=True)
+
+
+def _more(console: Console, count: int, noun: str) -> None:
+    if count > _SHOWN:
+        console.print(f"    and {count - _SHOWN:,} more {noun}")
+
+
+def _name(arn: str) -> str:
+    return arn.rpartition("/")[2]
+
+
+def print_steps(console: Console, steps: Sequence[Step]) -> None:
+    """What to do next, a command a line; nothing where there is nothing to do."""
+    if not steps:
+        return
+    console.print("next", style="bold")
+    width = max(len(step.command) for step in steps)
+    beside = not console.is_terminal or all(4 + width + 3 + len(step.why) <= console.width for step in steps)
+    for step in steps:
+        shown = Text(f"    {step.command:<{width}}   " if beside else f"    {step.command}")
+        if beside:
+            console.print(shown.append(step.why, "dim"), soft_wrap=True)
+        else:
+            console.print(shown, soft_wrap=True)
+            console.print(Text(f"        {step.why}", "dim"), soft_wrap=True)
+
+
+def proposal_json(proposal: Proposal, *, written: bool, steps: Sequence[Step] = ()) -> dict[str, Any]:
+    """What the commands print with --format json."""
+    return {
+        "written": written,
+        "files": {path: list(lines) for path, lines in proposal.text_changes().items()},
+        "access": difference_json(proposal.difference),
+        "notes": list(proposal.notes),
+        "next": [{"command": step.command, "why": step.why} for step in steps],
+    }
+
+
+def difference_json(difference: AccessDifference) -> dict[str, Any]:
+    """A difference in the form of `gen diff --format json`, with the folders that moved and the roles that are replaced."""
+    return {
+        "unchanged": difference.unchanged,
+        "note": difference.note,
+        "modules": [
+            {
+                "path": module.path,
+                "state": module.state,
+                "moved_from": module.moved_from,
+                "changes": [asdict(change) for change in module.changes],
+                "replaced": [list(pair) for pair in module.replaced],
+            }
+            for module in difference.modules
+        ],
+    }
+
+
+def print_customers(console: Console, rows: Sequence[CustomerRow]) -> None:
+    """The table of `gen customer list`."""
+    if not rows:
+        console.print("no customer")
+        return
+    whole = {"account", "module"}
+    if max(len(row.customer.name) for row in rows) <= _WHOLE_NAME:
+        whole.add("customer")
+    labelled = any(row.customer.labels for row in rows)
+    table = Table()
+    for heading in ("customer", "account", "role", "permissions", *(["labels"] if labelled else []), "module"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in whole)
+    for row in rows:
+        one = row.customer
+        style = {"written": "green", "outdated": "yellow"}.get(row.state, "dim")
+        cells = [one.name, one.account_id, f"{one.path}{one.role}".lstrip("/"), ", ".join(one.permissions)]
+        if labelled:
+            cells.append(", ".join(f"{key}={value}" for key, value in one.labels.items()))
+        table.add_row(*cells, Text(row.state, style))
+    console.print(table)
+    console.print(f"{len(rows):,} {'customer' if len(rows) == 1 else 'customers'}")
+
+
+def customers_json(rows: Sequence[CustomerRow]) -> list[dict[str, Any]]:
+    """What `gen customer list --format json` prints."""
+    return [{**customer_json(row.customer), "role_arn": row.role_arn, "state": row.state} for row in rows]
+
+
+def customer_json(customer: ResolvedCustomer) -> dict[str, Any]:
+    """A customer with every value final; the keys are those of the manifest."""
+    body = asdict(customer)
+    return body | {key: dict(body[key]) for key in ("tags", "labels", "variables")}
+
+
+def print_customer(console: Console, shown: ShownCustomer, profile: str) -> None:
+    """One customer for people: settings, access, files, and the profile of the AWS CLI."""
+    for key, value in _settings(shown):
+        console.print(Text(f"{key:<13}", "bold").append(value, "not bold"), soft_wrap=True)
+    console.print("access", style="bold")
+    for sentence in shown.access:
+        _say(console, sentence)
+    console.print("files", style="bold")
+    for file in shown.files:
+        style = {"as written": "green", "outdated": "yellow"}.get(file.state, "red")
+        console.print(Text.assemble("    ", (f"{file.state:<14}", style), file.path))
+    if not shown.files:
+        console.print("    none yet: run gen terraform")
+    console.print("AWS CLI profile", style="bold")
+    for line in profile.splitlines():
+        console.print(f"    {line}", soft_wrap=True)
+
+
+def _settings(shown: ShownCustomer) -> Iterator[tuple[str, str]]:
+    one = shown.customer
+    yield "customer", f"{one.name} ({shown.place})"
+    yield "account", f"{one.account_id} ({shown.partition})"
+    yield "role", shown.role_arn
+    yield "trusts", f"{shown.backend_role_arn} ({one.trust})"
+    yield "external id", one.external_id or "none: the role can be assumed without one"
+    if one.previous_external_id:
+        yield "", f"{one.previous_external_id} is accepted too: a rotation is under way"
+    yield "assumed by", shown.backend_policy
+    yield "permissions", ", ".join(one.permissions) or "none"
+    yield "session", f"at most {one.max_session_seconds} s"
+    if one.permissions_boundary:
+        yield "boundary", one.permissions_boundary
+    yield "Regions", ", ".join(one.regions) or "none"
+    for key, values in (("tags", one.tags), ("labels", one.labels), ("variables", one.variables)):
+        if values:
+            yield key, ", ".join(f"{name}={value}" for name, value in values.items())
+    if shown.link:
+        yield "console", shown.link
+
+
+def customer_shown_json(shown: ShownCustomer, profile: str) -> dict[str, Any]:
+    """What `gen customer show --format json` prints."""
+    return {
+        **customer_json(shown.customer),
+        "place": str(shown.place),
+        "partition": shown.partition,
+        "role_arn": shown.role_arn,
+        "backend_role_arn": shown.backend_role_arn,
+        "backend_policy": shown.backend_policy,
+        "access": list(shown.access),
+        "files": {file.path: file.state for file in shown.files},
+        "switch_role_link": shown.link,
+        "profile": profile,
+    }

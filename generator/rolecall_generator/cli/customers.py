@@ -1,0 +1,422 @@
+"""`gen customer rotate-external-id`: a new external id next to the old one, until the runner has seen it accepted.
+
+`gen customer`: the life of a customer, one command a step.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from rolecall_generator.cli.options import DryRunOption, FormatOption, ManifestOption, OutOption, YesOption, agree_and_write
+from rolecall_generator.cli.options import complete_customers as customers
+from rolecall_generator.cli.options import complete_targets as everybody
+from rolecall_generator.errors import ExitCode, SelectionError
+from rolecall_generator.records import rehearsing
+from rolecall_generator.terminal import emit_json, stdout
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
+
+if TYPE_CHECKING:
+    from rolecall_generator.customers import RotationProposal
+    from rolecall_generator.manifest.editing import Section, Value
+
+
+ROTATE_EXAMPLES = """Examples:
+
+gen customer rotate-external-id account1               a fresh id; the old one stays next to it
+
+gen customer rotate-external-id account1 --finish      when runner verify has seen the new one
+
+gen customer rotate-external-id account1 --abort       back to the old one"""
+
+ROTATIONS_EXAMPLES = """Examples:
+
+gen customer rotations                       who is amid a rotation, and whom each waits for
+
+gen customer rotations --older-than 30       for a nightly job: exit code 1 when one takes longer than 30 days"""
+
+
+def rotate_external_id(
+    name: Annotated[str, typer.Argument(autocompletion=customers, help="A customer of the manifest.")],
+    finish: Annotated[bool, typer.Option("--finish", help="Take the previous id out.")] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Go back to the previous id.")] = False,
+    external_id: Annotated[
+        str | None, typer.Option("--external-id", metavar="ID", help="The new id; a fresh one when left out.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Finish although the new id was not seen to be accepted.")] = False,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+) -> None:
+    """Give a customer a new external id. Both are accepted until the rotation is finished, so that nothing stops working.
+
+    Exit code 1 when --finish finds that the new id was not seen to be accepted; nothing is changed then.
+    """
+    from rolecall_generator.customers import after_rotation, rotation_remark  # noqa: PLC0415 - loads pydantic
+
+    _one_step(finish=finish, abort=abort, external_id=external_id, force=force)
+    proposal = _propose(manifest, out, name, finish=finish, abort=abort, external_id=external_id, force=force)
+    agree_and_write(
+        proposal,
+        lambda: after_rotation(manifest, out, name, started=not (finish or abort)),
+        yes=yes,
+        dry_run=dry_run,
+        output_format=output_format,
+        remark=rotation_remark(name, started=not (finish or abort)),
+    )
+
+
+def _propose(
+    manifest: Path, out: Path, name: str, *, finish: bool, abort: bool, external_id: str | None, force: bool
+) -> RotationProposal:
+    from rolecall_generator.customers import abort_rotation, finish_rotation, start_rotation
+
+    now = datetime.now(UTC)
+    if finish:
+        return finish_rotation(manifest, out, name, now=now, force=force, rehearsal=rehearsing(os.environ))
+    if abort:
+        return abort_rotation(manifest, out, name, now=now)
+    return start_rotation(manifest, out, name, now=now, external_id=external_id)
+
+
+def _one_step(*, finish: bool, abort: bool, external_id: str | None, force: bool) -> None:
+    """Raise SelectionError for options that do not go together."""
+    given = {"--finish": finish, "--abort": abort, "--external-id": external_id is not None}
+    chosen = [option for option, there in given.items() if there]
+    if len(chosen) > 1:
+        raise SelectionError(f"{' and '.join(chosen)} do not go together", hint="use one of them")
+    if force and not finish:
+        raise SelectionError("--force belongs to --finish", where="--force", hint="leave it out")
+
+
+def rotations(
+    older_than: Annotated[
+        int | None, typer.Option("--older-than", metavar="DAYS", min=0, help="Only those that take longer; exit code 1.")
+    ] = None,
+    output_format: FormatOption = "table",
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+) -> None:
+    """List the rotations of external ids that are under way: since when, and whom each waits for.
+
+    Exit code 1 with --older-than when there are any.
+    """
+    from rolecall_generator.customers import rotation_lines, rotations_json, rotations_under_way
+
+    now = datetime.now(UTC)
+    found = [
+        one
+        for one in rotations_under_way(manifest, out, rehearsal=rehearsing(os.environ))
+        if older_than is None or (days := one.days(now)) is None or days > older_than
+    ]
+    if output_format == "json":
+        emit_json(rotations_json(found))
+    else:
+        for line in rotation_lines(found, now, partial(command_line, manifest=manifest, out=out)):
+            stdout().print(line, markup=False, soft_wrap=True)
+    if found and older_than is not None:
+        raise typer.Exit(int(ExitCode.FINDINGS))
+
+
+app = typer.Typer(name="customer", no_args_is_help=True, help="Add, change, rename, remove and look at customers.")
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", autocompletion=everybody, help="A customer of the manifest.")]
+SwitchRoleOption = Annotated[bool, typer.Option("--switch-role", help="The name is a switch role's, not a customer's.")]
+
+AccountOption = Annotated[str | None, typer.Option("--account-id", metavar="ID", help="The account's id, 12 digits.")]
+RoleOption = Annotated[str | None, typer.Option("--role", help="The role's name, in place of the default.")]
+PathOption = Annotated[str | None, typer.Option("--path", help="The role's IAM path, in place of the default.")]
+ExternalIdOption = Annotated[str | None, typer.Option("--external-id", metavar="ID", help="In place of a fresh one.")]
+PermissionsOption = Annotated[
+    list[str] | None, typer.Option("--permissions", metavar="SET", help="A permission set; may be repeated.")
+]
+RegionOption = Annotated[list[str] | None, typer.Option("--region", help="A Region that queries ask; may be repeated.")]
+TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="An AWS tag; may be repeated.")]
+LabelOption = Annotated[
+    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label for selection; may be repeated.")
+]
+VariableOption = Annotated[
+    list[str] | None, typer.Option("--variable", metavar="KEY=VALUE", help="A value for queries and plays; may be repeated.")
+]
+BackendRoleOption = Annotated[str | None, typer.Option("--backend-role", metavar="ROLE", help="Whom the role trusts.")]
+TrustOption = Annotated[
+    Literal["role-arn", "account-root"] | None, typer.Option("--trust", help="How the trust names the backend role.")
+]
+SessionOption = Annotated[
+    int | None, typer.Option("--max-session-seconds", metavar="SECONDS", help="The longest session, 3600 to 43200.")
+]
+BoundaryOption = Annotated[
+    str | None, typer.Option("--permissions-boundary", metavar="ARN", help="Permissions boundary of the role.")
+]
+SessionTagsOption = Annotated[
+    bool | None, typer.Option("--session-tags/--no-session-tags", help="Let the backend role pass session tags.")
+]
+SourceIdentityOption = Annotated[
+    bool | None, typer.Option("--source-identity/--no-source-identity", help="Let the backend role set a source identity.")
+]
+
+_ADD_EXAMPLES = """Examples:
+
+gen customer add acme --account-id 222222222222
+
+gen customer add acme --account-id 222222222222 --permissions s3-read --label tier=gold --yes
+
+gen customer add acme --account-id 222222222222 --file customers/acme.yaml --dry-run"""
+
+
+@app.command(epilog=_ADD_EXAMPLES)
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new customer's name; also its module's folder.")],
+    account_id: Annotated[str, typer.Option("--account-id", metavar="ID", help="The account's id, 12 digits.")],
+    role: RoleOption = None,
+    path: PathOption = None,
+    external_id: ExternalIdOption = None,
+    permissions: PermissionsOption = None,
+    backend_role: BackendRoleOption = None,
+    region: RegionOption = None,
+    max_session_seconds: SessionOption = None,
+    permissions_boundary: BoundaryOption = None,
+    trust: TrustOption = None,
+    session_tags: SessionTagsOption = None,
+    source_identity: SourceIdentityOption = None,
+    tag: TagOption = None,
+    label: LabelOption = None,
+    variable: VariableOption = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", readable=False, help="Where to write it: a file of the manifest, or a new one below its folder."
+        ),
+    ] = None,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+) -> None:
+    """Add a customer to the manifest, with a fresh external id, after showing what access that gives.
+
+    The manifest's comments, order and form stay as they are. What is not given comes from the manifest's defaults.
+    """
+    from rolecall_generator.customers import (
+        add_customer,
+        after_change,
+    )
+
+    values = _values(
+        name=name, account_id=account_id, role=role, path=path, external_id=external_id, permissions=permissions,
+        backend_role=backend_role, regions=region, max_session_seconds=max_session_seconds,
+        permissions_boundary=permissions_boundary, trust=trust, session_tags=session_tags, source_identity=source_identity,
+        tags=_pairs("--tag", tag), labels=_pairs("--label", label), variables=_pairs("--variable", variable),
+    )  # fmt: skip
+    proposal = add_customer(manifest, out, values, file=file)
+    steps = partial(after_change, manifest, out, name, proposal.difference.paths)
+    agree_and_write(proposal, steps, yes=yes, dry_run=dry_run, output_format=output_format)
+
+
+_SET_EXAMPLES = """Examples:
+
+gen customer set acme --permissions s3-read --permissions ec2-read
+
+gen customer set acme --label tier=gold --unset trust"""
+
+
+@app.command("set", epilog=_SET_EXAMPLES)
+def set_fields(
+    name: NameArgument,
+    account_id: AccountOption = None,
+    role: RoleOption = None,
+    path: PathOption = None,
+    external_id: ExternalIdOption = None,
+    permissions: PermissionsOption = None,
+    backend_role: BackendRoleOption = None,
+    region: RegionOption = None,
+    max_session_seconds: SessionOption = None,
+    permissions_boundary: BoundaryOption = None,
+    trust: TrustOption = None,
+    session_tags: SessionTagsOption = None,
+    source_identity: SourceIdentityOption = None,
+    tag: TagOption = None,
+    label: LabelOption = None,
+    variable: VariableOption = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option("--unset", metavar="KEY", help="A key of the entry to take out, as in the manifest; may be repeated."),
+    ] = None,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+) -> None:
+    """Change a customer's entry, after showing what that does to the access. Tags, labels and variables are added.
+
+    To exchange the external id without an outage use `gen customer rotate-external-id`.
+    """
+    from rolecall_generator.customers import (
+        after_change,
+        change_customer,
+    )
+
+    values = _values(
+        account_id=account_id, role=role, path=path, external_id=external_id, permissions=permissions,
+        backend_role=backend_role, regions=region, max_session_seconds=max_session_seconds,
+        permissions_boundary=permissions_boundary, trust=trust, session_tags=session_tags, source_identity=source_identity,
+        tags=_pairs("--tag", tag), labels=_pairs("--label", label), variables=_pairs("--variable", variable),
+    )  # fmt: skip
+    if not values and not unset:
+        raise SelectionError("there is nothing to set", hint="name what shall change, as in --label tier=gold")
+    proposal = change_customer(manifest, out, name, values, drop=unset or ())
+    steps = partial(after_change, manifest, out, name, proposal.difference.paths)
+    agree_and_write(proposal, steps, yes=yes, dry_run=dry_run, output_format=output_format)
+
+
+@app.command(epilog="Example:  gen customer remove acme --dry-run")
+def remove(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", autocompletion=everybody, help="Customers of the manifest.")],
+    switch_role: SwitchRoleOption = False,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+) -> None:
+    """Take customers out of the manifest, after showing what access ends. The roles stay until their owners destroy them."""
+    from rolecall_generator.customers import (
+        after_removal,
+        remove_entries,
+    )
+
+    section = _section(switch_role)
+    proposal = remove_entries(manifest, out, names, section=section)
+    nobody_left = section == "customers" and not proposal.edited.after.manifest.customers
+    agree_and_write(
+        proposal,
+        lambda: after_removal(manifest, out, names, everybody=nobody_left, section=section),
+        yes=yes,
+        dry_run=dry_run,
+        output_format=output_format,
+    )
+
+
+@app.command(epilog="Example:  gen customer rename acme acme-europe")
+def rename(
+    old: Annotated[str, typer.Argument(metavar="OLD", autocompletion=everybody, help="A customer of the manifest.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+    switch_role: SwitchRoleOption = False,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    output_format: FormatOption = "table",
+) -> None:
+    """Give a customer another name. No AWS resource changes: the name is the folder's, and in no ARN."""
+    from rolecall_generator.customers import (  # noqa: PLC0415 - as above
+        after_rename,
+        moved_block,
+        rename_entry,
+    )
+
+    section = _section(switch_role)
+    proposal = rename_entry(manifest, out, old, new, section=section)
+    agree_and_write(
+        proposal,
+        lambda: after_rename(manifest, out, old, new, section),
+        yes=yes,
+        dry_run=dry_run,
+        output_format=output_format,
+        remark=f"where a root module of yours calls the folder, so that nothing is destroyed:\n\n{moved_block(old, new)}",
+    )
+
+
+_LIST_EXAMPLES = """Examples:
+
+gen customer list 'acme-*'
+
+gen customer list --label tier=gold --format json"""
+
+
+@app.command("list", epilog=_LIST_EXAMPLES)
+def list_all(
+    patterns: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATTERN", autocompletion=customers, help="Names or account ids, with wildcards; all when left out."
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="KEY=VALUE", help="Only with this label; wildcards; may be repeated."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Only with this tag; wildcards; may be repeated.")
+    ] = None,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    output_format: FormatOption = "table",
+) -> None:
+    """List the customers, with the state of their modules in the output folder."""
+    from rolecall_generator.cli.customer_output import customers_json, print_customers  # noqa: PLC0415 - as above
+    from rolecall_generator.customers import list_customers  # noqa: PLC0415 - as above
+
+    rows = list_customers(manifest, out, patterns or (), labels=_pairs("--label", label), tags=_pairs("--tag", tag))
+    if output_format == "json":
+        emit_json(customers_json(rows))
+    else:
+        print_customers(stdout(), rows)
+
+
+@app.command(epilog="Example:  gen customer show acme")
+def show(
+    name: NameArgument,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    output_format: FormatOption = "table",
+) -> None:
+    """Show one customer with all defaults filled in: role, trust, access, backend policy, files, and an AWS CLI profile."""
+    from rolecall_generator.cli.customer_output import customer_shown_json, print_customer  # noqa: PLC0415 - as above
+    from rolecall_generator.customers import (
+        profiles_text,
+        show_customer,
+    )
+    from rolecall_generator.manifest import load_manifest  # noqa: PLC0415 - as above
+
+    loaded = load_manifest(manifest)
+    shown = show_customer(loaded, out, name)
+    profile = profiles_text(loaded.manifest, [name])
+    if output_format == "json":
+        emit_json(customer_shown_json(shown, profile))
+    else:
+        print_customer(stdout(), shown, profile)
+
+
+def _section(switch_role: bool) -> Section:
+    return "switch_roles" if switch_role else "customers"
+
+
+def _values(**fields: Value | Sequence[str] | None) -> dict[str, Value]:
+    """The fields that were given."""
+    return {name: value for name, value in fields.items() if value is not None and value not in ([], {})}
+
+
+def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+    """KEY=VALUE of a repeated option. Raises SelectionError for a text without `=`."""
+    pairs: dict[str, str] = {}
+    for text in texts or ():
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise SelectionError(f"{text} is not KEY=VALUE", where=option, hint="write it as in tier=gold")
+        pairs[key] = value
+    return pairs
+
+
+app.command("rotate-external-id", epilog=ROTATE_EXAMPLES)(rotate_external_id)
+app.command("rotations", epilog=ROTATIONS_EXAMPLES)(rotations)

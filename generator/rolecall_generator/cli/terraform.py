@@ -1,0 +1,313 @@
+"""The command `gen`: parses, calls one function, prints, exits.
+
+Results of `gen` for people (tables) and for machines (JSON).
+
+`gen profiles`: AWS CLI profiles of the manifest's roles.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rolecall_generator.cli.options import FormatOption, ManifestArgument, OnlyOption, QuietOption, _exit_on
+from rolecall_generator.cli.options import OutputFolderOption as OutOption
+from rolecall_generator.errors import SelectionError
+from rolecall_generator.iam import Module, ModuleKind
+from rolecall_generator.reports import check_body
+from rolecall_generator.terminal import emit, emit_json, progress_bar, stdout
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
+
+if TYPE_CHECKING:
+    from rolecall_generator.check import Checked
+    from rolecall_generator.generate import Comparison, Generation
+
+
+PruneOption = Annotated[bool, typer.Option("--prune/--no-prune", help="Delete generated files that are no longer planned.")]
+PruneAllOption = Annotated[bool, typer.Option("--prune-all", help="Allow --prune to take every customer's module.")]
+RepackOption = Annotated[
+    bool, typer.Option("--repack", help="Close holes in the backend's policies; moves customers between them.")
+]
+
+
+def init(
+    manifest: ManifestArgument = DEFAULT_MANIFEST,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a commented starter manifest with fresh external ids."""
+    from rolecall_generator.manifest import write_starter  # noqa: PLC0415 - pydantic loads only where needed
+
+    write_starter(manifest, force=force)
+    stdout().print(f"wrote {manifest}")
+    stdout().print(f"next: put in your account ids, then run: gen terraform {manifest}")
+
+
+def schema() -> None:
+    """Print the manifest's JSON Schema, for editors."""
+    from rolecall_generator.manifest import json_schema  # noqa: PLC0415 - as above
+
+    emit_json(json_schema())
+
+
+def terraform(
+    manifest: ManifestArgument = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    only: OnlyOption = None,
+    prune: PruneOption = True,
+    prune_all: PruneAllOption = False,
+    repack: RepackOption = False,
+    checked: Annotated[
+        bool, typer.Option("--check/--no-check", help="Read the modules back, compare and prove them after writing.")
+    ] = True,
+    output_format: FormatOption = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Write the Terraform modules of both sides, then check them as `gen check` does.
+
+    Exit code 1 when the check finds an error; the modules are written all the same.
+    """
+    from rolecall_generator.generate import generate  # noqa: PLC0415 - as above
+
+    with progress_bar("modules", quiet=quiet or output_format == "json") as (started, progress):
+        pruning = {"prune": prune, "prune_all": prune_all}
+        done = generate(manifest, out, only=only or (), repack=repack, started=started, progress=progress, **pruning)
+    found = None
+    if checked:
+        # --no-prune keeps on purpose what is no longer planned.
+        found = _check_written(manifest, out, only or (), leftovers=prune, quiet=quiet or output_format == "json")
+    if output_format == "json":
+        emit_json(generation_json(done, out, found))
+    elif not quiet:
+        print_generation(stdout(), done, out)
+    if found is not None:
+        _show_errors(found, quiet=quiet or output_format == "json")
+    if not quiet and output_format == "table":
+        for line in next_steps(done, manifest, out):
+            stdout().print(line, soft_wrap=True)
+
+
+def _check_written(manifest: Path, out: Path, only: Sequence[str], *, leftovers: bool, quiet: bool) -> Checked:
+    from rolecall_generator.check import check as run_check  # noqa: PLC0415 - as above
+
+    with progress_bar("checked", quiet=quiet) as (started, progress):
+        return run_check(manifest, out, only=only, leftovers=leftovers, started=started, progress=progress)
+
+
+def _show_errors(found: Checked, *, quiet: bool) -> None:
+    """Errors in full and the summary, where a person looks; exit with FINDINGS when there are any."""
+    from rolecall_generator.findings import Severity  # noqa: PLC0415 - as above
+    from rolecall_generator.reports import print_check  # noqa: PLC0415 - as above
+
+    if not quiet:
+        print_check(stdout(), found, least=Severity.ERROR)
+    _exit_on(found, Severity.ERROR)
+
+
+def diff(
+    manifest: ManifestArgument = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    output_format: FormatOption = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Show what the next `gen terraform` would change, in terms of access: who, what, on which condition.
+
+    Exit code 1 when something would change, 0 when nothing would.
+    """
+    from rolecall_generator.errors import ExitCode  # noqa: PLC0415 - as above
+    from rolecall_generator.generate import compare  # noqa: PLC0415 - as above
+
+    with progress_bar("modules", quiet=quiet or output_format == "json") as (started, progress):
+        found = compare(manifest, out, started=started, progress=progress)
+    if output_format == "json":
+        emit_json(comparison_json(found))
+    elif not quiet:
+        print_comparison(stdout(), found)
+    if found.modules:
+        raise typer.Exit(int(ExitCode.FINDINGS))
+
+
+_SHOWN = 20
+"""Rows of a table; a fleet of thousands is summed up."""
+
+_STATES = ("created", "changed", "restored", "unchanged", "removed")
+
+
+def generation_json(done: Generation, out: Path, checked: Checked | None = None) -> dict[str, Any]:
+    """What `gen terraform --format json` prints; `check` is null where there was none."""
+    report = done.report
+    return {
+        "output": str(out),
+        "modules": {state: list(getattr(report, state)) for state in _STATES},
+        "files_written": report.files_written,
+        "kept": list(report.kept),
+        "notes": list(done.notes),
+        "backend_policies": done.plan.assignment.policies,
+        "check": None if checked is None else check_body(checked),
+    }
+
+
+def print_generation(console: Console, done: Generation, out: Path) -> None:
+    """The summary of `gen terraform`: modules by kind and state, then what to do next."""
+    report = done.report
+    state_of = {path: state for state in _STATES for path in getattr(report, state)}
+    table = Table(title=f"{out}", title_justify="left", title_style="bold")
+    for heading in ("module", "account", "grants", "state"):
+        table.add_column(heading, overflow="fold")
+    touched = [module for module in done.plan.modules if state_of.get(module.path, "unchanged") != "unchanged"]
+    shown = (touched or list(done.plan.modules))[:_SHOWN]
+    for module in shown:
+        built = module.build()
+        state = state_of.get(module.path, "not chosen")
+        style = {"created": "green", "changed": "yellow", "restored": "yellow"}.get(state, "dim")
+        table.add_row(module.path, built.account.account_id, _grants(built), Text(state, style))
+    for path in report.removed[: max(0, _SHOWN - len(shown))]:
+        table.add_row(path, "", "", Text("removed", "red"))
+    console.print(table)
+    hidden = (len(touched) or len(done.plan.modules)) - len(shown)
+    if hidden:
+        console.print(f"and {hidden:,} more")
+    counts = ", ".join(f"{len(getattr(report, state)):,} {state}" for state in _STATES if getattr(report, state))
+    if report.files_written or report.removed:
+        console.print(f"{report.files_written:,} files written; modules: {counts or 'none'}")
+    else:
+        console.print(f"Nothing to write: {len(report.unchanged):,} modules are as the manifest says.")
+    for path in report.kept:
+        console.print(f"kept: {path} (not rolecall's, or edited by hand)", style="yellow", markup=False)
+    for note in done.notes:
+        console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
+    _print_links(console, done)
+
+
+def next_steps(done: Generation, manifest: Path, out: Path) -> list[str]:
+    """What to do with written modules: see them at work without AWS, then hand them over."""
+    customer = next((module.subject for module in done.plan.modules if module.kind is ModuleKind.CUSTOMER), None)
+    steps = [f"next, to hand it over: {command_line('gen bundle', manifest, out)}"]
+    if customer is not None:  # the backend role calls: without customers there is none
+        rehearsal = command_line(f"runner onboard {customer}", manifest, out)
+        steps.insert(0, f"next, to see it work without AWS: {rehearsal} --sandbox")
+    return steps
+
+
+def _grants(module: Module) -> str:
+    access = module.access
+    if module.backend is not None:
+        noun = "policy" if len(access.policies) == 1 else "policies"
+        return f"{len(access.policies)} {noun} for {module.backend.customers:,} customers"
+    parts = [f"role {arn.rpartition('/')[2]}" for arn in access.roles]
+    parts += [f"group {arn.rpartition('/')[2]}" for arn in access.groups]
+    parts += [f"user {arn.rpartition('/')[2]}" for arn in access.users]
+    return ", ".join(parts) or "the link alone"
+
+
+def _print_links(console: Console, done: Generation) -> None:
+    for module in done.plan.modules:
+        if module.kind is ModuleKind.TRUSTING:
+            details = module.build().switch_role
+            if details is not None and details.link is not None:
+                # A link that is wrapped cannot be copied.
+                console.print(f"switch role {module.subject}: {details.link}", markup=False, soft_wrap=True)
+
+
+def comparison_json(found: Comparison) -> dict[str, Any]:
+    """What `gen diff --format json` prints."""
+    return {
+        "unchanged": found.unchanged,
+        "modules": [
+            {
+                "path": module.path,
+                "state": module.state,
+                "changes": [
+                    {"subject": change.subject, "kind": str(change.kind), "text": change.text, "widens": change.widens}
+                    for change in module.changes
+                ],
+                "unreadable": [finding.message for finding in module.findings],
+            }
+            for module in found.modules
+        ],
+    }
+
+
+def print_comparison(console: Console, found: Comparison) -> None:
+    """The changes of `gen diff`, a module a block; what widens access is marked."""
+    signs = {
+        "new": ("+", "green"),
+        "changed": ("~", "yellow"),
+        "gone": ("-", "red"),
+        "text": ("~", "dim"),
+        "extra": ("!", "yellow"),
+    }
+    notes = {
+        "text": " (texts alone; no access changes)",
+        "gone": " (will be removed)",
+        "new": " (new)",
+        "extra": " (files that gen terraform leaves alone)",
+    }
+    for module in found.modules:
+        console.print(Text.assemble(signs[module.state], f" {module.path}{notes.get(module.state, '')}"))
+        for change in module.changes:
+            mark = ("widens ", "bold red") if change.widens else ""
+            console.print(Text.assemble("     ", mark, change.text))
+        for finding in module.findings:
+            place = f" ({finding.file}:{finding.line or 1})" if finding.file else ""
+            console.print(f"    {finding.severity.name.lower()}: {finding.message}{place}", markup=False, style="yellow")
+    if not found.modules:
+        console.print(f"No difference: {found.unchanged:,} modules are as the manifest says.")
+
+
+PROFILES_EXAMPLES = """Examples:
+
+gen profiles >> ~/.aws/config                              on an instance that runs under the backend role
+
+gen profiles --source-profile vendor --only account1       from a profile of your own
+
+aws --profile account1 sts get-caller-identity"""
+
+# What would end the name of a profile, or its line, in ~/.aws/config.
+_NOT_IN_A_PREFIX = re.compile(r"""[^\S]|[\[\]"'#;\\]|[^ -~]""")
+_NOT_IN_A_PROFILE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _one_line(option: str, text: str, unfit: re.Pattern[str]) -> None:
+    if found := unfit.search(text):
+        hint = "leave it out: the AWS CLI could not read the profile"
+        raise SelectionError(f"{found.group()!r} cannot stand in a profile", where=option, hint=hint)
+
+
+def profiles(
+    manifest: ManifestArgument = DEFAULT_MANIFEST,
+    only: OnlyOption = None,
+    credential_source: Annotated[
+        Literal["Ec2InstanceMetadata", "EcsContainer", "Environment"],
+        typer.Option("--credential-source", help="Where the AWS CLI finds the backend role's credentials."),
+    ] = "Ec2InstanceMetadata",
+    source_profile: Annotated[
+        str | None, typer.Option("--source-profile", help="A profile to start from, in place of --credential-source.")
+    ] = None,
+    prefix: Annotated[str, typer.Option("--prefix", help="Put before each profile's name.")] = "",
+) -> None:
+    """Print AWS CLI profiles for every customer's role, and for people who switch roles."""
+    from rolecall_generator.customers import profiles_text  # noqa: PLC0415 - as above
+    from rolecall_generator.manifest import load_manifest  # noqa: PLC0415 - pydantic loads only where needed
+
+    _one_line("--prefix", prefix, _NOT_IN_A_PREFIX)
+    _one_line("--source-profile", source_profile or "", _NOT_IN_A_PROFILE)
+    loaded = load_manifest(manifest)
+    text = profiles_text(
+        loaded.manifest, only or (), credential_source=credential_source, source_profile=source_profile, prefix=prefix
+    )
+    emit(text, end="")
+
+
+app = typer.Typer()
+app.command(epilog="Example:  gen init && gen terraform")(init)
+app.command(epilog="Example:  gen schema > rolecall.schema.json")(schema)
+app.command(epilog="Example:  gen terraform accounts.yaml --out output/ --only account1")(terraform)
+app.command(epilog="Example:  gen diff accounts.yaml")(diff)
+app.command(epilog=PROFILES_EXAMPLES)(profiles)

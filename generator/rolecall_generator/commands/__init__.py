@@ -1,1 +1,0 @@
-"""The groups of `gen`'s command line, one a module; `cli` puts them together."""

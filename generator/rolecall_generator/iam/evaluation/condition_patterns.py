@@ -1,0 +1,95 @@
+"""What a condition compares its key with, as patterns; the only place that decides which conditions have patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from enum import Enum
+from functools import lru_cache
+
+from rolecall_generator.iam import Condition
+from rolecall_generator.iam.evaluation.conditions import arn_components
+from rolecall_generator.iam.evaluation.matching import ARN_COLONS, Context
+from rolecall_generator.iam.evaluation.matching import PolicyTemplate as Template
+from rolecall_generator.iam.evaluation.operators import TextMatch, UnsupportedError, find_operator
+from rolecall_generator.iam.evaluation.patterns import Pattern, Patterns, glob, glob_of_components, ignoring_case, literal
+
+
+class Shape(Enum):
+    """Why a condition has no patterns."""
+
+    NONE_NEEDED = "the condition does not tell values of its key apart"
+    RELATION = "the condition compares two keys of the request with each other"
+    OTHER_OPERATOR = "the operator compares numbers, dates, addresses or bytes"
+
+
+def variables_of(condition: Condition) -> frozenset[str]:
+    """The context keys (lower case) that the values refer to. Raises UnsupportedError for an invalid variable."""
+    use = find_operator(condition.operator)
+    if use is None or not use.operator.takes_variables:
+        return frozenset()
+    try:
+        return frozenset(
+            variable.key for value in condition.values if "${" in value for variable in Template(value).variables
+        )
+    except ValueError as error:
+        raise UnsupportedError(str(error)) from error
+
+
+def patterns_of(condition: Condition, said: Context, varying: Set[str], *, variables: bool) -> Patterns | Shape:
+    """The patterns that the condition holds its key against, negated or not.
+
+    `said` has the values of the variables; `varying` are the keys whose values are searched. `variables`: the document's
+    version knows policy variables. Raises UnsupportedError where the operator or a value is not documented.
+    """
+    use = find_operator(condition.operator)
+    if use is not None and use.operator.compare is None:
+        return Shape.NONE_NEEDED
+    match = use.operator.text if use is not None else None
+    if match is None:
+        return Shape.OTHER_OPERATOR
+    templates = variables and any("${" in value for value in condition.values)
+    if not templates:
+        return _plain_patterns(match, condition.values)
+    names = variables_of(condition)
+    if names & varying:
+        return Shape.RELATION
+    if not names <= said.keys():
+        return Shape.NONE_NEEDED
+    filled = (_filled(match, value, said) for value in condition.values)
+    return frozenset(pattern for pattern in filled if pattern is not None)
+
+
+@lru_cache(maxsize=4_096)
+def _plain_patterns(match: TextMatch, values: tuple[str, ...]) -> Patterns:
+    """Cached so that ten thousand roles with the same condition share one set, which is hashed once."""
+    return frozenset(_plain(match, value) for value in values)
+
+
+def _plain(match: TextMatch, value: str) -> Pattern:
+    if match is TextMatch.EXACT:
+        return literal(value)
+    if match is TextMatch.IGNORE_CASE:
+        return ignoring_case(value)
+    if match is TextMatch.WILDCARDS:
+        return glob(_tokens(value))
+    return glob_of_components(map(_tokens, value.split(":", ARN_COLONS)))
+
+
+def _tokens(value: str) -> list[str]:
+    return [letter if letter in "*?" else "\0" + letter for letter in value]
+
+
+def _filled(match: TextMatch, value: str, said: Context) -> Pattern | None:
+    """The pattern of a value with variables; None where a variable has no value, which matches nothing."""
+    if match is TextMatch.ARN:
+        parts = [Template(component).fill(said) for component in arn_components(value)]
+        return (
+            None if any(part is None for part in parts) else glob_of_components(part for part in parts if part is not None)
+        )
+    if match is TextMatch.WILDCARDS:
+        tokens = Template(value).fill(said)
+        return None if tokens is None else glob(tokens)
+    text = Template(value).literal(said)
+    if text is None:
+        return None
+    return literal(text) if match is TextMatch.EXACT else ignoring_case(text)

@@ -1,0 +1,322 @@
+"""Decisions: may this principal, with this context, assume this role or do this action, and which statement says so.
+
+Evaluated: the role's trust policy, the caller's identity policies, permissions boundary and session policies. Not evaluated:
+service control policies, resource control policies and VPC endpoint policies, which can only take away.
+
+Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from rolecall_generator.iam import Access, Statement, parse_arn
+from rolecall_generator.iam.evaluation.compiled import Compiler, Placed, Say, Saying, Side, scan
+from rolecall_generator.iam.evaluation.principals import PrincipalKind as Kind
+from rolecall_generator.iam.evaluation.principals import PrincipalReach as Reach
+from rolecall_generator.iam.evaluation.request_context import (
+    SET_SOURCE_IDENTITY,
+    TAG_SESSION,
+    Caller,
+    Callers,
+    IdentitySide,
+    Profile,
+    companions,
+    keep_source_identity,
+    request_context,
+    unable_to_assume,
+)
+
+ASSUME_ROLE = "sts:AssumeRole"
+_ARN = "aws:principalarn"
+FEDERATED_ASSUME = ("sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity")
+_ASSUMING = frozenset(name.lower() for name in (ASSUME_ROLE, *FEDERATED_ASSUME))
+_TRUST_ACTIONS = _ASSUMING | {TAG_SESSION.lower(), SET_SOURCE_IDENTITY.lower()}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. An empty tuple as a context value says that the key is absent.
+
+    `free`: keys that the request does not say are taken as the caller would wish them (Allow holds, Deny does not), so
+    that a refusal holds for every value; `Decision.assumed` names the keys.
+    """
+
+    principal: Caller
+    resource: str
+    action: str = ASSUME_ROLE
+    context: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    free: bool = False
+
+
+class Effect(Enum):
+    """How a decision came about. REFUSED: the documentation does not say, so nothing is claimed."""
+
+    ALLOW = "allow"
+    EXPLICIT_DENY = "explicit deny"
+    IMPLICIT_DENY = "implicit deny"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision with its deciding statement and where that stands; `action` is the one that decided."""
+
+    effect: Effect
+    reason: str
+    action: str
+    statement: Statement | None = None
+    policy: str = ""
+    unknown_policies: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """True for an allow alone; a refused decision claims nothing and lets no one in."""
+        return self.effect is Effect.ALLOW
+
+
+class Evaluator:
+    """Decides requests over one Access; documents and callers are prepared once and kept."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._compiler = Compiler()
+        self._callers = Callers(access, self._compiler)
+        self._trusts: dict[str, tuple[Placed, ...]] = {}
+
+    def may_assume(self, request: Request) -> Decision:
+        """Decide AssumeRole on `request.resource`, with TagSession and SetSourceIdentity where the context asks for them.
+
+        Tags: "In addition to the action that matches the API operation, you must have the following permissions-only
+        action in your policy: sts:TagSession" (Pass session tags in AWS STS). Source identity: "you must include the
+        sts:SetSourceIdentity permission in two places. It must be in the permissions policy of the principal in the
+        originating account and in the role trust policy of the role in the target account." (Monitor and control actions
+        taken with assumed roles)
+        """
+        profile = self._callers.profile(request.principal)
+        if profile.who.role_path_known:
+            return self._may_assume(request, profile)
+        decisions = [self._may_assume(request, each) for each in self._with_role_path(profile, request.resource)]
+        if len({decision.effect for decision in decisions}) > 1:
+            reason = f"refused: which of the roles of that name {profile.who.arn} is a session of is not known"
+            return Decision(Effect.REFUSED, reason, request.action)
+        return decisions[0]
+
+    def _may_assume(self, request: Request, profile: Profile) -> Decision:
+        context = request_context(self._access, profile, request.resource, request.context)
+        assuming = bool(request.context) and request.action.lower() in _ASSUMING
+        if assuming and not keep_source_identity(context):
+            reason = "the source identity that was set cannot be changed"
+            return Decision(Effect.IMPLICIT_DENY, reason, SET_SOURCE_IDENTITY)
+        decision = self._decide(request, profile, context, request.action)
+        if decision.allowed and assuming:
+            for action in companions(context):
+                companion = self._decide(request, profile, context, action)
+                if not companion.allowed:
+                    return companion
+        return decision
+
+    def may(self, request: Request) -> Decision:
+        """Decide any action by the caller's identity policies and boundary; actions of STS on a role go to `may_assume`."""
+        if request.action.lower() in _TRUST_ACTIONS:
+            return self.may_assume(request)
+        profile = self._callers.profile(request.principal)
+        context = request_context(self._access, profile, request.resource, request.context)
+        limits = _scan_identity(profile, request, request.action, context)
+        no = _first_no(profile, request.action, limits.sayings)
+        return no or _identity_side(profile, request.action, limits)
+
+    def names(self, role_arn: str, caller_arn: str) -> bool:
+        """Whether any statement of the role's trust policy that could let in speaks of the caller.
+
+        Where none does, the caller is refused whatever the request: "By default, all requests are implicitly denied with the
+        exception of the AWS account root user, which has full access." (How AWS enforcement code logic evaluates requests to
+        allow or deny access)
+        True also where the trust policy is not known or a statement cannot be read, so that False is always sure.
+        """
+        profile = self._callers.profile(Caller(caller_arn, IdentitySide.ALLOWS_ALL))
+        documents = self._trust(role_arn)
+        known = profile.who.role_path_known
+        for who in (profile.who,) if known else [each.who for each in self._with_role_path(profile, role_arn)]:
+            for _, document in documents:
+                for statement in document.statements:
+                    if statement.refusal is not None or (
+                        statement.allow and statement.principals.reach(who) is not Reach.NONE
+                    ):
+                        return True
+        return not documents
+
+    def _with_role_path(self, profile: Profile, role_arn: str) -> list[Profile]:
+        """The profiles that a session can have whose role is not in the `Access`, so that its path is not known.
+
+        "IAM user, group, role, and policy names must be unique within the account." (IAM API: CreateRole) So where the trust
+        policy names a role of that name, the session is one of that role. Its ARN then counts for Principal
+        and aws:PrincipalArn alike. Where the trust policy names none, the role is taken to have no path.
+        """
+        who = profile.who
+        name = (who.account_id, (who.role or "").rpartition("/")[2])
+        arns: set[str] = set()
+        for _, document in self._trust(role_arn):
+            for statement in document.statements:
+                arns |= statement.principals.roles.get(name, set())
+        if not arns:
+            return [profile]
+        return [
+            replace(profile, who=replace(who, role=arn, role_path_known=True), context={**profile.context, _ARN: (arn,)})
+            for arn in sorted(arns)
+        ]
+
+    def _decide(self, request: Request, profile: Profile, context: Mapping[str, tuple[str, ...]], action: str) -> Decision:
+        """The order of the documentation: explicit denies anywhere, the trust policy, then the identity side."""
+        who = profile.who
+        if unable := unable_to_assume(who):
+            return Decision(Effect.IMPLICIT_DENY, unable, action)
+        trust_documents = self._trust(request.resource)
+        if not trust_documents:
+            return Decision(Effect.REFUSED, f"refused: the trust policy of {request.resource} is not known", action)
+        trust = scan(trust_documents, action.lower(), request.resource, context, who=who, free=request.free)
+        limits = _scan_identity(profile, request, action, context)
+        if no := _first_no(profile, action, (trust, *limits.sayings)):
+            return no
+        if trust.say is not Say.ALLOW:
+            # "IAM role trust policies and KMS key policies are exceptions to this logic, because they must explicitly allow
+            # access for principals." (Policy evaluation logic)
+            return _unallowed(profile, action, trust, f"no statement of the trust policy of {request.resource} allows it")
+        _, partition, _, _, account_id, _ = request.resource.split(":", 5)
+        if who.kind is not Kind.EXTERNAL and partition != who.partition:
+            # "IAM roles and resource-based policies delegate access across accounts only within a single partition." (Cross
+            # account resource access in IAM)
+            return Decision(Effect.IMPLICIT_DENY, "caller and role are in different partitions", action)
+        no = _needed_no(profile, action, account_id, trust, limits)
+        return no or _allowed(profile, action, trust, limits.identity)
+
+    def _trust(self, role_arn: str) -> tuple[Placed, ...]:
+        found = self._trusts.get(role_arn)
+        if found is None:
+            role = self._access.roles.get(role_arn)
+            found = ()
+            if role is not None and role.trust is not None and parse_arn(role_arn):
+                found = ((f"trust policy of {role_arn}", self._compiler.compile(role.trust, Side.TRUST)),)
+            self._trusts[role_arn] = found
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What the caller's own side says; boundary and session policies are None where there are none."""
+
+    identity: Saying
+    boundary: Saying | None = None
+    session: Saying | None = None
+
+    @property
+    def sayings(self) -> tuple[Saying | None, ...]:
+        return self.identity, self.boundary, self.session
+
+
+def _scan_identity(profile: Profile, request: Request, action: str, context: Mapping[str, tuple[str, ...]]) -> _Limits:
+    """What identity policies, boundary and session policies say of the action."""
+    if profile.everything is not None and profile.session is None:
+        return _Limits(profile.everything)
+
+    def say(policies: tuple[Placed, ...]) -> Saying:
+        return scan(policies, action.lower(), request.resource, context, free=request.free)
+
+    return _Limits(
+        profile.everything or say(profile.policies),
+        None if profile.boundary is None else say(profile.boundary),
+        None if profile.session is None else say(profile.session),
+    )
+
+
+def _needed_no(profile: Profile, action: str, account_id: str, trust: Saying, limits: _Limits) -> Decision | None:
+    """The identity side's refusal, where it counts next to a trust policy that allows.
+
+    Services and federated callers have no identity side. "For cross-account requests, the requester in the trusted AccountA
+    must have an identity-based policy. That policy must allow them to make a request to the resource in the trusting
+    AccountB." (Cross-account policy evaluation logic) Within one account: "When a resource-based policy grants access to a
+    principal in the same account, no additional identity-based policy is required." (STS API: AssumeRole) But for role
+    chaining "permissions for sts:SetSourceIdentity are required in both the permissions policy of the principal who is
+    assuming the role and in the role trust policy of the target role. Otherwise, the assume role operation will fail."
+    (Monitor and control actions taken with assumed roles)
+    """
+    who = profile.who
+    if who.kind is Kind.EXTERNAL:
+        return None
+    chained_identity = who.role is not None and action.lower() == SET_SOURCE_IDENTITY.lower()
+    if who.account_id == account_id and trust.reach >= Reach.ROLE and not chained_identity:
+        return _local_no(profile, action, trust, limits)
+    answer = _identity_side(profile, action, limits)
+    return None if answer.allowed else answer
+
+
+def _local_no(profile: Profile, action: str, trust: Saying, limits: _Limits) -> Decision | None:
+    """The refusal of boundary and session policies within one account, where the trust policy names more than the account.
+
+    "Resource-based policies that grant permissions to an IAM role ARN are limited by an implicit deny in a permissions
+    boundary or session policy." "Permissions granted directly to a session are not limited by an implicit deny in an
+    identity-based policy, a permissions boundary, or session policy." (Policy evaluation logic) Of users two pages disagree,
+    so nothing is claimed: resource-based policies that grant to a user's ARN "are not limited by an implicit deny in an
+    identity-based policy or permissions boundary" (the same page), but "If a permissions boundary is set for the user, then
+    it must allow the sts:AssumeRole action." (Update a role trust policy)
+    """
+    if trust.reach is Reach.ROLE or profile.unknown_boundary:
+        return _bounded(profile, action, limits)
+    if profile.who.kind is not Kind.USER or (answer := _bounded(profile, action, limits)) is None:
+        return None
+    reason = f"refused: {answer.reason.removeprefix('refused: ')}, and AWS does not say whether it must"
+    return replace(answer, effect=Effect.REFUSED, reason=reason)
+
+
+def _first_no(profile: Profile, action: str, sayings: tuple[Saying | None, ...]) -> Decision | None:
+    """An explicit deny, or one that cannot be excluded, anywhere."""
+    for saying in sayings:
+        if saying is not None and saying.say is Say.DENY:
+            reason = f"explicit deny in {saying.where}"
+            return Decision(Effect.EXPLICIT_DENY, reason, action, saying.statement, saying.where, profile.unknown_policies)
+    for saying in sayings:
+        if saying is not None and saying.say is Say.MAYBE_DENY:
+            return _refused(profile, action, saying)
+    return None
+
+
+def _identity_side(profile: Profile, action: str, limits: _Limits) -> Decision:
+    """Identity policies, boundary and session policies: "the resulting permissions are the intersection" (Policy evaluation
+    logic).
+    """
+    if limits.identity.say is not Say.ALLOW:
+        return _unallowed(profile, action, limits.identity, f"no identity policy of {profile.who.arn} allows it")
+    return _bounded(profile, action, limits) or _allowed(profile, action, limits.identity)
+
+
+def _bounded(profile: Profile, action: str, limits: _Limits) -> Decision | None:
+    """The implicit deny of boundary or session policies, or None."""
+    if profile.unknown_boundary:
+        reason = f"refused: the permissions boundary {profile.unknown_boundary} is not known"
+        return Decision(Effect.REFUSED, reason, action, unknown_policies=profile.unknown_policies)
+    for saying, what in ((limits.boundary, "the permissions boundary"), (limits.session, "no session policy")):
+        if saying is not None and saying.say is not Say.ALLOW:
+            does = "allows" if what.startswith("no ") else "does not allow"
+            return _unallowed(profile, action, saying, f"{what} of {profile.who.arn} {does} it")
+    return None
+
+
+def _unallowed(profile: Profile, action: str, saying: Saying, reason: str) -> Decision:
+    if saying.say is Say.MAYBE_ALLOW:
+        return _refused(profile, action, saying)
+    return Decision(Effect.IMPLICIT_DENY, reason, action, unknown_policies=profile.unknown_policies)
+
+
+def _refused(profile: Profile, action: str, saying: Saying) -> Decision:
+    why = saying.refusal or "a condition needs what the request does not say, or one value where there are several"
+    return Decision(Effect.REFUSED, f"refused: {why}", action, saying.statement, saying.where, profile.unknown_policies)
+
+
+def _allowed(profile: Profile, action: str, saying: Saying, identity: Saying | None = None) -> Decision:
+    keys = tuple(dict.fromkeys((*saying.assumed, *(identity.assumed if identity else ()))))
+    return Decision(
+        Effect.ALLOW, f"allowed by {saying.where}", action, saying.statement, saying.where, profile.unknown_policies, keys
+    )

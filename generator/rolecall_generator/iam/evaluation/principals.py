@@ -1,0 +1,137 @@
+"""Principals: what kind of caller an ARN is, and how directly a Principal element names it.
+
+Quotations are from the IAM User Guide, "AWS JSON policy elements: Principal", looked up in November 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+
+from rolecall_generator.iam import Principal, parse_arn
+
+
+class PrincipalKind(IntEnum):
+    """What kind of principal calls; EXTERNAL is an AWS service or an identity provider, which have no IAM policies."""
+
+    USER = 1
+    ROLE = 2
+    SESSION = 3
+    ROOT = 4
+    EXTERNAL = 5
+
+
+class PrincipalReach(IntEnum):
+    """How directly a trust policy names the caller; a greater value needs less from the identity side."""
+
+    NONE = 0
+    ACCOUNT = 1
+    ROLE = 2
+    DIRECT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A caller taken apart.
+
+    `role` is the role's ARN for roles and their sessions; a session's ARN carries no path, so it may not be known.
+    """
+
+    arn: str
+    kind: PrincipalKind
+    account_id: str
+    partition: str
+    name: str
+    role: str | None = None
+    role_path_known: bool = True
+
+
+@lru_cache(maxsize=65_536)
+def identity_of(arn: str) -> Identity:
+    """Take a caller's ARN (or a service's or identity provider's name) apart."""
+    parsed = parse_arn(arn)
+    if parsed is None:
+        return Identity(arn, PrincipalKind.EXTERNAL, "", "", arn)
+    account, partition = parsed.account_id, parsed.partition
+    if parsed.service == "sts" and parsed.kind == "assumed-role" and "/" in parsed.resource:
+        name = parsed.resource.split("/")[1]
+        role = f"arn:{partition}:iam::{account}:role/{name}"
+        return Identity(arn, PrincipalKind.SESSION, account, partition, parsed.name, role, role_path_known=False)
+    if parsed.service == "sts" and parsed.kind == "federated-user":
+        return Identity(arn, PrincipalKind.SESSION, account, partition, parsed.name)
+    kinds = {"root": PrincipalKind.ROOT, "role": PrincipalKind.ROLE, "user": PrincipalKind.USER}
+    return Identity(
+        arn,
+        kinds.get(parsed.kind, PrincipalKind.EXTERNAL),
+        account,
+        partition,
+        parsed.name,
+        arn if parsed.kind == "role" else None,
+    )
+
+
+class Principals:
+    """The Principal element of one statement."""
+
+    __slots__ = ("_accounts", "_arns", "_external", "everybody", "refusal", "roles")
+
+    def __init__(self, principals: Iterable[Principal]) -> None:
+        self._accounts: set[tuple[str, str]] = set()
+        self._arns: set[str] = set()
+        self.roles: dict[tuple[str, str], set[str]] = {}
+        """ARNs of the roles named here, by account id and plain name."""
+        self._external: set[str] = set()
+        self.everybody = False
+        self.refusal: str | None = None
+        for principal in principals:
+            self._add(principal)
+
+    def _add(self, principal: Principal) -> None:
+        text = principal.identifier
+        if text == "*" and principal.type in {"*", "AWS"}:
+            # "For anonymous users, the following elements are equivalent: "Principal": "*" and "Principal": {"AWS": "*"}"
+            self.everybody = True
+        elif "*" in text or "?" in text:
+            # "You cannot use a wildcard to match part of a principal name or ARN."
+            self.refusal = f"principal {text} has a wildcard, which AWS does not accept"
+        elif principal.type in {"Service", "Federated"}:
+            self._external.add(text)
+        elif principal.type == "AWS":
+            self._add_aws(text)
+        else:
+            self.refusal = f"principal type {principal.type} has no place in a trust policy"
+
+    def _add_aws(self, text: str) -> None:
+        # "The account ARN and the shortened account ID behave the same way. Both delegate permissions to the account."
+        if text.isdigit():
+            self._accounts.add(("", text))
+            return
+        parsed = parse_arn(text)
+        if parsed is None:
+            # "the principal ID appears in resource-based policies because AWS can no longer map it back to a valid ARN": it
+            # matches no one.
+            self._arns.add(text)
+        elif parsed.resource == "root":
+            self._accounts.add((parsed.partition, parsed.account_id))
+        else:
+            self._arns.add(text)
+            if parsed.kind == "role":
+                self.roles.setdefault((parsed.account_id, parsed.name), set()).add(text)
+
+    def reach(self, who: Identity) -> PrincipalReach:
+        """How these principals name the caller. A session's role must be known with its path (see `Evaluator`)."""
+        if self.everybody:
+            # "For IAM users and role principals within your account, no other permissions are required."
+            return PrincipalReach.DIRECT
+        if who.kind is PrincipalKind.EXTERNAL:
+            return PrincipalReach.DIRECT if who.arn in self._external else PrincipalReach.NONE
+        if who.arn in self._arns and who.kind is not PrincipalKind.ROLE:
+            return PrincipalReach.DIRECT
+        if who.role is not None and who.role in self._arns:
+            return PrincipalReach.ROLE
+        # "Using the account ARN in the Principal element does not limit permissions to only the root user of the account."
+        if (who.partition, who.account_id) in self._accounts or ("", who.account_id) in self._accounts:
+            return PrincipalReach.ACCOUNT
+        return PrincipalReach.NONE

@@ -1,0 +1,316 @@
+"""Callers: what is known of a principal's own policies and of the context keys that follow from who it is.
+
+Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
+
+What a request says: its context over what follows from caller and resource, and which STS actions it asks for.
+Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from rolecall_generator.iam import Access, Group, PolicyDocument, Role, Statement, User, parse_arn
+from rolecall_generator.iam.evaluation.compiled import CompiledDocument, Compiler, Placed, Saying, Side, scan
+from rolecall_generator.iam.evaluation.principals import Identity, identity_of
+from rolecall_generator.iam.evaluation.principals import PrincipalKind as Kind
+
+_ALL = PolicyDocument((Statement("Allow", ("*",), ("*",)),))
+# AWS managed policies that are known here, as the AWS managed policy reference prints them (November 2026).
+BUILT_IN = {
+    "AdministratorAccess": _ALL,
+    "PowerUserAccess": PolicyDocument(
+        (
+            Statement("Allow", not_actions=("iam:*", "organizations:*", "account:*"), resources=("*",)),
+            Statement(
+                "Allow",
+                (
+                    "account:GetAccountInformation",
+                    "account:GetGovCloudAccountInformation",
+                    "account:GetPrimaryEmail",
+                    "account:ListRegions",
+                    "iam:CreateServiceLinkedRole",
+                    "iam:DeleteServiceLinkedRole",
+                    "iam:ListRoles",
+                    "organizations:DescribeEffectivePolicy",
+                    "organizations:DescribeOrganization",
+                ),
+                ("*",),
+            ),
+        )
+    ),
+}
+
+
+class IdentitySide(Enum):
+    """What is known of a caller's own policies: those in `Access`, or nothing, and then the worst is assumed."""
+
+    KNOWN = "known"
+    ALLOWS_ALL = "allows-all"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: a user, role or role session by ARN, a service or an identity provider by its name.
+
+    `role` is the full ARN of a session's role, for a role that is not in the `Access`: a session's ARN has no path.
+    `session_policies` are the policies that were passed when the session was created (inline and managed ones alike).
+    """
+
+    arn: str
+    identity: IdentitySide = IdentitySide.KNOWN
+    role: str | None = None
+    session_policies: tuple[PolicyDocument, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """All that is the same for every request of one caller."""
+
+    who: Identity
+    context: Mapping[str, tuple[str, ...]]
+    policies: tuple[Placed, ...]
+    boundary: tuple[Placed, ...] | None = None
+    unknown_policies: tuple[str, ...] = ()
+    unknown_boundary: str = ""
+    everything: Saying | None = None
+    """What the policies say of any request whatever, when they allow everything without condition."""
+    session: tuple[Placed, ...] | None = None
+    """The session policies; None where there are none, and nothing is limited by them."""
+    fixed: frozenset[str] = frozenset()
+    """Keys of `context` that no request changes: all but the tags of a role, which its sessions override ("Pass session tags
+    in AWS STS").
+    """
+
+
+class Callers:
+    """The profiles of all callers over one Access, each made once."""
+
+    def __init__(self, access: Access, compiler: Compiler) -> None:
+        self._access = access
+        self._compiler = compiler
+        # By ARN, one mapping for each identity side: a Caller's own hash costs as much as a decision's half.
+        self._profiles: dict[bool, dict[str, Profile]] = {True: {}, False: {}}
+        # Names are unique in an account whatever the path, and session ARNs carry no path.
+        self._roles_by_name = {(arn.split(":", 5)[4], arn.rpartition("/")[2]): arn for arn in access.roles}
+
+    def profile(self, caller: Caller) -> Profile:
+        """What is known of a caller, made at its first request."""
+        if caller.role is not None or caller.session_policies:
+            return self._session_profile(caller)
+        profiles = self._profiles[caller.identity is IdentitySide.KNOWN]
+        found = profiles.get(caller.arn)
+        if found is None:
+            found = profiles[caller.arn] = self._make_profile(caller)
+        return found
+
+    def _session_profile(self, caller: Caller) -> Profile:
+        """The profile of a caller whose role or session policies the request states; too varied to be kept."""
+        profile = self._make_profile(caller)
+        if not caller.session_policies:
+            return profile
+        # Not through the compiler, which keeps every document that it has seen.
+        placed = tuple(("session policy", CompiledDocument(document, Side.IDENTITY)) for document in caller.session_policies)
+        return replace(profile, session=placed)
+
+    def _make_profile(self, caller: Caller) -> Profile:
+        who = identity_of(caller.arn)
+        if who.role and not who.role_path_known:
+            name = who.role.rpartition("/")[2]
+            known = self._roles_by_name.get((who.account_id, name))
+            if known is None and caller.role is not None and _names_role(caller.role, who.account_id, name):
+                known = caller.role
+            if known is not None:
+                who = Identity(who.arn, who.kind, who.account_id, who.partition, who.name, known)
+        principal: Role | User | None = self._access.roles.get(who.role or "") or self._access.users.get(who.arn)
+        context = principal_context(who, principal.tags if principal else {}, known=caller.identity is IdentitySide.KNOWN)
+        fixed = frozenset(key for key in context if who.kind is Kind.USER or not key.startswith("aws:principaltag/"))
+        if caller.identity is IdentitySide.ALLOWS_ALL or who.kind is Kind.EXTERNAL:
+            everything = self._compiler.compile(_ALL, Side.IDENTITY)
+            policies: tuple[Placed, ...] = ((f"assumed: {caller.arn} allows itself everything", everything),)
+            everywhere = scan(policies, "sts:assumerole", caller.arn, {})
+            return Profile(who, context, policies, everything=everywhere, fixed=fixed)
+        if principal is None:
+            return Profile(who, context, (), fixed=fixed)
+        policies, unknown = self._identity_policies(principal)
+        boundary, unknown_boundary = self._boundary(principal)
+        return Profile(who, context, policies, boundary, unknown, unknown_boundary, fixed=fixed)
+
+    def _identity_policies(self, principal: Role | User) -> tuple[tuple[Placed, ...], tuple[str, ...]]:
+        """Inline and attached policies, and "For an IAM user, these include user policies and policies from groups to which
+        the user belongs." (Policy evaluation logic) Also the ARNs of those whose text is not known.
+        """
+        holders: list[Role | User | Group] = [principal]
+        unknown: list[str] = []
+        if isinstance(principal, User):
+            for arn in sorted(principal.groups):
+                group = self._access.groups.get(arn)
+                if group is None:
+                    unknown.append(arn)
+                else:
+                    holders.append(group)
+        placed: list[Placed] = []
+        for holder in holders:
+            for name, document in holder.inline.items():
+                placed.append((f"inline policy {name} of {holder.arn}", self._compiler.compile(document, Side.IDENTITY)))
+            for arn in sorted(holder.attached):
+                compiled = self._managed(arn)
+                if compiled is None:
+                    unknown.append(arn)
+                else:
+                    placed.append((f"managed policy {arn}", compiled))
+        return tuple(placed), tuple(unknown)
+
+    def _boundary(self, principal: Role | User) -> tuple[tuple[Placed, ...] | None, str]:
+        if principal.boundary is None:
+            return None, ""
+        compiled = self._managed(principal.boundary)
+        if compiled is None:
+            return (), principal.boundary
+        return ((f"permissions boundary {principal.boundary}", compiled),), ""
+
+    def _managed(self, arn: str) -> CompiledDocument | None:
+        if policy := self._access.policies.get(arn):
+            return self._compiler.compile(policy.document, Side.IDENTITY)
+        parsed = parse_arn(arn)
+        if parsed is not None and parsed.account_id == "aws" and parsed.resource.removeprefix("policy/") in BUILT_IN:
+            return self._compiler.compile(BUILT_IN[parsed.resource.removeprefix("policy/")], Side.IDENTITY)
+        return None
+
+
+def _names_role(arn: str, account_id: str, name: str) -> bool:
+    parsed = parse_arn(arn)
+    return parsed is not None and (parsed.account_id, parsed.kind, parsed.name) == (account_id, "role", name)
+
+
+def principal_context(who: Identity, tags: Mapping[str, str], *, known: bool) -> dict[str, tuple[str, ...]]:
+    """Context keys that follow from the caller (AWS global condition context keys).
+
+    `known` says that `tags` are all the principal's tags but for session tags, which only a request can say.
+    """
+    if who.kind is Kind.EXTERNAL:
+        absent = ("aws:principalarn", "aws:principalaccount", "aws:username", "aws:multifactorauthpresent")
+        return {"aws:principalisawsservice": (str(".amazonaws." in who.arn).lower(),), **dict.fromkeys(absent, ())}
+    context: dict[str, tuple[str, ...]] = {
+        # "For IAM roles, the request context returns the ARN of the role, not the ARN of the user that assumed the role."
+        "aws:principalarn": (who.role or who.arn,),
+        "aws:principalaccount": (who.account_id,),
+        "aws:principaltype": (_principal_type(who),),
+        # "This key is always included in the request context for IAM users. Anonymous requests and requests that are made
+        # using the AWS account root user or IAM roles do not include this key." (AWS global condition context keys)
+        "aws:username": (who.name,) if who.kind is Kind.USER else (),
+        "aws:principalisawsservice": ("false",),
+    }
+    if known:
+        context.update({f"aws:principaltag/{key.lower()}": (value,) for key, value in tags.items()})
+    return context
+
+
+def _principal_type(who: Identity) -> str:
+    """aws:PrincipalType by the table "Principal key values" (IAM policy elements: Variables and tags)."""
+    if who.kind is Kind.USER:
+        return "User"
+    if who.kind is Kind.ROOT:
+        return "Account"
+    return "AssumedRole" if who.role else "FederatedUser"
+
+
+TAG_SESSION = "sts:TagSession"
+SET_SOURCE_IDENTITY = "sts:SetSourceIdentity"
+_REQUEST_TAG = "aws:requesttag/"
+_RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
+_RESOURCE_ACCOUNT = "aws:resourceaccount"
+
+
+def request_context(
+    access: Access, profile: Profile, resource: str, said: Mapping[str, str | tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """The request's context together with what follows from caller and resource, which a request cannot override.
+
+    The caller decides the keys of `principal_context` (a user's tags as well; a role's tags give way to session tags), the
+    resource its account and, for a role whose declaration is known, its tags. What a request says of these keys is dropped.
+
+    "Key names are case-insensitive." (IAM policy elements: Variables and tags) "IAM and AWS STS support both the
+    iam:ResourceTag IAM condition key and the aws:ResourceTag global condition key." (IAM and AWS STS condition context
+    keys) aws:TagKeys is "a list of tag keys without values" of the request's tags (AWS global condition context keys).
+    """
+    context = dict(profile.context)
+    account = resource.split(":", 5)[4:5]
+    if account and account[0]:
+        context[_RESOURCE_ACCOUNT] = (account[0],)
+    role = access.roles.get(resource)
+    if role is not None and role.tags:
+        context.update(_tag_keys(role))
+    return _with_said(context, said, profile, role) if said else context
+
+
+def _tag_keys(role: Role) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for key, tag in role.tags.items():
+        for prefix in _RESOURCE_TAGS:
+            yield f"{prefix}{key.lower()}", (tag,)
+
+
+def _with_said(
+    context: dict[str, tuple[str, ...]],
+    said: Mapping[str, str | tuple[str, ...]],
+    profile: Profile,
+    role: Role | None,
+) -> dict[str, tuple[str, ...]]:
+    """Add what the request says of keys that neither caller nor resource decides."""
+    declared = role is not None and not role.existing
+    tags: list[str] = []
+    for key, value in said.items():
+        values = (value,) if isinstance(value, str) else value
+        lower = key.lower()
+        if lower in profile.fixed or (lower == _RESOURCE_ACCOUNT and lower in context):
+            continue
+        if lower.startswith(_RESOURCE_TAGS) and (declared or lower in context):
+            continue
+        context[lower] = values
+        if values and lower.startswith(_REQUEST_TAG):
+            tags.append(key[len(_REQUEST_TAG) :])
+    if tags and not context.get("aws:tagkeys"):
+        context["aws:tagkeys"] = tuple(tags)
+    return context
+
+
+def unable_to_assume(who: Identity) -> str:
+    """Why a caller of this kind assumes no role, whatever the policies say; empty where it may.
+
+    "IAM user or IAM role with existing temporary security credentials" may call AssumeRole; those of GetFederationToken
+    "Cannot call AWS STS operations except GetCallerIdentity." (Compare AWS STS credentials) "you can't use the temporary
+    credentials to assume a role, which means that role chaining is not possible." (Pass session tags in AWS STS)
+    """
+    if who.kind is Kind.ROOT:
+        return "the root user cannot assume roles"
+    if who.kind is Kind.SESSION and who.role is None:
+        return "a federated user's session cannot assume roles"
+    return ""
+
+
+def keep_source_identity(context: dict[str, tuple[str, ...]]) -> bool:
+    """Carry a session's source identity into the request; False where the request sets another.
+
+    "When the calling principal assumes the role, the source identity in the request persists from the first assumed role
+    session. Therefore, both the aws:SourceIdentity and sts:SourceIdentity keys are present in the request context." "If the
+    user attempts to set a source identity that is different from the value set when CriticalRole was assumed, the assume
+    role request will be denied." (Monitor and control actions taken with assumed roles)
+    """
+    persisted = context.get("aws:sourceidentity")
+    if not persisted:
+        return True
+    if not context.get("sts:sourceidentity"):
+        context["sts:sourceidentity"] = persisted
+    return context["sts:sourceidentity"] == persisted
+
+
+def companions(context: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The further STS actions that a request needs, by what it passes."""
+    needed: list[str] = []
+    if context.get("aws:tagkeys") or context.get("sts:transitivetagkeys"):
+        needed.append(TAG_SESSION)
+    if context.get("sts:sourceidentity"):
+        needed.append(SET_SOURCE_IDENTITY)
+    return tuple(needed)

@@ -1,0 +1,125 @@
+"""Text in a policy that was meant to be filled in and was not: `${bucket}`, `{{ bucket }}`, `<BUCKET>`, `%BUCKET%`.
+
+AWS knows one kind of variable, `${KEY}` with the name of a condition key, optionally with a default: `${KEY, 'default'}`;
+and `${*}`, `${?}` and `${$}` for these characters themselves (IAM User Guide, "IAM policy elements: Variables and tags",
+November 2026). Whatever else looks like a variable stays in the policy as it is, and matches nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rolecall_generator.iam.catalog import find_key, is_federated, key_of_form, nearest_key
+
+_ESCAPES = frozenset("*?$")
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_DEFAULT = re.compile(r"^([^,'\s]+)\s*(?:,\s*'([^']*)')?$")
+_FILL = "write the value itself; AWS fills only its own variables, as in ${aws:username}"
+
+_TEMPLATES: tuple[re.Pattern[str], ...] = (
+    re.compile(r"\$\([^()]*\)|\$\[[^\[\]]*\]"),
+    re.compile(r"\$(?!(?:LATEST|DEFAULT)\b)[A-Z][A-Z0-9_]{2,}\b"),
+    re.compile(r"\{\{.*?\}\}|\{%.*?%\}|<%.*?%>"),
+    re.compile(r"(?<!&)#?\{[A-Za-z_][A-Za-z0-9_.:-]*\}"),
+    re.compile(r"<[^<>]+>"),
+    re.compile(r"%\([^()]*\)[sd]?|%[A-Za-z_][A-Za-z0-9_.-]{2,}%"),
+    re.compile(r"@[A-Za-z_][A-Za-z0-9_]+@|\b__[A-Za-z][A-Za-z0-9_]*?__(?![A-Za-z0-9])|\[[A-Z][A-Z_ -]{2,}\]"),
+)
+"""Placeholders of template languages, shells, CI systems and documentation, in the order in which they are looked for."""
+
+_PLAIN = re.compile(r"%[0-9A-Fa-f]{2}%|__(?:pycache__|init__|main__|HIVE_DEFAULT_PARTITION__)")
+
+_SUGGESTIVE = re.compile(
+    r"(?<![A-Za-z0-9])(?:your[-_]?(?:bucket|account|region|role|queue|topic|table|key|org|name|company|domain)[a-z0-9_-]*"
+    r"|replace[-_]?(?:me|with|this)|change[-_]?me|insert[-_](?:here|your)|fill[-_]?me|todo|fixme|x{6,})(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
+
+_ELSEWHERE: Mapping[str, str] = {
+    "aws::accountid": "aws:PrincipalAccount",
+    "accountid": "aws:PrincipalAccount",
+    "account_id": "aws:PrincipalAccount",
+    "account": "aws:PrincipalAccount",
+    "username": "aws:username",
+    "user": "aws:username",
+    "userid": "aws:userid",
+    "user_id": "aws:userid",
+}
+"""Names of other languages' variables for what AWS has a variable of its own for, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfilled:
+    """A placeholder: its text, what is wrong with it, and a hint.
+
+    `certain`: nothing can fill it. Otherwise AWS may know a key that the catalogue does not, or the text is only suspicious.
+    """
+
+    text: str
+    what: str
+    hint: str
+    certain: bool = True
+
+
+def unfilled(text: str) -> Unfilled | None:
+    """The first thing in a policy's text that nothing will fill in; None when there is none."""
+    if "$${" in text:
+        return Unfilled("$${", "$${ is Terraform's spelling of ${", "write ${ once: rolecall escapes it for Terraform")
+    for match in _VARIABLE.finditer(text):
+        if (found := _variable(match[0], match[1])) is not None:
+            return found
+    rest = _VARIABLE.sub("", text)
+    if "${" in rest:
+        return Unfilled("${", "${ has no closing brace", "write ${KEY}, as in ${aws:username}")
+    for pattern in _TEMPLATES:
+        for match in pattern.finditer(rest):
+            if not _is_plain(match[0]):
+                return Unfilled(match[0], f"nothing fills in {match[0]}", _FILL)
+    if suspect := _SUGGESTIVE.search(rest):
+        return Unfilled(suspect[0], f"{suspect[0]} looks like a placeholder", "write the value itself", certain=False)
+    return None
+
+
+def has_variable(text: str) -> bool:
+    """Whether the text has a policy variable, the escapes ${*}, ${?} and ${$} not counted."""
+    return any(match[1] not in _ESCAPES for match in _VARIABLE.finditer(text))
+
+
+def without_variables(text: str, filling: str) -> str:
+    """The text with `filling` in place of each `${...}`."""
+    return _VARIABLE.sub(filling, text)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether the text is no placeholder: percent-encoded, as `%C3%` in `%C3%A9`, or a name that Python or Hive gives."""
+    return _PLAIN.fullmatch(text) is not None
+
+
+def _variable(written: str, inside: str) -> Unfilled | None:
+    if inside in _ESCAPES:
+        return None
+    parsed = _DEFAULT.match(inside)
+    if parsed is None:
+        what = f"{written} is not a policy variable" if inside.strip() else f"{written} names no key"
+        return Unfilled(written, what, "write ${KEY}, or ${KEY, 'default'}, without spaces around KEY")
+    name = parsed[1]
+    known = find_key(name)
+    if known is None:
+        return None if is_federated(name) else _no_such_key(written, name)
+    if known.is_multivalued:
+        what = f"{written}: {known.name} has several values, and AWS takes no such key as a variable"
+        return Unfilled(written, what, "use a key with a single value, as aws:PrincipalTag/KEY", certain=False)
+    return None
+
+
+def _no_such_key(written: str, name: str) -> Unfilled:
+    if (form := key_of_form(name)) is not None:
+        start = form.name.partition("$")[0].partition("<")[0]
+        return Unfilled(written, f"{written} names no tag or part of {start}", f"write ${{{start}KEY}}")
+    nearest = _ELSEWHERE.get(name.lower()) or nearest_key(name)
+    hint = f"write ${{{nearest}}}, or the value itself" if nearest else _FILL
+    # A new key of a service may be missing in the catalogue; a name without a prefix is never a key.
+    service_key = re.fullmatch(r"[a-z0-9-]+:[^:]+", name) is not None and not name.startswith("aws:")
+    return Unfilled(written, f"nothing fills in {written}: AWS has no such variable", hint, certain=not service_key)

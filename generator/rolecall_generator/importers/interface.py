@@ -1,0 +1,242 @@
+"""What the sources of an import hand on: the accounts that they name, each with its place, before anything is decided.
+
+`gen import csv`: the accounts of a table.
+
+Is what a source names fit for the manifest? Everything that is not, at its place, before anything is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from rolecall_generator.errors import ManifestError, Problem
+from rolecall_generator.iam import parse_arn
+from rolecall_generator.manifest import IncludedFile, Manifest, shares_external_id, translate
+from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, Point
+from rolecall_generator.text import clip, code_point, first_hidden
+
+Value = str | int | bool | Sequence[str] | Mapping[str, str]
+"""What one field of a customer holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedAccount:
+    """One account that a source names.
+
+    `name` as the source has it, any text. `fields`: fields of a customer that the source gives, besides its name.
+    `at` is where it stands in `file`, from 0; `marks` where its fields stand, where a source knows that. `partition` is ""
+    where the source names none.
+    """
+
+    name: str
+    fields: Mapping[str, Value]
+    file: str
+    at: Point = START
+    marks: Mapping[str, Point] = field(default_factory=dict)
+    partition: str = ""
+
+    @property
+    def account_id(self) -> str:
+        """Its 12 digits; "" when the source has none."""
+        return str(self.fields.get("account_id", ""))
+
+    @property
+    def role(self) -> str | None:
+        """The role's name, where the source names one."""
+        role = self.fields.get("role")
+        return role if isinstance(role, str) else None
+
+    def problem(self, of: str, what: str, hint: str) -> Problem:
+        """A problem at the place of a field."""
+        mark = self.marks.get(of, self.at)
+        return Problem(self.file, mark.line + 1, mark.column + 1, what, hint)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An account that is not imported, and why; `differs`: the source says otherwise than the manifest."""
+
+    name: str
+    account_id: str
+    why: str
+    differs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a source was read to. `source` is what people call it; `ignored`: columns that no field was found for.
+
+    `notes` are sentences that a person should read before agreeing. `from_customers`: the customers wrote it, so that it
+    proves whose it is by its content, and chooses no external id.
+    """
+
+    source: str
+    accounts: tuple[ImportedAccount, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    from_customers: bool = False
+
+
+class ImportProblemsError(ManifestError):
+    """What was to be imported is wrong; `problems` holds everything found, and nothing was imported.
+
+    `accounts`: what a reader could read all the same; whoever has the manifest can say what else is wrong of them.
+    """
+
+    def __init__(self, problems: Sequence[Problem], accounts: Sequence[ImportedAccount] = ()) -> None:
+        self.accounts = tuple(accounts)
+        super().__init__(sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line, problem.column)))
+        noun = "problem" if len(self.problems) == 1 else "problems"
+        self.what = f"{len(self.problems):,} {noun}: nothing was imported"
+
+
+def role_fields(arn: str) -> dict[str, Value] | None:
+    """Account id, role and path of a role's ARN; None for anything else."""
+    parsed = parse_arn(arn)
+    if parsed is None or parsed.service != "iam" or parsed.kind != "role" or not parsed.account_id:
+        return None
+    path, _, name = parsed.resource.removeprefix("role").rpartition("/")
+    return {"account_id": parsed.account_id, "role": name, "path": f"{path}/"}
+
+
+def all_problems(error: ImportProblemsError, manifest: Manifest) -> ImportProblemsError:
+    """What a reader found, and what else is wrong of the accounts that it could read: fixed in one go, not in two."""
+    places = {(problem.file, problem.line, problem.column) for problem in error.problems}
+    more = problems_of(error.accounts, manifest)
+    return ImportProblemsError([*error.problems, *(one for one in more if (one.file, one.line, one.column) not in places)])
+
+
+def problems_of(accounts: Sequence[ImportedAccount], manifest: Manifest) -> list[Problem]:
+    """Every problem of the accounts, by themselves, with each other and with the manifest's customers."""
+    return [
+        *_unseen(accounts),
+        *_malformed(accounts),
+        *_twice(accounts),
+        *_shared_ids(accounts, manifest),
+        *_unknown_sets(accounts, manifest),
+        *_elsewhere(accounts, manifest),
+    ]
+
+
+def _unseen(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
+    """Characters that no one sees: with them one name is shown as another, in the manifest and in every review of it."""
+    for account in accounts:
+        for field, text in (("name", account.name), *_strings(account.fields)):
+            if (hidden := first_hidden(text)) is not None:
+                yield account.problem(
+                    field, f'{field} "{clip(text)}" holds the invisible character {code_point(text[hidden])}',
+                    "remove it there, or leave this account out",
+                )  # fmt: skip
+
+
+def _strings(fields: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
+    for field, value in fields.items():
+        if isinstance(value, str):
+            yield field, value
+        elif isinstance(value, Mapping):
+            yield from ((field, text) for pair in value.items() for text in pair if isinstance(text, str))
+        elif isinstance(value, tuple | list):
+            yield from ((field, text) for text in value if isinstance(text, str))
+
+
+def _twice(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
+    first: dict[tuple[str, str | None], ImportedAccount] = {}
+    for account in accounts:
+        key = (account.account_id, account.role.casefold() if account.role else None)
+        earlier = first.setdefault(key, account)
+        if earlier is not account and account.account_id:
+            where = f"{earlier.file}:{earlier.at.line + 1}"
+            yield account.problem(
+                "account_id", f'account_id "{clip(account.account_id)}" stands here a second time, first at {where}',
+                "leave one of the two out, or give each its own role",
+            )  # fmt: skip
+
+
+def _shared_ids(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iterator[Problem]:
+    """An external id belongs to one customer (the confused deputy), whose accounts may share it by the manifest's word."""
+    owners: dict[str, tuple[str, str, str]] = {}
+    for customer in manifest.customers:
+        for external_id in (customer.external_id, customer.previous_external_id):
+            if external_id is not None:
+                owners.setdefault(external_id, (customer.account_id, customer.name, f"customer {customer.name}"))
+    for account in accounts:
+        for field in ("external_id", "previous_external_id"):
+            given = account.fields.get(field)
+            if not isinstance(given, str):
+                continue
+            place = f"the account at {account.file}:{account.at.line + 1}"
+            account_id, name, owner = owners.setdefault(given, (account.account_id, account.name, place))
+            if account_id != account.account_id and not shares_external_id(manifest, name, account.name):
+                yield account.problem(
+                    field, f'{field} "{clip(given)}" is the same as that of {owner}',
+                    "leave it empty: a fresh one is made, since an external id belongs to one customer alone",
+                )  # fmt: skip
+
+
+def _unknown_sets(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iterator[Problem]:
+    for account in accounts:
+        named = account.fields.get("permissions", ())
+        for name in named if isinstance(named, tuple | list) else ():
+            if name not in manifest.permission_sets:
+                known = ", ".join(manifest.permission_sets) or "none"
+                yield account.problem(
+                    "permissions", f"there is no permission set {clip(name)}", f"the manifest has: {known}"
+                )
+
+
+def _elsewhere(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iterator[Problem]:
+    """A role of another partition cannot be assumed from this one."""
+    for account in accounts:
+        if account.partition not in {"", manifest.partition}:
+            what = f"the role is in partition {clip(account.partition)}, the manifest in {manifest.partition}"
+            yield account.problem("role", what, "import it into a manifest of its own partition")
+
+
+def _malformed(accounts: Sequence[ImportedAccount]) -> list[Problem]:
+    """Every field that the manifest's own models refuse, in their words."""
+    missing = "the account id is missing", "write its 12 digits"
+    found = [account.problem("account_id", *missing) for account in accounts if not account.account_id]
+    by_file: dict[str, list[ImportedAccount]] = {}
+    for account in accounts:
+        by_file.setdefault(account.file, []).append(account)
+    for file, ones in by_file.items():
+        tree = _tree([one for one in ones if one.account_id])
+        try:
+            IncludedFile.model_validate(tree)
+        except ValidationError as error:
+            found += (problem for problem, _ in translate(error, tree, file, IncludedFile))
+    return found
+
+
+def _tree(accounts: Iterable[ImportedAccount]) -> MapNode:
+    """The accounts as the tree that the manifest's files are read into, under names that are right."""
+    tree, items = MapNode(START), ListNode(START)
+    tree["customers"] = items
+    tree.marks["customers"] = (START, START)
+    for account in accounts:
+        node = MapNode(account.at)
+        for key, value in {"name": "name", **account.fields}.items():
+            mark = account.marks.get(key, account.at)
+            node[key] = _node(value, mark)
+            node.marks[key] = (mark, mark)
+        items.append(node)
+        items.marks.append(account.at)
+    return tree
+
+
+def _node(value: Value, mark: Point) -> object:
+    if isinstance(value, Mapping):
+        inner = MapNode(mark)
+        inner.update(value)
+        inner.marks.update(dict.fromkeys(value, (mark, mark)))
+        return inner
+    if isinstance(value, str | int):
+        return value
+    listed = ListNode(mark)
+    listed.extend(value)
+    listed.marks.extend(mark for _ in value)
+    return listed

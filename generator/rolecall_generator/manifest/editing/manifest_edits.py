@@ -1,0 +1,451 @@
+"""Changes of a manifest's entries, made in the text of its files so that all else stays byte for byte as it was.
+
+    edits = [AddCustomer({"name": "acme", "account_id": "222222222222"}), SetField("account1", "role", "Auditor")]
+    edited = apply_edits(Path("accounts.yaml"), edits)     # nothing is written; edited.before and edited.after are loaded
+    write_edited(edited)                                    # edit_write.py: all files or none
+
+Names in edits are those of the manifest as it stands, before any of the edits. Entries are edited where they are: in the
+manifest, in an included YAML file, or in a CSV file. Values are as `edit_render.Value`: text, number, true or false, list of
+texts, mapping of texts. Each edited text is read again and held against what was asked for, so that a file written in a
+way that the edits do not know is refused, never changed into something else.
+
+One file of a manifest under edit, with the tree that its edited text must read as.
+
+Edited files put in place: each replaced at once, all of them or none.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from rolecall_generator.errors import ManifestError, OutputError, Problem, SelectionError
+from rolecall_generator.manifest import SUFFIXES, Customer, LoadedManifest, included_by, load_manifest, parse_csv
+from rolecall_generator.manifest.editing.csv_rows import CsvRowEditor as CsvRows
+from rolecall_generator.manifest.editing.text_edits import BY_HAND, EditedManifestError, EditError, Value
+from rolecall_generator.manifest.editing.yaml_entries import Item, YamlText
+from rolecall_generator.manifest.yaml_source import YamlSource as Source
+from rolecall_generator.manifest.yaml_source import parse_source, read_text, text_of
+from rolecall_generator.output import Disk, alone
+from rolecall_generator.text import clip, code_point, first_hidden, suggest
+
+Section = Literal["customers", "switch_roles"]
+_NOUNS = {"customers": "customer", "switch_roles": "switch role"}
+
+
+@dataclass(frozen=True, slots=True)
+class AddCustomer:
+    """A new customer, at the end of a file.
+
+    `file` None: where the last customer stands, or a file of its own where that one has one. A file that is not there yet
+    is made, and included where no pattern of `include` matches it; it stands in the manifest's folder or below.
+    """
+
+    values: Mapping[str, Value]
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveEntry:
+    """A customer or switch role goes."""
+
+    name: str
+    section: Section = "customers"
+
+
+@dataclass(frozen=True, slots=True)
+class RenameEntry:
+    """A customer or switch role gets another name; suppressions that name it exactly follow."""
+
+    old: str
+    new: str
+    section: Section = "customers"
+
+
+@dataclass(frozen=True, slots=True)
+class SetField:
+    """A field of an entry gets a value, whether or not it had one."""
+
+    name: str
+    field: str
+    value: Value
+    section: Section = "customers"
+
+
+@dataclass(frozen=True, slots=True)
+class DropField:
+    """A field of an entry goes; nothing happens where the entry does not have it."""
+
+    name: str
+    field: str
+    section: Section = "customers"
+
+
+Edit = AddCustomer | RemoveEntry | RenameEntry | SetField | DropField
+
+
+@dataclass(frozen=True, slots=True)
+class EditedFile:
+    """A file's bytes before and after; before is None for a file that is new."""
+
+    before: bytes | None
+    after: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """Edits made in memory: the files that change, new ones first, and the manifest before and after, both valid."""
+
+    manifest: Path
+    files: Mapping[Path, EditedFile]
+    before: LoadedManifest
+    after: LoadedManifest
+
+
+def apply_edits(manifest: Path, edits: Sequence[Edit], loaded: LoadedManifest | None = None) -> Edited:
+    """Make edits in memory. Nothing is written. `loaded` is the manifest, where whoever asks has loaded it already.
+
+    Raises ManifestError when the manifest is wrong as it stands, EditedManifestError when it would be afterwards, EditError
+    when a text cannot be edited as asked, SelectionError for a name or file that the manifest does not have.
+    """
+    loaded = loaded or load_manifest(manifest)
+    files = _Files(loaded)
+    for edit in edits:
+        files.take(edit)
+    edited = files.finished()
+    texts = {str(path): content.after.decode("utf-8-sig") for path, content in edited.items()}
+
+    def read(path: Path, file: str) -> str | Problem:
+        return texts[file] if file in texts else read_text(path, file)
+
+    try:
+        after = load_manifest(manifest, read=read, new_files=[path for path in edited if edited[path].before is None])
+    except ManifestError as error:
+        raise EditedManifestError(error.problems) from None
+    return Edited(manifest, edited, loaded, after)
+
+
+class _Files:
+    """The files of a manifest that edits touch, opened when the first edit needs them."""
+
+    def __init__(self, loaded: LoadedManifest) -> None:
+        self._loaded = loaded
+        self._paths = {str(path): path for path in loaded.files}
+        self._open: dict[Path, FileUnderEdit] = {}
+        self._known = {
+            section: dict.fromkeys(entry.name for entry in getattr(loaded.manifest, section))
+            for section in ("customers", "switch_roles")
+        }
+
+    def take(self, edit: Edit) -> None:
+        match edit:
+            case AddCustomer():
+                self._add(edit)
+            case RemoveEntry():
+                file, index = self._find(edit.section, edit.name)
+                file.remove(edit.section, index)
+            case RenameEntry():
+                file, index = self._find(edit.section, edit.old)
+                file.set(edit.section, index, "name", edit.new)
+                self._follow(edit)
+            case SetField():
+                file, index = self._find(edit.section, edit.name)
+                file.set(edit.section, index, edit.field, edit.value)
+            case DropField():
+                file, index = self._find(edit.section, edit.name)
+                file.drop(edit.section, index, edit.field)
+
+    def finished(self) -> dict[Path, EditedFile]:
+        done = {path: EditedFile(file.before, file.finished()) for path, file in self._open.items()}
+        changed = {path: file for path, file in done.items() if file.before != file.after}
+        # A crash between two files leaves a manifest that is valid: nothing is included before it is there.
+        return dict(sorted(changed.items(), key=lambda item: item[1].before is not None))
+
+    def _add(self, edit: AddCustomer) -> None:
+        path = self._own_file(str(edit.values["name"])) if edit.file is None else self._named(edit.file)
+        if path not in self._open and str(path) not in self._paths:
+            self._open[path] = FileUnderEdit(path, new=True)
+            self._include(path.relative_to(self._loaded.files[0].parent))
+        self._opened(path).add("customers", _ordered(edit.values))
+
+    def _own_file(self, name: str) -> Path:
+        """Where a customer goes that no one named a file for."""
+        customers = self._loaded.manifest.customers
+        if not customers:
+            return self._loaded.files[0]
+        last = self._paths[self._loaded.places.find("customers", len(customers) - 1).file]
+        alone = last.stem == customers[-1].name and len(self._opened(last).names("customers")) == 1
+        return last.with_name(f"{name}{last.suffix}") if alone and last != self._loaded.files[0] else last
+
+    def _named(self, wanted: Path) -> Path:
+        """One of the manifest's files, or a new one below its folder."""
+        folder = self._loaded.files[0].parent.resolve()
+        target = wanted.resolve()
+        for path in (*self._loaded.files, *self._open):
+            if path.resolve() == target:
+                return path
+        where, hint = str(wanted), "name one of the manifest's files, or a new one"
+        if not target.is_relative_to(folder) or target.suffix.lower() not in SUFFIXES:
+            what = f"a file of customers stands below {self._loaded.files[0].parent} and ends in {', '.join(SUFFIXES)}"
+            raise SelectionError(what, where=where, hint=hint)
+        if target.exists():
+            raise SelectionError("the file is there, but the manifest does not include it", where=where, hint=hint)
+        return self._loaded.files[0].parent / target.relative_to(folder)
+
+    def _include(self, relative: Path) -> None:
+        if not any(included_by(pattern, relative) for pattern in self._loaded.manifest.include):
+            self._opened(self._loaded.files[0]).add("include", relative.as_posix())
+
+    def _follow(self, edit: RenameEntry) -> None:
+        for index, suppression in enumerate(self._loaded.manifest.suppress):
+            if suppression.subject == edit.old:
+                self._opened(self._loaded.files[0]).set("suppress", index, "subject", edit.new)
+
+    def _find(self, section: Section, name: str) -> tuple[FileUnderEdit, int]:
+        if name not in self._known[section]:
+            where = str(self._loaded.files[0])
+            raise SelectionError(f"there is no {_NOUNS[section]} named {name}", where=where, hint=self._meant(section, name))
+        file = self._opened(self._paths[self._loaded.places.find(section, name).file])
+        return file, file.index(section, name)
+
+    def _meant(self, section: Section, name: str) -> str:
+        """What someone may have meant who named an entry that is not there."""
+        if section == "customers" and name in self._known["switch_roles"]:
+            return "a switch role has that name: rename and remove take --switch-role"
+        if section == "switch_roles" and name in self._known["customers"]:
+            return "a customer has that name: leave --switch-role out"
+        if any(wildcard in name for wildcard in "*?["):
+            return suggest("", self._known[section], "write names in full")
+        return suggest(name, self._known[section], f"write the name of a {_NOUNS[section]} of the manifest")
+
+    def _opened(self, path: Path) -> FileUnderEdit:
+        if path not in self._open:
+            self._open[path] = FileUnderEdit(path)
+        return self._open[path]
+
+
+def _ordered(values: Mapping[str, Value]) -> dict[str, Value]:
+    """A customer's fields in the models' order."""
+    if unknown := sorted(set(values) - set(Customer.model_fields)):
+        raise ValueError(f"a customer has no field {unknown[0]}")
+    return {name: values[name] for name in Customer.model_fields if name in values}
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What Python makes of a byte of the command line that is not UTF-8 (PEP 383)."""
+BOM = b"\xef\xbb\xbf"
+
+
+class Editor(Protocol):
+    """A text under edit; indexes count a section's entries in this text."""
+
+    def add(self, section: str, entry: Item, /) -> None: ...  # noqa: D102 - YamlText says it
+    def remove(self, section: str, index: int, /) -> None: ...  # noqa: D102
+    def set(self, section: str, index: int, field: str, value: Value, /) -> None: ...  # noqa: D102
+    def drop(self, section: str, index: int, field: str, /) -> None: ...  # noqa: D102
+    def result(self) -> str: ...  # noqa: D102
+
+
+class FileUnderEdit:
+    """Each edit is made twice: in the text, and in the tree. `finished` holds one against the other."""
+
+    def __init__(self, path: Path, *, new: bool = False) -> None:
+        """Read the file; one that is `new` starts empty. Raises ManifestError or OutputError when it cannot be read."""
+        self.before = None if new else _bytes_of(path)
+        self._name = str(path)
+        text = "" if new else read_text(path, self._name)
+        if isinstance(text, Problem):
+            raise ManifestError([text])
+        self._csv = path.suffix.lower() == ".csv"
+        self._tree: Any = {} if new else self._parse(text).tree
+        self._editor: Editor = CsvRows(text) if self._csv else YamlText(text, self._name)
+        self._names = {section: self._names_of(section) for section in ("customers", "switch_roles")}
+        self._removed: list[tuple[str, int]] = []
+        self._added: list[tuple[str, Any]] = []
+
+    def index(self, section: str, name: str) -> int:
+        """Which of the section's entries in this file has the name."""
+        return self._names[section][name]
+
+    def names(self, section: str) -> Collection[str]:
+        """Names of the section's entries in this file, before the edits."""
+        return self._names[section].keys()
+
+    def add(self, section: str, entry: Item) -> None:
+        """Put an entry, or a text of `include`, at the end of a section."""
+        plain = entry if isinstance(entry, str) else {key: _plain(value) for key, value in entry.items()}
+        self._editor.add(section, entry)
+        self._added.append((section, plain))
+
+    def remove(self, section: str, index: int) -> None:
+        """Take an entry out."""
+        self._editor.remove(section, index)
+        self._removed.append((section, index))
+
+    def set(self, section: str, index: int, field: str, value: Value) -> None:
+        """Give a field a value; the text stays where it has that value already."""
+        entry = self._tree[section][index]
+        if field not in entry or entry[field] != _plain(value):
+            self._editor.set(section, index, field, value)
+            entry[field] = _plain(value)
+
+    def drop(self, section: str, index: int, field: str) -> None:
+        """Take a field out, if it is there."""
+        entry = self._tree[section][index]
+        if field in entry:
+            self._editor.drop(section, index, field)
+            del entry[field]
+
+    def finished(self) -> bytes:
+        """The edited file. Raises EditError when its text does not read as what was asked for."""
+        for section, index in sorted(set(self._removed), reverse=True):
+            del self._tree[section][index]
+        for section, entry in self._added:
+            self._tree.setdefault(section, []).append(entry)
+        data = (BOM if self.before is not None and self.before.startswith(BOM) else b"") + self._editor.result().encode()
+        text = text_of(data, self._name)
+        read = None if isinstance(text, Problem) else self._parse(text)
+        if read is None or read.problems or read.tree != self._tree:
+            raise self._refusal(read)
+        return data
+
+    def _refusal(self, read: Source | None) -> EditError:
+        """Why the edited text, None where it is no text for a manifest, is not what was asked for."""
+        if self._csv and not (read and read.problems):
+            which = "an empty one, one with spaces around it, or one with control characters"
+            what = f"a cell of CSV cannot say one of these values: {which}"
+            return EditError(what, where=self._name, hint="give another value, or move the customer to a YAML file")
+        why = f": {read.problems[0].what}" if read and read.problems else ""
+        what = f"this file is written in a way that cannot be edited safely{why}"
+        return EditError(what, where=self._name, hint=BY_HAND)
+
+    def _parse(self, text: str) -> Source:
+        return parse_csv(text, self._name) if self._csv else parse_source(text, self._name)
+
+    def _names_of(self, section: str) -> dict[str, int]:
+        entries = self._tree.get(section) or []
+        return {entry["name"]: index for index, entry in reversed(list(enumerate(entries)))}
+
+
+def _bytes_of(path: Path) -> bytes:
+    if not path.is_file():
+        raise OutputError("only a regular file can be edited", where=str(path), hint="write the manifest into a file")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OutputError(f"cannot be read: {error.strerror}", where=str(path), hint="check its permissions") from error
+
+
+def _plain(value: Value) -> Any:
+    """A value as the reader gives it. Raises SelectionError for one that is not UTF-8, or that holds what no one sees."""
+    if isinstance(value, int):
+        return value
+    texts = (value,) if isinstance(value, str) else (*value, *value.values()) if isinstance(value, Mapping) else value
+    if any(_SURROGATE.search(text) for text in texts):
+        raise SelectionError("a value has bytes that are not UTF-8 text", hint="type it in UTF-8")
+    for text in texts:
+        if (hidden := first_hidden(text)) is not None:
+            what = f'"{clip(text)}" holds the invisible character {code_point(text[hidden])}'
+            raise SelectionError(what, where="a value for the manifest", hint="type it anew, without that character")
+    if isinstance(value, str):
+        return value
+    return dict(value) if isinstance(value, Mapping) else list(value)
+
+
+_ANYBODY_WRITES = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_CHANGED = "look at the file, then run again"
+
+
+def write_edited(edited: Edited, disk: Disk | None = None) -> None:
+    """Put the edited files in place of the old ones. Symbolic links and modes stay.
+
+    All new content is complete on the disk before the first file changes; a crash between two leaves each file whole.
+    Raises OutputError when a file cannot be written, or has changed since it was read; then every file is as before.
+    """
+    disk = disk or Disk()
+    ready: list[_Ready] = []
+    try:
+        with alone(edited.manifest.parent):
+            for path, content in edited.files.items():
+                _unchanged(path, content.before)
+                target = Path(os.path.realpath(path))  # a link stays a link
+                _sweep(target, disk)
+                ready.append(_Ready(_prepared(path, target, content.after, disk), path, target, content.before))
+            _replace(ready, disk)
+    except OSError as error:
+        where = os.fsdecode(error.filename) if error.filename else str(edited.manifest)
+        hint = "give yourself permission to write there, or free some space; nothing has changed"
+        raise OutputError(f"cannot be written: {error.strerror}", where=where, hint=hint) from error
+    finally:
+        for item in ready:
+            with suppress(OSError):
+                disk.unlink(str(item.temporary))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """New content next to its target, and what the target held: None where it is new. `path` names it in messages."""
+
+    temporary: Path
+    path: Path
+    target: Path
+    before: bytes | None
+
+
+def _unchanged(path: Path, before: bytes | None) -> None:
+    gone = before is not None and not path.is_file()  # reading a pipe would wait
+    if gone or (path.read_bytes() if path.exists() else None) != before:
+        raise OutputError("the file has changed since it was read; nothing was written", where=str(path), hint=_CHANGED)
+    # Replacing asks the folder's permission alone, and root's write permission is never missing.
+    if before is not None and not (os.access(path, os.W_OK) and path.stat().st_mode & _ANYBODY_WRITES):
+        raise OutputError("the file is read-only", where=str(path), hint="give yourself permission to write to it")
+
+
+def _sweep(target: Path, disk: Disk) -> None:
+    """Remove what edits of the file left behind that were killed; the folder's lock says that none is under way."""
+    for piece in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        with suppress(FileNotFoundError):
+            disk.unlink(str(piece))
+
+
+def _prepared(path: Path, target: Path, content: bytes, disk: Disk) -> Path:
+    """The content in a file next to the target, with its mode, complete on the disk. An OSError names `path`."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        disk.write_new(str(temporary), content)
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        descriptor = os.open(temporary, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        with suppress(OSError):
+            disk.unlink(str(temporary))
+        error.filename = os.fspath(path)
+        raise
+    return temporary
+
+
+def _replace(ready: Sequence[_Ready], disk: Disk) -> None:
+    done: list[_Ready] = []
+    try:
+        for item in ready:
+            disk.replace(str(item.temporary), str(item.target))
+            done.append(item)
+    except OSError:
+        for item in done:
+            if item.before is None:
+                disk.unlink(str(item.target))
+            else:
+                disk.replace(str(_prepared(item.path, item.target, item.before, disk)), str(item.target))
+        raise

@@ -1,0 +1,404 @@
+"""A YAML file under edit: which entries come, change and go, made at the end in one pass over the text as it was read.
+
+Fields of an entry of a YAML text: set in place, put in at their place, taken out.
+
+Entries put into and taken out of a list of a YAML text, in the dress of their neighbours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from rolecall_generator.manifest import Customer, Suppression, SwitchRole
+from rolecall_generator.manifest.editing.text_edits import (
+    BY_HAND,
+    QUOTED_FIELDS,
+    Dress,
+    Splices,
+    Value,
+    dress_of,
+    render,
+    render_field,
+    render_map,
+)
+from rolecall_generator.manifest.editing.text_edits import YamlNode as Node
+
+_ORDER = {
+    "customers": tuple(Customer.model_fields),
+    "switch_roles": tuple(SwitchRole.model_fields),
+    "suppress": tuple(Suppression.model_fields),
+}
+
+
+class YamlText:
+    """The text of a YAML file, and the edits collected so far. Indexes count a section's entries in this file."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._splices = Splices(text, file)
+        self._added: dict[str, list[Item]] = {}
+        self._removed: dict[str, set[int]] = {}
+
+    def add(self, section: str, entry: Item, /) -> None:
+        """Put an entry, or a text of `include`, at the end of a section."""
+        self._added.setdefault(section, []).append(entry)
+
+    def remove(self, section: str, index: int, /) -> None:
+        """Take an entry out."""
+        self._removed.setdefault(section, set()).add(index)
+
+    def set(self, section: str, index: int, field: str, value: Value, /) -> None:
+        """Give a field of an entry a value. Raises EditError."""
+        set_field(self._splices, entry_node(self._splices, section, index), field, value, _ORDER[section])
+
+    def drop(self, section: str, index: int, field: str, /) -> None:
+        """Take a field out of an entry. Raises EditError."""
+        drop_field(self._splices, entry_node(self._splices, section, index), field)
+
+    def result(self) -> str:
+        """The text with all edits made. Raises EditError."""
+        cleared = {
+            section
+            for section, indexes in self._removed.items()
+            if remove_entries(self._splices, section, indexes, refilled=section in self._added)
+        }
+        for section, entries in self._added.items():
+            add_entries(self._splices, section, entries, cleared=section in cleared)
+        return self._splices.result()
+
+
+def entry_node(splices: Splices, section: str, index: int) -> Node:
+    """The mapping of one entry. Raises EditError where an alias stands for it."""
+    pair = splices.root.pair(section) if splices.root is not None else None
+    if pair is None:
+        raise ValueError(f"no {section}")
+    node = pair[1].children[index]
+    if node.kind != "map" or not node.children:
+        raise splices.refusal(node.start, "this entry is a repetition of another (an alias)", "write the entry out")
+    return node
+
+
+def set_field(splices: Splices, entry: Node, field: str, value: Value, order: Sequence[str]) -> None:
+    """Give a field a value: in place where the entry has the field, else below the one that comes before it in `order`."""
+    pair = entry.pair(field)
+    if pair is None:
+        _insert(splices, entry, field, value, order)
+        return
+    key, old = pair
+    splices.keep_anchors(old)
+    dress = dress_of(entry)
+    if old.style in ("'", '"'):
+        new = render(value, replace(dress, quote=old.style), quoted=True)
+    else:
+        new = render(value, dress, quoted=field in QUOTED_FIELDS)
+    if old.start == old.end:  # `role:` with nothing behind it
+        splices.replace(old.end, old.end, f" {new}")
+    elif old.flow:
+        splices.replace(old.start, old.end, new)
+    else:
+        _replace_block(splices, key, old, new)
+
+
+def drop_field(splices: Splices, entry: Node, field: str) -> None:
+    """Take a field that an entry has out of it, with the comment in its own line."""
+    number = next(number for number, (key, _) in enumerate(entry.pairs) if key.value == field)
+    key, value = entry.pairs[number]
+    splices.keep_anchors(value)
+    if entry.flow:
+        cut_flow(splices, [(one.start, other.end) for one, other in entry.pairs], number, number)
+        return
+    start = splices.lines.start(key.start)
+    if not splices.text[start : key.start].strip():
+        splices.replace(start, splices.lines.next(value.end), "")
+        return
+    after = entry.pairs[number + 1][0].start if number + 1 < len(entry.pairs) else None
+    if after is None or splices.text[value.end : after].strip():
+        raise splices.refusal(key.start, f"{field} shares its line with other parts of the entry", BY_HAND)
+    splices.replace(key.start, after, "")
+
+
+def _insert(splices: Splices, entry: Node, field: str, value: Value, order: Sequence[str]) -> None:
+    rank = {name: number for number, name in enumerate(order)}
+    before = [pair for pair in entry.pairs if rank.get(pair[0].value, -1) < rank[field]]
+    key, above = max(before or entry.pairs, key=lambda pair: rank.get(pair[0].value, -1))
+    rendered = render_field(field, value, dress_of(entry))
+    if entry.flow:
+        splices.replace(above.end, above.end, f", {rendered}")
+    else:
+        splices.insert_lines(above.end if above.end > key.end else key.end, [" " * entry.children[0].column + rendered])
+
+
+def _replace_block(splices: Splices, key: Node, old: Node, new: str) -> None:
+    """A block list or mapping gives way to a value on the key's line; a comment there stays."""
+    colon = splices.text.index(":", key.end) + 1
+    line_end = splices.lines.end(colon)
+    splices.replace(colon, colon, f" {new}")
+    splices.replace(line_end, splices.lines.end(old.end), "")
+
+
+Entry = Mapping[str, Value]
+Item = Entry | str
+"""A customer or switch role, or a text as in `include`."""
+_DASH = re.compile(r" *-(?=\s|\Z)")
+_COMMENT = re.compile(r" *#")
+_COMMA = re.compile(r"\s*, *")
+_BETWEEN = "a comment stands between entries in brackets, and would go with one of them"
+_REST = re.compile(r"[ \t]*(?P<comma>,)?[ \t]*(?:#.*)?")
+
+
+def add_entries(splices: Splices, section: str, entries: Sequence[Item], *, cleared: bool = False) -> None:
+    """Put entries at the end of a list; the list is made where there is none. `cleared`: its brackets have lost all."""
+    root = splices.root
+    pair = root.pair(section) if root is not None else None
+    if root is None or pair is None:
+        _new_section(splices, root, section, entries)
+    elif not pair[1].children:
+        _fill_empty(splices, root, pair, entries)
+    elif pair[1].flow:
+        _add_flow(splices, pair[1], entries, cleared=cleared)
+    else:
+        _add_block(splices, pair[1], entries)
+
+
+def _lines_of(entry: Item, indent: str, dress: Dress, gap: str = " ") -> list[str]:
+    """The lines of an entry in block style."""
+    if isinstance(entry, str):
+        return [f"{indent}-{gap}{render(entry, dress)}"]
+    lines = [render_field(key, value, dress) for key, value in entry.items()]
+    inner = " " * (len(indent) + 1 + len(gap))
+    return [f"{indent}-{gap}{lines[0]}", *(inner + line for line in lines[1:])]
+
+
+def _inline(entry: Item, dress: Dress) -> str:
+    return render(entry, dress) if isinstance(entry, str) else render_map(entry, dress)
+
+
+def _bracketed(entries: Sequence[Item], dress: Dress) -> str:
+    return "[" + ", ".join(_inline(entry, dress) for entry in entries) + "]"
+
+
+def _new_section(splices: Splices, root: Node | None, section: str, entries: Sequence[Item]) -> None:
+    dress = Dress() if root is None else dress_of(root)
+    if root is not None and root.flow:
+        added = f", {render(section, dress)}: {_bracketed(entries, dress)}"
+        splices.replace(root.children[-1].end, root.children[-1].end, added)
+        return
+    indent = " " * (root.children[0].column if root is not None else 0)
+    lines = [f"{indent}{render(section, dress)}:"]
+    lines += (line for entry in entries for line in _lines_of(entry, indent + "  ", dress))
+    end = root.end if root is not None else len(splices.text)
+    splices.insert_lines(end, ["", *lines] if root is not None else lines)
+
+
+def _fill_empty(splices: Splices, root: Node, pair: tuple[Node, Node], entries: Sequence[Item]) -> None:
+    """`customers: []` becomes a block list; a comment behind it stays in its line."""
+    key, value = pair
+    if "#" in splices.text[value.start : value.end] or value.anchor:
+        raise splices.refusal(value.start, "the empty list holds a comment or an anchor", BY_HAND)
+    dress = dress_of(root)
+    if root.flow:
+        splices.replace(value.start, value.end, _bracketed(entries, dress))
+        return
+    start = value.start
+    while splices.text[start - 1] == " ":
+        start -= 1
+    splices.replace(start, value.end, "")
+    indent = " " * (key.column + 2)
+    splices.insert_lines(value.end, [line for entry in entries for line in _lines_of(entry, indent, dress)])
+
+
+def _add_flow(splices: Splices, items: Node, entries: Sequence[Item], *, cleared: bool) -> None:
+    last, text, lines = items.children[-1], splices.text, splices.lines
+    rendered = [_inline(entry, dress_of(last)) for entry in entries]
+    end = lines.end(last.end)
+    own_line = not text[lines.start(last.start) : last.start].strip() and end < items.end
+    if cleared:
+        parting = f",{lines.newline(last.end)}{text[lines.start(last.start) : last.start]}" if own_line else ", "
+        splices.replace(last.end, last.end, parting.join(rendered))
+        return
+    if not own_line:
+        splices.replace(last.end, last.end, "".join(f", {entry}" for entry in rendered))
+        return
+    indent = text[lines.start(last.start) : last.start]
+    if _COMMA.match(text, last.end) is None:
+        splices.replace(last.end, last.end, ",")
+        rendered = [*(f"{entry}," for entry in rendered[:-1]), rendered[-1]]
+    else:
+        rendered = [f"{entry}," for entry in rendered]
+    splices.insert_lines(last.end, [indent + entry for entry in rendered])
+
+
+def _add_block(splices: Splices, items: Node, entries: Sequence[Item]) -> None:
+    text, lines = splices.text, splices.lines
+    last, count = items.children[-1], len(items.children)
+    dash = _dash(splices, items, count - 1)
+    indent = text[lines.start(dash) : dash]
+    dress = dress_of(last)
+    gap = " "
+    first = last.children[0] if last.children else last
+    if lines.start(first.start) == lines.start(dash):
+        gap = text[dash + 1 : last.start] or " "
+    below = _end_of(splices, last, len(indent))
+    top = _top(splices, items, count - 1)
+    parted = count > 1 and not text[lines.start(top - 1) : top].strip()
+    new: list[str] = []
+    for entry in entries:
+        new += [""] if parted else []
+        new += (
+            [f"{indent}-{gap}{_inline(entry, dress)}"]
+            if last.flow and last.kind == "map"
+            else _lines_of(entry, indent, dress, gap)
+        )
+    splices.insert_lines(below, new)
+
+
+def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, refilled: bool = False) -> bool:
+    """Take entries out of a list, with the comments that belong to them. `refilled`: others are added at its end.
+
+    Whether brackets have lost all that stood in them, as `add_entries` wants to know.
+    """
+    pair = splices.root.pair(section) if splices.root is not None else None
+    if pair is None:
+        raise ValueError(f"no {section}")
+    key, items = pair
+    splices.keep_anchors(*(items.children[index] for index in indexes))
+    everything = len(set(indexes)) == len(items.children)
+    if items.flow and everything and _clear_flow(splices, items, refilled=refilled):
+        return True
+    for first, last in _runs(indexes):
+        if items.flow:
+            cut_flow(splices, [(child.start, child.end) for child in items.children], first, last)
+        else:
+            _cut_block(splices, items, first, last)
+    if not items.flow and everything and not refilled:
+        colon = splices.text.index(":", key.end) + 1
+        if splices.text[items.start] != "-":
+            raise splices.refusal(items.start, "the list carries an anchor or a tag", BY_HAND)
+        splices.replace(colon, colon, " []")
+    return False
+
+
+def _clear_flow(splices: Splices, items: Node, *, refilled: bool) -> bool:
+    """Take all entries out of a list in brackets, if no comment stands there: `[]` is left, or the place for others.
+
+    Whether it was done. Raises EditError where others come and a comment stands between those that go.
+    """
+    start = splices.text.rindex("[", items.start, items.children[0].start) + 1
+    edges = [start, *(edge for child in items.children for edge in (child.start, child.end)), items.end - 1]
+    gaps = list(zip(edges[::2], edges[1::2], strict=True))
+    commented = [one for one, other in (gaps[1:-1] if refilled else gaps) if "#" in splices.text[one:other]]
+    if commented and refilled:
+        raise splices.refusal(commented[0], _BETWEEN, BY_HAND)
+    if commented:
+        return False
+    splices.replace(edges[1] if refilled else edges[0], edges[-2] if refilled else edges[-1], "")
+    return True
+
+
+def cut_flow(splices: Splices, units: Sequence[tuple[int, int]], first: int, last: int) -> None:
+    """Take units first to last out of a flow list or mapping, with the commas that parted them."""
+    text = splices.text
+    if last + 1 < len(units):
+        start, end, gap = units[first][0], units[last + 1][0], (units[last][1], units[last + 1][0])
+    elif first:
+        start, end, gap = units[first - 1][1], units[last][1], (units[first - 1][1], units[first][0])
+    else:
+        comma = _COMMA.match(text, units[last][1])
+        start, end = units[first][0], comma.end() if comma else units[last][1]
+        gap = (end, end)
+    between = "#" in text[gap[0] : gap[1]]
+    behind = "#" in text[units[last][1] : splices.lines.end(units[last][1])]
+    whole = _whole_lines(splices, units[first][0], units[last][1], comma=last + 1 < len(units))
+    if (between or behind) and whole is not None:
+        splices.replace(*whole, "")
+    elif not between:
+        splices.replace(start, end, "")
+    else:
+        raise splices.refusal(gap[0], _BETWEEN, BY_HAND)
+
+
+def _whole_lines(splices: Splices, first: int, last: int, *, comma: bool) -> tuple[int, int] | None:
+    """The lines from offset first to last, if nothing else but their comments stands there, and no comment just above.
+
+    `comma`: something follows, so that the comma behind must stand there too.
+    """
+    text, lines = splices.text, splices.lines
+    start = lines.start(first)
+    rest = _REST.fullmatch(text, last, lines.end(last))
+    above = start > 0 and _COMMENT.match(text, lines.start(start - 1))
+    if above or text[start:first].strip() or rest is None or (comma and not rest["comma"]):
+        return None
+    return start, lines.next(last)
+
+
+def _cut_block(splices: Splices, items: Node, first: int, last: int) -> None:
+    text, lines = splices.text, splices.lines
+    dash = _dash(splices, items, first)
+    start = _top(splices, items, first)
+    if first == 0 and not (last + 1 < len(items.children) and _commented(splices, items, last + 1)):
+        start = lines.start(dash)  # a comment above the first entry heads the list, unless every entry has its own
+    column = dash - lines.start(dash)
+    end = lines.next(_end_of(splices, items.children[last], column))
+    blank_above = start > 0 and not text[lines.start(start - 1) : start].strip()
+    if last + 1 < len(items.children):
+        if blank_above or first == 0:
+            while end < len(text) and not text[end : lines.next(end)].strip():
+                end = lines.next(end)
+    elif end == len(text) or not text[end : lines.next(end)].strip():
+        while start > 0 and not text[lines.start(start - 1) : start].strip():
+            start = lines.start(start - 1)
+    splices.replace(start, end, "")
+
+
+def _dash(splices: Splices, items: Node, index: int) -> int:
+    """Offset of the dash of an item of a block list."""
+    item = items.children[index]
+    floor = items.children[index - 1].end if index else items.start
+    start = splices.lines.start(item.start)
+    while True:
+        if found := _DASH.match(splices.text, start):
+            return found.end() - 1
+        if start <= floor:
+            raise splices.refusal(item.start, "the dash of this entry is not where lists have it", BY_HAND)
+        start = splices.lines.start(start - 1)
+
+
+def _top(splices: Splices, items: Node, index: int) -> int:
+    """Offset of the first line of an item of a block list, comments directly above it included."""
+    lines, text = splices.lines, splices.text
+    dash = _dash(splices, items, index)
+    start = lines.start(dash)
+    floor = 0
+    if index:
+        floor = lines.next(_end_of(splices, items.children[index - 1], dash - start))
+    while start > floor and _COMMENT.match(text, lines.start(start - 1)):
+        start = lines.start(start - 1)
+    return start
+
+
+def _commented(splices: Splices, items: Node, index: int) -> bool:
+    return _top(splices, items, index) != splices.lines.start(_dash(splices, items, index))
+
+
+def _end_of(splices: Splices, item: Node, column: int) -> int:
+    """An offset in the last line of an item: comments below it that are indented deeper than its dash are its own."""
+    lines, text = splices.lines, splices.text
+    last = item.end
+    while (below := lines.next(last)) < len(text) and below != lines.end(last):
+        found = _COMMENT.match(text, below)
+        if found is None or found.end() - 1 - below <= column:
+            break
+        last = below
+    return last
+
+
+def _runs(indexes: Collection[int]) -> list[tuple[int, int]]:
+    """Neighbouring indexes as (first, last)."""
+    runs: list[tuple[int, int]] = []
+    for index in sorted(set(indexes)):
+        if runs and runs[-1][1] == index - 1:
+            runs[-1] = (runs[-1][0], index)
+        else:
+            runs.append((index, index))
+    return runs

@@ -1,0 +1,315 @@
+"""A manifest file, with everything it includes, to one validated manifest; or every problem of all its files at once.
+
+The names that a manifest's entries have, for completion in a shell: quick, and of a manifest with mistakes too.
+"""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from rolecall_generator.errors import ManifestError, Problem
+from rolecall_generator.manifest.csv_file import parse_csv
+from rolecall_generator.manifest.messages import translate
+from rolecall_generator.manifest.models import IncludedFile, Manifest
+from rolecall_generator.manifest.validation import Declared, crosscheck
+from rolecall_generator.manifest.yaml_source import (
+    START,
+    ListNode,
+    Loc,
+    MapNode,
+    Places,
+    parse_source,
+    place_at,
+    read_text,
+    walk,
+)
+from rolecall_generator.manifest.yaml_source import YamlMark as Mark
+from rolecall_generator.manifest.yaml_source import YamlSource as Source
+from rolecall_generator.text import clip, code_point, first_hidden
+from rolecall_generator.workers import collection_paused
+
+SUFFIXES = (".yaml", ".yml", ".csv")
+"""How the names of included files end."""
+_MAXIMUM_INCLUDED_FILES = 20_000
+_SALVAGE_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedManifest:
+    """A manifest that has no problems, includes merged, and where its entries stand.
+
+    `places.find("customers", name)` gives a place for messages; `files` are all files read, the main one first.
+    """
+
+    manifest: Manifest
+    places: Places
+    files: tuple[Path, ...]
+
+
+Read = Callable[[Path, str], str | Problem]
+"""Gives the text of a file, whose name in messages is the second argument, or why it cannot be had."""
+
+
+def load_manifest(path: Path, *, read: Read = read_text, new_files: Collection[Path] = ()) -> LoadedManifest:
+    """Read, validate and cross-check a manifest. Raises ManifestError with every problem of all files, in their order.
+
+    An edit is loaded before it is written: `read` gives the files' texts, `new_files` are those that are not there yet.
+    """
+    with collection_paused():
+        return _load(path, read, new_files)
+
+
+def _load(path: Path, read: Read, new_files: Collection[Path]) -> LoadedManifest:
+    main = _source(path, read, parse_source)
+    problems = list(main.problems)
+    files = (path, *_include(path, main, problems, new_files))
+    sources = [main]
+    for file in files[1:]:
+        source = _source(file, read, parse_csv if file.suffix.lower() == ".csv" else parse_source)
+        sources.append(source)
+        problems += source.problems
+    order = {str(file): number for number, file in reversed(list(enumerate(files)))}
+    declared = _declared(sources, whole=not problems)
+    models: list[BaseModel | None] = []
+    for source in sources:
+        twins = _unnormalised(source)
+        model, found = _validate(source, Manifest if source is main else IncludedFile, twins)
+        models.append(model)
+        problems += twins + found
+    places = Places([(source.file, source.tree) for source in sources])
+    if isinstance(models[0], Manifest):
+        manifest = _merge(models[0], [model for model in models[1:] if isinstance(model, IncludedFile)])
+        problems += crosscheck(manifest, places, declared)
+        if not problems:
+            return LoadedManifest(manifest, places, files)
+    raise ManifestError(sorted(set(problems), key=lambda problem: (order[problem.file], problem.line, problem.column)))
+
+
+def _source(path: Path, read: Read, parse: Callable[[str, str], Source]) -> Source:
+    file = str(path)
+    text = read(path, file)
+    return Source(file, None, (text,)) if isinstance(text, Problem) else parse(text, file)
+
+
+def _validate(source: Source, model: type[BaseModel], twins: list[Problem]) -> tuple[BaseModel | None, list[Problem]]:
+    """Validate a tree. When it has problems, cut them out of it and try again, so that the rest can be cross-checked."""
+    problems: list[Problem] = []
+    if source.tree is None:
+        return None, problems
+    for attempt in range(_SALVAGE_ROUNDS):
+        try:
+            return model.model_validate(source.tree), problems
+        except ValidationError as error:
+            found = translate(error, source.tree, source.file, model)
+            if attempt == 0:
+                # What was told of the same place already is one mistake, and those words say more.
+                told = {(problem.line, problem.column) for problem in (*source.problems, *twins)}
+                problems = [problem for problem, _ in found if (problem.line, problem.column) not in told]
+            _cut(source.tree, [loc for _, loc in found])
+    return None, problems
+
+
+def _cut(tree: Any, locs: list[Loc]) -> None:
+    """Remove what is wrong: a bad value alone, or the whole entry where something required is missing.
+
+    Permission sets and switch roles go as a whole: a statement without its bad action would be called incomplete.
+    """
+    doomed: set[Loc] = set()
+    for loc in locs:
+        target = loc
+        if not walk(tree, loc).found:
+            target = loc[:-1] or loc
+        if loc and loc[0] in ("permission_sets", "switch_roles"):
+            target = loc[:2]
+        doomed.add(target)
+    if ("version",) in doomed and isinstance(tree, MapNode):
+        tree["version"] = 1
+        tree.marks.setdefault("version", (tree.mark, tree.mark))
+        doomed.remove(("version",))
+    for loc in sorted(doomed, key=lambda loc: [(str(type(part)), part) for part in loc], reverse=True):
+        spot = walk(tree, loc)
+        if not spot.found or not isinstance(spot.parent, MapNode | ListNode):
+            continue
+        del spot.parent[spot.key]  # type: ignore[arg-type]
+        if isinstance(spot.parent, ListNode) and isinstance(spot.key, int):
+            del spot.parent.marks[spot.key]
+
+
+def _merge(manifest: Manifest, included: list[IncludedFile]) -> Manifest:
+    if not included:
+        return manifest
+    parts: list[Manifest | IncludedFile] = [manifest, *included]
+    update = {
+        "permission_sets": {name: value for part in parts for name, value in part.permission_sets.items()},
+        "customers": tuple(customer for part in parts for customer in part.customers),
+        "switch_roles": tuple(switch for part in parts for switch in part.switch_roles),
+    }
+    return manifest.model_copy(update=update)
+
+
+def _declared(sources: list[Source], *, whole: bool) -> Declared:
+    """The names that the files declare, before anything is cut out of them."""
+    sets = frozenset(
+        name
+        for source in sources
+        if isinstance(names := walk(source.tree, ("permission_sets",)).value, MapNode)
+        for name in names
+    )
+    backend = walk(sources[0].tree, ("backend",))
+    roles = walk(backend.value, ("roles",))
+    many = roles.value if roles.found and isinstance(roles.value, ListNode) else []
+    names = [walk(role, ("name",)).value for role in (walk(backend.value, ("role",)).value, *many)]
+    return Declared(
+        permission_sets=sets if whole else None,
+        backend=backend.found,
+        backend_roles=frozenset(name for name in names if isinstance(name, str)),
+    )
+
+
+def _include(path: Path, main: Source, problems: list[Problem], new_files: Collection[Path]) -> list[Path]:
+    """The files that `include` names, sorted within each pattern, none twice."""
+    patterns = main.tree.get("include") if isinstance(main.tree, MapNode) else None
+    if not isinstance(patterns, ListNode):
+        return []
+    folder = path.parent
+    files: dict[Path, Path] = {path.resolve(): path}
+    for pattern, mark in zip(patterns, patterns.marks, strict=True):
+        if isinstance(pattern, str):
+            found = _matches(folder, pattern, new_files)
+            if isinstance(found, list):
+                for file in found:
+                    if file not in new_files and (refusal := _refusal(folder, file)):
+                        problems.append(_problem(main.file, mark, *refusal))
+                    else:
+                        files.setdefault(file.resolve(), file)
+            else:
+                problems.append(_problem(main.file, mark, *found))
+    if len(files) > _MAXIMUM_INCLUDED_FILES:
+        what = f"include matches {len(files):,} files, and {_MAXIMUM_INCLUDED_FILES:,} is the most"
+        problems.append(_problem(main.file, patterns.mark, what, "put several customers into one file, or into CSV"))
+        return []
+    return list(files.values())[1:]
+
+
+def included_by(pattern: str, file: Path) -> bool:
+    """Whether a pattern of `include` would match a file, given relative to the manifest's folder, if it were there.
+
+    Wildcards leave hidden files out, as a shell's do: they are what editors, systems and killed programs leave behind.
+    """
+
+    def fits(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+        if not wanted or not parts:
+            return not wanted and not parts
+        if wanted[0] == "**":
+            return fits(parts, wanted[1:]) or fits(parts[1:], wanted)
+        return fnmatchcase(parts[0], wanted[0]) and fits(parts[1:], wanted[1:])
+
+    return not _hidden(pattern, file) and fits(file.parts, Path(pattern).parts)
+
+
+def _hidden(pattern: str, file: Path) -> bool:
+    return file.name.startswith(".") and not Path(pattern).name.startswith(".")
+
+
+def _matches(folder: Path, pattern: str, new_files: Collection[Path]) -> list[Path] | tuple[str, str]:
+    shown = clip(pattern)
+    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        return f"include {shown} leaves the manifest's folder", "name files below the manifest, relative to it"
+    try:
+        there = {file for file in folder.glob(pattern) if not (file.is_dir() or _hidden(pattern, file))}
+        found = sorted(there.union(new for new in new_files if included_by(pattern, new.relative_to(folder))))
+    except (ValueError, NotImplementedError, OSError) as error:
+        return f"include {shown or '(empty)'} cannot be followed: {error}", "write a path like customers/*.yaml"
+    return found or (f"include {shown} matches no file", "check the path: it is relative to the manifest's folder")
+
+
+def _refusal(folder: Path, file: Path) -> tuple[str, str] | None:
+    """Why a matched file is not read, as what and hint."""
+    shown = clip(str(file.relative_to(folder)))
+    try:
+        resolved = file.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return f"include {shown} is a link that leads nowhere", "hint the link, or remove it"
+    if not resolved.is_relative_to(folder.resolve()):
+        return f"include {shown} is a link that leaves the manifest's folder", "copy the file into the folder"
+    if not resolved.is_file():
+        return f"include {shown} is not a regular file", "name YAML or CSV files"
+    if file.suffix.lower() not in SUFFIXES:
+        return f"include {shown} is neither YAML nor CSV", "name files that end in .yaml, .yml or .csv"
+    return None
+
+
+def _unnormalised(source: Source) -> list[Problem]:
+    """Text that only looks like other text: with invisible characters, or letters of two characters that have one."""
+    problems: list[Problem] = []
+    pending: list[tuple[Any, Mark]] = [] if source.plain else [(source.tree, START)]
+    while pending:
+        node, mark = pending.pop()
+        if isinstance(node, MapNode):
+            for key, value in node.items():
+                pending += ((key, node.marks[key][0]), (value, node.marks[key][1]))
+        elif isinstance(node, ListNode):
+            pending += zip(node, node.marks, strict=True)
+        elif isinstance(node, str) and (hidden := first_hidden(node)) is not None:
+            what = f'"{clip(node)}" holds the invisible character {code_point(node[hidden])}'
+            problems.append(_problem(source.file, mark, what, "remove it, and look at who wrote it"))
+        elif isinstance(node, str) and not unicodedata.is_normalized("NFC", node):
+            what = f'"{clip(node)}" holds letters that are put together from two characters (not Unicode NFC)'
+            problems.append(_problem(source.file, mark, what, f"write {clip(unicodedata.normalize('NFC', node))}"))
+    return problems
+
+
+def _problem(file: str, mark: Mark, what: str, hint: str) -> Problem:
+    place = place_at(file, mark)
+    return Problem(place.file, place.line, place.column, what, hint)
+
+
+MOST_FILES = 2_000
+"""How many included files are looked into: whoever waits for a completion waits for no more."""
+
+
+def names_in(path: Path, *sections: str) -> list[str]:
+    """Names of the entries of `sections` (customers, switch_roles) in the order of the files, none twice.
+
+    Nothing is validated, and what cannot be read has no names: no models are loaded, so it takes a quarter of the time.
+    """
+    tree = _tree(path)
+    trees = [tree, *(_tree(file) for file in _included_names(path, tree))]
+    found = (name for section in sections for each in trees for name in _names(each, section))
+    return list(dict.fromkeys(found))
+
+
+def _tree(path: Path) -> Any:
+    text = read_text(path, str(path))
+    if isinstance(text, Problem):
+        return None
+    if path.suffix.lower() == ".csv":
+        return {"customers": list(csv.DictReader(text.splitlines()))}
+    return parse_source(text, str(path)).tree
+
+
+def _included_names(path: Path, tree: Any) -> Iterator[Path]:
+    """The files that `include` names, as far as they stand below the manifest."""
+    patterns = tree.get("include") if isinstance(tree, dict) else None
+    left = MOST_FILES
+    for pattern in patterns if isinstance(patterns, list) else ():
+        if isinstance(pattern, str) and pattern and not Path(pattern).is_absolute() and ".." not in Path(pattern).parts:
+            files = sorted(file for file in path.parent.glob(pattern) if file.is_file())[:left]
+            left -= len(files)
+            yield from files
+
+
+def _names(tree: Any, section: str) -> Iterator[str]:
+    entries = tree.get(section) if isinstance(tree, dict) else None
+    for entry in entries if isinstance(entries, list) else ():
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if isinstance(name, str) and name:
+            yield name

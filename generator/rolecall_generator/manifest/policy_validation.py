@@ -1,0 +1,321 @@
+"""Which roles a permission set ends up on: its customers and switch roles, with account and partition.
+
+ARNs in permission sets and boundaries: refused by IAM, of another account or partition, or with an unfilled
+placeholder. A managed policy and a permissions boundary attach only within their own account, or are AWS's (IAM API
+reference, AttachRolePolicy and PutRolePermissionsBoundary, November 2026).
+
+The form of permission sets and tags: statements that AWS or Terraform would not take as they were meant.
+
+Conditions of permission sets: operators and keys that IAM refuses, and values that no request can meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rolecall_generator.errors import Problem
+from rolecall_generator.iam import TAGS, Condition, parse_arn
+from rolecall_generator.iam.validation import account_of, condition_faults, resource_fault, unfilled, unknown_operator
+from rolecall_generator.manifest.models import Manifest, StatementSpec
+from rolecall_generator.manifest.yaml_source import Loc, Places
+from rolecall_generator.text import clip
+
+
+@dataclass(frozen=True, slots=True)
+class SetUser:
+    """A customer or switch role by its name (`subject`), with the account and partition of its role."""
+
+    subject: str
+    account_id: str
+    partition: str
+
+
+def users_of_sets(manifest: Manifest) -> Mapping[str, Sequence[SetUser]]:
+    """The users of each permission set by its name, in the manifest's order; sets that nothing uses have no entry."""
+    found: dict[str, list[SetUser]] = {}
+    for customer in manifest.customers:
+        user = SetUser(customer.name, customer.account_id, manifest.partition)
+        named = manifest.defaults.permissions if customer.permissions is None else customer.permissions
+        for name in dict.fromkeys(named):
+            found.setdefault(name, []).append(user)
+    for switch in manifest.switch_roles:
+        user = SetUser(switch.name, switch.trusting.account_id, switch.partition or manifest.partition)
+        for name in dict.fromkeys(switch.permissions):
+            found.setdefault(name, []).append(user)
+    return found
+
+
+OTHER_ACCOUNT_RULE = "RC213"
+"""The rule whose suppression accepts resources of another account."""
+
+_AWS = "aws"
+_ASSUME = "sts:"
+
+
+def arn_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    """Problems of managed policies, boundaries, resources and paths, each at its place."""
+    users = users_of_sets(manifest)
+    for name, permissions in manifest.permission_sets.items():
+        at: Loc = ("permission_sets", name)
+        its = users.get(name, ())
+        partitions = sorted({user.partition for user in its}) or [manifest.partition]
+        for number, policy in enumerate(permissions.managed_policies):
+            yield from _policy(policy, its, partitions, (*at, "managed_policies", number), places)
+        for number, statement in enumerate(permissions.statements):
+            yield from _resources(statement, manifest, its, partitions, (*at, "statements", number), places)
+    yield from _boundaries(manifest, places)
+    yield from _paths(manifest, places)
+
+
+def _policy(
+    policy: str, users: Sequence[SetUser], partitions: Sequence[str], at: Loc, places: Places, noun: str = "policy"
+) -> Iterator[Problem]:
+    """A managed policy or boundary that these users cannot have."""
+    if (found := unfilled(policy)) is not None and found.certain:
+        yield places.problem(at, f"{policy} has a placeholder: {found.what}", found.hint)
+        return
+    parsed = parse_arn(policy)
+    if parsed is None:
+        return
+    for partition in partitions:
+        if parsed.partition != partition:
+            hint = f"write arn:{partition}:{policy.split(':', 2)[2]}, or the bare name of a policy of AWS"
+            yield places.problem(at, f"{policy} is in partition {parsed.partition}, the role in {partition}", hint)
+    if parsed.account_id == _AWS:
+        return
+    others = [user for user in users if user.account_id != parsed.account_id]
+    if others:
+        what = f"{noun} {policy} is in account {parsed.account_id}, and the role of {_named(others)}"
+        hint = "name a policy of the role's own account, or one of AWS; an account's own policy goes with its own entry"
+        yield places.problem(at, what, hint)
+
+
+def _named(users: Sequence[SetUser]) -> str:
+    first, more = users[0], len(users) - 1
+    return f"{first.subject} in {first.account_id}" + (f"; {more} more are elsewhere too" if more else "")
+
+
+def _resources(
+    statement: StatementSpec,
+    manifest: Manifest,
+    users: Sequence[SetUser],
+    partitions: Sequence[str],
+    at: Loc,
+    places: Places,
+) -> Iterator[Problem]:
+    for key, values in (("resources", statement.resources), ("not_resources", statement.not_resources)):
+        for number, text in enumerate(values):
+            faults = (resource_fault(text, partition) for partition in partitions)
+            fault = next((fault for fault in faults if fault is not None and fault.refused), None)
+            if fault is not None:
+                hint = _variable_hint(text, manifest) or fault.hint
+                yield places.problem((*at, key, number), f"resource {clip(text, 120)} {fault.what}", hint)
+            elif key == "resources" and not _assumes_only(statement):
+                yield from _other_account(text, manifest, users, (*at, key, number), places)
+
+
+def _variable_hint(text: str, manifest: Manifest) -> str | None:
+    """The hint for a placeholder that has the name of a variable of a customer's."""
+    found = unfilled(text)
+    name = found.text.strip("${}%<>()[]@# ") if found else ""
+    if name and any(name in customer.variables for customer in manifest.customers):
+        return f"a customer's variables fill queries and plays, not policies: write the value of {name} in a set of its own"
+    return None
+
+
+def _assumes_only(statement: StatementSpec) -> bool:
+    """Whether the statement is about assuming roles, which is done across accounts."""
+    return bool(statement.actions) and all(action.lower().startswith(_ASSUME) for action in statement.actions)
+
+
+def _other_account(text: str, manifest: Manifest, users: Sequence[SetUser], at: Loc, places: Places) -> Iterator[Problem]:
+    account = account_of(text)
+    if account is None:
+        return
+    others = [
+        user
+        for user in users
+        if user.account_id != account
+        and not any(entry.covers(OTHER_ACCOUNT_RULE, user.subject) for entry in manifest.suppress)
+    ]
+    if others:
+        what = f"resource {clip(text, 120)} is in account {account}, and the role of {_named(others)}"
+        hint = (
+            f"write {_anywhere(text)}, or give that account a permission set of its own; where the other account is meant, "
+            f"suppress {OTHER_ACCOUNT_RULE} for it with the reason"
+        )
+        yield places.problem(at, what, hint)
+
+
+def _anywhere(text: str) -> str:
+    parts = text.split(":", 5)
+    return ":".join((*parts[:4], "*", parts[5]))
+
+
+def _boundaries(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    home = manifest.partition
+    if manifest.backend:
+        account = manifest.backend.account_id
+        backend = [(("backend", "role"), manifest.backend.role)] if manifest.backend.role else []
+        roles: list[tuple[Loc, str | None]] = [(at, role.permissions_boundary) for at, role in backend]
+        roles += [(("backend", "roles", i), role.permissions_boundary) for i, role in enumerate(manifest.backend.roles)]
+        for at, boundary in roles:
+            yield from _boundary(boundary, [SetUser("the backend", account, home)], at, places)
+    common = manifest.defaults.permissions_boundary
+    if common:
+        inheriting = [entry for entry in manifest.customers if not entry.permissions_boundary]
+        users = [SetUser(entry.name, entry.account_id, home) for entry in inheriting]
+        yield from _boundary(common, users, ("defaults",), places, home)
+    for number, customer in enumerate(manifest.customers):
+        if customer.permissions_boundary:
+            own = [SetUser(customer.name, customer.account_id, home)]
+            yield from _boundary(customer.permissions_boundary, own, ("customers", number), places)
+    for number, switch in enumerate(manifest.switch_roles):
+        user = SetUser(switch.name, switch.trusting.account_id, switch.partition or home)
+        yield from _boundary(switch.permissions_boundary, [user], ("switch_roles", number), places)
+
+
+def _boundary(
+    boundary: str | None, users: Sequence[SetUser], at: Loc, places: Places, home: str | None = None
+) -> Iterator[Problem]:
+    if boundary:
+        partitions = sorted({user.partition for user in users}) or [home or _AWS]
+        yield from _policy(boundary, users, partitions, (*at, "permissions_boundary"), places, noun="boundary")
+
+
+def _paths(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    """IAM takes almost every character in a path, those of placeholders too."""
+    paths: dict[Loc, str] = {("defaults",): manifest.defaults.path}
+    paths |= {("customers", i): entry.path for i, entry in enumerate(manifest.customers) if entry.path}
+    paths |= {("switch_roles", i): entry.path for i, entry in enumerate(manifest.switch_roles)}
+    known = {path: unfilled(path) for path in set(paths.values())}
+    for at, path in paths.items():
+        found = known[path]
+        if found and (found.certain or "$" in path):
+            yield places.problem((*at, "path"), f"path {path} has a placeholder: {found.what}", "write the path itself")
+        elif "${" in path:
+            yield places.problem(
+                (*at, "path"), f"path {path} has a variable, which IAM does not fill", "write the path itself"
+            )
+
+
+def policy_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    """Problems in the form of permission sets and their statements."""
+    for name, permissions in manifest.permission_sets.items():
+        at: Loc = ("permission_sets", name)
+        if not permissions.statements and not permissions.managed_policies:
+            hint = "add statements or managed_policies, or remove the set"
+            yield places.problem(at, f"permission set {name} is empty", hint, key=True)
+        sids: set[str] = set()
+        for number, statement in enumerate(permissions.statements):
+            yield from _statement(statement, (*at, "statements", number), places)
+            if statement.sid and statement.sid in sids:
+                where: Loc = (*at, "statements", number, "sid")
+                yield places.problem(where, f"sid {statement.sid} stands twice in {name}", "give each statement its own sid")
+            sids.add(statement.sid)
+
+
+def _statement(statement: StatementSpec, at: Loc, places: Places) -> Iterator[Problem]:
+    for positive, negative, one, other in (
+        (statement.actions, statement.not_actions, "actions", "not_actions"),
+        (statement.resources, statement.not_resources, "resources", "not_resources"),
+    ):
+        if positive and negative:
+            what = f"the statement has both {one} and {other}"
+            yield places.problem((*at, other), what, "keep one of the two, or make two statements", key=True)
+        elif not positive and not negative:
+            hint = 'add resources; ["*"] means all' if one == "resources" else f"add {one}, as in [s3:GetObject]"
+            yield places.problem(at, f"the statement has neither {one} nor {other}", hint)
+    for loc, text in _texts(statement):
+        if "&{" in text:
+            what = "&{ in a policy: Terraform's policy documents turn it into ${"
+            yield places.problem((*at, *loc), what, "write ${ for a policy variable; rolecall escapes it for Terraform")
+
+
+def _texts(statement: StatementSpec) -> Iterator[tuple[Loc, str]]:
+    """The statement's free texts, each with its loc."""
+    for name, values in (("resources", statement.resources), ("not_resources", statement.not_resources)):
+        yield from (((name, number), text) for number, text in enumerate(values))
+    for operator, keys in statement.conditions.items():
+        for key, found in keys.items():
+            yield ("conditions", operator, key), key
+            many = isinstance(found, tuple)
+            values = found if isinstance(found, tuple) else (found,)
+            for number, text in enumerate(values):
+                yield ("conditions", operator, key, *((number,) if many else ())), text
+
+
+def tag_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    """Tags that AWS refuses; a customer's own are measured together with the defaults'."""
+    common = manifest.defaults.tags
+    yield from _tags({}, common, ("defaults", "tags"), places)
+    if manifest.backend:
+        yield from _tags({}, manifest.backend.tags, ("backend", "tags"), places)
+    tagged: list[tuple[Loc, Mapping[str, str]]] = [
+        (("customers", i), entry.tags) for i, entry in enumerate(manifest.customers)
+    ]
+    tagged += [(("switch_roles", i), entry.tags) for i, entry in enumerate(manifest.switch_roles)]
+    for at, tags in tagged:
+        if tags:
+            yield from _tags(common, tags, (*at, "tags"), places)
+
+
+def _tags(common: Mapping[str, str], own: Mapping[str, str], at: Loc, places: Places) -> Iterator[Problem]:
+    folded = {key.casefold(): key for key in common}
+    for key in own:
+        lower = key.casefold()
+        if folded.setdefault(lower, key) != key:
+            what = f"tag {key} differs from tag {folded[lower]} only in case"
+            yield places.problem((*at, key), what, f"write {folded[lower]}: AWS takes only one of them", key=True)
+        if lower.startswith("aws:"):
+            yield places.problem(
+                (*at, key), f"tag {key} starts with aws:", "choose another name: AWS keeps aws: to itself", key=True
+            )
+    if len(folded) > TAGS:
+        what = f"{len(folded)} tags, and AWS takes {TAGS}"
+        yield places.problem(at, what, "remove some; labels have no such limit and stay with you")
+
+
+def condition_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    """Problems of all conditions, each at its place."""
+    for name, permissions in manifest.permission_sets.items():
+        for number, statement in enumerate(permissions.statements):
+            yield from _conditions(
+                statement, ("permission_sets", name, "statements", number, "conditions"), manifest, places
+            )
+
+
+def _conditions(statement: StatementSpec, at: Loc, manifest: Manifest, places: Places) -> Iterator[Problem]:
+    for operator, keys in statement.conditions.items():
+        here: Loc = (*at, operator)
+        if (unknown := unknown_operator(operator)) is not None:
+            yield places.problem(here, unknown.what, unknown.hint, key=True)
+            continue
+        if not keys:
+            yield places.problem(
+                here, f"{operator} has no condition key", "add a key with its values, or remove it", key=True
+            )
+        first: dict[str, str] = {}
+        for key, found in keys.items():
+            if first.setdefault(key.lower(), key) != key:
+                what = f"{key} is the same condition key as {first[key.lower()]}: IAM ignores case"
+                yield places.problem((*here, key), what, "write all values under one of them", key=True)
+            values = found if isinstance(found, tuple) else (found,)
+            yield from _condition(Condition(operator, key, values), here, isinstance(found, tuple), manifest, places)
+
+
+def _condition(condition: Condition, here: Loc, many: bool, manifest: Manifest, places: Places) -> Iterator[Problem]:
+    # The partition matters only for faults that are not refused; those are findings of gen check.
+    for fault in condition_faults(condition, manifest.partition):
+        if not fault.refused:
+            continue
+        place: Loc = (*here, condition.key)
+        if fault.value is None:
+            yield places.problem(place, clip(fault.what, 200), fault.hint, key=True)
+        else:
+            yield places.problem((*place, *_index(condition.values, fault.value, many)), clip(fault.what, 200), fault.hint)
+
+
+def _index(values: Sequence[str], value: str, many: bool) -> Loc:
+    return (values.index(value),) if many else ()

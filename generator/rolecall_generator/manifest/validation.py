@@ -1,0 +1,332 @@
+"""What switch roles say about each other: groups, users and policies of one account, and the console's limits.
+
+What entries of a manifest say about each other: names, identities, references, and the backend.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from rolecall_generator.errors import Problem
+from rolecall_generator.iam import SWITCH_ROLE_LINK_CHARACTERS
+from rolecall_generator.manifest.models import Manifest, SwitchGroup, SwitchRole, SwitchUser
+from rolecall_generator.manifest.people import people_account, people_of
+from rolecall_generator.manifest.policy_validation import arn_problems, condition_problems, policy_problems, tag_problems
+from rolecall_generator.manifest.yaml_source import Loc, Places
+from rolecall_generator.text import suggest
+
+
+def people_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    """Problems of switch roles, each at its place."""
+    for index, switch in enumerate(manifest.switch_roles):
+        yield from _users(switch, index, places)
+        yield from _link(switch, index, places)
+    yield from _groups(manifest, places)
+    yield from _policies(manifest, places)
+    yield from _new_users(manifest, places)
+    yield from _one_spelling(manifest, places)
+
+
+def _users(switch: SwitchRole, index: int, places: Places) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for number, user in enumerate(switch.users):
+        at: Loc = ("switch_roles", index, "users", number)
+        first = seen.setdefault(user.name.casefold(), number)
+        if first != number:
+            yield places.problem((*at, "name"), f"user {user.name} stands twice in {switch.name}", "remove one of the two")
+        if user.existing and (user.console_password or user.pgp_key):
+            key = "console_password" if user.console_password else "pgp_key"
+            what = f"{key} on user {user.name}, who exists already"
+            yield places.problem((*at, key), what, "remove it: existing users keep the password they have", key=True)
+        elif user.pgp_key and not user.console_password:
+            what = f"user {user.name} has a pgp_key but no console password to encrypt"
+            yield places.problem((*at, "pgp_key"), what, "add console_password: true, or remove pgp_key", key=True)
+    if switch.trust == "users" and not switch.users:
+        what = f"{switch.name}: trust: users lets no one in, as there are no users"
+        yield places.problem(("switch_roles", index, "trust"), what, "add users, or write trust: account")
+
+
+def _link(switch: SwitchRole, index: int, places: Places) -> Iterator[Problem]:
+    length = len(f"{switch.path}{switch.role}".lstrip("/"))
+    if length > SWITCH_ROLE_LINK_CHARACTERS:
+        what = f"{switch.name}: path and name of the role have {length} characters together"
+        hint = f"shorten them to {SWITCH_ROLE_LINK_CHARACTERS}: the console's switch-role page takes no more"
+        yield places.problem(("switch_roles", index, "role"), what, hint)
+
+
+def _groups(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    made: dict[tuple[str, str], int] = {}
+    for index, switch in enumerate(manifest.switch_roles):
+        group = switch.switch_group
+        key = (people_account(switch), group.name.casefold())
+        if not group.existing:
+            first = made.setdefault(key, index)
+            if first != index:
+                other = manifest.switch_roles[first].name
+                what = f"{switch.name}: group {group.name} of account {key[0]} is made by {other} already"
+                hint = f"write group: {{name: {group.name}, existing: true}} here"
+                yield places.problem(("switch_roles", index, "group"), what, hint)
+
+
+def _policies(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    """Each group has a policy of its own; two of one name in one account would overwrite each other."""
+    people = people_of(manifest)
+    policies: dict[tuple[str, str], int] = {}
+    for index, switch in enumerate(manifest.switch_roles):
+        if people[switch.name].keeper is not switch:
+            continue
+        account, policy = people_account(switch), switch.policy or f"assume-{switch.role}"
+        first = policies.setdefault((account, policy.casefold()), index)
+        if first != index:
+            other = manifest.switch_roles[first].name
+            what = f"{switch.name}: policy {policy} of account {account} would overwrite that of {other}"
+            at = "policy" if switch.policy else "group"
+            yield places.problem(("switch_roles", index, at), what, "give one of them another name with `policy: NAME`")
+
+
+def _one_spelling(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    """IAM tells no names apart by case: one group or user has one name and one path wherever it is named."""
+    known: dict[tuple[str, str, str], tuple[SwitchGroup | SwitchUser, str]] = {}
+    for index, switch in enumerate(manifest.switch_roles):
+        account = people_account(switch)
+        named: list[tuple[str, SwitchGroup | SwitchUser, Loc]] = [("group", switch.switch_group, ("group",))]
+        named += [("user", user, ("users", number, "name")) for number, user in enumerate(switch.users)]
+        for kind, part, key in named:
+            first, other = known.setdefault((account, kind, part.name.casefold()), (part, switch.name))
+            made_twice = not (first.existing or part.existing)  # a problem of its own
+            if (first.name, first.path) != (part.name, part.path) and not made_twice:
+                here, there = f"{part.path}{part.name}", f"{first.path}{first.name}"
+                what = f"{switch.name}: {kind} {here} of account {account} is {there} in {other}"
+                yield places.problem(("switch_roles", index, *key), what, "write name and path the same way in both")
+
+
+def _new_users(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    made: dict[tuple[str, str], int] = {}
+    for index, switch in enumerate(manifest.switch_roles):
+        account = people_account(switch)
+        for number, user in enumerate(switch.users):
+            if user.existing:
+                continue
+            first = made.setdefault((account, user.name.casefold()), index)
+            if first != index:
+                other = manifest.switch_roles[first].name
+                what = f"{switch.name}: user {user.name} of account {account} is made by {other} already"
+                hint = "write existing: true on the second, and keep console_password on the first"
+                yield places.problem(("switch_roles", index, "users", number, "name"), what, hint)
+
+
+SHARED_ID_RULE = "RC104"
+"""The rule whose suppression lets accounts of one customer share an external id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the files declare, entries with problems of their own included: no one is told that those do not exist.
+
+    `permission_sets` is None when a file could not be read and the names are therefore unknown.
+    """
+
+    permission_sets: frozenset[str] | None
+    backend: bool
+    backend_roles: frozenset[str]
+
+
+def crosscheck(manifest: Manifest, places: Places, declared: Declared) -> list[Problem]:
+    """Every problem between entries, each at its place, in no particular order."""
+    found: list[Problem] = []
+    for check in (_duplicate_names, _duplicate_sets, _external_ids, _duplicate_roles, _backend, _fixed_role_names):
+        found += check(manifest, places)
+    found += _set_references(manifest, places, declared)
+    found += _backend_references(manifest, places, declared)
+    found += people_problems(manifest, places)
+    found += policy_problems(manifest, places)
+    found += arn_problems(manifest, places)
+    found += condition_problems(manifest, places)
+    found += tag_problems(manifest, places)
+    return found
+
+
+def fold(name: str) -> str:
+    """Two names that fold alike are one name to people, and one folder to some file systems."""
+    return name.casefold().replace("_", "-").replace(".", "-")
+
+
+def _repeated(keyed: Iterable[tuple[object, Loc]]) -> Iterator[tuple[Loc, Loc]]:
+    """Pairs of (a later loc, the first loc) that have the same key."""
+    first: dict[object, Loc] = {}
+    for key, loc in keyed:
+        earlier = first.setdefault(key, loc)
+        if earlier is not loc:
+            yield loc, earlier
+
+
+def _duplicate_names(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    for section, noun, names in (
+        ("customers", "customer", [customer.name for customer in manifest.customers]),
+        ("switch_roles", "switch role", [switch.name for switch in manifest.switch_roles]),
+    ):
+        for later, earlier in _repeated((fold(name), (section, i, "name")) for i, name in enumerate(names)):
+            name, other = names[int(later[1])], names[int(earlier[1])]
+            same = "has the name of another" if name == other else f"differs from {other} only in case or in ._-"
+            what = f"{noun} {name} {same}, at {places.find(*earlier)}"
+            yield places.problem(later, what, "give each its own name")
+
+
+def _duplicate_sets(_manifest: Manifest, places: Places) -> Iterator[Problem]:
+    first: dict[str, tuple[str, str, int]] = {}
+    for name, file, mark in places.set_marks():
+        earlier = first.setdefault(fold(name), (name, file, mark.line))
+        if earlier != (name, file, mark.line):
+            what = f"permission set {name} has the name of another, {earlier[0]} at {earlier[1]}:{earlier[2] + 1}"
+            yield Problem(file, mark.line + 1, mark.column + 1, what, "give each its own name, not in case or ._- alone")
+
+
+def _external_ids(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    owners: dict[str, tuple[int, str]] = {}
+    for index, customer in enumerate(manifest.customers):
+        current, previous = customer.external_id, customer.previous_external_id
+        if current is not None:
+            yield from _shared_id(manifest, places, index, "external_id", owners.setdefault(current, (index, "external_id")))
+        if previous is None:
+            continue
+        at = ("customers", index, "previous_external_id")
+        if current is None:
+            yield places.problem(
+                at, f"customer {customer.name} has a previous_external_id but no external_id", "add external_id"
+            )
+        elif previous == current:
+            what = f"customer {customer.name}: previous_external_id is the same as external_id"
+            yield places.problem(at, what, "remove it; during a rotation external_id is the new one")
+        owner = owners.setdefault(previous, (index, "previous_external_id"))
+        yield from _shared_id(manifest, places, index, "previous_external_id", owner)
+
+
+def _shared_id(manifest: Manifest, places: Places, index: int, key: str, owner: tuple[int, str]) -> Iterator[Problem]:
+    """The problem of an id that another customer has as well, unless both are one customer by the manifest's word."""
+    customer, other = manifest.customers[index], manifest.customers[owner[0]]
+    if owner[0] == index or shares_external_id(manifest, customer.name, other.name):
+        return
+    what = f"{key} is the same as that of customer {other.name}, at {places.find('customers', *owner)}"
+    hint = (
+        f"make a fresh one: an external id belongs to one customer; for several accounts of one customer, suppress "
+        f"{SHARED_ID_RULE} for {other.name} and {customer.name} with that reason"
+    )
+    yield places.problem(("customers", index, key), what, hint)
+
+
+def shares_external_id(manifest: Manifest, *names: str) -> bool:
+    """Whether the manifest says of all these customers that they may share an external id, by suppressing RC104."""
+    return all(any(entry.covers(SHARED_ID_RULE, name) for entry in manifest.suppress) for name in names)
+
+
+def _duplicate_roles(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    default = manifest.defaults.role.casefold()
+    keyed: list[tuple[object, Loc]] = []
+    if manifest.backend:
+        account = manifest.backend.account_id
+        many = bool(manifest.backend.roles)
+        names = enumerate(manifest.backend.all_roles)
+        # Names twice among the backend roles are told in `_backend`.
+        unique = {role.name.casefold(): ("backend", "roles", i) if many else ("backend", "role") for i, role in names}
+        keyed += (((account, name), loc) for name, loc in unique.items())
+    keyed += (
+        ((customer.account_id, customer.role.casefold() if customer.role else default), ("customers", index, "role"))
+        for index, customer in enumerate(manifest.customers)
+    )
+    keyed += (
+        ((switch.trusting.account_id, switch.role.casefold()), ("switch_roles", index, "role"))
+        for index, switch in enumerate(manifest.switch_roles)
+    )
+    for later, earlier in _repeated(keyed):
+        account, role = _role(manifest, later)
+        what = f"role {role} of account {account} is already that of {_owner(manifest, earlier)}, at {places.find(*earlier)}"
+        hint = "give it another role name: AWS compares names without path and case"
+        yield places.problem(later, f"{_owner(manifest, later)}: {what}", hint)
+
+
+def _role(manifest: Manifest, loc: Loc) -> tuple[str, str]:
+    """Account id and name of the role that a customer or switch role has."""
+    if loc[0] == "customers":
+        customer = manifest.customers[int(loc[1])]
+        return customer.account_id, customer.role or manifest.defaults.role
+    switch = manifest.switch_roles[int(loc[1])]
+    return switch.trusting.account_id, switch.role
+
+
+def _owner(manifest: Manifest, loc: Loc) -> str:
+    if loc[0] == "backend":
+        return "the backend"
+    if loc[0] == "customers":
+        return f"customer {manifest.customers[int(loc[1])].name}"
+    return f"switch role {manifest.switch_roles[int(loc[1])].name}"
+
+
+def _set_references(manifest: Manifest, places: Places, declared: Declared) -> Iterator[Problem]:
+    known = declared.permission_sets
+    if known is None:
+        return
+    lists: list[tuple[Loc, tuple[str, ...]]] = [(("defaults",), manifest.defaults.permissions)]
+    lists += [(("customers", i), entry.permissions) for i, entry in enumerate(manifest.customers) if entry.permissions]
+    lists += [(("switch_roles", i), entry.permissions) for i, entry in enumerate(manifest.switch_roles)]
+    for loc, permissions in lists:
+        if known.issuperset(permissions):
+            continue
+        for number, name in enumerate(permissions):
+            if name not in known:
+                hint = suggest(name, sorted(known), "add it under permission_sets, or write one of")
+                yield places.problem((*loc, "permissions", number), f"there is no permission set {name}", hint)
+
+
+def _backend(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    backend = manifest.backend
+    if backend is None:
+        return
+    if backend.role is not None and backend.roles:
+        what = "backend has both role and roles"
+        yield places.problem(("backend", "role"), what, "keep one of the two; roles may hold a single role", key=True)
+    for later, earlier in _repeated(
+        (role.name.casefold(), ("backend", "roles", i, "name")) for i, role in enumerate(backend.roles)
+    ):
+        what = f"backend role {backend.roles[int(later[2])].name} stands twice, first at {places.find(*earlier)}"
+        yield places.problem(later, what, "give each backend role its own name; AWS compares names without path and case")
+
+
+def _backend_references(manifest: Manifest, places: Places, declared: Declared) -> Iterator[Problem]:
+    if not manifest.customers:
+        return
+    if not declared.backend:
+        hint = "add `backend:` with the account_id that the customers shall trust"
+        yield places.problem(("customers", 0), "there are customers but no backend account", hint)
+    if manifest.backend is None:
+        return
+    known = {role.name for role in manifest.backend.all_roles} | declared.backend_roles
+    for index, customer in enumerate(manifest.customers):
+        if customer.backend_role is not None and customer.backend_role not in known:
+            what = f"there is no backend role {customer.backend_role}"
+            hint = suggest(customer.backend_role, sorted(known), "add it under backend.roles, or write one of")
+            yield places.problem(("customers", index, "backend_role"), what, hint)
+
+
+def _fixed_role_names(manifest: Manifest, places: Places) -> Iterator[Problem]:
+    """One ARN pattern serves all customers of a backend role, so they share role name and path.
+
+    Customers that name no backend role are measured among themselves: which role they get is the plan's decision.
+    """
+    if manifest.backend is None or manifest.backend.grant != "fixed-role-name":
+        return
+    defaults = manifest.defaults
+    single = manifest.backend.all_roles[0].name if len(manifest.backend.all_roles) == 1 else None
+    groups: dict[str | None, list[tuple[int, tuple[str, str]]]] = {}
+    for index, customer in enumerate(manifest.customers):
+        form = (customer.role or defaults.role, customer.path or defaults.path)
+        groups.setdefault(customer.backend_role or single, []).append((index, form))
+    for members in groups.values():
+        (role, path), _ = Counter(form for _, form in members).most_common(1)[0]
+        for index, form in members:
+            if form != (role, path):
+                key = "role" if form[0] != role else "path"
+                what = f"{manifest.customers[index].name} has role {form[1]}{form[0]}, the other customers {path}{role}"
+                hint = f"write role: {role} and path: {path}; grant: fixed-role-name has one role name; else choose explicit"
+                yield places.problem(("customers", index, key), what, hint)

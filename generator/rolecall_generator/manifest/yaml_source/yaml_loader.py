@@ -1,0 +1,385 @@
+"""A file of the manifest as text: its size, encoding and permissions are checked here.
+
+What YAML takes a scalar for: text, number, boolean, date or nothing.
+
+One YAML file to a tree with places; everything about YAML itself that can be wrong is refused here. Built from
+libyaml's events in one loop: for 10,000 customers that takes a third of the time of PyYAML's own composer, which makes
+a node object for each scalar and gives no values yet (measured November 2026, PyYAML 6.0.3).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from rolecall_generator.errors import Problem
+from rolecall_generator.manifest.yaml_source.nodes import START, ListNode, MapNode
+from rolecall_generator.manifest.yaml_source.nodes import YamlMark as Mark
+from rolecall_generator.text import clip, code_point, first_hidden
+from rolecall_generator.workers import collection_paused
+
+MAXIMUM_BYTES = 32 * 1024 * 1024
+# YAML 1.1 and 1.2, production c-printable; libyaml refuses them too, but without a line.
+_BREAKS = str.maketrans("\x85\u2028\u2029", "\n\n\n")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+
+
+def read_text(path: Path, file: str) -> str | Problem:
+    """The text of a UTF-8 file without its byte order mark, or why it cannot be had."""
+    try:
+        if path.stat().st_size > MAXIMUM_BYTES:
+            return _too_large(file)
+        with path.open("rb") as stream:
+            data = stream.read(MAXIMUM_BYTES + 1)
+    except OSError as error:
+        return _unreadable(file, error)
+    return text_of(data, file)
+
+
+def text_of(data: bytes, file: str) -> str | Problem:
+    """The text of a file's bytes, as `read_text` gives it, or why they are none."""
+    if len(data) > MAXIMUM_BYTES:  # a pipe, or a file that grew meanwhile
+        return _too_large(file)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8", "replace")
+        column = len(before) - before.rfind("\n")
+        return Problem(file, before.count("\n") + 1, column, "the file is not UTF-8 text", "save it as plain text in UTF-8")
+    if control := _CONTROL.search(text):
+        start = control.start()
+        column = start - text.rfind("\n", 0, start)
+        what = f"the file holds the control character U+{ord(control[0]):04X}, as binary files do"
+        return Problem(file, text.count("\n", 0, start) + 1, column, what, "save it as plain text in UTF-8")
+    return _unseen(text, file) or text
+
+
+def _unseen(text: str, file: str) -> Problem | None:
+    """What no one sees in an editor: it shows a name as another one, or a comment as code (CVE-2021-42574)."""
+    # The breaks of YAML that are no line feed are told apart where a value holds one.
+    start = None if text.isascii() else first_hidden(text.translate(_BREAKS))
+    if start is None:
+        return None
+    before = text.rfind("\n", 0, start)
+    what = f"the file holds the invisible character {code_point(text[start])}"
+    hint = "delete it: in an editor that shows it, or by typing the line anew"
+    return Problem(file, text.count("\n", 0, start) + 1, start - before, what, hint)
+
+
+def _too_large(file: str) -> Problem:
+    limit = MAXIMUM_BYTES // (1024 * 1024)
+    return Problem(file, 1, 1, f"the file is larger than {limit} MiB", "split the customers over files with `include`")
+
+
+def _unreadable(file: str, error: OSError) -> Problem:
+    if isinstance(error, FileNotFoundError):
+        return Problem(file, 1, 1, "there is no such file", "name the manifest, or write a first one with `gen init`")
+    if isinstance(error, IsADirectoryError):
+        return Problem(file, 1, 1, "this is a folder, not a file", "name the manifest inside it")
+    if isinstance(error, PermissionError):
+        return Problem(file, 1, 1, "reading the file is not permitted", "give yourself read permission on it")
+    return Problem(file, 1, 1, f"the file cannot be read: {error.strerror or error}", "check the path and the disk")
+
+
+CORE = "tag:yaml.org,2002:"
+TEXT_TAGS = {"!", CORE + "str"}
+SCALAR_TAGS = {CORE + name for name in ("int", "float", "bool", "null")}
+# YAML 1.2 reads these as numbers, YAML 1.1 (PyYAML) as text; what two readers disagree on must be quoted.
+_NUMBER_1_2 = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
+class _Scalars(yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
+    """PyYAML's own reading of one scalar, without its parser."""
+
+    def __init__(self) -> None:
+        yaml.constructor.SafeConstructor.__init__(self)
+        yaml.resolver.Resolver.__init__(self)
+
+
+_SCALARS = _Scalars()
+AMBIGUOUS_STARTS = frozenset(_SCALARS.yaml_implicit_resolvers) | set("0123456789+-.")
+"""First characters (or none at all) of plain scalars that can be anything but text."""
+
+
+def resolve_plain(text: str) -> Any:
+    """What a plain scalar means: text, int, float, bool, None or a date, as YAML 1.1 or 1.2 would read it."""
+    tag: str = _SCALARS.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    if tag == CORE + "str":
+        return float(text) if _NUMBER_1_2.fullmatch(text) else text
+    try:
+        return construct(tag, text)
+    except (ValueError, KeyError, OverflowError, yaml.YAMLError):
+        return text  # looks like a date or number but is none, as 2024-13-45
+
+
+def kind_of(value: Any) -> str:
+    """What YAML took a scalar for, in people's words."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true or false"
+    return "a number" if isinstance(value, int | float) else "a date"
+
+
+def construct(tag: str, text: str) -> Any:
+    """A scalar with this tag as a value. Raises ValueError, KeyError, OverflowError or YAMLError when it is none."""
+    constructor = _SCALARS.yaml_constructors.get(tag, yaml.constructor.SafeConstructor.construct_yaml_str)
+    return constructor(_SCALARS, yaml.ScalarNode(tag, text))
+
+
+MAXIMUM_DEPTH = 64
+MAXIMUM_ALIASED_CHARACTERS = 8_000_000
+"""How much of its own text a file may repeat through aliases, aliases inside what they repeat counted.
+
+What turns a small file into a bomb is this number alone. Characters and not values: a long text repeated is a bomb too.
+"""
+
+_COLLECTION_TAGS = {MappingStartEvent: {None, "!", CORE + "map"}, SequenceStartEvent: {None, "!", CORE + "seq"}}
+_SYNTAX_HINTS = (
+    ("tab character", "indent with spaces"),
+    ("cannot start any token", "indent with spaces, and put text that starts with @, ` or % in quotes"),
+    ("mapping values are not allowed", "put text that holds `: ` in quotes, and check the indentation"),
+    ("expected key", "check the indentation: keys of one mapping start in the same column"),
+    ("expected '-' indicator", "check the indentation: items of one list start in the same column"),
+    ("flow node", "close the bracket"),
+    ("expected ',' or", "close the bracket, or put a comma between the entries"),
+    ("end of stream", "close the quote or bracket that was opened before"),
+    ("undefined alias", "write the anchor (&name) above its alias (*name)"),
+    ("control characters", "save the file as plain text in UTF-8"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class YamlSource:
+    """A file that was read: its name for messages, its tree (None when there is none to speak of), what is wrong."""
+
+    file: str
+    tree: Any
+    problems: tuple[Problem, ...]
+    plain: bool = True
+    """Whether no text in it can be outside Unicode's normal form C; False: look."""
+
+
+class _Stop(Exception):  # noqa: N818 - control flow inside this file: reading cannot go on
+    pass
+
+
+def parse_source(text: str, file: str) -> YamlSource:
+    """YAML text to a tree. Garbage collection rests meanwhile: the tree has no cycles, and scanning it doubles the time."""
+    builder = _Builder(file)
+    with collection_paused():
+        builder.run(text)
+    if not builder.problems and builder.root is None:
+        builder.report(START, "the file is empty", "start from the file that `gen init` writes")
+    # An escape in quotes can hide anything.
+    plain = text.isascii() or (unicodedata.is_normalized("NFC", text) and first_hidden(text) is None)
+    plain = plain and "\\" not in text
+    return YamlSource(file, builder.root, tuple(builder.problems), plain)
+
+
+class _Builder:
+    """Events in, tree out. Keys are always text; what YAML reads otherwise is reported and kept as text."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.root: Any = None
+        self.problems: list[Problem] = []
+        self.current: MapNode | ListNode = ListNode(START)  # collects the document's root
+        self.key: str | None = None
+        self.key_mark: Mark = START
+        self.stack: list[tuple[MapNode | ListNode, str | None, Mark, tuple[str, int] | None]] = []
+        self.anchors: dict[str, tuple[Any, str | None, int] | None] = {}
+        self.plain: dict[str, Any] = {}
+        self.documents = 0
+        self.length = 0
+        self.aliased = 0
+
+    def report(self, mark: Mark, what: str, hint: str) -> None:
+        self.problems.append(Problem(self.file, mark.line + 1, mark.column + 1, what, hint))
+
+    def run(self, text: str) -> None:
+        self.length = len(text.rstrip())
+        loader = yaml.CSafeLoader(text)
+        handlers: dict[type, Callable[[Any], None]] = {
+            ScalarEvent: self.scalar,
+            MappingStartEvent: self.start,
+            SequenceStartEvent: self.start,
+            MappingEndEvent: self.end,
+            SequenceEndEvent: self.end,
+            AliasEvent: self.alias,
+            DocumentStartEvent: self.document,
+        }
+        handler = handlers.get
+        try:
+            for event in iter(loader.get_event, None):
+                if handle := handler(type(event)):
+                    handle(event)
+        except _Stop:
+            return
+        except yaml.YAMLError as error:
+            self.syntax(error)
+            return
+        finally:
+            loader.dispose()
+        if isinstance(self.current, ListNode) and self.current:
+            self.root = self.current[0]
+
+    def scalar(self, event: Any) -> None:
+        """Nine events in ten: hence no call below where none is needed."""
+        text = event.value
+        plain, quoted = event.implicit
+        if plain:
+            if text[:1] in AMBIGUOUS_STARTS:
+                value = self.plain.get(text, _Stop)
+                if value is _Stop:
+                    value = self.plain[text] = resolve_plain(text)
+            else:
+                value = text
+        elif quoted:
+            value = text
+        else:
+            value = self.tagged(event)
+        node = self.current
+        key = self.key
+        if type(node) is MapNode and key is None:
+            self.key = text
+            self.key_mark = event.start_mark
+            if text in node or value is not text or text == "<<":
+                self.check_key(node, event, value)
+            return
+        raw = None if isinstance(value, str) else text
+        if event.anchor is not None:
+            self.anchors[event.anchor] = (value, raw, event.end_mark.index - event.start_mark.index)
+        if raw is None and type(node) is MapNode:
+            node[key] = value  # type: ignore[index]
+            node.marks[key] = (self.key_mark, event.start_mark)  # type: ignore[index]
+            self.key = None
+        else:
+            self.store(value, event.start_mark, raw)
+
+    def check_key(self, node: MapNode, event: Any, value: Any) -> None:
+        mark, text = event.start_mark, event.value
+        if text == "<<" and event.implicit[0]:
+            hint = "write the keys out, or put shared values under `defaults`"
+            self.report(mark, "merge keys (<<) are not supported", hint)
+        elif not isinstance(value, str):
+            self.report(mark, f"the key {clip(text)} is read by YAML as {kind_of(value)}", f'write "{clip(text)}" in quotes')
+        elif text in node:
+            first = node.marks[text][0].line + 1
+            self.report(mark, f"the key {clip(text)} stands here twice, first in line {first}", "keep one of the two")
+
+    def start(self, event: Any) -> None:
+        mark = event.start_mark
+        if isinstance(self.current, MapNode) and self.key is None:
+            self.report(
+                mark, "a list or mapping stands where a key is expected", "write the key as text, in quotes if need be"
+            )
+            raise _Stop
+        if len(self.stack) >= MAXIMUM_DEPTH:
+            self.report(mark, f"nested deeper than {MAXIMUM_DEPTH} levels", "a manifest needs no more than ten levels")
+            raise _Stop
+        if event.tag not in _COLLECTION_TAGS[type(event)]:
+            self.unknown_tag(event)
+        node = MapNode(mark) if type(event) is MappingStartEvent else ListNode(mark)
+        opened = None
+        if event.anchor is not None:
+            opened = (event.anchor, mark.index + self.aliased)
+            self.anchors[event.anchor] = None  # not to be used before its end: that would be a cycle
+        self.stack.append((self.current, self.key, self.key_mark, opened))
+        self.current = node
+        self.key = None
+
+    def end(self, event: Any) -> None:
+        node = self.current
+        self.current, self.key, self.key_mark, opened = self.stack.pop()
+        if opened is not None:
+            self.anchors[opened[0]] = (node, None, event.end_mark.index + self.aliased - opened[1])
+        self.store(node, node.mark, None)
+
+    def alias(self, event: Any) -> None:
+        mark = event.start_mark
+        if isinstance(self.current, MapNode) and self.key is None:
+            self.report(mark, f"the alias *{event.anchor} stands where a key is expected", "write the key as text")
+            raise _Stop
+        target = self.anchors.get(event.anchor, ("", None, 0))
+        if target is None:
+            self.report(mark, f"the alias *{event.anchor} stands inside its own anchor", "write the value out")
+            raise _Stop
+        value, raw, size = target
+        if event.anchor not in self.anchors:
+            self.report(mark, f"the alias *{event.anchor} has no anchor above it", f"write &{event.anchor} before the value")
+        self.aliased += size
+        if self.aliased > MAXIMUM_ALIASED_CHARACTERS:
+            self.report(
+                mark,
+                f"aliases repeat more than {MAXIMUM_ALIASED_CHARACTERS:,} characters",
+                "write the values out, or put them under `defaults`",
+            )
+            raise _Stop
+        self.store(value, mark, raw)
+
+    def document(self, event: Any) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            self.report(event.start_mark, "a second document starts here (---)", "keep one document a file; use `include`")
+            raise _Stop
+
+    def store(self, value: Any, mark: Mark, raw: str | None) -> None:
+        node = self.current
+        if isinstance(node, MapNode):
+            key = self.key or ""
+            node[key] = value
+            node.marks[key] = (self.key_mark, mark)
+            if raw is not None:
+                node.raw = node.raw or {}
+                node.raw[key] = raw
+            self.key = None
+        else:
+            node.append(value)
+            node.marks.append(mark)
+            if raw is not None:
+                node.raw = node.raw or {}
+                node.raw[len(node) - 1] = raw
+
+    def tagged(self, event: Any) -> Any:
+        if event.tag in TEXT_TAGS:
+            return event.value
+        if event.tag in SCALAR_TAGS:
+            try:
+                return construct(event.tag, event.value)
+            except (ValueError, KeyError, yaml.YAMLError):
+                pass
+        self.unknown_tag(event)
+        return event.value
+
+    def unknown_tag(self, event: Any) -> None:
+        shown = str(event.tag).replace(CORE, "!!")
+        self.report(event.start_mark, f"the tag {clip(shown)} has no place here", "remove the tag and write the plain value")
+
+    def syntax(self, error: yaml.YAMLError) -> None:
+        mark = getattr(error, "problem_mark", None) or START
+        opened = getattr(error, "context_mark", None)
+        if opened is not None and getattr(mark, "index", 0) >= self.length:
+            mark = opened  # no one finds an open quote at the end of the file
+        words = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "the file cannot be read")
+        context = getattr(error, "context", None)
+        text = f"{context}: {words}" if context else words
+        hint = next(
+            (hint for part, hint in _SYNTAX_HINTS if part in text), "check quotes, brackets and indentation near here"
+        )
+        self.report(mark, f"not YAML: {text}", hint)

@@ -1,0 +1,403 @@
+"""The cache of an output folder: which modules need not be hashed, parsed or checked again.
+
+Like git's index, it trusts a file while size, modification and change time are those recorded. It counts only for this very
+package, Python and libraries (`environment_digest`), only for the user who wrote it, and only if its checksum is right.
+Without it, or with a damaged one, a run does all the work and gives the same result.
+
+What an output folder holds before a run changes it: which modules are as planned, and which files block the plan. Reads
+only. Everything that would be refused is found here, so that a refusal comes before the first change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import astuple, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from rolecall_generator.errors import OutputError
+from rolecall_generator.findings import Finding, Severity
+from rolecall_generator.output.atomic_write import Disk, Placer, Stamp, read_regular, regular_stamp
+from rolecall_generator.output.lock import Lock, is_file_name, is_module_path
+from rolecall_generator.package_digest import environment_digest
+
+CACHE_NAME = ".rolecall.cache"
+_OWNER_ONLY = 0o600
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+class PlannedModule(Protocol):
+    """What identifies a module: its path in the output folder, and a digest of everything that was planned for it."""
+
+    @property
+    def path(self) -> str:
+        """Relative to the output folder, `/` between its parts."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal fingerprints mean equal plans."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStamp:
+    """The state of a folder of plain files: any change of a file, or of the list of files, gives another stamp.
+
+    `numbers`: inode of the folder, then the size of each file in bytes. `times`: modification and change time of the folder,
+    then of each file, in nanoseconds. The change time cannot be set back by a program.
+    """
+
+    names: list[str]
+    numbers: list[int]
+    times: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a check found when all modules were as planned; `key` is a digest of everything else that it depends on.
+
+    `declared` are findings about the manifest, `judged` those of proof and rules, both before suppressions.
+    """
+
+    key: str
+    cells: int
+    failed_cells: int
+    declared: tuple[Finding, ...]
+    judged: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A module's files as they were when it had the content that the lock says (`written`), and when it was checked.
+
+    `checked` is the fingerprint of the plan that the module fulfilled, empty if it was not checked.
+    """
+
+    stamp: FolderStamp
+    written: bool = False
+    checked: str = ""
+
+
+def stamp_folder(folder: str, names: list[str] | None = None) -> FolderStamp | None:
+    """The stamp of a folder; None if it is missing, or holds anything but plain files: such a folder cannot be cached.
+
+    `names` are its files as recorded; without them the folder is listed. Its own times tell if the list is still right.
+    """
+    try:
+        status = os.lstat(folder)
+        if not stat.S_ISDIR(status.st_mode):
+            return None
+        names = sorted(os.listdir(folder)) if names is None else names  # noqa: PTH208 - only names are wanted
+        numbers, times = [status.st_ino], [status.st_mtime_ns, status.st_ctime_ns]
+        for name in names:
+            status = os.lstat(f"{folder}/{name}")
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            numbers.append(status.st_size)
+            times += (status.st_mtime_ns, status.st_ctime_ns)
+    except OSError:
+        return None
+    return FolderStamp(names, numbers, times)
+
+
+def stamp_written(folder: str, files: Mapping[str, Stamp]) -> FolderStamp:
+    """The stamp of a folder that was just written, whose files have these stamps. Raises OSError."""
+    status = os.lstat(folder)
+    numbers, times = [status.st_ino], [status.st_mtime_ns, status.st_ctime_ns]
+    for name in (names := sorted(files)):
+        size, modified, changed = files[name]
+        numbers.append(size)
+        times += (modified, changed)
+    return FolderStamp(names, numbers, times)
+
+
+class OutputState:
+    """The cache of the output folder `root`. Changes are kept in memory until `save`.
+
+    Three things are known: modules whose files have the content that the lock names, modules that were parsed and found to
+    be as planned, and the result of the last check in which all were.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._entries: dict[str, _Entry] = {}
+        self._racy: dict[str, _Entry] = {}
+        """Modules that changed in the clock tick in which the cache was written: they may have changed again unseen."""
+        self._lock_digest = ""
+        self._result: CheckResult | None = None
+        self._changed = False
+
+    def known(self, module: PlannedModule) -> bool:
+        """True if the module is as it was when it was found to fulfil this plan."""
+        entry = self._entries.get(module.path)
+        return entry is not None and entry.checked == module.fingerprint and self._unchanged(module.path, entry)
+
+    def is_written(self, path: str) -> bool:
+        """True if the module's files still have the content that the lock names."""
+        entry = self._entries.get(path)
+        return entry is not None and entry.written and self._unchanged(path, entry)
+
+    def record_checked(self, path: str, fingerprint: str, stamp: FolderStamp) -> None:
+        """The module was found to be as planned; `stamp` was taken before its files were read."""
+        self._record(path, replace(self._entry(path, stamp), checked=fingerprint))
+
+    def record_written(self, path: str, stamp: FolderStamp) -> None:
+        """The module's files have the content that the lock names; `stamp` was taken before they were read."""
+        self._record(path, replace(self._entry(path, stamp), written=True))
+
+    def forget(self, path: str) -> None:
+        """Drop what is known of a module."""
+        self._entries.pop(path, None)
+
+    def keep_only(self, paths: Collection[str]) -> None:
+        """Drop what is known of all other modules. That alone is no reason to write the cache."""
+        self._entries = {path: entry for path, entry in self._entries.items() if path in paths}
+
+    def result(self, key: str) -> CheckResult | None:
+        """The result of the last check, if it has this key. It holds only while every planned module is `known`."""
+        return self._result if self._result is not None and self._result.key == key else None
+
+    def record_result(self, result: CheckResult) -> None:
+        """The result of a check in which every planned module was as planned."""
+        if result != self._result:
+            self._result, self._changed = result, True
+
+    def bind(self, lock_digest: str) -> None:
+        """Drop what is known of written files unless it was recorded for the lock with this SHA-256."""
+        if lock_digest != self._lock_digest:
+            self._entries = {path: replace(entry, written=False) for path, entry in self._entries.items()}
+            self._racy = {}
+            self._lock_digest = lock_digest
+
+    def save(self, placer: Placer, *, lock_digest: str | None = None) -> None:
+        """Write the cache if it changed. `lock_digest`: the lock that was written, to which written files belong now."""
+        if lock_digest is not None and lock_digest != self._lock_digest:
+            self._lock_digest, self._changed = lock_digest, True
+        if self._changed:
+            with suppress(OSError):  # costs the next run time, nothing else
+                placer.place_file(CACHE_NAME, self._encode(), mode=_OWNER_ONLY)
+                self._changed = False
+
+    def save_alone(self) -> None:
+        """As `save`, for a run that writes nothing else."""
+        if self._changed:
+            placer = Placer(Disk(), self._root)
+            try:
+                self.save(placer)
+            finally:
+                placer.close()
+
+    def _unchanged(self, path: str, entry: _Entry) -> bool:
+        return entry.stamp == stamp_folder(f"{self._root}/{path}", entry.stamp.names)
+
+    def _entry(self, path: str, stamp: FolderStamp) -> _Entry:
+        entry = self._entries.get(path)
+        return entry if entry is not None and entry.stamp == stamp else _Entry(stamp)
+
+    def _record(self, path: str, entry: _Entry) -> None:
+        before = self._entries.get(path)
+        if before == entry:
+            return
+        if before is None or before.stamp != entry.stamp:
+            self._result = None  # its findings name lines of the files as they were
+        self._entries[path] = entry
+        # A racy entry that is confirmed is no reason to write the cache: a run that changes nothing writes nothing.
+        self._changed = self._changed or entry != self._racy.get(path)
+
+    def _encode(self) -> bytes:
+        result = self._result
+        body = {
+            "lock": self._lock_digest,
+            "modules": {
+                path: [entry.stamp.names, entry.stamp.numbers, entry.stamp.times, entry.written, entry.checked]
+                for path, entry in self._entries.items()
+            },
+            "result": None if result is None else astuple(result),
+        }
+        content = json.dumps(body, separators=(",", ":")).encode()
+        return _header(content) + content
+
+    def _decode(self, content: bytes, written_ns: int) -> None:
+        """Raises KeyError, TypeError or ValueError."""
+        body: dict[str, Any] = json.loads(content)
+        for path, (names, numbers, times, written, checked) in body["modules"].items():
+            entries = self._entries if max(times) < written_ns else self._racy
+            entries[path] = _Entry(FolderStamp(names, numbers, times), written, checked)
+        self._lock_digest = body["lock"]
+        if (result := body["result"]) is not None:
+            key, cells, failed, *findings = result
+            self._result = CheckResult(key, cells, failed, *(tuple(map(_finding, each)) for each in findings))
+
+
+def load_state(out: Path | str) -> OutputState:
+    """The cache of an output folder; empty if absent, damaged, or written by other code or by another user."""
+    root = os.path.realpath(out)
+    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+        descriptor = os.open(f"{root}/{CACHE_NAME}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if status.st_uid == os.geteuid() and not status.st_mode & _WRITABLE_BY_OTHERS:
+                header, content = file.readline(), file.read()
+                if header == _header(content):
+                    state = OutputState(root)
+                    state._decode(content, status.st_mtime_ns)
+                    return state
+    return OutputState(root)
+
+
+def _header(content: bytes) -> bytes:
+    return f"{environment_digest()} {hashlib.sha256(content).hexdigest()}\n".encode()
+
+
+def _finding(values: list[Any]) -> Finding:
+    rule, severity, *rest = values
+    return Finding(rule, Severity(severity), *rest)
+
+
+_NAMED = 10  # conflicts told by name; the rest are counted
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSource:
+    """A module to be written. `render` gives text by file name and is called only when the files are needed.
+
+    Equal fingerprints must mean equal files. `path` is relative to the output folder, `/` between its parts.
+    """
+
+    path: str
+    fingerprint: str
+    render: Callable[[], Mapping[str, str]]
+
+    def __post_init__(self) -> None:
+        if not is_module_path(self.path):
+            raise ValueError(f"{self.path!r} is not a relative path below the output folder")
+
+    def contents(self) -> dict[str, bytes]:
+        """The module's files as bytes, sorted by name. Raises ValueError for a name that is no plain file name."""
+        rendered = self.render()
+        if wrong := [name for name in rendered if not is_file_name(name)]:
+            raise ValueError(f"{self.path}: {wrong[0]!r} is no file name")
+        return {name: rendered[name].encode() for name in sorted(rendered)}
+
+
+@dataclass(frozen=True, slots=True)
+class PendingModule:
+    """A module that does not stand as planned. `contents` is there already when the survey had to render it."""
+
+    source: ModuleSource
+    exists: bool
+    contents: Mapping[str, bytes] | None = None
+
+
+def sha256(content: bytes) -> str:
+    """SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass(slots=True)
+class Survey:
+    """Looks at an output folder (`root`, a real path) with what its lock and its cache know about it."""
+
+    root: str
+    lock: Lock
+    state: OutputState
+    conflicts: list[str] = field(default_factory=list)
+    _folders: dict[str, bool] = field(default_factory=dict)
+
+    def owned(self, path: str) -> dict[str, frozenset[str]]:
+        """By file name, the hashes that rolecall itself wrote into a module's folder."""
+        owned = dict(self.lock.pending.get(path, {}))
+        if (module := self.lock.modules.get(path)) is not None:
+            for name, sha in (*module.files.items(), *module.stale.items()):
+                owned[name] = owned.get(name, frozenset()) | {sha}
+        return owned
+
+    def is_as_planned(self, source: ModuleSource, *, prune: bool) -> bool:
+        """Whether the module's files have the content that the lock names for this plan, and nothing is to be pruned."""
+        module = self.lock.modules.get(source.path)
+        if module is None or module.fingerprint != source.fingerprint or (prune and module.stale):
+            return False
+        if (pending := self.lock.pending.get(source.path)) and not pending.keys() <= module.files.keys():
+            return False
+        if self.state.is_written(source.path):
+            return True
+        folder = f"{self.root}/{source.path}"
+        stamp = stamp_folder(folder)  # before the reading, so that a change meanwhile is seen
+        for name, sha in module.files.items():
+            if regular_stamp(f"{folder}/{name}") is None or sha256(read_regular(f"{folder}/{name}")) != sha:
+                return False
+        if stamp is not None:
+            self.state.record_written(source.path, stamp)
+        return True
+
+    def task(self, source: ModuleSource) -> PendingModule:
+        """The work on a module; what stands in its way is added to `conflicts`."""
+        if not self.folder_exists(source.path):
+            return PendingModule(source, exists=False)
+        module = self.lock.modules.get(source.path)
+        locked = {*module.files, *module.stale} if module is not None else set()
+        with os.scandir(f"{self.root}/{source.path}") as entries:
+            suspects = [entry for entry in entries if not self._is_ours(source.path, entry, locked)]
+        if not suspects:
+            return PendingModule(source, exists=True)
+        contents = source.contents()
+        for entry in suspects:
+            if entry.name in contents:
+                self._judge(f"{source.path}/{entry.name}", entry, contents[entry.name])
+        return PendingModule(source, exists=True, contents=contents)
+
+    def folder_exists(self, path: str) -> bool:
+        """True for a real folder. Anything else there, a symbolic link included, is a conflict."""
+        parent = path.rpartition("/")[0]
+        if parent:
+            if parent not in self._folders:
+                self._folders[parent] = self.folder_exists(parent)
+            if not self._folders[parent]:
+                return False
+        try:
+            mode = os.lstat(f"{self.root}/{path}").st_mode
+        except FileNotFoundError:
+            return False
+        if stat.S_ISDIR(mode):
+            return True
+        self.conflicts.append(f"{path} (a symbolic link)" if stat.S_ISLNK(mode) else f"{path} (not a folder)")
+        return False
+
+    def refuse_conflicts(self) -> None:
+        """Raise OutputError when anything stands in the way of the plan."""
+        if not self.conflicts:
+            return
+        conflicts = sorted(self.conflicts)
+        named = ", ".join(conflicts[:_NAMED]) + (f" and {len(conflicts) - _NAMED} more" if len(conflicts) > _NAMED else "")
+        raise OutputError(
+            f"in the way, and not written by rolecall: {named}; nothing was changed",
+            where=self.root,
+            hint="move away what is named, or choose another folder with --out",
+        )
+
+    def _is_ours(self, path: str, entry: os.DirEntry[str], locked: Collection[str]) -> bool:
+        """A file that rolecall wrote: the lock names it, or a killed run was about to write just this content."""
+        if not entry.is_file(follow_symlinks=False):
+            return False
+        if entry.name in locked:
+            return True
+        hashes = self.lock.pending.get(path, {}).get(entry.name)
+        return hashes is not None and sha256(read_regular(entry.path)) in hashes
+
+    def _judge(self, name: str, entry: os.DirEntry[str], content: bytes) -> None:
+        if entry.is_symlink():
+            self.conflicts.append(f"{name} (a symbolic link)")
+        elif not entry.is_file(follow_symlinks=False):
+            self.conflicts.append(f"{name} (not a file)")
+        elif read_regular(entry.path) != content:
+            self.conflicts.append(name)
+
+
+def check_sources(sources: Sequence[ModuleSource]) -> None:
+    """Raise ValueError when two modules have the same path."""
+    if len({source.path for source in sources}) != len(sources):
+        raise ValueError("two modules have the same path")

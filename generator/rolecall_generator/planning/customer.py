@@ -1,0 +1,97 @@
+"""The customer's side: one role that trusts the backend role, and what it may do."""
+
+from __future__ import annotations
+
+from rolecall_generator.errors import PlanError
+from rolecall_generator.iam import (
+    AccountLabel,
+    Condition,
+    CustomerDetails,
+    Module,
+    ModuleKind,
+    PolicyDocument,
+    Principal,
+    Role,
+    Statement,
+    access_of,
+    parse_arn,
+    root_arn,
+)
+from rolecall_generator.manifest import Quotas, ResolvedCustomer
+from rolecall_generator.planning.backend import customer_role_arn, granted_actions
+from rolecall_generator.planning.permissions import Permissions
+
+_TRUST_FRAME = 600
+
+
+def customer_path(name: str) -> str:
+    """Folder of a customer's module, relative to the output folder."""
+    return f"customers/{name}"
+
+
+def customer_trust(customer: ResolvedCustomer, backend_role_arn: str) -> PolicyDocument:
+    """The trust policy: the backend role, under the customer's external id.
+
+    With `account-root` the principal is the backend account and `aws:PrincipalArn` names the role: AWS does not turn that
+    into the role's unique id, so the trust survives the role's re-creation and can be applied before the role exists.
+    """
+    conditions: list[Condition] = []
+    principal = backend_role_arn
+    if customer.trust == "account-root":
+        role = parse_arn(backend_role_arn)
+        if role is None:
+            raise ValueError(f"{backend_role_arn} is not an ARN")
+        principal = root_arn(role.partition, role.account_id)
+        conditions.append(Condition("ArnEquals", "aws:PrincipalArn", (backend_role_arn,)))
+    if customer.external_ids:
+        conditions.append(Condition("StringEquals", "sts:ExternalId", customer.external_ids))
+    statement = Statement(
+        "Allow",
+        actions=granted_actions(customer),
+        principals=(Principal("AWS", principal),),
+        conditions=tuple(conditions),
+        sid="TrustBackendRole",
+    )
+    return PolicyDocument((statement,))
+
+
+def check_trust_size(customer: ResolvedCustomer, backend_role_arn: str, limits: Quotas) -> None:
+    """Raise PlanError for a trust policy that AWS would refuse at apply."""
+    # The exact size is worked out only where it could matter: everything but ids and ARNs is far below 600 characters.
+    rough = (
+        len(customer.external_id or "") + len(customer.previous_external_id or "") + _TRUST_FRAME + 2 * len(backend_role_arn)
+    )
+    if rough <= limits.trust_policy_characters:
+        return
+    size = customer_trust(customer, backend_role_arn).size
+    if size > limits.trust_policy_characters:
+        raise PlanError(
+            f"the trust policy has {size:,} characters; AWS takes {limits.trust_policy_characters:,}",
+            where=f"customer {customer.name}",
+            hint="use a shorter external id, or have AWS raise the quota and set quotas.trust_policy_characters",
+        )
+
+
+def customer_module(customer: ResolvedCustomer, partition: str, backend_role_arn: str, permissions: Permissions) -> Module:
+    """The module that the customer applies."""
+    role = Role(
+        customer_role_arn(partition, customer),
+        trust=customer_trust(customer, backend_role_arn),
+        inline=permissions.inline,
+        attached=permissions.attached(partition, customer.account_id, customer.role),
+        boundary=customer.permissions_boundary,
+        max_session_seconds=customer.max_session_seconds,
+        description=f"Assumed by {backend_role_arn}",
+        tags=customer.tags,
+    )
+    policies = permissions.policies(partition, customer.account_id, customer.role, customer.tags)
+    return Module(
+        kind=ModuleKind.CUSTOMER,
+        path=customer_path(customer.name),
+        subject=customer.name,
+        account=AccountLabel(customer.name, customer.account_id),
+        partition=partition,
+        access=access_of(role, *policies),
+        outputs={"external_id": customer.external_id} if customer.external_id else {},
+        customer=CustomerDetails(role, backend_role_arn, customer.external_ids, trusts_role=customer.trust == "role-arn"),
+    )

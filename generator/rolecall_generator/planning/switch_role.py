@@ -1,0 +1,279 @@
+"""Switch roles: a role that people of another account switch to in the console, and the group that lets them.
+
+The notes put group, user and STS policy into the TRUSTING account (`group_in: trusting`). A user there can only switch if
+the role also trusts the trusting account, so then it trusts both. By default they live in the trusted account.
+
+Switch roles that share a group have one module that holds group, policies, users and memberships: the keeper's
+(`manifest/people.py`). The others' modules hold nothing of them, so that no module takes away what another needs.
+"""
+
+from __future__ import annotations
+
+import json
+
+from rolecall_generator.errors import PlanError
+from rolecall_generator.iam import (
+    GROUP_MANAGED_POLICIES,
+    MANAGED_POLICY_CHARACTERS,
+    POLICY_NAME_CHARACTERS,
+    Access,
+    AccountLabel,
+    Condition,
+    ConsolePassword,
+    Group,
+    ManagedPolicy,
+    Module,
+    ModuleKind,
+    PolicyDocument,
+    Principal,
+    Role,
+    Statement,
+    SwitchRoleDetails,
+    User,
+    access_of,
+    iam_arn,
+    role_arn,
+    root_arn,
+    switch_role_url,
+    union,
+)
+from rolecall_generator.manifest import AccountRef, People, SwitchRole, SwitchUser
+from rolecall_generator.planning.permissions import Permissions
+
+_MFA = Condition("Bool", "aws:MultiFactorAuthPresent", ("true",))
+
+
+def switch_role_path(name: str, side: ModuleKind) -> str:
+    """Folder of one side's module, relative to the output folder."""
+    return f"switch-roles/{name}/{side}"
+
+
+def switch_trust(entry: SwitchRole, partition: str) -> PolicyDocument:
+    """The trust policy: the people's account, with MFA unless the manifest says otherwise.
+
+    `Bool`, never `BoolIfExists`: long-term keys carry no MFA key at all, and the latter would let them in.
+    """
+    home = _home(entry)
+    accounts = [("TrustTrustedAccount", entry.trusted)]
+    if entry.group_in == "trusting":
+        accounts.append(("TrustTrustingAccount", entry.trusting))
+    statements = []
+    for sid, account in accounts:
+        conditions = [_MFA] if entry.require_mfa else []
+        if entry.trust == "users" and account.account_id == home.account_id:
+            users = tuple(user_arn(entry, partition, user.path, user.name) for user in entry.users)
+            conditions.append(Condition("ArnEquals", "aws:PrincipalArn", users))
+        statements.append(
+            Statement(
+                "Allow",
+                actions=("sts:AssumeRole",),
+                principals=(Principal("AWS", root_arn(partition, account.account_id)),),
+                conditions=tuple(conditions),
+                sid=sid,
+            )
+        )
+    return PolicyDocument(tuple(statements))
+
+
+def user_arn(entry: SwitchRole, partition: str, path: str, name: str) -> str:
+    """ARN of a user of this switch role, in the account where the people are."""
+    return iam_arn(partition, _home(entry).account_id, "user", path, name)
+
+
+def people_path(people: People) -> str:
+    """Folder of the module that holds a group and its users, relative to the output folder."""
+    side = ModuleKind.TRUSTING if people.keeper.group_in == "trusting" else ModuleKind.TRUSTED
+    return switch_role_path(people.keeper.name, side)
+
+
+def switch_role_modules(
+    entry: SwitchRole, partition: str, permissions: Permissions, people: People
+) -> tuple[Module, Module]:
+    """Both sides: the trusting account's module and the trusted account's. Raises PlanError for too many shared roles."""
+    role = Role(
+        _role_arn(entry, partition),
+        trust=switch_trust(entry, partition),
+        inline=permissions.inline,
+        attached=permissions.attached(partition, entry.trusting.account_id, entry.role),
+        boundary=entry.permissions_boundary,
+        max_session_seconds=entry.max_session_seconds,
+        description=f"People of account {entry.trusted.account_id} switch to this role",
+        tags=entry.tags,
+    )
+    policies = permissions.policies(partition, entry.trusting.account_id, entry.role, entry.tags)
+    holder = people_path(people)
+    link = switch_role_url(partition, entry.trusting.account_id, entry.path, entry.role, entry.name)
+    details = SwitchRoleDetails(
+        name=entry.name,
+        role=role,
+        trusting=_label(entry.trusting),
+        trusted=_label(entry.trusted),
+        home=_label(_home(entry)),
+        group=entry.switch_group.name,
+        users=tuple(user_arn(entry, partition, user.path, user.name) for user in _callers(entry, people)),
+        names_users=entry.trust == "users",
+        delegates_to=delegated_accounts(entry),
+        require_mfa=entry.require_mfa,
+        link=link,
+        keeper=people.keeper.name,
+        people_path=holder,
+        targets=tuple(_role_arn(one, partition) for one in (people.switch_roles if people.keeper is entry else (entry,))),
+        has_first_passwords=any(user.console_password for user in entry.users),
+        has_existing_people=entry.switch_group.existing or any(user.existing for user in entry.users),
+    )
+    sides = (
+        (ModuleKind.TRUSTING, details.trusting, access_of(role, *policies)),
+        (ModuleKind.TRUSTED, details.trusted, Access()),
+    )
+    trusting, trusted = (
+        Module(
+            kind=kind,
+            path=path,
+            subject=entry.name,
+            account=account,
+            partition=partition,
+            access=union((own, access_of(*_people(people, partition)))) if path == holder else own,
+            outputs={"switch_role_url": link} if link else {},
+            dependents=people.dependents if path == holder else (),
+            switch_role=details,
+        )
+        for kind, account, own in sides
+        for path in (switch_role_path(entry.name, kind),)
+    )
+    return trusting, trusted
+
+
+def delegated_accounts(entry: SwitchRole) -> frozenset[str]:
+    """IDs of the accounts that decide themselves which of their principals may switch.
+
+    With `group_in: trusting` the role trusts both accounts, and `trust: users` names only users of the trusting one.
+    """
+    accounts = {entry.trusted.account_id}
+    if entry.group_in == "trusting":
+        accounts.add(entry.trusting.account_id)
+    if entry.trust == "users":
+        accounts.discard(_home(entry).account_id)
+    return frozenset(accounts)
+
+
+def _label(account: AccountRef) -> AccountLabel:
+    return AccountLabel(account.name, account.account_id)
+
+
+def _callers(entry: SwitchRole, people: People) -> tuple[SwitchUser, ...]:
+    """Who is meant to switch: every member of the group, or the users that the trust policy names."""
+    return entry.users if entry.trust == "users" else tuple(user for user, _ in people.users)
+
+
+def _role_arn(entry: SwitchRole, partition: str) -> str:
+    return role_arn(partition, entry.trusting.account_id, entry.path, entry.role)
+
+
+def _home(entry: SwitchRole) -> AccountRef:
+    """The account where group and users live."""
+    return entry.trusting if entry.group_in == "trusting" else entry.trusted
+
+
+def _people(people: People, partition: str) -> tuple[Group | ManagedPolicy | User, ...]:
+    keeper = people.keeper
+    account_id = _home(keeper).account_id
+    group = keeper.switch_group
+    group_arn = iam_arn(partition, account_id, "group", group.path, group.name)
+    policies = _assume_policies(people, partition)
+    if not group.existing:
+        paths = sorted({user.path for user, _ in people.users} or {"/"})
+        policies.append(
+            ManagedPolicy(
+                iam_arn(partition, account_id, "policy", "/", f"{group.name}-self-service"),
+                self_service(partition, account_id, paths),
+                description="Lets members change their own password and register their own MFA device",
+                tags=keeper.tags,
+            )
+        )
+    if len(policies) > GROUP_MANAGED_POLICIES:
+        raise PlanError(
+            f"{len(people.switch_roles):,} roles behind group {group.name} take {len(policies)} managed policies; AWS takes "
+            f"{GROUP_MANAGED_POLICIES} on a group",
+            where=f"switch role {keeper.name}",
+            hint="let some of the switch roles use another group",
+        )
+    users = (
+        User(
+            user_arn(keeper, partition, user.path, user.name),
+            groups=frozenset({group_arn}),
+            console_password=ConsolePassword(pgp_key=user.pgp_key) if user.console_password else None,
+            tags={} if user.existing else owner.tags,
+            existing=user.existing,
+        )
+        for user, owner in people.users
+    )
+    attached = frozenset(policy.arn for policy in policies)
+    return (*policies, Group(group_arn, attached=attached, existing=group.existing), *users)
+
+
+def _assume_policies(people: People, partition: str) -> list[ManagedPolicy]:
+    """The policies that list the roles behind a group: one, and further ones where AWS takes no longer document.
+
+    Their description names the keeper's role however many there are: a description cannot be changed in AWS, so with
+    another one the policy would be deleted and made again whenever a switch role comes or goes.
+    """
+    keeper = people.keeper
+    name = keeper.policy or f"assume-{keeper.role}"
+    found: list[ManagedPolicy] = []
+    for number, targets in enumerate(_chunks([_role_arn(one, partition) for one in people.switch_roles]), start=1):
+        suffix = f"-{number}" if number > 1 else ""
+        found.append(
+            ManagedPolicy(
+                iam_arn(
+                    partition, _home(keeper).account_id, "policy", "/", name[: POLICY_NAME_CHARACTERS - len(suffix)] + suffix
+                ),
+                _assume(targets),
+                description=f"Lets members switch to {_role_arn(keeper, partition)}",
+                tags=keeper.tags,
+            )
+        )
+    return found
+
+
+def _chunks(targets: list[str]) -> list[list[str]]:
+    """As few lists as AWS's size of a policy permits, in order. A document grows by each ARN with its comma."""
+    chunks: list[list[str]] = []
+    size = MANAGED_POLICY_CHARACTERS
+    for target in targets:
+        more = len(json.dumps(target)) + len(",")
+        if size + more > MANAGED_POLICY_CHARACTERS:
+            chunks.append([])
+            size = _assume(["", ""]).size
+        chunks[-1].append(target)
+        size += more
+    return chunks
+
+
+def _assume(targets: list[str]) -> PolicyDocument:
+    return PolicyDocument((Statement("Allow", ("sts:AssumeRole",), tuple(targets), sid="SwitchRole"),))
+
+
+def self_service(partition: str, account_id: str, paths: list[str]) -> PolicyDocument:
+    """What a new user needs before MFA is there: change the first password, register a device. Nothing on others.
+
+    Source: AWS documentation, "AWS: Allows MFA-authenticated IAM users to manage their own MFA device on the Security
+    credentials page", November 2026. Taking a device away asks for MFA, so a stolen password cannot.
+    """
+    own = tuple(f"arn:{partition}:iam::{account_id}:user{path}${{aws:username}}" for path in paths)
+    devices = (f"arn:{partition}:iam::{account_id}:mfa/*",)
+    return PolicyDocument(
+        (
+            Statement(
+                "Allow", ("iam:GetAccountPasswordPolicy", "iam:ListVirtualMFADevices"), ("*",), sid="ReadAccountSettings"
+            ),
+            Statement("Allow", ("iam:ChangePassword", "iam:GetUser"), own, sid="ChangeOwnPassword"),
+            Statement("Allow", ("iam:CreateVirtualMFADevice",), devices, sid="CreateOwnMfaDevice"),
+            Statement(
+                "Allow",
+                ("iam:EnableMFADevice", "iam:ListMFADevices", "iam:ResyncMFADevice"),
+                own,
+                sid="RegisterOwnMfaDevice",
+            ),
+            Statement("Allow", ("iam:DeactivateMFADevice",), own, conditions=(_MFA,), sid="RemoveOwnMfaDeviceWithMfa"),
+        )
+    )

@@ -1,0 +1,226 @@
+"""The proof as a matrix: a row for each subject and role, a column for each case that was asked anywhere.
+
+Cells of the proof in sentences: the counterexample of a failed cell, and conditions in the words that people use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from rolecall_generator.iam import Condition, Statement
+from rolecall_generator.iam.evaluation import ASSUME_ROLE, Effect, find_operator, identity_of
+from rolecall_generator.iam.evaluation import PrincipalKind as Kind
+from rolecall_generator.proof.callers import OTHER, STRANGER, is_invented
+from rolecall_generator.proof.prove import EXTERNAL_ID, Case, Cell, Proof
+
+
+class CellState(Enum):
+    """How the cells of one row and column came out."""
+
+    OK = "ok"
+    FAILED = "failed"
+    DELEGATED = "decided by the account"
+    NOT_ASKED = "not asked"
+
+
+@dataclass(frozen=True, slots=True)
+class CellMark:
+    """The requests of one row and column: how many were asked, came out otherwise than intended, are their account's."""
+
+    asked: int = 0
+    failed: int = 0
+    delegated: int = 0
+
+    @property
+    def state(self) -> CellState:
+        """FAILED as soon as one request failed, else DELEGATED as soon as the caller's account decides one."""
+        if not self.asked:
+            return CellState.NOT_ASKED
+        if self.failed:
+            return CellState.FAILED
+        return CellState.DELEGATED if self.delegated else CellState.OK
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRow:
+    """One role of one subject. `marks` stand in the order of the matrix's columns; `failures` are the counterexamples."""
+
+    subject: str
+    role_arn: str
+    marks: tuple[CellMark, ...]
+    failures: tuple[Cell, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True when no request on this role failed."""
+        return not self.failures
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Failing rows and rows as intended, each in the order of the proof; counts are of requests."""
+
+    columns: tuple[Case, ...]
+    failing: tuple[MatrixRow, ...]
+    fine: tuple[MatrixRow, ...]
+    asked: int
+    failed: int
+    delegated: int
+
+    @property
+    def rows(self) -> tuple[MatrixRow, ...]:
+        """All rows, failing ones first."""
+        return (*self.failing, *self.fine)
+
+    def shown(self, fine_rows: int = 20) -> tuple[tuple[MatrixRow, ...], int]:
+        """Rows to print singly, and how many more are as intended: all of these when they are more than `fine_rows`."""
+        if len(self.fine) > fine_rows:
+            return self.failing, len(self.fine)
+        return self.rows, 0
+
+
+def summarize(proof: Proof) -> Matrix:
+    """The matrix of a proof. Equal patterns of marks are one object, so that 10,000 rows stay light."""
+    by_row: dict[tuple[str, str], list[Cell]] = {}
+    for cell in proof.cells:
+        by_row.setdefault((cell.subject, cell.request.resource), []).append(cell)
+    asked = {cell.case for cell in proof.cells}
+    columns = tuple(case for case in Case if case in asked)
+    position = {case: index for index, case in enumerate(columns)}
+    patterns: dict[tuple[CellMark, ...], tuple[CellMark, ...]] = {}
+    rows = [_row(subject, role, cells, position, patterns) for (subject, role), cells in by_row.items()]
+    failing = tuple(row for row in rows if not row.ok)
+    return Matrix(
+        columns,
+        failing,
+        tuple(row for row in rows if row.ok),
+        len(proof.cells),
+        sum(len(row.failures) for row in failing),
+        len(proof.delegated),
+    )
+
+
+def _row(
+    subject: str,
+    role_arn: str,
+    cells: list[Cell],
+    position: dict[Case, int],
+    patterns: dict[tuple[CellMark, ...], tuple[CellMark, ...]],
+) -> MatrixRow:
+    asked, failed, delegated = ([0] * len(position) for _ in range(3))
+    failures = []
+    for cell in cells:
+        column = position[cell.case]
+        asked[column] += 1
+        delegated[column] += cell.delegated
+        if cell.failed:
+            failed[column] += 1
+            failures.append(cell)
+    marks = tuple(map(CellMark, asked, failed, delegated))
+    return MatrixRow(subject, role_arn, patterns.setdefault(marks, marks), tuple(failures))
+
+
+_KEYS = {
+    "sts:externalid": "external id",
+    "aws:multifactorauthpresent": "MFA",
+    "aws:multifactorauthage": "recent MFA",
+    "aws:sourceip": "source address",
+    "aws:principalorgid": "organization",
+    "aws:sourceaccount": "source account",
+    "aws:sourcearn": "source ARN",
+}
+_NAMES_THE_CALLER = frozenset({"aws:principalarn", "aws:principalaccount", "aws:username"})
+"""Keys that say who calls; the picture shows them as the caller, not as a condition."""
+
+_WITH = {
+    Case.NO_EXTERNAL_ID: "without an external id",
+    Case.OTHER_EXTERNAL_ID: "with another customer's external id",
+    Case.NO_MFA: "without MFA",
+    Case.MFA_FALSE: "signed in without MFA",
+}
+_KINDS = {Kind.USER: "user", Kind.ROLE: "role", Kind.SESSION: "session", Kind.ROOT: "account", Kind.EXTERNAL: "service"}
+
+
+def kind_word(arn: str) -> str:
+    """What kind of principal an ARN names: user, role, session, account, or service (also an identity provider)."""
+    return _KINDS[identity_of(arn).kind]
+
+
+def condition_words(statement: Statement) -> tuple[str, ...]:
+    """The statement's conditions in short words, those aside that say who calls: ("external id", "MFA")."""
+    words = (_word(item) for item in statement.conditions if item.key.lower() not in _NAMES_THE_CALLER)
+    return tuple(dict.fromkeys(words))
+
+
+def _word(condition: Condition) -> str:
+    word = _KEYS.get(condition.key.lower(), condition.key)
+    use = find_operator(condition.operator)
+    if use is not None and use.if_exists:
+        return f"{word}, if sent"
+    if use is None or use.quantifier is not None or use.operator.describe is None:
+        return f"{word} ({condition.operator})"
+    return use.operator.describe(word, condition.values)
+
+
+def with_words(case: Case) -> str:
+    """What sets the requests of this column apart from the intended one, as "without MFA"; empty where it is the caller."""
+    return _WITH.get(case, "")
+
+
+def counterexample(cell: Cell) -> str:
+    """What is wrong with a failed cell, in full sentences on one line."""
+    return " ".join(sentences(cell))
+
+
+def sentences(cell: Cell) -> tuple[str, ...]:
+    """The sentences of a counterexample: the request and what came out, then what decided so."""
+    request, decision = cell.request, cell.decision
+    who = f"{kind_word(request.principal.arn).capitalize()} {request.principal.arn}"
+    what = "assume" if request.action == ASSUME_ROLE else f"use {request.action} on"
+    how = f" {text}" if (text := _how(cell)) else ""
+    if decision.effect is Effect.REFUSED:
+        reason = decision.reason.removeprefix("refused: ")
+        verdict = f"Whether {who[0].lower()}{who[1:]} can {what} {request.resource}{how} cannot be decided: {reason}."
+        return verdict, "What is not decided is not proven."
+    if cell.expected:
+        verdict = f"{who} cannot {what} {request.resource}{how}, although this caller is meant to."
+        return verdict, *_decided(cell, "refuses it"), f"{decision.reason[:1].upper()}{decision.reason[1:]}."
+    verdict = f"{who} can {what} {request.resource}{how}, although no one meant that."
+    return verdict, *_decided(cell, "lets it in"), *_assumed(cell), *_stands_for(request.principal.arn)
+
+
+def _how(cell: Cell) -> str:
+    """The request's distinguishing mark, with the external id that was sent."""
+    sent = cell.request.context.get(EXTERNAL_ID, ())
+    text = with_words(cell.case)
+    if isinstance(sent, str):
+        return f"{text or 'with the external id'} {sent}"
+    return text
+
+
+def _decided(cell: Cell, verb: str) -> tuple[str, ...]:
+    statement = cell.decision.statement
+    if statement is None:
+        return ()
+    name = f"The statement {statement.sid}" if statement.sid else "A statement without a name"
+    where = f" in the {cell.decision.policy}" if cell.decision.policy else ""
+    return (f"{name}{where} {verb}.",)
+
+
+def _assumed(cell: Cell) -> tuple[str, ...]:
+    """The keys that the caller must send, as the statement writes them: the evaluator has them in lower case."""
+    if not cell.decision.assumed:
+        return ()
+    statement = cell.decision.statement
+    written = {item.key.lower(): item.key for item in statement.conditions} if statement is not None else {}
+    keys = " and ".join(written.get(key, key) for key in cell.decision.assumed)
+    return (f"It holds when the caller sends {keys} as the statement asks.",)
+
+
+def _stands_for(arn: str) -> tuple[str, ...]:
+    """What the names mean that the proof makes up: no one has declared such a principal."""
+    name = identity_of(arn).name
+    if is_invented(arn, OTHER):
+        return (f"{name} stands for any {kind_word(arn)} of that account.",)
+    return (f"{name} stands for anybody in an account that occurs nowhere.",) if is_invented(arn, STRANGER) else ()

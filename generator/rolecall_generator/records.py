@@ -1,0 +1,152 @@
+"""Where bundles lie and what in them has a fixed name. Imports little: `runner status` must not load what makes bundles.
+
+The status file's place, version and digest, as both programs know them: `runner` writes it, `gen customer` asks it.
+output/status.json what was heard from AWS output/status.sandbox.json what was heard from a sandbox: a rehearsal must
+not speak of live accounts Its form is described in docs/onboarding.md.
+
+What became of external ids that were rotated: `rolecall.rotations.json` in the output folder. {"version": 1,
+"rotations": {"acme": {"started": "2026-11-24T12:00:00+00:00", "ended": "", "retired": ""}}} `gen customer
+rotate-external-id` writes it, an entry a customer: when the last rotation started, when it ended ("" while it is under
+way), and the id that went with its end. `runner verify` reads it: a retired id must be refused. External ids are no
+secrets (IAM user guide, "Access to AWS accounts owned by third parties"); the file is meant to be committed, as the
+lock is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rolecall_generator.errors import OutputError
+from rolecall_generator.output import alone, output_error
+
+SUMS = "SHA256SUMS"
+"""A bundle's checksums."""
+TERRAFORM = "terraform"
+"""A bundle's folder of the Terraform module."""
+
+OWNER_TAG = "rolecall:bundle"
+"""Key of the tag with which `aws-cli/apply.sh` marks what it makes. It grants nothing and is no part of the access."""
+
+_CUSTOMERS = "customers/"
+
+
+def bundle_path(module_path: str) -> str:
+    """Where a module's bundle lies below the folder of bundles: customers by their name alone."""
+    return module_path.removeprefix(_CUSTOMERS)
+
+
+STATUS_VERSION = 2
+_STATUS_NAME = "status.json"
+_REHEARSAL_NAME = "status.sandbox.json"
+
+
+def status_path(out: Path, *, rehearsal: bool) -> Path:
+    """The file of an output folder. `rehearsal`: whether a sandbox answers in AWS's stead."""
+    return out / (_REHEARSAL_NAME if rehearsal else _STATUS_NAME)
+
+
+_AWS_SUFFIXES = (
+    "amazonaws.com", "api.aws", "amazonaws.com.cn", "api.amazonwebservices.com.cn", "amazonaws.eu",
+    "api.amazonwebservices.eu", "c2s.ic.gov", "api.aws.ic.gov", "sc2s.sgov.gov", "api.aws.scloud", "cloud.adc-e.uk",
+    "api.cloud-aws.adc-e.uk", "csp.hci.ic.gov", "api.aws.hci.ic.gov",
+)  # fmt: skip
+"""DNS suffixes of AWS's endpoints, VPC endpoints included (botocore 1.44.5, data/partitions.json, November 2026)."""
+
+
+def is_aws_address(url: str) -> bool:
+    """Whether a service's address is one of AWS: everything else (the sandbox, a simulator) makes a run a rehearsal."""
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    except ValueError:
+        return False
+    return host.endswith(tuple(f".{suffix}" for suffix in _AWS_SUFFIXES))
+
+
+def rehearsing(environ: Mapping[str, str]) -> bool:
+    """Whether a sandbox answers in place of AWS, as far as the variables that AWS's tools read say so.
+
+    For commands that ask nothing of AWS; a run knows it from the addresses that its own clients use.
+    """
+    addresses = (environ.get("AWS_ENDPOINT_URL"), environ.get("AWS_ENDPOINT_URL_STS"))
+    return any(address and not is_aws_address(address) for address in addresses)
+
+
+def external_id_digest(external_id: str) -> str:
+    """What the file keeps of an external id: SHA-256 of its UTF-8 bytes, in hex."""
+    return hashlib.sha256(external_id.encode()).hexdigest()
+
+
+ROTATIONS_NAME = "rolecall.rotations.json"
+ROTATIONS_VERSION = 1
+_HINT = "restore it from version control, or delete it: retired external ids are then no longer tried"
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """One customer's last rotation. Times are ISO 8601 with a time zone; `ended` and `retired` are "" until it ends."""
+
+    started: str
+    ended: str = ""
+    retired: str = ""
+
+
+def read_rotations(out: Path) -> dict[str, Rotation]:
+    """The rotations by customer, empty when none was ever started. Raises OutputError for a broken or newer file."""
+    path = out / ROTATIONS_NAME
+    try:
+        body = json.loads(path.read_bytes())
+        newer = body["version"] > ROTATIONS_VERSION
+        found = {} if newer else {str(name): _rotation(entry) for name, entry in body["rotations"].items()}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise OutputError(f"cannot be read: {error.strerror}", where=str(path), hint="see to its permissions") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise OutputError("the record of rotations cannot be read", where=str(path), hint=_HINT) from error
+    if newer:
+        raise OutputError(
+            "the record of rotations was written by a newer rolecall", where=str(path), hint="install the newer rolecall"
+        )
+    return found
+
+
+def change_rotations(out: Path, change: Callable[[Mapping[str, Rotation]], Mapping[str, Rotation]]) -> None:
+    """Replace the record by what `change` makes of it, in one step; another process waits. Raises OutputError."""
+    path = out / ROTATIONS_NAME
+    temporary = path.with_name(f".{ROTATIONS_NAME}.new")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with alone(out):
+            changed = {name: asdict(entry) for name, entry in sorted(change(read_rotations(out)).items())}
+            body = {"version": ROTATIONS_VERSION, "rotations": changed}
+            _place(temporary, path, json.dumps(body, indent=2) + "\n")
+    except OSError as error:
+        raise output_error(error, str(path)) from error
+
+
+def _place(temporary: Path, path: Path, text: str) -> None:
+    """Whole or not at all; a full disk leaves nothing behind. Raises OSError."""
+    try:
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _rotation(body: Mapping[str, str]) -> Rotation:
+    found = Rotation(**body)
+    for moment in (found.started, found.ended):
+        if moment and datetime.fromisoformat(moment).tzinfo is None:
+            raise ValueError("a time without a time zone")
+    if not isinstance(found.retired, str):
+        raise TypeError("an external id is text")
+    return found

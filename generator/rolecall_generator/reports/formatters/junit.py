@@ -1,0 +1,72 @@
+"""A report as JUnit XML: what build servers show.
+
+There is no standard; the elements are those that Jenkins, GitLab and Azure DevOps read: testsuites, testsuite, testcase,
+failure, skipped. A suite is a rule, a test case is a finding: notes pass, warnings and errors fail, suppressed are skipped.
+
+What all JUnit reports share: the root element sums up its suites.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from xml.etree import ElementTree as Xml
+
+from rolecall_generator.findings import Finding, FindingKind, Severity
+from rolecall_generator.rules import Report
+from rolecall_generator.text import lines_of
+
+
+def to_junit(report: Report, rules: Iterable[FindingKind]) -> str:
+    """The report as XML. A rule without findings is one passed test case, so that a clean run shows what was checked."""
+    cases: dict[str, list[tuple[Finding, str | None]]] = defaultdict(list)
+    titles = {rule.id: rule.title for rule in rules}
+    for finding in report.active:
+        cases[finding.rule].append((finding, None))
+    for entry in report.suppressed:
+        cases[entry.finding.rule].append((entry.finding, entry.reason))
+    root = Xml.Element("testsuites", name="rolecall")
+    for rule_id in sorted({*titles, *cases}):
+        _suite(root, rule_id, titles.get(rule_id, rule_id), cases[rule_id])
+    return suites_text(root)
+
+
+def _suite(root: Xml.Element, rule_id: str, title: str, cases: list[tuple[Finding, str | None]]) -> None:
+    failures = sum(reason is None and finding.severity > Severity.NOTE for finding, reason in cases)
+    skipped = sum(reason is not None for _, reason in cases)
+    suite = Xml.SubElement(
+        root,
+        "testsuite",
+        name=lines_of(f"{rule_id} {title}"),
+        tests=str(len(cases) or 1),
+        failures=str(failures),
+        errors="0",
+        skipped=str(skipped),
+    )
+    for finding, reason in cases:
+        _case(suite, finding, reason)
+    if not cases:
+        Xml.SubElement(suite, "testcase", classname=rule_id, name=lines_of(title))
+
+
+def _case(suite: Xml.Element, finding: Finding, reason: str | None) -> None:
+    case = Xml.SubElement(suite, "testcase", classname=finding.rule, name=lines_of(f"{finding.subject}: {finding.message}"))
+    if finding.file is not None:
+        case.set("file", lines_of(finding.file))
+        case.set("line", str(finding.line or 1))
+    if reason is not None:
+        Xml.SubElement(case, "skipped", message=lines_of(reason))
+    elif finding.severity > Severity.NOTE:
+        failure = Xml.SubElement(case, "failure", type=finding.severity.name.lower(), message=lines_of(finding.message))
+        place = f"{finding.file}:{finding.line}\n" if finding.file else ""
+        failure.text = lines_of(f"{place}{finding.message}\nmend: {finding.hint}")
+    else:
+        Xml.SubElement(case, "system-out").text = lines_of(f"hint: {finding.hint}")
+
+
+def suites_text(root: Xml.Element) -> str:
+    """The XML of a `testsuites` element, with the sums over its suites set and lines indented."""
+    for count in ("tests", "failures", "errors", "skipped"):
+        root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
+    Xml.indent(root)
+    return Xml.tostring(root, encoding="unicode", xml_declaration=False) + "\n"

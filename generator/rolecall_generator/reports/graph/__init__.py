@@ -1,0 +1,35 @@
+"""The picture of who can assume what, as SVG and Mermaid."""
+
+from rolecall_generator.reports.graph.graph_layout import (
+    BOX_WIDTH,
+    HEADER,
+    LINE,
+    PAD,
+    TOP,
+    Curve,
+    GraphLayout,
+    Rect,
+    lay_out,
+)
+from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphNode, describe, reaches
+from rolecall_generator.reports.graph.mermaid import to_mermaid
+from rolecall_generator.reports.graph.svg import to_svg
+
+__all__ = [
+    "BOX_WIDTH",
+    "HEADER",
+    "LINE",
+    "PAD",
+    "TOP",
+    "Curve",
+    "EdgeState",
+    "Graph",
+    "GraphLayout",
+    "GraphNode",
+    "Rect",
+    "describe",
+    "lay_out",
+    "reaches",
+    "to_mermaid",
+    "to_svg",
+]

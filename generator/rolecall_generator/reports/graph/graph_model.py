@@ -1,0 +1,286 @@
+"""Who reaches what, as a graph: accounts with their principals, and an edge for each reach with its conditions.
+
+From an access and its proof to the edges of the picture: who reaches which role, and whether that is meant.
+
+From reaches to the graph: principals in their accounts, and roles that are alike as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from rolecall_generator.iam import Access, Statement
+from rolecall_generator.iam.evaluation import Effect, identity_of
+from rolecall_generator.proof import OTHER, STRANGER, Case, Cell, Proof, condition_words, is_invented, kind_word, with_words
+
+
+class EdgeState(Enum):
+    """What is known of a reach. TRUSTED: a trust policy says so, and no proof was at hand."""
+
+    INTENDED = "intended"
+    UNINTENDED = "not intended"
+    BROKEN = "intended, but refused"
+    UNDECIDED = "undecided"
+    DELEGATED = "if its account allows"
+    TRUSTED = "trusted"
+
+    @property
+    def failed(self) -> bool:
+        """True for what a proof found wrong."""
+        return self in {EdgeState.UNINTENDED, EdgeState.BROKEN, EdgeState.UNDECIDED}
+
+
+@dataclass(frozen=True, slots=True)
+class GraphNode:
+    """A principal or a role; `count` is above 1 for roles that stand together. `key` is the ARN where there is one."""
+
+    key: str
+    name: str
+    kind: str
+    note: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GraphAccount:
+    """An account's box; `account_id` is empty for what belongs to no account or to many."""
+
+    account_id: str
+    title: str
+    nodes: tuple[GraphNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Who (a key among the callers) reaches which role (a key among the roles) on which conditions, in words."""
+
+    source: str
+    target: str
+    conditions: tuple[str, ...]
+    standing: EdgeState
+
+    @property
+    def label(self) -> tuple[str, ...]:
+        """Lines to write at the edge: the conditions, or that there are none."""
+        if self.standing in {EdgeState.BROKEN, EdgeState.UNDECIDED}:
+            return (self.standing.value,)
+        if self.standing is EdgeState.DELEGATED:
+            return (*self.conditions, self.standing.value)
+        return self.conditions or ("no condition",)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Callers by account, roles by account, and the edges between them. An account may stand on both sides."""
+
+    callers: tuple[GraphAccount, ...]
+    roles: tuple[GraphAccount, ...]
+    edges: tuple[Edge, ...]
+
+    @property
+    def failed(self) -> bool:
+        """True when any reach is otherwise than intended."""
+        return any(edge.standing.failed for edge in self.edges)
+
+
+def describe(graph: Graph) -> Iterator[str]:
+    """The graph in sentences, what is wrong first: `role backend_role (111111111111) reaches role role1 (222222222222)
+    on condition of external id`.
+    """
+    callers, roles = (
+        {node.key: _called(account, node) for account in side for node in account.nodes}
+        for side in (graph.callers, graph.roles)
+    )
+    for edge in sorted(graph.edges, key=lambda edge: not edge.standing.failed):
+        yield f"{callers[edge.source]} {_reaches(edge)} {roles[edge.target]}{_how(edge)}"
+
+
+def _called(account: GraphAccount, node: GraphNode) -> str:
+    where = f" ({account.title})" if account.title else ""
+    return f"{node.name}{where}" if node.count > 1 else f"{node.kind} {node.name}{where}".lstrip()
+
+
+def _reaches(edge: Edge) -> str:
+    verbs = {
+        EdgeState.BROKEN: "should reach, and cannot,",
+        EdgeState.UNDECIDED: "may or may not reach",
+        EdgeState.UNINTENDED: "reaches, though no one meant it,",
+        EdgeState.DELEGATED: "reaches, if its account allows it,",
+    }
+    return verbs.get(edge.standing, "reaches")
+
+
+def _how(edge: Edge) -> str:
+    if edge.standing in {EdgeState.BROKEN, EdgeState.UNDECIDED}:
+        return ""
+    if edge.standing is EdgeState.UNINTENDED:
+        return f" ({', '.join(edge.label)})"
+    return f" on condition of {' and '.join(edge.conditions)}" if edge.conditions else " without a condition"
+
+
+_SHORT = {Case.OTHER_EXTERNAL_ID: "with another's external id"}
+"""Words that must be shorter next to an edge than in a sentence."""
+
+
+@dataclass(slots=True)
+class Reaches:
+    """Edges between ARNs, one for each caller, role and standing; the subject of each role; an account of no one."""
+
+    edges: dict[tuple[str, str, EdgeState], Edge] = field(default_factory=dict)
+    subjects: dict[str, str] = field(default_factory=dict)
+    nobodys_account: str = ""
+
+    def add(self, edge: Edge) -> None:
+        """Join with an edge between the same two: the conditions of both stand at it."""
+        key = edge.source, edge.target, edge.standing
+        known = self.edges.get(key)
+        if known is not None and known.conditions != edge.conditions:
+            edge = Edge(*key[:2], tuple(dict.fromkeys((*known.conditions, *edge.conditions))), edge.standing)
+        self.edges[key] = edge
+
+
+def from_proof(proof: Proof) -> Reaches:
+    """Every reach that was meant and every one that was found; refusals that were meant draw nothing."""
+    found = Reaches()
+    for cell in proof.cells:
+        role = cell.request.resource
+        found.subjects.setdefault(role, cell.subject)
+        if cell.case is Case.STRANGER and not found.nobodys_account:
+            found.nobodys_account = cell.request.principal.arn.split(":")[4]
+        standing = _standing(cell)
+        if standing is not None:
+            conditions = _conditions(cell, standing)
+            found.add(Edge(cell.request.principal.arn, role, conditions, standing))
+    return found
+
+
+def _standing(cell: Cell) -> EdgeState | None:
+    if cell.delegated:
+        return EdgeState.DELEGATED
+    if cell.ok:
+        return EdgeState.INTENDED if cell.expected else None
+    if cell.decision.effect is Effect.REFUSED:
+        return EdgeState.UNDECIDED
+    return EdgeState.BROKEN if cell.expected else EdgeState.UNINTENDED
+
+
+def _conditions(cell: Cell, standing: EdgeState) -> tuple[str, ...]:
+    if standing is EdgeState.UNINTENDED and (words := _SHORT.get(cell.case) or with_words(cell.case)):
+        return (words,)
+    return condition_words(cell.decision.statement) if cell.decision.statement is not None else ()
+
+
+def from_access(access: Access) -> Reaches:
+    """Every reach that a trust policy names, with its conditions; denials and the callers' own policies are not weighed."""
+    found = Reaches()
+    for arn, role in access.roles.items():
+        for statement in role.trust.statements if role.trust is not None else ():
+            if statement.effect == "Allow":
+                for caller in _callers(statement, arn):
+                    found.add(Edge(caller, arn, condition_words(statement), EdgeState.TRUSTED))
+    return found
+
+
+def _callers(statement: Statement, role_arn: str) -> Iterator[str]:
+    """Whom the statement names: by condition on `aws:PrincipalArn` where it has one, else by its principals."""
+    named = [value for item in statement.conditions if item.key.lower() == "aws:principalarn" for value in item.values]
+    if named:
+        yield from named
+        return
+    partition = role_arn.split(":")[1]
+    for principal in statement.principals:
+        text = principal.identifier
+        yield f"arn:{partition}:iam::{text}:root" if text.isdigit() else text
+    if statement.not_principals:
+        yield "*"
+
+
+SINGLY = 40
+"""Up to so many roles each one is drawn; with more, those that are reached alike and as meant stand as one."""
+
+FAILING_SINGLY = 200
+"""More failing roles than this would make a picture that no one can open; those beyond stand as one, as failing."""
+
+_PLACEHOLDERS = {OTHER: "any other", STRANGER: "any"}
+
+
+def reaches(access: Access, proof: Proof | None = None, names: Mapping[str, str] | None = None) -> Graph:
+    """The picture of who reaches what.
+
+    With a proof: what was meant and holds, what was meant and does not, and what no one meant. Without: what the trust
+    policies of `access` name. `names` are names of accounts by id.
+    """
+    found = from_access(access) if proof is None else from_proof(proof)
+    by_role: dict[str, list[Edge]] = {}
+    for edge in found.edges.values():
+        by_role.setdefault(edge.target, []).append(edge)
+    single, groups = _grouped(by_role)
+    edges = [edge for role in single for edge in by_role[role]]
+    nodes = {role: GraphNode(role, *_named(role), found.subjects.get(role, "")) for role in single}
+    title = _Titles(names or {}, found.nobodys_account)
+    roles = title.accounts(nodes.values())
+    for number, members in enumerate(groups, 1):
+        node, ways = _group(f"group {number}", members, by_role)
+        accounts = len({identity_of(role).account_id for role in members})
+        roles += (GraphAccount("", "one account" if accounts == 1 else f"{accounts:,} accounts", (node,)),)
+        edges += ways
+    callers = (GraphNode(arn, *_named(arn)) for arn in dict.fromkeys(edge.source for edge in edges))
+    return Graph(title.accounts(callers), roles, tuple(edges))
+
+
+def _grouped(by_role: Mapping[str, list[Edge]]) -> tuple[list[str], list[list[str]]]:
+    """Roles to draw singly, and groups of roles that the same callers reach in the same way."""
+    if len(by_role) <= SINGLY:
+        return list(by_role), []
+    failing = [role for role, edges in by_role.items() if any(edge.standing.failed for edge in edges)]
+    alone = dict.fromkeys(failing[:FAILING_SINGLY])
+    alike: dict[frozenset[tuple[object, ...]], list[str]] = {}
+    for role, edges in by_role.items():
+        if role not in alone:
+            way = frozenset((edge.source, edge.conditions, edge.standing) for edge in edges)
+            alike.setdefault(way, []).append(role)
+    groups = [roles for roles in alike.values() if len(roles) > 1]
+    alone.update(dict.fromkeys(roles[0] for roles in alike.values() if len(roles) == 1))
+    return list(alone), groups
+
+
+def _group(key: str, roles: list[str], by_role: Mapping[str, list[Edge]]) -> tuple[GraphNode, list[Edge]]:
+    ways = [Edge(edge.source, key, edge.conditions, edge.standing) for edge in by_role[roles[0]]]
+    customers = any("external id" in edge.conditions for edge in ways)
+    failing = "failing " if any(edge.standing.failed for edge in ways) else ""
+    name = f"{len(roles):,} {failing}{'customer ' if customers else ''}roles"
+    return GraphNode(key, name, "", "" if failing else "each as intended", len(roles)), ways
+
+
+def _named(arn: str) -> tuple[str, str]:
+    """A principal's name and kind as people say them."""
+    who, kind = identity_of(arn), kind_word(arn)
+    if arn == "*":
+        return "everybody", ""
+    for stem, words in _PLACEHOLDERS.items():
+        if is_invented(arn, stem):
+            return f"{words} {kind}", ""
+    return ("the whole account", "") if kind == "account" else (who.name, kind)
+
+
+class _Titles:
+    """Accounts and how they are called: by name and id where the name is known."""
+
+    def __init__(self, names: Mapping[str, str], nobodys: str) -> None:
+        self._names = names
+        self._nobodys = nobodys
+
+    def accounts(self, nodes: Iterable[GraphNode]) -> tuple[GraphAccount, ...]:
+        """Boxes in the order in which their accounts occur, each with its nodes."""
+        boxes: dict[str, list[GraphNode]] = {}
+        for node in nodes:
+            boxes.setdefault(identity_of(node.key).account_id, []).append(node)
+        return tuple(GraphAccount(account, self._title(account), tuple(held)) for account, held in boxes.items())
+
+    def _title(self, account_id: str) -> str:
+        if account_id and account_id == self._nobodys:
+            return "any other account"
+        name = self._names.get(account_id)
+        return f"{name} · {account_id}" if name else account_id

@@ -1,0 +1,75 @@
+"""The picture as Mermaid text, for pages that draw it themselves (GitHub, GitLab, wikis)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rolecall_generator.reports.graph.graph_model import EdgeState as Standing
+from rolecall_generator.reports.graph.graph_model import Graph
+from rolecall_generator.reports.graph.graph_model import GraphAccount as Account
+from rolecall_generator.reports.graph.graph_model import GraphNode as Node
+from rolecall_generator.text import lines_of
+
+_ARROWS = {Standing.UNINTENDED: "==>", Standing.BROKEN: "-.-x", Standing.UNDECIDED: "-.->", Standing.DELEGATED: "-.->"}
+_STYLES = {
+    Standing.UNINTENDED: "stroke:#d1242f,stroke-width:3px,color:#d1242f",
+    Standing.BROKEN: "stroke:#bf6a00,color:#bf6a00",
+    Standing.UNDECIDED: "stroke:#bf6a00,color:#bf6a00",
+}
+_SAFE = frozenset(" .,:/_-@=")
+
+
+def to_mermaid(graph: Graph) -> str:
+    """A flowchart from left to right, safe for any name. Ends with a newline."""
+    ids: dict[str, str] = {}
+    lines = ["flowchart LR"]
+    for number, (title, nodes) in enumerate(_accounts(graph), 1):
+        for key in nodes:
+            ids[key] = f"n{len(ids) + 1}"
+        inner = [f'{ids[key]}["{_label(node)}"]' for key, node in nodes.items()]
+        if title:
+            lines += [f'  subgraph a{number}["{_text(title)}"]', *(f"    {line}" for line in inner), "  end"]
+        else:
+            lines += [f"  {line}" for line in inner]
+    lines += (f"  {line}" for line in _edges(graph, ids))
+    return "\n".join(lines) + "\n"
+
+
+def _accounts(graph: Graph) -> list[tuple[str, dict[str, Node]]]:
+    """Accounts of both sides as one, since a node stands once in Mermaid; groups keep their own boxes."""
+    boxes: dict[tuple[str, str], dict[str, Node]] = {}
+    known: set[str] = set()
+    for account in (*graph.roles, *graph.callers):
+        box = boxes.setdefault(_place(account), {})
+        for node in account.nodes:
+            if node.key not in known:
+                known.add(node.key)
+                box[node.key] = node
+    return [(title, nodes) for (_, title), nodes in boxes.items() if nodes]
+
+
+def _place(account: Account) -> tuple[str, str]:
+    return account.account_id or account.nodes[0].key, account.title
+
+
+def _edges(graph: Graph, ids: dict[str, str]) -> Iterator[str]:
+    styled: dict[Standing, list[str]] = {}
+    for number, edge in enumerate(graph.edges):
+        arrow = _ARROWS.get(edge.standing, "-->")
+        yield f'{ids[edge.source]} {arrow}|"{_text(", ".join(edge.label))}"| {ids[edge.target]}'
+        styled.setdefault(edge.standing, []).append(str(number))
+    for standing, numbers in styled.items():
+        if standing in _STYLES:
+            yield f"linkStyle {','.join(numbers)} {_STYLES[standing]}"
+
+
+def _label(node: Node) -> str:
+    return _text(f"{node.kind} {node.name}".strip())
+
+
+def _text(text: str) -> str:
+    """A label's text: letters and digits as they are, all else as Mermaid's entity codes (#35; is #).
+
+    Mermaid documentation, "Entity codes to escape characters", November 2026: "numbers given are base 10".
+    """
+    return "".join(char if char.isalnum() or char in _SAFE else f"#{ord(char)};" for char in lines_of(text)) or " "

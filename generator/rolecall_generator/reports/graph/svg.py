@@ -1,0 +1,176 @@
+"""The picture as SVG: stands alone or within a page, in light and dark, with its sentences as text alternative."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from rolecall_generator.html_page import asset, escape
+from rolecall_generator.reports.graph.graph_layout import (
+    BOX_WIDTH,
+    HEADER,
+    LINE,
+    MARGIN,
+    MIDDLE,
+    PAD,
+    Box,
+    Curve,
+    Rect,
+    lay_out,
+)
+from rolecall_generator.reports.graph.graph_layout import GraphLayout as Layout
+from rolecall_generator.reports.graph.graph_model import EdgeState as Standing
+from rolecall_generator.reports.graph.graph_model import Graph, describe
+from rolecall_generator.reports.graph.graph_model import GraphNode as Node
+
+SENTENCES = 60
+"""A longer text alternative helps no one who has it read out."""
+
+_NAME_CHARACTERS = 28
+_LABEL_CHARACTERS = 36
+_CHARACTER = 7.0
+"""Width of a letter at the edges, in SVG user units: the mean of common sans-serif fonts at that size, a little more."""
+
+_LABEL_GAP = 20
+_STRAIGHT = 190
+"""The longest straight piece of an edge, in SVG user units: what is left must be enough for a gentle bend."""
+
+_CLASSES = {
+    Standing.UNINTENDED: "rc-bad",
+    Standing.BROKEN: "rc-warn",
+    Standing.UNDECIDED: "rc-warn",
+    Standing.DELEGATED: "rc-open",
+}
+_LEGENDS = {
+    Standing.INTENDED: "intended, and proven",
+    Standing.DELEGATED: "left to the account, as intended",
+    Standing.TRUSTED: "trusted by the role",
+    Standing.UNINTENDED: "works, and no one meant it",
+    Standing.BROKEN: "intended, but refused",
+    Standing.UNDECIDED: "could not be decided",
+}
+
+
+def to_svg(graph: Graph) -> str:
+    """The SVG element; `title` and `desc` say the same in words. Ends with a newline."""
+    layout = lay_out(graph)
+    size = f'width="{layout.width:g}" height="{layout.height:g}" viewBox="0 0 {layout.width:g} {layout.height:g}"'
+    # What is wrong is drawn last, so that nothing covers it.
+    curves = sorted(layout.curves, key=lambda curve: curve.edge.standing.failed)
+    failed = {key for edge in graph.edges if edge.standing.failed for key in (edge.source, edge.target)}
+    parts = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="rc-picture" role="img" aria-labelledby="rc-title rc-desc" {size}>',
+        f'<title id="rc-title">{escape(_title(graph))}</title>',
+        f'<desc id="rc-desc">{escape(_words(graph))}</desc>',
+        f"<style>{asset('graph.css')}</style>",
+        f'<rect class="rc-paper" width="{layout.width:g}" height="{layout.height:g}"/>',
+        *_headings(),
+        *(part for box in (*layout.callers, *layout.roles) for part in _frame(box)),
+        *(_curve(curve) for curve in curves),
+        *(part for box in (*layout.callers, *layout.roles) for part in _nodes(box, failed)),
+        *(_label(curve) for curve in curves),
+        *_legend(layout),
+        "</svg>\n",
+    )
+    return "\n".join(parts)
+
+
+def _title(graph: Graph) -> str:
+    wrong = sum(edge.standing.failed for edge in graph.edges)
+    if not wrong:
+        return "Who reaches which role"
+    return f"Who reaches which role: {wrong:,} {'reach is' if wrong == 1 else 'reaches are'} otherwise than intended"
+
+
+def _words(graph: Graph) -> str:
+    sentences = [f"{sentence}." for sentence in islice(describe(graph), SENTENCES)]
+    left = len(graph.edges) - len(sentences)
+    return " ".join([*sentences, f"And {left:,} more."] if left else sentences) or "No one reaches any role."
+
+
+def _headings() -> Iterator[str]:
+    yield f'<text class="rc-head" x="{MARGIN}" y="20">WHO</text>'
+    yield f'<text class="rc-head" x="{MARGIN + BOX_WIDTH + MIDDLE}" y="20">REACHES WHICH ROLE</text>'
+
+
+def _frame(box: Box) -> Iterator[str]:
+    if box.account.title:
+        yield f'<rect class="rc-box" rx="9" {_rect(box.shape)}/>'
+        title = _shortened(box.account.title, _NAME_CHARACTERS + 6)
+        yield f'<text class="rc-soft" x="{box.shape.x + PAD + 2:g}" y="{box.shape.y + HEADER - 8:g}">{escape(title)}</text>'
+
+
+def _nodes(box: Box, failed: Iterable[str]) -> Iterator[str]:
+    for node, shape in box.nodes:
+        state = " rc-failed" if node.key in failed else ""
+        yield f"<g><title>{escape(_full(node))}</title>"
+        if node.count > 1:
+            behind = Rect(shape.x + 4, shape.y + 4, shape.width, shape.height)
+            yield f'<rect class="rc-many" rx="6" {_rect(behind)}/>'
+        yield f'<rect class="rc-node{state}" rx="6" {_rect(shape)}/>'
+        note = f"{node.kind} of {node.note}" if node.kind and node.note else node.note or node.kind
+        middle = shape.y + shape.height / 2
+        yield _line(node.name, "rc-name", shape.x + 10, middle + (-2 if note else 4))
+        if note:
+            yield _line(note, "rc-soft", shape.x + 10, middle + 12)
+        yield "</g>"
+
+
+def _line(text: str, style: str, x: float, y: float) -> str:
+    return f'<text class="{style}" x="{x:g}" y="{y:g}">{escape(_shortened(text, _NAME_CHARACTERS))}</text>'
+
+
+def _full(node: Node) -> str:
+    return node.name if node.count > 1 else f"{node.key} ({node.note})" if node.note else node.key
+
+
+def _curve(curve: Curve) -> str:
+    """A bend, then a straight piece on which the label stands."""
+    (x1, y1), (x2, y2) = curve.start, curve.end
+    level = x2 - _LABEL_GAP - min(_label_width(_lines(curve)), _STRAIGHT)
+    bend = (level - x1) * 0.5
+    path = f"M{x1:g} {y1:g}C{x1 + bend:g} {y1:g} {level - bend:g} {y2:g} {level:g} {y2:g}H{x2 - 7:g}"
+    arrow = f"M{x2:g} {y2:g}l-9 -4.5v9z"
+    return f'<g{_class(curve)}><path class="rc-edge" d="{path}"/><path class="rc-tip" d="{arrow}"/></g>'
+
+
+def _label(curve: Curve) -> str:
+    """The words stand just before the role, each line at its own height: edges into one role have ports of their own."""
+    (x, y), lines = curve.end, _lines(curve)
+    right, top, height, width = x - _LABEL_GAP, y - LINE * len(lines) / 2, LINE * len(lines), _label_width(lines)
+    plate = f'<rect class="rc-plate" rx="3" {_rect(Rect(right - width + 3, top, width, height))}/>'
+    spans = "".join(
+        f'<tspan x="{right:g}" y="{top + LINE * number + 11:g}">{escape(line)}</tspan>' for number, line in enumerate(lines)
+    )
+    return f'<g{_class(curve)}>{plate}<text class="rc-label" text-anchor="end">{spans}</text></g>'
+
+
+def _lines(curve: Curve) -> list[str]:
+    return [_shortened(line, _LABEL_CHARACTERS) for line in curve.edge.label]
+
+
+def _label_width(lines: list[str]) -> float:
+    return _CHARACTER * max(map(len, lines)) + 6
+
+
+def _class(curve: Curve) -> str:
+    name = _CLASSES.get(curve.edge.standing)
+    return f' class="{name}"' if name else ""
+
+
+def _legend(layout: Layout) -> Iterator[str]:
+    for standing, x, y in layout.legend:
+        yield f'<g class="{_CLASSES.get(standing, "rc-good")}"><path class="rc-edge" d="M{x:g} {y:g}h26"/></g>'
+        yield f'<text class="rc-soft" x="{x + 34:g}" y="{y + 4:g}">{_LEGENDS[standing]}</text>'
+
+
+def _rect(shape: Rect) -> str:
+    return f'x="{shape.x:g}" y="{shape.y:g}" width="{shape.width:g}" height="{shape.height:g}"'
+
+
+def _shortened(text: str, length: int) -> str:
+    """The text, or its beginning and end around an ellipsis: names differ at both."""
+    if len(text) <= length:
+        return text
+    half = (length - 1) // 2
+    return f"{text[: length - 1 - half]}…{text[len(text) - half :]}"

@@ -1,0 +1,6 @@
+"""Rules over access: one class or function per rule, with id, severity and hint."""
+
+from rolecall_generator.rules.registry import all_rules, run_rules
+from rolecall_generator.rules.rule import CheckContext, Report, apply_suppressions
+
+__all__ = ["CheckContext", "Report", "all_rules", "apply_suppressions", "run_rules"]

@@ -1,0 +1,130 @@
+"""RC5xx: attached policies that AWS manages: unknown, deprecated, or sweeping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from rolecall_generator.findings import Severity
+from rolecall_generator.iam import parse_arn
+from rolecall_generator.iam.catalog import managed_policies as known
+from rolecall_generator.rules.rule import CheckContext, Hit, Judge, Owner, over_access, rule
+
+
+def over_attached(*, boundaries: bool = False) -> Callable[[Callable[[str, str], Hit | None]], Judge]:
+    """Every attached AWS managed policy, by ARN and name; each policy is judged once.
+
+    `boundaries`: those that are set as a permissions boundary too.
+    """
+
+    def over(judge: Callable[[str, str], Hit | None]) -> Judge:
+        def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+            hits: dict[str, Hit | None] = {}
+            for owner, arn in _named_policies(context, boundaries=boundaries):
+                if arn not in hits:
+                    name = known.managed_policy_name(arn)
+                    hits[arn] = None if name is None else judge(arn, name)
+                if (hit := hits[arn]) is not None:
+                    yield owner, hit
+
+        return over_context
+
+    return over
+
+
+def _named_policies(context: CheckContext, *, boundaries: bool) -> Iterator[tuple[Owner, str]]:
+    """ARNs of attached policies, and of permissions boundaries where they are asked for."""
+    access = context.access
+    for principals in (access.roles, access.groups, access.users):
+        for owner_arn, principal in principals.items():
+            yield from ((Owner(owner_arn, "the list of attached policies"), arn) for arn in sorted(principal.attached))
+    for bounded in (access.roles, access.users) if boundaries else ():
+        for owner_arn, one in bounded.items():
+            if one.boundary:
+                yield Owner(owner_arn, "the permissions boundary"), one.boundary
+
+
+@rule(
+    "RC504",
+    "Managed policy of another account",
+    Severity.ERROR,
+    over_access,
+    hint="name a policy of the role's own account, or one of AWS",
+)
+def managed_policy_of_other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Attached policies and permissions boundaries that belong to another account."""
+    for owner, arn in _named_policies(context, boundaries=True):
+        policy, holder = parse_arn(arn), parse_arn(owner.arn)
+        if policy is None or holder is None or policy.account_id in {"aws", holder.account_id}:
+            continue
+        yield (
+            owner,
+            Hit(f"names {arn}, a policy of account {policy.account_id}: a policy attaches only within its own account"),
+        )
+
+
+def _deprecation(name: str) -> known.Deprecated | None:
+    """By path and name, or by the plain name: people forget the path."""
+    plain = name.rpartition("/")[2]
+    return known.DEPRECATED.get(name) or next(
+        (entry for full, entry in known.DEPRECATED.items() if full.rpartition("/")[2] == plain), None
+    )
+
+
+@rule(
+    "RC501",
+    "Managed policy that AWS does not have",
+    Severity.ERROR,
+    over_attached(boundaries=True),
+    hint="write a policy of the AWS Managed Policy Reference Guide",
+)
+def unknown_managed_policy(arn: str, name: str) -> Hit | None:
+    """Names that are not in the list of AWS managed policies."""
+    if name in known.known_names() or _deprecation(name):
+        return None
+    partition = arn.split(":")[1]
+    nearest = known.nearest_name(name)
+    return Hit(
+        f"names {name}, which AWS does not have",
+        f"write {nearest}" if nearest else None,
+        # The list is that of the aws partition; the others have a few policies of their own.
+        None if partition == "aws" else Severity.NOTE,
+    )
+
+
+@rule(
+    "RC502",
+    "Deprecated managed policy",
+    Severity.ERROR,
+    over_attached(),
+    hint="write the permissions that are needed as statements",
+)
+def deprecated_managed_policy(_arn: str, name: str) -> Hit | None:
+    """Policies that AWS has deprecated, or has announced to deprecate."""
+    entry = _deprecation(name)
+    if entry is None:
+        return None
+    state = "is on the way to deprecation" if entry.attachable else "AWS has deprecated; it cannot be attached any more"
+    return Hit(
+        f"names {name}, which {state}",
+        f"attach {entry.replacement}" if entry.replacement else None,
+        Severity.WARNING if entry.attachable else Severity.ERROR,
+    )
+
+
+@rule(
+    "RC503",
+    "Managed policy that gives an account away",
+    Severity.ERROR,
+    over_attached(),
+    hint="list the actions that are needed",
+)
+def sweeping_managed_policy(_arn: str, name: str) -> Hit | None:
+    """Policies that give an account away or read all its data."""
+    if name not in known.SWEEPING:
+        return None
+    reads = name == "ReadOnlyAccess"
+    return Hit(
+        f"holds {name}, which {known.SWEEPING[name]}",
+        "attach job-function/ViewOnlyAccess or SecurityAudit" if reads else None,
+        Severity.WARNING if reads else Severity.ERROR,
+    )

@@ -1,0 +1,178 @@
+"""RC2xx: what policies allow, and whether what they name exists.
+
+Sources stand on the rules' pages, docs/rules/RC2xx.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rolecall_generator.findings import Severity
+from rolecall_generator.iam import Statement
+from rolecall_generator.iam.catalog import actions
+from rolecall_generator.iam.evaluation import may_match
+from rolecall_generator.rules.rule import Hit, named, over_all_statements, over_statements, rule
+
+_EVERYTHING = frozenset({"*", "*:*"})
+_SHOWN = 3
+_ASSUME = frozenset({"sts:assumerole", "sts:assumerolewithsaml", "sts:assumerolewithwebidentity"})
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few names, and how many more."""
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _is_open(statement: Statement) -> bool:
+    return "*" in statement.resources
+
+
+def _whole_service(action: str) -> bool:
+    service, colon, name = action.partition(":")
+    return bool(colon) and service != "*" and name != "" and not name.strip("*")
+
+
+@rule(
+    "RC201",
+    "NotAction or NotResource with Allow",
+    Severity.WARNING,
+    over_statements,
+    hint="list what is allowed with Action and Resource",
+)
+def not_action(statement: Statement) -> Iterator[Hit]:
+    """Allow statements with NotAction or NotResource."""
+    if statement.effect != "Allow":
+        return
+    for element, values in (("NotAction", statement.not_actions), ("NotResource", statement.not_resources)):
+        if values:
+            yield Hit(
+                f"allows everything but what it names, what AWS adds later included: {named(statement)} has {element}",
+                f"list what is allowed with {element.removeprefix('Not')}",
+            )
+
+
+@rule("RC202", "Every action allowed", Severity.ERROR, over_statements, hint="list the actions that are needed")
+def every_action(statement: Statement) -> Iterator[Hit]:
+    """Allow statements with the action `*`."""
+    if statement.effect == "Allow" and _EVERYTHING.intersection(statement.actions):
+        yield Hit(f"allows every action: {named(statement)} has the action *")
+
+
+@rule("RC203", "Whole service allowed", Severity.WARNING, over_statements, hint="list the actions that are needed")
+def whole_service(statement: Statement) -> Iterator[Hit]:
+    """Allow statements with all actions of a service, as in `s3:*`."""
+    if statement.effect == "Allow" and (found := [action for action in statement.actions if _whole_service(action)]):
+        yield Hit(f"allows whole services, their administration included: {_some(found)}")
+
+
+@rule(
+    "RC204",
+    "Changes to every resource allowed",
+    Severity.NOTE,
+    over_statements,
+    hint="name the resources, or narrow them with a condition such as aws:ResourceTag",
+)
+def writes_everywhere(statement: Statement) -> Iterator[Hit]:
+    """Actions that change resources, allowed on every resource without a condition."""
+    if statement.effect != "Allow" or not _is_open(statement) or statement.conditions:
+        return
+    found = []
+    for pattern in statement.actions:
+        # Whole services have findings of their own.
+        if pattern not in _EVERYTHING and not _whole_service(pattern):
+            known = map(actions.find_action, actions.expand(pattern))
+            found += [str(action) for action in known if action and action.writes and action.resource_types]
+    if found:
+        yield Hit(f"allows changes to every resource: {_some(found)} on *")
+
+
+@rule(
+    "RC205",
+    "Privilege escalation allowed",
+    Severity.WARNING,
+    over_statements,
+    hint="take these actions away, or name the resources and set a permissions boundary",
+)
+def privilege_escalation(statement: Statement) -> Iterator[Hit]:
+    """Actions with which a principal can give itself more permissions."""
+    if statement.effect != "Allow":
+        return
+    found: dict[str, None] = {}
+    for pattern in statement.actions:
+        if pattern not in _EVERYTHING:
+            found.update(dict.fromkeys(actions.escalations(pattern)))
+        if pattern.lower() in _ASSUME and _is_open(statement) and not statement.conditions:
+            yield Hit(
+                f"allows {pattern} on every role that trusts the account",
+                "name the roles that may be assumed",
+                Severity.ERROR,
+            )
+    if found:
+        first = next(iter(found))
+        spelled = [str(actions.find_action(action) or action) for action in found]
+        yield Hit(
+            f"allows privilege escalation: {_some(spelled)} ({spelled[0]} {actions.ESCALATION[first]})",
+            severity=Severity.ERROR if _is_open(statement) and not statement.conditions else Severity.WARNING,
+        )
+
+
+@rule(
+    "RC206",
+    "Action that AWS does not have",
+    Severity.ERROR,
+    over_all_statements,
+    hint="write an action of the Service Authorization Reference",
+)
+def unknown_action(statement: Statement) -> Iterator[Hit]:
+    """Actions that AWS does not have, and patterns that match none."""
+    for action in (*statement.actions, *statement.not_actions):
+        if actions.exists(action):
+            continue
+        nearest = actions.nearest_action(action)
+        harm = "refuses nothing" if statement.effect == "Deny" else "has no effect"
+        yield Hit(
+            f"names the action {action}, which AWS does not have, so it {harm}",
+            f"write {nearest}" if nearest else None,
+            text=action,
+        )
+
+
+def _explicit_actions(statement: Statement) -> Iterator[actions.Action]:
+    """Actions without wildcards of an Allow that names resources; wildcards cover actions of many resource types."""
+    if statement.effect != "Allow" or not statement.resources or _is_open(statement):
+        return
+    yield from filter(None, map(actions.find_action, statement.actions))
+
+
+@rule(
+    "RC207",
+    "Resource type that the action does not take",
+    Severity.WARNING,
+    over_statements,
+    hint="add a resource of the type that the action takes",
+)
+def resource_type(statement: Statement) -> Iterator[Hit]:
+    """Actions on resources of a type that the action does not support."""
+    for action in _explicit_actions(statement):
+        forms = action.resource_forms
+        if forms and not any(may_match(resource, form) for resource in statement.resources for form in forms):
+            yield Hit(
+                f"allows {action} on no resource that it takes: it takes {_some(action.resource_types)}, "
+                f"and {named(statement)} names {_some(statement.resources)}",
+                f"add a resource of the form {forms[-1]}",
+            )
+
+
+@rule(
+    "RC208",
+    "Named resource for an action that takes none",
+    Severity.WARNING,
+    over_statements,
+    hint="move it to a statement with the resource *",
+)
+def takes_no_resource(statement: Statement) -> Iterator[Hit]:
+    """Named resources for actions that only support the resource `*`."""
+    for action in _explicit_actions(statement):
+        if not action.resource_types:
+            yield Hit(f"allows {action} on named resources, but it takes the resource * alone, so nothing is allowed")

@@ -1,0 +1,150 @@
+"""RC3xx: what AWS would refuse for its size, its number or its name, and what is close to it.
+
+The numbers and their source stand in `iam/quotas.py`; those that AWS raises come from the manifest's `quotas`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rolecall_generator.findings import Severity
+from rolecall_generator.iam import Group, Role, User, parse_arn, quotas
+from rolecall_generator.rules.rule import CheckContext, Hit, Owner, over_access, rule, trust_owner
+
+NEAR = 0.9
+"""A size above this part of its quota is near it."""
+
+_NAME_LIMITS = {
+    "role": quotas.ROLE_NAME_CHARACTERS,
+    "user": quotas.USER_NAME_CHARACTERS,
+    "group": quotas.GROUP_NAME_CHARACTERS,
+    "policy": quotas.POLICY_NAME_CHARACTERS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """A size in characters and its quota. `packed` policies are filled on purpose."""
+
+    owner: Owner
+    characters: int
+    limit: int
+    hint: str
+    packed: bool = False
+
+
+def _sizes(context: CheckContext) -> Iterator[_Size]:
+    limit = context.quotas.trust_policy_characters
+    for role, trust in context.trusts():
+        yield _Size(
+            trust_owner(role), context.characters(trust), limit, "trust fewer principals, or have AWS raise the quota"
+        )
+    for principal, limit in _principals(context):
+        characters = sum(map(context.characters, principal.inline.values()))
+        owner = Owner(principal.arn, "the sum of inline policies")
+        yield _Size(owner, characters, limit, "move statements to a managed policy")
+    backend = (context.access.roles[arn] for arn in context.backend_roles if arn in context.access.roles)
+    packed = {policy for role in backend for policy in role.attached}
+    for arn, policy in context.access.policies.items():
+        owner = Owner(arn, "the document")
+        yield _Size(
+            owner,
+            context.characters(policy.document),
+            quotas.MANAGED_POLICY_CHARACTERS,
+            "split it into two policies",
+            arn in packed,
+        )
+
+
+def _principals(context: CheckContext) -> Iterator[tuple[Role | Group | User, int]]:
+    access = context.access
+    yield from ((role, quotas.ROLE_INLINE_CHARACTERS) for role in access.roles.values())
+    yield from ((group, quotas.GROUP_INLINE_CHARACTERS) for group in access.groups.values())
+    yield from ((user, quotas.USER_INLINE_CHARACTERS) for user in access.users.values())
+
+
+@rule("RC301", "Policy over its quota", Severity.ERROR, over_access, hint="split the policy")
+def policy_over_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Trust policies, inline policies of a principal and managed policies above AWS's size limit."""
+    for size in _sizes(context):
+        if size.characters > size.limit:
+            yield size.owner, Hit(f"has {size.characters:,} characters; AWS takes {size.limit:,}", size.hint)
+
+
+@rule("RC302", "Policy within 10 % of its quota", Severity.WARNING, over_access, hint="split the policy")
+def policy_near_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """The same above 90 % of the limit, except policies that are packed full on purpose."""
+    for size in _sizes(context):
+        if NEAR * size.limit < size.characters <= size.limit and not size.packed:
+            yield size.owner, Hit(f"has {size.characters:,} of {size.limit:,} characters that AWS takes", size.hint)
+
+
+@rule(
+    "RC303",
+    "Too many managed policies attached",
+    Severity.ERROR,
+    over_access,
+    hint="join policies, or write some of them inline",
+)
+def attached_policies(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """More managed policies on a role, group or user than AWS allows."""
+    access = context.access
+    kinds = (
+        (access.roles, context.quotas.role_managed_policies),
+        (access.groups, quotas.GROUP_MANAGED_POLICIES),
+        (access.users, quotas.USER_MANAGED_POLICIES),
+    )
+    for principals, limit in kinds:
+        for arn, principal in principals.items():
+            if (count := len(principal.attached)) > limit:
+                yield (
+                    Owner(arn, "the list of attached policies"),
+                    Hit(f"has {count} managed policies; AWS takes {limit}"),
+                )
+
+
+def _named_arns(context: CheckContext) -> Iterator[str]:
+    access = context.access
+    for parts in (access.roles, access.groups, access.users, access.policies):
+        yield from parts
+
+
+@rule("RC304", "Name at its limit", Severity.NOTE, over_access, hint="choose a shorter name")
+def name_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Names above AWS's limit, and names that have exactly the maximum length."""
+    for arn in _named_arns(context):
+        parsed = parse_arn(arn)
+        limit = _NAME_LIMITS.get(parsed.kind) if parsed else None
+        if parsed is None or limit is None or len(parsed.name) < limit:
+            continue
+        over = len(parsed.name) > limit
+        yield (
+            Owner(arn, "the name"),
+            Hit(
+                f"has {len(parsed.name)} characters; AWS takes {limit}"
+                + ("" if over else ", so nothing can be added to it"),
+                severity=Severity.ERROR if over else Severity.NOTE,
+            ),
+        )
+
+
+@rule("RC305", "Path too long", Severity.ERROR, over_access, hint="choose a shorter path")
+def path_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Paths above AWS's limit."""
+    for arn in _named_arns(context):
+        parsed = parse_arn(arn)
+        if parsed is not None and len(parsed.path) > quotas.PATH_CHARACTERS:
+            message = f"has {len(parsed.path)} characters; AWS takes {quotas.PATH_CHARACTERS}"
+            yield Owner(arn, "the path"), Hit(message)
+
+
+@rule("RC306", "Path and name too long for the console", Severity.ERROR, over_access, hint="choose a shorter path or name")
+def switch_role_link_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
+    """Paths and names of switch roles that do not fit into the console's link."""
+    limit = quotas.SWITCH_ROLE_LINK_CHARACTERS
+    for arn in sorted(context.switch_roles):
+        parsed = parse_arn(arn)
+        if parsed is not None and len(full := f"{parsed.path}{parsed.name}".lstrip("/")) > limit:
+            message = f"has {len(full)} characters; the console's switch-role link takes {limit}"
+            yield Owner(arn, "path and name"), Hit(message)

@@ -1,0 +1,20 @@
+"""Terraform modules: rendering them, and HCL literals."""
+
+from typing import TYPE_CHECKING
+
+from rolecall_generator.lazy import exports
+
+if TYPE_CHECKING:
+    from rolecall_generator.terraform.render import module_view, render_module
+
+__all__ = ["module_view", "render_module"]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "render": (
+            "module_view",
+            "render_module",
+        ),
+    },
+)

@@ -1,0 +1,26 @@
+"""Terraform modules to access: reads the files as Terraform would and evaluates what it can decide exactly."""
+
+from typing import TYPE_CHECKING
+
+from rolecall_generator.lazy import exports
+
+if TYPE_CHECKING:
+    from rolecall_generator.terraform.parser.parse import ParsedModule, declared_places, parse_module
+    from rolecall_generator.terraform.parser.schema import GUARD, UNREADABLE
+
+__all__ = ["GUARD", "UNREADABLE", "ParsedModule", "declared_places", "parse_module"]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "parse": (
+            "ParsedModule",
+            "declared_places",
+            "parse_module",
+        ),
+        "schema": (
+            "GUARD",
+            "UNREADABLE",
+        ),
+    },
+)

@@ -1,0 +1,368 @@
+"""Conversion between Terraform's types, and the one type that several values are converted to.
+
+Source: github.com/zclconf/go-cty, `cty/convert`, versions 1.13 to 1.18 (Terraform 1.5 to 1.15), November 2026. "Unsafe"
+there means that a conversion may fail for some values; whatever Terraform's language converts, it converts unsafely. Where
+these versions differ, the result is Unresolvable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rolecall_generator.terraform.parser.numbers import number_text, parse_number
+from rolecall_generator.terraform.parser.values import (
+    BOOL,
+    DYNAMIC,
+    NUMBER,
+    STRING,
+    Collection,
+    Document,
+    ListValue,
+    MapValue,
+    Null,
+    ObjectType,
+    ObjectValue,
+    Primitive,
+    Refused,
+    SetValue,
+    TupleType,
+    TupleValue,
+    Type,
+    Unresolvable,
+    Value,
+    elements,
+    has_dynamic,
+    is_null,
+    set_of,
+    type_of,
+    without_optional,
+)
+
+_SEQUENCES = ("list", "set")
+
+
+def convert(value: Value, want: Type) -> Value:
+    """A value as another type. Raises Refused when Terraform has no such conversion, Unresolvable when it is not known."""
+    if want == STRING and type(value) is str:
+        return value
+    if want == DYNAMIC:
+        return value
+    have = type_of(value)
+    if have == without_optional(want):
+        return value
+    if not convertible(have, want):
+        raise Refused(f"{describe(want)} is required, not {describe(have)}")
+    return _convert(value, want)
+
+
+def describe(of: Type) -> str:
+    """A type in words, as in error messages."""
+    if isinstance(of, Primitive):
+        return "any type" if of == DYNAMIC else f"a {of.name}"
+    if isinstance(of, Collection):
+        return f"a {of.kind}"
+    return "a tuple" if isinstance(of, TupleType) else "an object"
+
+
+def _convert(value: Value, want: Type) -> Value:  # noqa: PLR0911 - one way out per type
+    if want == DYNAMIC:
+        return value
+    if is_null(value):
+        return Null(_replaced(type_of(value), without_optional(want)))
+    if isinstance(want, Primitive):
+        return _primitive(value, want)
+    if isinstance(value, (ObjectValue, MapValue)):
+        return _object(value, want) if isinstance(want, ObjectType) else _map(value, want)
+    if not isinstance(value, (TupleValue, ListValue, SetValue)):
+        raise Unresolvable("a whole resource is no value here")
+    if isinstance(want, TupleType):
+        return TupleValue([_element(item, of) for item, of in zip(value, want.elements, strict=True)])
+    if not isinstance(want, Collection):
+        raise Refused(f"{describe(want)} is required, not {describe(type_of(value))}")
+    if want.kind == "set":
+        # The order of the source is lost in a set, so it need not be known.
+        element, items = _same_type(value, type_of(value), want.element)
+        return set_of(element, items)
+    return ListValue(*_same_type(elements(value), type_of(value), want.element))
+
+
+def _element(value: Value, want: Type) -> Value:
+    have = type_of(value)
+    return value if have == without_optional(want) else _convert_checked(value, have, want)
+
+
+def _convert_checked(value: Value, have: Type, want: Type) -> Value:
+    if not convertible(have, want):
+        raise Refused(f"{describe(want)} is required, not {describe(have)}")
+    return _convert(value, want)
+
+
+def _primitive(value: Value, want: Primitive) -> Value:
+    if want == STRING:
+        return text(value)
+    if isinstance(value, Document):
+        raise Unresolvable("the text of a policy document, which differs between versions of the provider")
+    if want == NUMBER:
+        return parse_number(value) if isinstance(value, str) else value
+    if value in ("true", "1"):
+        return True
+    if value in ("false", "0"):
+        return False
+    if isinstance(value, bool):
+        return value
+    raise Refused("a bool is required")
+
+
+def text(value: Value) -> Value:
+    """A string, number or bool as a string; a policy document stays one. Raises Refused for anything else."""
+    if isinstance(value, (str, Document)):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if is_null(value):
+        raise Refused("null is no string")
+    if isinstance(value, (list, dict)):
+        raise Refused(f"a string is required, not {describe(type_of(value))}")
+    if type_of(value) == NUMBER:
+        return number_text(value)  # type: ignore[arg-type]
+    raise Unresolvable("a string is required here")
+
+
+def _same_type(items: Sequence[Value], have: Type, want: Type) -> tuple[Type, list[Value]]:
+    """Elements as one type, and that type."""
+    if not items:
+        empty = have.element if want == DYNAMIC and isinstance(have, Collection) else want
+        return without_optional(empty), []
+    if want == DYNAMIC:
+        types = list(dict.fromkeys(map(type_of, items)))
+        if len(types) == 1:
+            return types[0], list(items)
+        unified = unify(types)
+        if unified is None:
+            raise Refused("all elements must have the same type")
+        want = unified
+    converted = [_element(item, want) for item in items]
+    if not has_dynamic(want):
+        return without_optional(want), converted
+    types = list(dict.fromkeys(map(type_of, converted)))
+    if len(types) == 1:
+        return types[0], converted
+    raise Unresolvable("elements whose types differ inside")
+
+
+def _map(value: ObjectValue | MapValue, want: Collection | TupleType) -> MapValue:
+    if isinstance(want, TupleType):
+        raise Refused(f"a tuple is required, not {describe(type_of(value))}")
+    names = sorted(value)
+    element, items = _same_type([value[name] for name in names], type_of(value), want.element)
+    return MapValue(element, dict(zip(names, items, strict=True)))
+
+
+def _object(value: ObjectValue | MapValue, want: ObjectType) -> ObjectValue:
+    result = ObjectValue()
+    for name, of in want.attributes:
+        if name in value:
+            result[name] = _element(value[name], of)
+        elif name in want.optional:
+            result[name] = Null(without_optional(of))
+        else:
+            raise Refused(f"the attribute {name} is required")
+    return result
+
+
+def _replaced(have: Type, want: Type) -> Type:
+    """The type of a converted null."""
+    if not has_dynamic(want) or have == DYNAMIC:
+        return want
+    if want == DYNAMIC:
+        return have
+    raise Unresolvable("a null of a type that is not known")
+
+
+def convertible(have: Type, want: Type) -> bool:  # noqa: PLR0911 - one way out per pair of kinds
+    """Whether Terraform has a conversion, though it may fail for some values."""
+    if have == want or DYNAMIC in (have, want):
+        return True
+    if isinstance(have, Primitive) or isinstance(want, Primitive):
+        return isinstance(have, Primitive) and isinstance(want, Primitive) and STRING in (have, want)
+    if isinstance(want, TupleType):
+        return (
+            isinstance(have, TupleType)
+            and len(have.elements) == len(want.elements)
+            and all(map(convertible, have.elements, want.elements))
+        )
+    if isinstance(want, ObjectType):
+        return _convertible_to_object(have, want)
+    if isinstance(have, Collection):
+        same_kind = have.kind == want.kind or (have.kind in _SEQUENCES and want.kind in _SEQUENCES)
+        return same_kind and convertible(have.element, want.element)
+    if isinstance(have, TupleType):
+        return want.kind in _SEQUENCES and _convertible_to_one(have.elements, want.element)
+    return want.kind == "map" and _convertible_to_one([of for _, of in have.attributes], want.element)
+
+
+def _convertible_to_one(have: Iterable[Type], want: Type) -> bool:
+    types = list(dict.fromkeys(have))
+    if want != DYNAMIC or len(types) <= 1:
+        return all(convertible(of, want) for of in types)
+    return unify(types) is not None
+
+
+def _convertible_to_object(have: Type, want: ObjectType) -> bool:
+    if isinstance(have, Collection) and have.kind == "map":
+        return all(name in want.optional or convertible(have.element, of) for name, of in want.attributes)
+    if not isinstance(have, ObjectType):
+        return False
+    own = dict(have.attributes)
+    return all(convertible(own[name], of) if name in own else name in want.optional for name, of in want.attributes)
+
+
+def unify(types: Sequence[Type]) -> Type | None:  # noqa: PLR0911 - one way out per kind of types
+    """The one type that values of all these types are converted to, None when there is none. Raises Unresolvable."""
+    distinct = list(dict.fromkeys(types))
+    if len(distinct) == 1:
+        return distinct[0]
+    if not distinct:
+        return None
+    if DYNAMIC in distinct and not all(isinstance(of, Primitive) for of in distinct):
+        raise Unresolvable("a null without a type next to lists or objects")
+    kinds = {_kind(of) for of in distinct}
+    if len(kinds) == 1:
+        if isinstance(distinct[0], Collection):
+            element = unify([of.element for of in distinct if isinstance(of, Collection)])
+            return None if element is None else Collection(distinct[0].kind, element)
+        if isinstance(distinct[0], ObjectType):
+            return _unify_objects([of for of in distinct if isinstance(of, ObjectType)])
+        if isinstance(distinct[0], TupleType):
+            return _unify_tuples([of for of in distinct if isinstance(of, TupleType)])
+    if kinds in ({"list", "tuple"}, {"map", "object"}):
+        return _unify_mixed(distinct)
+    return _preferred(distinct)
+
+
+def _kind(of: Type) -> str:
+    if isinstance(of, Primitive):
+        return "primitive"
+    if isinstance(of, Collection):
+        return of.kind
+    return "tuple" if isinstance(of, TupleType) else "object"
+
+
+def _unify_objects(types: list[ObjectType]) -> Type | None:
+    names = _names(types[0])
+    if all(_names(of) == names for of in types):
+        attributes = []
+        for position, name in enumerate(names):
+            unified = unify([of.attributes[position][1] for of in types])
+            if unified is None:
+                return None
+            attributes.append((name, unified))
+        result = ObjectType(tuple(attributes))
+        if all(convertible(of, result) for of in types):
+            return result
+    return _collected("map", [of for each in types for _, of in each.attributes], types)
+
+
+def _names(of: ObjectType) -> list[str]:
+    return [name for name, _ in of.attributes]
+
+
+def _unify_tuples(types: list[TupleType]) -> Type | None:
+    if all(len(of.elements) == len(types[0].elements) for of in types):
+        across = [unify(list(row)) for row in zip(*[of.elements for of in types], strict=True)]
+        known = [of for of in across if of is not None]
+        if len(known) < len(across):
+            return None
+        result = TupleType(tuple(known))
+        if all(convertible(of, result) for of in types):
+            return result
+    return _collected("list", [of for each in types for of in each.elements], types)
+
+
+def _collected(kind: str, inner: Sequence[Type], types: Sequence[Type]) -> Type | None:
+    """The collection that all elements of all these types fit into."""
+    element = unify(inner)
+    if element is None:
+        return None
+    result = Collection(kind, element)
+    return result if all(convertible(of, result) for of in types) else None
+
+
+def _unify_mixed(types: list[Type]) -> Type | None:
+    """Lists with tuples, or maps with objects. Raises Unresolvable where older and newer versions of cty differ."""
+    older = _preferred(types)
+    collections: list[Type] = [of for of in types if isinstance(of, Collection)]
+    kind = _kind(collections[0])
+    structural = [of for of in types if not isinstance(of, Collection)]
+    inner = [
+        of
+        for each in structural
+        for of in (each.elements if isinstance(each, TupleType) else [of for _, of in each.attributes])  # type: ignore[union-attr]
+    ]
+    if DYNAMIC in inner:
+        raise Unresolvable("a null without a type next to a list or map")
+    joined = _collected(kind, inner, structural)
+    newer = None if joined is None else unify([*collections, joined])
+    if isinstance(newer, Collection) and newer.kind == kind and newer != older:
+        raise Unresolvable("a common type that differs between versions of Terraform")
+    return older
+
+
+def _preferred(types: list[Type]) -> Type | None:
+    """The first type, from general to special, that all others can be converted to."""
+    for position in _general_first(types):
+        if all(convertible(of, types[position]) for of in types):
+            return types[position]
+    return None
+
+
+def _general_first(types: list[Type]) -> list[int]:
+    """Positions in the order in which cty tries types: a topological sort, ties in the given order."""
+    below: list[list[int]] = [[] for _ in types]
+    above = [0] * len(types)
+    for one in range(len(types)):
+        for other in range(one + 1, len(types)):
+            order = _compare(types[one], types[other])
+            if order:
+                high, low = (one, other) if order < 0 else (other, one)
+                below[high].append(low)
+                above[low] += 1
+    queue = [position for position, count in enumerate(above) if not count]
+    for position in queue:
+        for low in below[position]:
+            above[low] -= 1
+            if not above[low]:
+                queue.append(low)
+    return queue
+
+
+def _compare(one: Type, other: Type) -> int:
+    """Below zero: `one` is more general, above: `other` is, zero: neither."""
+    if DYNAMIC in (one, other):
+        return (one == DYNAMIC) - (other == DYNAMIC)
+    kinds = (_kind(one), _kind(other))
+    if kinds == ("primitive", "primitive"):
+        return 0 if STRING not in (one, other) else (other == STRING) - (one == STRING)
+    if isinstance(one, Collection) and isinstance(other, Collection) and one.kind == other.kind:
+        return _compare(one.element, other.element)
+    if kinds in (("list", "tuple"), ("map", "object"), ("tuple", "set"), ("list", "set")):
+        return -1
+    if kinds in (("tuple", "list"), ("object", "map"), ("set", "tuple"), ("set", "list")):
+        return 1
+    pairs: list[tuple[Type, Type]] = []
+    if isinstance(one, TupleType) and isinstance(other, TupleType) and len(one.elements) == len(other.elements):
+        pairs = list(zip(one.elements, other.elements, strict=True))
+    elif isinstance(one, ObjectType) and isinstance(other, ObjectType) and _names(one) == _names(other):
+        pairs = [(a, b) for (_, a), (_, b) in zip(one.attributes, other.attributes, strict=True)]
+    orders = {_compare(*pair) for pair in pairs} - {0}
+    return orders.pop() if len(orders) == 1 else 0
+
+
+def truth(value: Value) -> bool:
+    """A value as a bool. Raises Refused when it is none, or null."""
+    if value is True or value is False:
+        return value
+    converted = convert(value, BOOL)
+    if isinstance(converted, bool):
+        return converted
+    raise Refused("a condition that is null")

@@ -1,0 +1,311 @@
+"""The files of a module folder: which ones Terraform loads, and a finding for every other one that could matter.
+
+Terraform 1.11 loads `*.tf` and `*.tf.json` unless the name marks a hidden file or an editor's backup. For values there is
+no such exception: it loads `terraform.tfvars`, `terraform.tfvars.json` and every `*.auto.tfvars` and `*.auto.tfvars.json`,
+hidden ones too. `terraform test` also runs the test files of the folder and of `tests/`.
+
+Source: hashicorp/terraform `configs/parser_config_dir.go` and `command/meta_vars.go`; each name was tried, November 2026.
+
+Test files and the provider lock: what they name is run by `terraform test` and `terraform init`. A test file is
+accepted when its runs can reach nothing but the module under a mocked provider, as those of our bundles do. A provider
+lock is accepted when it names no provider but HashiCorp's AWS provider. Source: Terraform language documentation,
+"Tests" and "Dependency Lock File", November 2026.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rolecall_generator.errors import ModuleError
+from rolecall_generator.findings import Severity
+from rolecall_generator.terraform.parser import schema as r
+from rolecall_generator.terraform.parser import syntax as s
+from rolecall_generator.terraform.parser.schema import PROVIDER_SOURCES
+
+MAXIMUM_FILES = 1_000
+"""Files and subfolders of one module folder; a module as generated has four files."""
+MAXIMUM_FOLDER_BYTES = 8 * 1024 * 1024
+MAXIMUM_BYTES = 1024 * 1024
+"""Size of one file; the grant of a backend role at its quotas stays under a tenth of it."""
+
+_CONFIGURATION = (".tf", ".tf.json", ".tofu", ".tofu.json")
+_TESTS = (".tftest.hcl", ".tftest.json", ".tofutest.hcl", ".tofutest.json")
+_VALUES = (".tfvars", ".tfvars.json")
+_AUTOMATIC_VALUES = (".auto.tfvars", ".auto.tfvars.json")
+_NAMED_VALUES = ("terraform.tfvars", "terraform.tfvars.json")
+_PLAN_NAMES = ("tfplan", "terraform.tfplan")
+_LOCK = ".terraform.lock.hcl"
+_TEST_FOLDER = "tests"
+_REPOSITORY_FOLDERS = frozenset({".git", ".github", ".hg", ".idea", ".svn", ".vscode"})
+_ENVIRONMENT = frozenset({".env", ".envrc", "mise.toml", ".mise.toml"})
+_TEXTS = frozenset({
+    ".ds_store", ".editorconfig", ".gitattributes", ".gitignore", ".gitkeep", ".terraformignore", "changelog", "codeowners",
+    "contributing", "copying", "desktop.ini", "licence", "license", "notice", "readme", "sha256sums", "thumbs.db",
+})  # fmt: skip
+_TEXT_ENDINGS = (".md", ".txt", ".pdf", ".sha256", ".sig", ".asc")
+_GENERATED_TEXT = "README.md"
+
+
+def is_ignored(name: str) -> bool:
+    """Whether Terraform takes a configuration or test file for a hidden file or a backup, and does not load it."""
+    return name.startswith(".") or name.endswith("~") or (name.startswith("#") and name.endswith("#"))
+
+
+def is_configuration(name: str) -> bool:
+    """Whether Terraform or OpenTofu loads the file as configuration."""
+    return name.endswith(_CONFIGURATION) and not is_ignored(name)
+
+
+def is_values(name: str) -> bool:
+    """Whether Terraform loads the file by itself as values of variables."""
+    return name in _NAMED_VALUES or name.endswith(_AUTOMATIC_VALUES)
+
+
+def is_test(name: str) -> bool:
+    """Whether `terraform test` runs the file. `name` may start with the folder `tests/`."""
+    return name.endswith(_TESTS) and not is_ignored(name.rpartition("/")[2])
+
+
+def is_provider_lock(name: str) -> bool:
+    """Whether the file is Terraform's record of the providers that it selected."""
+    return name == _LOCK
+
+
+def read_folder(folder: Path, report: r.ParseFindings, *, returned: bool = True) -> dict[str, bytes]:
+    """The files that are read, by name (`tests/x.tftest.hcl` in the test folder); every other one is reported.
+
+    `returned`: the folder comes from someone else. In the vendor's own output folder Terraform's working files are
+    expected, so they are reported less severely. Links are not followed. Raises ModuleError when the folder cannot be read
+    or is larger than 1,000 files or 8 MiB.
+    """
+    try:
+        return _Walk(os.fspath(folder), report, returned=returned).read()
+    except PermissionError as error:
+        what = "reading the module is not permitted"
+        hint = "give yourself read permission on the folder and its files"
+        raise ModuleError(what, where=str(error.filename or folder), hint=hint) from None
+    except OSError as error:
+        raise ModuleError(
+            f"the module cannot be read: {error.strerror or error}",
+            where=str(folder),
+            hint="name a folder that holds a Terraform module",
+        ) from None
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One pass over a folder. `_entries` and `_bytes` count what was met, read or not."""
+
+    folder: str
+    report: r.ParseFindings
+    returned: bool
+    _files: dict[str, bytes] = field(default_factory=dict)
+    _entries: int = 0
+    _bytes: int = 0
+
+    def read(self) -> dict[str, bytes]:
+        wanted: list[str] = []
+        for entry in self._listed(self.folder):
+            wanted.extend(self._entry(entry))
+        # Only now: a folder that is too large is refused before its files are read.
+        for name in wanted:
+            # One byte more than is accepted shows that there is more. O_NONBLOCK: a pipe put in its place must not block.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            with open(os.open(f"{self.folder}/{name}", flags), "rb") as stream:  # noqa: PTH123 - a descriptor
+                self._files[name] = stream.read(MAXIMUM_BYTES + 1)
+        return self._files
+
+    def _listed(self, folder: str) -> list[os.DirEntry[str]]:
+        """The entries of a folder, sorted and counted."""
+        found: list[os.DirEntry[str]] = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                self._count(entry)
+                found.append(entry)
+        return sorted(found, key=lambda entry: entry.name)
+
+    def _count(self, entry: os.DirEntry[str]) -> None:
+        self._entries += 1
+        if self._entries > MAXIMUM_FILES:
+            raise self._too_large(f"more than {MAXIMUM_FILES:,} files and subfolders")
+        if entry.is_file(follow_symlinks=False):
+            self._bytes += entry.stat(follow_symlinks=False).st_size
+            if self._bytes > MAXIMUM_FOLDER_BYTES:
+                raise self._too_large(f"more than {MAXIMUM_FOLDER_BYTES // 1024 // 1024} MiB")
+
+    def _too_large(self, what: str) -> ModuleError:
+        return ModuleError(
+            f"the module folder holds {what}", where=self.folder, hint="send only the files that belong to the module"
+        )
+
+    def _say(self, name: str, message: str, severity: Severity = Severity.ERROR) -> None:
+        self.report.add(r.EXTRA_FILE, name, message, name, 1, severity)
+
+    def _entry(self, entry: os.DirEntry[str]) -> Iterator[str]:
+        """Report one entry of the folder, or give its name as one to be read."""
+        name = entry.name
+        if entry.is_symlink():
+            self._say(name, "a symbolic link: Terraform follows it, rolecall does not")
+        elif entry.is_dir(follow_symlinks=False):
+            yield from self._subfolder(entry)
+        elif not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+            self._say(name, "neither a file nor a folder")
+        elif is_configuration(name) or is_values(name) or is_test(name) or name == _LOCK:
+            yield name
+        elif name != _GENERATED_TEXT:
+            self._other_file(name)
+
+    def _other_file(self, name: str) -> None:
+        # Folded: a file system without upper and lower case finds TERRAFORM.TFVARS as terraform.tfvars.
+        folded = name.casefold()
+        if ".tfstate" in folded:
+            self._state(name)
+        elif folded.endswith(_VALUES) or folded == _LOCK:
+            self._say(name, "values or settings that Terraform loads when it is told to, or on some file systems")
+        elif folded.endswith(".tfplan") or folded in _PLAN_NAMES:
+            self._say(name, "a saved plan: applying it ignores the configuration")
+        elif folded in _ENVIRONMENT:
+            self._say(name, "sets environment variables, which can set Terraform's variables")
+        elif folded.endswith((".hcl", ".hcl.json")) and not is_ignored(name):
+            self._say(name, "configuration of Terraform or another tool that is not read")
+        elif folded in _TEXTS or folded.partition(".")[0] in _TEXTS or folded.endswith(_TEXT_ENDINGS):
+            self._say(name, "a text that Terraform does not load", Severity.NOTE)
+        else:
+            self._say(name, "a file that Terraform does not load", Severity.WARNING)
+
+    def _state(self, name: str) -> None:
+        message = "a Terraform state: it decides what Terraform changes and destroys, and may hold passwords"
+        self._say(name, message, Severity.ERROR if self.returned else Severity.WARNING)
+
+    def _subfolder(self, entry: os.DirEntry[str]) -> Iterator[str]:
+        name = entry.name
+        folded = name.casefold()
+        if folded == ".terraform":
+            self._working_folder(entry)
+        elif folded == "terraform.tfstate.d":
+            self._state(name)
+        elif folded in _REPOSITORY_FOLDERS:
+            self._say(name, "a folder of a version control system or an editor; Terraform does not load it", Severity.NOTE)
+        elif name == _TEST_FOLDER:
+            yield from self._test_folder(entry)
+        else:
+            self._unread(entry.path, name)
+
+    def _test_folder(self, folder: os.DirEntry[str]) -> Iterator[str]:
+        for entry in self._listed(folder.path):
+            name = f"{folder.name}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                self._unread(entry.path, name)
+            elif entry.is_symlink() or not entry.is_file(follow_symlinks=False) or is_values(entry.name):
+                self._say(name, "a link, a special file or values of variables that terraform test loads")
+            elif is_test(entry.name):
+                yield name
+            else:
+                self._other_file(name)
+
+    def _unread(self, path: str, name: str) -> None:
+        """Report a subfolder whole: as an error when anything in it could be loaded by Terraform or run by someone."""
+        worst = Severity.NOTE
+        pending = [path]
+        while pending:
+            try:
+                entries = self._listed(pending.pop())
+            except OSError:
+                # Not permitted, or deeper than the system's paths go.
+                worst = Severity.ERROR
+                continue
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                else:
+                    worst = max(worst, _severity_below(entry))
+        message = "a subfolder that is not read" if worst is Severity.ERROR else "a subfolder that Terraform does not load"
+        self._say(name, message, max(worst, Severity.WARNING))
+
+    def _working_folder(self, folder: os.DirEntry[str]) -> None:
+        """`.terraform`: programs of providers, called modules, the backend and the workspace."""
+        expected = not self.returned and _has_only_the_aws_provider(folder.path)
+        message = "Terraform's working folder: it holds programs that Terraform runs, and can choose workspace and state"
+        self._say(folder.name, message, Severity.NOTE if expected else Severity.ERROR)
+
+
+def _severity_below(entry: os.DirEntry[str]) -> Severity:
+    """How bad a file is in a subfolder that Terraform loads only when something names it."""
+    folded = entry.name.casefold()
+    if not entry.is_file(follow_symlinks=False):
+        return Severity.ERROR
+    if folded.endswith((*_CONFIGURATION, *_VALUES, ".hcl", ".hcl.json", ".tfplan")) or ".tfstate" in folded:
+        return Severity.ERROR
+    return Severity.WARNING
+
+
+def _has_only_the_aws_provider(path: str) -> bool:
+    """Whether `terraform init` for a generated module made just this: the AWS provider, and a record of the backend."""
+    allowed = {"": {"providers", "terraform.tfstate"}, "providers": {"registry.terraform.io", "registry.opentofu.org"}}
+    allowed |= {f"providers/{registry}": {"hashicorp"} for registry in allowed["providers"]}
+    allowed |= {f"providers/{registry}/hashicorp": {"aws"} for registry in allowed["providers"]}
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        try:
+            names = os.listdir(f"{path}/{folder}")  # noqa: PTH208 - only names are needed
+        except OSError:
+            return False
+        if not set(names) <= allowed[folder]:
+            return False
+        pending += [below for name in names if (below := f"{folder}/{name}".lstrip("/")) in allowed]
+    return True
+
+
+_OVERRIDES = frozenset({"override_data", "override_resource"})
+_RUN_BLOCKS = frozenset({"assert", *_OVERRIDES})
+_RUN_ARGUMENTS = frozenset({"command", "expect_failures"})
+
+
+def check_test_file(name: str, body: s.Body, report: r.ParseFindings) -> None:
+    """Report everything in a test file that could reach a real account, another module or a file."""
+    mocked = False
+    for block in body.blocks:
+        if (block.type, block.labels) == ("mock_provider", ("aws",)) and _is_empty(block.body):
+            mocked = True
+        elif block.type == "run":
+            _check_run(name, block, report)
+        elif block.type not in _OVERRIDES:
+            _refuse(name, f"the block {block.type}", block.line, report)
+    if not mocked:
+        _refuse(name, "no mocked AWS provider, so the test reaches a real account", 1, report)
+
+
+def _check_run(name: str, run: s.Block, report: r.ParseFindings) -> None:
+    for argument, attribute in run.body.attributes.items():
+        if argument not in _RUN_ARGUMENTS:
+            _refuse(name, f"the argument {argument} of a run", attribute.line, report)
+    for block in run.body.blocks:
+        if block.type not in _RUN_BLOCKS:
+            _refuse(name, f"the block {block.type} of a run", block.line, report)
+
+
+def _is_empty(body: s.Body) -> bool:
+    return not body.attributes and not body.blocks and not body.repeated
+
+
+def _refuse(name: str, what: str, line: int, report: r.ParseFindings) -> None:
+    report.add(
+        r.EXTRA_FILE, name, f"terraform test runs this file, and rolecall does not know what it does: {what}", name, line
+    )
+
+
+def check_provider_lock(name: str, body: s.Body, report: r.ParseFindings, *, returned: bool) -> None:
+    """Report providers other than HashiCorp's AWS provider. From someone else, that there is a lock is a note."""
+    foreign = False
+    for block in body.blocks:
+        if block.type != "provider" or len(block.labels) != 1 or block.labels[0] not in PROVIDER_SOURCES:
+            foreign = True
+            report.add(r.EXTRA_FILE, name, "it selects a provider that is not HashiCorp's AWS provider", name, block.line)
+    if returned and not foreign:
+        message = "it selects the version of the AWS provider, and the checksums that terraform init accepts"
+        report.add(r.EXTRA_FILE, name, message, name, 1, Severity.NOTE)

@@ -1,0 +1,350 @@
+"""What the names in a module stand for: variables, locals, resources with their instances, the account it is meant for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from rolecall_generator.iam import iam_arn, parse_arn
+from rolecall_generator.terraform.parser import syntax as s
+from rolecall_generator.terraform.parser.conversion import convert
+from rolecall_generator.terraform.parser.expressions import MAXIMUM_STEPS, evaluate_attribute, spend, weigh
+from rolecall_generator.terraform.parser.expressions import EvaluationScope as Scope
+from rolecall_generator.terraform.parser.files import ModuleFiles as Source
+from rolecall_generator.terraform.parser.schema import ARGUMENT_TYPES, KINDS, NAME_ARGUMENT, POLICY_ARGUMENTS
+from rolecall_generator.terraform.parser.values import (
+    NUMBER,
+    STRING,
+    Document,
+    ListValue,
+    MapValue,
+    Namespace,
+    ObjectValue,
+    SetValue,
+    TupleValue,
+    Unresolvable,
+    Value,
+    is_null,
+    plain,
+)
+from rolecall_generator.terraform.parser.variables import variable_value
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One resource or data source, one of several with `count` or `for_each`."""
+
+    kind: str
+    address: str
+    body: s.Body
+    scope: Scope
+    line: int
+
+    @property
+    def file(self) -> str:
+        """The file that it stands in."""
+        return self.scope.file
+
+    def get(self, argument: str) -> Value:
+        """An argument's value as its type in the provider's schema, None when it is absent or null. Raises Unresolvable."""
+        attribute = self.body.attributes.get(argument)
+        return None if attribute is None else argument_value(argument, attribute, self.scope)
+
+    def needed(self, argument: str) -> str:
+        """A string that must be there and not empty. Raises Unresolvable."""
+        value = self.get(argument)
+        if value is None or value == "":
+            raise Unresolvable(f"{argument} is missing", self.line, self.file)
+        return plain(value)
+
+    def strings(self, argument: str) -> list[Value]:
+        """A set or list of strings, empty when it is absent. Raises Unresolvable."""
+        return strings(self.get(argument), argument)
+
+
+_STEPS_OF_AN_ARGUMENT = 10
+"""To convert and to keep an argument takes about the time of so many steps."""
+
+
+def argument_value(argument: str, attribute: s.Attribute, scope: Scope) -> Value:
+    """An argument of a resource as its type in the provider's schema, None for null. Raises Unresolvable."""
+    spend(scope, _STEPS_OF_AN_ARGUMENT)
+    value = evaluate_attribute(attribute, scope)
+    if isinstance(value, (str, Document)) and argument not in ARGUMENT_TYPES:
+        return value
+    if is_null(value):
+        return None
+    try:
+        weigh(scope, [value])
+        return convert(value, ARGUMENT_TYPES.get(argument, STRING))
+    except Unresolvable as error:
+        raise Unresolvable(error.reason, attribute.line, scope.file) from None
+    except RecursionError:
+        raise Unresolvable("a value too deep to be converted", attribute.line, scope.file) from None
+
+
+def strings(value: Value, argument: str) -> list[Value]:
+    """The elements of a set or list of strings, none for None. Raises Unresolvable for a null among them."""
+    items = list(value) if isinstance(value, (ListValue, SetValue)) else []
+    if any(map(is_null, items)):
+        raise Unresolvable(f"a null in {argument}")
+    return items
+
+
+@dataclass(slots=True)
+class ModuleScope:
+    """One module's names. Mutable only as a memory of what was evaluated."""
+
+    source: Source
+    account_id: str
+    """Empty while the account is not known: then nothing that depends on it is resolved."""
+    partition: str
+    document_json: Callable[[Instance], Document]
+    _blocks: dict[str, s.Block] = field(default_factory=dict)
+    _known: dict[str, object] = field(default_factory=dict)
+    _budget: list[int] = field(default_factory=lambda: [MAXIMUM_STEPS])
+
+    def __post_init__(self) -> None:
+        for block in self.source.blocks:
+            self._blocks.setdefault(block.address, block)
+            if block.type == "locals":
+                for name, attribute in block.body.attributes.items():
+                    single = s.Block("local", (name,), s.Body({name: attribute}), block.file, block.line)
+                    self._blocks.setdefault(single.address, single)
+
+    def scope(self, file: str, local: Mapping[str, Value] | None = None) -> Scope:
+        """The module's names as seen from one file."""
+        return Scope(self, local or {}, file, self._budget)
+
+    def root(self, name: str, line: int) -> Value:
+        """What the first name of a reference stands for. Raises Unresolvable."""
+        if name == "var":
+            return Namespace(self._variable)
+        if name == "local":
+            return Namespace(self._local)
+        if name == "data":
+            return Namespace(lambda kind: Namespace(lambda label: self.references(f"data.{kind}.{label}")))
+        if name.startswith("aws_"):
+            return Namespace(lambda label: self.references(f"{name}.{label}"))
+        raise Unresolvable(f"{name} is known to Terraform alone", line)
+
+    def _remember(self, address: str, make: Callable[[s.Block], T]) -> T:
+        block = self._blocks.get(address)
+        if block is None:
+            raise Unresolvable(f"{address} is not declared in the module")
+        if address not in self._known:
+            self._known[address] = _UNDERWAY
+            try:
+                self._known[address] = make(block)
+            except Unresolvable as error:
+                self._known[address] = error
+        value = self._known[address]
+        if value is _UNDERWAY:
+            raise Unresolvable(f"{address} refers to itself")
+        if isinstance(value, Unresolvable):
+            # Also for Refused: what Terraform refuses elsewhere ends the plan, and no `try` here goes on after it.
+            raise Unresolvable(value.reason, value.line, value.file, value.type)
+        return value  # type: ignore[return-value]
+
+    def _variable(self, name: str) -> Value:
+        def value(block: s.Block) -> Value:
+            given = None
+            if name in self.source.values:
+                attribute, file = self.source.values[name]
+                given = lambda: evaluate_attribute(attribute, Scope(NoNames(), {}, file, self._budget))  # noqa: E731
+            constant = Scope(NoNames(), {}, block.file, self._budget)
+            try:
+                return variable_value(block, given, lambda attribute: evaluate_attribute(attribute, constant))
+            except Unresolvable as error:
+                raise Unresolvable(error.reason, error.line or block.line, error.file or block.file, error.type) from None
+
+        return self._remember(f"variable.{name}", value)
+
+    def _local(self, name: str) -> Value:
+        return self._remember(
+            f"local.{name}",
+            lambda block: evaluate_attribute(block.body.attributes[name], self.scope(block.file)),
+        )
+
+    def references(self, address: str) -> Value:
+        """A resource as a value: one Namespace, a tuple (`count`) or an object (`for_each`) of them. Raises Unresolvable."""
+        repeated, instances = self._remember(address, self._instances)
+        values = [Namespace(_reader(self, instance)) for _, instance in instances]
+        if repeated == "count":
+            return TupleValue(values)
+        if repeated == "for_each":
+            return ObjectValue({key: value for (key, _), value in zip(instances, values, strict=True)})
+        return values[0]
+
+    def instances(self, block: s.Block) -> list[Instance]:
+        """The instances of a resource or data source. Raises Unresolvable when their number cannot be known."""
+        if self._blocks.get(block.address) is not block:
+            # A second block of one address: found and reported before, read all the same.
+            return [instance for _, instance in self._instances(block)[1]]
+        return [instance for _, instance in self._remember(block.address, self._instances)[1]]
+
+    def _instances(self, block: s.Block) -> tuple[str, list[tuple[str, Instance]]]:
+        kind = ".".join(block.address.split(".")[:-1])
+        arguments = block.body.attributes
+        scope = self.scope(block.file)
+        local: list[tuple[str, str, dict[str, Value]]]
+        if "count" in arguments and "for_each" in arguments:
+            raise Unresolvable("both count and for_each", block.line, block.file)
+        if "count" in arguments:
+            local = [
+                (str(n), f"[{n}]", {"count": ObjectValue({"index": n})}) for n in range(_count(arguments["count"], scope))
+            ]
+            repeated = "count"
+        elif "for_each" in arguments:
+            local = [
+                (key, f'["{key}"]', {"each": ObjectValue({"key": key, "value": value})})
+                for key, value in _keyed(arguments["for_each"], scope)
+            ]
+            repeated = "for_each"
+        else:
+            local, repeated = [("", "", {})], ""
+        return repeated, [
+            (key, Instance(kind, block.address + suffix, block.body, self.scope(block.file, names), block.line))
+            for key, suffix, names in local
+        ]
+
+    def computed(self, instance: Instance, name: str) -> Value:
+        """An attribute of a resource, whether it is written or AWS makes it. Raises Unresolvable."""
+        kind = KINDS.get(instance.kind)
+        if self.account_id and (given := self._given(instance.kind, name)):
+            return given
+        if instance.kind == "data.aws_iam_policy_document":
+            if name in ("json", "minified_json"):
+                return self.document_json(instance)
+        elif kind is not None:
+            if kind.arn is not None and (name == "arn" or (name, kind.arn) == ("id", "policy")):
+                return self.arn(instance)
+            if kind.arn is not None and name in _NAME_ATTRIBUTES.get(instance.kind, ("id", "name")):
+                return self.name(instance)
+            if name in kind.read and (value := instance.get(name)) is not None:
+                return self._read_back(name, value)
+        raise Unresolvable(f"{instance.address}.{name} is known to AWS alone", instance.line, instance.file)
+
+    def _read_back(self, name: str, value: Value) -> Value:
+        """An argument as an attribute. Raises Unresolvable where the provider changes it."""
+        if name in POLICY_ARGUMENTS:
+            raise Unresolvable("the text of a policy, which the provider writes in its own way")
+        if isinstance(value, MapValue) and any(map(is_null, value.values())):
+            raise Unresolvable(f"a null in {name}")
+        return value
+
+    def _given(self, kind: str, name: str) -> str | None:
+        """What the account and the partition say about themselves."""
+        known = {
+            ("data.aws_caller_identity", "account_id"): self.account_id,
+            ("data.aws_caller_identity", "id"): self.account_id,
+            ("data.aws_partition", "partition"): self.partition,
+            ("data.aws_partition", "id"): self.partition,
+        }
+        return known.get((kind, name))
+
+    def name(self, instance: Instance) -> str:
+        """The IAM name of a resource. Raises Unresolvable."""
+        return instance.needed(NAME_ARGUMENT.get(instance.kind, "name"))
+
+    def arn(self, instance: Instance) -> str:
+        """The ARN that the resource has or will have. An existing one may state its own in a postcondition."""
+        name = self.name(instance)
+        kind = KINDS[instance.kind].arn or ""
+        if instance.kind.startswith("data."):
+            stated = self.stated(instance, "arn")
+            arn = parse_arn(stated) if stated else None
+            if stated and arn is not None:
+                if (arn.kind, arn.name, arn.account_id) != (kind, name, self.account_id):
+                    raise Unresolvable(f"the postcondition names {stated}, another {kind}", instance.line, instance.file)
+                return stated
+            return iam_arn(self.partition, self.account_id, kind, "/", name)
+        path = instance.get("path")
+        if path == "":
+            raise Unresolvable("an empty path", instance.line, instance.file)
+        return iam_arn(self.partition, self.account_id, kind, "/" if path is None else plain(path), name)
+
+    def stated(self, instance: Instance, attribute: str) -> str | None:
+        """What a postcondition `self.ATTRIBUTE == "..."` of the resource holds it to; None when there is none."""
+        found: set[str] = set()
+        for block in instance.body.blocks:
+            for inner in block.body.blocks if block.type == "lifecycle" else ():
+                condition = inner.body.attributes.get("condition")
+                if inner.type == "postcondition" and condition is not None:
+                    found.update(_equated(condition, attribute, instance.scope))
+        return found.pop() if len(found) == 1 else None
+
+
+MAXIMUM_INSTANCES = 10_000
+_NAME_ATTRIBUTES = {"data.aws_iam_group": ("group_name",), "data.aws_iam_user": ("user_name",)}
+"""Attributes that give the name; `id` is something else in these two."""
+_UNDERWAY = object()
+
+
+class NoNames:
+    """Names of a file of values, and of a document that stands for itself: none."""
+
+    def root(self, name: str, line: int) -> Value:
+        """Refuse. Raises Unresolvable."""
+        raise Unresolvable(f"{name} has no place in a file of values", line)
+
+
+def _reader(module: ModuleScope, instance: Instance) -> Callable[[str], Value]:
+    return lambda name: module.computed(instance, name)
+
+
+def _count(attribute: s.Attribute, scope: Scope) -> int:
+    number = convert(evaluate_attribute(attribute, scope), NUMBER)
+    if not isinstance(number, int) or not 0 <= number <= MAXIMUM_INSTANCES:
+        raise Unresolvable("count is no number of instances", attribute.line, scope.file)
+    return number
+
+
+def _keyed(attribute: s.Attribute, scope: Scope) -> list[tuple[str, Value]]:
+    """Keys and values of a resource's `for_each`: a map, or a set of strings. Raises Unresolvable."""
+    value = evaluate_attribute(attribute, scope)
+    if isinstance(value, (ObjectValue, MapValue)):
+        pairs = [(key, value[key]) for key in sorted(value)]
+    elif isinstance(value, SetValue) and (value.element == STRING or not value):
+        pairs = [(plain(item), item) for item in value]
+    else:
+        raise Unresolvable("for_each over something that is no map and no set of strings", attribute.line, scope.file)
+    if len(pairs) > MAXIMUM_INSTANCES:
+        raise Unresolvable("for_each over too much", attribute.line, scope.file)
+    return pairs
+
+
+def iterations(attribute: s.Attribute, scope: Scope) -> list[tuple[Value, Value]]:
+    """Keys and values of the `for_each` of a dynamic block. Raises Unresolvable.
+
+    The order of a set of objects is not defined, and does not matter for the blocks that are read here.
+    """
+    value = evaluate_attribute(attribute, scope)
+    if isinstance(value, (ObjectValue, MapValue)):
+        return [(key, value[key]) for key in sorted(value)]
+    if isinstance(value, SetValue):
+        return [(item, item) for item in value]
+    if isinstance(value, (TupleValue, ListValue)):
+        return list(enumerate(value))
+    raise Unresolvable("for_each over something that is no list, set or map", attribute.line, scope.file)
+
+
+def _equated(condition: s.Attribute, attribute: str, scope: Scope) -> Iterator[str]:
+    """The text that `self.ATTRIBUTE` is compared with, when the condition is that comparison and nothing else."""
+    expression = condition.expression
+    if isinstance(expression, s.Template) and len(expression.parts) == 1:
+        expression = expression.parts[0]
+    if not isinstance(expression, s.Binary) or expression.operator != "==":
+        return
+    for one, other in ((expression.left, expression.right), (expression.right, expression.left)):
+        match one:
+            case s.Index(s.Name("self"), s.Literal(name)) if name == attribute:
+                try:
+                    value = evaluate_attribute(s.Attribute(other, condition.line), scope)
+                except Unresolvable:
+                    return
+                if isinstance(value, str):
+                    yield value

@@ -1,0 +1,287 @@
+"""The resources and data sources that are understood: their arguments, which of them change access, their ARNs.
+
+Source: AWS provider 3.39 to 6.x documentation, November 2026. An argument that is in no list here is a finding.
+
+Kinds of finding that the parser reports, and the list that collects its findings.
+
+Which blocks and arguments a module may have at all: everything else is a finding, whatever it would do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rolecall_generator.findings import Finding, FindingKind, Severity
+from rolecall_generator.terraform.parser import syntax as s
+from rolecall_generator.terraform.parser.expressions import EvaluationScope as Scope
+from rolecall_generator.terraform.parser.expressions import evaluate_attribute
+from rolecall_generator.terraform.parser.values import BOOL, NUMBER, STRING, Collection, Type, Unresolvable
+
+META = frozenset({"for_each", "count", "depends_on"})
+"""Arguments of every resource that are understood; `provider` is a finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceKind:
+    """`read`: arguments that are evaluated; `harmless`: arguments that change nothing here; `arn`: its kind in ARNs."""
+
+    read: frozenset[str]
+    harmless: frozenset[str] = frozenset()
+    blocks: frozenset[str] = frozenset()
+    arn: str | None = None
+
+
+def _kind(read: str, harmless: str = "", blocks: str = "", arn: str | None = None) -> ResourceKind:
+    return ResourceKind(frozenset(read.split()), frozenset(harmless.split()), frozenset(blocks.split()), arn)
+
+
+KINDS: dict[str, ResourceKind] = {
+    "aws_iam_role": _kind(
+        "name path description assume_role_policy max_session_duration permissions_boundary tags managed_policy_arns",
+        "force_detach_policies",
+        "inline_policy",
+        "role",
+    ),
+    "aws_iam_role_policy": _kind("name role policy"),
+    "aws_iam_policy": _kind("name path description policy tags", "delay_after_policy_creation_in_ms", arn="policy"),
+    "aws_iam_role_policy_attachment": _kind("role policy_arn"),
+    "aws_iam_policy_attachment": _kind("name roles users groups policy_arn"),
+    "aws_iam_group": _kind("name path", arn="group"),
+    "aws_iam_group_policy": _kind("name group policy"),
+    "aws_iam_group_policy_attachment": _kind("group policy_arn"),
+    "aws_iam_group_membership": _kind("name group users"),
+    "aws_iam_user": _kind("name path permissions_boundary tags", "force_destroy", arn="user"),
+    "aws_iam_user_policy": _kind("name user policy"),
+    "aws_iam_user_policy_attachment": _kind("user policy_arn"),
+    "aws_iam_user_group_membership": _kind("user groups"),
+    "aws_iam_user_login_profile": _kind("user password_reset_required pgp_key", "password_length"),
+    "aws_iam_instance_profile": _kind("name path role tags", arn="instance-profile"),
+    "data.aws_iam_policy_document": _kind(
+        "version source_policy_documents override_policy_documents source_json override_json", "policy_id", "statement"
+    ),
+    "data.aws_iam_role": _kind("name", "tags", arn="role"),
+    "data.aws_iam_group": _kind("group_name", arn="group"),
+    "data.aws_iam_user": _kind("user_name", "tags", arn="user"),
+    "data.aws_iam_policy": _kind("arn"),
+    "data.aws_caller_identity": _kind(""),
+    "data.aws_partition": _kind(""),
+}
+
+NAME_ARGUMENT = {"data.aws_iam_group": "group_name", "data.aws_iam_user": "user_name"}
+"""Where the name of an existing principal stands, when it is not `name`."""
+
+_SET_OF_STRINGS = Collection("set", STRING)
+_LIST_OF_STRINGS = Collection("list", STRING)
+ARGUMENT_TYPES: dict[str, Type] = {
+    "actions": _SET_OF_STRINGS,
+    "force_destroy": BOOL,
+    "groups": _SET_OF_STRINGS,
+    "identifiers": _SET_OF_STRINGS,
+    "managed_policy_arns": _SET_OF_STRINGS,
+    "max_session_duration": NUMBER,
+    "not_actions": _SET_OF_STRINGS,
+    "not_resources": _SET_OF_STRINGS,
+    "override_policy_documents": _LIST_OF_STRINGS,
+    "password_length": NUMBER,
+    "password_reset_required": BOOL,
+    "resources": _SET_OF_STRINGS,
+    "roles": _SET_OF_STRINGS,
+    "source_policy_documents": _LIST_OF_STRINGS,
+    "tags": Collection("map", STRING),
+    "users": _SET_OF_STRINGS,
+    "values": _LIST_OF_STRINGS,
+}
+"""The types that the provider converts arguments to, by name; all others are strings."""
+
+POLICY_ARGUMENTS = frozenset({"assume_role_policy", "policy"})
+"""Arguments whose text the provider writes anew, each version in its own way."""
+
+PROVIDER_SOURCES = frozenset({
+    "hashicorp/aws", "registry.terraform.io/hashicorp/aws", "registry.opentofu.org/hashicorp/aws",
+})  # fmt: skip
+"""Where the AWS provider comes from; any other source runs someone else's program."""
+
+
+UNRESOLVABLE = FindingKind(
+    "RC901",
+    "Value that Terraform alone knows",
+    Severity.ERROR,
+    "write the value literally, or as a local or a variable with a default",
+)
+UNKNOWN = FindingKind(
+    "RC902",
+    "Terraform that is not understood",
+    Severity.ERROR,
+    "remove it from the module, or read it yourself: nothing is known about what it does",
+)
+UNREADABLE = FindingKind(
+    "RC903",
+    "File that cannot be read",
+    Severity.ERROR,
+    "send the file as text in UTF-8 that `terraform validate` accepts, under 1 MiB",
+)
+FOREIGN = FindingKind(
+    "RC904",
+    "Provider, module or program of someone else",
+    Severity.ERROR,
+    "remove it: a module of this kind needs no provider, provisioner or module of its own",
+)
+DUPLICATE = FindingKind("RC905", "Declared twice", Severity.ERROR, "keep one of the two")
+OVERRIDE = FindingKind(
+    "RC906", "File that changes other files", Severity.WARNING, "write the change into the file it overrides"
+)
+GUARD = FindingKind(
+    "RC907",
+    "Guard against the wrong account",
+    Severity.ERROR,
+    "keep the postcondition on data.aws_caller_identity that names the account the module is meant for",
+)
+AMBIGUOUS = FindingKind(
+    "RC908",
+    "Read differently by versions of Terraform",
+    Severity.WARNING,
+    "write it in the one way that every version of Terraform and the AWS provider reads alike",
+)
+EXTRA_FILE = FindingKind(
+    "RC909",
+    "File that is not part of the module",
+    Severity.ERROR,
+    "remove it from the folder, or read it yourself: Terraform or a person could use it",
+)
+
+
+class ParseFindings:
+    """Collects findings, each once."""
+
+    def __init__(self) -> None:
+        self._findings: dict[Finding, None] = {}
+
+    def add(
+        self,
+        kind: FindingKind,
+        subject: str,
+        message: str,
+        file: str | None = None,
+        line: int | None = None,
+        severity: Severity = Severity.ERROR,
+    ) -> None:
+        """Add a finding, an error unless `severity` says otherwise; equal findings count once."""
+        self._findings[kind.finding(subject, message, file, line, severity=severity)] = None
+
+    def unresolvable(self, subject: str, what: str, error: Unresolvable, severity: Severity = Severity.ERROR) -> None:
+        """Add that a value cannot be known without Terraform."""
+        self.add(UNRESOLVABLE, subject, f"{what} cannot be known: {error.reason}", error.file, error.line, severity)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, by file and line; those without a place come first."""
+        return tuple(sorted(self._findings, key=lambda found: (found.file or "", found.line or 0, found.rule)))
+
+
+_INERT = frozenset({"variable", "output", "locals", "moved"})
+_LIFECYCLE = frozenset({"create_before_destroy", "prevent_destroy"})
+_LOGIN_CHANGES = frozenset({"password_reset_required", "password_length", "pgp_key"})
+# Not `default_tags`: conditions may ask for the tags of a principal.
+_PLAIN_PROVIDER = frozenset({"region", "allowed_account_ids", "forbidden_account_ids", "version"})
+
+
+def check_block(block: s.Block, scope: Scope, report: ParseFindings) -> bool:
+    """Report what is not understood about a block. True when its resource type is understood."""
+    if block.type in ("resource", "data"):
+        return _resource(block, report)
+    if block.type == "terraform":
+        _terraform(block, scope, report)
+    elif block.type == "provider":
+        plain = set(block.body.attributes) <= _PLAIN_PROVIDER and {b.type for b in block.body.blocks} <= _PLAIN_PROVIDER
+        severity = Severity.WARNING if plain else Severity.ERROR
+        report.add(FOREIGN, block.address, "a provider block of the module's own", block.file, block.line, severity)
+    elif block.type == "module":
+        report.add(FOREIGN, block.address, "a module is called; what it does is not read", block.file, block.line)
+    elif block.type in ("removed", "import"):
+        message = f"a {block.type} block: what stands in the account may differ from the module"
+        report.add(UNKNOWN, block.address, message, block.file, block.line, Severity.WARNING)
+        _provisioners(block, report)
+    elif block.type not in _INERT:
+        report.add(UNKNOWN, block.address, f"the block {block.type} is not understood", block.file, block.line)
+    return False
+
+
+def _resource(block: s.Block, report: ParseFindings) -> bool:
+    name = block.labels[0] if block.type == "resource" else ".".join((block.type, *block.labels[:1]))
+    _provisioners(block, report)
+    if "provider" in block.body.attributes:
+        line = block.body.attributes["provider"].line
+        report.add(FOREIGN, block.address, "another provider, so perhaps another account", block.file, line)
+    kind = KINDS.get(name)
+    if kind is None or len(block.labels) != len(("type", "name")):
+        report.add(UNKNOWN, block.address, f"the resource type {name} is not understood", block.file, block.line)
+        return False
+    for argument, attribute in block.body.attributes.items():
+        if argument not in kind.read | kind.harmless | META | {"provider"}:
+            message = f"the argument {argument} is not understood"
+            report.add(UNKNOWN, block.address, message, block.file, attribute.line)
+    for inner in block.body.blocks:
+        inner_type = inner.labels[0] if inner.type == "dynamic" and inner.labels else inner.type
+        if inner.type == "lifecycle":
+            _lifecycle(block, inner, report)
+        elif inner_type not in kind.blocks | {"provisioner", "connection", "timeouts"}:
+            report.add(UNKNOWN, block.address, f"the block {inner_type} is not understood", block.file, inner.line)
+    return True
+
+
+def _provisioners(block: s.Block, report: ParseFindings) -> None:
+    for inner in block.body.blocks:
+        if inner.type in ("provisioner", "connection"):
+            report.add(FOREIGN, block.address, "a provisioner runs programs at apply", block.file, inner.line)
+
+
+def _lifecycle(block: s.Block, lifecycle: s.Block, report: ParseFindings) -> None:
+    for name, attribute in lifecycle.body.attributes.items():
+        if name in _LIFECYCLE:
+            continue
+        ignored = _words(attribute.expression) if name == "ignore_changes" else None
+        if ignored is not None and (ignored <= {"tags"} or _harmless(block, ignored)):
+            continue
+        message = f"{name} keeps Terraform from making the account what the module says"
+        report.add(AMBIGUOUS, block.address, message, block.file, attribute.line)
+
+
+def _harmless(block: s.Block, ignored: frozenset[str]) -> bool:
+    return block.labels[0] == "aws_iam_user_login_profile" and ignored <= _LOGIN_CHANGES
+
+
+def _words(expression: s.Expression) -> frozenset[str] | None:
+    """The bare names in a list; None when there is anything else."""
+    if not isinstance(expression, s.Tuple):
+        return None
+    words = [item.name for item in expression.items if isinstance(item, s.Name)]
+    return frozenset(words) if len(words) == len(expression.items) else None
+
+
+def _terraform(block: s.Block, scope: Scope, report: ParseFindings) -> None:
+    for name, attribute in block.body.attributes.items():
+        if name != "required_version":
+            report.add(UNKNOWN, block.address, f"the setting {name} is not understood", block.file, attribute.line)
+    for inner in block.body.blocks:
+        if inner.type == "required_providers":
+            _providers(inner, scope, report)
+        elif inner.type in ("backend", "cloud"):
+            message = "the module says where its state is kept; the state may hold passwords"
+            report.add(FOREIGN, block.address, message, block.file, inner.line, Severity.WARNING)
+        else:
+            report.add(UNKNOWN, block.address, f"the block {inner.type} is not understood", block.file, inner.line)
+
+
+def _providers(block: s.Block, scope: Scope, report: ParseFindings) -> None:
+    for name, attribute in block.body.attributes.items():
+        aliases = isinstance(attribute.expression, s.Object) and any(
+            key == s.Literal("configuration_aliases") for key, _ in attribute.expression.items
+        )
+        try:
+            value = None if aliases else evaluate_attribute(attribute, scope)
+        except Unresolvable:
+            value = None
+        source = value.get("source") if isinstance(value, dict) else f"hashicorp/{name}"
+        if value is None or source not in PROVIDER_SOURCES:
+            message = f"the provider {name} is not HashiCorp's AWS provider: it runs as a program at apply"
+            report.add(FOREIGN, block.address, message, block.file, attribute.line)

@@ -1,0 +1,340 @@
+"""Who a command acts as: the usual AWS chain, or the backend role of a sandbox that lives as long as the command.
+
+The accounts of a manifest as one Python object; what the command line does, and with functions of one's own. >>> from
+rolecall_runner.api import Fleet, VerifySpec >>> def networks(session, account): ... return len(session.client("ec2",
+account.regions[0]).describe_vpcs()["Vpcs"]) >>> with Fleet("accounts.yaml", limit="account1:account2", sandbox=True) as
+fleet: ... for result in sorted(fleet.run(networks), key=lambda result: result.target): ... print(result.target,
+result.status, result.data) ... for row in fleet.query("ec2", "describe_vpcs", select="Vpcs[].{vpc: VpcId, default:
+IsDefault}"): ... print(row.account, row.region, row.values["default"]) ... print(sorted(f"{verdict.name}
+{verdict.mark}" for verdict in fleet.verify(VerifySpec(actions="none")))) account1 ok 1 account2 refused None account1
+us-east-1 True ['account1 ok', 'account2 ok']
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, Self
+
+from botocore.paginate import PageIterator, Paginator
+from botocore.waiter import Waiter
+
+from rolecall_generator.errors import SelectionError
+from rolecall_generator.iam import PARTITIONS
+from rolecall_generator.records import rehearsing, status_path
+from rolecall_runner.aws import AwsConfig, Clients, Sessions, SigningCredentials, account, endpoint_of, make_means
+from rolecall_runner.execution import EngineSettings as Settings
+from rolecall_runner.execution import ExecutionOptions, Outcome, Outside, PerProcess, Result, Task
+from rolecall_runner.inventory import Selection, Target, only
+from rolecall_runner.query import QueryAnswer as Answer
+from rolecall_runner.query import QuerySpec, QueryTargets, Row, check_reads, choose, override, prepare
+from rolecall_runner.query import validate_query as validate
+from rolecall_runner.redact import plain
+from rolecall_runner.roll_call import prepare as prepare_roll_call
+from rolecall_runner.status import StatusError, read_history
+from rolecall_runner.verify import RunConfig, Verdict, VerifySpec, VerifyTask, make_context
+
+Bar = tuple[Callable[[int], None], Callable[[int], None]]
+
+
+@contextmanager
+def acting(manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, role: str | None = None) -> Iterator[str]:
+    """Inside, the environment is the sandbox's when `sandbox` is true; gives a sentence that says where one acts.
+
+    The environment is what processes of the engine inherit too. Raises SandboxError, SelectionError for faults
+    without a sandbox, and what a manifest raises.
+    """
+    if faults and not sandbox:
+        raise SelectionError("faults are made in a sandbox alone", where="--faults", hint="add --sandbox, or leave it out")
+    if role is not None and not sandbox:
+        raise SelectionError("AWS says who you are", where="--as", hint="add --sandbox, or use --profile")
+    if not sandbox:
+        yield "in AWS"
+        return
+    from rolecall_runner.sandbox import (
+        OPERATOR_VARIABLE,
+        embedded,
+        environment_of,
+    )
+
+    started, progress = bar
+    with embedded(manifest, out, acting=role, faults=faults, started=started, progress=progress) as world:
+        before = dict(os.environ)
+        for key in [key for key in before if key.startswith("AWS_")]:
+            del os.environ[key]
+        os.environ.update(environment_of(world.sandbox, world.backend))
+        os.environ[OPERATOR_VARIABLE] = world.sandbox.operator_credentials().secret
+        try:
+            yield f"in a sandbox, {world.how}"
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+_RUN_ID_BYTES = 3
+
+
+class Bound:
+    """Something of botocore's (a client, paginator, page iterator, waiter) whose calls are signed as one account.
+
+    Each call, and each page that is fetched, is made inside `with account(...)`; so it works in any thread, and two accounts
+    can be held side by side.
+    """
+
+    def __init__(self, value: Any, credentials: SigningCredentials) -> None:
+        self._value = value
+        self._credentials = credentials
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._value, name)
+        if not callable(found) or isinstance(found, type):
+            return found
+
+        @wraps(found)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with account(self._credentials):
+                return _bound(found(*args, **kwargs), self._credentials)
+
+        return call
+
+    def __iter__(self) -> Iterator[Any]:
+        with account(self._credentials):
+            pages = iter(self._value)
+        while True:
+            with account(self._credentials):
+                try:
+                    page = next(pages)
+                except StopIteration:
+                    return
+            yield page
+
+
+def _bound(value: Any, credentials: SigningCredentials) -> Any:
+    """What a call gave; what makes further calls by itself is bound too. Plain answers stay as they are."""
+    if isinstance(value, Paginator | PageIterator | Waiter):
+        return Bound(value, credentials)
+    return iter(Bound(value, credentials)) if isinstance(value, Iterator) else value
+
+
+@dataclass(frozen=True, slots=True)
+class AccountClients:
+    """What a function gets as `session`: the shared clients, bound to one account."""
+
+    clients: Clients = field(repr=False)
+    credentials: SigningCredentials = field(repr=False)
+    account: Target
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """The client of a service (boto3's name) in a Region; left out: the account's first in the manifest.
+
+        Raises botocore's UnknownServiceError.
+        """
+        where = region or next(iter(self.account.regions), PARTITIONS[self.account.partition].default_region)
+        return Bound(self.clients.client(service, where), self.credentials)
+
+
+Function = Callable[[AccountClients, Target], Any]
+"""A function of one's own: it gets a session and the account, and gives data, or an Outcome."""
+
+
+@dataclass(frozen=True)
+class FunctionTask:
+    """A function as engines take it. Its data become JSON values: times as ISO 8601, secrets of AWS's replies hidden."""
+
+    function: Function
+    means: PerProcess[tuple[Clients, Sessions]]
+    name: str = "function"
+
+    def __call__(self, target: Target) -> Outcome:
+        """Call the function for one target. Raises what assuming its role and the function raise."""
+        clients, sessions = self.means.get()
+        session = sessions.of(target)
+        session.get_frozen_credentials()  # a role that cannot be assumed is said before the function has done anything
+        given = self.function(AccountClients(clients, session, target), target)
+        if isinstance(given, Outcome):
+            return replace(given, data=plain(given.data))
+        return Outcome(data=plain(list(given) if isinstance(given, Iterator) else given))
+
+
+class Rows:
+    """Rows of a query, as accounts answer; `troubles` has what did not answer so far, as `Answer.troubles` says it."""
+
+    def __init__(self, answers: Iterable[Answer]) -> None:
+        self._answers = answers
+        self.troubles: list[dict[str, str]] = []
+
+    def __iter__(self) -> Iterator[Row]:
+        for answer in self._answers:
+            self.troubles.extend(answer.troubles())
+            yield from answer.rows()
+
+
+class Fleet:
+    """The accounts of a manifest. No request is sent before the first question.
+
+    `limit` is a host pattern; `all` means the customers, since switch roles are for people. `out` is the folder that
+    `gen terraform` wrote. `region` is that of the STS endpoint. With `sandbox` a sandbox answers instead of AWS until
+    `close` (or the end of `with`), with `faults` as in `--faults`; its endpoint and credentials are in this process's
+    environment meanwhile. `execution` chooses the engine and the folder for run records. `session_name` ends the names of
+    sessions, `rolecall-NAME`, by which a customer finds the run in CloudTrail; random by default. Methods raise the errors
+    that end the command of the same name (ManifestError, SelectionError, CallerError, QueryError, ...); what fails for one
+    account is in its result.
+    """
+
+    def __init__(  # noqa: PLR0913 - keyword arguments with defaults
+        self,
+        manifest: str | Path = "accounts.yaml",
+        *,
+        limit: str = "all",
+        out: str | Path = "output",
+        profile: str | None = None,
+        region: str | None = None,
+        sandbox: bool = False,
+        faults: str = "",
+        execution: ExecutionOptions | None = None,
+        session_name: str = "",
+    ) -> None:
+        self.manifest = Path(manifest)
+        self.limit = limit
+        self.out = Path(out)
+        self.execution = execution or ExecutionOptions()
+        self._profile = profile
+        self._region = region
+        self._sandbox = sandbox
+        self._faults = faults
+        self._stack = ExitStack()
+        self._opened = False
+        self._chosen: QueryTargets | None = None
+        self._short_id = session_name or secrets.token_hex(_RUN_ID_BYTES)
+        self._means: PerProcess[tuple[Clients, Sessions]] | None = None
+        self._clients: Clients | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the sandbox and close connections. The fleet can be asked again afterwards."""
+        if self._clients is not None:
+            self._clients.close()
+        self._stack.close()
+        self._opened = False
+        self._means = self._clients = None
+
+    @property
+    def chosen(self) -> QueryTargets:
+        """Inventory and selected targets, read once. Raises ManifestError, PlanError, OutputError, SelectionError."""
+        if self._chosen is None:
+            self._chosen = choose(self.manifest, self.out, Selection(self.limit))
+        return self._chosen
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether a sandbox answers instead of AWS; False before the first question."""
+        return self._means is not None and self._means.made and self._means.get()[0].rehearsal
+
+    def narrow(self, keys: frozenset[tuple[str, str]], run_id: str) -> None:
+        """Keep those of the selected targets (by kind and name) for whom a run did not end well. Raises SelectionError."""
+        self._chosen = replace(self.chosen, targets=tuple(only(self.chosen.targets, keys, run_id)))
+
+    @property
+    def accounts(self) -> tuple[Target, ...]:
+        """The selected targets, in the manifest's order."""
+        return self.chosen.targets
+
+    @property
+    def means(self) -> PerProcess[tuple[Clients, Sessions]]:
+        """Clients and sessions, made once in each process. Raises SandboxError; the first `get` raises CallerError."""
+        self._open()
+        if self._means is None:
+            self._means = PerProcess(partial(make_means, self._aws(), self._short_id))
+        return self._means
+
+    def run(
+        self,
+        task: Task | Function,
+        accounts: Iterable[Target] | None = None,
+        *,
+        settings: Settings | None = None,
+        outside: Outside | None = None,
+    ) -> Iterator[Result]:
+        """Run a task, or a function `(session, account) -> data`, over the accounts; results come as they are there.
+
+        `accounts` are all selected ones when left out. For the engine of processes a function must be one of a module.
+        """
+        means = self.means
+        if self._clients is None:
+            self._clients, _ = means.get()
+        asked: Any = task
+        if not isinstance(getattr(task, "name", None), str):
+            asked = FunctionTask(asked, means, getattr(task, "__name__", "function"))
+        chosen = self.accounts if accounts is None else accounts
+        options = self.execution if settings is None else replace(self.execution, settings=settings)
+        return options.run(asked, chosen, outside)
+
+    def query(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        select: str | None = None,
+        where: str | None = None,
+        regions: Iterable[str] = (),
+        allow_write: bool = False,
+    ) -> Rows:
+        """Ask one operation of every account and Region; see `runner query`. Raises QueryError for a wrong question.
+
+        `regions`: names, `manifest` (when left out) or `enabled`. `select`, `where`: JMESPath over the answer and over rows.
+        """
+        spec = override(
+            QuerySpec(service, operation),
+            partition=self.chosen.inventory.manifest.partition,
+            parameters=parameters,
+            select=select,
+            where=where,
+            regions=tuple(regions),
+        )
+        return Rows(self.ask(validate(spec), allow_write=allow_write))
+
+    def ask(self, spec: QuerySpec, *, allow_write: bool = False) -> Iterator[Answer]:
+        """Execute a validated query; one answer per account, kept in the runs' folder. Raises QueryError, CallerError."""
+        judged = check_reads(spec, allow_write=allow_write)
+        self._open()
+        return iter(prepare(spec, judged, self.chosen, aws=self._aws(), options=self.execution))
+
+    def verify(self, options: VerifySpec | None = None) -> Iterator[Verdict]:
+        """Call the roll of the accounts; verdicts as they come, kept in the runs' folder. For the main thread alone."""
+        self._open()
+        limit = self.limit
+        if limit == "all" and self.accounts:  # as for queries: the customers
+            limit = "kind=customer" if self.accounts[0].kind == "customer" else "all"
+        return iter(prepare_roll_call(self._start(options), Selection(limit), self.execution))
+
+    def verify_task(self, options: VerifySpec | None = None) -> VerifyTask:
+        """The roll call as a task for `run`: its data are a verdict as JSON values."""
+        self._open()
+        start = self._start(options, self._short_id)
+        with suppress(StatusError):  # a help only: without it an older module is not recognized as one
+            status = status_path(self.out, rehearsal=rehearsing(os.environ))
+            start = replace(start, history=read_history(status, self.accounts))
+        return VerifyTask(PerProcess(partial(make_context, start)))
+
+    def _start(self, options: VerifySpec | None, run_id: str = "") -> RunConfig:
+        return RunConfig(self.manifest, self.out, run_id, self._aws(), options or VerifySpec())
+
+    def _aws(self) -> AwsConfig:
+        return AwsConfig(self._profile, self._region, endpoint_of(), self.execution.settings.workers)
+
+    def _open(self) -> None:
+        if not self._opened:
+            bar = (lambda _total: None), (lambda _done: None)
+            self._stack.enter_context(acting(self.manifest, self.out, sandbox=self._sandbox, faults=self._faults, bar=bar))
+            self._opened = True

@@ -1,0 +1,413 @@
+"""HTTP connections that share one TLS context, so that the certificates are read once and not for every connection.
+
+botocore 1.44.5 passes the path of the CA bundle to urllib3, which parses it for every connection (20 ms for certifi's, with
+the interpreter locked). A handler of `before-send` may answer a request itself, and botocore then sends nothing; its stubs
+and moto work the same way. Proxies and streamed bodies are left to botocore's own session.
+
+The pools are urllib3's own and not a `botocore.httpsession.URLLib3Session`: made by hand, that passes an empty list of
+socket options and so turns off TCP_NODELAY.
+
+boto clients that all accounts share: one per service and Region; each call is signed as the account it is made in. A
+client per account would cost 0.5 s and megabytes each (service model, certificates, connections). So clients are made
+once, with credentials that refuse to sign, and the account's credentials come with each call: a handler of
+`before-sign` takes them from the context that `account` sets and passes them on as `request_credentials`, as AWS's S3
+Access Grants plugin does. A call outside `account` raises; it is never sent under the caller's own identity. The same
+handler signs retries. First attempts of form-encoded calls are made by `first_attempt`, as the same account. botocore
+signs with awscrt (`botocore[crt]`) where it is installed, else in Python; both take the account's credentials from the
+same place. awscrt is only used to sign: its event loops do not survive a fork, and it sends without TCP_NODELAY. What
+else botocore 1.44.5 keeps in a client, and how accounts are kept apart: - S3 Express session credentials, per bucket:
+switched off. - Discovered endpoints (Timestream), per operation: switched off; operations that require them raise. -
+Bearer tokens from the environment (AWS_BEARER_TOKEN_...), which would replace the signature: refused. - Account-based
+endpoints, from the client's own credentials: switched off. - Presigned URLs and POST forms: signed through the same
+event, so they are the account's. - Regions of buckets (redirects): names only, the same for every account; kept. -
+Adaptive retries slow down all accounts when one is throttled: standard retries.
+"""
+
+from __future__ import annotations
+
+import gc
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NoReturn, Protocol
+
+import botocore.session
+import urllib3
+from botocore import httpsession
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ReadTimeoutError,
+    SSLError,
+)
+from botocore.utils import get_environ_proxies, parse_timestamp
+from urllib3 import exceptions as wire
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from rolecall_generator._version import __version__
+from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_generator.records import is_aws_address
+from rolecall_runner.aws.first_attempt import FirstAttempt, FrozenCredentials
+from rolecall_runner.aws.reply_parser import ReplyParserFactory
+from rolecall_runner.aws.retry import TimeIsUpError, seconds_left
+
+_ONCE = urllib3.Retry(False)  # botocore retries, with a new signature each time
+
+
+class _OneWrite:
+    """Sends headers and body together: each write is a system call, a TLS record and a packet."""
+
+    _parts: list[bytes] | None = None
+
+    def request(self, *args: Any, **options: Any) -> None:
+        self._parts = []
+        try:
+            super().request(*args, **options)  # type: ignore[misc]
+            message = b"".join(self._parts)
+        finally:
+            self._parts = None
+        super().send(message)  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:
+        if self._parts is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._parts.append(data if isinstance(data, bytes) else bytes(data))
+
+
+class _HTTPConnection(_OneWrite, HTTPConnection):
+    pass
+
+
+class _HTTPSConnection(_OneWrite, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+class Transport:
+    """An HTTP client for AWS; one for all services, threads and accounts of a process.
+
+    `ca_bundle` is the path of the trusted certificates. Up to `connections` connections per host are kept open.
+    `connect_seconds` and `read_seconds` are time-outs; a deadline (see `deadline`) shortens them.
+    """
+
+    def __init__(self, ca_bundle: str, *, connections: int, connect_seconds: float, read_seconds: float) -> None:
+        self._connect_seconds = connect_seconds
+        self._read_seconds = read_seconds
+        self._timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
+        context = ssl.create_default_context(cafile=ca_bundle)
+        self._pools = urllib3.PoolManager(num_pools=200, maxsize=connections, ssl_context=context, retries=_ONCE)
+        self._pools.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        self._by_origin: dict[str, tuple[Any, bool]] = {}
+
+    def send(self, request: Any, **_event: object) -> AWSResponse | None:
+        """Handle botocore's `before-send`: send the request, or return None to leave it to botocore.
+
+        Raises TimeIsUpError and botocore's own connection errors, which its retries recognize.
+        """
+        origin, path = _split(request.url)
+        pool, proxied = self._by_origin.get(origin) or self._pool(origin)
+        if proxied or not isinstance(request.body, bytes | str | None):
+            return None
+        try:
+            left = seconds_left()
+            response = pool.urlopen(
+                request.method,
+                path,
+                body=request.body,
+                headers=request.headers,
+                retries=_ONCE,
+                redirect=False,
+                assert_same_host=False,
+                timeout=self._timeout if left is None or left > self._read_seconds else self._shortened(left),
+                preload_content=False,
+                decode_content=False,
+            )
+            answer = AWSResponse(request.url, response.status, response.headers, response)
+            if not request.stream_output:
+                _ = answer.content  # read now, so that the connection returns to its pool
+        except TimeIsUpError:
+            raise
+        except Exception as error:
+            raise _as_botocore(error, request) from error
+        return answer
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pools.clear()
+        self._by_origin.clear()
+
+    def _pool(self, origin: str) -> tuple[Any, bool]:
+        proxied = bool(get_environ_proxies(origin))
+        found = self._by_origin[origin] = (self._pools.connection_from_url(origin), proxied)
+        return found
+
+    def _shortened(self, left: float) -> urllib3.Timeout:
+        return urllib3.Timeout(connect=min(self._connect_seconds, left), read=min(self._read_seconds, left))
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Origin and path with query of an absolute URL."""
+    start = url.find("/", url.find("://") + 3)
+    if start < 0:
+        return url, "/"
+    return url[:start], url[start:]
+
+
+def _as_botocore(error: Exception, request: Any) -> Exception:
+    """The error that botocore's own session raises for it (botocore 1.44.5, httpsession.py)."""
+    url = request.url
+    if isinstance(error, wire.SSLError):
+        return SSLError(endpoint_url=url, error=error)  # type: ignore[no-any-return]
+    if isinstance(error, wire.NewConnectionError | socket.gaierror):
+        return EndpointConnectionError(endpoint_url=url, error=error)  # type: ignore[no-any-return]
+    if isinstance(error, wire.ConnectTimeoutError):
+        return ConnectTimeoutError(endpoint_url=url, error=error)  # type: ignore[no-any-return]
+    if isinstance(error, wire.ReadTimeoutError):
+        return ReadTimeoutError(endpoint_url=url, error=error)  # type: ignore[no-any-return]
+    if isinstance(error, wire.ProtocolError):
+        return ConnectionClosedError(error=error, request=request, endpoint_url=url)  # type: ignore[no-any-return]
+    return HTTPClientError(error=error)  # type: ignore[no-any-return]
+
+
+DEFAULT_CONNECTIONS = 16
+
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+"""Error codes for expired credentials ("Common errors" of the STS and EC2 API references, November 2026)."""
+
+
+class OutsideAccountError(RolecallError):
+    """A call would have been signed with no credentials, or with others than those of the account it belongs to."""
+
+    exit_code = ExitCode.INTERNAL
+
+
+class SigningCredentials(Protocol):
+    """Credentials for signing, read at every call, so that they may be refreshed in between.
+
+    If they have a method `renew`, it is called when AWS reports them as expired, and the call is repeated once.
+    """
+
+    def get_frozen_credentials(self) -> FrozenCredentials:
+        """The current credentials."""
+
+
+_account: ContextVar[SigningCredentials | None] = ContextVar("rolecall_account", default=None)
+
+
+@contextmanager
+def account(credentials: SigningCredentials) -> Iterator[None]:
+    """Sign calls of shared clients with these credentials, in this thread only; the innermost `account` counts."""
+    token = _account.set(credentials)
+    try:
+        yield
+    finally:
+        _account.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Connection settings of clients.
+
+    `endpoint_url` serves all services (the sandbox). `ca_bundle` is a path; None: botocore's choice. `connections` are kept
+    open per host: as many as there are workers. `max_attempts` includes the first one.
+    """
+
+    endpoint_url: str | None = None
+    ca_bundle: str | None = None
+    connections: int = DEFAULT_CONNECTIONS
+    connect_seconds: float = 5.0
+    read_seconds: float = 30.0
+    max_attempts: int = 4
+
+
+class Clients:
+    """Shared clients by service and Region. Made once per process, used by all its threads."""
+
+    def __init__(self, settings: ClientSettings | None = None) -> None:
+        self.settings = settings or ClientSettings()
+        self._session = _session()
+        self._transport = Transport(
+            self.settings.ca_bundle or _ca_bundle(self._session),
+            connections=self.settings.connections,
+            connect_seconds=self.settings.connect_seconds,
+            read_seconds=self.settings.read_seconds,
+        )
+        self._first = FirstAttempt(
+            self._transport.send,
+            lambda: _signing_now().get_frozen_credentials(),
+            self._session.get_component("response_parser_factory"),
+            max_attempts=self.settings.max_attempts,
+        )
+        events = self._session.get_component("event_emitter")
+        events.register("before-sign", _sign_as_account)
+        events.register_last("before-call", self._first.call)  # after every handler that changes the request
+        events.register("before-send", self._first.send)
+        events.register("needs-retry", _renew_when_expired)
+        self._user_agent = f"rolecall/{__version__} {self._session.user_agent()}"
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._rehearsal = False
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether any client made so far uses an endpoint outside AWS, wherever that was configured."""
+        return self._rehearsal
+
+    def client(self, service: str, region: str) -> Any:
+        """The client of a service (boto3's name) in a Region. Make calls inside `with account(...)`.
+
+        Raises botocore's UnknownServiceError.
+        """
+        found = self._clients.get((service, region))
+        if found is None:
+            with self._lock:  # loading a service model twice would cost its time and memory twice
+                found = self._clients.get((service, region))
+                if found is None:
+                    with _collector_paused():
+                        found = self._clients[service, region] = self._make(service, region)
+        return found
+
+    def close(self) -> None:
+        """Close all connections. The clients cannot be used afterwards."""
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+        self._transport.close()
+
+    def _make(self, service: str, region: str) -> Any:
+        s3: dict[str, Any] = {"use_arn_region": True, "disable_s3_express_session_auth": True}
+        if self.settings.endpoint_url:
+            s3["addressing_style"] = "path"  # bucket names do not resolve on loopback
+        config = Config(
+            connect_timeout=self.settings.connect_seconds,
+            read_timeout=self.settings.read_seconds,
+            max_pool_connections=self.settings.connections,
+            retries={"mode": "standard", "total_max_attempts": self.settings.max_attempts},
+            account_id_endpoint_mode="disabled",
+            # botocore would build its own user agent twice for every request.
+            user_agent=self._user_agent,
+            endpoint_discovery_enabled=False,
+            s3=s3,
+        )
+        client = self._session.create_client(
+            service, region, endpoint_url=self.settings.endpoint_url, verify=self.settings.ca_bundle, config=config
+        )
+        # The endpoint actually used: an environment variable of one service or a profile may have set it.
+        if not is_aws_address(client.meta.endpoint_url):
+            self._rehearsal = True
+        return client
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the garbage collector while a service model loads: it frees nothing there and doubles the time."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+class _RefusingCredentials(botocore.credentials.Credentials):  # type: ignore[misc]
+    """The credentials of every shared client: they refuse to sign."""
+
+    def __init__(self) -> None:
+        super().__init__("none", "none")
+
+    def get_frozen_credentials(self) -> NoReturn:
+        raise _outside()
+
+
+class _RefusingProvider(botocore.credentials.CredentialProvider):  # type: ignore[misc]
+    METHOD = "rolecall"
+
+    def load(self) -> _RefusingCredentials:
+        return _RefusingCredentials()
+
+
+def _outside() -> OutsideAccountError:
+    return OutsideAccountError(
+        "a call to AWS was made outside an account; it was not sent",
+        hint="make the call inside `with account(credentials)`, in the same thread",
+    )
+
+
+def _session() -> Any:
+    session = botocore.session.Session()
+    # Never look up the environment's or a profile's credentials: only those of `account` sign.
+    session.register_component("credential_provider", botocore.credentials.CredentialResolver([_RefusingProvider()]))
+    parsers = ReplyParserFactory()
+    parsers.set_parser_defaults(timestamp_parser=_timestamp)  # botocore's own uses dateutil, which takes ten times as long
+    session.register_component("response_parser_factory", parsers)
+    return session
+
+
+def _ca_bundle(session: Any) -> str:
+    return session.get_config_variable("ca_bundle") or httpsession.get_cert_path(True)  # type: ignore[no-any-return]
+
+
+def _timestamp(value: Any) -> datetime:
+    """A timestamp of a reply: ISO 8601 with a time zone, else any other format that botocore knows."""
+    if isinstance(value, str):
+        try:
+            parsed = datetime.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            if parsed.tzinfo is not None:
+                return parsed
+    return parse_timestamp(value)  # type: ignore[no-any-return]
+
+
+def _renew_when_expired(response: Any, request_dict: Any, **_event: object) -> float | None:
+    """Handle botocore's `needs-retry`: if AWS reports expired credentials, renew them and repeat the call once.
+
+    The expiry time is not enough: a customer may have revoked the role's sessions.
+    """
+    code = response[1].get("Error", {}).get("Code") if response is not None else None
+    renew = getattr(_account.get(), "renew", None)
+    if code not in EXPIRED or renew is None or "rolecall_renewed" in request_dict["context"]:
+        return None
+    request_dict["context"]["rolecall_renewed"] = True
+    renew()
+    return 0.0
+
+
+def _signing_now() -> SigningCredentials:
+    """The credentials for the current call. Raises OutsideAccountError and TimeIsUpError."""
+    credentials = _account.get()
+    if credentials is None:
+        raise _outside()
+    seconds_left()
+    return credentials
+
+
+def _sign_as_account(request: Any, signature_version: Any, **_event: object) -> None:
+    credentials = _signing_now()
+    signing = request.context.get("signing") or {}
+    if signature_version == "bearer" or "identity_cache" in signing:
+        raise OutsideAccountError(
+            f"a call would have been signed with the client's own {signature_version} credentials; it was not sent",
+            hint="unset AWS_BEARER_TOKEN_... in the environment, or leave this operation out",
+        )
+    # A copy: an account's credentials must not get into a mapping that another call might share.
+    request.context["signing"] = {**signing, "request_credentials": credentials}

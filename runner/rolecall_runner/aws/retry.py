@@ -1,0 +1,97 @@
+"""How long one target may take: set by the engine, asked before every call.
+
+A thread cannot be ended from outside. So the time runs out twice: for the engine, which gives the target its verdict and
+goes on with another thread, and for the thread that is late, whose next call is refused here.
+
+Retries: one loop for whole targets and for single calls.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeVar
+
+Clock = Callable[[], float]
+"""Seconds that only grow, as `time.monotonic`."""
+
+_ends: ContextVar[tuple[float, Clock] | None] = ContextVar("rolecall_deadline", default=None)
+
+
+class TimeIsUpError(Exception):
+    """The target's time is up; what the task still wanted to ask was not asked."""
+
+
+@contextmanager
+def deadline(end: float, clock: Clock = time.monotonic) -> Iterator[None]:
+    """Inside, calls are refused once `clock` reaches `end` (seconds of that clock)."""
+    token = _ends.set((end, clock))
+    try:
+        yield
+    finally:
+        _ends.reset(token)
+
+
+def seconds_left() -> float | None:
+    """Seconds until the deadline, None without one. Raises TimeIsUpError when it has passed."""
+    current = _ends.get()
+    if current is None:
+        return None
+    end, clock = current
+    left = end - clock()
+    if left <= 0:
+        raise TimeIsUpError("the target's time is up")
+    return left
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Number of attempts, the first one included, and the bounds of the pauses between them, in seconds.
+
+    Each pause is drawn evenly from 0 to min(cap_seconds, base_seconds * 2^n). This full jitter spreads out the retries of
+    many accounts ("Exponential Backoff And Jitter", AWS Architecture Blog).
+    """
+
+    attempts: int = 3
+    base_seconds: float = 0.5
+    cap_seconds: float = 8.0
+
+
+def with_retries(
+    call: Callable[[], T],
+    policy: RetryPolicy,
+    *,
+    inconclusive: Callable[[T], bool],
+    random: Callable[[], float],
+    sleep: Callable[[float], object],
+    stopped: Callable[[], bool] = lambda: False,
+) -> tuple[T, int]:
+    """Call until the result is conclusive; return the last result and the number of attempts made.
+
+    Gives up earlier when `stopped` returns true or the next pause would not end before the deadline. `random` draws evenly
+    from 0 to 1, `sleep` takes seconds. Raises what `call` raises.
+    """
+    attempt = 1
+    while inconclusive(result := call()) and attempt < policy.attempts and not stopped():
+        pause = random() * min(policy.cap_seconds, policy.base_seconds * 2 ** (attempt - 1))
+        if not _is_time_for(pause):
+            break
+        sleep(pause)
+        if stopped():
+            break
+        attempt += 1
+    return result, attempt
+
+
+def _is_time_for(pause: float) -> bool:
+    try:
+        left = seconds_left()
+    except TimeIsUpError:
+        return False
+    return left is None or left > pause

@@ -1,0 +1,177 @@
+"""Commands of daily work: links into the console, a program run as a customer, the runs so far."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rolecall_generator.cli import FormatOption, ManifestOption, OutOption
+from rolecall_generator.cli import complete_customers as customers
+from rolecall_generator.cli import complete_switch_roles as switch_roles
+from rolecall_generator.errors import RolecallError, SelectionError
+from rolecall_generator.terminal import emit, emit_json, print_error, progress_bar, stdout
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
+from rolecall_runner.api import acting
+from rolecall_runner.cli.options import ProfileOption, RegionOption, RunsOption, SandboxOption, SessionCacheOption
+from rolecall_runner.execution import RUNS
+
+NameArgument = Annotated[str, typer.Argument(autocompletion=customers, help="A customer of the manifest.")]
+
+SWITCH_URL_EXAMPLES = "Example:  runner switch-url reena-in-sumesh"
+
+
+def switch_url(
+    name: Annotated[str, typer.Argument(autocompletion=switch_roles, help="A switch role of the manifest.")],
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+) -> None:
+    """Print the link that opens the console's switch-role page, filled in. It holds no secret; people may keep it."""
+    from rolecall_generator.iam import switch_role_url  # noqa: PLC0415 - pydantic loads only where needed
+    from rolecall_generator.manifest import load_manifest  # noqa: PLC0415 - as above
+
+    wanted = load_manifest(manifest).manifest
+    entry = next((entry for entry in wanted.switch_roles if entry.name == name), None)
+    if entry is None:
+        known = ", ".join(entry.name for entry in wanted.switch_roles) or "none"
+        raise SelectionError(f"there is no switch role {name}", where=str(manifest), hint=f"the manifest has: {known}")
+    partition = entry.partition or wanted.partition
+    link = switch_role_url(partition, entry.trusting.account_id, entry.path, entry.role, entry.name)
+    if link is None:
+        raise SelectionError(f"the console of partition {partition} has no public address", hint="use runner shell instead")
+    emit(link)
+
+
+CONSOLE_EXAMPLES = """Examples:
+
+runner console account1                    a link that opens account1's console; good for 15 minutes
+
+runner console account1 --destination https://console.aws.amazon.com/s3/"""
+
+
+def console(
+    name: NameArgument,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    destination: Annotated[str | None, typer.Option("--destination", help="The console page to open.")] = None,
+    session_cache: SessionCacheOption = None,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+) -> None:
+    """Print a sign-in link to a customer's console, as the assumed session. Whoever has the link has the session."""
+    from rolecall_runner.account_session import (  # noqa: PLC0415 - boto3 loads only where needed
+        console_url,
+        fetch,
+        open_session,
+    )
+    from rolecall_runner.aws import endpoint_of  # noqa: PLC0415 - as above
+
+    session = open_session(
+        manifest, out, name, profile=profile, region=region, endpoint_url=endpoint_of(), session_cache=session_cache
+    )
+    emit(console_url(session.credentials, partition=session.target.partition, fetch=fetch, destination=destination))
+
+
+SHELL_EXAMPLES = """Examples:
+
+runner shell account1 -- aws s3 ls
+
+runner shell account1                      a shell of your own, as account1
+
+runner shell account1 --sandbox -- aws sts get-caller-identity"""
+
+
+def shell(
+    name: NameArgument,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="-- COMMAND", help="A program and its arguments; your shell when left out."),
+    ] = None,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    session_cache: SessionCacheOption = None,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    sandbox: SandboxOption = False,
+) -> None:
+    """Run a program as a customer's role: its environment holds the session, and nothing of your own AWS.
+
+    Ends with the program's exit code. The session ends after an hour.
+    """
+    import os  # noqa: PLC0415 - as above
+
+    from rolecall_runner.account_session import (  # noqa: PLC0415 - as above
+        environment_for,
+        login_shell,
+        open_session,
+        run_as,
+    )
+    from rolecall_runner.aws import endpoint_of  # noqa: PLC0415 - as above
+
+    with (
+        progress_bar("accounts of the sandbox", quiet=False) as bar,
+        acting(manifest, out, sandbox=sandbox, faults="", bar=bar),
+    ):
+        endpoint = endpoint_of()
+        session = open_session(
+            manifest, out, name, profile=profile, region=region, endpoint_url=endpoint, session_cache=session_cache
+        )
+        environment = environment_for(
+            session.credentials, session.region, name=name, endpoint_url=endpoint, environ=os.environ
+        )
+        code = run_as(command or [login_shell()], environment)
+    raise typer.Exit(code)
+
+
+HISTORY_EXAMPLES = "Example:  runner history --format json"
+
+
+def history(
+    runs: RunsOption = RUNS,
+    output_format: FormatOption = "table",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many of the latest.")] = 20,
+) -> None:
+    """List the runs so far, the latest first: what, of whom, how it ended, and whether it can be resumed."""
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    from rolecall_runner.execution import list_runs  # noqa: PLC0415 - as above
+    from rolecall_runner.redact import REHEARSAL  # noqa: PLC0415 - as above
+
+    found = [(record, _counts(runs, record.run_id)) for record in list_runs(runs)[:count]]
+    if output_format == "json":
+        emit_json([{**asdict(record), "counts": counts} for record, counts in found])
+        return
+    if not found:
+        stdout().print(f"no runs in {runs} yet; runner verify makes one", markup=False)
+        return
+    table = Table(title="runs", title_justify="left", title_style="bold")
+    for heading in ("run", "task", "selection", "done", "results", "state"):
+        table.add_column(heading, overflow="fold")
+    for record, counts in found:
+        task = f"{record.task}, {REHEARSAL}" if record.rehearsal else record.task
+        if counts is None:
+            table.add_row(record.run_id, task, record.selection, f"?/{record.total:,}", "", "cannot be read")
+            continue
+        said = ", ".join(f"{status} {number:,}" for status, number in counts.items())
+        state = "ended" if record.ended else "cut short: --resume"
+        table.add_row(record.run_id, task, record.selection, f"{sum(counts.values()):,}/{record.total:,}", said, state)
+    stdout().print(table)
+
+
+def _counts(runs: Path, run_id: str) -> dict[str, int] | None:
+    """How a run came out; None when its results cannot be read, which must not hide the other runs."""
+    from rolecall_runner.execution import counts_of  # noqa: PLC0415 - as above
+
+    try:
+        return counts_of(runs, run_id)
+    except RolecallError as error:
+        print_error(f"warning: {error}", style=None)
+        return None
+
+
+app = typer.Typer()
+app.command("switch-url", epilog=SWITCH_URL_EXAMPLES)(switch_url)
+app.command(epilog=CONSOLE_EXAMPLES)(console)
+app.command(epilog=SHELL_EXAMPLES)(shell)
+app.command(epilog=HISTORY_EXAMPLES)(history)

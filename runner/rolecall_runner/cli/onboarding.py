@@ -1,0 +1,229 @@
+"""`runner onboard`: from the hand-over to a verified customer.
+
+`runner status`: who has the module, who applied it, who was verified and when.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from rolecall_generator.cli import FormatOption, ManifestOption, OutOption, QuietOption
+from rolecall_generator.cli import complete_customers as customers
+from rolecall_generator.cli import complete_targets as everybody
+from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
+from rolecall_generator.records import rehearsing
+from rolecall_generator.terminal import emit, progress_bar, stderr, stdout
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
+from rolecall_runner.api import acting
+from rolecall_runner.cli.options import (
+    FormOption,
+    ProfileOption,
+    RegionOption,
+    RoleOption,
+    RunsOption,
+    SandboxOption,
+    duration_of,
+)
+from rolecall_runner.execution import RUNS
+from rolecall_runner.status import CustomerState as State
+
+if TYPE_CHECKING:
+    from rolecall_runner.onboarding import Onboarded
+    from rolecall_runner.status import StatusPlace as Place
+
+
+ONBOARD_EXAMPLES = """Examples:
+
+runner onboard acme                              after its bundle went out: waits for the apply
+
+runner onboard acme --every 10s --timeout 30m    ... while someone is on the telephone
+
+runner onboard acme --once                       one look, for a job that runs every hour
+
+runner onboard acme --sandbox                    try it here, without AWS"""
+
+
+def onboard(
+    name: Annotated[str, typer.Argument(autocompletion=customers, help="A customer of the manifest.")],
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    every: Annotated[
+        timedelta,
+        typer.Option(
+            "--every",
+            parser=duration_of("--every"),
+            metavar="TIME",
+            show_default="30s",
+            help="The longest pause between two looks.",
+        ),
+    ] = timedelta(seconds=30),
+    timeout: Annotated[
+        timedelta,
+        typer.Option(
+            "--timeout", parser=duration_of("--timeout"), metavar="TIME", show_default="2h", help="How long to wait in all."
+        ),
+    ] = timedelta(hours=2),
+    once: Annotated[bool, typer.Option("--once", help="Look once, and do not wait.")] = False,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    sandbox: SandboxOption = False,
+    role: RoleOption = None,
+    runs: RunsOption = RUNS,
+    form: FormOption = None,
+    output_format: FormatOption = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Wait for a customer's apply, call the roll, keep the verdict, and print what to tell the customer.
+
+    Exit code 0 when the customer is verified, 1 when something is not as agreed, 9 when nothing could be said.
+    """
+    from rolecall_runner.aws import AwsConfig, endpoint_of  # noqa: PLC0415 - as above
+    from rolecall_runner.execution import EngineSettings as Settings
+    from rolecall_runner.execution import (  # noqa: PLC0415 - as above
+        ExecutionOptions,
+        Outside,
+        stops_on_ctrl_c,
+    )
+    from rolecall_runner.onboarding import Pace  # noqa: PLC0415 - as above
+    from rolecall_runner.onboarding import onboard as run_onboard  # noqa: PLC0415 - as above
+    from rolecall_runner.reports import WaitDisplay  # noqa: PLC0415 - as above
+    from rolecall_runner.status import StatusPlace as Place  # noqa: PLC0415 - as above
+    from rolecall_runner.verify import RunConfig  # noqa: PLC0415 - as above
+
+    pace = Pace(every.total_seconds(), timeout.total_seconds(), once)
+    outside = Outside()
+    with ExitStack() as stack:
+        with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
+            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults="", bar=bar, role=role))
+        start = RunConfig(manifest, out, aws=AwsConfig(profile, region, endpoint_of(), workers=1), sandbox=sandbox)
+        options = ExecutionOptions(settings=Settings(workers=1), runs=runs)
+        stack.enter_context(stops_on_ctrl_c(outside.stop))
+        display = stack.enter_context(WaitDisplay(stderr(), name, quiet=quiet or output_format == "json"))
+        warn = (lambda _sentence: None) if quiet else display.warn
+        ended = run_onboard(
+            start, name, pace=pace, options=options, outside=outside, hear=display.hear, warn=warn, form=form or ""
+        )
+    place = Place(manifest, out, ended.rehearsal, sandbox)
+    if outside.stop.is_set() and not ended.verified:
+        hint = f"{place.command(f'runner onboard {shlex.quote(name)}')} goes on waiting; what was noted stays"
+        raise InterruptedRunError(f"interrupted; of {name}: {ended.last.what}", hint=hint)
+    _report(ended, place, output_format, quiet=quiet)
+
+
+def _report(ended: Onboarded, place: Place, output_format: str, *, quiet: bool) -> None:
+    from rolecall_runner.reports import (
+        onboarded_json,
+        print_onboarded,
+    )
+    from rolecall_runner.verify import Mark  # noqa: PLC0415 - as above
+
+    if output_format == "json":
+        emit(onboarded_json(ended), end="")
+    elif not quiet:
+        print_onboarded(stdout(), ended, place)
+    if not ended.verified:
+        unclear = bool(ended.unseen) or ended.verdict.mark in {Mark.INCONCLUSIVE, Mark.UNREACHABLE}
+        raise typer.Exit(int(ExitCode.INCONCLUSIVE if unclear else ExitCode.FINDINGS))
+
+
+STATUS_EXAMPLES = """Examples:
+
+runner status                                    the whole fleet: counts, then who needs somebody
+
+runner status 'tier=gold' --all                  as runner verify --limit selects, every row
+
+runner status --state failed --sort age          those alone, the longest unheard of first
+
+runner status --handed-over acme globex          note that their bundles went out
+
+runner status --fail-on failed --fail-on stale   for a nightly job: exit code 1 when there are any"""
+
+_STATES = ", ".join(State)
+
+
+def status(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", autocompletion=everybody, help="Whom to show: names, or patterns as of runner verify --limit."
+        ),
+    ] = None,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Only those with this label or tag.")
+    ] = None,
+    state: Annotated[
+        list[State] | None,
+        typer.Option("--state", metavar="STATE", help=f"Only those in this state: {_STATES}. May be repeated."),
+    ] = None,
+    sort: Annotated[Literal["state", "name", "age", "manifest"], typer.Option("--sort", help="In which order.")] = "state",
+    stale_after: Annotated[
+        timedelta,
+        typer.Option(
+            "--stale-after",
+            parser=duration_of("--stale-after"),
+            metavar="TIME",
+            show_default="7d",
+            help="How long a verdict counts.",
+        ),
+    ] = timedelta(days=7),
+    handed_over: Annotated[
+        bool, typer.Option("--handed-over", help="Note that these were sent what is in the output folder now.")
+    ] = False,
+    applied: Annotated[
+        bool,
+        typer.Option("--applied", help="Note that these say they applied the newest module, for changes no call can show."),
+    ] = False,
+    form: FormOption = None,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="What was heard from sandboxes, kept apart from what AWS said.")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every row, however many.")] = False,
+    fail_on: Annotated[
+        list[State] | None,
+        typer.Option("--fail-on", metavar="STATE", help="Exit code 1 when anybody shown is in it. May be repeated."),
+    ] = None,
+    output_format: FormatOption = "table",
+) -> None:
+    """Show where each customer and switch role stands: handed over, applied, verified, drifting, failed since.
+
+    It reads what runner verify and runner onboard noted; nothing is asked of AWS.
+    """
+    from rolecall_runner.reports import (
+        print_status,
+        status_json,
+    )
+    from rolecall_runner.status import StatusPlace as Place
+    from rolecall_runner.status import chosen, hand_over, note_as_applied, report, set_form
+
+    place = Place(manifest, out, sandbox or rehearsing(os.environ), sandbox)
+    targets = chosen(place, names or (), label or ())
+    now = datetime.now(UTC)
+    noted = {"--handed-over": handed_over, "--applied": applied, "--form": form is not None}
+    if not (names or label) and (first := next((option for option, given in noted.items() if given), None)):
+        raise SelectionError("no accounts are named", where=first, hint="name them; all means every account")
+    if handed_over:
+        hand_over(place, targets, now, form or "")
+    elif form is not None:
+        set_form(place, targets, form)
+    if applied:
+        note_as_applied(place, targets, now)
+    found = report(place, targets, now=now, stale_after=stale_after, states=state or (), sort=sort)
+    if output_format == "json":
+        emit(status_json(found), end="")
+    else:
+        print_status(stdout(), found, every=every or bool(state))
+    if {row.state for row in found.rows} & set(fail_on or ()):
+        raise typer.Exit(int(ExitCode.FINDINGS))
+
+
+app = typer.Typer()
+app.command(epilog=ONBOARD_EXAMPLES)(onboard)
+app.command(epilog=STATUS_EXAMPLES)(status)

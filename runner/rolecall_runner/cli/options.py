@@ -1,0 +1,149 @@
+"""Arguments and options that several commands share. Help texts, limits and defaults come from the specifications.
+
+Lengths of time as people write them: `30s`, `15m`, `2h`, `7d`, `1h30m`.
+
+A command line that goes on from here: with the options that were given, where another run needs them too.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Collection, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from rolecall_generator.cli import complete_targets as everybody
+from rolecall_generator.errors import SelectionError
+from rolecall_runner.execution import EngineSettings as Settings
+from rolecall_runner.execution import ExecutionOptions, engine_names
+from rolecall_runner.inventory import Selection
+
+
+def option(
+    spec: type,
+    name: str,
+    *flags: str,
+    metavar: str | None = None,
+    autocompletion: Callable[..., Any] | None = None,
+) -> Any:
+    """A Typer option (without flags: an argument) with the help text and limits of a specification's field."""
+    metadata = spec.__dataclass_fields__[name].metadata  # type: ignore[attr-defined]  # a specification is a dataclass
+    if not flags:
+        return typer.Argument(help=metadata["description"])
+    return typer.Option(
+        *flags,
+        help=metadata["description"],
+        min=metadata.get("ge"),
+        max=metadata.get("le"),
+        metavar=metavar,
+        autocompletion=autocompletion,
+    )
+
+
+LimitOption = Annotated[str, option(Selection, "limit", "--limit", "-l", metavar="PATTERN", autocompletion=everybody)]
+SampleOption = Annotated[int | None, option(Selection, "sample", "--sample")]
+SeedOption = Annotated[int, option(Selection, "seed", "--seed")]
+RetryOption = Annotated[str | None, option(Selection, "retry", "--retry", metavar="RUN")]
+ResumeOption = Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Continue a run that was interrupted.")]
+EngineOption = Annotated[
+    str,
+    option(
+        ExecutionOptions,
+        "engine",
+        "--engine",
+        metavar="ENGINE",
+        autocompletion=lambda incomplete: [name for name in engine_names() if name.startswith(incomplete)],
+    ),
+]
+ForksOption = Annotated[int, option(Settings, "workers", "--forks", "-f")]
+TimeoutOption = Annotated[float, option(Settings, "timeout_seconds", "--timeout")]
+RunsOption = Annotated[Path, option(ExecutionOptions, "runs", "--runs")]
+SchedulerOption = Annotated[str | None, option(ExecutionOptions, "scheduler", "--scheduler", metavar="ADDRESS")]
+TlsOption = Annotated[
+    tuple[Path, Path, Path] | None,
+    option(ExecutionOptions, "scheduler_tls", "--scheduler-tls", metavar="CA CERT KEY"),
+]
+FaultsOption = Annotated[
+    str,
+    typer.Option("--faults", metavar="PLAN", help="Faults on purpose, as in throttle=0.3,5xx=0.1,cut=0.05,seed=7."),
+]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", help="A profile of the AWS CLI; the usual chain of credentials when left out.")
+]
+RegionOption = Annotated[str | None, typer.Option("--region", help="The Region in which STS is asked.")]
+SandboxOption = Annotated[
+    bool, typer.Option("--sandbox", help="Ask a sandbox that lives as long as this command, seeded from the manifest.")
+]
+SessionCacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--session-cache", metavar="DIR", help="Keep the session there, readable by you alone, for the next command."
+    ),
+]
+RoleOption = Annotated[
+    str | None,
+    typer.Option("--as", metavar="ROLE", help="With --sandbox: the backend role to act as, where there are several."),
+]
+FormOption = Annotated[
+    Literal["terraform", "cloudformation", "aws-cli", "console"] | None,
+    typer.Option("--form", help="How the customer applies modules; later messages to the customer use that form."),
+]
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_PART = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhd])")
+_LONGEST = timedelta(days=36500)
+
+
+def duration_of(option: str) -> Callable[[str | timedelta], timedelta]:
+    """A length of time of an option's text, for Typer's `parser`; more than nothing. Raises SelectionError."""
+
+    def duration(text: str | timedelta) -> timedelta:
+        if isinstance(text, timedelta):
+            return text
+        parts = _PART.findall(text)
+        found = timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+        if "".join(number + unit for number, unit in parts) != text or not timedelta(0) < found <= _LONGEST:
+            raise SelectionError(f"{text!r} is no length of time", where=option, hint="write 30s, 15m, 2h, 7d or 1h30m")
+        return found
+
+    return duration
+
+
+HOW_AND_WHERE = frozenset(
+    {"manifest", "out", "runs", "profile", "region", "sandbox", "role", "faults", "engine", "scheduler", "scheduler_tls",
+     "forks", "timeout", "reader", "output_format", "output", "verbose", "quiet", "allow_write"}
+)  # fmt: skip
+"""Parameters of commands that say how and where, not what: a run that is gone on with knows what by itself."""
+
+
+def repeated(context: typer.Context, words: str, names: Collection[str] = HOW_AND_WHERE) -> str:
+    """`words` with those parameters of `names` that stood on the command line, quoted for a shell."""
+    return " ".join([words, *(shlex.quote(part) for part in _given(context, names))])
+
+
+def _given(context: typer.Context, names: Collection[str]) -> Iterator[str]:
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name not in names or source is None or source.name != "COMMANDLINE":
+            continue
+        value: Any = context.params[parameter.name]
+        option = max(parameter.opts, key=len)
+        if isinstance(value, bool):
+            if value:
+                yield option
+        elif getattr(parameter, "multiple", False):
+            for each in value:
+                yield from (option, _text(each))
+        else:
+            if parameter.param_type_name == "option":
+                yield option
+            yield from map(_text, value if isinstance(value, tuple) else [value])
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,205 @@
+"""`runner play`: the tasks of a YAML file over the accounts of the manifest."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from rolecall_generator.cli import ManifestOption, OutOption, QuietOption
+from rolecall_generator.cli import complete_targets as everybody
+from rolecall_generator.errors import ExitCode, InterruptedRunError
+from rolecall_generator.terminal import emit, emit_json, progress_bar, stderr, stdout
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
+from rolecall_runner.api import acting
+from rolecall_runner.aws import DEFAULT_WORKERS
+from rolecall_runner.cli.options import (
+    FaultsOption,
+    ForksOption,
+    ProfileOption,
+    RegionOption,
+    RunsOption,
+    SandboxOption,
+    TimeoutOption,
+    repeated,
+)
+from rolecall_runner.execution import RUNS, ExecutionOptions
+from rolecall_runner.execution import EngineSettings as Settings
+
+if TYPE_CHECKING:
+    from rolecall_runner.api import Fleet
+    from rolecall_runner.plays import Play, Recap, Runner
+    from rolecall_runner.reports import JsonFace, TextFace
+
+
+EXAMPLES = """Examples:
+
+runner play examples/plays/audit.yaml --sandbox                  try it here, without AWS
+
+runner play audit.yaml --list-tasks                              what would be run
+
+runner play audit.yaml --limit 'tier=gold:!acme' --forks 32      as Ansible's users write it
+
+runner play hint.yaml --check                                    what reads is run, what may change something is not
+
+runner play audit.yaml --tags inventory --start-at-task 'List volumes'
+
+runner play --retry last                                         that play again, for those for whom it did not end well
+
+runner play --resume last                                        the rest of a run that was cut short"""
+
+Form = Literal["table", "json"]
+
+
+def play(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The file of plays; that of the run with --retry and --resume.")
+    ] = None,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    limit: Annotated[
+        str,
+        typer.Option(
+            "--limit", "-l", metavar="PATTERN", autocompletion=everybody, help="Whom to ask, within the plays' hosts."
+        ),
+    ] = "all",
+    tags: Annotated[list[str] | None, typer.Option("--tags", "-t", help="Only tasks with one of these tags.")] = None,
+    skip_tags: Annotated[list[str] | None, typer.Option("--skip-tags", help="No task with one of these tags.")] = None,
+    start_at: Annotated[
+        str | None, typer.Option("--start-at-task", metavar="NAME", help="Begin with this task; wildcards.")
+    ] = None,
+    retry: Annotated[
+        str | None,
+        typer.Option("--retry", metavar="RUN", help="That run's play anew, for those for whom it did not end well."),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was cut short.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", "-C", help="Run no script and nothing that writes.")] = False,
+    list_tasks: Annotated[bool, typer.Option("--list-tasks", help="List the tasks; run nothing.")] = False,
+    list_hosts: Annotated[bool, typer.Option("--list-hosts", help="List the accounts; run nothing.")] = False,
+    allow_write: Annotated[
+        bool, typer.Option("--allow-write", help="Let queries write where their task says allow_write: true.")
+    ] = False,
+    forks: ForksOption = DEFAULT_WORKERS,
+    timeout: TimeoutOption = 300.0,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    sandbox: SandboxOption = False,
+    faults: FaultsOption = "",
+    runs: RunsOption = RUNS,
+    output_format: Annotated[Form, typer.Option("--format", help="Output format.")] = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Run the tasks of a play over accounts: query, verify, assert, script.
+
+    Exit code 0 when all went well, 1 when a task failed in some account, 9 when some could not be reached.
+    """
+    from rolecall_runner.api import Fleet  # noqa: PLC0415 - boto3 and Jinja2 load only where needed
+    from rolecall_runner.plays import (  # noqa: PLC0415 - as above  # noqa: PLC0415 - as above
+        PlayOptions,
+        Runner,
+        TaskFilter,
+        Workshop,
+        choose_tasks,
+        installed_tasks,
+        load_plays,
+        narrowed,
+        played_of,
+        run_folder,
+        tags_of,
+    )
+
+    task_filter = TaskFilter(tags_of(tags or ()), tags_of(skip_tags or ()), start_at)
+    played, run = played_of(PlayOptions(file, limit, task_filter, check=check, retry=retry, resume=resume), runs)
+    plugins = installed_tasks()
+    plays = choose_tasks(load_plays(played.file, plugins), played.wish)
+    settings = Settings(workers=forks, timeout_seconds=timeout)
+    fleet = Fleet(
+        manifest,
+        limit=played.limit,
+        out=out,
+        profile=profile,
+        region=region,
+        execution=ExecutionOptions(settings=settings, runs=runs),
+        session_name=run.short_id,
+    )
+    fleet = narrowed(fleet, played)
+    if list_tasks or list_hosts:
+        _print_list(plays, fleet, output_format, tasks=list_tasks, hosts=list_hosts)
+        return
+    with ExitStack() as stack:
+        with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
+            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
+        stack.callback(fleet.close)
+        folder = run_folder(played, run, fleet)
+        stack.callback(folder.close)
+        workshop = Workshop(fleet, played.file.parent, plugins, allow_write)
+        runner = Runner(fleet, workshop, played.check, settings, record=folder)
+        resume_by = repeated(context, f"runner play --resume {run.run_id}")
+        recap = _run(runner, plays, _face(output_format, quiet=quiet), resume_by, fleet)
+    _end(recap)
+
+
+def _run(runner: Runner, plays: tuple[Play, ...], face: TextFace | JsonFace, resume_by: str, fleet: Fleet) -> Recap:
+    from rolecall_runner.execution import stops_on_ctrl_c  # noqa: PLC0415 - as above
+    from rolecall_runner.plays import PlayStops, Recap, TaskEnded  # noqa: PLC0415 - as above
+
+    recap = Recap()
+    try:
+        with stops_on_ctrl_c(runner.outside.stop):
+            for event in runner.run(plays):
+                face.add(event)
+                if isinstance(event, TaskEnded):
+                    recap.add(event)
+                elif isinstance(event, PlayStops):
+                    recap.stopped = event.why
+    except InterruptedRunError as error:
+        recap.rehearsal = fleet.rehearsal
+        face.close(recap)
+        raise InterruptedRunError(error.what, hint=resume_by) from None
+    recap.rehearsal = fleet.rehearsal
+    face.close(recap)
+    return recap
+
+
+def _face(form: Form, *, quiet: bool) -> TextFace | JsonFace:
+    from rolecall_runner.reports import (
+        JsonFace,
+        TextFace,
+    )
+
+    if form == "json":
+        return JsonFace(lambda text: emit(text, end=""))
+    console = stdout()
+    if quiet:
+        errors = stderr()
+        return TextFace(lambda text, style: errors.print(text, style=style, markup=False) if style == "red" else None)
+    return TextFace(lambda text, style: console.print(text, style=style or None, markup=False))
+
+
+def _print_list(plays: tuple[Play, ...], fleet: Fleet, form: Form, *, tasks: bool, hosts: bool) -> None:
+    from rolecall_runner.reports import listed, listing_lines  # noqa: PLC0415 - as above
+
+    found = listed(plays, fleet, tasks=tasks, hosts=hosts)
+    if form == "json":
+        emit_json(found)
+        return
+    for line in listing_lines(found):
+        stdout().print(line, markup=False)
+
+
+def _end(recap: Recap) -> None:
+    from rolecall_runner.plays import TaskEnding as Ending  # noqa: PLC0415 - as above
+
+    if recap.any(frozenset({Ending.FAILED})):
+        raise typer.Exit(int(ExitCode.FINDINGS))
+    if recap.any(frozenset({Ending.UNREACHABLE, Ending.INCONCLUSIVE})):
+        raise typer.Exit(int(ExitCode.INCONCLUSIVE))
+
+
+app = typer.Typer()
+app.command(epilog=EXAMPLES)(play)

@@ -1,0 +1,311 @@
+"""`runner query`: one read operation asked of every account and Region, answered as rows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from rolecall_generator.cli import ManifestOption, OutOption, QuietOption
+from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
+from rolecall_generator.terminal import agreed, emit, emit_json, progress_bar, stderr, stdout
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
+from rolecall_runner.api import acting
+from rolecall_runner.aws import DEFAULT_WORKERS
+from rolecall_runner.cli.options import (
+    EngineOption,
+    FaultsOption,
+    ForksOption,
+    LimitOption,
+    ProfileOption,
+    RegionOption,
+    ResumeOption,
+    RetryOption,
+    RoleOption,
+    RunsOption,
+    SampleOption,
+    SandboxOption,
+    SchedulerOption,
+    SeedOption,
+    TimeoutOption,
+    TlsOption,
+    option,
+    repeated,
+)
+from rolecall_runner.execution import RUNS, ExecutionOptions
+from rolecall_runner.execution import EngineSettings as Settings
+from rolecall_runner.inventory import EVERYBODY, Selection
+from rolecall_runner.query import QuerySpec
+
+if TYPE_CHECKING:
+    from rolecall_runner.data import DatasetSummary
+    from rolecall_runner.query import Count, Forecast, Judgement, QueryRun, QueryTargets
+    from rolecall_runner.reports import RowWriter
+
+
+EXAMPLES = """Examples:
+
+runner query ec2 describe_instances --regions enabled --select 'Reservations[].Instances[].InstanceId'
+
+runner query ec2 describe_volumes --param 'Filters=[{"Name":"status","Values":["available"]}]' --format csv
+
+runner query s3 list_buckets --limit tier=gold --dry-run          what would be asked, and who cannot answer
+
+runner query --list                                               the queries that ship with rolecall
+
+runner query --named users-without-mfa --format jsonl > rows.jsonl
+
+runner query --retry last                                         the same query for accounts that did not answer
+
+runner query --resume last                                        the rest of a run that was cut short"""
+
+Form = Literal["table", "json", "jsonl", "csv", "parquet"]
+
+
+def query(
+    context: typer.Context,
+    service: Annotated[str | None, option(QuerySpec, "service")] = None,
+    operation: Annotated[str | None, option(QuerySpec, "operation")] = None,
+    param: Annotated[list[str] | None, option(QuerySpec, "parameters", "--param", "-p", metavar="NAME=VALUE")] = None,
+    regions: Annotated[list[str] | None, option(QuerySpec, "regions", "--regions", "-r")] = None,
+    select: Annotated[str | None, option(QuerySpec, "select", "--select", "-s")] = None,
+    where: Annotated[str | None, option(QuerySpec, "where", "--where")] = None,
+    columns: Annotated[str | None, option(QuerySpec, "columns", "--columns")] = None,
+    named: Annotated[str | None, typer.Option("--named", metavar="NAME", help="A query that ships with rolecall.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="Your own query, as YAML.")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the queries that ship with rolecall.")] = False,
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    limit: LimitOption = EVERYBODY,
+    sample: SampleOption = None,
+    seed: SeedOption = 0,
+    retry: RetryOption = None,
+    resume: ResumeOption = None,
+    rows: Annotated[int | None, option(QuerySpec, "limit", "--rows")] = None,
+    page_size: Annotated[int | None, option(QuerySpec, "page_size", "--page-size")] = None,
+    reveal: Annotated[bool, option(QuerySpec, "reveal", "--reveal")] = False,
+    allow_write: Annotated[
+        bool, typer.Option("--allow-write", help="Allow operations that change something, after a confirmation.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation of --allow-write.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be called; send no request.")] = False,
+    forks: ForksOption = DEFAULT_WORKERS,
+    engine: EngineOption = "threads",
+    scheduler: SchedulerOption = None,
+    scheduler_tls: TlsOption = None,
+    timeout: TimeoutOption = 300.0,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    sandbox: SandboxOption = False,
+    role: RoleOption = None,
+    faults: FaultsOption = "",
+    runs: RunsOption = RUNS,
+    output_format: Annotated[Form, typer.Option("--format", help="Output format.")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Output folder, for --format parquet.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Call one read operation of AWS in every account and Region, with pagination and retries.
+
+    Exit code 0 when every account answered or gave a reason (denied, Region not enabled), 1 when a call failed, 9 when some
+    accounts could not be reached.
+    """
+    from rolecall_runner.aws import AwsConfig, endpoint_of  # noqa: PLC0415 - boto3 loads only where needed
+    from rolecall_runner.query import (  # noqa: PLC0415 - as above  # noqa: PLC0415 - as above
+        base_query,
+        check_reads,
+        check_replay,
+        choose,
+        foresee,
+        override,
+        prepare,
+        replay,
+    )
+    from rolecall_runner.query import validate_query as validate
+
+    if listed:
+        _print_list(output_format)
+        return
+    base = partial(base_query, service, operation, named=named, file=file)
+    settings = {"regions": regions or None, "select": select, "where": where, "columns": columns, "limit": rows}
+    settings |= {"page_size": page_size, "reveal": reveal or None}
+    if resume is None and retry is None:
+        targets = choose(manifest, out, Selection(limit, sample, seed))
+        partition = targets.inventory.manifest.partition
+        spec = validate(override(base(), partition=partition, **settings), param or ())
+    else:
+        has_query = any(each is not None for each in (service, operation, named, file, param or None, *settings.values()))
+        selection = Selection(limit, sample, seed, retry)
+        check_replay(selection, resume, has_query=has_query)
+        spec, targets = replay(resume or str(retry), None if resume else selection, manifest, out, runs=runs)
+    judged = check_reads(spec, allow_write=allow_write or dry_run)
+    if dry_run:
+        _dry_run(spec, judged, targets, output_format)
+        return
+    expected = iter(()) if quiet else foresee(spec, targets)
+    options = ExecutionOptions(
+        engine, settings=Settings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
+    )
+    if options.reach == "cluster" and not all(each.reads for each in judged):
+        raise SelectionError(
+            "a cluster may process an account twice", where=f"--engine {engine}", hint="write with --engine threads"
+        )
+    _confirm(judged, targets, yes=yes)
+    with ExitStack() as stack:
+        with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
+            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
+        aws = AwsConfig(profile, region, endpoint_of(), forks)
+        if output_format == "parquet":
+            _check_folder(output)
+        done = prepare(spec, judged, targets, aws=aws, options=options)
+        writer = _dataset(done, runs, output) if output_format == "parquet" else _writer(output_format, spec)
+        resume_by = repeated(context, f"runner query --resume {done.record.run_id}")
+        count = _ask(done, writer, resume_by, expected, quiet=quiet or output_format == "table")
+    _end(count, quiet=quiet)
+
+
+def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[Forecast], *, quiet: bool) -> Count:
+    """Write rows as they come, then to stderr what did not answer; in a table's way a bar would be torn.
+
+    `resume_by`: the command line that goes on with the run. `expected` is what the manifest lets expect of each account.
+    """
+    from rolecall_runner.execution import stops_on_ctrl_c  # noqa: PLC0415 - as above
+    from rolecall_runner.reports import Troubles  # noqa: PLC0415 - as above
+
+    troubles = Troubles()
+    interrupted = False
+    with progress_bar("accounts", quiet=quiet) as (started, progress), stops_on_ctrl_c(done.outside.stop):
+        started(len(done.targets))
+        try:
+            for answer in done:
+                writer.add(answer)
+                troubles.add(answer)
+                progress(troubles.count.accounts)
+                if troubles.count.accounts == 1:  # not before: of 10,000 accounts it takes as long as the first row
+                    _warn(expected, len(done.targets))
+        except InterruptedRunError:
+            interrupted = True
+        finally:
+            writer.close()
+    for line in troubles.lines():
+        stderr().print(line, style="yellow", markup=False)
+    if interrupted:
+        raise InterruptedRunError(
+            f"interrupted; {troubles.count.accounts:,} of {done.record.total:,} accounts are done",
+            hint=resume_by,
+        )
+    return troubles.count
+
+
+def _writer(form: Form, spec: QuerySpec) -> RowWriter:
+    from rolecall_runner.query import describe  # noqa: PLC0415 - as above
+    from rolecall_runner.reports import CsvRowWriter as CsvRows  # noqa: PLC0415 - as above
+    from rolecall_runner.reports import (  # noqa: PLC0415 - as above
+        JsonLines,
+        JsonRows,
+        TableRows,
+    )
+
+    if form == "json":
+        return JsonRows(_print_raw, describe(spec))
+    if form == "jsonl":
+        return JsonLines(_print_raw)
+    if form == "csv":
+        return CsvRows(_print_raw, spec.columns, on_terminal=sys.stdout.isatty())
+    return TableRows(stdout(), spec.columns)
+
+
+def _check_folder(output: Path | None) -> None:
+    """Check the dataset folder before anything is sent."""
+    from rolecall_runner.data import check_dataset_folder  # noqa: PLC0415 - as above
+
+    check_dataset_folder(output)
+
+
+def _dataset(done: QueryRun, runs: Path, output: Path | None) -> RowWriter:
+    from rolecall_runner.data import ParquetRows  # noqa: PLC0415 - as above
+
+    def report(found: DatasetSummary) -> None:
+        stderr().print(f"{found.rows:,} rows in {found.files:,} files in {found.folder}", markup=False)
+
+    return ParquetRows(runs, done.record, output, report)
+
+
+def _print_raw(text: str) -> None:
+    emit(text, end="")
+
+
+def _warn(expected: Iterator[Forecast], accounts: int) -> None:
+    """Say early who cannot answer; they are asked all the same, since what is deployed may be more."""
+    from rolecall_runner.query import Ability  # noqa: PLC0415 - as above
+
+    unable = [each for each in expected if each.ability is Ability.NO]
+    if unable:
+        text = f"{len(unable):,} of {accounts:,} accounts cannot answer by what the manifest grants, as "
+        stderr().print(f"{text}{unable[0].account}: {unable[0].why}", style="yellow", markup=False)
+
+
+def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) -> None:
+    from rolecall_runner.query import QueryError  # noqa: PLC0415 - as above
+
+    writing = [each for each in judged if not each.reads]
+    if not writing or yes:
+        return
+    words = ", ".join(f"{each.service} {each.operation} ({each.level})" for each in writing)
+    if not sys.stdin.isatty():
+        raise QueryError(
+            f"{words} changes {len(chosen.targets):,} accounts, and no one can be asked",
+            where="--allow-write",
+            hint="add --yes when that is meant",
+        )
+    if not agreed(f"{words} in {len(chosen.targets):,} accounts?", on_stderr=True):
+        raise typer.Exit(int(ExitCode.OK))
+
+
+def _dry_run(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets, form: Form) -> None:
+    from rolecall_runner.query import (
+        check_targets,
+        foresee,
+        preview,
+    )
+    from rolecall_runner.reports import preview_lines  # noqa: PLC0415 - as above
+
+    check_targets(spec.parameters, chosen.targets)
+    found = preview(spec, judged, chosen.targets, foresee(spec, chosen))
+    if form == "table":
+        for line in preview_lines(found):
+            stdout().print(line, markup=False)
+    else:
+        emit_json(found.to_json(), indent=2 if form == "json" else None)
+
+
+def _print_list(form: Form) -> None:
+    from rolecall_runner.query import shipped  # noqa: PLC0415 - as above
+
+    known: list[dict[str, Any]] = [{"name": each.name, "description": each.description} for each in shipped()]
+    if form != "table":
+        emit_json(known)
+        return
+    width = max(len(each["name"]) for each in known)
+    for each in known:
+        stdout().print(f"{each['name']:<{width}}  {each['description']}", markup=False)
+
+
+def _end(count: Count, *, quiet: bool) -> None:
+    from rolecall_runner.query import Reason  # noqa: PLC0415 - as above
+
+    if not quiet:
+        stderr().print(count.text, markup=False)
+    if count.reasons.get(Reason.FAILED):
+        raise typer.Exit(int(ExitCode.FINDINGS))
+    nothing_known = bool(count.reasons) and count.reasons.keys() <= {Reason.NOT_REHEARSED}
+    if nothing_known or count.reasons.get(Reason.INCONCLUSIVE) or count.reasons.get(Reason.UNREACHABLE):
+        raise typer.Exit(int(ExitCode.INCONCLUSIVE))
+
+
+app = typer.Typer()
+app.command(epilog=EXAMPLES)(query)

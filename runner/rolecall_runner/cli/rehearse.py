@@ -1,0 +1,160 @@
+"""`runner rehearse`: every module applied in the sandbox, compared with what was intended, and destroyed again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rolecall_generator.cli import FormatOption, ManifestArgument, OnlyOption, QuietOption
+from rolecall_generator.errors import ExitCode, SelectionError
+from rolecall_generator.terminal import emit_json, folder_of, progress_bar, stdout
+from rolecall_generator.text import DEFAULT_MANIFEST
+
+if TYPE_CHECKING:
+    from rolecall_runner.rehearsal import Progress, Rehearsal
+
+
+_ROWS = 40
+EXAMPLES = """Examples:
+
+runner rehearse                                   every module of accounts.yaml, with the terraform on PATH
+
+runner rehearse --only account1 --out output      one customer, as it is written in output/
+
+runner rehearse --sample 20 --seed 7              twenty modules, the same ones each time
+
+runner rehearse --plugin-dir ~/.terraform.d/plugins"""
+
+
+def rehearse(
+    manifest: ManifestArgument = DEFAULT_MANIFEST,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=folder_of("--out"),
+            metavar="<path>",
+            help="Rehearse what is written there; what the manifest says when left out.",
+        ),
+    ] = None,
+    only: OnlyOption = None,
+    sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many modules, chosen by --seed.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,
+    plugin_dir: Annotated[
+        Path | None, typer.Option("--plugin-dir", help="A folder of unpacked Terraform providers; no network is used then.")
+    ] = None,
+    parallel: Annotated[int, typer.Option("--parallel", min=1, max=16, help="How many modules at a time.")] = 2,
+    no_terraform: Annotated[
+        bool, typer.Option("--no-terraform", help="Provision from the modules' files, without Terraform.")
+    ] = False,
+    output_format: FormatOption = "table",
+    quiet: QuietOption = False,
+) -> None:
+    """Apply the modules in a sandbox with real Terraform, compare what it made, destroy, and see that nothing is left.
+
+    Where there is no terraform or tofu on PATH, or no AWS provider, the modules' files are read and provisioned instead, and
+    the report says so. Exit code 1 when anything is not as intended.
+    """
+    from rolecall_generator.iam import PARTITIONS  # noqa: PLC0415 - moto and pydantic load only where needed
+    from rolecall_generator.manifest import load_manifest  # noqa: PLC0415 - as above
+    from rolecall_runner.rehearsal import RehearsalSelection as Selection  # noqa: PLC0415 - as above
+    from rolecall_runner.rehearsal import (
+        Tool,
+        find_terraform,
+        rehearsal_json,
+    )
+    from rolecall_runner.rehearsal import rehearse as run  # noqa: PLC0415 - as above
+    from rolecall_runner.sandbox import (
+        Sandbox,
+        limits_of,
+    )
+
+    if plugin_dir is not None and not plugin_dir.is_dir():
+        raise SelectionError(
+            "there is no such folder", where=f"--plugin-dir {plugin_dir}", hint="name one that holds providers"
+        )
+    wanted = load_manifest(manifest).manifest
+    region = PARTITIONS[wanted.partition].default_region
+    tool = Tool(None if no_terraform else find_terraform(), plugin_dir, parallel)
+    silent = quiet or output_format == "json"
+    with progress_bar("modules", quiet=silent) as bar, Sandbox(region=region, limits=limits_of(wanted)) as sandbox:
+        done = run(
+            manifest,
+            tool=tool,
+            sandbox=sandbox,
+            selection=Selection(only or (), sample, seed, out),
+            progress=_listener(*bar),
+        )
+    if output_format == "json":
+        emit_json(rehearsal_json(done))
+    elif not quiet:
+        print_rehearsal(stdout(), done)
+    if not done.passed:
+        raise typer.Exit(int(ExitCode.FINDINGS))
+
+
+def _listener(started: Callable[[int], None], progress: Callable[[int], None]) -> Callable[[Progress], None]:
+    """The bar counts the steps of single modules: an apply and a destroy for each."""
+    begun: set[tuple[str, str]] = set()
+    ended: list[str] = []
+
+    def hear(what: Progress) -> None:
+        if what.path is None:
+            return
+        begun.add((what.path, what.stage))
+        if what.ok is not None:
+            ended.append(what.path)
+        started(2 * len({path for path, _ in begun}))
+        progress(len(ended))
+
+    return hear
+
+
+def print_rehearsal(console: Console, done: Rehearsal) -> None:
+    """Modules with their outcome, every difference in access terms, and a line that says which way it went."""
+    table = Table(title="rehearsal", title_justify="left", title_style="bold")
+    for heading in ("module", "account", "outcome", "seconds"):
+        table.add_column(heading, overflow="fold", justify="right" if heading == "seconds" else "left")
+    troubled = [module for module in done.modules if module.error or module.destroy_error]
+    shown = list(done.modules) if len(done.modules) <= _ROWS else troubled[:_ROWS]
+    for module in shown:
+        style = {"applied": "green", "failed": "bold red", "skipped": "yellow"}.get(module.outcome, "")
+        gone = ", destroyed" if module.destroyed else ""
+        table.add_row(module.path, module.account_id, Text.assemble((module.outcome, style), gone), f"{module.seconds:.1f}")
+    console.print(table)
+    for module in troubled:
+        for text in filter(None, (module.error, module.destroy_error)):
+            console.print(f"{module.path}: {module.outcome}", style="bold", markup=False)
+            for line in text.splitlines():
+                console.print(f"    {line}")
+    for account in done.accounts:
+        for change in account.differences:
+            console.print(f"✗ {account.account_id}: {change.text}", style="bold red", markup=False)
+        for change in account.left:
+            console.print(f"✗ {account.account_id}: left after the destroy: {change.text}", style="bold red", markup=False)
+        if account.problem:
+            console.print(f"✗ {account.account_id}: {account.problem}", style="bold red", markup=False)
+    console.print(done.why, markup=False)
+    console.print(_summary(done), style="green" if done.passed else "bold red", markup=False)
+
+
+def _summary(done: Rehearsal) -> str:
+    applied = sum(module.outcome == "applied" for module in done.modules)
+    skipped = sum(module.outcome == "skipped" for module in done.modules)
+    text = f"{applied:,} of {len(done.modules):,} modules applied by {done.how} in {done.seconds:.0f} s"
+    if skipped:
+        text += f", {skipped:,} skipped"
+    changed = sum(len(account.differences) for account in done.accounts)
+    left = sum(len(account.left) for account in done.accounts)
+    made = "what they made is what was intended" if not changed else f"{changed:,} differences from what was intended"
+    return f"{text}; {made}; {'nothing was left' if not left else f'{left:,} things were left'}"
+
+
+app = typer.Typer()
+app.command(epilog=EXAMPLES)(rehearse)

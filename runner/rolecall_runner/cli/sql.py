@@ -1,0 +1,167 @@
+"""`runner sql`: query the rows of recorded runs in SQL, list their tables, and show what changed between runs."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from rolecall_generator.cli import QuietOption
+from rolecall_generator.terminal import emit, emit_json, progress_bar, stderr, stdout
+from rolecall_runner.cli.options import RunsOption
+from rolecall_runner.execution import RUNS
+from rolecall_runner.redact import REHEARSAL
+
+if TYPE_CHECKING:
+    from rolecall_runner.data import Catalog, SqlAnswer
+
+
+EXAMPLES = """Examples:
+
+runner sql "select account, count(*) from ec2_instances group by all"
+
+runner sql --tables                             list the tables
+
+runner sql --changes ec2_instances              rows that are new, gone or changed since the previous run
+
+runner sql --run last --run 20261123 "select run_id, count(*) from ec2_instances group by all"
+
+runner sql "from ec2_instances" --format parquet --output instances.parquet"""
+
+Form = Literal["table", "json", "jsonl", "csv", "parquet"]
+
+
+def sql(
+    statement: Annotated[str | None, typer.Argument(metavar="[SQL]", help="A statement in DuckDB's SQL.")] = None,
+    tables: Annotated[bool, typer.Option("--tables", help="List the tables with their columns and rows.")] = False,
+    changes: Annotated[
+        str | None, typer.Option("--changes", metavar="TABLE", help="Show changes since the previous run of the query.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="With --changes: comma-separated columns that identify a row.")
+    ] = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option("--run", metavar="RUN", help="Use the rows of this run: an id, last, previous, all. Repeatable."),
+    ] = None,
+    runs: RunsOption = RUNS,
+    output_format: Annotated[Form, typer.Option("--format", help="Output format.")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Query the rows of earlier queries in SQL. Sends nothing to AWS. Each table holds the last run of its query.
+
+    The first columns are account, account_id, region, asked_at, run_id and rehearsal. More tables: `runs`, `errors` and
+    `play_results`.
+    """
+    from rolecall_runner.data import read_catalog  # noqa: PLC0415 - DuckDB loads only where needed
+
+    _check_options(statement, tables=tables, changes=changes, key=key, output_format=output_format, output=output)
+    with progress_bar("rows", quiet=True):  # only for Ctrl-C: the rows are written meanwhile
+        catalog = read_catalog(runs, run or ())
+        if tables:
+            _list_tables(catalog, output_format)
+        elif changes is not None:
+            _write_changes(catalog, changes, key, output_format, output, quiet=quiet)
+        else:
+            _write_answer(catalog, str(statement), output_format, output, quiet=quiet)
+
+
+def _check_options(
+    statement: str | None, *, tables: bool, changes: str | None, key: str | None, output_format: Form, output: Path | None
+) -> None:
+    from rolecall_runner.data import SqlError  # noqa: PLC0415 - as above
+
+    actions = sum((statement is not None, tables, changes is not None))
+    if actions != 1:
+        what = "no statement" if not actions else "SQL, --tables and --changes exclude each other"
+        raise SqlError(what, where="sql", hint='runner sql "select ...", or --tables, or --changes TABLE')
+    if key is not None and changes is None:
+        raise SqlError("--key needs --changes", where="--key", hint="add --changes TABLE")
+    if output_format == "parquet" and (output is None or tables):
+        raise SqlError("--format parquet needs a file", where="--format parquet", hint="add --output FILE to a statement")
+
+
+def _write_answer(catalog: Catalog, statement: str, form: Form, output: Path | None, *, quiet: bool) -> None:
+    from rolecall_runner.data import (
+        named_tables,
+        open_database,
+        temporary_path,
+    )
+
+    with open_database(catalog, statement, output and temporary_path(output)) as database:
+        answer = database.ask(statement)
+        if not quiet:
+            for table in named_tables(statement, catalog):
+                stderr().print(f"{table.name}: {table.origin}", style="dim", markup=False)
+        _write(answer, form, output)
+
+
+def _write_changes(catalog: Catalog, table: str, key: str | None, form: Form, output: Path | None, *, quiet: bool) -> None:
+    from rolecall_runner.data import (
+        compare_runs,
+        temporary_path,
+    )
+
+    keys = [name.strip() for name in (key or "").split(",") if name.strip()]
+    with compare_runs(catalog, table, keys, output and temporary_path(output)) as found:
+        if not quiet:
+            by = ", ".join(found.key) or "whole rows"
+            runs = f"from run {found.before.record.run_id} to {found.after.record.run_id}"
+            mark = f", {REHEARSAL}" if found.rehearsal else ""
+            stderr().print(f"{table}: {runs}, by {by}{mark}", style="dim", markup=False)
+            if found.not_compared:
+                text = f"{found.not_compared:,} accounts and Regions did not answer in both runs and are not compared"
+                stderr().print(text, style="yellow", markup=False)
+        _write(found.answer, form, output)
+
+
+def _write(answer: SqlAnswer, form: Form, output: Path | None) -> None:
+    from rolecall_runner.data import data_output  # noqa: PLC0415 - as above
+
+    if output is not None:
+        data_output.write_file(answer, form, output)
+    elif form == "table":
+        data_output.write_table(answer, stdout())
+    elif form == "csv":
+        data_output.write_csv(answer, _print_raw, on_terminal=sys.stdout.isatty())
+    else:
+        data_output.WRITERS[form](answer, _print_raw)
+
+
+def _print_raw(text: str) -> None:
+    emit(text, end="")
+
+
+def _list_tables(catalog: Catalog, form: Form) -> None:
+    from rolecall_runner.data import (
+        list_tables,
+        print_table,
+    )
+
+    found = list(list_tables(catalog))
+    if form != "table":
+        emit_json(
+            [asdict(each) | {"columns": [{"name": name, "type": kind} for name, kind in each.columns]} for each in found]
+        )
+        return
+    if not found:
+        stdout().print(f"no tables in {catalog.runs}: {catalog.hint('')}", markup=False)
+        return
+    rows = [
+        {
+            "table": each.table,
+            "rows": each.rows,
+            "run": ", ".join([*each.runs, *([REHEARSAL] if each.rehearsal else [])]),
+            "columns": ", ".join(f"{name} {kind}" for name, kind in each.columns),
+        }
+        for each in found
+    ]
+    print_table(stdout(), ("table", "rows", "run", "columns"), rows)
+
+
+app = typer.Typer()
+app.command(epilog=EXAMPLES)(sql)

@@ -1,0 +1,236 @@
+"""`runner verify`: the roll call over all customers and switch roles."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from rolecall_generator.cli import ManifestArgument, OutOption, QuietOption
+from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, SelectionError
+from rolecall_generator.terminal import emit, print_error, progress_bar, stderr, stdout
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
+from rolecall_runner.api import acting
+from rolecall_runner.aws import DEFAULT_WORKERS
+from rolecall_runner.cli.options import (
+    EngineOption,
+    FaultsOption,
+    ForksOption,
+    LimitOption,
+    ProfileOption,
+    RegionOption,
+    ResumeOption,
+    RetryOption,
+    RoleOption,
+    RunsOption,
+    SampleOption,
+    SandboxOption,
+    SchedulerOption,
+    SeedOption,
+    TimeoutOption,
+    TlsOption,
+    option,
+    repeated,
+)
+from rolecall_runner.execution import RUNS, ExecutionOptions
+from rolecall_runner.execution import EngineSettings as Settings
+from rolecall_runner.inventory import EVERYBODY, Selection
+from rolecall_runner.verify import Actions, VerifySpec
+
+if TYPE_CHECKING:
+    from rolecall_runner.roll_call import RollCall
+    from rolecall_runner.verify import RunConfig, Verdict
+
+
+EXAMPLES = """Examples:
+
+runner verify --sandbox                                  try it here, without AWS
+
+runner verify                                            on an instance under the backend role
+
+runner verify --limit 'tier=gold:!acme' --forks 32       as Ansible's users write it
+
+runner verify --retry last                               those that failed in the last run
+
+runner verify --resume last                              the rest of a run that was cut short
+
+runner verify --format html > roll-call.html             one page, with the picture"""
+
+Form = Literal["table", "json", "jsonl", "junit", "html"]
+
+
+def verify(
+    context: typer.Context,
+    manifest: ManifestArgument = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+    limit: LimitOption = EVERYBODY,
+    sample: SampleOption = None,
+    seed: SeedOption = 0,
+    retry: RetryOption = None,
+    resume: ResumeOption = None,
+    forks: ForksOption = DEFAULT_WORKERS,
+    engine: EngineOption = "threads",
+    scheduler: SchedulerOption = None,
+    scheduler_tls: TlsOption = None,
+    timeout: TimeoutOption = 300.0,
+    actions: Annotated[Actions, option(VerifySpec, "actions", "--actions")] = "sample",
+    drift: Annotated[bool, option(VerifySpec, "drift", "--drift/--no-drift")] = True,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reader", metavar="ACCOUNT_ID=PROFILE", help="An AWS CLI profile that may read IAM on a switch role's side."
+        ),
+    ] = None,
+    profile: ProfileOption = None,
+    region: RegionOption = None,
+    sandbox: SandboxOption = False,
+    role: RoleOption = None,
+    faults: FaultsOption = "",
+    runs: RunsOption = RUNS,
+    output_format: Annotated[Form, typer.Option("--format", help="Output format.")] = "table",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for each account as it ends.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Call the roll: assume every role, see that wrong callers are refused, try what was granted, look for drift.
+
+    Exit code 0 when all is as agreed, 1 when something is not, 9 when nothing is wrong but some could not be asked.
+    """
+    from rolecall_runner.aws import AwsConfig, endpoint_of  # noqa: PLC0415 - boto3 loads only where needed
+    from rolecall_runner.reports import RollCallProgress  # noqa: PLC0415 - as above
+    from rolecall_runner.roll_call import prepare  # noqa: PLC0415 - as above
+    from rolecall_runner.verify import RunConfig  # noqa: PLC0415 - as above
+
+    _one_choice(limit=limit, sample=sample, retry=retry, resume=resume)
+    options = VerifySpec(actions, drift)
+    execution = ExecutionOptions(
+        engine, settings=Settings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
+    )
+    with ExitStack() as stack:
+        with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
+            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
+        aws = AwsConfig(profile, region, endpoint_of(), forks)
+        start = RunConfig(manifest, out, aws=aws, options=options, readers=_readers(reader or ()), sandbox=sandbox)
+        call = prepare(start, Selection(limit, sample, seed, retry), execution, resume=resume)
+        display = stack.enter_context(
+            RollCallProgress(stderr(), verbose=verbose, quiet=quiet or not (verbose or sys.stderr.isatty()))
+        )
+        display.started(len(call.waiting))
+        interrupted = None
+        try:
+            for verdict in call:
+                display.finished(verdict)
+                if output_format == "jsonl":
+                    _print_line(verdict)
+        except InterruptedRunError as error:
+            interrupted = error
+    _note(call, start)
+    if output_format != "jsonl" and not (quiet and output_format == "table"):
+        _report(call, output_format, manifest, out)
+    if interrupted is not None:
+        raise InterruptedRunError(
+            f"interrupted; {len(list(call.verdicts())):,} of {call.record.total:,} accounts are done",
+            hint=repeated(context, f"runner verify --resume {call.record.run_id}"),
+        )
+    _end(call)
+
+
+def _note(call: RollCall, start: RunConfig) -> None:
+    """What was heard, for `runner status`. That it cannot be kept must not hide the run."""
+    from rolecall_runner.status import note_verdicts  # noqa: PLC0415 - as above
+
+    try:
+        note_verdicts(
+            start.out,
+            call.targets,
+            call.verdicts(),
+            now=call.clock(),
+            run=call.record.run_id,
+            rehearsal=call.rehearsal,
+            context=call.task.context.get(),
+            modules=call.written,
+        )
+    except RolecallError as error:
+        print_error(f"warning: {error}", style="yellow")
+
+
+def _one_choice(*, limit: str, sample: int | None, retry: str | None, resume: str | None) -> None:
+    """A run that is resumed has chosen already. Raises SelectionError for what would be left out in silence."""
+    others = {"--retry": retry is not None, "--sample": sample is not None, "--limit": limit != EVERYBODY}
+    if resume is not None and (clash := [option for option, given in others.items() if given]):
+        raise SelectionError(
+            f"a run that is resumed asks whom it asked before: {clash[0]} has no place here",
+            where="--resume",
+            hint=f"leave {clash[0]} out, or start a new run without --resume",
+        )
+
+
+def _readers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Account ids with their profiles. Raises SelectionError for anything else."""
+    pairs = [(account_id, profile) for account_id, _, profile in (text.partition("=") for text in texts)]
+    if wrong := [
+        text for text, (account_id, profile) in zip(texts, pairs, strict=True) if not (account_id.isdigit() and profile)
+    ]:
+        raise SelectionError(
+            f"{wrong[0]} names no account with a profile", where="--reader", hint="write --reader 507074252730=my-profile"
+        )
+    return tuple(pairs)
+
+
+def _print_line(verdict: Verdict) -> None:
+    from rolecall_runner.reports import json_line  # noqa: PLC0415 - as above
+
+    emit(json_line(verdict), end="")
+
+
+def _report(call: RollCall, form: Form, manifest: Path, out: Path) -> None:
+    from rolecall_runner.reports import (
+        print_recap,
+        run_html,
+        run_json,
+        run_junit,
+    )
+    from rolecall_runner.status import StatusPlace as Place  # noqa: PLC0415 - as above
+
+    if form == "json":
+        emit(run_json(call.info(), call.verdicts()), end="")
+    elif form == "junit":
+        emit(run_junit(call.info(), call.verdicts()), end="")
+    elif form == "html":
+        picture, words = _picture(manifest, out)
+        for part in run_html(call.info(), call.verdicts(), picture_svg=picture, words=words):
+            emit(part, end="")
+    else:
+        print_recap(stdout(), call.info(), call.verdicts(), Place(manifest, out).command)
+
+
+def _picture(manifest: Path, out: Path) -> tuple[str, tuple[str, ...]]:
+    """Who reaches what, from the written modules where there are any."""
+    from rolecall_generator.check import prove_manifest  # noqa: PLC0415 - as above
+    from rolecall_generator.output import LOCK_NAME  # noqa: PLC0415 - as above
+    from rolecall_generator.reports.graph import (  # noqa: PLC0415 - as above
+        describe,
+        reaches,
+        to_svg,
+    )
+
+    proven = prove_manifest(manifest, out, planned=not (out / LOCK_NAME).exists())
+    graph = reaches(proven.access, proven.proof, proven.names)
+    return to_svg(graph), tuple(describe(graph))
+
+
+def _end(call: RollCall) -> None:
+    from rolecall_runner.verify import Mark  # noqa: PLC0415 - as above
+
+    marks = {verdict.mark for verdict in call.verdicts()}
+    if Mark.FAILED in marks:
+        raise typer.Exit(int(ExitCode.FINDINGS))
+    if marks & {Mark.INCONCLUSIVE, Mark.UNREACHABLE}:
+        raise typer.Exit(int(ExitCode.INCONCLUSIVE))
+
+
+app = typer.Typer()
+app.command(epilog=EXAMPLES)(verify)

@@ -1,1 +1,0 @@
-"""The command line's parts, one file a group of commands: each parses, calls one function, prints, exits."""

@@ -1,0 +1,81 @@
+"""A task over many targets: engines, results and the journal."""
+
+from typing import TYPE_CHECKING
+
+from rolecall_generator.lazy import exports
+
+if TYPE_CHECKING:
+    from rolecall_runner.execution.execution_options import ExecutionOptions, engine_names
+    from rolecall_runner.execution.interface import EngineSettings, Outcome, Outside, PerProcess, Result, Task
+    from rolecall_runner.execution.journal import (
+        RUNS,
+        Journal,
+        JournalError,
+        RunRecord,
+        counts_of,
+        find_run,
+        keys_to_retry,
+        list_runs,
+        new_run_id,
+        read_json,
+        read_results,
+        recorded,
+    )
+    from rolecall_runner.execution.threads import stops_on_ctrl_c
+
+__all__ = [
+    "RUNS",
+    "EngineSettings",
+    "ExecutionOptions",
+    "Journal",
+    "JournalError",
+    "Outcome",
+    "Outside",
+    "PerProcess",
+    "Result",
+    "RunRecord",
+    "Task",
+    "counts_of",
+    "engine_names",
+    "find_run",
+    "keys_to_retry",
+    "list_runs",
+    "new_run_id",
+    "read_json",
+    "read_results",
+    "recorded",
+    "stops_on_ctrl_c",
+]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "execution_options": (
+            "ExecutionOptions",
+            "engine_names",
+        ),
+        "interface": (
+            "EngineSettings",
+            "Outcome",
+            "Outside",
+            "PerProcess",
+            "Result",
+            "Task",
+        ),
+        "journal": (
+            "Journal",
+            "JournalError",
+            "RUNS",
+            "RunRecord",
+            "counts_of",
+            "find_run",
+            "keys_to_retry",
+            "list_runs",
+            "new_run_id",
+            "read_json",
+            "read_results",
+            "recorded",
+        ),
+        "threads": ("stops_on_ctrl_c",),
+    },
+)

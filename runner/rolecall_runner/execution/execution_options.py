@@ -1,0 +1,105 @@
+"""How a task runs over targets: the options of a run, and the registry of engines that carry it out."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+from rolecall_generator.errors import SelectionError
+from rolecall_runner.execution.interface import Engine, Outside, Result, Task
+from rolecall_runner.execution.interface import EngineSettings as Settings
+from rolecall_runner.execution.journal import RUNS
+from rolecall_runner.inventory import Target
+
+DEFAULT_PROCESSES = 2
+Reach = Literal["process", "machine", "cluster"]
+"""Where an engine runs tasks: in this process, in several processes of this machine, or on several machines."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionOptions:
+    """How a run is carried out. Raises SelectionError for an unknown engine, or a scheduler without a cluster engine."""
+
+    engine: str = field(
+        default="threads",
+        metadata={"description": "threads, processes, serial, or dask (on a cluster, see docs/dask.md)."},
+    )
+    processes: int = field(default=DEFAULT_PROCESSES, metadata={"description": "Number of worker processes.", "ge": 1})
+    settings: Settings = field(default_factory=Settings)
+    runs: Path = field(default=RUNS, metadata={"description": "Folder for run records."})
+    scheduler: str | None = field(
+        default=None, metadata={"description": "Address of the Dask scheduler; by default a cluster on this machine."}
+    )
+    scheduler_tls: tuple[Path, Path, Path] | None = field(
+        default=None, metadata={"description": "PEM files for TLS to the cluster."}
+    )
+
+    def __post_init__(self) -> None:
+        if self.reach != "cluster" and (self.scheduler is not None or self.scheduler_tls is not None):
+            raise SelectionError(
+                f"the engine {self.engine} does not use a scheduler", where="--scheduler", hint="add --engine dask"
+            )
+
+    @property
+    def reach(self) -> Reach:
+        """Where the engine runs tasks. On a cluster, a target whose worker was lost is processed again."""
+        return find_engine(self.engine).reach
+
+    def run(self, task: Task, targets: Iterable[Target], outside: Outside | None = None) -> Iterator[Result]:
+        """Run a task over targets; see `run`."""
+        return find_engine(self.engine).make(self)(task, targets, self.settings, outside or Outside())
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredEngine:
+    """An engine that is chosen by name. `make` gets the options of the run."""
+
+    name: str
+    make: Callable[[ExecutionOptions], Engine]
+    reach: Reach
+
+
+_ENGINES: dict[str, RegisteredEngine] = {}
+
+
+def register(name: str, make: Callable[[ExecutionOptions], Engine], *, reach: Reach = "process") -> None:
+    """Make an engine available under a name. Each module of this package registers its own engine when it is imported."""
+    _ENGINES[name] = RegisteredEngine(name, make, reach)
+
+
+def engine_names() -> tuple[str, ...]:
+    """The names of all engines, sorted."""
+    package = import_module(__package__)
+    for module in pkgutil.iter_modules(package.__path__, f"{__package__}."):
+        import_module(module.name)
+    return tuple(sorted(_ENGINES))
+
+
+def find_engine(name: str) -> RegisteredEngine:
+    """The engine of this name. Raises SelectionError."""
+    if name not in _ENGINES and name not in (known := engine_names()):
+        raise SelectionError(f"there is no engine {name!r}", where="--engine", hint=f"engines are {', '.join(known)}")
+    return _ENGINES[name]
+
+
+def run(
+    task: Task,
+    targets: Iterable[Target],
+    *,
+    engine: str | Engine = "threads",
+    settings: Settings | None = None,
+    outside: Outside | None = None,
+) -> Iterator[Result]:
+    """One result per target, as they complete. What fails for one target is its result.
+
+    `targets` may be endless: memory does not grow with them. Set `outside.stop` (or press Ctrl-C) to stop: targets in
+    progress get a few seconds, then InterruptedRunError is raised after the last result. No two targets may share kind and
+    name.
+    """
+    if isinstance(engine, str):
+        return ExecutionOptions(engine, settings=settings or Settings()).run(task, targets, outside)
+    return engine(task, targets, settings or Settings(), outside or Outside())

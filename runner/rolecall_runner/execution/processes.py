@@ -1,0 +1,239 @@
+"""Several processes of threads, for machines with several cores: one interpreter lock each.
+
+Targets travel in chunks, results in batches; a task travels once, pickled, and makes its clients where it arrives (see
+`per_process`). Credentials never travel: each process assumes by itself. A process that dies costs nothing but the targets
+that it was asking: they become inconclusive, and another process takes the rest.
+
+A process of the engine of processes: takes chunks of targets from a pipe, sends results back in batches.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError
+from rolecall_generator.workers import interrupts_blocked
+from rolecall_runner.aws import Status
+from rolecall_runner.execution.execution_options import DEFAULT_PROCESSES, register
+from rolecall_runner.execution.interface import EngineSettings as Settings
+from rolecall_runner.execution.interface import Outside, Result, Task
+from rolecall_runner.execution.threads import AHEAD, run_threads
+from rolecall_runner.inventory import Target
+
+_POLL_SECONDS = 0.25
+_ENDING_SECONDS = 10.0
+_LOSSES_EACH = 5
+
+
+class WorkerProcessError(RolecallError):
+    """Processes of the engine keep ending before their work is done."""
+
+    exit_code = ExitCode.TOOL
+
+
+@dataclass(slots=True)
+class _Member:
+    """A process and what it was given but has not answered, in the order in which it was given."""
+
+    process: SpawnProcess
+    connection: Connection
+    open: dict[tuple[str, str], Target] = field(default_factory=dict)
+    told_to_end: bool = False
+
+
+@dataclass(slots=True)
+class ProcessEngine:
+    """An `Engine` of this many processes, each with the settings' number of workers."""
+
+    processes: int = DEFAULT_PROCESSES
+    _members: list[_Member] = field(default_factory=list)
+    _losses: int = 0
+
+    def __call__(self, task: Task, targets: Iterable[Target], settings: Settings, outside: Outside) -> Iterator[Result]:
+        """Run a picklable task; see `Engine`."""
+        source = iter(targets)
+        # Twice what a process's threads hold, so that a process never waits for work while it waits for answers.
+        chunk = settings.workers * AHEAD * 2
+        stop_by: float | None = None
+        try:
+            for first in islice(iter(lambda: list(islice(source, chunk)), []), self.processes):
+                _give(self._hire(task, settings), first)
+            while any(member.open for member in self._members):
+                if outside.stop.is_set():
+                    stop_by = stop_by or self._stop(outside.clock() + settings.grace_seconds + _ENDING_SECONDS)
+                    if outside.clock() >= stop_by:
+                        break
+                else:
+                    self._feed(source, chunk)
+                try:
+                    yield from self._answers(task, settings, outside)
+                except KeyboardInterrupt:
+                    outside.stop.set()
+            if outside.stop.is_set():
+                raise InterruptedRunError("interrupted; what was done stays")
+        finally:
+            self._end()
+
+    def _hire(self, task: Task, settings: Settings) -> _Member:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(task, settings, theirs), daemon=True)
+        with interrupts_blocked():
+            process.start()
+        theirs.close()
+        member = _Member(process, ours)
+        self._members.append(member)
+        return member
+
+    def _feed(self, source: Iterator[Target], chunk: int) -> None:
+        for member in self._members:
+            if len(member.open) <= chunk and not member.told_to_end:
+                targets = list(islice(source, chunk))
+                if targets:
+                    _give(member, targets)
+                else:
+                    _tell(member, None)
+                    member.told_to_end = True
+
+    def _answers(self, task: Task, settings: Settings, outside: Outside) -> Iterator[Result]:
+        ready = wait([member.connection for member in self._members], timeout=_POLL_SECONDS)
+        for member in [member for member in self._members if member.connection in ready]:
+            try:
+                batch: list[Result] = member.connection.recv()
+            except (EOFError, OSError):
+                yield from self._lost(member, task, settings, outside)
+                continue
+            for result in batch:
+                if member.open.pop(result.key, None) is not None:
+                    yield result
+
+    def _lost(self, member: _Member, task: Task, settings: Settings, outside: Outside) -> Iterator[Result]:
+        """A process has ended: by itself, its work done, or killed. What it had begun may have been asked or not."""
+        self._members.remove(member)
+        member.process.join()
+        member.connection.close()
+        asked = min(len(member.open), settings.workers)
+        waiting = list(member.open.values())
+        if not waiting or outside.stop.is_set():
+            return
+        self._losses += 1
+        if self._losses > self.processes * _LOSSES_EACH:
+            raise WorkerProcessError(
+                f"the processes that ask the targets end by themselves (exit code {member.process.exitcode})",
+                hint="look for memory or a sandbox that ends them, or run with the engine of threads",
+            )
+        _give(self._hire(task, settings), waiting[asked:])
+        text = f"the process that asked it ended (exit code {member.process.exitcode})"
+        for target in waiting[:asked]:
+            yield Result(target.name, task.name, Status.INCONCLUSIVE, outside.now(), error=text, kind=target.kind)
+
+    def _stop(self, by: float) -> float:
+        for member in self._members:
+            _tell(member, "stop")
+        return by
+
+    def _end(self) -> None:
+        for member in self._members:
+            _tell(member, "stop")
+            member.connection.close()
+        for member in self._members:
+            member.process.join(_POLL_SECONDS)
+            if member.process.is_alive():
+                member.process.terminate()
+                member.process.join()
+        self._members.clear()
+
+
+def _give(member: _Member, targets: list[Target]) -> None:
+    if targets:
+        member.open.update(((target.kind, target.name), target) for target in targets)
+        _tell(member, targets)
+
+
+def _tell(member: _Member, message: Chunk) -> None:
+    try:
+        member.connection.send(message)
+    except OSError:
+        return  # it has ended: `_answers` finds out
+
+
+register("processes", lambda options: ProcessEngine(options.processes), reach="machine")
+
+
+Chunk = list[Target] | str | None
+"""What comes through the pipe: targets, "stop" (Ctrl-C), or None (no more targets)."""
+
+_BATCH = 32
+_BATCH_SECONDS = 0.1
+
+
+def serve(task: Task, settings: Settings, connection: Connection) -> None:
+    """Ask targets until there are no more, or the parent stops or is gone."""
+    # Ctrl-C goes to all processes of a terminal; the parent tells this one what to do about it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    outside = Outside()
+    incoming: queue.SimpleQueue[list[Target] | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, incoming, outside.stop), daemon=True).start()
+    batch = _Batch(connection)
+    try:
+        for result in run_threads(task, _targets(incoming, batch), settings, outside, idle=batch.flush):
+            batch.add(result)
+    except InterruptedRunError:
+        pass
+    except OSError:
+        return  # the parent is gone
+    batch.flush()
+
+
+class _Batch:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._results: list[Result] = []
+        self._since = 0.0
+
+    def add(self, result: Result) -> None:
+        if not self._results:
+            self._since = time.monotonic()
+        self._results.append(result)
+        if len(self._results) >= _BATCH or time.monotonic() - self._since >= _BATCH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._results:
+            self._connection.send(self._results)
+            self._results = []
+
+
+def _targets(incoming: queue.SimpleQueue[list[Target] | None], batch: _Batch) -> Iterator[Target]:
+    while True:
+        if incoming.empty():
+            batch.flush()  # the parent may be waiting for these before it sends more
+        chunk = incoming.get()
+        if chunk is None:
+            return
+        yield from chunk
+
+
+def _listen(connection: Connection, incoming: queue.SimpleQueue[list[Target] | None], stop: threading.Event) -> None:
+    while True:
+        try:
+            message: Chunk = connection.recv()
+        except (EOFError, OSError):
+            message = "stop"
+        if isinstance(message, list):
+            incoming.put(message)
+            continue
+        if message == "stop":
+            stop.set()
+        incoming.put(None)
+        if message == "stop":
+            return

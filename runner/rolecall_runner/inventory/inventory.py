@@ -1,0 +1,169 @@
+"""Whom a run asks: one role in one account, with all that is needed to assume it and to select it.
+
+The manifest's targets: every customer and switch role with all that assuming and selecting needs, in its order.
+
+One customer's session, for daily work: found by name, assumed as the roll call does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+
+from rolecall_generator.errors import SelectionError
+from rolecall_generator.iam import role_arn, root_arn
+from rolecall_generator.manifest import Manifest, ResolvedCustomer, SwitchRole, load_manifest, resolve_customers
+from rolecall_generator.output import read_lock
+from rolecall_generator.planning import Slot, assign_customers, backend_role_arns, customer_role_arn, previous_slots
+from rolecall_generator.records import Rotation, read_rotations
+
+
+class TargetKind(StrEnum):
+    """What the target is in the manifest."""
+
+    CUSTOMER = "customer"
+    SWITCH_ROLE = "switch-role"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A role that a run assumes, or asks about.
+
+    `name` is unique among targets of one kind. `external_id` None: the role is assumed without one. Amid a rotation
+    `previous_external_id` counts too; `retired_external_id`, of the last one, must be refused. `backend_role_arn` is the
+    principal that may assume it: the backend role of a customer, the trusted account's root of a switch role.
+    `regions` are those that queries ask; `labels` and `tags` serve selection, `variables` queries and plays. `session_tags`
+    and `source_identity`: whether the role's trust lets the caller pass them. `require_mfa`: a person must sign in with MFA.
+    """
+
+    name: str
+    account_id: str
+    partition: str
+    role_arn: str
+    external_id: str | None = None
+    previous_external_id: str | None = None
+    retired_external_id: str | None = None
+    backend_role_arn: str = ""
+    regions: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    permissions: tuple[str, ...] = ()
+    max_session_seconds: int = 3600
+    session_tags: bool = False
+    source_identity: bool = False
+    kind: TargetKind = TargetKind.CUSTOMER
+    require_mfa: bool = False
+
+
+_FINGERPRINT_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All targets of a manifest. `fingerprint` changes with what the manifest says, not with its comments or layout."""
+
+    manifest: Manifest = field(repr=False)
+    targets: tuple[Target, ...]
+    fingerprint: str
+
+
+def read_inventory(path: Path, *, out: Path | None = None) -> Inventory:
+    """Load a manifest's targets. `out`: the output folder whose lock remembers which backend role carries which customer.
+
+    Raises ManifestError, PlanError and OutputError (a broken lock).
+    """
+    manifest = load_manifest(path).manifest
+    if out is None:
+        return inventory_of(manifest)
+    return inventory_of(manifest, previous_slots(read_lock(out)), read_rotations(out))
+
+
+def inventory_of(
+    manifest: Manifest, previous: Mapping[str, Slot] | None = None, rotations: Mapping[str, Rotation] | None = None
+) -> Inventory:
+    """The targets of a loaded manifest; `previous` is the assignment of the last `gen terraform`. Raises PlanError.
+
+    `rotations`: the customers' last rotations of their external ids, by name.
+    """
+    customers = resolve_customers(manifest)
+    slots = assign_customers(manifest, customers, previous or {}).slots
+    backends = backend_role_arns(manifest)
+    targets = [_retired(_customer(manifest, customer, slots, backends), rotations or {}) for customer in customers]
+    targets += _switch_roles(manifest)
+    return Inventory(manifest, tuple(targets), fingerprint(manifest))
+
+
+def _retired(target: Target, rotations: Mapping[str, Rotation]) -> Target:
+    """The target with the id that its last rotation has retired, unless it has come back since."""
+    rotation = rotations.get(target.name)
+    retired = rotation.retired if rotation is not None else ""
+    if not retired or retired in {target.external_id, target.previous_external_id}:
+        return target
+    return replace(target, retired_external_id=retired)
+
+
+def fingerprint(manifest: Manifest) -> str:
+    """SHA-256 (its first 16 hex digits) of what the manifest says."""
+    return hashlib.sha256(manifest.model_dump_json().encode()).hexdigest()[:_FINGERPRINT_DIGITS]
+
+
+def _customer(
+    manifest: Manifest, customer: ResolvedCustomer, slots: Mapping[str, Slot], backends: Mapping[str, str]
+) -> Target:
+    arn = customer_role_arn(manifest.partition, customer)
+    slot = slots.get(arn)
+    return Target(
+        name=customer.name,
+        account_id=customer.account_id,
+        partition=manifest.partition,
+        role_arn=arn,
+        external_id=customer.external_id,
+        previous_external_id=customer.previous_external_id,
+        backend_role_arn=backends[slot.role] if slot is not None else "",
+        regions=customer.regions,
+        labels=customer.labels,
+        tags=customer.tags,
+        variables=customer.variables,
+        permissions=customer.permissions,
+        max_session_seconds=customer.max_session_seconds,
+        session_tags=customer.session_tags,
+        source_identity=customer.source_identity,
+    )
+
+
+def _switch_roles(manifest: Manifest) -> Iterator[Target]:
+    for entry in manifest.switch_roles:
+        yield _switch_role(entry, entry.partition or manifest.partition, manifest.defaults.regions)
+
+
+def _switch_role(entry: SwitchRole, partition: str, regions: tuple[str, ...]) -> Target:
+    return Target(
+        name=entry.name,
+        account_id=entry.trusting.account_id,
+        partition=partition,
+        role_arn=role_arn(partition, entry.trusting.account_id, entry.path, entry.role),
+        backend_role_arn=root_arn(partition, entry.trusted.account_id),
+        regions=regions,
+        labels=entry.labels,
+        tags=entry.tags,
+        permissions=entry.permissions,
+        max_session_seconds=entry.max_session_seconds,
+        kind=TargetKind.SWITCH_ROLE,
+        require_mfa=entry.require_mfa,
+    )
+
+
+def find_target(inventory: Inventory, name: str, kind: TargetKind | None = None) -> Target:
+    """The target of a name. Raises SelectionError for none, and for two of one name (a customer and a switch role)."""
+    found = [target for target in inventory.targets if target.name == name and kind in (None, target.kind)]
+    if len(found) == 1:
+        return found[0]
+    names = [target.name for target in inventory.targets if kind in (None, target.kind)]
+    near = get_close_matches(name, names, n=1)
+    what = f"{name} is a customer and a switch role" if found else f"there is no {kind or 'customer or switch role'} {name}"
+    raise SelectionError(what, hint=f"did you mean {near[0]}?" if near and not found else "name one of the manifest")

@@ -1,0 +1,208 @@
+"""Which targets a run asks: host patterns as Ansible's users know them.
+
+    all                 every target                     tier=gold     a label or tag; wildcards in the value
+    acme                a name                           region=eu-*   also region, permission and kind of the target
+    acme-*, a?me        names with wildcards             222222222222  an account id
+    ~ac(me|ne)          a regular expression, from the start of the name
+    @names.txt          a file of terms, one a line; `#` starts a comment
+
+Terms are joined with `:` or `,`. As in Ansible, all plain terms are united first, then `:&term` narrows, then `:!term`
+excludes, wherever they stand; without a plain term one starts from all. `\\` makes the next character an ordinary one.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from rolecall_generator.errors import SelectionError
+from rolecall_runner.inventory.inventory import Target
+
+_ACCOUNT_ID = re.compile(r"[0-9]{12}")
+_OPENING, _CLOSING = "([{", ")]}"
+Test = Callable[[Target], bool]
+EVERYBODY = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which targets a run includes: a host pattern, narrowed to a random sample or to the failures of an earlier run."""
+
+    limit: str = field(default=EVERYBODY, metadata={"description": "Accounts to include, as an Ansible host pattern."})
+    sample: int | None = field(
+        default=None, metadata={"description": "Random sample of this size, see --seed.", "ge": 1, "strict": True}
+    )
+    seed: int = field(default=0, metadata={"description": "Seed of the random sample."})
+    retry: str | None = field(
+        default=None, metadata={"description": "Only the accounts for which that run did not succeed."}
+    )
+
+    @property
+    def summary(self) -> str:
+        """The selection in a few words, for run records and reports."""
+        parts = [self.limit]
+        if self.retry is not None:
+            parts.append(f"failed in {self.retry}")
+        if self.sample is not None:
+            parts.append(f"sample of {self.sample} (seed {self.seed})")
+        return ", ".join(parts)
+
+
+def read_text(path: str) -> str:
+    """A file's text; how `@file` is read by default."""
+    return Path(path).read_text("utf-8")
+
+
+def select(targets: Sequence[Target], pattern: str, *, read: Callable[[str], str] = read_text) -> tuple[Target, ...]:
+    """The targets that a pattern means, in the order of `targets`.
+
+    Raises SelectionError for a term that selects nothing (an exclusion too: it may be a slip of the pen), with the nearest
+    name, for a pattern without terms, and when nothing is left.
+    """
+    if not targets:
+        raise SelectionError("the manifest has no customer and no switch role", hint="add one, or name another manifest")
+    terms = [_Term(sign, text) for sign, text in _terms(pattern)]
+    if not terms:
+        raise SelectionError("an empty pattern selects no account", where="--limit", hint="write all for every account")
+    united: set[int] = set()
+    for term in [term for term in terms if not term.sign] or [_Term("", "all")]:
+        united |= _matches(targets, term, read)
+    for term in terms:
+        if term.sign == "&":
+            united &= _matches(targets, term, read)
+    for term in terms:
+        if term.sign == "!":
+            united -= _matches(targets, term, read)
+    if not united:
+        raise SelectionError(
+            "the terms together select no account",
+            where=pattern,
+            hint="leave out a term, or look at their overlap one by one",
+        )
+    return tuple(target for index, target in enumerate(targets) if index in united)
+
+
+def sample(targets: Sequence[Target], count: int, seed: int) -> tuple[Target, ...]:
+    """So many of the targets, the same ones for the same seed, in their order. Raises SelectionError for less than one."""
+    if count < 1:
+        raise SelectionError(f"a sample of {count} selects no account", hint="ask for a sample of 1 or more")
+    picked = random.Random(seed).sample(range(len(targets)), min(count, len(targets)))  # noqa: S311 - a choice, no secret
+    return tuple(targets[index] for index in sorted(picked))
+
+
+def only(targets: Iterable[Target], keys: Collection[tuple[str, str]], run: str) -> tuple[Target, ...]:
+    """The targets of these keys (kind and name), as of the failed ones of an earlier run; those that are gone are left out.
+
+    Raises SelectionError when none is left.
+    """
+    found = tuple(target for target in targets if (str(target.kind), target.name) in keys)
+    if not found:
+        why = "no target of it is in the manifest any more" if keys else "nothing of it is left to be asked again"
+        raise SelectionError(why, where=f"run {run}", hint="name another run, or leave out --retry")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    sign: str
+    text: str
+
+
+def _terms(pattern: str) -> Iterator[tuple[str, str]]:
+    """Sign ("", "&" or "!") and text of each term. Separators inside a regular expression's brackets are its own."""
+    for raw in _split(pattern):
+        sign = raw[0] if raw[:1] in {"&", "!"} else ""
+        text = raw[len(sign) :].strip()
+        if text:
+            yield sign, text
+
+
+def _split(pattern: str) -> list[str]:
+    parts, depth, index = [""], 0, 0
+    while index < len(pattern):
+        character = pattern[index]
+        regex = parts[-1].lstrip("&! ").startswith("~")
+        if character == "\\" and index + 1 < len(pattern):
+            index += 1
+            parts[-1] += (character if regex else "") + pattern[index]
+        elif character in ":," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+            depth += regex * ((character in _OPENING) - (character in _CLOSING))
+            depth = max(depth, 0)
+        index += 1
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _matches(targets: Sequence[Target], term: _Term, read: Callable[[str], str]) -> set[int]:
+    """Places of the targets that a term means. Raises SelectionError when there are none."""
+    if term.text.startswith("@"):
+        found: set[int] = set()
+        for line in _lines(term.text[1:], read):
+            found |= _matches(targets, _Term("", line), read)
+        return found
+    test = _test(term.text)
+    found = {index for index, target in enumerate(targets) if test(target)}
+    if not found:
+        raise SelectionError(f"{term.text} selects no account", where="--limit", hint=_nearest(targets, term.text))
+    return found
+
+
+def _lines(path: str, read: Callable[[str], str]) -> list[str]:
+    try:
+        text = read(path)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise SelectionError(f"the file cannot be read: {reason}", where=path, hint="name a file of terms") from error
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    terms = [line for line in lines if line]
+    if not terms:
+        raise SelectionError("the file names no account", where=path, hint="write names, one a line")
+    if nested := [line for line in terms if line.startswith("@")]:
+        raise SelectionError(f"{nested[0]}: a file of terms names no further files", where=path, hint="write its lines here")
+    return terms
+
+
+def _test(text: str) -> Test:
+    if text in {"all", "*"}:
+        return lambda _target: True
+    if text.startswith("~"):
+        try:
+            regex = re.compile(text[1:])
+        except re.error as error:
+            hint = "hint the expression after ~"
+            raise SelectionError(f"not a regular expression: {error}", where=text, hint=hint) from error
+        return lambda target: regex.match(target.name) is not None
+    if _ACCOUNT_ID.fullmatch(text):
+        return lambda target: text in (target.account_id, target.name)
+    key, equals, value = text.partition("=")
+    if equals:
+        return lambda target: any(fnmatchcase(own, value) for own in _values(target, key))
+    if any(character in text for character in "*?["):
+        return lambda target: fnmatchcase(target.name, text)
+    return lambda target: target.name == text
+
+
+def _values(target: Target, key: str) -> Iterable[str]:
+    """What a target says under a key: its label, its tag, else its regions, permission sets or kind."""
+    own = [each[key] for each in (target.labels, target.tags) if key in each]
+    if own:
+        return own
+    return {"region": target.regions, "permission": target.permissions, "kind": (str(target.kind),)}.get(key, ())
+
+
+def _nearest(targets: Sequence[Target], text: str) -> str:
+    if "=" in text:
+        known = {f"{key}={value}" for each in targets for pairs in (each.labels, each.tags) for key, value in pairs.items()}
+    elif _ACCOUNT_ID.fullmatch(text):
+        known = {target.account_id for target in targets}
+    else:
+        known = {target.name for target in targets}
+    near = get_close_matches(text.lstrip("~"), known, n=1)
+    return f"did you mean {near[0]}?" if near else "name a customer, switch role, label=value, account id or @file"

@@ -1,0 +1,207 @@
+"""Policy documents, tags and boundaries as IAM's answers carry them -> the access model's values.
+
+Everything in one account's IAM -> `Access`, with as few calls as IAM allows. GetAccountAuthorizationDetails has the
+policies of all users, groups and roles in one paged answer. It leaves out what the three reads next to it bring: a
+role's description and session length (ListRoles), tags of policies and instance profiles (one read each), console
+passwords (one read for each user). Source: botocore 1.44.5, service model iam; November 2026.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote
+
+from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_generator.iam import (
+    Access,
+    ConsolePassword,
+    Group,
+    InstanceProfile,
+    ManagedPolicy,
+    PolicyDocument,
+    Principal,
+    Role,
+    Statement,
+    User,
+    access_of,
+    policy_from_json,
+    root_arn,
+)
+from rolecall_generator.records import OWNER_TAG
+
+
+class UnreadableDocumentError(RolecallError):
+    """IAM holds a policy document that is no policy: nothing can be said about its account."""
+
+    exit_code = ExitCode.FINDINGS
+
+
+def document_of(value: object, *, where: str, partition: str = "aws") -> PolicyDocument:
+    """A document as boto3 hands it over: an object, or text that may still be URL-encoded (RFC 3986, as IAM sends it).
+
+    An account id as principal becomes its root ARN, as IAM itself stores it. Raises UnreadableDocumentError, which names
+    `where` (an ARN) and shows nothing of the text.
+    """
+    try:
+        body = _decoded(value) if isinstance(value, str) else value
+        if not isinstance(body, Mapping):
+            raise ValueError("it is not an object")
+        document = policy_from_json(body)
+    except ValueError as error:
+        reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise UnreadableDocumentError(
+            f"the policy document cannot be read: {reason}", where=where, hint="save the policy again in IAM"
+        ) from error
+    return replace(document, statements=tuple(_with_root_arns(item, partition) for item in document.statements))
+
+
+def _decoded(text: str) -> Any:
+    # JSON starts with a brace, its URL-encoded form with %7B: what is JSON already must not be decoded a second time.
+    return json.loads(unquote(text) if text.lstrip()[:1] == "%" else text)
+
+
+def _with_root_arns(statement: Statement, partition: str) -> Statement:
+    """`"AWS": "222222222222"` as `arn:aws:iam::222222222222:root`: the same principal, and the form that IAM answers."""
+
+    def full(principal: Principal) -> Principal:
+        if principal.type == "AWS" and principal.identifier.isdigit():
+            return Principal("AWS", root_arn(partition, principal.identifier))
+        return principal
+
+    return replace(
+        statement,
+        principals=tuple(map(full, statement.principals)),
+        not_principals=tuple(map(full, statement.not_principals)),
+    )
+
+
+def tags_of(item: Mapping[str, Any]) -> dict[str, str]:
+    """The tags of an answer's item without the mark of a bundle's script; none when IAM leaves them out."""
+    return {tag["Key"]: tag["Value"] for tag in item.get("Tags") or () if tag["Key"] != OWNER_TAG}
+
+
+def boundary_of(item: Mapping[str, Any]) -> str | None:
+    """ARN of the permissions boundary, None without one."""
+    arn: str | None = (item.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+    return arn
+
+
+def attached_of(policies: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """ARNs of attached managed policies."""
+    return frozenset(policy["PolicyArn"] for policy in policies)
+
+
+def partition_of(arn: str) -> str:
+    """The partition that an ARN names."""
+    return arn.split(":", 2)[1]
+
+
+SERVICE_LINKED_PATH = "/aws-service-role/"
+"""Roles below this path are AWS's own: no one in the account writes or deletes them. (IAM user guide, November 2026.)"""
+
+_OWN_KINDS = ["User", "Role", "Group", "LocalManagedPolicy"]
+
+
+def read_account(iam: Any, *, leave_out: Iterable[str] = ()) -> Access:
+    """Everything in the account of `iam` (a boto3 IAM client), but for AWS's own policies and service-linked roles.
+
+    `leave_out`: names of roles that do not count, as the one that the reader itself assumes. Comparable with intended
+    access after `canonical()`; what is only a plan's knowledge (`existing`, PGP keys) is not in it. Raises botocore's
+    ClientError and BotoCoreError, and UnreadableDocumentError.
+    """
+    details = _details(iam)
+    hidden = frozenset(leave_out)
+    own_roles = [
+        item
+        for item in details["RoleDetailList"]
+        if item["RoleName"] not in hidden and not item["Path"].startswith(SERVICE_LINKED_PATH)
+    ]
+    listed = {item["RoleName"]: item for item in _pages(iam, "list_roles", "Roles")} if own_roles else {}
+    groups = {item["GroupName"]: item["Arn"] for item in details["GroupDetailList"]}
+    parts: list[Role | ManagedPolicy | Group | User | InstanceProfile] = [
+        *(_role(item, listed.get(item["RoleName"], {})) for item in own_roles),
+        *(_policy(iam, item) for item in details["Policies"]),
+        *(_group(item) for item in details["GroupDetailList"]),
+        *(_user(iam, item, groups) for item in details["UserDetailList"]),
+        *_instance_profiles(iam),
+    ]
+    return access_of(*parts)
+
+
+def _details(iam: Any) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {key: [] for key in ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")}
+    for page in iam.get_paginator("get_account_authorization_details").paginate(Filter=_OWN_KINDS):
+        for key, items in found.items():
+            items.extend(page.get(key) or ())
+    return found
+
+
+def _pages(iam: Any, operation: str, key: str) -> Iterator[Any]:
+    for page in iam.get_paginator(operation).paginate():
+        yield from page[key]
+
+
+def _inline(item: Mapping[str, Any], key: str) -> dict[str, PolicyDocument]:
+    arn = item["Arn"]
+    return {
+        policy["PolicyName"]: document_of(
+            policy["PolicyDocument"], where=f"{arn}, inline policy {policy['PolicyName']}", partition=partition_of(arn)
+        )
+        for policy in item.get(key) or ()
+    }
+
+
+def _role(item: Mapping[str, Any], listed: Mapping[str, Any]) -> Role:
+    arn = item["Arn"]
+    return Role(
+        arn,
+        trust=document_of(item["AssumeRolePolicyDocument"], where=f"{arn}, trust policy", partition=partition_of(arn)),
+        inline=_inline(item, "RolePolicyList"),
+        attached=attached_of(item["AttachedManagedPolicies"]),
+        boundary=boundary_of(item),
+        max_session_seconds=listed.get("MaxSessionDuration", 3600),
+        description=listed.get("Description", ""),
+        tags=tags_of(item),
+    )
+
+
+def _policy(iam: Any, item: Mapping[str, Any]) -> ManagedPolicy:
+    arn = item["Arn"]
+    version = next(each for each in item["PolicyVersionList"] if each["IsDefaultVersion"])
+    policy = iam.get_policy(PolicyArn=arn)["Policy"]
+    document = document_of(version["Document"], where=arn, partition=partition_of(arn))
+    return ManagedPolicy(arn, document, policy.get("Description", ""), tags_of(policy))
+
+
+def _group(item: Mapping[str, Any]) -> Group:
+    return Group(item["Arn"], inline=_inline(item, "GroupPolicyList"), attached=attached_of(item["AttachedManagedPolicies"]))
+
+
+def _user(iam: Any, item: Mapping[str, Any], groups: Mapping[str, str]) -> User:
+    return User(
+        item["Arn"],
+        groups=frozenset(groups[name] for name in item["GroupList"]),
+        inline=_inline(item, "UserPolicyList"),
+        attached=attached_of(item["AttachedManagedPolicies"]),
+        console_password=_console_password(iam, item["UserName"]),
+        boundary=boundary_of(item),
+        tags=tags_of(item),
+    )
+
+
+def _console_password(iam: Any, name: str) -> ConsolePassword | None:
+    try:
+        profile = iam.get_login_profile(UserName=name)["LoginProfile"]
+    except iam.exceptions.NoSuchEntityException:
+        return None
+    return ConsolePassword(reset_required=bool(profile.get("PasswordResetRequired", False)))
+
+
+def _instance_profiles(iam: Any) -> Iterator[InstanceProfile]:
+    for listed in _pages(iam, "list_instance_profiles", "InstanceProfiles"):
+        profile = iam.get_instance_profile(InstanceProfileName=listed["InstanceProfileName"])["InstanceProfile"]
+        roles = profile.get("Roles") or ()
+        yield InstanceProfile(profile["Arn"], roles[0]["Arn"] if roles else "", tags_of(profile))

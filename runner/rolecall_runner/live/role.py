@@ -1,0 +1,176 @@
+"""One role as it stands in IAM, as far as the reader may look: every part is known, or not checkable with IAM's reason.
+
+A role can read itself only where its owner allowed that (`iam:GetRole` and five more actions on itself). What it may not
+read is never taken for unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Role, parse_arn
+from rolecall_runner.live.account import (
+    UnreadableDocumentError,
+    attached_of,
+    boundary_of,
+    document_of,
+    partition_of,
+    tags_of,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class NotCheckable:
+    """A part that could not be read: `action` as in `iam:GetRole`, `code` as IAM (or the connection) answered."""
+
+    action: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.action}: {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSettings:
+    """What GetRole says about a role."""
+
+    arn: str
+    trust: PolicyDocument
+    boundary: str | None
+    max_session_seconds: int
+    description: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RoleReading:
+    """A role as read. `policies`: the account's own managed policies on the role, by ARN; AWS's own are not read."""
+
+    name: str
+    settings: RoleSettings | NotCheckable
+    inline: Mapping[str, PolicyDocument | NotCheckable] | NotCheckable
+    attached: frozenset[str] | NotCheckable
+    policies: Mapping[str, ManagedPolicy | NotCheckable] = field(default_factory=dict)
+
+    @property
+    def not_checkable(self) -> tuple[NotCheckable, ...]:
+        """Every part that could not be read; empty when all is known."""
+        parts: list[object] = [self.settings, self.inline, self.attached, *self.policies.values()]
+        if not isinstance(self.inline, NotCheckable):
+            parts.extend(self.inline.values())
+        return tuple(dict.fromkeys(part for part in parts if isinstance(part, NotCheckable)))
+
+    @property
+    def missing(self) -> bool:
+        """Whether IAM says that there is no such role."""
+        return isinstance(self.settings, NotCheckable) and self.settings.code == "NoSuchEntity"
+
+    def over(self, intended: Access, arn: str) -> Access:
+        """The intended role and its policies with everything that was read put over them.
+
+        The difference to `intended` is the drift that could be seen; what was not checkable stays as intended, so report
+        `not_checkable` next to it. Raises KeyError when `arn` is no role of `intended`.
+        """
+        wanted = intended.roles[arn]
+        if self.missing:
+            return Access()
+        role = self._over_role(wanted)
+        known = {policy: intended.policies[policy] for policy in role.attached if policy in intended.policies}
+        known |= {policy: found for policy, found in self.policies.items() if isinstance(found, ManagedPolicy)}
+        return Access(roles={role.arn: role}, policies=known)
+
+    def _over_role(self, wanted: Role) -> Role:
+        changes: dict[str, Any] = {}
+        if isinstance(self.settings, RoleSettings):
+            settings = self.settings
+            changes |= {
+                "arn": settings.arn, "trust": settings.trust, "boundary": settings.boundary, "tags": settings.tags,
+                "max_session_seconds": settings.max_session_seconds, "description": settings.description,
+            }  # fmt: skip
+        if not isinstance(self.attached, NotCheckable):
+            changes["attached"] = self.attached
+        if not isinstance(self.inline, NotCheckable):
+            inline = {
+                name: wanted.inline.get(name) if isinstance(document, NotCheckable) else document
+                for name, document in self.inline.items()
+            }
+            changes["inline"] = {name: document for name, document in inline.items() if document is not None}
+        return replace(wanted, **changes)
+
+
+def read_role(iam: Any, name: str) -> RoleReading:
+    """Read one role with a boto3 IAM client. Never raises what IAM or the connection refuse: that is in the reading."""
+    settings = _settings(iam, name)
+    inline = _inline(iam, name)
+    attached = _try(
+        "iam:ListAttachedRolePolicies",
+        lambda: attached_of(_pages(iam, "list_attached_role_policies", "AttachedPolicies", name)),
+    )
+    own = [] if isinstance(attached, NotCheckable) else sorted(arn for arn in attached if _is_own(arn))
+    return RoleReading(name, settings, inline, attached, {arn: _policy(iam, arn) for arn in own})
+
+
+def _try(action: str, read: Callable[[], T]) -> T | NotCheckable:
+    try:
+        return read()
+    except ClientError as error:
+        return NotCheckable(action, str(error.response.get("Error", {}).get("Code", "Unknown")))
+    except (BotoCoreError, UnreadableDocumentError) as error:
+        return NotCheckable(action, type(error).__name__)
+
+
+def _pages(iam: Any, operation: str, key: str, name: str) -> list[Any]:
+    return [item for page in iam.get_paginator(operation).paginate(RoleName=name) for item in page[key]]
+
+
+def _settings(iam: Any, name: str) -> RoleSettings | NotCheckable:
+    def read() -> RoleSettings:
+        role = iam.get_role(RoleName=name)["Role"]
+        arn = role["Arn"]
+        return RoleSettings(
+            arn,
+            document_of(role["AssumeRolePolicyDocument"], where=f"{arn}, trust policy", partition=partition_of(arn)),
+            boundary_of(role),
+            role.get("MaxSessionDuration", 3600),
+            role.get("Description", ""),
+            tags_of(role),
+        )
+
+    return _try("iam:GetRole", read)
+
+
+def _inline(iam: Any, name: str) -> Mapping[str, PolicyDocument | NotCheckable] | NotCheckable:
+    names = _try("iam:ListRolePolicies", lambda: _pages(iam, "list_role_policies", "PolicyNames", name))
+    if isinstance(names, NotCheckable):
+        return names
+
+    def read(policy: str) -> PolicyDocument:
+        answer = iam.get_role_policy(RoleName=name, PolicyName=policy)
+        return document_of(answer["PolicyDocument"], where=f"role {name}, inline policy {policy}")
+
+    return {policy: _try("iam:GetRolePolicy", partial(read, policy)) for policy in names}
+
+
+def _is_own(arn: str) -> bool:
+    parsed = parse_arn(arn)
+    return parsed is not None and parsed.account_id != "aws"
+
+
+def _policy(iam: Any, arn: str) -> ManagedPolicy | NotCheckable:
+    policy = _try("iam:GetPolicy", lambda: iam.get_policy(PolicyArn=arn)["Policy"])
+    if isinstance(policy, NotCheckable):
+        return policy
+
+    def read() -> ManagedPolicy:
+        answer = iam.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+        document = document_of(answer["Document"], where=arn, partition=partition_of(arn))
+        return ManagedPolicy(arn, document, policy.get("Description", ""), tags_of(policy))
+
+    return _try("iam:GetPolicyVersion", read)

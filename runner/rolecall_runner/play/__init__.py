@@ -1,1 +1,0 @@
-"""Plays: tasks over accounts in a YAML file, as people who know Ansible expect them."""

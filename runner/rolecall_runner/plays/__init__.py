@@ -1,0 +1,76 @@
+"""Plays: files of queries and actions over accounts."""
+
+from typing import TYPE_CHECKING
+
+from rolecall_generator.lazy import exports
+
+if TYPE_CHECKING:
+    from rolecall_runner.plays.action_handlers import Workshop
+    from rolecall_runner.plays.play_file import load_plays
+    from rolecall_runner.plays.play_model import Event, Play, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded, TaskEnding
+    from rolecall_runner.plays.play_runner import Runner, accounts_of
+    from rolecall_runner.plays.play_session import (
+        PlayOptions,
+        TaskFilter,
+        choose_tasks,
+        narrowed,
+        played_of,
+        run_folder,
+        tags_of,
+    )
+    from rolecall_runner.plays.scripts import installed_tasks
+
+__all__ = [
+    "Event",
+    "Play",
+    "PlayBegins",
+    "PlayOptions",
+    "PlayStops",
+    "Recap",
+    "Runner",
+    "TaskBegins",
+    "TaskEnded",
+    "TaskEnding",
+    "TaskFilter",
+    "Workshop",
+    "accounts_of",
+    "choose_tasks",
+    "installed_tasks",
+    "load_plays",
+    "narrowed",
+    "played_of",
+    "run_folder",
+    "tags_of",
+]
+
+__getattr__ = exports(
+    __name__,
+    {
+        "action_handlers": ("Workshop",),
+        "play_file": ("load_plays",),
+        "play_model": (
+            "Event",
+            "Play",
+            "PlayBegins",
+            "PlayStops",
+            "Recap",
+            "TaskBegins",
+            "TaskEnded",
+            "TaskEnding",
+        ),
+        "play_runner": (
+            "Runner",
+            "accounts_of",
+        ),
+        "play_session": (
+            "PlayOptions",
+            "TaskFilter",
+            "choose_tasks",
+            "narrowed",
+            "played_of",
+            "run_folder",
+            "tags_of",
+        ),
+        "scripts": ("installed_tasks",),
+    },
+)

@@ -1,0 +1,190 @@
+"""What each kind of task does in one account: arguments for that account, then an outcome."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any, Protocol
+
+from rolecall_generator.errors import RolecallError
+from rolecall_runner.api import Fleet, FunctionTask
+from rolecall_runner.aws import Clients, Sessions, Status
+from rolecall_runner.execution import Outcome, PerProcess, Task
+from rolecall_runner.inventory import Target
+from rolecall_runner.plays.play_file import escaped, spec_of
+from rolecall_runner.plays.play_model import (
+    AssertAction,
+    PlayError,
+    PlayTask,
+    PluginAction,
+    QueryAction,
+    ScriptAction,
+    VerifyAction,
+)
+from rolecall_runner.plays.scripts import load_factory, load_function
+from rolecall_runner.query import QuerySpec, QueryTask, Reason, check_reads, check_targets
+from rolecall_runner.query import validate_query as validate
+
+_KEPT_QUESTIONS = 64
+Means = PerProcess[tuple[Clients, Sessions]]
+
+
+class Performer(Protocol):
+    """Does a task's action in one account. May raise; called from many threads."""
+
+    def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
+        """Data of the outcome is a mapping: what is registered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Asks the question; registers `rows` (each with its `region`) and `troubles`."""
+
+    action: QueryAction
+    means: Means
+    _tasks: dict[str, QueryTask] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
+        """Raises QueryError, TemplateError, and what assuming the role raises."""
+        arguments = self.action.arguments
+        rendered = arguments.render(variables)
+        if "parameters" in rendered:
+            part = replace(arguments, body=arguments.body["parameters"])
+            rendered["parameters"] = part.render(variables, escaped)
+        task = self._task(rendered)
+        check_targets(task.spec.parameters, [target])
+        outcome = task(target)
+        places = (outcome.data or {}).get("places", ())
+        rows = [{"region": place["region"], **row} for place in places for row in place["rows"]]
+        troubles = [
+            {key: place[key] for key in ("region", "reason", "code", "error") if key in place}
+            for place in places
+            if place["reason"] != Reason.OK
+        ]
+        return replace(outcome, data={"rows": rows, "troubles": troubles, "changed": self.action.writes})
+
+    def _task(self, rendered: Mapping[str, Any]) -> QueryTask:
+        key = json.dumps(rendered, sort_keys=True, default=repr)
+        with self._lock:  # the same question for many accounts is checked once
+            if key not in self._tasks:
+                if len(self._tasks) >= _KEPT_QUESTIONS:  # each account asks its own: memory must not grow with them
+                    self._tasks.clear()
+                self._tasks[key] = QueryTask(self._spec(rendered), self.means)
+            return self._tasks[key]
+
+    def _spec(self, rendered: Mapping[str, Any]) -> QuerySpec:
+        spec = validate(spec_of(rendered))
+        check_reads(spec, allow_write=self.action.allow_write)
+        return spec
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Calls the roll; registers `verdict`."""
+
+    task: Task
+
+    def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
+        """The verdict's mark is the outcome's status."""
+        del variables
+        outcome = self.task(target)
+        troubles = [
+            ": ".join(str(part) for part in (check.get("step"), check.get("what"), check.get("message")) if part)
+            for check in (outcome.data or {}).get("checks", ())
+            if check.get("mark") in {Status.FAILED, Status.INCONCLUSIVE, Status.UNREACHABLE}
+        ]
+        return replace(outcome, data={"verdict": outcome.data}, error=outcome.error or "; ".join(troubles))
+
+
+@dataclass(frozen=True, slots=True)
+class Assert:
+    """Fails with the first condition that is not true."""
+
+    action: AssertAction
+
+    def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
+        """Raises TemplateError for what is undefined."""
+        del target
+        for condition in self.action.that:
+            if not condition.true(variables):
+                given = self.action.fail_msg.render(variables) if self.action.fail_msg else "Assertion failed"
+                return Outcome(Status.FAILED, {"assertion": condition.text}, f"{given} ({condition.text})")
+        good = self.action.success_msg.render(variables) if self.action.success_msg else "All assertions passed"
+        return Outcome(data={"msg": str(good)})
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Calls a function; registers what it gives as `data`. A mapping with `changed: true` counts as a change."""
+
+    action: ScriptAction
+    function: Callable[..., Any]
+    means: Means
+
+    def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
+        """Raises what assuming the role and the function raise."""
+        arguments = self.action.arguments.render(variables)
+
+        def call(session: Any, account: Target) -> Any:
+            return self.function(session, account, **arguments)
+
+        return _with_change(FunctionTask(call, self.means)(target))
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A third party's task, made for these arguments; registered as a script's data."""
+
+    action: PluginAction
+    factory: Callable[[Any], Any]
+    means: Means
+
+    def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
+        """Raises what the factory and the task raise."""
+        made = self.factory(self.action.arguments.render(variables))
+        if isinstance(getattr(made, "name", None), str):
+            return _with_change(made(target))
+        return _with_change(FunctionTask(made, self.means)(target))
+
+
+def _with_change(outcome: Outcome) -> Outcome:
+    changed = isinstance(outcome.data, Mapping) and outcome.data.get("changed") is True
+    return replace(outcome, data={"data": outcome.data, "changed": changed})
+
+
+@dataclass(slots=True)
+class Workshop:
+    """Makes performers; all that can be wrong with functions and third parties' tasks is said before anything is asked."""
+
+    fleet: Fleet
+    folder: Path
+    plugins: Mapping[str, EntryPoint]
+    allow_write: bool = False
+
+    def performer(self, task: PlayTask) -> Performer:
+        """The performer of a task. Raises PlayError, SandboxError, CallerError."""
+        action = task.action
+        if isinstance(action, AssertAction):
+            return Assert(action)
+        if isinstance(action, VerifyAction):
+            return Verify(self.fleet.verify_task(action.spec))
+        means = self.fleet.means
+        if isinstance(action, ScriptAction):
+            return Script(action, self._placed(task, lambda: load_function(action.function, self.folder)), means)
+        if isinstance(action, PluginAction):
+            return Plugin(action, self._placed(task, lambda: load_factory(self.plugins[action.name])), means)
+        if action.writes and not self.allow_write:
+            text = f'the task "{task.name}" writes'
+            raise PlayError(text, where=str(task.place), hint="add --allow-write, or try it with --check")
+        return Query(action, means)
+
+    def _placed(self, task: PlayTask, load: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+        try:
+            return load()
+        except RolecallError as error:
+            raise PlayError(error.what, where=str(task.place), hint=error.hint) from error

@@ -1,0 +1,397 @@
+"""`serial`: in batches of how many accounts a play goes on.
+
+What a task does, read from its key: query, verify, assert, script, or a third party's.
+
+A play file to plays: every problem of the file at once, each with line, column and hint. Nothing of it is run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import floor
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from rolecall_generator.errors import Problem, RolecallError
+from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, parse_source, read_text
+from rolecall_generator.manifest.yaml_source import YamlMark as Mark
+from rolecall_generator.text import suggest
+from rolecall_runner.plays.play_fields import ACCOUNT, Fields
+from rolecall_runner.plays.play_fields import ExpressionNames as Names
+from rolecall_runner.plays.play_fields import PlayProblems as Report
+from rolecall_runner.plays.play_model import (
+    DEFAULT_DELAY_SECONDS,
+    DEFAULT_RETRIES,
+    Action,
+    AssertAction,
+    Play,
+    PlayFileError,
+    PlayTask,
+    PluginAction,
+    QueryAction,
+    ScriptAction,
+    VerifyAction,
+)
+from rolecall_runner.plays.play_model import PlayStep as Step
+from rolecall_runner.plays.scripts import look_at
+from rolecall_runner.plays.templating import NOTHING, Value
+from rolecall_runner.query import QuerySpec, base_query, judge, override
+from rolecall_runner.query import validate_query as validate
+from rolecall_runner.specification import build
+from rolecall_runner.verify import Actions, VerifySpec
+
+T = TypeVar("T")
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
+_ALL = 100
+
+
+def batches(accounts: Sequence[T], steps: Sequence[Step]) -> Iterator[tuple[T, ...]]:
+    """The accounts in their order, cut into batches; the last step goes for all that follow. No steps: one batch.
+
+    A share is rounded down, but a batch has one account at least, as in Ansible.
+    """
+    begin = 0
+    sizes = [_size(step, len(accounts)) for step in steps] or [len(accounts)]
+    number = 0
+    while begin < len(accounts):
+        size = sizes[min(number, len(sizes) - 1)]
+        yield tuple(accounts[begin : begin + size])
+        begin += size
+        number += 1
+
+
+def _size(step: Step, total: int) -> int:
+    return max(1, floor(step.size * total / _ALL) if step.percent else int(step.size))
+
+
+def steps_of(fields: Fields) -> tuple[Step, ...]:
+    """Read `serial`: a number, a share as `30%`, or a list of them."""
+    if "serial" not in fields.node:
+        return ()
+    found = fields.node["serial"]
+    items = found if isinstance(found, ListNode) else [found]
+    marks = found.marks if isinstance(found, ListNode) else [fields.mark("serial")]
+    if not items:
+        fields.bad("serial", "serial is an empty list", "write a number, a share as 30%, or a list of them")
+    return tuple(_step(item, mark, fields) for item, mark in zip(items, marks, strict=True))
+
+
+def _step(item: Any, mark: Mark, fields: Fields) -> Step:
+    if isinstance(item, int) and not isinstance(item, bool) and item > 0:
+        return Step(item)
+    match = _PERCENT.fullmatch(item) if isinstance(item, str) else None
+    if match and 0 < float(match[1]) <= _ALL:
+        return Step(float(match[1]), percent=True)
+    fields.report.add(mark, f"serial {item!r} is no number of accounts", "write a number from 1, or a share from 1% to 100%")
+    return Step(1)
+
+
+QUERY_KEYS = (
+    *(name for name in QuerySpec.__dataclass_fields__ if name not in {"for_each", "name", "description"}),
+    "file",
+    "named",
+    "allow_write",
+)
+"""Keys of a query task: settings of the query, and where it takes the others from."""
+VERIFY_KEYS = ("actions", "drift")
+"""Keys of a verify task."""
+_CONSTANT = ("service", "operation", "named", "file")
+
+# The form of `parameters`, doubled braces first; a test holds that what was escaped comes out as it was.
+_NAME = r"[a-z_]+(?:\.[^{}]*)?(?:[+-]\d+[a-z]?)?"
+_PLACEHOLDER = re.compile(rf"\{{\{{{_NAME}\}}\}}|\{{{_NAME}\}}")
+
+
+def action_of(kind: str, fields: Fields, folder: Path = Path(), names: Names | None = None) -> Action:
+    """The action under the task's key `kind`; problems are reported. Without a kind one that does nothing."""
+    if not kind or names is None:
+        return AssertAction(())
+    reader = _READERS.get(kind)
+    if reader is None:
+        return _plugin(kind, fields, names)
+    return reader(fields, folder, names)
+
+
+def _query(fields: Fields, folder: Path, names: Names) -> Action:
+    inner = Fields(fields.map("query"), fields.report, "query")
+    inner.known(QUERY_KEYS)
+    arguments = fields.value("query") or NOTHING
+    names.check_tree(fields.node["query"], fields.mark("query"))
+    body = dict(arguments.body) if isinstance(arguments.body, dict) else {}
+    allow_write = inner.flag("allow_write")
+    body.pop("allow_write", None)
+    if isinstance(body.get("file"), str):
+        body["file"] = str(folder / body["file"])
+    for key in _CONSTANT:
+        if key in body and not isinstance(body[key], str):
+            inner.bad(key, f"{key} of a query is no plain text", "write it out: it is the same for every account")
+            return QueryAction(NOTHING)
+    return _judged(QueryAction(replace(arguments, body=body), allow_write=allow_write), inner)
+
+
+def _judged(action: QueryAction, inner: Fields) -> QueryAction:
+    """Check what does not depend on the account, and whether the query writes."""
+    body: dict[str, Any] = action.arguments.body
+    fixed = {key: item for key, item in body.items() if value_constant(item)}
+    try:
+        spec = validate(spec_of(fixed))
+    except RolecallError as error:
+        words = f"{error.where} {error.what}"
+        named = [key for key in reversed(QUERY_KEYS) if key in body and key.rstrip("s") in words]
+        key = error.where if error.where in body else next(iter(named), "")
+        inner.report.add(inner.mark(key) if key else inner.node.mark, error.what, error.hint or "hint the query")
+        return action
+    writing = [each for each in (judge(*call) for call in spec.calls) if not each.reads]
+    if writing and not action.allow_write:
+        each = writing[0]
+        inner.report.add(
+            inner.mark("operation"),
+            f"{each.service} {each.operation} is no read operation: the access level of {each.action} is {each.level}",
+            "add allow_write: true to the query, and --allow-write to the command",
+        )
+    return replace(action, writes=bool(writing))
+
+
+def spec_of(arguments: Mapping[str, Any]) -> QuerySpec:
+    """The unchecked query of a task's rendered arguments; they override those of a shipped query or a query file.
+
+    Raises QueryError.
+    """
+    service, operation, named, file = (str(arguments[key]) if arguments.get(key) else None for key in _CONSTANT)
+    settings = {key: value for key, value in arguments.items() if key in QUERY_KEYS and key not in _CONSTANT}
+    return override(base_query(service, operation, named=named, file=Path(file) if file else None), **settings)
+
+
+def escaped(given: Any) -> Any:
+    """The value of an expression with its braces doubled, so that a query takes them literally."""
+    if isinstance(given, str):
+        return _PLACEHOLDER.sub(lambda match: f"{{{match[0]}}}", given)
+    if isinstance(given, Mapping):
+        return {key: escaped(item) for key, item in given.items()}
+    return [escaped(item) for item in given] if isinstance(given, list | tuple) else given
+
+
+def value_constant(body: Any) -> bool:
+    """Whether a compiled value holds no expression."""
+    return Value(body, frozenset()).constant
+
+
+def _verify(fields: Fields, _folder: Path, _names: Names) -> Action:
+    inner = Fields(fields.map("verify"), fields.report, "verify")
+    inner.known(VERIFY_KEYS)
+    default = VerifySpec()
+    actions = inner.choice("actions", default.actions, get_args(Actions))
+    return VerifyAction(build(VerifySpec, {"actions": actions, "drift": inner.flag("drift", default=default.drift)}))
+
+
+def _assert(fields: Fields, _folder: Path, names: Names) -> Action:
+    inner = Fields(fields.map("assert"), fields.report, "assert")
+    inner.known(("that", "fail_msg", "success_msg"))
+    if "that" not in inner.node:
+        fields.report.add(inner.node.mark, "assert has no that", "add that: with a condition, or a list of them")
+    that = inner.conditions("that")
+    messages = inner.value("fail_msg"), inner.value("success_msg")
+    names.check_each(inner.places("that"), that)
+    for key in ("fail_msg", "success_msg"):
+        names.check_tree(inner.node.get(key), inner.mark(key))
+    return AssertAction(that, *messages)
+
+
+def _script(fields: Fields, folder: Path, names: Names) -> Action:
+    found = fields.node["script"]
+    arguments: Value | None = None
+    if isinstance(found, MapNode):
+        inner = Fields(found, fields.report, "script")
+        inner.known(("function", "arguments"))
+        if "function" not in found:
+            fields.report.add(found.mark, "script has no function", "add function: module:function, or file.py:function")
+        function = inner.text("function")
+        inner.map("arguments")
+        arguments = inner.value("arguments")
+        mark = inner.mark("function")
+        names.check_tree(found.get("arguments"), inner.mark("arguments"))
+    else:
+        function, mark = fields.text("script"), fields.mark("script")
+    if function:
+        for what, hint in look_at(function, folder):
+            fields.report.add(mark, what, hint)
+    return ScriptAction(function, arguments or Value({}, frozenset()))
+
+
+def _plugin(kind: str, fields: Fields, names: Names) -> Action:
+    found = fields.node[kind]
+    if found is not None and not isinstance(found, MapNode):
+        fields.bad(kind, f"{kind} takes arguments by name", "write `KEY: VALUE` lines below it")
+    arguments = fields.value(kind)
+    names.check_tree(found, fields.mark(kind))
+    return PluginAction(kind, arguments if isinstance(found, MapNode) and arguments else Value({}, frozenset()))
+
+
+_READERS: dict[str, Callable[[Fields, Path, Names], Action]] = {
+    "query": _query,
+    "verify": _verify,
+    "assert": _assert,
+    "script": _script,
+}
+
+
+PLAY_KEYS = ("name", "hosts", "vars", "serial", "max_fail_percentage", "tags", "tasks", "handlers")
+TASK_KEYS = (
+    "name", "when", "loop", "register", "tags", "until", "retries", "delay", "ignore_errors", "notify", "changed_when",
+    "failed_when",
+)  # fmt: skip
+ACTIONS = ("query", "verify", "assert", "script")
+_START = "- hosts: all\n    tasks: ..."
+
+
+@dataclass(slots=True)
+class _Book:
+    """What reading one file gathers: its folder, third parties' tasks, names that are registered so far."""
+
+    report: Report
+    folder: Path
+    plugins: Collection[str]
+    registered: set[str] = field(default_factory=set)
+
+
+def load_plays(path: Path, plugins: Collection[str] = ()) -> tuple[Play, ...]:
+    """Read a play file. `plugins` are names of tasks from third parties. Raises PlayFileError with all problems."""
+    text = read_text(path, str(path))
+    if isinstance(text, Problem):
+        hint = "name a file of plays" if text.what == "there is no such file" else text.hint
+        raise PlayFileError([Problem(text.file, text.line, text.column, text.what, hint)])
+    return parse_plays(text, str(path), path.parent, plugins)
+
+
+def parse_plays(text: str, file: str, folder: Path, plugins: Collection[str] = ()) -> tuple[Play, ...]:
+    """Plays of a text; `file` is its name in messages, scripts are looked for in `folder`. Raises PlayFileError."""
+    report = Report(file)
+    if not text.strip():
+        raise PlayFileError([Problem(file, 1, 1, "the file is empty", f"write {_START}")])
+    source = parse_source(text, file)
+    if source.problems:
+        raise PlayFileError(source.problems)
+    book = _Book(report, folder, plugins)
+    plays = tuple(_plays(source.tree, book))
+    if report.problems:
+        raise PlayFileError(sorted(report.problems, key=lambda each: (each.line, each.column)))
+    return plays
+
+
+def _plays(tree: Any, book: _Book) -> Iterator[Play]:
+    if not isinstance(tree, ListNode) or not tree:
+        book.report.add(getattr(tree, "mark", START), "a file of plays is a list", f"start with {_START}")
+        return
+    for item, mark in zip(tree, tree.marks, strict=True):
+        if isinstance(item, MapNode):
+            yield _play(item, book)
+        else:
+            book.report.add(mark, "a play is a mapping", f"write {_START}")
+
+
+def _play(node: MapNode, book: _Book) -> Play:
+    fields = Fields(node, book.report, "a play")
+    fields.known(PLAY_KEYS)
+    hosts = ":".join(fields.texts("hosts")) if isinstance(node.get("hosts"), ListNode) else fields.text("hosts")
+    if "hosts" not in node:
+        book.report.add(node.mark, "a play has no hosts", "add hosts: all, or a pattern as of --limit")
+    if "tasks" not in node:
+        book.report.add(node.mark, "a play has no tasks", "add tasks: and a list of them")
+    tags = frozenset(fields.texts("tags"))
+    variables = _variables(fields.map("vars"), book)
+    names = Names(frozenset(variables), book.registered, book.report)
+    tasks = tuple(_task(each, book, names, tags) for each in fields.maps("tasks"))
+    handlers = tuple(_task(each, book, names, tags) for each in fields.maps("handlers"))
+    _check_handlers(fields, tasks, handlers)
+    _check_variables(fields.map("vars") if isinstance(node.get("vars"), MapNode) else MapNode(node.mark), book)
+    percentage = fields.number("max_fail_percentage", 100, most=100) if "max_fail_percentage" in node else None
+    place = book.report.place(node.mark)
+    steps = steps_of(fields)
+    return Play(fields.text("name", hosts), place, hosts, variables, steps, percentage, tasks, handlers)
+
+
+def _variables(node: MapNode, book: _Book) -> dict[str, Value]:
+    fields = Fields(node, book.report, "vars")
+    made: dict[str, Value] = {}
+    for key in node:
+        found = fields.value(key)
+        if not key.isidentifier() or key in ACCOUNT:
+            why = "is the account's own" if key in ACCOUNT else "is no name for an expression"
+            book.report.add(node.marks[key][0], f"the variable {key} {why}", "choose a name of letters, digits and _")
+        if found is not None:
+            made[key] = found
+    return made
+
+
+def _check_variables(node: MapNode, book: _Book) -> None:
+    """Variables may use earlier ones and, since each is made when a task needs it, results of the play's tasks."""
+    for index, key in enumerate(node):
+        names = Names(frozenset(list(node)[:index]), book.registered, book.report)
+        names.check_tree(node[key], node.marks[key][1])
+
+
+def _task(node: MapNode, book: _Book, names: Names, tags: frozenset[str]) -> PlayTask:
+    kinds = [key for key in node if key in ACTIONS or key in book.plugins]
+    name = node.get("name")
+    fields = Fields(node, book.report, f'the task "{name}"' if isinstance(name, str) else "a task")
+    fields.known((*ACTIONS, *TASK_KEYS, *book.plugins))
+    if len(kinds) != 1:
+        what = f"does two things: {' and '.join(kinds)}" if kinds else "does nothing"
+        hint = "make a task of each" if kinds else f"add one of {', '.join((*ACTIONS, *sorted(book.plugins)))}"
+        book.report.add(node.mark, f"{fields.owner} {what}", hint)
+    kind = kinds[0] if kinds else "assert"
+    action = action_of(kind, fields, book.folder, names.inside(looping="loop" in node)) if kinds else action_of("", fields)
+    register = _register(fields, book)
+    return PlayTask(
+        name=fields.text("name", kind),
+        place=book.report.place(node.mark),
+        action=action,
+        tags=tags | frozenset(fields.texts("tags")),
+        register=register,
+        ignore_errors=fields.flag("ignore_errors"),
+        notify=fields.texts("notify"),
+        retries=fields.count("retries", DEFAULT_RETRIES),
+        delay=fields.number("delay", DEFAULT_DELAY_SECONDS),
+        **_conditions(fields, names),
+    )
+
+
+def _conditions(fields: Fields, names: Names) -> dict[str, Any]:
+    """Loop and conditions; those about the result know it as `result`, too."""
+    node = fields.node
+    loop = fields.value("loop")
+    if loop is not None and not isinstance(loop.body, list) and loop.constant:
+        fields.bad("loop", f"loop of {fields.owner} is not a list", "write a list, or {{ an expression that gives one }}")
+    names.check_tree(node.get("loop"), fields.mark("loop"))
+    for key in ("retries", "delay"):
+        if key in node and "until" not in node:
+            fields.report.add(node.marks[key][0], f"{key} of {fields.owner} has no until", "add until: with a condition")
+    inside = names.inside(looping=loop is not None)
+    found = {key: fields.conditions(key) for key in ("when", "until", "changed_when", "failed_when")}
+    for key, conditions in found.items():
+        here = inside if key == "when" else inside.with_result()
+        here.check_each(fields.places(key), conditions)
+    optional = {key: found[key] if key in node else None for key in ("changed_when", "failed_when")}
+    return {"loop": loop, "when": found["when"], "until": found["until"], **optional}
+
+
+def _register(fields: Fields, book: _Book) -> str | None:
+    register = fields.text("register") or None
+    if register is None:
+        return None
+    if not register.isidentifier() or register in ACCOUNT:
+        fields.bad("register", f"register {register!r} is no free name for an expression", "use letters, digits and _")
+    book.registered.add(register)
+    return register
+
+
+def _check_handlers(fields: Fields, tasks: tuple[PlayTask, ...], handlers: tuple[PlayTask, ...]) -> None:
+    known = [handler.name for handler in handlers]
+    places = [node for key in ("tasks", "handlers") for node in fields.node.get(key) or () if isinstance(node, MapNode)]
+    for node, task in zip(places, (*tasks, *handlers), strict=False):
+        for name in task.notify:
+            if name not in known:
+                mark = node.marks["notify"][1]
+                fields.report.add(mark, f"no handler is called {name}", suggest(name, known, "add it below handlers"))

@@ -1,0 +1,246 @@
+"""What can be wrong with a play.
+
+A play that was read and checked.
+
+What happens in a play, as values: the faces (text, JSON) show them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from rolecall_generator.errors import ExitCode, Problem, RolecallError
+from rolecall_generator.manifest.yaml_source import Place
+from rolecall_runner.plays.templating import Expression, Value
+from rolecall_runner.verify import VerifySpec
+
+
+class PlayError(RolecallError):
+    """A play cannot be run as it is written or asked for; nothing was done."""
+
+    exit_code = ExitCode.USAGE
+
+
+class PlayFileError(PlayError):
+    """A play file is wrong; `problems` holds everything found, each with line, column and hint."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        noun = "problem" if len(self.problems) == 1 else "problems"
+        super().__init__(f"{len(self.problems)} {noun} in the play")
+
+    def __str__(self) -> str:
+        return "\n".join([*(str(problem) for problem in self.problems), self.what])
+
+
+DEFAULT_RETRIES = 3
+DEFAULT_DELAY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlayStep:
+    """How many accounts a batch has: a number of them, or a share of all in percent."""
+
+    size: float
+    percent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAction:
+    """Ask AWS. `arguments` are those of a query: parameters, select, ...; service and operation are plain texts."""
+
+    arguments: Value
+    writes: bool = False
+    allow_write: bool = False
+    kind: Literal["query"] = "query"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that it reads."""
+        return self.arguments.names
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyAction:
+    """Verify the account."""
+
+    spec: VerifySpec = field(default_factory=VerifySpec)
+    kind: Literal["verify"] = "verify"
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class AssertAction:
+    """All of these must be true."""
+
+    that: tuple[Expression, ...]
+    fail_msg: Value | None = None
+    success_msg: Value | None = None
+    kind: Literal["assert"] = "assert"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that it reads."""
+        own = [each for each in (self.fail_msg, self.success_msg, *self.that) if each is not None]
+        return frozenset(name for each in own for name in each.names)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptAction:
+    """A Python function `(session, account, **arguments)`: `module:function`, or `file.py:function` next to the play."""
+
+    function: str
+    arguments: Value
+    kind: Literal["script"] = "script"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that it reads."""
+        return self.arguments.names
+
+
+@dataclass(frozen=True, slots=True)
+class PluginAction:
+    """A task of someone else, by its name in the entry point group `rolecall.tasks`."""
+
+    name: str
+    arguments: Value
+    kind: Literal["plugin"] = "plugin"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that it reads."""
+        return self.arguments.names
+
+
+Action = QueryAction | VerifyAction | AssertAction | ScriptAction | PluginAction
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTask:
+    """One task. `tags` include the play's. `retries` count next to the first try; `delay` is in seconds."""
+
+    name: str
+    place: Place
+    action: Action
+    when: tuple[Expression, ...] = ()
+    loop: Value | None = None
+    register: str | None = None
+    tags: frozenset[str] = frozenset()
+    until: tuple[Expression, ...] = ()
+    retries: int = DEFAULT_RETRIES
+    delay: float = DEFAULT_DELAY_SECONDS
+    ignore_errors: bool = False
+    notify: tuple[str, ...] = ()
+    changed_when: tuple[Expression, ...] | None = None
+    failed_when: tuple[Expression, ...] | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables that the task reads."""
+        conditions = (*self.when, *self.until, *(self.changed_when or ()), *(self.failed_when or ()))
+        own = [each for each in (self.loop, *conditions) if each is not None]
+        return frozenset(name for each in own for name in each.names) | self.action.names
+
+    @property
+    def acts(self) -> bool:
+        """Whether it may change something, as far as anybody knows: such a task is not run under --check."""
+        return self.action.kind in {"script", "plugin"} or (isinstance(self.action, QueryAction) and self.action.writes)
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """One play. `max_fail_percentage` None: the play goes on while any account of a batch is left."""
+
+    name: str
+    place: Place
+    hosts: str
+    variables: Mapping[str, Value] = field(default_factory=dict)
+    serial: tuple[PlayStep, ...] = ()
+    max_fail_percentage: float | None = None
+    tasks: tuple[PlayTask, ...] = ()
+    handlers: tuple[PlayTask, ...] = ()
+
+
+JsonObject = dict[str, Any]
+
+
+class TaskEnding(StrEnum):
+    """How a task ended in one account."""
+
+    OK = "ok"
+    CHANGED = "changed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNREACHABLE = "unreachable"
+    INCONCLUSIVE = "inconclusive"
+    IGNORED = "ignored"
+
+
+BAD = frozenset({TaskEnding.FAILED, TaskEnding.UNREACHABLE, TaskEnding.INCONCLUSIVE})
+"""After these an account takes no further part."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayBegins:
+    """A play with this many accounts; none: the play is passed over."""
+
+    play: Play
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskBegins:
+    """A task, or a handler, over the accounts of a batch."""
+
+    task: PlayTask
+    handler: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """A task's end in one account. `data` is what is registered; `seconds` with all tries."""
+
+    account: str
+    account_id: str
+    task: PlayTask
+    ending: TaskEnding
+    data: JsonObject
+    error: str = ""
+    code: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlayStops:
+    """The run goes no further, and why."""
+
+    play: Play
+    why: str
+
+
+@dataclass(slots=True)
+class Recap:
+    """Counts of endings by account, in the order in which accounts took part. `rehearsal`: a sandbox answered, not AWS."""
+
+    counts: dict[str, dict[TaskEnding, int]] = field(default_factory=dict)
+    stopped: str = ""
+    rehearsal: bool = False
+
+    def add(self, event: TaskEnded) -> None:
+        """Count one more."""
+        own = self.counts.setdefault(event.account, dict.fromkeys(TaskEnding, 0))
+        own[event.ending] += 1
+        if event.ending is TaskEnding.CHANGED:  # as in Ansible, what changed was ok too
+            own[TaskEnding.OK] += 1
+
+    def any(self, endings: frozenset[TaskEnding]) -> bool:
+        """Whether some account ended so."""
+        return any(count[ending] for count in self.counts.values() for ending in endings)
+
+
+Event = PlayBegins | TaskBegins | TaskEnded | PlayStops
+Counts = Mapping[str, Mapping[TaskEnding, int]]

@@ -1,0 +1,365 @@
+"""Which tasks of a play are run: by tags, and from which task on.
+
+A run of plays in the runs' folder: each task's end in each account as it comes, so that a run that was cut goes on. A
+line of the journal is one task in one account; its data say where in the plays (`at`), how it ended, and what was
+registered, without secrets. A run that goes on takes these lines for the tasks that they are of: what was done is not
+done again. What was being done when the run was cut has no line, and is done anew.
+
+Which play a command line means: a file's, or that of an earlier run; and the fleet and the record that it is run with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Protocol
+
+from rolecall_generator._version import __version__
+from rolecall_generator.text import suggest
+from rolecall_runner.api import Fleet
+from rolecall_runner.aws import Status, utc_now
+from rolecall_runner.execution import (
+    Journal,
+    JournalError,
+    Result,
+    RunRecord,
+    find_run,
+    keys_to_retry,
+    new_run_id,
+    read_results,
+)
+from rolecall_runner.inventory import EVERYBODY, Selection
+from rolecall_runner.plays.play_model import Play, PlayError, PlayTask, TaskEnded
+from rolecall_runner.plays.play_model import TaskEnding as Ending
+from rolecall_runner.redact import plain, redacted
+
+ALL, TAGGED, UNTAGGED, ALWAYS, NEVER = "all", "tagged", "untagged", "always", "never"
+_SPECIAL = frozenset({ALL, TAGGED, UNTAGGED, ALWAYS, NEVER})
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """What the command line says of tasks. No tags: all but those tagged `never`."""
+
+    tags: frozenset[str] = frozenset()
+    skip_tags: frozenset[str] = frozenset()
+    start_at: str | None = None
+
+
+def tags_of(texts: Iterable[str]) -> frozenset[str]:
+    """Tags of options, with commas."""
+    return frozenset(part.strip() for text in texts for part in text.split(",") if part.strip())
+
+
+def wanted(own: Collection[str], wish: TaskFilter) -> bool:
+    """Whether a task with these tags is run, by Ansible's rules.
+
+    `--tags`: one of them is the task's, or the task is `always`; `all`, `tagged` and `untagged` mean what they say. A task
+    that is `never` needs one of its tags to be named. `--skip-tags` wins; `--skip-tags all` leaves what is `always`.
+    """
+    mine = set(own) or {UNTAGGED}
+    asked = wish.tags or {ALL}
+    run = (
+        ALWAYS in mine
+        or (ALL in asked and NEVER not in mine)
+        or bool(mine & asked)
+        or (TAGGED in asked and UNTAGGED not in mine and NEVER not in mine)
+    )
+    skip = wish.skip_tags
+    if ALL in skip:
+        return run and ALWAYS in mine and ALWAYS not in skip
+    return run and not mine & skip and not (TAGGED in skip and UNTAGGED not in mine)
+
+
+def choose_tasks(plays: Sequence[Play], wish: TaskFilter) -> tuple[Play, ...]:
+    """The plays with the tasks that are to run. Raises PlayError for a tag or a task's name that is nowhere."""
+    every = [task for play in plays for task in (*play.tasks, *play.handlers)]
+    known = {tag for task in every for tag in task.tags}
+    for option, tags in (("--tags", wish.tags), ("--skip-tags", wish.skip_tags)):
+        for tag in sorted(tags - known - _SPECIAL):
+            raise PlayError(f"no task has the tag {tag}", where=option, hint=suggest(tag, sorted(known), "tags are"))
+    chosen = plays if wish.start_at is None else _from(plays, wish.start_at)
+    return tuple(replace(play, tasks=tuple(task for task in play.tasks if wanted(task.tags, wish))) for play in chosen)
+
+
+def _from(plays: Sequence[Play], start: str) -> tuple[Play, ...]:
+    for number, play in enumerate(plays):
+        for index, task in enumerate(play.tasks):
+            if task.name == start or fnmatchcase(task.name, start):
+                return (replace(play, tasks=play.tasks[index:]), *plays[number + 1 :])
+    names: list[PlayTask] = [task for play in plays for task in play.tasks]
+    hint = suggest(start, [task.name for task in names], "tasks are")
+    raise PlayError(f"no task is called {start}", where="--start-at-task", hint=hint)
+
+
+TASK = "play"
+Key = tuple[str, str]
+"""Kind and name of an account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a run plays: a file with the digest of its content, of whom, which tasks, whether under --check.
+
+    `retry`: of those alone for whom that run (an id) did not end well.
+    """
+
+    file: Path
+    digest: str
+    limit: str = EVERYBODY
+    wish: TaskFilter = field(default_factory=TaskFilter)
+    check: bool = False
+    retry: str | None = None
+
+    @property
+    def selection(self) -> Selection:
+        """Whom it is played for."""
+        return Selection(self.limit, retry=self.retry)
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file's content, "" for one that cannot be read: whoever reads the play says so."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def check_unchanged(played: Played, run_id: str) -> None:
+    """Raise JournalError when the file is another one now: what was done belongs to another play."""
+    if digest_of(played.file) != played.digest:
+        raise JournalError(
+            f"the play has changed since run {run_id}: what was done belongs to another play",
+            where=str(played.file),
+            hint=f"start a new run, or `runner play --retry {run_id}` for those who did not end well",
+        )
+
+
+def kept(played: Played) -> str:
+    """What a run's record says in `what`."""
+    wish = {**asdict(played.wish), "tags": sorted(played.wish.tags), "skip_tags": sorted(played.wish.skip_tags)}
+    return json.dumps({**asdict(played), "file": str(played.file), "wish": wish})
+
+
+def recalled(record: RunRecord) -> Played:
+    """What an earlier run played. Raises JournalError where its record does not say it."""
+    try:
+        body = json.loads(record.what)
+        wish = body["wish"]
+        chosen = TaskFilter(frozenset(wish["tags"]), frozenset(wish["skip_tags"]), wish["start_at"])
+        return Played(**{**body, "file": Path(body["file"]), "wish": chosen})
+    except (ValueError, TypeError, KeyError) as error:
+        raise JournalError(
+            f"run {record.run_id} does not say what it played", where=record.manifest, hint="start a new run"
+        ) from error
+
+
+class PlayRecord(Protocol):
+    """Where a run of plays is written down, and what an earlier part of it did."""
+
+    def begin(self, accounts: int) -> None:
+        """The run is about to ask so many accounts. Raises JournalError."""
+
+    def done(self, at: str, key: Key) -> Result | None:
+        """What became of a task in an account in the run's earlier part; each is handed out once."""
+
+    def add(self, at: str, result: Result, event: TaskEnded) -> None:
+        """A task has ended in an account. Raises JournalError."""
+
+    def end(self) -> None:
+        """The run is complete. Raises JournalError."""
+
+
+class NoRecord:
+    """Nothing is written down."""
+
+    def begin(self, accounts: int) -> None:
+        """Do nothing."""
+
+    def done(self, at: str, key: Key) -> Result | None:
+        """Nothing was done before."""
+        del at, key
+        return None
+
+    def add(self, at: str, result: Result, event: TaskEnded) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(slots=True)
+class RunFolder:
+    """A run's folder below `runs`; `resumed` when it is there already. Close it.
+
+    `rehearsal` says, when the run begins, whether a sandbox answers instead of AWS.
+    """
+
+    runs: Path
+    run_id: str
+    manifest: Path
+    fingerprint: str
+    played: Played
+    resumed: bool = False
+    clock: Callable[[], datetime] = utc_now
+    rehearsal: Callable[[], bool] = lambda: False
+    _journal: Journal | None = None
+    _done: dict[tuple[str, Key], Result] = field(default_factory=dict)
+
+    def begin(self, accounts: int) -> None:
+        """Make the folder, or open it and read what was done. Raises JournalError."""
+        if self.resumed:
+            rehearsal = self.rehearsal() if accounts else None  # a run of no accounts has not asked who calls
+            self._journal = Journal.resume(self.runs, self.run_id, fingerprint=self.fingerprint, rehearsal=rehearsal)
+            self._done = {(_body(each)["at"], each.key): each for each in read_results(self.runs, self.run_id)}
+            return
+        words, moment = self.played.selection.summary, self.clock().isoformat()
+        what = kept(self.played)
+        record = RunRecord(
+            self.run_id,
+            TASK,
+            str(self.manifest),
+            self.fingerprint,
+            words,
+            accounts,
+            moment,
+            what,
+            __version__,
+            rehearsal=self.rehearsal(),
+        )
+        self._journal = Journal.start(self.runs, record)
+
+    def done(self, at: str, key: Key) -> Result | None:
+        """What became of the task, as the engine gave it. Raises JournalError where a secret of it was not kept."""
+        found = self._done.pop((at, key), None)
+        if found is None:
+            return None
+        body = _body(found)
+        if body.get("hidden"):
+            raise JournalError(
+                f"{found.target} registered a secret in {found.task!r}, which run {self.run_id} has not kept",
+                where=str(self.played.file),
+                hint="start a new run: later tasks may need it",
+            )
+        return replace(found, status=Status(body["status"]), data=body["registered"])
+
+    def add(self, at: str, result: Result, event: TaskEnded) -> None:
+        """Write a line. Its status is the account's: what a play ignores is no failure of it. Raises JournalError."""
+        whole = plain(event.data, reveal=True)
+        safe = _without_secrets(event)
+        ignored = event.ending is Ending.IGNORED
+        body: dict[str, Any] = {
+            "at": at,
+            "account_id": event.account_id,
+            "ending": str(event.ending),
+            "status": str(result.status),
+            "registered": safe,
+        }
+        if event.task.register and safe != whole:
+            body["hidden"] = True
+        status = Status.OK if ignored else result.status
+        if self._journal is not None:
+            self._journal.add(replace(result, task=event.task.name, status=status, data=body, error=event.error))
+
+    def end(self) -> None:
+        """Note the end. Raises JournalError."""
+        if self._journal is not None:
+            self._journal.end(self.clock())
+
+    def close(self) -> None:
+        """Close the journal, so that others may go on with it."""
+        if self._journal is not None:
+            self._journal.close()
+
+
+def _without_secrets(event: TaskEnded) -> dict[str, Any]:
+    """What was registered, as it may be kept: rows of a query as `runner query` keeps them, all other texts redacted."""
+    rows = {"rows", "results"} if event.task.action.kind == "query" else set()
+    safe: dict[str, Any] = plain(event.data)
+    return {key: value if key in rows else redacted(value, key) for key, value in safe.items()}
+
+
+def _body(result: Result) -> Mapping[str, Any]:
+    if isinstance(result.data, Mapping) and {"at", "status", "registered"} <= result.data.keys():
+        return result.data
+    raise JournalError(f"a result of {result.target} is none of a play", where="results.jsonl", hint="start a new run")
+
+
+@dataclass(frozen=True, slots=True)
+class PlayOptions:
+    """What a command line says of a play. `retry`, `resume`: runs, as people name them."""
+
+    file: Path | None = None
+    limit: str = EVERYBODY
+    wish: TaskFilter = field(default_factory=TaskFilter)
+    check: bool = False
+    retry: str | None = None
+    resume: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRun:
+    """A run of a play by its id; `resumed` when it has begun before."""
+
+    run_id: str
+    resumed: bool = False
+
+    @property
+    def short_id(self) -> str:
+        """The random part: what session names carry."""
+        return self.run_id.rpartition("-")[2]
+
+
+def played_of(
+    options: PlayOptions,
+    runs: Path,
+    clock: Callable[[], datetime] = utc_now,
+    token: Callable[[int], str] = secrets.token_hex,
+) -> tuple[Played, PlayRun]:
+    """What is to be played, in which run. Raises PlayError for too little or too much, JournalError, NoSuchRunError."""
+    fresh = PlayRun(new_run_id(clock(), token))
+    if options.resume is not None:
+        _check_alone(options, "--resume", options.resume, alone=options.limit == EVERYBODY and options.retry is None)
+        record = find_run(runs, options.resume, task=TASK)
+        before = recalled(record)
+        check_unchanged(before, record.run_id)
+        return before, PlayRun(record.run_id, resumed=True)
+    if options.retry is not None:
+        _check_alone(options, "--retry", options.retry, alone=True)
+        record = find_run(runs, options.retry, task=TASK)
+        before = recalled(record)
+        limit = before.limit if options.limit == EVERYBODY else options.limit
+        return replace(before, digest=digest_of(before.file), limit=limit, retry=record.run_id), fresh
+    if options.file is None:
+        raise PlayError("no play is named", where="FILE", hint="runner play audit.yaml")
+    return Played(options.file, digest_of(options.file), options.limit, options.wish, options.check), fresh
+
+
+def narrowed(fleet: Fleet, played: Played) -> Fleet:
+    """The fleet, only with accounts that the run may process. Raises what `Fleet.chosen` raises, JournalError."""
+    if played.retry is not None:
+        fleet.narrow(keys_to_retry(fleet.execution.runs, played.retry), played.retry)
+    return fleet
+
+
+def run_folder(played: Played, run: PlayRun, fleet: Fleet) -> RunFolder:
+    """The run's folder, not made yet. Raises what `Fleet.chosen` raises."""
+    fingerprint = fleet.chosen.inventory.fingerprint
+    return RunFolder(
+        fleet.execution.runs, run.run_id, fleet.manifest, fingerprint, played, run.resumed, rehearsal=lambda: fleet.rehearsal
+    )
+
+
+def _check_alone(options: PlayOptions, option: str, name: str, *, alone: bool) -> None:
+    if not alone or options.file is not None or options.wish != TaskFilter() or options.check:
+        raise PlayError(
+            f"{option} plays what run {name} played; nothing else can be played with it",
+            where=option,
+            hint=f"runner play {option} {name}, or leave out {option}",
+        )

@@ -1,0 +1,97 @@
+"""Python functions that plays name, and tasks from third parties: looked at without running them, loaded before a run."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from rolecall_generator.text import suggest
+from rolecall_runner.plays.play_model import PlayError
+
+GROUP = "rolecall.tasks"
+"""The entry point group of tasks from third parties: factories `(arguments: Mapping) -> Task`, or a function
+`(session, account)`."""
+_FORM = re.compile(r"(?P<file>[^:]+\.py)|(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
+_HINT = "write module:function, or file.py:function next to the play"
+
+
+def look_at(function: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """What is wrong with a function's name, and the hint. A file is parsed; nothing is run, no module imported."""
+    where, colon, name = function.rpartition(":")
+    form = _FORM.fullmatch(where)
+    if not colon or form is None or not name.isidentifier():
+        yield f"{function!r} names no function", _HINT
+    elif form["file"]:
+        yield from _look_at_file(folder / where, where, name)
+
+
+def _look_at_file(path: Path, shown: str, name: str) -> Iterator[tuple[str, str]]:
+    try:
+        tree = ast.parse(path.read_text("utf-8"))
+    except OSError as error:
+        yield f"{shown} cannot be read: {error.strerror}", "the file is looked for next to the play"
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        yield f"{shown} is no Python: {getattr(error, 'msg', error)}", f"hint its line {line}" if line else "hint the file"
+    else:
+        known = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        other = {target.id for node in tree.body if isinstance(node, ast.Assign | ast.ImportFrom | ast.Import)
+                 for target in _bound(node)}  # fmt: skip
+        if name not in known and name not in other:
+            yield f"{shown} has no function {name}", suggest(name, known, "write it, or name one of")
+
+
+def _bound(node: ast.Assign | ast.ImportFrom | ast.Import) -> Iterator[ast.Name]:
+    if isinstance(node, ast.Assign):
+        yield from (target for target in node.targets if isinstance(target, ast.Name))
+    else:
+        yield from (ast.Name((alias.asname or alias.name).partition(".")[0]) for alias in node.names)
+
+
+@lru_cache(maxsize=256)
+def load_function(function: str, folder: Path) -> Callable[..., Any]:
+    """Import a function that `look_at` finds no fault with. Raises PlayError."""
+    where, _, name = function.rpartition(":")
+    try:
+        module = _from_file(folder / where) if where.endswith(".py") else importlib.import_module(where)
+        found = getattr(module, name)
+    except Exception as error:  # whatever somebody's module raises while it is imported
+        text = f"{function} cannot be loaded: {type(error).__name__}: {error}"
+        raise PlayError(text, where="script", hint="hint the module, or install what it needs") from error
+    if not callable(found):
+        raise PlayError(f"{function} is no function", where="script", hint=_HINT)
+    return found  # type: ignore[no-any-return]
+
+
+def _from_file(path: Path) -> Any:
+    name = f"rolecall_play_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(str(path))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def installed_tasks() -> dict[str, EntryPoint]:
+    """Tasks of third parties that are installed, by name; they are not loaded."""
+    return {each.name: each for each in entry_points(group=GROUP)}
+
+
+def load_factory(entry: EntryPoint) -> Callable[[Any], Any]:
+    """The factory of a third party's task. Raises PlayError."""
+    try:
+        found = entry.load()
+    except Exception as error:  # whatever somebody's package raises while it is imported
+        owner = entry.dist.name if entry.dist is not None else entry.value
+        text = f"the task {entry.name} cannot be loaded: {type(error).__name__}: {error}"
+        raise PlayError(text, where=owner, hint="install the package again, or leave the task out") from error
+    if not callable(found):
+        raise PlayError(f"the task {entry.name} is no factory", where=entry.value, hint="tell its makers")
+    return found  # type: ignore[no-any-return]

@@ -1,1 +1,0 @@
-"""Queries that ship with the package, one YAML file each; `tasks.query.validate` reads them."""

@@ -1,0 +1,293 @@
+"""Answers of accounts: JMESPath applied to replies, rows per Region, and the reason where a Region has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError, ParseError
+from jmespath.functions import Functions
+
+from rolecall_runner.aws import Status, failure_of
+from rolecall_runner.execution import Outcome, Result
+from rolecall_runner.query.spec import QueryError
+from rolecall_runner.redact import REHEARSAL
+
+_HINT = 'see https://jmespath.org/specification.html; quote names with - as "a-b"'
+VALUE = "value"
+"""The column of rows that are one bare value."""
+
+
+@lru_cache(maxsize=256)
+def compiled(expression: str) -> Any:
+    """The compiled expression. Raises QueryError with the position in it."""
+    try:
+        made = jmespath.compile(expression)
+    except ParseError as error:
+        column = (error.lex_position or 0) + 1
+        place = f"{error.token_value!r} at column {column}" if error.token_value else f"end at column {column}"
+        raise QueryError(f"{expression!r} is no JMESPath: unexpected {place}", where="select", hint=_HINT) from None
+    except JMESPathError as error:
+        raise QueryError(f"{expression!r} is no JMESPath: {error}", where="select", hint=_HINT) from None
+    if unknown := set(_functions(made.parsed)) - set(Functions.FUNCTION_TABLE):
+        raise QueryError(f"JMESPath has no function {min(unknown)}", where="select", hint=_HINT)
+    return made
+
+
+def _functions(node: Any) -> Iterator[str]:
+    """Names of all functions that an expression calls; jmespath itself asks only when it comes to them."""
+    if isinstance(node, Mapping):
+        if node["type"] == "function_expression":
+            yield node["value"]
+        for child in node["children"]:
+            yield from _functions(child)
+
+
+def search(expression: str, value: Any) -> Any:
+    """What the expression finds in JSON values. Raises QueryError, as for a number where a text is needed."""
+    try:
+        return compiled(expression).search(value)
+    except JMESPathError as error:
+        text = f"{expression!r} cannot be applied to the answer: {error}"
+        raise QueryError(text, where="select", hint="look at one answer without --select first") from None
+
+
+def distributes(expression: str, keys: Sequence[str]) -> bool:
+    """Whether the finds of all pages, one after the other, are those of the joined answer.
+
+    True for a projection of a list that pages carry (`Reservations[].Instances[].InstanceId`): it looks at one item at a
+    time. A slice, an index, a pipe or a function at the top looks at the whole.
+    """
+    roots = [jmespath.compile(key).parsed for key in keys]
+    return _distributes(compiled(expression).parsed, roots)
+
+
+def _distributes(node: Mapping[str, Any], roots: Sequence[Any]) -> bool:
+    if node["type"] in {"projection", "filter_projection"}:
+        source = node["children"][0]
+        if source["type"] == "flatten":
+            source = source["children"][0]
+        return source in roots or _distributes(source, roots)
+    return False
+
+
+def rows_of(found: Any, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """Rows of what an expression found: an object is a row, a list one row an item, a bare value a row of one column."""
+    if found is None:
+        return
+    for item in found if isinstance(found, list) else [found]:
+        if isinstance(item, dict):
+            yield item
+        elif isinstance(item, list):
+            yield {_name(columns, index): each for index, each in enumerate(item)}
+        else:
+            yield {columns[0] if len(columns) == 1 else VALUE: item}
+
+
+def _name(columns: Sequence[str], index: int) -> str:
+    return columns[index] if index < len(columns) else f"column{index + 1}"
+
+
+GLOBAL = "global"
+"""In the place of a Region, for services that answer for the whole account."""
+
+
+class Reason(StrEnum):
+    """How one account and Region came out. All but the last three are facts about the account, not failures of the run.
+
+    NOT_REHEARSED: the sandbox has no such service or operation, so that nothing is known of AWS's answer.
+    """
+
+    OK = "ok"
+    DENIED = "denied"
+    DISABLED = "region-disabled"
+    NOT_SUBSCRIBED = "not-subscribed"
+    ABSENT = "not-in-region"
+    NOT_REHEARSED = "not-rehearsed"
+    INCONCLUSIVE = "inconclusive"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+
+
+_DISABLED = frozenset({"RegionDisabledException", "UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"})
+"""What services say to a good session in a Region that the account has not enabled (IAM User Guide, "Managing AWS STS in an
+AWS Region"; EC2 API reference, "Error codes": AuthFailure; November 2026)."""
+_NOT_SUBSCRIBED = frozenset(
+    {"OptInRequired", "SubscriptionRequiredException", "NotSignedUp", "AWSOrganizationsNotInUseException",
+     "DataUnavailableException", "AWSSupportSubscriptionRequired", "NotSubscribedException"}
+)  # fmt: skip
+_BY_STATUS: Mapping[Status, Reason] = {
+    Status.OK: Reason.OK,
+    Status.REFUSED: Reason.DENIED,
+    Status.INCONCLUSIVE: Reason.INCONCLUSIVE,
+    Status.UNREACHABLE: Reason.UNREACHABLE,
+    Status.FAILED: Reason.FAILED,
+    Status.SKIPPED: Reason.NOT_REHEARSED,
+}
+_STATUS: Mapping[Reason, Status] = {
+    Reason.NOT_REHEARSED: Status.SKIPPED,
+    Reason.DENIED: Status.REFUSED,
+    Reason.INCONCLUSIVE: Status.INCONCLUSIVE,
+    Reason.UNREACHABLE: Status.UNREACHABLE,
+    Reason.FAILED: Status.FAILED,
+}
+_WORSE = (Status.OK, Status.SKIPPED, Status.REFUSED, Status.INCONCLUSIVE, Status.UNREACHABLE, Status.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionAnswer:
+    """One account and Region. `time` is when it was asked (ISO 8601); `rows` are JSON objects; none where it failed.
+
+    `code` and `error` are AWS's; `notes` say which further calls for single rows were not answered.
+    """
+
+    region: str
+    reason: Reason
+    time: str
+    rows: tuple[Mapping[str, Any], ...] = ()
+    code: str = ""
+    error: str = ""
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The place as JSON values; what is empty is left out, but for the rows."""
+        body: dict[str, Any] = {"region": self.region, "reason": str(self.reason), "time": self.time}
+        optional: dict[str, Any] = {"code": self.code, "error": self.error, "notes": list(self.notes)}
+        return body | {"rows": list(self.rows)} | {key: value for key, value in optional.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the answer with where it comes from. `time` is ISO 8601. `rehearsal`: a sandbox answered, not AWS."""
+
+    account: str
+    account_id: str
+    region: str
+    time: str
+    values: Mapping[str, Any]
+    rehearsal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnswer:
+    """One account's answer. `reason` and `error` are the account's own when nothing in it could be asked (no places).
+
+    `rehearsal`: a sandbox answered, not AWS.
+    """
+
+    account: str
+    account_id: str
+    places: tuple[RegionAnswer, ...] = ()
+    reason: Reason = Reason.OK
+    code: str = ""
+    error: str = ""
+    rehearsal: bool = False
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, Region by Region."""
+        for place in self.places:
+            for values in place.rows:
+                yield Row(self.account, self.account_id, place.region, place.time, values, self.rehearsal)
+
+    def troubles(self) -> Iterator[dict[str, str]]:
+        """What did not answer: account, account_id, region, reason, code, error. Notes on single rows are among them."""
+        if not self.places and self.reason is not Reason.OK:
+            yield self._trouble("", self.reason, self.code, self.error)
+        for place in self.places:
+            if place.reason is not Reason.OK:
+                yield self._trouble(place.region, place.reason, place.code, place.error)
+            for note in place.notes:
+                yield self._trouble(place.region, Reason.DENIED, "", note)
+
+    def _trouble(self, region: str, reason: Reason, code: str, error: str) -> dict[str, str]:
+        return {
+            "account": self.account,
+            "account_id": self.account_id,
+            "region": region,
+            "reason": str(reason),
+            "code": code,
+            "error": error,
+        }
+
+
+@dataclass(slots=True)
+class Count:
+    """A run's places by reason, and its rows: for the last line and the exit code."""
+
+    accounts: int = 0
+    rows: int = 0
+    reasons: dict[Reason, int] = field(default_factory=dict)
+    rehearsal: bool = False
+
+    def add(self, answer: QueryAnswer) -> None:
+        """Count one account."""
+        self.accounts += 1
+        self.rehearsal = self.rehearsal or answer.rehearsal
+        for reason in [place.reason for place in answer.places] or [answer.reason]:
+            self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        self.rows += sum(len(place.rows) for place in answer.places)
+
+    @property
+    def text(self) -> str:
+        """The counts in a line: `12 rows from 3 accounts; places: 5 ok, 1 denied`; what a sandbox said is marked."""
+        places = ", ".join(
+            f"{count:,} {reason}" for reason, count in sorted(self.reasons.items(), key=lambda item: -item[1])
+        )
+        rows, accounts = _counted(self.rows, "row"), _counted(self.accounts, "account")
+        mark = f"{REHEARSAL}: " if self.rehearsal else ""
+        return f"{mark}{rows} from {accounts}; accounts and Regions: {places}"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def reason_of(error: BaseException, *, listed: bool = True) -> tuple[Reason, str, str]:
+    """Reason, code and text of what a call raised. `listed` False: the endpoint data has no such service in the Region."""
+    failure = failure_of(error)
+    reason = _BY_STATUS[failure.status]
+    if failure.code in _DISABLED:
+        reason = Reason.DISABLED
+    elif failure.code in _NOT_SUBSCRIBED:
+        reason = Reason.NOT_SUBSCRIBED
+    elif not listed and reason is Reason.UNREACHABLE:
+        reason = Reason.ABSENT
+    return reason, failure.code, failure.message
+
+
+def outcome_of(account_id: str, places: list[RegionAnswer]) -> Outcome:
+    """A task's outcome: its status is the worst of the places', facts about the account count as ok."""
+    statuses = [_STATUS.get(place.reason, Status.OK) for place in places]
+    worst = max(statuses, key=_WORSE.index, default=Status.OK)
+    first = next((place for place, status in zip(places, statuses, strict=True) if status is worst), None)
+    code, error = (first.code, f"{first.region}: {first.error}") if first and worst is not Status.OK else ("", "")
+    return Outcome(worst, {"account_id": account_id, "places": [place.to_json() for place in places]}, error, code)
+
+
+def answer_of(result: Result, account_id: str = "") -> QueryAnswer:
+    """Read a task's result back. `account_id` is said for those that have no data: they could not be asked at all."""
+    body: Any = result.data if isinstance(result.data, Mapping) else {}
+    places = tuple(
+        RegionAnswer(
+            each["region"],
+            Reason(each["reason"]),
+            each["time"],
+            tuple(each["rows"]),
+            each.get("code", ""),
+            each.get("error", ""),
+            tuple(each.get("notes", ())),
+        )
+        for each in body.get("places", ())
+    )
+    return QueryAnswer(
+        result.target,
+        body.get("account_id", account_id),
+        places,
+        _BY_STATUS[result.status],
+        result.code,
+        result.error,
+    )

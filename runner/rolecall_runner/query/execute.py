@@ -1,0 +1,209 @@
+"""Execute a query in one account: Region by Region, with pagination and further calls for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+from botocore.paginate import Paginator
+
+from rolecall_runner.aws import REFUSALS, AccountSession, Clients, Sessions, TimeIsUpError, account
+from rolecall_runner.execution import Outcome, PerProcess
+from rolecall_runner.inventory import Target
+from rolecall_runner.query.answers import GLOBAL, Reason, distributes, outcome_of, reason_of, rows_of, search
+from rolecall_runner.query.answers import RegionAnswer as Place
+from rolecall_runner.query.operations import (
+    Operation,
+    enabled_regions,
+    find_operation,
+    is_global,
+    known_regions,
+    planned_regions,
+)
+from rolecall_runner.query.parameters import Filling, fill
+from rolecall_runner.query.spec import FollowUp, QuerySpec
+from rolecall_runner.redact import plain
+
+EACH_KEY = "*"
+"""As `into`: each key of the further answer becomes a column."""
+
+Client = Any
+"""A client of boto3, signed for the account by its surroundings."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRows:
+    """The finished rows of one account and Region, with notes on further calls that were denied."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    notes: tuple[str, ...] = ()
+
+
+def ask_place(spec: QuerySpec, client_of: Any, filling: Filling) -> RegionRows:
+    """Execute the query in one account and Region; `client_of(service)` returns the client of a service there.
+
+    All rows or none: raises what the first call raises. Further calls that are denied become notes.
+    """
+    operation = find_operation(spec.service, spec.operation)
+    found = _rows(spec, operation, client_of(spec.service), fill(spec.parameters, filling))
+    notes: dict[str, int] = {}
+    rows: list[Mapping[str, Any]] = []
+    for row in found:
+        if len(rows) == spec.limit:
+            break
+        whole = dict(row)
+        known = _follow(spec, client_of, filling, whole, notes)
+        # What a refused call leaves unknown is shown, not filtered away.
+        if spec.where is None or not known or search(spec.where, whole):
+            rows.append(whole)
+    texts = tuple(f"{call} for {count:,} of the rows: the column is empty" for call, count in notes.items())
+    return RegionRows(tuple(rows), texts)
+
+
+def _rows(spec: QuerySpec, operation: Operation, client: Client, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    select = spec.select or default_select(operation)
+    for reply in _replies(operation, client, parameters, spec, select):
+        value = plain(reply, operation.model.output_shape, reveal=spec.reveal)
+        yield from rows_of(value if select is None else search(select, value), spec.columns)
+
+
+def default_select(operation: Operation) -> str | None:
+    """What is selected when no one says: the list that pages carry, or the reply's only list; None: the whole reply."""
+    if operation.result_keys:
+        return f"{operation.result_keys[0]}[]"
+    shape = operation.model.output_shape
+    lists = [name for name, member in shape.members.items() if member.type_name == "list"] if shape is not None else []
+    return f"{lists[0]}[]" if len(lists) == 1 else None
+
+
+def _replies(
+    operation: Operation, client: Client, parameters: dict[str, Any], spec: QuerySpec, select: str | None
+) -> Iterator[Mapping[str, Any]]:
+    method = getattr(client, operation.method)
+    if operation.paging is None:
+        yield method(**parameters)
+        return
+    sizes = {"PageSize": spec.page_size} if spec.page_size and operation.page_size_parameter else {}
+    if select is None or not distributes(select, operation.result_keys):
+        yield _pages(operation, method, parameters, sizes).build_full_result()
+    elif sizes:
+        yield from _pages(operation, method, parameters, sizes)
+    else:
+        first = method(**parameters)
+        if operation.is_last(first):  # most answers are one page: botocore's paginator is not asked how to go on
+            yield first
+        else:
+            yield from _pages(operation, _given_first(first, method), parameters, sizes)
+
+
+def _pages(operation: Operation, method: Any, parameters: dict[str, Any], sizes: dict[str, Any]) -> Any:
+    return Paginator(method, dict(operation.paging or {}), operation.model).paginate(PaginationConfig=sizes, **parameters)
+
+
+def _given_first(reply: Mapping[str, Any], method: Any) -> Any:
+    """The method, whose first call has been made."""
+    replies = [reply]
+    return lambda **parameters: replies.pop() if replies else method(**parameters)
+
+
+def _follow(spec: QuerySpec, client_of: Any, filling: Filling, row: dict[str, Any], notes: dict[str, int]) -> bool:
+    """Add the columns of further calls to a row; False when one of them is not known."""
+    known = True
+    for follow_up in spec.for_each:
+        item = Filling(filling.target, filling.moment, filling.region, row)
+        try:
+            value = _further(follow_up, client_of(follow_up.service), item, spec)
+        except ClientError as error:
+            code, value = error.response["Error"]["Code"], None
+            if code not in follow_up.missing and code not in REFUSALS:
+                raise
+            if code not in follow_up.missing:
+                known = False
+                call = f"{code}: {find_operation(follow_up.service, follow_up.operation).method}"
+                notes[call] = notes.get(call, 0) + 1
+        row.update(value if follow_up.into == EACH_KEY and isinstance(value, dict) else {follow_up.into: value})
+    return known
+
+
+def _further(follow_up: FollowUp, client: Client, filling: Filling, spec: QuerySpec) -> Any:
+    operation = find_operation(follow_up.service, follow_up.operation)
+    parameters = fill(follow_up.parameters, filling)
+    whole = QuerySpec(follow_up.service, follow_up.operation, page_size=spec.page_size)
+    reply = next(iter(_replies(operation, client, parameters, whole, None)))
+    value = plain(reply, operation.model.output_shape, reveal=spec.reveal)
+    return value if follow_up.select is None else search(follow_up.select, value)
+
+
+ATTEMPTS = 3
+"""How often one Region is asked within one attempt of the account, so that a throttle does not cost the other Regions."""
+
+_AGAIN = frozenset({Reason.INCONCLUSIVE, Reason.UNREACHABLE})
+
+
+def utc_now() -> datetime:
+    """The machine's time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class QueryTask:
+    """Executes a query in a target; `answers.answer_of` reads the data of its outcome.
+
+    `means` makes clients and sessions, once in each process. `now` tells rows their time, and relative dates theirs.
+    """
+
+    spec: QuerySpec
+    means: PerProcess[tuple[Clients, Sessions]]
+    now: Callable[[], datetime] = utc_now
+    name: str = "query"
+    _absent: set[tuple[str, str]] = field(default_factory=set, repr=False, compare=False)
+
+    def __call__(self, target: Target) -> Outcome:
+        """Ask one target. Raises what assuming its role raises; the engine makes a result of it."""
+        clients, sessions = self.means.get()
+        session = sessions.of(target)
+        session.get_frozen_credentials()  # a role that cannot be assumed is one failure, not one a Region
+        with account(session):
+            regions = planned_regions(self.spec, target)
+            if regions is None:
+                try:
+                    regions = enabled_regions(clients, target)
+                except Exception as error:  # no Region is known, so this is the account's whole answer
+                    reason, code, text = reason_of(error)
+                    text = f"its enabled Regions cannot be listed: {text}"
+                    return outcome_of(target.account_id, [Place("", reason, self.now().isoformat(), code=code, error=text)])
+            places = [self._place(clients, session, target, region) for region in regions]
+        return outcome_of(target.account_id, places)
+
+    def _place(self, clients: Clients, session: AccountSession, target: Target, region: str) -> Place:
+        shown = GLOBAL if is_global(self.spec, target) else region
+        for attempt in range(1, ATTEMPTS + 1):
+            moment = self.now()
+            if (self.spec.service, region) in self._absent:
+                break
+            try:
+                asked = ask_place(
+                    self.spec,
+                    lambda service: clients.client(service, region),
+                    Filling(target, moment, region),
+                )
+            except Exception as error:  # one Region's failure is its own place; the others are asked all the same
+                place = self._failed(error, target, region, shown, moment)
+                if place.reason not in _AGAIN or attempt == ATTEMPTS or isinstance(error, TimeIsUpError):
+                    return place
+                if place.code.startswith("ExpiredToken"):
+                    session.renew()
+            else:
+                return Place(shown, Reason.OK, moment.isoformat(), asked.rows, notes=asked.notes)
+        text = f"{self.spec.service} is not offered in {region}"
+        return Place(shown, Reason.ABSENT, self.now().isoformat(), error=text)
+
+    def _failed(self, error: BaseException, target: Target, region: str, shown: str, moment: datetime) -> Place:
+        listed = region in known_regions(self.spec.service, target.partition) or shown == GLOBAL
+        reason, code, text = reason_of(error, listed=listed)
+        if reason is Reason.ABSENT:
+            self._absent.add((self.spec.service, region))  # a fact of the Region: no other account need find it out
+        return Place(shown, reason, moment.isoformat(), code=code, error=text)

@@ -1,0 +1,1 @@
+"""The named queries that come with rolecall."""

@@ -1,0 +1,296 @@
+"""Parameters of an operation: read from strings or YAML, typed by the service model, with placeholders filled per call.
+
+    {name} {account_id} {partition} {role_arn} {region}     of the target, and the Region of the call
+    {labels.X} {tags.X} {variables.X}                       from the customer's entry in the manifest
+    {item.COLUMN}                                           in further calls: a column of the row
+    {today} {today-30d} {month} {month-1} {now-24h}         date, first day of a month, time (UTC), with an offset
+
+A doubled brace is literal: `{{name}}` becomes the string `{name}`. Other braces are ordinary text. Placeholders are
+substituted as data and never evaluated.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from rolecall_runner.inventory import Target
+from rolecall_runner.query.operations import Operation
+from rolecall_runner.query.spec import QueryError
+
+_NUMBERS = {"float", "double"}
+WORDS = {
+    "integer": "a whole number", "long": "a whole number", "float": "a number", "double": "a number",
+    "boolean": "true or false", "list": "a JSON list", "structure": "a JSON object", "map": "a JSON object",
+    "string": "text", "timestamp": "a time, as in 2026-11-24T09:00:00Z", "blob": "text",
+}  # fmt: skip
+"""The model's types for people."""
+_TRUTHS = {"true": True, "false": False}
+
+
+def scalar(text: str, type_name: str, name: str) -> Any:
+    """A text as the type that the model wants. Raises QueryError."""
+    try:
+        if type_name in {"integer", "long"}:
+            return int(text)
+        if type_name in _NUMBERS:
+            return float(text)
+        if type_name == "boolean":
+            return _TRUTHS[text.strip().lower()]
+    except (ValueError, KeyError):
+        raise wrong(name, type_name, text) from None
+    return text
+
+
+def wrong(name: str, kind: str, value: Any) -> QueryError:
+    """The error for a value of another type than the parameter's."""
+    shown = value if isinstance(value, str) else json.dumps(value, default=str)
+    return QueryError(f"{shown!r} is not {WORDS[kind]}", where=f"parameter {name} ({kind})", hint=f"write {WORDS[kind]}")
+
+
+_NAME = r"[a-z_]+(?:\.[^{}]*)?(?:[+-]\d+[a-z]?)?"
+_PLACEHOLDER = re.compile(rf"\{{\{{({_NAME})\}}\}}|\{{({_NAME})\}}")
+_TIME = re.compile(r"(today|month|now)(?:([+-]\d+)([a-z]?))?")
+_UNITS = {"today": {"d": 86_400, "": 86_400}, "now": {"d": 86_400, "h": 3_600, "m": 60}, "month": {"": 0}}
+_PLAIN = ("name", "account_id", "partition", "role_arn")
+_MAPS = ("labels", "tags", "variables")
+_KNOWN = "{name}, {account_id}, {partition}, {role_arn}, {region}, {labels.X}, {tags.X}, {variables.X}, {today-7d}"
+_MONTHS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A value of another type than text that is a placeholder: filled first, then read as its type."""
+
+    text: str
+    type_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What placeholders stand for in one call; `moment` has a time zone."""
+
+    target: Target
+    moment: datetime
+    region: str = ""
+    item: Mapping[str, Any] = field(default_factory=dict)
+
+
+def placeholders(value: Any) -> Iterator[str]:
+    """Names of all placeholders in a value, at any depth."""
+    if isinstance(value, str):
+        yield from (match[2] for match in _PLACEHOLDER.finditer(value) if match[2])
+    elif isinstance(value, Deferred):
+        yield from placeholders(value.text)
+    elif isinstance(value, Mapping):
+        yield from (name for item in value.values() for name in placeholders(item))
+    elif isinstance(value, list | tuple):
+        yield from (name for item in value for name in placeholders(item))
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text is one placeholder and nothing else."""
+    match = _PLACEHOLDER.fullmatch(text)
+    return match is not None and bool(match[2])
+
+
+def check_names(value: Any, *, where: str, items: bool = False) -> None:
+    """Raise QueryError for a placeholder that nothing can fill; `items`: those of a row are known too."""
+    for name in placeholders(value):
+        head, dot, rest = name.partition(".")
+        good = name in {*_PLAIN, "region"} or (head in _MAPS and dot and rest) or _moment_parts(name) is not None
+        if not good and not (items and head == "item" and rest):
+            raise QueryError(
+                f"nothing is called {{{name}}}", where=where, hint=f"known are {_KNOWN}; write {{{{{name}}}}} for the text"
+            )
+
+
+def check_targets(value: Any, targets: Iterable[Target]) -> None:
+    """Raise QueryError that names the accounts for which a label, tag or variable is missing; before any call."""
+    wanted = [name for name in dict.fromkeys(placeholders(value)) if name.partition(".")[0] in _MAPS]
+    if not wanted:
+        return
+    lacking: dict[str, list[str]] = {}
+    for target in targets:
+        for name in wanted:
+            head, _, rest = name.partition(".")
+            if rest not in getattr(target, head):
+                lacking.setdefault(name, []).append(target.name)
+    for name, names in lacking.items():
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - a handful
+        raise QueryError(
+            f"{{{name}}} has no value for {shown}", where="query parameters", hint=f"give them {name} in the manifest"
+        )
+
+
+def fill(value: Any, filling: Filling) -> Any:
+    """The value with all placeholders filled in; the value itself is not changed. Raises QueryError."""
+    if isinstance(value, str):
+        return _PLACEHOLDER.sub(lambda match: f"{{{match[1]}}}" if match[1] else _text(match[2], filling), value)
+    if isinstance(value, Deferred):
+        return scalar(fill(value.text, filling), value.type_name, value.text)
+    if isinstance(value, Mapping):
+        return {key: fill(item, filling) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [fill(item, filling) for item in value]
+    return value
+
+
+def _text(name: str, filling: Filling) -> str:
+    head, _, rest = name.partition(".")
+    if name == "region":
+        return filling.region
+    if name in _PLAIN:
+        return str(getattr(filling.target, name))
+    found = _time(name, filling.moment)
+    if found is not None:
+        return found
+    known: Mapping[str, Any] = filling.item if head == "item" else getattr(filling.target, head)
+    if known.get(rest) is None:
+        raise QueryError(f"{{{name}}} has no value", where=filling.target.name, hint=f"give it {name}")
+    return str(known[rest])
+
+
+def _moment_parts(name: str) -> tuple[str, int, str] | None:
+    match = _TIME.fullmatch(name)
+    if match is None:
+        return None
+    head, amount, unit = match[1], int(match[2] or 0), match[3] or ""
+    return None if match[2] and unit not in _UNITS[head] else (head, amount, unit)
+
+
+def _time(name: str, moment: datetime) -> str | None:
+    parts = _moment_parts(name)
+    if parts is None:
+        return None
+    head, amount, unit = parts
+    now = moment.astimezone(UTC)
+    if head == "month":
+        months = now.year * _MONTHS + now.month - 1 + amount
+        return f"{months // _MONTHS:04d}-{months % _MONTHS + 1:02d}-01"
+    moved = now + timedelta(seconds=amount * _UNITS[head].get(unit, 0))
+    return moved.date().isoformat() if head == "today" else moved.replace(microsecond=0).isoformat()
+
+
+def read_parameters(operation: Operation, texts: Iterable[str], *, complete: bool = True) -> dict[str, Any]:
+    """Parameters of `NAME=VALUE` texts: JSON, or plain text where the model wants text or a number.
+
+    A list of texts takes commas, and a parameter said twice adds up. `complete`: those that AWS requires must be there.
+    Raises QueryError with parameter and type.
+    """
+    read: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise QueryError(f"{text!r} is not NAME=VALUE", where="--param", hint="write --param 'Filters=[...]'")
+        shape = _members(operation).get(name)
+        if shape is None:
+            raise _unknown(name, _members(operation), operation.method)
+        found = _from_text(value, shape, name)
+        if isinstance(found, list) and isinstance(read.get(name), list):
+            found = [*read[name], *found]
+        read[name] = found
+    return type_parameters(operation, read) if complete else read
+
+
+def type_parameters(operation: Operation, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values (of YAML, of JSON) with the model's types.
+
+    Raises QueryError with parameter and type, also for missing ones.
+    """
+    shape = operation.model.input_shape
+    if shape is None:
+        if values:
+            raise QueryError(f"{operation.method} takes no parameters", where=next(iter(values)), hint="leave it out")
+        return {}
+    return _structure(values, shape, operation.method, top=True)
+
+
+def _members(operation: Operation) -> Mapping[str, Any]:
+    shape = operation.model.input_shape
+    return shape.members if shape is not None else {}
+
+
+def _from_text(text: str, shape: Any, name: str) -> Any:
+    """A text as JSON where that is meant; what it is then worth is `_typed`'s to say."""
+    start = text.lstrip()[:1]
+    if shape.type_name == "string":
+        return _json(text, name, shape) if start == '"' else text
+    if shape.type_name in {"list", "structure", "map"}:
+        if start in {"[", "{"} and not is_placeholder(text):
+            return _json(text, name, shape)
+        if shape.type_name == "list" and shape.member.type_name not in {"list", "structure", "map"}:
+            return [part for part in text.split(",") if part]
+        raise wrong(name, shape.type_name, text)
+    return text
+
+
+def _json(text: str, name: str, shape: Any) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise QueryError(
+            f"the value is not JSON: {error.msg} (column {error.colno})",
+            where=f"parameter {name}",
+            hint=f"it wants {WORDS[shape.type_name]}; quote it for the shell",
+        ) from None
+
+
+def _typed(value: Any, shape: Any, name: str) -> Any:
+    kind = shape.type_name
+    if kind == "structure":
+        if getattr(shape, "is_document_type", False):
+            return value
+        return _structure(value, shape, name)
+    if kind == "map":
+        if not isinstance(value, Mapping):
+            raise wrong(name, kind, value)
+        return {str(key): _typed(item, shape.value, f"{name}.{key}") for key, item in value.items()}
+    if kind == "list":
+        if not isinstance(value, list | tuple):
+            raise wrong(name, kind, value)
+        return [_typed(item, shape.member, f"{name}[{index}]") for index, item in enumerate(value)]
+    return _scalar(value, kind, name)
+
+
+def _scalar(value: Any, kind: str, name: str) -> Any:
+    if isinstance(value, str):
+        if kind not in {"string", "timestamp", "blob"} and any(placeholders(value)):
+            if not is_placeholder(value):
+                raise wrong(name, kind, value)
+            return Deferred(value, kind)
+        return scalar(value, kind, name)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if (kind == "boolean" and isinstance(value, bool)) or (kind in {"float", "double"} and is_number):
+        return value
+    if kind in {"integer", "long"} and is_number and int(value) == value:
+        return int(value)
+    if kind in {"timestamp", "string"} and isinstance(value, date):  # YAML reads dates by itself
+        return value.isoformat()
+    raise wrong(name, kind, value)
+
+
+def _structure(value: Any, shape: Any, name: str, *, top: bool = False) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise wrong(name, "structure", value)
+    typed: dict[str, Any] = {}
+    for key, item in value.items():
+        if key not in shape.members:
+            raise _unknown(str(key), shape.members, name)
+        typed[key] = _typed(item, shape.members[key], key if top else f"{name}.{key}")
+    for key in shape.required_members:
+        if key not in typed and not shape.members[key].metadata.get("idempotencyToken"):
+            kind = shape.members[key].type_name
+            raise QueryError(f"{name} needs {key}", where="parameters", hint=f"give {key}: {WORDS[kind]}")
+    return typed
+
+
+def _unknown(name: str, members: Mapping[str, Any], where: str) -> QueryError:
+    close = difflib.get_close_matches(name, list(members), n=3, cutoff=0.4)
+    known = close or sorted(members)[:10]
+    return QueryError(f"there is no parameter {name!r}", where=where, hint=f"did you mean {', '.join(known)}?")

@@ -1,0 +1,227 @@
+"""Run a query over the selected accounts: prepare, execute, record, and replay an earlier run."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from rolecall_generator._version import __version__
+from rolecall_generator.output import read_lock
+from rolecall_generator.planning import make_plan, previous_slots
+from rolecall_runner.aws import AwsConfig, make_means, utc_now
+from rolecall_runner.execution import (
+    RUNS,
+    ExecutionOptions,
+    Journal,
+    JournalError,
+    Outside,
+    PerProcess,
+    RunRecord,
+    find_run,
+    keys_to_retry,
+    new_run_id,
+    read_results,
+    recorded,
+)
+from rolecall_runner.inventory import (
+    EVERYBODY,
+    Inventory,
+    Selection,
+    Target,
+    TargetKind,
+    only,
+    read_inventory,
+    sample,
+    select,
+)
+from rolecall_runner.query.answers import QueryAnswer as Answer
+from rolecall_runner.query.answers import answer_of
+from rolecall_runner.query.execute import QueryTask
+from rolecall_runner.query.parameters import check_targets
+from rolecall_runner.query.preflight import Forecast, Judgement, forecasts
+from rolecall_runner.query.preflight import IntendedAccess as Intended
+from rolecall_runner.query.spec import QueryError, QuerySpec
+from rolecall_runner.query.validate import describe, parameters_json
+from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.specification import build
+
+TASK = "query"
+
+
+def to_record(spec: QuerySpec, judged: tuple[Judgement, ...], selection: Selection) -> str:
+    """The `what` of a run record: a description for people and SQL, with the query and the selection for a replay."""
+    settings = {
+        **asdict(spec),
+        "parameters": parameters_json(spec.parameters),
+        "for_each": [{**asdict(each), "parameters": parameters_json(each.parameters)} for each in spec.for_each],
+    }
+    body = describe(spec) | {"levels": [each.level for each in judged]}
+    return json.dumps(body | {"choice": asdict(selection), "wanted": settings})
+
+
+def from_record(record: RunRecord) -> tuple[Selection, QuerySpec]:
+    """Selection and query of an earlier run, checked again. Raises JournalError when its record does not hold them."""
+    try:
+        body = json.loads(record.what)
+        settings = body["wanted"]
+        if "follow_ups" in settings:  # records of rolecall before `for_each` was its name
+            settings["for_each"] = settings.pop("follow_ups")
+        return build(Selection, body["choice"]), validate(build(QuerySpec, settings))
+    except (ValueError, TypeError, KeyError, AttributeError, QueryError) as error:
+        raise JournalError(
+            f"the record of run {record.run_id} does not contain its query", where=record.manifest, hint="start a new run"
+        ) from error
+
+
+def check_replay(selection: Selection, resume: str | None, *, has_query: bool) -> None:
+    """Raise QueryError for options that conflict with `--retry` or `--resume`.
+
+    Both take the query from the earlier run. A retry may select fewer accounts; a resumed run keeps its selection.
+    """
+    option, name = ("--retry", selection.retry) if resume is None else ("--resume", resume)
+    if has_query or (resume is not None and selection != Selection()):
+        raise QueryError(
+            f"{option} repeats the query of run {name} and cannot be combined with another query"
+            + ("" if resume is None else " or selection"),
+            where=option,
+            hint=f"runner query {option} {name}, or leave out {option}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTargets:
+    """The targets of a query, with the inventory and the selection that they come from.
+
+    `resume`: the id of the run to continue; None for a new one.
+    """
+
+    inventory: Inventory
+    targets: tuple[Target, ...]
+    selection: Selection
+    manifest: Path
+    out: Path
+    resume: str | None = None
+
+
+@dataclass(slots=True)
+class QueryRun:
+    """A run of a query; iterating yields answers as they arrive, those of a resumed run's earlier part first."""
+
+    record: RunRecord
+    targets: tuple[Target, ...]
+    waiting: tuple[Target, ...]
+    """Those that have no result yet: all of them but in a resumed run."""
+    task: QueryTask
+    options: ExecutionOptions
+    journal: Journal
+    outside: Outside
+    clock: Callable[[], datetime] = utc_now
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether a sandbox answers instead of AWS, for any service that was asked so far."""
+        means = self.task.means
+        return self.record.rehearsal or (means.made and means.get()[0].rehearsal)
+
+    def __iter__(self) -> Iterator[Answer]:
+        """Execute the query for the waiting targets. Each answer is written to the journal before it is yielded.
+
+        Raises InterruptedRunError when `outside.stop` is set, after the targets in progress.
+        """
+        accounts = {_key(target): target.account_id for target in self.targets}
+        for result in read_results(self.options.runs, self.record.run_id):
+            yield replace(answer_of(result, accounts.get(result.key, "")), rehearsal=self.record.rehearsal)
+        results = self.options.run(self.task, self.waiting, self.outside)
+        with self.journal as journal:
+            for result in recorded(results, journal):
+                yield replace(answer_of(result, accounts[result.key]), rehearsal=self.rehearsal)
+            journal.end(self.clock())
+            self.record = journal.record
+
+
+def choose(manifest: Path, out: Path, selection: Selection, *, runs: Path = RUNS) -> QueryTargets:
+    """The targets of a selection; the pattern `all` means the customers, since switch roles are for people.
+
+    `runs`: the folder of the run that `selection.retry` names. Raises ManifestError, PlanError, OutputError, SelectionError,
+    JournalError.
+    """
+    inventory = read_inventory(manifest, out=out)
+    targets = select(inventory.targets, selection.limit)
+    if selection.limit == EVERYBODY and selection.retry is None:
+        targets = tuple(target for target in targets if target.kind is TargetKind.CUSTOMER) or targets
+    if selection.retry is not None:
+        selection = replace(selection, retry=find_run(runs, selection.retry, task=TASK).run_id)
+        targets = tuple(only(targets, keys_to_retry(runs, str(selection.retry)), str(selection.retry)))
+    if selection.sample is not None:
+        targets = sample(targets, selection.sample, selection.seed)
+    return QueryTargets(inventory, targets, selection, manifest, out)
+
+
+def replay(
+    name: str, selection: Selection | None, manifest: Path, out: Path, *, runs: Path = RUNS
+) -> tuple[QuerySpec, QueryTargets]:
+    """The query of an earlier run: for the accounts of a selection that did not succeed in it, or (None) for its rest.
+
+    `name` as in `journal.find_run`. Raises what `choose` raises.
+    """
+    record = find_run(runs, name, task=TASK)
+    before, spec = from_record(record)
+    again = before if selection is None else replace(selection, retry=record.run_id)
+    targets = choose(manifest, out, again, runs=runs)
+    return spec, replace(targets, resume=record.run_id if selection is None else None)
+
+
+def foresee(spec: QuerySpec, chosen: QueryTargets) -> Iterator[Forecast]:
+    """Who can answer, by the permissions that the manifest grants. Sends nothing. Raises PlanError, OutputError."""
+    plan = make_plan(chosen.inventory.manifest, previous_slots(read_lock(chosen.out)))
+    return forecasts(spec, chosen.targets, Intended(plan))
+
+
+def prepare(
+    spec: QuerySpec,
+    judged: tuple[Judgement, ...],
+    chosen: QueryTargets,
+    *,
+    aws: AwsConfig,
+    options: ExecutionOptions,
+    outside: Outside | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    token: Callable[[int], str] = secrets.token_hex,
+) -> QueryRun:
+    """Find the caller and open the journal. No request is sent to a customer's account yet.
+
+    Raises QueryError for placeholders that some account has no value for, CallerError, JournalError.
+    """
+    check_targets(spec.parameters, chosen.targets)
+    run_id = chosen.resume or new_run_id(clock(), token)
+    means = PerProcess(partial(make_means, aws, run_id.rpartition("-")[2]))
+    clients, _ = means.get()  # before the journal: a run that no one can start leaves nothing behind
+    fingerprint = chosen.inventory.fingerprint
+    if chosen.resume is not None:
+        journal = Journal.resume(options.runs, run_id, fingerprint=fingerprint, rehearsal=clients.rehearsal)
+    else:
+        record = RunRecord(
+            run_id,
+            TASK,
+            str(chosen.manifest),
+            fingerprint,
+            chosen.selection.summary,
+            len(chosen.targets),
+            clock().isoformat(),
+            to_record(spec, judged, chosen.selection),
+            __version__,
+            rehearsal=clients.rehearsal,
+        )
+        journal = Journal.start(options.runs, record)
+    waiting = tuple(target for target in chosen.targets if _key(target) not in journal.done)
+    task = QueryTask(spec, means, clock)
+    return QueryRun(journal.record, chosen.targets, waiting, task, options, journal, outside or Outside(), clock)
+
+
+def _key(target: Target) -> tuple[str, str]:
+    return str(target.kind), target.name

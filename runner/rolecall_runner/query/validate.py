@@ -1,0 +1,201 @@
+"""Queries from the command line, files, and plays, checked before any request is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rolecall_runner.query.answers import compiled
+from rolecall_runner.query.operations import Operation, find_operation, read_regions
+from rolecall_runner.query.parameters import Deferred, check_names, read_parameters, type_parameters
+from rolecall_runner.query.spec import FILE_KEYS, FollowUp, QueryError, QuerySpec
+from rolecall_runner.specification import SpecificationError, build, description_of
+
+_PACKAGE = "rolecall_runner.query.named"
+
+
+def validate_query(spec: QuerySpec, arguments: Iterable[str] = ()) -> QuerySpec:
+    """The query in checked form, see `QuerySpec`. `arguments` are `NAME=VALUE` parameters; they override those of `spec`.
+
+    Raises QueryError for names and types that AWS's service models do not have, invalid JMESPath, and unknown placeholders.
+    """
+    operation = _with_data_output(find_operation(spec.service, spec.operation))
+    given = {**spec.parameters, **read_parameters(operation, arguments, complete=False)}
+    parameters = type_parameters(operation, given)
+    check_names(parameters, where=f"parameters of {operation.method}")
+    for expression in filter(None, (spec.select, spec.where)):
+        compiled(expression)
+    further = tuple(_validate_follow_up(each) for each in spec.for_each)
+    return replace(spec, operation=operation.name, parameters=parameters, for_each=further)
+
+
+def base_query(
+    service: str | None = None, operation: str | None = None, *, named: str | None = None, file: Path | None = None
+) -> QuerySpec:
+    """The query of a service and operation, a shipped query, or a query file. Raises QueryError unless one is given."""
+    given = [each for each in (service, named, file) if each is not None]
+    if len(given) != 1:
+        what = "service, named, and file are mutually exclusive" if given else "no query given"
+        raise QueryError(
+            what, where="query", hint="give service and operation, the name of a shipped query, or a query file"
+        )
+    if named is not None:
+        return find_query(named)
+    if file is not None:
+        return load_query(file)
+    if not operation:
+        raise QueryError(f"no operation of {service} given", where="service", hint="add the operation, as in describe_vpcs")
+    return QuerySpec(str(service), operation)
+
+
+def override(spec: QuerySpec, *, partition: str | None = None, **settings: Any) -> QuerySpec:
+    """The query with these settings of `QuerySpec` replaced; None leaves one as it is.
+
+    `parameters` are merged by name, and a new `select` drops the columns that belonged to the old one. `columns` and
+    `regions` may be a string with commas or a list. `partition`: Regions must belong to it; None: to any. Raises QueryError
+    for a value that does not fit its setting, TypeError for an unknown setting.
+    """
+    changes = {key: value for key, value in settings.items() if value is not None}
+    if "select" in changes:
+        changes.setdefault("columns", ())
+    if isinstance(changes.get("parameters"), Mapping):
+        changes["parameters"] = {**spec.parameters, **changes["parameters"]}
+    before = {each.name: getattr(spec, each.name) for each in fields(spec)}
+    if unknown := changes.keys() - before:
+        raise TypeError(f"a query has no setting {', '.join(sorted(unknown))}")
+    try:
+        return build(QuerySpec, before | _with_lists(changes, partition))
+    except SpecificationError as error:
+        key, what = error.problems[0]
+        name = key.partition(".")[0]
+        raise QueryError(f"{key}: {what}", where=name, hint=f"{name}: {description_of(QuerySpec, name)}") from None
+
+
+def shipped() -> tuple[QuerySpec, ...]:
+    """The queries that come with the package, by name. Raises QueryError when one is broken."""
+    return tuple(
+        read_query(entry.read_text("utf-8"), entry.name)
+        for entry in sorted(files(_PACKAGE).iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".yaml")
+    )
+
+
+def find_query(name: str) -> QuerySpec:
+    """The shipped query of this name. Raises QueryError with the nearest names."""
+    known = {each.name: each for each in shipped()}
+    if name not in known:
+        close = get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)
+        raise QueryError(f"there is no query {name!r}", where="named", hint=f"did you mean {', '.join(close)}?")
+    return known[name]
+
+
+def load_query(path: Path) -> QuerySpec:
+    """The query of a file. Raises QueryError when it cannot be read or is not a query."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise QueryError(f"the query file cannot be read: {reason}", where=str(path), hint="name a YAML file") from None
+    return read_query(text, str(path))
+
+
+def read_query(text: str, where: str) -> QuerySpec:
+    """The query in the text of a file; `where` names the file in errors. Raises QueryError."""
+    try:
+        body = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise QueryError(f"invalid YAML: {error.problem}", where=f"{where}{line}", hint="correct that line") from None
+    except yaml.YAMLError as error:
+        raise QueryError(f"invalid YAML: {error}", where=where, hint="write plain text") from None
+    if not isinstance(body, Mapping):
+        raise QueryError("a query is a mapping", where=where, hint="write name:, service: and operation:")
+    problems = [(str(key), "extra inputs are not permitted") for key in body if key not in FILE_KEYS]
+    if not body.get("name"):
+        problems.append(("name", "field required"))
+    try:
+        if problems:
+            raise SpecificationError(problems)
+        return build(QuerySpec, _with_lists(_with_services(body), None))
+    except SpecificationError as error:
+        raise QueryError(str(error), where=where, hint=f"keys are {', '.join(FILE_KEYS)}") from None
+
+
+def parameters_json(value: Any) -> Any:
+    """Checked parameters as JSON values, with placeholders as they were written."""
+    if isinstance(value, Deferred):
+        return value.text
+    if isinstance(value, Mapping):
+        return {key: parameters_json(item) for key, item in value.items()}
+    return [parameters_json(item) for item in value] if isinstance(value, list) else value
+
+
+def describe(spec: QuerySpec) -> dict[str, Any]:
+    """The query as JSON values, without empty settings: for run records and the head of results."""
+    regions = spec.regions if isinstance(spec.regions, tuple) else str(spec.regions)
+    body: dict[str, Any] = {
+        "query": spec.title,
+        "service": spec.service,
+        "operation": spec.operation,
+        "parameters": parameters_json(spec.parameters),
+        "regions": list(regions) if isinstance(regions, tuple) else regions,
+        "select": spec.select,
+        "where": spec.where,
+        "for_each": [f"{each.service} {each.operation}" for each in spec.for_each],
+        "limit": spec.limit,
+    }
+    return {key: value for key, value in body.items() if value not in (None, {}, [])}
+
+
+def _validate_follow_up(spec: FollowUp) -> FollowUp:
+    operation = _with_data_output(find_operation(spec.service, spec.operation))
+    parameters = type_parameters(operation, spec.parameters)
+    check_names(parameters, where=f"parameters of {operation.method}", items=True)
+    if spec.select is not None:
+        compiled(spec.select)
+    return replace(spec, operation=operation.name, parameters=parameters)
+
+
+def _with_data_output(operation: Operation) -> Operation:
+    if operation.model.has_streaming_output or operation.model.has_event_stream_output:
+        raise QueryError(
+            f"{operation.service} {operation.method} returns a byte stream, which cannot be turned into rows",
+            where="query",
+            hint="use an operation that returns data",
+        )
+    return operation
+
+
+def _with_services(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a file; further calls without a service get the query's own."""
+    further = body.get("for_each")
+    if not isinstance(further, list):
+        return dict(body)
+    default = body.get("service")
+    return {
+        **body,
+        "for_each": [
+            {**each, "service": each.get("service") or default} if isinstance(each, dict) else each for each in further
+        ],
+    }
+
+
+def _with_lists(settings: Mapping[str, Any], partition: str | None) -> dict[str, Any]:
+    """The settings with `columns` and `regions` as tuples. Raises QueryError for unknown Regions."""
+    listed = {key: _strings(key, settings[key]) for key in ("columns", "regions") if settings.get(key) is not None}
+    if "regions" in listed:
+        return {**settings, **listed, "regions": read_regions(listed["regions"], partition)}
+    return {**settings, **listed}
+
+
+def _strings(key: str, value: Any) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise QueryError(f"{key}: input should be a list of strings", where=key, hint=description_of(QuerySpec, key))
+    return tuple(item for item in (str(each).strip() for each in items) if item)

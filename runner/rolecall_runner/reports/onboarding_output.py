@@ -1,0 +1,189 @@
+"""What is seen while the apply is waited for: one living line on a terminal, a plain one at each change elsewhere.
+
+How an onboarding ended, on a terminal: what is wrong and its hint, then the text for the customer, to be copied.
+
+How an onboarding ended, for machines.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from rolecall_generator.terminal import print_lines
+from rolecall_generator.text import json_text, one_line
+from rolecall_runner.onboarding import Onboarded, Sighting
+from rolecall_runner.redact import REHEARSAL
+from rolecall_runner.reports.summary import STYLES
+from rolecall_runner.status import StatusPlace as Place
+from rolecall_runner.verify import SIGNS, TROUBLES, Mark, said, shown
+
+_REFRESH = 4
+_MINUTE, _HOUR = 60, 3600
+
+
+class WaitDisplay:
+    """A context manager; told each look by `hear`. `clock` gives monotonic seconds; `quiet` shows nothing."""
+
+    def __init__(
+        self, console: Console, name: str, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console
+        self._name = one_line(name)
+        self._clock = clock
+        self._quiet = quiet
+        self._last: Sighting | None = None
+        self._heard = self._begun = clock()
+        self._spinner = Spinner("dots", style="cyan")
+        live = console.is_terminal and not console.is_dumb_terminal and not quiet
+        self._live = Live(
+            console=console, get_renderable=self._render, refresh_per_second=_REFRESH, transient=True
+        ) if live else None  # fmt: skip
+
+    def __enter__(self) -> Self:
+        self._begun = self._clock()
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def hear(self, sighting: Sighting) -> None:
+        """A look was taken."""
+        before = self._last
+        self._last, self._heard = sighting, self._clock()
+        if self._live is None and not self._quiet and (before is None or sighting_text(before) != sighting_text(sighting)):
+            self._console.print(f"{self._name}: {sighting_text(sighting)}", markup=False)
+
+    def warn(self, sentence: str) -> None:
+        """Something to know before the wait; it stays on the screen, and is said to those who see no looks too."""
+        self._console.print(Text(f"warning: {self._name}: {one_line(sentence)}", style="yellow"))
+
+    def _render(self) -> RenderableType:
+        self._spinner.text = self._line()
+        return Group(self._spinner, Text(f"  {self._times()}; Ctrl-C ends the wait", style="dim", no_wrap=True))
+
+    def _line(self) -> Text:
+        what = "asking for the first time" if self._last is None else sighting_text(self._last)
+        return Text(f"{self._name}: {what}")
+
+    def _times(self) -> str:
+        now = self._clock()
+        waited = f"waiting for {spell(now - self._begun)}"
+        if self._last is None or self._last.pause_seconds is None:
+            return waited
+        left = max(0.0, self._last.pause_seconds - (now - self._heard))
+        return f"{waited}, look {self._last.look}, the next in {spell(left)}"
+
+
+def sighting_text(sighting: Sighting) -> str:
+    """What a look showed; between roll calls that something is not as agreed yet."""
+    if sighting.let_in and sighting.pause_seconds is not None:
+        return "the role lets us in, but not all is as agreed yet"
+    return sighting.what if sighting.let_in else f"not yet: {sighting.what}"
+
+
+def spell(seconds: float) -> str:
+    """`12 s`, `3 min 05 s`, `1 h 02 min`."""
+    whole = int(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE:02d} s"
+    return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
+
+
+_RULE = "-" * 8
+
+
+def print_onboarded(console: Console, ended: Onboarded, place: Place) -> None:
+    """Print it. The text for the customer stands at the left edge and is not wrapped."""
+    console.print(Text(one_line(headline(ended)), style=STYLES[Mark.OK if ended.verified else Mark.FAILED]))
+    if not ended.verified:
+        _print_troubles(console, ended)
+    if ended.letter:
+        name = one_line(ended.target.name)
+        console.print(Text(f"{_RULE} message to {name} {_RULE}", style="cyan"))
+        print_lines(console, ended.letter)
+        console.print(Text(f"{_RULE} end of the message {_RULE}", style="cyan"))
+    console.print(f"next: {next_step(ended, place)}", markup=False, soft_wrap=True)
+
+
+def headline(ended: Onboarded) -> str:
+    """How it ended, in a sentence; what a sandbox said is marked."""
+    mark = f"{REHEARSAL}: " if ended.rehearsal else ""
+    return f"{mark}{_headline(ended)}"
+
+
+def _headline(ended: Onboarded) -> str:
+    name = ended.target.name
+    sign = SIGNS[ended.verdict.mark if ended.verified or ended.verdict.mark is not Mark.OK else Mark.FAILED]
+    if ended.verified:
+        return f"{sign} {name} is verified: all is as agreed (run {ended.run})"
+    if ended.unseen:
+        return (
+            f"? {name} lets us in and all that was tried is as agreed (run {ended.run}), but no call shows whether the "
+            f"newest module is applied: {'; '.join(ended.unseen)}"
+        )
+    if ended.run:
+        return f"{sign} {name} lets us in, but the roll call did not end well: {ended.verdict.mark} (run {ended.run})"
+    looks = "1 look" if ended.last.look == 1 else f"{ended.last.look:,} looks in {spell(ended.last.waited_seconds)}"
+    return f"{sign} {name} does not let us in yet ({looks}): {ended.last.what}"
+
+
+def next_step(ended: Onboarded, place: Place) -> str:
+    """The command that leads on."""
+    name = shlex.quote(ended.target.name)
+    if ended.unseen:
+        return f"{place.command(f'runner status {name} --applied')} when the customer says that it is applied"
+    if not ended.verified:
+        return place.command(f"runner onboard {name}")
+    return place.command(f"gen bundle {name}" if place.rehearsal else "runner status")
+
+
+def _print_troubles(console: Console, ended: Onboarded) -> None:
+    verdict = shown(ended.verdict)
+    for mark in TROUBLES:
+        for check in verdict.checks:
+            if check.mark is mark:
+                answer = f" (AWS: {said(check)})" if said(check) else ""
+                line = one_line(" ".join(f"{check.what}{answer}".split()))
+                console.print(Text.assemble((f"  {SIGNS[mark]} {check.step}  ", STYLES[mark]), line))
+    for diagnosis in verdict.diagnoses:
+        text = one_line(" ".join(diagnosis.vendor.split()))
+        console.print(Text.assemble(("  likely cause: ", "bold"), f"{text} ", (f"[{diagnosis.cause}]", "dim")))
+
+
+def onboarded_json(ended: Onboarded) -> str:
+    """One object, indented, with its last newline.
+
+    `rehearsal`: a sandbox answered instead of AWS. `verified`: all is as agreed. `let_in`: the role was assumed.
+    `unseen`: changes of the newest module that no call could show. `run`: the roll call's id, null where there was none.
+    `verdict` is what `Verdict.to_json` says, `entry` the customer's entry of the status file, `letter` the text to send.
+    """
+    body = {
+        "customer": ended.target.name,
+        "account_id": ended.target.account_id,
+        "rehearsal": ended.rehearsal,
+        "verified": ended.verified,
+        "let_in": ended.last.let_in,
+        "unseen": list(ended.unseen),
+        "seen": ended.last.what,
+        "looks": ended.last.look,
+        "waited_seconds": round(ended.last.waited_seconds, 3),
+        "run": ended.run or None,
+        "verdict": shown(ended.verdict).to_json(),
+        "letter": ended.letter,
+        "entry": ended.entry.to_json(),
+    }
+    return json_text(body, indent=2) + "\n"

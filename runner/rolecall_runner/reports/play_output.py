@@ -1,0 +1,177 @@
+"""A play as people who know Ansible read it: PLAY, TASK, a line an account, PLAY RECAP.
+
+A play's run as one JSON object, as Ansible's callback of that name gives it: plays, their tasks, accounts, stats.
+
+`--list-tasks` and `--list-hosts`: what a run would be, without one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from rolecall_generator.text import json_text, one_line
+from rolecall_runner.api import Fleet
+from rolecall_runner.plays import Event, Play, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded, accounts_of
+from rolecall_runner.plays import TaskEnding as Ending
+from rolecall_runner.redact import REHEARSAL, redact, redacted
+
+Line = Callable[[str, str], object]
+"""Takes a line of text and its style (rich's words, "" for none)."""
+
+WIDTH = 79
+_SHOWN_CHARACTERS = 160
+_STYLES = {
+    Ending.OK: "green",
+    Ending.CHANGED: "yellow",
+    Ending.SKIPPED: "cyan",
+    Ending.FAILED: "red",
+    Ending.UNREACHABLE: "red",
+    Ending.INCONCLUSIVE: "red",
+    Ending.IGNORED: "cyan",
+}
+_WORDS = {Ending.SKIPPED: "skipping", Ending.FAILED: "fatal", Ending.UNREACHABLE: "fatal", Ending.INCONCLUSIVE: "fatal",
+          Ending.IGNORED: "failed"}  # fmt: skip
+_CRIES = {Ending.FAILED: "FAILED! => ", Ending.UNREACHABLE: "UNREACHABLE! => ", Ending.INCONCLUSIVE: "INCONCLUSIVE! => ",
+          Ending.IGNORED: "FAILED! => "}  # fmt: skip
+
+
+class TextFace:
+    """Writes events as they come. No secret is written: all text is redacted."""
+
+    def __init__(self, line: Line) -> None:
+        self._write = line
+
+    def add(self, event: Event) -> None:
+        """Write one event."""
+        if isinstance(event, PlayBegins):
+            self._head(f"PLAY [{event.play.name}]")
+            if not event.accounts:
+                self._line("skipping: no accounts matched", "cyan")
+        elif isinstance(event, TaskBegins):
+            what = "RUNNING HANDLER" if event.handler else "TASK"
+            self._head(f"{what} [{event.task.name}]")
+        elif isinstance(event, TaskEnded):
+            self._ended(event)
+        elif isinstance(event, PlayStops):
+            self._line("", "")
+            self._line(f"NO MORE ACCOUNTS LEFT: {event.why}", "red")
+
+    def close(self, recap: Recap) -> None:
+        """Write the recap."""
+        self._head(f"PLAY RECAP, {REHEARSAL}" if recap.rehearsal else "PLAY RECAP")
+        for line, style in recap_lines(recap):
+            self._line(line, style)
+
+    def _line(self, text: str, style: str) -> None:
+        self._write(one_line(text), style)
+
+    def _head(self, text: str) -> None:
+        self._line("", "")
+        self._line(f"{text} ".ljust(WIDTH, "*"), "bold")
+
+    def _ended(self, event: TaskEnded) -> None:
+        word = _WORDS.get(event.ending, str(event.ending))
+        said = _said(event)
+        arrow = "" if event.ending in _CRIES or not said else "=> "
+        text = f"{word}: [{event.account}]{': ' if event.ending in _CRIES else ' '}{_CRIES.get(event.ending, arrow)}{said}"
+        self._line(redact(_one_line(text)).rstrip(), _STYLES[event.ending])
+        if event.ending is Ending.IGNORED:
+            self._line("...ignoring", "cyan")
+
+
+def _said(event: TaskEnded) -> str:
+    """What a line says beyond the ending: an error, a number of rows, what a script gave."""
+    if event.error:
+        code = f"{event.code}: " if event.code and event.code not in event.error else ""
+        return f"({event.error})" if event.ending is Ending.SKIPPED else f"{code}{event.error}"
+    data = event.data
+    if isinstance(data.get("results"), list):
+        return f"{len(data['results']):,} items"
+    if isinstance(data.get("rows"), list):
+        troubles = f", {len(data['troubles']):,} Regions without an answer" if data.get("troubles") else ""
+        return f"{len(data['rows']):,} rows{troubles}"
+    if data.get("msg"):
+        return str(data["msg"])
+    return _short(data["data"]) if data.get("data") is not None else ""
+
+
+def _short(given: Any) -> str:
+    text = given if isinstance(given, str) else json.dumps(given, default=str)
+    text = redact(text)  # before it is cut: half a secret is not known as one
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def recap_lines(recap: Recap) -> Iterator[tuple[str, str]]:
+    """A line an account: `account1 : ok=3 changed=0 ...`, with its style."""
+    width = max((len(name) for name in recap.counts), default=0)
+    for name, counts in recap.counts.items():
+        bad = [ending for ending in (Ending.FAILED, Ending.UNREACHABLE, Ending.INCONCLUSIVE) if counts[ending]]
+        style = "red" if bad else "yellow" if counts[Ending.CHANGED] else "green"
+        yield f"{name:<{width}} : " + " ".join(f"{ending}={counts[ending]:<3}" for ending in Ending).rstrip(), style
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+class JsonFace:
+    """`{"plays": [{"name", "tasks": [{"name", "hosts": {account: {...}}}]}], "stats": {account: {...}}, "rehearsal": bool}`.
+
+    Written at the end. No secret is written: every text is redacted.
+    """
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+        self._plays: list[dict[str, Any]] = []
+
+    def add(self, event: Event) -> None:
+        """Keep one event."""
+        if isinstance(event, PlayBegins):
+            self._plays.append({"name": event.play.name, "accounts": event.accounts, "tasks": [], "stopped": ""})
+        elif isinstance(event, TaskBegins):
+            body = {"name": event.task.name, "handler": event.handler, "hosts": {}}
+            self._plays[-1]["tasks"].append(body)
+        elif isinstance(event, TaskEnded):
+            body = {
+                **event.data,
+                "account_id": event.account_id,
+                "ending": str(event.ending),
+                "seconds": round(event.seconds, 3),
+            }
+            self._plays[-1]["tasks"][-1]["hosts"][event.account] = redacted(body)
+        elif isinstance(event, PlayStops):
+            self._plays[-1]["stopped"] = event.why
+
+    def close(self, recap: Recap) -> None:
+        """Write the object."""
+        stats = {name: {str(ending): count for ending, count in own.items()} for name, own in recap.counts.items()}
+        body = {"plays": self._plays, "stats": stats, "rehearsal": recap.rehearsal}
+        self._write(json_text(body, indent=2, default=str) + "\n")
+
+
+def listed(plays: Sequence[Play], fleet: Fleet, *, tasks: bool, hosts: bool) -> list[dict[str, Any]]:
+    """The plays as JSON values; nothing is asked of AWS. Raises PlayError, ManifestError, SelectionError."""
+    found = []
+    for number, play in enumerate(plays, 1):
+        body: dict[str, Any] = {"play": number, "name": play.name, "pattern": play.hosts}
+        if hosts:
+            body["hosts"] = [target.name for target in accounts_of(play, fleet)]
+        if tasks:
+            body["tasks"] = [{"name": task.name, "tags": sorted(task.tags)} for task in play.tasks]
+        found.append(body)
+    return found
+
+
+def listing_lines(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The same for people, as Ansible shows it."""
+    for body in found:
+        yield f"play #{body['play']} ({body['name']}): {body['pattern']}"
+        if "hosts" in body:
+            yield f"  hosts ({len(body['hosts'])}):"
+            yield from (f"    {name}" for name in body["hosts"])
+        if "tasks" in body:
+            yield "  tasks:"
+            for task in body["tasks"]:
+                yield f"    {task['name']}    TAGS: [{', '.join(task['tags'])}]"

@@ -1,0 +1,168 @@
+"""The fleet on a terminal: counts first, then who needs someone, then what to do about it.
+
+The fleet's state for machines.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rolecall_generator.output import BUNDLES
+from rolecall_generator.text import json_text, one_line
+from rolecall_runner.inventory import TargetKind
+from rolecall_runner.redact import REHEARSAL
+from rolecall_runner.status import CustomerState as State
+from rolecall_runner.status import StatusPlace as Place
+from rolecall_runner.status import StatusReport as Report
+from rolecall_runner.status import StatusRow as Row
+
+SHOWN = 50
+"""Rows of the table; of more the most urgent are shown."""
+
+ALL_SHOWN = 20
+"""With more targets than this those that are verified are not listed."""
+
+STYLES = {
+    State.FAILED: "bold red",
+    State.DRIFTING: "red",
+    State.OUTDATED: "yellow",
+    State.STALE: "yellow",
+    State.APPLIED: "cyan",
+    State.HANDED_OVER: "cyan",
+    State.NOT_HANDED_OVER: "dim",
+    State.VERIFIED: "green",
+}
+SIGNS = {
+    State.FAILED: "✗",
+    State.DRIFTING: "≠",
+    State.OUTDATED: "!",
+    State.STALE: "?",
+    State.APPLIED: "…",
+    State.HANDED_OVER: "…",
+    State.NOT_HANDED_OVER: "-",
+    State.VERIFIED: "✓",
+}
+"""A sign for each state, for those who see no colours."""
+
+_NEXT = {
+    State.FAILED: ("runner verify --limit {name}", "says why"),
+    State.DRIFTING: ("runner verify --limit {name}", "says what differs"),
+    State.OUTDATED: ("gen bundle {name}", "to be sent; then: {onboard}"),
+    State.STALE: ("runner verify --limit {name}", "calls the roll anew"),
+    State.APPLIED: ("{onboard}", "calls the roll"),
+    State.HANDED_OVER: ("{onboard}", "waits for the apply"),
+    State.NOT_HANDED_OVER: ("gen bundle {name}", "to be sent; then: {onboard}"),
+}
+"""For each state the command that leads on; `{onboard}` is the one for the target's kind."""
+
+_ONBOARD = {TargetKind.CUSTOMER: "runner onboard {name}", TargetKind.SWITCH_ROLE: "runner verify --limit {name}"}
+_SECONDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def print_status(console: Console, report: Report, *, every: bool) -> None:
+    """Print it. `every`: all rows, the verified ones too, however many there are."""
+    rows = report.rows
+    console.print(_headline(report))
+    listed = [row for row in rows if every or len(rows) <= ALL_SHOWN or row.state is not State.VERIFIED]
+    shown = listed if every else listed[:SHOWN]
+    if shown:
+        console.print(_table(shown, report.now))
+    if len(shown) < len(listed):
+        console.print(f"and {len(listed) - len(shown):,} more: --all, --state or --format json has them", style="yellow")
+    _print_next(console, report, listed)
+
+
+def age(since: datetime | None, now: datetime) -> str:
+    """How long ago in the largest unit that fits: `3 d`, `5 h`; "" when not known."""
+    if since is None:
+        return ""
+    seconds = max(0, int((now - since).total_seconds()))
+    return next((f"{seconds // size} {unit}" for unit, size in _SECONDS if seconds >= size), "now")
+
+
+def _headline(report: Report) -> Text:
+    total = sum(report.counts.values())
+    noun = "account" if total == 1 else "accounts"
+    text = Text.assemble((f"{total:,} {noun}", "bold"), f", {REHEARSAL}: " if report.place.rehearsal else ": ")
+    for number, (state, count) in enumerate(report.counts.items()):
+        text.append(f"{', ' if number else ''}{count:,} {words(state)}", style=STYLES[state])
+    return text
+
+
+def words(state: State) -> str:
+    """A state as people say it."""
+    return state.replace("-", " ")
+
+
+def _table(rows: Sequence[Row], now: datetime) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("account", overflow="fold", max_width=28)
+    table.add_column("state", no_wrap=True)
+    table.add_column("for", no_wrap=True, justify="right")
+    table.add_column("what is known", overflow="fold", ratio=1)
+    for row in rows:
+        style = STYLES[row.state]
+        state = Text(f"{SIGNS[row.state]} {words(row.state)}", style=style)
+        table.add_row(Text(_name(row)), state, age(row.since, now), Text(one_line(row.what)))
+    return table
+
+
+def _name(row: Row) -> str:
+    return one_line(row.target.name if row.target.kind is TargetKind.CUSTOMER else f"{row.target.name} (switch role)")
+
+
+def _print_next(console: Console, report: Report, rows: Sequence[Row]) -> None:
+    """For the first target of each state, the command that leads on."""
+    first: dict[State, Row] = {}
+    for row in rows:
+        first.setdefault(row.state, row)
+    for state in State:
+        if state in first and state in _NEXT:
+            command, why = _next(report.place, first[state])
+            line = Text.assemble((f"{words(state)}: ", STYLES[state]), (command, "bold"), f"   {why}")
+            console.print(line, soft_wrap=True)
+
+
+def _next(place: Place, row: Row) -> tuple[str, str]:
+    name = shlex.quote(row.target.name)
+    onboard = _ONBOARD[row.target.kind].format(name=name)
+    if row.state is State.OUTDATED and row.entry.pending is not None and row.entry.pending.unseen:
+        return place.command(f"runner status {name} --applied"), "when the customer says that it is applied"
+    if row.state is State.OUTDATED and row.entry.pending is not None and not row.entry.pending.module:
+        return place.command("gen terraform"), f"then: {place.command(f'gen bundle {name}')}"
+    if row.state is State.NOT_HANDED_OVER and row.bundled:
+        return place.command(onboard), f"after {place.out / BUNDLES / row.target.name} went out"
+    command, why = _NEXT[row.state]
+    return place.command(command.format(name=name, onboard=onboard)), why.format(onboard=place.command(onboard))
+
+
+def status_json(report: Report) -> str:
+    """The object `{"status": FILE, "rehearsal": bool, "counts": {state: number}, "accounts": [...]}` with its newline.
+
+    Each account has name, kind, account_id, state, since (ISO 8601 or null), what, and the file's own entry.
+    """
+    body = {
+        "status": str(report.place.status),
+        "rehearsal": report.place.rehearsal,
+        "counts": {str(state): report.counts.get(state, 0) for state in State},
+        "accounts": [
+            {
+                "name": row.target.name,
+                "kind": str(row.target.kind),
+                "account_id": row.target.account_id,
+                "state": str(row.state),
+                "since": row.since.isoformat() if row.since is not None else None,
+                "what": row.what,
+                "bundle_is_old": row.bundle_is_old,
+                "entry": row.entry.to_json(),
+            }
+            for row in report.rows
+        ],
+    }
+    return json_text(body, indent=2) + "\n"

@@ -1,0 +1,311 @@
+"""Whose newest module no call could show to be applied: lines below a roll call.
+
+How marks look on a terminal.
+
+How many accounts came out how, and the sentences that say so.
+
+Who is amid a rotation of its external id, and what each rotation waits for: lines below a roll call.
+
+The end of the roll call on a terminal: a line an account as Ansible users know it, what is wrong and its hint, a sum.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from rich.console import Console
+from rich.text import Text
+
+from rolecall_generator.terminal import print_lines
+from rolecall_generator.text import one_line
+from rolecall_runner.redact import REHEARSAL
+from rolecall_runner.verify import (
+    SIGNS,
+    TROUBLES,
+    Check,
+    Diagnosis,
+    Mark,
+    RotationState,
+    RunInfo,
+    Step,
+    Verdict,
+    customer_message,
+    label,
+    rotation_of,
+    said,
+    shown,
+)
+
+_NAMED = 5
+
+
+@dataclass(slots=True)
+class UnseenTally:
+    """Names of accounts that ended well, although a change of their newest module could not be seen."""
+
+    names: list[str] = field(default_factory=list)
+
+    def add(self, verdict: Verdict) -> None:
+        """Count a verdict."""
+        if any(check.step is Step.MODULE and check.mark is Mark.SKIPPED for check in verdict.checks):
+            self.names.append(verdict.name)
+
+    def lines(self, command: Callable[[str], str] = str) -> Iterator[str]:
+        """A sentence with the command that leads on, where there are any. `command` adds the options needed here."""
+        if self.names:
+            rest = f" and {len(self.names) - _NAMED:,} more" if len(self.names) > _NAMED else ""
+            named = f"{', '.join(self.names[:_NAMED])}{rest}"
+            confirm = command(f"runner status {shlex.quote(self.names[0])} --applied")
+            yield f"newest module: no call shows whether {named} applied it; {confirm} notes that a customer says so"
+
+
+STYLES = {
+    Mark.OK: "green",
+    Mark.REFUSED: "green",
+    Mark.SKIPPED: "cyan",
+    Mark.INCONCLUSIVE: "yellow",
+    Mark.UNREACHABLE: "magenta",
+    Mark.FAILED: "bold red",
+}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Accounts by their verdict's mark; grows as results come. `targets` as in `RunInfo`."""
+
+    targets: int = 0
+    marks: Counter[Mark] = field(default_factory=Counter)
+
+    def add(self, verdict: Verdict) -> None:
+        """Count one more."""
+        self.marks[verdict.mark] += 1
+
+    @property
+    def asked(self) -> int:
+        """Verdicts so far."""
+        return self.marks.total()
+
+    @property
+    def total(self) -> int:
+        """Accounts that were to be asked."""
+        return max(self.targets, self.asked)
+
+    @property
+    def good(self) -> bool:
+        """Whether everybody answered as intended; skipped ones do not count against it, missing ones do."""
+        return bool(self.marks[Mark.OK]) and self.total == self.marks[Mark.OK] + self.marks[Mark.SKIPPED]
+
+    def headline(self) -> str:
+        """`3 of 4 accounts answer the roll call`."""
+        if not self.total:
+            return "No account was asked"
+        wanted, ok = self.total - self.marks[Mark.SKIPPED], self.marks[Mark.OK]
+        if not wanted:
+            return "No account was asked: all were skipped"
+        noun, verb = ("account", "answers") if wanted == 1 else ("accounts", "answer")
+        share = f"{ok:,} of {wanted:,}" if ok < wanted else "The one" if wanted == 1 else f"All {wanted:,}"
+        return f"{share} {noun} {verb} the roll call"
+
+    def rest(self) -> str:
+        """The others by mark, the worst first: `1 failed, 2 unreachable, 5 not asked`; empty when there are none."""
+        parts = [f"{self.marks[mark]:,} {mark}" for mark in (*TROUBLES, Mark.SKIPPED) if self.marks[mark]]
+        if left := self.total - self.asked:
+            parts.append(f"{left:,} not asked")
+        return ", ".join(parts)
+
+
+def tally(verdicts: Iterable[Verdict], targets: int = 0) -> Tally:
+    """Count them all."""
+    return Tally(targets, Counter(verdict.mark for verdict in verdicts))
+
+
+@dataclass(slots=True)
+class RotationTally:
+    """Customers amid a rotation, by how far it is. Only their names are held."""
+
+    names: dict[RotationState, list[str]] = field(default_factory=dict)
+
+    def add(self, verdict: Verdict) -> None:
+        """Count a verdict."""
+        state = rotation_of(verdict)
+        if state is not None:
+            self.names.setdefault(state, []).append(verdict.name)
+
+    def lines(self, command: Callable[[str], str] = str) -> Iterator[str]:
+        """A sentence for those that wait for the customer, one for those that wait for us.
+
+        `command` gives a command line the options that lead on from here.
+        """
+        if waiting := self.names.get(RotationState.WAITING):
+            yield f"rotation: {_listed(waiting)} took the previous external id alone: yet to apply the new module"
+        seen = [*self.names.get(RotationState.BOTH, ()), *self.names.get(RotationState.NEW_ALONE, ())]
+        if seen:
+            finish = command(f"gen customer rotate-external-id {shlex.quote(seen[0])} --finish")
+            yield f"rotation: {_listed(seen)} took the new external id: finish with {finish}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+ALL_SHOWN = 50
+"""With more accounts than this only those that are not ok are shown."""
+
+EXPLAINED = 50
+"""So many accounts' troubles are explained in full; what follows them has its line alone."""
+
+_COLUMNS = (Mark.OK, Mark.REFUSED, Mark.FAILED, Mark.INCONCLUSIVE, Mark.UNREACHABLE, Mark.SKIPPED)
+_ACTIONS_SHOWN = 5
+_LABEL_WIDTH = 44
+_INDENT = 4
+
+
+def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], command: Callable[[str], str] = str) -> None:
+    """Print it all. Of the verdicts only the first fifty and those that are not ok are held in memory.
+
+    `command` gives a command line to copy the options that are needed here.
+    """
+    rotations, unseen, missing = RotationTally(), UnseenTally(), Counter[str]()
+    counted, shown_ones, fine = _collect(info, _counted(verdicts, rotations, unseen, missing))
+    if shown_ones:
+        console.print(f"ROLL CALL RECAP{f', {REHEARSAL}' if info.rehearsal else ''}", style="bold")
+    labels = [_shortened(one_line(label(verdict))) for verdict in shown_ones]
+    width = max(map(len, labels), default=0)
+    digits = _digits(shown_ones)
+    explained = 0
+    for name, verdict in zip(labels, shown_ones, strict=True):
+        _print(console, recap_line(verdict, name.ljust(width), digits))
+        if verdict.mark in TROUBLES:
+            explained += 1
+            if explained <= EXPLAINED:
+                _explain(console, shown(verdict), name)
+    if explained > EXPLAINED:
+        left = f"{explained - EXPLAINED:,} more accounts are not explained here: --format html or json has them all"
+        console.print(left, style="yellow", highlight=False)
+    if fine:
+        noun = "account is" if fine == 1 else "accounts are"
+        console.print(f"{fine:,} {'other ' if shown_ones else ''}{noun} ok", style="green", highlight=False)
+    for line in (*rotations.lines(command), *unseen.lines(command)):
+        console.print(one_line(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if missing:
+        _print(console, Text(not_rehearsed_line(missing), style=STYLES[Mark.SKIPPED]))
+    style = STYLES[Mark.OK] if counted.good else STYLES[Mark.FAILED]
+    console.print(summary_line(info, counted), style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def recap_line(verdict: Verdict, name: str, digits: Sequence[int] = (1,) * len(_COLUMNS)) -> Text:
+    """`account1 : ok=4 refused=3 failed=0 ...`; `digits` are the widths of the counts, in the columns' order."""
+    line = Text.assemble((name, STYLES[verdict.mark]), " :")
+    for mark, width in zip(_COLUMNS, digits, strict=True):
+        count = verdict.counts[mark]
+        line.append(" ")
+        line.append(f"{mark}={count}".ljust(len(mark) + 1 + width), style=STYLES[mark] if count else "dim")
+    line.rstrip()
+    return line
+
+
+def summary_line(info: RunInfo, counted: Tally) -> str:
+    """`38 of 40 accounts answer the roll call: 2 failed (12.3 s, run 0a1b2c3d)`."""
+    rest = counted.rest()
+    mark = f"{REHEARSAL}: " if info.rehearsal else ""
+    return one_line(f"{mark}{counted.headline()}{f': {rest}' if rest else ''} ({info.seconds:.1f} s, run {info.run_id})")
+
+
+def not_rehearsed_line(missing: Mapping[str, int]) -> str:
+    """`not rehearsed, as the sandbox lacks them: cur:DescribeReportDefinitions (3 accounts)`, the first few actions."""
+    named = [f"{action} ({count:,} {'account' if count == 1 else 'accounts'})" for action, count in sorted(missing.items())]
+    more = f" and {len(named) - _ACTIONS_SHOWN:,} more" if len(named) > _ACTIONS_SHOWN else ""
+    return one_line(f"not rehearsed, as the sandbox lacks them: {', '.join(named[:_ACTIONS_SHOWN])}{more}")
+
+
+def _counted(
+    verdicts: Iterable[Verdict], rotations: RotationTally, unseen: UnseenTally, missing: Counter[str]
+) -> Iterator[Verdict]:
+    for verdict in verdicts:
+        rotations.add(verdict)
+        unseen.add(verdict)
+        missing.update(verdict.not_rehearsed)
+        yield verdict
+
+
+def _collect(info: RunInfo, verdicts: Iterable[Verdict]) -> tuple[Tally, list[Verdict], int]:
+    """The counts, the verdicts to show in their order, and how many ok ones are not shown."""
+    counted = Tally(info.targets)
+    first: list[Verdict] = []
+    later: list[Verdict] = []
+    for verdict in verdicts:
+        counted.add(verdict)
+        if counted.asked <= ALL_SHOWN:
+            first.append(verdict)
+        elif verdict.mark is not Mark.OK:
+            later.append(verdict)
+    if counted.asked <= ALL_SHOWN:
+        return counted, first, 0
+    held = [verdict for verdict in chain(first, later) if verdict.mark is not Mark.OK]
+    return counted, held, counted.marks[Mark.OK]
+
+
+def _digits(verdicts: Iterable[Verdict]) -> list[int]:
+    widths = [1] * len(_COLUMNS)
+    for verdict in verdicts:
+        widths = [max(width, len(str(verdict.counts[mark]))) for width, mark in zip(widths, _COLUMNS, strict=True)]
+    return widths
+
+
+def _explain(console: Console, verdict: Verdict, name: str) -> None:
+    for mark in TROUBLES:
+        for check in verdict.checks:
+            if check.mark is mark:
+                _print_rung(console, check)
+    for diagnosis in verdict.diagnoses:
+        _print_diagnosis(console, diagnosis)
+    if message := customer_message(verdict):
+        _print_letter(console, message, name)
+    console.print()
+
+
+def _print_rung(console: Console, check: Check) -> None:
+    tries = f" ({check.attempts} attempts)" if check.attempts > 1 else ""
+    head = f"{SIGNS[check.mark]} {check.step}"
+    _print(console, Text.assemble((head, STYLES[check.mark]), f"  {_one_line(check.what)}{tries}"), _INDENT)
+    if answer := _one_line(said(check)):
+        _print(console, Text.assemble(("AWS: ", "bold"), answer), _INDENT + 2)
+
+
+def _print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
+    text = Text.assemble(("likely cause: ", "bold"), f"{_one_line(diagnosis.vendor)} ", (f"[{diagnosis.cause}]", "dim"))
+    _print(console, text, _INDENT)
+
+
+def _print_letter(console: Console, text: str, name: str) -> None:
+    """The text stands at the left edge and is not wrapped, so that it can be copied as it is."""
+    rule = "-" * 8
+    _print(console, Text(f"{rule} message to {name} {rule}", style="cyan"))
+    print_lines(console, text)
+    _print(console, Text(f"{rule} end of the message {rule}", style="cyan"))
+
+
+def _print(console: Console, text: Text, indent: int = 0) -> None:
+    """Print it, its later lines two characters further in; through a pipe the line stays whole."""
+    if console.soft_wrap:
+        console.print(Text(" " * indent).append_text(text))
+        return
+    lines = text.wrap(console, max(console.width - indent - 2, 20)) if indent else [text]
+    for number, line in enumerate(lines):
+        line.rstrip()
+        console.print(
+            Text(" " * (indent + (2 if number else 0))).append_text(line), no_wrap=not indent, overflow="ignore", crop=False
+        )
+
+
+def _one_line(text: str) -> str:
+    return one_line(" ".join(text.split()))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LABEL_WIDTH else f"{text[: _LABEL_WIDTH - 1]}…"

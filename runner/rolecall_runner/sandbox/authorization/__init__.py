@@ -1,0 +1,1 @@
+"""Whether a request to the sandbox is allowed."""

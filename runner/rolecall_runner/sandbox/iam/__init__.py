@@ -1,0 +1,1 @@
+"""The sandbox's IAM: moto's backends, IAM's own validation, and writes."""

@@ -1,0 +1,288 @@
+"""IAM's limits on names, paths, sizes and attachments, which moto 5.2.5 does not hold.
+
+Sources: "IAM and AWS STS quotas" and botocore 1.44.5's model of IAM, November 2026; texts as IAM sends them.
+
+What IAM holds against a policy document before it keeps it. Pure: who exists is asked through an argument. Texts: as
+IAM sends them, from its API reference and from public bug reports of Terraform's AWS provider, November 2026; where
+none is documented the wording is the sandbox's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rolecall_generator.iam import PolicyDocument, Principal, Statement, parse_arn, policy_from_json, quotas
+from rolecall_generator.iam.evaluation import compile_condition
+from rolecall_runner.sandbox.protocol.error_catalog import CONFLICT, NOT_FOUND, AwsRefusalError, invalid, unconstrained
+
+_NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
+_PATH = re.compile(r"/|/[\x21-\x7e]+/", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Quotas that AWS raises on request, with their defaults."""
+
+    trust_policy_characters: int = quotas.TRUST_POLICY_CHARACTERS
+    role_managed_policies: int = quotas.ROLE_MANAGED_POLICIES
+    user_managed_policies: int = quotas.USER_MANAGED_POLICIES
+    group_managed_policies: int = quotas.GROUP_MANAGED_POLICIES
+
+    def attachments(self, kind: str) -> int:
+        """How many managed policies a role, user or group may hold."""
+        return {
+            "Role": self.role_managed_policies,
+            "User": self.user_managed_policies,
+            "Group": self.group_managed_policies,
+        }[kind]
+
+
+_NAME_CHARACTERS: Mapping[str, int] = {
+    "Role": quotas.ROLE_NAME_CHARACTERS,
+    "User": quotas.USER_NAME_CHARACTERS,
+    "Group": quotas.GROUP_NAME_CHARACTERS,
+    "Policy": quotas.POLICY_NAME_CHARACTERS,
+    "InstanceProfile": 128,
+}
+_INLINE_CHARACTERS: Mapping[str, int] = {
+    "Role": quotas.ROLE_INLINE_CHARACTERS,
+    "User": quotas.USER_INLINE_CHARACTERS,
+    "Group": quotas.GROUP_INLINE_CHARACTERS,
+}
+
+
+def check_new(kind: str, form: Mapping[str, str], backend: Any) -> None:
+    """Hold name and path of a new role, user, group, policy or instance profile against the limits.
+
+    Raises AwsRefusalError.
+    """
+    check_name(kind, form.get(f"{kind}Name", ""))
+    check_path(form.get("Path", "/"))
+    check_unique(kind, form.get(f"{kind}Name", ""), backend)
+
+
+def check_name(kind: str, name: str) -> None:
+    """Length and characters of a name. Raises AwsRefusalError."""
+    parameter = f"{kind[0].lower()}{kind[1:]}Name"
+    most = _NAME_CHARACTERS[kind]
+    if len(name) > most:
+        raise unconstrained(parameter, name, f"have length less than or equal to {most}")
+    if not name:
+        raise unconstrained(parameter, name, "have length greater than or equal to 1")
+    if not _NAME.fullmatch(name):
+        raise invalid(
+            f"The specified value for {parameter} is invalid. It must contain only alphanumeric characters and/or the "
+            "following: +=,.@_-"
+        )
+
+
+def check_path(path: str) -> None:
+    """Length and form of a path. Raises AwsRefusalError."""
+    if len(path) > quotas.PATH_CHARACTERS:
+        raise unconstrained("path", path, f"have length less than or equal to {quotas.PATH_CHARACTERS}")
+    if not _PATH.fullmatch(path):
+        raise invalid(
+            "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters "
+            "and/or / characters."
+        )
+
+
+def check_unique(kind: str, name: str, backend: Any) -> None:
+    """ "Names are not distinguished by case" (IAM identifiers), which moto compares letter by letter."""
+    known = {
+        "Role": lambda: [role.name for role in list(backend.roles.values())],
+        "User": lambda: list(backend.users),
+        "Group": lambda: list(backend.groups),
+        "InstanceProfile": lambda: [profile.name for profile in list(backend.instance_profiles.values())],
+        "Policy": lambda: [p.name for p in list(backend.managed_policies.values()) if ":iam::aws:" not in p.arn],
+    }[kind]()
+    if name.lower() in {other.lower() for other in known}:
+        text = f"{kind} with name {name} already exists."
+        if kind == "Policy":
+            text = f"A policy called {name} already exists. Duplicate names are not allowed."
+        raise AwsRefusalError("EntityAlreadyExists", text, CONFLICT)
+
+
+def check_session_seconds(form: Mapping[str, str]) -> None:
+    """MaxSessionDuration of a role: 3,600 to 43,200 seconds. Raises AwsRefusalError."""
+    text = form.get("MaxSessionDuration")
+    if text is None or not text.isdecimal():
+        return
+    if int(text) < quotas.MINIMUM_MAX_SESSION_SECONDS:
+        bound = f"greater than or equal to {quotas.MINIMUM_MAX_SESSION_SECONDS}"
+    elif int(text) > quotas.MAXIMUM_MAX_SESSION_SECONDS:
+        bound = f"less than or equal to {quotas.MAXIMUM_MAX_SESSION_SECONDS}"
+    else:
+        return
+    raise unconstrained("maxSessionDuration", text, f"have value {bound}")
+
+
+def check_managed_size(text: str) -> None:
+    """Raises AwsRefusalError for a managed policy that is too long."""
+    if characters(text) > quotas.MANAGED_POLICY_CHARACTERS:
+        raise limit(f"Cannot exceed quota for PolicySize: {quotas.MANAGED_POLICY_CHARACTERS}")
+
+
+def check_inline_size(kind: str, holder: Any, policy_name: str, text: str) -> None:
+    """Raises AwsRefusalError when the holder's inline policies together would be too long."""
+    others = [characters(other) for name, other in list(holder.policies.items()) if name != policy_name]
+    if sum(others) + characters(text) > _INLINE_CHARACTERS[kind]:
+        raise limit(f"Maximum policy size of {_INLINE_CHARACTERS[kind]} bytes exceeded for {kind.lower()} {holder.name}")
+
+
+def check_attachment(kind: str, holder: Any, arn: str, limits: Limits) -> None:
+    """Raises AwsRefusalError when the holder has all the managed policies that it may have."""
+    most = limits.attachments(kind)
+    if arn not in holder.managed_policies and len(holder.managed_policies) >= most:
+        raise limit(f"Cannot exceed quota for PoliciesPer{kind}: {most}")
+
+
+def check_boundary(arn: str, backend: Any) -> None:
+    """Raises AwsRefusalError when there is no such policy."""
+    if arn not in backend.managed_policies:
+        raise AwsRefusalError("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", NOT_FOUND)
+
+
+def check_no_attachment(arn: str, backend: Any) -> None:
+    """Raises AwsRefusalError when a policy that is to be deleted hangs on someone."""
+    for holders in (backend.roles, backend.users, backend.groups):
+        if any(arn in holder.managed_policies for holder in list(holders.values())):
+            raise AwsRefusalError("DeleteConflict", "Cannot delete a policy attached to entities.", CONFLICT)
+
+
+Exists = Callable[[str], bool]
+"""Whether the role, user or role session of an ARN has a principal behind it."""
+
+_SPACE = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
+_ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
+_SERVICE = re.compile(r"[a-z0-9.-]+\.(?:amazonaws\.com(?:\.cn)?|amazon\.com|aws\.internal)", re.ASCII)
+
+
+def malformed(message: str) -> AwsRefusalError:
+    """The document is no policy (MalformedPolicyDocument, HTTP 400)."""
+    return AwsRefusalError("MalformedPolicyDocument", message)
+
+
+def limit(message: str) -> AwsRefusalError:
+    """A quota would be exceeded (LimitExceeded, HTTP 409)."""
+    return AwsRefusalError("LimitExceeded", message, CONFLICT)
+
+
+def characters(text: str) -> int:
+    """The size of a document as IAM counts it: "IAM doesn't count white space" (IAM quotas), outside of strings."""
+    return len(_SPACE.sub(lambda match: match.group(1) or "", text))
+
+
+def check_identity_document(text: str) -> PolicyDocument:
+    """Hold a permissions policy against the grammar. Raises AwsRefusalError."""
+    document = _read(text)
+    for statement in document.statements:
+        if statement.principals or statement.not_principals:
+            raise malformed("Policy document should not specify a principal.")
+        if bool(statement.resources) + bool(statement.not_resources) != 1:
+            raise malformed("Policy statement must contain resources.")
+    return document
+
+
+def check_trust_document(text: str, characters_allowed: int, exists: Exists, partition: str) -> PolicyDocument:
+    """Hold a trust policy against the grammar, its size and its principals. Raises AwsRefusalError."""
+    document = _read(text)
+    if characters(text) > characters_allowed:
+        raise limit(f"Cannot exceed quota for ACLSizePerRole: {characters_allowed}")
+    for statement in document.statements:
+        if statement.resources or statement.not_resources:
+            raise malformed("Has prohibited field Resource")
+        if statement.not_principals:
+            raise malformed("Has prohibited field NotPrincipal")
+        if not statement.principals:
+            raise malformed("Missing required field Principal")
+        for principal in statement.principals:
+            _check_principal(principal, exists, partition)
+        _check_trust_actions(statement)
+    return document
+
+
+def _read(text: str) -> PolicyDocument:
+    try:
+        body = json.loads(text, object_pairs_hook=_no_duplicates)
+        if not isinstance(body, dict):
+            raise malformed("Syntax errors in policy.")
+        document = policy_from_json(body)
+    except json.JSONDecodeError as error:
+        raise malformed("This policy contains invalid Json") from error
+    except (ValueError, RecursionError) as error:
+        raise malformed("Syntax errors in policy.") from error
+    if set(body) - {"Version", "Id", "Statement"} or document.version not in {"2012-10-17", "2008-10-17"}:
+        raise malformed("Syntax errors in policy.")
+    if not document.statements:
+        raise malformed("Syntax errors in policy.")
+    sids = [statement.sid for statement in document.statements if statement.sid]
+    if len(sids) != len(set(sids)):
+        raise malformed("Statement IDs (SID) in a single policy must be unique.")
+    for statement in document.statements:
+        _check_statement(statement, variables=document.version == "2012-10-17")
+    return document
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON's objects with every key once: of two, one would silently be lost."""
+    body = dict(pairs)
+    if len(body) != len(pairs):
+        raise ValueError("a key comes twice")
+    return body
+
+
+def _check_statement(statement: Statement, *, variables: bool) -> None:
+    if statement.effect not in {"Allow", "Deny"}:
+        raise malformed(f"Invalid effect: {statement.effect}")
+    if bool(statement.actions) == bool(statement.not_actions):
+        raise malformed("Policy statement must contain actions.")
+    for action in (*statement.actions, *statement.not_actions):
+        if action != "*" and not re.fullmatch(r"[A-Za-z0-9-]+:[A-Za-z0-9*?]+", action):
+            raise malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
+    for condition in statement.conditions:
+        if not condition.key:
+            raise malformed("Syntax errors in policy.")
+        try:
+            compile_condition(condition, variables=variables)
+        except ValueError as error:
+            raise malformed("Syntax errors in policy.") from error
+
+
+def _check_trust_actions(statement: Statement) -> None:
+    for action in (*statement.actions, *statement.not_actions):
+        if action != "*" and not action.lower().startswith("sts:"):
+            raise malformed("AssumeRole policy may only specify STS AssumeRole actions.")
+
+
+def _check_principal(principal: Principal, exists: Exists, partition: str) -> None:
+    kind, text = principal.type, principal.identifier
+    if kind == "*" or (kind == "AWS" and text == "*"):
+        if text != "*":
+            raise malformed(f'Invalid principal in policy: "{text}"')
+        return
+    if kind == "AWS":
+        fine = _aws_principal(text, exists, partition)
+    elif kind == "Service":
+        fine = bool(_SERVICE.fullmatch(text))
+    elif kind == "Federated":
+        fine = parse_arn(text) is not None or "." in text
+    else:
+        fine = False
+    if not fine:
+        raise malformed(f'Invalid principal in policy: "{kind if kind == "AWS" else kind.upper()}":"{text}"')
+
+
+def _aws_principal(text: str, exists: Exists, partition: str) -> bool:
+    if _ACCOUNT.fullmatch(text):
+        return True
+    parsed = parse_arn(text)
+    if parsed is None or parsed.partition != partition or not _ACCOUNT.fullmatch(parsed.account_id):
+        return False
+    if parsed.service == "iam" and parsed.resource == "root":
+        return True
+    return (parsed.service, parsed.kind) in {("iam", "role"), ("iam", "user"), ("sts", "assumed-role")} and exists(text)

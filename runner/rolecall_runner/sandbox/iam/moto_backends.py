@@ -1,0 +1,452 @@
+"""The simulated services behind the gate: the only module that knows moto from inside.
+
+moto keeps its state in the process, so there is one world at a time. It is loaded at first use: it costs about a second.
+
+The IAM that is stored in the sandbox's accounts as `Access`, kept until someone writes to IAM.
+
+The sandbox's accounts in a file, so that they outlive it: IAM, S3, EC2, DynamoDB and RDS. Sessions do not. moto's
+objects are pickled as they are. Reading admits the classes of moto and a few plain ones alone, so that a file can make
+nothing else run; it is for the sandbox of the same moto version, and for its owner's eyes, since access keys are in it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rolecall_generator.iam import (
+    PARTITIONS,
+    Access,
+    Group,
+    InstanceProfile,
+    ManagedPolicy,
+    PolicyDocument,
+    Role,
+    User,
+    parse_arn,
+    policy_from_json,
+)
+from rolecall_generator.iam.evaluation import Evaluator
+from rolecall_runner.private_files import make_private_folder, read_private_file, write_private_file
+from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
+
+# moto reads this from the environment alone, at every new account and Region, into each of which it would copy its AMIs.
+_NO_AMIS = "MOTO_EC2_LOAD_DEFAULT_AMIS"
+
+# moto's CloudFormation writes roles and policies without the sandbox's checks of callers and documents.
+_LEFT_OUT = {"cloudformation"}
+
+WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+def _is_served(host: str, patterns: Iterable[tuple[str, Any]]) -> bool:
+    """Whether the sandbox offers the service of a host, which is a host name or the name of one of moto's modules."""
+    from moto.backends import list_of_moto_modules  # noqa: PLC0415 - heavy, as below
+
+    if host in {"moto_api", "instance_metadata"} or host in list_of_moto_modules():
+        return host not in _LEFT_OUT
+    found = next((name for name, pattern in patterns if pattern.match(f"http://{host}")), None)
+    return found is not None and found not in _LEFT_OUT and (found != "s3" or host.partition(".")[0] == "s3")
+
+
+class ServiceMissingError(NotImplementedError):
+    """The sandbox has no such service."""
+
+
+def raised_in_moto(error: BaseException) -> bool:
+    """Whether moto, or a library that it called, raised the error."""
+    trace = error.__traceback__
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).startswith("moto."):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+class World:
+    """All accounts of one sandbox. Raises SandboxError when another one lives in this process."""
+
+    _lock = threading.Lock()
+    _alive: World | None = None
+
+    def __init__(self) -> None:
+        with World._lock:
+            if World._alive is not None:
+                raise SandboxError(
+                    "a sandbox is running in this process already",
+                    hint="leave its `with` block first, or start the second one in a process of its own",
+                )
+            World._alive = self
+        self._environment: str | None = None
+        try:
+            self._load()
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self) -> None:
+        self._environment = os.environ.get(_NO_AMIS)
+        os.environ.setdefault(_NO_AMIS, "false")
+        try:
+            from moto.core.base_backend import BackendDict  # noqa: PLC0415 - heavy, and an extra that may be missing
+            from moto.iam.models import iam_backends  # noqa: PLC0415
+            from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
+                DomainDispatcherApplication,
+                create_backend_app,
+            )
+        except ImportError as error:
+            raise SandboxError(
+                f"the sandbox needs a package that is not installed: {error.name}", hint="pip install 'rolecall[sandbox]'"
+            ) from error
+        self._reset = BackendDict.reset
+        self._reset()
+        self._iam = iam_backends
+
+        class Dispatcher(DomainDispatcherApplication):
+            """moto's dispatcher, which raises ServiceMissingError for a service that the sandbox does not have.
+
+            moto prints a line instead and then fails, or lets S3 answer: its pattern matches every name that starts with s3.
+            """
+
+            def get_backend_for_host(self, host: str | None) -> Any:
+                if host is not None and not _is_served(host, self.backend_url_patterns):
+                    raise ServiceMissingError(f"the sandbox has no service for {host}")
+                return super().get_backend_for_host(host)
+
+        self.app: WsgiApp = Dispatcher(create_backend_app)
+
+    def close(self) -> None:
+        """Forget everything; another world may begin."""
+        with World._lock:
+            if World._alive is self:
+                World._alive = None
+                if hasattr(self, "_reset"):
+                    self._reset()
+                if self._environment is None:
+                    os.environ.pop(_NO_AMIS, None)
+
+    def iam(self, account_id: str, partition: str) -> Any:
+        """moto's IAM of an account, made at first use."""
+        return self._iam[account_id][partition]
+
+    def iam_everywhere(self) -> Iterator[tuple[str, str, Any]]:
+        """Account id, partition and IAM of all accounts that have any."""
+        for account_id, partitions in list(self._iam.items()):
+            for partition, backend in list(partitions.items()):
+                yield account_id, "aws" if partition == "global" else partition, backend
+
+    def backends(self, service: str) -> dict[str, dict[str, Any]]:
+        """What a service keeps: account id -> Region or partition -> moto's object."""
+        return {account_id: dict(regions) for account_id, regions in self._service(service).items()}
+
+    def put_backends(self, service: str, found: dict[str, dict[str, Any]]) -> None:
+        """Put what `backends` gave in the place of all that the service keeps."""
+        kept = self._service(service)
+        kept.clear()
+        for account_id, regions in found.items():
+            for region, backend in regions.items():
+                kept[account_id][region] = backend
+                if service == "s3":
+                    # In which account a bucket is, whoever asks for it.
+                    kept.bucket_accounts.update(dict.fromkeys(backend.buckets, (region, account_id)))
+
+    def _service(self, service: str) -> Any:
+        from moto.backends import get_backend  # noqa: PLC0415 - heavy, and an extra
+
+        name: Any = service
+        return get_backend(name)
+
+    def role(self, arn: str) -> Any | None:
+        """A stored role by its ARN, None when there is none."""
+        parsed = parse_arn(arn)
+        if parsed is None or parsed.service != "iam" or parsed.kind != "role" or not self.has_account(parsed):
+            return None
+        return next((role for role in list(self.iam_of(parsed).roles.values()) if role.arn == arn), None)
+
+    def user(self, arn: str) -> Any | None:
+        """A stored user by its ARN, None when there is none."""
+        parsed = parse_arn(arn)
+        if parsed is None or parsed.service != "iam" or parsed.kind != "user" or not self.has_account(parsed):
+            return None
+        user = self.iam_of(parsed).users.get(parsed.name)
+        return user if user is not None and user.arn == arn else None
+
+    def iam_of(self, arn: Any) -> Any:
+        """moto's IAM of the account that an ARN names."""
+        return self.iam(arn.account_id, arn.partition)
+
+    def has_account(self, arn: Any) -> bool:
+        """Whether anything was ever stored in the account that an ARN names."""
+        return arn.account_id in self._iam and arn.partition in PARTITIONS
+
+    def know_aws_policy(self, account_id: str, partition: str, arn: str) -> str | None:
+        """Let an account know one of AWS's managed policies; its text, or None when AWS has no such policy.
+
+        moto's own way parses all 1,400 for each account, which costs a thousand accounts gigabytes.
+        """
+        backend = self.iam(account_id, partition)
+        known = backend.managed_policies.get(arn)
+        if known is None:
+            found = aws_policies().get(arn.rpartition(":iam::aws:policy/")[2])
+            if found is None:
+                return None
+            known = _managed(backend, *found)
+            backend.aws_managed_policies.append(known)
+            backend.managed_policies[known.arn] = known
+        text: str = known.versions[-1].document
+        return text
+
+    def know_all_aws_policies(self, account_id: str, partition: str) -> None:
+        """Let an account know all of AWS's managed policies, for those who list them."""
+        for name in aws_policies():
+            self.know_aws_policy(account_id, partition, f"arn:{partition}:iam::aws:policy/{name}")
+
+
+_policies: dict[str, tuple[str, Any]] = {}
+_policies_lock = threading.Lock()
+
+
+def aws_policies() -> dict[str, tuple[str, Any]]:
+    """AWS's managed policies as moto 5.2.5 carries them: path and name -> (name, data), read once in a process."""
+    import json  # noqa: PLC0415 - with the module below
+
+    from moto.iam.aws_managed_policies import aws_managed_policies_data  # noqa: PLC0415 - 4 MB of text
+
+    with _policies_lock:
+        if not _policies:
+            for name, data in json.loads(aws_managed_policies_data).items():
+                _policies[f"{data.get('Path', '/')}{name}".lstrip("/")] = (name, data)
+    return _policies
+
+
+def _managed(backend: Any, name: str, data: Any) -> Any:
+    from moto.iam.models import AWSManagedPolicy  # noqa: PLC0415 - loaded already
+
+    return AWSManagedPolicy.from_data(name, backend.account_id, backend.region_name, data)
+
+
+def partition_of(region: str) -> str:
+    """The partition of a Region, `aws` for names that look like none."""
+    from moto.utilities.utils import get_partition  # noqa: PLC0415 - heavy, and an extra
+
+    partition: str = get_partition(region)
+    return partition
+
+
+_Account = tuple[str, str]
+
+
+class StoredAccess:
+    """Access over all accounts of a world; one account is read again after it was changed. Safe between threads."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lock = threading.RLock()
+        self._accounts: dict[_Account, Access] = {}
+        self._all: tuple[Access, Evaluator] | None = None
+
+    def changed(self, account_id: str) -> None:
+        """Someone wrote to the IAM of the account."""
+        with self._lock:
+            for partition in PARTITIONS:
+                self._accounts.pop((account_id, partition), None)
+            self._all = None
+
+    def forget(self) -> None:
+        """Read everything again."""
+        with self._lock:
+            self._accounts.clear()
+            self._all = None
+
+    def account(self, account_id: str, partition: str) -> Access:
+        """What one account holds."""
+        with self._lock:
+            key = (account_id, partition)
+            if key not in self._accounts:
+                self._accounts[key] = read_backend(self._world.iam(account_id, partition))
+            return self._accounts[key]
+
+    def everything(self) -> tuple[Access, Evaluator]:
+        """All accounts together, and the evaluator over them."""
+        with self._lock:
+            if self._all is None:
+                access = Access({}, {}, {}, {}, {})
+                for account_id, partition, _ in self._world.iam_everywhere():
+                    _add(access, self.account(account_id, partition))
+                self._all = access, Evaluator(access)
+            return self._all
+
+
+def _add(total: Any, part: Access) -> None:
+    """Put one account's entries to the rest; ARNs carry the account, so nothing meets but AWS's own policies."""
+    for name in ("roles", "policies", "groups", "users", "instance_profiles"):
+        getattr(total, name).update(getattr(part, name))
+
+
+def read_backend(backend: Any) -> Access:
+    """One account's IAM, from moto's own objects: no request, no JSON on the way but the documents themselves."""
+    roles = {role.arn: _role(role) for role in list(backend.roles.values())}
+    groups = {
+        group.arn: Group(group.arn, _inline(group.policies), frozenset(group.managed_policies))
+        for group in list(backend.groups.values())
+    }
+    users = {user.arn: _user(user, backend) for user in list(backend.users.values())}
+    profiles = {
+        profile.arn: InstanceProfile(profile.arn, profile.roles[0].arn, _tags(profile.tags))
+        for profile in list(backend.instance_profiles.values())
+        if profile.roles
+    }
+    # Of AWS's own policies those that hang on someone: an account in which they were listed knows all 1,400.
+    holders: list[Role | User] = [*roles.values(), *users.values()]
+    named = {arn for holder in holders for arn in (*holder.attached, holder.boundary or "")}
+    named |= {arn for group in groups.values() for arn in group.attached}
+    policies = {
+        policy.arn: _policy(policy)
+        for policy in list(backend.managed_policies.values())
+        if ":iam::aws:" not in policy.arn or policy.arn in named
+    }
+    return Access(roles, policies, groups, users, profiles)
+
+
+def _role(role: Any) -> Role:
+    return Role(
+        role.arn,
+        document_of(role.assume_role_policy_document),
+        _inline(role.policies),
+        frozenset(role.managed_policies),
+        role.permissions_boundary_arn,
+        int(role.max_session_duration or 3_600),
+        role.description or "",
+        _tags(role.tags),
+    )
+
+
+def _user(user: Any, backend: Any) -> User:
+    groups = frozenset(group.arn for group in list(backend.groups.values()) if user in group.users)
+    boundary = getattr(user, "permissions_boundary", None)
+    return User(
+        user.arn,
+        groups,
+        _inline(user.policies),
+        frozenset(user.managed_policies),
+        boundary=boundary["PermissionsBoundaryArn"] if boundary else None,
+        tags=_tags(user.tags),
+    )
+
+
+def _policy(policy: Any) -> ManagedPolicy:
+    current = next(v for v in policy.versions if v.version_id == policy.default_version_id)
+    return ManagedPolicy(policy.arn, document_of(current.document), policy.description or "", _tags(policy.get_tags()))
+
+
+def _inline(policies: Mapping[str, str]) -> dict[str, PolicyDocument]:
+    return {name: document_of(text) for name, text in list(policies.items())}
+
+
+def _tags(tags: Any) -> dict[str, str]:
+    items = tags.values() if isinstance(tags, dict) else tags or ()
+    if isinstance(tags, dict) and all(isinstance(value, str) for value in tags.values()):
+        return dict(tags)
+    return {tag["Key"]: tag["Value"] for tag in items}
+
+
+@lru_cache(maxsize=16_384)
+def document_of(text: str) -> PolicyDocument:
+    """A stored document. Raises ValueError when it is none, which the checks at saving exclude."""
+    return policy_from_json(json.loads(text))
+
+
+_MARK = "rolecall sandbox state"
+_FORM = 1
+SERVICES = ("iam", "s3", "ec2", "dynamodb", "rds")
+_PLAIN = {
+    ("builtins", "bytearray"), ("builtins", "complex"), ("builtins", "dict"), ("builtins", "frozenset"),
+    ("builtins", "list"),
+    ("builtins", "object"), ("builtins", "set"), ("collections", "OrderedDict"), ("collections", "defaultdict"),
+    ("collections", "deque"), ("copyreg", "_reconstructor"), ("datetime", "date"), ("datetime", "datetime"),
+    ("datetime", "timedelta"), ("datetime", "timezone"), ("decimal", "Decimal"), ("ipaddress", "IPv4Address"),
+    ("ipaddress", "IPv4Network"), ("ipaddress", "IPv6Address"), ("ipaddress", "IPv6Network"), ("re", "_compile"),
+    ("uuid", "UUID"), ("_codecs", "encode"),
+}  # fmt: skip
+
+
+def save(world: World, accounts: set[str], path: Path) -> None:
+    """Write all accounts to a file that its owner alone can read. Raises SandboxError when it cannot be written."""
+    head = {"mark": _MARK, "form": _FORM, "moto": version("moto"), "accounts": sorted(accounts)}
+    body = pickle.dumps({name: world.backends(name) for name in SERVICES}, protocol=5)
+    try:
+        make_private_folder(path.parent)
+        write_private_file(path, json.dumps(head).encode() + b"\n" + body)
+    except OSError as error:
+        raise SandboxError(
+            f"the sandbox's state cannot be written: {error.strerror}", where=str(path), hint="choose another file"
+        ) from error
+
+
+def restore(world: World, path: Path) -> set[str]:
+    """Read the accounts of a file into a new world; the ids of the accounts. Raises SandboxError for any other file."""
+    try:
+        head_line, _, body = read_private_file(path).partition(b"\n")
+    except OSError as error:
+        raise SandboxError(
+            f"the sandbox's state cannot be read: {error.strerror}", where=str(path), hint="choose another file"
+        ) from error
+    head = _head(head_line, path)
+    try:
+        found = _Reader(io.BytesIO(body)).load()
+    except Exception as error:
+        raise _foreign(path, f"its content is damaged ({type(error).__name__})") from error
+    for name in SERVICES:
+        world.put_backends(name, found.get(name, {}))
+    return set(head["accounts"])
+
+
+def _head(line: bytes, path: Path) -> Any:
+    try:
+        head = json.loads(line)
+    except ValueError as error:
+        raise _foreign(path, "it is no state of a sandbox") from error
+    if not isinstance(head, dict) or head.get("mark") != _MARK or head.get("form") != _FORM:
+        raise _foreign(path, "it is no state of a sandbox of this version")
+    if head.get("moto") != version("moto"):
+        raise _foreign(path, f"it was written with moto {head.get('moto')}, and {version('moto')} is installed")
+    return head
+
+
+def _foreign(path: Path, why: str) -> SandboxError:
+    return SandboxError(
+        f"the file cannot be taken up: {why}", where=str(path), hint="remove the file and provision the accounts again"
+    )
+
+
+class _Reader(pickle.Unpickler):
+    """Reads moto's classes and plain ones, nothing that could do anything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("builtins", "getattr"):
+            return _member
+        if module.startswith("moto.") and "." not in name:
+            found = super().find_class(module, name)
+            if isinstance(found, type):
+                return found
+        elif (module, name) in _PLAIN:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name} has no place in a sandbox's state")
+
+
+def _member(owner: Any, name: str) -> Any:
+    """What Python 3.11 pickles with getattr and moto needs: members of enumerations, and the filters of security groups."""
+    if isinstance(owner, type) and issubclass(owner, Enum):
+        return owner[name]
+    if type(owner).__module__.startswith("moto.ec2.models.") and name.startswith("filter_"):
+        return getattr(owner, name)
+    raise pickle.UnpicklingError(f"{name} has no place in a sandbox's state")

@@ -1,0 +1,57 @@
+"""A sandbox for one command alone: started from the manifest's modules, ended with the command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rolecall_generator.errors import SelectionError
+from rolecall_generator.iam import PARTITIONS
+from rolecall_runner.sandbox.protocol.faults import parse_faults
+from rolecall_runner.sandbox.provisioning.seed import read_scenery
+from rolecall_runner.sandbox.provisioning.seed import seed as furnish
+from rolecall_runner.sandbox.server.server import Sandbox
+from rolecall_runner.sandbox.server.state_dir import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A running sandbox, who acts in it as the backend, and in a sentence where its accounts come from."""
+
+    sandbox: Sandbox = field(repr=False)
+    backend: Actor
+    actors: tuple[Actor, ...]
+    how: str
+
+
+@contextmanager
+def embedded(
+    manifest: Path,
+    out: Path,
+    *,
+    acting: str | None = None,
+    faults: str = "",
+    started: Callable[[int], None] = lambda _total: None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Iterator[Embedded]:
+    """Start a sandbox with the accounts of a manifest. `acting` names the backend role, the first when left out.
+
+    `faults` as people write them. Raises what `read_scenery`, `furnish` and `parse_faults` raise, and SelectionError.
+    """
+    plan = parse_faults(faults) if faults else None
+    sandbox_seed = read_scenery(manifest, out)
+    region = PARTITIONS[sandbox_seed.found.loaded.manifest.partition].default_region
+    with Sandbox(region=region, faults=plan, limits=sandbox_seed.limits) as sandbox:
+        seeded = furnish(sandbox, sandbox_seed, started=started, progress=progress)
+        roles = [actor for actor in seeded.actors if actor.kind == "role"]
+        chosen = [actor for actor in roles if acting in (None, actor.name)]
+        if not chosen:
+            names = ", ".join(actor.name for actor in roles)
+            raise SelectionError(
+                f"there is no backend role {acting}" if acting else "the manifest has no backend role",
+                where=str(manifest),
+                hint=f"name one of {names}" if names else "add customers and a backend to the manifest",
+            )
+        yield Embedded(sandbox, chosen[0], seeded.actors, sandbox_seed.how)

@@ -1,0 +1,1 @@
+"""Requests, replies, errors and injected faults of the sandbox."""

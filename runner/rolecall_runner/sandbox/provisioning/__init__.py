@@ -1,0 +1,1 @@
+"""Creating in the sandbox what a manifest plans."""

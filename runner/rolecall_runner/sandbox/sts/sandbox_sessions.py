@@ -1,0 +1,178 @@
+"""Who holds which access key: role sessions, sessions of users, and the operator. Long-term keys live in IAM.
+
+Who calls: from the access key of a request to the session or user behind it.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from rolecall_runner.sandbox.iam.moto_backends import World
+from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory as Trouble
+from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpRequest, SessionInfo
+
+Clock = Callable[[], datetime]
+"""The sandbox's time, with a time zone."""
+
+OPERATOR_KEY = "AKIAROLECALLOPERATOR"
+OPERATOR_ACCOUNT = "000000000000"
+OPERATOR_ROLE = "OrganizationAccountAccessRole"
+
+_KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_KEY_CHARACTERS = 16
+_SECRET_BYTES, _TOKEN_BYTES = 30, 180
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxCredentials:
+    """Credentials as a person or program uses them, secret and token not printed; `expires` is None for long-term keys."""
+
+    access_key: str
+    secret: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    expires: datetime | None = None
+
+
+def credentials_of(session: SessionInfo) -> SandboxCredentials:
+    """The part of a session that its holder is given."""
+    return SandboxCredentials(session.access_key, session.secret, session.session_token, session.expires)
+
+
+def operator(partition: str, secret: str) -> SessionInfo:
+    """The provisioner's identity, with the secret of this start."""
+    arn = f"arn:{partition}:iam::{OPERATOR_ACCOUNT}:user/operator"
+    return SessionInfo(OPERATOR_KEY, secret, None, OPERATOR_ACCOUNT, arn, user_id="AIDAROLECALLOPERATOR", operator=True)
+
+
+def new_secret() -> str:
+    """A secret access key in AWS's form, 40 characters of base64, so that what hides secrets knows it."""
+    return _base64(_SECRET_BYTES)
+
+
+def _base64(count: int) -> str:
+    return base64.b64encode(secrets.token_bytes(count)).decode()
+
+
+class SandboxSessions:
+    """Temporary credentials by access key. Safe to share between threads."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._by_key: dict[str, SessionInfo] = {}
+        self._lock = threading.Lock()
+        self._next_sweep = 1_024
+
+    def issue(self, session: SessionInfo) -> SessionInfo:
+        """Give a session its access key, secret and token, and keep it."""
+        key = "ASIA" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(_KEY_CHARACTERS))
+        made = replace(session, access_key=key, secret=new_secret(), session_token=_base64(_TOKEN_BYTES))
+        with self._lock:
+            self._by_key[key] = made
+            if len(self._by_key) > self._next_sweep:
+                self._sweep()
+        return made
+
+    def find(self, access_key: str) -> SessionInfo | None:
+        """The session of an access key, expired or not."""
+        return self._by_key.get(access_key)
+
+    def expired(self, session: SessionInfo) -> bool:
+        """Whether the session's time is over."""
+        return session.expires is not None and session.expires <= self._clock()
+
+    def _sweep(self) -> None:
+        """Forget what expired more than an hour ago, so that a long-lived sandbox does not grow: until then the holder is
+        told that the session has expired, afterwards that the key is not known, as AWS does in the end.
+        """
+        now = self._clock()
+        old = [key for key, s in self._by_key.items() if s.expires and (now - s.expires).total_seconds() > 3_600]  # noqa: PLR2004
+        for key in old:
+            del self._by_key[key]
+        self._next_sweep = 2 * len(self._by_key) + 1_024
+
+
+SignatureCheck = Callable[[HttpRequest, str], bool]
+
+
+class CallerLookup:
+    """Finds callers by their access keys: the operator, sessions, and the users' long-term keys in IAM."""
+
+    def __init__(self, world: World, sessions: SandboxSessions, check: SignatureCheck, operator: SessionInfo) -> None:
+        self._world = world
+        self._sessions = sessions
+        self._check = check
+        self._operator = operator
+        self._places: dict[str, tuple[str, str]] = {}
+        self._roots: dict[str, SessionInfo] = {}
+
+    def add_root(self, root: SessionInfo) -> None:
+        """Know the access key of an account's root user."""
+        self._roots[root.access_key] = root
+
+    def who(self, call: ApiCall, request: HttpRequest) -> SessionInfo | Trouble:
+        """The caller, or what is wrong with its credentials."""
+        if call.access_key is None:
+            return Trouble.UNSIGNED
+        session: SessionInfo | None
+        if call.access_key == self._operator.access_key:
+            session = self._operator if call.session_token is None else None
+            return self._signed(request, session)
+        session = self._sessions.find(call.access_key) or self._roots.get(call.access_key)
+        if session is not None:
+            if session.session_token != call.session_token:
+                return Trouble.UNKNOWN_KEY
+            if self._sessions.expired(session):
+                return Trouble.EXPIRED_TOKEN
+            session = self._living(session)
+        elif call.session_token is None:
+            session = self._user(call.access_key)
+        return self._signed(request, session)
+
+    def _signed(self, request: HttpRequest, session: SessionInfo | None) -> SessionInfo | Trouble:
+        if session is None:
+            return Trouble.UNKNOWN_KEY
+        return session if self._check(request, session.secret) else Trouble.BAD_SIGNATURE
+
+    def _living(self, session: SessionInfo) -> SessionInfo | None:
+        """None when the role or user behind the session is gone, also when another one has its name by now."""
+        if session.operator:
+            return session
+        principal_id = session.user_id.partition(":")[0]
+        if session.role_arn is not None:
+            holder = self._world.role(session.role_arn)
+        elif session.arn.endswith(":root"):
+            return session
+        else:
+            holder = self._world.user(session.arn)
+        return session if holder is not None and holder.id == principal_id else None
+
+    def _user(self, access_key: str) -> SessionInfo | None:
+        found = self._key(access_key)
+        if found is None:
+            return None
+        account_id, backend, key = found
+        # By the key, not by the name on it: moto keeps the keys of deleted users, and a renamed user's old name on its keys.
+        user = next((user for user in list(backend.users.values()) if key in user.access_keys), None)
+        if user is None or key.status != "Active":
+            return None
+        return SessionInfo(access_key, key.secret_access_key, None, account_id, user.arn, user_id=user.id)
+
+    def _key(self, access_key: str) -> tuple[str, Any, Any] | None:
+        """The stored key and its account; its place is remembered, since looking through all accounts takes long."""
+        place = self._places.get(access_key)
+        if place is not None:
+            backend = self._world.iam(*place)
+            key = backend.access_keys.get(access_key)
+            return None if key is None else (place[0], backend, key)
+        for account_id, partition, backend in self._world.iam_everywhere():
+            key = backend.access_keys.get(access_key)
+            if key is not None and key.user_name is not None:
+                self._places[access_key] = account_id, partition
+                return account_id, backend, key
+        return None

@@ -1,0 +1,227 @@
+"""The operations of STS that the sandbox answers itself; the rest is refused by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from xml.etree import ElementTree as ET
+
+from rolecall_generator.iam import PolicyDocument, parse_arn, role_arn
+from rolecall_runner.sandbox.iam.moto_backends import StoredAccess, World, document_of
+from rolecall_runner.sandbox.protocol.error_catalog import NOT_OFFERED, AwsRefusalError, denied
+from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, SessionInfo
+from rolecall_runner.sandbox.sts.assume_role import (
+    SESSION_POLICY_CHARACTERS,
+    USER_SESSION_MAXIMUM_SECONDS,
+    USER_SESSION_SECONDS,
+    AssumeRoleRequest,
+    Assumption,
+    Form,
+    decide_assume,
+    read_assume_role,
+    read_mfa,
+    read_seconds,
+)
+from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE, Clock
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxSessions as Sessions
+
+_XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
+_SIX_DIGITS = re.compile(r"[0-9]{6}", re.ASCII)
+
+Fields = Mapping[str, object]
+"""A reply as nested mappings of text; None leaves a field out."""
+
+
+class Sts:
+    """STS over the stored IAM of one world."""
+
+    def __init__(
+        self, world: World, stored: StoredAccess, sessions: Sessions, clock: Clock, on_account: Callable[[str], None]
+    ) -> None:
+        self._world = world
+        self._stored = stored
+        self._sessions = sessions
+        self._clock = clock
+        self._on_account = on_account
+        self._operations: dict[str, Callable[[ApiCall, Form, SessionInfo], Fields]] = {
+            "AssumeRole": self._assume_role,
+            "GetCallerIdentity": self._get_caller_identity,
+            "GetSessionToken": self._get_session_token,
+            "GetAccessKeyInfo": self._get_access_key_info,
+        }
+
+    def answer(self, call: ApiCall, form: Form, caller: SessionInfo, request_id: str) -> HttpReply:
+        """Answer one call. Raises AwsRefusalError where AWS refuses, and for operations that are not offered."""
+        operation = self._operations.get(call.operation)
+        if operation is None:
+            raise AwsRefusalError("SandboxUnsupported", f"The sandbox does not offer sts:{call.operation}.", NOT_OFFERED)
+        return _reply(call.operation, operation(call, form, caller), request_id)
+
+    def _assume_role(self, call: ApiCall, form: Form, caller: SessionInfo) -> Fields:
+        request = read_assume_role(form)
+        if caller.operator and request.role_arn.endswith(f":role/{OPERATOR_ROLE}"):
+            return _assumed(self._operate(request), request)
+        now = self._clock()
+        mfa_age = self._mfa_age(caller, request.serial_number, request.token_code, now)
+        assumption = decide_assume(self._stored, call, caller, request, mfa_age=mfa_age, now=now)
+        policies = self._session_policies(request)
+        session = self.role_session(assumption, request.session_name, chained=caller.role_arn is not None, policies=policies)
+        return _assumed(session, request)
+
+    def _operate(self, request: AssumeRoleRequest) -> SessionInfo:
+        """Make the operator administrator of an account, which begins to exist with that."""
+        self._on_account(request.account_id)
+        now = self._clock()
+        arn = f"arn:{request.partition}:sts::{request.account_id}:assumed-role/{OPERATOR_ROLE}/{request.session_name}"
+        return self._sessions.issue(
+            SessionInfo(
+                "",
+                "",
+                None,
+                request.account_id,
+                arn,
+                user_id=f"AROAROLECALLOPERATOR0:{request.session_name}",
+                role_arn=role_arn(request.partition, request.account_id, "/", OPERATOR_ROLE),
+                issued=now,
+                expires=now + timedelta(seconds=request.seconds or 3_600),
+                operator=True,
+            )
+        )
+
+    def role_session(
+        self, assumption: Assumption, name: str, *, chained: bool, policies: tuple[PolicyDocument, ...] = ()
+    ) -> SessionInfo:
+        """Issue a session of a role that was allowed."""
+        parsed = parse_arn(assumption.role.arn)
+        stored = self._world.role(assumption.role.arn)
+        if parsed is None or stored is None:
+            raise denied(f"{assumption.role.arn} is gone")
+        now = self._clock()
+        return self._sessions.issue(
+            SessionInfo(
+                "",
+                "",
+                None,
+                parsed.account_id,
+                f"arn:{parsed.partition}:sts::{parsed.account_id}:assumed-role/{parsed.name}/{name}",
+                user_id=f"{stored.id}:{name}",
+                role_arn=assumption.role.arn,
+                issued=now,
+                expires=now + timedelta(seconds=assumption.seconds),
+                tags=assumption.tags,
+                transitive=assumption.transitive,
+                source_identity=assumption.source_identity,
+                session_policies=policies,
+                chained=chained,
+            )
+        )
+
+    def user_session(self, user: SessionInfo, *, seconds: int, mfa: bool) -> SessionInfo:
+        """Issue the session of a user (or the root user) that GetSessionToken gives."""
+        now = self._clock()
+        expires = now + timedelta(seconds=seconds)
+        return self._sessions.issue(replace(user, issued=now, expires=expires, mfa=mfa, mfa_at=now if mfa else None))
+
+    def _mfa_age(self, caller: SessionInfo, serial: str | None, code: str | None, now: datetime) -> int | None:
+        """Seconds since the second factor: 0 when it comes with the request, else what the session carries."""
+        if serial is None and code is None:
+            return None if caller.mfa_at is None else int((now - caller.mfa_at).total_seconds())
+        if serial is None or code is None:
+            raise denied("MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
+        if not self._has_device(caller, serial):
+            raise denied(
+                "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is "
+                "valid and associated with this user."
+            )
+        if not _SIX_DIGITS.fullmatch(code):
+            raise denied("MultiFactorAuthentication failed with invalid MFA one time pass code. ")
+        return 0
+
+    def _has_device(self, caller: SessionInfo, serial: str) -> bool:
+        """Whether a device is the user's: enabled for it, or virtual, in its account and nobody's.
+
+        The latter since Terraform can make a virtual device but cannot enable it.
+        """
+        user = self._world.user(caller.arn)
+        parsed = parse_arn(caller.arn)
+        if user is None or parsed is None:
+            return False
+        device = self._world.iam_of(parsed).virtual_mfa_devices.get(serial)
+        return serial in user.mfa_devices or (device is not None and device.user is None)
+
+    def _session_policies(self, request: AssumeRoleRequest) -> tuple[PolicyDocument, ...]:
+        documents = [] if request.policy is None else [request.policy]
+        return (*documents, *(self._policy(request, arn) for arn in request.policy_arns))
+
+    def _policy(self, request: AssumeRoleRequest, arn: str) -> PolicyDocument:
+        """A managed policy of the role's account, or AWS's own."""
+        if ":iam::aws:policy/" in arn:
+            text = self._world.know_aws_policy(request.account_id, request.partition, arn)
+            if text is not None:
+                return document_of(text)
+        policy = self._stored.account(request.account_id, request.partition).policies.get(arn)
+        if policy is None:
+            raise AwsRefusalError("MalformedPolicyDocument", f"Policy {arn} does not exist or is not attachable.")
+        return policy.document
+
+    def _get_caller_identity(self, _call: ApiCall, _form: Form, caller: SessionInfo) -> Fields:
+        return {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account_id}
+
+    def _get_session_token(self, _call: ApiCall, form: Form, caller: SessionInfo) -> Fields:
+        seconds = read_seconds(form, USER_SESSION_MAXIMUM_SECONDS)
+        serial, code = read_mfa(form)
+        if caller.session_token is not None or caller.operator:
+            raise denied("Cannot call GetSessionToken with session credentials")
+        mfa_age = self._mfa_age(caller, serial, code, self._clock())
+        session = self.user_session(caller, seconds=seconds or USER_SESSION_SECONDS, mfa=mfa_age is not None)
+        return {"Credentials": _credentials(session)}
+
+    def _get_access_key_info(self, _call: ApiCall, form: Form, _caller: SessionInfo) -> Fields:
+        key = form.get("AccessKeyId", "")
+        session = self._sessions.find(key)
+        if session is not None:
+            return {"Account": session.account_id}
+        for account_id, _partition, backend in self._world.iam_everywhere():
+            if key in backend.access_keys:
+                return {"Account": account_id}
+        raise AwsRefusalError("InvalidClientTokenId", f"The access key {key} is not known here.", 403)
+
+
+def _assumed(session: SessionInfo, request: AssumeRoleRequest) -> Fields:
+    fields: dict[str, object] = {
+        "Credentials": _credentials(session),
+        "AssumedRoleUser": {"AssumedRoleId": session.user_id, "Arn": session.arn},
+        "SourceIdentity": session.source_identity,
+    }
+    if request.policy is not None:
+        # AWS packs policies and tags into a binary form that it does not document; this is the share of the plain text.
+        fields["PackedPolicySize"] = str(-(-100 * request.policy.size // SESSION_POLICY_CHARACTERS))
+    return fields
+
+
+def _credentials(session: SessionInfo) -> Fields:
+    expires = session.expires.strftime("%Y-%m-%dT%H:%M:%SZ") if session.expires else None
+    return {
+        "AccessKeyId": session.access_key,
+        "SecretAccessKey": session.secret,
+        "SessionToken": session.session_token,
+        "Expiration": expires,
+    }
+
+
+def _reply(operation: str, fields: Fields, request_id: str) -> HttpReply:
+    root = ET.Element(f"{operation}Response", xmlns=_XMLNS)
+    _write(ET.SubElement(root, f"{operation}Result"), fields)
+    _write(root, {"ResponseMetadata": {"RequestId": request_id}})
+    body = ET.tostring(root, encoding="utf-8")
+    return HttpReply(200, (("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)), body)
+
+
+def _write(parent: ET.Element, fields: Fields) -> None:
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            _write(ET.SubElement(parent, name), value)
+        elif value is not None:
+            ET.SubElement(parent, name).text = str(value)

@@ -1,0 +1,384 @@
+"""What the status file keeps of one customer or switch role, and its JSON form; `docs/onboarding.md` describes it.
+
+The status file: read whole, changed under a lock, written in one step, so that two processes at once lose nothing.
+output/status.json, output/status.sandbox.json see rolecall_generator.records output/.status.lock held (flock) by
+whoever changes one of them An entry a line, sorted, as in the lock file: a diff shows who changed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rolecall_generator.errors import ExitCode, RolecallError
+from rolecall_generator.records import STATUS_VERSION
+from rolecall_runner.inventory import Target, TargetKind
+from rolecall_runner.private_files import create_private_file
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """The module went to the customer: when, and which one (see `digests`; "" where there was none)."""
+
+    date: str
+    bundle: str = ""
+    module: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedEntry:
+    """The last roll call in which all was as agreed, and the module that was written at the time."""
+
+    date: str
+    run: str
+    module: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LastProblem:
+    """What was not as agreed: the first day of it, the last, causes (ids of docs/diagnosis.md), steps of the roll call."""
+
+    since: str
+    date: str
+    run: str
+    what: str
+    causes: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeenId:
+    """The external id that let us in last: its SHA-256 in hex, and when it did so first."""
+
+    sha256: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleVersion:
+    """A module that was verified or handed over: its digest, when that was first known, and what it grants (a snapshot).
+
+    `gone`: since when a roll call has shown that the customer does not have it any more; "" while the customer may have it.
+    """
+
+    module: str
+    date: str
+    access: Mapping[str, Any]
+    gone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The newest module is not known to be applied: the first roll call that said so, the last, and why.
+
+    `module`: the digest of the newest module; "" where the manifest was newer than what was written. `unseen`: changes that
+    no call can show; empty where the roll call has seen that an earlier module is still in force.
+    """
+
+    since: str
+    date: str
+    run: str
+    what: str
+    module: str = ""
+    unseen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A person said that this module is applied (`runner status NAME --applied`)."""
+
+    date: str
+    module: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverRequest:
+    """The last roll call, however it came out."""
+
+    date: str
+    run: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusEntry:
+    """One customer or switch role. Dates are ISO 8601 with a time zone; `applied`: when the role first let us in.
+
+    `role_arn` says whose history it is: a name that now means another role starts anew. `versions`: modules that the
+    customer has or had, the newest last. `form`: how the customer applies modules, as in `tasks.verify.message.Form`.
+    """
+
+    role_arn: str
+    handed_over: HandedOver | None = None
+    applied: str | None = None
+    verified: VerifiedEntry | None = None
+    failed: LastProblem | None = None
+    drifting: LastProblem | None = None
+    external_id_seen: SeenId | None = None
+    asked: HandOverRequest | None = None
+    pending: Pending | None = None
+    confirmed: Confirmed | None = None
+    form: str | None = None
+    versions: tuple[ModuleVersion, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as JSON values; what is not known is left out."""
+        body = {name: _plain(value) for name in _NAMES[StatusEntry] if (value := getattr(self, name)) is not None}
+        if not self.versions:
+            del body["versions"]
+        return body
+
+
+def entry_from_json(body: Any) -> StatusEntry:
+    """Read `Entry.to_json` back. Raises ValueError for anything else, with what is wrong of it."""
+    if not isinstance(body, dict):
+        raise ValueError("it is no object")
+    parts: dict[str, Any] = {key: _part(key, kind, body[key]) for key, kind in _PARTS.items() if key in body}
+    applied = _date("applied", body["applied"]) if "applied" in body else None
+    form = _text("form", body["form"]) if "form" in body else None
+    versions = _versions(body.get("versions", []))
+    return StatusEntry(_text("role_arn", body.get("role_arn")), applied=applied, form=form, versions=versions, **parts)
+
+
+def _versions(items: Any) -> tuple[ModuleVersion, ...]:
+    if not isinstance(items, list):
+        raise ValueError("versions is not a list")
+    found = []
+    for item in items:
+        if not isinstance(item, dict) or not isinstance(item.get("access"), dict):
+            raise ValueError("versions has an entry without access")
+        gone = _date("versions.gone", item["gone"]) if item.get("gone") else ""
+        module = _text("versions.module", item.get("module"))
+        found.append(ModuleVersion(module, _date("versions.date", item.get("date")), item["access"], gone))
+    return tuple(found)
+
+
+def _part(key: str, kind: type, item: Any) -> Any:
+    if not isinstance(item, dict):
+        raise ValueError(f"{key} is no object")
+    try:
+        return kind(**{name: _value(f"{key}.{name}", name, value) for name, value in item.items()})
+    except TypeError:
+        raise ValueError(f"{key} has not the keys that it should have: {', '.join(_NAMES[kind])}") from None
+
+
+def _value(where: str, name: str, value: Any) -> str | tuple[str, ...]:
+    if name in _LISTS:
+        if not isinstance(value, list):
+            raise ValueError(f"{where} is no list")
+        return tuple(_text(where, each) for each in value)
+    return _date(where, value) if name in _DATES else _text(where, value)
+
+
+def _text(where: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{where} is no text")
+    return value
+
+
+def _date(where: str, value: Any) -> str:
+    """A date as it stands there: who asks for the fleet's state reckons with it later."""
+    try:
+        datetime.fromisoformat(_text(where, value))
+    except ValueError:
+        raise ValueError(f"{where} is no date") from None
+    return str(value)
+
+
+_PARTS: Mapping[str, type] = {
+    "handed_over": HandedOver,
+    "verified": VerifiedEntry,
+    "failed": LastProblem,
+    "drifting": LastProblem,
+    "external_id_seen": SeenId,
+    "asked": HandOverRequest,
+    "pending": Pending,
+    "confirmed": Confirmed,
+}
+_LISTS, _DATES = frozenset({"causes", "steps", "unseen"}), frozenset({"date", "since"})
+
+# By hand and not by `asdict`, which copies every value: a third of the time of noting a fleet.
+_NAMES: Mapping[type, tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind))
+    for kind in (
+        StatusEntry,
+        HandedOver,
+        VerifiedEntry,
+        LastProblem,
+        SeenId,
+        HandOverRequest,
+        ModuleVersion,
+        Pending,
+        Confirmed,
+    )
+}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return {name: getattr(value, name) for name in _NAMES[type(value)]}
+
+
+_LOCK_NAME = ".status.lock"
+_SECTIONS = {TargetKind.CUSTOMER: "customers", TargetKind.SWITCH_ROLE: "switch_roles"}
+
+StatusKey = tuple[str, str]
+"""Kind and name, as results have it."""
+
+
+class StatusError(RolecallError):
+    """The status file cannot be read or written."""
+
+    exit_code = ExitCode.OUTPUT
+
+
+@dataclass(frozen=True, slots=True)
+class StatusFile:
+    """All entries by kind and name."""
+
+    entries: Mapping[StatusKey, StatusEntry] = field(default_factory=dict)
+
+    def of(self, target: Target) -> StatusEntry:
+        """What is known of a target; an empty entry for one that nothing is known of, or whose role is another one now."""
+        found = self.entries.get(key_of(target))
+        return found if found is not None and found.role_arn == target.role_arn else StatusEntry(target.role_arn)
+
+
+def key_of(target: Target) -> StatusKey:
+    """The key of a target's entry."""
+    return str(target.kind), target.name
+
+
+def stamp(now: datetime) -> str:
+    """A moment as the file keeps it: ISO 8601, UTC, whole seconds."""
+    return now.astimezone(UTC).replace(microsecond=0).isoformat()
+
+
+def read_status(path: Path) -> StatusFile:
+    """The status, empty when there is no file. Raises StatusError when it is broken or of a newer rolecall."""
+    try:
+        body = json.loads(_read_checked(path))
+    except FileNotFoundError:
+        return StatusFile()
+    except OSError as error:
+        raise _cannot("read", path, error) from error
+    except (ValueError, RecursionError) as error:
+        raise _broken(path, "it is not JSON") from error
+    if not isinstance(body, dict) or type(body.get("version")) is not int:
+        raise _broken(path, "it has no version")
+    if body["version"] > STATUS_VERSION:
+        what = f"the status file has version {body['version']}; this rolecall knows {STATUS_VERSION}"
+        raise StatusError(what, where=str(path), hint="install the newer rolecall")
+    return StatusFile(dict(_entries(path, body)))
+
+
+def _read_checked(path: Path) -> bytes:
+    """The file's bytes, of a file that the user, root or the folder's owner wrote. Raises StatusError, OSError.
+
+    The folder is `output/`, which people share, so its owner may differ (a checkout in a container). What anyone can
+    write is refused.
+    """
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        if status.st_uid not in {os.geteuid(), 0, path.parent.stat().st_uid}:
+            what = f"it belongs to another user (uid {status.st_uid})"
+        elif status.st_mode & stat.S_IWOTH:
+            what = f"anyone may write it (mode {stat.S_IMODE(status.st_mode):04o})"
+        else:
+            return file.read()
+    hint = "check where it comes from; if it is yours: chown it to yourself and chmod 600 it, else delete it"
+    raise StatusError(f"refusing to read the status file: {what}", where=str(path), hint=hint)
+
+
+def _entries(path: Path, body: Mapping[str, Any]) -> Iterator[tuple[StatusKey, StatusEntry]]:
+    for kind, section in _SECTIONS.items():
+        if not isinstance(body.get(section), dict):
+            raise _broken(path, f"{section} is no object")
+        for name, item in body[section].items():
+            try:
+                yield (str(kind), name), entry_from_json(item)
+            except ValueError as error:
+                raise _broken(path, f"{name}: {error}") from error
+
+
+def change_status(path: Path, change: Callable[[StatusFile], Mapping[StatusKey, StatusEntry]]) -> StatusFile:
+    """Read, let `change` say which entries are new or other, write. Nothing is written where it names none.
+
+    `change` runs under the lock and sees what another process has written by then. Raises StatusError; what was there
+    before then stays.
+    """
+    try:
+        with _held(path.with_name(_LOCK_NAME)):
+            before = read_status(path)
+            changed = {key: entry for key, entry in change(before).items() if before.entries.get(key) != entry}
+            after = StatusFile({**before.entries, **changed})
+            if changed:
+                _write(path, after)
+            return after
+    except OSError as error:
+        raise _cannot("written", path, error) from error
+
+
+def encode(status: StatusFile) -> bytes:
+    """The file's bytes."""
+    parts: dict[str, Any] = {"version": STATUS_VERSION}
+    for kind, section in _SECTIONS.items():
+        entries = {name: entry.to_json() for (of, name), entry in status.entries.items() if of == kind}
+        parts[section] = _Lines(entries)
+    return ("{\n" + ",\n".join(f"{json.dumps(key)}: {_dump(value)}" for key, value in parts.items()) + "\n}\n").encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    entries: Mapping[str, Any]
+
+
+def _dump(value: Any) -> str:
+    if not isinstance(value, _Lines):
+        return json.dumps(value)
+    lines = (f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in sorted(value.entries.items()))
+    return "{" + ",".join(f"\n{line}" for line in lines) + "}"
+
+
+@contextmanager
+def _held(lock: Path) -> Iterator[None]:
+    """The lock, waited for: whoever holds it writes one file. Raises OSError."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, status: StatusFile) -> None:
+    """Whole or not at all: others read while this is written."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)  # left by a kill; the lock is ours
+    with os.fdopen(create_private_file(fresh), "wb") as file:
+        file.write(encode(status))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _broken(path: Path, why: str) -> StatusError:
+    hint = "restore it from version control, or delete it: what runner verify hears is written anew"
+    return StatusError(f"the status file is damaged ({why})", where=str(path), hint=hint)
+
+
+def _cannot(what: str, path: Path, error: OSError) -> StatusError:
+    reason = error.strerror or type(error).__name__
+    return StatusError(f"the status file cannot be {what}: {reason}", where=str(path), hint="see to space and permissions")

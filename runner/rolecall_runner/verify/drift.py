@@ -1,0 +1,189 @@
+"""Is the role still what was handed over? Deployed against agreed access, as far as the role may read itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from rolecall_generator.iam import Access, ManagedPolicy, Role
+from rolecall_generator.iam.difference import Change, differences, plain_label
+from rolecall_runner.aws import REFUSALS, SigningCredentials, TimeIsUpError, account
+from rolecall_runner.inventory import Target
+from rolecall_runner.live import NotCheckable, RoleReading, RoleSettings, read_role
+from rolecall_runner.verify.access_snapshot import hidden_ids
+from rolecall_runner.verify.context import VerifyContext
+from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step
+
+_UNIQUE_ID = re.compile(r"^A(?:ROA|IDA)[A-Z0-9]{12,}$")
+"""Unique ids of roles and users, as IAM shows a principal of a trust policy that was deleted ("IAM identifiers", IAM User
+Guide, November 2026)."""
+
+Labelled = TypeVar("Labelled", Role, ManagedPolicy)
+
+_GONE = frozenset({"NoSuchEntity", "NoSuchEntityException"})
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What differs from what was agreed. `changes` are about access; `notes` are tags and descriptions.
+
+    `not_checkable`: parts that could not be read; of them nothing is claimed. `stale`: unique ids of deleted principals in
+    the trust policy. `gone`: IAM says that there is no such role.
+    """
+
+    changes: tuple[Change, ...] = ()
+    notes: tuple[Change, ...] = ()
+    not_checkable: tuple[NotCheckable, ...] = ()
+    stale: tuple[str, ...] = ()
+    gone: bool = False
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """All of it in JSON's types, for reports and for a diagnosis; what is empty is left out."""
+        found: dict[str, list[str]] = {
+            "wider": [change.text for change in self.changes if change.widens],
+            "narrower": [change.text for change in self.changes if change.widens is False],
+            "other": [change.text for change in self.changes if change.widens is None],
+            "notes": [change.text for change in self.notes],
+            "not_checkable": [str(part) for part in self.not_checkable],
+            "stale_principals": list(self.stale),
+        }
+        return {name: texts for name, texts in found.items() if texts}
+
+
+def drift_of(target: Target, credentials: SigningCredentials, context: VerifyContext) -> tuple[Check, tuple[Change, ...]]:
+    """The check on drift, and every change of access. Wider and narrower access both fail, and are said apart.
+
+    Never raises what IAM refuses: where the role may read nothing of itself the check is skipped, "not checkable".
+    """
+    intended = context.intended.get(target.role_arn)
+    if intended is None or target.role_arn not in intended.roles:
+        what = "drift is not checkable: the manifest does not say what was agreed for this role"
+        return Check(Step.DRIFT, Mark.SKIPPED, what), ()
+    begin = context.ticks()
+    iam = context.clients.client("iam", context.assumer.caller.region)
+    try:
+        with account(credentials):
+            reading = read_role(iam, target.role_arn.rpartition("/")[2])
+    except TimeIsUpError as error:
+        what = f"drift could not be checked this time: {error}"
+        return Check(Step.DRIFT, Mark.INCONCLUSIVE, what, seconds=context.ticks() - begin), ()
+    drift = compare(reading, intended, target.role_arn)
+    mark, what = said_of(reading, drift)
+    code = next((part.code for part in drift.not_checkable), "") if mark in {Mark.SKIPPED, Mark.INCONCLUSIVE} else ""
+    evidence = drift.evidence
+    if mark is Mark.FAILED and _as_before(reading, target, context):
+        evidence[OLDER_MODULE] = True
+    return Check(Step.DRIFT, mark, what, code, evidence=evidence, seconds=context.ticks() - begin), drift.changes
+
+
+def _as_before(reading: RoleReading, target: Target, context: VerifyContext) -> bool:
+    """Whether the role is exactly as an earlier module that the customer may still have set it up."""
+    if isinstance(reading.settings, RoleSettings):
+        reading = replace(reading, settings=replace(reading.settings, trust=hidden_ids(reading.settings.trust)))
+    then = [each.access for each in context.earlier(target) if not each.gone and target.role_arn in each.access.roles]
+    return any(not (drift := compare(reading, access, target.role_arn)).changes and not drift.gone for access in then)
+
+
+def compare(reading: RoleReading, intended: Access, role_arn: str) -> Drift:
+    """Hold a reading of the role against the agreed access. Raises KeyError when the role is none of `intended`."""
+    wanted = _part(intended, role_arn)
+    if reading.missing:
+        return Drift(differences(wanted, Access()), gone=True)
+    found = _without_texts_of_others(reading.over(wanted, role_arn), wanted)
+    stale = _stale(reading)
+    plain = _with_labels_of(found, wanted)
+    every, access = differences(wanted, found), differences(wanted, plain)
+    # A policy of which only the name could be read is on the role all the same.
+    unread = tuple(
+        Change("added", role_arn, f"{plain_label(role_arn)} gains inline policy {name}, whose text may not be read", True)
+        for name in _unread_inline(reading, wanted.roles[role_arn])
+    )
+    changes = (*_broken_trust(role_arn, stale), *access, *unread)
+    return Drift(changes, tuple(each for each in every if each not in access), reading.not_checkable, stale)
+
+
+def _part(intended: Access, role_arn: str) -> Access:
+    """The role and the policies on it, of all that was agreed: no one but the role itself is read."""
+    role = intended.roles[role_arn]
+    return Access(
+        roles={role_arn: role}, policies={arn: intended.policies[arn] for arn in role.attached if arn in intended.policies}
+    )
+
+
+def _without_texts_of_others(found: Access, wanted: Access) -> Access:
+    """What was found, but for the texts of policies that the manifest only names: those are the account's own."""
+    named = {arn for role in wanted.roles.values() for arn in role.attached} - wanted.policies.keys()
+    return replace(found, policies={arn: policy for arn, policy in found.policies.items() if arn not in named})
+
+
+def _with_labels_of(found: Access, wanted: Access) -> Access:
+    """What was found under the agreed tags and descriptions, so that only access differs."""
+    return Access(
+        roles={arn: _labelled(role, wanted.roles.get(arn)) for arn, role in found.roles.items()},
+        policies={arn: _labelled(policy, wanted.policies.get(arn)) for arn, policy in found.policies.items()},
+    )
+
+
+def _labelled(found: Labelled, wanted: Labelled | None) -> Labelled:
+    return found if wanted is None else replace(found, tags=wanted.tags, description=wanted.description)
+
+
+def _stale(reading: RoleReading) -> tuple[str, ...]:
+    if not isinstance(reading.settings, RoleSettings):
+        return ()
+    principals = (principal for statement in reading.settings.trust.statements for principal in statement.principals)
+    return tuple(sorted({each.identifier for each in principals if _UNIQUE_ID.match(each.identifier)}))
+
+
+def _broken_trust(role_arn: str, stale: Iterable[str]) -> tuple[Change, ...]:
+    return tuple(
+        Change(
+            "changed",
+            role_arn,
+            f"{plain_label(role_arn)} trusts {each}, the unique id of a role or user that was deleted: no one can be it"
+            " again, so the trust policy must be saved anew",
+            False,
+        )
+        for each in stale
+    )
+
+
+def _unread_inline(reading: RoleReading, wanted: Role) -> tuple[str, ...]:
+    if isinstance(reading.inline, NotCheckable):
+        return ()
+    return tuple(
+        name for name, text in reading.inline.items() if isinstance(text, NotCheckable) and name not in wanted.inline
+    )
+
+
+def said_of(reading: RoleReading, drift: Drift) -> tuple[Mark, str]:
+    """Mark and sentence for a comparison. What could not be read is never said to be as agreed."""
+    if drift.gone:
+        return Mark.FAILED, "the role does not exist any more, says IAM"
+    if drift.changes:
+        return Mark.FAILED, _differs(drift)
+    parts = "; ".join(map(str, drift.not_checkable))
+    passing = [part for part in drift.not_checkable if part.code not in REFUSALS | _GONE]
+    if passing:
+        return Mark.INCONCLUSIVE, f"drift could not be checked this time: {parts}"
+    if all(isinstance(part, NotCheckable) for part in (reading.settings, reading.inline, reading.attached)):
+        return Mark.SKIPPED, f"drift is not checkable: the role may not read itself ({parts})"
+    if drift.not_checkable:
+        return Mark.OK, f"what the role may read of itself is as agreed; not checkable: {parts}"
+    return Mark.OK, "the role is as agreed"
+
+
+def _differs(drift: Drift) -> str:
+    said = []
+    if any(change.widens for change in drift.changes):
+        said.append("may do more, or lets in more, than was agreed")
+    if any(change.widens is False for change in drift.changes):
+        said.append("misses some of what was agreed")
+    if not said:
+        said.append("differs from what was agreed")
+    first = drift.changes[0].text
+    rest = len(drift.changes) - 1
+    return f"the role {' and '.join(said)}: {first}" + (f" (and {rest} more)" if rest else "")

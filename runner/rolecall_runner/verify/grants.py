@@ -1,0 +1,229 @@
+"""Does the role grant what was agreed? Each reading action with a safe call is tried, or a sample of them by service.
+
+Does the role refuse what no one agreed to? A few safe calls outside the grant, each of which AWS must refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rolecall_generator.iam import Access, Statement
+from rolecall_generator.iam.catalog import expand
+from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, Request
+from rolecall_runner.aws import SigningCredentials, allowed_name
+from rolecall_runner.inventory import Target
+from rolecall_runner.verify.context import VerifyContext
+from rolecall_runner.verify.expected_access import READS, Bounds, bounds_of, covers, model_of, statements_of
+from rolecall_runner.verify.probe_call import ProbeVerdict as Answer
+from rolecall_runner.verify.probe_call import Tried, try_call
+from rolecall_runner.verify.safe_calls import SafeCall, never, offered, only_reads, safe_call
+from rolecall_runner.verify.verdict import Check, Mark, Step
+
+SERVICES_SAMPLED = 8
+"""Of policies that speak of very many services, this many are tried: each costs a service model and a connection."""
+
+Granted = tuple[str, str]
+"""An action with a resource, as a statement grants it."""
+
+
+def try_grants(target: Target, credentials: SigningCredentials, context: VerifyContext) -> Iterator[Check]:
+    """One check for each granted action that is tried; one skipped check when nothing can be.
+
+    Tried in the target's first Region, or in all of them. The sample of a target is the same in every run. Only what all
+    agreed policies together allow is tried: denied, bounded or conditional grants that the call would not meet are not.
+    """
+    intended = context.intended.get(target.role_arn)
+    if intended is None or target.role_arn not in intended.roles:
+        yield Check(Step.GRANTED, Mark.SKIPPED, "not checkable: the manifest does not say what was agreed for this role")
+        return
+    bounds = bounds_of(target, intended, credentials, context)
+    tried = 0
+    regions = target.regions or (context.assumer.caller.region,)
+    for region in regions if context.options.all_regions else regions[:1]:
+        evaluator = Evaluator(bounds.least)
+        for call in _calls(target, bounds.least, evaluator, region, context):
+            tried += 1
+            told = not call.absent or _may(evaluator, target, "s3:ListBucket", _bucket(call), region)
+            yield _check(try_call(call, region, credentials, context)) if told else _untold(call, region)
+    if not tried:
+        yield Check(Step.GRANTED, Mark.SKIPPED, _why_none(bounds), evidence={"unknown_policies": list(bounds.unknown)})
+
+
+def granted_reads(role_arn: str, access: Access) -> dict[str, list[Granted]]:
+    """The reading actions that the role's policies speak of, by service, each with the resources as they are granted.
+
+    Statements for every action, or for all but some, stand for the usual reads that they cover.
+    """
+    found: dict[str, dict[Granted, None]] = {}
+    for statement in statements_of(role_arn, access):
+        if statement.effect != "Allow":
+            continue
+        for action in _actions(statement):
+            if action.lower() != "s3:getobject" and never(action):
+                continue
+            if only_reads(action):
+                resources = statement.resources or ("*",)
+                found.setdefault(action.partition(":")[0], {}).update(dict.fromkeys((action, each) for each in resources))
+    return {service: list(granted) for service, granted in sorted(found.items())}
+
+
+def _actions(statement: Statement) -> Iterator[str]:
+    if statement.not_actions:
+        yield from (action for action in READS if covers(statement, action))
+    for pattern in statement.actions:
+        if pattern in {"*", "*:*"}:
+            yield from READS
+        else:
+            yield from expand(pattern)
+
+
+def _calls(target: Target, access: Access, evaluator: Evaluator, region: str, context: VerifyContext) -> Iterator[SafeCall]:
+    """The calls to be made, each action once: a few a service, of a few services; all where the options say so."""
+    everything = context.options.all_actions
+    by_service = granted_reads(target.role_arn, access)
+    services = sorted(by_service)
+    # By a rank of each name's own: the choice differs between targets, is the same in every run, and does not shift when
+    # another service or action joins or leaves.
+    services.sort(key=lambda service: context.drawn(target, "granted", service))
+    served = 0
+    for service in services:
+        # What people use most comes ahead of what hardly anyone does.
+        granted = sorted(
+            by_service[service], key=lambda each: (each[0] not in READS, context.drawn(target, "granted", *each))
+        )
+        calls = _of_service(target, granted, evaluator, region, context)
+        before = served
+        for number, call in enumerate(calls):
+            served = before + 1
+            yield call
+            if not everything and number + 1 >= context.options.actions_per_service:
+                break
+        if not everything and served >= SERVICES_SAMPLED:
+            return
+
+
+def _of_service(
+    target: Target, granted: list[Granted], evaluator: Evaluator, region: str, context: VerifyContext
+) -> Iterator[SafeCall]:
+    done: set[str] = set()
+    absent = allowed_name(f"rolecall-{context.assumer.run_id}-absent")
+    for action, resource in granted:
+        if action in done:
+            continue
+        call = safe_call(action, resource, model_of(context, region), absent_name=absent)
+        if call is None or not offered(call.service, region, target.partition):
+            continue
+        if _may(evaluator, target, action, call.resource, region):
+            done.add(action)
+            yield call
+
+
+def _may(evaluator: Evaluator, target: Target, action: str, resource: str, region: str) -> bool:
+    context = {"aws:requestedregion": region, "aws:securetransport": "true"}
+    return evaluator.may(Request(Caller(target.role_arn), resource, action, context)).allowed
+
+
+def _bucket(call: SafeCall) -> str:
+    return call.resource.partition("/")[0]
+
+
+def _untold(call: SafeCall, region: str) -> Check:
+    """S3: "If you don't have the s3:ListBucket permission, Amazon S3 returns an HTTP status code 403 error" for a key that
+    is not there (HeadObject, S3 API reference, November 2026): so the call is not made.
+    """
+    what = f"{call.action} is not checkable: without s3:ListBucket S3 answers 403 for an object that is not there"
+    return Check(Step.GRANTED, Mark.SKIPPED, what, evidence=Tried(call, region, Answer.UNCLEAR).evidence)
+
+
+def _check(tried: Tried) -> Check:
+    where = f"{tried.call.action} in {tried.region}"
+    match tried.answer:
+        case Answer.ALLOWED | Answer.PROBABLY_ALLOWED:
+            mark, what = Mark.OK, f"{where} works"
+        case Answer.REFUSED:
+            mark, what = Mark.FAILED, f"{where} was granted, but is refused"
+        case Answer.NOT_OFFERED:
+            mark, what = Mark.SKIPPED, f"{where}: {tried.not_rehearsed}"
+        case _:
+            mark, what = Mark.INCONCLUSIVE, f"whether {where} works cannot be told"
+    return Check(Step.GRANTED, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)
+
+
+def _why_none(bounds: Bounds) -> str:
+    if bounds.unknown:
+        return f"not checkable: the text of {', '.join(bounds.unknown)} is not known"
+    return "nothing to try: no action that was granted has a safe call"
+
+
+def try_outside(
+    target: Target, credentials: SigningCredentials, context: VerifyContext, tried: frozenset[str] = frozenset()
+) -> Iterator[Check]:
+    """One check for each of a sample of actions that the role must not have; one skipped check when none can be named.
+
+    The sample of a target is the same in every run; actions in `tried` were probed already. An action counts as outside when
+    no statement of the agreed policies allows it on anything, or one denies it; where a policy's text is not known, every
+    action may be granted by it.
+    """
+    intended = context.intended.get(target.role_arn)
+    if intended is None or target.role_arn not in intended.roles:
+        yield Check(Step.OUTSIDE, Mark.SKIPPED, "not checkable: the manifest does not say what was agreed for this role")
+        return
+    bounds = bounds_of(target, intended, credentials, context)
+    region = target.regions[0] if target.regions else context.assumer.caller.region
+    calls = [call for call in _sample(target, bounds, region, context) if call.action not in tried]
+    if not calls and not tried:
+        yield Check(
+            Step.OUTSIDE, Mark.SKIPPED, _why_no_outside_action(bounds), evidence={"unknown_policies": list(bounds.unknown)}
+        )
+    for call in calls:
+        yield _outside_check(try_call(call, region, credentials, context))
+
+
+def outside_of(role_arn: str, access: Access, actions: Sequence[str] = READS) -> tuple[str, ...]:
+    """Those of the actions that the role may not do on anything, as far as all its policies in `access` say."""
+    statements = [statement for statement in statements_of(role_arn, access) if statement.effect == "Allow"]
+    evaluator = Evaluator(access)
+
+    def outside(action: str) -> bool:
+        if not any(covers(statement, action) for statement in statements):
+            return True
+        return evaluator.may(Request(Caller(role_arn), "*", action)).effect is Effect.EXPLICIT_DENY
+
+    return tuple(action for action in actions if outside(action))
+
+
+def _sample(target: Target, bounds: Bounds, region: str, context: VerifyContext) -> Iterator[SafeCall]:
+    if bounds.unknown:
+        return
+    actions = list(outside_of(target.role_arn, bounds.most))
+    # By a rank of each action's own: the choice differs between targets, is the same in every run, and does not shift when
+    # another action joins or leaves.
+    actions.sort(key=lambda action: context.drawn(target, "outside", action))
+    left = len(actions) if context.options.all_actions else context.options.outside_actions
+    for action in actions:
+        if left <= 0:
+            return
+        call = safe_call(action, "*", model_of(context, region))
+        if call is not None and offered(call.service, region, target.partition):
+            left -= 1
+            yield call
+
+
+def _why_no_outside_action(bounds: Bounds) -> str:
+    if bounds.unknown:
+        return f"not checkable: the text of {', '.join(bounds.unknown)} is not known, so any action may be granted by it"
+    return "nothing to refuse: the role was granted every action that could be tried"
+
+
+def _outside_check(tried: Tried) -> Check:
+    action = tried.call.action
+    match tried.answer:
+        case Answer.REFUSED:
+            mark, what = Mark.REFUSED, f"{action} is refused: it was not granted"
+        case Answer.ALLOWED:
+            mark, what = Mark.FAILED, f"{action} is allowed, but was never granted: the role may do more than was agreed"
+        case Answer.NOT_OFFERED:
+            mark, what = Mark.SKIPPED, f"{action}: {tried.not_rehearsed}"
+        case _:
+            mark, what = Mark.INCONCLUSIVE, f"whether {action} is refused cannot be told"
+    return Check(Step.OUTSIDE, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)

@@ -1,0 +1,370 @@
+"""What the newest module changed against an earlier one that the customer may still have, and which calls can show it.
+
+An earlier module is one that was verified or handed over. A roll call that ends well proves that the newest module was
+applied only if it saw every change: each withdrawn permission refused, each new one allowed, the new trust policy in force.
+A change that no safe call can show (a write action, a session duration, a tag) is named, and nothing is claimed of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+from rolecall_generator.iam import Access, Condition, PolicyDocument, Role, Statement
+from rolecall_generator.iam.catalog import expand, managed_policy_name
+from rolecall_generator.iam.evaluation import BUILT_IN, Caller, Effect, Evaluator, IdentitySide, Request, name_matcher
+from rolecall_runner.inventory import Target
+from rolecall_runner.verify.access_snapshot import encode_access, hidden_id, hidden_ids
+from rolecall_runner.verify.checks import PREVIOUS, RETIRED, WHICH
+from rolecall_runner.verify.context import VerifyContext
+from rolecall_runner.verify.diagnosis import sent_with
+from rolecall_runner.verify.expected_access import READS, Bounds, covers, model_of, statements_of
+from rolecall_runner.verify.safe_calls import SafeCall, offered, safe_call
+from rolecall_runner.verify.verdict import Check, Mark, Step
+
+CALLS_PER_PART = 5
+"""A wildcard that was withdrawn covers many actions; this many of them are tried."""
+
+_EVERYTHING = frozenset({"*", "*:*"})
+_OTHER_REGIONS = ("us-east-1", "eu-west-1")
+_NO_ID = "rolecall-an-id-of-nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A call that the two modules answer differently: the newest one allows it (`allowed`) or refuses it."""
+
+    call: SafeCall
+    region: str
+    allowed: bool
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells this call apart from others."""
+        call = self.call
+        return call.service, call.operation, self.region, call.resource, str(sorted(call.parameters.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedPart:
+    """One change of permissions: in words, and the calls that show it; without any, no call can."""
+
+    what: str
+    probes: tuple[Probe, ...] = ()
+
+
+def same_access(one: Access, other: Access) -> bool:
+    """Whether two modules grant the same, tags and descriptions included."""
+    return encode_access(one) == encode_access(other)
+
+
+def changed_parts(target: Target, then: Bounds, now: Bounds, region: str, context: VerifyContext) -> tuple[ChangedPart, ...]:
+    """All changes between two modules but those of the trust policy. `region`: where calls are made."""
+    if target.role_arn not in then.least.roles:
+        return (ChangedPart("the role itself"),)
+    comparison = _Comparison(target, then, now, region, context)
+    return tuple(comparison.parts())
+
+
+class _Comparison:
+    """Two modules of one target with their evaluators."""
+
+    def __init__(self, target: Target, then: Bounds, now: Bounds, region: str, context: VerifyContext) -> None:
+        self._target = target
+        self._then, self._now = ModuleSide(target, then), ModuleSide(target, now)
+        self._regions = tuple(dict.fromkeys((region, *target.regions, *_OTHER_REGIONS)))
+        self._context = context
+
+    def parts(self) -> Iterator[ChangedPart]:
+        yield from self._statements()
+        yield from self._denies()
+        yield from self._attached()
+        old, new = self._then.role, self._now.role
+        if self._then.boundary != self._now.boundary:
+            yield ChangedPart("the permissions boundary")
+        if old.max_session_seconds != new.max_session_seconds:
+            yield ChangedPart(
+                f"the maximum session duration ({old.max_session_seconds} s before, {new.max_session_seconds} s now)"
+            )
+        if (old.tags, old.description) != (new.tags, new.description):
+            yield ChangedPart("tags or description of the role")
+        if _people(self._then.bounds.least) != _people(self._now.bounds.least):
+            yield ChangedPart("groups and users")
+
+    def _statements(self) -> Iterator[ChangedPart]:
+        limits = self._then.denies == self._now.denies and self._then.boundary == self._now.boundary
+        for before, after, allowed in ((self._then, self._now, False), (self._now, self._then, True)):
+            for statement in before.allows:
+                if statement in after.allows and limits:
+                    continue
+                for pattern, resource in _pairs(statement):
+                    if limits and after.allows_as_widely(statement, pattern, resource):
+                        continue
+                    actions = self._changed(before, after, statement, pattern, resource)
+                    if actions:
+                        on = "" if resource == "*" else f" on {resource}"
+                        what = f"{pattern}{on} ({'added' if allowed else 'withdrawn'})"
+                        yield self._part(what, actions, resource, before, after, allowed)
+
+    def _changed(
+        self, before: ModuleSide, after: ModuleSide, statement: Statement, pattern: str, resource: str
+    ) -> list[str]:
+        """The pattern's actions that `before` may allow and `after` does not allow under every condition."""
+        actions = _concrete(pattern)
+        if statement.not_resources or statement.not_actions:
+            # Which resources and actions these leave out is not compared one by one: the whole statement is a change.
+            return list(actions)
+        both = statement in after.allows
+        found = [action for action in actions if self._differs(before, after, action, resource, both=both)]
+        if pattern in _EVERYTHING and not found and not both and not after.allows_everything:
+            return list(actions)
+        return found
+
+    def _differs(self, before: ModuleSide, after: ModuleSide, action: str, resource: str, *, both: bool) -> bool:
+        region = self._regions[0]
+        if not before.perhaps(action, resource, region):
+            return False
+        if both and after.perhaps(action, resource, region):
+            return before.always(action, resource) != after.always(action, resource)
+        return not after.always(action, resource)
+
+    def _denies(self) -> Iterator[ChangedPart]:
+        allows = (*self._then.allows, *self._now.allows, *self._then.managed, *self._now.managed)
+        granted = dict.fromkeys(
+            action
+            for allow in allows
+            if allow.effect == "Allow"
+            for pattern in allow.actions or ("*",)
+            for action in _concrete(pattern)
+        )
+        everything = any(allow.not_actions or _EVERYTHING & set(allow.actions) for allow in allows)
+        for before, after, allowed in ((self._then, self._now, False), (self._now, self._then, True)):
+            for statement in sorted(after.denies - before.denies, key=str):
+                denied = [action for action in granted if covers(statement, action)]
+                if denied or everything:
+                    what = f"a Deny statement for {', '.join(statement.actions or statement.not_actions)}"
+                    for resource in statement.resources or ("*",):
+                        verb = "removed" if allowed else "added"
+                        yield self._part(f"{what} ({verb})", denied, resource, before, after, allowed)
+
+    def _attached(self) -> Iterator[ChangedPart]:
+        for before, after, allowed in ((self._then, self._now, False), (self._now, self._then, True)):
+            for arn in sorted(before.role.attached - after.role.attached):
+                if before.written(arn):
+                    continue  # its statements are compared one by one
+                what = f"managed policy {arn} ({'added' if allowed else 'withdrawn'})"
+                document = before.text(arn)
+                patterns = [
+                    _by_use(pattern)
+                    for statement in (document.statements if document is not None else ())
+                    if statement.effect == "Allow"
+                    for pattern in statement.actions
+                ]
+                # One action of each pattern first: the calls spread over the services that the policy speaks of.
+                actions = [action for turn in zip_longest(*patterns) for action in turn if action is not None]
+                yield self._part(what, list(dict.fromkeys(actions)), "*", before, after, allowed)
+
+    def _part(
+        self, what: str, actions: list[str], resource: str, before: ModuleSide, after: ModuleSide, allowed: bool
+    ) -> ChangedPart:
+        """The part with its calls: `before` surely allows them, and `after` surely does not."""
+        probes: list[Probe] = []
+        for action in actions:
+            if len(probes) >= CALLS_PER_PART:
+                break
+            call = safe_call(action, resource, model_of(self._context, self._regions[0]))
+            probe = self._first(call, before, after, allowed) if call is not None else None
+            if probe is not None:
+                probes.append(probe)
+        return ChangedPart(what, tuple(probes))
+
+    def _first(self, call: SafeCall, before: ModuleSide, after: ModuleSide, allowed: bool) -> Probe | None:
+        for region in self._regions:
+            if not offered(call.service, region, self._target.partition):
+                continue
+            told = not call.absent or (
+                # Without s3:ListBucket S3 answers 403 for a key that is not there, whatever GetObject says.
+                before.surely("s3:ListBucket", call.resource.partition("/")[0], region)
+                and after.surely("s3:ListBucket", call.resource.partition("/")[0], region)
+            )
+            surely = before.surely(call.action, call.resource, region)
+            if told and surely and not after.perhaps(call.action, call.resource, region):
+                return Probe(call, region, allowed)
+        return None
+
+
+class ModuleSide:
+    """One module: its statements, and what it surely or perhaps allows."""
+
+    def __init__(self, target: Target, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.role = bounds.least.roles[target.role_arn]
+        self._caller = Caller(target.role_arn)
+        self._least, self._most = Evaluator(bounds.least), Evaluator(bounds.most)
+        self._strict = Evaluator(_strict(bounds.least, self.role))
+        own = [*self.role.inline.values(), *(self._document(arn) for arn in sorted(self.role.attached) if self.written(arn))]
+        statements = {_plain(statement) for document in own if document is not None for statement in document.statements}
+        self.allows = tuple(sorted((each for each in statements if each.effect == "Allow"), key=str))
+        self.denies = frozenset(each for each in statements if each.effect == "Deny")
+        own_allows = frozenset(self.allows)
+        self.managed = tuple(
+            each for each in statements_of(target.role_arn, bounds.most) if _plain(each) not in own_allows | self.denies
+        )
+        boundary = self.role.boundary
+        self.boundary = (boundary, self._document(boundary).canonical() if boundary and self.written(boundary) else None)
+
+    def written(self, arn: str) -> bool:
+        """Whether the policy's text is in the module: AWS's own policies are not."""
+        return arn in self.bounds.least.policies and ":iam::aws:" not in arn
+
+    def text(self, arn: str) -> PolicyDocument | None:
+        """What one of AWS's policies surely allows; None where that is not known."""
+        policy = self.bounds.least.policies.get(arn)
+        return policy.document if policy is not None else BUILT_IN.get(managed_policy_name(arn) or "")
+
+    def _document(self, arn: str) -> PolicyDocument:
+        return self.bounds.least.policies[arn].document
+
+    @property
+    def allows_everything(self) -> bool:
+        """Whether a statement allows every action on everything without a condition."""
+        return any(_EVERYTHING & set(each.actions) and "*" in each.resources and not each.conditions for each in self.allows)
+
+    def allows_as_widely(self, statement: Statement, pattern: str, resource: str) -> bool:
+        """Whether a statement allows this pattern on this resource wherever the other module's statement does."""
+        if statement.not_actions or statement.not_resources:
+            return False
+        return any(
+            _as_wide(each, statement)
+            and not (each.not_actions or each.not_resources)
+            and any(name_matcher(known.lower())(pattern.lower()) for known in each.actions)
+            and any(name_matcher(known)(resource) for known in each.resources or ("*",))
+            for each in self.allows
+        )
+
+    def always(self, action: str, resource: str) -> bool:
+        """Whether it is allowed under every condition: conditional statements allow nothing here, and deny all they can."""
+        return self._strict.may(Request(self._caller, resource, action)).allowed
+
+    def surely(self, action: str, resource: str, region: str) -> bool:
+        """Whether the call is allowed whatever the unknown parts say."""
+        return self._least.may(self._request(action, resource, region, free=False)).allowed
+
+    def perhaps(self, action: str, resource: str, region: str) -> bool:
+        """Whether the call may be allowed: by an unknown policy, or under a condition whose key is not known here."""
+        if self.bounds.unknown:
+            return True
+        decision = self._most.may(self._request(action, resource, region, free=True))
+        return decision.allowed or decision.effect is Effect.REFUSED or bool(decision.unknown_policies)
+
+    def _request(self, action: str, resource: str, region: str, *, free: bool) -> Request:
+        known = {"aws:requestedregion": region, "aws:securetransport": "true"}
+        return Request(self._caller, resource, action, known, free=free)
+
+
+def trust_changed(then: Access, now: Access, target: Target) -> bool:
+    """Whether the role's trust policy differs; external IDs are compared by their digests."""
+    old, new = then.roles.get(target.role_arn), now.roles.get(target.role_arn)
+    return _trust(old) != _trust(new)
+
+
+def trust_answers(then: Access, target: Target, checks: tuple[Check, ...]) -> Iterator[tuple[Check, bool]]:
+    """The tried assumes that the earlier trust policy surely decides, each with whether that decision is what AWS gave.
+
+    False shows that the earlier trust policy is not in force any more.
+    """
+    role = then.roles.get(target.role_arn)
+    if role is None or role.trust is None:
+        return
+    evaluator = Evaluator(replace(then, roles={role.arn: replace(role, trust=hidden_ids(role.trust))}))
+    caller = Caller(target.backend_role_arn, IdentitySide.ALLOWS_ALL)
+    for check in checks:
+        tried = _tried(check, target)
+        if tried is None:
+            continue
+        external_id, let_in = tried
+        given = sent_with(target, hidden_id(external_id) if external_id is not None else None)
+        plain = evaluator.may_assume(Request(caller, target.role_arn, context=given))
+        free = evaluator.may_assume(Request(caller, target.role_arn, context=given, free=True))
+        if Effect.REFUSED in {plain.effect, free.effect} or plain.allowed != free.allowed:
+            continue
+        yield check, plain.allowed == let_in
+
+
+def _tried(check: Check, target: Target) -> tuple[str | None, bool] | None:
+    """The external ID that was sent and whether the role let us in; None for a check that shows neither."""
+    which = check.evidence.get(WHICH)
+    if check.step in {Step.ASSUME, Step.ASSUME_AGAIN}:
+        let_in = {Mark.OK: True, Mark.REFUSED: False, Mark.FAILED: False}.get(check.mark)
+        sent = target.previous_external_id if which == PREVIOUS else target.external_id
+        counts = let_in is not None and (let_in or check.code == "AccessDenied")
+        return (sent, let_in) if counts and let_in is not None and which in {None, PREVIOUS} else None
+    sent_ids = {
+        Step.NO_EXTERNAL_ID: None,
+        Step.MADE_UP_EXTERNAL_ID: _NO_ID,
+        Step.OTHER_EXTERNAL_ID: target.retired_external_id if which == RETIRED else _NO_ID,
+    }
+    refused = {Mark.REFUSED: False, Mark.FAILED: True}.get(check.mark)
+    return (sent_ids[check.step], refused) if check.step in sent_ids and refused is not None else None
+
+
+def _trust(role: Role | None) -> PolicyDocument | None:
+    return None if role is None or role.trust is None else hidden_ids(role.trust).canonical()
+
+
+def _as_wide(one: Statement, other: Statement) -> bool:
+    """Whether the conditions of `one` hold wherever those of `other` do: each is one of the other's, with as many values."""
+
+    def implied(condition: Condition) -> bool:
+        # Of an operator that asks for difference, or for all values of the request, more values do not mean more requests.
+        values_widen = not re.search(r"Not|ForAllValues|Null", condition.operator)
+        return any(
+            (each.operator, each.key.lower()) == (condition.operator, condition.key.lower())
+            and (each.values == condition.values or (values_widen and set(each.values) <= set(condition.values)))
+            for each in other.conditions
+        )
+
+    return all(map(implied, one.conditions))
+
+
+def _strict(access: Access, role: Role) -> Access:
+    """The access with conditional Allow statements left out and every Deny statement unconditional."""
+
+    def of(document: PolicyDocument) -> PolicyDocument:
+        kept = (each for each in document.statements if each.effect == "Deny" or not each.conditions)
+        return replace(document, statements=tuple(replace(each, conditions=()) for each in kept))
+
+    own = replace(role, inline={name: of(document) for name, document in role.inline.items()})
+    policies = {arn: replace(policy, document=of(policy.document)) for arn, policy in access.policies.items()}
+    return replace(access, roles={**access.roles, role.arn: own}, policies=policies)
+
+
+def _plain(statement: Statement) -> Statement:
+    return replace(statement, sid="").canonical()
+
+
+def _people(access: Access) -> object:
+    body = encode_access(access)
+    return body.get("groups"), body.get("users")
+
+
+def _pairs(statement: Statement) -> Iterator[tuple[str, str]]:
+    patterns = statement.actions or ("*",)
+    for pattern in patterns:
+        for resource in statement.resources or ("*",):
+            yield pattern, resource
+
+
+def _concrete(pattern: str) -> tuple[str, ...]:
+    """The actions of a pattern; for all of AWS the usual reads. An action that rolecall does not know stays itself."""
+    if pattern in _EVERYTHING:
+        return tuple(READS)
+    return expand(pattern) or (pattern,)
+
+
+def _by_use(pattern: str) -> tuple[str, ...]:
+    """The actions of a pattern, those first that people use most."""
+    usual: Callable[[str], bool] = set(READS).__contains__
+    return tuple(sorted(_concrete(pattern), key=lambda action: not usual(action)))

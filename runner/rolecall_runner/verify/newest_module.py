@@ -1,0 +1,224 @@
+"""Has the customer applied the newest module? Every change against earlier modules is probed; what cannot be seen is said.
+
+The check under Step.MODULE is there only where an earlier module is known that grants something else. OK: every change was
+seen. FAILED: the role still works as an earlier module set it up. SKIPPED: all that could be tried is as in the newest
+module, and some change cannot be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from rolecall_generator.iam import Access
+from rolecall_runner.aws import SigningCredentials
+from rolecall_runner.inventory import Target
+from rolecall_runner.verify.context import Earlier, VerifyContext
+from rolecall_runner.verify.denials import denial_of
+from rolecall_runner.verify.expected_access import bounds_of
+from rolecall_runner.verify.module_changes import ChangedPart as Part
+from rolecall_runner.verify.module_changes import ModuleSide, Probe, changed_parts, same_access, trust_answers, trust_changed
+from rolecall_runner.verify.probe_call import ProbeVerdict as Answer
+from rolecall_runner.verify.probe_call import Tried, try_call
+from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step
+
+UNSEEN = "unseen"
+"""Evidence of a skipped check under Step.MODULE: the changes that no call of this roll call could show."""
+
+_NAMED = 3
+_OTHER_LIMITS = frozenset({"service control policy", "resource control policy", "session policy", "vpc endpoint policy"})
+
+
+@dataclass(slots=True)
+class Newest:
+    """What a roll call finds out about the newest module of one target. Fill it in the order of the methods."""
+
+    target: Target
+    intended: Access | None
+    earlier: tuple[Earlier, ...]
+    context: VerifyContext
+    _parts: list[tuple[Earlier, tuple[Part, ...]]] = field(default_factory=list)
+    _answers: dict[tuple[str, ...], Answer] = field(default_factory=dict)
+    _older: list[str] = field(default_factory=list)
+    _sides: list[ModuleSide] = field(default_factory=list)
+
+    @property
+    def candidates(self) -> tuple[Earlier, ...]:
+        """Earlier modules that grant something else and that the customer may still have."""
+        return tuple(each for each in self._others if not each.gone)
+
+    @property
+    def _others(self) -> tuple[Earlier, ...]:
+        if self.intended is None:
+            return ()
+        now = self.intended
+        return tuple(each for each in self.earlier if not same_access(each.access, now))
+
+    @property
+    def tried(self) -> frozenset[str]:
+        """Actions that were probed."""
+        return frozenset(probe.call.action for _, parts in self._parts for part in parts for probe in part.probes)
+
+    def try_changes(self, credentials: SigningCredentials) -> Iterator[Check]:
+        """Probe what changed: a check for each call. Withdrawn actions of all earlier modules are tried in every run."""
+        if self.intended is None or self.target.role_arn not in self.intended.roles:
+            return
+        others = self._others
+        if not others:
+            return
+        region = self.target.regions[0] if self.target.regions else self.context.assumer.caller.region
+        now = bounds_of(self.target, self.intended, credentials, self.context)
+        for each in others:
+            if self.target.role_arn in each.access.roles:
+                then = bounds_of(self.target, each.access, credentials, self.context)
+                self._parts.append((each, changed_parts(self.target, then, now, region, self.context)))
+                if not each.gone:
+                    self._sides.append(ModuleSide(self.target, then))
+            else:
+                self._parts.append((each, (Part("the role itself"),)))
+        candidates = {probe.key for each, parts in self._parts if not each.gone for part in parts for probe in part.probes}
+        for probe in self._probes():
+            tried = try_call(probe.call, probe.region, credentials, self.context)
+            self._answers[probe.key] = tried.answer
+            yield self._check(probe, tried, explained=probe.key in candidates)
+
+    def _probes(self) -> tuple[Probe, ...]:
+        """Every call once; what modules added is tried only while the customer may not have it."""
+        found = {
+            probe.key: probe
+            for each, parts in self._parts
+            for part in parts
+            for probe in part.probes
+            if not (each.gone and probe.allowed)
+        }
+        return tuple(found.values())
+
+    def _check(self, probe: Probe, tried: Tried, *, explained: bool) -> Check:
+        mark, what = _outcome(probe, tried.answer, explained=explained)
+        evidence = dict(tried.evidence)
+        if mark is Mark.FAILED and explained and not _limited(tried.message):
+            evidence[OLDER_MODULE] = True
+            self._older.append(f"{probe.call.action} {'does not work yet' if probe.allowed else 'still works'}")
+        step = Step.GRANTED if probe.allowed else Step.OUTSIDE
+        return Check(step, mark, what, tried.code, tried.message, evidence, tried.seconds, tried.attempts)
+
+    def explain_call(self, check: Check) -> Check:
+        """The check of a sampled call; one that fails as an earlier module makes it fail says so."""
+        action, region = str(check.evidence.get("action", "")), str(check.evidence.get("region", ""))
+        if check.mark is not Mark.FAILED or not action or _limited(check.message):
+            return check
+        resource = str(check.evidence.get("resource", "*"))
+        if check.step is Step.OUTSIDE:
+            explained = any(side.perhaps(action, resource, region) for side in self._sides)
+        else:
+            explained = any(not side.surely(action, resource, region) for side in self._sides)
+        if not explained:
+            return check
+        self._older.append(f"{action} {'still works' if check.step is Step.OUTSIDE else 'does not work yet'}")
+        return replace(check, evidence={**check.evidence, OLDER_MODULE: True})
+
+    def explain(self, checks: Sequence[Check]) -> tuple[Check, ...]:
+        """The checks of the ladder; those that fail as an earlier trust policy makes them fail say so."""
+        explained: dict[int, None] = {}
+        for each in self.candidates:
+            if self.intended is None or not trust_changed(each.access, self.intended, self.target):
+                continue
+            explained |= {
+                id(check): None
+                for check, as_then in trust_answers(each.access, self.target, tuple(checks))
+                if as_then and check.mark is Mark.FAILED
+            }
+        if explained:
+            self._older.append("the trust policy is the one of an earlier module")
+        return tuple(
+            replace(check, evidence={**check.evidence, OLDER_MODULE: True}) if id(check) in explained else check
+            for check in checks
+        )
+
+    def conclude(self, checks: Sequence[Check], *, opened: bool = True) -> Iterator[Check]:
+        """The check under Step.MODULE, from all others. `opened`: whether there was a session to try calls with."""
+        if not self.candidates:
+            return
+        older = list(dict.fromkeys(self._older))
+        if any(check.step in {Step.DRIFT, Step.CONFIGURATION} and check.evidence.get(OLDER_MODULE) for check in checks):
+            older.append("the role is as an earlier module set it up")
+        if older:
+            what = f"the newer module has not been applied yet: {_listed(older)}"
+            yield Check(Step.MODULE, Mark.FAILED, what, evidence={OLDER_MODULE: True})
+            return
+        if not opened:
+            return
+        if unseen := list(dict.fromkeys(self._unseen(checks))):
+            what = f"whether the newest module is applied cannot be seen; no call shows these changes: {_listed(unseen)}"
+            yield Check(Step.MODULE, Mark.SKIPPED, what, evidence={UNSEEN: unseen})
+        else:
+            yield Check(Step.MODULE, Mark.OK, "the newest module is applied: each of its changes was seen")
+
+    def _unseen(self, checks: Sequence[Check]) -> Iterator[str]:
+        if read_in_full(checks):
+            return
+        known: Mapping[int, tuple[Part, ...]] = {id(each): parts for each, parts in self._parts}
+        for each in self.candidates:
+            parts = known.get(id(each))
+            if parts is None:
+                yield "all of them (actions were not tried)"
+            for part in parts or ():
+                if not self._seen(part):
+                    yield part.what
+            if (
+                self.intended is not None
+                and trust_changed(each.access, self.intended, self.target)
+                and all(as_then for _, as_then in trust_answers(each.access, self.target, tuple(checks)))
+            ):
+                yield "the trust policy"
+
+    def _seen(self, part: Part) -> bool:
+        """Whether every call of the part was answered as the newest module has it."""
+        answers = [(probe, self._answers.get(probe.key)) for probe in part.probes]
+        good = {True: {Answer.ALLOWED, Answer.PROBABLY_ALLOWED}, False: {Answer.REFUSED}}
+        return bool(answers) and all(answer in good[probe.allowed] for probe, answer in answers)
+
+
+def configuration_as(checks: Sequence[Check]) -> bool:
+    """Whether all that was read of a switch role is as agreed, and nothing could not be read."""
+    read = [check for check in checks[1:] if check.step is Step.CONFIGURATION]
+    return bool(read) and all(check.mark is Mark.OK and not _incomplete(check) for check in read)
+
+
+def read_in_full(checks: Sequence[Check]) -> bool:
+    """Whether drift was read in full and nothing differs, labels included; for a switch role all of its configuration."""
+    if any(check.step is Step.ASSUME for check in checks):
+        return any(check.step is Step.DRIFT and check.mark is Mark.OK and not _incomplete(check) for check in checks)
+    return configuration_as(checks)
+
+
+def _incomplete(check: Check) -> bool:
+    return bool(check.evidence.get("not_checkable") or check.evidence.get("notes"))
+
+
+def _outcome(probe: Probe, answer: Answer, *, explained: bool) -> tuple[Mark, str]:
+    action = f"{probe.call.action} in {probe.region}"
+    if answer is Answer.NOT_OFFERED:
+        return Mark.SKIPPED, f"{action} was not tried: the sandbox does not simulate it"
+    if probe.allowed:
+        if answer in {Answer.ALLOWED, Answer.PROBABLY_ALLOWED}:
+            return Mark.OK, f"{action} works, as the newest module has it"
+        if answer is Answer.REFUSED:
+            return Mark.FAILED, f"{action} is refused: the newest module grants it, an earlier one did not"
+    elif answer is Answer.REFUSED:
+        return Mark.REFUSED, f"{action} is refused: the newest module withdrew it"
+    elif answer is Answer.ALLOWED:
+        when = "an earlier module granted it, the newest one does not"
+        return Mark.FAILED, f"{action} still works: {when}" if explained else f"{action} works again: {when}"
+    return Mark.INCONCLUSIVE, f"whether {action} {'works' if probe.allowed else 'is refused'} is not known"
+
+
+def _limited(message: str) -> bool:
+    """Whether AWS names a policy that no module of ours has: then an earlier module does not explain the refusal."""
+    denial = denial_of(message)
+    return denial is not None and (denial.explicit or denial.kind in _OTHER_LIMITS)
+
+
+def _listed(items: Sequence[str]) -> str:
+    rest = len(items) - _NAMED
+    return "; ".join(items[:_NAMED]) + (f"; and {rest} more" if rest > 0 else "")

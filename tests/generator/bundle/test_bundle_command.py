@@ -1,0 +1,203 @@
+"""`gen bundle` and `gen bundle-check` as a person runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bundle_worlds import world
+
+
+def gen(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run `gen` in a folder, as an ordinary process."""
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb", "PATH": str(cwd)}
+    program = "from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_bundles_are_written_checked_and_told(tmp_path: Path) -> None:
+    """The first run names what it made and what to do next, the second has nothing to write; both forms pass their check."""
+    world(tmp_path, 2)
+    first, second = gen("bundle", cwd=tmp_path), gen("bundle", cwd=tmp_path)
+    checked = gen("bundle-check", "output/bundles/customer0", "output/bundles/customer1.zip", cwd=tmp_path)
+
+    assert (0, 0, 0) == (first.returncode, second.returncode, checked.returncode)
+    assert "bundles: 2 created" in first.stdout
+    assert "next: hand over output/bundles/customer0.zip" in first.stdout
+    assert "runner onboard customer0" in first.stdout
+    assert "Nothing to write: 2 bundles are as the manifest says." in second.stdout
+    assert 2 == checked.stdout.count("files are as they were made; not signed")
+
+
+def test_pdf_is_written_only_on_request(tmp_path: Path) -> None:
+    """`--pdf` adds the PDF and the next run without it removes it; SHA256SUMS and the zip follow each time."""
+    world(tmp_path, 1)
+    bundle = tmp_path / "output" / "bundles" / "customer0"
+    for options, expected in (((), []), (("--pdf",), ["review/review.pdf"]), ((), [])):
+        done = gen("bundle", *options, cwd=tmp_path)
+        checked = gen("bundle-check", bundle, f"{bundle}.zip", cwd=tmp_path)
+
+        assert (0, 0) == (done.returncode, checked.returncode), done.stderr + checked.stdout
+        assert expected == [path.relative_to(bundle).as_posix() for path in bundle.rglob("*.pdf")]
+        assert expected == [line[66:] for line in (bundle / "SHA256SUMS").read_text().splitlines() if line.endswith(".pdf")]
+
+
+@pytest.mark.parametrize("options", [[], ["--pdf"]], ids=["plain", "pdf"])
+def test_reportlab_is_needed_only_for_a_pdf(options: list[str], tmp_path: Path) -> None:
+    """Without the extra, bundles are written as usual; `--pdf` ends with exit code 7 before anything is written."""
+    world(tmp_path, 1)
+    hide = (
+        "import sys; sys.modules['reportlab'] = None; from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", hide, "bundle", *options], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert (7 if options else 0) == done.returncode, done.stderr
+    assert bool(options) == ("pip install 'rolecall[pdf]'" in done.stderr)
+    assert bool(options) != (tmp_path / "output").exists()
+    assert "Traceback" not in done.stderr
+
+
+def test_what_follows_names_the_manifest_and_the_folder_that_were_used(tmp_path: Path) -> None:
+    """The command can be copied: without its options it would act on another manifest."""
+    world(tmp_path, 1)
+    (tmp_path / "accounts.yaml").rename(tmp_path / "my fleet.yaml")
+    done = gen("bundle", "--manifest", "my fleet.yaml", "--out", "there", cwd=tmp_path)
+
+    assert "run: runner onboard customer0 --manifest 'my fleet.yaml' --out there\n" in done.stdout
+
+
+def test_a_changed_file_ends_the_check_with_its_name(tmp_path: Path) -> None:
+    """Exit code 1 and the file; as JSON the same."""
+    world(tmp_path, 1)
+    gen("bundle", "--quiet", cwd=tmp_path)
+    (tmp_path / "output" / "bundles" / "customer0" / "terraform" / "main.tf").write_text("changed")
+    told = gen("bundle-check", "output/bundles/customer0", cwd=tmp_path)
+    as_json = gen("bundle-check", "output/bundles/customer0", "--format", "json", cwd=tmp_path)
+
+    assert (1, 1) == (told.returncode, as_json.returncode)
+    assert "output/bundles/customer0: terraform/main.tf: was changed" in told.stdout
+    (bundle,) = json.loads(as_json.stdout)
+    assert (False, ["terraform/main.tf"]) == (bundle["ok"], [trouble["file"] for trouble in bundle["troubles"]])
+
+
+def test_a_foreign_file_ends_with_the_code_of_the_output(tmp_path: Path) -> None:
+    """The others are written and counted, the one in whose way it stands is named as an error."""
+    world(tmp_path, 2)
+    (tmp_path / "output" / "bundles").mkdir(parents=True)
+    (tmp_path / "output" / "bundles" / "customer1.zip").write_text("mine")
+    done = gen("bundle", "--format", "json", cwd=tmp_path)
+
+    assert 5 == done.returncode
+    assert "error: output/bundles/customer1: in the way, and not written by rolecall: ../customer1.zip" in done.stderr
+    assert "hint: move it out of the folder of bundles, then run again" in done.stderr
+    body = json.loads(done.stdout)
+    assert (["customer0"], ["customer1"]) == (body["bundles"]["created"], list(body["failed"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["bundle", "nobody"], 2, "there is no customer or switch role named nobody"),
+        (["bundle", "--key", "k"], 2, "a key is for minisign alone"),
+        (["bundle", "--template-url-base", "http://x"], 2, "https addresses alone"),
+        (["bundle", "--sign", "minisign"], 7, "minisign is not on PATH"),
+        (["bundle", "--manifest", "none.yaml"], 3, "none.yaml"),
+        (["bundle-check", "nothing.zip"], 5, "there is no such bundle"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_words(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
+    """Each slip has its exit code and a message with a hint; nothing is written."""
+    world(tmp_path, 1)
+    done = gen(*arguments, cwd=tmp_path)
+
+    assert code == done.returncode
+    assert said in done.stderr
+    assert "hint: " in done.stderr
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_bundle_that_is_not_safe_ends_with_findings_and_is_not_advised(tmp_path: Path) -> None:
+    """Exit code 1 with rule and hint on standard error, in every form; only the good one is said to be handed over."""
+    world(tmp_path, 2)
+    manifest = json.loads((tmp_path / "accounts.yaml").read_text())
+    del manifest["customers"][0]["external_id"]
+    (tmp_path / "accounts.yaml").write_text(json.dumps(manifest))
+    told, alone = gen("bundle", cwd=tmp_path), gen("bundle", "customer0", "--quiet", cwd=tmp_path)
+    as_json = gen("bundle", "--format", "json", cwd=tmp_path)
+
+    assert (1, 1, 1) == (told.returncode, alone.returncode, as_json.returncode)
+    assert "created, not safe to hand over" in told.stdout
+    assert "next: hand over output/bundles/customer1.zip" in told.stdout
+    assert "" == alone.stdout
+    for done in (told, alone, as_json):
+        assert "error: output/bundles/customer0: not safe to hand over" in done.stderr
+        assert "RC103: the trust policy of role/" in done.stderr
+        assert "hint: make one for this customer" in done.stderr
+    assert {"customer0": ["RC103"]} == {
+        path: [each["rule"] for each in found] for path, found in json.loads(as_json.stdout)["unsafe"].items()
+    }
+
+
+def test_without_a_safe_bundle_nobody_is_told_to_hand_one_over(tmp_path: Path) -> None:
+    """The next step is to fix."""
+    world(tmp_path, 1)
+    manifest = json.loads((tmp_path / "accounts.yaml").read_text())
+    del manifest["customers"][0]["external_id"]
+    (tmp_path / "accounts.yaml").write_text(json.dumps(manifest))
+
+    assert "next: hint the errors, then run gen bundle again" in gen("bundle", cwd=tmp_path).stdout
+
+
+def test_a_bundle_that_cannot_be_read_leaves_the_others_checked(tmp_path: Path) -> None:
+    """Each is told; exit code 5, and in JSON the ones that could be read."""
+    world(tmp_path, 1)
+    gen("bundle", "--quiet", cwd=tmp_path)
+    (tmp_path / "half.zip").write_bytes((tmp_path / "output" / "bundles" / "customer0.zip").read_bytes()[:999])
+    paths = ["half.zip", "output/bundles/customer0.zip", "nothing.zip"]
+    told, as_json = gen("bundle-check", *paths, cwd=tmp_path), gen("bundle-check", *paths, "--format", "json", cwd=tmp_path)
+
+    assert (5, 5) == (told.returncode, as_json.returncode)
+    assert "customer0.zip: 14 files are as they were made" in told.stdout
+    assert "half.zip: is no zip that can be read" in told.stderr
+    assert "nothing.zip: there is no such bundle" in told.stderr
+    assert ["output/bundles/customer0.zip"] == [each["bundle"] for each in json.loads(as_json.stdout)]
+
+
+def test_a_hostile_name_in_a_zip_does_not_reach_the_terminal(tmp_path: Path) -> None:
+    """Control characters are spelt out."""
+    world(tmp_path, 1)
+    gen("bundle", "--quiet", cwd=tmp_path)
+    hostile = tmp_path / "output" / "bundles" / "customer0.zip"
+    with zipfile.ZipFile(hostile, "a") as archive:
+        archive.writestr("customer0/\x1b[2Jgone", b"")
+    done = gen("bundle-check", hostile, cwd=tmp_path)
+
+    assert 1 == done.returncode
+    assert "\x1b" not in done.stdout
+    assert "[2Jgone: " in done.stdout
+
+
+def test_a_manifest_without_customers_has_nothing_to_hand_over(tmp_path: Path) -> None:
+    """It is said so, instead of praising no bundles."""
+    world(tmp_path, 0)
+    done = gen("bundle", cwd=tmp_path)
+
+    assert (0, "Nothing to hand over: the manifest has neither customers nor switch roles.") == (
+        done.returncode,
+        done.stdout.strip(),
+    )

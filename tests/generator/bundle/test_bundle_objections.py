@@ -1,0 +1,86 @@
+"""Bundles that `gen bundle` writes and advises against: the errors of gen check, per bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bundle_worlds import SWITCH_ROLE, bundles, write_manifest
+from manifests import customer
+from rolecall_generator.bundle.build import Measure, Order, handover_proof, objections
+from rolecall_generator.findings import Finding, Severity
+from rolecall_generator.iam.model import ModuleKind
+from rolecall_generator.manifest.loader import load_manifest
+from rolecall_generator.manifest.models import Quotas
+from rolecall_generator.planning.planner import make_plan
+
+EVERYTHING = {"statements": [{"actions": ["*"], "resources": ["*"]}]}
+
+
+def rules(found: dict[str, tuple[Finding, ...]] | Any) -> dict[str, list[str]]:
+    """Rule ids by path."""
+    return {path: [finding.rule for finding in findings] for path, findings in found.items()}
+
+
+def without_id(number: int) -> dict[str, Any]:
+    """A customer whose role anybody's confused deputy may be sent to."""
+    return {name: value for name, value in customer(number).items() if name != "external_id"}
+
+
+def test_a_customer_without_external_id_is_written_and_named(tmp_path: Path) -> None:
+    """The finding of gen check stands next to the bundle's path, in the first run and when nothing is to be written."""
+    manifest = write_manifest(tmp_path, customer(0), without_id(1))
+    first, second = bundles(manifest), bundles(manifest)
+
+    assert {"customer1": ["RC103"]} == rules(first.objections) == rules(second.objections)
+    assert ("customer0", "customer1") == tuple(first.report.created) == tuple(second.report.unchanged)
+    (finding,) = first.objections["customer1"]
+    assert ("customer1", Severity.ERROR) == (finding.subject, finding.severity)
+    assert finding.hint.startswith("make one for this customer")
+
+
+def test_many_are_judged_in_processes_as_few_are_in_one(tmp_path: Path) -> None:
+    """The findings come back from the worker processes."""
+    manifest = write_manifest(tmp_path, *(without_id(number) for number in range(4)))
+
+    assert {f"customer{number}": ["RC103"] for number in range(4)} == rules(bundles(manifest, processes=2).objections)
+
+
+def test_what_the_manifest_suppresses_is_no_objection(tmp_path: Path) -> None:
+    """A reason in the manifest is an answer, for the subject that it names alone."""
+    entry = {"rule": "RC103", "subject": "customer0", "reason": "a legacy tool cannot send one"}
+    manifest = write_manifest(tmp_path, without_id(0), without_id(1), suppress=[entry])
+
+    assert {"customer1": ["RC103"]} == rules(bundles(manifest).objections)
+
+
+def test_the_side_of_a_switch_role_with_the_error_is_named(tmp_path: Path) -> None:
+    """Both sides have one name in the manifest; the bundle that asks for everything is the trusting one's."""
+    sets = {"read": {"managed_policies": ["ReadOnlyAccess"]}, "all": EVERYTHING}
+    manifest = write_manifest(
+        tmp_path, customer(0), permission_sets=sets, switch_roles=[{**SWITCH_ROLE, "permissions": ["all"]}]
+    )
+    found = bundles(manifest).objections
+
+    assert {"switch-roles/ops/trusting": ["RC202"]} == rules(found)
+    assert "ops" == found["switch-roles/ops/trusting"][0].subject
+
+
+def test_warnings_are_no_objection(tmp_path: Path) -> None:
+    """A short external id is for gen check to say: the bundle may be handed over."""
+    manifest = write_manifest(tmp_path, {**customer(0), "external_id": "short-id"})
+
+    assert {} == rules(bundles(manifest).objections)
+
+
+def test_a_failed_proof_is_an_objection(tmp_path: Path) -> None:
+    """Without the people's own side no one who is meant to gets in: an error of this bundle, with its counterexample."""
+    manifest = write_manifest(tmp_path, customer(0), switch_roles=[SWITCH_ROLE])
+    modules = {each.kind: each.build() for each in make_plan(load_manifest(manifest).manifest).modules}
+    trusting, trusted = modules[ModuleKind.TRUSTING], modules[ModuleKind.TRUSTED]
+    order = Order(trusting, trusted, "here", "")
+
+    assert {} == objections([order], [handover_proof(trusting, trusted)], Measure(Quotas()))
+    failed = objections([order], [handover_proof(trusting)], Measure(Quotas()))
+    assert ["here"] == list(failed)
+    assert {("RC701", "ops")} == {(finding.rule, finding.subject) for finding in failed["here"]}

@@ -1,0 +1,120 @@
+"""Signatures of a bundle's checksums: made and checked by the user's own program, no key in our hands."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bundle_worlds import bundle_tree, bundles, world
+from fake_signers import install
+from rolecall_generator.bundle.signing import Signer, Trusted
+from rolecall_generator.bundle.verification import verify_bundle
+from rolecall_generator.errors import SelectionError, ToolError
+
+
+@pytest.mark.parametrize(
+    ("program", "signature"), [("minisign", "SHA256SUMS.minisig"), ("sigstore", "SHA256SUMS.sigstore.json")]
+)
+def test_the_signature_lies_beside_the_checksums_in_folder_and_zip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, signature: str
+) -> None:
+    """Whichever program signs, its signature is a file of the bundle, and the bundle passes its check."""
+    monkeypatch.setenv("PATH", str(install(tmp_path / "bin", program)))
+    done = bundles(world(tmp_path, 2), signer=Signer(program))
+
+    for path in (done.folder / "customer1", done.folder / "customer1.zip"):
+        found = verify_bundle(path, Trusted())
+        assert found.ok
+        assert f"{signature} was not checked: name whose it should be" == found.signature
+    assert (done.folder / "customer1" / signature).is_file()
+
+
+def test_a_signed_bundle_that_did_not_change_is_not_signed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second run with the same program leaves everything as it is; one without signatures takes them away."""
+    monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign")))
+    manifest = world(tmp_path, 1)
+    bundles(manifest, signer=Signer("minisign"))
+
+    assert bundles(manifest, signer=Signer("minisign")).report.wrote_nothing
+    done = bundles(manifest)
+    assert ("customer0",) == done.report.changed
+    assert not (done.folder / "customer0" / "SHA256SUMS.minisig").exists()
+
+
+def test_the_key_is_named_to_minisign_and_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program gets the key's path and a comment without a time; a key that does not exist is its own affair."""
+    monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign")))
+    done = bundles(world(tmp_path, 1), signer=Signer("minisign", "/nowhere/secret.key"))
+
+    note = (done.folder / "customer0" / "SHA256SUMS.minisig").read_text()
+    assert note.startswith("checksums of a rolecall bundle ")
+    assert note.endswith(" /nowhere/secret.key")
+
+
+@pytest.mark.parametrize("program", ["minisign", "sigstore"])
+def test_a_missing_program_is_named_with_where_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    """Without the program nothing is written, and the message says where it is to be had."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(ToolError, match=rf"{program} is not on PATH\n  hint: install it: https://"):
+        bundles(world(tmp_path, 1), signer=Signer(program))
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_program_that_fails_leaves_the_bundle_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signer's failure ends the run with its exit code in the message; no bundle is without its signature."""
+    monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign", body="raise SystemExit(3)")))
+    manifest = world(tmp_path, 1)
+    before = bundle_tree(bundles(manifest))
+
+    with pytest.raises(ToolError, match=r"/bundles/customer0: minisign could not sign \(exit code 3\)"):
+        bundles(manifest, signer=Signer("minisign"))
+    assert before == bundle_tree(bundles(manifest))
+
+
+def test_a_signature_that_was_asked_for_must_be_there_and_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None, a good one, and one of other checksums."""
+    monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign")))
+    manifest = world(tmp_path, 1)
+    key = Trusted(public_key="RWQ")
+    folder = bundles(manifest).folder / "customer0"
+    assert ["SHA256SUMS.minisig"] == [trouble.file for trouble in verify_bundle(folder, key).troubles]
+
+    bundles(manifest, signer=Signer("minisign"))
+    assert "SHA256SUMS.minisig is by who was named" == verify_bundle(folder, key).signature
+
+    (folder / "SHA256SUMS.minisig").write_text("comment 0000 default")
+    (trouble,) = verify_bundle(folder, key).troubles
+    assert "the signature does not count: Signature verification failed" == trouble.what
+
+
+def test_a_sigstore_identity_counts_with_its_issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program is asked for both; another identity does not count, one without issuer is a slip."""
+    monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "sigstore")))
+    folder = bundles(world(tmp_path, 1), signer=Signer("sigstore")).folder / "customer0"
+
+    assert verify_bundle(folder, Trusted(identity="me@example.com", issuer="https://issuer")).ok
+    assert not verify_bundle(folder, Trusted(identity="you@example.com", issuer="https://issuer")).ok
+    with pytest.raises(SelectionError, match="add --issuer"):
+        verify_bundle(folder, Trusted(identity="me@example.com"))
+
+
+@pytest.mark.skipif(shutil.which("minisign") is None, reason="no minisign on PATH")
+def test_the_real_minisign_signs_and_checks(tmp_path: Path) -> None:
+    """With a key pair of its own: the same bundle has the same signature, another key's does not count."""
+    for name in ("mine", "other"):
+        subprocess.run(
+            ["minisign", "-G", "-W", "-p", f"{name}.pub", "-s", f"{name}.key"], cwd=tmp_path, check=True, capture_output=True
+        )
+    signer = Signer("minisign", str(tmp_path / "mine.key"))
+    first = bundles(world(tmp_path / "a", 1), signer=signer)
+    second = bundles(world(tmp_path / "b", 1), signer=signer)
+
+    assert bundle_tree(first) == bundle_tree(second)
+    assert verify_bundle(first.folder / "customer0.zip", Trusted(public_key=str(tmp_path / "mine.pub"))).ok
+    assert not verify_bundle(first.folder / "customer0.zip", Trusted(public_key=str(tmp_path / "other.pub"))).ok

@@ -1,0 +1,223 @@
+"""The CloudFormation form: bound to its account, nothing in it a function that we did not write, deployable as it says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from form_handovers import ACCOUNT, ARN, READ, everything, handed_over, handover, module_of
+from manifests import manifest_of, notes_manifest
+from rolecall_generator.bundle.forms.cloudformation import (
+    CloudFormationError,
+    cloudformation_form,
+    logical_id,
+    quick_create_link,
+)
+from rolecall_generator.iam.model import Access, Group, Module, ModuleKind, Role, access_of
+from rolecall_generator.iam.policy import Condition, PolicyDocument, Statement
+
+TEMPLATE = "cloudformation/template.json"
+README = "cloudformation/README.md"
+
+
+def template(module: Module) -> Any:
+    return json.loads(cloudformation_form(handover(module))[TEMPLATE])
+
+
+def readme(module: Module, template_url: str | None = None) -> str:
+    return cloudformation_form(handover(module, template_url))[README].decode()
+
+
+def notes(path: str) -> Module:
+    return next(module for module in handed_over(notes_manifest()) if module.path == path)
+
+
+def functions(value: Any) -> list[str]:
+    """Every function in a template's value, as CloudFormation would find it."""
+    if isinstance(value, dict):
+        own = [key for key in value if key == "Ref" or key.startswith("Fn::")]
+        return own + [name for item in value.values() for name in functions(item)]
+    return [name for item in value for name in functions(item)] if isinstance(value, list) else []
+
+
+def test_a_rule_binds_the_template_to_its_account() -> None:
+    """CloudFormation looks at rules before it makes anything, and says whose template it is."""
+    (assertion,) = template(notes("customers/account1"))["Rules"]["RightAccount"]["Assertions"]
+
+    assert {"Fn::Equals": [{"Ref": "AWS::AccountId"}, "222222222222"]} == assertion["Assert"]
+    assert "belongs to 222222222222 (account1)" in assertion["AssertDescription"]
+
+
+def test_the_outputs_are_the_terraform_modules() -> None:
+    """Role and external id for the customer; account, link, group and users for the people's account."""
+    customer = template(notes("customers/account1"))["Outputs"]
+    people = template(notes("switch-roles/reena-in-sumesh/trusted"))["Outputs"]
+
+    assert ["RoleArn", "ExternalId"] == list(customer)
+    assert {"Fn::GetAtt": ["Role", "Arn"]} == customer["RoleArn"]["Value"]
+    assert ["AccountId", "SwitchRoleUrl", "GroupName", "UserNames"] == list(people)
+
+
+def test_the_first_password_is_asked_for_and_never_shown() -> None:
+    """It is a NoEcho parameter without a default; nothing else of the template holds or puts it out."""
+    whole = template(notes("switch-roles/reena-in-sumesh/trusted"))
+    parameter = whole["Parameters"]["FirstPasswordReena"]
+
+    assert (True, False) == (parameter["NoEcho"], "Default" in parameter)
+    assert {"Ref": "FirstPasswordReena"} == whole["Resources"]["UserReena"]["Properties"]["LoginProfile"]["Password"]
+    assert 1 == json.dumps(whole).count('"Ref": "FirstPasswordReena"')
+
+
+def test_only_resources_parameters_and_the_account_are_referred_to() -> None:
+    """A policy that speaks of ${aws:username} stays text: there is no Fn::Sub, and no other function on values."""
+    whole = template(module_of(everything(existing=True)))
+
+    assert {"Ref", "Fn::Equals", "Fn::GetAtt", "Fn::Join"} >= set(functions(whole))
+    assert "${aws:username}" in json.dumps(whole)
+    names = {*whole["Resources"], *whole["Parameters"], "AWS::AccountId"}
+    assert set() == {item for item in references(whole) if item not in names}
+
+
+def references(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["Ref"]] if value.keys() == {"Ref"} else []
+        return own + [name for item in value.values() for name in references(item)]
+    return [name for item in value for name in references(item)] if isinstance(value, list) else []
+
+
+def test_principals_that_exist_are_no_resources() -> None:
+    """They are named by policies, inline policies and memberships, so that deleting the stack leaves them."""
+    resources = template(module_of(everything(existing=True)))["Resources"]
+    made = [item["Properties"].get("UserName") or item["Properties"].get("GroupName") for item in resources.values()]
+    added = [item["Properties"] for item in resources.values() if item["Type"] == "AWS::IAM::UserToGroupAddition"]
+
+    assert [] == [name for name in made if name == "zoe"]
+    assert [("people", ["zoe"]), ({"Ref": "GroupNew"}, ["zoe"])] == [(item["GroupName"], item["Users"]) for item in added]
+    assert ["people"] == resources["PolicyP"]["Properties"]["Groups"]
+    # AWS::IAM::GroupPolicy, UserPolicy and RolePolicy do not exist in GovCloud.
+    types = {"Role", "ManagedPolicy", "Policy", "Group", "User", "UserToGroupAddition"}
+    assert {f"AWS::IAM::{name}" for name in types} == {item["Type"] for item in resources.values()}
+
+
+def test_a_foreign_policy_on_an_existing_group_is_refused() -> None:
+    """CloudFormation has no resource for it, so the form says so instead of losing it."""
+    access = access_of(Group(f"{ARN}:group/people", attached=frozenset({"arn:aws:iam::aws:policy/X"}), existing=True))
+
+    with pytest.raises(CloudFormationError, match=r"X cannot be attached to .*people") as caught:
+        cloudformation_form(handover(module_of(access)))
+
+    assert "customers/account1" == caught.value.where
+
+
+@pytest.mark.parametrize("key", ["Ref", "Fn::Sub", "Condition", "Transform"])
+def test_a_condition_that_reads_like_a_function_is_refused(key: str) -> None:
+    """`{"Ref": ...}` in a policy would be looked up instead of compared."""
+    bad = PolicyDocument((Statement("Allow", ("s3:*",), ("*",), conditions=(Condition("StringLike", key, ("Role",)),)),))
+
+    with pytest.raises(CloudFormationError, match=f"the condition '{key}'"):
+        cloudformation_form(handover(module_of(with_role(inline={"x": bad}))))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"description": "{{resolve:ssm:/a:1}}"},
+        {"inline": {"x": PolicyDocument((Statement("Allow", ("s3:*",), ("{{resolve:secretsmanager:a}}",)),))}},
+    ],
+    ids=["description", "resource"],
+)
+def test_a_stored_secret_is_never_fetched(change: dict[str, Any]) -> None:
+    """CloudFormation replaces `{{resolve:...}}` in any text and knows no escape for it: refused, with the module."""
+    with pytest.raises(CloudFormationError, match="would put another value in its place") as caught:
+        cloudformation_form(handover(module_of(with_role(**change))))
+
+    assert "customers/account1" == caught.value.where
+
+
+def with_role(**changes: Any) -> Access:
+    (role,) = everything(existing=False).roles.values()
+    plain = replace(role, attached=frozenset(), inline={"read": READ})
+    return access_of(replace(plain, **changes))
+
+
+def test_logical_ids_depend_on_the_name_alone_and_never_meet() -> None:
+    """Adding a policy changes no other resource's id; a-b, ab and a.b are three."""
+    assert "PolicyAb" == logical_id("Policy", "ab")
+    assert 3 == len({logical_id("Policy", name) for name in ("a-b", "ab", "a.b")})
+    assert all(logical_id("User", name).isalnum() for name in ("a-b", "é" * 3, "_+=,.@-"))
+
+
+def test_nothing_to_make_is_said_and_no_template_is_written() -> None:
+    """A template needs a resource; where group and users live elsewhere there is none."""
+    files = cloudformation_form(handover(module_of(Access(), kind=ModuleKind.TRUSTED)))
+
+    assert [README] == list(files)
+    assert "Nothing is made in this account" in files[README].decode()
+
+
+@pytest.mark.parametrize(
+    ("partition", "host"),
+    [
+        ("aws", "https://console.aws.amazon.com/cloudformation/home?region=us-east-1#"),
+        ("aws-cn", "https://console.amazonaws.cn/cloudformation/home?region=cn-north-1#"),
+        ("aws-us-gov", "https://console.amazonaws-us-gov.com/cloudformation/home?region=us-gov-west-1#"),
+    ],
+)
+def test_the_quick_create_link_leads_to_the_partitions_console(partition: str, host: str) -> None:
+    """Template and stack name are filled in, whatever signs the template's address has."""
+    module = module_of(everything(existing=False), kind=ModuleKind.CUSTOMER, partition=partition)
+    link = quick_create_link(module, "https://b.s3.amazonaws.com/a b&c.json")
+
+    query = "templateURL=https%3A%2F%2Fb.s3.amazonaws.com%2Fa%20b%26c.json&stackName=vendor-access-account1"
+    assert f"{host}/stacks/create/review?{query}" == link
+
+
+def test_without_a_public_console_there_is_no_link() -> None:
+    """Nothing is guessed for partitions whose console host is not documented."""
+    module = module_of(everything(existing=False), partition="aws-iso")
+
+    assert None is quick_create_link(module, "https://b.s3.amazonaws.com/t.json")
+    assert "Upload a template file" in readme(module, "https://b.s3.amazonaws.com/t.json")
+
+
+def test_the_readme_names_what_cloudformation_cannot_do() -> None:
+    """Tags of managed policies are listed for those who want them."""
+    text = readme(module_of(everything(existing=False)))
+
+    assert "CloudFormation cannot tag managed policies" in text
+    assert f"`arn:aws:iam::{ACCOUNT}:policy/x/p`: `team` = `a b`" in text
+
+
+def test_a_long_template_goes_through_a_bucket() -> None:
+    """51,200 bytes go with the call; beyond that the command asks for a bucket."""
+    many = PolicyDocument(tuple(Statement("Allow", ("s3:GetObject",), (f"arn:aws:s3:::b{n}/*",)) for n in range(400)))
+
+    assert "--s3-bucket" not in readme(module_of(with_role()))
+    assert "--s3-bucket" in readme(module_of(with_role(inline={"x": many})))
+
+
+def test_the_same_handover_gives_the_same_bytes() -> None:
+    """Nothing depends on the order of sets."""
+    module = module_of(everything(existing=True))
+    (role,) = module.access.roles.values()
+    turned = replace(role, attached=frozenset(sorted(role.attached, reverse=True)), tags=dict(sorted(role.tags.items())))
+    other = replace(module, access=replace(module.access, roles={role.arn: turned}))
+
+    assert cloudformation_form(handover(module)) == cloudformation_form(handover(other))
+
+
+def test_a_customers_files_speak_of_no_other_customer() -> None:
+    """Account, external id and name of customer 1 are in none of customer 0's files."""
+    first, second = handed_over(manifest_of(2))
+    text = b"".join(cloudformation_form(handover(first)).values()).decode()
+
+    assert [] == [word for word in (second.subject, second.account.account_id, "external-id-1") if word in text]
+
+
+def test_a_role_without_trust_is_no_module() -> None:
+    """What exists already and is only looked up cannot be made."""
+    with pytest.raises(ValueError, match="has no trust policy"):
+        cloudformation_form(handover(module_of(access_of(Role(f"{ARN}:role/r", None)))))

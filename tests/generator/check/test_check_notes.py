@@ -1,0 +1,206 @@
+"""`gen check` as one call: the notes' accounts, edits, parts, folders sent back, the memory, the processes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from manifests import NOTES
+from rolecall_generator.check import module_check as fleet
+from rolecall_generator.check.manifest_check import check
+from rolecall_generator.errors import ModuleError, SelectionError
+from rolecall_generator.findings import Finding
+from rolecall_generator.generate import generate
+from rolecall_generator.output.output_state import CACHE_NAME
+
+BACKEND = "arn:aws:iam::111111111111:role/backend_role"
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with the notes' manifest and its generated modules."""
+    shutil.copy(NOTES, tmp_path / "accounts.yaml")
+    generate(tmp_path / "accounts.yaml", tmp_path / "output")
+    return tmp_path
+
+
+def found(folder: Path, **options: object) -> list[Finding]:
+    return list(check(folder / "accounts.yaml", folder / "output", **options).report.active)  # type: ignore[arg-type]
+
+
+def edit(folder: Path, module: str, old: str, new: str) -> None:
+    path = folder / module / "main.tf"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_the_notes_accounts_are_as_intended(notes: Path) -> None:
+    """Freshly generated modules have no findings, and every cell of the proof holds."""
+    done = check(notes / "accounts.yaml", notes / "output")
+
+    assert () == done.report.active
+    assert (0, True) == (done.failed_cells, done.cells > 0)
+    assert (6, 6) == (done.modules, done.read)
+
+
+def test_an_added_principal_is_said_in_access_terms(notes: Path) -> None:
+    """The difference names the role by customer, the principal by account, and the line of the role."""
+    edit(
+        notes / "output",
+        "customers/account1",
+        f'"{BACKEND}",\n',
+        f'"{BACKEND}",\n        "arn:aws:iam::999999999999:root",\n',
+    )
+    differing = [finding for finding in found(notes) if finding.rule == "RC801"]
+
+    assert ["account1/role1 also trusts 999999999999:root"] == [f.message.partition(" (")[0] for f in differing]
+    assert [("account1", "customers/account1/main.tf")] == [(f.subject, f.file) for f in differing]
+
+
+def test_a_dropped_condition_is_a_failed_proof_with_its_counterexample(notes: Path) -> None:
+    """Who gets in without the external id is said with principal, missing key and the deciding statement."""
+    text = (notes / "output/customers/account1/main.tf").read_text()
+    start = text.index('    condition {\n      test     = "StringEquals"')
+    end = text.index("    }\n", start) + len("    }\n")
+    (notes / "output/customers/account1/main.tf").write_text(text[:start] + text[end:])
+    messages = [finding.message for finding in found(notes) if finding.rule == "RC701"]
+
+    assert any(
+        message.startswith(f"no external id: Role {BACKEND} can assume arn:aws:iam::222222222222:role/role1 without")
+        and "statement TrustBackendRole" in message
+        for message in messages
+    )
+
+
+def test_a_module_that_is_not_written_is_an_error(notes: Path) -> None:
+    """A folder that is not there is said, and does not end the check of the others."""
+    shutil.rmtree(notes / "output/customers/account2")
+
+    assert [("RC802", "account2")] == [(f.rule, f.subject) for f in found(notes) if f.rule != "RC701"]
+
+
+def test_a_file_in_the_place_of_a_module_is_a_finding(notes: Path) -> None:
+    """What cannot be read as a folder is a finding of its customer."""
+    shutil.rmtree(notes / "output/customers/account2")
+    (notes / "output/customers/account2").write_text("gone")
+
+    assert ("RC903", "account2") in {(f.rule, f.subject) for f in found(notes)}
+
+
+def test_only_checks_the_named_and_nobody_else(notes: Path) -> None:
+    """With `only`, faults of others are not reported, and unused suppressions are not either."""
+    edit(notes / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
+
+    assert [] == found(notes, only=["account2"])
+    assert {"account1"} == {finding.subject for finding in found(notes, only=["account1"])}
+
+
+def test_a_folder_sent_back_finds_its_customer_by_the_guard(notes: Path, tmp_path: Path) -> None:
+    """A folder under any name is compared with the module of the account that its guard names."""
+    back = tmp_path / "attachment"
+    shutil.copytree(notes / "output/customers/account2", back)
+    edit(tmp_path, "attachment", "max_session_duration = 3600", "max_session_duration = 43200")
+    findings = found(notes, sent_back=[str(back)])
+
+    assert ["RC401", "RC801"] == sorted(finding.rule for finding in findings)
+    assert {"account2"} == {finding.subject for finding in findings}
+    assert {f"{back}/main.tf"} == {finding.file for finding in findings}
+
+
+def test_a_folder_sent_back_with_another_customers_external_id_fails_the_proof(notes: Path, tmp_path: Path) -> None:
+    """The ids of customers that are not checked count as foreign ids all the same."""
+    back = tmp_path / "attachment"
+    shutil.copytree(notes / "output/customers/account2", back)
+    own, other = ("6a1f9b02d7e84c35b1c0e9f48d23a702", "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101")
+    manifest = (notes / "accounts.yaml").read_text()
+    own = manifest.split("name: account2", 1)[1].split('external_id: "', 1)[1].split('"', 1)[0]
+    edit(tmp_path, "attachment", f'        "{own}",\n', f'        "{own}",\n        "{other}",\n')
+    messages = [finding.message for finding in found(notes, sent_back=[str(back)]) if finding.rule == "RC701"]
+
+    assert 1 == len(messages)
+    assert f"can assume arn:aws:iam::333333333333:role/role2 with another customer's external id {other}" in messages[0]
+
+
+def test_a_folder_without_guard_is_found_by_its_name_or_told(notes: Path, tmp_path: Path) -> None:
+    """Without a guard the folder's name decides; under another name it belongs to no one until NAME= says whose it is."""
+    for name in ("account3", "mail"):
+        shutil.copytree(notes / "output/customers/account3", tmp_path / name)
+        text = (tmp_path / name / "main.tf").read_text()
+        (tmp_path / name / "main.tf").write_text(text.replace("self.account_id == ", "self.account_id != ", 1))
+
+    assert ["RC907"] == [finding.rule for finding in found(notes, sent_back=[str(tmp_path / "account3")])]
+    assert ["RC803"] == [finding.rule for finding in found(notes, sent_back=[str(tmp_path / "mail")])]
+    assert ["RC907"] == [finding.rule for finding in found(notes, sent_back=[f"account3={tmp_path / 'mail'}"])]
+
+
+def test_a_switch_role_sent_back_needs_its_side(notes: Path, tmp_path: Path) -> None:
+    """A name that has two modules is refused with the paths to choose from."""
+    shutil.copytree(notes / "output/switch-roles/reena-in-sumesh/trusting", tmp_path / "x")
+    with pytest.raises(SelectionError) as refused:
+        found(notes, sent_back=[f"reena-in-sumesh={tmp_path / 'x'}"])
+
+    assert "switch-roles/reena-in-sumesh/trusting" in str(refused.value)
+    assert [] == found(notes, sent_back=[f"switch-roles/reena-in-sumesh/trusting={tmp_path / 'x'}"])
+
+
+def test_a_folder_that_is_not_there_is_an_error(notes: Path) -> None:
+    """A wrong path on the command line is no finding, it is an error of the call."""
+    with pytest.raises(ModuleError):
+        found(notes, sent_back=["/nowhere/at/all"])
+
+
+def test_unchanged_modules_are_not_read_again(notes: Path) -> None:
+    """The second check reads nothing; after an edit it reads the edited module alone, and again while it is wrong."""
+    check(notes / "accounts.yaml", notes / "output")
+    again = check(notes / "accounts.yaml", notes / "output")
+    edit(notes / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
+    edited = [check(notes / "accounts.yaml", notes / "output") for _ in range(2)]
+
+    assert (0, ()) == (again.read, again.report.active)
+    assert [1, 1] == [done.read for done in edited]
+    assert "RC801" in {finding.rule for finding in edited[1].report.active}
+
+
+def test_the_memory_notices_an_added_file_and_another_plan(notes: Path) -> None:
+    """A file that comes, and a manifest that says otherwise, make a module be read again."""
+    check(notes / "accounts.yaml", notes / "output")
+    (notes / "output/customers/account1/x_override.tf").write_text('resource "aws_iam_role" "this" {\n  name = "x"\n}\n')
+    text = (notes / "accounts.yaml").read_text()
+    (notes / "accounts.yaml").write_text(text.replace("role: role2", "role: role9"))
+    done = check(notes / "accounts.yaml", notes / "output")
+
+    # account1 for the file; account2 and the backend, which names its role, for the plan.
+    assert 3 == done.read
+    assert {"account1", "account2", "backend"} <= {finding.subject for finding in done.report.active}
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"code": 1, "modules": []}', b"\xff", b"[" * 100_000])
+def test_a_broken_memory_costs_time_alone(content: bytes, notes: Path) -> None:
+    """Whatever stands in the memory's file, everything is read and the answer is the same."""
+    (notes / "output" / CACHE_NAME).write_bytes(content)
+
+    assert (6, ()) == ((done := check(notes / "accounts.yaml", notes / "output")).read, done.report.active)
+
+
+def test_a_memory_that_lies_through_a_link_is_not_followed(notes: Path, tmp_path: Path) -> None:
+    """A module folder that is a symbolic link is read every time: its target may change unseen."""
+    check(notes / "accounts.yaml", notes / "output")
+    shutil.move(notes / "output/customers/account1", tmp_path / "elsewhere")
+    (notes / "output/customers/account1").symlink_to(tmp_path / "elsewhere")
+
+    assert [1, 1] == [check(notes / "accounts.yaml", notes / "output").read for _ in range(2)]
+
+
+def test_processes_find_what_one_process_finds(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two worker processes give the findings of one, in the same order."""
+    edit(notes / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
+    edit(notes / "output", "customers/account3", BACKEND, "*")
+    alone = found(notes)
+    monkeypatch.setattr(fleet, "FEW", 2)
+    together = found(notes, processes=2)
+
+    assert alone == together
+    assert alone

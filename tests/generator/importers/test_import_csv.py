@@ -1,0 +1,156 @@
+"""Tables as people have them become customers; what cannot be right is named, all of it, and imports nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rolecall_generator.errors import SelectionError
+from rolecall_generator.importers.csv_table import parse_columns, read_csv_accounts
+from rolecall_generator.importers.interface import ImportedAccount as Account
+from rolecall_generator.importers.interface import ImportProblemsError
+
+
+def accounts(folder: Path, text: str, *columns: str, encoding: str = "utf-8", told: str | None = None) -> list[Account]:
+    """The accounts of a table with this text."""
+    path = folder / "fleet.csv"
+    path.write_bytes(text.encode(encoding))
+    return list(read_csv_accounts(path, parse_columns(columns), encoding=told).accounts)
+
+
+def problems(folder: Path, text: str) -> list[tuple[int, int, str]]:
+    """Line, column and words of everything wrong in a table."""
+    with pytest.raises(ImportProblemsError) as caught:
+        accounts(folder, text)
+    return [(problem.line, problem.column, problem.what) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("name,account_id\nacme,222222222222\n", "utf-8"),
+        ("name;account_id\r\nacme;222222222222\r\n", "utf-8-sig"),
+        ("Account Name\tAWS Account ID\nacme\t222222222222", "utf-16"),
+        ("sep=;\nCustomer;Account\nacme;222222222222\n", "utf-8"),
+        ('Name|Account Number\nacme|="222222222222"\n', "utf-8"),
+        ("\n\nName, Account-ID\n\n acme , 2222-2222-2222 \n,,\n", "utf-8"),
+    ],
+)
+def test_tables_of_every_dress_are_read(tmp_path: Path, text: str, encoding: str) -> None:
+    """Delimiters, byte order marks, line ends, blank lines, other headings and ids in groups of four all mean the same."""
+    (account,) = accounts(tmp_path, text, encoding=encoding)
+
+    assert ("acme", {"account_id": "222222222222"}) == (account.name, account.fields)
+
+
+def test_columns_can_be_named(tmp_path: Path) -> None:
+    """`--column FIELD=Header` counts before what a column is called."""
+    text = "name,Firma,Konto\nignored,acme,222222222222\n"
+    (account,) = accounts(tmp_path, text, "name=firma", "account_id=Konto")
+
+    assert ("acme", "222222222222") == (account.name, account.account_id)
+
+
+def test_every_field_of_a_customer_can_come_from_a_table(tmp_path: Path) -> None:
+    """Lists are parted by spaces, commas or semicolons; tags, labels and variables have a column a key."""
+    text = (
+        "name,role_arn,external_id,permissions,regions,max_session_seconds,session_tags,label:tier,Tag:Owner,variable:vpc\n"
+        'acme,arn:aws:iam::222222222222:role/v/Vendor,id-1,"a b;c",eu-west-1,7200,yes,gold,me,vpc-1\n'
+    )
+    (account,) = accounts(tmp_path, text)
+
+    assert {
+        "account_id": "222222222222", "role": "Vendor", "path": "/v/", "external_id": "id-1",
+        "permissions": ("a", "b", "c"), "regions": ("eu-west-1",), "max_session_seconds": 7200, "session_tags": True,
+        "labels": {"tier": "gold"}, "tags": {"Owner": "me"}, "variables": {"vpc": "vpc-1"},
+    } == account.fields  # fmt: skip
+
+
+def test_columns_that_mean_nothing_here_are_named(tmp_path: Path) -> None:
+    """A column that is not taken over is said, so that a misspelt one is noticed."""
+    path = tmp_path / "fleet.csv"
+    path.write_text("name,account_id,Contact,extrenal_id\nacme,222222222222,me,x\n", "utf-8")
+
+    assert ("Contact", "extrenal_id") == read_csv_accounts(path, {}).ignored
+
+
+@pytest.mark.parametrize("cell", ["22222222222", "2.22222E+11", "222222222222.0", "2,22E+11"])
+def test_ids_that_a_spreadsheet_has_shortened_are_refused(tmp_path: Path, cell: str) -> None:
+    """Zeros that are lost could only be guessed, and a wrong guess is someone else's account."""
+    assert [(2, 2, f'account_id "{cell}" was shortened, as spreadsheets do with numbers')] == problems(
+        tmp_path, f"name;account_id\nacme;{cell}\n"
+    )
+
+
+def test_all_broken_rows_are_named_in_one_go(tmp_path: Path) -> None:
+    """Each with its line and the number of its cell; a cell over several lines does not shift what follows."""
+    text = 'name,account_id,role_arn\n"a\nb",123,\nok,222222222222,\nc,,arn:aws:s3:::bucket\nd,333333333333,,x\n'
+
+    assert [
+        (2, 2, 'account_id "123" was shortened, as spreadsheets do with numbers'),
+        (5, 3, 'role_arn "arn:aws:s3:::bucket" is no role'),
+        (6, 4, "the row has 4 cells, the header 3"),
+    ] == problems(tmp_path, text)
+
+
+@pytest.mark.parametrize("order", [("account_id", "role", "role_arn"), ("role_arn", "role", "account_id")])
+def test_columns_that_contradict_the_roles_arn_are_refused(tmp_path: Path, order: tuple[str, ...]) -> None:
+    """Whatever stands first: neither is taken for right."""
+    cells = {"account_id": "333333333333", "role": "Other", "role_arn": "arn:aws:iam::222222222222:role/x/Reader"}
+    text = f"{','.join(order)}\n{','.join(cells[field] for field in order)}\n"
+    column = order.index("role_arn") + 1
+
+    assert [
+        (2, column, "role_arn says account_id 222222222222, the column account_id 333333333333"),
+        (2, column, "role_arn says role Reader, the column role Other"),
+    ] == problems(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the file has no header row"),
+        (b"name,account_id\nM\xfcller,222222222222\n", "the file is not utf-8 text: byte 0xfc"),
+        (b'name,account_id\n"acme,222222222222\n', "not a table: unexpected end of data"),
+        (b"name,account_id\n\0,2\n", "the file holds the control character U+0000, as binary files do"),
+    ],
+)
+def test_files_that_are_no_tables_say_why(tmp_path: Path, content: bytes, said: str) -> None:
+    """No traceback: what is wrong, in which line, and the hint."""
+    path = tmp_path / "fleet.csv"
+    path.write_bytes(content)
+    with pytest.raises(ImportProblemsError) as caught:
+        read_csv_accounts(path, {})
+
+    assert said == caught.value.problems[0].what
+    assert "nothing was imported" in str(caught.value)
+
+
+def test_another_encoding_can_be_named(tmp_path: Path) -> None:
+    """Older spreadsheets write the encoding of their system."""
+    (account,) = accounts(tmp_path, "name,account_id\nMüller,222222222222\n", encoding="cp1252", told="cp1252")
+
+    assert "Müller" == account.name
+
+
+@pytest.mark.parametrize(
+    ("columns", "where"),
+    [
+        (["nonsense"], "--column"),
+        (["nope=Header"], "--column"),
+        (["name=A", "name=B"], "--column"),
+        (["name=Missing"], "--column name=Missing"),
+        (["name=name", "role=name"], "--column role=name"),
+        (["role=account_id"], ""),
+    ],
+)
+def test_columns_that_cannot_be_mapped_are_a_slip_of_the_command_line(
+    tmp_path: Path, columns: list[str], where: str
+) -> None:
+    """An unknown field, a header that is not there, a field or a column mapped twice, no column left for the account ids."""
+    with pytest.raises(SelectionError) as caught:
+        accounts(tmp_path, "name,account_id\nacme,222222222222\n", *columns)
+
+    assert (caught.value.where or "").startswith(where)
+    assert caught.value.hint

@@ -1,0 +1,82 @@
+"""What customers send back from Terraform is read in each of its forms, and refused with its place where it is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolecall_generator.importers.interface import ImportProblemsError
+from rolecall_generator.importers.terraform_outputs import read_output_accounts
+
+ARN = "arn:aws:iam::222222222222:role/vendor/VendorAccess"
+FIELDS = {"account_id": "222222222222", "role": "VendorAccess", "path": "/vendor/", "external_id": "id-1"}
+
+
+def outputs(**values: Any) -> dict[str, Any]:
+    """Outputs as Terraform writes them."""
+    return {name: {"sensitive": False, "type": "string", "value": value} for name, value in values.items()}
+
+
+OWN = outputs(role_arn=ARN, external_id="id-1", role_name="VendorAccess")
+STATE = {"version": 4, "terraform_version": "1.9.0", "outputs": OWN, "resources": []}
+SHOWN = {"format_version": "1.0", "terraform_version": "1.9.0", "values": {"outputs": OWN, "root_module": {}}}
+PASSED_ON = outputs(acme={"role_arn": ARN, "external_id": "id-1"}, region="eu-west-1")
+TOGETHER = outputs(customers={"acme": {"role_arn": ARN, "external_id": "id-1"}})
+
+
+@pytest.mark.parametrize("body", [OWN, STATE, SHOWN, PASSED_ON, TOGETHER], ids=["output", "state", "show", "child", "map"])
+def test_each_form_of_outputs_gives_the_customer(tmp_path: Path, body: dict[str, Any]) -> None:
+    """The name is that of the file, or the one under which the outputs were passed on."""
+    path = tmp_path / "acme.json"
+    path.write_text(json.dumps(body, indent=2), "utf-8")
+    (account,) = read_output_accounts([path]).accounts
+
+    assert ("acme", FIELDS) == (account.name, account.fields)
+
+
+def test_a_file_called_as_all_of_them_are_takes_its_folders_name(tmp_path: Path) -> None:
+    """`acme/outputs.json` is acme's; what a Windows shell redirects is UTF-16."""
+    folder = tmp_path / "acme"
+    folder.mkdir()
+    path = folder / "outputs.json"
+    path.write_text(json.dumps(OWN), "utf-16")
+
+    assert ["acme"] == [account.name for account in read_output_accounts([path]).accounts]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "acme.json:1:1: the file is not JSON: Expecting property name enclosed in double quotes"),
+        ("[]", "acme.json:1:1: these are no outputs of Terraform"),
+        ('{"role_arn": "x"}', "acme.json:1:1: these are no outputs of Terraform"),
+        ("{}", "acme.json:1:1: no output is called role_arn, nor has an object with a role_arn as its value"),
+        (json.dumps(outputs(role_arn="arn:x"), indent=1), 'acme.json:5:1: role_arn of acme is no role: "arn:x"'),
+        (
+            '{"role_arn": {"value": "x"}, "role_arn": {"value": "y"}}',
+            "acme.json:1:1: the file has role_arn twice in one object",
+        ),
+        (json.dumps(outputs(role_arn=ARN, external_id=5)), "acme.json:1:1: external_id of acme is no text: 5"),
+    ],
+)  # fmt: skip
+def test_files_that_are_no_outputs_say_why(tmp_path: Path, text: str, said: str) -> None:
+    """File, line, what is wrong."""
+    path = tmp_path / "acme.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ImportProblemsError) as caught:
+        read_output_accounts([path])
+
+    assert str(tmp_path / said) == str(caught.value.problems[0]).splitlines()[0]
+
+
+def test_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    """One bad file among many does not hide the next."""
+    paths = [tmp_path / "a.json", tmp_path / "b.json", tmp_path / "c.json"]
+    paths[1].write_text(json.dumps(OWN), "utf-8")
+    with pytest.raises(ImportProblemsError) as caught:
+        read_output_accounts(paths)
+
+    assert [str(paths[0]), str(paths[2])] == [problem.file for problem in caught.value.problems]

@@ -1,0 +1,74 @@
+"""The lock file's form, and what is said when it cannot be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from output_trees import write
+from rolecall_generator.errors import OutputError
+from rolecall_generator.output.lock import LOCK_NAME, Lock, LockedModule, encode_lock, read_lock
+
+GOOD = Lock("rolecall 1", {"customers/a": LockedModule("f", {"main.tf": "0" * 64}, {"old.tf": "1" * 64})}, {"k": ["r", 1]})
+
+
+def test_absent_lock_is_empty(tmp_path: Path) -> None:
+    """No file, or no folder, means that nothing was written yet."""
+    assert Lock() == read_lock(tmp_path / "nowhere")
+
+
+def test_lock_reads_back_as_it_was(tmp_path: Path) -> None:
+    """Writing and reading are inverse, and the digest is the only thing added."""
+    (tmp_path / LOCK_NAME).write_bytes(encode_lock(GOOD))
+    found = read_lock(tmp_path)
+    assert (GOOD.generator, GOOD.modules, GOOD.assignment) == (found.generator, found.modules, found.assignment)
+    assert found is read_lock(tmp_path, known=found)
+
+
+def test_lock_is_deterministic_and_holds_no_times(tmp_path: Path) -> None:
+    """The same modules in another order give the same bytes, ended by a newline."""
+    modules = {"customers/a": {"main.tf": "a", "b.tf": "b"}, "backend": {"main.tf": "c"}}
+    write(tmp_path / "one", modules)
+    write(tmp_path / "two", dict(reversed(modules.items())))
+    content = (tmp_path / "one" / LOCK_NAME).read_bytes()
+    assert content == (tmp_path / "two" / LOCK_NAME).read_bytes()
+    assert content.endswith(b"\n")
+    assert {"version", "generator", "assignment", "modules"} == set(json.loads(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b"<<<<<<< HEAD\n{}\n",
+        b'{"version": 1}',
+        b'{"version": "1", "generator": "", "assignment": {}, "modules": {}}',
+        b'{"version": 1, "generator": "", "assignment": [], "modules": {}}',
+        b'{"version": 1, "generator": "", "assignment": {}, "modules": {"/etc": {"fingerprint": "", "files": {}}}}',
+        b'{"version": 1, "generator": "", "assignment": {}, "modules": {"a/../..": {"fingerprint": "", "files": {}}}}',
+        b'{"version": 1, "generator": "", "assignment": {}, "modules": {"a": {"fingerprint": "", "files": {"../x": "%s"}}}}'
+        % (b"0" * 64),
+        b'{"version": 1, "generator": "", "assignment": {}, "modules": {"a": {"fingerprint": "", "files": {"x": 1}}}}',
+        b"[" * 100_000,
+    ],
+)
+def test_broken_lock_is_an_error_with_its_mend(tmp_path: Path, content: bytes) -> None:
+    """Anything that is no lock is refused with the file's name and the way out."""
+    (tmp_path / LOCK_NAME).write_bytes(content)
+    with pytest.raises(OutputError) as caught:
+        read_lock(tmp_path)
+    assert str(tmp_path / LOCK_NAME) == caught.value.where
+    assert "version control" in (caught.value.hint or "")
+
+
+def test_newer_lock_asks_for_the_newer_program(tmp_path: Path) -> None:
+    """A lock of a later version is not guessed at."""
+    (tmp_path / LOCK_NAME).write_text('{"version": 2}')
+    with pytest.raises(OutputError, match="version 2") as caught:
+        read_lock(tmp_path)
+    assert "newer" in (caught.value.hint or "")

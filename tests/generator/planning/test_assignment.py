@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolecall_generator.planning.backend import Assignment, Capacity, Room, Slot, assign
+from rolecall_generator.planning.backend import PolicyGrant as Grant
+
+SHAPE = ("sts:AssumeRole",)
+ROOM = Room(limit=1000, skeleton=40, statement={SHAPE: 60, ("sts:AssumeRole", "sts:TagSession"): 80})
+ROLES = [Capacity("one", 5), Capacity("two", 5)]
+
+grants = st.lists(
+    st.builds(
+        Grant,
+        key=st.uuids().map(str),
+        characters=st.integers(30, 120),
+        shape=st.sampled_from(sorted(ROOM.statement)),
+        wanted_role=st.sampled_from([None, None, "one", "two"]),
+    ),
+    max_size=60,
+)
+
+
+def changed(before: Assignment, after: Assignment) -> set[Slot]:
+    """Slots whose membership differs."""
+    keys = before.slots.keys() | after.slots.keys()
+    pairs = [(before.slots.get(key), after.slots.get(key)) for key in keys]
+    return {slot for one, other in pairs if one != other for slot in (one, other) if slot}
+
+
+def loads(assignment: Assignment, entries: list[Grant]) -> dict[Slot, int]:
+    """Characters in each policy, counted anew."""
+    sizes: dict[Slot, int] = {}
+    for slot in set(assignment.slots.values()):
+        members = [entry for entry in entries if assignment.slots.get(entry.key) == slot]
+        shapes = {entry.shape for entry in members}
+        sizes[slot] = ROOM.skeleton + sum(ROOM.statement[s] for s in shapes) + sum(m.characters for m in members)
+    return sizes
+
+
+@given(grants)
+def test_no_policy_is_over_its_limit(entries: list[Grant]) -> None:
+    """Whatever is assigned fits, and what does not fit is named."""
+    made = assign(entries, ROLES, ROOM, {})
+
+    assert all(size <= ROOM.limit for size in loads(made, entries).values())
+    assert {entry.key for entry in entries} == set(made.slots) | set(made.homeless)
+
+
+@given(grants, st.integers(30, 120))
+def test_adding_one_grant_changes_one_policy(entries: list[Grant], characters: int) -> None:
+    """A newcomer moves no one."""
+    before = assign(entries, ROLES, ROOM, {})
+    kept = [entry for entry in entries if entry.key in before.slots]
+
+    after = assign([Grant("new", characters, SHAPE), *kept], ROLES, ROOM, before.slots)
+
+    assert len(changed(before, after)) <= 1
+
+
+@given(grants, st.data())
+def test_removing_one_grant_changes_one_policy(entries: list[Grant], data: st.DataObject) -> None:
+    """Who stays keeps the place, whoever leaves."""
+    before = assign(entries, ROLES, ROOM, {})
+    kept = [entry for entry in entries if entry.key in before.slots]
+    leaving = data.draw(st.sampled_from(kept)) if kept else None
+
+    after = assign([entry for entry in kept if entry is not leaving], ROLES, ROOM, before.slots)
+
+    assert len(changed(before, after)) == (1 if leaving else 0)
+
+
+@given(grants)
+def test_a_wanted_role_is_kept(entries: list[Grant]) -> None:
+    """Whoever names a backend role hangs on that role alone."""
+    made = assign(entries, ROLES, ROOM, {})
+
+    assert all(made.slots[e.key].role == e.wanted_role for e in entries if e.wanted_role and e.key in made.slots)
+
+
+@given(grants)
+def test_repacking_never_moves_anybody_to_another_role(entries: list[Grant]) -> None:
+    """A customer's trust names its backend role, so repacking stays inside a role."""
+    before = assign(entries, ROLES, ROOM, {})
+    kept = [entry for entry in entries if entry.key in before.slots][::2]
+
+    after = assign(kept, ROLES, ROOM, before.slots, repack=True)
+
+    assert all(after.slots[entry.key].role == before.slots[entry.key].role for entry in kept if entry.key in after.slots)
+    assert after.policies <= before.policies

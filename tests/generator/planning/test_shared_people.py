@@ -1,0 +1,169 @@
+"""Switch roles that share a group: one module holds group, users and policy, and removing one access leaves the others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manifests import manifest_of
+from rolecall_generator.errors import ManifestError, PlanError
+from rolecall_generator.iam.model import Access, Module
+from rolecall_generator.iam.quotas import GROUP_MANAGED_POLICIES, MANAGED_POLICY_CHARACTERS
+from rolecall_generator.manifest.loader import load_manifest
+from rolecall_generator.planning.planner import make_plan
+from rolecall_generator.terraform.render import render_module
+
+HUB = "333333333333"
+GROUP = f"arn:aws:iam::{HUB}:group/ops"
+ANN = f"arn:aws:iam::{HUB}:user/ann"
+
+
+def access(number: int, **changes: Any) -> dict[str, Any]:
+    """A switch role into one account; the first creates group and user, the others say that they exist."""
+    made = number == 0
+    return {
+        "name": f"acct{number:02}",
+        "trusting": {"name": f"acct{number:02}", "account_id": f"22222222{number:04}"},
+        "trusted": {"name": "hub", "account_id": HUB},
+        "role": "OperationsReadOnly",
+        "policy": f"assume-acct{number:02}",
+        "group": "ops" if made else {"name": "ops", "existing": True},
+        "users": [{"name": "ann", "existing": not made}],
+    } | changes
+
+
+def modules(*entries: dict[str, Any]) -> dict[str, Module]:
+    return {module.path: module.build() for module in make_plan(manifest_of(0, switch_roles=list(entries))).modules}
+
+
+def targets(module: Module) -> list[str]:
+    """Account ids of the roles that the module's group may switch to."""
+    return [
+        arn.split(":")[4]
+        for policy in module.access.policies.values()
+        if "self-service" not in policy.arn
+        for statement in policy.document.statements
+        for arn in statement.resources
+    ]
+
+
+@pytest.mark.parametrize("count", [2, 10, 40, 400])
+def test_one_module_holds_the_group_of_many_accesses(count: int) -> None:
+    """No group, user, membership or policy is in two modules, and AWS's limits hold."""
+    found = modules(*map(access, range(count)))
+    holder = found["switch-roles/acct00/trusted"]
+
+    owners = [module.path for module in found.values() if module.access.groups or module.access.users]
+    assert [holder.path] == owners
+    assert [Access()] * (count - 1) == [found[f"switch-roles/acct{n:02}/trusted"].access for n in range(1, count)]
+    assert {f"22222222{number:04}" for number in range(count)} == set(targets(holder))
+    assert len(holder.access.groups[GROUP].attached) <= GROUP_MANAGED_POLICIES
+    assert all(policy.document.size <= MANAGED_POLICY_CHARACTERS for policy in holder.access.policies.values())
+
+
+def test_a_single_access_is_written_as_before() -> None:
+    """Names, paths and text are those of a switch role with a group of its own; nothing is protected."""
+    (_, trusted) = list(modules(access(0, policy=None)).values())[-2:]
+    text = render_module(trusted, "accounts.yaml")["main.tf"]
+
+    assert "switch-roles/acct00/trusted" == trusted.path
+    assert [f"arn:aws:iam::{HUB}:policy/assume-OperationsReadOnly", f"arn:aws:iam::{HUB}:policy/ops-self-service"] == list(
+        trusted.access.policies
+    )
+    assert "prevent_destroy" not in text
+
+
+@pytest.mark.parametrize("removed", range(1, 4))
+def test_removing_an_access_takes_its_role_alone(removed: int) -> None:
+    """Group, users, memberships and names stay in the module that held them; nothing is created anew."""
+    before = modules(*map(access, range(4)))["switch-roles/acct00/trusted"].access
+    after = modules(*(access(number) for number in range(4) if number != removed))["switch-roles/acct00/trusted"].access
+
+    assert (before.groups, before.users) == (after.groups, after.users)
+    assert before.policies.keys() == after.policies.keys()
+    (name,) = (arn for arn in before.policies if "assume" in arn)
+    assert before.policies[name].description == after.policies[name].description
+    gone = set(before.policies[name].document.statements[0].resources) - set(
+        after.policies[name].document.statements[0].resources
+    )
+    assert {f"arn:aws:iam::22222222{removed:04}:role/OperationsReadOnly"} == gone
+
+
+def test_removing_the_access_that_created_the_group_leaves_the_others_to_the_next() -> None:
+    """The next one holds what exists: group and user are looked up, not created."""
+    found = modules(access(1), access(2))
+    holder = found["switch-roles/acct01/trusted"].access
+
+    assert {"222222220001", "222222220002"} == set(targets(found["switch-roles/acct01/trusted"]))
+    assert (True, True) == (holder.groups[GROUP].existing, holder.users[ANN].existing)
+    assert frozenset({GROUP}) == holder.users[ANN].groups
+    assert Access() == found["switch-roles/acct02/trusted"].access
+
+
+def test_members_of_all_accesses_are_in_the_one_module() -> None:
+    """A user that a later access brings is created there, with that access's tags."""
+    found = modules(access(0), access(1, users=[{"name": "bob"}, {"name": "ann", "existing": True}], tags={"team": "x"}))
+    users = found["switch-roles/acct00/trusted"].access.users
+
+    assert {ANN: {}, ANN.replace("ann", "bob"): {"team": "x"}} == {arn: user.tags for arn, user in users.items()}
+    assert not any(user.existing for user in users.values())
+
+
+@pytest.mark.parametrize(
+    ("entries", "protected"),
+    [
+        ((access(0), access(1)), ["aws_iam_group", "aws_iam_user", "aws_iam_user_group_membership"]),
+        ((access(1), access(2)), ["aws_iam_user_group_membership"]),
+        ((access(1, users=[]), access(2, users=[])), ["aws_iam_policy"]),
+        ((access(0), access(1, group="audit")), ["aws_iam_group", "aws_iam_user", "aws_iam_user_group_membership"]),
+        ((access(0), access(1, group="audit", users=[])), []),
+    ],
+    ids=["created", "existing", "nobody", "user of another group", "nothing shared"],
+)
+def test_what_others_need_is_protected_against_destroy(entries: tuple[dict[str, Any], ...], protected: list[str]) -> None:
+    """`terraform destroy` of the module is refused as a whole, whatever the module holds for others."""
+    module = next(iter(module for module in modules(*entries).values() if module.access.groups))
+    blocks = render_module(module, "accounts.yaml")["main.tf"].split("\nresource ")
+
+    assert protected == [block.split('"')[1] for block in blocks if "prevent_destroy = true" in block]
+
+
+def test_a_group_in_the_trusting_account_is_shared_as_well() -> None:
+    """Two roles of one account, people next to them: the role's own module is not the other's business."""
+    same = {"trusting": {"name": "prod", "account_id": "222222222200"}, "group_in": "trusting"}
+    found = modules(access(0, **same), access(1, **same, role="Other"))
+
+    assert ["switch-roles/acct00/trusting"] == [module.path for module in found.values() if module.access.groups]
+    assert [1, 1] == [len(found[f"switch-roles/acct{number:02}/trusting"].access.roles) for number in range(2)]
+
+
+def test_more_roles_than_a_groups_policies_hold_are_refused() -> None:
+    """Before anything is written, with the number that AWS takes."""
+    entries = [access(0, path=f"/{'x' * 40}/")]
+    entries += [access(number, path=f"/{'x' * 40}/", role="OperationsR") for number in range(1, 800)]
+
+    with pytest.raises(PlanError, match="managed policies; AWS takes 10 on a group"):
+        modules(*entries)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"group": {"name": "Ops", "existing": True}},
+        {"group": {"name": "ops", "path": "/x/", "existing": True}},
+        {"users": [{"name": "Ann", "existing": True}]},
+        {"users": [{"name": "ann", "path": "/x/", "existing": True}]},
+        {"group": "audit", "policy": "assume-acct00", "users": []},
+        {"group": "ops", "users": []},
+        {"users": [{"name": "ann"}]},
+    ],
+)
+def test_what_two_modules_would_both_create_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
+    """One group or user spelled in two ways, and a policy of one name for two groups."""
+    (tmp_path / "accounts.yaml").write_text(json.dumps({"version": 1, "switch_roles": [access(0), access(1, **changes)]}))
+
+    with pytest.raises(ManifestError):
+        load_manifest(tmp_path / "accounts.yaml")

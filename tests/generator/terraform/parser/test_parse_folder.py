@@ -1,0 +1,290 @@
+"""Every file of a module folder is read, or is a finding whose severity says what it could do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from bundle_worlds import bundles
+from manifests import NOTES
+from rolecall_generator.errors import ModuleError
+from rolecall_generator.findings import FindingKind, Severity
+from rolecall_generator.generate import generate
+from rolecall_generator.terraform.parser.folder import MAXIMUM_FILES
+from rolecall_generator.terraform.parser.parse import ParsedModule, parse_module
+from rolecall_generator.terraform.parser.schema import EXTRA_FILE, UNREADABLE
+
+ACCOUNT = "222222222222"
+MAIN = 'variable "name" {\n  default = "from-default"\n}\nresource "aws_iam_group" "a" {\n  name = var.name\n}\n'
+
+# What Terraform 1.11.4 made of `name = "..."` in a file of this name.
+LOADED_VALUES = (
+    "terraform.tfvars", "x.auto.tfvars", ".x.auto.tfvars", ".auto.tfvars", ".#x.auto.tfvars", "~x.auto.tfvars",
+    " x.auto.tfvars",
+)  # fmt: skip
+NOT_LOADED_VALUES = (
+    "prod.tfvars", ".terraform.tfvars", "Terraform.tfvars", "X.AUTO.TFVARS", "prod.tfvars.json", "TERRAFORM.TFVARS.JSON",
+)  # fmt: skip
+# What Terraform 1.11.4 made of a resource in a file of this name.
+LOADED_CONFIGURATION = ("x.tf", "#x.tf", "~x.tf", "x.auto.tf", " .tf")
+NOT_LOADED_CONFIGURATION = (
+    ".x.tf",
+    "x.tf~",
+    "#x.tf#",
+    ".tf",
+    "x.TF",
+    "tf",
+    ".#x.tf",
+    "x.tf.bak",
+    ".x.tf.json",
+    "x.auto.tfvars~",
+)
+
+ERRORS = (
+    "terraform.tfstate", "terraform.tfstate.backup", "errored.tfstate", ".terraform.tfstate.lock.info", "x.tfplan", "tfplan",
+    "terragrunt.hcl", "x.tfquery.hcl", "x.tfmock.hcl", ".env", ".envrc", "mise.toml", "x.tftest.json", "tests/x.auto.tfvars",
+    "tests/terraform.tfvars", "tests/prod.tfvars", "evil/main.tf", "evil/deep/er/main.tf", "evil/x.tfvars",
+    "x/terraform.tfstate",
+    "tests/mocks/x.tfmock.hcl", ".terraform/environment", ".terraform/modules/modules.json",
+    ".terraform/providers/registry.terraform.io/hashicorp/aws/6.0.0/linux_amd64/terraform-provider-aws",
+    "terraform.tfstate.d/prod/terraform.tfstate", ".TERRAFORM/x", "x.auto.tfvars/y.tf", "x.tf/main.tf", "Tests/x.tftest.hcl",
+)  # fmt: skip
+WARNINGS = ("x.py", "main.tf.orig", ".main.tf.swp", "module.zip", ".terraform-version", "docs/picture.png", "x.sh")
+NOTES_ONLY = ("LICENSE", "LICENSE.md", "CHANGELOG.md", "notes.txt", ".gitignore", ".gitkeep", "SHA256SUMS", ".git/config")
+
+
+def module(folder: Path, **files: str) -> Path:
+    """A folder with a small module, and further files by path."""
+    for path, content in {"main.tf": MAIN, **files}.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+    return folder
+
+
+def severities(parsed: ParsedModule, kind: FindingKind = EXTRA_FILE) -> list[Severity]:
+    return [finding.severity for finding in parsed.findings if finding.rule == kind.id]
+
+
+def names(parsed: ParsedModule) -> list[str]:
+    return sorted(arn.rpartition("/")[2] for arn in parsed.access.groups)
+
+
+@pytest.mark.parametrize("name", LOADED_VALUES)
+def test_values_that_terraform_loads_are_read(name: str, tmp_path: Path) -> None:
+    """A file of values counts whatever else its name looks like, and is a finding."""
+    parsed = parse_module(module(tmp_path, **{name: 'name = "changed"\n'}), account_id=ACCOUNT)
+
+    assert ["changed"] == names(parsed)
+    assert "RC906" in {finding.rule for finding in parsed.findings}
+
+
+@pytest.mark.parametrize("name", NOT_LOADED_VALUES)
+def test_values_that_terraform_does_not_load_are_an_error(name: str, tmp_path: Path) -> None:
+    """They change nothing by themselves, and everything with -var-file or on another file system."""
+    parsed = parse_module(module(tmp_path, **{name: 'name = "changed"\n'}), account_id=ACCOUNT)
+
+    assert ["from-default"] == names(parsed)
+    assert [Severity.ERROR] == severities(parsed)
+
+
+@pytest.mark.parametrize("name", LOADED_CONFIGURATION)
+def test_configuration_that_terraform_loads_is_read(name: str, tmp_path: Path) -> None:
+    """Only hidden files and backups are left out."""
+    parsed = parse_module(
+        module(tmp_path, **{name: 'resource "aws_iam_group" "b" {\n  name = "b"\n}\n'}), account_id=ACCOUNT
+    )
+
+    assert ["b", "from-default"] == names(parsed)
+
+
+@pytest.mark.parametrize("name", NOT_LOADED_CONFIGURATION)
+def test_configuration_that_terraform_does_not_load_is_a_warning(name: str, tmp_path: Path) -> None:
+    """It is not read, and it is reported."""
+    parsed = parse_module(
+        module(tmp_path, **{name: 'resource "aws_iam_group" "b" {\n  name = "b"\n}\n'}), account_id=ACCOUNT
+    )
+
+    assert ["from-default"] == names(parsed)
+    assert [Severity.WARNING] == severities(parsed)
+
+
+@pytest.mark.parametrize(
+    ("severity", "name"),
+    [
+        *((Severity.ERROR, name) for name in ERRORS),
+        *((Severity.WARNING, name) for name in WARNINGS),
+        *((Severity.NOTE, name) for name in NOTES_ONLY),
+    ],
+)
+def test_any_other_file_is_a_finding(severity: Severity, name: str, tmp_path: Path) -> None:
+    """What can change what is planned, applied or tested is an error, a text is a note, the rest a warning."""
+    parsed = parse_module(module(tmp_path, **{name: "x = 1\n"}), account_id=ACCOUNT)
+
+    assert [severity] == severities(parsed)
+    assert ["from-default"] == names(parsed)
+
+
+def test_later_values_win_in_terraforms_order(tmp_path: Path) -> None:
+    """terraform.tfvars, terraform.tfvars.json, then the automatic files by name, whatever they are called."""
+    folder = module(tmp_path, **{"terraform.tfvars": 'name = "a"\n', "terraform.tfvars.json": '{"name": "b"}'})
+    assert ["b"] == names(parse_module(folder, account_id=ACCOUNT))
+
+    module(tmp_path, **{"b.auto.tfvars.json": '{"name": "d"}', "A.auto.tfvars": 'name = "c"\n'})
+    assert ["d"] == names(parse_module(folder, account_id=ACCOUNT))
+
+    module(tmp_path, **{"terraform.tfvars.auto.tfvars": 'name = "e"\n'})
+    assert ["e"] == names(parse_module(folder, account_id=ACCOUNT))
+
+
+def test_a_block_in_a_file_of_values_is_an_error(tmp_path: Path) -> None:
+    """Terraform refuses it."""
+    parsed = parse_module(module(tmp_path, **{"terraform.tfvars": "x {\n}\n"}), account_id=ACCOUNT)
+
+    assert [Severity.ERROR] == severities(parsed, UNREADABLE)
+
+
+@pytest.mark.parametrize("target", ["../outside.tf", "main.tf", "absent.tf", "folder", "/etc/passwd"])
+def test_a_link_is_an_error_and_is_not_followed(target: str, tmp_path: Path) -> None:
+    """Terraform follows links: what is behind them can change at any time."""
+    (tmp_path / "outside.tf").write_text('resource "aws_iam_group" "b" {\n  name = "outside"\n}\n')
+    folder = module(tmp_path / "module", **{"folder/README.md": "x"})
+    (folder / "linked.tf").symlink_to(target)
+    parsed = parse_module(folder, account_id=ACCOUNT)
+
+    assert ["from-default"] == names(parsed)
+    assert Severity.ERROR in severities(parsed)
+
+
+def test_special_files_are_errors_and_never_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe and a socket named as configuration are reported without being opened."""
+    os.mkfifo(module(tmp_path) / "pipe.tf")
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket.tf")
+        parsed = parse_module(tmp_path, account_id=ACCOUNT)
+
+    assert [Severity.ERROR, Severity.ERROR] == severities(parsed)
+
+
+@pytest.mark.parametrize("below", ["", "sub/", "tests/"])
+def test_more_than_1000_files_are_refused(below: str, tmp_path: Path) -> None:
+    """The folder is refused as a whole, wherever its files are."""
+    module(tmp_path, **{f"{below}x{number}.md": "" for number in range(MAXIMUM_FILES)})
+
+    with pytest.raises(ModuleError, match="1,000"):
+        parse_module(tmp_path, account_id=ACCOUNT)
+
+
+def test_more_than_8_mib_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    """Sizes are added up first; a sparse file of a terabyte costs nothing."""
+    module(tmp_path)
+    with (tmp_path / "x.tf").open("wb") as stream:
+        stream.truncate(1 << 40)
+
+    with pytest.raises(ModuleError, match="8 MiB"):
+        parse_module(tmp_path, account_id=ACCOUNT)
+
+
+def test_a_folder_deeper_than_paths_go_is_an_error(tmp_path: Path) -> None:
+    """Folders that no path can name are reported, not an exception."""
+    module(tmp_path)
+    start = Path.cwd()
+    try:
+        os.chdir(tmp_path)
+        for _ in range(40):
+            Path("d" * 200).mkdir()
+            os.chdir("d" * 200)
+    finally:
+        os.chdir(start)
+    parsed = parse_module(tmp_path, account_id=ACCOUNT)
+
+    assert [Severity.ERROR] == severities(parsed)
+    shutil.rmtree(tmp_path / ("d" * 200), ignore_errors=True)
+
+
+MOCKED = """
+mock_provider "aws" {}
+run "a" {
+  command = apply
+  assert {
+    condition     = true
+    error_message = "x"
+  }
+}
+"""
+HOSTILE_TESTS = {
+    "no mocked provider": 'run "a" {\n  command = plan\n}\n',
+    "another module": MOCKED.replace("command = apply", 'module {\n    source = "./evil"\n  }'),
+    "a provider": MOCKED + 'provider "aws" {\n  alias = "real"\n}\n',
+    "chosen providers": MOCKED.replace("command = apply", "providers = {\n    aws = aws.real\n  }"),
+    "a mock with an alias": MOCKED.replace('"aws" {}', '"aws" {\n  alias = "other"\n}'),
+    "a mock of something else": MOCKED.replace('"aws"', '"random"'),
+    "a mock from files": MOCKED.replace('"aws" {}', '"aws" {\n  source = "./mocks"\n}'),
+    "variables": MOCKED + "variables {\n  x = 1\n}\n",
+    "an override of a module": MOCKED + "override_module {\n  target = module.x\n}\n",
+    "an argument outside": MOCKED + "x = 1\n",
+    "not readable": MOCKED + "run {",
+}
+
+
+@pytest.mark.parametrize("place", ["x.tftest.hcl", "tests/x.tftest.hcl"])
+@pytest.mark.parametrize("name", HOSTILE_TESTS)
+def test_a_test_that_can_reach_something_real_is_an_error(name: str, place: str, tmp_path: Path) -> None:
+    """terraform test runs what the file names."""
+    parsed = parse_module(module(tmp_path, **{place: HOSTILE_TESTS[name]}), account_id=ACCOUNT)
+
+    assert Severity.ERROR in [finding.severity for finding in parsed.findings]
+
+
+def test_a_test_under_a_mocked_provider_is_no_finding(tmp_path: Path) -> None:
+    """As in the bundles."""
+    parsed = parse_module(module(tmp_path, **{"tests/x.tftest.hcl": MOCKED}), account_id=ACCOUNT)
+
+    assert {"RC907"} == {finding.rule for finding in parsed.findings}
+
+
+@pytest.mark.parametrize(
+    ("source", "severity"), [("registry.terraform.io/hashicorp/aws", Severity.NOTE), ("evil.example/x/aws", Severity.ERROR)]
+)
+def test_the_provider_lock_is_read(source: str, severity: Severity, tmp_path: Path) -> None:
+    """A lock that selects someone else's provider is an error."""
+    text = f'provider "{source}" {{\n  version = "6.0.0"\n  hashes = ["h1:x"]\n}}\n'
+    parsed = parse_module(module(tmp_path, **{".terraform.lock.hcl": text}), account_id=ACCOUNT)
+
+    assert [severity] == severities(parsed)
+
+
+def test_what_terraform_leaves_in_the_own_output_folder_is_no_error(tmp_path: Path) -> None:
+    """After init and apply: a lock, the provider, a state. The state stays a warning."""
+    lock = 'provider "registry.terraform.io/hashicorp/aws" {\n  version = "6.0.0"\n}\n'
+    folder = module(
+        tmp_path,
+        **{
+            ".terraform.lock.hcl": lock,
+            ".terraform/providers/registry.terraform.io/hashicorp/aws/6.0.0/linux_amd64/terraform-provider-aws": "x",
+            "terraform.tfstate": "{}",
+        },
+    )
+    parsed = parse_module(folder, account_id=ACCOUNT, returned=False)
+
+    assert [Severity.NOTE, Severity.WARNING] == sorted(severities(parsed))
+    (folder / ".terraform" / "environment").write_text("evil")
+    assert Severity.ERROR in severities(parse_module(folder, account_id=ACCOUNT, returned=False))
+
+
+def test_bundles_modules_have_no_findings(tmp_path: Path) -> None:
+    """The Terraform folders of all bundles, with their README and tests, read without a finding."""
+    shutil.copy(NOTES, tmp_path / "accounts.yaml")
+    generate(tmp_path / "accounts.yaml", tmp_path / "output")
+    bundles(tmp_path / "accounts.yaml")
+    folders = [path.parent for path in (tmp_path / "output" / "bundles").rglob("terraform/main.tf")]
+
+    assert folders
+    for folder in folders:
+        assert (folder / "tests").is_dir()
+        assert () == parse_module(folder, account_id=None).findings

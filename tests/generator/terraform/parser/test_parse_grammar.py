@@ -1,0 +1,187 @@
+"""The cached parse tables of python-hcl2's grammar: same parser, and never read from an unsafe place."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lark import Lark
+from lark.exceptions import UnexpectedInput
+
+from rolecall_generator.terraform.parser import readers as grammar
+from rolecall_generator.user_cache import user_cache_folder
+
+GOLDEN = Path(__file__).parents[3] / "golden"
+SAMPLES = {
+    "empty": "",
+    "operators": "a = !b && -1 + 2 * 3 >= 4 % 5 || c != d\n",
+    "conditional over lines": "a = b ?\n  c :\n  d\n",
+    "for": 'a = [for k, v in b : "${k}-${v}" if v]\nc = {for k in b : k => k...}\n',
+    "paths": "a = b.c[0].d[*].e.*.f.0\n",
+    "calls": "a = f(b, c...)\nd = p::q::r()\n",
+    "objects": 'a = {b = 1, "c" : 2\n  (d) = 3\n  in = 4}\n',
+    "blocks": 'a "b" c {\n  d {}\n}\nfor in {}\n',
+    "heredoc": "a = <<EOF\n  ${b}\nEOF\n",
+    "directives": 'a = "%{ if b }c%{ else }d%{ endif }$${e}"\n',
+    "comments": "# a\n// b\n/* c\n*/ d = 1\n",
+    "bad": "a = = b\n",
+    "cut off": "a {\n",
+}
+
+
+@pytest.fixture(scope="module")
+def built() -> Lark:
+    return grammar.build()
+
+
+@pytest.fixture(scope="module")
+def cache_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("tables") / grammar.CACHE_NAME
+    grammar.build(str(file))
+    return file
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty cache folder of this user, and a process that has no parser yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "rolecall").mkdir(mode=0o700, parents=True)
+    grammar.parser.cache_clear()
+    yield tmp_path / "cache" / "rolecall"
+    grammar.parser.cache_clear()
+
+
+@pytest.fixture
+def caches(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """What `parser` passes to `build`, which does nothing here."""
+    passed: list[str | None] = []
+    monkeypatch.setattr(grammar, "build", lambda cache=None: passed.append(cache))
+    return passed
+
+
+def outcome(parser: Lark, text: str) -> object:
+    try:
+        tree = parser.parse(text + "\n")
+    except UnexpectedInput as error:
+        return type(error), error.line, error.column
+    return tree, [(token, token.line, token.end_pos) for token in tree.scan_values(lambda _: True)]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_cached_tables_parse_as_new_ones(name: str, built: Lark, cache_file: Path) -> None:
+    """Trees, positions and errors are the same."""
+    assert outcome(built, SAMPLES[name]) == outcome(grammar.build(str(cache_file)), SAMPLES[name])
+
+
+def test_cached_tables_parse_generated_modules_as_new_ones(built: Lark, cache_file: Path) -> None:
+    cached = grammar.build(str(cache_file))
+    texts = {path.read_text("utf-8") for path in GOLDEN.rglob("*.tf")}
+
+    assert texts
+    assert [] == [text for text in texts if outcome(built, text) != outcome(cached, text)]
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"cut off"])
+def test_damaged_cache_is_rebuilt(content: bytes, folder: Path, cache_file: Path) -> None:
+    file = folder / grammar.CACHE_NAME
+    file.write_bytes(cache_file.read_bytes()[:100_000] if content == b"cut off" else content)
+
+    assert outcome(grammar.parser(), SAMPLES["for"])
+    assert cache_file.stat().st_size == pytest.approx(file.stat().st_size, rel=0.01)
+
+
+def test_second_process_loads_the_tables(folder: Path) -> None:
+    """The first process writes the cache, and one that cannot build the tables still parses."""
+    (module := folder.parent / "module").mkdir()
+    (module / "main.tf").write_text('resource "aws_iam_group" "a" {\n  name = "b"\n}\n')
+    script = (
+        "import sys\nfrom pathlib import Path\nsys.path[:] = sys.argv[3:]\nimport lark.load_grammar\n"
+        "if sys.argv[1] == 'second':\n    del lark.load_grammar.load_grammar, lark.lark.load_grammar\n"
+        "from rolecall_generator.terraform.parser.parse import parse_module\n"
+        "print(*parse_module(Path(sys.argv[2]), account_id='222222222222').access.groups)"
+    )
+    for run in ("first", "second"):
+        command = [sys.executable, "-c", script, run, str(module), *sys.path]
+        done = subprocess.run(
+            command, env={"XDG_CACHE_HOME": str(folder.parent)}, capture_output=True, text=True, check=True
+        )
+        assert "arn:aws:iam::222222222222:group/b" == done.stdout.strip()
+
+
+def test_private_folder_is_used(folder: Path, caches: list[str | None]) -> None:
+    grammar.parser()
+
+    assert [str(folder / grammar.CACHE_NAME)] == caches
+
+
+def test_missing_folder_is_created_private(folder: Path) -> None:
+    folder.rmdir()
+
+    assert folder == user_cache_folder()
+    assert 0o700 == folder.stat().st_mode & 0o777
+
+
+class Exploit:
+    """Unpickling this writes a file."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.target,)
+
+
+@pytest.mark.parametrize("mode", [0o750, 0o707, 0o720])
+def test_folder_that_others_can_use_is_not_read(mode: int, folder: Path, tmp_path: Path) -> None:
+    """A pickle in a folder with permissions for others is not loaded, though Lark would load it."""
+    (folder / grammar.CACHE_NAME).write_bytes(b"hash\n" + pickle.dumps(Exploit(tmp_path / "loaded")))
+    folder.chmod(mode)
+
+    assert outcome(grammar.parser(), "a = 1\n")
+    assert not (tmp_path / "loaded").exists()
+
+
+def test_folder_above_that_others_can_write_is_not_safe(folder: Path) -> None:
+    """Whoever can write the folder above could replace the cache folder after it was checked."""
+    folder.parent.chmod(0o777)
+    assert user_cache_folder() is None
+
+    folder.parent.chmod(0o1777)
+    assert folder == user_cache_folder()
+
+
+def test_link_in_place_of_the_folder_is_not_safe(folder: Path, tmp_path: Path) -> None:
+    folder.rename(tmp_path / "other")
+    folder.symlink_to(tmp_path / "other")
+
+    assert user_cache_folder() is None
+
+
+def test_link_in_place_of_the_file_is_not_read(folder: Path, caches: list[str | None], cache_file: Path) -> None:
+    (folder / grammar.CACHE_NAME).symlink_to(cache_file)
+
+    grammar.parser()
+
+    assert [None] == caches
+
+
+def test_folder_of_another_user_is_not_safe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+
+    assert user_cache_folder() is None
+
+
+def test_no_home_means_no_cache(caches: list[str | None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/dev/null/home")
+    grammar.parser.cache_clear()
+
+    grammar.parser()
+    grammar.parser.cache_clear()
+
+    assert [None] == caches

@@ -1,0 +1,118 @@
+"""Nothing is read otherwise because it was read before: pieces of files and closed documents against the whole, anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rolecall_generator.terraform.parser.documents import document_json, evaluate_document, policy_from_text, read_document
+from rolecall_generator.terraform.parser.files import load
+from rolecall_generator.terraform.parser.lexer import Unreadable
+from rolecall_generator.terraform.parser.modules import Instance
+from rolecall_generator.terraform.parser.modules import ModuleScope as Module
+from rolecall_generator.terraform.parser.readers import read_native, read_whole
+from rolecall_generator.terraform.parser.schema import ParseFindings as Report
+from rolecall_generator.terraform.parser.values import Unresolvable
+
+GOLDEN = Path(__file__).parents[3] / "golden"
+
+# Whole blocks, halves of them, and everything that can hide or open the end of a block.
+PIECES = (
+    "a {\n}\n", 'a "b" {\n  c = "d"\n}\n', 'a "b" {\n  c = "e"\n}\n', "x = 1\n", "a = {\n  b = 1\n}\n", "a {\n", "}\n",
+    "{\n", "  c = [\n", "]\n", "[\n}\n", "# }\n", "/*\n", "*/\n", "  b = <<E\n", "E\n", "a {\n  b = <<E\n}\nE\n}\n", '"\n',
+    '  b = "${\n', '"\\x"\n', "? b : c\n", "|| d\n", ".e\n", "\n", "\r\n", "a {\r\n}\r\n", "} b {\n}\n", "a {}", " ",
+    "in {\n}\n", "a b\n", "(\n", ")\n", "a { b = 1 }\n", "a {\n  b = c\n}\n", "a {\n  b = f(c)\n}\n",
+)  # fmt: skip
+
+
+def outcome(read: object, text: str) -> object:
+    try:
+        return read(text, "main.tf")  # type: ignore[operator]
+    except Unreadable as error:
+        return error.reason, error.line
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=7).map("".join))
+def test_a_file_in_pieces_is_the_file_as_a_whole(text: str) -> None:
+    """Blocks, places and mistakes are the same, whatever stands before and behind each block."""
+    assert outcome(read_whole, text) == outcome(read_native, text)
+
+
+def test_generated_files_in_pieces_are_themselves() -> None:
+    """Every golden file says the same in pieces, also behind lines that move it down."""
+    texts = [path.read_text("utf-8") for path in GOLDEN.rglob("*.tf")]
+
+    assert texts
+    for text in (moved for found in texts for moved in (found, f"# moved\n\n{found}", f"a {{\n}}\n{found}{found}")):
+        assert read_whole(text, "main.tf") == read_native(text, "main.tf")
+
+
+STATEMENT = """
+data "aws_iam_policy_document" "a" {{
+{repeat}  statement {{
+    actions = [{action}]
+    resources = ["*"]
+  }}
+}}
+variable "v" {{
+  default = "{value}"
+}}
+locals {{
+  l = "sts:{value}"
+}}
+"""
+ACTIONS = (
+    '"sts:AssumeRole"',
+    "var.v",
+    "local.l",
+    "each.key",
+    '"${var.v}x"',
+    "missing.x",
+    '[for x in ["a"] : x][0]',
+    'f("a")',
+)
+REPEATS = ("", '  for_each = toset(["one", "two"])\n', '  version = "2008-10-17"\n', "  count = 2\n")
+
+
+def instances(text: str) -> list[Instance]:
+    module = Module(load({"main.tf": text.encode()}, Report()), "222222222222", "aws", document_json)
+    return [instance for block in module.source.blocks if block.type == "data" for instance in module.instances(block)]
+
+
+def said(read: object, instance: Instance) -> object:
+    try:
+        return read(instance)  # type: ignore[operator]
+    except Unresolvable as error:
+        return error.reason
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(REPEATS), st.sampled_from(["p", "q"])), max_size=4))
+def test_a_document_says_the_same_however_often_it_was_read(modules: list[tuple[str, str, str]]) -> None:
+    """A document is remembered for other modules only when nothing of its own module is in it."""
+    for action, repeat, value in modules * 2:
+        for instance in instances(STATEMENT.format(action=action, repeat=repeat, value=value)):
+            expected = said(evaluate_document, instance)
+            assert expected == said(read_document, instance)
+            if not isinstance(expected, str):
+                assert expected == policy_from_text(document_json(instance))
+
+
+def test_remembered_documents_cost_their_steps() -> None:
+    """A module that takes too long is found whether or not its documents are remembered."""
+    text = STATEMENT.format(action='"sts:AssumeRole"', repeat="", value="p")
+    (instance,) = instances(text)
+    before = instance.scope.budget[0]
+    read_document(instance)
+    first = before - instance.scope.budget[0]
+    read_document(instance)
+
+    assert first > 0
+    assert 2 * first == before - instance.scope.budget[0]
+    instance.scope.budget[0] = first - 1
+    with pytest.raises(Unresolvable, match="too long"):
+        read_document(instance)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolecall_generator.terraform import hcl
+
+hostile = st.text(alphabet=st.sampled_from(list('${}%"\\\n\r\t<-EOFab \u2028\x00é"')), max_size=30)
+
+
+def unescape(literal: str) -> str:
+    """An independent reader of HCL's quoted strings; fails on anything that is not plain data."""
+    assert literal[0] == literal[-1] == '"'
+    body, out, position = literal[1:-1], "", 0
+    while position < len(body):
+        rest = body[position:]
+        if rest[:3] in {"$${", "%%{"}:
+            out, position = out + rest[1:3], position + 3
+        elif rest[:2] == "\\u":
+            out, position = out + chr(int(rest[2:6], 16)), position + 6
+        elif rest[0] == "\\":
+            out, position = out + {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}[rest[1]], position + 2
+        else:
+            assert rest[:2] not in {"${", "%{"}
+            assert rest[0] not in '"\n\r'
+            out, position = out + rest[0], position + 1
+    return out
+
+
+@given(hostile | st.text())
+def test_any_string_comes_back_as_data(text: str) -> None:
+    """No text leaves its literal, and what is read back is what was written."""
+    assert text == unescape(hcl.string(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [
+        ("${aws:username}", '"$${aws:username}"'),
+        ("$${x}", '"$$${x}"'),
+        ("%{ if true }", '"%%{ if true }"'),
+        ('say "no"\n', '"say \\"no\\"\\n"'),
+        ("\\${x}", '"\\\\$${x}"'),
+    ],
+)
+def test_template_signs_are_escaped(text: str, literal: str) -> None:
+    """Interpolations, directives, quotes and line breaks are written as HCL's escapes."""
+    assert literal == hcl.string(text)
+
+
+@given(st.lists(st.from_regex(r"[A-Za-z0-9_+=,.@-]{1,64}", fullmatch=True), min_size=2, max_size=5, unique=True))
+def test_labels_are_identifiers_and_never_meet(names: list[str]) -> None:
+    """Every AWS name gets a label of its own that Terraform takes as an identifier."""
+    labels = [hcl.label(name) for name in names]
+
+    assert len(names) == len(set(labels))
+    assert all(label[0].isalpha() or label[0] == "_" for label in labels)
+
+
+def test_maps_are_aligned_and_sorted() -> None:
+    """Maps come out as terraform fmt writes them."""
+    assert '{\n  "a"    = "1"\n  "long" = "2"\n}' == hcl.mapping({"long": "2", "a": "1"})

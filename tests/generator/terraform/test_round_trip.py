@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+
+from manifests import rendered
+from rolecall_generator.errors import PlanError
+from rolecall_generator.manifest.models import Manifest
+from rolecall_generator.planning.planner import Plan, PlannedModule, make_plan
+from rolecall_generator.terraform.parser.parse import parse_files
+from rolecall_generator.terraform.render import render_module
+from strategies_manifest import manifests
+
+slow_to_make = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+def planned(values: dict[str, Any]) -> Plan:
+    """The plan of a manifest; values that AWS's quotas refuse are another test's business."""
+    try:
+        return make_plan(Manifest.model_validate(values))
+    except PlanError:
+        assume(False)
+        raise
+
+
+def files_of(module: PlannedModule) -> dict[str, bytes]:
+    return {
+        name: text.encode() for name, text in render_module(module.build(), "accounts.yaml").items() if name != "README.md"
+    }
+
+
+def each(plan: Plan) -> Iterator[PlannedModule]:
+    yield from plan.modules
+
+
+@given(manifests())
+@settings(slow_to_make, max_examples=60)
+def test_what_is_written_reads_back_as_what_was_meant(values: dict[str, Any]) -> None:
+    """parse(render(plan)) equals plan for any manifest: no admitted text changes the structure of a generated file."""
+    for module in each(planned(values)):
+        built = module.build()
+
+        parsed = parse_files(files_of(module), account_id=built.account.account_id, partition=built.partition)
+
+        assert [] == [finding for finding in parsed.findings if finding.severity.name == "ERROR"]
+        assert built.access.canonical() == parsed.access.canonical()
+
+
+@given(manifests())
+@settings(slow_to_make, max_examples=20)
+def test_the_same_manifest_gives_the_same_bytes(values: dict[str, Any]) -> None:
+    """Rendering twice, from two plans, gives equal files."""
+    assert rendered(planned(values)) == rendered(planned(values))
+
+
+@pytest.mark.slow
+@given(manifests())
+@settings(slow_to_make, max_examples=1500)
+def test_what_is_written_reads_back_in_many_more_cases(values: dict[str, Any]) -> None:
+    """The round trip again, with the patience of CI."""
+    for module in each(planned(values)):
+        built = module.build()
+        parsed = parse_files(files_of(module), account_id=built.account.account_id, partition=built.partition)
+        assert built.access.canonical() == parsed.access.canonical()

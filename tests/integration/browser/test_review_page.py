@@ -1,0 +1,120 @@
+"""The reviewer's page in a real browser: it stands alone, can be read in light and dark, and prints on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+from pypdf import PdfReader
+
+from browser_rig import Watched
+from page_contrasts import contrasts_of
+from review_worlds import changed, notes, with_trust
+from rolecall_generator.bundle.forms.interface import Handover
+from rolecall_generator.bundle.forms.review import review_html
+from rolecall_generator.bundle.review.content import review_of
+
+pytestmark = pytest.mark.browser
+
+READABLE = 4.5
+TEXTS = (".verdict", "h1", "h2", "header p", "header .soft", ".facts dt", ".facts dd", ".facts code", ".grants p", ".levels",
+         ".grants .soft", "td.ok", ".proof td", "thead th", "figcaption", ".documents pre", ".words summary")  # fmt: skip
+DELEGATED = ("td.delegated",)
+RED = (".bad .verdict", ".warning", ".failure", "td.failed")
+
+
+@pytest.fixture
+def opened(watched: Watched, tmp_path: Path) -> Callable[[Handover], Page]:
+    """A function that opens the review of a handover."""
+    return lambda handover: watched.open(written(handover, tmp_path))
+
+
+def written(handover: Handover, folder: Path) -> Path:
+    """The review as a file."""
+    path = folder / "review.html"
+    path.write_text(review_html(review_of(handover)), "utf-8")
+    return path
+
+
+def wrong() -> Handover:
+    """A customer whose trust policy asks for nothing, and whose role may do everything."""
+    sets = {"all": {"statements": [{"actions": ["*"], "resources": ["*"]}]}}
+    handover = changed(permission_sets=sets, defaults={"permissions": ["all"]})["customers/a"]
+    (role,) = handover.module.access.roles.values()
+    assert role.trust is not None
+    (statement,) = role.trust.statements
+    return with_trust(handover, type(statement)(statement.effect, statement.actions, principals=statement.principals))
+
+
+@pytest.mark.parametrize("path", sorted(notes()))
+def test_page_is_self_contained(path: str, watched: Watched, opened: Callable[[Handover], Page]) -> None:
+    """It loads nothing, complies with its own Content-Security-Policy and throws nothing, also when it is printed."""
+    page = opened(notes()[path])
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+
+    assert ([], []) == (watched.complaints, watched.requests)
+
+
+def test_headings_lead_through_the_page(opened: Callable[[Handover], Page]) -> None:
+    """One main part, one first heading that is the title, and a second-level heading for each question."""
+    page = opened(notes()["customers/account1"])
+
+    assert ["Access to account 222222222222 (account1)"] == page.locator("main h1").all_inner_texts()
+    assert "Security review: Access to account 222222222222 (account1)" == page.title()
+    assert [
+        "Who, and on which condition", "Who reaches what", "What it may do", "What is proven", "How to take it back",
+        "The exact documents",
+    ] == page.locator("main h2").all_inner_texts()  # fmt: skip
+
+
+def test_the_picture_has_words_for_those_who_listen(opened: Callable[[Handover], Page]) -> None:
+    """The picture is one image to a screen reader, named and described."""
+    picture = opened(notes()["customers/account1"]).get_by_role("img", name="Who reaches which role")
+
+    assert 1 == picture.count()
+    assert "role backend_role" in (picture.locator("desc").text_content() or "")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(scheme: str, browser: Browser, tmp_path: Path) -> None:
+    """The contrast of every kind of text is at least 4.5 (WCAG 2.2 AA), where all is well and where it is not."""
+    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
+    page = context.new_page()
+    worlds = (
+        (notes()["customers/account1"], TEXTS),
+        (notes()["switch-roles/reena-in-sumesh/trusting"], DELEGATED),
+        (wrong(), RED),
+    )
+    found: dict[str, float] = {}
+    for handover, selectors in worlds:
+        page.goto(written(handover, tmp_path).as_uri())
+        found |= contrasts_of(page, selectors)
+    context.close()
+
+    assert {} == {name: contrast for name, contrast in found.items() if contrast < READABLE}
+
+
+@pytest.mark.parametrize("path", [path for path in sorted(notes()) if not path.endswith("trusted")])
+def test_an_ordinary_role_prints_on_one_page(path: str, opened: Callable[[Handover], Page]) -> None:
+    """A4, with the documents in full."""
+    printed = PdfReader(BytesIO(opened(notes()[path]).pdf(prefer_css_page_size=True, print_background=True)))
+
+    assert 1 == len(printed.pages)
+    assert '"Action": "sts:AssumeRole"' in printed.pages[0].extract_text()
+
+
+@pytest.mark.parametrize("width", [360, 800, 1400])
+def test_nothing_is_cut_off(width: int, browser: Browser, tmp_path: Path) -> None:
+    """On a telephone, a tablet and a wide screen the page never scrolls sideways, whatever the names' length."""
+    customer = {"name": "a" * 64, "account_id": "222222222222", "role": "R" * 64, "external_id": "e" * 600}
+    handover = changed(customers=[customer])[f"customers/{'a' * 64}"]
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.goto(written(handover, tmp_path).as_uri())
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    context.close()
+
+    assert wide <= width

@@ -1,0 +1,232 @@
+"""The roll call's report in a real browser: what it shows, how it filters and copies, and that it stands alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from browser_rig import Watched
+from page_contrasts import contrasts_of
+from proof_worlds import HOSTILE, customers
+from rolecall_generator.reports.graph.graph_model import describe, reaches
+from rolecall_generator.reports.graph.svg import to_svg
+from rolecall_runner.reports.formatters.html import run_html
+from rolecall_runner.verify.update_message import customer_message
+from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
+from verdict_worlds import INFO, MESSAGE, REFUSAL, many, mixed, without_external_id
+
+pytestmark = pytest.mark.browser
+
+WORST_FIRST = ["account2", "account3", "globex", "acme-production-europe", "account1", "reena-in-sumesh", "initech"]
+
+
+def page_of(verdicts: Iterable[Verdict]) -> str:
+    """The report with the picture of a small world."""
+    graph = reaches(*customers(2))
+    return "".join(run_html(INFO, verdicts, picture_svg=to_svg(graph), words=describe(graph)))
+
+
+@pytest.fixture
+def opened(watched: Watched, tmp_path: Path) -> Callable[[Iterable[Verdict]], Page]:
+    """A function that opens the report of verdicts."""
+
+    def show(verdicts: Iterable[Verdict]) -> Page:
+        path = tmp_path / "rollcall.html"
+        path.write_text(page_of(verdicts), "utf-8")
+        return watched.open(path)
+
+    return show
+
+
+def names(page: Page) -> list[str]:
+    return page.locator("tbody th b").all_inner_texts()
+
+
+def test_page_is_self_contained(watched: Watched, opened: Callable[..., Page]) -> None:
+    """It loads nothing, complies with its own Content-Security-Policy, and throws nothing, also while it is used."""
+    page = opened(many(150, 3))
+    page.fill("#filter", "customer")
+    page.select_option("#show", "failed")
+    page.click("summary >> nth=0")
+    page.select_option("#show", "")
+    page.click("#next")
+
+    assert ([], []) == (watched.complaints, watched.requests)
+
+
+def test_the_header_says_how_many_answer(opened: Callable[..., Page]) -> None:
+    """The verdict in words and in the title, what became of the others, and of which run the page is."""
+    page = opened(mixed())
+
+    assert "✗ 2 of 6 accounts answer the roll call" == page.inner_text("#verdict")
+    assert "Verification of accounts.yaml: 2 of 6 accounts answer the roll call" == page.title()
+    assert "2 failed, 1 unreachable, 1 inconclusive, 1 skipped" == page.inner_text(".summary")
+    assert all(fact in page.inner_text("header") for fact in ("2026-11-24 09:00:00 UTC", INFO.run_id, INFO.caller_arn))
+
+
+def test_a_good_run_is_said_to_be_good(opened: Callable[..., Page]) -> None:
+    """Green, with no trouble shown, and the picture styled by its own rules."""
+    page = opened(many(3))
+
+    assert "✓ All 3 accounts answer the roll call" == page.inner_text("#verdict")
+    assert (1, 0) == (page.locator("header.good").count(), page.locator("article").count())
+    assert "1.6px" == page.locator(".rc-edge").first.evaluate("edge => getComputedStyle(edge).strokeWidth")
+
+
+def test_those_that_need_somebody_come_first(opened: Callable[..., Page]) -> None:
+    """Failed, unreachable, inconclusive, then the good ones and the skipped, each kind in its order."""
+    assert WORST_FIRST == names(opened(mixed()))
+
+
+def test_a_failure_is_shown_with_cause_and_letter(opened: Callable[..., Page]) -> None:
+    """What was tried, AWS's answer, the likely cause for the vendor, and the text that the customer gets."""
+    page = opened(mixed())
+    article = page.locator("article").nth(1)
+
+    assert REFUSAL in article.inner_text()
+    assert "Likely cause The role does not exist yet, or trusts another principal. not-applied" in article.inner_text()
+    assert ["Message to account2", "Message to account3"] == page.locator(".message h3").all_inner_texts()
+    assert MESSAGE == page.locator(".message pre").first.text_content()
+
+
+def test_details_are_folded_and_open_for_paper(opened: Callable[..., Page]) -> None:
+    """All checks of every account can be opened; printed, they are."""
+    page = opened(many(2))
+    last = page.locator("tbody details pre").first
+    hidden = last.is_visible()
+    page.click("summary >> nth=0")
+    unfolded = last.is_visible()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+
+    assert (False, True) == (hidden, unfolded)
+    assert [True] * 2 == [item.is_visible() for item in page.locator("tbody details pre").all()]
+    assert [9] * 2 == [len(re.findall(r"^\S", text, re.MULTILINE)) for text in page.locator("tbody pre").all_inner_texts()]
+
+
+def test_the_letter_can_be_copied(watched: Watched, opened: Callable[..., Page]) -> None:
+    """The button puts the text, and nothing but the text, into the clipboard, and says so."""
+    watched.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = opened([without_external_id()])
+    page.click(".copy")
+    page.wait_for_function("document.querySelector('.copy').textContent === 'Copied'")
+
+    assert MESSAGE == page.evaluate("navigator.clipboard.readText()")
+
+
+def test_without_the_right_to_copy_the_text_is_selected(watched: Watched, opened: Callable[..., Page]) -> None:
+    """A browser may refuse the clipboard to a file; then the reader's own keys copy."""
+    page = opened([without_external_id()])
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.click(".copy")
+    page.wait_for_function("document.querySelector('.copy').textContent !== 'Copy'")
+
+    assert MESSAGE == page.evaluate("getSelection().toString()")
+    assert [] == watched.complaints
+
+
+def test_filter_keeps_accounts_that_hold_every_word(opened: Callable[..., Page]) -> None:
+    """Words are looked for in name, kind, role, cause and, of troubles, AWS's answer; the count says how many are left."""
+    page = opened(mixed())
+    found = {}
+    for words in ("ACCOUNT 222222222223", "no-external-id-condition", "throttling rate", "switch role", "nobody"):
+        page.fill("#filter", words)
+        found[words] = names(page)
+
+    assert {
+        "ACCOUNT 222222222223": ["account2"],
+        "no-external-id-condition": ["account2"],
+        "throttling rate": ["acme-production-europe"],
+        "switch role": ["reena-in-sumesh"],
+        "nobody": [],
+    } == found
+    assert page.locator("#no-match").is_visible()
+    assert "0 of 7 accounts, 0 not ok" == page.inner_text("#status")
+
+
+def test_one_mark_can_be_chosen(opened: Callable[..., Page]) -> None:
+    """Each mark that occurred is offered with its number, and all that is not ok together."""
+    page = opened(mixed())
+    offered = page.locator("#show option").all_inner_texts()
+    page.select_option("#show", label="not ok (4)")
+    troubles = names(page)
+    page.select_option("#show", "skipped")
+
+    assert ["all (7)", "not ok (4)", "failed (2)", "unreachable (1)", "inconclusive (1)", "ok (2)", "skipped (1)"] == offered
+    assert (WORST_FIRST[:4], ["initech"]) == (troubles, names(page))
+
+
+def test_ten_thousand_accounts_still_open(opened: Callable[..., Page]) -> None:
+    """A hundred at a time, the failing ones first; the filter finds rows of all pages."""
+    page = opened(many(10_000, 1))
+
+    assert (100, "Page 1 of 100", "customer-9999") == (len(names(page)), page.inner_text("#page"), names(page)[0])
+    page.click("#next")
+    assert [f"customer-{number}" for number in range(99, 199)] == names(page)
+    page.fill("#filter", "customer-4711")
+    assert ["customer-4711"] == names(page)
+
+
+def test_hostile_texts_are_shown_as_text(watched: Watched, opened: Callable[..., Page]) -> None:
+    """Names and replies that would end a script or open an element stand there letter by letter, and do nothing."""
+    check = Check(Step.ASSUME, Mark.FAILED, HOSTILE, HOSTILE, HOSTILE, {HOSTILE: HOSTILE})
+    verdict = Verdict(HOSTILE, HOSTILE, HOSTILE, HOSTILE, (check,), (Diagnosis(HOSTILE, HOSTILE, HOSTILE),))
+    page = opened([verdict])
+    page.fill("#filter", "onerror")
+
+    assert [HOSTILE] == names(page)
+    assert customer_message(verdict).rstrip() == page.locator(".message pre").text_content()
+    assert "<img src=x" in customer_message(verdict)
+    assert ("Verification of accounts.yaml: 0 of 1 account answers the roll call", 0) == (
+        page.title(),
+        page.locator("img").count(),
+    )
+    assert ([], []) == (watched.complaints, watched.requests)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_readable_in_both_schemes(scheme: str, watched: Watched, opened: Callable[..., Page]) -> None:
+    """Text and paper differ by a contrast of 4.5 to 1 and more (WCAG 2.2, 1.4.3) wherever words stand on one colour."""
+    watched.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page = opened(mixed())
+    page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
+    found = contrasts_of(page, [
+        ".verdict", ".summary", "header .soft", "thead th", ".failing th b", ".failing th code", ".doubtful th b",
+        ".doubtful th code", "td.ok", "td.failed i", "td.doubtful i", "td.none", "summary", "#status", "article b",
+        "article code", "article small", ".message h3", ".message pre", ".copy", ".failing details pre",
+        ".doubtful details pre", "tbody:not([class]) details pre", "tbody:not([class]) summary",
+    ])  # fmt: skip
+
+    assert {} == {name: ratio for name, ratio in found.items() if ratio < 4.5}
+
+
+def test_a_telephone_needs_no_sideways_scrolling(watched: Watched, opened: Callable[..., Page]) -> None:
+    """At 400 pixels the table becomes a list, also with all its details; only the picture scrolls, in its own frame."""
+    watched.page.set_viewport_size({"width": 400, "height": 800})
+    page = opened(mixed())
+    page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
+
+    assert 400 >= page.evaluate("document.documentElement.scrollWidth")
+    assert page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('table').parentElement)")
+
+
+def test_page_is_complete_without_javascript(tmp_path: Path, browser: Browser) -> None:
+    """All accounts are in the page, failures first, with messages and details that open, and no control without effect."""
+    path = tmp_path / "rollcall.html"
+    path.write_text(page_of(many(150, 1)), "utf-8")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+
+    page.locator("tbody summary").last.click()
+
+    others = [f"customer-{number}" for number in range(149)]
+    assert ["customer-149", *others] == page.locator("tbody th b").all_text_contents()
+    assert page.locator("tbody details pre").last.is_visible()
+    assert MESSAGE == page.locator(".message pre").text_content()
+    hidden = [page.locator(control).is_hidden() for control in ("#controls", ".copy", "#pager")]
+    assert [True] * 3 == hidden
+    context.close()

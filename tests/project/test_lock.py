@@ -1,0 +1,16 @@
+"""The lock of dependencies: everything by hash, nothing by address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+LOCK = Path(__file__).parents[2] / "requirements.lock"
+
+
+def test_every_locked_requirement_has_a_hash_and_no_address() -> None:
+    """requirements.lock pins each version with its hashes and names no host, no file and no option of an index."""
+    requirements = LOCK.read_text("utf-8").replace("\\\n", " ").splitlines()
+
+    assert requirements
+    assert [] == [line for line in requirements if "==" not in line or " --hash=sha256:" not in line]
+    assert [] == [line for line in requirements if "://" in line or "index" in line.split("--hash", 1)[0] or " @ " in line]

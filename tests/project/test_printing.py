@@ -1,0 +1,167 @@
+"""Everything that is printed goes through one console, and so through the sanitizer."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich import box
+from rich.console import Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from hostile_text import FRIENDLY, HOSTILE, MARKUP, leaks
+from rolecall_generator.errors import ManifestError, OutputError, Problem
+from rolecall_generator.terminal import SafeConsole, emit, print_error, print_lines
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = [*(ROOT / "generator").rglob("*.py"), *(ROOT / "runner").rglob("*.py")]
+CONSOLE = ROOT / "generator" / "rolecall_generator" / "console.py"
+ANY = st.text(st.characters(), max_size=60) | st.lists(st.sampled_from(HOSTILE), max_size=4).map("".join)
+
+
+FORBIDDEN = {"print", "input", "Console", "rich.print", "typer.confirm", "typer.prompt", "typer.launch", "typer.edit"}
+STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
+RICH = {"box", "cells", "console", "live", "measure", "progress", "segment", "spinner", "style", "table", "text"}
+"""What is used of rich. Panels, prompts and rules read markup in their titles, past the console."""
+
+
+def printers(path: Path) -> Iterator[str]:
+    """What a module does to write to a stream without the console, and consoles that it makes for itself."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        found = ""
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            found = name if name in FORBIDDEN or name.startswith(("typer.echo", "typer.secho", "click.")) else ""
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in STREAMS:
+            found = ast.unparse(node) if node.attr not in {"isatty", "fileno"} else ""
+        if found and isinstance(node, ast.expr):
+            yield f"{path.relative_to(ROOT)}:{node.lineno}: {found}"
+
+
+def test_no_other_module_prints() -> None:
+    """A new printer cannot forget the sanitizer: there is no other way to the terminal."""
+    assert [] == [found for path in SOURCES if path != CONSOLE for found in printers(path)]
+
+
+def test_only_known_parts_of_rich_are_used() -> None:
+    """None of them reads markup in what it is handed; nor is it asked to."""
+    found = {
+        each
+        for path in SOURCES
+        for each in re.findall(r"^ *(?:from|import) rich\.?(\w*)", path.read_text("utf-8"), re.MULTILINE)
+    }
+    asking = [path.name for path in SOURCES if re.search(r"\bmarkup=True|from_markup", path.read_text("utf-8"))]
+
+    assert set() == found - RICH - {""}
+    assert [] == asking
+
+
+def console(*, terminal: bool, width: int = 30) -> tuple[SafeConsole, io.StringIO]:
+    text = io.StringIO()
+    return SafeConsole(file=text, force_terminal=terminal, width=width, soft_wrap=not terminal), text
+
+
+def every_way(writer: SafeConsole, hostile: str) -> None:
+    """Every shape in which the printers hand text to a console."""
+    writer.print(hostile)
+    writer.print(f"    {hostile}", style="red", markup=True, soft_wrap=True)
+    writer.print(hostile, hostile, sep=" ", end="\n")
+    writer.print(Text(hostile, style="bold"))
+    writer.print(Text.assemble((hostile, "red"), hostile, ("", "dim")), no_wrap=True, overflow="ignore", crop=False)
+    writer.print(Group(hostile, Text(hostile)))
+    writer.print(Panel(hostile))
+    writer.print(Text(hostile, style="link http://evil.example"))
+    for frame in (None, box.SIMPLE_HEAD, box.HEAVY_HEAD):
+        table = Table(title=hostile, box=frame, pad_edge=False, caption=hostile)
+        table.add_column(hostile, overflow="fold")
+        table.add_column(Text(hostile), overflow="fold", footer=hostile)
+        table.add_row(hostile, Text(hostile))
+        writer.print(table)
+    writer.out(hostile, style="bold", highlight=False)
+    print_lines(writer, hostile)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@settings(deadline=None)
+@given(hostile=ANY)
+def test_no_way_of_printing_lets_hostile_text_through(hostile: str, *, terminal: bool) -> None:
+    """As string, text, cell, heading, title or block; wrapped on a terminal, whole in a pipe."""
+    writer, text = console(terminal=terminal)
+    every_way(writer, hostile)
+
+    assert [] == leaks(text.getvalue(), styles=terminal)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
+def test_a_string_is_one_line(hostile: str) -> None:
+    """Line breaks of someone else start no line."""
+    writer, text = console(terminal=False, width=500)
+    writer.print(f"<{hostile}>")
+    writer.print(Text(f"<{hostile}>"))
+    lines = text.getvalue().split("\n")
+
+    assert 3 == len(lines)
+    assert [("<", ">"), ("<", ">")] == [(line[:1], line[-1:]) for line in lines[:2]]
+
+
+@pytest.mark.parametrize("text", [*MARKUP, *FRIENDLY])
+def test_markup_and_names_are_printed_as_they_are(text: str) -> None:
+    """Brackets are brackets, `:bomb:` is no picture, and names of all scripts are legible."""
+    writer, out = console(terminal=False, width=500)
+    table = Table(text, box=None)
+    table.add_row(text)
+    writer.print(text)
+    writer.print(table)
+
+    assert 3 == out.getvalue().count(text)
+
+
+def test_what_lives_on_a_terminal_is_sanitized_too() -> None:
+    """A display that is drawn again and again is rendered by the console as well."""
+    writer, text = console(terminal=True, width=80)
+    with Live(Text("\x1b]0;x\x07name\u202e"), console=writer, transient=True, auto_refresh=False) as live:
+        live.refresh()
+
+    assert "\x1b]" not in text.getvalue()
+    assert "\u202e" not in text.getvalue()
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=ascii)
+def test_errors_are_sanitized_part_by_part(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong, where and the hint are a line each, whoever wrote them."""
+    error = OutputError(f"a {hostile}", where=hostile, hint=f"b {hostile}")
+    problems = ManifestError([Problem(hostile, 1, 2, hostile, hostile)])
+    print_error(f"error: {error}")
+    print_error(f"error: {problems}")
+    printed = capsys.readouterr().err
+
+    assert [] == leaks(str(error)) + leaks(str(problems)) + leaks(printed)
+    assert 2 + 3 == printed.count("\n")
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@given(hostile=ANY)
+def test_a_format_on_a_terminal_is_sanitized(hostile: str) -> None:
+    """Whatever a format lets through (a CSV of an earlier version, a log) does not steer the terminal."""
+    before = sys.stdout
+    sys.stdout = screen = _Terminal()
+    try:
+        emit(hostile)
+    finally:
+        sys.stdout = before
+
+    assert [] == leaks(screen.getvalue())

@@ -1,0 +1,146 @@
+"""The workflows, their updates and the container: pinned, least privileged, and in step with the project."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+
+
+def judged(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What a judge of the environment says; it goes nowhere for it."""
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def zizmor(path: Path) -> subprocess.CompletedProcess[str]:
+    """zizmor at its strictest: what it only suspects counts too."""
+    return judged(
+        "zizmor", "--offline", "--persona=auditor", "--strict-collection", "--no-progress", "--color=never", str(path)
+    )
+
+
+def uses(path: Path) -> list[str]:
+    """What the steps and jobs of a workflow use, each with its comment."""
+    return re.findall(r"uses: (\S+(?: # \S+)?)", path.read_text("utf-8"))
+
+
+def jobs(path: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text("utf-8"))["jobs"]
+    return found
+
+
+def test_zizmor_has_no_objection() -> None:
+    """Workflows and dependency updates pass the strictest persona: pins, permissions, credentials, injection, cooldown."""
+    done = zizmor(GITHUB)
+
+    assert (0, "No findings to report. Good job!") == (done.returncode, done.stdout.splitlines()[0]), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rule"),
+    [
+        ("@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "@v7", "unpinned-uses"),
+        ("persist-credentials: false", "fetch-depth: 1", "artipacked"),
+        ("permissions: {}", "permissions: write-all", "excessive-permissions"),
+    ],
+)
+def test_zizmor_is_listening(tmp_path: Path, before: str, after: str, rule: str) -> None:
+    """A workflow that is spoilt on purpose is refused, so that silence means something."""
+    text = (GITHUB / "workflows" / "test.yml").read_text("utf-8")
+    (tmp_path / "test.yml").write_text(text.replace(before, after, 1), encoding="utf-8")
+
+    done = zizmor(tmp_path / "test.yml")
+
+    assert 0 != done.returncode
+    assert f"[{rule}]" in done.stdout
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_action_is_pinned_and_says_its_version(path: Path) -> None:
+    """A full commit, never a tag that can be moved, with the version for people and for Dependabot."""
+    found = [used for used in uses(path) if not used.startswith("$/")]
+
+    assert found
+    assert [] == [used for used in found if not PINNED.fullmatch(used)]
+
+
+def test_an_action_has_one_version_everywhere() -> None:
+    """No workflow lags behind another."""
+    pins = {used for path in WORKFLOWS for used in uses(path) if not used.startswith("$/")}
+
+    assert len(pins) == len({pin.split("@")[0] for pin in pins})
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_job_ends_by_itself(path: Path) -> None:
+    """A job that hangs is stopped long before the six hours that GitHub allows."""
+    assert [] == [
+        name for name, job in jobs(path).items() if "uses" not in job and not 0 < job.get("timeout-minutes", 0) <= 90
+    ]
+
+
+def test_every_supported_python_is_tested() -> None:
+    """The Pythons of the classifiers on Linux and macOS: in the matrix, or in the job that runs everything."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = {line.rsplit(" ", 1)[1] for line in project["classifiers"] if re.search(r":: 3\.\d+$", line)}
+    matrix = jobs(GITHUB / "workflows" / "test.yml")["platforms"]["strategy"]["matrix"]
+
+    assert named == set(matrix["python"])
+    assert ["macos", "ubuntu"] == sorted(system.split("-")[0] for system in matrix["system"])
+    assert [{"system": matrix["system"][0], "python": "3.11"}] == matrix["exclude"]
+
+
+def test_a_release_publishes_only_what_was_tested_built_and_attested() -> None:
+    """Each job waits for the one before; no one but PyPI's job may speak to PyPI."""
+    release = jobs(GITHUB / "workflows" / "release.yml")
+    order = {name: job.get("needs") for name, job in release.items()}
+    publishing = [name for name, job in release.items() if any("pypi-publish" in str(step) for step in job.get("steps", []))]
+
+    assert order == {
+        "test": None,
+        "build": "test",
+        "attest": "build",
+        "pypi": "attest",
+        "container": "pypi",
+        "announce": ["pypi", "container"],
+    }
+    assert ["pypi"] == publishing
+    assert "secrets." not in (GITHUB / "workflows" / "release.yml").read_text("utf-8")
+
+
+def test_hadolint_has_no_objection_to_the_containerfile() -> None:
+    """No finding of any severity."""
+    done = judged("hadolint", "--no-color", str(ROOT / "Containerfile"))
+
+    assert (0, "") == (done.returncode, done.stdout)
+
+
+def test_hadolint_is_listening(tmp_path: Path) -> None:
+    """A base image without a version is refused, so that silence means something."""
+    (tmp_path / "Containerfile").write_text("FROM docker.io/library/python\n", encoding="utf-8")
+
+    assert "DL3006" in judged("hadolint", "--no-color", str(tmp_path / "Containerfile")).stdout
+
+
+def test_the_container_is_pinned_and_belongs_to_nobody() -> None:
+    """Both stages start from one image by its digest; nothing runs as root; nothing but the wheel and the lock gets in."""
+    text = (ROOT / "Containerfile").read_text("utf-8")
+    bases = re.findall(r"^FROM (\S+)", text, flags=re.MULTILINE)
+    allowed = [line for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if not line.startswith("#")]
+
+    assert 1 == len(set(bases))
+    assert re.fullmatch(r"docker\.io/library/python:3\.\d+-slim@sha256:[0-9a-f]{64}", bases[0])
+    assert re.search(r"^USER (?!0|root)\d+:\d+$", text, flags=re.MULTILINE)
+    assert ["*", "!dist/rolecall-*.whl", "!requirements-runtime.lock"] == allowed

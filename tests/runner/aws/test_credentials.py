@@ -1,0 +1,399 @@
+"""AssumeRole is asked for what the manifest says, refreshed in time, and shows no secret anywhere."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import botocore.credentials
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fast_stub import SOURCE_ACCOUNT, SOURCE_ARN, SOURCE_KEY, FastStub, key_of, secret_of, token_of
+from rolecall_runner.aws.aws_errors import Status, failure_of
+from rolecall_runner.aws.clients import Clients, ClientSettings
+from rolecall_runner.aws.credentials import (
+    AccountSession,
+    Assumer,
+    Credentials,
+    Sessions,
+    allowed_name,
+    cache_key,
+    session_name,
+)
+from rolecall_runner.aws.credentials import CallerIdentity as Caller
+from rolecall_runner.aws.session_cache import DiskSessionCache, SessionCacheError
+from stub_fleet import REGION, stub_target
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+HIDDEN_KEY, HIDDEN_TOKEN = "secret-key-" + "s" * 29, "token-" + "t" * 200
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class FakeClients:
+    """Stands for the shared clients: notes what AssumeRole is asked for."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.region = ""
+
+    def client(self, service: str, region: str) -> FakeClients:
+        assert "sts" == service
+        self.region = region
+        return self
+
+    def assume_role(self, **parameters: Any) -> dict[str, Any]:
+        self.calls.append(parameters)
+        keys = {"AccessKeyId": "ASIA1", "SecretAccessKey": HIDDEN_KEY, "SessionToken": HIDDEN_TOKEN}
+        return {"Credentials": {**keys, "Expiration": NOW + timedelta(hours=1)}, "AssumedRoleUser": {"Arn": "arn:x"}}
+
+
+ROLE = Caller(botocore.credentials.Credentials("a", "b"), SOURCE_ARN, SOURCE_ACCOUNT, "eu-west-1")
+PERSON = replace(ROLE, arn=f"arn:aws:iam::{SOURCE_ACCOUNT}:user/reena")
+
+
+def assumer(caller: Caller = ROLE, **changes: Any) -> tuple[Assumer, FakeClients]:
+    fake = FakeClients()
+    return Assumer(cast("Clients", fake), caller, "0a1b2c", **changes), fake
+
+
+def credentials(expires: datetime = NOW + timedelta(hours=1)) -> Credentials:
+    return Credentials("ASIA1", HIDDEN_KEY, HIDDEN_TOKEN, expires, "arn:aws:sts::2:assumed-role/r/s")
+
+
+def test_the_manifests_words_become_the_call() -> None:
+    """Role, external id, a session name that names the run; no tags and no source identity unless the trust allows them."""
+    assume, fake = assumer()
+    target = stub_target(1)
+
+    assume.assume(target)
+
+    expected = {
+        "RoleArn": target.role_arn,
+        "RoleSessionName": "rolecall-0a1b2c",
+        "DurationSeconds": 3600,
+        "ExternalId": target.external_id,
+    }
+    assert [expected] == fake.calls
+    assert "eu-west-1" == fake.region
+
+
+def test_tags_and_source_identity_are_passed_where_the_trust_allows_them() -> None:
+    """So that the customer's CloudTrail says who came, and for what."""
+    assume, fake = assumer()
+
+    assume.assume(replace(stub_target(1), session_tags=True, source_identity=True))
+
+    assert [{"Key": "rolecall-run", "Value": "0a1b2c"}, {"Key": "rolecall-target", "Value": "customer1"}] == fake.calls[0][
+        "Tags"
+    ]
+    assert "i-0123456789abcdef0" == fake.calls[0]["SourceIdentity"]
+
+
+@pytest.mark.parametrize(("sent", "expected"), [(None, None), ("made-up", "made-up")])
+def test_a_probe_sends_the_id_it_is_told_to_for_the_shortest_time(sent: str | None, expected: str | None) -> None:
+    """None sends none: the ladder must see the role refuse."""
+    assume, fake = assumer()
+
+    assume.assume(stub_target(1), external_id=sent)
+
+    assert (expected, 900) == (fake.calls[0].get("ExternalId"), fake.calls[0]["DurationSeconds"])
+
+
+@pytest.mark.parametrize(
+    ("caller", "wanted", "maximum", "asked"),
+    [
+        (ROLE, 3600, 3600, 3600),
+        (ROLE, 43200, 43200, 3600),
+        (PERSON, 43200, 43200, 43200),
+        (PERSON, 43200, 7200, 7200),
+        (PERSON, 3600, 43200, 3600),
+        (ROLE, 60, 3600, 900),
+    ],
+)
+def test_session_lengths_keep_to_what_aws_takes(caller: Caller, wanted: int, maximum: int, asked: int) -> None:
+    """An hour at most where sessions are chained; never more than the role's own maximum, never less than 900 s."""
+    assume, fake = assumer(caller, session_seconds=wanted)
+
+    assume.assume(replace(stub_target(1), max_session_seconds=maximum))
+
+    assert asked == fake.calls[0]["DurationSeconds"]
+
+
+@given(st.text(max_size=100))
+def test_every_text_becomes_an_allowed_session_name(text: str) -> None:
+    """2 to 64 of the characters that STS takes, whatever was put in."""
+    import re  # noqa: PLC0415
+
+    assert re.fullmatch(r"[A-Za-z0-9_+=,.@-]{2,64}", allowed_name(text))
+    assert re.fullmatch(r"[A-Za-z0-9_+=,.@-]{2,64}", session_name(text))
+
+
+@pytest.fixture(scope="module")
+def stub() -> Iterator[FastStub]:
+    with FastStub() as running:
+        yield running
+
+
+def test_a_wrong_external_id_is_a_refusal_by_aws_code(stub: FastStub) -> None:
+    """AccessDenied comes through as what it is; the right id is let in, over HTTPS with the real SDK."""
+    clients = Clients(ClientSettings(stub.url, stub.ca_bundle))
+    source = botocore.credentials.Credentials(SOURCE_KEY, secret_of(SOURCE_KEY))
+    assume = Assumer(clients, Caller(source, SOURCE_ARN, SOURCE_ACCOUNT, REGION), "0a1b2c")
+    target = stub_target(1)
+
+    with pytest.raises(ClientError) as caught:
+        assume.assume(target, external_id="made-up")
+
+    assert (Status.REFUSED, "AccessDenied") == (failure_of(caught.value).status, failure_of(caught.value).code)
+    found = assume.assume(target)
+    own = key_of(target.account_id)
+    assert (own, secret_of(own), token_of(own)) == (found.access_key, found.secret_key, found.token)
+
+
+def session(clock: Clock, hours: float = 1) -> tuple[AccountSession, list[datetime]]:
+    assumed: list[datetime] = []
+
+    def assume() -> Credentials:
+        assumed.append(clock.now)
+        return credentials(clock.now + timedelta(hours=hours))
+
+    return AccountSession(assume, clock), assumed
+
+
+def test_credentials_are_refreshed_five_minutes_ahead() -> None:
+    """Used as long as they hold, and not a call longer."""
+    clock = Clock()
+    own, assumed = session(clock)
+
+    for minute in (0, 30, 54, 56, 90, 112):
+        clock.now = NOW + timedelta(minutes=minute)
+        own.get_frozen_credentials()
+
+    assert [0, 56, 112] == [(moment - NOW) / timedelta(minutes=1) for moment in assumed]
+
+
+def test_one_refresh_at_a_time() -> None:
+    """Many threads that find the credentials at their end ask once."""
+    gate = threading.Barrier(8)
+    assumed: list[int] = []
+
+    def assume() -> Credentials:
+        assumed.append(1)
+        return credentials()
+
+    own = AccountSession(assume, Clock())
+
+    def get() -> Credentials:
+        gate.wait(10)
+        return own.get_frozen_credentials()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = [each.result() for each in [pool.submit(get) for _ in range(8)]]
+
+    assert 1 == len(assumed)
+    assert 1 == len({id(each) for each in found})
+
+
+def test_a_refresh_that_fails_is_tried_again() -> None:
+    """The lock is free after an error, and nothing half made is kept."""
+    answers: list[Credentials | Exception] = [OSError("no"), credentials()]
+
+    def assume() -> Credentials:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    own = AccountSession(assume, Clock())
+    with pytest.raises(OSError, match="no"):
+        own.get_frozen_credentials()
+
+    assert credentials() == own.get_frozen_credentials()
+
+
+def test_credentials_that_aws_calls_expired_are_assumed_anew() -> None:
+    """A customer may revoke sessions: the clock alone does not know."""
+    own, assumed = session(Clock())
+    own.get_frozen_credentials()
+
+    own.renew()
+    own.get_frozen_credentials()
+
+    assert 2 == len(assumed)
+
+
+def test_kept_credentials_that_aws_calls_expired_are_not_used_again(tmp_path: Path) -> None:
+    """Not by this run, and not by the next one."""
+    cache = DiskSessionCache(tmp_path / "sessions", Clock())
+    cache.save("key", replace(credentials(), arn="revoked"))
+    own = AccountSession(credentials, Clock(), "key", cache)
+    first = own.get_frozen_credentials()
+
+    own.renew()
+
+    assert ("revoked", credentials()) == (first.arn, own.get_frozen_credentials())
+    assert credentials() == cache.load("key")
+
+
+def test_a_session_is_shared_while_somebody_holds_it() -> None:
+    """Two tasks on one account assume once; an account that no one asks any more takes no memory."""
+    assume, _ = assumer()
+    sessions = Sessions(assume, clock=Clock())
+
+    held = sessions.of(stub_target(1))
+
+    assert held is sessions.of(stub_target(1))
+    assert held is not sessions.of(replace(stub_target(1), external_id="another"))
+    assert held is not sessions.of(stub_target(2))
+    assert 1 == len(sessions._sessions)
+
+
+def test_no_repr_and_no_traceback_shows_a_secret() -> None:
+    """Printed, formatted, copied, inside other objects, in an error's traceback: the secrets are not there."""
+    assume, _ = assumer(replace(ROLE, credentials=credentials()))
+    own, _ = session(Clock())
+    own.get_frozen_credentials()
+    found = credentials()
+    texts = [repr(found), str(found), f"{found}", repr([found]), repr(assume), str(own), repr(copy.copy(found))]
+    try:
+        raise ValueError(found)
+    except ValueError:
+        texts.append(traceback.format_exc())
+
+    assert [] == [text for text in texts if HIDDEN_KEY in text or HIDDEN_TOKEN in text]
+
+
+def test_kept_sessions_come_back_to_the_same_caller_and_target_alone(tmp_path: Path) -> None:
+    """The key is who, which role and which external id; another of any of them finds nothing."""
+    clock = Clock()
+    cache = DiskSessionCache(tmp_path / "sessions", clock)
+    target = stub_target(1)
+    cache.save(cache_key(ROLE, target), credentials())
+
+    others = [cache_key(PERSON, target), cache_key(ROLE, stub_target(2)), cache_key(ROLE, replace(target, external_id=None))]
+    assert credentials() == DiskSessionCache(tmp_path / "sessions", clock).load(cache_key(ROLE, target))
+    assert [None, None, None] == [cache.load(key) for key in others]
+
+
+def test_a_session_uses_what_was_kept_and_keeps_what_is_new(tmp_path: Path) -> None:
+    """A second run asks nothing; credentials near their end are assumed anew."""
+    clock = Clock()
+    cache = DiskSessionCache(tmp_path / "sessions", clock)
+    assumed: list[int] = []
+
+    def assume() -> Credentials:
+        assumed.append(1)
+        return credentials(clock.now + timedelta(hours=1))
+
+    for minutes in (0, 10, 56):
+        clock.now = NOW + timedelta(minutes=minutes)
+        AccountSession(assume, clock, "key", cache).get_frozen_credentials()
+
+    assert 2 == len(assumed)
+
+
+def test_ended_sessions_are_deleted(tmp_path: Path) -> None:
+    """And what a kill left half written; what another process is writing stays, and what is not rolecall's."""
+    clock = Clock()
+    folder = tmp_path / "sessions"
+    cache = DiskSessionCache(folder, clock)
+    cache.save("ended", credentials(NOW + timedelta(minutes=30)))
+    cache.save("holds", credentials(NOW + timedelta(minutes=90)))
+    (folder / ".0a.new").write_text("{")
+    os.utime(folder / ".0a.new", times=(NOW.timestamp() - 3601,) * 2)
+    (folder / ".0b.new").write_text("{")
+    os.utime(folder / ".0b.new", times=(clock.now.timestamp(),) * 2)
+    (folder / "notes.txt").write_text("mine")
+    clock.now = NOW + timedelta(hours=1)
+
+    assert cache.load("ended") is None
+    kept = DiskSessionCache(folder, clock)
+
+    assert [".0b.new", "notes.txt"] == sorted(path.name for path in folder.iterdir() if path.suffix != ".json")
+    assert 1 == len(list(folder.glob("*.session.json")))
+    assert kept.load("holds") is not None
+
+
+def test_kept_sessions_are_for_the_owner_alone(tmp_path: Path) -> None:
+    """Folder 0700, files 0600, whatever the umask; names say nothing of whose they are."""
+    before = os.umask(0)
+    try:
+        cache = DiskSessionCache(tmp_path / "sessions", Clock())
+        cache.save("arn:aws:iam::222222222222:role/r", credentials())
+    finally:
+        os.umask(before)
+    file = next((tmp_path / "sessions").iterdir())
+
+    assert (0o700, 0o600) == ((tmp_path / "sessions").stat().st_mode & 0o777, file.stat().st_mode & 0o777)
+    assert "222222222222" not in file.name
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o710, 0o701, 0o770])
+def test_a_folder_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> None:
+    """Its sessions may have been read: the message says to revoke them."""
+    folder = tmp_path / "sessions"
+    folder.mkdir()
+    folder.chmod(mode)
+
+    with pytest.raises(SessionCacheError, match=r"others may use it .*\n  hint: delete it; .*revoke"):
+        DiskSessionCache(folder, Clock())
+
+
+def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    """One file is enough."""
+    cache = DiskSessionCache(tmp_path / "sessions", Clock())
+    cache.save("key", credentials())
+    next((tmp_path / "sessions").iterdir()).chmod(0o640)
+
+    with pytest.raises(SessionCacheError, match="mode 0640"):
+        cache.load("key")
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    """Who owns the folder can put files into it."""
+    with pytest.raises(SessionCacheError, match="belongs to another user"):
+        DiskSessionCache(tmp_path / "sessions", Clock(), user_id=lambda: os.getuid() + 1)
+
+
+def test_a_link_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    """It would lead elsewhere."""
+    cache = DiskSessionCache(tmp_path / "sessions", Clock())
+    cache.save("key", credentials())
+    file = next((tmp_path / "sessions").iterdir())
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(SessionCacheError, match="cannot be kept here"):
+        cache.load("key")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"key": "key", "expires": "2099-01-01T00:00:00"}'])
+def test_a_damaged_file_counts_as_none(tmp_path: Path, content: str) -> None:
+    """The role is assumed anew, and the file written anew."""
+    cache = DiskSessionCache(tmp_path / "sessions", Clock())
+    cache.save("key", credentials())
+    next((tmp_path / "sessions").iterdir()).write_text(content)
+
+    assert cache.load("key") is None
+    cache.save("key", credentials())
+    assert credentials() == cache.load("key")

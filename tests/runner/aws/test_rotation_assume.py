@@ -1,0 +1,95 @@
+"""AssumeRole amid a rotation: the new external id first, the previous one on a refusal alone, and no one else pays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import botocore.credentials
+import pytest
+from botocore.exceptions import ClientError
+
+from rolecall_runner.aws.clients import Clients
+from rolecall_runner.aws.credentials import Assumer
+from rolecall_runner.aws.credentials import CallerIdentity as Caller
+from stub_fleet import stub_target
+
+CALLER = Caller(
+    botocore.credentials.Credentials("a", "b"),
+    "arn:aws:sts::111111111111:assumed-role/backend_role/i-0",
+    "111111111111",
+    "us-east-1",
+)
+ROTATING = replace(stub_target(1), external_id="new", previous_external_id="old")
+
+
+class FakeSts:
+    """Answers by the external id it is sent: credentials, or the code of an error."""
+
+    def __init__(self, **codes: str) -> None:
+        self.codes = codes
+        self.sent: list[str] = []
+
+    def client(self, _service: str, _region: str) -> FakeSts:
+        return self
+
+    def assume_role(self, **parameters: Any) -> dict[str, Any]:
+        self.sent.append(parameters["ExternalId"])
+        if code := self.codes.get(parameters["ExternalId"]):
+            raise ClientError({"Error": {"Code": code, "Message": parameters["ExternalId"]}}, "AssumeRole")
+        keys = {"AccessKeyId": "ASIA1", "SecretAccessKey": "s", "SessionToken": "t"}
+        return {"Credentials": {**keys, "Expiration": datetime(2026, 11, 24, tzinfo=UTC) + timedelta(hours=1)}}
+
+
+def assumer(fake: FakeSts) -> Assumer:
+    return Assumer(cast("Clients", fake), CALLER, "0a1b2c")
+
+
+@pytest.mark.parametrize(
+    ("codes", "sent"),
+    [({}, ["new"]), ({"new": "AccessDenied"}, ["new", "old"])],
+)
+def test_the_previous_id_is_asked_on_a_refusal_alone(codes: dict[str, str], sent: list[str]) -> None:
+    """A role that takes the new id is asked once; one that refuses it is asked with the previous one."""
+    fake = FakeSts(**codes)
+
+    assumer(fake).assume(ROTATING)
+
+    assert sent == fake.sent
+
+
+@pytest.mark.parametrize(
+    ("codes", "heard"),
+    [
+        ({"new": "Throttling"}, ("Throttling", "new", ["new"])),
+        ({"new": "AccessDenied", "old": "AccessDenied"}, ("AccessDenied", "new", ["new", "old"])),
+        ({"new": "AccessDenied", "old": "Throttling"}, ("Throttling", "old", ["new", "old"])),
+    ],
+)
+def test_what_is_heard_when_neither_id_lets_in(codes: dict[str, str], heard: tuple[str, str, list[str]]) -> None:
+    """A throttle is no refusal and stays a throttle; of two refusals that of the current id counts."""
+    fake = FakeSts(**codes)
+    with pytest.raises(ClientError) as caught:
+        assumer(fake).assume(ROTATING)
+
+    error = caught.value.response["Error"]
+    assert heard == (error["Code"], error["Message"], fake.sent)
+
+
+def test_a_customer_that_is_not_rotating_is_asked_once() -> None:
+    """Without a previous id a refusal is final: the hot path has no second call."""
+    fake = FakeSts(new="AccessDenied")
+    with pytest.raises(ClientError):
+        assumer(fake).assume(replace(ROTATING, previous_external_id=None))
+
+    assert ["new"] == fake.sent
+
+
+def test_a_probe_never_falls_back() -> None:
+    """The ladder sends an id to see it refused: the previous one must not stand in for it."""
+    fake = FakeSts(new="AccessDenied")
+    with pytest.raises(ClientError):
+        assumer(fake).assume(ROTATING, external_id="new")
+
+    assert ["new"] == fake.sent

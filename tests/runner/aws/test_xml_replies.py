@@ -1,0 +1,102 @@
+"""Replies are read as botocore reads them, whatever the model allows and the reply holds."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.parsers import ResponseParserError, create_parser
+
+from rolecall_runner.aws.reply_parser import ReplyParserFactory
+from xml_samples import reply_of
+
+SERVICES = [
+    "ec2",
+    "sts",
+    "iam",
+    "rds",
+    "cloudformation",
+    "autoscaling",
+    "elb",
+    "elbv2",
+    "elasticache",
+    "redshift",
+    "sns",
+    "ses",
+]
+_ADDRESS = re.compile(" at 0x[0-9a-f]+")
+
+
+def said(parser: Any, body: bytes, shape: Any, status: int = 200) -> str:
+    """What a parser makes of a body, with the order of keys; or how it fails."""
+    response = {"status_code": status, "headers": {"x": "1"}, "body": body, "context": {"operation_name": "x"}}
+    try:
+        return _ADDRESS.sub("", repr(parser.parse(response, shape)))  # botocore leaves elements where a text is repeated
+    except (ResponseParserError, LookupError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+@pytest.fixture(scope="module")
+def session() -> Any:
+    """One loader of models for all services."""
+    return botocore.session.Session()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_operation_is_read_as_botocore_reads_it(session: Any, service: str) -> None:
+    """Values, types and the order of keys are the same, for every operation of the service."""
+    model = session.get_service_model(service)
+    parser = create_parser(model.resolved_protocol)
+    quick = ReplyParserFactory().create_parser(model.resolved_protocol)
+    chance = Random(service)  # noqa: S311 - samples, no secrets
+    differing = []
+    for name in model.operation_names:
+        operation = model.operation_model(name)
+        body = reply_of(operation, chance, "http://aws/doc/2026/")
+        if said(parser, body, operation.output_shape) != said(quick, body, operation.output_shape):
+            differing.append(name)
+
+    assert type(parser) is not type(quick)
+    assert model.operation_names
+    assert [] == differing
+
+
+BODIES = [
+    b"",
+    b"<a",
+    b"<DescribeInstancesResponse/>",
+    b"<r><reservationSet/></r>",
+    b"<r><reservationSet><item/></reservationSet><reservationSet><item><ownerId>2</ownerId></item></reservationSet></r>",
+    b"<r><reservationSet><item><ownerId>1</ownerId><ownerId>2</ownerId></item></reservationSet></r>",
+    b"<r><reservationSet><item><instancesSet><item><launchTime>never</launchTime></item></instancesSet></item></reservationSet></r>",
+    b'<r xmlns:x="http://x/"><x:reservationSet><x:item><x:ownerId>1</x:ownerId></x:item></x:reservationSet><!-- no --></r>',
+    b"<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error></Errors><RequestID>1</RequestID></Response>",
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("status", [200, 403])
+def test_odd_bodies_come_to_the_same(session: Any, body: bytes, status: int) -> None:
+    """Empty, torn, repeated and foreign elements, and errors: the same value or the same failure."""
+    shape = session.get_service_model("ec2").operation_model("DescribeInstances").output_shape
+    parser = create_parser("ec2")
+
+    assert said(parser, body, shape, status) == said(ReplyParserFactory().create_parser("ec2"), body, shape, status)
+
+
+@pytest.mark.parametrize("protocol", ["json", "rest-xml", "rest-json"])
+def test_other_protocols_keep_botocores_parser(protocol: str) -> None:
+    assert type(create_parser(protocol)) is type(ReplyParserFactory().create_parser(protocol))
+
+
+def test_parser_is_made_once_and_again_after_new_defaults() -> None:
+    """It remembers shapes; a new parser per attempt, as botocore asks for one, would cost more than botocore's own."""
+    factory = ReplyParserFactory()
+    first = factory.create_parser("ec2")
+
+    assert first is factory.create_parser("ec2")
+    factory.set_parser_defaults(timestamp_parser=str)
+    assert str is factory.create_parser("ec2")._timestamp_parser

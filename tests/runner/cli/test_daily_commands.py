@@ -1,0 +1,106 @@
+"""Commands of daily work: links, a program as a customer, the history of runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from command_rig import runner
+from manifests import NOTES
+from rolecall_runner.sandbox.in_process import embedded
+from rolecall_runner.sandbox.provisioning.seed import environment_of
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with the notes' manifest."""
+    shutil.copy(NOTES, tmp_path / "accounts.yaml")
+    return tmp_path
+
+
+def test_the_switch_link_is_filled_in(notes: Path) -> None:
+    """The link names account, role and display name; an unknown switch role is told those that there are."""
+    done = runner("switch-url", "reena-in-sumesh", cwd=notes)
+    wrong = runner("switch-url", "reena", cwd=notes)
+
+    assert (
+        "https://signin.aws.amazon.com/switchrole?account=507074252730&roleName=reena-assumedRole&displayName=reena-in-sumesh\n"
+        == done.out
+    )
+    assert (2, True) == (wrong.code, "the manifest has: reena-in-sumesh" in wrong.err)
+
+
+def test_a_program_runs_as_the_customer(notes: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The program asks the sandbox who it is, and is the customer's role; its exit code is the command's."""
+    ask = (
+        "import boto3, sys; print(boto3.client('sts').get_caller_identity()['Arn']);"
+        "import os; print(os.environ['ROLECALL_ACCOUNT']); sys.exit(5)"
+    )
+    done = runner("shell", "account1", "--sandbox", "--", sys.executable, "-c", ask, cwd=notes)
+    said = capfd.readouterr().out.splitlines()
+
+    assert 5 == done.code, done.err
+    assert said[0].startswith("arn:aws:sts::222222222222:assumed-role/role1/rolecall-")
+    assert "account1" == said[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("shell", "acount1", "--sandbox"), 2, "did you mean account1?"),
+        (("shell", "reena-in-sumesh", "--sandbox"), 2, "there is no customer reena-in-sumesh"),
+        (("shell", "account1"), 8, "there are no AWS credentials to start from"),
+        (("console", "account1"), 8, "--sandbox"),
+        (("shell", "account1", "--profile", "nobody"), 8, "nobody"),
+        (("shell", "account1", "--sandbox", "--", "no-such-program"), 7, "no-such-program cannot be started"),
+    ],
+)
+def test_what_a_person_gets_wrong_is_said(notes: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
+    """Each mistake has its exit code, its place and its hint, and no traceback."""
+    done = runner(*arguments, cwd=notes)
+
+    assert code == done.code, done.err
+    assert words in done.err
+    assert "hint: " in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_role_that_refuses_is_said_with_where_to_look(notes: Path) -> None:
+    """A caller whom the role does not trust is told so, and which command says why."""
+    environ = {
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    }
+    done = runner("shell", "account1", cwd=notes, environ=environ)
+
+    assert 8 == done.code
+    assert "STS cannot be asked who calls" in done.err
+
+
+def test_a_history_without_runs_says_how_to_make_one(notes: Path) -> None:
+    """No runs yet is no error; machines get an empty list."""
+    assert "runner verify makes one" in runner("history", cwd=notes).out
+    assert [] == json.loads(runner("history", "--format", "json", cwd=notes).out)
+
+
+def test_a_kept_session_serves_the_next_command(notes: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With --session-cache the second command asks STS for no role again; a folder that others may read is refused."""
+    with embedded(NOTES, Path("nowhere")) as world:
+        environ = environment_of(world.sandbox, world.backend)
+        show = "import os; print(os.environ['AWS_ACCESS_KEY_ID'])"
+        shell = ("shell", "account1", "--session-cache", "kept", "--", sys.executable, "-c", show)
+        codes = [runner(*shell, cwd=notes, environ=environ).code for _ in range(2)]
+        keys = capfd.readouterr().out.split()
+        (notes / "kept").chmod(0o755)
+        refused = runner(*shell, cwd=notes, environ=environ)
+
+    assert [0, 0] == codes
+    assert (2, 1) == (len(keys), len(set(keys)))
+    assert [0o600] == [stat.S_IMODE(path.stat().st_mode) for path in (notes / "kept").iterdir()]
+    assert (5, True) == (refused.code, "kept" in refused.err)

@@ -1,0 +1,167 @@
+"""The commands `runner onboard` and `runner status` as a person runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from command_rig import Ended, runner
+from manifests import NOTES
+from onboard_rig import Stage, staged
+
+PROGRAM = "from rolecall_runner.cli.main import app; app(prog_name='runner')"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A sandbox with the notes' accounts; account1 has not applied its module."""
+    with staged(NOTES, tmp_path_factory.mktemp("fleet")) as found:
+        found.take_away()
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def fresh(stage: Stage) -> None:
+    """Nothing is known yet."""
+    for path in (stage.folder / "output").glob("status*.json"):
+        path.unlink()
+
+
+def run(stage: Stage, *arguments: str) -> Ended:
+    return runner(*arguments, cwd=stage.folder, environ=stage.environ)
+
+
+def test_a_customer_that_has_applied_is_verified(stage: Stage) -> None:
+    """Exit code 0, the text to send between two marks, and the command that leads on."""
+    done = run(stage, "onboard", "account2")
+    lines = done.out.splitlines()
+
+    assert 0 == done.code, done.out + done.err
+    assert re.fullmatch(
+        r"rehearsal \(sandbox\): ✓ account2 is verified: all is as agreed \(run \d{8}-\d{6}-[0-9a-f]{6}\)", lines[0]
+    )
+    assert ["-------- message to account2 --------", "[rehearsal (sandbox): do not send this]"] == lines[1:3]
+    assert ["-------- end of the message --------", "next: gen bundle account2"] == lines[-2:]
+    assert "account2: the role lets us in\n" == done.err
+
+
+def test_a_customer_that_has_not_applied(stage: Stage) -> None:
+    """With --once exit code 1, the likely causes with the vendor's hints, the text for the customer, and how to go on."""
+    done = run(stage, "onboard", "account1", "--once")
+
+    assert 1 == done.code
+    assert done.out.startswith(
+        "rehearsal (sandbox): ✗ account1 does not let us in yet (1 look): AWS refuses: the role is not there, or "
+    )
+    assert "[role-missing]" in done.out
+    assert "`aws iam get-role --role-name role1`" in " ".join(done.out.split())
+    assert "next: runner onboard account1" == done.out.splitlines()[-1]
+
+
+def test_the_form_for_programs(stage: Stage) -> None:
+    """One object, nothing else on either stream; the same exit codes."""
+    good, bad = (run(stage, "onboard", name, "--once", "--format", "json") for name in ("account2", "account1"))
+    bodies = [json.loads(done.out) for done in (good, bad)]
+
+    assert [(0, ""), (1, "")] == [(done.code, done.err) for done in (good, bad)]
+    assert [(True, True), (False, False)] == [(body["verified"], body["let_in"]) for body in bodies]
+    assert [bodies[0]["entry"]["verified"]["run"], None] == [body["run"] for body in bodies]
+    assert bodies[1]["letter"].startswith("[rehearsal (sandbox): do not send this]\n\nHello,")
+    assert [True, True] == [body["rehearsal"] for body in bodies]
+    assert {"customer", "account_id", "seen", "looks", "waited_seconds", "verdict"} < set(bodies[0])
+
+
+def test_where_nothing_can_be_said_the_code_is_another(stage: Stage) -> None:
+    """No one answers at that address: no caller, exit code 8, and nothing is noted."""
+    environ = {**stage.environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    done = runner("onboard", "account1", "--once", cwd=stage.folder, environ=environ)
+
+    assert (8, False) == (done.code, (stage.folder / "output" / "status.sandbox.json").exists())
+    assert "hint: " in done.err
+
+
+def test_mistakes_are_named_with_their_mend(stage: Stage) -> None:
+    """A time that is none, a name that is not there, another role on AWS."""
+    cases = {
+        ("account1", "--every", "0s"): "--every: '0s' is no length of time",
+        ("account1", "--timeout", "soon"): "write 30s, 15m, 2h, 7d or 1h30m",
+        ("acount1",): "did you mean account1?",
+        ("reena-in-sumesh",): "reena-in-sumesh is a switch role",
+        ("account1", "--as", "backend_role"): "--as: AWS says who you are",
+    }
+    for arguments, words in cases.items():
+        done = run(stage, "onboard", *arguments)
+
+        assert (2, True) == (done.code, words in done.err), done.err
+
+
+def test_ctrl_c_ends_the_wait_and_says_how_to_go_on(stage: Stage) -> None:
+    """Exit code 130; what was handed over is noted, and no traceback is shown."""
+    environ = {**os.environ, **stage.environ, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "onboard", "account1"],
+        cwd=stage.folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as child:  # fmt: skip
+        assert child.stderr is not None
+        first = child.stderr.readline()
+        time.sleep(0.2)  # it says what it saw a moment before it pauses
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+
+    assert first.startswith("account1: not yet: AWS refuses: the role is not there")
+    assert (130, "") == (child.returncode, out), err
+    assert "interrupted; of account1: AWS refuses" in err
+    assert "hint: runner onboard account1 goes on waiting; what was noted stays" in err
+    assert "Traceback" not in err
+    assert json.loads((stage.folder / "output" / "status.sandbox.json").read_text())["customers"]["account1"]["handed_over"]
+
+
+def test_a_roll_call_feeds_the_status(stage: Stage) -> None:
+    """All that runner verify heard is in the file, with its run; the rehearsal is kept apart from AWS."""
+    verified = run(stage, "verify", "--actions", "none", "--no-drift", "--format", "json")
+    run_id = json.loads(verified.out)["run"]["run_id"]
+    shown = json.loads(run(stage, "status", "--format", "json").out)
+    plain = json.loads(runner("status", "--format", "json", cwd=stage.folder).out)
+
+    assert {"account1": "not-handed-over", "account2": "verified", "account3": "verified"} == {
+        row["name"]: row["state"] for row in shown["accounts"] if row["kind"] == "customer"
+    }
+    assert {run_id} == {row["entry"]["asked"]["run"] for row in shown["accounts"] if "asked" in row["entry"]}
+    assert (True, False) == (shown["rehearsal"], plain["rehearsal"])
+    assert {"not-handed-over": 4} == {state: count for state, count in plain["counts"].items() if count}
+
+
+def test_a_broken_status_file_does_not_fail_a_roll_call(stage: Stage) -> None:
+    """It is a warning with its hint; the run's own result and exit code stand."""
+    (stage.folder / "output" / "status.sandbox.json").write_text("{")
+    done = run(stage, "verify", "--actions", "none", "--no-drift", "--limit", "account2")
+    shown = run(stage, "status")
+
+    assert (0, True) == (done.code, "The one account answers the roll call" in done.out.splitlines()[-1])
+    assert "warning: output/status.sandbox.json: the status file is damaged (it is not JSON)" in done.err
+    assert (5, True) == (shown.code, "hint: restore it from version control" in shown.err)
+
+
+def test_an_interrupted_roll_call_keeps_what_it_heard(stage: Stage) -> None:
+    """What was verified before Ctrl-C is in the status file."""
+    environ = {**os.environ, **stage.environ, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "verify", "--verbose", "--limit", "account2:account3", "--forks", "1"],
+        cwd=stage.folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as child:  # fmt: skip
+        assert child.stderr is not None
+        first = child.stderr.readline()
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=60)
+    found = json.loads((stage.folder / "output" / "status.sandbox.json").read_text())["customers"]
+
+    assert "account2: ok" in first
+    assert "ok" == found["account2"]["asked"]["mark"]

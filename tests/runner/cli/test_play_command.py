@@ -1,0 +1,352 @@
+"""`runner play` over a sandbox of a few customers: output, recap, exit codes, what is not run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from play_rig import run_play, write
+from query_rig import manifest_text
+from rolecall_runner.sandbox.in_process import embedded
+from rolecall_runner.sandbox.provisioning.seed import environment_of
+
+CHECKS = """
+import json
+from pathlib import Path
+
+def mark(session, account, text="x"):
+    with (Path(__file__).parent / "ran.txt").open("a") as file:
+        file.write(f"{account.name} {text}\\n")
+    return {"changed": text == "y", "text": text}
+
+def vpcs(session, account):
+    pages = session.client("ec2").get_paginator("describe_vpcs").paginate()
+    return [vpc["VpcId"] for page in pages for vpc in page["Vpcs"]]
+
+def secret(session, account):
+    raise ValueError("aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+
+def show(session, account):
+    return {"aws_secret_access_key": "hunter2", "text": "token AKIAIOSFODNN7EXAMPLE"}
+"""
+AUDIT = """
+- name: Look
+  hosts: all
+  vars:
+    wanted: 1
+    twice: "{{ wanted * 2 }}"
+  tasks:
+    - name: List networks
+      query:
+        service: ec2
+        operation: describe_vpcs
+        parameters: {Filters: [{Name: owner-id, Values: ["{{ account_id }}"]}]}
+        select: "Vpcs[].{vpc: VpcId, owner: OwnerId}"
+      register: found
+      ignore_errors: true
+      tags: [inventory]
+    - name: Only gold ones
+      assert:
+        that:
+          - found.rows | length == twice
+          - found.rows | map(attribute='owner') | unique | list == [account_id]
+        success_msg: "{{ name }} has {{ found.rows | length }}"
+      when: labels.tier == 'gold'
+    - name: Count by hand
+      script: checks.py:vpcs
+      register: hand
+      changed_when: result.data | length > 0
+      notify: [tell]
+      when: not found.failed
+  handlers:
+    - name: tell
+      assert:
+        that: hand.data == found.rows | selectattr('region', 'equalto', regions[0]) | map(attribute='vpc') | list
+        success_msg: the same
+"""
+PICKY = """
+- hosts: all
+  {}
+  tasks:
+    - assert: {{that: name != 'one'}}
+    - script: checks.py:mark
+"""
+
+
+class World(NamedTuple):
+    """A folder with a manifest and a script, and the environment of a sandbox of its customers."""
+
+    folder: Path
+    environ: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A sandbox of two customers who may read and one who may not."""
+    names = ["one", "two", "denied"]
+    folder = write(tmp_path_factory.mktemp("play"), accounts__yaml=manifest_text(names), checks__py=CHECKS)
+    with embedded(folder / "accounts.yaml", folder / "output") as made:
+        yield World(folder, environment_of(made.sandbox, made.backend))
+
+
+def play_of(world: World, text: str, *arguments: str) -> tuple[int, str, str]:
+    """Run a play's text over the sandbox."""
+    write(world.folder, play__yaml=text)
+    (world.folder / "ran.txt").unlink(missing_ok=True)
+    done = run_play("play.yaml", *arguments, cwd=world.folder, environ=world.environ)
+    return done.code, done.out, done.err
+
+
+def ran(world: World) -> list[str]:
+    """What the script `mark` noted, sorted: accounts run at the same time."""
+    path = world.folder / "ran.txt"
+    return sorted(path.read_text("utf-8").splitlines()) if path.exists() else []
+
+
+def recap_of(out: str) -> dict[str, str]:
+    """The recap's lines by account, without the zeros."""
+    lines = out.partition("PLAY RECAP")[2].splitlines()[1:]
+    return {line.partition(":")[0].strip(): " ".join(re.findall(r"\w+=[1-9]\d*", line.partition(":")[2])) for line in lines}
+
+
+def test_a_play_reads_as_ansible_users_expect(world: World) -> None:
+    """Tasks, a line an account, a handler, the recap; who may not read fails, and is ignored where asked."""
+    code, out, err = play_of(world, AUDIT, "--forks", "1")
+
+    assert (0, "") == (code, err)
+    assert [
+        "", "PLAY [Look] " + "*" * 67, "", "TASK [List networks] " + "*" * 58, "ok: [one] => 2 rows", "ok: [two] => 2 rows",
+    ] == out.splitlines()[:6]  # fmt: skip
+    assert "failed: [denied]: FAILED! => us-east-1: An error occurred (UnauthorizedOperation)" in out
+    assert "...ignoring" in out
+    assert ["ok: [two] => two has 2"] == re.findall(r"ok: \[.*has.*", out)
+    assert "skipping: [one] => (when: labels.tier == 'gold')" in out
+    assert "RUNNING HANDLER [tell] " in out
+    assert {
+        "one": "ok=3 changed=1 skipped=1", "two": "ok=4 changed=1", "denied": "skipped=2 ignored=1",
+    } == recap_of(out)  # fmt: skip
+
+
+def test_json_says_the_same(world: World) -> None:
+    """Plays, tasks, hosts with what was registered, and the counts."""
+    code, out, _ = play_of(world, AUDIT, "--format", "json", "--limit", "one")
+    body = json.loads(out)
+
+    tasks = body["plays"][0]["tasks"]
+    assert 0 == code
+    assert ["List networks", "Only gold ones", "Count by hand", "tell"] == [task["name"] for task in tasks]
+    assert {"region", "vpc", "owner"} == set(tasks[0]["hosts"]["one"]["rows"][0])
+    assert (3, 1) == (body["stats"]["one"]["ok"], body["stats"]["one"]["changed"])
+
+
+def test_a_failed_account_takes_no_further_part(world: World) -> None:
+    """The others go on; the exit code says that something failed."""
+    text = """
+- hosts: all
+  tasks:
+    - query: {service: ec2, operation: describe_vpcs}
+    - script: checks.py:mark
+- hosts: all
+  tasks:
+    - script: {function: "checks.py:mark", arguments: {text: "{{ name }}!"}}
+"""
+    code, out, _ = play_of(world, text)
+
+    assert (1, ["one one!", "one x", "two two!", "two x"]) == (code, ran(world))
+    assert "failed=1" == recap_of(out)["denied"]
+
+
+def test_check_runs_nothing_that_acts(world: World) -> None:
+    """Scripts and writing queries are skipped, reading ones are asked."""
+    text = """
+- hosts: one
+  tasks:
+    - query: {service: ec2, operation: describe_vpcs}
+    - script: checks.py:mark
+    - query: {service: ec2, operation: create_vpc, parameters: {CidrBlock: 10.0.0.0/16}, allow_write: true}
+    - assert: {that: check_mode}
+"""
+    code, out, _ = play_of(world, text, "--check")
+
+    assert (0, []) == (code, ran(world))
+    assert {"one": "ok=2 skipped=2"} == recap_of(out)
+    assert "skipping: [one] => (not run under --check)" in out
+
+
+def test_a_writing_query_needs_both_words(world: World) -> None:
+    """`allow_write` in the task alone is not enough: nothing is asked, and the hint is named."""
+    text = """
+- hosts: one
+  tasks:
+    - query: {service: ec2, operation: create_vpc, parameters: {CidrBlock: 10.0.0.0/16}, allow_write: true}
+"""
+    code, out, err = play_of(world, text)
+    allowed, recap, _ = play_of(world, text, "--allow-write")
+
+    assert (2, "", True) == (code, out, "play.yaml:4:7" in err and "--allow-write" in err)
+    assert (1, {"one": "failed=1"}) == (allowed, recap_of(recap))  # the customer's role may not
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--tags", "a"), ["one a", "one always"]),
+        (("--skip-tags", "a"), ["one always", "one plain"]),
+        (("--tags", "never"), ["one always", "one never"]),
+        (("--start-at-task", "pl*"), ["one plain"]),
+        ((), ["one a", "one always", "one plain"]),
+    ],
+)
+def test_tags_and_start_choose_the_tasks(world: World, arguments: tuple[str, ...], expected: list[str]) -> None:
+    """The tasks run are those that Ansible would run."""
+    script = "script: {{function: 'checks.py:mark', arguments: {{text: {0}}}}}"
+    task = f"    - name: {{0}}\n      tags: [{{1}}]\n      {script}\n"
+    pairs = (("never", "never"), ("always", "always"), ("a", "a"), ("plain", ""))
+    tasks = "".join(task.format(*pair) for pair in pairs)
+    code, _, err = play_of(world, f"- hosts: one\n  tasks:\n{tasks}", *arguments)
+
+    assert (0, expected) == (code, ran(world)), err
+
+
+def test_a_loop_runs_once_an_item(world: World) -> None:
+    """`item` is each entry; `results` has them all, and one change makes the task a change."""
+    text = """
+- hosts: one
+  tasks:
+    - script: {function: "checks.py:mark", arguments: {text: "{{ item }}"}}
+      loop: "{{ ['x', 'y', name] }}"
+      when: item != 'x'
+      register: each
+    - assert:
+        that:
+          - each.changed
+          - each.results | map(attribute='skipped') | list == [true, false, false]
+          - each.results | map(attribute='item') | list == ['x', 'y', 'one']
+"""
+    code, out, err = play_of(world, text)
+
+    assert (0, ["one one", "one y"], {"one": "ok=2 changed=1"}) == (code, ran(world), recap_of(out)), err
+
+
+def test_serial_goes_on_in_batches_and_ends_when_too_many_fail(world: World) -> None:
+    """The second batch is not begun when all of the first failed."""
+    first, out, _ = play_of(world, PICKY.format("serial: [1]"))
+    begun = ran(world)
+    second, _, _ = play_of(world, PICKY.format("serial: [3]"))
+
+    assert (1, []) == (first, begun)
+    assert "NO MORE ACCOUNTS LEFT: every account of the batch failed" in out
+    assert (1, ["denied x", "two x"]) == (second, ran(world))
+
+
+def test_a_share_of_failures_ends_the_play(world: World) -> None:
+    """One of three is more than 30 %, and not more than 40 %."""
+    _, out, _ = play_of(world, PICKY.format("max_fail_percentage: 30"))
+    stopped = ran(world)
+    play_of(world, PICKY.format("max_fail_percentage: 40"))
+
+    assert ([], ["denied x", "two x"]) == (stopped, ran(world))
+    assert "33 % of the batch failed, more than max_fail_percentage: 30" in out
+
+
+def test_until_tries_again(world: World) -> None:
+    """A script that never gives what is awaited is called once and as often as `retries` say."""
+    text = """
+- hosts: one
+  tasks:
+    - script: checks.py:mark
+      register: got
+      until: got.data.text == 'z'
+      retries: 2
+      delay: 0
+"""
+    code, out, _ = play_of(world, text)
+
+    assert (1, ["one x"] * 3) == (code, ran(world))
+    assert "still not true after 3 tries: got.data.text == 'z'" in out
+
+
+def test_what_is_undefined_is_named(world: World) -> None:
+    """A result that was not registered because its task was left out is an error with its name."""
+    text = """
+- hosts: one
+  tasks:
+    - script: checks.py:mark
+      register: got
+      tags: [some]
+    - assert: {that: got.data.text == 'x'}
+    - assert: {that: got.data.nothing == 'x'}
+"""
+    _, out, _ = play_of(world, text, "--skip-tags", "some")
+    _, other, _ = play_of(world, text)
+
+    assert "fatal: [one]: FAILED! => {{ got.data.text == 'x' }}: 'got' is undefined" in out
+    assert "has no attribute 'nothing'" in other
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+@pytest.mark.parametrize("function", ["secret", "show"])
+def test_no_secret_is_shown(world: World, form: str, function: str) -> None:
+    """Neither what a script raises nor what it gives brings a secret out."""
+    _, out, err = play_of(world, f"- hosts: one\n  tasks:\n    - script: checks.py:{function}\n", "--format", form)
+
+    assert [] == [word for word in ("wJalrXUtnFEMI", "hunter2", "AKIAIOSFODNN7EXAMPLE") if word in out + err]
+    assert "(hidden)" in out
+
+
+def test_lists_run_nothing(world: World) -> None:
+    """Tasks with their tags and accounts are listed without credentials or a sandbox."""
+    write(world.folder, play__yaml=AUDIT)
+    done = run_play("play.yaml", "--list-tasks", "--list-hosts", "--limit", "one", cwd=world.folder)
+    body = json.loads(run_play("play.yaml", "--list-tasks", "--format", "json", cwd=world.folder).out)
+
+    assert [
+        "play #1 (Look): all", "  hosts (1):", "    one", "  tasks:", "    List networks    TAGS: [inventory]",
+    ] == done.out.splitlines()[:5]  # fmt: skip
+    assert {"name": "Only gold ones", "tags": []} == body[0]["tasks"][1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--limit", "onne"), 2, "did you mean one?"),
+        (("--tags", "inventry"), 2, "write inventory"),
+        (("--start-at-task", "List network"), 2, "write List networks"),
+        (("--manifest", "none.yaml"), 3, "there is no such file"),
+    ],
+)
+def test_what_a_person_gets_wrong_is_said(world: World, arguments: tuple[str, ...], code: int, words: str) -> None:
+    """Each mistake has its exit code and its hint."""
+    ended, _, err = play_of(world, AUDIT, *arguments)
+
+    assert (code, True, True) == (ended, words in err, "hint: " in err), err
+
+
+def test_a_hosts_pattern_that_means_nobody_is_said_with_its_place(world: World) -> None:
+    """The play and the nearest name."""
+    code, _, err = play_of(world, "- hosts: onne\n  tasks: []\n")
+
+    assert (2, True) == (code, "play.yaml:1:3: hosts: onne selects no account\n  hint: did you mean one?" in err), err
+
+
+def test_variables_are_made_when_a_task_needs_them(world: World) -> None:
+    """One may hold a later result; one that no task reads may be undefined."""
+    text = """
+- hosts: one
+  vars:
+    unused: "{{ labels.nothing }}"
+    said: "{{ got.data.text }}"
+    whole: "{{ said }}!"
+  tasks:
+    - script: checks.py:mark
+      register: got
+    - assert: {that: whole == 'x!'}
+"""
+    code, out, _ = play_of(world, text)
+
+    assert (0, {"one": "ok=2"}) == (code, recap_of(out)), out

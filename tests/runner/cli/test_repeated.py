@@ -1,0 +1,59 @@
+"""The command line that goes on with a run has the options that say how and where, ready for a shell."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from rolecall_runner.cli.options import repeated
+
+app = typer.Typer()
+
+
+@app.command()
+def play(
+    context: typer.Context,
+    manifest: Annotated[Path, typer.Argument()] = Path("accounts.yaml"),
+    limit: str = "all",
+    reader: Annotated[list[str] | None, typer.Option()] = None,
+    sandbox: bool = False,
+    timeout: float = 300.0,
+    forks: Annotated[int, typer.Option("--forks", "-f", envvar="FORKS")] = 16,
+    scheduler_tls: Annotated[tuple[str, str, str] | None, typer.Option()] = None,
+) -> None:
+    """Say how to go on."""
+    del limit, manifest, reader, sandbox, timeout, forks, scheduler_tls
+    typer.echo(repeated(context, "runner play --resume r"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], ""),
+        (["--limit", "acme"], ""),
+        (["-f", "2", "--timeout", "1.5", "--sandbox"], " --sandbox --timeout 1.5 --forks 2"),
+        (["--timeout", "60", "--no-sandbox"], " --timeout 60"),
+        (["a b;c.yaml", "--sandbox"], " 'a b;c.yaml' --sandbox"),
+        (["--reader", "1=a", "--reader", "2=b"], " --reader 1=a --reader 2=b"),
+        (["--forks", "16"], " --forks 16"),
+        (["--scheduler-tls", "ca", "it's", "key"], " --scheduler-tls ca 'it'\"'\"'s' key"),
+    ],
+)
+def test_options_are_repeated_as_they_were_given(given: list[str], said: str) -> None:
+    """How and where, in the order of the help; not what, and nothing that came from elsewhere than the command line."""
+    done = CliRunner().invoke(app, given, env={"FORKS": "8"})
+
+    assert f"runner play --resume r{said}\n" == done.output
+
+
+def test_a_repeated_line_means_the_same_again() -> None:
+    """A shell that reads it gives the program the very words."""
+    given = ["it's $HOME/a b.yaml", "--scheduler-tls", "*", "`x`", "\\"]
+    line = CliRunner().invoke(app, given).output
+
+    assert given == shlex.split(line)[4:]

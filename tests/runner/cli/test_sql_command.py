@@ -1,0 +1,309 @@
+"""`runner sql`: rows of past queries as tables, whatever they hold; and nothing but questions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from command_rig import runner
+from query_journals import Answering, write_run
+from rolecall_generator.errors import ExitCode
+from rolecall_runner.query.answers import Reason
+
+INSTANCE = {
+    "InstanceId": "i-1",
+    "State": {"Name": "running"},
+    "LaunchTime": "2026-11-01T08:00:00+00:00",
+    "EbsOptimized": True,
+}
+RESERVATION = {"ReservationId": "r-1", "OwnerId": "222222222222", "Instances": [INSTANCE, {"InstanceId": "i-2"}]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with two runs of one query, and one of another, in which an account is denied and one out of reach."""
+    runs = tmp_path / ".rolecall" / "runs"
+    bucket = {"Name": "logs", "CreationDate": "2026-01-01T00:00:00+00:00"}
+    write_run(runs, 1, [Answering("acme", [{"Instances": [{"InstanceId": "i-0"}]}])])
+    write_run(runs, 2, [Answering("acme", [RESERVATION]), Answering("beta", [], region="eu-west-1")])
+    denied = Answering("beta", reason=Reason.DENIED, region="global", error="not allowed")
+    write_run(
+        runs, 3, [Answering("acme", [bucket], "global"), denied], service="s3", operation="ListBuckets", failed=["gamma"]
+    )
+    return tmp_path
+
+
+def rows(folder: Path, sql: str, *options: str) -> list[dict[str, Any]]:
+    """The answer's rows, by the JSON form."""
+    ended = runner("sql", sql, "--format", "json", *options, cwd=folder)
+    assert int(ExitCode.OK) == ended.code, ended.err
+    found: list[dict[str, Any]] = json.loads(ended.out)["rows"]
+    return found
+
+
+def test_rows_of_a_query_are_a_table_of_the_models_columns(folder: Path) -> None:
+    """Instances, not the reservations around them, are the rows; nested objects and types are the model's."""
+    found = rows(
+        folder,
+        'select account, region, InstanceId, State.Name as state, year("LaunchTime") as year, Platform, OwnerId'
+        " from ec2_instances order by InstanceId",
+    )
+
+    place: dict[str, Any] = {"account": "acme", "region": "us-east-1", "Platform": None, "OwnerId": "222222222222"}
+    expected: list[dict[str, Any]] = [
+        {**place, "InstanceId": "i-1", "state": "running", "year": 2026},
+        {**place, "InstanceId": "i-2", "state": None, "year": None},
+    ]
+    assert expected == [{key: row[key] for key in expected[0]} for row in found]
+
+
+def test_a_table_has_the_last_run_and_previous_the_one_before(folder: Path) -> None:
+    """Without --run a table is of the last run; its _previous of the run before that asked the same."""
+    found = rows(
+        folder,
+        "select 'now' as side, InstanceId from ec2_instances"
+        " union all select 'before', InstanceId from ec2_instances_previous order by all",
+    )
+
+    assert [("before", "i-0"), ("now", "i-1"), ("now", "i-2")] == [(row["side"], row["InstanceId"]) for row in found]
+
+
+def test_several_runs_are_joined_and_told_apart_by_run_id(folder: Path) -> None:
+    """With --run all the rows of every run are in the table."""
+    found = rows(folder, "select run_id, count(*) as n from ec2_instances group by all order by all", "--run", "all")
+
+    assert [("20261124-100000-000001", 1), ("20261124-110000-000002", 2)] == [(row["run_id"], row["n"]) for row in found]
+
+
+def test_one_run_can_be_named_by_its_beginning(folder: Path) -> None:
+    """--run takes what `runner history` shows, or enough of it."""
+    found = rows(folder, "select InstanceId from ec2_instances", "--run", "20261124-10")
+
+    assert ["i-0"] == [row["InstanceId"] for row in found]
+
+
+def test_who_did_not_answer_is_a_table(folder: Path) -> None:
+    """Denied places and accounts that could not be asked stand in `errors`, with what was said."""
+    found = rows(folder, "select table_name, account, region, outcome, code, message from errors order by account")
+
+    assert [
+        ("s3_buckets", "beta", "global", "denied", "AccessDenied", "not allowed"),
+        ("s3_buckets", "gamma", None, "unreachable", "EndpointError", "no route to STS"),
+    ] == [tuple(row.values()) for row in found]
+
+
+def test_runs_are_a_table_that_can_be_joined(folder: Path) -> None:
+    """`runs` says of each run what it asked, and joins by run_id."""
+    found = rows(folder, "select r.operation, r.accounts from s3_buckets join runs r using (run_id)")
+
+    assert [{"operation": "list_buckets", "accounts": 2}] == found
+
+
+def test_tables_are_listed_with_columns_and_rows(folder: Path) -> None:
+    """--tables says what can be asked."""
+    ended = runner("sql", "--tables", "--format", "json", cwd=folder)
+    listed = {each["table"]: each for each in json.loads(ended.out)}
+
+    assert {"ec2_instances": 2, "ec2_instances_previous": 1, "s3_buckets": 1} == {
+        name: each["rows"] for name, each in listed.items()
+    }
+    assert {"name": "CreationDate", "type": "timestamptz"} in listed["s3_buckets"]["columns"]
+
+
+def test_the_operations_full_name_is_a_name_too(folder: Path) -> None:
+    """Who knows the operation finds the table."""
+    assert [{"n": 2}] == rows(folder, "select count(*) as n from ec2_describe_instances")
+
+
+def test_a_mistake_is_shown_with_its_place(folder: Path) -> None:
+    """DuckDB's message and mark reach the user; no traceback does."""
+    ended = runner("sql", "select wrong from s3_buckets", cwd=folder)
+
+    assert (int(ExitCode.USAGE), "") == (ended.code, ended.out)
+    assert "wrong" in ended.err
+    lines = ended.err.splitlines()
+    (number,) = [index for index, line in enumerate(lines) if "LINE 1: " in line]
+    assert lines[number].index("wrong") == lines[number + 1].index("^")
+    assert "Traceback" not in ended.err
+
+
+def test_a_misspelt_table_is_answered_with_the_nearest(folder: Path) -> None:
+    """The hint names the table that was meant, of ours alone."""
+    ended = runner("sql", "select * from ec2_instance", cwd=folder)
+
+    assert int(ExitCode.USAGE) == ended.code
+    assert "did you mean ec2_instances" in ended.err
+
+
+def test_a_mistake_in_a_late_row_is_no_traceback(tmp_path: Path) -> None:
+    """What fails while rows are taken is an error of the SQL as well."""
+    every = [{"Name": str(number)} for number in range(5000)] + [{"Name": "x"}]
+    write_run(tmp_path / ".rolecall" / "runs", 1, [Answering("acme", every)], service="s3", operation="ListBuckets")
+    ended = runner("sql", "select Name::int from s3_buckets", "--format", "jsonl", cwd=tmp_path)
+
+    assert int(ExitCode.USAGE) == ended.code
+    assert "Could not convert string 'x'" in ended.err
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "from read_text('accounts.yaml')",
+        "from 'accounts.yaml'",
+        "from glob('*')",
+        "from read_csv('https://example.com/x.csv')",
+        "copy s3_buckets to 'stolen.csv'",
+        "attach 'other.db'",
+        "install httpfs",
+        "load httpfs",
+        "set enable_external_access = true",
+        "pragma enable_profiling",
+        "drop table s3_buckets",
+        "insert into s3_buckets select * from s3_buckets",
+        "with x as (delete from s3_buckets returning *) from x",
+        "explain analyze delete from s3_buckets",
+        "create table s3_buckets_2 as from s3_buckets",
+        "commit",
+        "select 1; select 2",
+        "call pragma_version()",
+        "from folder",
+        "",
+    ],
+)
+def test_nothing_but_tables_can_be_reached(folder: Path, sql: str) -> None:
+    """No file, address, extension, setting, table change or variable of Python's is within reach of a question."""
+    (folder / "accounts.yaml").write_text("secret", "utf-8")
+    before = sorted(folder.iterdir())
+    ended = runner("sql", sql, "--format", "json", cwd=folder)
+
+    assert int(ExitCode.USAGE) == ended.code, (ended.out, ended.err)
+    assert "secret" not in ended.out + ended.err
+    assert before == sorted(folder.iterdir())
+
+
+def test_csv_of_nested_values_and_formulas_is_harmless(folder: Path) -> None:
+    """Objects are JSON in a cell; what a spreadsheet would run is text."""
+    ended = runner("sql", "select {'a': 1} as o, '=1+1' as f, null as n", "--format", "csv", cwd=folder)
+
+    assert [["o", "f", "n"], ['{"a": 1}', "'=1+1", ""]] == list(csv.reader(io.StringIO(ended.out, newline="")))
+
+
+def test_an_answer_goes_into_a_parquet_file_for_its_owner_alone(folder: Path) -> None:
+    """--format parquet --output FILE keeps the types."""
+    ended = runner("sql", "select * from ec2_instances", "--format", "parquet", "--output", "out.parquet", cwd=folder)
+    assert int(ExitCode.OK) == ended.code, ended.err
+    with duckdb.connect() as connection:
+        table = connection.read_parquet(str(folder / "out.parquet"))
+
+        assert 2 == len(table.fetchall())
+        assert "TIMESTAMP WITH TIME ZONE" == dict(zip(table.columns, map(str, table.types), strict=True))["LaunchTime"]
+    assert 0o600 == (folder / "out.parquet").stat().st_mode & 0o777
+
+
+def test_columns_of_one_name_are_kept_apart(folder: Path) -> None:
+    """Two columns with the same name are both in the JSON."""
+    assert [{"a": 1, "a_2": 2}] == rows(folder, "select 1 as a, 2 as a")
+
+
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [
+        ("select 1 as a, 2 as A, 3 as b -- a comment", ["a", "A_2", "b"]),
+        ("describe ec2_instances", ["column_name", "column_type"]),
+    ],
+)
+def test_parquet_file_holds_the_answer_of_any_statement(folder: Path, sql: str, columns: list[str]) -> None:
+    """Duplicate names are numbered as in JSON; comments and statements other than SELECT work; quotes in the path too."""
+    name = "it's [1]*.parquet"
+    ended = runner("sql", sql, "--format", "parquet", "--output", name, cwd=folder)
+    assert int(ExitCode.OK) == ended.code, ended.err
+    (folder / name).rename(folder / "plain.parquet")
+    with duckdb.connect() as connection:
+        found = connection.read_parquet(str(folder / "plain.parquet")).columns
+
+    assert columns == found[: len(columns)]
+    assert [] == [path.name for path in folder.iterdir() if path.name.endswith(".new")]
+
+
+def test_statement_cannot_reach_the_output_file(folder: Path) -> None:
+    """Only the answer is written, whatever the file is called."""
+    ended = runner("sql", "select 1) to 'other.csv' --", "--format", "parquet", "--output", "out.parquet", cwd=folder)
+
+    assert int(ExitCode.USAGE) == ended.code
+    assert [".rolecall"] == [path.name for path in folder.iterdir()]
+
+
+def test_rows_of_the_sandbox_are_marked(tmp_path: Path) -> None:
+    """Column `rehearsal` of every table, the line above the answer, --tables and --changes tell sandbox from AWS."""
+    runs = tmp_path / ".rolecall" / "runs"
+    write_run(runs, 1, [Answering("acme", [RESERVATION])])
+    for number in (2, 3):
+        write_run(runs, number, [Answering("acme", [RESERVATION]), Answering("beta", reason=Reason.DENIED)], rehearsal=True)
+
+    marks = {
+        table: {row["rehearsal"] for row in rows(tmp_path, f"select rehearsal from {table}")}  # noqa: S608 - no input
+        for table in ("ec2_instances", "errors", "runs")
+    }
+    assert {"ec2_instances": {True}, "errors": {True}, "runs": {True, False}} == marks
+    assert [{"rehearsal": False}] == rows(tmp_path, "select distinct rehearsal from ec2_instances", "--run", "20261124-10")
+    listed = json.loads(runner("sql", "--tables", "--format", "json", cwd=tmp_path).out)
+    assert {True} == {each["rehearsal"] for each in listed}
+    for arguments in (["select count(*) from ec2_instances"], ["--changes", "ec2_instances"]):
+        assert "rehearsal (sandbox)" in runner("sql", *arguments, cwd=tmp_path).err
+
+
+def test_sandbox_run_is_not_the_previous_run_of_aws(tmp_path: Path) -> None:
+    """Without two runs of one kind there is nothing to compare, unless both are named."""
+    runs = tmp_path / ".rolecall" / "runs"
+    ids = [write_run(runs, number, [Answering("acme", [RESERVATION])], rehearsal=number == 1) for number in (1, 2)]
+
+    assert int(ExitCode.USAGE) == runner("sql", "--changes", "ec2_instances", cwd=tmp_path).code
+    named = [option for run_id in ids for option in ("--run", run_id)]
+    ended = runner("sql", "--changes", "ec2_instances", *named, cwd=tmp_path)
+    assert (int(ExitCode.OK), True) == (ended.code, "rehearsal (sandbox)" in ended.err)
+
+
+def test_values_of_every_sql_type_are_json(folder: Path) -> None:
+    """Sums, decimals, maps, dates, bytes and what is no number have a JSON form."""
+    found = rows(
+        folder,
+        "select sum(1) as s, 1.5::decimal(4,2) as d, map {'k': 1} as m, date '2026-11-24' as t, 'x'::blob as b,"
+        " 'nan'::double as n, '{\"a\": [1]}'::json as j, interval 1 day as i",
+    )
+
+    said = {"s": 1, "d": 1.5, "m": {"k": 1}, "t": "2026-11-24", "b": "eA==", "n": "nan", "j": {"a": [1]}}
+    assert said == {key: value for key, value in found[0].items() if key != "i"}
+
+
+def test_a_table_without_runs_says_how_to_make_one(tmp_path: Path) -> None:
+    """Before the first query the error tells how to run one."""
+    ended = runner("sql", "select * from ec2_instances", cwd=tmp_path)
+
+    assert int(ExitCode.USAGE) == ended.code
+    assert "runner query ec2 describe_instances" in ended.err
+
+
+def test_text_of_accounts_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    """Control characters of a customer's names are replaced in the table."""
+    rows = [{"Name": "a\x1b[2Jb"}]
+    write_run(tmp_path / ".rolecall" / "runs", 1, [Answering("acme", rows)], service="s3", operation="ListBuckets")
+    ended = runner("sql", "select Name from s3_buckets", cwd=tmp_path)
+
+    assert "\x1b" not in ended.out
+    assert "a\N{REPLACEMENT CHARACTER}[2Jb" in ended.out
+
+
+def test_the_command_loads_no_library_for_data_before_it_needs_one() -> None:
+    """`runner --help` stays instant, and works without the extra."""
+    script = "import sys, rolecall_runner.cli.sql; print({'duckdb', 'botocore'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+
+    assert "set()" == done.stdout.strip()

@@ -1,0 +1,109 @@
+"""The command `runner verify` as a person runs it: forms, exit codes, selection, retry, resume, mistakes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from command_rig import Ended, runner
+from manifests import NOTES
+from rolecall_runner.sandbox.in_process import Embedded, embedded
+from rolecall_runner.sandbox.provisioning.seed import environment_of
+
+QUICK = ("--actions", "none", "--no-drift")
+PROGRAM = "from rolecall_runner.cli.main import app; app(prog_name='runner')"
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Embedded]:
+    """A sandbox with the notes' accounts, shared by the tests that leave it as it is."""
+    with embedded(NOTES, Path("nowhere")) as found:
+        yield found
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with the notes' manifest."""
+    shutil.copy(NOTES, tmp_path / "accounts.yaml")
+    return tmp_path
+
+
+def verify(world: Embedded, folder: Path, *arguments: str) -> Ended:
+    return runner("verify", *arguments, cwd=folder, environ=environment_of(world.sandbox, world.backend))
+
+
+def test_all_is_as_agreed(world: Embedded, notes: Path) -> None:
+    """The notes' customers answer the roll call; the recap has a line each, and the run is in the history."""
+    done = verify(world, notes)
+    history = json.loads(runner("history", "--format", "json", cwd=notes).out)
+
+    assert 0 == done.code, done.out + done.err
+    lines = [line for line in done.out.splitlines() if re.match(r"account\d +: ok=\d+ +refused=\d+ ", line)]
+    assert 3 == len(lines)
+    assert "All 3 accounts answer the roll call" in done.out
+    assert [(4, {"ok": 3, "skipped": 1})] == [(run["total"], run["counts"]) for run in history]
+
+
+def test_forms_for_programs(world: Embedded, notes: Path) -> None:
+    """JSON, JSON lines, JUnit and the page hold the same accounts, and nothing else is printed."""
+    done = {form: verify(world, notes, *QUICK, "--format", form).out for form in ("json", "jsonl", "junit", "html")}
+    names = ["account1", "account2", "account3", "reena-in-sumesh"]
+
+    assert names == [verdict["name"] for verdict in json.loads(done["json"])["verdicts"]]
+    assert names == sorted(json.loads(line)["name"] for line in done["jsonl"].splitlines())
+    assert 4 == len(Xml.fromstring(done["junit"]).findall("testsuite"))  # noqa: S314 - our own text
+    assert done["html"].lower().startswith("<!doctype html>")
+    assert "<svg" in done["html"]
+
+
+def test_no_secret_is_in_any_form_or_file(world: Embedded, notes: Path) -> None:
+    """Neither output nor journal holds an access key, a secret or a token of any session."""
+    environment = environment_of(world.sandbox, world.backend)
+    texts = []
+    for form in ("table", "json", "html"):
+        done = runner("verify", "--verbose", "--format", form, cwd=notes, environ=environment)
+        texts += [done.out, done.err]
+    texts += [path.read_text() for path in (notes / ".rolecall").rglob("*") if path.is_file()]
+
+    assert [] == [found for text in texts for found in re.findall(r"\bA(?:SIA|KIA)[A-Z0-9]{16}\b", text)]
+    assert not any(environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"] in text for text in texts)
+
+
+def test_selection_as_ansible_users_write_it(world: Embedded, notes: Path) -> None:
+    """Only those that the pattern means are asked; one that selects nothing is told the nearest name."""
+    done = json.loads(verify(world, notes, *QUICK, "--limit", "account*:!account2", "--format", "json").out)
+    sample = json.loads(verify(world, notes, *QUICK, "--sample", "2", "--seed", "3", "--format", "json").out)
+    wrong = verify(world, notes, "--limit", "acount1")
+
+    assert ["account1", "account3"] == [verdict["name"] for verdict in done["verdicts"]]
+    assert 2 == len(sample["verdicts"])
+    assert (2, True) == (wrong.code, "did you mean account1?" in wrong.err)
+
+
+def test_mistakes_have_their_code_and_mend(world: Embedded, notes: Path) -> None:
+    """No credentials, a run that is not there, a manifest that is broken, a run of another manifest."""
+    verify(world, notes, *QUICK)
+    nobody = runner("verify", cwd=notes)
+    missing = verify(world, notes, "--resume", "0000")
+    text = (notes / "accounts.yaml").read_text()
+    (notes / "accounts.yaml").write_text(text.replace("role: role3", "role: role9"))
+    other = verify(world, notes, "--resume", "last")
+    (notes / "accounts.yaml").write_text("version: 7\n")
+    broken = verify(world, notes)
+
+    assert [8, 2, 5, 3] == [done.code for done in (nobody, missing, other, broken)]
+    for done, words in (
+        (nobody, "no AWS credentials"),
+        (missing, "there is no run 0000"),
+        (other, "the manifest has changed"),
+        (broken, "accounts.yaml:1:"),
+    ):
+        assert words in done.err
+        assert "hint: " in done.err
+        assert "Traceback" not in done.err

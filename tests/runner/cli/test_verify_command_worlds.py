@@ -1,0 +1,108 @@
+"""The command `runner verify` in worlds that go wrong: an open role, throttles to the end, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command_rig import Ended, runner
+from manifests import NOTES
+from rolecall_runner.sandbox.in_process import Embedded, embedded
+from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.seed import environment_of
+
+QUICK = ("--actions", "none", "--no-drift")
+PROGRAM = "from rolecall_runner.cli.main import app; app(prog_name='runner')"
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """A folder with the notes' manifest."""
+    shutil.copy(NOTES, tmp_path / "accounts.yaml")
+    return tmp_path
+
+
+def verify(world: Embedded, folder: Path, *arguments: str) -> Ended:
+    return runner("verify", *arguments, cwd=folder, environ=environment_of(world.sandbox, world.backend))
+
+
+def with_trust(world: Embedded, account_id: str, role: str, change: Any) -> None:
+    operator = Operator(world.sandbox.url)
+    with operator.acting_in(account_id):
+        iam = operator.client("iam")
+        trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+        change(trust["Statement"][0])
+        iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
+
+
+def test_a_sandbox_of_the_commands_own_reads_the_peoples_side(notes: Path) -> None:
+    """With --sandbox the switch role's people are read: group, policies, membership, password and MFA device are right."""
+    done = json.loads(runner("verify", "--sandbox", "--limit", "reena-in-sumesh", "--format", "json", cwd=notes).out)
+
+    assert {"configuration": {"ok", "skipped"}} == {
+        "configuration": {check["mark"] for check in done["verdicts"][0]["checks"] if check["step"] == "configuration"}
+    }
+    assert done["ok"]
+
+
+def test_an_open_role_is_told_and_asked_again_with_retry(notes: Path) -> None:
+    """A role without the external id condition ends with exit code 1 and a cause; --retry asks it alone."""
+    with embedded(NOTES, Path("nowhere")) as world:
+        kept: dict[str, Any] = {}
+        with_trust(world, "333333333333", "role2", lambda statement: kept.update(statement.pop("Condition")))
+        first = verify(world, notes, *QUICK)
+        with_trust(world, "333333333333", "role2", lambda statement: statement.update(Condition=kept))
+        again = json.loads(verify(world, notes, *QUICK, "--retry", "last", "--format", "json").out)
+        nothing = verify(world, notes, *QUICK, "--retry", "last")
+
+    assert 1 == first.code
+    assert "account2" in first.out
+    assert "external id" in first.out
+    assert ["account2"] == [verdict["name"] for verdict in again["verdicts"]]
+    assert again["ok"]
+    assert (2, True) == (nothing.code, "nothing of it is left to be asked again" in nothing.err)
+
+
+def test_what_cannot_be_asked_is_inconclusive(notes: Path) -> None:
+    """Where no one can be reached, nothing is failed and nothing is ok: exit code 9."""
+    with embedded(NOTES, Path("nowhere"), faults="denied=organizations,throttle=1,actions=sts:AssumeRole") as throttled:
+        done = verify(throttled, notes, *QUICK, "--timeout", "3")
+
+    assert 9 == done.code, done.out
+    assert "inconclusive=" in done.out
+
+
+def test_ctrl_c_ends_with_what_is_done_and_says_how_to_go_on(notes: Path) -> None:
+    """SIGINT in mid-run: exit code 130, the recap of those that are done, and the command that goes on."""
+    with embedded(NOTES, Path("nowhere"), faults="slow=1:0.4") as world:
+        environment = environment_of(world.sandbox, world.backend)
+        child = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "verify", *QUICK, "--engine", "serial", "--verbose"],
+            cwd=notes,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(notes), "NO_COLOR": "1", "COLUMNS": "200", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        journal = None
+        while journal is None or not journal.read_text():
+            journal = next(notes.glob(".rolecall/runs/*/results.jsonl"), None)
+            assert child.poll() is None, child.communicate()
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=60)
+        done = verify(world, notes, "--resume", "last", "--format", "json")
+
+    assert 130 == child.returncode, out + err
+    assert re.search(r"hint: runner verify --resume \S+ --engine serial --verbose$", err, re.MULTILINE)
+    assert "account1" in out
+    assert 4 == len(json.loads(done.out)["verdicts"])

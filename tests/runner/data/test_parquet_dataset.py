@@ -1,0 +1,286 @@
+"""A run's rows as a Parquet data set: typed, partitioned, added to by later runs, and complete."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from query_journals import Answering, write_run
+from rolecall_generator.errors import OutputError, ToolError
+from rolecall_runner.data.catalog import read_catalog
+from rolecall_runner.data.data_output import FILE_COLUMNS, PATH_COLUMNS, DatasetError, ParquetRows, write_dataset
+from rolecall_runner.data.database import ROW_GROUP_ROWS, load_duckdb, open_database
+from rolecall_runner.data.run_rows import RecordedQuery, layout_of, read_rows, recorded_query, survey_rows
+from rolecall_runner.execution.journal import read_record
+
+BUCKETS: dict[str, Any] = {"service": "s3", "operation": "ListBuckets"}
+FOLDER = Path("service=s3") / "query=list_buckets"
+
+
+def question(runs: Path, run_id: str) -> RecordedQuery:
+    found = recorded_query(read_record(runs, run_id))
+    assert found is not None
+    return found
+
+
+def read_parquet(path: Path | str, columns: str = "*", order: str = "") -> list[dict[str, Any]]:
+    """Rows of the files that the path or pattern names."""
+    options = "hive_partitioning = true, union_by_name = true, hive_types_autocast = false"
+    order = f" order by {order}" if order else ""
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        sql = f"select {columns} from read_parquet($path, {options}){order}"  # noqa: S608 - no input
+        found = connection.sql(sql, params={"path": str(path)})
+        return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+
+
+def column_types(path: Path) -> dict[str, str]:
+    """Columns of one file with their SQL types."""
+    with duckdb.connect() as connection:
+        found = connection.read_parquet(str(path), hive_partitioning=False)
+        return dict(zip(found.columns, map(str, found.types), strict=True))
+
+
+def bucket(name: str, **more: Any) -> dict[str, Any]:
+    return {"Name": name, "CreationDate": "2026-01-01T10:00:00+02:00", **more}
+
+
+def test_a_run_is_a_folder_for_each_account(tmp_path: Path) -> None:
+    """The path has service, query and account; who has no rows has no file; the schema stands next to."""
+    run_id = write_run(
+        tmp_path, 1, [Answering("acme", [bucket("a")]), Answering("beta"), Answering("a/b =c", [bucket("c")])], **BUCKETS
+    )
+    written = write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+
+    assert (2, 2) == (written.files, written.rows)
+    folder = tmp_path / "out" / FOLDER
+    assert [
+        "_common_metadata",
+        "account=a%2Fb%20%3Dc",
+        f"account=a%2Fb%20%3Dc/part-{run_id}.parquet",
+        "account=acme",
+        f"account=acme/part-{run_id}.parquet",
+    ] == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    assert {"acme", "a/b =c"} == {row["account"] for row in read_parquet(tmp_path / "out" / "**/*.parquet")}
+
+
+def test_columns_have_the_models_types_even_where_all_are_empty(tmp_path: Path) -> None:
+    """A time is a time in UTC; a column that no one filled is there, with its type."""
+    run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
+    write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    path = next((tmp_path / "out").rglob("*.parquet"))
+    (row,) = read_parquet(path)
+
+    kinds = column_types(path)
+    assert ("TIMESTAMP WITH TIME ZONE", "VARCHAR") == (kinds["CreationDate"], kinds["BucketRegion"])
+    assert ("2026-01-01T08:00:00+00:00", None) == (row["CreationDate"].isoformat(), row["BucketRegion"])
+
+
+def test_types_that_accounts_disagree_on_are_one_for_all(tmp_path: Path) -> None:
+    """A column that is whole numbers here and fractions there is a double in every file; of text and numbers it is JSON."""
+    answers = [
+        Answering("acme", [{"n": 1, "m": 1, "e": None}]),
+        Answering("beta", [{"n": 0.5, "m": "x", "e": None}]),
+    ]
+    run_id = write_run(tmp_path, 1, answers, select="x", **BUCKETS)
+    write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    schemas = {str(column_types(path)) for path in (tmp_path / "out").rglob("*.parquet")}
+    rows = read_parquet(tmp_path / "out" / "**/*.parquet", "n, m, e", "account")
+
+    assert 1 == len(schemas)
+    assert [{"n": 1.0, "m": "1", "e": None}, {"n": 0.5, "m": '"x"', "e": None}] == rows
+
+
+def test_a_later_run_adds_to_the_data_set_and_its_schema(tmp_path: Path) -> None:
+    """New columns come, types widen; both runs are read together, and a run that is repeated is there once."""
+    first = write_run(tmp_path, 1, [Answering("acme", [{"a": 1}])], select="x", **BUCKETS)
+    second = write_run(tmp_path, 2, [Answering("acme", [{"a": 1.5, "b": ["x"]}])], select="x", **BUCKETS)
+    for run_id in (first, second, second):
+        write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    rows = read_parquet(tmp_path / "out" / "**/*.parquet", "a, b", "a")
+
+    assert [{"a": 1.0, "b": None}, {"a": 1.5, "b": ["x"]}] == rows
+    kinds = column_types(tmp_path / "out" / FOLDER / "_common_metadata")
+    assert ("DOUBLE", "VARCHAR[]") == (kinds["a"], kinds["b"])
+
+
+def test_an_earlier_runs_columns_stay(tmp_path: Path) -> None:
+    """A run that no longer has a column writes it empty, so that every file of the run can stand for the whole."""
+    first = write_run(tmp_path, 1, [Answering("acme", [{"a": 1}])], select="x", **BUCKETS)
+    second = write_run(tmp_path, 2, [Answering("acme", [{"b": 2}])], select="x", **BUCKETS)
+    for run_id in (first, second):
+        write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+
+    assert [{"a": None, "b": 2}] == read_parquet(tmp_path / "out" / "**" / f"*{second}.parquet", "a, b")
+
+
+def test_columns_called_as_a_place_or_a_part_of_the_path_are_renamed(tmp_path: Path) -> None:
+    """`service` of a bill is not the service of the path; names that differ in case alone are numbered."""
+    run_id = write_run(tmp_path, 1, [Answering("acme", [{"service": "EC2", "region": "x", "a": 1, "A": 2}])], select="x")
+    write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    (row,) = read_parquet(tmp_path / "out" / "**/*.parquet")
+
+    assert ("EC2", "x", 1, 2) == (row["value_service"], row["value_region"], row["a"], row["A_2"])
+    assert ("ec2", "us-east-1") == (row["service"], row["region"])
+
+
+def test_rows_are_written_in_bounded_groups(tmp_path: Path) -> None:
+    """A large account is many row groups, so that no one holds it at once."""
+    rows = [bucket(str(number)) for number in range(ROW_GROUP_ROWS + 5)]
+    run_id = write_run(tmp_path, 1, [Answering("acme", rows)], **BUCKETS)
+    write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    path = next((tmp_path / "out").rglob("*.parquet"))
+    with duckdb.connect() as connection:
+        sql = "select distinct row_group_id, row_group_num_rows from parquet_metadata($1) order by all"
+        groups = connection.execute(sql, [str(path)]).fetchall()
+
+    assert [(0, ROW_GROUP_ROWS), (1, 5)] == groups
+
+
+def test_sandbox_rows_are_marked_in_the_files(tmp_path: Path) -> None:
+    """Column `rehearsal` tells a run of the sandbox from one of AWS in the same dataset."""
+    for number in (1, 2):
+        run_id = write_run(tmp_path, number, [Answering("acme", [bucket("a")])], rehearsal=number == 1, **BUCKETS)
+        write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+
+    assert [{"rehearsal": True}, {"rehearsal": False}] == read_parquet(
+        tmp_path / "out" / "**/*.parquet", "rehearsal", "run_id"
+    )
+
+
+def test_names_with_wildcards_and_quotes_are_literal(tmp_path: Path) -> None:
+    """Neither a folder, an account, a column nor a value is taken for SQL or for a pattern."""
+    into = tmp_path / "it's [x]*"
+    hostile = "'); drop table x; --"
+    for number in (1, 2):
+        run_id = write_run(tmp_path, number, [Answering("o'b*", [{hostile: hostile, "s": {'"': hostile}}])], select="x")
+        assert 1 == write_dataset(tmp_path, question(tmp_path, run_id), into).files
+    for path in into.rglob("*.parquet"):
+        path.rename(tmp_path / path.name)
+    (row, _) = read_parquet(tmp_path / "*.parquet")
+
+    assert (hostile, {'"': hostile}) == (row[hostile], row["s"])
+
+
+def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:
+    """Rows may hold what an account keeps to itself."""
+    run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
+    write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+
+    made = [tmp_path / "out", *(tmp_path / "out").rglob("*")]
+
+    assert [0o600] == [path.stat().st_mode & 0o777 for path in made if path.suffix == ".parquet"]
+    assert [] == [path for path in made if path.stat().st_mode & 0o777 != (0o700 if path.is_dir() else 0o600)]
+
+
+@pytest.mark.parametrize("content", [b"not parquet", None])
+def test_a_schema_of_somebody_else_is_not_overwritten(tmp_path: Path, content: bytes | None) -> None:
+    """A folder with another's data set is refused, with the hint."""
+    run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
+    path = tmp_path / "out" / FOLDER / "_common_metadata"
+    path.parent.mkdir(parents=True)
+    if content is None:
+        with duckdb.connect() as connection:
+            connection.execute(f"copy (select 1 as a) to '{path}' (format parquet)")
+    else:
+        path.write_bytes(content)
+
+    with pytest.raises(OutputError) as caught:
+        write_dataset(tmp_path, question(tmp_path, run_id), tmp_path / "out")
+    assert str(path) == caught.value.where
+
+
+def test_a_writer_of_rows_needs_a_folder_and_writes_at_the_end(tmp_path: Path) -> None:
+    """As a form of `runner query`: refused before anything is asked when no folder is given; complete when closed."""
+    run_id = write_run(tmp_path, 1, [Answering("acme", [bucket("a")])], **BUCKETS)
+    record = read_record(tmp_path, run_id)
+    with pytest.raises(DatasetError):
+        ParquetRows(tmp_path, record, None, print)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError):
+        ParquetRows(tmp_path, record, tmp_path / "file", print)
+    told: list[Any] = []
+    writer = ParquetRows(tmp_path, record, tmp_path / "out", told.append)
+    writer.close()
+
+    assert [(1, 1)] == [(written.files, written.rows) for written in told]
+
+
+TEXT = st.text(max_size=4)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | TEXT
+    | st.sampled_from(["2026-11-24T09:00:00+00:00", "eA=="]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+ROWS = st.lists(st.dictionaries(TEXT, VALUES, max_size=4), max_size=4)
+
+
+def plain(value: Any) -> Any:
+    """A value without what a table cannot say: fields that are null are as those that are missing."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items() if item is not None}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def undone(value: Any, original: Any) -> Any:
+    """A value read back, in the form of the original: JSON text inside of objects parsed, times and bytes as text."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, str) and value != original:
+        return json.loads(value)
+    if isinstance(value, dict) and isinstance(original, dict):
+        return {key: undone(item, original.get(key)) for key, item in value.items()}
+    if isinstance(value, list) and isinstance(original, list) and len(value) == len(original):
+        return [undone(item, other) for item, other in zip(value, original, strict=True)]
+    return value
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(rows=[{"a": {}}, {"a": {"b": 1}}, {"a": None}])
+@example(rows=[{"a": 1, "A": {"x": 1, "X": 2}, "": 3}, {"a": 2**63}])
+@example(rows=[{"account": "x", "value_account": "y"}])
+@given(rows=ROWS)
+def test_any_rows_survive_parquet_and_sql(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -> None:
+    """Whatever an account answers is read back from the files, and from the table, as it was."""
+    runs = tmp_path_factory.mktemp("runs")
+    run_id = write_run(runs, 1, [Answering("acme", rows)], select="x", **BUCKETS)
+    asked = question(runs, run_id)
+    write_dataset(runs, asked, runs / "out")
+    columns = survey_rows(runs, [asked]).columns
+    files = list((runs / "out").rglob("*.parquet"))
+    read = read_parquet(files[0]) if files else []
+    with open_database(read_catalog(runs), "s3_buckets") as database:
+        selected = list(database.ask("from s3_buckets").rows())
+
+    assert len(rows) == len(read) == len(selected)
+    assert len(list(read_rows(runs, [asked]))) == len(rows)
+    for found, layout in (
+        (read, layout_of(columns, FILE_COLUMNS, PATH_COLUMNS)),
+        (selected, layout_of(columns)),
+    ):
+        back = [
+            {column.key: undone(row[column.name], original.get(column.key)) for column in layout.columns}
+            for row, original in zip(found, rows, strict=True)
+        ]
+        assert [plain(original) for original in rows] == [plain(row) for row in back]
+
+
+def test_a_missing_library_is_an_error_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, the error names the command that installs it."""
+    monkeypatch.setitem(sys.modules, "duckdb", None)  # Python's marker for a module that does not exist
+    with pytest.raises(ToolError) as caught:
+        load_duckdb()
+
+    assert "pip install 'rolecall[data]'" == caught.value.hint

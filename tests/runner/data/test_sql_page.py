@@ -1,0 +1,56 @@
+"""docs/sql.md says what is so: its questions are asked, and its figures are those of the code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from command_rig import runner
+from query_journals import Answering, write_run
+from rolecall_generator.errors import ExitCode
+from rolecall_runner.data.data_output import write_dataset
+from rolecall_runner.data.database import ROW_GROUP_ROWS
+from rolecall_runner.data.run_rows import PLACE_TYPES, recorded_query
+from rolecall_runner.execution.journal import read_record
+from rolecall_runner.query.column_types import MOST_FIELDS
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "sql.md").read_text("utf-8")
+COMMANDS = re.findall(r"^    runner (sql .+)$", PAGE, re.MULTILINE)
+INSTANCES = [{"Instances": [{"InstanceId": "i-1", "State": {"Name": "running"}, "LaunchTime": "2020-01-01T00:00:00+00:00"}]}]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_pages_commands_work(tmp_path: Path, command: str) -> None:
+    """Every example of the page ends well on two runs of its query."""
+    for number in (1, 2):
+        write_run(tmp_path / ".rolecall" / "runs", number, [Answering("acme", INSTANCES)])
+    ended = runner(*shlex.split(command), cwd=tmp_path)
+
+    assert int(ExitCode.OK) == ended.code, ended.err
+
+
+def test_the_pages_question_over_a_data_set_works(tmp_path: Path) -> None:
+    """An account called 0123 is read as a text from the files of two runs."""
+    for number in (1, 2):
+        run_id = write_run(tmp_path, number, [Answering("0123", INSTANCES)])
+        question = recorded_query(read_record(tmp_path, run_id))
+        assert question is not None
+        write_dataset(tmp_path, question, tmp_path / "out")
+    asked = re.search(r"^    (select .+?group by all)$", PAGE, re.MULTILINE | re.DOTALL)
+    assert asked is not None
+    with duckdb.connect() as connection:
+        found = connection.execute(asked.group(1).replace("DIR", str(tmp_path / "out"))).fetchall()
+
+    assert [("0123", 2)] == found
+
+
+def test_the_pages_figures_are_those_of_the_code() -> None:
+    """Rows of a group, fields of an object and the first columns are as the page says."""
+    assert f"row groups of {ROW_GROUP_ROWS:,} rows" in PAGE
+    assert f"more than {MOST_FIELDS} free" in PAGE
+    first = [f"`{name}`" for name in PLACE_TYPES]
+    assert f"{', '.join(first[:-1])} and {first[-1]} come first" in PAGE

@@ -1,0 +1,133 @@
+"""Rows of a real query as tables: SQL and Parquet say what plain boto3 says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from query_rig import MOMENT, REGIONS, QueryRig, seeded
+from rolecall_runner.data.catalog import read_catalog
+from rolecall_runner.data.changes import compare_runs
+from rolecall_runner.data.data_output import write_dataset
+from rolecall_runner.data.database import open_database
+from rolecall_runner.data.run_rows import recorded_query
+from rolecall_runner.execution.execution_options import run
+from rolecall_runner.execution.journal import Journal, RunRecord, read_record, recorded
+from rolecall_runner.query.execute import QueryTask
+from rolecall_runner.query.spec import QuerySpec
+from rolecall_runner.query.validate import describe, find_query
+from rolecall_runner.query.validate import validate_query as validate
+
+FIRST, SECOND, NAMED = "20261124-090000-000001", "20261124-090000-000002", "20261124-090000-000003"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A sandbox that was asked twice; between the two runs account1 lost an instance and got another."""
+
+    rig: QueryRig
+    runs: Path
+    gone: str
+    new: str
+
+
+def ask(rig: QueryRig, runs: Path, run_id: str, question: QuerySpec) -> None:
+    """Ask, and keep it in the journal as `runner query` does."""
+    moment = MOMENT.isoformat()
+    text = json.dumps(describe(question))
+    record = RunRecord(run_id, "query", "accounts.yaml", "f", "all", len(rig.targets), moment, text, "0", moment)
+    task = QueryTask(question, rig.means, now=lambda: MOMENT)
+    with Journal.start(runs, record) as journal:
+        for _ in recorded(run(task, rig.targets, engine="serial"), journal):
+            pass
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Two accounts and one that may list buckets alone, with instances in two Regions."""
+    folder = tmp_path_factory.mktemp("sql")
+    with seeded(folder, ["account1", "account2", "denied"]) as rig:
+        made = []
+        for number, target in enumerate(rig.targets, start=1):
+            for region in REGIONS:
+                ec2 = rig.boto3_client(target, "ec2", region)
+                found = ec2.run_instances(ImageId="ami-12345678", MinCount=number, MaxCount=number)
+                made += [each["InstanceId"] for each in found["Instances"]]
+        instances = validate(QuerySpec("ec2", "describe_instances"))
+        ask(rig, folder / "runs", FIRST, instances)
+        ec2 = rig.boto3_client(rig.target("account1"), "ec2", REGIONS[0])
+        ec2.terminate_instances(InstanceIds=[made[0]])
+        new = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+        ask(rig, folder / "runs", SECOND, instances)
+        ask(rig, folder / "runs", NAMED, validate(find_query("unattached-volumes")))
+        yield World(rig, folder / "runs", made[0], new)
+
+
+def loop(rig: QueryRig) -> set[tuple[str, str, str, datetime]]:
+    """What anybody gets with a loop over accounts and Regions."""
+    found = set()
+    for name in ("account1", "account2"):
+        for region in REGIONS:
+            reply = rig.boto3_client(rig.target(name), "ec2", region).describe_instances()
+            for each in [each for group in reply["Reservations"] for each in group["Instances"]]:
+                found.add((name, region, each["InstanceId"], each["LaunchTime"].astimezone(UTC)))
+    return found
+
+
+def test_sql_says_what_a_plain_loop_says(world: World) -> None:
+    """Accounts, Regions, ids and times of the table are those of boto3."""
+    sql = "select account, region, InstanceId, LaunchTime from ec2_instances"
+    with open_database(read_catalog(world.runs), sql) as database:
+        rows = list(database.ask(sql).rows())
+
+    assert loop(world.rig) == {
+        (row["account"], row["region"], row["InstanceId"], datetime.fromisoformat(row["LaunchTime"])) for row in rows
+    }
+
+
+def test_parquet_says_what_a_plain_loop_says(world: World) -> None:
+    """The same from the files, with the account in the path."""
+    question = recorded_query(read_record(world.runs, SECOND))
+    assert question is not None
+    write_dataset(world.runs, question, world.runs / "out")
+    with duckdb.connect() as connection:
+        files = connection.read_parquet(f"{world.runs}/out/**/*.parquet", hive_partitioning=True)
+        rows = files.project("account, region, InstanceId, LaunchTime").fetchall()
+
+    assert loop(world.rig) == {(*place, moment.astimezone(UTC)) for *place, moment in rows}
+
+
+def test_the_account_that_was_denied_stands_in_errors(world: World) -> None:
+    """Both Regions of it, with AWS's code."""
+    last = "(select max(run_id) from ec2_instances)"
+    sql = f"select account, region, outcome, code from errors where run_id = {last} order by all"  # noqa: S608 - no input
+    with open_database(read_catalog(world.runs), sql) as database:
+        rows = [tuple(row.values()) for row in database.ask(sql).rows()]
+
+    assert [("denied", region, "denied", "UnauthorizedOperation") for region in sorted(REGIONS)] == rows
+
+
+def test_changes_say_what_happened_between_the_runs(world: World) -> None:
+    """One instance is new, one changed its state; the denied account is left out and counted."""
+    with compare_runs(read_catalog(world.runs), "ec2_instances") as found:
+        rows = list(found.answer.rows())
+
+    assert ("InstanceId",) == found.key
+    assert len(REGIONS) == found.not_compared
+    assert [("new", world.new)] == [(row["change"], row["InstanceId"]) for row in rows if row["change"] != "changed"]
+    assert {world.gone} == {row["InstanceId"] for row in rows if row["change"] == "changed"}
+    assert "State" in {row["column_name"] for row in rows}
+
+
+def test_a_named_query_is_a_table_of_its_name(world: World) -> None:
+    """unattached-volumes is unattached_volumes, and not ec2_volumes: it is not all of them."""
+    catalogue = read_catalog(world.runs)
+
+    assert "unattached_volumes" in catalogue.listed
+    assert "ec2_volumes" not in catalogue.tables

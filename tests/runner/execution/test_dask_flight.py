@@ -1,0 +1,88 @@
+"""A run over a client of Dask that is a small fake: whose fault it is when workers end."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dask_rig import QUICK, Every, targets
+from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.execution.dask import Answers, ClusterError, DaskCluster, Flight
+from rolecall_runner.execution.interface import Outside, Result
+
+
+class KilledWorker(Exception):  # noqa: N818 - as Dask calls it
+    """Dask's own needs a scheduler to be made."""
+
+
+@dataclass
+class Future:
+    key: str
+    answer: bytes | Exception
+
+    def add_done_callback(self, call: Callable[[Any], None]) -> None:
+        call(self)
+
+    def result(self) -> bytes:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@dataclass
+class Cluster:
+    """Answers at once; chunks with a deadly target, or all while it is sick, end their workers."""
+
+    deadly: str = ""
+    error: Exception = field(default_factory=KilledWorker)
+    sent: list[list[str]] = field(default_factory=list)
+
+    def submit(self, _function: object, _run_id: str, _task: bytes, chunk: bytes, *, key: str, pure: bool) -> Future:
+        assert not pure
+        asked, _settings = pickle.loads(chunk)  # noqa: S301 - our own
+        names = [target.name for target in asked]
+        self.sent.append(names)
+        if self.deadly in (*names, "all"):
+            return Future(key, self.error)
+        found = [Result(name, "every", Status.OK, Outside().now()) for name in names]
+        return Future(key, pickle.dumps(Answers(tuple(found), whole=True)))
+
+    def nthreads(self) -> dict[str, int]:
+        return {"tcp://w": 2}
+
+    def cancel(self, _futures: Sequence[Future]) -> None:
+        return
+
+
+def flight(cluster: Cluster, folder: Path) -> Flight:
+    return Flight(cluster, DaskCluster("tcp://s"), Every(folder), QUICK, Outside())
+
+
+def test_only_the_guilty_target_is_given_up(tmp_path: Path) -> None:
+    """A chunk that ended its workers is asked target by target; the neighbours answer."""
+    cluster = Cluster(deadly="c2")
+    found = {result.target: result.status for result in flight(cluster, tmp_path).results(targets(10))}
+
+    assert {f"c{n}": Status.INCONCLUSIVE if n == 2 else Status.OK for n in range(10)} == found
+    assert [["c0"], ["c1"], ["c2"], ["c3"]] == [names for names in cluster.sent if len(names) == 1]
+
+
+def test_workers_that_end_whatever_they_ask_end_the_run(tmp_path: Path) -> None:
+    """After five targets in a row it is not the targets."""
+    with pytest.raises(ClusterError, match="the workers end by themselves, whatever they ask"):
+        list(flight(Cluster(deadly="all"), tmp_path).results(targets(100)))
+
+
+def test_a_worker_that_cannot_read_what_was_sent_ends_the_run_without_secrets(tmp_path: Path) -> None:
+    """Another version, say: the worker's own words, its keys hidden."""
+    error = ModuleNotFoundError("No module named 'rolecall_runner' AKIAIOSFODNN7EXAMPLE")
+    with pytest.raises(ClusterError) as raised:
+        list(flight(Cluster(deadly="all", error=error), tmp_path).results(targets(100)))
+
+    assert "a worker cannot run what was sent: ModuleNotFoundError: No module named" in str(raised.value)
+    assert "AKIAIOSFODNN7EXAMPLE" not in str(raised.value)

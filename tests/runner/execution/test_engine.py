@@ -1,0 +1,306 @@
+"""Engines: one result a target whatever happens, and no more memory for more targets."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from rolecall_generator.errors import InterruptedRunError, RolecallError
+from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.aws.retry import RetryPolicy, seconds_left
+from rolecall_runner.execution.execution_options import run
+from rolecall_runner.execution.interface import EngineSettings as Settings
+from rolecall_runner.execution.interface import Outcome, Outside, PerProcess, Result
+from rolecall_runner.execution.processes import ProcessEngine, WorkerProcessError
+from rolecall_runner.inventory.inventory import Target
+
+ENGINES: tuple[str, ...] = ("serial", "threads", "processes")
+IN_PROCESS: tuple[str, ...] = ("serial", "threads")
+QUICK = Settings(workers=4, retry=RetryPolicy(3, 0.0, 0.0), grace_seconds=0.5)
+
+
+def targets(count: int) -> Iterator[Target]:
+    return (Target(f"c{number}", f"{number:012}", "aws", f"arn:aws:iam::{number:012}:role/r") for number in range(count))
+
+
+@dataclass
+class Ask:
+    """A task made of a function; not for processes."""
+
+    function: Callable[[Target], Outcome]
+    name: str = "ask"
+
+    def __call__(self, target: Target) -> Outcome:
+        return self.function(target)
+
+
+def raises(error: Exception) -> Outcome:
+    raise error
+
+
+class Every:
+    """A task that travels: some targets fail, some are refused, some end the process that asks them."""
+
+    name = "every"
+
+    def __init__(self, deadly: str = "") -> None:
+        self.deadly = deadly
+        self.where = PerProcess(os.getpid)
+
+    def __call__(self, target: Target) -> Outcome:
+        number = int(target.account_id)
+        if self.deadly in (target.name, "all"):
+            os._exit(7)
+        if number % 10 == 3:
+            raise ValueError(f"no luck with {target.name}, key AKIAIOSFODNN7EXAMPLE")
+        return Outcome(Status.REFUSED if number % 10 == 4 else Status.OK, {"pid": self.where.get()})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_target_has_one_result(engine: str) -> None:
+    """Whatever the engine: none lost, none twice, and each its own."""
+    results = list(run(Every(), targets(300), engine=engine, settings=QUICK))
+
+    expected = {f"c{n}": {3: Status.FAILED, 4: Status.REFUSED}.get(n % 10, Status.OK) for n in range(300)}
+    assert 300 == len(results)
+    assert expected == {result.target: result.status for result in results}
+    assert {"every"} == {result.task for result in results}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_task_that_raises_is_a_failed_result_without_secrets(engine: str) -> None:
+    """The run goes on; the text names the fault and hides keys."""
+    failed = [result for result in run(Every(), targets(4), engine=engine, settings=QUICK) if result.status == Status.FAILED]
+
+    assert ["ValueError: no luck with c3, key AKIA...MPLE"] == [result.error for result in failed]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_targets_no_results(engine: str) -> None:
+    """An empty selection ends at once."""
+    assert [] == list(run(Every(), [], engine=engine, settings=QUICK))
+
+
+def test_processes_share_the_work() -> None:
+    """Each process makes its own clients: two are seen, and neither is this one."""
+    pids = {result.data["pid"] for result in run(Every(), targets(300), engine="processes", settings=QUICK) if result.data}
+
+    assert 2 == len(pids)
+    assert os.getpid() not in pids
+
+
+def test_a_process_that_dies_costs_only_what_it_was_asking() -> None:
+    """Targets that were under way become inconclusive, those that waited are asked by another process."""
+    results = list(run(Every(deadly="c17"), targets(200), engine="processes", settings=QUICK))
+
+    lost = [result for result in results if result.status == Status.INCONCLUSIVE]
+    assert 200 == len({result.target for result in results}) == len(results)
+    assert 1 <= len(lost) <= QUICK.workers
+    assert {"the process that asked it ended (exit code 7)"} == {result.error for result in lost}
+
+
+def test_processes_that_always_die_end_the_run() -> None:
+    """One clear message instead of processes without end."""
+    with pytest.raises(WorkerProcessError, match="exit code 7"):
+        list(ProcessEngine(1)(Every(deadly="all"), targets(500), QUICK, Outside()))
+
+
+@pytest.mark.parametrize("engine", IN_PROCESS)
+def test_targets_are_taken_only_as_fast_as_results_are(engine: str) -> None:
+    """An endless list of targets is no matter: memory holds the few that are asked."""
+    taken = 0
+
+    def endless() -> Iterator[Target]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield next(targets(1))
+
+    results = run(Ask(lambda _target: Outcome()), endless(), engine=engine, settings=QUICK)
+    for _ in range(100):
+        next(results)
+
+    assert taken <= 100 + 2 * QUICK.workers
+
+
+def test_results_come_while_others_are_still_asked() -> None:
+    """The first answer is handed out although another target hangs."""
+    release = threading.Event()
+
+    def ask(target: Target) -> Outcome:
+        if target.name == "c0":
+            release.wait(10)
+        return Outcome()
+
+    results = run(Ask(ask), targets(8), settings=QUICK)
+    early = [next(results).target for _ in range(7)]
+    release.set()
+
+    assert "c0" not in early
+    assert ["c0"] == [result.target for result in results]
+
+
+@pytest.mark.parametrize("engine", IN_PROCESS)
+def test_what_is_inconclusive_is_asked_again(engine: str) -> None:
+    """Until it is conclusive or the attempts are used up; what is conclusive is asked once."""
+    asked: dict[str, int] = {}
+
+    def ask(target: Target) -> Outcome:
+        asked[target.name] = asked.get(target.name, 0) + 1
+        if target.name == "c0" and asked["c0"] < 3:
+            return Outcome(Status.INCONCLUSIVE)
+        return Outcome({"c1": Status.UNREACHABLE, "c2": Status.REFUSED}.get(target.name, Status.OK))
+
+    found = {r.target: (r.status, r.attempts) for r in run(Ask(ask), targets(4), engine=engine, settings=QUICK)}
+
+    assert {
+        "c0": (Status.OK, 3),
+        "c1": (Status.UNREACHABLE, 3),
+        "c2": (Status.REFUSED, 1),
+        "c3": (Status.OK, 1),
+    } == found
+
+
+def test_waits_between_attempts_are_drawn_and_grow_up_to_a_cap() -> None:
+    """Full jitter: from nothing up to base times two to the n, capped."""
+    waits: list[float] = []
+    outside = Outside(chance=lambda: 0.5, sleep=waits.append)
+    settings = Settings(retry=RetryPolicy(6, 1.0, 6.0), timeout_seconds=None)
+
+    list(run(Ask(lambda _t: Outcome(Status.INCONCLUSIVE)), targets(1), engine="serial", settings=settings, outside=outside))
+
+    assert [0.5, 1.0, 2.0, 3.0, 3.0] == waits
+
+
+def test_no_attempt_begins_that_has_no_time() -> None:
+    """Where the wait would outlast the target's time, the inconclusive verdict is given at once."""
+    waits: list[float] = []
+    outside = Outside(chance=lambda: 1.0, sleep=waits.append, clock=lambda: 0.0)
+    settings = Settings(retry=RetryPolicy(6, 1.0, 60.0), timeout_seconds=5.0)
+
+    results = list(
+        run(Ask(lambda _t: Outcome(Status.INCONCLUSIVE)), targets(1), engine="serial", settings=settings, outside=outside)
+    )
+
+    assert [(Status.INCONCLUSIVE, 4)] == [(result.status, result.attempts) for result in results]
+    assert [1.0, 2.0, 4.0] == waits
+
+
+def test_a_target_that_takes_too_long_is_inconclusive_and_the_others_go_on() -> None:
+    """Even when every worker hangs: others take their places, and the late ones' next calls are refused."""
+    release = threading.Event()
+    late: list[BaseException] = []
+    seen = threading.Event()
+
+    def ask(target: Target) -> Outcome:
+        if int(target.account_id) < 4:
+            release.wait(10)
+            try:
+                seconds_left()
+            except Exception as error:
+                late.append(error)
+                seen.set()
+                raise
+        return Outcome()
+
+    settings = Settings(workers=4, timeout_seconds=0.05, retry=RetryPolicy(1))
+    found = {result.target: (result.status, result.error) for result in run(Ask(ask), targets(20), settings=settings)}
+    release.set()
+
+    late_verdict = (Status.INCONCLUSIVE, "no answer within 0.05 s")
+    assert {f"c{n}": late_verdict if n < 4 else (Status.OK, "") for n in range(20)} == found
+    assert seen.wait(10)
+    assert "the target's time is up" == str(late[0])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_stopped_run_hands_out_what_is_done_and_says_so(engine: str) -> None:
+    """The sign to stop, in mid-run: results so far come, then InterruptedRunError; no target has two."""
+    outside = Outside()
+    results: list[Result] = []
+
+    def collect() -> None:
+        for result in run(Every(), targets(100_000), engine=engine, settings=QUICK, outside=outside):
+            results.append(result)
+            if len(results) == 50:
+                outside.stop.set()
+
+    with pytest.raises(InterruptedRunError):
+        collect()
+
+    assert 50 <= len(results) < 100_000
+    assert len(results) == len({result.target for result in results})
+
+
+def test_a_stopped_run_waits_for_those_being_asked() -> None:
+    """An answer that comes within the grace is not thrown away."""
+    outside = Outside()
+    begun = threading.Barrier(5)
+
+    def ask(_target: Target) -> Outcome:
+        begun.wait(10)
+        outside.stop.wait(10)
+        return Outcome()
+
+    def stop() -> None:
+        begun.wait(10)
+        outside.stop.set()
+
+    threading.Thread(target=stop).start()
+    results: list[Result] = []
+    with pytest.raises(InterruptedRunError):
+        results.extend(run(Ask(ask), targets(50), settings=Settings(workers=4, grace_seconds=10), outside=outside))
+
+    assert {"c0", "c1", "c2", "c3"} == {result.target for result in results}
+
+
+@dataclass
+class Interrupts:
+    """A clock that is interrupted once, as by Ctrl-C while the engine waits."""
+
+    left: int = 40
+    times: list[float] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        self.left -= threading.current_thread() is threading.main_thread()
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return time.monotonic()
+
+
+@pytest.mark.parametrize("engine", IN_PROCESS)
+def test_ctrl_c_ends_a_run_as_interrupted(engine: str) -> None:
+    """KeyboardInterrupt does not get out of an engine: it becomes the project's own error."""
+    with pytest.raises(InterruptedRunError):
+        list(
+            run(
+                Ask(lambda _t: Outcome()),
+                targets(10_000),
+                engine=engine,
+                settings=QUICK,
+                outside=Outside(clock=Interrupts()),
+            )
+        )
+
+
+def test_a_value_of_a_process_is_made_once_for_all_threads() -> None:
+    """However many threads ask at once; what fails to be made is tried again."""
+    made: list[int] = []
+
+    def make() -> int:
+        made.append(1)
+        if len(made) == 1:
+            raise RolecallError("not yet")
+        return len(made)
+
+    value = PerProcess(make)
+    with pytest.raises(RolecallError):
+        value.get()
+    results = list(run(Ask(lambda _t: Outcome(data=value.get())), targets(100), settings=QUICK))
+
+    assert {2} == {result.data for result in results}

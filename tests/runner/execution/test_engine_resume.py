@@ -1,0 +1,146 @@
+"""A run that is killed or stopped at any moment, and resumed, ends as an undisturbed one: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rolecall_generator.errors import InterruptedRunError
+from rolecall_runner.aws.retry import RetryPolicy
+from rolecall_runner.execution.execution_options import run
+from rolecall_runner.execution.interface import EngineSettings as Settings
+from rolecall_runner.execution.interface import Outcome, Outside
+from rolecall_runner.execution.journal import Journal, RunRecord, read_results, recorded
+from rolecall_runner.execution.threads import stops_on_ctrl_c
+from rolecall_runner.inventory.inventory import Target
+
+COUNT = 400
+RUN_ID = "20261124-191500-0a1b2c"
+RECORD = RunRecord(RUN_ID, "double", "accounts.yaml", "f00d", "all", COUNT, datetime(2026, 11, 24, tzinfo=UTC).isoformat())
+
+
+class Double:
+    """A task with an answer of its own for each target."""
+
+    name = "double"
+
+    def __call__(self, target: Target) -> Outcome:
+        time.sleep(0.002)
+        return Outcome(data=2 * int(target.account_id))
+
+
+def go(runs: Path) -> None:
+    """Start or resume the run in this process, as a command would."""
+    if (runs / RUN_ID / "results.jsonl").exists():
+        journal = Journal.resume(runs, RUN_ID, fingerprint="f00d")
+    else:
+        journal = Journal.start(runs, RECORD)
+    outside = Outside()
+    targets = (Target(f"c{n}", f"{n:012}", "aws", "arn") for n in range(COUNT) if ("customer", f"c{n}") not in journal.done)
+    with journal, stops_on_ctrl_c(outside.stop):
+        for _ in recorded(run(Double(), targets, settings=Settings(4, retry=RetryPolicy(1)), outside=outside), journal):
+            pass
+        journal.end(datetime.now(UTC))
+
+
+def start(runs: Path) -> subprocess.Popen[str]:
+    root = Path(__file__).resolve().parents[3]
+    paths = [str(root / "generator"), str(root / "runner"), str(Path(__file__).parent)]
+    script = (
+        f"import sys; sys.path[:0] = {paths!r}\nfrom pathlib import Path\nfrom test_engine_resume import go\n"
+        "from rolecall_generator.errors import InterruptedRunError\n"
+        "try:\n    go(Path(sys.argv[1]))\nexcept InterruptedRunError:\n    sys.exit(130)"
+    )
+    return subprocess.Popen([sys.executable, "-c", script, str(runs)], text=True)
+
+
+def lines_of(runs: Path) -> int:
+    try:
+        return (runs / RUN_ID / "results.jsonl").read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+def wait_for(runs: Path, lines: int, child: subprocess.Popen[str]) -> None:
+    while lines_of(runs) < lines and child.poll() is None:
+        time.sleep(0.001)
+
+
+def assert_complete(runs: Path) -> None:
+    results = list(read_results(runs, RUN_ID))
+    assert COUNT == len(results)
+    assert {f"c{n}": 2 * n for n in range(COUNT)} == {result.target: result.data for result in results}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_run_resumes_with_nothing_lost_or_twice(tmp_path: Path, seed: int) -> None:
+    """kill -9 at random moments, again and again, then a run to the end."""
+    chance = random.Random(seed)  # noqa: S311 - moments, no secrets
+    for _ in range(2):
+        child = start(tmp_path)
+        wait_for(tmp_path, lines_of(tmp_path) + chance.randrange(150), child)
+        child.kill()
+        child.wait()
+
+    assert 0 == start(tmp_path).wait(60)
+    assert_complete(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_twenty_moments_resumes(tmp_path: Path) -> None:
+    """The same with 20 kills."""
+    chance = random.Random(20)  # noqa: S311 - as above
+    for _ in range(20):
+        child = start(tmp_path)
+        wait_for(tmp_path, lines_of(tmp_path) + chance.randrange(40), child)
+        child.kill()
+        child.wait()
+
+    assert 0 == start(tmp_path).wait(60)
+    assert_complete(tmp_path)
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_rest_can_follow(tmp_path: Path) -> None:
+    """The process ends by itself with the code for interrupted runs; no line is torn."""
+    child = start(tmp_path)
+    wait_for(tmp_path, 50, child)
+    child.send_signal(signal.SIGINT)
+
+    assert 130 == child.wait(60)
+    assert (tmp_path / RUN_ID / "results.jsonl").read_bytes().endswith(b"\n")
+    assert 50 <= lines_of(tmp_path) < COUNT
+    assert 0 == start(tmp_path).wait(60)
+    assert_complete(tmp_path)
+
+
+def test_the_second_ctrl_c_is_not_held_back() -> None:
+    """Who presses twice wants out at once; afterwards the signals are as they were."""
+    before = signal.getsignal(signal.SIGINT)
+    stop = threading.Event()
+
+    with stops_on_ctrl_c(stop):
+        os.kill(os.getpid(), signal.SIGINT)
+        stopped = stop.wait(10)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert stopped
+    assert before is signal.getsignal(signal.SIGINT)
+
+
+def test_an_interrupted_run_says_so_to_its_caller() -> None:
+    """A run that was stopped before it began asks no one."""
+    outside = Outside()
+    outside.stop.set()
+
+    with pytest.raises(InterruptedRunError):
+        list(run(Double(), [Target("c0", "0" * 12, "aws", "arn")], outside=outside))

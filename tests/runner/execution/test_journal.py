@@ -1,0 +1,334 @@
+"""A run's results outlive a kill; what has its result is not asked again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolecall_generator.errors import InterruptedRunError, RolecallError
+from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.execution.interface import Result
+from rolecall_runner.execution.journal import (
+    Journal,
+    JournalError,
+    RunRecord,
+    UnsafeRunError,
+    find_run,
+    keys_to_retry,
+    list_runs,
+    new_run_id,
+    read_record,
+    read_results,
+)
+
+NOW = datetime(2026, 11, 24, 19, 15, tzinfo=UTC)
+RECORD = RunRecord("20261124-191500-0a1b2c", "verify", "accounts.yaml", "f00d", "all", 3, NOW.isoformat(), what="verify")
+
+
+def result(name: str, status: Status = Status.OK, **changes: object) -> Result:
+    return replace(Result(name, "verify", status, NOW, 0.5, data={"n": [1, "ü\n"]}), **changes)  # type: ignore[arg-type]
+
+
+def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:
+    """Every field survives the file, line breaks and all languages included."""
+    written = [
+        result("a"),
+        result("b", Status.FAILED, error="no\nyes", code="AccessDenied", attempts=3, data=None),
+        result("a", kind="switch-role"),
+    ]
+    with Journal.start(tmp_path, RECORD) as journal:
+        for each in written:
+            journal.add(each)
+
+    assert written == list(read_results(tmp_path, RECORD.run_id))
+    assert RECORD == read_record(tmp_path, RECORD.run_id)
+
+
+def test_a_resumed_run_knows_what_is_done(tmp_path: Path) -> None:
+    """Done is what has a whole line; a torn one is cut off and asked again."""
+    with Journal.start(tmp_path, RECORD) as journal:
+        journal.add(result("a"))
+        journal.add(result("b", Status.FAILED))
+    lines = tmp_path / RECORD.run_id / "results.jsonl"
+    lines.write_bytes(lines.read_bytes() + json.dumps(result("c").to_json()).encode())
+
+    with Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d", what="verify") as journal:
+        assert {("customer", "a"), ("customer", "b")} == journal.done
+        journal.add(result("c"))
+
+    assert ["a", "b", "c"] == [each.target for each in read_results(tmp_path, RECORD.run_id)]
+
+
+@pytest.mark.parametrize("cut", range(0, 200, 7))
+def test_wherever_a_kill_tears_the_file_it_resumes(tmp_path: Path, cut: int) -> None:
+    """Whole lines before the tear stay; nothing else counts."""
+    with Journal.start(tmp_path, RECORD) as journal:
+        journal.add(result("a"))
+        journal.add(result("b"))
+    lines = tmp_path / RECORD.run_id / "results.jsonl"
+    content = lines.read_bytes()
+    lines.write_bytes(content[:cut])
+
+    with Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d") as journal:
+        assert content[:cut].count(b"\n") == len(journal.done)
+    assert content[: content[:cut].rfind(b"\n") + 1] == lines.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"fingerprint": "beef"}, "the manifest has changed since run"),
+        ({"what": "verify --sample 3"}, "asked something else"),
+        ({"rehearsal": True}, "was answered by AWS, and a sandbox would answer now"),
+    ],
+)
+def test_a_run_of_something_else_refuses_to_resume(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    """Results of two manifests, or two questions, never share a file."""
+    Journal.start(tmp_path, RECORD).close()
+
+    with pytest.raises(JournalError, match=said):
+        Journal.resume(tmp_path, RECORD.run_id, **{"fingerprint": "f00d"} | changes)
+
+
+def test_a_run_that_goes_on_is_not_resumed(tmp_path: Path) -> None:
+    """Two processes would ask everything twice."""
+    with Journal.start(tmp_path, RECORD), pytest.raises(JournalError, match="still going on"):
+        Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d")
+
+
+def test_a_killed_process_leaves_its_results(tmp_path: Path) -> None:
+    """A result is on its way to the disk when `add` returns: kill -9 right after loses nothing, and frees the run."""
+    script = (
+        "import os, sys; from pathlib import Path; from test_journal import RECORD, result\n"
+        "from rolecall_runner.execution.journal import Journal\n"
+        "journal = Journal.start(Path(sys.argv[1]), RECORD)\n"
+        "for number in range(100): journal.add(result(str(number)))\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    root = Path(__file__).resolve().parents[3]
+    paths = [str(root / "generator"), str(root / "runner"), str(Path(__file__).parent)]
+    child = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {paths}\n{script}", str(tmp_path)], check=False
+    )
+
+    assert -9 == child.returncode
+    with Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d") as journal:
+        assert {("customer", str(number)) for number in range(100)} == journal.done
+
+
+def test_what_did_not_end_well_is_retried(tmp_path: Path) -> None:
+    """The last result of a target counts."""
+    with Journal.start(tmp_path, RECORD) as journal:
+        for each in (
+            result("a", Status.FAILED), result("a"), result("b", Status.INCONCLUSIVE),
+            result("c", Status.SKIPPED), result("d", Status.UNREACHABLE, kind="switch-role"),
+        ):  # fmt: skip
+            journal.add(each)
+
+    assert {("customer", "b"), ("switch-role", "d")} == keys_to_retry(tmp_path, RECORD.run_id)
+
+
+def test_runs_are_listed_the_latest_first(tmp_path: Path) -> None:
+    """Folders that are no runs, and records that cannot be read, are passed over."""
+    for run_id in ("20261124-191500-0a1b2c", "20261125-080000-ffffff", "20261123-080000-0b0b0b"):
+        Journal.start(tmp_path, replace(RECORD, run_id=run_id)).close()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "20261126-080000-000000").mkdir()
+
+    assert ["ffffff", "0a1b2c", "0b0b0b"] == [record.short_id for record in list_runs(tmp_path)]
+    assert [] == list_runs(tmp_path, task="query")
+    assert [] == list_runs(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "short_id"), [("last", "ffffff"), ("previous", "0a1b2c"), ("0b0b", "0b0b0b"), ("20261124", "0a1b2c")]
+)
+def test_a_run_is_found_by_what_people_type(tmp_path: Path, name: str, short_id: str) -> None:
+    """By place, by id, by the random part, by the start of either."""
+    for run_id in ("20261124-191500-0a1b2c", "20261125-080000-ffffff", "20261123-080000-0b0b0b"):
+        Journal.start(tmp_path, replace(RECORD, run_id=run_id)).close()
+
+    assert short_id == find_run(tmp_path, name).short_id
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("0", "2 runs"), ("xyz", "there is no run xyz"), ("previous", "no runs of query yet")]
+)
+def test_a_name_that_means_no_single_run_is_said(tmp_path: Path, name: str, said: str) -> None:
+    """With the command that lists them."""
+    task = "query" if name == "previous" else None
+    for run_id in ("20261124-191500-0a1b2c", "20261123-080000-0b0b0b"):
+        Journal.start(tmp_path, replace(RECORD, run_id=run_id)).close()
+
+    with pytest.raises(JournalError, match=said):
+        find_run(tmp_path, name, task=task)
+
+
+def test_the_end_of_a_run_is_noted(tmp_path: Path) -> None:
+    """A run without an end was interrupted."""
+    with Journal.start(tmp_path, RECORD) as journal:
+        assert "" == read_record(tmp_path, RECORD.run_id).ended
+        journal.end(NOW)
+
+    assert NOW.isoformat() == read_record(tmp_path, RECORD.run_id).ended
+
+
+@pytest.mark.parametrize("body", ['{"version": 1}', "{", "[]"])
+def test_a_damaged_record_is_said(tmp_path: Path, body: str) -> None:
+    """One message with the file's name."""
+    Journal.start(tmp_path, RECORD).close()
+    (tmp_path / RECORD.run_id / "run.json").write_text(body)
+
+    with pytest.raises(JournalError, match=r"run\.json: the run's record cannot be read"):
+        read_record(tmp_path, RECORD.run_id)
+
+
+def test_a_whole_line_that_is_no_result_is_said_with_its_number(tmp_path: Path) -> None:
+    """Someone has edited the file: nothing is guessed."""
+    with Journal.start(tmp_path, RECORD) as journal:
+        journal.add(result("a"))
+    with (tmp_path / RECORD.run_id / "results.jsonl").open("a") as file:
+        file.write("{}\n")
+
+    with pytest.raises(JournalError, match=r"results\.jsonl:2: the line is not a result"):
+        list(read_results(tmp_path, RECORD.run_id))
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077, 0o777], ids=oct)
+def test_results_are_for_the_owner_alone(tmp_path: Path, umask: int) -> None:
+    """What accounts answered is no one else's: folders 0700 and files 0600, whatever the umask."""
+    runs = tmp_path / ".rolecall" / "runs"
+    before = os.umask(umask)
+    try:
+        with Journal.start(runs, RECORD) as journal:
+            journal.add(result("a"))
+            journal.end(NOW)
+        with Journal.resume(runs, RECORD.run_id, fingerprint="f00d") as journal:
+            journal.add(result("b"))
+    finally:
+        os.umask(before)
+    made = [tmp_path / ".rolecall", *(tmp_path / ".rolecall").rglob("*")]
+
+    assert 5 == len(made)
+    assert [] == [each for each in made if stat.S_IMODE(each.lstat().st_mode) != (0o700 if each.is_dir() else 0o600)]
+
+
+def started(runs: Path) -> Path:
+    """The folder of a run with one result."""
+    with Journal.start(runs, RECORD) as journal:
+        journal.add(result("a"))
+    return runs / RECORD.run_id
+
+
+def read_all(runs: Path) -> None:
+    """Its record and its results."""
+    list_runs(runs)
+    list(read_results(runs, RECORD.run_id))
+
+
+USES = [
+    list_runs,
+    lambda runs: find_run(runs, "last"),
+    lambda runs: read_record(runs, RECORD.run_id),
+    lambda runs: Journal.resume(runs, RECORD.run_id, fingerprint="f00d"),
+]
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o620, 0o602], ids=oct)
+@pytest.mark.parametrize("name", ["run.json", "results.jsonl", "."])
+def test_a_run_that_others_may_write_is_refused(tmp_path: Path, name: str, mode: int) -> None:
+    """Someone else could have put there what is asked again, and what is shown. It is said with place and hint."""
+    folder = started(tmp_path)
+    (folder / name).chmod(mode | 0o100 * (name == "."))
+
+    with pytest.raises(UnsafeRunError) as error:
+        read_all(tmp_path)
+    assert str(folder) in str(error.value.where)
+    assert error.value.hint
+    assert 5 == error.value.exit_code
+
+
+@pytest.mark.parametrize("use", USES, ids=["list", "find", "record", "resume"])
+def test_every_way_to_a_run_looks_first(tmp_path: Path, use: Callable[[Path], object]) -> None:
+    """None of them passes it over as one that is merely broken."""
+    (started(tmp_path) / "run.json").chmod(0o666)
+
+    with pytest.raises(UnsafeRunError):
+        use(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["run.json", "results.jsonl"])
+def test_a_link_in_a_runs_folder_is_refused(tmp_path: Path, name: str) -> None:
+    """It leads to a file that is not the run's."""
+    folder = started(tmp_path)
+    (folder / name).rename(tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(UnsafeRunError):
+        read_all(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("name", ["run.json", "results.jsonl", "."])
+def test_a_run_of_another_user_is_refused(tmp_path: Path, name: str) -> None:
+    """In a folder that both may use, as /tmp."""
+    folder = started(tmp_path)
+    os.chown(folder / name, 12345, -1)
+
+    with pytest.raises(UnsafeRunError):
+        read_all(tmp_path)
+
+
+def test_a_run_that_others_may_only_read_is_taken(tmp_path: Path) -> None:
+    """Runs of earlier versions were 0755 and 0644: no one else can have written them."""
+    folder = started(tmp_path)
+    folder.chmod(0o755)
+    for each in folder.iterdir():
+        each.chmod(0o644)
+
+    assert [RECORD] == list_runs(tmp_path)
+    assert [result("a")] == list(read_results(tmp_path, RECORD.run_id))
+
+
+def test_run_ids_sort_by_time_in_utc() -> None:
+    """A local clock with an offset is turned into UTC."""
+    local = datetime.fromisoformat("2026-11-24T20:15:00+01:00")
+
+    assert "20261124-191500-0a1b2c" == new_run_id(local, lambda count: "0a1b2c" * (count == 3))
+
+
+def fail(journal: Journal, error: Exception, *results: Result) -> None:
+    """A run that ends with an error after these results."""
+    with contextlib.suppress(type(error)), journal:
+        for each in results:
+            journal.add(each)
+        raise error
+
+
+def test_a_run_that_could_not_begin_leaves_nothing(tmp_path: Path) -> None:
+    """An error of the run itself before its first result, as of a cluster that is refused: nothing could be gone on with."""
+    fail(Journal.start(tmp_path, RECORD), RolecallError("refused"))
+
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("error", [RolecallError("lost"), InterruptedRunError("interrupted"), ValueError("a fault")])
+def test_what_was_begun_stays_whatever_ended_it(tmp_path: Path, error: Exception) -> None:
+    """A result, or a run that was there before, is never taken away; nor is a run that was interrupted."""
+    fail(Journal.start(tmp_path, RECORD), error, result("a"))
+    fail(Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d"), error)
+    fail(Journal.start(tmp_path, replace(RECORD, run_id="20261124-191500-0a1b2d")), InterruptedRunError("interrupted"))
+
+    assert [1, 0] == [len(list(read_results(tmp_path, each))) for each in (RECORD.run_id, "20261124-191500-0a1b2d")]
+    assert 2 == len(list_runs(tmp_path))

@@ -1,0 +1,133 @@
+"""The text for the customer: what we saw, what we can and cannot do, how to take it back; or what is to be fixed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from onboard_rig import START
+from rolecall_generator.iam.model import Role, access_of
+from rolecall_generator.iam.policy import policy_from_json
+from rolecall_runner.onboarding.customer_message import Sent, failed_letter, verified_letter
+from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
+from sandbox_rig import allow
+from status_rig import not_there, target
+from verdict_worlds import verdict
+
+WHO = target(backend_role_arn="arn:aws:iam::111111111111:role/backend_role")
+READS = policy_from_json(json.loads(json.dumps(allow("s3:GetObject", resource="arn:aws:s3:::example-bucket/*"))))
+ROLE = Role(WHO.role_arn, None, {"read": READS}, frozenset({"arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"}))
+RUN = "20261124-120000-0a1b2c"
+
+
+def tried(step: Step, mark: Mark, *actions: str) -> tuple[Check, ...]:
+    return tuple(Check(step, mark, "...", evidence={"action": action}) for action in actions)
+
+
+def letter(found: Verdict | None = None, sent: Sent | None = None) -> str:
+    access = access_of(ROLE)
+    return verified_letter(WHO, found or verdict(), access, sent or Sent(), now=START, run=RUN)
+
+
+def section(text: str, title: str) -> list[str]:
+    """The points below a title."""
+    return next(part for part in text.split("\n\n") if part.startswith(f"{title}:")).splitlines()[1:]
+
+
+def test_it_says_what_was_seen() -> None:
+    """The right id lets in, the wrong ones do not, granted actions work, and what cannot be seen is said."""
+    checks = (*verdict().checks[:6], *tried(Step.GRANTED, Mark.OK, "s3:GetObject", "ec2:DescribeVpcs"), verdict().checks[-1])
+    saw = section(letter(replace(verdict(), checks=checks)), "What we saw")
+
+    assert (
+        "- Our role arn:aws:iam::111111111111:role/backend_role can assume arn:aws:iam::222222222222:role/role1 "
+        "with the external id that we agreed on."
+    ) == saw[0]
+    assert "without an external id, with another customer's external id and with a made-up external id" in saw[1]
+    assert "- Of what you granted we tried s3:GetObject and ec2:DescribeVpcs: it works." == saw[2]
+    assert "- The role may not read its own policies, so we do not see later changes of them." == saw[3]
+
+
+def test_it_says_only_what_was_tried() -> None:
+    """A check that was skipped is no refusal; a role that may read itself is said to be as handed over."""
+    saw = section(letter(verdict(other_external_id="skipped", drift="ok")), "What we saw")
+
+    assert "another customer's" not in " ".join(saw)
+    assert "- The role is as it was handed over to you." == saw[-1]
+
+
+def test_it_says_what_the_role_grants_and_what_not() -> None:
+    """From the agreed access, in the words of the bundle's review; with what was refused as an example."""
+    found = replace(verdict(), checks=(*verdict().checks, *tried(Step.OUTSIDE, Mark.REFUSED, "iam:ListUsers")))
+    text = letter(found)
+
+    can = section(text, "What we can do")
+    assert "- Allows s3:GetObject on arn:aws:s3:::example-bucket/*." == can[0]
+    assert [True] == ["AmazonEC2ReadOnlyAccess" in line for line in can[1:]]
+    assert "- Of that we tried iam:ListUsers: AWS refused it, as it must be." == section(text, "What we cannot do")[-1]
+
+
+def test_a_long_list_of_actions_is_cut() -> None:
+    """Eight are named, the rest is counted."""
+    checks = tried(Step.GRANTED, Mark.OK, *(f"ec2:Describe{number}" for number in range(12)))
+    text = letter(replace(verdict(), checks=checks))
+
+    assert "ec2:Describe6, ec2:Describe7 and 4 more: it works." in text
+
+
+def test_it_says_how_to_take_the_access_back() -> None:
+    """By the ways that the bundle has; by all where no bundle is known. The console needs none."""
+    ways = [
+        {line[2:].partition(":")[0] for line in section(letter(sent=sent), "How you take it back")}
+        for sent in (Sent(), Sent(frozenset({"terraform", "review"})))
+    ]
+
+    assert {"At once", "Running sessions", "Terraform", "CloudFormation", "AWS CLI", "Console"} == ways[0]
+    assert {"At once", "Running sessions", "Terraform", "Console"} == ways[1]
+
+
+def test_it_names_what_cloudtrail_shows() -> None:
+    """The session name of the very run."""
+    assert "this check has the session name rolecall-0a1b2c;" in letter()
+
+
+def test_a_single_cause_is_its_own_letter() -> None:
+    """With greeting, file and thanks once each."""
+    found = replace(not_there(), diagnoses=(Diagnosis("drift", "", "the role differs."),))
+
+    assert (
+        "Hello,\n\nthe role differs.\n\nThe newest files are in acme.zip, sent on 2026-11-16; its README.md has the\n"
+        "details.\n\nThank you.\n"
+    ) == failed_letter(found, Sent(frozenset(), "acme.zip", "2026-11-16T12:00:00+00:00"))
+
+
+def test_several_causes_are_numbered() -> None:
+    """The likeliest first, each as a sentence; causes of our own are not the customer's."""
+    found = replace(
+        not_there(), diagnoses=(*not_there().diagnoses[:2], Diagnosis("backend-policy-not-applied", "Ours.", ""))
+    )
+    text = failed_letter(found, Sent())
+
+    assert ["1. Please apply it.", "2. Please apply it."] == [line for line in text.splitlines() if line[:1].isdigit()]
+    assert text.startswith("Hello,\n\nthe access to your AWS account 222222222222 is not as agreed yet.")
+    assert 1 == text.count("Hello,") == text.count("Thank you.")
+    assert "Ours" not in text
+
+
+def test_what_is_ours_to_mend_needs_no_letter() -> None:
+    """The customer has nothing to do."""
+    assert "" == failed_letter(replace(not_there(), diagnoses=(Diagnosis("throttled", "Wait.", ""),)), Sent())
+
+
+@pytest.mark.parametrize("secret", ["AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key=wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"])
+def test_no_secret_is_in_a_letter(secret: str) -> None:
+    """Whatever AWS's texts carried into a verdict."""
+    bad = Diagnosis("drift", "", f"it shows {secret}.")
+    texts = (
+        letter(replace(verdict(), checks=tried(Step.GRANTED, Mark.OK, secret))),
+        failed_letter(replace(not_there(), diagnoses=(bad,)), Sent()),
+    )
+
+    assert [False, False] == [secret in text for text in texts]

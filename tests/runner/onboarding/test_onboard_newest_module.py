@@ -1,0 +1,42 @@
+"""An onboarding ends as verified only where the newest module is known to be applied."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from rolecall_runner.onboarding.onboard_run import Onboarded
+from rolecall_runner.onboarding.waiting import Sighting
+from rolecall_runner.reports.onboarding_output import headline, next_step, onboarded_json
+from rolecall_runner.status.overview import StatusPlace as Place
+from rolecall_runner.status.status_file import Pending
+from rolecall_runner.status.status_file import StatusEntry as Entry
+from status_rig import MONDAY, NEW, target
+from verdict_worlds import verdict
+
+
+def ended(*unseen: str, rehearsal: bool = False) -> Onboarded:
+    pending = Pending(MONDAY, MONDAY, "r", "cannot be seen", NEW, unseen) if unseen else None
+    found = replace(verdict(), rehearsal=rehearsal)
+    entry = Entry(target().role_arn, pending=pending)
+    return Onboarded(target(), Sighting(found, 1, 0.0), found, "20261124-120000-0a1b2c", "", entry)
+
+
+def test_a_change_that_no_call_shows_is_no_verified_customer() -> None:
+    """It is said which, and the next step is to note that the customer has applied it."""
+    unseen = ended("s3:PutObject (withdrawn)")
+
+    assert (True, False) == (ended().verified, unseen.verified)
+    assert headline(unseen).startswith("? account1 ")
+    assert "s3:PutObject (withdrawn)" in headline(unseen)
+    assert next_step(unseen, Place()).startswith("runner status account1 --applied")
+    assert (False, ["s3:PutObject (withdrawn)"]) == (
+        (body := json.loads(onboarded_json(unseen)))["verified"],
+        body["unseen"],
+    )
+
+
+def test_a_rehearsal_is_marked_in_the_headline_and_for_programs() -> None:
+    """And a live one is not."""
+    assert [True, False] == [headline(ended(rehearsal=each)).startswith("rehearsal (sandbox): ") for each in (True, False)]
+    assert [True, False] == [json.loads(onboarded_json(ended(rehearsal=each)))["rehearsal"] for each in (True, False)]

@@ -1,0 +1,260 @@
+"""A customer is onboarded in the sandbox: from a role that is not there to a verdict on record."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manifests import NOTES
+from onboard_rig import START, Day, Stage, staged
+from rolecall_generator.bundle.bundles import Choices, write_bundles
+from rolecall_generator.errors import CallerError, SelectionError
+from rolecall_generator.generate import generate
+from rolecall_generator.records import status_path
+from rolecall_runner.aws.aws_config import AwsConfig
+from rolecall_runner.execution.execution_options import ExecutionOptions
+from rolecall_runner.execution.interface import EngineSettings as Settings
+from rolecall_runner.execution.interface import Outside
+from rolecall_runner.execution.journal import list_runs
+from rolecall_runner.onboarding.onboard_run import Onboarded, onboard
+from rolecall_runner.onboarding.waiting import Pace, Sighting
+from rolecall_runner.status.status_file import read_status
+from rolecall_runner.verify.context import RunConfig
+
+FIRST_WORDS = "AWS refuses: the role is not there, or it refuses our external id, or its trust names another principal"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A sandbox with the notes' accounts, where account1 has not applied its module yet."""
+    with staged(NOTES, tmp_path_factory.mktemp("fleet")) as found:
+        found.take_away()
+        yield found
+
+
+@pytest.fixture
+def folder(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of manifest and modules, with the backend role's variables; account1's role is not there at the start."""
+    for key, value in stage.environ.items():
+        monkeypatch.setenv(key, value)
+    shutil.copytree(stage.folder, tmp_path / "fleet")
+    return tmp_path / "fleet"
+
+
+@pytest.fixture
+def restored(stage: Stage) -> Iterator[None]:
+    """The role goes again after the test that made it."""
+    yield
+    stage.take_away()
+
+
+def run(
+    stage: Stage, folder: Path, day: Day, pace: Pace | None = None, outside: Outside | None = None
+) -> tuple[Onboarded, list[Sighting]]:
+    """Onboard account1; what was heard meanwhile."""
+    heard: list[Sighting] = []
+    start = RunConfig(
+        folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url, workers=1)
+    )
+    options = ExecutionOptions(settings=Settings(workers=1), runs=folder / "runs")
+    ended = onboard(
+        start, "account1", pace=pace or Pace(), options=options, outside=outside or day.outside(), hear=heard.append
+    )
+    return ended, heard
+
+
+def warnings_of(stage: Stage, folder: Path) -> list[str]:
+    """What a look at account1 warns of."""
+    heard: list[str] = []
+    start = RunConfig(
+        folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url, workers=1)
+    )
+    options = ExecutionOptions(settings=Settings(workers=1), runs=folder / "runs")
+    outside = Day().outside()
+    onboard(
+        start, "account1", pace=Pace(once=True), options=options, outside=outside, hear=lambda _look: None, warn=heard.append
+    )
+    return heard
+
+
+def bundled(folder: Path) -> None:
+    """account1's bundle, of the modules as the manifest is now."""
+    choices = Choices(names=("account1",))
+    write_bundles(folder / "accounts.yaml", folder / "output", choices)
+
+
+def entry(folder: Path) -> dict[str, Any]:
+    """account1's entry of the rehearsal's status file."""
+    found: dict[str, Any] = json.loads((folder / "output" / "status.sandbox.json").read_text())["customers"]["account1"]
+    return found
+
+
+@pytest.mark.usefixtures("restored")
+def test_from_a_role_that_is_not_there_to_a_verdict(stage: Stage, folder: Path) -> None:
+    """It waits for the role, calls the roll, keeps verdict and dates, and writes the text for the customer."""
+
+    def apply() -> None:
+        stage.make_role()
+        stage.make_policies()
+
+    day = Day([lambda: None, apply])
+    ended, heard = run(stage, folder, day)
+    found = entry(folder)
+
+    assert ended.verified, ended.verdict
+    assert [FIRST_WORDS, FIRST_WORDS, "the role lets us in"] == [each.what for each in heard]
+    assert START.isoformat() == found["handed_over"]["date"]
+    assert (START + timedelta(seconds=12)).isoformat() == found["verified"]["date"]
+    assert (ended.run, found["handed_over"]["module"]) == (found["verified"]["run"], found["verified"]["module"])
+    assert "failed" not in found
+    assert [ended.run] == [record.run_id for record in list_runs(folder / "runs")]
+    assert "the access to your AWS account 222222222222 is checked: all is as agreed (2026-11-24)." in ended.letter
+
+
+@pytest.mark.usefixtures("restored")
+def test_policies_that_come_after_the_role_are_waited_for(stage: Stage, folder: Path) -> None:
+    """Terraform makes the role first: the first roll call sees half of an apply, the second all of it."""
+    ended, heard = run(stage, folder, Day([stage.make_role, stage.make_policies]))
+
+    assert ended.verified, ended.verdict
+    assert [5.0, None, 30.0] == [each.pause_seconds for each in heard]
+    assert 2 == len(list_runs(folder / "runs"))
+
+
+@pytest.mark.usefixtures("restored")
+def test_what_stays_wrong_is_failed_with_a_letter(stage: Stage, folder: Path) -> None:
+    """After three roll calls it is no passing trouble: verdict, cause and text for the customer are those of the last."""
+    stage.make_role()
+    ended, _ = run(stage, folder, Day())
+
+    assert (False, True) == (ended.verified, ended.last.let_in)
+    assert 3 == len(list_runs(folder / "runs"))
+    assert "permission-missing" in entry(folder)["failed"]["causes"]
+    assert "terraform apply" in ended.letter
+    assert "account2" not in ended.letter
+
+
+def test_nobody_applies(stage: Stage, folder: Path) -> None:
+    """The time is up: nothing is claimed to have failed that never was there, and the text says what to do."""
+    ended, heard = run(stage, folder, Day(), Pace(every_seconds=60, timeout_seconds=90))
+
+    assert (False, "", 90) == (ended.verified, ended.run, ended.last.waited_seconds)
+    assert [] == list_runs(folder / "runs")
+    assert {FIRST_WORDS} == {each.what for each in heard}
+    assert "1. We cannot assume the role role1 in your account 222222222222" in ended.letter
+    assert ["role-missing"] == entry(folder)["failed"]["causes"][:1]
+    assert "applied" not in entry(folder)
+
+
+def test_a_stop_keeps_what_was_noted(stage: Stage, folder: Path) -> None:
+    """Ctrl-C in a pause: the hand-over stands in the file, no roll is called."""
+    day = Day()
+    outside = day.outside()
+    day.in_pauses.append(outside.stop.set)
+    ended, heard = run(stage, folder, day, outside=outside)
+
+    assert (1, "") == (len(heard), ended.run)
+    assert START.isoformat() == entry(folder)["handed_over"]["date"]
+
+
+def test_a_hand_over_that_is_known_keeps_its_date(stage: Stage, folder: Path) -> None:
+    """The same module is not handed over twice; a bundle made since is."""
+    run(stage, folder, Day(), Pace(once=True))
+    later = replace(Day().outside(), now=lambda: START + timedelta(days=1))
+    run(stage, folder, Day(), Pace(once=True), later)
+    same = entry(folder)["handed_over"]
+    (folder / "output" / "bundles" / "account1" / "terraform").mkdir(parents=True)
+    (folder / "output" / "bundles" / "account1" / "SHA256SUMS").write_text("0  README.md\n")
+    ended, _ = run(stage, folder, Day(), Pace(once=True), later)
+    anew = entry(folder)["handed_over"]
+
+    assert (START.isoformat(), "") == (same["date"], same["bundle"])
+    assert (START + timedelta(days=1)).isoformat() == anew["date"]
+    assert (64, same["module"]) == (len(anew["bundle"]), anew["module"])
+    assert "The newest files are in account1.zip, sent on 2026-11-25" in ended.letter
+
+
+@pytest.mark.usefixtures("restored")
+def test_the_previous_external_id_is_no_apply(stage: Stage, folder: Path) -> None:
+    """Amid a rotation the wait is for the new id; that the old one is taken is said, and is no verdict."""
+    stage.make_role()
+    stage.make_policies()
+    path = folder / "accounts.yaml"
+    old = '"0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"'
+    path.write_text(path.read_text().replace(old, f'"the-new-external-id", previous_external_id: {old}'))
+    ended, heard = run(stage, folder, Day(), Pace(once=True))
+
+    assert (False, "") == (ended.verified, ended.run)
+    assert ["it takes the previous external id alone"] == [each.what for each in heard]
+    assert "still has our previous external" in ended.letter
+    assert {"role_arn", "handed_over", "versions"} == set(entry(folder))
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_module_or_bundle_that_is_older_than_the_manifest_is_warned_of(stage: Stage, folder: Path) -> None:
+    """No apply of it would end the wait: it is said before, and the customer is not told to apply that very file."""
+    stage.make_role()
+    bundled(folder)
+    fresh = warnings_of(stage, folder)
+    path = folder / "accounts.yaml"
+    old = '"0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"'
+    path.write_text(path.read_text().replace(old, f'"the-new-external-id", previous_external_id: {old}'))
+    changed = warnings_of(stage, folder)
+    generate(path, folder / "output")
+    ended, _ = run(stage, folder, Day(), Pace(once=True))
+    written = warnings_of(stage, folder)
+    bundled(folder)
+
+    assert ([], []) == (fresh, warnings_of(stage, folder))
+    assert [
+        "the module as written does not take the manifest's external id: gen terraform, gen bundle account1, send it"
+    ] == changed
+    assert ["the bundle is older than the module: gen bundle account1, and send it"] == written
+    assert "account1.zip" not in ended.letter
+
+
+def test_a_customer_and_a_switch_role_of_one_name(stage: Stage, folder: Path) -> None:
+    """The customer is meant, in the roll call too."""
+    path = folder / "accounts.yaml"
+    path.write_text(path.read_text().replace("reena-in-sumesh", "account2"))
+    start = RunConfig(path, folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url))
+    options = ExecutionOptions(settings=Settings(workers=1), runs=folder / "runs")
+    ended = onboard(start, "account2", pace=Pace(), options=options, outside=Day().outside(), hear=lambda _sighting: None)
+
+    assert (True, "customer") == (ended.verified, ended.verdict.kind)
+
+
+def test_another_backend_roles_customer_is_not_ours_to_onboard(stage: Stage, folder: Path) -> None:
+    """It is said which role must call, at once and with nothing noted of a roll call."""
+    path = folder / "accounts.yaml"
+    roles = "roles: [{name: one, existing: true}, {name: backend_role, existing: true}]"
+    text = path.read_text().replace("role: {name: backend_role, existing: true}", roles)
+    path.write_text(text.replace("role: role1,", "role: role1, backend_role: one,"))
+
+    with pytest.raises(CallerError, match="It trusts one, another backend role"):
+        run(stage, folder, Day())
+    assert "asked" not in entry(folder)
+
+
+def test_names_that_cannot_be_onboarded(stage: Stage, folder: Path) -> None:
+    """A switch role is for people; a name that is not there has its neighbour named."""
+    start = RunConfig(folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url))
+    for name, words in (("reena-in-sumesh", "runner verify --limit reena-in-sumesh"), ("acount1", "did you mean account1?")):
+        with pytest.raises(SelectionError) as caught:
+            onboard(
+                start,
+                name,
+                pace=Pace(),
+                options=ExecutionOptions(runs=folder / "runs"),
+                outside=Outside(),
+                hear=lambda _sighting: None,
+            )
+        assert words in str(caught.value)
+    assert {} == read_status(status_path(folder / "output", rehearsal=True)).entries

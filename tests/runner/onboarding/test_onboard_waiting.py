@@ -1,0 +1,193 @@
+"""The wait for the customer's apply: how often is looked, when it ends, and what is said meanwhile."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from consoles import pipe, terminal
+from onboard_rig import Day
+from rolecall_runner.onboarding.waiting import SEEN, Pace, Sighting, pause_seconds, seen, wait_for_role
+from rolecall_runner.reports.onboarding_output import WaitDisplay, spell
+from rolecall_runner.verify.causes import CAUSES
+from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
+from status_rig import not_there
+from verdict_worlds import verdict
+
+NEVER = [not_there()] * 10_000
+
+
+def with_causes(*causes: str, mark: Mark = Mark.FAILED) -> Verdict:
+    """A look that failed for these causes."""
+    check = Check(Step.ASSUME, mark, "...")
+    return replace(verdict(), checks=(check,), diagnoses=tuple(Diagnosis(cause, "", "") for cause in causes))
+
+
+def waited(looks: Iterable[Verdict], pace: Pace, day: Day | None = None) -> tuple[list[Sighting], list[float]]:
+    """What was heard, and the pauses."""
+    left = iter(looks)
+    heard: list[Sighting] = []
+    here = day or Day()
+    last = wait_for_role(lambda: next(left), pace, here.outside(), heard.append)
+
+    assert last == heard[-1] or here.outside().stop.is_set()
+    return heard, here.pauses
+
+
+def test_it_ends_with_the_first_assume() -> None:
+    """Each look is told, the last one without a further pause."""
+    heard, pauses = waited([not_there(), not_there(), verdict()], Pace())
+
+    assert [(1, False, 5.0), (2, False, 7.5), (3, True, None)] == [
+        (each.look, each.let_in, each.pause_seconds) for each in heard
+    ]
+    assert ([5.0, 7.5], 12.5) == (pauses, heard[-1].waited_seconds)
+
+
+def test_pauses_grow_to_what_was_asked_for() -> None:
+    """The first minute is looked at closely: someone may be on the telephone."""
+    _, pauses = waited(NEVER, Pace(every_seconds=30, timeout_seconds=200))
+
+    assert [5.0, 7.5, 11.25, 16.875, 25.3125, 30.0, 30.0, 30.0] == pauses[:8]
+    assert 200 == sum(pauses)
+
+
+def test_it_ends_when_the_time_is_up() -> None:
+    """With one last look at the very end."""
+    heard, pauses = waited(NEVER, Pace(every_seconds=30, timeout_seconds=60))
+
+    assert (60, 60, False) == (sum(pauses), heard[-1].waited_seconds, heard[-1].let_in)
+    assert None is heard[-1].pause_seconds
+
+
+def test_once_is_one_look() -> None:
+    """For jobs that come again by themselves."""
+    heard, pauses = waited([not_there()], Pace(once=True))
+
+    assert (1, []) == (len(heard), pauses)
+
+
+def test_what_gives_no_clear_answer_is_asked_less_and_less() -> None:
+    """Up to five minutes, and back to the usual pause with the first clear answer."""
+    unclear = with_causes("throttled", mark=Mark.INCONCLUSIVE)
+    pace = Pace(every_seconds=30)
+    _, pauses = waited([*[not_there()] * 6, *[unclear] * 5, not_there(), verdict()], pace)
+
+    assert [60, 120, 240, 300, 300, 30] == pauses[6:]
+    assert 600 == pause_seconds(9, 9, Pace(every_seconds=600), 0.5)
+
+
+def test_chance_moves_each_pause_by_a_tenth() -> None:
+    """Many who wait do not ask at the same moment."""
+    assert [27.0, 30.0, 33.0] == [pytest.approx(pause_seconds(50, 0, Pace(), chance)) for chance in (0.0, 0.5, 1.0)]
+    assert pause_seconds(1_000_000, 1_000_000, Pace(), 0.5) <= 330
+
+
+@pytest.mark.parametrize("cause", ["wrong-caller", "own-credentials-expired", "own-credentials-invalid"])
+def test_what_no_apply_mends_is_not_waited_for(cause: str) -> None:
+    """Our own credentials are not the customer's to fix."""
+    heard, pauses = waited([with_causes(cause)], Pace())
+
+    assert (1, []) == (len(heard), pauses)
+
+
+def test_another_backend_roles_customer_is_not_waited_for() -> None:
+    """The look was skipped: it will be skipped the next time too."""
+    heard, _ = waited([with_causes(mark=Mark.SKIPPED)], Pace())
+
+    assert 1 == len(heard)
+
+
+def test_a_stop_ends_the_pause_and_the_wait() -> None:
+    """Nothing is asked any more."""
+    day = Day()
+    outside = day.outside()
+    day.in_pauses.append(outside.stop.set)
+    last = wait_for_role(not_there, Pace(), outside, lambda _sighting: None)
+
+    assert (1, [5.0]) == (last.look, day.pauses)
+
+
+def test_what_is_seen_is_said_in_words() -> None:
+    """The likeliest three of a refusal; a cause without words of its own by its id."""
+    assert (
+        "AWS refuses: the role is not there, or it refuses our external id, or its trust names another principal"
+    ) == seen(not_there())
+    assert "AWS cannot be reached" == seen(with_causes("network", mark=Mark.UNREACHABLE))
+    assert "AWS refuses: identity differs" == seen(with_causes("identity-differs"))
+    assert ["AWS refuses", "no clear answer"] == [seen(with_causes(mark=mark)) for mark in (Mark.FAILED, Mark.INCONCLUSIVE)]
+
+
+def test_the_words_are_for_causes_that_there_are() -> None:
+    """No id of docs/diagnosis.md is misspelt."""
+    assert set() == set(SEEN) - set(CAUSES)
+
+
+def test_without_a_terminal_each_change_is_a_line() -> None:
+    """The same thing seen again is not said again."""
+    file = io.StringIO()
+    with WaitDisplay(pipe(file), "account1") as display:
+        waiting = Sighting(not_there(), 1, 0.0, 5.0)
+        for sighting in (
+            waiting,
+            replace(waiting, look=2),
+            Sighting(with_causes("throttled", mark=Mark.INCONCLUSIVE), 3, 9.0, 5.0),
+        ):
+            display.hear(sighting)
+        display.hear(Sighting(verdict(), 4, 12.0))
+        display.hear(Sighting(verdict(granted="failed"), 4, 12.0, 30.0))
+
+    assert [
+        f"account1: not yet: {seen(not_there())}",
+        "account1: not yet: AWS throttles",
+        "account1: the role lets us in",
+        "account1: the role lets us in, but not all is as agreed yet",
+    ] == file.getvalue().splitlines()
+
+
+def test_quiet_says_nothing() -> None:
+    """Neither on a terminal nor in a file."""
+    files = [io.StringIO(), io.StringIO()]
+    for console in (pipe(files[0]), terminal(files[1])):
+        with WaitDisplay(console, "account1", quiet=True) as display:
+            display.hear(Sighting(not_there(), 1, 0.0, 5.0))
+
+    assert ["", ""] == [file.getvalue() for file in files]
+
+
+def test_on_a_terminal_the_line_says_when_the_next_look_is() -> None:
+    """What is seen, how long it has been, which look it was, and how to end it."""
+    file = io.StringIO()
+    seconds = [100.0]
+    with WaitDisplay(terminal(file, width=80), "account1", clock=lambda: seconds[0]) as display:
+        display.hear(Sighting(not_there(), 3, 61.0, 30.0))
+        seconds[0] = 112.0
+        display._live.refresh()  # type: ignore[union-attr]
+
+    shown = file.getvalue()
+    assert "account1: not yet: AWS refuses: the role is not there" in shown
+    assert "waiting for 12 s, look 3, the next in 18 s; Ctrl-C ends the wait" in shown
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0, "0 s"), (59.9, "59 s"), (185, "3 min 05 s"), (3720, "1 h 02 min")])
+def test_times_are_spelt(seconds: float, words: str) -> None:
+    """In the two units that matter."""
+    assert words == spell(seconds)
+
+
+def test_a_warning_stays_above_the_wait_and_breaks_between_words() -> None:
+    """On a terminal of 80 columns; through a pipe it is one line."""
+    sentence = "the module as written does not take the manifest's external id: gen terraform, gen bundle account1, send it"
+    shown, piped = io.StringIO(), io.StringIO()
+    with WaitDisplay(terminal(shown, width=80), "account1") as display:
+        display.warn(sentence)
+    with WaitDisplay(pipe(piped), "account1") as display:
+        display.warn(sentence)
+    words = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.getvalue()).split()
+
+    assert f"warning: account1: {sentence}\n" == piped.getvalue()
+    assert f"warning: account1: {sentence}".split() == words[: len(sentence.split()) + 2]

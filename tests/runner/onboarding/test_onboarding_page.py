@@ -1,0 +1,51 @@
+"""What docs/onboarding.md says of states and of the status file is what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+
+from rolecall_generator.records import status_path
+from rolecall_runner.onboarding.onboard_run import ROLL_CALLS
+from rolecall_runner.onboarding.waiting import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Pace
+from rolecall_runner.reports.status_output import ALL_SHOWN
+from rolecall_runner.status.overview import STALE_AFTER
+from rolecall_runner.status.overview import CustomerState as State
+from rolecall_runner.status.status_file import StatusEntry as Entry
+from rolecall_runner.status.status_file import read_status
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "onboarding.md").read_text("utf-8")
+KEYS = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \|", re.MULTILINE)
+
+
+def test_the_states_are_all_there_the_most_urgent_first() -> None:
+    """The table has each state once, in the order of the code."""
+    assert [str(state) for state in State] == re.findall(
+        r"^\| `([a-z-]+)` \| [A-Z][^|]+\.[^|]*\|[^|]*\|$", PAGE, re.MULTILINE
+    )
+
+
+def test_the_example_is_a_status_file_with_every_key(tmp_path: Path) -> None:
+    """It is read as it stands, and each key of it has its row."""
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    status_path(tmp_path, rehearsal=False).write_text(example)
+    (entry,) = read_status(status_path(tmp_path, rehearsal=False)).entries.values()
+    explained = re.findall(r"`(\w+)`", " ".join(KEYS.findall(PAGE.partition("| Key | What |")[2])))
+
+    assert json.loads(example)["customers"]["acme"] == json.loads(json.dumps(entry.to_json()))
+    assert {field.name for field in fields(Entry)} == set(entry.to_json()) == set(explained)
+
+
+def test_the_figures_are_those_of_the_code() -> None:
+    """Pauses, times and numbers of rows."""
+    assert (5, 300, 30, 7200) == (
+        FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Pace().every_seconds, Pace().timeout_seconds,
+    )  # fmt: skip
+    for words in ("after five seconds", "pauses grow to five minutes", "`--every` (30 s)", "`--timeout` (2 h)"):
+        assert words in PAGE
+    assert (3, True) == (ROLL_CALLS, "three times in all" in PAGE)
+    assert (timedelta(days=7), True) == (STALE_AFTER, "`--stale-after` (7 days)" in PAGE)
+    assert (20, True) == (ALL_SHOWN, "Of more than 20 accounts" in PAGE)

@@ -1,0 +1,83 @@
+"""Batches and tags, for all sizes and sets: every account once, every task by Ansible's rules."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolecall_runner.plays.play_file import batches
+from rolecall_runner.plays.play_model import PlayStep as Step
+from rolecall_runner.plays.play_session import TaskFilter, tags_of, wanted
+
+STEPS = st.lists(
+    st.one_of(
+        st.integers(1, 50).map(Step), st.floats(0.1, 100, allow_nan=False).map(lambda share: Step(share, percent=True))
+    ),
+    max_size=4,
+)
+TAGS = st.sets(st.sampled_from(["a", "b", "c", "always", "never"]))
+WISHES = st.frozensets(st.sampled_from(["a", "b", "all", "tagged", "untagged", "always", "never"]))
+
+
+@given(st.integers(0, 200), STEPS)
+def test_every_account_is_in_one_batch_in_its_order(count: int, steps: list[Step]) -> None:
+    """No one is left out or asked twice; no batch is empty."""
+    made = list(batches(range(count), steps))
+
+    assert list(range(count)) == [each for batch in made for each in batch]
+    assert all(made)
+
+
+@given(st.integers(1, 200), STEPS.filter(bool))
+def test_batches_have_the_sizes_asked_for(count: int, steps: list[Step]) -> None:
+    """The n-th batch is of the n-th step, the last step goes on; only the last batch may be smaller."""
+    made = list(batches(range(count), steps))
+
+    for number, batch in enumerate(made[:-1]):
+        step = steps[min(number, len(steps) - 1)]
+        assert len(batch) == max(1, int(step.size * count / 100) if step.percent else int(step.size))
+
+
+def test_percent_is_of_all_accounts() -> None:
+    """One first, then a quarter of all eight at a time; without steps all at once."""
+    found = [len(batch) for batch in batches(range(8), [Step(1), Step(25, percent=True)])]
+
+    assert [1, 2, 2, 2, 1] == found
+    assert [8] == [len(batch) for batch in batches(range(8), [])]
+
+
+def ansible(own: set[str], only: frozenset[str], skip: frozenset[str]) -> bool:
+    """Ansible's own rule, as its documentation tells it (Tags, November 2026), one sentence a line."""
+    tags = own or {"untagged"}
+    asked = only or frozenset({"all"})
+    run = False
+    if "always" in tags:
+        run = True
+    if "all" in asked and "never" not in tags:
+        run = True
+    if tags & asked:
+        run = True
+    if "tagged" in asked and own and "never" not in tags:
+        run = True
+    if "all" in skip:
+        return run and "always" in tags and "always" not in skip
+    if tags & skip:
+        return False
+    return run and not ("tagged" in skip and own)
+
+
+@given(TAGS, WISHES, WISHES)
+def test_a_task_is_run_when_ansible_would(own: set[str], only: frozenset[str], skip: frozenset[str]) -> None:
+    """For every set of tags and options."""
+    assert ansible(own, only, skip) == wanted(own, TaskFilter(only, skip))
+
+
+@given(TAGS, WISHES)
+def test_skipping_never_adds_a_task(own: set[str], skip: frozenset[str]) -> None:
+    """What is run with --skip-tags is run without."""
+    assert not wanted(own, TaskFilter(skip_tags=skip)) or wanted(own, TaskFilter())
+
+
+def test_tags_of_options_may_have_commas() -> None:
+    """`--tags a,b --tags c` are three."""
+    assert frozenset("abc") == tags_of(["a, b", "c"])

@@ -1,0 +1,268 @@
+"""What can be wrong in a play file is said with line, column and hint, before anything is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from rolecall_runner.plays.play_file import load_plays, parse_plays
+from rolecall_runner.plays.play_model import PlayFileError
+
+HEAD = "- hosts: all\n  tasks:\n"
+
+
+class Bad(NamedTuple):
+    """A play that is wrong: its text, where (line and column from 1), words of what, words of the hint."""
+
+    text: str
+    line: int
+    column: int
+    what: str
+    hint: str
+
+
+def task(*lines: str) -> str:
+    """A play with one task; its first line is the file's third, its text begins in column 7."""
+    return HEAD + "    - " + "\n      ".join(lines) + "\n"
+
+
+LIST = "query: {service: ec2, operation: describe_vpcs}"
+BAD = {
+    "empty": Bad("", 1, 1, "the file is empty", "- hosts: all"),
+    "only a comment": Bad("# later\n", 1, 1, "the file is empty", "gen init"),
+    "no list": Bad("hosts: all\ntasks: []\n", 1, 1, "a file of plays is a list", "- hosts: all"),
+    "no mapping": Bad("- all\n", 1, 3, "a play is a mapping", "- hosts: all"),
+    "not YAML": Bad("- hosts: [all\n", 1, 10, "not YAML", "close the bracket"),
+    "a tab": Bad("- hosts: all\n\ttasks: []\n", 2, 1, "not YAML", "indent with spaces"),
+    "a key twice": Bad("- hosts: all\n  hosts: all\n  tasks: []\n", 2, 3, "the key hosts stands here twice", "keep one"),
+    "unknown key of a play": Bad("- hosts: all\n  task: []\n  tasks: []\n", 2, 3, "a play has no key task", "write tasks"),
+    "what Ansible has beyond": Bad(
+        "- hosts: all\n  gather_facts: no\n  tasks: []\n", 2, 3, "a play has no key gather_facts", "remove it; known here"
+    ),
+    "no hosts": Bad("- name: x\n  tasks: []\n", 1, 3, "a play has no hosts", "add hosts: all"),
+    "no tasks": Bad("- hosts: all\n", 1, 3, "a play has no tasks", "add tasks:"),
+    "hosts of no text": Bad("- hosts: {a: b}\n  tasks: []\n", 1, 10, "hosts of a play is not text", "write text"),
+    "tasks of no list": Bad("- hosts: all\n  tasks: {}\n", 2, 10, "tasks of a play is not a list", "start each entry"),
+    "a task of no mapping": Bad(HEAD + "    - verify\n", 3, 7, "an entry of tasks is not a mapping", "write `- name: ...`"),
+    "serial of 0": Bad("- hosts: all\n  serial: 0\n  tasks: []\n", 2, 11, "serial 0 is no number", "a number from 1"),
+    "serial of 200%": Bad("- hosts: all\n  serial: [1, 200%]\n  tasks: []\n", 2, 15, "serial '200%'", "from 1% to 100%"),
+    "serial of words": Bad("- hosts: all\n  serial: few\n  tasks: []\n", 2, 11, "serial 'few'", "a share"),
+    "serial of nothing": Bad(
+        "- hosts: all\n  serial: []\n  tasks: []\n", 2, 11, "serial is an empty list", "write a number"
+    ),
+    "too large a share may fail": Bad(
+        "- hosts: all\n  max_fail_percentage: 101\n  tasks: []\n", 2, 24, "is not a number from 0 to 100", "from 0 to 100"
+    ),
+    "a share of words": Bad("- hosts: all\n  max_fail_percentage: x\n  tasks: []\n", 2, 24, "is not a number", "from 0"),
+    "tags of no texts": Bad(
+        "- hosts: all\n  tags: {a: b}\n  tasks: []\n", 2, 9, "tags of a play is not a list", "[one, two]"
+    ),
+    "vars of no mapping": Bad(
+        "- hosts: all\n  vars: [a]\n  tasks: []\n", 2, 9, "vars of a play is not a mapping", "KEY: VALUE"
+    ),
+    "a variable over an account's own": Bad(
+        "- hosts: all\n  vars: {name: x}\n  tasks: []\n", 2, 10, "the variable name is the account's own", "choose a name"
+    ),
+    "a variable that is no name": Bad(
+        "- hosts: all\n  vars: {a-b: x}\n  tasks: []\n", 2, 10, "the variable a-b is no name", "letters, digits and _"
+    ),
+    "a variable before its own": Bad(
+        '- hosts: all\n  vars:\n    one: "{{ two }}"\n    two: 2\n  tasks: []\n', 3, 10, "nothing is called two", "known are"
+    ),
+    "a task that does nothing": Bad(task("name: x"), 3, 7, 'the task "x" does nothing', "add one of query, verify"),
+    "a task that does two things": Bad(
+        task("verify:", "assert: {that: 'true'}"), 3, 7, "does two things: verify and assert", "make a task of each"
+    ),
+    "unknown key of a task": Bad(task("verify:", "wen: 'true'"), 4, 7, "a task has no key wen", "write when"),
+    "unknown module": Bad(task("shell: ls"), 3, 7, "a task has no key shell", "remove it; known here"),
+    "a name of no text": Bad(task("name: [x]", "verify:"), 3, 13, "is not text", "write text"),
+    "when with braces": Bad(task("verify:", 'when: "{{ name }}"'), 4, 13, "stands here without {{ }}", "expression alone"),
+    "when of no expression": Bad(task("verify:", "when: name =="), 4, 13, "is no expression", "see Jinja's expressions"),
+    "when of a mapping": Bad(task("verify:", "when: {a: b}"), 4, 13, "when of a task is no expression", "found.rows"),
+    "the second of two conditions": Bad(
+        task("verify:", "when:", "  - name == 'a'", "  - naem == 'b'"), 6, 11, "nothing is called naem", "write name"
+    ),
+    "an unknown filter": Bad(
+        task("verify:", "when: name | uper == 'A'"), 4, 13, "No filter named 'uper'", "filters and tests"
+    ),
+    "a statement in a text": Bad(
+        task("assert:", "  that: 'true'", '  fail_msg: "{% if x %}y{% endif %}"'), 5, 19, "holds a statement", "{{ }} alone"
+    ),
+    "an open brace": Bad(task("assert:", "  that: 'true'", '  fail_msg: "{{ name"'), 5, 19, "is no expression", "see Jinja"),
+    "item without a loop": Bad(task("verify:", "when: item == 1"), 4, 13, "item is known in a loop alone", "add loop:"),
+    "result too early": Bad(task("verify:", "when: result.failed"), 4, 13, "nothing is called result", "known are"),
+    "a result of a later task": Bad(
+        HEAD + "    - verify:\n      when: found.failed\n    - verify:\n      register: found\n",
+        4,
+        13,
+        "nothing is called found",
+        "register it in an earlier task",
+    ),
+    "a loop of no list": Bad(task("verify:", "loop: few"), 4, 13, "loop of a task is not a list", "write a list"),
+    "an unknown name in a loop": Bad(task("verify:", 'loop: "{{ naem }}"'), 4, 13, "nothing is called naem", "write name"),
+    "register of no name": Bad(task("verify:", "register: my-result"), 4, 17, "'my-result' is no free name", "letters"),
+    "register over an account's own": Bad(task("verify:", "register: labels"), 4, 17, "'labels' is no free name", "letters"),
+    "retries without until": Bad(task("verify:", "retries: 3"), 4, 7, "retries of a task has no until", "add until:"),
+    "retries of no number": Bad(
+        task("verify:", "until: 'true'", "retries: many"), 5, 16, "is not a whole number from 0 ('many')", "0 or more"
+    ),
+    "delay below 0": Bad(task("verify:", "until: 'true'", "delay: -1"), 5, 14, "is not a number from 0", "from 0"),
+    "ignore_errors of a number": Bad(
+        task("verify:", "ignore_errors: 1"), 4, 22, "ignore_errors of a task is not true or false", "write true or false"
+    ),
+    "a handler that is not there": Bad(
+        task("verify:", "notify: tel") + "  handlers:\n    - name: tell\n      verify:\n",
+        4,
+        15,
+        "no handler is called tel",
+        "write tell",
+    ),
+    "unknown key of a query": Bad(
+        task("query:", "  service: ec2", "  operation: describe_vpcs", "  filter: x"),
+        6,
+        9,
+        "query has no key filter",
+        "write",
+    ),
+    "an empty query": Bad(task("query:"), 3, 13, "no query given", "service and operation"),
+    "two questions": Bad(
+        task("query: {service: ec2, operation: describe_vpcs, named: s3-buckets}"),
+        3,
+        62,
+        "mutually exclusive",
+        "shipped query",
+    ),
+    "a service without an operation": Bad(task("query: {service: ec2}"), 3, 24, "no operation of ec2", "add the operation"),
+    "an unknown service": Bad(task("query: {service: ecc2, operation: describe_vpcs}"), 3, 24, "ecc2", "ec2"),
+    "an unknown operation": Bad(
+        task("query: {service: ec2, operation: describe_vpc}"), 3, 40, "describe_vpc", "describe_vpcs"
+    ),
+    "a service by expression": Bad(
+        task("query:", '  service: "{{ name }}"', "  operation: describe_vpcs"),
+        4,
+        18,
+        "service of a query is no plain text",
+        "the same for every account",
+    ),
+    "no JMESPath": Bad(
+        task("query: {service: ec2, operation: describe_vpcs, select: 'Vpcs[}'}"), 3, 63, "is no JMESPath", "jmespath"
+    ),
+    "an unknown parameter": Bad(
+        task("query:", "  service: ec2", "  operation: describe_vpcs", "  parameters: {Filter: []}"),
+        6,
+        21,
+        "Filter",
+        "Filters",
+    ),
+    "an unknown Region": Bad(
+        task("query: {service: ec2, operation: describe_vpcs, regions: mars-1}"), 3, 64, "'mars-1' is no Region", "enabled"
+    ),
+    "an unknown named query": Bad(task("query: {named: s3-bucket}"), 3, 22, "there is no query 's3-bucket'", "s3-buckets"),
+    "a query file that is not there": Bad(task("query: {file: none.yaml}"), 3, 21, "cannot be read", "name a YAML file"),
+    "a limit of 0": Bad(
+        task("query: {service: ec2, operation: describe_vpcs, limit: 0}"), 3, 62, "limit: ", "Maximum number of rows"
+    ),
+    "a query that writes": Bad(
+        task("query: {service: ec2, operation: delete_vpc, parameters: {VpcId: vpc-1}}"),
+        3,
+        40,
+        "ec2 DeleteVpc is no read operation",
+        "add allow_write: true",
+    ),
+    "an expression inside parameters": Bad(
+        task(
+            "query:", "  service: ec2", "  operation: describe_vpcs", "  parameters:", "    VpcIds:", '      - "{{ vpc }}"'
+        ),
+        8,
+        15,
+        "nothing is called vpc",
+        "add it to vars",
+    ),
+    "unknown key of verify": Bad(task("verify: {drif: true}"), 3, 16, "verify has no key drif", "write drift"),
+    "unknown choice of verify": Bad(task("verify: {actions: som}"), 3, 25, "actions of verify is 'som'", "write one of"),
+    "assert without that": Bad(task("assert: {fail_msg: x}"), 3, 15, "assert has no that", "add that:"),
+    "assert of an unknown name": Bad(task("assert: {that: nam == 'x'}"), 3, 22, "nothing is called nam", "write name"),
+    "a script without a function": Bad(task("script: {arguments: {}}"), 3, 15, "script has no function", "add function:"),
+    "a script of no form": Bad(task("script: checks.py"), 3, 15, "'checks.py' names no function", "file.py:function"),
+    "a script that is not there": Bad(task("script: none.py:f"), 3, 15, "none.py cannot be read", "next to the play"),
+    "a function that is not there": Bad(task("script: checks.py:lok"), 3, 15, "checks.py has no function lok", "write look"),
+    "a script of no Python": Bad(task("script: broken.py:f"), 3, 15, "broken.py is no Python", "hint its line 2"),
+    "script arguments of no mapping": Bad(
+        task("script: {function: 'checks.py:look', arguments: [1]}"),
+        3,
+        55,
+        "arguments of script is not a mapping",
+        "KEY: VALUE",
+    ),
+    "a third party's arguments": Bad(task("acme.inventory: deep"), 3, 23, "takes arguments by name", "KEY: VALUE"),
+    "nearly a third party's": Bad(
+        task("acme.inventry: {}"), 3, 7, "a task has no key acme.inventry", "write acme.inventory"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a play's scripts are."""
+    made = tmp_path_factory.mktemp("plays")
+    (made / "checks.py").write_text("def look(session, account):\n    return 1\n", "utf-8")
+    (made / "broken.py").write_text("x = 1\ndef f(:\n", "utf-8")
+    return made
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_what_is_wrong_is_said_with_its_place_and_mend(bad: Bad, folder: Path) -> None:
+    """Each mistake is one problem with line, column, words and a hint."""
+    with pytest.raises(PlayFileError) as raised:
+        parse_plays(bad.text, "play.yaml", folder, ["acme.inventory"])
+
+    found = raised.value.problems
+    place = [(each.line, each.column) for each in found if bad.what in each.what and bad.hint in each.hint]
+    assert [(bad.line, bad.column)] == place, str(raised.value)
+
+
+def test_all_problems_of_a_file_come_at_once_in_their_order(folder: Path) -> None:
+    """Two plays with a mistake each are two problems; the message counts them."""
+    with pytest.raises(PlayFileError) as raised:
+        parse_plays("- hosts: all\n- hosts: all\n  task: []\n", "play.yaml", folder)
+
+    assert [(1, 3), (2, 3), (3, 3)] == [(each.line, each.column) for each in raised.value.problems]
+    assert str(raised.value).endswith("3 problems in the play")
+    assert str(raised.value).startswith("play.yaml:1:3: ")
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """The file's name stands in the message."""
+    with pytest.raises(PlayFileError, match=r"none\.yaml:1:1: there is no such file\n  hint: name a file of plays"):
+        load_plays(tmp_path / "none.yaml")
+
+
+def test_reading_a_play_runs_nothing_of_its_scripts(tmp_path: Path) -> None:
+    """A script file is looked at, not imported."""
+    (tmp_path / "loud.py").write_text("raise SystemExit('run')\ndef f(session, account): ...\n", "utf-8")
+
+    (play,) = parse_plays(task("script: loud.py:f"), "play.yaml", tmp_path)
+
+    assert "script" == play.tasks[0].action.kind
+
+
+def test_results_of_an_earlier_play_are_known_in_a_later_one(folder: Path) -> None:
+    """What was registered lasts over plays, as in Ansible."""
+    text = task("verify:", "register: first") + task("assert: {that: not first.failed}")
+
+    assert 2 == len(parse_plays(text, "play.yaml", folder))
+
+
+def test_tags_of_a_play_are_those_of_its_tasks_too(folder: Path) -> None:
+    """A task has its own tags and the play's; commas part them."""
+    (play,) = parse_plays("- hosts: [a, b]\n  tags: x\n  tasks:\n    - verify:\n      tags: y, z\n", "p.yaml", folder)
+
+    assert ("a:b", frozenset("xyz")) == (play.hosts, play.tasks[0].tags)
+
+
+@pytest.mark.parametrize("name", ["audit.yaml", "roll-call.yaml"])
+def test_the_examples_are_read(name: str) -> None:
+    """Plays that ship as examples are good ones."""
+    assert load_plays(Path(__file__).resolve().parents[3] / "examples" / "plays" / name)

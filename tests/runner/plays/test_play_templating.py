@@ -1,0 +1,108 @@
+"""Expressions of plays: typed, sandboxed, never read twice, and undefined names are errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.plays.play_file import escaped
+from rolecall_runner.plays.templating import TemplateError, expression, value
+from rolecall_runner.query.parameters import Filling, fill
+
+TARGET = Target("one", "200000000000", "aws", "arn:aws:iam::200000000000:role/r", tags={"a": "b"})
+FILLING = Filling(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("tree", "expected"),
+    [
+        ("plain", "plain"),
+        ("{{ number }}", 3),
+        ("{{ number }}!", "3!"),
+        ("{{ number + 1 }} of {{ many | length }}", "4 of 2"),
+        (["{{ many }}", {"key": "{{ number > 2 }}"}], [["a", "b"], {"key": True}]),
+        ("{{ many | map('upper') | join('-') }}", "A-B"),
+        ("{{ range(2) | list }}", [0, 1]),
+        ("{{ missing | default('none') }}", "none"),
+        ("{{ 'yes' if missing is defined else 'no' }}", "no"),
+        ("{name} {{ '{{' }}", "{name} {{"),
+        (None, None),
+        (1.5, 1.5),
+    ],
+)
+def test_values_keep_their_types(tree: Any, expected: Any) -> None:
+    """One expression alone keeps its type; next to other text it becomes text."""
+    assert expected == value(tree).render({"number": 3, "many": ["a", "b"]})
+
+
+def test_what_an_account_says_is_never_an_expression() -> None:
+    """A customer's tag that holds braces stays a text."""
+    assert "{{ 7 * 7 }}" == value("{{ tags.note }}").render({"tags": {"note": "{{ 7 * 7 }}"}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "''.__class__.__mro__", "(1).__class__", "many.append(1)", "many.__init__.__globals__", "'x' * 10 ** 9",
+        "9 ** 99999", "[1] * 100000000", "range(10 ** 8) | list", "labels.update({'a': 1})",
+        "'{0.__class__}'.format(1)", "lipsum()", "cycler(1)", "self._TemplateReference__context",
+    ],
+)  # fmt: skip
+def test_the_sandbox_lets_nothing_out(text: str) -> None:
+    """Neither Python's inside, nor changes, nor things of astronomic size."""
+    with pytest.raises(TemplateError):
+        expression(text).value({"many": [1], "labels": {}})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("missing", "'missing' is undefined"),
+        ("missing.rows", "'missing' is undefined"),
+        ("known.rows", "has no attribute 'rows'"),
+        ("known['rows']", "has no attribute 'rows'"),
+        ("missing == 1", "'missing' is undefined"),
+        ("many[7]", "has no element 7"),
+        ("1 / 0", "division by zero"),
+        ("many + 1", "can only concatenate"),
+    ],
+)
+def test_what_has_no_value_is_named(text: str, words: str) -> None:
+    """An undefined name is an error that says the name; other faults are errors too, never a traceback."""
+    with pytest.raises(TemplateError) as raised:
+        expression(text).value({"known": {"a": "z"}, "many": [1]})
+
+    assert words in raised.value.what
+    assert f"{{{{ {text} }}}}" == raised.value.where
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize("text", ["a b", "a ==", "{{ a }}", "a }}{{ b", "a | nofilter", "a is notest", "{% if a %}", ""])
+def test_what_is_no_expression_is_refused_when_read(text: str) -> None:
+    """Before anything is run."""
+    with pytest.raises(TemplateError):
+        expression(text)
+
+
+@pytest.mark.parametrize("text", ["{% set x = 1 %}", "{% for x in y %}{% endfor %}", "{% include 'x' %}", "{{ a", "{{ }}"])
+def test_statements_are_refused_when_read(text: str) -> None:
+    """Expressions alone."""
+    with pytest.raises(TemplateError):
+        value({"key": [text]})
+
+
+@given(st.text(st.sampled_from("{}ab_.+-19 name{labels.x}today")))
+def test_what_an_expression_gave_is_no_placeholder_of_a_query(text: str) -> None:
+    """Braces in a value come out of the query's own filling as they were."""
+    assert [{"key": text}] == fill(escaped([{"key": text}]), FILLING)
+
+
+@given(st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text("ab{}% ")), st.lists))
+def test_data_pass_through_expressions_unchanged(data: Any) -> None:
+    """What a variable holds is what one expression alone gives."""
+    assert data == value("{{ x }}").render({"x": data})

@@ -1,0 +1,178 @@
+"""A query that was cut short goes on; one that some did not answer is asked of those again. The run keeps the question."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import command_rig
+from manifests import customer
+from query_rig import manifest_text
+from rolecall_runner.execution.journal import JournalError, RunRecord
+from rolecall_runner.inventory.selection import Selection
+from rolecall_runner.query.preflight import check_reads
+from rolecall_runner.query.query_run import from_record, to_record
+from rolecall_runner.query.spec import QuerySpec, RegionChoice
+from rolecall_runner.query.validate import shipped
+from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.sandbox.in_process import embedded
+from rolecall_runner.sandbox.provisioning.seed import environment_of
+
+PROGRAM = "from rolecall_runner.cli.main import app; app(prog_name='runner')"
+ASK = ("ec2", "describe_vpcs", "-s", "Vpcs[].{vpc: VpcId}")
+COUNT = 24
+RECORD = RunRecord("20261124-191500-0a1b2c", "query", "accounts.yaml", "f00d", "all", 3, "2026-11-24T19:15:00+00:00")
+QUESTIONS = [
+    *(validate(wanted) for wanted in shipped()),
+    validate(
+        QuerySpec(
+            "ec2",
+            "describe_instances",
+            regions=("us-east-1", "eu-west-1"),
+            columns=("a", "b"),
+            where="a",
+            page_size=5,
+            limit=3,
+            reveal=True,
+        ),
+        ['Filters=[{"Name":"vpc-id","Values":["{variables.vpc}","{{name}}"]}]', "MaxResults={labels.size}"],
+    ),
+    validate(QuerySpec("ec2", "describe_vpcs", regions=RegionChoice.ENABLED)),
+]
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.title)
+def test_a_run_keeps_its_question_to_the_letter(question: QuerySpec) -> None:
+    """What is read back from a record is the question that was asked, and the choice of whom."""
+    choice = Selection("tier=gold", 5, 7, "20261123-191500-0a1b2c")
+
+    record = replace(RECORD, what=to_record(question, check_reads(question), choice))
+
+    assert (choice, question) == from_record(record)
+
+
+@pytest.mark.parametrize("what", ["", "[]", '{"query": "ec2 DescribeVpcs"}', '{"choice": {}, "wanted": {"service": "x"}}'])
+def test_a_record_without_its_question_is_told(what: str) -> None:
+    """A record that another program wrote, or no one, is an error with the run's name."""
+    with pytest.raises(JournalError, match="run 20261124-191500-0a1b2c does not contain its query"):
+        from_record(replace(RECORD, what=what))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a manifest of three accounts."""
+    (tmp_path / "accounts.yaml").write_text(manifest_text(["account1", "account2", "account3"]), "utf-8")
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str) -> command_rig.Ended:
+    return command_rig.runner("query", *arguments, cwd=folder)
+
+
+def accounts(text: str) -> set[str]:
+    return {json.loads(line)["account"] for line in text.splitlines()}
+
+
+def test_a_retry_asks_those_who_did_not_answer(folder: Path) -> None:
+    """The account that was throttled to the end is asked the same question again; who answered is left alone."""
+    faults = f"throttle=1,actions=ec2:DescribeVpcs,accounts={customer(1)['account_id']}"
+    options = ("--sandbox", "--format", "jsonl")
+    first = run(folder, *ASK, *options, "--faults", faults, "--timeout", "8")
+
+    again = run(folder, "--retry", "last", *options)
+    nothing_left = run(folder, "--retry", "last", *options)
+
+    assert (9, {"account1", "account3"}) == (first.code, accounts(first.out)), first.err
+    assert (0, {"account2"}) == (again.code, accounts(again.out)), again.err
+    assert all(set(json.loads(line)) >= {"region", "vpc"} for line in again.out.splitlines())
+    assert (2, True) == (nothing_left.code, "nothing of it is left to be asked again" in nothing_left.err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--resume", "last", "ec2", "describe_vpcs"), "--resume repeats the query of run last"),
+        (("--resume", "last", "--limit", "account1"), "--resume repeats the query of run last"),
+        (("--resume", "last", "--retry", "last"), "--resume repeats the query of run last"),
+        (("--retry", "last", "--where", "vpc"), "--retry repeats the query of run last"),
+        (("--retry", "last"), "there are no runs of query yet"),
+    ],
+)
+def test_an_earlier_run_is_asked_as_it_was(folder: Path, arguments: tuple[str, ...], words: str) -> None:
+    """Another question next to it is an error that names the option, and so is a run that is not there."""
+    done = run(folder, *arguments)
+
+    assert words in done.err
+    assert 2 == done.code
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Two dozen accounts that take their time; the folder, and the backend role's environment in them."""
+    home = tmp_path_factory.mktemp("again")
+    (home / "accounts.yaml").write_text(manifest_text([f"account{number}" for number in range(COUNT)]), "utf-8")
+    with embedded(home / "accounts.yaml", home / "output", faults="slow=1:0.05") as found:
+        variables = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+        yield home, {**variables, **environment_of(found.sandbox, found.backend), "NO_COLOR": "1", "COLUMNS": "200"}
+
+
+def start(world: tuple[Path, dict[str, str]], *arguments: str) -> subprocess.Popen[str]:
+    folder, environment = world
+    command = [sys.executable, "-c", PROGRAM, "query", "--format", "json", *arguments]
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def said(text: str) -> list[tuple[Any, ...]]:
+    """The rows of a JSON report, without the time of asking."""
+    return sorted((row["account"], row["region"], row["vpc"]) for row in json.loads(text)["rows"])
+
+
+def wait_for_lines(runs: Path, lines: int, child: subprocess.Popen[str]) -> None:
+    while child.poll() is None and sum(each.read_bytes().count(b"\n") for each in runs.glob("*/results.jsonl")) < lines:
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def calm(world: tuple[Path, dict[str, str]]) -> str:
+    """The report of a run that no one disturbed."""
+    out, errors = start(world, *ASK, "--runs", "calm", "--forks", "32").communicate(timeout=120)
+    assert {f"account{number}" for number in range(COUNT)} == {account for account, _, _ in said(out)}, errors
+    return out
+
+
+@pytest.mark.parametrize(
+    ("sign", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.slow)],
+)
+def test_a_run_that_was_cut_short_goes_on_to_the_same_answer(
+    world: tuple[Path, dict[str, str]], calm: str, sign: signal.Signals, code: int
+) -> None:
+    """Ctrl-C names the command to go on with; after it, as after a kill, the rows are those of an undisturbed run."""
+    runs = world[0] / sign.name
+    child = start(world, *ASK, "--runs", sign.name, "--forks", "2")
+    wait_for_lines(runs, 5, child)
+    child.send_signal(sign)
+    _, errors = child.communicate(timeout=120)
+    (kept_run,) = runs.iterdir()
+    before = (kept_run / "results.jsonl").read_bytes().count(b"\n")
+
+    resumed, resumed_errors = start(world, "--resume", "last", "--runs", sign.name, "--forks", "32").communicate(timeout=120)
+
+    names = [json.loads(line)["target"] for line in (kept_run / "results.jsonl").read_text().splitlines()]
+    assert code == child.returncode, errors
+    assert 5 <= before < COUNT
+    assert (COUNT, COUNT) == (len(names), len(set(names))), resumed_errors
+    assert said(calm) == said(resumed)
+    if sign is signal.SIGINT:
+        assert f"{before} of {COUNT} accounts are done" in errors
+        assert f"runner query --resume {kept_run.name} --forks 2 --runs {sign.name} --format json\n" in errors

@@ -1,0 +1,126 @@
+"""`runner query` from the command line, in a sandbox of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+import command_rig
+from query_rig import manifest_text
+from rolecall_generator.terminal import SafeTyper
+from rolecall_runner.cli import query
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """The command in an application of its own, as the program `runner` has it."""
+    app = SafeTyper(pretty_exceptions_enable=False)
+    app.callback()(lambda: None)
+    app.command(epilog=query.EXAMPLES)(query.query)
+    with mock.patch.object(command_rig, "runner_app", app):
+        yield
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a manifest of three accounts, one of which may list buckets alone."""
+    (tmp_path / "accounts.yaml").write_text(manifest_text(["account1", "account2", "denied"]), "utf-8")
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str) -> command_rig.Ended:
+    return command_rig.runner("query", *arguments, cwd=folder)
+
+
+def test_rows_go_to_stdout_and_what_did_not_answer_to_stderr(folder: Path) -> None:
+    """A denied account is foreseen, asked, and told; it is no failure of the run. The run is kept."""
+    done = run(folder, "ec2", "describe_vpcs", "-s", "Vpcs[].{vpc: VpcId}", "--sandbox", "--format", "jsonl")
+    rows = [json.loads(line) for line in done.out.splitlines()]
+
+    assert 0 == done.code, done.err
+    assert {("account1", "us-east-1"), ("account1", "eu-west-1"), ("account2", "us-east-1"), ("account2", "eu-west-1")} == {
+        (row["account"], row["region"]) for row in rows
+    }
+    assert all(row["vpc"].startswith("vpc-") for row in rows)
+    assert "1 of 3 accounts cannot answer by what the manifest grants, as denied" in done.err
+    assert "denied: denied us-east-1, denied eu-west-1" in done.err
+    assert "4 rows from 3 accounts" in done.err
+    (kept,) = (folder / ".rolecall" / "runs").iterdir()
+    assert ("query", "ec2 DescribeVpcs") == (
+        json.loads((kept / "run.json").read_text())["task"],
+        json.loads(json.loads((kept / "run.json").read_text())["what"])["query"],
+    )
+
+
+def test_a_dry_run_sends_nothing(folder: Path) -> None:
+    """Calls, count, action, level, and who cannot answer; no credentials are needed and no run is kept."""
+    done = run(folder, "ec2", "describe_instances", "-p", "MaxResults=5", "--dry-run")
+    body = json.loads(run(folder, "--named", "users-without-mfa", "--dry-run", "--format", "json").out)
+
+    assert 0 == done.code, done.err
+    assert 'ec2 DescribeInstances with {"MaxResults": 5}' in done.out
+    assert "action ec2:DescribeInstances, access level List" in done.out
+    assert "3 accounts, 6 first calls" in done.out
+    assert "denied: ec2:DescribeInstances in us-east-1" in done.out
+    assert (3, 3, True, ["denied"]) == (
+        body["accounts"],
+        body["places"],
+        body["once_an_account"],
+        [each["account"] for each in body["cannot_answer"]],
+    )
+    assert ["ListUsers", "GetLoginProfile", "ListMFADevices"] == [each["operation"] for each in body["calls"]]
+    assert not (folder / ".rolecall").exists()
+
+
+def test_writing_is_refused_and_wants_a_yes(folder: Path) -> None:
+    """Without --allow-write it is refused; with it no one is asked where no one sits, so --yes is needed."""
+    ask = ("ec2", "create_vpc", "-p", "CidrBlock=10.0.0.0/16", "--sandbox")
+    refused, unasked = run(folder, *ask), run(folder, *ask, "--allow-write")
+
+    assert (2, True) == (refused.code, "the access level of ec2:CreateVpc is Write" in refused.err), refused.err
+    assert (2, True) == (unasked.code, "no one can be asked" in unasked.err)
+    assert not (folder / ".rolecall").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("ec2", "describe_vpcz"), 2, "did you mean describe_vpcs"),
+        (("ec2", "describe_vpcs", "-p", "MaxResults=x"), 2, "parameter MaxResults (integer)"),
+        (("ec2", "describe_vpcs", "-s", "Vpcs[.x"), 2, "column 6"),
+        (("ec2", "describe_vpcs", "-r", "mars-1"), 2, "'mars-1' is no Region"),
+        (("ec2", "describe_vpcs", "-l", "acount1"), 2, "account1"),
+        (("iam", "get_user", "-p", "UserName={labels.nothing}", "--sandbox"), 2, "has no value for account1"),
+        (("ec2", "describe_vpcs"), 8, "there are no AWS credentials to start from"),
+        ((), 2, "no query given"),
+    ],
+)
+def test_what_a_person_gets_wrong_is_said(folder: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
+    """What, where and the hint; nothing is kept of a run that never began."""
+    done = run(folder, *arguments)
+
+    assert (code, True) == (done.code, words in done.err), done.err
+    assert not (folder / ".rolecall").exists()
+
+
+def test_shipped_queries_are_listed(tmp_path: Path) -> None:
+    """The list needs no manifest."""
+    done = run(tmp_path, "--list")
+
+    assert 0 == done.code, done.err
+    assert "users-without-mfa" in done.out
+
+
+def test_a_place_that_cannot_be_had_is_exit_code_nine(folder: Path) -> None:
+    """Throttled to the end is inconclusive, and the run says so by its code."""
+    done = run(
+        folder, "dynamodb", "list_tables", "-l", "account1", "-r", "us-east-1", "--sandbox",
+        "--faults", "throttle=1,actions=dynamodb:*", "--timeout", "3", "--quiet",
+    )  # fmt: skip
+
+    assert 9 == done.code, done.err
+    assert "inconclusive: account1" in done.err

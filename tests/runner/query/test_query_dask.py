@@ -1,0 +1,185 @@
+"""Real questions on a Dask cluster of two processes: the rows and verdicts of threads, even when a worker is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import distributed
+import pytest
+
+import fast_stub
+from command_rig import Ended, runner
+from dask_rig import local_cluster
+from dask_wire import ROOTS, deployed
+from fast_stub import FastStub, Options, instance_of
+from manifests import NOTES
+from rolecall_runner.aws.aws_config import AwsConfig, make_means
+from rolecall_runner.aws.clients import Clients, ClientSettings
+from rolecall_runner.execution.dask import DaskCluster, DaskEngine
+from rolecall_runner.execution.execution_options import run
+from rolecall_runner.execution.interface import EngineSettings as Settings
+from rolecall_runner.execution.interface import PerProcess, Result
+from rolecall_runner.execution.journal import RUNS, list_runs
+from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.query.answers import answer_of
+from rolecall_runner.query.execute import QueryTask
+from rolecall_runner.query.spec import QuerySpec
+from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.sandbox.in_process import embedded
+from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.seed import environment_of
+from stub_fleet import stub_targets
+
+REGIONS = ("us-east-1", "eu-west-1")
+ACCOUNTS = 80
+SETTINGS = Settings(workers=4)
+INSTANCES = validate(QuerySpec("ec2", "describe_instances", select="Reservations[].Instances[]"))
+
+
+def caller(stub: FastStub) -> dict[str, str]:
+    """The environment in which a process finds the vendor's backend role."""
+    return {
+        "AWS_ACCESS_KEY_ID": fast_stub.SOURCE_KEY,
+        "AWS_SECRET_ACCESS_KEY": fast_stub.secret_of(fast_stub.SOURCE_KEY),
+        "AWS_CA_BUNDLE": stub.ca_bundle,
+        "AWS_REGION": REGIONS[0],
+    }
+
+
+@pytest.fixture(scope="module")
+def stub() -> Iterator[FastStub]:
+    """AWS that takes a moment to answer, under whose caller all processes start."""
+    with FastStub(options=Options(delay_seconds=0.01)) as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in caller(running).items():
+            patch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cluster(stub: FastStub) -> Iterator[Any]:
+    """Two worker processes, each with a nanny that starts it again."""
+    del stub  # the workers take its environment
+    with local_cluster() as running:
+        yield running
+
+
+def fleet() -> list[Target]:
+    """The stub's accounts, with two Regions each."""
+    return [replace(target, regions=REGIONS) for target in stub_targets(ACCOUNTS)]
+
+
+def query(stub: FastStub) -> QueryTask:
+    """All instances, with the clients that each process makes for itself."""
+    return QueryTask(INSTANCES, PerProcess(partial(make_means, AwsConfig(endpoint_url=stub.url), "0a1b2c3d")))
+
+
+def rows(results: list[Result]) -> list[tuple[str, str, str, str]]:
+    """Every row with its account and Region, times left out."""
+    found = (row for result in results for row in answer_of(result).rows())
+    return sorted((row.account, row.account_id, row.region, json.dumps(row.values, sort_keys=True)) for row in found)
+
+
+def test_a_cluster_gives_the_rows_of_threads(stub: FastStub, cluster: Any) -> None:
+    """Each account's own instance in both Regions, whoever asks."""
+    engine = DaskEngine(DaskCluster(cluster.scheduler_address))
+    by_dask = list(run(query(stub), fleet(), engine=engine, settings=SETTINGS))
+    by_threads = list(run(query(stub), fleet(), settings=SETTINGS))
+
+    assert rows(by_threads) == rows(by_dask)
+    assert [(target.name, region) for target in fleet() for region in sorted(REGIONS)] == sorted(
+        ((row[0], row[2]) for row in rows(by_dask)), key=lambda row: (int(row[0].removeprefix("customer")), row[1])
+    )
+    assert all(instance_of(row[1]) in row[3] for row in rows(by_dask))
+    assert 0 == stub.counts()["violations"]
+
+
+def workers_pids(cluster: Any) -> dict[str, int]:
+    """Process ids of the cluster's workers, by address."""
+    client: Any
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        client.wait_for_workers(2, timeout=30)
+        return dict(client.run(os.getpid))
+
+
+def test_a_killed_worker_costs_no_row(stub: FastStub, cluster: Any) -> None:
+    """SIGKILL while it asks: its accounts are asked again elsewhere, none is lost, none comes twice."""
+    victim = next(iter(workers_pids(cluster).values()))
+    engine = DaskEngine(DaskCluster(cluster.scheduler_address))
+    found: list[Result] = []
+    for result in run(query(stub), fleet(), engine=engine, settings=SETTINGS):
+        found.append(result)
+        if len(found) == 1:
+            os.kill(victim, signal.SIGKILL)
+
+    assert rows(list(run(query(stub), fleet(), settings=SETTINGS))) == rows(found)
+    assert ACCOUNTS == len({result.key for result in found}) == len(found)
+    assert victim not in workers_pids(cluster).values()
+
+
+def verdicts(done: Ended) -> list[dict[str, Any]]:
+    """What a roll call says of every account, but for seconds and the run's own name."""
+    body = json.loads(re.sub("rolecall-[0-9a-f]{6}", "rolecall-RUN", done.out))
+    return [
+        {**each, "seconds": 0, "checks": [{**check, "seconds": 0} for check in each["checks"]]} for each in body["verdicts"]
+    ]
+
+
+def shut(account_id: str, role: str, url: str) -> None:
+    """Let a role trust no one but its own account."""
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": account_id}}
+    clients, operator = Clients(ClientSettings(url)), Operator(url)
+    with operator.acting_in(account_id):
+        clients.client("iam", REGIONS[0]).update_assume_role_policy(
+            RoleName=role, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        )
+    clients.close()
+
+
+@pytest.mark.slow
+def test_the_roll_call_on_a_cluster_gives_the_verdicts_of_threads(tmp_path: Path) -> None:
+    """The notes' accounts in a sandbox, one role of which trusts no one any more."""
+    shutil.copy(NOTES, tmp_path / "accounts.yaml")
+    with embedded(NOTES, Path("nowhere")) as world:
+        shut("444444444444", "role3", world.sandbox.url)
+        environ = environment_of(world.sandbox, world.backend)
+        options = ("verify", "--limit", "account*", "--actions", "none", "--no-drift", "--format", "json")
+        done = [runner(*options, "--engine", engine, cwd=tmp_path, environ=environ) for engine in ("threads", "dask")]
+
+    assert (1, 1) == (done[0].code, done[1].code)
+    assert ["ok", "ok", "failed"] == [each["checks"][0]["mark"] for each in verdicts(done[0])]
+    assert verdicts(done[0]) == verdicts(done[1])
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [("Version: 0.0.1\n", "worker tcp://127.0.0.1:{} has rolecall 0.0.1, this machine"), ("", "has no rolecall")],
+    ids=["another version", "none"],
+)
+def test_workers_of_another_version_are_refused(stub: FastStub, tmp_path: Path, version: str, said: str) -> None:
+    """A tool's exit code, who has what, what to do, and no account is asked."""
+    shutil.copy(NOTES, tmp_path / "accounts.yaml")
+    installed = tmp_path / "installed" / "rolecall-0.0.1.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: rolecall\n{version}", "utf-8")
+    path = os.pathsep.join(map(str, (installed.parent, *ROOTS)))
+    assumed = stub.counts()["AssumeRole"]
+    with deployed(1, {"PYTHONPATH": path}, tmp_path / "log") as relay:
+        cluster = ("--engine", "dask", "--scheduler", f"tcp://127.0.0.1:{relay.port}")
+        environ = caller(stub) | {"AWS_ENDPOINT_URL": stub.url}
+        done = runner("query", "ec2", "describe_instances", *cluster, cwd=tmp_path, environ=environ)
+
+    assert 7 == done.code
+    assert all(part in done.err for part in said.split("{}")), done.err
+    assert "install the same rolecall, Dask and Python 3.x on this machine, the scheduler and all workers" in done.err
+    assert "Traceback" not in done.err
+    assert ("", assumed) == (done.out, stub.counts()["AssumeRole"])
+    assert [] == list_runs(tmp_path / RUNS)

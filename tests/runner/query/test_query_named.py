@@ -1,0 +1,105 @@
+"""Queries in files: the shipped ones are sound, one's own are checked with file and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolecall_runner.query.preflight import check_reads
+from rolecall_runner.query.spec import QueryError
+from rolecall_runner.query.validate import base_query, find_query, load_query, override, read_query, shipped
+from rolecall_runner.query.validate import validate_query as validate
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("name", [query.name for query in shipped()])
+def test_shipped_queries_are_sound(name: str) -> None:
+    """Each is checked by AWS's models, reads alone, says what it is, and stands on the documentation's page."""
+    question = validate(find_query(name))
+
+    assert all(judgement.reads for judgement in check_reads(question))
+    assert question.description.endswith(".")
+    assert f"`{name}`" in (ROOT / "docs" / "query.md").read_text("utf-8")
+
+
+def test_the_shipped_set_answers_the_usual_questions() -> None:
+    """Names are those of the files."""
+    folder = ROOT / "runner" / "rolecall_runner" / "queries"
+
+    assert sorted(path.stem for path in folder.glob("*.yaml")) == sorted(query.name for query in shipped())
+    assert {"ec2-instances", "s3-buckets", "rds-instances", "users-without-mfa", "public-buckets", "cost-by-service"} <= {
+        query.name for query in shipped()
+    }
+
+
+def test_an_unknown_name_is_told_the_nearest() -> None:
+    """A slip of the pen is fixed."""
+    with pytest.raises(QueryError, match="did you mean unattached-volumes"):
+        find_query("unatached-volume")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: [", "my.yaml:1"),
+        ("- 1", "a query is a mapping"),
+        ("name: x\nservice: ec2", "operation: field required"),
+        ("name: x\nservice: ec2\noperation: y\nfilter: z", "filter: extra inputs are not permitted"),
+        ("name: x\nservice: ec2\noperation: y\nregions: nowhere", "'nowhere' is no Region"),
+        ("name: x\nservice: ec2\noperation: y\nlimit: 0", "limit: "),
+        ("!!python/object/apply:os.getcwd []", "invalid YAML"),
+    ],
+)
+def test_a_broken_file_is_told_where(text: str, words: str) -> None:
+    """The file, and the line or the key; nothing in it is run."""
+    with pytest.raises(QueryError) as raised:
+        read_query(text, "my.yaml")
+
+    assert words in str(raised.value)
+    assert "my.yaml" in str(raised.value) or "--regions" in str(raised.value)
+
+
+def test_a_missing_file_is_our_error(tmp_path: Path) -> None:
+    """No traceback for a wrong path."""
+    with pytest.raises(QueryError, match="cannot be read"):
+        load_query(tmp_path / "none.yaml")
+
+
+def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
+    """Regions, selection, columns and parameters that are said replace those of the file."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\nservice: ec2\noperation: describe_vpcs\nselect: Vpcs[].VpcId\ncolumns: [vpc]\nregions: enabled\n",
+        "utf-8",
+    )
+
+    base = base_query(file=path)
+    plain = validate(override(base))
+    other = validate(override(base, regions=["eu-west-1"], select="Vpcs[]", columns="VpcId"), ["MaxResults=5"])
+
+    assert ("mine", "Vpcs[].VpcId", ("vpc",)) == (plain.title, plain.select, plain.columns)
+    assert (("eu-west-1",), "Vpcs[]", ("VpcId",), {"MaxResults": 5}) == (
+        other.regions,
+        other.select,
+        other.columns,
+        other.parameters,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "no query given"),
+        ({"service": "ec2"}, "no operation of ec2"),
+        ({"service": "ec2", "operation": "describe_vpcs", "named": "s3-buckets"}, "mutually exclusive"),
+    ],
+)
+def test_half_a_question_is_refused(arguments: dict[str, Any], words: str) -> None:
+    """The error says what is missing."""
+    with pytest.raises(QueryError) as raised:
+        base_query(**arguments)
+
+    assert words in str(raised.value)

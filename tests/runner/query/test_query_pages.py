@@ -1,0 +1,168 @@
+"""Pages and attempts against small fakes: operations that botocore has no paginator for, Regions without a service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.aws.clients import Clients
+from rolecall_runner.aws.credentials import Credentials, Sessions
+from rolecall_runner.execution.interface import PerProcess
+from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.query.execute import QueryTask, ask_place
+from rolecall_runner.query.parameters import Filling
+from rolecall_runner.query.spec import QuerySpec
+from rolecall_runner.query.validate import find_query
+from rolecall_runner.query.validate import validate_query as validate
+
+MOMENT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+TARGET = Target("acme", "222222222222", "aws", "arn:aws:iam::222222222222:role/r", regions=("us-east-1", "xx-new-1"))
+
+
+class Client:
+    """A client whose one operation is a function of its parameters."""
+
+    def __init__(self, method: str, answer: Callable[..., Any]) -> None:
+        setattr(self, method, answer)
+
+
+def test_pages_without_a_paginator_are_followed_too() -> None:
+    """Cost Explorer's NextPageToken is in the model alone; relative dates and the token are passed on."""
+    asked: list[dict[str, Any]] = []
+
+    def costs(**parameters: Any) -> Any:
+        asked.append(parameters)
+        group = {"Keys": [f"service{len(asked)}"], "Metrics": {"UnblendedCost": {"Amount": "1.5", "Unit": "USD"}}}
+        more = {"NextPageToken": "more"} if len(asked) == 1 else {}
+        return {"ResultsByTime": [{"Groups": [group]}], **more}
+
+    question = validate(find_query("cost-by-service"))
+    found = ask_place(question, lambda _service: Client("get_cost_and_usage", costs), Filling(TARGET, MOMENT, "us-east-1"))
+
+    assert [("service1", "1.5", "USD"), ("service2", "1.5", "USD")] == [tuple(row.values()) for row in found.rows]
+    assert {"Start": "2026-10-01", "End": "2026-11-01"} == asked[0]["TimePeriod"]
+    assert [None, "more"] == [each.get("NextPageToken") for each in asked]
+
+
+@pytest.mark.parametrize(
+    ("replies", "markers"),
+    [
+        ([{"Users": [{"UserName": "ann"}], "IsTruncated": False}], [None]),
+        ([{"Users": [{"UserName": "ann"}], "IsTruncated": False, "Marker": "m"}], [None]),
+        ([{"Users": [], "IsTruncated": True, "Marker": "m"}, {"Users": [{"UserName": "ann"}]}], [None, "m"]),
+    ],
+    ids=["one page", "a token and no more", "two pages"],
+)
+def test_each_page_is_asked_for_once(replies: list[dict[str, Any]], markers: list[str | None]) -> None:
+    """The first page is not asked for again when there turn out to be more, and no page after the last one."""
+    asked: list[str | None] = []
+
+    def users(**parameters: Any) -> Any:
+        asked.append(parameters.get("Marker"))
+        return replies[len(asked) - 1]
+
+    question = validate(QuerySpec("iam", "list_users", select="Users[].UserName"))
+    found = ask_place(question, lambda _service: Client("list_users", users), Filling(TARGET, MOMENT, "us-east-1"))
+
+    assert ([{"value": "ann"}], markers) == ([dict(row) for row in found.rows], asked)
+
+
+def test_the_joined_answer_keeps_what_is_no_list() -> None:
+    """A member next to the pages' lists is there for the selection."""
+    question = validate(QuerySpec("iam", "list_users", select="{n: length(Users), cut: IsTruncated}"))
+    pages = iter([{"Users": [{}], "IsTruncated": True, "Marker": "m"}, {"Users": [{}], "IsTruncated": False}])
+
+    found = ask_place(
+        question, lambda _service: Client("list_users", lambda **_all: next(pages)), Filling(TARGET, MOMENT, "us-east-1")
+    )
+
+    assert 2 == found.rows[0]["n"]
+
+
+def test_sensitive_values_are_hidden_unless_revealed() -> None:
+    """What AWS's model marks, and session tokens, which it does not."""
+    reply = {
+        "Credentials": {"AccessKeyId": "ASIAX", "SecretAccessKey": "s3cret", "SessionToken": "t0ken", "Expiration": MOMENT}
+    }
+    client = Client("get_session_token", lambda **_all: reply)
+    filling = Filling(TARGET, MOMENT, "us-east-1")
+
+    hidden = ask_place(validate(QuerySpec("sts", "get_session_token")), lambda _service: client, filling)
+    shown = ask_place(validate(QuerySpec("sts", "get_session_token", reveal=True)), lambda _service: client, filling)
+
+    assert "s3cret" not in str(hidden)
+    assert "t0ken" not in str(hidden)
+    assert "s3cret" == shown.rows[0]["Credentials"]["SecretAccessKey"]
+
+
+class FakeClients(Clients):
+    """Clients by Region."""
+
+    def __init__(self, by_region: dict[str, Any]) -> None:
+        self._by_region = by_region
+
+    def client(self, service: str, region: str) -> Any:  # noqa: ARG002 - one service a test
+        return self._by_region[region]
+
+
+class FakeSession:
+    def get_frozen_credentials(self) -> Credentials:
+        return Credentials("a", "b", "c", MOMENT)
+
+    def renew(self) -> None:
+        return None
+
+
+class FakeSessions(Sessions):
+    def __init__(self) -> None:
+        self.session = FakeSession()
+
+    def of(self, target: Target) -> Any:  # noqa: ARG002 - one account a test
+        return self.session
+
+
+def task(question: QuerySpec, **by_region: Any) -> QueryTask:
+    clients = FakeClients({name.replace("_", "-"): client for name, client in by_region.items()})
+    return QueryTask(question, PerProcess(lambda: (clients, FakeSessions())), now=lambda: MOMENT)
+
+
+def test_a_region_without_the_service_is_found_out_once() -> None:
+    """Silence where the endpoint data has no such service is a fact of the Region; the next account is not kept waiting."""
+    tried: list[str] = []
+
+    def silent(**_all: Any) -> Any:
+        tried.append("xx-new-1")
+        raise EndpointConnectionError(endpoint_url="https://ec2.xx-new-1.amazonaws.com")
+
+    one = Client("describe_vpcs", lambda **_all: {"Vpcs": [{"VpcId": "vpc-1"}]})
+    asking = task(validate(QuerySpec("ec2", "describe_vpcs")), us_east_1=one, xx_new_1=Client("describe_vpcs", silent))
+
+    outcomes = [asking(TARGET), asking(TARGET)]
+
+    assert [Status.OK, Status.OK] == [outcome.status for outcome in outcomes]
+    assert [["ok", "not-in-region"]] * 2 == [[place["reason"] for place in each.data["places"]] for each in outcomes]
+    assert ["xx-new-1"] == tried
+
+
+def test_a_throttled_region_is_asked_again_and_the_others_are_not() -> None:
+    """Only the place that gave no answer is repeated."""
+    asked: list[str] = []
+
+    def at(region: str, failures: int) -> Client:
+        def answer(**_all: Any) -> Any:
+            asked.append(region)
+            if asked.count(region) <= failures:
+                raise ClientError({"Error": {"Code": "Throttling", "Message": "slow"}}, "DescribeVpcs")
+            return {"Vpcs": []}
+
+        return Client("describe_vpcs", answer)
+
+    asking = task(validate(QuerySpec("ec2", "describe_vpcs")), us_east_1=at("us-east-1", 2), xx_new_1=at("xx-new-1", 0))
+
+    assert Status.OK is asking(TARGET).status
+    assert ["us-east-1"] * 3 + ["xx-new-1"] == asked

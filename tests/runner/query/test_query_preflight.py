@@ -1,0 +1,103 @@
+"""Who can answer, foreseen from the permissions that the manifest grants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from manifests import customer, manifest_of
+from rolecall_generator.planning.planner import make_plan
+from rolecall_runner.inventory.inventory import inventory_of
+from rolecall_runner.query.preflight import Ability, Forecast, check_reads, forecasts, preview
+from rolecall_runner.query.preflight import IntendedAccess as Intended
+from rolecall_runner.query.spec import FollowUp, QuerySpec, RegionChoice
+from rolecall_runner.query.validate import validate_query as validate
+
+INSTANCES = QuerySpec("ec2", "describe_instances", regions=("eu-west-1",))
+
+
+def allow(*actions: str, resources: tuple[str, ...] = ("*",), **more: Any) -> dict[str, Any]:
+    return {"actions": list(actions), "resources": list(resources), **more}
+
+
+def foreseen(question: QuerySpec, permissions: dict[str, Any]) -> Forecast:
+    """The forecast for a customer with one permission set."""
+    manifest = manifest_of(permission_sets={"read": permissions}, customers=[customer(1)])
+    (found,) = forecasts(question, inventory_of(manifest).targets, Intended(make_plan(manifest)))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("permissions", "ability", "why"),
+    [
+        ({"statements": [allow("ec2:Describe*")]}, Ability.YES, ""),
+        ({"statements": [allow("s3:GetObject")]}, Ability.NO, "ec2:DescribeInstances in eu-west-1: no identity policy"),
+        (
+            {"statements": [allow("ec2:*"), allow("ec2:DescribeInstances", effect="Deny")]},
+            Ability.NO,
+            "explicit deny",
+        ),
+        ({"managed_policies": ["AmazonEC2ReadOnlyAccess"]}, Ability.MAYBE, "AmazonEC2ReadOnlyAccess"),
+        ({"managed_policies": ["AdministratorAccess"]}, Ability.YES, ""),
+        (
+            {"statements": [allow("ec2:*", conditions={"StringEquals": {"aws:RequestedRegion": ["eu-west-1"]}})]},
+            Ability.YES,
+            "",
+        ),
+        (
+            {"statements": [allow("ec2:*", conditions={"StringEquals": {"aws:RequestedRegion": ["us-east-1"]}})]},
+            Ability.NO,
+            "in eu-west-1",
+        ),
+        (
+            {"statements": [allow("ec2:*", conditions={"IpAddress": {"aws:SourceIp": ["192.0.2.0/24"]}})]},
+            Ability.MAYBE,
+            "under conditions",
+        ),
+    ],
+)
+def test_granted_permissions_say_who_can_answer(permissions: dict[str, Any], ability: Ability, why: str) -> None:
+    """Allowed, denied, in that Region alone, or by a policy whose text is not known: maybe."""
+    found = foreseen(validate(INSTANCES), permissions)
+
+    assert (ability, True) == (found.ability, why in found.why)
+
+
+def test_permission_on_some_resources_may_be_enough() -> None:
+    """A bucket's own ARN does not cover all buckets, and does not cover none."""
+    question = validate(QuerySpec("s3", "get_bucket_policy_status", {"Bucket": "mine"}))
+    granted = allow("s3:GetBucketPolicyStatus", resources=("arn:aws:s3:::mine",))
+
+    found = foreseen(question, {"statements": [granted]})
+
+    assert (Ability.MAYBE, True) == (found.ability, "as arn:aws:s3:::mine" in found.why)
+
+
+def test_further_calls_and_the_list_of_regions_count_too() -> None:
+    """An account that may not make the call for each row, or not list its Regions, cannot answer."""
+    follow_up = FollowUp("iam", "list_mfa_devices", "x", {"UserName": "{item.u}"})
+    users = validate(QuerySpec("iam", "list_users", for_each=(follow_up,)))
+    enabled = validate(QuerySpec("ec2", "describe_instances", regions=RegionChoice.ENABLED))
+
+    assert Ability.NO is foreseen(users, {"statements": [allow("iam:ListUsers")]}).ability
+    assert Ability.YES is foreseen(users, {"statements": [allow("iam:List*")]}).ability
+    assert Ability.NO is foreseen(enabled, {"statements": [allow("ec2:DescribeInstances")]}).ability
+    assert Ability.YES is foreseen(enabled, {"statements": [allow("ec2:DescribeInstances", "account:ListRegions")]}).ability
+
+
+def test_a_preview_counts_accounts_and_regions() -> None:
+    """Regional calls count a Region each, global ones once; accounts that must tell their Regions are named apart."""
+    manifest = manifest_of(
+        customers=[customer(1, regions=["us-east-1"]), customer(2, regions=["us-east-1", "eu-west-1", "eu-west-2"])]
+    )
+    targets = inventory_of(manifest).targets
+
+    def counted(wanted: QuerySpec) -> tuple[int, int, int, bool]:
+        question = validate(wanted)
+        found = preview(question, check_reads(question), targets, ())
+        return found.accounts, found.places, found.unknown_places, found.once
+
+    assert (2, 4, 0, False) == counted(QuerySpec("ec2", "describe_instances"))
+    assert (2, 2, 0, True) == counted(QuerySpec("iam", "list_users"))
+    assert (2, 0, 2, False) == counted(QuerySpec("ec2", "describe_instances", regions=RegionChoice.ENABLED))

@@ -1,0 +1,43 @@
+"""A service's model is in memory once, whoever reads it; a process loads no more than it needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from rolecall_runner.aws.aws_config import SharingClients
+from rolecall_runner.aws.clients import Clients
+from rolecall_runner.query.operations import service_model
+
+
+def test_a_question_and_its_client_read_one_model() -> None:
+    """The client of a service is made of the model that checked the question; other clients bring their own."""
+    checked = service_model("iam")
+    sharing, others = SharingClients(), Clients()
+
+    shared = sharing.client("iam", "us-east-1").meta.service_model
+    own = others.client("iam", "us-east-1").meta.service_model
+    sharing.close()
+    others.close()
+
+    assert (True, False) == (shared.metadata is checked.metadata, own.metadata is checked.metadata)
+    assert checked.operation_names == shared.operation_names
+
+
+def test_a_worker_process_does_not_load_what_reads_manifests() -> None:
+    """Each process of a run pays for what it loads: no pydantic, YAML or Jinja2 comes with a task and its means."""
+    script = (
+        "import pickle, sys\n"
+        "from functools import partial\n"
+        "import rolecall_runner.execution.processes\n"
+        "from rolecall_runner.execution.interface import PerProcess\n"
+        "from rolecall_runner.query.spec import QuerySpec\n"
+        "from rolecall_runner.aws.aws_config import AwsConfig, make_means\n"
+        "from rolecall_runner.query.execute import QueryTask\n"
+        "means = PerProcess(partial(make_means, AwsConfig(), '0a1b'))\n"
+        "pickle.loads(pickle.dumps(QueryTask(QuerySpec('ec2', 'DescribeVpcs'), means)))\n"
+        "print(sorted({'pydantic', 'yaml', 'jinja2', 'ruamel', 'rich', 'hcl2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert "[]\n" == done.stdout

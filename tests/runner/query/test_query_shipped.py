@@ -1,0 +1,240 @@
+"""The queries that ship with rolecall, each on real content against a plain loop, and against AWS's models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from query_rig import REGIONS, QueryRig, seeded
+from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.query.answers import Reason
+from rolecall_runner.query.execute import ask_place
+from rolecall_runner.query.operations import find_operation
+from rolecall_runner.query.parameters import Filling
+from rolecall_runner.query.validate import find_query, shipped
+from rolecall_runner.query.validate import validate_query as validate
+from shape_samples import sample_of
+
+Row = dict[str, Any]
+TARGET = Target("acme", "222222222222", "aws", "arn:aws:iam::222222222222:role/r", regions=("us-east-1",))
+ANYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
+FIXED = {
+    "Key": "Name", "CidrIp": "0.0.0.0/0", "CidrIpv6": "::/0", "URI": ANYBODY, "map key": "UnblendedCost",
+    "RestrictPublicBuckets": False, "IgnorePublicAcls": False, "MFADevices": [],
+}  # fmt: skip
+"""What filters of the shipped queries look for."""
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryRig]:
+    """Two accounts of different content."""
+    with seeded(tmp_path_factory.mktemp("shipped"), ["account1", "account2"]) as made:
+        made.fill(4, most=6)
+        yield made
+
+
+def found(client: Any, operation: str, key: str) -> list[Any]:
+    return [item for page in client.get_paginator(operation).paginate() for item in page[key]]
+
+
+def name_tag(item: Any) -> str | None:
+    return next((tag["Value"] for tag in item.get("Tags", ()) if tag["Key"] == "Name"), None)
+
+
+def or_none(call: Callable[..., Any], code: str, **parameters: Any) -> Any:
+    """A reply; None where AWS says that there is no such thing."""
+    try:
+        return call(**parameters)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != code:
+            raise
+        return None
+
+
+def ec2_instances(ec2: Any) -> Iterator[Row]:
+    for group in found(ec2, "describe_instances", "Reservations"):
+        for each in group["Instances"]:
+            yield {
+                "instance_id": each["InstanceId"],
+                "name": name_tag(each),
+                "type": each["InstanceType"],
+                "state": each["State"]["Name"],
+                "zone": each["Placement"]["AvailabilityZone"],
+                "private_ip": each.get("PrivateIpAddress"),
+                "public_ip": each.get("PublicIpAddress"),
+                "launched": each["LaunchTime"].isoformat(),
+            }
+
+
+def unattached_volumes(ec2: Any) -> Iterator[Row]:
+    for each in found(ec2, "describe_volumes", "Volumes"):
+        if not each["Attachments"]:
+            yield {
+                "volume_id": each["VolumeId"],
+                "name": name_tag(each),
+                "gib": each["Size"],
+                "type": each["VolumeType"],
+                "encrypted": each["Encrypted"],
+                "zone": each["AvailabilityZone"],
+                "created": each["CreateTime"].isoformat(),
+            }
+
+
+def open_security_groups(ec2: Any) -> Iterator[Row]:
+    for each in found(ec2, "describe_security_groups", "SecurityGroups"):
+        rules = [
+            {"protocol": rule["IpProtocol"], "from": rule.get("FromPort"), "to": rule.get("ToPort")}
+            for rule in each["IpPermissions"]
+            if {"0.0.0.0/0"} & {part["CidrIp"] for part in rule.get("IpRanges", ())}
+            or {"::/0"} & {part["CidrIpv6"] for part in rule.get("Ipv6Ranges", ())}
+        ]
+        if rules:
+            yield {"group_id": each["GroupId"], "group": each["GroupName"], "vpc_id": each.get("VpcId"), "open": rules}
+
+
+def rds_instances(rds: Any) -> Iterator[Row]:
+    for each in found(rds, "describe_db_instances", "DBInstances"):
+        yield {
+            "identifier": each["DBInstanceIdentifier"],
+            "engine": each["Engine"],
+            "version": each.get("EngineVersion"),
+            "class": each["DBInstanceClass"],
+            "status": each["DBInstanceStatus"],
+            "multi_az": each["MultiAZ"],
+            "public": each["PubliclyAccessible"],
+            "encrypted": each["StorageEncrypted"],
+            "gib": each["AllocatedStorage"],
+        }
+
+
+def dynamodb_tables(dynamodb: Any) -> Iterator[Row]:
+    for name in found(dynamodb, "list_tables", "TableNames"):
+        table = dynamodb.describe_table(TableName=name)["Table"]
+        yield {
+            "table": name,
+            "status": table["TableStatus"],
+            "items": table["ItemCount"],
+            "bytes": table["TableSizeBytes"],
+            "billing": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
+            "protected": table["DeletionProtectionEnabled"],
+        }
+
+
+def lambda_functions(client: Any) -> Iterator[Row]:
+    for each in found(client, "list_functions", "Functions"):
+        yield {
+            "function": each["FunctionName"],
+            "runtime": each["Runtime"],
+            "memory_mb": each["MemorySize"],
+            "timeout_seconds": each["Timeout"],
+            "code_bytes": each["CodeSize"],
+            "modified": each["LastModified"],
+        }
+
+
+def iam_users(iam: Any) -> Iterator[Row]:
+    for each in found(iam, "list_users", "Users"):
+        used = each.get("PasswordLastUsed")
+        yield {
+            "user": each["UserName"],
+            "arn": each["Arn"],
+            "created": each["CreateDate"].isoformat(),
+            "password_last_used": used.isoformat() if used else None,
+        }
+
+
+def users_without_mfa(iam: Any) -> Iterator[Row]:
+    for each in found(iam, "list_users", "Users"):
+        login = or_none(iam.get_login_profile, "NoSuchEntity", UserName=each["UserName"])
+        if login is not None and not iam.list_mfa_devices(UserName=each["UserName"])["MFADevices"]:
+            since = login["LoginProfile"]["CreateDate"].isoformat()
+            yield {"user": each["UserName"], "arn": each["Arn"], "password_since": since, "password_last_used": None}
+
+
+def s3_buckets(s3: Any) -> Iterator[Row]:
+    for each in s3.list_buckets()["Buckets"]:
+        place = s3.get_bucket_location(Bucket=each["Name"])["LocationConstraint"]
+        created = each["CreationDate"].isoformat()
+        yield {"bucket": each["Name"], "bucket_region": place or "us-east-1", "created": created}
+
+
+def public_buckets(s3: Any) -> Iterator[Row]:
+    for each in s3.list_buckets()["Buckets"]:
+        status = or_none(s3.get_bucket_policy_status, "NoSuchBucketPolicy", Bucket=each["Name"])
+        block = or_none(s3.get_public_access_block, "NoSuchPublicAccessBlockConfiguration", Bucket=each["Name"])
+        kept = block["PublicAccessBlockConfiguration"] if block else {}
+        policy = status["PolicyStatus"]["IsPublic"] if status else None
+        grants = s3.get_bucket_acl(Bucket=each["Name"])["Grants"]
+        grants = [grant["Permission"] for grant in grants if grant["Grantee"].get("URI", "").startswith(ANYBODY[:-8])]
+        if (policy and not kept.get("RestrictPublicBuckets")) or (grants and not kept.get("IgnorePublicAcls")):
+            yield {"bucket": each["Name"], "policy_public": policy, "open_grants": grants, "block": kept or None}
+
+
+LOOPS: dict[str, Callable[[Any], Iterator[Row]]] = {
+    "dynamodb-tables": dynamodb_tables,
+    "ec2-instances": ec2_instances,
+    "iam-users": iam_users,
+    "lambda-functions": lambda_functions,
+    "open-security-groups": open_security_groups,
+    "public-buckets": public_buckets,
+    "rds-instances": rds_instances,
+    "s3-buckets": s3_buckets,
+    "unattached-volumes": unattached_volumes,
+    "users-without-mfa": users_without_mfa,
+}
+UNOFFERED = {"cost-by-service"}
+"""Queries of services that the sandbox has no content for."""
+
+
+def test_every_shipped_query_is_proven() -> None:
+    """A new query needs its loop here, or a reason."""
+    assert {query.name for query in shipped()} == {*LOOPS, *UNOFFERED}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_shipped_queries_say_what_a_plain_loop_says(rig: QueryRig, name: str) -> None:
+    """The columns of every row, in order, in every account and Region; and there are rows."""
+    question = validate(find_query(name))
+    regions = REGIONS[:1] if question.service in {"iam", "s3"} else REGIONS
+    expected = []
+    for target in rig.targets:
+        for region in regions:
+            with rig.plain_client(target, question.service, region) as client:
+                expected.append((target.name, Reason.OK, list(LOOPS[name](client))))
+
+    places = [(answer.account, place) for answer in rig.ask(question) for place in answer.places]
+
+    assert any(rows for _, _, rows in expected)
+    assert expected == [
+        (account, place.reason, [{column: row[column] for column in question.columns} for row in place.rows])
+        for account, place in places
+    ]
+
+
+class ModelClient:
+    """A client that answers every operation of a service with a reply in which nothing is missing but a next page."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        operation = find_operation(self._service, method)
+        reply = sample_of(operation.model.output_shape, FIXED)
+        for key in ("output_token", "more_results"):
+            reply.pop((operation.paging or {}).get(key), None)
+        return lambda **_parameters: reply
+
+
+@pytest.mark.parametrize("name", [query.name for query in shipped()])
+def test_shipped_queries_name_what_aws_answers(name: str) -> None:
+    """Against a reply with every member of AWS's model, each column has a value: no expression has a slip of the pen."""
+    question = validate(find_query(name))
+
+    asked = ask_place(question, ModelClient, Filling(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1"))
+
+    (row,) = asked.rows
+    assert [] == [column for column in question.columns if row[column] in (None, [], {})]

@@ -1,0 +1,332 @@
+"""The rehearsal around Terraform: what is chosen, the order, failures as values, the destroy that always comes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fake_terraform
+from live_iam import read_access
+from manifests import NOTES, customer, notes_manifest
+from rolecall_generator.iam.model import Role, User, access_of
+from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
+from rolecall_generator.planning.planner import make_plan
+from rolecall_runner.rehearsal.rehearsal import RehearsalSelection as Selection
+from rolecall_runner.rehearsal.rehearsal import Tool, rehearse
+from rolecall_runner.rehearsal.rehearsal_report import Applied, Progress, Rehearsal, Stage, rehearsal_json
+from rolecall_runner.rehearsal.rehearsal_report import ModuleOutcome as Outcome
+from rolecall_runner.rehearsal.rehearsal_report import RehearsalMethod as How
+from rolecall_runner.rehearsal.terraform_cli import Terraform, find_terraform
+from rolecall_runner.sandbox.provisioning.seed import bare_principals
+from rolecall_runner.sandbox.server.server import Sandbox
+
+NO_TOOL = Tool(None)
+MISSING_BOUNDARY = "arn:aws:iam::aws:policy/nowhere"
+"""A policy of AWS that does not exist; for one of an account the sandbox makes a placeholder."""
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """An empty sandbox."""
+    with Sandbox() as running:
+        yield running
+
+
+def manifest_file(folder: Path, *customers: dict[str, Any]) -> Path:
+    """A manifest with a backend and these customers."""
+    path = folder / "accounts.yaml"
+    path.write_text(
+        json.dumps(
+            {
+                "version": 1,
+                "backend": {"account_id": "111111111111"},
+                "permission_sets": {"read": {"statements": [{"actions": ["s3:GetObject"], "resources": ["*"]}]}},
+                "defaults": {"permissions": ["read"]},
+                "customers": list(customers),
+            }
+        )
+    )
+    return path
+
+
+@dataclass
+class Fake:
+    """The fake program and what it was asked."""
+
+    log: Path
+
+    def tool(self, parallel: int = 1, **variables: str) -> Tool:
+        environ = {"FAKE_LOG": str(self.log), **variables}
+        return Tool(Terraform((sys.executable, fake_terraform.__file__), environ), parallel=parallel)
+
+    @property
+    def calls(self) -> list[str]:
+        return self.log.read_text().splitlines()
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Fake:
+    """A fake Terraform that makes nothing."""
+    return Fake(tmp_path / "log")
+
+
+def outcomes(rehearsal: Rehearsal) -> dict[str, Outcome]:
+    return {module.path: module.outcome for module in rehearsal.modules}
+
+
+def test_without_terraform_the_parsed_modules_are_provisioned_and_the_report_says_so(sandbox: Sandbox) -> None:
+    """The notes' accounts stand as intended, go again without a trace, and the report names the way and its reason."""
+    seen: list[Applied] = []
+
+    done = rehearse(NOTES, tool=NO_TOOL, sandbox=sandbox, after_apply=seen.append)
+
+    assert How.PARSED is done.how
+    assert done.why.startswith("no terraform or tofu is on PATH")
+    assert done.passed
+    assert [module.path for module in make_plan(notes_manifest()).modules] == [module.path for module in done.modules]
+    assert {"111111111111", "222222222222", "333333333333", "444444444444", "507074252730", "078352025563"} == set(
+        seen[0].accounts
+    )
+
+
+def test_between_apply_and_destroy_the_intended_access_stands(sandbox: Sandbox) -> None:
+    """What is wired in between finds the roles; after the rehearsal they are gone."""
+    found: list[set[str]] = []
+    role = "arn:aws:iam::222222222222:role/role1"
+
+    def look(applied: Applied) -> None:
+        found.append(set(read_access(applied.url, "222222222222").roles))
+
+    rehearse(NOTES, tool=NO_TOOL, sandbox=sandbox, after_apply=look)
+
+    assert [{role}] == found
+    assert {} == read_access(sandbox.url, "222222222222").roles
+
+
+def test_kept_modules_stand_after_the_rehearsal(sandbox: Sandbox) -> None:
+    """`keep` destroys nothing and says so."""
+    done = rehearse(NOTES, tool=NO_TOOL, sandbox=sandbox, keep=True)
+
+    assert done.kept
+    assert done.passed
+    assert ["arn:aws:iam::222222222222:role/role1"] == list(read_access(sandbox.url, "222222222222").roles)
+
+
+def test_a_module_that_is_refused_is_a_value_and_the_others_go_on(sandbox: Sandbox, tmp_path: Path) -> None:
+    """IAM's refusal is the module's error; the other modules are applied, compared and taken away."""
+    manifest = manifest_file(tmp_path, customer(0), customer(1, permissions_boundary=MISSING_BOUNDARY), customer(2))
+
+    done = rehearse(manifest, tool=NO_TOOL, sandbox=sandbox)
+
+    failed = next(module for module in done.modules if module.outcome is Outcome.FAILED)
+    assert "customers/customer1" == failed.path
+    assert "permissions boundary" in str(failed.error).lower() or "NoSuchEntity" in str(failed.error)
+    assert 3 == len(done.with_outcome(Outcome.APPLIED))
+    assert [] == [account for account in done.accounts if account.left or account.differences]
+    assert not done.passed
+
+
+def test_the_backend_comes_first_and_goes_last(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+    """Customers' trust names what the backend makes."""
+    rehearse(manifest_file(tmp_path, customer(0), customer(1)), tool=fake.tool(), sandbox=sandbox)
+
+    work = [call for call in fake.calls if call.startswith(("apply", "destroy"))]
+    assert [
+        "apply backend",
+        "apply customers/customer0",
+        "apply customers/customer1",
+        "destroy customers/customer0",
+        "destroy customers/customer1",
+        "destroy backend",
+    ] == work
+
+
+def test_what_terraform_did_not_make_is_a_difference(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+    """A Terraform that says it applied and made nothing does not pass."""
+    done = rehearse(manifest_file(tmp_path, customer(0)), tool=fake.tool(), sandbox=sandbox)
+
+    assert How.TERRAFORM is done.how
+    assert not done.passed
+    role = "arn:aws:iam::200000000000:role/vendor/VendorAccess"
+    assert [("removed", role)] == [
+        (change.kind, change.subject)
+        for account in done.accounts
+        for change in account.differences
+        if account.account_id == "200000000000"
+    ]
+
+
+def test_a_failed_apply_is_told_in_terraforms_words_and_destroyed(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+    """Its Error block stands in the result; what it may have made half-way is destroyed like the rest."""
+    manifest = manifest_file(tmp_path, customer(0), customer(1))
+
+    done = rehearse(manifest, tool=fake.tool(FAKE_FAIL="apply customers/customer0"), sandbox=sandbox)
+
+    by_path = {module.path: module for module in done.modules}
+    failed = by_path["customers/customer0"]
+    assert (Outcome.FAILED, True) == (failed.outcome, failed.destroyed)
+    assert "Error: the fake was told to fail\nwith module.it," == failed.error
+    assert Outcome.APPLIED is by_path["customers/customer1"].outcome
+
+
+def test_a_failed_destroy_is_a_value_too(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+    """The module was applied; that it stayed is said next to it, and the rehearsal does not pass."""
+    manifest = manifest_file(tmp_path, customer(0))
+
+    done = rehearse(manifest, tool=fake.tool(FAKE_FAIL="destroy customers/customer0"), sandbox=sandbox)
+
+    module = done.modules[-1]
+    assert (Outcome.APPLIED, False) == (module.outcome, module.destroyed)
+    assert str(module.destroy_error).startswith("Error: the fake was told to fail")
+    assert not done.passed
+
+
+def test_a_provider_that_cannot_be_had_means_parsed_modules(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+    """Terraform is there but not its provider: the report says so in Terraform's words, and the way is the other one."""
+    manifest = manifest_file(tmp_path, customer(0))
+
+    done = rehearse(manifest, tool=fake.tool(FAKE_FAIL="init provider"), sandbox=sandbox)
+
+    assert How.PARSED is done.how
+    assert done.why.startswith("the AWS provider cannot be had: Error: the fake was told to fail")
+    assert done.passed
+
+
+def test_an_interruption_destroys_what_was_begun_and_begins_nothing_more(
+    sandbox: Sandbox, fake: Fake, tmp_path: Path
+) -> None:
+    """Ctrl-C after the first customer: the backend and that customer are destroyed, the second is never applied."""
+    manifest = manifest_file(tmp_path, customer(0), customer(1))
+
+    def interrupt(progress: Progress) -> None:
+        if (progress.stage, progress.path, progress.ok) == (Stage.APPLY, "customers/customer0", True):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rehearse(manifest, tool=fake.tool(), sandbox=sandbox, progress=interrupt)
+
+    work = [call for call in fake.calls if call.startswith(("apply", "destroy"))]
+    assert ["apply backend", "apply customers/customer0", "destroy customers/customer0", "destroy backend"] == work
+
+
+def test_what_the_call_between_raises_comes_after_the_destroy(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+    """A verification that breaks does not leave the modules standing."""
+
+    def broken(_applied: Applied) -> None:
+        raise RuntimeError("verify broke")
+
+    with pytest.raises(RuntimeError, match="verify broke"):
+        rehearse(manifest_file(tmp_path, customer(0)), tool=fake.tool(), sandbox=sandbox, after_apply=broken)
+
+    assert ["destroy customers/customer0", "destroy backend"] == fake.calls[-2:]
+
+
+@pytest.mark.parametrize(("version", "outcome"), [("3.39.0", Outcome.SKIPPED), ("4.1.0", Outcome.APPLIED)])
+def test_plain_passwords_are_skipped_where_the_provider_cannot_make_them(
+    sandbox: Sandbox, fake: Fake, version: str, outcome: Outcome
+) -> None:
+    """Before provider 4.1 a first password needs a PGP key; the reason names the version and two ways out."""
+    done = rehearse(
+        NOTES, tool=fake.tool(FAKE_PROVIDER=version), sandbox=sandbox, selection=Selection(names=["reena-in-sumesh"])
+    )
+
+    trusted = done.modules[-1]
+    assert outcome is trusted.outcome
+    assert (outcome is Outcome.SKIPPED) == ("provider 4.1; the one here is 3.39.0" in str(trusted.error))
+
+
+def test_a_sample_is_the_same_for_the_same_seed_and_brings_the_backend(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Three of twenty customers and the backend, and other ones for another seed."""
+    manifest = manifest_file(tmp_path, *(customer(number) for number in range(20)))
+
+    def sample(seed: int) -> list[str]:
+        done = rehearse(manifest, tool=NO_TOOL, sandbox=sandbox, selection=Selection(sample=3, seed=seed))
+        return list(outcomes(done))
+
+    first = sample(1)
+    assert first == sample(1)
+    assert first != sample(2)
+    assert ("backend", 4) == (first[0], len(first))
+
+
+def test_a_customer_alone_finds_the_backend_role_that_its_trust_names(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Without the backend's module the role is made bare, since IAM refuses a trust that names no one."""
+    manifest = manifest_file(tmp_path, customer(0))
+
+    done = rehearse(manifest, tool=NO_TOOL, sandbox=sandbox, selection=Selection(names=["customer0"]))
+
+    assert {"customers/customer0": Outcome.APPLIED} == outcomes(done)
+    assert done.passed
+
+
+def test_only_principals_that_no_module_makes_are_made_bare() -> None:
+    """Existing ones, and roles and users that a trust names; accounts, services and what is made itself are not."""
+    made, named, user = (f"arn:aws:iam::111111111111:{name}" for name in ("role/made", "role/named", "user/u"))
+    principals = [
+        Principal("AWS", made),
+        Principal("AWS", named),
+        Principal("AWS", user),
+        Principal("AWS", "arn:aws:iam::111111111111:root"),
+        Principal("Service", "ec2.amazonaws.com"),
+    ]
+    trust = PolicyDocument((Statement("Allow", ("sts:AssumeRole",), principals=tuple(principals)),))
+    access = access_of(Role(made, trust), Role("arn:aws:iam::222222222222:role/r", trust))
+
+    assert access_of(Role(named, None, existing=True), User(user, existing=True)) == bare_principals([access])
+
+
+def test_the_report_is_json(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
+    """Everything of it survives the way through JSON, with words for outcomes and sentences for differences."""
+    done = rehearse(
+        manifest_file(tmp_path, customer(0)),
+        tool=fake.tool(FAKE_FAIL="apply backend"),
+        sandbox=sandbox,
+        clock=iter(range(99)).__next__,
+    )
+
+    body = json.loads(json.dumps(rehearsal_json(done)))
+
+    assert (False, "terraform", "1.11.4", "6.0.0") == tuple(
+        body[name] for name in ("passed", "how", "tool_version", "provider_version")
+    )
+    assert ["failed", "applied"] == [module["outcome"] for module in body["modules"]]
+    assert "200000000000/vendor/VendorAccess is removed" == body["accounts"][1]["differences"][0]["text"]
+
+
+def test_nobodys_credentials_reach_terraform(tmp_path: Path) -> None:
+    """Keys, profiles, extra arguments and workspaces of the caller stay out; the rest of the environment goes along."""
+    given = {
+        "AWS_ACCESS_KEY_ID": "AKIA", "AWS_PROFILE": "prod", "TF_CLI_ARGS_apply": "-x", "TF_WORKSPACE": "w",
+        "TF_PLUGIN_CACHE_DIR": "cache", "FAKE_LOG": str(tmp_path / "log"),
+    }  # fmt: skip
+    done = Terraform((sys.executable, fake_terraform.__file__), given).run(tmp_path, "env")
+
+    seen = json.loads(done.out)
+    assert set() == {"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "TF_CLI_ARGS_apply", "TF_WORKSPACE"} & seen.keys()
+    assert "cache" == seen["TF_PLUGIN_CACHE_DIR"]
+
+
+@pytest.mark.parametrize(
+    ("here", "expected"), [(["terraform", "tofu"], "/bin/terraform"), (["tofu"], "/bin/tofu"), ([], None)]
+)
+def test_terraform_is_taken_before_tofu(here: list[str], expected: str | None) -> None:
+    """The first of the two on PATH; None without either."""
+    found = find_terraform(lambda name: f"/bin/{name}" if name in here else None, {})
+
+    assert expected == (found.command[0] if found else None)
+
+
+def test_a_command_that_takes_too_long_is_ended_and_failed(tmp_path: Path) -> None:
+    """It is asked to end and its result says why."""
+    slow = Terraform((sys.executable, "-c", "import time; time.sleep(60)"), {})
+
+    done = slow.run(tmp_path, timeout=0.2)
+
+    assert 0 != done.code
+    assert "it took longer than 0 s and was ended" in done.text

@@ -1,0 +1,104 @@
+"""The rehearsal with real Terraform and the real provider, in the sandbox that enforces trust."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from live_iam import read_access
+from manifests import NOTES, customer
+from rolecall_generator.iam.arn import parse_arn
+from rolecall_runner.rehearsal.rehearsal import RehearsalSelection as Selection
+from rolecall_runner.rehearsal.rehearsal import Tool, rehearse
+from rolecall_runner.rehearsal.rehearsal_report import Applied
+from rolecall_runner.rehearsal.rehearsal_report import ModuleOutcome as Outcome
+from rolecall_runner.rehearsal.rehearsal_report import RehearsalMethod as How
+from rolecall_runner.rehearsal.terraform_cli import Terraform
+from rolecall_runner.sandbox.server.server import Sandbox
+from terraform_providers import Provider
+from terraform_rig import terraform_command
+
+pytestmark = [pytest.mark.terraform, pytest.mark.slow]
+
+PGP_KEY = (Path(__file__).parents[2] / "integration" / "terraform" / "test-key.base64").read_text().strip()
+
+
+@pytest.fixture
+def tool(aws_provider: Provider) -> Tool:
+    """Terraform as the other tests find it, with one provider version."""
+    return Tool(Terraform(tuple(terraform_command())), aws_provider.plugins())
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """An empty sandbox."""
+    with Sandbox() as running:
+        yield running
+
+
+def example_manifest(folder: Path, provider: Provider) -> Path:
+    """The example accounts; for a provider before 4.1 with a PGP key, without which it makes no first password."""
+    body: dict[str, Any] = yaml.safe_load(NOTES.read_text())
+    if provider.version < (4, 1, 0):
+        body["switch_roles"][0]["users"][0]["pgp_key"] = PGP_KEY
+    path = folder / "accounts.yaml"
+    # JSON is YAML with every text in quotes: PyYAML would write 078352025563 without.
+    path.write_text(json.dumps(body))
+    return path
+
+
+def test_the_notes_accounts_from_apply_to_destroy(
+    sandbox: Sandbox, tool: Tool, aws_provider: Provider, tmp_path: Path
+) -> None:
+    """All six modules are applied backend first, stand exactly as intended, and go without a trace."""
+    standing: dict[str, list[str]] = {}
+
+    def look(applied: Applied) -> None:
+        for account_id in applied.accounts:
+            access = read_access(applied.url, account_id)
+            standing[account_id] = [parsed.name for arn in (*access.roles, *access.users) if (parsed := parse_arn(arn))]
+
+    done = rehearse(example_manifest(tmp_path, aws_provider), tool=tool, sandbox=sandbox, after_apply=look)
+
+    assert [] == [module for module in done.modules if module.outcome is not Outcome.APPLIED or not module.destroyed]
+    assert [] == [account for account in done.accounts if account.differences or account.left or account.problem]
+    assert (True, How.TERRAFORM, aws_provider.text) == (done.passed, done.how, done.provider_version)
+    assert {
+        "111111111111": ["backend_role"],
+        "222222222222": ["role1"],
+        "333333333333": ["role2"],
+        "444444444444": ["role3"],
+        "507074252730": ["reena-assumedRole"],
+        "078352025563": ["reena"],
+    } == standing
+
+
+def test_a_module_that_iam_refuses_fails_alone(sandbox: Sandbox, tool: Tool, tmp_path: Path) -> None:
+    """Terraform's own Error block names the refused role; the other customer is applied, compared and destroyed."""
+    refused = customer(1, permissions_boundary="arn:aws:iam::aws:policy/nowhere")
+    path = tmp_path / "accounts.yaml"
+    path.write_text(
+        json.dumps(
+            {
+                "version": 1,
+                "backend": {"account_id": "111111111111"},
+                "permission_sets": {"read": {"statements": [{"actions": ["s3:GetObject"], "resources": ["*"]}]}},
+                "defaults": {"permissions": ["read"]},
+                "customers": [customer(0), refused],
+            }
+        )
+    )
+
+    done = rehearse(path, tool=tool, sandbox=sandbox, selection=Selection(names=["customer0", "customer1"]))
+
+    applied, failed = done.modules
+    assert (Outcome.APPLIED, True) == (applied.outcome, applied.destroyed)
+    assert (Outcome.FAILED, True) == (failed.outcome, failed.destroyed)
+    assert str(failed.error).startswith("Error: ")
+    assert "VendorAccess" in str(failed.error)
+    assert [] == [account for account in done.accounts if account.left or account.differences]

@@ -1,0 +1,122 @@
+"""No report shows a secret, and none hides what people need."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consoles import pipe
+from rolecall_runner.reports.formatters.html import run_html
+from rolecall_runner.reports.formatters.json import json_line, run_json
+from rolecall_runner.reports.formatters.junit import run_junit
+from rolecall_runner.reports.progress import RollCallProgress
+from rolecall_runner.reports.summary import print_recap, tally
+from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict, label, shown, verdict_from_json
+from verdict_worlds import INFO, mixed, verdict
+
+KEY_ID = "ASIAIOSFODNN7EXACDEF"
+FORTY_CHARACTERS = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKE1"
+TOKEN = "IQoJb3JpZ2luX2VjE" + "AbCd1234+/" * 30 + "=="
+WORD = "swordfish"
+SECRETS = (KEY_ID, FORTY_CHARACTERS, TOKEN, WORD)
+
+
+def leaking() -> Verdict:
+    """Secrets in every text that a verdict has."""
+    text = f"the key {KEY_ID} with {FORTY_CHARACTERS} and {TOKEN}, SecretAccessKey: {WORD}"
+    evidence = {"SecretAccessKey": WORD, "tried": [{"a": text}], text: 1}
+    check = Check(Step.ASSUME, Mark.FAILED, text, f"Code {KEY_ID}", text, evidence)
+    return Verdict("account1", "customer", "222222222222", "arn:role", (check,), (Diagnosis("cause", text, text),))
+
+
+def recap_text(found: Verdict) -> str:
+    file = io.StringIO()
+    print_recap(pipe(file), INFO, [found])
+    return file.getvalue()
+
+
+def progress_line(found: Verdict) -> str:
+    file = io.StringIO()
+    with RollCallProgress(pipe(file)) as progress:
+        progress.finished(found)
+    return file.getvalue()
+
+
+FACES: dict[str, Callable[[Verdict], str]] = {
+    "json": lambda found: run_json(INFO, [found]),
+    "jsonl": json_line,
+    "junit": lambda found: run_junit(INFO, [found]),
+    "html": lambda found: "".join(run_html(INFO, [found], picture_svg="")),
+    "recap": recap_text,
+    "progress": progress_line,
+}
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_no_secret_stands_in_any_report(face: str) -> None:
+    """Key ids, secret keys, tokens and what follows their names are gone, whatever text they were in."""
+    text = FACES[face](leaking())
+
+    assert [] == [secret for secret in SECRETS if secret in text]
+    assert KEY_ID[-4:] in text
+
+
+@given(st.text(alphabet="abcdefgh/ABCDEFGH123456", min_size=1, max_size=60))
+def test_the_roles_own_arn_stays(path: str) -> None:
+    """A long path and name can look like a secret key; the ARN that the customer must know is never hidden."""
+    arn = f"arn:aws:iam::222222222222:role/{path}"
+    check = Check(Step.ASSUME, Mark.FAILED, f"{arn} cannot be assumed.", "AccessDenied", f"not authorized on {arn}")
+    letter = Diagnosis("cause", f"look at {arn}", f"Please apply {arn}")
+    found = shown(Verdict("a", "customer", "222222222222", arn, (check,), (letter,)))
+
+    assert f"not authorized on {arn}" == found.checks[0].message
+    assert f"Please apply {arn}" == found.diagnoses[0].customer
+
+
+def test_a_switch_role_says_that_it_is_one() -> None:
+    """A customer and a switch role may share a name; on one line both are told apart."""
+    assert "two lines" == label(verdict("two\nlines"))
+    assert "reena (switch role)" == label(verdict("reena", kind="switch-role"))
+
+
+def test_the_lines_of_json_read_back_as_the_verdicts() -> None:
+    """A journal or a program gets every verdict whole from its line."""
+    lines = [json_line(found) for found in mixed()]
+
+    assert [shown(found) for found in mixed()] == [verdict_from_json(json.loads(line)) for line in lines]
+    assert [1] * len(lines) == [line.count("\n") for line in lines]
+
+
+def test_the_object_of_a_run_counts_accounts_by_mark() -> None:
+    """Whoever reads the JSON need not count."""
+    body = json.loads(run_json(INFO, mixed()))
+
+    assert {"ok": 2, "refused": 0, "skipped": 1, "inconclusive": 1, "unreachable": 1, "failed": 2} == body["accounts"]
+    assert (False, "0a1b2c3d", 12.34) == (body["ok"], body["run"]["run_id"], body["run"]["seconds"])
+    assert 7 == len(body["verdicts"])
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "targets", "good", "headline", "rest"),
+    [
+        ([], 0, False, "No account was asked", ""),
+        ([verdict()], 0, True, "The one account answers the roll call", ""),
+        ([verdict()] * 3, 0, True, "All 3 accounts answer the roll call", ""),
+        ([verdict()] * 3, 5, False, "3 of 5 accounts answer the roll call", "2 not asked"),
+        ([verdict(assume="failed")], 0, False, "0 of 1 account answers the roll call", "1 failed"),
+        ([mixed()[5]], 0, False, "No account was asked: all were skipped", "1 skipped"),
+        ([mixed()[5], verdict()], 0, True, "The one account answers the roll call", "1 skipped"),
+    ],
+)
+def test_the_headline_claims_nothing_that_was_not_found(
+    verdicts: list[Verdict], targets: int, good: bool, headline: str, rest: str
+) -> None:
+    """Nothing asked is not good, nor is a run that was cut off; skipped accounts are no failures."""
+    counted = tally(verdicts, targets)
+
+    assert (good, headline, rest) == (counted.good, counted.headline(), counted.rest())

@@ -1,0 +1,312 @@
+"""The status file: read, changed and written so that nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rolecall_generator.records import STATUS_VERSION, rehearsing, status_path
+from rolecall_runner.status.status_file import (
+    Confirmed,
+    HandedOver,
+    Pending,
+    SeenId,
+    StatusError,
+    change_status,
+    encode,
+    read_status,
+    stamp,
+)
+from rolecall_runner.status.status_file import HandOverRequest as Asked
+from rolecall_runner.status.status_file import LastProblem as Trouble
+from rolecall_runner.status.status_file import ModuleVersion as Version
+from rolecall_runner.status.status_file import StatusEntry as Entry
+from rolecall_runner.status.status_file import StatusFile as Status
+from rolecall_runner.status.status_file import VerifiedEntry as Verified
+from status_rig import MONDAY, TUESDAY, after, drifted, not_there, switch_role, target
+from verdict_worlds import verdict
+
+TEXTS = st.text(max_size=20)
+DATES = st.datetimes(timezones=st.just(UTC)).map(stamp)
+TROUBLES = st.none() | st.builds(
+    Trouble,
+    DATES,
+    DATES,
+    *[TEXTS] * 2,
+    causes=st.lists(TEXTS, max_size=2).map(tuple),
+    steps=st.lists(TEXTS, max_size=2).map(tuple),
+)
+ENTRIES = st.builds(
+    Entry,
+    TEXTS,
+    handed_over=st.none() | st.builds(HandedOver, DATES, TEXTS, TEXTS),
+    applied=st.none() | DATES,
+    verified=st.none() | st.builds(Verified, DATES, TEXTS, TEXTS),
+    failed=TROUBLES,
+    drifting=TROUBLES,
+    external_id_seen=st.none() | st.builds(SeenId, TEXTS, DATES),
+    asked=st.none() | st.builds(Asked, DATES, TEXTS, TEXTS),
+    pending=st.none() | st.builds(Pending, DATES, DATES, *[TEXTS] * 3, unseen=st.lists(TEXTS, max_size=2).map(tuple)),
+    confirmed=st.none() | st.builds(Confirmed, DATES, TEXTS),
+    form=st.none() | TEXTS,
+    versions=st.lists(
+        st.builds(Version, TEXTS, DATES, st.dictionaries(TEXTS, TEXTS, max_size=1), st.just("") | DATES), max_size=2
+    ).map(tuple),
+)
+
+
+def written(folder: Path) -> Path:
+    """A status file with one entry."""
+    path = folder / "output" / "status.json"
+    change_status(path, lambda _: {("customer", "account1"): Entry("arn:aws:iam::222222222222:role/role1")})
+    return path
+
+
+def test_it_is_for_the_owner_only_whatever_the_umask(tmp_path: Path) -> None:
+    """The file and its lock; their folder is shared, as modules are."""
+    before = os.umask(0)
+    try:
+        path = written(tmp_path)
+    finally:
+        os.umask(before)
+
+    assert [0o600, 0o600] == [stat.S_IMODE(each.stat().st_mode) for each in (path, path.with_name(".status.lock"))]
+
+
+def test_one_that_anyone_may_write_is_refused(tmp_path: Path) -> None:
+    """It says who is verified: someone else could have written that."""
+    path = written(tmp_path)
+    path.chmod(0o666)
+
+    with pytest.raises(StatusError) as error:
+        read_status(path)
+    assert (str(path), 5) == (error.value.where, error.value.exit_code)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_one_of_another_user_is_refused_unless_the_folder_is_theirs(tmp_path: Path) -> None:
+    """A checkout in a container belongs to whoever made it, the folder too."""
+    path = written(tmp_path)
+    os.chown(path, 12345, -1)
+    with pytest.raises(StatusError):
+        read_status(path)
+    os.chown(path.parent, 12345, -1)
+
+    assert 1 == len(read_status(path).entries)
+
+
+FAILED = {"since": MONDAY, "date": TUESDAY, "run": "r", "what": "w", "causes": [], "steps": ["granted"]}
+
+
+def path_of(folder: Path) -> Path:
+    return status_path(folder, rehearsal=False)
+
+
+@given(st.dictionaries(st.tuples(st.sampled_from(["customer", "switch-role"]), TEXTS), ENTRIES, max_size=4))
+def test_what_is_written_is_read_back(entries: dict[tuple[str, str], Entry]) -> None:
+    """Whatever the texts hold; the file is JSON, and an entry has a line."""
+    content = encode(Status(entries))
+    body = json.loads(content)
+
+    assert STATUS_VERSION == body["version"]
+    assert {name for kind, name in entries if kind == "customer"} == set(body["customers"])
+    assert len(entries) == sum(b': {"role_arn": ' in line for line in content.splitlines())
+
+
+@given(st.dictionaries(st.tuples(st.sampled_from(["customer", "switch-role"]), TEXTS), ENTRIES, max_size=4))
+def test_entries_come_back_as_they_were(
+    tmp_path_factory: pytest.TempPathFactory, entries: dict[tuple[str, str], Entry]
+) -> None:
+    """The model after reading is the model before writing."""
+    path = path_of(tmp_path_factory.mktemp("status"))
+    path.write_bytes(encode(Status(entries)))
+
+    assert entries == read_status(path).entries
+
+
+def test_the_form_is_the_documented_one(tmp_path: Path) -> None:
+    """docs/onboarding.md shows these keys; others may read the file by them."""
+    entry = after((MONDAY, verdict()), (TUESDAY, drifted()), (TUESDAY, not_there()))
+    full = replace(entry, handed_over=HandedOver(MONDAY, "b", "m"))
+    change_status(path_of(tmp_path), lambda _before: {("customer", "account1"): full})
+    (found,) = json.loads(path_of(tmp_path).read_text())["customers"].values()
+
+    assert {
+        "role_arn", "handed_over", "applied", "verified", "failed", "drifting", "external_id_seen", "asked",
+    } == set(found)  # fmt: skip
+    assert {"sha256", "date"} == set(found["external_id_seen"])
+    assert {"since", "date", "run", "what", "causes", "steps"} == set(found["failed"]) == set(found["drifting"])
+
+
+def test_no_file_is_an_empty_status(tmp_path: Path) -> None:
+    """So is a folder that is not there."""
+    assert Status() == read_status(path_of(tmp_path / "nowhere"))
+    assert Entry(target().role_arn) == Status().of(target())
+
+
+def test_a_switch_role_and_a_customer_of_one_name_are_two(tmp_path: Path) -> None:
+    """They stand in sections of their own."""
+    one, other = Entry(target("same").role_arn, applied=MONDAY), Entry(switch_role("same").role_arn, applied=TUESDAY)
+    after_all = change_status(path_of(tmp_path), lambda _b: {("customer", "same"): one, ("switch-role", "same"): other})
+
+    assert (one, other) == (after_all.of(target("same")), after_all.of(switch_role("same")))
+    assert after_all == read_status(path_of(tmp_path))
+
+
+def test_nothing_new_writes_nothing(tmp_path: Path) -> None:
+    """The file of a quiet night stays the very file."""
+    entry = {("customer", "account1"): Entry("arn")}
+    change_status(path_of(tmp_path), lambda _before: entry)
+    before = path_of(tmp_path).stat()
+    change_status(path_of(tmp_path), lambda _before: entry)
+
+    assert (before.st_ino, before.st_mtime_ns) == (path_of(tmp_path).stat().st_ino, path_of(tmp_path).stat().st_mtime_ns)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"version": 1}', '{"version": "x", "customers": {}, "switch_roles": {}}',
+     '{"version": 1, "customers": {"a": {}}, "switch_roles": {}}',
+     '{"version": 1, "customers": {"a": {"role_arn": 7}}, "switch_roles": {}}',
+     '{"version": 1, "customers": {"a": {"role_arn": "x", "verified": "yes"}}, "switch_roles": {}}',
+     '{"version": 1, "customers": {"a": {"role_arn": "x", "failed": {"since": "x"}}}, "switch_roles": {}}',
+     '{"version": 1, "customers": [], "switch_roles": {}}', "[" * 100_000],
+)  # fmt: skip
+def test_a_broken_file_is_named_with_its_mend_and_kept(tmp_path: Path, text: str) -> None:
+    """Neither reading nor changing goes on, and what was there stays."""
+    path = path_of(tmp_path)
+    path.write_text(text)
+
+    with pytest.raises(StatusError, match=r"status\.json: the status file is damaged .*\n  hint: ") as caught:
+        read_status(path)
+    with pytest.raises(StatusError, match="is damaged"):
+        change_status(path, lambda _before: {("customer", "a"): Entry("x")})
+    assert 5 == caught.value.exit_code
+    assert text == path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"applied": "soon"}, "a: applied is no date"),
+        ({"applied": None}, "a: applied is no date"),
+        ({"verified": {"date": "yesterday", "run": "r", "module": ""}}, "a: verified.date is no date"),
+        ({"asked": {"date": 5, "run": "r", "mark": "ok"}}, "a: asked.date is no date"),
+        ({"failed": {**FAILED, "since": ""}}, "a: failed.since is no date"),
+        ({"failed": {**FAILED, "what": 5}}, "a: failed.what is no text"),
+        ({"failed": {**FAILED, "causes": 5}}, "a: failed.causes is no list"),
+        ({"failed": {**FAILED, "steps": [None]}}, "a: failed.steps is no text"),
+        ({"verified": None}, "a: verified is no object"),
+        ({"versions": {}}, "a: versions is not a list"),
+        ({"versions": [{"module": "m", "date": MONDAY}]}, "a: versions has an entry without access"),
+        ({"versions": [{"module": "m", "date": "soon", "access": {}}]}, "a: versions.date is no date"),
+        ({"form": 5}, "a: form is no text"),
+        (
+            {"pending": {"since": MONDAY}},
+            "a: pending has not the keys that it should have: since, date, run, what, module, unseen",
+        ),
+        ({"handed_over": {"day": "x"}}, "a: handed_over has not the keys that it should have: date, bundle, module"),
+    ],
+)
+def test_a_broken_entry_is_named_with_what_is_wrong_of_it(tmp_path: Path, entry: dict[str, object], said: str) -> None:
+    """Whoever edited the file by hand, or merged it wrongly, sees where; nothing breaks later, at the dates."""
+    text = json.dumps({"version": 1, "customers": {"a": {"role_arn": "x", **entry}}, "switch_roles": {}})
+    path_of(tmp_path).write_text(text)
+
+    with pytest.raises(StatusError, match=re.escape(f"the status file is damaged ({said})")):
+        read_status(path_of(tmp_path))
+
+
+@pytest.mark.parametrize("version", ["NaN", "Infinity", "true", '"1"', "1.5"])
+def test_a_version_that_is_no_number_is_damage(tmp_path: Path, version: str) -> None:
+    """Nothing is guessed of a file that rolecall did not write."""
+    path_of(tmp_path).write_text(f'{{"version": {version}, "customers": {{}}, "switch_roles": {{}}}}')
+
+    with pytest.raises(StatusError, match=r"is damaged \(it has no version\)"):
+        read_status(path_of(tmp_path))
+
+
+def test_a_newer_file_is_not_touched(tmp_path: Path) -> None:
+    """A rolecall that does not know its form must not write it anew."""
+    path_of(tmp_path).write_text('{"version": 3, "fleet": {}}')
+
+    with pytest.raises(StatusError, match="has version 3; this rolecall knows 2"):
+        read_status(path_of(tmp_path))
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_in_words(tmp_path: Path) -> None:
+    """Something that is no folder stands in the way."""
+    (tmp_path / "output").write_text("a file")
+
+    with pytest.raises(StatusError, match=r"cannot be written: .*\n  hint: see to space and permissions"):
+        change_status(path_of(tmp_path / "output"), lambda _before: {("customer", "a"): Entry("x")})
+
+
+def test_a_change_that_fails_leaves_the_file(tmp_path: Path) -> None:
+    """And lets go of the lock, so that the next one is not kept waiting."""
+    change_status(path_of(tmp_path), lambda _before: {("customer", "a"): Entry("x")})
+    before = path_of(tmp_path).read_bytes()
+
+    def fail(_before: Status) -> dict[tuple[str, str], Entry]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        change_status(path_of(tmp_path), fail)
+    assert before == path_of(tmp_path).read_bytes()
+    assert 2 == len(change_status(path_of(tmp_path), lambda _before: {("customer", "b"): Entry("x")}).entries)
+
+
+def test_what_a_kill_left_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    """A half-written file next to it is replaced."""
+    (tmp_path / ".status.json.new").write_text('{"vers')
+    change_status(path_of(tmp_path), lambda _before: {("customer", "a"): Entry("x")})
+
+    assert [".status.lock", "status.json"] == sorted(each.name for each in tmp_path.iterdir())
+
+
+def test_threads_that_change_it_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Each sees what the others wrote before."""
+
+    def add(number: int) -> None:
+        change_status(path_of(tmp_path), lambda _before: {("customer", f"c{number}"): Entry(f"arn{number}")})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(40)))
+
+    assert {f"c{number}" for number in range(40)} == {name for _, name in read_status(path_of(tmp_path)).entries}
+
+
+def test_processes_that_change_it_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Two roll calls and an onboarding may end in the same moment."""
+    script = (
+        "import sys\nfrom pathlib import Path\n"
+        "from rolecall_runner.status.status_file import Entry\nfrom rolecall_runner.status.status_file import change_status\n"
+        "for number in range(20):\n"
+        "    change_status(Path(sys.argv[1]), lambda _b: {('customer', f'{sys.argv[2]}{number}'): Entry('arn')})\n"
+    )
+    children = [subprocess.Popen([sys.executable, "-c", script, str(path_of(tmp_path)), name]) for name in "ab"]
+
+    assert [0, 0] == [child.wait(timeout=60) for child in children]
+    assert 40 == len(read_status(path_of(tmp_path)).entries)
+
+
+def test_a_rehearsal_has_a_file_of_its_own(tmp_path: Path) -> None:
+    """What a sandbox says is never taken for what AWS said."""
+    assert ["status.json", "status.sandbox.json"] == [
+        status_path(tmp_path, rehearsal=rehearsal).name for rehearsal in (False, True)
+    ]
+    assert [False, False, True] == [
+        rehearsing(environ) for environ in ({}, {"AWS_ENDPOINT_URL": ""}, {"AWS_ENDPOINT_URL": "http://127.0.0.1:4000"})
+    ]

@@ -1,0 +1,135 @@
+"""The roll call on bad days: faults all around, and a process killed again and again; no wrong verdict, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolecall_runner.sandbox.in_process import embedded
+from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.seed import environment_of
+
+PROGRAM = "from rolecall_runner.cli.main import app; app(prog_name='runner')"
+FAULTS = "throttle=0.3,5xx=0.1,cut=0.05,expired=0.02,at-most=3,seed=11"
+
+
+def write_manifest(folder: Path, count: int) -> Path:
+    """Customers under one role name, so that one backend role can carry a thousand."""
+    lines = [
+        "version: 1",
+        'backend: {account_id: "111111111111", grant: fixed-role-name}',
+        "permission_sets:",
+        "  read: {statements: [{actions: ['ec2:DescribeVpcs'], resources: ['*']}]}",
+        "defaults: {permissions: [read], role: VendorAccess}",
+        "customers:",
+        *(
+            f'  - {{name: customer{number:04}, account_id: "{200_000_000_000 + number}", external_id: "{number:032x}"}}'
+            for number in range(count)
+        ),
+    ]
+    path = folder / "accounts.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@contextmanager
+def world(folder: Path, count: int, faults: str = "") -> Iterator[dict[str, str]]:
+    """A sandbox with so many customers, two of them wrong; gives the environment of the backend role in it."""
+    manifest = write_manifest(folder, count)
+    with embedded(manifest, folder / "output", faults=faults) as found:
+        operator = Operator(found.sandbox.url)
+        for number, change in ((3, _without_external_id), (7, _trusting_somebody_else)):
+            with operator.acting_in(str(200_000_000_000 + number)):
+                iam = operator.client("iam")
+                trust = iam.get_role(RoleName="VendorAccess")["Role"]["AssumeRolePolicyDocument"]
+                change(trust["Statement"][0])
+                iam.update_assume_role_policy(RoleName="VendorAccess", PolicyDocument=json.dumps(trust))
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+        yield {**kept, **environment_of(found.sandbox, found.backend), "NO_COLOR": "1"}
+
+
+def _without_external_id(statement: dict[str, Any]) -> None:
+    del statement["Condition"]
+
+
+def _trusting_somebody_else(statement: dict[str, Any]) -> None:
+    statement["Principal"] = {"AWS": "999999999999"}
+
+
+def command(*arguments: str) -> list[str]:
+    options = ["--actions", "none", "--no-drift", "--format", "json", "--quiet"]
+    return [sys.executable, "-c", PROGRAM, "verify", *options, *arguments]
+
+
+def report(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    """What the report says of each account, without what differs from run to run: times, attempts, made-up ids."""
+    body = json.loads(done.stdout)
+    return {
+        account["name"]: {
+            "mark": account["mark"],
+            "checks": [(check["step"], check["mark"], check["code"]) for check in account["checks"]],
+            "causes": [diagnosis["cause"] for diagnosis in account["diagnoses"]],
+        }
+        for account in body["verdicts"]
+    }
+
+
+def run(arguments: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=1200)
+
+
+@pytest.mark.slow
+def test_faults_change_no_verdict_and_lose_nothing(tmp_path: Path) -> None:
+    """1,000 accounts with 30 % throttles, 10 % 5xx, cut connections and expired sessions: every verdict is right."""
+    count = 1000
+    with world(tmp_path, count, FAULTS) as environment:
+        done = run(command("--timeout", "600", "--forks", "32"), tmp_path, environment)
+    found = report(done)
+    marks = {name: account["mark"] for name, account in found.items()}
+
+    assert 1 == done.returncode, done.stderr
+    assert {f"customer{number:04}" for number in range(count)} == set(found)
+    assert {"customer0003": "failed", "customer0007": "failed"} == {
+        name: mark for name, mark in marks.items() if mark != "ok"
+    }
+
+
+@pytest.mark.slow
+def test_a_run_killed_twenty_times_ends_with_the_report_of_an_undisturbed_one(tmp_path: Path) -> None:
+    """kill -9 at 20 random moments, then --resume: the same final report; no account has two results."""
+    chance = random.Random(5)  # noqa: S311 - moments, no secrets
+    with world(tmp_path, 400, "slow=1:0.05") as environment:
+        undisturbed = report(run(command("--runs", "calm", "--forks", "32"), tmp_path, environment))
+        arguments = command("--runs", "wild", "--forks", "3")
+        kills = 0
+        while kills < 20:
+            child = subprocess.Popen(
+                arguments, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            time.sleep(chance.uniform(1.2, 2.6))
+            if child.poll() is not None:
+                break
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+            kills += 1
+            if list((tmp_path / "wild").glob("*/run.json")):
+                arguments = command("--runs", "wild", "--resume", "last", "--forks", "3")
+        last = run(command("--runs", "wild", "--resume", "last", "--forks", "32"), tmp_path, environment)
+    lines = (next((tmp_path / "wild").iterdir()) / "results.jsonl").read_text().splitlines()
+    names = [json.loads(line)["target"] for line in lines]
+
+    assert kills == 20, "the run ended before it was killed twenty times: make it longer"
+    assert undisturbed == report(last)
+    assert (400, 400) == (len(names), len(set(names)))
+    assert {"failed"} == {undisturbed[name]["mark"] for name in ("customer0003", "customer0007")}

@@ -1,0 +1,361 @@
+"""Every cause is produced in the sandbox and named: alone where our side can know it, else among the candidates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rolecall_generator.iam.model import Role, access_of
+from rolecall_runner.aws.clients import Clients
+from rolecall_runner.aws.credentials import Credentials
+from rolecall_runner.verify.causes import CAUSES
+from rolecall_runner.verify.checks import judge
+from rolecall_runner.verify.diagnosis import diagnose
+from rolecall_runner.verify.update_message import customer_message
+from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
+from roll_rig import BACKEND, READ_ITSELF, ROLE, World, causes, document, marks, rung_of, world_of, worlds
+from sandbox_rig import Rig, allow, service_trust, trust
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "diagnosis.md"
+CUSTOMERS = ["role-missing", "external-id-differs", "other-principal"]
+"""What AWS answers alike: from our side they are told apart by looking into the customer's account alone."""
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[tuple[Rig, Clients]]:
+    """One sandbox for all tests; each has customers and a backend role of its own."""
+    with worlds() as both:
+        yield both
+
+
+@pytest.fixture
+def world(shared: tuple[Rig, Clients]) -> World:
+    """A world in which all is well but for the target's role, which a case makes."""
+    return world_of(*shared)
+
+
+def role_missing(world: World) -> None:
+    """The customer has applied nothing."""
+
+
+def other_principal(world: World) -> None:
+    other = world.rig.role(BACKEND, f"other{world.number}", service_trust())
+    world.make(world.good_trust(principal=other))
+
+
+def external_id_differs(world: World) -> None:
+    world.make(world.good_trust("chosen-by-the-customer"))
+
+
+def retired_id(world: World) -> None:
+    world.make(world.good_trust("the-new-one", "of-before"))
+    world.aim(external_id="the-new-one", retired_external_id="of-before")
+
+
+def no_condition(world: World) -> None:
+    world.make(trust(world.backend))
+
+
+def optional_id(world: World) -> None:
+    world.make(trust(world.backend, StringEqualsIfExists={"sts:ExternalId": [world.target.external_id]}))
+
+
+def any_id(world: World) -> None:
+    world.make(trust(world.backend, StringLike={"sts:ExternalId": ["*"]}))
+
+
+def foreign_id(world: World) -> None:
+    world.make(world.good_trust(str(world.target.external_id), f"id-of-witness{world.number}"))
+
+
+def none_agreed(world: World) -> None:
+    world.make(trust(world.backend))
+    world.aim(external_id=None)
+
+
+def whole_account(world: World) -> None:
+    world.make(world.good_trust(principal=f"arn:aws:iam::{BACKEND}:root"), itself=READ_ITSELF)
+
+
+def everybody(world: World) -> None:
+    world.make(world.good_trust(principal="*"), itself=READ_ITSELF)
+
+
+def written_policy_lacks_it(world: World) -> None:
+    world.make()
+    iam = world.rig.administrator(BACKEND)
+    document_ = json.dumps(allow("sts:AssumeRole", resource=world.context.witnesses[1].role_arn))
+    iam.put_role_policy(RoleName=world.backend.rpartition("/")[2], PolicyName="assume", PolicyDocument=document_)
+    named = document(json.loads(document_))
+    world.give(backend=access_of(Role(world.backend, None, {"assume": named}, existing=True)))
+
+
+def written_module_is_old(world: World) -> None:
+    world.make(world.good_trust("of-last-year"))
+    written = Role(world.target.role_arn, document(world.good_trust("of-last-year")))
+    world.give(written={world.target.role_arn: access_of(written)})
+
+
+def deployed_policy_lacks_it(world: World) -> None:
+    world.make()
+    policy = allow("sts:AssumeRole", resource=world.context.witnesses[1].role_arn)
+    policy["Statement"].append({"Effect": "Allow", "Action": list(READ_ITSELF), "Resource": world.backend})
+    iam = world.rig.administrator(BACKEND)
+    name = world.backend.rpartition("/")[2]
+    iam.put_role_policy(RoleName=name, PolicyName="assume", PolicyDocument=json.dumps(policy))
+
+
+def policy_not_applied(world: World) -> None:
+    world.make()
+    iam = world.rig.administrator(BACKEND)
+    iam.delete_role_policy(RoleName=world.backend.rpartition("/")[2], PolicyName="assume")
+
+
+def backend_made_anew(world: World) -> None:
+    world.make()
+    world.remake_backend()
+
+
+def wrong_caller(world: World) -> None:
+    world.make()
+    world.call_as(world.rig.role(BACKEND, f"stranger{world.number}", service_trust(), assume=["sts:AssumeRole"]))
+
+
+def no_tags(world: World) -> None:
+    world.make()
+    world.aim(session_tags=True)
+    world.give(backend=None)
+
+
+def no_source_identity(world: World) -> None:
+    world.make()
+    world.aim(source_identity=True)
+    world.give(backend=None)
+
+
+def invalid_credentials(world: World) -> None:
+    world.make()
+    own = world.context.assumer
+    unknown = Credentials("ASIAUNKNOWNUNKNOWN12", "any", "any", world.rig.clock.now)
+    world.give(assumer=replace(own, caller=replace(own.caller, credentials=unknown)))
+
+
+def permission_missing(world: World) -> None:
+    world.make()
+    agreed = Role(world.target.role_arn, None, {"main": document(allow("ec2:DescribeInstances"))})
+    options = replace(world.context.options, actions="sample", drift=False, outside_actions=0)
+    world.give(intended={world.target.role_arn: access_of(agreed)}, options=options)
+
+
+def more_than_agreed(world: World) -> None:
+    world.make(main=["*"])
+    agreed = Role(world.target.role_arn, None, {"main": document(allow("ec2:DescribeInstances"))})
+    options = replace(world.context.options, actions="sample", drift=False, outside_actions=2)
+    world.give(intended={world.target.role_arn: access_of(agreed)}, options=options)
+
+
+def drifted(world: World) -> None:
+    world.make(itself=READ_ITSELF, more=["sqs:ListQueues"])
+    agreed = Role(world.target.role_arn, document(world.good_trust()), {"itself": document(allow(*READ_ITSELF))})
+    world.give(intended={world.target.role_arn: access_of(agreed)})
+
+
+KNOWN: tuple[tuple[str, Callable[[World], None]], ...] = (
+    ("retired-external-id", retired_id),
+    ("no-external-id-condition", no_condition),
+    ("external-id-optional", optional_id),
+    ("any-external-id", any_id),
+    ("foreign-external-id", foreign_id),
+    ("no-external-id-agreed", none_agreed),
+    ("trusts-whole-account", whole_account),
+    ("trusts-everybody", everybody),
+    ("backend-policy-lacks-role", written_policy_lacks_it),
+    ("backend-policy-lacks-role", deployed_policy_lacks_it),
+    ("module-not-current", written_module_is_old),
+    ("wrong-caller", wrong_caller),
+    ("session-tags-not-allowed", no_tags),
+    ("session-tags-not-allowed", no_source_identity),
+    ("permission-missing", permission_missing),
+    ("more-than-agreed", more_than_agreed),
+    ("drift", drifted),
+)
+
+
+@pytest.mark.parametrize(("cause", "spoil"), KNOWN, ids=lambda value: getattr(value, "__name__", None))
+def test_a_cause_that_can_be_known_is_the_only_one(world: World, cause: str, spoil: Callable[[World], None]) -> None:
+    """The verdict is failed, for this cause alone."""
+    spoil(world)
+    verdict = world.verdict()
+
+    said = [(check.what, check.code, check.message) for check in verdict.checks if check.mark is not Mark.OK]
+    own_faults = [line for line in world.rig.lines if "inside the sandbox" in line]
+
+    assert ([cause], Mark.FAILED) == (causes(verdict), verdict.mark), (said, own_faults)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (role_missing, [*CUSTOMERS, "backend-policy-not-applied", "backend-role-recreated"]),
+        (other_principal, [*CUSTOMERS, "backend-policy-not-applied", "backend-role-recreated"]),
+        (external_id_differs, [*CUSTOMERS, "backend-policy-not-applied", "backend-role-recreated"]),
+        (policy_not_applied, ["backend-policy-not-applied", "backend-role-recreated", "role-missing"]),
+        (backend_made_anew, ["backend-role-recreated", "role-missing"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_causes_that_look_alike_are_named_in_order(
+    world: World, spoil: Callable[[World], None], expected: list[str]
+) -> None:
+    """AWS sends the same refusal; whether other customers' roles can be assumed decides which side comes first."""
+    spoil(world)
+
+    assert expected == causes(world.verdict())
+
+
+def test_a_backend_role_that_reads_itself_leaves_the_customers_side_alone(world: World) -> None:
+    """Where the deployed policy is seen to allow it, it is no candidate any more."""
+    name = world.backend.rpartition("/")[2]
+    policy = json.dumps(allow("sts:AssumeRole", *READ_ITSELF))
+    world.rig.administrator(BACKEND).put_role_policy(RoleName=name, PolicyName="assume", PolicyDocument=policy)
+
+    assert [*CUSTOMERS, "backend-role-recreated"] == causes(world.verdict())
+
+
+def test_a_stale_id_in_a_trust_that_can_be_read_is_said(world: World) -> None:
+    """Drift shows the id of the backend role that is gone, while another statement still lets the new one in."""
+    gone = world.rig.role(BACKEND, f"gone{world.number}", service_trust())
+    body = world.good_trust()
+    body["Statement"] = [*body["Statement"], *world.good_trust(principal=gone)["Statement"]]
+    world.make(body, itself=READ_ITSELF)
+    world.rig.administrator(BACKEND).delete_role(RoleName=f"gone{world.number}")
+    agreed = Role(world.target.role_arn, document(world.good_trust()), {"itself": document(allow(*READ_ITSELF))})
+    world.give(intended={world.target.role_arn: access_of(agreed)})
+
+    assert ["backend-role-recreated", "drift"] == causes(world.verdict())
+
+
+def test_what_the_role_may_not_tell_is_not_checkable(world: World) -> None:
+    """A trust in the whole account cannot be seen from the backend role's own calls: skipped, never ok."""
+    world.make(world.good_trust(principal=f"arn:aws:iam::{BACKEND}:root"))
+
+    assert Mark.SKIPPED is rung_of(world.verdict(), Step.CONFIGURATION).mark
+
+
+def test_a_second_caller_uncovers_a_trust_in_the_whole_account(world: World) -> None:
+    """Another role of the backend's account gets in: that is a failure, and said."""
+    world.make(world.good_trust(principal=f"arn:aws:iam::{BACKEND}:root"))
+    own = world.context.assumer
+    world.call_as(world.rig.role(BACKEND, f"second{world.number}", service_trust(), assume=["sts:AssumeRole"]))
+    world.give(assumer=own, second_caller=world.context.assumer)
+    verdict = world.verdict()
+
+    assert (["trusts-whole-account"], Mark.FAILED) == (causes(verdict), verdict.mark)
+
+
+def test_account_root_under_the_roles_own_arn_is_no_trust_in_the_account(world: World) -> None:
+    """The other way to write the same trust is as good."""
+    body = trust(
+        f"arn:aws:iam::{BACKEND}:root",
+        StringEquals={"sts:ExternalId": [world.target.external_id]},
+        ArnEquals={"aws:PrincipalArn": world.backend},
+    )
+
+    assert Mark.OK is judge(world.target, document(body)).mark
+
+
+def test_unknown_credentials_of_ours_are_inconclusive(world: World) -> None:
+    """AWS does not know the key: nothing is said of the customer."""
+    invalid_credentials(world)
+    verdict = world.verdict()
+
+    assert (["own-credentials-invalid"], Mark.INCONCLUSIVE) == (causes(verdict), verdict.mark)
+
+
+def test_a_session_longer_than_the_roles_maximum_is_named(world: World) -> None:
+    """A caller that is no role may ask for more than an hour; the role's maximum says no."""
+    world.make()
+    user = f"person{world.number}"
+    arn, key = world.rig.user(BACKEND, user, "sts:AssumeRole")
+    own = world.context.assumer
+    keys = Credentials(key.access_key, key.secret, None, world.rig.clock.now)
+    caller = replace(own.caller, arn=arn, credentials=keys)
+    world.retrust(world.good_trust(principal=arn))
+    world.aim(max_session_seconds=7200, backend_role_arn=arn)
+    world.give(assumer=replace(own, caller=caller, session_seconds=7200))
+    verdict = world.verdict()
+
+    assert (["session-too-long"], Mark.FAILED) == (causes(verdict), verdict.mark)
+
+
+def refused(text: str, step: Step = Step.ASSUME) -> Check:
+    """A check that AWS refused in these words."""
+    user = "User: arn:aws:sts::222222222222:assumed-role/r/s is not authorized to perform: "
+    return Check(step, Mark.FAILED, "", "AccessDenied", user + text, {"action": "ec2:DescribeInstances"})
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        (refused("sts:AssumeRole with an explicit deny in a service control policy"), "own-organization-policy"),
+        (refused("sts:AssumeRole with an explicit deny in a resource control policy"), "resource-control-policy"),
+        (refused("sts:AssumeRole because no permissions boundary allows the action"), "own-permission-boundary"),
+        (refused("sts:AssumeRole because no identity-based policy allows the action"), "backend-policy-lacks-role"),
+        (refused("sts:TagSession on resource: x"), "session-tags-not-allowed"),
+        (Check(Step.ASSUME, Mark.FAILED, "", "PackedPolicyTooLarge", "x"), "unknown"),
+        (Check(Step.IDENTITY, Mark.FAILED, "", evidence={"arn": "arn:aws:sts::9:assumed-role/a/b"}), "identity-differs"),
+        (refused("x with an explicit deny in a service control policy", Step.GRANTED), "organization-policy"),
+        (refused("x because no permissions boundary allows it", Step.GRANTED), "permission-boundary"),
+        (Check(Step.CONFIGURATION, Mark.FAILED, "user reena is in no group"), "configuration"),
+        (Check(Step.GRANTED, Mark.INCONCLUSIVE, "", "SandboxUnsupported", "It does not offer this."), "sandbox-limit"),
+        (Check(Step.GRANTED, Mark.UNREACHABLE, "", "", "EndpointConnectionError: no"), "network"),
+        (Check(Step.GRANTED, Mark.INCONCLUSIVE, "", "SomethingNew", "no"), "unknown"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_awss_documented_texts_are_hints(world: World, check: Check, expected: str) -> None:
+    """Policies that the sandbox does not have are known by the phrases that AWS documents."""
+    verdict = Verdict("acme", "customer", world.target.account_id, world.target.role_arn, (check,))
+
+    assert expected == causes(diagnose(verdict, world.target, world.context))[0]
+
+
+def test_the_texts_name_account_and_role_and_no_secret(world: World) -> None:
+    """The message is concrete, greets and thanks; external ids and keys are in neither text."""
+    verdict = world.verdict()
+    diagnoses = verdict.diagnoses
+    parts = [each.customer for each in diagnoses if each.customer]
+    message = customer_message(verdict)
+    own = world.context.assumer.caller.credentials.get_frozen_credentials()
+
+    assert parts
+    assert all(world.target.account_id in text and ROLE in text for text in parts)
+    assert (1, 1) == (message.count("Hello,"), message.count("Thank you."))
+    assert not [
+        text
+        for each in diagnoses
+        for text in (each.vendor, each.customer, message)
+        for secret in (own.secret_key, own.token, own.access_key, world.target.external_id)
+        if str(secret) in text
+    ]
+
+
+def test_a_good_role_is_not_diagnosed_and_not_asked_again(world: World) -> None:
+    """Second looks are for what failed."""
+    world.make()
+    world.give(witnesses=())
+
+    assert ((), Mark.OK) == (world.verdict().diagnoses, marks(world.verdict())[Step.ASSUME])
+
+
+def test_every_cause_has_a_section_and_every_section_a_cause() -> None:
+    """docs/diagnosis.md explains each id, and nothing that is gone."""
+    sections = [
+        line.removeprefix("### ").strip("`") for line in PAGE.read_text("utf-8").splitlines() if line.startswith("### ")
+    ]
+
+    assert sorted(CAUSES) == sorted(sections)

@@ -1,0 +1,246 @@
+"""Drift as a role sees it itself: what differs, how, and what may not be read; over HTTP, with the real SDK."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rolecall_generator.iam.model import Access, ManagedPolicy, Role, access_of
+from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
+from rolecall_runner.aws.retry import deadline
+from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.live.role import NotCheckable, RoleReading, RoleSettings
+from rolecall_runner.verify.context import VerifyContext
+from rolecall_runner.verify.drift import compare, drift_of, said_of
+from rolecall_runner.verify.verdict import Check, Mark
+from sandbox_rig import allow, running
+from verify_rig import BACKEND_ROLE, CUSTOMER, EXTERNAL_ID, TRUST, Stage, document, staged
+
+SELF = (
+    "iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:GetPolicy",
+    "iam:GetPolicyVersion",
+)  # fmt: skip
+OWN = f"arn:aws:iam::{CUSTOMER}:policy/own"
+AUDIT = "arn:aws:iam::aws:policy/SecurityAudit"
+ARN = f"arn:aws:iam::{CUSTOMER}:role/vendor"
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """One sandbox for all tests of this file; each makes a role of its own."""
+    with running() as rig, staged(rig) as made:
+        yield made
+
+
+def ask(stage: Stage, target: Target, context: VerifyContext) -> Check:
+    return drift_of(target, stage.credentials(target), context)[0]
+
+
+def test_a_role_as_agreed_has_no_drift(stage: Stage) -> None:
+    """Trust, policies and settings as the manifest says them, read by the role itself."""
+    target = stage.role("same", *SELF)
+    check, changes = drift_of(target, stage.credentials(target), stage.agreed(target, *SELF))
+
+    assert (Mark.OK, "the role is as agreed", ()) == (check.mark, check.what, changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "kind", "words"),
+    [
+        ("inline", {"inline": allow("s3:*")}, "wider", "s3:*"),
+        ("attached", {"attach": AUDIT}, "wider", "SecurityAudit"),
+        ("lost", {"main": allow(*SELF)}, "narrower", "sqs:ListQueues"),
+        ("resource", {"main": allow(*SELF, "sqs:ListQueues", "sqs:SendMessage")}, "wider", "sqs:SendMessage"),
+        ("trust", {"trust": f"arn:aws:iam::{CUSTOMER}:root"}, "wider", f"{CUSTOMER}:root"),
+        ("open", {"no_external_id": True}, "wider", "no longer asks for external id"),
+        ("session", {"session": 7200}, "wider", "7200 s"),
+        ("boundary", {"boundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "narrower", "is now bounded by"),
+        ("detached", {"detach": True}, "narrower", "SecurityAudit"),
+        ("gone", {"drop": "extra"}, "narrower", "kms:ListKeys"),
+    ],
+)
+def test_each_way_to_drift_is_said_as_what_it_is(
+    stage: Stage, name: str, change: dict[str, Any], kind: str, words: str
+) -> None:
+    """Ten changes by the customer's hand: each fails, and says whether more or less is allowed than was agreed."""
+    agreed = {"main": document(allow(*SELF, "sqs:ListQueues")), "extra": document(allow("kms:ListKeys"))}
+    target = stage.role(name, *SELF, "sqs:ListQueues", extra=allow("kms:ListKeys"))
+    iam = stage.rig.administrator(CUSTOMER)
+    attached = frozenset({AUDIT}) if "detach" in change else frozenset()
+    body = json.loads(json.dumps(TRUST))
+    match change:
+        case {"inline": policy}:
+            iam.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=json.dumps(policy))
+        case {"attach": arn}:
+            iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+        case {"main": policy}:
+            iam.put_role_policy(RoleName=name, PolicyName="main", PolicyDocument=json.dumps(policy))
+        case {"trust": principal}:
+            body["Statement"][0]["Principal"]["AWS"] = [BACKEND_ROLE, principal]
+            iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(body))
+        case {"no_external_id": True}:
+            del body["Statement"][0]["Condition"]
+            iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(body))
+        case {"session": seconds}:
+            iam.update_role(RoleName=name, MaxSessionDuration=seconds)
+        case {"boundary": arn}:
+            iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=arn)
+        case {"drop": policy}:
+            iam.delete_role_policy(RoleName=name, PolicyName=policy)
+    check = ask(stage, target, stage.agreed(target, inline=agreed, attached=attached))
+
+    assert Mark.FAILED == check.mark
+    assert {kind} == check.evidence.keys() - {"notes", "other"}
+    assert any(words in text for text in check.evidence[kind]), check.evidence
+    assert ("may do more" in check.what) == (kind == "wider")
+    assert ("misses some of what was agreed" in check.what) == (kind == "narrower")
+
+
+def test_tags_and_descriptions_are_notes_and_no_drift(stage: Stage) -> None:
+    """They grant nothing: the check is good and mentions them."""
+    target = stage.role("tagged", *SELF)
+    iam = stage.rig.administrator(CUSTOMER)
+    iam.tag_role(RoleName="tagged", Tags=[{"Key": "cost", "Value": "7"}])
+    iam.update_role(RoleName="tagged", Description="ours")
+    check = ask(stage, target, stage.agreed(target, *SELF))
+
+    assert Mark.OK == check.mark
+    assert 2 == len(check.evidence["notes"])
+
+
+def test_a_role_that_may_not_read_itself_is_not_checkable(stage: Stage) -> None:
+    """Skipped with IAM's reason, and never called free of drift."""
+    target = stage.role("blind", "sqs:ListQueues")
+    check = ask(stage, target, stage.agreed(target, "sqs:ListQueues"))
+
+    assert (Mark.SKIPPED, "AccessDenied") == (check.mark, check.code)
+    assert "not checkable" in check.what
+    assert "iam:GetRole: AccessDenied" in check.evidence["not_checkable"]
+
+
+def test_what_may_not_be_read_is_said_beside_what_is_as_agreed(stage: Stage) -> None:
+    """Half a view is no clean bill: the missing part stands in the sentence."""
+    target = stage.role("half", "iam:GetRole")
+    check = ask(stage, target, stage.agreed(target, "iam:GetRole"))
+
+    assert Mark.OK == check.mark
+    assert "not checkable: iam:ListRolePolicies: AccessDenied" in check.what
+
+
+def test_an_own_policy_with_another_text_is_drift(stage: Stage) -> None:
+    """Managed policies of the account are compared by their text."""
+    target = stage.role("own", *SELF)
+    iam = stage.rig.administrator(CUSTOMER)
+    iam.create_policy(PolicyName="own", PolicyDocument=json.dumps(allow("ec2:*")))
+    iam.attach_role_policy(RoleName="own", PolicyArn=OWN)
+    role = Role(target.role_arn, document(TRUST), {"main": document(allow(*SELF))}, frozenset({OWN}))
+    agreed = access_of(role, ManagedPolicy(OWN, document(allow("ec2:DescribeInstances"))))
+    check = ask(stage, target, stage.intending(target, agreed))
+
+    assert Mark.FAILED == check.mark
+    assert any("ec2:*" in text for text in check.evidence["wider"])
+
+
+def test_the_unique_id_of_a_deleted_principal_is_called_that(stage: Stage) -> None:
+    """After the backend role was made again the trust holds an id that no one has any more."""
+    backend = stage.rig.role("111111111111", "shortlived", {**TRUST, "Statement": [{
+        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}]})  # fmt: skip
+    body = json.loads(json.dumps(TRUST))
+    body["Statement"][0]["Principal"]["AWS"] = [BACKEND_ROLE, backend]
+    target = stage.role("stale", *SELF)
+    iam = stage.rig.administrator(CUSTOMER)
+    iam.update_assume_role_policy(RoleName="stale", PolicyDocument=json.dumps(body))
+    stage.rig.administrator("111111111111").delete_role(RoleName="shortlived")
+    check = ask(stage, target, stage.agreed(target, *SELF, trust=document(body)))
+
+    assert Mark.FAILED == check.mark
+    assert 1 == len(check.evidence["stale_principals"])
+    assert check.evidence["stale_principals"][0].startswith("AROA")
+    assert "the unique id of a role or user that was deleted" in check.what
+
+
+def test_the_end_of_a_targets_time_is_a_value(stage: Stage) -> None:
+    """Nothing is raised, and nothing claimed."""
+    target = stage.role("late", *SELF)
+    credentials = stage.credentials(target)
+    with deadline(1.0, lambda: 2.0):
+        check, changes = drift_of(target, credentials, stage.agreed(target, *SELF))
+
+    assert (Mark.INCONCLUSIVE, ()) == (check.mark, changes)
+
+
+def test_a_role_that_nobody_agreed_to_is_skipped(stage: Stage) -> None:
+    """Without the manifest's word there is nothing to hold it against."""
+    target = stage.role("stranger", *SELF)
+
+    assert Mark.SKIPPED == ask(stage, target, stage.context).mark
+
+
+def settings(trust: PolicyDocument) -> RoleSettings:
+    return RoleSettings(ARN, trust, None, 3600, "", {})
+
+
+AGREED = access_of(Role(ARN, document(TRUST)))
+REFUSED = NotCheckable("iam:GetRolePolicy", "AccessDenied")
+
+
+def test_an_unread_policy_that_nobody_agreed_to_is_wider() -> None:
+    """Its name alone shows that the role holds more than was agreed."""
+    reading = RoleReading("vendor", settings(document(TRUST)), {"more": REFUSED}, frozenset())
+    drift = compare(reading, AGREED, ARN)
+
+    assert [(True, True)] == [(change.widens is True, "inline policy more" in change.text) for change in drift.changes]
+    assert Mark.FAILED == said_of(reading, drift)[0]
+
+
+def test_a_throttled_read_is_inconclusive() -> None:
+    """A part that could not be read this time is neither fine nor forbidden."""
+    reading = RoleReading(
+        "vendor", settings(document(TRUST)), NotCheckable("iam:ListRolePolicies", "Throttling"), frozenset()
+    )
+
+    assert Mark.INCONCLUSIVE == said_of(reading, compare(reading, AGREED, ARN))[0]
+
+
+def test_a_role_that_is_gone_fails() -> None:
+    """NoSuchEntity about itself."""
+    gone = NotCheckable("iam:GetRole", "NoSuchEntity")
+    reading = RoleReading("vendor", gone, gone, gone)
+    drift = compare(reading, AGREED, ARN)
+
+    assert (Mark.FAILED, True) == (said_of(reading, drift)[0], drift.gone)
+
+
+def test_others_access_in_the_same_module_is_no_drift() -> None:
+    """Only the role itself and the policies on it are compared."""
+    other = Role(f"{ARN}-other", document(TRUST))
+    reading = RoleReading("vendor", settings(document(TRUST)), {}, frozenset())
+    drift = compare(reading, Access(roles={**AGREED.roles, other.arn: other}), ARN)
+
+    assert () == drift.changes
+
+
+def test_a_users_stale_id_counts_as_well() -> None:
+    """AIDA is a user's, AROA a role's; an external id that looks alike is no principal."""
+    trust = PolicyDocument(
+        (Statement("Allow", ("sts:AssumeRole",), principals=(Principal("AWS", "AIDAABCDEFGHIJKLMNOP"),)),)
+    )
+    reading = RoleReading("vendor", replace(settings(trust)), {}, frozenset())
+
+    assert ("AIDAABCDEFGHIJKLMNOP",) == compare(reading, AGREED, ARN).stale
+    assert EXTERNAL_ID not in compare(reading, AGREED, ARN).stale
+
+
+def test_the_text_of_a_policy_that_the_manifest_only_names_is_no_drift() -> None:
+    """An account's own policy, attached as agreed, is as its account wrote it; one that was not agreed is drift."""
+    text = ManagedPolicy(OWN, PolicyDocument((Statement("Allow", ("s3:GetObject",), ("*",)),)))
+    settings = RoleSettings(ARN, document(TRUST), None, 3_600, "", {})
+    reading = RoleReading("vendor", settings, {}, frozenset({OWN}), {OWN: text})
+    agreed = access_of(Role(ARN, document(TRUST), attached=frozenset({OWN})))
+
+    assert () == compare(reading, agreed, ARN).changes
+    assert compare(reading, access_of(Role(ARN, document(TRUST))), ARN).changes

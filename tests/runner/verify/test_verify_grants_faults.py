@@ -1,0 +1,93 @@
+"""What is not an answer is never taken for one: throttles, 5xx, disabled Regions, services that no one switched on."""
+
+from __future__ import annotations
+
+import pytest
+
+from rolecall_runner.aws.aws_errors import Failure, Status
+from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.verify.grants import try_grants, try_outside
+from rolecall_runner.verify.probe_call import ProbeVerdict as Answer
+from rolecall_runner.verify.probe_call import answer_of
+from rolecall_runner.verify.verdict import Mark
+from sandbox_rig import running
+from verify_rig import staged
+
+
+def plan(kind: FaultKind, at_most: int | None = None) -> FaultPlan:
+    """Every call but those of STS fails in one way; `at_most` so often in a row."""
+    return FaultPlan(rules=(FaultRule(kind, actions="sqs:*|iam:List*|ec2:*|kms:*", at_most=at_most),))
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.THROTTLE, FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.EXPIRED, FaultKind.REGION_DISABLED]
+)
+def test_trouble_that_stays_is_inconclusive(kind: FaultKind) -> None:
+    """Neither a grant nor a refusal is concluded from it."""
+    with running(plan(kind)) as rig, staged(rig) as stage:
+        target = stage.role("busy", "sqs:ListQueues")
+        (check,) = try_grants(target, stage.credentials(target), stage.agreed(target, "sqs:ListQueues"))
+
+    assert Mark.INCONCLUSIVE == check.mark
+    assert "cannot be told" in check.what
+
+
+@pytest.mark.parametrize("kind", [FaultKind.THROTTLE, FaultKind.SERVER_ERROR, FaultKind.CUT])
+def test_trouble_that_passes_is_asked_again(kind: FaultKind) -> None:
+    """After two faults in a row the third attempt has the answer, for grants as for refusals."""
+    with running(plan(kind, at_most=2)) as rig, staged(rig) as stage:
+        target = stage.role("busy", "sqs:ListQueues")
+        context = stage.agreed(target, "sqs:ListQueues")
+        (granted,) = try_grants(target, stage.credentials(target), context)
+        refused = list(try_outside(target, stage.credentials(target), context))
+
+    assert (Mark.OK, 3) == (granted.mark, granted.attempts)
+    assert {Mark.REFUSED} == {check.mark for check in refused}
+
+
+def test_a_session_that_ended_is_renewed_and_the_call_repeated() -> None:
+    """Expired credentials are assumed anew where the run's own session is at hand."""
+    with running(plan(FaultKind.EXPIRED, at_most=1)) as rig, staged(rig) as stage:
+        target = stage.role("busy", "sqs:ListQueues")
+        session = stage.context.sessions.of(target)
+        (check,) = try_grants(target, session, stage.agreed(target, "sqs:ListQueues"))
+
+    assert Mark.OK == check.mark
+    assert 2 == [call.operation for call in stage.sent].count("AssumeRole")
+
+
+def test_a_role_that_can_no_longer_be_assumed_has_refused_no_action() -> None:
+    """A refused assume in the middle is no refusal of the granted action."""
+    with running() as rig, staged(rig) as stage:
+        target = stage.role("gone", "sqs:ListQueues")
+        rig.administrator(target.account_id).delete_role_policy(RoleName="gone", PolicyName="main")
+        rig.administrator(target.account_id).delete_role(RoleName="gone")
+        (check,) = try_grants(target, stage.context.sessions.of(target), stage.agreed(target, "sqs:ListQueues"))
+
+    assert Mark.INCONCLUSIVE == check.mark
+    assert "no credentials for the call" in check.message
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "message", "answer"),
+    [
+        ("DryRunOperation", Status.FAILED, "", Answer.ALLOWED),
+        ("NoSuchBucket", Status.FAILED, "", Answer.ALLOWED),
+        ("ResourceNotFoundException", Status.FAILED, "", Answer.ALLOWED),
+        ("AWSOrganizationsNotInUseException", Status.FAILED, "", Answer.ALLOWED),
+        ("ValidationException", Status.FAILED, "", Answer.PROBABLY_ALLOWED),
+        ("InvalidParameterValue", Status.FAILED, "", Answer.PROBABLY_ALLOWED),
+        ("AccessDenied", Status.REFUSED, "is not authorized to perform", Answer.REFUSED),
+        ("UnauthorizedOperation", Status.REFUSED, "You are not authorized", Answer.REFUSED),
+        ("AccessDeniedException", Status.REFUSED, "Macie is not enabled", Answer.UNCLEAR),
+        ("InvalidClientTokenId", Status.FAILED, "", Answer.UNCLEAR),
+        ("UnrecognizedClientException", Status.FAILED, "", Answer.UNCLEAR),
+        ("OptInRequired", Status.FAILED, "", Answer.UNCLEAR),
+        ("Throttling", Status.INCONCLUSIVE, "", Answer.UNCLEAR),
+        ("SomethingNew", Status.FAILED, "", Answer.UNCLEAR),
+        ("", Status.UNREACHABLE, "", Answer.UNCLEAR),
+    ],
+)
+def test_an_error_proves_only_what_its_code_says(code: str, status: Status, message: str, answer: Answer) -> None:
+    """Errors that come after authorization allow, refusals refuse, everything else claims nothing."""
+    assert answer == answer_of(Failure(status, code, message))

@@ -1,0 +1,132 @@
+"""The ladder among faults: what is not AccessDenied is asked again, and never counts as a refusal or a pass."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from rolecall_runner.aws.clients import Clients, ClientSettings
+from rolecall_runner.aws.credentials import Sessions
+from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.verify.verdict import Mark, Step
+from roll_rig import BACKEND, causes, marks, rung_of, world_of, worlds
+from sandbox_rig import allow, trust
+
+TROUBLES = (
+    (FaultKind.THROTTLE, "throttled"),
+    (FaultKind.SERVER_ERROR, "service-trouble"),
+    (FaultKind.CUT, "network"),
+    (FaultKind.EXPIRED, "own-credentials-expired"),
+    (FaultKind.REGION_DISABLED, "region-disabled"),
+    (FaultKind.CLOCK_SKEW, "clock-off"),
+)
+REFUSALS = (Step.NO_EXTERNAL_ID, Step.OTHER_EXTERNAL_ID, Step.MADE_UP_EXTERNAL_ID)
+
+
+@pytest.mark.parametrize(("kind", "cause"), TROUBLES)
+def test_lasting_trouble_is_inconclusive_and_named(kind: FaultKind, cause: str) -> None:
+    """The first assume is tried as often as allowed, claims nothing, and the trouble is diagnosed."""
+    plan = FaultPlan(0, (FaultRule(kind, 1.0, BACKEND, "sts:AssumeRole", seconds=3_600),))
+    with worlds(plan) as both:
+        world = world_of(*both)
+        world.make()
+        verdict = world.verdict()
+    first = rung_of(verdict, Step.ASSUME)
+
+    assert (Mark.INCONCLUSIVE, 3) == (first.mark, first.attempts)
+    assert {Mark.SKIPPED} == {marks(verdict)[step] for step in REFUSALS}
+    assert (Mark.INCONCLUSIVE, [cause]) == (verdict.mark, causes(verdict))
+
+
+def test_a_clock_that_is_off_is_told_by_how_much() -> None:
+    """AWS's text has both times; the vendor reads the difference."""
+    plan = FaultPlan(0, (FaultRule(FaultKind.CLOCK_SKEW, 1.0, BACKEND, "sts:AssumeRole", seconds=3_600),))
+    with worlds(plan) as both:
+        verdict = world_of(*both).verdict()
+
+    assert "3600 s behind AWS's" in verdict.diagnoses[0].vendor
+
+
+def test_a_disabled_region_is_told_with_one_that_works() -> None:
+    """A second look asks STS in another Region."""
+    plan = FaultPlan(0, (FaultRule(FaultKind.REGION_DISABLED, 1.0, BACKEND, "sts:AssumeRole", regions="us-east-1"),))
+    with worlds(plan) as both:
+        verdict = world_of(*both).verdict()
+
+    assert "us-west-2 does" in verdict.diagnoses[0].vendor
+
+
+def test_trouble_in_the_middle_leaves_a_refusal_undecided() -> None:
+    """A throttle where a refusal is due is no refusal: the check is inconclusive, not refused, when it does not pass."""
+    plan = FaultPlan(0, (FaultRule(FaultKind.THROTTLE, 0.6, BACKEND, "sts:AssumeRole"),))
+    with worlds(plan) as (rig, clients):
+        world = world_of(rig, clients)
+        world.make()
+        found = [world.verdict() for _ in range(8)]
+    middle = [
+        check for verdict in found for check in verdict.checks if check.step in REFUSALS and check.mark is not Mark.SKIPPED
+    ]
+
+    assert {Mark.REFUSED, Mark.INCONCLUSIVE} == {check.mark for check in middle}
+    assert all("AccessDenied" == check.code for check in middle if check.mark is Mark.REFUSED)
+    assert Mark.FAILED not in {verdict.mark for verdict in found}
+
+
+def test_passing_troubles_change_no_verdict() -> None:
+    """With 30 % throttles, 10 % faults of AWS, cut connections and ended sessions, good is good and open is open."""
+    calls = {"accounts": "1*|2*|3*", "actions": "sts:*", "at_most": 2}
+    rules = tuple(
+        FaultRule(kind, chance, **calls)  # type: ignore[arg-type]
+        for kind, chance in (
+            (FaultKind.THROTTLE, 0.3), (FaultKind.SERVER_ERROR, 0.1), (FaultKind.CUT, 0.05), (FaultKind.EXPIRED, 0.05),
+        )
+    )  # fmt: skip
+    with worlds(FaultPlan(7, rules)) as (rig, clients):
+        found = []
+        for number in range(12):
+            world = world_of(rig, clients, attempts=20)
+            world.make(trust(world.backend) if number % 3 == 0 else None)
+            found.append(world.verdict())
+
+    assert [Mark.FAILED, Mark.OK, Mark.OK] * 4 == [verdict.mark for verdict in found]
+    assert any(check.attempts > 1 for verdict in found for check in verdict.checks)
+    assert ["no-external-id-condition"] * 4 == [cause for verdict in found for cause in causes(verdict)]
+
+
+def test_an_organizations_policy_is_named() -> None:
+    """A service control policy that keeps the backend from STS fails the assume, and is told as our own organization's."""
+    with worlds(FaultPlan(0, (FaultRule(FaultKind.DENIED, 1.0, BACKEND, "sts:AssumeRole"),))) as both:
+        world = world_of(*both)
+        world.make()
+        verdict = world.verdict()
+
+    assert (Mark.FAILED, ["own-organization-policy"]) == (verdict.mark, causes(verdict))
+
+
+def test_a_boundary_of_the_backend_role_is_named() -> None:
+    """A permissions boundary that leaves out STS is our own side's trouble, not the customer's."""
+    with worlds() as (rig, clients):
+        world = world_of(rig, clients)
+        world.make()
+        arn = rig.administrator(BACKEND).create_policy(
+            PolicyName="narrow", PolicyDocument=json.dumps(allow("s3:ListAllMyBuckets"))
+        )["Policy"]["Arn"]
+        name = world.backend.rpartition("/")[2]
+        rig.administrator(BACKEND).put_role_permissions_boundary(RoleName=name, PermissionsBoundary=arn)
+        verdict = world.verdict()
+
+    assert (Mark.FAILED, "backend-policy-not-applied") == (verdict.mark, causes(verdict)[0])
+
+
+def test_an_address_where_nobody_answers_is_unreachable() -> None:
+    """Where no connection comes about, nothing is said of the customer."""
+    with worlds() as (rig, clients):
+        world = world_of(rig, clients)
+        dead = Clients(ClientSettings(endpoint_url="http://127.0.0.1:9", max_attempts=1, connect_seconds=1))
+        assumer = replace(world.context.assumer, clients=dead)
+        world.give(assumer=assumer, clients=dead, sessions=Sessions(assumer, clock=rig.clock))
+        verdict = world.verdict()
+
+    assert (Mark.UNREACHABLE, ["network"]) == (verdict.mark, causes(verdict))

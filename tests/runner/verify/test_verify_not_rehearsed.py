@@ -1,0 +1,54 @@
+"""Actions of services that the sandbox lacks: skipped at once, counted apart, never a pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from rolecall_runner.aws.aws_errors import Failure, Status
+from rolecall_runner.query.answers import Count, QueryAnswer, Reason, outcome_of
+from rolecall_runner.query.answers import RegionAnswer as Place
+from rolecall_runner.reports.summary import not_rehearsed_line
+from rolecall_runner.verify.grants import _check as granted_rung
+from rolecall_runner.verify.grants import _outside_check as outside_rung
+from rolecall_runner.verify.probe_call import ProbeVerdict as Answer
+from rolecall_runner.verify.probe_call import Tried, answer_of
+from rolecall_runner.verify.safe_calls import SafeCall
+from rolecall_runner.verify.verdict import Mark, Verdict, verdict_from_json
+
+SAID = "An error occurred (SandboxUnsupported) when calling the DescribeReportDefinitions operation: The sandbox has no cur."
+CALL = SafeCall("cur:DescribeReportDefinitions", "cur", "DescribeReportDefinitions")
+
+
+def test_a_granted_action_is_skipped_with_the_reason() -> None:
+    """The check is skipped, says what the sandbox lacks, and the verdict counts the action apart."""
+    failure = Failure(Status.SKIPPED, "SandboxUnsupported", SAID)
+    assert Answer.NOT_OFFERED is answer_of(failure)
+    for make in (granted_rung, outside_rung):
+        check = make(Tried(CALL, "us-east-1", Answer.NOT_OFFERED, failure.code, failure.message))
+        assert Mark.SKIPPED is check.mark
+        assert "not rehearsed: the sandbox has no cur" in check.what
+        verdict = Verdict("acme", "customer", "222222222222", "arn", (check,))
+        assert ("cur:DescribeReportDefinitions",) == verdict.not_rehearsed
+        assert verdict == verdict_from_json(verdict.to_json())
+        assert Mark.OK is not verdict.mark
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, False), (7, True)])
+def test_the_recap_names_actions_and_accounts(count: int, more: bool) -> None:
+    """The first few actions stand in the line, the others are counted."""
+    line = not_rehearsed_line({f"cur:Action{number}": 2 for number in range(count)})
+    assert "cur:Action0 (2 accounts)" in line
+    assert more is (" more" in line)
+
+
+def test_a_query_place_that_was_not_rehearsed_is_no_ok() -> None:
+    """Its reason is its own, the outcome is skipped, and worse places outweigh it."""
+    missing = Place("us-east-1", Reason.NOT_REHEARSED, "2026-11-30T00:00:00+00:00", code="SandboxUnsupported", error="none")
+    fine = Place("eu-west-1", Reason.OK, "2026-11-30T00:00:00+00:00")
+    denied = Place("eu-west-1", Reason.DENIED, "2026-11-30T00:00:00+00:00")
+    assert Status.SKIPPED is outcome_of("222222222222", [missing]).status
+    assert Status.SKIPPED is outcome_of("222222222222", [fine, missing]).status
+    assert Status.REFUSED is outcome_of("222222222222", [missing, denied]).status
+    count = Count()
+    count.add(QueryAnswer("acme", "222222222222", (missing,)))
+    assert {Reason.NOT_REHEARSED: 1} == count.reasons

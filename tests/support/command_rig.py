@@ -1,0 +1,58 @@
+"""Runs a command of `gen` or `runner` in this process, as its entry point does: exit code, output, errors."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from typer import Typer
+
+from rolecall_generator.cli.main import app as gen_app
+from rolecall_runner.cli.main import app as runner_app
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def runner(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Ended:
+    """Run `runner` in a folder; its AWS variables are those of `environ` alone."""
+    return _ended("runner", runner_app, arguments, cwd, environ)
+
+
+def gen(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Ended:
+    """Run `gen` in a folder, without a terminal on its input; its AWS variables are those of `environ` alone."""
+    with mock.patch("sys.stdin", io.StringIO()):
+        return _ended("gen", gen_app, arguments, cwd, environ)
+
+
+def _ended(name: str, app: Typer, arguments: Sequence[str | Path], cwd: Path, environ: Mapping[str, str] | None) -> Ended:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    plain = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(cwd)}
+    out, err = io.StringIO(), io.StringIO()
+    before = Path.cwd()
+    os.chdir(cwd)
+    code = 0
+    try:
+        with (
+            mock.patch.dict(os.environ, {**kept, **plain, **(environ or {})}, clear=True),
+            mock.patch("sys.argv", [name, *map(str, arguments)]),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            app(prog_name=name)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    finally:
+        os.chdir(before)
+    return Ended(code, out.getvalue(), err.getvalue())

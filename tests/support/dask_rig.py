@@ -1,0 +1,77 @@
+"""A Dask cluster of two processes for tests, and tasks that travel there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+import distributed
+
+from rolecall_runner.aws.aws_errors import Status
+from rolecall_runner.aws.retry import RetryPolicy
+from rolecall_runner.execution.interface import EngineSettings as Settings
+from rolecall_runner.execution.interface import Outcome, PerProcess
+from rolecall_runner.inventory.inventory import Target
+
+LOCAL_CLUSTER: Any = distributed.LocalCluster
+QUICK = Settings(workers=4, retry=RetryPolicy(3, 0.0, 0.0), grace_seconds=0.5)
+
+
+def targets(count: int) -> Iterator[Target]:
+    """So many targets, one at a time."""
+    return (Target(f"c{number}", f"{number:012}", "aws", f"arn:aws:iam::{number:012}:role/r") for number in range(count))
+
+
+class Every:
+    """Some targets fail, some are refused; each says which process asked it, and leaves a line in a log."""
+
+    name = "every"
+
+    def __init__(self, folder: Path, *, deadly: str = "", times: int = 1, slow: float = 0.0) -> None:
+        """`deadly` ends the process that asks it, so many times; each target takes `slow` seconds."""
+        self._folder = folder
+        self._deadly = deadly
+        self._times = times
+        self._slow = slow
+        self._where = PerProcess(os.getpid)
+
+    def __call__(self, target: Target) -> Outcome:
+        with (self._folder / "asked").open("a", encoding="utf-8") as log:
+            log.write(f"{target.name}\n")
+        time.sleep(self._slow)
+        if target.name == self._deadly and self.asked().count(target.name) <= self._times:
+            os.kill(os.getpid(), signal.SIGKILL)
+        number = int(target.account_id)
+        if number % 10 == 3:
+            raise ValueError(f"no luck with {target.name}, key AKIAIOSFODNN7EXAMPLE")
+        return Outcome(Status.REFUSED if number % 10 == 4 else Status.OK, {"pid": self._where.get()})
+
+    def asked(self) -> list[str]:
+        """Names of all targets that were begun, in order, by whatever process."""
+        log = self._folder / "asked"
+        return log.read_text("utf-8").split() if log.exists() else []
+
+
+@contextmanager
+def local_cluster(workers: int = 2, **options: Any) -> Iterator[Any]:
+    """A `LocalCluster` of processes with two chunks at once each; a lost chunk is asked again once."""
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        LOCAL_CLUSTER(
+            n_workers=workers,
+            threads_per_worker=2,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=50,
+            **options,
+        ) as cluster,
+    ):
+        yield cluster

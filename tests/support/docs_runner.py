@@ -1,0 +1,169 @@
+"""Runs what a page of the documentation shows, as a reader would, and compares what is printed with what stands there.
+
+`docs_page` says what a page may hold. A command that fails is followed by `$ echo $?`, so that readers are told.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from docs_page import Page, Saved, Typed
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_SECONDS = 600
+_ENDED = re.compile(r"^ended (\d+) (\d+)$", re.MULTILINE)
+
+# What differs from run to run, in both texts made alike.
+_VOLATILE = (
+    (re.compile(r"\x1b\[[0-9;]*m"), ""),
+    (re.compile(r"\b20\d{6}-\d{6}-[0-9a-f]{6}\b"), "RUN"),
+    (re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|\+00:00)?"), "TIME"),
+    (re.compile(r"\b20\d\d-\d\d-\d\d\b"), "DATE"),
+    (re.compile(r"\b[0-9a-f]{32,64}\b"), "HEX"),
+    (re.compile(r"\bA[KSRI][A-Z]{2}[A-Z0-9]{12,17}\b"), "KEY"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
+    # An age in a column of its own says `now` below a second, and minutes on a slow machine.
+    (re.compile(r"\b\d+(?:\.\d+)? (?:s|ms|min)\b|(?<=  )now(?=  )"), "SECONDS"),
+    (re.compile(r"\b(ok|skipped)=\d+"), r"\1=N"),  # a roll call tries another sample of actions each time
+    (re.compile(r"\bpid \d+"), "pid PID"),
+    (re.compile(r"\brolecall-(other|stranger)-[0-9a-f]{12}\b"), r"rolecall-\1-NAME"),
+    (re.compile(r"\bvpc-[0-9a-f]+\b"), "VPC"),
+    (re.compile(r"([━─═])[━─═]+"), r"\1"),
+    (re.compile(r" {2,}"), "  "),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What a command printed on both streams, and its exit code; None when the shell did not come that far."""
+
+    lines: tuple[str, ...]
+    code: int | None
+
+
+def run_page(page: Page, folder: Path) -> list[Printed]:
+    """Run a page's steps in a folder that is empty; one result a command, in order."""
+    work, record = folder / "work", folder / "record"
+    for each in (work, record, folder / "home"):
+        each.mkdir(parents=True)
+    for source, target in page.starts:
+        (work / target).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copyfile
+        copy(ROOT / source, work / target)
+    commands = [step for step in page.steps if isinstance(step, Typed)]
+    script = folder / "page.sh"
+    script.write_text(_script(page.steps, record), encoding="utf-8")
+    ended = _shell(script, work, _environment(folder))
+    codes = {int(number): int(code) for number, code in _ENDED.findall(ended)}
+    return [_printed(record / f"{number}.out", codes.get(number)) for number in range(len(commands))]
+
+
+def _script(steps: tuple[Typed | Saved, ...], record: Path) -> str:
+    """One script for a page: all commands in one shell, as a reader has it, each one's output in a file."""
+    lines = ["trap 'runner sandbox down --quiet >/dev/null 2>&1' EXIT", "exec 3>&1", "ended=0"]
+    number = 0
+    for step in steps:
+        if isinstance(step, Saved):
+            name = shlex.quote(step.name)
+            lines += [f'mkdir -p "$(dirname {name})"', f"printf %s {shlex.quote(step.text)} > {name}"]
+            continue
+        out = shlex.quote(str(record / f"{number}.out"))
+        # `$?` is the last command's for the next one, as on a terminal; nothing reads the script in the commands' place.
+        lines += [f"{{ (exit $ended); {step.command}", f"}} > {out} 2>&1 3>&- < /dev/null", "ended=$?"]
+        lines.append(f"echo ended {number} $ended >&3")
+        number += 1
+    return "\n".join([*lines, ""])
+
+
+def _shell(script: Path, work: Path, environment: dict[str, str]) -> str:
+    """What the script says of its commands' ends; when it takes too long, what it said until then."""
+    command = ["bash", "--norc", str(script)]
+    with subprocess.Popen(
+        command, cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as shell:
+        try:
+            return shell.communicate(timeout=TIMEOUT_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            shell.terminate()
+            return shell.communicate(timeout=30)[0]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """A reader's environment: nothing of AWS or of git's identity, the programs first on PATH."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "GIT_", "ROLECALL_", "PYTEST_"))}
+    return {
+        **kept,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder / "home"),
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+        "COLUMNS": "120",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "Reader",
+        "GIT_AUTHOR_EMAIL": "reader@example.com",
+        "GIT_COMMITTER_NAME": "Reader",
+        "GIT_COMMITTER_EMAIL": "reader@example.com",
+    }
+
+
+def _printed(out: Path, code: int | None) -> Printed:
+    text = out.read_text("utf-8", errors="replace") if out.exists() else ""
+    return Printed(tuple(line.rstrip() for line in text.rstrip().splitlines()), code)
+
+
+def objections(page: Page, results: list[Printed]) -> list[str]:
+    """Where a page does not show what was printed, or leaves a failure unsaid: command, what it shows, what was printed."""
+    found = []
+    commands = [step for step in page.steps if isinstance(step, Typed)]
+    for place, (typed, printed) in enumerate(zip(commands, results, strict=True)):
+        where = f"line {typed.line}: $ {typed.command}"
+        following = commands[place + 1].command if place + 1 < len(commands) else ""
+        if printed.code is None:
+            found.append(f"{where}\nwas not reached, or did not end")
+        elif printed.code != 0 and following != "echo $?":
+            found.append(f"{where}\nended with {printed.code}, and the page does not say so:\n" + "\n".join(printed.lines))
+        if printed.code is not None and not shows(typed.shown, printed.lines):
+            found.append("\n".join([where, "-- the page shows", *typed.shown, "-- printed was", *printed.lines]))
+    return found
+
+
+def shows(shown: tuple[str, ...], printed: tuple[str, ...]) -> bool:
+    """Whether the shown lines are the printed ones, cuts (`...`) and what differs from run to run aside."""
+    pattern = ""
+    for line in shown:
+        if line.strip() == "...":
+            pattern += r"(?:[^\n]*\n)*?"
+        else:
+            pattern += "[^\n]*".join(re.escape(part) for part in alike(line).split("...")) + "\n"
+    text = "".join(f"{alike(line)}\n" for line in printed)
+    return re.fullmatch(pattern, text) is not None
+
+
+def alike(line: str) -> str:
+    """A line without what differs from run to run."""
+    for pattern, replacement in _VOLATILE:
+        line = pattern.sub(replacement, line)
+    return line.rstrip()
+
+
+def rewritten(text: str, page: Page, results: list[Printed]) -> str:
+    """The page with what was printed, where it shows something else; after a deliberate change, and to be read then."""
+    lines = text.splitlines()
+    commands = [step for step in page.steps if isinstance(step, Typed)]
+    for typed, printed in reversed(list(zip(commands, results, strict=True))):
+        if shows(typed.shown, printed.lines):
+            continue
+        start = typed.line - 1 + len(typed.command.splitlines())
+        indent = "    " if lines[typed.line - 1].startswith("    ") else ""
+        lines[start : start + len(typed.shown)] = [f"{indent}{line}".rstrip() for line in printed.lines]
+    return "\n".join([*lines, ""])

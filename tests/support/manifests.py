@@ -1,0 +1,56 @@
+"""Manifests for tests: built from plain values, and rendered to files in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rolecall_generator.manifest.loader import load_manifest
+from rolecall_generator.manifest.models import Manifest
+from rolecall_generator.planning.planner import Plan, make_plan
+from rolecall_generator.terraform.render import render_module
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTES = ROOT / "examples" / "accounts.yaml"
+
+
+def notes_manifest() -> Manifest:
+    """The manifest of the notes' accounts."""
+    return load_manifest(NOTES).manifest
+
+
+def manifest_of(count: int = 0, **changes: Any) -> Manifest:
+    """A manifest of n plain customers; `changes` replace or add top-level keys."""
+    values: dict[str, Any] = {
+        "version": 1,
+        "backend": {"account_id": "111111111111"},
+        "permission_sets": {"read": {"statements": [{"actions": ["s3:GetObject"], "resources": ["*"]}]}},
+        "defaults": {"permissions": ["read"]},
+        "customers": [customer(number) for number in range(count)],
+    }
+    return Manifest.model_validate(values | changes)
+
+
+def customer(number: int, **changes: Any) -> dict[str, Any]:
+    """A customer whose role ARN has 50 characters, as in the quota table of the facts."""
+    return {
+        "name": f"customer{number}",
+        "account_id": f"{200000000000 + number}",
+        "role": "VendorAccess",
+        "path": "/vendor/",
+        "external_id": f"external-id-{number}",
+    } | changes
+
+
+def rendered(plan: Plan) -> dict[str, str]:
+    """All files of a plan by their path below the output folder."""
+    return {
+        f"{module.path}/{name}": content
+        for module in plan.modules
+        for name, content in render_module(module.build(), "accounts.yaml").items()
+    }
+
+
+def render_manifest(manifest: Manifest) -> dict[str, str]:
+    """All files of a manifest by their path below the output folder."""
+    return rendered(make_plan(manifest))

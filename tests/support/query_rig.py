@@ -1,0 +1,165 @@
+"""A sandbox of a few customers with content, and the means of a query task that asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import botocore.credentials
+import botocore.session
+import yaml
+from botocore.config import Config
+
+from manifests import customer
+from query_content import fill_account
+from rolecall_runner.aws.clients import Clients, ClientSettings
+from rolecall_runner.aws.credentials import Assumer, Sessions
+from rolecall_runner.aws.credentials import CallerIdentity as Caller
+from rolecall_runner.aws.retry import RetryPolicy
+from rolecall_runner.execution.execution_options import run
+from rolecall_runner.execution.interface import EngineSettings as Settings
+from rolecall_runner.execution.interface import Outside, PerProcess
+from rolecall_runner.inventory.inventory import Target, read_inventory
+from rolecall_runner.query.answers import QueryAnswer as Answer
+from rolecall_runner.query.answers import answer_of
+from rolecall_runner.query.execute import QueryTask
+from rolecall_runner.query.spec import QuerySpec
+from rolecall_runner.sandbox.protocol.faults import FaultPlan
+from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.seed import read_scenery
+from rolecall_runner.sandbox.provisioning.seed import seed as furnish
+from rolecall_runner.sandbox.server.server import Sandbox
+
+REGIONS = ("us-east-1", "eu-west-1")
+_SESSION = botocore.session.Session()
+MOMENT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+READ = [
+    "ec2:Describe*", "s3:ListAllMyBuckets", "s3:GetBucket*", "s3:ListBucket", "iam:ListUsers", "iam:ListMFADevices",
+    "iam:GetLoginProfile", "dynamodb:ListTables", "dynamodb:DescribeTable", "lambda:ListFunctions",
+    "rds:DescribeDBInstances", "ce:GetCostAndUsage",
+]  # fmt: skip
+
+
+def manifest_text(names: Sequence[str]) -> str:
+    """Customers of these names; all may read but the one called `denied`, who may list buckets alone."""
+    sets = {
+        "read": {"statements": [{"actions": READ, "resources": ["*"]}]},
+        "buckets": {"statements": [{"actions": ["s3:ListAllMyBuckets"], "resources": ["*"]}]},
+    }
+    customers = [
+        customer(number, name=name, permissions=["buckets" if name == "denied" else "read"], regions=list(REGIONS))
+        | {"labels": {"tier": "gold" if number % 2 else "silver"}, "variables": {"vpc": f"vpc-{number}"}}
+        for number, name in enumerate(names)
+    ]
+    role = {"name": "backend_role", "existing": False}
+    return yaml.safe_dump(
+        {
+            "version": 1,
+            "backend": {"account_id": "111111111111", "role": role},
+            "permission_sets": sets,
+            "customers": customers,
+        }
+    )
+
+
+@dataclass
+class QueryRig:
+    """A seeded sandbox, its targets, and an operator who fills it."""
+
+    sandbox: Sandbox
+    targets: tuple[Target, ...]
+    means: PerProcess[tuple[Clients, Sessions]]
+    manifest: Path
+    lines: list[str]
+    operator: Operator
+    _clients: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+
+    def target(self, name: str) -> Target:
+        return next(target for target in self.targets if target.name == name)
+
+    def ask(self, question: QuerySpec, *, engine: Any = "serial", attempts: int = 3, workers: int = 4) -> list[Answer]:
+        """The answers of all targets, in the targets' order."""
+        task = QueryTask(question, self.means, now=lambda: MOMENT)
+        settings = Settings(workers=workers, retry=RetryPolicy(attempts))
+        outside = Outside(sleep=lambda _seconds: None)
+        results = {
+            result.target: result for result in run(task, self.targets, engine=engine, settings=settings, outside=outside)
+        }
+        return [answer_of(results[target.name], target.account_id) for target in self.targets]
+
+    def boto3_client(self, target: Target, service: str, region: str) -> Any:
+        """A client as anybody makes it: under an administrator's session of the account, with many retries."""
+        key = (target.account_id, service, region)
+        if key not in self._clients:
+            self._clients[key] = self._administrator(target, service, region)
+        return self._clients[key]
+
+    def _administrator(self, target: Target, service: str, region: str) -> Any:
+        found = self.operator.session(target.account_id).get_frozen_credentials()
+        return self._client(service, region, found.access_key, found.secret_key, found.token)
+
+    def fill(self, seed: int, *, most: int) -> None:
+        """Put content into every account, up to `most` things of a kind in a Region."""
+        clients = Clients(ClientSettings(self.sandbox.url))
+        try:
+            for target in self.targets:
+                with self.operator.acting_in(target.account_id):
+                    fill_account(clients.client, target.account_id, REGIONS, seed, most=most)
+        finally:
+            clients.close()
+
+    @contextmanager
+    def plain_client(self, target: Target, service: str, region: str) -> Iterator[Any]:
+        """As `boto3_client`, but not kept: hundreds of them would cost gigabytes."""
+        client = self._administrator(target, service, region)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def close(self) -> None:
+        """Close the clients that were kept."""
+        for client in self._clients.values():
+            client.close()
+
+    def _client(self, service: str, region: str, key: str, secret: str, token: str | None) -> Any:
+        return _SESSION.create_client(
+            service,
+            region,
+            endpoint_url=self.sandbox.url,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
+            config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 10}),
+        )
+
+
+@contextmanager
+def seeded(folder: Path, names: Sequence[str], faults: FaultPlan | None = None) -> Iterator[QueryRig]:
+    """A sandbox with these customers, provisioned from their manifest."""
+    manifest = folder / "accounts.yaml"
+    manifest.write_text(manifest_text(names), "utf-8")
+    lines: list[str] = []
+    with Sandbox(faults=faults, log=lines.append) as sandbox:
+        made = furnish(sandbox, read_scenery(manifest, folder / "output"))
+        backend = next(actor for actor in made.actors if actor.kind == "role")
+        found = sandbox.instance_credentials(backend.arn)
+        source = botocore.credentials.Credentials(found.access_key, found.secret, found.session_token)
+        clients = Clients(ClientSettings(sandbox.url))
+        arn = "arn:aws:sts::111111111111:assumed-role/backend_role/i-0123456789abcdef0"
+        sessions = Sessions(Assumer(clients, Caller(source, arn, "111111111111", "us-east-1"), "0a1b2c3d"))
+        targets = read_inventory(manifest).targets
+        means = PerProcess(lambda: (clients, sessions))
+        rig = QueryRig(sandbox, targets, means, manifest, lines, Operator(sandbox.url))
+        try:
+            yield rig
+        finally:
+            clients.close()
+            rig.close()
+
+
+__all__ = ["MOMENT", "READ", "REGIONS", "QueryRig", "manifest_text", "seeded"]

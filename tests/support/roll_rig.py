@@ -1,0 +1,154 @@
+"""Worlds for the roll call in a running sandbox: a backend role of their own, two customers, and ways to spoil them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from rolecall_generator.iam.model import Role, access_of
+from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_runner.aws.clients import Clients, ClientSettings
+from rolecall_runner.aws.credentials import Assumer, Credentials, Sessions
+from rolecall_runner.aws.credentials import CallerIdentity as Caller
+from rolecall_runner.aws.retry import RetryPolicy
+from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.sandbox.protocol.faults import FaultPlan
+from rolecall_runner.verify.context import VerifyContext
+from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
+from rolecall_runner.verify.verify_run import verify
+from rolecall_runner.verify.verify_spec import VerifySpec
+from sandbox_rig import REGION, Rig, allow, running, service_trust, trust
+
+BACKEND = "111111111111"
+ROLE = "VendorAccess"
+READ_ITSELF = ("iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies")
+_NUMBERS = itertools.count(1)
+
+
+def document(body: Mapping[str, Any]) -> PolicyDocument:
+    """AWS's JSON as the model's value."""
+    return policy_from_json(json.loads(json.dumps(body)))
+
+
+@dataclass
+class World:
+    """One backend role, its target customer and a witness; methods spoil what the sandbox holds."""
+
+    rig: Rig
+    number: int
+    target: Target
+    context: VerifyContext
+
+    @property
+    def backend(self) -> str:
+        """ARN of the backend role."""
+        return self.target.backend_role_arn
+
+    def good_trust(self, *external_ids: str, principal: str | None = None, action: Any = "sts:AssumeRole") -> dict[str, Any]:
+        """The trust policy as it was agreed, or with the parts that a test changes."""
+        ids = list(external_ids) or [str(self.target.external_id)]
+        return trust(principal or self.backend, action=action, StringEquals={"sts:ExternalId": ids})
+
+    def make(self, body: dict[str, Any] | None = None, target: Target | None = None, **policies: Any) -> None:
+        """Make the customer's role, as agreed or with another trust policy."""
+        who = target or self.target
+        plain = trust(self.backend, StringEquals={"sts:ExternalId": [who.external_id]})
+        self.rig.role(who.account_id, ROLE, body or plain, **policies)
+
+    def retrust(self, body: dict[str, Any]) -> None:
+        """Save another trust policy on the customer's role."""
+        iam = self.rig.administrator(self.target.account_id)
+        iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(body))
+
+    def remake_backend(self) -> None:
+        """Delete the backend role and make it again, with the same policy; the run goes on under the new one."""
+        name = self.backend.rpartition("/")[2]
+        iam = self.rig.administrator(BACKEND)
+        iam.delete_role_policy(RoleName=name, PolicyName="assume")
+        iam.delete_role(RoleName=name)
+        self.rig.role(BACKEND, name, service_trust(), assume=["sts:AssumeRole", *READ_ITSELF])
+        self.call_as(self.backend)
+
+    def call_as(self, role_arn: str) -> None:
+        """Let the run start from another role of the backend's account."""
+        assumer = replace(self.context.assumer, caller=caller_of(self.rig, role_arn))
+        self.context = replace(self.context, assumer=assumer, sessions=Sessions(assumer, clock=self.rig.clock))
+
+    def give(self, **changes: Any) -> None:
+        """Change the context."""
+        self.context = replace(self.context, **changes)
+
+    def aim(self, **changes: Any) -> None:
+        """Change what the manifest says of the target."""
+        self.target = replace(self.target, **changes)
+
+    def verdict(self) -> Verdict:
+        """The target's roll call."""
+        return verify(self.target, self.context)
+
+
+def caller_of(rig: Rig, role_arn: str) -> Caller:
+    """A caller under a role, as an instance has it."""
+    own = rig.sandbox.instance_credentials(role_arn)
+    keys = Credentials(own.access_key, own.secret, own.session_token, rig.clock.now + timedelta(hours=6))
+    name = role_arn.rpartition("/")[2]
+    return Caller(keys, f"arn:aws:sts::{BACKEND}:assumed-role/{name}/i-0123456789abcdef0", BACKEND, REGION)
+
+
+def world_of(rig: Rig, clients: Clients, attempts: int = 3) -> World:
+    """A fresh backend role that may assume every role; customers without a role yet. The witness's role stands."""
+    number = next(_NUMBERS)
+    backend = rig.role(BACKEND, f"backend{number}", service_trust(), assume=["sts:AssumeRole"])
+    target, witness = (
+        Target(name, account, "aws", f"arn:aws:iam::{account}:role/{ROLE}", f"id-of-{name}", backend_role_arn=backend)
+        for name, account in (
+            (f"acme{number}", f"{200000000000 + number}"),
+            (f"witness{number}", f"{300000000000 + number}"),
+        )
+    )
+    assumer = Assumer(clients, caller_of(rig, backend), "test-run")
+    context = VerifyContext(
+        assumer,
+        Sessions(assumer, clock=rig.clock),
+        clients,
+        clock=rig.clock,
+        sleep=lambda _seconds: None,
+        external_ids={each.name: str(each.external_id) for each in (target, witness)},
+        backend=access_of(Role(backend, None, {"assume": document(allow("sts:AssumeRole"))}, existing=True)),
+        witnesses=(target, witness),
+        options=VerifySpec(actions="none", retry=RetryPolicy(attempts=attempts)),
+    )
+    world = World(rig, number, target, context)
+    world.make(target=witness)
+    return world
+
+
+@contextmanager
+def worlds(faults: FaultPlan | None = None) -> Iterator[tuple[Rig, Clients]]:
+    """A sandbox and the shared clients of a run in it; clients make one attempt, so that a test counts its own."""
+    with running(faults) as rig:
+        clients = Clients(ClientSettings(endpoint_url=rig.sandbox.url, max_attempts=1))
+        try:
+            yield rig, clients
+        finally:
+            clients.close()
+
+
+def marks(verdict: Verdict) -> dict[Step, Mark]:
+    """The first mark of each step."""
+    return {check.step: check.mark for check in reversed(verdict.checks)}
+
+
+def rung_of(verdict: Verdict, step: Step) -> Check:
+    """The first check of a step."""
+    return next(check for check in verdict.checks if check.step is step)
+
+
+def causes(verdict: Verdict) -> list[str]:
+    """The diagnosed causes in their order."""
+    return [diagnosis.cause for diagnosis in verdict.diagnoses]

@@ -1,0 +1,53 @@
+"""A customer's role that one backend role may assume, with whatever trust statements a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rolecall_generator.iam.model import Access, Role, access_of
+from rolecall_generator.iam.policy import policy_from_json
+from rolecall_generator.proof.prove import Proof, Trust, prove
+
+BACKEND = "111111111111"
+CUSTOMER = "222222222222"
+CALLER = f"arn:aws:iam::{BACKEND}:role/backend_role"
+ROLE = f"arn:aws:iam::{CUSTOMER}:role/role1"
+EXTERNAL_ID = "0f0c5a6e8d2b4c7f9a1e3b5d7f9a1c3e"
+OTHERS_ID = "11111111111111111111111111111111"
+OTHERS_ROLE = "arn:aws:iam::333333333333:role/role2"
+WITH_ID = {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
+TRUSTS = (Trust("account1", ROLE, (CALLER,), EXTERNAL_ID), Trust("account2", OTHERS_ROLE, (CALLER,), OTHERS_ID))
+
+
+def statement(
+    principal: Any, condition: Mapping[str, Mapping[str, Any]] | None = None, effect: str = "Allow", **more: Any
+) -> dict[str, Any]:
+    """A trust statement on sts:AssumeRole."""
+    body = {"Effect": effect, "Action": "sts:AssumeRole", "Principal": principal, **more}
+    return {**body, "Condition": condition} if condition else body
+
+
+ORDINARY = statement({"AWS": CALLER}, WITH_ID)
+"""The trust as intended."""
+
+
+def world(statements: Iterable[Mapping[str, Any]], tags: Mapping[str, str] | None = None) -> Access:
+    """The backend role, the customer's role with these statements as its trust policy, and another customer's role."""
+    trust = policy_from_json({"Version": "2012-10-17", "Statement": list(statements)})
+    others = policy_from_json(
+        {"Statement": [statement({"AWS": CALLER}, {"StringEquals": {"sts:ExternalId": OTHERS_ID}})], "Version": "2012-10-17"}
+    )
+    grant = policy_from_json(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
+    )
+    return access_of(
+        Role(CALLER, None, {"assume": grant}, existing=True),
+        Role(ROLE, trust, tags=tags or {}),
+        Role(OTHERS_ROLE, others),
+    )
+
+
+def prove_role(statements: Iterable[Mapping[str, Any]], tags: Mapping[str, str] | None = None) -> Proof:
+    """The proof of the customer's role alone."""
+    return prove(world(statements, tags), TRUSTS, roles={ROLE})

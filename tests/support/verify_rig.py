@@ -1,0 +1,117 @@
+"""A roll call's context in the sandbox: a backend role that calls, one customer's role, and every call that was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rolecall_generator.iam.model import Access, Role, access_of
+from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_runner.aws.clients import Clients, ClientSettings
+from rolecall_runner.aws.credentials import Assumer, Credentials, Sessions
+from rolecall_runner.aws.credentials import CallerIdentity as Caller
+from rolecall_runner.aws.retry import RetryPolicy
+from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
+from rolecall_runner.verify.context import VerifyContext
+from rolecall_runner.verify.verify_spec import VerifySpec
+from sandbox_rig import REGION, Rig, allow, service_trust
+
+BACKEND = "111111111111"
+CUSTOMER = "222222222222"
+BACKEND_ROLE = f"arn:aws:iam::{BACKEND}:role/backend_role"
+EXTERNAL_ID = "the-customers-own-id"
+TRUST: Mapping[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"AWS": BACKEND_ROLE},
+            "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
+        }
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SentCall:
+    """A call as it left: botocore's service and operation names."""
+
+    service: str
+    operation: str
+
+
+@dataclass
+class Stage:
+    """The sandbox with a backend role in it, the context of a run, and all that the shared clients sent."""
+
+    rig: Rig
+    context: VerifyContext
+    sent: list[SentCall] = field(default_factory=list)
+
+    def role(self, name: str, *actions: str, resource: Any = "*", **policies: Any) -> Target:
+        """Make a customer's role that may do the actions (besides whole documents by name); the target of it."""
+        own = {"main": allow(*actions, resource=resource)} if actions else {}
+        arn = self.rig.role(CUSTOMER, name, dict(TRUST), **own, **policies)
+        return Target(name, CUSTOMER, "aws", arn, EXTERNAL_ID, backend_role_arn=BACKEND_ROLE, regions=(REGION, "eu-west-1"))
+
+    def credentials(self, target: Target) -> Credentials:
+        """The target's role, assumed."""
+        return self.context.assumer.assume(target)
+
+    def agreed(self, target: Target, *actions: str, resource: Any = "*", **changes: Any) -> VerifyContext:
+        """The context in which the manifest grants the target's role exactly the actions."""
+        inline = {"main": document(allow(*actions, resource=resource))} if actions else {}
+        role = replace(Role(target.role_arn, document(TRUST), inline), **changes)
+        return self.intending(target, access_of(role))
+
+    def intending(self, target: Target, access: Access) -> VerifyContext:
+        """The context with the agreed access of one target."""
+        return replace(self.context, intended={target.role_arn: access})
+
+    def with_options(self, **options: Any) -> None:
+        """Change the options of the run."""
+        self.context = replace(self.context, options=replace(self.context.options, **options))
+
+
+def document(body: Mapping[str, Any]) -> PolicyDocument:
+    """AWS's JSON as the model's value."""
+    return policy_from_json(json.loads(json.dumps(body)))
+
+
+@contextmanager
+def staged(rig: Rig, run_id: str = "test-run") -> Iterator[Stage]:
+    """A run's context over a running sandbox; waits between retries take no time."""
+    rig.role(BACKEND, "backend_role", service_trust(), main=["sts:AssumeRole"])
+    own: SandboxCredentials = rig.sandbox.instance_credentials(BACKEND_ROLE)
+    caller = Caller(
+        Credentials(own.access_key, own.secret, own.session_token, rig.clock.now),
+        f"arn:aws:sts::{BACKEND}:assumed-role/backend_role/i-0123456789abcdef0",
+        BACKEND,
+        REGION,
+    )
+    clients = Clients(ClientSettings(endpoint_url=rig.sandbox.url, max_attempts=1))
+    assumer = Assumer(clients, caller, run_id)
+    context = VerifyContext(
+        assumer,
+        Sessions(assumer, clock=rig.clock),
+        clients,
+        clock=rig.clock,
+        sleep=lambda _seconds: None,
+        random=lambda: 0.5,
+        options=VerifySpec(retry=RetryPolicy(attempts=3)),
+    )
+    stage = Stage(rig, context)
+
+    def record(model: Any, **_event: Any) -> None:
+        stage.sent.append(SentCall(str(model.service_model.service_name), str(model.name)))
+
+    clients._session.register("before-call", record)
+    try:
+        yield stage
+    finally:
+        clients.close()
