@@ -1,4 +1,4 @@
-"""Prints what reading modules back costs next to python-hcl2 alone, and what a first module costs a process; asserts nothing.
+"""Prints what reading modules back costs next to python-hcl2 alone, and what the first module costs; asserts nothing.
 
 Run as `python benchmarks/bench_parse.py [CUSTOMERS]`, 1,000 customers when left out.
 """
@@ -20,7 +20,7 @@ from rolecall_generator.generate import generate
 from rolecall_generator.terraform.parser.folder import read_folder
 from rolecall_generator.terraform.parser.lexer import scan
 from rolecall_generator.terraform.parser.parse import parse_files
-from rolecall_generator.terraform.parser.schema import ParseFindings as Report
+from rolecall_generator.terraform.parser.schema import ParseFindings
 from rolecall_generator.workers import collection_paused
 
 MANIFEST = """
@@ -82,7 +82,7 @@ def main() -> None:
         paths = folders(customers, Path(root))
         cold = statistics.median(first(paths[0]) for _ in range(5))
         modules: list[dict[str, bytes]] = []
-        reading = milliseconds(lambda: modules.extend(read_folder(path, Report()) for path in paths), customers)
+        reading = milliseconds(lambda: modules.extend(read_folder(path, ParseFindings()) for path in paths), customers)
     texts = [[content.decode() for content in files.values()] for files in modules]
     distinct = list(dict.fromkeys(text for module in texts[:SAMPLE] for text in module))
     hcl2.loads("a = 1\n")  # its grammar is not part of the comparison

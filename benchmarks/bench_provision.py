@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from manifests import manifest_of
 from rolecall_generator.planning.planner import make_plan
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.provision import by_account, provision
 from rolecall_runner.sandbox.server.server import Sandbox
 
@@ -31,7 +31,7 @@ def main(customers: int) -> None:
     accesses = by_account(make_plan(manifest_of(customers)).access())
     backend = next(iter(accesses))
     with Sandbox() as sandbox:
-        operator = Operator(sandbox.url)
+        operator = AdminClient(sandbox.url)
         provision({backend: accesses[backend]}, operator=operator)  # loads what every run loads once
         before = peak_mib()
         for name in ("first run", "second run"):

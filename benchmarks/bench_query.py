@@ -54,20 +54,19 @@ def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First
     """With rolecall's task: how many rows are those of their account and Region."""
     from rolecall_runner.aws.aws_config import AwsConfig, make_means  # noqa: PLC0415
     from rolecall_runner.execution.execution_options import run  # noqa: PLC0415
-    from rolecall_runner.execution.interface import EngineSettings as Settings  # noqa: PLC0415 - each run loads only what it measures
-    from rolecall_runner.execution.interface import PerProcess  # noqa: PLC0415
+    from rolecall_runner.execution.interface import EngineSettings, PerProcess  # noqa: PLC0415
     from rolecall_runner.query.answers import answer_of  # noqa: PLC0415
     from rolecall_runner.query.execute import QueryTask  # noqa: PLC0415
     from rolecall_runner.query.spec import QuerySpec  # noqa: PLC0415
-    from rolecall_runner.query.validate import validate_query as validate  # noqa: PLC0415
+    from rolecall_runner.query.validate import validate_query  # noqa: PLC0415
 
     # Every process finds the caller by itself, as in a real run.
     os.environ |= {"AWS_ACCESS_KEY_ID": SOURCE_KEY, "AWS_SECRET_ACCESS_KEY": secret_of(SOURCE_KEY)}
     os.environ |= {"AWS_CA_BUNDLE": ca_bundle, "AWS_REGION": REGIONS[0]}
     means = PerProcess(partial(make_means, AwsConfig(endpoint_url=url, workers=WORKERS), "0a1b2c3d"))
-    task = QueryTask(validate(QuerySpec("ec2", "describe_instances", select="Reservations[].Instances[]")), means)
+    task = QueryTask(validate_query(QuerySpec("ec2", "describe_instances", select="Reservations[].Instances[]")), means)
     right = 0
-    for result in run(task, fleet(accounts), engine=_engine(engine), settings=Settings(WORKERS)):
+    for result in run(task, fleet(accounts), engine=_engine(engine), settings=EngineSettings(WORKERS)):
         for row in answer_of(result).rows():
             first()
             right += row.values["InstanceId"] == instance_of(row.account_id) and row.region in REGIONS

@@ -69,13 +69,13 @@ def say(text: str) -> None:
 def by_engine(engine: Any, url: str, ca_bundle: str, accounts: int, workers: int) -> int:
     """With rolecall: the number of accounts that answered correctly."""
     from rolecall_runner.execution.execution_options import run  # noqa: PLC0415
-    from rolecall_runner.execution.interface import EngineSettings as Settings  # noqa: PLC0415 - each run loads only what it measures
+    from rolecall_runner.execution.interface import EngineSettings  # noqa: PLC0415 - each run loads only what it measures
 
     task = AskStub(MakeSessions(url, ca_bundle, workers))
     if engine == "threads":
         task.warm_up()
     start()
-    results = run(task, stub_targets(accounts), engine=engine, settings=Settings(workers))
+    results = run(task, stub_targets(accounts), engine=engine, settings=EngineSettings(workers))
     return sum(result.status == "ok" for result in results)
 
 

@@ -66,14 +66,14 @@ def bare_loop(folder: Path) -> None:
     modules = [module.build() for module in make_plan(load_manifest(folder / "accounts.yaml").manifest).modules]
     views = [(module, _view(module, "accounts.yaml")) for module in modules]
     started = time.perf_counter()
-    environment = environment()
+    templates = environment()
     files = 0
     for module, view in views:
         target = folder / "bare" / module.path
         target.mkdir(parents=True)
         for name in FILES:
             shared = f"{name}.j2" if name in {"main.tf", "versions.tf"} else f"{module.kind}/{name}.j2"
-            (target / name).write_text(environment.get_template(shared).render(view), encoding="utf-8")
+            (target / name).write_text(templates.get_template(shared).render(view), encoding="utf-8")
             files += 1
     _report(time.perf_counter() - started, files=files)
 

@@ -1,4 +1,4 @@
-"""rolecall's generator: cross-account access from a manifest, rendered as Terraform, read back and proven. Never talks to AWS."""
+"""rolecall's generator: a manifest rendered as Terraform, read back and proven. Never talks to AWS."""
 
 from typing import TYPE_CHECKING
 

@@ -55,8 +55,6 @@ def people_left_behind(out: Path, written: Iterable[str], plan: Plan) -> tuple[s
 
 
 def _notes(out: Path, gone: Iterable[str], plan: Plan) -> Iterator[str]:
-    from rolecall_generator.terraform.parser import parse_module  # noqa: PLC0415 - loads the parser only when a switch role has gone
-
     needed: dict[str, str] = {}
     for planned in plan.modules:
         if planned.kind in {ModuleKind.TRUSTING, ModuleKind.TRUSTED}:

@@ -80,21 +80,9 @@ def _frame(name: str) -> dict[str, str]:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - `gen --help` need not load Jinja2
+    from rolecall_generator.jinja_environments import html_environment  # noqa: PLC0415 - loads Jinja2
 
-    from rolecall_generator.template_env import bytecode_cache  # noqa: PLC0415 - as above
-
-    return Environment(
-        loader=FileSystemLoader(template_folder() / HTML),
-        auto_reload=False,
-        bytecode_cache=bytecode_cache(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-        finalize=_visible,
-    )
+    return html_environment(template_folder() / HTML, _visible)
 
 
 def _visible(value: Any) -> Any:

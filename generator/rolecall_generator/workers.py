@@ -15,12 +15,16 @@ a node object for each scalar and gives no values yet (measured November 2026, P
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rolecall_generator.errors import OutputError
@@ -76,11 +80,6 @@ class Pool(Generic[State, Chunk, Result]):
 
     def run(self, chunks: Iterable[Chunk], workers: int) -> Iterator[Result]:
         """The chunks' results in their order. Raises what `prepare` and `work` raise, and OutputError for a dead worker."""
-        # Imported here: a tenth of a second that a run over a few modules must not pay.
-        import multiprocessing  # noqa: PLC0415
-        from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
-        from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
-
         context = multiprocessing.get_context("spawn")
         executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_initialize, initargs=self._initial)
         waiting: deque[Future[Result]] = deque()
@@ -103,8 +102,6 @@ class Pool(Generic[State, Chunk, Result]):
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
     """Delay Ctrl-C. Processes started meanwhile inherit the mask: no tracebacks of their imports."""
-    from multiprocessing import resource_tracker  # noqa: PLC0415 - as in Pool.run
-
     resource_tracker.ensure_running()  # starting it later would unblock the signal again (Python 3.11 to 3.13)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

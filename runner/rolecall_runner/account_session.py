@@ -19,6 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
+
 from rolecall_generator.errors import CallerError, ToolError
 from rolecall_generator.iam import PARTITIONS
 from rolecall_runner.aws import (
@@ -61,8 +64,6 @@ def open_session(
     Raises ManifestError, PlanError, OutputError, SelectionError and CallerError (also when the role refuses),
     SessionCacheError for a folder that others may read.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - `runner --help` must not pay for botocore
-
     target = find_target(read_inventory(manifest, out=out), name, TargetKind.CUSTOMER)
     clients = Clients(ClientSettings(endpoint_url=endpoint_url, connections=2))
     caller = find_caller(clients, profile=profile, region=region)
@@ -177,8 +178,6 @@ def _console_home(host: str) -> str:
 
 def fetch(address: str) -> tuple[int, bytes]:
     """GET over TLS with the machine's certificates; no redirect is followed, since the address holds credentials."""
-    import urllib3  # noqa: PLC0415 - `runner --help` must not pay for it
-
     try:
         reply = urllib3.request("GET", address, redirect=False, retries=urllib3.Retry(2, redirect=0), timeout=10.0)
     except urllib3.exceptions.HTTPError as error:

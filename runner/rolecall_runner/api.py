@@ -28,14 +28,22 @@ from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.records import rehearsing, status_path
 from rolecall_runner.aws import AwsConfig, Clients, Sessions, SigningCredentials, account, endpoint_of, make_means
-from rolecall_runner.execution import EngineSettings as Settings
-from rolecall_runner.execution import ExecutionOptions, Outcome, Outside, PerProcess, Result, Task
+from rolecall_runner.execution import EngineSettings, ExecutionOptions, Outcome, Outside, PerProcess, Result, Task
 from rolecall_runner.inventory import Selection, Target, only
-from rolecall_runner.query import QueryAnswer as Answer
-from rolecall_runner.query import QuerySpec, QueryTargets, Row, check_reads, choose, override, prepare
-from rolecall_runner.query import validate_query as validate
+from rolecall_runner.query import (
+    QueryAnswer,
+    QuerySpec,
+    QueryTargets,
+    Row,
+    check_reads,
+    choose,
+    override,
+    prepare,
+    validate_query,
+)
 from rolecall_runner.redact import plain
 from rolecall_runner.roll_call import prepare as prepare_roll_call
+from rolecall_runner.sandbox import OPERATOR_VARIABLE, embedded, environment_of
 from rolecall_runner.status import StatusError, read_history
 from rolecall_runner.verify import RunConfig, Verdict, VerifySpec, VerifyTask, make_context
 
@@ -56,12 +64,6 @@ def acting(manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, r
     if not sandbox:
         yield "in AWS"
         return
-    from rolecall_runner.sandbox import (
-        OPERATOR_VARIABLE,
-        embedded,
-        environment_of,
-    )
-
     started, progress = bar
     with embedded(manifest, out, acting=role, faults=faults, started=started, progress=progress) as world:
         before = dict(os.environ)
@@ -164,7 +166,7 @@ class FunctionTask:
 class Rows:
     """Rows of a query, as accounts answer; `troubles` has what did not answer so far, as `Answer.troubles` says it."""
 
-    def __init__(self, answers: Iterable[Answer]) -> None:
+    def __init__(self, answers: Iterable[QueryAnswer]) -> None:
         self._answers = answers
         self.troubles: list[dict[str, str]] = []
 
@@ -262,7 +264,7 @@ class Fleet:
         task: Task | Function,
         accounts: Iterable[Target] | None = None,
         *,
-        settings: Settings | None = None,
+        settings: EngineSettings | None = None,
         outside: Outside | None = None,
     ) -> Iterator[Result]:
         """Run a task, or a function `(session, account) -> data`, over the accounts; results come as they are there.
@@ -302,9 +304,9 @@ class Fleet:
             where=where,
             regions=tuple(regions),
         )
-        return Rows(self.ask(validate(spec), allow_write=allow_write))
+        return Rows(self.ask(validate_query(spec), allow_write=allow_write))
 
-    def ask(self, spec: QuerySpec, *, allow_write: bool = False) -> Iterator[Answer]:
+    def ask(self, spec: QuerySpec, *, allow_write: bool = False) -> Iterator[QueryAnswer]:
         """Execute a validated query; one answer per account, kept in the runs' folder. Raises QueryError, CallerError."""
         judged = check_reads(spec, allow_write=allow_write)
         self._open()

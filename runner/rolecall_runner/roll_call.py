@@ -13,8 +13,7 @@ from pathlib import Path
 
 from rolecall_generator._version import __version__
 from rolecall_generator.records import status_path
-from rolecall_runner.aws import CallerIdentity as Caller
-from rolecall_runner.aws import Status, find_caller, utc_now
+from rolecall_runner.aws import CallerIdentity, Status, find_caller, utc_now
 from rolecall_runner.execution import (
     ExecutionOptions,
     Journal,
@@ -32,8 +31,7 @@ from rolecall_runner.execution import (
 )
 from rolecall_runner.inventory import Inventory, Selection, Target, only, read_inventory, sample, select
 from rolecall_runner.specification import build
-from rolecall_runner.status import OutputDigests as Written
-from rolecall_runner.status import StatusError, read_history, written
+from rolecall_runner.status import OutputDigests, StatusError, read_history, written
 from rolecall_runner.verify import (
     Check,
     History,
@@ -65,7 +63,7 @@ class RollCall:
     """A run of the roll call: iterate it for the verdicts as they come, then ask for `info` and `verdicts` of all."""
 
     record: RunRecord
-    caller: Caller
+    caller: CallerIdentity
     targets: tuple[Target, ...]
     waiting: tuple[Target, ...]
     """Those that have no result yet: all of them but in a resumed run."""
@@ -73,7 +71,7 @@ class RollCall:
     journal: Journal
     task: VerifyTask
     outside: Outside
-    written: Written
+    written: OutputDigests
     """The modules as they were written when the run began."""
     clock: Callable[[], datetime] = utc_now
     _rehearsed: bool = False

@@ -17,7 +17,7 @@ from rolecall_generator.cli.main import app
 from rolecall_generator.errors import ModuleError, OutputError, SelectionError
 from rolecall_generator.generate import generate
 from rolecall_generator.terraform.parser.folder import read_folder
-from rolecall_generator.terraform.parser.schema import ParseFindings as Report
+from rolecall_generator.terraform.parser.schema import ParseFindings
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path) -> None:
     """The hint for a refused reading is a permission, not another folder."""
     refusal = PermissionError(13, "Permission denied", str(tmp_path))
     with mock.patch("os.scandir", side_effect=refusal), pytest.raises(ModuleError) as refused:
-        read_folder(tmp_path, Report())
+        read_folder(tmp_path, ParseFindings())
 
     assert f"{tmp_path}: reading the module is not permitted\n  hint: give yourself read permission" in str(refused.value)
 

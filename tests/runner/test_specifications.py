@@ -18,8 +18,7 @@ from rolecall_runner.cli.play import play
 from rolecall_runner.cli.query import query
 from rolecall_runner.cli.verify import verify
 from rolecall_runner.execution.execution_options import ExecutionOptions, engine_names, register
-from rolecall_runner.execution.interface import EngineSettings as Settings
-from rolecall_runner.execution.interface import Outside, Result, Task
+from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task
 from rolecall_runner.execution.journal import JournalError, RunRecord
 from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.inventory.selection import Selection
@@ -27,8 +26,7 @@ from rolecall_runner.plays.play_file import QUERY_KEYS, VERIFY_KEYS
 from rolecall_runner.query.preflight import check_reads
 from rolecall_runner.query.query_run import from_record, to_record
 from rolecall_runner.query.spec import FILE_KEYS, PER_RUN, FollowUp, QuerySpec
-from rolecall_runner.query.validate import override, read_query
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import override, read_query, validate_query
 from rolecall_runner.roll_call import options_from_record
 from rolecall_runner.specification import SpecificationError, build, description_of
 from rolecall_runner.verify.verify_spec import VerifySpec
@@ -62,12 +60,12 @@ def helps(command: Any) -> dict[str, tuple[str, Any]]:
         (query, QuerySpec, {"param": "parameters", "rows": "limit"}),
         (query, Selection, names(Selection)),
         (query, ExecutionOptions, names(ExecutionOptions) - {"processes", "settings"}),
-        (query, Settings, {"forks": "workers", "timeout": "timeout_seconds"}),
+        (query, EngineSettings, {"forks": "workers", "timeout": "timeout_seconds"}),
         (verify, VerifySpec, {"actions", "drift"}),
         (verify, Selection, names(Selection)),
         (verify, ExecutionOptions, names(ExecutionOptions) - {"processes", "settings"}),
-        (verify, Settings, {"forks": "workers", "timeout": "timeout_seconds"}),
-        (play, Settings, {"forks": "workers", "timeout": "timeout_seconds"}),
+        (verify, EngineSettings, {"forks": "workers", "timeout": "timeout_seconds"}),
+        (play, EngineSettings, {"forks": "workers", "timeout": "timeout_seconds"}),
     ],
 )
 def test_options_have_help_and_default_of_their_field(
@@ -94,7 +92,7 @@ def test_a_query_has_one_set_of_keys() -> None:
 
 def test_a_record_has_the_fields_of_its_specification() -> None:
     """What a run record keeps of a query is the query, field by field."""
-    spec = validate(USERS)
+    spec = validate_query(USERS)
     body = json.loads(to_record(spec, check_reads(spec), Selection("acme")))
 
     assert names(QuerySpec) == set(body["wanted"])
@@ -104,7 +102,7 @@ def test_a_record_has_the_fields_of_its_specification() -> None:
 
 def test_records_of_earlier_versions_are_read() -> None:
     """`for_each` was `follow_ups`; `actions` of a verify run were two flags."""
-    spec = validate(USERS)
+    spec = validate_query(USERS)
     body = json.loads(to_record(spec, check_reads(spec), Selection("acme", 5)))
     body["wanted"]["follow_ups"] = body["wanted"].pop("for_each")
     retry = {"attempts": 5, "base_seconds": 0.2, "cap_seconds": 5.0}
@@ -166,7 +164,7 @@ def test_a_query_file_cannot_set_what_belongs_to_a_run(key: str) -> None:
 def test_an_engine_registers_itself() -> None:
     """One definition and one call make an engine available to the command line and the Python API."""
 
-    def backwards(task: Task, targets: Iterable[Target], settings: Settings, outside: Outside) -> Iterator[Result]:
+    def backwards(task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside) -> Iterator[Result]:
         del settings
         for target in reversed(list(targets)):
             yield Result(target.name, task.name, Status.OK, outside.now(), kind=target.kind)

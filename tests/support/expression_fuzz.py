@@ -25,8 +25,8 @@ from rolecall_generator.terraform.parser.expressions import evaluate_attribute
 from rolecall_generator.terraform.parser.files import load
 from rolecall_generator.terraform.parser.json_text import json_text
 from rolecall_generator.terraform.parser.lexer import Unreadable
-from rolecall_generator.terraform.parser.modules import ModuleScope as Module
-from rolecall_generator.terraform.parser.schema import ParseFindings as Report
+from rolecall_generator.terraform.parser.modules import ModuleScope
+from rolecall_generator.terraform.parser.schema import ParseFindings
 from rolecall_generator.terraform.parser.values import (
     Collection,
     Primitive,
@@ -167,16 +167,16 @@ class Outcome:
     type: str = ""
 
 
-def module_of(expressions: Sequence[str]) -> Module:
+def module_of(expressions: Sequence[str]) -> ModuleScope:
     """A module with the variables, and one local for each expression."""
     lines = [f"  e{number} = {expression}" for number, expression in enumerate(expressions)]
     text = VARIABLES + "locals {\n" + "\n".join(lines) + "\n}\n"
-    report = Report()
+    report = ParseFindings()
     source = load({"main.tf": text.encode()}, report)
     wrong = [finding for finding in report.findings if finding.severity is Severity.ERROR]
     if wrong:
         raise Unreadable(f"unreadable: {expressions[0]}", 1)
-    return Module(source, "222222222222", "aws", document_json)
+    return ModuleScope(source, "222222222222", "aws", document_json)
 
 
 def ours(expressions: Sequence[str]) -> list[Outcome]:
@@ -192,7 +192,7 @@ def ours(expressions: Sequence[str]) -> list[Outcome]:
     return [_ours(module, attributes[f"e{number}"]) for number in range(len(expressions))]
 
 
-def _ours(module: Module, attribute: s.Attribute) -> Outcome:
+def _ours(module: ModuleScope, attribute: s.Attribute) -> Outcome:
     module._budget[0] = 2_000_000
     try:
         # Not through the local, which makes Unresolvable of Refused. Within `try`, as Terraform is asked.
@@ -482,7 +482,7 @@ def ours_declared(parts: Sequence[tuple[str, str]]) -> list[Outcome]:
     outcomes = []
     for of, value in parts:
         text = f'variable "v" {{\n  type = {of}\n  default = {value}\n}}\n'
-        module = Module(load({"main.tf": text.encode()}, Report()), "222222222222", "aws", document_json)
+        module = ModuleScope(load({"main.tf": text.encode()}, ParseFindings()), "222222222222", "aws", document_json)
         block = module.source.blocks[0]
         scope = module.scope("main.tf")
         try:

@@ -13,7 +13,7 @@ from typing import Any
 from rolecall_generator.generate import generate
 from rolecall_runner.execution.interface import Outside
 from rolecall_runner.sandbox.in_process import Embedded, embedded
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import environment_of
 
 ACCOUNT, ROLE = "222222222222", "role1"
@@ -62,7 +62,7 @@ class Stage:
 
     @contextmanager
     def _iam(self) -> Iterator[Any]:
-        operator = Operator(self.world.sandbox.url)
+        operator = AdminClient(self.world.sandbox.url)
         with operator.acting_in(ACCOUNT):
             yield operator.client("iam")
 

@@ -14,7 +14,7 @@ from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.query.answers import GLOBAL, Reason
 from rolecall_runner.query.operations import Operation, find_operation
 from rolecall_runner.query.spec import FollowUp, QuerySpec
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import validate_query
 from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
 from small_pages import SmallPages
 
@@ -118,7 +118,7 @@ def assert_equal(rig: QueryRig, name: str, *, workers: int) -> None:
         for region in case.regions:
             SmallPages(case.operation, case.size).register(rig.means.get()[0].client(case.wanted.service, region))
     before = len(rig.lines)
-    answers = rig.ask(validate(case.wanted), engine="threads", workers=workers)
+    answers = rig.ask(validate_query(case.wanted), engine="threads", workers=workers)
     asked = [line for line in rig.lines[before:] if f" {action_of(case.wanted.service, case.operation.name)} " in line]
     expected = [answer_of_loops(rig, target, case) for target in rig.targets]
     drop = VOLATILE.get(name, set())

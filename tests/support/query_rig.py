@@ -17,19 +17,16 @@ from botocore.config import Config
 from manifests import customer
 from query_content import fill_account
 from rolecall_runner.aws.clients import Clients, ClientSettings
-from rolecall_runner.aws.credentials import Assumer, Sessions
-from rolecall_runner.aws.credentials import CallerIdentity as Caller
+from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Sessions
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings as Settings
-from rolecall_runner.execution.interface import Outside, PerProcess
+from rolecall_runner.execution.interface import EngineSettings, Outside, PerProcess
 from rolecall_runner.inventory.inventory import Target, read_inventory
-from rolecall_runner.query.answers import QueryAnswer as Answer
-from rolecall_runner.query.answers import answer_of
+from rolecall_runner.query.answers import QueryAnswer, answer_of
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import read_scenery
 from rolecall_runner.sandbox.provisioning.seed import seed as furnish
 from rolecall_runner.sandbox.server.server import Sandbox
@@ -75,16 +72,16 @@ class QueryRig:
     means: PerProcess[tuple[Clients, Sessions]]
     manifest: Path
     lines: list[str]
-    operator: Operator
+    operator: AdminClient
     _clients: dict[tuple[str, str, str], Any] = field(default_factory=dict)
 
     def target(self, name: str) -> Target:
         return next(target for target in self.targets if target.name == name)
 
-    def ask(self, question: QuerySpec, *, engine: Any = "serial", attempts: int = 3, workers: int = 4) -> list[Answer]:
+    def ask(self, question: QuerySpec, *, engine: Any = "serial", attempts: int = 3, workers: int = 4) -> list[QueryAnswer]:
         """The answers of all targets, in the targets' order."""
         task = QueryTask(question, self.means, now=lambda: MOMENT)
-        settings = Settings(workers=workers, retry=RetryPolicy(attempts))
+        settings = EngineSettings(workers=workers, retry=RetryPolicy(attempts))
         outside = Outside(sleep=lambda _seconds: None)
         results = {
             result.target: result for result in run(task, self.targets, engine=engine, settings=settings, outside=outside)
@@ -151,10 +148,10 @@ def seeded(folder: Path, names: Sequence[str], faults: FaultPlan | None = None) 
         source = botocore.credentials.Credentials(found.access_key, found.secret, found.session_token)
         clients = Clients(ClientSettings(sandbox.url))
         arn = "arn:aws:sts::111111111111:assumed-role/backend_role/i-0123456789abcdef0"
-        sessions = Sessions(Assumer(clients, Caller(source, arn, "111111111111", "us-east-1"), "0a1b2c3d"))
+        sessions = Sessions(Assumer(clients, CallerIdentity(source, arn, "111111111111", "us-east-1"), "0a1b2c3d"))
         targets = read_inventory(manifest).targets
         means = PerProcess(lambda: (clients, sessions))
-        rig = QueryRig(sandbox, targets, means, manifest, lines, Operator(sandbox.url))
+        rig = QueryRig(sandbox, targets, means, manifest, lines, AdminClient(sandbox.url))
         try:
             yield rig
         finally:

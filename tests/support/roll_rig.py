@@ -13,8 +13,7 @@ from typing import Any
 from rolecall_generator.iam.model import Role, access_of
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
 from rolecall_runner.aws.clients import Clients, ClientSettings
-from rolecall_runner.aws.credentials import Assumer, Credentials, Sessions
-from rolecall_runner.aws.credentials import CallerIdentity as Caller
+from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Credentials, Sessions
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
@@ -92,12 +91,12 @@ class World:
         return verify(self.target, self.context)
 
 
-def caller_of(rig: Rig, role_arn: str) -> Caller:
+def caller_of(rig: Rig, role_arn: str) -> CallerIdentity:
     """A caller under a role, as an instance has it."""
     own = rig.sandbox.instance_credentials(role_arn)
     keys = Credentials(own.access_key, own.secret, own.session_token, rig.clock.now + timedelta(hours=6))
     name = role_arn.rpartition("/")[2]
-    return Caller(keys, f"arn:aws:sts::{BACKEND}:assumed-role/{name}/i-0123456789abcdef0", BACKEND, REGION)
+    return CallerIdentity(keys, f"arn:aws:sts::{BACKEND}:assumed-role/{name}/i-0123456789abcdef0", BACKEND, REGION)
 
 
 def world_of(rig: Rig, clients: Clients, attempts: int = 3) -> World:

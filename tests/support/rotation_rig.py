@@ -9,7 +9,7 @@ from onboard_rig import ACCOUNT, ROLE, Stage
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.manifest.models import Customer
 from rolecall_generator.terraform.parser.parse import parse_module
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 
 
 def applied(stage: Stage, name: str = "account1") -> None:
@@ -17,7 +17,7 @@ def applied(stage: Stage, name: str = "account1") -> None:
     parsed = parse_module(stage.folder / "output" / "customers" / name, account_id=ACCOUNT)
     trust = next(role.trust for role in parsed.access.roles.values())
     assert trust is not None
-    with (operator := Operator(stage.world.sandbox.url)).acting_in(ACCOUNT):
+    with (operator := AdminClient(stage.world.sandbox.url)).acting_in(ACCOUNT):
         iam = operator.client("iam")
         iam.update_assume_role_policy(RoleName=ROLE, PolicyDocument=json.dumps(trust.to_json()))
 

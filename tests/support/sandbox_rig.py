@@ -16,11 +16,10 @@ from botocore.exceptions import ClientError
 from rolecall_runner.sandbox.iam.iam_validation import Limits
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
 from rolecall_runner.sandbox.server.server import Sandbox
-from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_KEY, OPERATOR_ROLE
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
+from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_KEY, OPERATOR_ROLE, SandboxCredentials
 
 REGION = "us-east-1"
-OPERATOR = Credentials(OPERATOR_KEY, "")
+OPERATOR = SandboxCredentials(OPERATOR_KEY, "")
 """Stands for the operator of the rig that a client is made by: its secret is random for each sandbox."""
 _SESSION = botocore.session.Session()
 # One attempt, so that a test sees the first answer; no validation, so that the sandbox's own is asked.
@@ -49,7 +48,7 @@ class Rig:
     lines: list[str] = field(default_factory=list)
     _clients: dict[tuple[Any, ...], Any] = field(default_factory=dict)
 
-    def client(self, service: str, credentials: Credentials, region: str = REGION, **config: Any) -> Any:
+    def client(self, service: str, credentials: SandboxCredentials, region: str = REGION, **config: Any) -> Any:
         """A client of the real SDK with these credentials, made once; `config` goes over the rig's own."""
         if credentials == OPERATOR:
             credentials = self.sandbox.operator_credentials()
@@ -67,7 +66,9 @@ class Rig:
             )
         return self._clients[key]
 
-    def assume(self, credentials: Credentials, role_arn: str, name: str = "probe", **parameters: Any) -> Credentials:
+    def assume(
+        self, credentials: SandboxCredentials, role_arn: str, name: str = "probe", **parameters: Any
+    ) -> SandboxCredentials:
         """Assume a role; raises the SDK's ClientError when refused."""
         sts = self.client("sts", credentials)
         return taken(sts.assume_role(RoleArn=role_arn, RoleSessionName=name, **parameters))
@@ -103,14 +104,14 @@ class Rig:
             iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(document))
         return arn
 
-    def user(self, account_id: str, name: str, *actions: str) -> tuple[str, Credentials]:
+    def user(self, account_id: str, name: str, *actions: str) -> tuple[str, SandboxCredentials]:
         """Make a user with a long-term key who may do the actions on everything; ARN and key."""
         iam = self.administrator(account_id)
         arn: str = iam.create_user(UserName=name)["User"]["Arn"]
         if actions:
             iam.put_user_policy(UserName=name, PolicyName="main", PolicyDocument=json.dumps(allow(*actions)))
         key = iam.create_access_key(UserName=name)["AccessKey"]
-        return arn, Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+        return arn, SandboxCredentials(key["AccessKeyId"], key["SecretAccessKey"])
 
 
 @contextmanager
@@ -127,10 +128,10 @@ def running(faults: FaultPlan | None = None, limits: Limits | None = None, regio
                 client.close()
 
 
-def taken(answer: Any) -> Credentials:
+def taken(answer: Any) -> SandboxCredentials:
     """The credentials in STS's answer."""
     body = answer["Credentials"]
-    return Credentials(body["AccessKeyId"], body["SecretAccessKey"], body["SessionToken"], body["Expiration"])
+    return SandboxCredentials(body["AccessKeyId"], body["SecretAccessKey"], body["SessionToken"], body["Expiration"])
 
 
 def refusal_of(error: ClientError) -> tuple[str, int]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from rolecall_runner.inventory.inventory import Target, TargetKind
-from rolecall_runner.status.status_file import StatusEntry as Entry
+from rolecall_runner.status.status_file import StatusEntry
 from rolecall_runner.status.update import heard
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from verdict_worlds import verdict
@@ -44,10 +44,12 @@ def not_there() -> Verdict:
     return replace(verdict(), checks=(check, *rest), diagnoses=diagnoses)
 
 
-def after(*verdicts: tuple[str, Verdict], entry: Entry | None = None, module: str = NEW, of: Target | None = None) -> Entry:
+def after(
+    *verdicts: tuple[str, Verdict], entry: StatusEntry | None = None, module: str = NEW, of: Target | None = None
+) -> StatusEntry:
     """An entry after roll calls, each with its date."""
     who = of or target()
-    found = entry or Entry(who.role_arn)
+    found = entry or StatusEntry(who.role_arn)
     for date, each in verdicts:
         found = heard(found, who, each, date=date, run=f"run-of-{date[:10]}", module=module)
     return found

@@ -45,15 +45,14 @@ class MakeSessions:
         import botocore.credentials  # noqa: PLC0415
 
         from rolecall_runner.aws.clients import Clients, ClientSettings  # noqa: PLC0415
-        from rolecall_runner.aws.credentials import Assumer, Sessions  # noqa: PLC0415
-        from rolecall_runner.aws.credentials import CallerIdentity as Caller
+        from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Sessions  # noqa: PLC0415
 
         settings = ClientSettings(
             self.url, self.ca_bundle, self.connections, connect_seconds=20, read_seconds=20, max_attempts=self.max_attempts
         )
         clients = Clients(settings)
         source = botocore.credentials.Credentials(fast_stub.SOURCE_KEY, fast_stub.secret_of(fast_stub.SOURCE_KEY))
-        caller = Caller(source, fast_stub.SOURCE_ARN, fast_stub.SOURCE_ACCOUNT, REGION)
+        caller = CallerIdentity(source, fast_stub.SOURCE_ARN, fast_stub.SOURCE_ACCOUNT, REGION)
         return clients, Sessions(Assumer(clients, caller, "0a1b2c3d"))
 
 

@@ -7,8 +7,7 @@ from random import Random
 from typing import Any
 
 from rolecall_generator.iam.evaluation.evaluator import ASSUME_ROLE, FEDERATED_ASSUME, Request
-from rolecall_generator.iam.evaluation.principals import PrincipalKind as Kind
-from rolecall_generator.iam.evaluation.principals import identity_of
+from rolecall_generator.iam.evaluation.principals import PrincipalKind, identity_of
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
 from trust_worlds import BACKEND, CALLER, CUSTOMER, EXTERNAL_ID, ORDINARY, OTHERS_ID, ROLE, WITH_ID, statement
 
@@ -159,7 +158,7 @@ def _caller(rng: Random, said: Mapping[str, Sequence[str]]) -> tuple[Caller, str
             arn = f"arn:aws:iam::{filled}:{resource}"
         else:
             arn = f"arn:aws:iam::{account}:{kind}/{_filled(rng, parts[-1]).strip('/') or 'x'}"
-    if identity_of(arn).kind not in {Kind.USER, Kind.ROLE} or not identity_of(arn).name:
+    if identity_of(arn).kind not in {PrincipalKind.USER, PrincipalKind.ROLE} or not identity_of(arn).name:
         arn = f"arn:aws:iam::{account}:{kind}/ab"
     if rng.random() < 0.2:
         arn = f"arn:aws:iam::{STRANGERS}:role/{rng.choice(('', 'a/', 'b/', 'rolecall/'))}ab"

@@ -11,8 +11,7 @@ from typing import Any
 from rolecall_generator.iam.model import Access, Role, access_of
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
 from rolecall_runner.aws.clients import Clients, ClientSettings
-from rolecall_runner.aws.credentials import Assumer, Credentials, Sessions
-from rolecall_runner.aws.credentials import CallerIdentity as Caller
+from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Credentials, Sessions
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
@@ -88,7 +87,7 @@ def staged(rig: Rig, run_id: str = "test-run") -> Iterator[Stage]:
     """A run's context over a running sandbox; waits between retries take no time."""
     rig.role(BACKEND, "backend_role", service_trust(), main=["sts:AssumeRole"])
     own: SandboxCredentials = rig.sandbox.instance_credentials(BACKEND_ROLE)
-    caller = Caller(
+    caller = CallerIdentity(
         Credentials(own.access_key, own.secret, own.session_token, rig.clock.now),
         f"arn:aws:sts::{BACKEND}:assumed-role/backend_role/i-0123456789abcdef0",
         BACKEND,

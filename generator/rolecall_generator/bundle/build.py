@@ -21,8 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from rolecall_generator.bundle.archive import is_program, zip_bytes
-from rolecall_generator.bundle.bundle_state import BundleState as Standing
-from rolecall_generator.bundle.bundle_state import Hashes, Owned, look, sums_of, zip_name
+from rolecall_generator.bundle.bundle_state import BundleState, Hashes, Owned, look, sums_of, zip_name
 from rolecall_generator.bundle.forms.aws_cli import cli_script_form
 from rolecall_generator.bundle.forms.cloudformation import cloudformation_form
 from rolecall_generator.bundle.forms.console import walkthrough_form
@@ -276,7 +275,7 @@ def _prepare(order: Order, proof: Proof, settings: BundleSettings, placer: Place
     return _judge(order, standing, _Staged(order, staged, packed, _entry(order, files, packed), len(files) + 1), files)
 
 
-def _judge(order: Order, standing: Standing, staged: _Staged, files: Files) -> _Staged | BundleOutcome:
+def _judge(order: Order, standing: BundleState, staged: _Staged, files: Files) -> _Staged | BundleOutcome:
     """Whether what is ready may take the place: others' files are never replaced, the same files never written twice."""
     if standing.empty:
         return staged

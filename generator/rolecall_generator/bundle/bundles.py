@@ -18,9 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rolecall_generator._version import __version__
-from rolecall_generator.bundle.build import BundleOutcome as Outcome
-from rolecall_generator.bundle.build import BundleSettings as Settings
-from rolecall_generator.bundle.build import Measure, Order, make_bundles
+from rolecall_generator.bundle.build import BundleOutcome, BundleSettings, Measure, Order, make_bundles
 from rolecall_generator.bundle.bundle_state import Owned, look, zip_name
 from rolecall_generator.bundle.signing import Signer
 from rolecall_generator.errors import OutputError, SelectionError, missing_extra
@@ -36,6 +34,7 @@ from rolecall_generator.output import (
     Disk,
     Lock,
     Placer,
+    WriteCounts,
     WriteReport,
     encode_lock,
     one_run_at_a_time,
@@ -44,7 +43,6 @@ from rolecall_generator.output import (
     remove_leftovers,
     remove_tree,
 )
-from rolecall_generator.output import WriteCounts as Tally
 from rolecall_generator.package_digest import page_digest
 from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots, select, switch_role_path
 from rolecall_generator.records import SUMS, bundle_path
@@ -172,7 +170,7 @@ class _Run:
         self._entries = dict(lock.modules)
         self._placer = Placer(disk, root)
         self._handled: set[str] = set()
-        self.tally = Tally()
+        self.tally = WriteCounts()
         self.failed: dict[str, str] = {}
         self.objections: dict[str, tuple[Finding, ...]] = {}
 
@@ -188,7 +186,7 @@ class _Run:
         orders = self._orders(wanted, modules)
         replaced = tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self._root)
         chosen = choices.template_url_base, choices.stored, choices.signer, choices.pdf
-        settings = Settings(self._root, self._source, replaced, self._measure, *chosen)
+        settings = BundleSettings(self._root, self._source, replaced, self._measure, *chosen)
         try:
             self._placer.reserve(_LOCK_CHARACTERS * (len(wanted) + len(self._entries)))
             outcomes = make_bundles(orders, len(wanted), settings, disk=self._disk, processes=processes)
@@ -229,7 +227,7 @@ class _Run:
             people = _people(module, counterpart, modules)
             yield Order(module, counterpart, path, fingerprint, locked, owned, people)
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: BundleOutcome) -> None:
         self._handled.add(outcome.path)
         if outcome.objections:
             self.objections[outcome.path] = outcome.objections

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from rolecall_generator.bundle.archive import DEFLATED, STORED, container, local_length, method_of
-from rolecall_generator.bundle.archive import ArchiveEntry as Entry
+from rolecall_generator.bundle.archive import DEFLATED, STORED, ArchiveEntry, container, local_length, method_of
 from rolecall_generator.bundle.bundle_state import is_bundle_name, is_sums_name, read_sums
 from rolecall_generator.bundle.signing import SIGNATURES, Trusted
 from rolecall_generator.errors import OutputError
@@ -179,7 +178,7 @@ def _is_canonical(entries: Collection[zipfile.ZipInfo], data: bytes) -> bool:
         packed = data[at : at + entry.compress_size]
         if entry.compress_type == DEFLATED and not _ends_with(packed, entry.file_size):
             return False
-        found.append(Entry(name, entry.compress_type, packed, entry.CRC, entry.file_size))
+        found.append(ArchiveEntry(name, entry.compress_type, packed, entry.CRC, entry.file_size))
         at += entry.compress_size
     return container(found) == data
 

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from rolecall_generator.check.finding_locations import DeclaredStatements, region_findings
 from rolecall_generator.check.module_access import arns_of, intended_of
-from rolecall_generator.check.module_check import Bench, below, read_written, unplanned_findings
-from rolecall_generator.check.module_check import ModuleVerdict as Verdict
+from rolecall_generator.check.module_check import Bench, ModuleVerdict, below, read_written, unplanned_findings
 from rolecall_generator.check.returned_modules import SentBack, judge_sent_back
 from rolecall_generator.errors import Problem
 from rolecall_generator.findings import PROOF_FAILED, PROOF_UNDECIDED, Finding
@@ -67,7 +66,7 @@ class CheckScope:
     """What is checked: planned modules, and for each its verdict, its folder, and its path in findings."""
 
     modules: tuple[Module, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[ModuleVerdict, ...]
     folders: tuple[Path, ...]
     roots: tuple[str, ...]
 
@@ -163,13 +162,13 @@ def _judge_all(loaded: LoadedManifest, plan: Plan, scope: CheckScope, key: str) 
     return CheckResult(key, len(proof.cells), len(proof.failures), tuple(region_findings(loaded)), tuple(judged))
 
 
-def _scope(bench: Bench, indices: Sequence[int], verdicts: Mapping[int, Verdict]) -> CheckScope:
+def _scope(bench: Bench, indices: Sequence[int], verdicts: Mapping[int, ModuleVerdict]) -> CheckScope:
     """Modules with these indices; those without a verdict are as planned."""
     modules = tuple(bench.modules[index].build() for index in indices)
     return CheckScope(
         modules,
         tuple(
-            verdicts.get(index) or Verdict(module.path, module.access)
+            verdicts.get(index) or ModuleVerdict(module.path, module.access)
             for index, module in zip(indices, modules, strict=True)
         ),
         tuple(bench.out / module.path for module in modules),

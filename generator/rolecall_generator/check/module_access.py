@@ -15,8 +15,7 @@ from rolecall_generator.check.module_check import Bench, read_written, unplanned
 from rolecall_generator.findings import Finding
 from rolecall_generator.iam import Access, CustomerDetails, Module, ModuleKind, SwitchRoleDetails, union
 from rolecall_generator.iam.difference import labeller
-from rolecall_generator.iam.evaluation import PrincipalKind as Kind
-from rolecall_generator.iam.evaluation import identity_of
+from rolecall_generator.iam.evaluation import PrincipalKind, identity_of
 from rolecall_generator.manifest import LoadedManifest, account_names, load_manifest
 from rolecall_generator.output import load_state, read_lock
 from rolecall_generator.planning import Plan, make_plan, previous_slots
@@ -95,7 +94,7 @@ def _backend(module: Module) -> Iterator[Trust]:
                 principal.identifier
                 for statement in role.trust.statements
                 for principal in statement.principals
-                if identity_of(principal.identifier).kind is Kind.EXTERNAL
+                if identity_of(principal.identifier).kind is PrincipalKind.EXTERNAL
             ]
             yield Trust(module.subject, role.arn, tuple(services))
 

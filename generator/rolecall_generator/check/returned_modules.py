@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.check.module_access import arns_of
-from rolecall_generator.check.module_check import ASK_WHY, judge
-from rolecall_generator.check.module_check import ModuleVerdict as Verdict
+from rolecall_generator.check.module_check import ASK_WHY, ModuleVerdict, judge
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.findings import UNPLANNED, Finding
 from rolecall_generator.iam import Module
@@ -22,7 +21,7 @@ class SentBack:
     """The planned modules that folders stand for, a verdict and a folder each, and what concerns no module."""
 
     modules: tuple[Module, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[ModuleVerdict, ...]
     folders: tuple[Path, ...]
     findings: tuple[Finding, ...]
 
@@ -30,7 +29,7 @@ class SentBack:
 def judge_sent_back(plan: Plan, given: Sequence[str], *, label: Label, progress: Callable[[int], None]) -> SentBack:
     """Judge folders, each given as FOLDER or NAME=FOLDER. Raises ModuleError, SelectionError."""
     modules: list[Module] = []
-    verdicts: list[Verdict] = []
+    verdicts: list[ModuleVerdict] = []
     folders: list[Path] = []
     findings: list[Finding] = []
     for done, text in enumerate(given, start=1):

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rolecall_generator.cli.options import FormatOption, ManifestOption, QuietOption
-from rolecall_generator.cli.options import complete_targets as everybody
+from rolecall_generator.bundle import Choices, Signer, Trusted, verify_bundle, write_bundles
+from rolecall_generator.cli.options import FormatOption, ManifestOption, QuietOption, complete_targets
 from rolecall_generator.errors import ExitCode, OutputError, SelectionError
 from rolecall_generator.terminal import emit_json, folder_of, print_error, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
@@ -23,8 +23,7 @@ from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rolecall_generator.bundle import Bundled
-    from rolecall_generator.bundle import BundleVerification as Verified
+    from rolecall_generator.bundle import Bundled, BundleVerification
     from rolecall_generator.findings import Finding
 
 
@@ -48,7 +47,9 @@ gen bundle-check output/bundles/account1 --public-key minisign.pub"""
 def bundle(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", autocompletion=everybody, help="Customers or switch roles; all when left out."),
+        typer.Argument(
+            metavar="NAME", autocompletion=complete_targets, help="Customers or switch roles; all when left out."
+        ),
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: Annotated[
@@ -81,12 +82,6 @@ def bundle(
     Exit code 1 when one is not safe to hand over: gen check finds an error in what it asks for. It is written all the same.
     Exit code 5 when a bundle could not be written; the others are.
     """
-    from rolecall_generator.bundle import (  # noqa: PLC0415 - as above
-        Choices,
-        Signer,
-        write_bundles,
-    )
-
     if template_url_base is not None and not template_url_base.startswith("https://"):
         where, hint = "--template-url-base", "give an https address, as in https://BUCKET.s3.amazonaws.com/rolecall"
         raise SelectionError("CloudFormation takes templates from https addresses alone", where=where, hint=hint)
@@ -124,13 +119,8 @@ def bundle_check(
     Exit code 1 when something is found, 5 when one cannot be read.
     """
 
-    from rolecall_generator.bundle import (
-        Trusted,
-        verify_bundle,
-    )
-
     trusted = Trusted(public_key, identity, issuer)
-    found: list[tuple[Path, Verified]] = []
+    found: list[tuple[Path, BundleVerification]] = []
     unreadable: list[OutputError] = []
     for path in paths:
         try:
@@ -244,13 +234,13 @@ def _next_step(folder: Path, path: str, command: Callable[[str], str]) -> str:
     return hand_over if "/" in path else f"{hand_over}; when it is applied, run: {command(f'runner onboard {path}')}"
 
 
-def check_json(path: Path, found: Verified) -> dict[str, Any]:
+def check_json(path: Path, found: BundleVerification) -> dict[str, Any]:
     """One bundle of `gen bundle-check --format json`."""
     return {"bundle": str(path), "ok": found.ok, "files": found.files, "signature": found.signature,
             "troubles": [{"file": trouble.file, "what": trouble.what} for trouble in found.troubles]}  # fmt: skip
 
 
-def print_checks(console: Console, path: Path, found: Verified) -> None:
+def print_checks(console: Console, path: Path, found: BundleVerification) -> None:
     """One bundle of `gen bundle-check`: its troubles by file, or that there is none."""
     for trouble in found.troubles:
         console.print(f"{path}: {trouble.file}: {trouble.what}", markup=False, style="red", soft_wrap=True)

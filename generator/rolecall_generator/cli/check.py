@@ -7,10 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from rolecall_generator.cli.options import ManifestArgument, OnlyOption, QuietOption, _exit_on
-from rolecall_generator.cli.options import OutputFolderOption as OutOption
+from rolecall_generator.check import check as run_check
+from rolecall_generator.check import prove_manifest
+from rolecall_generator.cli.options import ManifestArgument, OnlyOption, OutputFolderOption, QuietOption, _exit_on
+from rolecall_generator.errors import ExitCode
+from rolecall_generator.findings import Severity
+from rolecall_generator.reports import print_check, print_proof, proof_text, report_text
 from rolecall_generator.terminal import emit, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
+from rolecall_generator.workers import collection_paused
 
 CHECK_EXAMPLES = """Examples:
 
@@ -25,7 +30,7 @@ gen check --format sarif > rolecall.sarif                  for GitHub code scann
 
 def check(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
-    out: OutOption = DEFAULT_OUT,
+    out: OutputFolderOption = DEFAULT_OUT,
     path: Annotated[
         list[str] | None,
         typer.Option("--path", metavar="[NAME=]DIR", help="A folder that a customer sent back; may be repeated."),
@@ -39,18 +44,10 @@ def check(
     ] = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Read the written modules back, compare them with the manifest, prove who can assume what, and judge them by rules.
+    """Read the written modules back, compare them with the manifest, prove who can assume what, and apply the rules.
 
     Exit code 1 when something is found, 0 when nothing is. Rules: docs/rules/.
     """
-    from rolecall_generator.check import check as run_check  # noqa: PLC0415 - as above
-    from rolecall_generator.findings import Severity  # noqa: PLC0415 - as above
-    from rolecall_generator.reports import (
-        print_check,
-        report_text,
-    )
-    from rolecall_generator.workers import collection_paused  # noqa: PLC0415 - as above
-
     with collection_paused(), progress_bar("modules", quiet=quiet or output_format != "table") as (started, progress):
         found = run_check(manifest, out, sent_back=path or (), only=only or (), started=started, progress=progress)
         # What the check of a fleet holds is no garbage until the process ends: looking it over costs a tenth of the time.
@@ -73,7 +70,7 @@ gen prove --format mermaid > trust.mmd       who reaches what, as a picture for 
 
 def prove(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
-    out: OutOption = DEFAULT_OUT,
+    out: OutputFolderOption = DEFAULT_OUT,
     planned: Annotated[
         bool, typer.Option("--planned", help="Prove what gen terraform would write, not what is written.")
     ] = False,
@@ -82,15 +79,10 @@ def prove(
     ] = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Prove who can assume which role: the intended callers and no one else, cell by cell, each failure with its example.
+    """Prove who can assume which role: the intended callers and no one else.
 
     Exit code 1 when a cell is not as intended.
     """
-    from rolecall_generator.check import prove_manifest  # noqa: PLC0415 - as above
-    from rolecall_generator.errors import ExitCode  # noqa: PLC0415 - as above
-    from rolecall_generator.findings import Severity  # noqa: PLC0415 - as above
-    from rolecall_generator.reports import print_proof, proof_text  # noqa: PLC0415 - as above
-
     with progress_bar("modules", quiet=quiet or output_format != "table") as (started, progress):
         proven = prove_manifest(manifest, out, planned=planned, started=started, progress=progress)
     if output_format != "table":

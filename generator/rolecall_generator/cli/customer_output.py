@@ -12,8 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from rolecall_generator.customers import AccessDifference, CustomerRow, ModuleDifference, Proposal, ShownCustomer
-    from rolecall_generator.customers import NextStep as Step
+    from rolecall_generator.customers import (
+        AccessDifference,
+        CustomerRow,
+        ModuleDifference,
+        NextStep,
+        Proposal,
+        ShownCustomer,
+    )
     from rolecall_generator.manifest import ResolvedCustomer
 
 
@@ -90,7 +96,7 @@ def _name(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
-def print_steps(console: Console, steps: Sequence[Step]) -> None:
+def print_steps(console: Console, steps: Sequence[NextStep]) -> None:
     """What to do next, a command a line; nothing where there is nothing to do."""
     if not steps:
         return
@@ -106,7 +112,7 @@ def print_steps(console: Console, steps: Sequence[Step]) -> None:
             console.print(Text(f"        {step.why}", "dim"), soft_wrap=True)
 
 
-def proposal_json(proposal: Proposal, *, written: bool, steps: Sequence[Step] = ()) -> dict[str, Any]:
+def proposal_json(proposal: Proposal, *, written: bool, steps: Sequence[NextStep] = ()) -> dict[str, Any]:
     """What the commands print with --format json."""
     return {
         "written": written,

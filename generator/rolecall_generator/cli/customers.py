@@ -14,10 +14,40 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.cli.options import DryRunOption, FormatOption, ManifestOption, OutOption, YesOption, agree_and_write
-from rolecall_generator.cli.options import complete_customers as customers
-from rolecall_generator.cli.options import complete_targets as everybody
+from rolecall_generator.cli.customer_output import customer_shown_json, customers_json, print_customer, print_customers
+from rolecall_generator.cli.options import (
+    DryRunOption,
+    FormatOption,
+    ManifestOption,
+    OutOption,
+    YesOption,
+    agree_and_write,
+    complete_customers,
+    complete_targets,
+)
+from rolecall_generator.customers import (
+    abort_rotation,
+    add_customer,
+    after_change,
+    after_removal,
+    after_rename,
+    after_rotation,
+    change_customer,
+    finish_rotation,
+    list_customers,
+    moved_block,
+    profiles_text,
+    remove_entries,
+    rename_entry,
+    rotation_lines,
+    rotation_remark,
+    rotations_json,
+    rotations_under_way,
+    show_customer,
+    start_rotation,
+)
 from rolecall_generator.errors import ExitCode, SelectionError
+from rolecall_generator.manifest import load_manifest
 from rolecall_generator.records import rehearsing
 from rolecall_generator.terminal import emit_json, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
@@ -43,7 +73,7 @@ gen customer rotations --older-than 30       for a nightly job: exit code 1 when
 
 
 def rotate_external_id(
-    name: Annotated[str, typer.Argument(autocompletion=customers, help="A customer of the manifest.")],
+    name: Annotated[str, typer.Argument(autocompletion=complete_customers, help="A customer of the manifest.")],
     finish: Annotated[bool, typer.Option("--finish", help="Take the previous id out.")] = False,
     abort: Annotated[bool, typer.Option("--abort", help="Go back to the previous id.")] = False,
     external_id: Annotated[
@@ -60,8 +90,6 @@ def rotate_external_id(
 
     Exit code 1 when --finish finds that the new id was not seen to be accepted; nothing is changed then.
     """
-    from rolecall_generator.customers import after_rotation, rotation_remark  # noqa: PLC0415 - loads pydantic
-
     _one_step(finish=finish, abort=abort, external_id=external_id, force=force)
     proposal = _propose(manifest, out, name, finish=finish, abort=abort, external_id=external_id, force=force)
     agree_and_write(
@@ -77,8 +105,6 @@ def rotate_external_id(
 def _propose(
     manifest: Path, out: Path, name: str, *, finish: bool, abort: bool, external_id: str | None, force: bool
 ) -> RotationProposal:
-    from rolecall_generator.customers import abort_rotation, finish_rotation, start_rotation
-
     now = datetime.now(UTC)
     if finish:
         return finish_rotation(manifest, out, name, now=now, force=force, rehearsal=rehearsing(os.environ))
@@ -109,8 +135,6 @@ def rotations(
 
     Exit code 1 with --older-than when there are any.
     """
-    from rolecall_generator.customers import rotation_lines, rotations_json, rotations_under_way
-
     now = datetime.now(UTC)
     found = [
         one
@@ -128,7 +152,9 @@ def rotations(
 
 app = typer.Typer(name="customer", no_args_is_help=True, help="Add, change, rename, remove and look at customers.")
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", autocompletion=everybody, help="A customer of the manifest.")]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", autocompletion=complete_targets, help="A customer of the manifest.")
+]
 SwitchRoleOption = Annotated[bool, typer.Option("--switch-role", help="The name is a switch role's, not a customer's.")]
 
 AccountOption = Annotated[str | None, typer.Option("--account-id", metavar="ID", help="The account's id, 12 digits.")]
@@ -206,11 +232,6 @@ def add(
 
     The manifest's comments, order and form stay as they are. What is not given comes from the manifest's defaults.
     """
-    from rolecall_generator.customers import (
-        add_customer,
-        after_change,
-    )
-
     values = _values(
         name=name, account_id=account_id, role=role, path=path, external_id=external_id, permissions=permissions,
         backend_role=backend_role, regions=region, max_session_seconds=max_session_seconds,
@@ -261,11 +282,6 @@ def set_fields(
 
     To exchange the external id without an outage use `gen customer rotate-external-id`.
     """
-    from rolecall_generator.customers import (
-        after_change,
-        change_customer,
-    )
-
     values = _values(
         account_id=account_id, role=role, path=path, external_id=external_id, permissions=permissions,
         backend_role=backend_role, regions=region, max_session_seconds=max_session_seconds,
@@ -281,7 +297,9 @@ def set_fields(
 
 @app.command(epilog="Example:  gen customer remove acme --dry-run")
 def remove(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", autocompletion=everybody, help="Customers of the manifest.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", autocompletion=complete_targets, help="Customers of the manifest.")
+    ],
     switch_role: SwitchRoleOption = False,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
@@ -290,11 +308,6 @@ def remove(
     output_format: FormatOption = "table",
 ) -> None:
     """Take customers out of the manifest, after showing what access ends. The roles stay until their owners destroy them."""
-    from rolecall_generator.customers import (
-        after_removal,
-        remove_entries,
-    )
-
     section = _section(switch_role)
     proposal = remove_entries(manifest, out, names, section=section)
     nobody_left = section == "customers" and not proposal.edited.after.manifest.customers
@@ -309,7 +322,7 @@ def remove(
 
 @app.command(epilog="Example:  gen customer rename acme acme-europe")
 def rename(
-    old: Annotated[str, typer.Argument(metavar="OLD", autocompletion=everybody, help="A customer of the manifest.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", autocompletion=complete_targets, help="A customer of the manifest.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
     switch_role: SwitchRoleOption = False,
     manifest: ManifestOption = DEFAULT_MANIFEST,
@@ -319,12 +332,6 @@ def rename(
     output_format: FormatOption = "table",
 ) -> None:
     """Give a customer another name. No AWS resource changes: the name is the folder's, and in no ARN."""
-    from rolecall_generator.customers import (  # noqa: PLC0415 - as above
-        after_rename,
-        moved_block,
-        rename_entry,
-    )
-
     section = _section(switch_role)
     proposal = rename_entry(manifest, out, old, new, section=section)
     agree_and_write(
@@ -349,7 +356,9 @@ def list_all(
     patterns: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PATTERN", autocompletion=customers, help="Names or account ids, with wildcards; all when left out."
+            metavar="PATTERN",
+            autocompletion=complete_customers,
+            help="Names or account ids, with wildcards; all when left out.",
         ),
     ] = None,
     label: Annotated[
@@ -364,9 +373,6 @@ def list_all(
     output_format: FormatOption = "table",
 ) -> None:
     """List the customers, with the state of their modules in the output folder."""
-    from rolecall_generator.cli.customer_output import customers_json, print_customers  # noqa: PLC0415 - as above
-    from rolecall_generator.customers import list_customers  # noqa: PLC0415 - as above
-
     rows = list_customers(manifest, out, patterns or (), labels=_pairs("--label", label), tags=_pairs("--tag", tag))
     if output_format == "json":
         emit_json(customers_json(rows))
@@ -382,13 +388,6 @@ def show(
     output_format: FormatOption = "table",
 ) -> None:
     """Show one customer with all defaults filled in: role, trust, access, backend policy, files, and an AWS CLI profile."""
-    from rolecall_generator.cli.customer_output import customer_shown_json, print_customer  # noqa: PLC0415 - as above
-    from rolecall_generator.customers import (
-        profiles_text,
-        show_customer,
-    )
-    from rolecall_generator.manifest import load_manifest  # noqa: PLC0415 - as above
-
     loaded = load_manifest(manifest)
     shown = show_customer(loaded, out, name)
     profile = profiles_text(loaded.manifest, [name])

@@ -10,7 +10,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rolecall_generator.cli.options import DryRunOption, FormatOption, ManifestOption, OutOption, YesOption, agree_and_write
+from rolecall_generator.customers import after_import, propose
 from rolecall_generator.errors import RolecallError, SelectionError
+from rolecall_generator.importers import (
+    ImportProblemsError,
+    ImportSettings,
+    OrganizationSelection,
+    all_problems,
+    edits_of,
+    make_client,
+    notes_of,
+    parse_columns,
+    plan_import,
+    read_csv_accounts,
+    read_organization,
+    read_output_accounts,
+)
+from rolecall_generator.manifest import fresh_external_id, load_manifest
+from rolecall_generator.records import read_rotations
 from rolecall_generator.terminal import stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 
@@ -73,11 +90,6 @@ def csv_command(
 
     Accounts that the manifest has already stay as they are, so that the same import twice changes nothing.
     """
-    from rolecall_generator.importers import (
-        parse_columns,
-        read_csv_accounts,
-    )
-
     if delimiter is not None and len(delimiter.replace("\\t", "\t")) != 1:
         raise SelectionError("a delimiter is one character", where="--delimiter", hint="write ; or \\t for a tab")
     told = delimiter.replace("\\t", "\t") if delimiter else None
@@ -120,13 +132,9 @@ def organizations_command(
     It reads, in the management account or a delegated administrator's: organizations:ListRoots,
     ListOrganizationalUnitsForParent, ListAccountsForParent. Suspended accounts are left out, and named.
     """
-    from rolecall_generator.importers import OrganizationSelection as Choice  # noqa: PLC0415 - as above
-    from rolecall_generator.importers import make_client, read_organization
-    from rolecall_generator.manifest import load_manifest  # noqa: PLC0415 - as above
-
     backend = load_manifest(manifest).manifest.backend
     own = {backend.account_id: "the backend account"} if backend is not None else {}
-    choice = Choice(tuple(ou or ()), tuple(exclude or ()), own)
+    choice = OrganizationSelection(tuple(ou or ()), tuple(exclude or ()), own)
     reading = read_organization(make_client(profile), choice, profile=profile)
     _import(reading, manifest, out, into, permissions, update=update, yes=yes, dry_run=dry_run, output_format=output_format)
 
@@ -160,20 +168,12 @@ def outputs_command(
     A file is matched by its content: the account id in its role_arn, and the external id that you gave to that account. A
     new customer is named by its file, or by the file's folder where that is called outputs.json.
     """
-    from rolecall_generator.importers import read_output_accounts  # noqa: PLC0415 - as above
-
     reading = _read(lambda: read_output_accounts(files), manifest)
     _import(reading, manifest, out, into, permissions, update=update, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 def _read(read: Callable[[], Reading], manifest: Path) -> Reading:
     """Read a source; where it is wrong, say what the manifest finds wrong of it too, unless that cannot be loaded."""
-    from rolecall_generator.importers import (
-        ImportProblemsError,
-        all_problems,
-    )
-    from rolecall_generator.manifest import load_manifest  # noqa: PLC0415 - as above
-
     try:
         return read()
     except ImportProblemsError as error:
@@ -196,20 +196,8 @@ def _import(
     dry_run: bool,
     output_format: str,
 ) -> None:
-    from rolecall_generator.customers import (
-        after_import,
-        propose,
-    )
-    from rolecall_generator.importers import ImportSettings as Settings  # noqa: PLC0415 - as above
-    from rolecall_generator.importers import edits_of, notes_of, plan_import  # noqa: PLC0415 - as above
-    from rolecall_generator.manifest import (
-        fresh_external_id,
-        load_manifest,
-    )
-    from rolecall_generator.records import read_rotations  # noqa: PLC0415 - as above
-
     retired = {name: entry.retired for name, entry in read_rotations(out).items() if entry.retired}
-    settings = Settings(fresh_external_id, tuple(permissions) if permissions else None, update, retired)
+    settings = ImportSettings(fresh_external_id, tuple(permissions) if permissions else None, update, retired)
     loaded = load_manifest(manifest)
     plan = plan_import(reading, loaded.manifest, settings)
     edits = edits_of(plan, into or manifest.parent / INTO)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import rolecall_generator
 from rolecall_generator.terminal import CommandModule, SafeTyper, emit
 
 COMMANDS = {
@@ -16,11 +17,11 @@ COMMANDS = {
     ),
     "check": CommandModule(
         "rolecall_generator.cli.check",
-        "Read the written modules back, compare them with the manifest, prove who can assume what, and judge them by rules.",
+        "Read the written modules back, compare them with the manifest, prove who can assume what, and apply the rules.",
     ),
     "prove": CommandModule(
         "rolecall_generator.cli.check",
-        "Prove who can assume which role: the intended callers and no one else, cell by cell, each failure with its example.",
+        "Prove who can assume which role: the intended callers and no one else.",
     ),
     "diff": CommandModule(
         "rolecall_generator.cli.terraform",
@@ -56,9 +57,7 @@ app = SafeTyper(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from rolecall_generator._version import __version__  # noqa: PLC0415 - looked up only when asked for
-
-        emit(f"rolecall {__version__}")
+        emit(f"rolecall {rolecall_generator.__version__}")
         raise typer.Exit
 
 

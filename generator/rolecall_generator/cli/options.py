@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rolecall_generator.errors import InterruptedRunError, SelectionError
+from rolecall_generator.cli.customer_output import print_proposal, print_steps, proposal_json
+from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
+from rolecall_generator.manifest import names_in
 from rolecall_generator.terminal import agreed, emit, emit_json, folder_of, print_lines, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST
 
 if TYPE_CHECKING:
     from rolecall_generator.check import Checked
-    from rolecall_generator.customers import NextStep as Step
-    from rolecall_generator.customers import Proposal
+    from rolecall_generator.customers import NextStep, Proposal
     from rolecall_generator.findings import Severity
 
 
@@ -35,8 +36,6 @@ def _names(sections: Sequence[str]) -> Offer:
     def offer(ctx: Any, incomplete: str) -> list[str]:
         # A shell shows what a completion raises in the middle of the line that is being typed: it must be silent.
         try:
-            from rolecall_generator.manifest import names_in  # noqa: PLC0415 - yaml loads only where needed
-
             return [name for name in names_in(_manifest(ctx), *sections) if name.startswith(incomplete)]
         except Exception:  # whatever it is, the command itself will say it
             return []
@@ -81,8 +80,6 @@ OutputFolderOption = Annotated[
 
 
 def _exit_on(found: Checked, least: Severity) -> None:
-    from rolecall_generator.errors import ExitCode  # noqa: PLC0415 - as above
-
     if found.report.worst is not None and found.report.worst >= least:
         raise typer.Exit(int(ExitCode.FINDINGS))
 
@@ -95,7 +92,7 @@ _HINT = "--yes writes without asking, --dry-run only shows"
 
 def agree_and_write(
     proposal: Proposal,
-    steps: Callable[[], Sequence[Step]],
+    steps: Callable[[], Sequence[NextStep]],
     *,
     yes: bool,
     dry_run: bool,
@@ -106,8 +103,6 @@ def agree_and_write(
 
     Without a terminal nothing is asked: SelectionError unless `yes` or `dry_run`. A No raises InterruptedRunError.
     """
-    from rolecall_generator.cli.customer_output import print_proposal, print_steps, proposal_json  # noqa: PLC0415 - loads rich
-
     writes = not dry_run and not proposal.empty
     if output_format == "json":
         if writes and not yes:

@@ -17,11 +17,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rolecall_generator.cli.options import FormatOption, ManifestArgument, OnlyOption, QuietOption, _exit_on
-from rolecall_generator.cli.options import OutputFolderOption as OutOption
-from rolecall_generator.errors import SelectionError
+from rolecall_generator.check import check as run_check
+from rolecall_generator.cli.options import (
+    FormatOption,
+    ManifestArgument,
+    OnlyOption,
+    OutputFolderOption,
+    QuietOption,
+    _exit_on,
+)
+from rolecall_generator.customers import profiles_text
+from rolecall_generator.errors import ExitCode, SelectionError
+from rolecall_generator.findings import Severity
+from rolecall_generator.generate import compare, generate
 from rolecall_generator.iam import Module, ModuleKind
-from rolecall_generator.reports import check_body
+from rolecall_generator.manifest import json_schema, load_manifest, write_starter
+from rolecall_generator.reports import check_body, print_check
 from rolecall_generator.terminal import emit, emit_json, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 
@@ -42,8 +53,6 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write a commented starter manifest with fresh external ids."""
-    from rolecall_generator.manifest import write_starter  # noqa: PLC0415 - pydantic loads only where needed
-
     write_starter(manifest, force=force)
     stdout().print(f"wrote {manifest}")
     stdout().print(f"next: put in your account ids, then run: gen terraform {manifest}")
@@ -51,14 +60,12 @@ def init(
 
 def schema() -> None:
     """Print the manifest's JSON Schema, for editors."""
-    from rolecall_generator.manifest import json_schema  # noqa: PLC0415 - as above
-
     emit_json(json_schema())
 
 
 def terraform(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
-    out: OutOption = DEFAULT_OUT,
+    out: OutputFolderOption = DEFAULT_OUT,
     only: OnlyOption = None,
     prune: PruneOption = True,
     prune_all: PruneAllOption = False,
@@ -73,8 +80,6 @@ def terraform(
 
     Exit code 1 when the check finds an error; the modules are written all the same.
     """
-    from rolecall_generator.generate import generate  # noqa: PLC0415 - as above
-
     with progress_bar("modules", quiet=quiet or output_format == "json") as (started, progress):
         pruning = {"prune": prune, "prune_all": prune_all}
         done = generate(manifest, out, only=only or (), repack=repack, started=started, progress=progress, **pruning)
@@ -94,17 +99,12 @@ def terraform(
 
 
 def _check_written(manifest: Path, out: Path, only: Sequence[str], *, leftovers: bool, quiet: bool) -> Checked:
-    from rolecall_generator.check import check as run_check  # noqa: PLC0415 - as above
-
     with progress_bar("checked", quiet=quiet) as (started, progress):
         return run_check(manifest, out, only=only, leftovers=leftovers, started=started, progress=progress)
 
 
 def _show_errors(found: Checked, *, quiet: bool) -> None:
     """Errors in full and the summary, where a person looks; exit with FINDINGS when there are any."""
-    from rolecall_generator.findings import Severity  # noqa: PLC0415 - as above
-    from rolecall_generator.reports import print_check  # noqa: PLC0415 - as above
-
     if not quiet:
         print_check(stdout(), found, least=Severity.ERROR)
     _exit_on(found, Severity.ERROR)
@@ -112,7 +112,7 @@ def _show_errors(found: Checked, *, quiet: bool) -> None:
 
 def diff(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
-    out: OutOption = DEFAULT_OUT,
+    out: OutputFolderOption = DEFAULT_OUT,
     output_format: FormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
@@ -120,9 +120,6 @@ def diff(
 
     Exit code 1 when something would change, 0 when nothing would.
     """
-    from rolecall_generator.errors import ExitCode  # noqa: PLC0415 - as above
-    from rolecall_generator.generate import compare  # noqa: PLC0415 - as above
-
     with progress_bar("modules", quiet=quiet or output_format == "json") as (started, progress):
         found = compare(manifest, out, started=started, progress=progress)
     if output_format == "json":
@@ -293,9 +290,6 @@ def profiles(
     prefix: Annotated[str, typer.Option("--prefix", help="Put before each profile's name.")] = "",
 ) -> None:
     """Print AWS CLI profiles for every customer's role, and for people who switch roles."""
-    from rolecall_generator.customers import profiles_text  # noqa: PLC0415 - as above
-    from rolecall_generator.manifest import load_manifest  # noqa: PLC0415 - pydantic loads only where needed
-
     _one_line("--prefix", prefix, _NOT_IN_A_PREFIX)
     _one_line("--source-profile", source_profile or "", _NOT_IN_A_PROFILE)
     loaded = load_manifest(manifest)

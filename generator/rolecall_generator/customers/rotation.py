@@ -24,8 +24,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rolecall_generator.customers.edits import NextStep as Step
-from rolecall_generator.customers.edits import after_change
+from rolecall_generator.customers.edits import NextStep, after_change
 from rolecall_generator.customers.proposal import Proposal, propose
 from rolecall_generator.errors import ExitCode, OutputError, RolecallError, SelectionError
 from rolecall_generator.manifest import Customer, LoadedManifest, fresh_external_id, load_manifest
@@ -305,12 +304,12 @@ def rotations_json(found: Sequence[UnderWay]) -> list[dict[str, str | None]]:
     ]
 
 
-def after_rotation(manifest: Path, out: Path, name: str, *, started: bool) -> tuple[Step, ...]:
+def after_rotation(manifest: Path, out: Path, name: str, *, started: bool) -> tuple[NextStep, ...]:
     """Steps after a rotation was started, or ended. The backend's module names roles, not ids: it needs no apply."""
     steps = list(after_change(manifest, out, name, {customer_path(name)}))
     if started:
         finish = command_line(f"gen customer rotate-external-id {name} --finish", manifest, out)
-        steps.append(Step(finish, "when runner verify saw the new id"))
+        steps.append(NextStep(finish, "when runner verify saw the new id"))
     return tuple(steps)
 
 

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.errors import Problem, SelectionError
-from rolecall_generator.importers.interface import ImportedAccount as Account
-from rolecall_generator.importers.interface import ImportProblemsError, Reading, Value, role_fields
+from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, Reading, Value, role_fields
 from rolecall_generator.manifest import BOOLEAN_COLUMNS, COLUMNS, LIST_COLUMNS, MAP_COLUMNS, NUMBER_COLUMNS, PLAIN_COLUMNS
 from rolecall_generator.manifest.yaml_source import MAXIMUM_BYTES, Point
 from rolecall_generator.text import clip, nearest
@@ -215,7 +214,7 @@ def read_csv_accounts(
     return Reading(str(path), accounts, (), ignored)
 
 
-def _account(row: TableRow, columns: Mapping[int, str], file: str, problems: list[Problem]) -> Account:
+def _account(row: TableRow, columns: Mapping[int, str], file: str, problems: list[Problem]) -> ImportedAccount:
     found: dict[str, Value] = {}
     marks: dict[str, Point] = {}
     maps: dict[str, dict[str, str]] = {}
@@ -247,7 +246,7 @@ def _account(row: TableRow, columns: Mapping[int, str], file: str, problems: lis
         marks = {**dict.fromkeys(named, arn), **marks}
         problems += _contradicted(named, found, file, arn)
     name = str(found.pop("name", ""))
-    return Account(name, {**named, **found, **maps}, file, Point(row.line, 0), marks, partition)
+    return ImportedAccount(name, {**named, **found, **maps}, file, Point(row.line, 0), marks, partition)
 
 
 def _contradicted(named: Mapping[str, Value], found: Mapping[str, Value], file: str, at: Point) -> Iterator[Problem]:

@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rolecall_generator.errors import Problem, SelectionError
-from rolecall_generator.importers.interface import ImportedAccount as Account
-from rolecall_generator.importers.interface import ImportProblemsError, LeftOut, Reading, Value, problems_of
+from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, LeftOut, Reading, Value, problems_of
 from rolecall_generator.manifest import Customer, Manifest, fold
 from rolecall_generator.manifest.editing import AddCustomer, Edit, SetField
 from rolecall_generator.text import clip, suggest
@@ -111,7 +110,7 @@ def _known_sets(names: Iterable[str], manifest: Manifest) -> None:
             raise SelectionError(f"there is no permission set {name}", where="--permissions", hint=hint)
 
 
-def _entry(account: Account, names: CustomerNames, settings: ImportSettings, default_path: str) -> dict[str, Value]:
+def _entry(account: ImportedAccount, names: CustomerNames, settings: ImportSettings, default_path: str) -> dict[str, Value]:
     given = {key: value for key, value in account.fields.items() if (key, value) != ("path", default_path)}
     given["name"] = names.name(account.name, account.account_id)
     if settings.permissions is not None:
@@ -120,7 +119,7 @@ def _entry(account: Account, names: CustomerNames, settings: ImportSettings, def
     return {name: given[name] for name in Customer.model_fields if name in given}
 
 
-def _known(account: Account, customers: Sequence[Customer], default_role: str, several: bool) -> Customer | None:
+def _known(account: ImportedAccount, customers: Sequence[Customer], default_role: str, several: bool) -> Customer | None:
     """The manifest's entry of an account; None when it has none."""
     if len(customers) == 1 and not several:
         return customers[0]
@@ -128,7 +127,9 @@ def _known(account: Account, customers: Sequence[Customer], default_role: str, s
     return next((one for one in customers if (one.role or default_role).casefold() == wanted), None)
 
 
-def _compare(account: Account, customer: Customer, manifest: Manifest, settings: ImportSettings, draft: _Draft) -> bool:
+def _compare(
+    account: ImportedAccount, customer: Customer, manifest: Manifest, settings: ImportSettings, draft: _Draft
+) -> bool:
     """Note what becomes of a known account; whether the source says otherwise than the manifest."""
     changes = [
         FieldChange(customer.name, key, old, _merged(key, old, new))
@@ -157,7 +158,7 @@ def _had_before(external_id: Value, customer: Customer, settings: ImportSettings
     return True
 
 
-def _without_proof(account: Account, customer: Customer, settings: ImportSettings) -> Iterator[Problem]:
+def _without_proof(account: ImportedAccount, customer: Customer, settings: ImportSettings) -> Iterator[Problem]:
     """What shows that a file is this customer's: the external id that the vendor gave to this account and to no other.
 
     The account id alone shows nothing, since the sender writes it, and the file's name still less: `acme (1).json` is what a
@@ -179,7 +180,7 @@ def _without_proof(account: Account, customer: Customer, settings: ImportSetting
     )
 
 
-def _one_of_several(account: Account, accounts: Iterable[Account]) -> Iterator[Problem]:
+def _one_of_several(account: ImportedAccount, accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
     """Several roles of one account, of which the manifest does not have this one: nothing says which is meant."""
     others = [one for one in accounts if one is not account and one.account_id == account.account_id]
     if others:
@@ -189,7 +190,9 @@ def _one_of_several(account: Account, accounts: Iterable[Account]) -> Iterator[P
         yield account.problem("account_id", what, "leave out the one that is wrong, or add both with `gen customer add`")
 
 
-def _named_as_another(account: Account, customer: Customer | None, owners: Mapping[str, Customer]) -> Iterator[Problem]:
+def _named_as_another(
+    account: ImportedAccount, customer: Customer | None, owners: Mapping[str, Customer]
+) -> Iterator[Problem]:
     """A source that bears the name of one customer and speaks of the account of another contradicts itself."""
     owner = owners.get(fold(account.name), customer)
     if owner is not None and owner is not customer:
@@ -223,7 +226,7 @@ def _merged(key: str, old: object, new: Value) -> Value:
     return tuple(new) if isinstance(new, list) else new
 
 
-def _several(accounts: Iterable[Account]) -> frozenset[str]:
+def _several(accounts: Iterable[ImportedAccount]) -> frozenset[str]:
     """Accounts that the source names more than once, with different roles."""
     return frozenset(account_id for account_id, times in Counter(one.account_id for one in accounts).items() if times > 1)
 

@@ -125,22 +125,22 @@ def problems_of(accounts: Sequence[ImportedAccount], manifest: Manifest) -> list
 def _unseen(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
     """Characters that no one sees: with them one name is shown as another, in the manifest and in every review of it."""
     for account in accounts:
-        for field, text in (("name", account.name), *_strings(account.fields)):
+        for key, text in (("name", account.name), *_strings(account.fields)):
             if (hidden := first_hidden(text)) is not None:
                 yield account.problem(
-                    field, f'{field} "{clip(text)}" holds the invisible character {code_point(text[hidden])}',
+                    key, f'{key} "{clip(text)}" holds the invisible character {code_point(text[hidden])}',
                     "remove it there, or leave this account out",
                 )  # fmt: skip
 
 
 def _strings(fields: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
-    for field, value in fields.items():
+    for key, value in fields.items():
         if isinstance(value, str):
-            yield field, value
+            yield key, value
         elif isinstance(value, Mapping):
-            yield from ((field, text) for pair in value.items() for text in pair if isinstance(text, str))
+            yield from ((key, text) for pair in value.items() for text in pair if isinstance(text, str))
         elif isinstance(value, tuple | list):
-            yield from ((field, text) for text in value if isinstance(text, str))
+            yield from ((key, text) for text in value if isinstance(text, str))
 
 
 def _twice(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
@@ -164,15 +164,15 @@ def _shared_ids(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iter
             if external_id is not None:
                 owners.setdefault(external_id, (customer.account_id, customer.name, f"customer {customer.name}"))
     for account in accounts:
-        for field in ("external_id", "previous_external_id"):
-            given = account.fields.get(field)
+        for key in ("external_id", "previous_external_id"):
+            given = account.fields.get(key)
             if not isinstance(given, str):
                 continue
             place = f"the account at {account.file}:{account.at.line + 1}"
             account_id, name, owner = owners.setdefault(given, (account.account_id, account.name, place))
             if account_id != account.account_id and not shares_external_id(manifest, name, account.name):
                 yield account.problem(
-                    field, f'{field} "{clip(given)}" is the same as that of {owner}',
+                    key, f'{key} "{clip(given)}" is the same as that of {owner}',
                     "leave it empty: a fresh one is made, since an external id belongs to one customer alone",
                 )  # fmt: skip
 

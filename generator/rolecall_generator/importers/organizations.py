@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
 from rolecall_generator.errors import CallerError, SelectionError
-from rolecall_generator.importers.interface import ImportedAccount as Account
-from rolecall_generator.importers.interface import LeftOut, Reading, Value
+from rolecall_generator.importers.interface import ImportedAccount, LeftOut, Reading, Value
 
 SOURCE = "AWS Organizations"
 OU_LABEL = "ou"
@@ -60,10 +63,6 @@ class _Unit:
 
 def make_client(profile: str | None) -> OrganizationsClient:
     """A client by the usual AWS chain of credentials, or a profile of the AWS CLI. Raises CallerError."""
-    import botocore.session  # noqa: PLC0415 - an import that does not ask AWS loads no SDK
-    from botocore.config import Config  # noqa: PLC0415 - as above
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
-
     try:
         session = botocore.session.Session(profile=profile)
         region = session.get_config_variable("region") or "us-east-1"
@@ -80,8 +79,6 @@ def read_organization(client: OrganizationsClient, choice: OrganizationSelection
 
     Raises CallerError for what AWS refuses, SelectionError for a unit that is not there.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
-
     for option, texts in (("--ou", choice.units), ("--exclude", choice.exclude)):
         if not all(text.strip() for text in texts):  # an unset variable of a script would mean everybody, or nobody
             raise SelectionError("it is empty", where=option, hint="name a unit or an account, or leave the option out")
@@ -93,7 +90,7 @@ def read_organization(client: OrganizationsClient, choice: OrganizationSelection
     except BotoCoreError as error:
         raise CallerError(f"AWS Organizations cannot be asked: {error}", where=_place(profile), hint=_HOW) from error
     found.sort(key=lambda pair: (pair[0], str(pair[1]["Name"]).casefold(), str(pair[1]["Id"])))
-    accounts: list[Account] = []
+    accounts: list[ImportedAccount] = []
     left_out: list[LeftOut] = []
     for path, account in found:
         name, number = str(account["Name"]), str(account["Id"])
@@ -106,7 +103,7 @@ def read_organization(client: OrganizationsClient, choice: OrganizationSelection
             fields: dict[str, Value] = {"account_id": number}
             if path:
                 fields["labels"] = {OU_LABEL: _label(path)}
-            accounts.append(Account(name, fields, f"account {number} of {SOURCE}"))
+            accounts.append(ImportedAccount(name, fields, f"account {number} of {SOURCE}"))
     idle = tuple(f"--exclude {text} names no one who was found" for text in choice.exclude if text not in met)
     return Reading(SOURCE, tuple(accounts), tuple(left_out), notes=idle)
 

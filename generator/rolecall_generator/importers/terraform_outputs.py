@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.importers.interface import ImportedAccount as Account
-from rolecall_generator.importers.interface import ImportProblemsError, Reading, role_fields
+from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, Reading, role_fields
 from rolecall_generator.manifest.yaml_source import MAXIMUM_BYTES, Point
 from rolecall_generator.text import clip
 
@@ -33,7 +32,7 @@ Output = tuple[str, Mapping[str, Any]]
 def read_output_accounts(paths: Sequence[Path]) -> Reading:
     """The accounts of such files. Raises ImportProblemsError with everything that is wrong in any of them."""
     problems: list[Problem] = []
-    accounts: list[Account] = []
+    accounts: list[ImportedAccount] = []
     for path in paths:
         try:
             text, body = _read(path)
@@ -45,7 +44,7 @@ def read_output_accounts(paths: Sequence[Path]) -> Reading:
     return Reading(", ".join(map(str, paths)), tuple(accounts), from_customers=True)
 
 
-def _accounts(path: Path, text: str, body: Any) -> Iterator[Account]:
+def _accounts(path: Path, text: str, body: Any) -> Iterator[ImportedAccount]:
     found = list(_customers(_outputs(path, body), path))
     if not found:
         what = f"no output is called {_ROLE_ARN}, nor has an object with a {_ROLE_ARN} as its value"
@@ -64,7 +63,7 @@ def _accounts(path: Path, text: str, body: Any) -> Iterator[Account]:
                 raise _error(path, _line_of(text, external_id) + 1, what, "an external id is a text in quotes")
             fields[_EXTERNAL_ID] = external_id
             marks[_EXTERNAL_ID] = Point(_line_of(text, external_id), 0)
-        yield Account(name, fields, str(path), Point(line, 0), marks, arn.split(":")[1])
+        yield ImportedAccount(name, fields, str(path), Point(line, 0), marks, arn.split(":")[1])
 
 
 def _outputs(path: Path, body: Any) -> Mapping[str, Any]:

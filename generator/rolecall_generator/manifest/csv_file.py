@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from rolecall_generator.errors import Problem
 from rolecall_generator.manifest.models import Customer
-from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, Point
-from rolecall_generator.manifest.yaml_source import YamlSource as Source
+from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, Point, YamlSource
 from rolecall_generator.text import clip, first_hidden, suggest
 from rolecall_generator.workers import collection_paused
 
@@ -29,7 +28,7 @@ _SEPARATORS = re.compile(r"[;\s]+")
 _BOOLEANS = {"true": True, "false": False, "yes": True, "no": False}
 
 
-def parse_csv(text: str, file: str) -> Source:
+def parse_csv(text: str, file: str) -> YamlSource:
     """CSV text to the tree `{customers: [...]}`. An empty cell is a value not given; all other cells are text.
 
     List columns are split at spaces and `;`. Lines count from 1 in the file, a place's column is the field's number.
@@ -49,7 +48,7 @@ def parse_csv(text: str, file: str) -> Source:
         problems.append(
             Problem(file, max(reader.line_num, 1), 1, f"not CSV: {error}", "put cells that hold commas in quotes")
         )
-    return Source(file, tree, tuple(problems), unicodedata.is_normalized("NFC", text) and first_hidden(text) is None)
+    return YamlSource(file, tree, tuple(problems), unicodedata.is_normalized("NFC", text) and first_hidden(text) is None)
 
 
 def _check_header(header: list[str], file: str, problems: list[Problem]) -> None:

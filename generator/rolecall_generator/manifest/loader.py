@@ -26,13 +26,13 @@ from rolecall_generator.manifest.yaml_source import (
     Loc,
     MapNode,
     Places,
+    YamlMark,
+    YamlSource,
     parse_source,
     place_at,
     read_text,
     walk,
 )
-from rolecall_generator.manifest.yaml_source import YamlMark as Mark
-from rolecall_generator.manifest.yaml_source import YamlSource as Source
 from rolecall_generator.text import clip, code_point, first_hidden
 from rolecall_generator.workers import collection_paused
 
@@ -93,13 +93,13 @@ def _load(path: Path, read: Read, new_files: Collection[Path]) -> LoadedManifest
     raise ManifestError(sorted(set(problems), key=lambda problem: (order[problem.file], problem.line, problem.column)))
 
 
-def _source(path: Path, read: Read, parse: Callable[[str, str], Source]) -> Source:
+def _source(path: Path, read: Read, parse: Callable[[str, str], YamlSource]) -> YamlSource:
     file = str(path)
     text = read(path, file)
-    return Source(file, None, (text,)) if isinstance(text, Problem) else parse(text, file)
+    return YamlSource(file, None, (text,)) if isinstance(text, Problem) else parse(text, file)
 
 
-def _validate(source: Source, model: type[BaseModel], twins: list[Problem]) -> tuple[BaseModel | None, list[Problem]]:
+def _validate(source: YamlSource, model: type[BaseModel], twins: list[Problem]) -> tuple[BaseModel | None, list[Problem]]:
     """Validate a tree. When it has problems, cut them out of it and try again, so that the rest can be cross-checked."""
     problems: list[Problem] = []
     if source.tree is None:
@@ -155,7 +155,7 @@ def _merge(manifest: Manifest, included: list[IncludedFile]) -> Manifest:
     return manifest.model_copy(update=update)
 
 
-def _declared(sources: list[Source], *, whole: bool) -> Declared:
+def _declared(sources: list[YamlSource], *, whole: bool) -> Declared:
     """The names that the files declare, before anything is cut out of them."""
     sets = frozenset(
         name
@@ -174,7 +174,7 @@ def _declared(sources: list[Source], *, whole: bool) -> Declared:
     )
 
 
-def _include(path: Path, main: Source, problems: list[Problem], new_files: Collection[Path]) -> list[Path]:
+def _include(path: Path, main: YamlSource, problems: list[Problem], new_files: Collection[Path]) -> list[Path]:
     """The files that `include` names, sorted within each pattern, none twice."""
     patterns = main.tree.get("include") if isinstance(main.tree, MapNode) else None
     if not isinstance(patterns, ListNode):
@@ -247,10 +247,10 @@ def _refusal(folder: Path, file: Path) -> tuple[str, str] | None:
     return None
 
 
-def _unnormalised(source: Source) -> list[Problem]:
+def _unnormalised(source: YamlSource) -> list[Problem]:
     """Text that only looks like other text: with invisible characters, or letters of two characters that have one."""
     problems: list[Problem] = []
-    pending: list[tuple[Any, Mark]] = [] if source.plain else [(source.tree, START)]
+    pending: list[tuple[Any, YamlMark]] = [] if source.plain else [(source.tree, START)]
     while pending:
         node, mark = pending.pop()
         if isinstance(node, MapNode):
@@ -267,7 +267,7 @@ def _unnormalised(source: Source) -> list[Problem]:
     return problems
 
 
-def _problem(file: str, mark: Mark, what: str, hint: str) -> Problem:
+def _problem(file: str, mark: YamlMark, what: str, hint: str) -> Problem:
     place = place_at(file, mark)
     return Problem(place.file, place.line, place.column, what, hint)
 

@@ -31,7 +31,7 @@ _OWNER_ONLY = 0o600
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-class PlannedModule(Protocol):
+class Identified(Protocol):
     """What identifies a module: its path in the output folder, and a digest of everything that was planned for it."""
 
     @property
@@ -131,7 +131,7 @@ class OutputState:
         self._result: CheckResult | None = None
         self._changed = False
 
-    def known(self, module: PlannedModule) -> bool:
+    def known(self, module: Identified) -> bool:
         """True if the module is as it was when it was found to fulfil this plan."""
         entry = self._entries.get(module.path)
         return entry is not None and entry.checked == module.fingerprint and self._unchanged(module.path, entry)

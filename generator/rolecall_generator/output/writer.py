@@ -32,6 +32,7 @@ from rolecall_generator.output.output_state import (
     FolderStamp,
     ModuleSource,
     OutputState,
+    PendingModule,
     Survey,
     check_sources,
     load_state,
@@ -39,7 +40,6 @@ from rolecall_generator.output.output_state import (
     stamp_folder,
     stamp_written,
 )
-from rolecall_generator.output.output_state import PendingModule as Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def one_run_at_a_time(out: Path) -> Iterator[str]:
 class _Prepared:
     """A task with its files known: names to be written, names to be deleted, what the lock will say."""
 
-    task: Task
+    task: PendingModule
     contents: Mapping[str, bytes]
     entry: LockedModule
     write: Sequence[str]
@@ -193,7 +193,7 @@ class _Run:
             self._placer.close()
         return self._tally.report()
 
-    def _survey_all(self, sources: Sequence[ModuleSource]) -> list[Task]:
+    def _survey_all(self, sources: Sequence[ModuleSource]) -> list[PendingModule]:
         tasks = []
         for source in sources:
             if self._survey.is_as_planned(source, prune=self._prune):
@@ -202,7 +202,7 @@ class _Run:
                 tasks.append(self._survey.task(source))
         return tasks
 
-    def _write_all(self, tasks: Sequence[Task], done: int, progress: Callable[[int], None]) -> None:
+    def _write_all(self, tasks: Sequence[PendingModule], done: int, progress: Callable[[int], None]) -> None:
         if done:
             progress(done)
         if tasks:
@@ -227,7 +227,7 @@ class _Run:
                 done += 1
                 progress(done)
 
-    def _prepare(self, task: Task) -> _Prepared:
+    def _prepare(self, task: PendingModule) -> _Prepared:
         contents = task.contents or task.source.contents()
         hashes = {name: sha256(content) for name, content in contents.items()}
         if not task.exists:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rolecall_generator.iam import ACCOUNT_ID_PATTERN, Access, Condition, PolicyDocument, Principal, Statement, parse_arn
-from rolecall_generator.iam.evaluation import Caller, IdentitySide, identity_of
-from rolecall_generator.iam.evaluation import PrincipalKind as Kind
+from rolecall_generator.iam.evaluation import Caller, IdentitySide, PrincipalKind, identity_of
 from rolecall_generator.proof.trust_reading import TrustReading
 from rolecall_generator.proof.witnesses import Budget, CallerViews, Cell, Witnesses, find_callers, fits
 
@@ -219,7 +218,10 @@ def _sessions_of(role: str, sessions: Iterable[str]) -> Iterator[Candidate]:
     who = identity_of(role)
     for session in sessions:
         other = identity_of(session)
-        if who.kind is Kind.ROLE and (who.account_id, who.name) == (other.account_id, (other.role or "").rpartition("/")[2]):
+        if who.kind is PrincipalKind.ROLE and (who.account_id, who.name) == (
+            other.account_id,
+            (other.role or "").rpartition("/")[2],
+        ):
             yield Candidate(Caller(session, IdentitySide.ALLOWS_ALL, role=role), fits(role))
 
 

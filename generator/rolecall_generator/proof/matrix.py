@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rolecall_generator.iam import Condition, Statement
-from rolecall_generator.iam.evaluation import ASSUME_ROLE, Effect, find_operator, identity_of
-from rolecall_generator.iam.evaluation import PrincipalKind as Kind
+from rolecall_generator.iam.evaluation import ASSUME_ROLE, Effect, PrincipalKind, find_operator, identity_of
 from rolecall_generator.proof.callers import OTHER, STRANGER, is_invented
 from rolecall_generator.proof.prove import EXTERNAL_ID, Case, Cell, Proof
 
@@ -139,7 +138,13 @@ _WITH = {
     Case.NO_MFA: "without MFA",
     Case.MFA_FALSE: "signed in without MFA",
 }
-_KINDS = {Kind.USER: "user", Kind.ROLE: "role", Kind.SESSION: "session", Kind.ROOT: "account", Kind.EXTERNAL: "service"}
+_KINDS = {
+    PrincipalKind.USER: "user",
+    PrincipalKind.ROLE: "role",
+    PrincipalKind.SESSION: "session",
+    PrincipalKind.ROOT: "account",
+    PrincipalKind.EXTERNAL: "service",
+}
 
 
 def kind_word(arn: str) -> str:

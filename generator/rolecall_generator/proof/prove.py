@@ -27,6 +27,7 @@ from rolecall_generator.iam.evaluation import (
     Evaluator,
     IdentitySide,
     Patterns,
+    PrincipalKind,
     Request,
     Shape,
     Truth,
@@ -38,7 +39,6 @@ from rolecall_generator.iam.evaluation import (
     principal_context,
     variables_of,
 )
-from rolecall_generator.iam.evaluation import PrincipalKind as Kind
 from rolecall_generator.proof.callers import STRANGER, Candidate, Candidates, NameSource, other_in, unforeseeable_name
 from rolecall_generator.proof.trust_reading import CLOSED, TrustReading, doubt_of, read_trust, relax, role_context
 from rolecall_generator.proof.witnesses import LONGEST_EXTERNAL_ID, Budget, find_external_ids
@@ -247,7 +247,7 @@ class _Prover:
     def _intended(self, trust: Trust, caller: str) -> Cell:
         who = identity_of(caller)
         context: dict[str, str | tuple[str, ...]] = {
-            _SESSION_NAME: who.name if who.kind is Kind.USER else "rolecall",
+            _SESSION_NAME: who.name if who.kind is PrincipalKind.USER else "rolecall",
             EXTERNAL_ID: () if trust.external_id is None else trust.external_id,
             MFA: "true" if trust.requires_mfa else (),
             _MFA_AGE: "60" if trust.requires_mfa else (),
@@ -262,7 +262,7 @@ class _Prover:
         accounts: dict[str, str] = {}
         for caller in trust.callers:
             who = identity_of(caller)
-            if who.kind is not Kind.EXTERNAL:
+            if who.kind is not PrincipalKind.EXTERNAL:
                 accounts.setdefault(who.account_id, who.partition)
                 elsewhere = caller.replace(f":{who.account_id}:", f":{nowhere}:", 1)
                 yield self._must_fail(trust, Case.OTHER_ACCOUNT, elsewhere)
@@ -287,13 +287,13 @@ class _Prover:
             arn = candidate.caller.arn
             who = identity_of(arn)
             # A session of an intended role is that role under one name.
-            if arn in known or (who.kind is Kind.SESSION and _role_name(arn) in sessions):
+            if arn in known or (who.kind is PrincipalKind.SESSION and _role_name(arn) in sessions):
                 continue
             # The search finds principals of all accounts. Those of whom no statement speaks are as the stranger above.
             if candidate.found and not self.evaluator.names(trust.role_arn, arn):
                 continue
             case = Case.OTHER_USER if arn in self.access.users else Case.OTHER
-            for action in (ASSUME_ROLE, *FEDERATED_ASSUME) if who.kind is Kind.EXTERNAL else (ASSUME_ROLE,):
+            for action in (ASSUME_ROLE, *FEDERATED_ASSUME) if who.kind is PrincipalKind.EXTERNAL else (ASSUME_ROLE,):
                 yield from self._other(trust, case, candidate, action)
             budget.left -= len(target.trust.statements)
         self.budget.left -= given - budget.left
@@ -315,7 +315,7 @@ class _Prover:
         """Someone who is not meant: refused, or decided by an account that is meant to decide."""
         cell = self._worst_case(trust, case, candidate, {}, action)
         who = identity_of(candidate.caller.arn)
-        if who.kind is Kind.EXTERNAL or who.account_id not in self.delegated[trust.role_arn]:
+        if who.kind is PrincipalKind.EXTERNAL or who.account_id not in self.delegated[trust.role_arn]:
             yield cell
             return
         # Whether such a principal can exist is for its account to say, like all else about it.
@@ -355,7 +355,7 @@ class _Prover:
     def _doubt(self, trust: Trust, cell: Cell, candidate: Candidate) -> str:
         """Why nothing can be claimed of the cell, or nothing."""
         target, arn, effect = self.target(trust.role_arn), cell.request.principal.arn, cell.decision.effect
-        external = identity_of(arn).kind is Kind.EXTERNAL
+        external = identity_of(arn).kind is PrincipalKind.EXTERNAL
         if external and _is_id(arn):
             # AWS replaces such an id by the ARN of the principal that has it, if there is one.
             return f"whose id {arn} is cannot be known here"

@@ -13,6 +13,7 @@ from functools import lru_cache
 from rolecall_generator.iam import POLICY_VERSION, Condition, PolicyDocument, Principal, Role, Statement, parse_arn
 from rolecall_generator.iam.evaluation import (
     Patterns,
+    PrincipalKind,
     Shape,
     UnsupportedError,
     compile_condition,
@@ -21,7 +22,6 @@ from rolecall_generator.iam.evaluation import (
     patterns_of,
     variables_of,
 )
-from rolecall_generator.iam.evaluation import PrincipalKind as Kind
 from rolecall_generator.proof.witnesses import CallerViews
 
 _ARN, _ACCOUNT, _NAME = "aws:principalarn", "aws:principalaccount", "aws:username"
@@ -82,7 +82,7 @@ def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated:
                 {_ARN: arns, _ACCOUNT: accounts, _NAME: names}[key].setdefault(found)
             elif found is not Shape.NONE_NEEDED:
                 doubts.setdefault(condition, doubt_of(condition, found))
-    if meant := _literals(arn for arn in intended if identity_of(arn).kind in {Kind.USER, Kind.ROLE}):
+    if meant := _literals(arn for arn in intended if identity_of(arn).kind in {PrincipalKind.USER, PrincipalKind.ROLE}):
         arns.setdefault(meant)
     for account in sorted(delegated):
         accounts.setdefault(_literals([account]))
@@ -150,7 +150,7 @@ def _read_principals(
     principals: tuple[Principal, ...], partition: str, arns: dict[Patterns, None], accounts: dict[Patterns, None]
 ) -> None:
     named = [principal.identifier for principal in principals if principal.type == "AWS"]
-    if people := _literals(text for text in named if identity_of(text).kind in {Kind.USER, Kind.ROLE}):
+    if people := _literals(text for text in named if identity_of(text).kind in {PrincipalKind.USER, PrincipalKind.ROLE}):
         arns.setdefault(people)
     if whole := _literals(account for text in named if (account := account_of(text, partition)) is not None):
         accounts.setdefault(whole)
@@ -169,7 +169,7 @@ def _is_closed(principal: Principal) -> bool:
     return principal.type == "Service" or identity_of(principal.identifier).kind in _ONE_PRINCIPAL
 
 
-_ONE_PRINCIPAL = frozenset({Kind.USER, Kind.ROLE})
+_ONE_PRINCIPAL = frozenset({PrincipalKind.USER, PrincipalKind.ROLE})
 
 
 def _is_open(statement: Statement) -> bool:
@@ -185,7 +185,12 @@ def _sessions(trust: PolicyDocument) -> Iterator[str]:
     for statement in trust.statements:
         for principal in statement.principals:
             who = identity_of(principal.identifier)
-            if statement.effect == "Allow" and principal.type == "AWS" and who.kind is Kind.SESSION and who.role is not None:
+            if (
+                statement.effect == "Allow"
+                and principal.type == "AWS"
+                and who.kind is PrincipalKind.SESSION
+                and who.role is not None
+            ):
                 yield principal.identifier
 
 

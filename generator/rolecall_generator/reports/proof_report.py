@@ -18,10 +18,18 @@ from rich.text import Text
 from rolecall_generator.check import Proven
 from rolecall_generator.html_page import html_page
 from rolecall_generator.iam.evaluation import Effect
-from rolecall_generator.proof import Case, Cell, Matrix, Proof, counterexample, sentences, summarize
-from rolecall_generator.proof import CellMark as Mark
-from rolecall_generator.proof import CellState as State
-from rolecall_generator.proof import MatrixRow as Row
+from rolecall_generator.proof import (
+    Case,
+    Cell,
+    CellMark,
+    CellState,
+    Matrix,
+    MatrixRow,
+    Proof,
+    counterexample,
+    sentences,
+    summarize,
+)
 from rolecall_generator.reports.formatters.table import print_finding
 from rolecall_generator.reports.graph import describe, reaches, to_mermaid, to_svg
 from rolecall_generator.text import json_text
@@ -133,24 +141,24 @@ def _summary(matrix: Matrix) -> str:
 
 def _rows(matrix: Matrix) -> Iterator[tuple[str, str, Sequence[_CellView], Sequence[Mapping[str, Any]]]]:
     # Most rows have the same marks.
-    cells: dict[tuple[Mark, ...], list[_CellView]] = {}
+    cells: dict[tuple[CellMark, ...], list[_CellView]] = {}
     for row in matrix.rows:
         if row.marks not in cells:
             cells[row.marks] = [_html_cell(mark, case) for mark, case in zip(row.marks, matrix.columns, strict=True)]
         yield row.subject, row.role_arn, cells[row.marks], [_failure(cell) for cell in row.failures]
 
 
-def _html_cell(mark: Mark, case: Case) -> _CellView:
+def _html_cell(mark: CellMark, case: Case) -> _CellView:
     several = mark.asked > 1
     match mark.state:
-        case State.NOT_ASKED:
+        case CellState.NOT_ASKED:
             return "none", "·", "", "not asked", case.value
-        case State.OK:
+        case CellState.OK:
             return "ok", "✓", f"{mark.asked}" if several else "", f"{mark.asked} as intended", case.value
-        case State.DELEGATED:
+        case CellState.DELEGATED:
             label = f"{mark.delegated} of {mark.asked} decided by the caller's account"
             return "delegated", "○", f"{mark.asked}" if several else "", label, case.value
-        case State.FAILED:
+        case CellState.FAILED:
             count = f"{mark.failed}/{mark.asked}" if several else ""
             return "failed", "✗", count, f"{mark.failed} of {mark.asked} failed", case.value
 
@@ -179,10 +187,10 @@ def _html_value(value: str | tuple[str, ...]) -> str:
 
 _FAILING_ROWS = 40
 _MARKS = {
-    State.OK: ("✓", "green"),
-    State.FAILED: ("✗", "bold red"),
-    State.NOT_ASKED: ("", ""),
-    State.DELEGATED: ("○", "cyan"),
+    CellState.OK: ("✓", "green"),
+    CellState.FAILED: ("✗", "bold red"),
+    CellState.NOT_ASKED: ("", ""),
+    CellState.DELEGATED: ("○", "cyan"),
 }
 
 
@@ -229,16 +237,16 @@ def print_proof(console: Console, proven: Proven) -> None:
     _print_summary(console, proven, matrix)
 
 
-def _role(row: Row) -> str:
+def _role(row: MatrixRow) -> str:
     parts = row.role_arn.split(":", 5)
     return f"{parts[4]} {parts[5].removeprefix('role/')}"
 
 
-def _mark_text(mark: Mark) -> Text:
+def _mark_text(mark: CellMark) -> Text:
     return Text(*_MARKS[mark.state])
 
 
-def _print_failures(console: Console, rows: tuple[Row, ...]) -> None:
+def _print_failures(console: Console, rows: tuple[MatrixRow, ...]) -> None:
     for row in rows[:_FAILING_ROWS]:
         for cell in row.failures:
             console.print(f"✗ {row.subject}: ", style="bold red", end="", markup=False)

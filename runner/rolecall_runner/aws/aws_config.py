@@ -16,12 +16,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.loaders
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
 
 from rolecall_generator.errors import CallerError, SelectionError
 from rolecall_runner.aws.aws_errors import WORTH_RETRYING, failure_of
 from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredentials, account
-from rolecall_runner.aws.credentials import Assumer, Sessions
-from rolecall_runner.aws.credentials import CallerIdentity as Caller
+from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Sessions
 from rolecall_runner.aws.retry import TimeIsUpError, deadline
 
 DEFAULT_WORKERS = 16
@@ -43,17 +44,14 @@ def find_caller(
     region: str | None = None,
     mfa_code: Callable[[str], str] | None = None,
     environ: Mapping[str, str] | None = None,
-) -> Caller:
+) -> CallerIdentity:
     """The caller that the usual chain of credentials finds, and who that is as AWS says.
 
     `profile` names a profile of the AWS CLI's files. `mfa_code` is asked for a code where a profile wants one: it gets
     the question. `region` is where STS is asked; else AWS_REGION, the profile's, or us-east-1. Raises CallerError.
     """
-    import botocore.session  # noqa: PLC0415 - `runner --help` must not pay for botocore
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
-
     variables = os.environ if environ is None else environ
-    session = botocore.session.Session(profile=profile or variables.get("AWS_PROFILE") or None)
+    session = Session(profile=profile or variables.get("AWS_PROFILE") or None)
     try:
         _prompt_with(session, mfa_code)
         credentials = session.get_credentials()
@@ -65,10 +63,10 @@ def find_caller(
     return identify(clients, credentials, where)
 
 
-def identify(clients: Clients, credentials: SigningCredentials, region: str, *, seconds: float = IDENTITY_SECONDS) -> Caller:
+def identify(
+    clients: Clients, credentials: SigningCredentials, region: str, *, seconds: float = IDENTITY_SECONDS
+) -> CallerIdentity:
     """Who holds these credentials, as GetCallerIdentity says within so many seconds. Raises CallerError."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
-
     where = f"STS in {region}"
     try:
         # An address that takes connections and never answers must not hold the command for minutes.
@@ -85,7 +83,7 @@ def identify(clients: Clients, credentials: SigningCredentials, region: str, *, 
         if failure.status in WORTH_RETRYING:
             raise CallerError(f"STS does not say who calls: {failure.code}", where=where, hint="try again later") from error
         raise CallerError(f"AWS does not take the credentials: {failure.code}", where=where, hint=_HOW) from error
-    return Caller(credentials, who["Arn"], who["Account"], region, clients.rehearsal)
+    return CallerIdentity(credentials, who["Arn"], who["Account"], region, clients.rehearsal)
 
 
 def _prompt_with(session: Any, mfa_code: Callable[[str], str] | None) -> None:

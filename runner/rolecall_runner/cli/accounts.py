@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
-from rolecall_generator.cli import FormatOption, ManifestOption, OutOption
-from rolecall_generator.cli import complete_customers as customers
-from rolecall_generator.cli import complete_switch_roles as switch_roles
+from rolecall_generator.cli import FormatOption, ManifestOption, OutOption, complete_customers, complete_switch_roles
 from rolecall_generator.errors import RolecallError, SelectionError
+from rolecall_generator.iam import switch_role_url
+from rolecall_generator.manifest import load_manifest
 from rolecall_generator.terminal import emit, emit_json, print_error, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
+from rolecall_runner.account_session import console_url, environment_for, fetch, login_shell, open_session, run_as
 from rolecall_runner.api import acting
+from rolecall_runner.aws import endpoint_of
 from rolecall_runner.cli.options import ProfileOption, RegionOption, RunsOption, SandboxOption, SessionCacheOption
-from rolecall_runner.execution import RUNS
+from rolecall_runner.execution import RUNS, counts_of, list_runs
+from rolecall_runner.redact import REHEARSAL
 
-NameArgument = Annotated[str, typer.Argument(autocompletion=customers, help="A customer of the manifest.")]
+NameArgument = Annotated[str, typer.Argument(autocompletion=complete_customers, help="A customer of the manifest.")]
 
 SWITCH_URL_EXAMPLES = "Example:  runner switch-url reena-in-sumesh"
 
 
 def switch_url(
-    name: Annotated[str, typer.Argument(autocompletion=switch_roles, help="A switch role of the manifest.")],
+    name: Annotated[str, typer.Argument(autocompletion=complete_switch_roles, help="A switch role of the manifest.")],
     manifest: ManifestOption = DEFAULT_MANIFEST,
 ) -> None:
     """Print the link that opens the console's switch-role page, filled in. It holds no secret; people may keep it."""
-    from rolecall_generator.iam import switch_role_url  # noqa: PLC0415 - pydantic loads only where needed
-    from rolecall_generator.manifest import load_manifest  # noqa: PLC0415 - as above
-
     wanted = load_manifest(manifest).manifest
     entry = next((entry for entry in wanted.switch_roles if entry.name == name), None)
     if entry is None:
@@ -60,13 +62,6 @@ def console(
     region: RegionOption = None,
 ) -> None:
     """Print a sign-in link to a customer's console, as the assumed session. Whoever has the link has the session."""
-    from rolecall_runner.account_session import (  # noqa: PLC0415 - boto3 loads only where needed
-        console_url,
-        fetch,
-        open_session,
-    )
-    from rolecall_runner.aws import endpoint_of  # noqa: PLC0415 - as above
-
     session = open_session(
         manifest, out, name, profile=profile, region=region, endpoint_url=endpoint_of(), session_cache=session_cache
     )
@@ -99,16 +94,6 @@ def shell(
 
     Ends with the program's exit code. The session ends after an hour.
     """
-    import os  # noqa: PLC0415 - as above
-
-    from rolecall_runner.account_session import (  # noqa: PLC0415 - as above
-        environment_for,
-        login_shell,
-        open_session,
-        run_as,
-    )
-    from rolecall_runner.aws import endpoint_of  # noqa: PLC0415 - as above
-
     with (
         progress_bar("accounts of the sandbox", quiet=False) as bar,
         acting(manifest, out, sandbox=sandbox, faults="", bar=bar),
@@ -133,11 +118,6 @@ def history(
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many of the latest.")] = 20,
 ) -> None:
     """List the runs so far, the latest first: what, of whom, how it ended, and whether it can be resumed."""
-    from rich.table import Table  # noqa: PLC0415 - as above
-
-    from rolecall_runner.execution import list_runs  # noqa: PLC0415 - as above
-    from rolecall_runner.redact import REHEARSAL  # noqa: PLC0415 - as above
-
     found = [(record, _counts(runs, record.run_id)) for record in list_runs(runs)[:count]]
     if output_format == "json":
         emit_json([{**asdict(record), "counts": counts} for record, counts in found])
@@ -161,8 +141,6 @@ def history(
 
 def _counts(runs: Path, run_id: str) -> dict[str, int] | None:
     """How a run came out; None when its results cannot be read, which must not hide the other runs."""
-    from rolecall_runner.execution import counts_of  # noqa: PLC0415 - as above
-
     try:
         return counts_of(runs, run_id)
     except RolecallError as error:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import rolecall_generator
 from rolecall_generator.terminal import CommandModule, SafeTyper, emit
 
 COMMANDS = {
@@ -69,9 +70,7 @@ app = SafeTyper(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from rolecall_generator._version import __version__  # noqa: PLC0415 - looked up only when asked for
-
-        emit(f"rolecall {__version__}")
+        emit(f"rolecall {rolecall_generator.__version__}")
         raise typer.Exit
 
 

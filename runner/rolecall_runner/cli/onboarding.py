@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.cli import FormatOption, ManifestOption, OutOption, QuietOption
-from rolecall_generator.cli import complete_customers as customers
-from rolecall_generator.cli import complete_targets as everybody
+from rolecall_generator.cli import FormatOption, ManifestOption, OutOption, QuietOption, complete_customers, complete_targets
 from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
 from rolecall_generator.records import rehearsing
 from rolecall_generator.terminal import emit, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import acting
+from rolecall_runner.aws import AwsConfig, endpoint_of
 from rolecall_runner.cli.options import (
     FormOption,
     ProfileOption,
@@ -30,12 +29,15 @@ from rolecall_runner.cli.options import (
     SandboxOption,
     duration_of,
 )
-from rolecall_runner.execution import RUNS
-from rolecall_runner.status import CustomerState as State
+from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions, Outside, stops_on_ctrl_c
+from rolecall_runner.onboarding import Pace
+from rolecall_runner.onboarding import onboard as run_onboard
+from rolecall_runner.reports import WaitDisplay, onboarded_json, print_onboarded, print_status, status_json
+from rolecall_runner.status import CustomerState, StatusPlace, chosen, hand_over, note_as_applied, report, set_form
+from rolecall_runner.verify import Mark, RunConfig
 
 if TYPE_CHECKING:
     from rolecall_runner.onboarding import Onboarded
-    from rolecall_runner.status import StatusPlace as Place
 
 
 ONBOARD_EXAMPLES = """Examples:
@@ -50,7 +52,7 @@ runner onboard acme --sandbox                    try it here, without AWS"""
 
 
 def onboard(
-    name: Annotated[str, typer.Argument(autocompletion=customers, help="A customer of the manifest.")],
+    name: Annotated[str, typer.Argument(autocompletion=complete_customers, help="A customer of the manifest.")],
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     every: Annotated[
@@ -83,46 +85,27 @@ def onboard(
 
     Exit code 0 when the customer is verified, 1 when something is not as agreed, 9 when nothing could be said.
     """
-    from rolecall_runner.aws import AwsConfig, endpoint_of  # noqa: PLC0415 - as above
-    from rolecall_runner.execution import EngineSettings as Settings
-    from rolecall_runner.execution import (  # noqa: PLC0415 - as above
-        ExecutionOptions,
-        Outside,
-        stops_on_ctrl_c,
-    )
-    from rolecall_runner.onboarding import Pace  # noqa: PLC0415 - as above
-    from rolecall_runner.onboarding import onboard as run_onboard  # noqa: PLC0415 - as above
-    from rolecall_runner.reports import WaitDisplay  # noqa: PLC0415 - as above
-    from rolecall_runner.status import StatusPlace as Place  # noqa: PLC0415 - as above
-    from rolecall_runner.verify import RunConfig  # noqa: PLC0415 - as above
-
     pace = Pace(every.total_seconds(), timeout.total_seconds(), once)
     outside = Outside()
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(acting(manifest, out, sandbox=sandbox, faults="", bar=bar, role=role))
         start = RunConfig(manifest, out, aws=AwsConfig(profile, region, endpoint_of(), workers=1), sandbox=sandbox)
-        options = ExecutionOptions(settings=Settings(workers=1), runs=runs)
+        options = ExecutionOptions(settings=EngineSettings(workers=1), runs=runs)
         stack.enter_context(stops_on_ctrl_c(outside.stop))
         display = stack.enter_context(WaitDisplay(stderr(), name, quiet=quiet or output_format == "json"))
         warn = (lambda _sentence: None) if quiet else display.warn
         ended = run_onboard(
             start, name, pace=pace, options=options, outside=outside, hear=display.hear, warn=warn, form=form or ""
         )
-    place = Place(manifest, out, ended.rehearsal, sandbox)
+    place = StatusPlace(manifest, out, ended.rehearsal, sandbox)
     if outside.stop.is_set() and not ended.verified:
         hint = f"{place.command(f'runner onboard {shlex.quote(name)}')} goes on waiting; what was noted stays"
         raise InterruptedRunError(f"interrupted; of {name}: {ended.last.what}", hint=hint)
     _report(ended, place, output_format, quiet=quiet)
 
 
-def _report(ended: Onboarded, place: Place, output_format: str, *, quiet: bool) -> None:
-    from rolecall_runner.reports import (
-        onboarded_json,
-        print_onboarded,
-    )
-    from rolecall_runner.verify import Mark  # noqa: PLC0415 - as above
-
+def _report(ended: Onboarded, place: StatusPlace, output_format: str, *, quiet: bool) -> None:
     if output_format == "json":
         emit(onboarded_json(ended), end="")
     elif not quiet:
@@ -144,14 +127,16 @@ runner status --handed-over acme globex          note that their bundles went ou
 
 runner status --fail-on failed --fail-on stale   for a nightly job: exit code 1 when there are any"""
 
-_STATES = ", ".join(State)
+_STATES = ", ".join(CustomerState)
 
 
 def status(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME", autocompletion=everybody, help="Whom to show: names, or patterns as of runner verify --limit."
+            metavar="NAME",
+            autocompletion=complete_targets,
+            help="Whom to show: names, or patterns as of runner verify --limit.",
         ),
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
@@ -160,7 +145,7 @@ def status(
         list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Only those with this label or tag.")
     ] = None,
     state: Annotated[
-        list[State] | None,
+        list[CustomerState] | None,
         typer.Option("--state", metavar="STATE", help=f"Only those in this state: {_STATES}. May be repeated."),
     ] = None,
     sort: Annotated[Literal["state", "name", "age", "manifest"], typer.Option("--sort", help="In which order.")] = "state",
@@ -187,7 +172,7 @@ def status(
     ] = False,
     every: Annotated[bool, typer.Option("--all", help="Every row, however many.")] = False,
     fail_on: Annotated[
-        list[State] | None,
+        list[CustomerState] | None,
         typer.Option("--fail-on", metavar="STATE", help="Exit code 1 when anybody shown is in it. May be repeated."),
     ] = None,
     output_format: FormatOption = "table",
@@ -196,14 +181,7 @@ def status(
 
     It reads what runner verify and runner onboard noted; nothing is asked of AWS.
     """
-    from rolecall_runner.reports import (
-        print_status,
-        status_json,
-    )
-    from rolecall_runner.status import StatusPlace as Place
-    from rolecall_runner.status import chosen, hand_over, note_as_applied, report, set_form
-
-    place = Place(manifest, out, sandbox or rehearsing(os.environ), sandbox)
+    place = StatusPlace(manifest, out, sandbox or rehearsing(os.environ), sandbox)
     targets = chosen(place, names or (), label or ())
     now = datetime.now(UTC)
     noted = {"--handed-over": handed_over, "--applied": applied, "--form": form is not None}

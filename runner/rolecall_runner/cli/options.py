@@ -16,10 +16,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rolecall_generator.cli import complete_targets as everybody
+from rolecall_generator.cli import complete_targets
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.execution import EngineSettings as Settings
-from rolecall_runner.execution import ExecutionOptions, engine_names
+from rolecall_runner.execution import EngineSettings, ExecutionOptions, engine_names
 from rolecall_runner.inventory import Selection
 
 
@@ -44,7 +43,7 @@ def option(
     )
 
 
-LimitOption = Annotated[str, option(Selection, "limit", "--limit", "-l", metavar="PATTERN", autocompletion=everybody)]
+LimitOption = Annotated[str, option(Selection, "limit", "--limit", "-l", metavar="PATTERN", autocompletion=complete_targets)]
 SampleOption = Annotated[int | None, option(Selection, "sample", "--sample")]
 SeedOption = Annotated[int, option(Selection, "seed", "--seed")]
 RetryOption = Annotated[str | None, option(Selection, "retry", "--retry", metavar="RUN")]
@@ -59,8 +58,8 @@ EngineOption = Annotated[
         autocompletion=lambda incomplete: [name for name in engine_names() if name.startswith(incomplete)],
     ),
 ]
-ForksOption = Annotated[int, option(Settings, "workers", "--forks", "-f")]
-TimeoutOption = Annotated[float, option(Settings, "timeout_seconds", "--timeout")]
+ForksOption = Annotated[int, option(EngineSettings, "workers", "--forks", "-f")]
+TimeoutOption = Annotated[float, option(EngineSettings, "timeout_seconds", "--timeout")]
 RunsOption = Annotated[Path, option(ExecutionOptions, "runs", "--runs")]
 SchedulerOption = Annotated[str | None, option(ExecutionOptions, "scheduler", "--scheduler", metavar="ADDRESS")]
 TlsOption = Annotated[

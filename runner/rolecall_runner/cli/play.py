@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.cli import ManifestOption, OutOption, QuietOption
-from rolecall_generator.cli import complete_targets as everybody
+from rolecall_generator.cli import ManifestOption, OutOption, QuietOption, complete_targets
 from rolecall_generator.errors import ExitCode, InterruptedRunError
 from rolecall_generator.terminal import emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
-from rolecall_runner.api import acting
+from rolecall_runner.api import Fleet, acting
 from rolecall_runner.aws import DEFAULT_WORKERS
 from rolecall_runner.cli.options import (
     FaultsOption,
@@ -25,13 +24,28 @@ from rolecall_runner.cli.options import (
     TimeoutOption,
     repeated,
 )
-from rolecall_runner.execution import RUNS, ExecutionOptions
-from rolecall_runner.execution import EngineSettings as Settings
+from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
+from rolecall_runner.plays import (
+    PlayOptions,
+    PlayStops,
+    Recap,
+    Runner,
+    TaskEnded,
+    TaskEnding,
+    TaskFilter,
+    Workshop,
+    choose_tasks,
+    installed_tasks,
+    load_plays,
+    narrowed,
+    played_of,
+    run_folder,
+    tags_of,
+)
+from rolecall_runner.reports import JsonFace, TextFace, listed, listing_lines
 
 if TYPE_CHECKING:
-    from rolecall_runner.api import Fleet
-    from rolecall_runner.plays import Play, Recap, Runner
-    from rolecall_runner.reports import JsonFace, TextFace
+    from rolecall_runner.plays import Play
 
 
 EXAMPLES = """Examples:
@@ -63,7 +77,7 @@ def play(
     limit: Annotated[
         str,
         typer.Option(
-            "--limit", "-l", metavar="PATTERN", autocompletion=everybody, help="Whom to ask, within the plays' hosts."
+            "--limit", "-l", metavar="PATTERN", autocompletion=complete_targets, help="Whom to ask, within the plays' hosts."
         ),
     ] = "all",
     tags: Annotated[list[str] | None, typer.Option("--tags", "-t", help="Only tasks with one of these tags.")] = None,
@@ -98,26 +112,11 @@ def play(
 
     Exit code 0 when all went well, 1 when a task failed in some account, 9 when some could not be reached.
     """
-    from rolecall_runner.api import Fleet  # noqa: PLC0415 - boto3 and Jinja2 load only where needed
-    from rolecall_runner.plays import (  # noqa: PLC0415 - as above  # noqa: PLC0415 - as above
-        PlayOptions,
-        Runner,
-        TaskFilter,
-        Workshop,
-        choose_tasks,
-        installed_tasks,
-        load_plays,
-        narrowed,
-        played_of,
-        run_folder,
-        tags_of,
-    )
-
     task_filter = TaskFilter(tags_of(tags or ()), tags_of(skip_tags or ()), start_at)
     played, run = played_of(PlayOptions(file, limit, task_filter, check=check, retry=retry, resume=resume), runs)
     plugins = installed_tasks()
     plays = choose_tasks(load_plays(played.file, plugins), played.wish)
-    settings = Settings(workers=forks, timeout_seconds=timeout)
+    settings = EngineSettings(workers=forks, timeout_seconds=timeout)
     fleet = Fleet(
         manifest,
         limit=played.limit,
@@ -145,9 +144,6 @@ def play(
 
 
 def _run(runner: Runner, plays: tuple[Play, ...], face: TextFace | JsonFace, resume_by: str, fleet: Fleet) -> Recap:
-    from rolecall_runner.execution import stops_on_ctrl_c  # noqa: PLC0415 - as above
-    from rolecall_runner.plays import PlayStops, Recap, TaskEnded  # noqa: PLC0415 - as above
-
     recap = Recap()
     try:
         with stops_on_ctrl_c(runner.outside.stop):
@@ -167,11 +163,6 @@ def _run(runner: Runner, plays: tuple[Play, ...], face: TextFace | JsonFace, res
 
 
 def _face(form: Form, *, quiet: bool) -> TextFace | JsonFace:
-    from rolecall_runner.reports import (
-        JsonFace,
-        TextFace,
-    )
-
     if form == "json":
         return JsonFace(lambda text: emit(text, end=""))
     console = stdout()
@@ -182,8 +173,6 @@ def _face(form: Form, *, quiet: bool) -> TextFace | JsonFace:
 
 
 def _print_list(plays: tuple[Play, ...], fleet: Fleet, form: Form, *, tasks: bool, hosts: bool) -> None:
-    from rolecall_runner.reports import listed, listing_lines  # noqa: PLC0415 - as above
-
     found = listed(plays, fleet, tasks=tasks, hosts=hosts)
     if form == "json":
         emit_json(found)
@@ -193,11 +182,9 @@ def _print_list(plays: tuple[Play, ...], fleet: Fleet, form: Form, *, tasks: boo
 
 
 def _end(recap: Recap) -> None:
-    from rolecall_runner.plays import TaskEnding as Ending  # noqa: PLC0415 - as above
-
-    if recap.any(frozenset({Ending.FAILED})):
+    if recap.any(frozenset({TaskEnding.FAILED})):
         raise typer.Exit(int(ExitCode.FINDINGS))
-    if recap.any(frozenset({Ending.UNREACHABLE, Ending.INCONCLUSIVE})):
+    if recap.any(frozenset({TaskEnding.UNREACHABLE, TaskEnding.INCONCLUSIVE})):
         raise typer.Exit(int(ExitCode.INCONCLUSIVE))
 
 

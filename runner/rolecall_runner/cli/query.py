@@ -16,7 +16,7 @@ from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionEr
 from rolecall_generator.terminal import agreed, emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import acting
-from rolecall_runner.aws import DEFAULT_WORKERS
+from rolecall_runner.aws import DEFAULT_WORKERS, AwsConfig, endpoint_of
 from rolecall_runner.cli.options import (
     EngineOption,
     FaultsOption,
@@ -37,10 +37,29 @@ from rolecall_runner.cli.options import (
     option,
     repeated,
 )
-from rolecall_runner.execution import RUNS, ExecutionOptions
-from rolecall_runner.execution import EngineSettings as Settings
+from rolecall_runner.data import ParquetRows, check_dataset_folder
+from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
 from rolecall_runner.inventory import EVERYBODY, Selection
-from rolecall_runner.query import QuerySpec
+from rolecall_runner.query import (
+    Ability,
+    QueryError,
+    QuerySpec,
+    Reason,
+    base_query,
+    check_reads,
+    check_replay,
+    check_targets,
+    choose,
+    describe,
+    foresee,
+    override,
+    prepare,
+    preview,
+    replay,
+    shipped,
+    validate_query,
+)
+from rolecall_runner.reports import CsvRowWriter, JsonLines, JsonRows, TableRows, Troubles, preview_lines
 
 if TYPE_CHECKING:
     from rolecall_runner.data import DatasetSummary
@@ -114,19 +133,6 @@ def query(
     Exit code 0 when every account answered or gave a reason (denied, Region not enabled), 1 when a call failed, 9 when some
     accounts could not be reached.
     """
-    from rolecall_runner.aws import AwsConfig, endpoint_of  # noqa: PLC0415 - boto3 loads only where needed
-    from rolecall_runner.query import (  # noqa: PLC0415 - as above  # noqa: PLC0415 - as above
-        base_query,
-        check_reads,
-        check_replay,
-        choose,
-        foresee,
-        override,
-        prepare,
-        replay,
-    )
-    from rolecall_runner.query import validate_query as validate
-
     if listed:
         _print_list(output_format)
         return
@@ -136,7 +142,7 @@ def query(
     if resume is None and retry is None:
         targets = choose(manifest, out, Selection(limit, sample, seed))
         partition = targets.inventory.manifest.partition
-        spec = validate(override(base(), partition=partition, **settings), param or ())
+        spec = validate_query(override(base(), partition=partition, **settings), param or ())
     else:
         has_query = any(each is not None for each in (service, operation, named, file, param or None, *settings.values()))
         selection = Selection(limit, sample, seed, retry)
@@ -148,7 +154,7 @@ def query(
         return
     expected = iter(()) if quiet else foresee(spec, targets)
     options = ExecutionOptions(
-        engine, settings=Settings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
+        engine, settings=EngineSettings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
     )
     if options.reach == "cluster" and not all(each.reads for each in judged):
         raise SelectionError(
@@ -173,9 +179,6 @@ def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[F
 
     `resume_by`: the command line that goes on with the run. `expected` is what the manifest lets expect of each account.
     """
-    from rolecall_runner.execution import stops_on_ctrl_c  # noqa: PLC0415 - as above
-    from rolecall_runner.reports import Troubles  # noqa: PLC0415 - as above
-
     troubles = Troubles()
     interrupted = False
     with progress_bar("accounts", quiet=quiet) as (started, progress), stops_on_ctrl_c(done.outside.stop):
@@ -202,33 +205,21 @@ def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[F
 
 
 def _writer(form: Form, spec: QuerySpec) -> RowWriter:
-    from rolecall_runner.query import describe  # noqa: PLC0415 - as above
-    from rolecall_runner.reports import CsvRowWriter as CsvRows  # noqa: PLC0415 - as above
-    from rolecall_runner.reports import (  # noqa: PLC0415 - as above
-        JsonLines,
-        JsonRows,
-        TableRows,
-    )
-
     if form == "json":
         return JsonRows(_print_raw, describe(spec))
     if form == "jsonl":
         return JsonLines(_print_raw)
     if form == "csv":
-        return CsvRows(_print_raw, spec.columns, on_terminal=sys.stdout.isatty())
+        return CsvRowWriter(_print_raw, spec.columns, on_terminal=sys.stdout.isatty())
     return TableRows(stdout(), spec.columns)
 
 
 def _check_folder(output: Path | None) -> None:
     """Check the dataset folder before anything is sent."""
-    from rolecall_runner.data import check_dataset_folder  # noqa: PLC0415 - as above
-
     check_dataset_folder(output)
 
 
 def _dataset(done: QueryRun, runs: Path, output: Path | None) -> RowWriter:
-    from rolecall_runner.data import ParquetRows  # noqa: PLC0415 - as above
-
     def report(found: DatasetSummary) -> None:
         stderr().print(f"{found.rows:,} rows in {found.files:,} files in {found.folder}", markup=False)
 
@@ -241,8 +232,6 @@ def _print_raw(text: str) -> None:
 
 def _warn(expected: Iterator[Forecast], accounts: int) -> None:
     """Say early who cannot answer; they are asked all the same, since what is deployed may be more."""
-    from rolecall_runner.query import Ability  # noqa: PLC0415 - as above
-
     unable = [each for each in expected if each.ability is Ability.NO]
     if unable:
         text = f"{len(unable):,} of {accounts:,} accounts cannot answer by what the manifest grants, as "
@@ -250,8 +239,6 @@ def _warn(expected: Iterator[Forecast], accounts: int) -> None:
 
 
 def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) -> None:
-    from rolecall_runner.query import QueryError  # noqa: PLC0415 - as above
-
     writing = [each for each in judged if not each.reads]
     if not writing or yes:
         return
@@ -267,13 +254,6 @@ def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) 
 
 
 def _dry_run(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets, form: Form) -> None:
-    from rolecall_runner.query import (
-        check_targets,
-        foresee,
-        preview,
-    )
-    from rolecall_runner.reports import preview_lines  # noqa: PLC0415 - as above
-
     check_targets(spec.parameters, chosen.targets)
     found = preview(spec, judged, chosen.targets, foresee(spec, chosen))
     if form == "table":
@@ -284,8 +264,6 @@ def _dry_run(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTarget
 
 
 def _print_list(form: Form) -> None:
-    from rolecall_runner.query import shipped  # noqa: PLC0415 - as above
-
     known: list[dict[str, Any]] = [{"name": each.name, "description": each.description} for each in shipped()]
     if form != "table":
         emit_json(known)
@@ -296,8 +274,6 @@ def _print_list(form: Form) -> None:
 
 
 def _end(count: Count, *, quiet: bool) -> None:
-    from rolecall_runner.query import Reason  # noqa: PLC0415 - as above
-
     if not quiet:
         stderr().print(count.text, markup=False)
     if count.reasons.get(Reason.FAILED):

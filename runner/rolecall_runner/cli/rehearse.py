@@ -13,8 +13,13 @@ from rich.text import Text
 
 from rolecall_generator.cli import FormatOption, ManifestArgument, OnlyOption, QuietOption
 from rolecall_generator.errors import ExitCode, SelectionError
+from rolecall_generator.iam import PARTITIONS
+from rolecall_generator.manifest import load_manifest
 from rolecall_generator.terminal import emit_json, folder_of, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST
+from rolecall_runner.rehearsal import RehearsalSelection, Tool, find_terraform, rehearsal_json
+from rolecall_runner.rehearsal import rehearse as run
+from rolecall_runner.sandbox import Sandbox, limits_of
 
 if TYPE_CHECKING:
     from rolecall_runner.rehearsal import Progress, Rehearsal
@@ -61,20 +66,6 @@ def rehearse(
     Where there is no terraform or tofu on PATH, or no AWS provider, the modules' files are read and provisioned instead, and
     the report says so. Exit code 1 when anything is not as intended.
     """
-    from rolecall_generator.iam import PARTITIONS  # noqa: PLC0415 - moto and pydantic load only where needed
-    from rolecall_generator.manifest import load_manifest  # noqa: PLC0415 - as above
-    from rolecall_runner.rehearsal import RehearsalSelection as Selection  # noqa: PLC0415 - as above
-    from rolecall_runner.rehearsal import (
-        Tool,
-        find_terraform,
-        rehearsal_json,
-    )
-    from rolecall_runner.rehearsal import rehearse as run  # noqa: PLC0415 - as above
-    from rolecall_runner.sandbox import (
-        Sandbox,
-        limits_of,
-    )
-
     if plugin_dir is not None and not plugin_dir.is_dir():
         raise SelectionError(
             "there is no such folder", where=f"--plugin-dir {plugin_dir}", hint="name one that holds providers"
@@ -88,7 +79,7 @@ def rehearse(
             manifest,
             tool=tool,
             sandbox=sandbox,
-            selection=Selection(only or (), sample, seed, out),
+            selection=RehearsalSelection(only or (), sample, seed, out),
             progress=_listener(*bar),
         )
     if output_format == "json":

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shlex
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rolecall_generator.cli import FormatOption, OutOption, QuietOption
-from rolecall_generator.errors import InterruptedRunError, SelectionError
+from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
 from rolecall_generator.terminal import emit, emit_json, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, lines_of
 from rolecall_runner.cli.options import FaultsOption
+from rolecall_runner.sandbox import OPERATOR, Home, SandboxRequest, environments, find, start, stop
 
 if TYPE_CHECKING:
     from rolecall_runner.sandbox import Running
@@ -50,13 +52,10 @@ def up(
     quiet: QuietOption = False,
 ) -> None:
     """Start a sandbox in the background, with the manifest's accounts as gen terraform wrote them."""
-    from rolecall_runner.sandbox import Home, start  # noqa: PLC0415 - moto loads only where needed
-    from rolecall_runner.sandbox import SandboxRequest as Wanted
-
     if manifest is None and DEFAULT_MANIFEST.exists():
         manifest = DEFAULT_MANIFEST
     source = None if manifest is None else str(manifest.resolve())
-    wanted = Wanted(source, str(out.resolve()), port, region or "", faults, keep_state)
+    wanted = SandboxRequest(source, str(out.resolve()), port, region or "", faults, keep_state)
     try:
         with progress_bar("accounts", quiet=quiet) as (started, progress):
 
@@ -96,8 +95,6 @@ def env(
 
     It holds credentials that are good for this sandbox alone.
     """
-    from rolecall_runner.sandbox import OPERATOR, Home, environments  # noqa: PLC0415 - as above
-
     found = environments(Home(home.resolve()))
     name = actor or next(iter(found))
     if actor is None and name == OPERATOR and len(found) == 1:
@@ -122,13 +119,8 @@ def env(
 @app.command(epilog="Example:  runner sandbox status --format json")
 def status(home: HomeOption = DEFAULT_HOME, output_format: FormatOption = "table") -> None:
     """Say whether a sandbox runs, where, with which accounts, and who can act in it. Exit code 1 when none runs."""
-    from rolecall_generator.errors import ExitCode  # noqa: PLC0415 - as above
-    from rolecall_runner.sandbox import Home, find  # noqa: PLC0415 - as above
-
     running = find(Home(home.resolve()))
     if output_format == "json":
-        from dataclasses import asdict  # noqa: PLC0415 - as above
-
         emit_json({"running": running is not None, **(asdict(running) if running else {})})
     elif running is None:
         stdout().print("no sandbox runs here; runner sandbox up starts one", markup=False)
@@ -147,8 +139,6 @@ def logs(
     ] = False,
 ) -> None:
     """Print the sandbox's log: a line a call, with caller, action, Region and status."""
-    from rolecall_runner.sandbox import Home, find  # noqa: PLC0415 - as above
-
     place = Home(home.resolve())
     if not place.log.exists():
         raise SelectionError("there is no log", where=str(place.log), hint="runner sandbox up starts a sandbox")
@@ -166,8 +156,6 @@ def logs(
 @app.command(epilog="Example:  runner sandbox down")
 def down(home: HomeOption = DEFAULT_HOME, quiet: QuietOption = False) -> None:
     """End the sandbox. Without --keep-state at its start, all that was made in it is gone."""
-    from rolecall_runner.sandbox import Home, stop  # noqa: PLC0415 - as above
-
     ended = stop(Home(home.resolve()))
     if not quiet:
         where = f"at {ended.url}" if ended and ended.url else "before it stood"

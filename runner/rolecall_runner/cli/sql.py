@@ -12,6 +12,17 @@ import typer
 from rolecall_generator.cli import QuietOption
 from rolecall_generator.terminal import emit, emit_json, progress_bar, stderr, stdout
 from rolecall_runner.cli.options import RunsOption
+from rolecall_runner.data import (
+    SqlError,
+    compare_runs,
+    data_output,
+    list_tables,
+    named_tables,
+    open_database,
+    print_table,
+    read_catalog,
+    temporary_path,
+)
 from rolecall_runner.execution import RUNS
 from rolecall_runner.redact import REHEARSAL
 
@@ -57,8 +68,6 @@ def sql(
     The first columns are account, account_id, region, asked_at, run_id and rehearsal. More tables: `runs`, `errors` and
     `play_results`.
     """
-    from rolecall_runner.data import read_catalog  # noqa: PLC0415 - DuckDB loads only where needed
-
     _check_options(statement, tables=tables, changes=changes, key=key, output_format=output_format, output=output)
     with progress_bar("rows", quiet=True):  # only for Ctrl-C: the rows are written meanwhile
         catalog = read_catalog(runs, run or ())
@@ -73,8 +82,6 @@ def sql(
 def _check_options(
     statement: str | None, *, tables: bool, changes: str | None, key: str | None, output_format: Form, output: Path | None
 ) -> None:
-    from rolecall_runner.data import SqlError  # noqa: PLC0415 - as above
-
     actions = sum((statement is not None, tables, changes is not None))
     if actions != 1:
         what = "no statement" if not actions else "SQL, --tables and --changes exclude each other"
@@ -86,12 +93,6 @@ def _check_options(
 
 
 def _write_answer(catalog: Catalog, statement: str, form: Form, output: Path | None, *, quiet: bool) -> None:
-    from rolecall_runner.data import (
-        named_tables,
-        open_database,
-        temporary_path,
-    )
-
     with open_database(catalog, statement, output and temporary_path(output)) as database:
         answer = database.ask(statement)
         if not quiet:
@@ -101,11 +102,6 @@ def _write_answer(catalog: Catalog, statement: str, form: Form, output: Path | N
 
 
 def _write_changes(catalog: Catalog, table: str, key: str | None, form: Form, output: Path | None, *, quiet: bool) -> None:
-    from rolecall_runner.data import (
-        compare_runs,
-        temporary_path,
-    )
-
     keys = [name.strip() for name in (key or "").split(",") if name.strip()]
     with compare_runs(catalog, table, keys, output and temporary_path(output)) as found:
         if not quiet:
@@ -120,8 +116,6 @@ def _write_changes(catalog: Catalog, table: str, key: str | None, form: Form, ou
 
 
 def _write(answer: SqlAnswer, form: Form, output: Path | None) -> None:
-    from rolecall_runner.data import data_output  # noqa: PLC0415 - as above
-
     if output is not None:
         data_output.write_file(answer, form, output)
     elif form == "table":
@@ -137,11 +131,6 @@ def _print_raw(text: str) -> None:
 
 
 def _list_tables(catalog: Catalog, form: Form) -> None:
-    from rolecall_runner.data import (
-        list_tables,
-        print_table,
-    )
-
     found = list(list_tables(catalog))
     if form != "table":
         emit_json(

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rolecall_generator.check import prove_manifest
 from rolecall_generator.cli import ManifestArgument, OutOption, QuietOption
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, SelectionError
+from rolecall_generator.output import LOCK_NAME
+from rolecall_generator.reports.graph import describe, reaches, to_svg
 from rolecall_generator.terminal import emit, print_error, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import acting
-from rolecall_runner.aws import DEFAULT_WORKERS
+from rolecall_runner.aws import DEFAULT_WORKERS, AwsConfig, endpoint_of
 from rolecall_runner.cli.options import (
     EngineOption,
     FaultsOption,
@@ -36,14 +39,16 @@ from rolecall_runner.cli.options import (
     option,
     repeated,
 )
-from rolecall_runner.execution import RUNS, ExecutionOptions
-from rolecall_runner.execution import EngineSettings as Settings
+from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions
 from rolecall_runner.inventory import EVERYBODY, Selection
-from rolecall_runner.verify import Actions, VerifySpec
+from rolecall_runner.reports import RollCallProgress, json_line, print_recap, run_html, run_json, run_junit
+from rolecall_runner.roll_call import prepare
+from rolecall_runner.status import StatusPlace, note_verdicts
+from rolecall_runner.verify import Actions, Mark, RunConfig, VerifySpec
 
 if TYPE_CHECKING:
     from rolecall_runner.roll_call import RollCall
-    from rolecall_runner.verify import RunConfig, Verdict
+    from rolecall_runner.verify import Verdict
 
 
 EXAMPLES = """Examples:
@@ -99,15 +104,10 @@ def verify(
 
     Exit code 0 when all is as agreed, 1 when something is not, 9 when nothing is wrong but some could not be asked.
     """
-    from rolecall_runner.aws import AwsConfig, endpoint_of  # noqa: PLC0415 - boto3 loads only where needed
-    from rolecall_runner.reports import RollCallProgress  # noqa: PLC0415 - as above
-    from rolecall_runner.roll_call import prepare  # noqa: PLC0415 - as above
-    from rolecall_runner.verify import RunConfig  # noqa: PLC0415 - as above
-
     _one_choice(limit=limit, sample=sample, retry=retry, resume=resume)
     options = VerifySpec(actions, drift)
     execution = ExecutionOptions(
-        engine, settings=Settings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
+        engine, settings=EngineSettings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
     )
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
@@ -140,8 +140,6 @@ def verify(
 
 def _note(call: RollCall, start: RunConfig) -> None:
     """What was heard, for `runner status`. That it cannot be kept must not hide the run."""
-    from rolecall_runner.status import note_verdicts  # noqa: PLC0415 - as above
-
     try:
         note_verdicts(
             start.out,
@@ -181,20 +179,10 @@ def _readers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _print_line(verdict: Verdict) -> None:
-    from rolecall_runner.reports import json_line  # noqa: PLC0415 - as above
-
     emit(json_line(verdict), end="")
 
 
 def _report(call: RollCall, form: Form, manifest: Path, out: Path) -> None:
-    from rolecall_runner.reports import (
-        print_recap,
-        run_html,
-        run_json,
-        run_junit,
-    )
-    from rolecall_runner.status import StatusPlace as Place  # noqa: PLC0415 - as above
-
     if form == "json":
         emit(run_json(call.info(), call.verdicts()), end="")
     elif form == "junit":
@@ -204,27 +192,17 @@ def _report(call: RollCall, form: Form, manifest: Path, out: Path) -> None:
         for part in run_html(call.info(), call.verdicts(), picture_svg=picture, words=words):
             emit(part, end="")
     else:
-        print_recap(stdout(), call.info(), call.verdicts(), Place(manifest, out).command)
+        print_recap(stdout(), call.info(), call.verdicts(), StatusPlace(manifest, out).command)
 
 
 def _picture(manifest: Path, out: Path) -> tuple[str, tuple[str, ...]]:
     """Who reaches what, from the written modules where there are any."""
-    from rolecall_generator.check import prove_manifest  # noqa: PLC0415 - as above
-    from rolecall_generator.output import LOCK_NAME  # noqa: PLC0415 - as above
-    from rolecall_generator.reports.graph import (  # noqa: PLC0415 - as above
-        describe,
-        reaches,
-        to_svg,
-    )
-
     proven = prove_manifest(manifest, out, planned=not (out / LOCK_NAME).exists())
     graph = reaches(proven.access, proven.proof, proven.names)
     return to_svg(graph), tuple(describe(graph))
 
 
 def _end(call: RollCall) -> None:
-    from rolecall_runner.verify import Mark  # noqa: PLC0415 - as above
-
     marks = {verdict.mark for verdict in call.verdicts()}
     if Mark.FAILED in marks:
         raise typer.Exit(int(ExitCode.FINDINGS))

@@ -51,8 +51,7 @@ from rolecall_runner.data.run_rows import (
 from rolecall_runner.execution import RunRecord
 from rolecall_runner.inventory import TargetKind
 from rolecall_runner.private_files import create_private_file, make_private_folder
-from rolecall_runner.query import QueryAnswer as Answer
-from rolecall_runner.query import Struct, duckdb_type, quote_name, type_from_json, type_to_json
+from rolecall_runner.query import QueryAnswer, Struct, duckdb_type, quote_name, type_from_json, type_to_json
 from rolecall_runner.reports import cell_of, csv_line
 
 Write = Callable[[str], object]
@@ -205,7 +204,7 @@ class ParquetRows:
         self._query = query
         self._report = report
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: QueryAnswer) -> None:
         """Do nothing: the answer is in the journal."""
 
     def close(self) -> None:

@@ -15,8 +15,7 @@ from typing import Any
 from botocore import xform_name
 
 from rolecall_runner.execution import RunRecord, read_json, read_results
-from rolecall_runner.query import ListOf, Scalar, Struct, Type, answer_of, merge_structs, row_type, widen_row
-from rolecall_runner.query import QueryAnswer as Answer
+from rolecall_runner.query import ListOf, QueryAnswer, Scalar, Struct, Type, answer_of, merge_structs, row_type, widen_row
 
 QUERY_TASK = "query"
 RESERVED_NAMES = frozenset({"runs", "errors", "play_results"})
@@ -120,7 +119,7 @@ class RunRow:
     values: Mapping[str, Any]
 
 
-def read_answers(runs: Path, query: RecordedQuery) -> Iterator[tuple[str, Answer]]:
+def read_answers(runs: Path, query: RecordedQuery) -> Iterator[tuple[str, QueryAnswer]]:
     """Yield the kind of target and the answer of each account of a run, the last one where there are several.
 
     Raises JournalError.
@@ -132,7 +131,7 @@ def read_answers(runs: Path, query: RecordedQuery) -> Iterator[tuple[str, Answer
             yield result.kind, answer_of(result)
 
 
-def answer_rows(answer: Answer, query: RecordedQuery, unnest: str | None) -> Iterator[RunRow]:
+def answer_rows(answer: QueryAnswer, query: RecordedQuery, unnest: str | None) -> Iterator[RunRow]:
     """Yield the rows of one answer. `unnest`: see `RecordedQuery.model`."""
     record = query.record
     for row in answer.rows():

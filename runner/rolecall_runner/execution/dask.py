@@ -37,8 +37,7 @@ from typing import Any
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, ToolError
 from rolecall_runner.aws import Status
 from rolecall_runner.execution.execution_options import ExecutionOptions, register
-from rolecall_runner.execution.interface import EngineSettings as Settings
-from rolecall_runner.execution.interface import Outside, Result, Task
+from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task
 from rolecall_runner.execution.threads import AHEAD, run_threads
 from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact
@@ -226,7 +225,9 @@ class DaskEngine:
 
     cluster: DaskCluster = field(default_factory=DaskCluster)
 
-    def __call__(self, task: Task, targets: Iterable[Target], settings: Settings, outside: Outside) -> Iterator[Result]:
+    def __call__(
+        self, task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside
+    ) -> Iterator[Result]:
         """Run a picklable task; see `Engine`. Raises ToolError and ClusterError too."""
         with connected(self.cluster) as client:
             yield from Flight(client, self.cluster, task, settings, outside).results(targets)
@@ -241,7 +242,7 @@ class _Open:
 class Flight:
     """One run over a client of a cluster (`distributed.Client`, or what behaves like it). Used by one thread."""
 
-    def __init__(self, client: Any, cluster: DaskCluster, task: Task, settings: Settings, outside: Outside) -> None:
+    def __init__(self, client: Any, cluster: DaskCluster, task: Task, settings: EngineSettings, outside: Outside) -> None:
         self._client = client
         self._cluster = cluster
         self._task = task
@@ -447,7 +448,7 @@ class _Runs:
 _RUNS = _Runs()
 
 
-def packed(targets: Iterable[Target], settings: Settings) -> bytes:
+def packed(targets: Iterable[Target], settings: EngineSettings) -> bytes:
     """A chunk of targets as `ask_chunk` takes it."""
     return pickle.dumps((tuple(targets), settings))
 
@@ -470,7 +471,7 @@ def ask_chunk(run_id: str, task: bytes, chunk: bytes) -> bytes:
     return pickle.dumps(ask_targets(_RUNS.task_of(run_id, task), targets, share, outside))
 
 
-def ask_targets(task: Task, targets: Iterable[Target], settings: Settings, outside: Outside) -> Answers:
+def ask_targets(task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside) -> Answers:
     """Ask in threads until all are done or the run is stopped; never raises what a task raises."""
     results: list[Result] = []
     try:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.execution.interface import Engine, Outside, Result, Task
-from rolecall_runner.execution.interface import EngineSettings as Settings
+from rolecall_runner.execution.interface import Engine, EngineSettings, Outside, Result, Task
 from rolecall_runner.execution.journal import RUNS
 from rolecall_runner.inventory import Target
 
@@ -29,7 +28,7 @@ class ExecutionOptions:
         metadata={"description": "threads, processes, serial, or dask (on a cluster, see docs/dask.md)."},
     )
     processes: int = field(default=DEFAULT_PROCESSES, metadata={"description": "Number of worker processes.", "ge": 1})
-    settings: Settings = field(default_factory=Settings)
+    settings: EngineSettings = field(default_factory=EngineSettings)
     runs: Path = field(default=RUNS, metadata={"description": "Folder for run records."})
     scheduler: str | None = field(
         default=None, metadata={"description": "Address of the Dask scheduler; by default a cluster on this machine."}
@@ -91,7 +90,7 @@ def run(
     targets: Iterable[Target],
     *,
     engine: str | Engine = "threads",
-    settings: Settings | None = None,
+    settings: EngineSettings | None = None,
     outside: Outside | None = None,
 ) -> Iterator[Result]:
     """One result per target, as they complete. What fails for one target is its result.
@@ -101,5 +100,5 @@ def run(
     name.
     """
     if isinstance(engine, str):
-        return ExecutionOptions(engine, settings=settings or Settings()).run(task, targets, outside)
-    return engine(task, targets, settings or Settings(), outside or Outside())
+        return ExecutionOptions(engine, settings=settings or EngineSettings()).run(task, targets, outside)
+    return engine(task, targets, settings or EngineSettings(), outside or Outside())

@@ -24,8 +24,7 @@ from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallErr
 from rolecall_generator.workers import interrupts_blocked
 from rolecall_runner.aws import Status
 from rolecall_runner.execution.execution_options import DEFAULT_PROCESSES, register
-from rolecall_runner.execution.interface import EngineSettings as Settings
-from rolecall_runner.execution.interface import Outside, Result, Task
+from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task
 from rolecall_runner.execution.threads import AHEAD, run_threads
 from rolecall_runner.inventory import Target
 
@@ -58,7 +57,9 @@ class ProcessEngine:
     _members: list[_Member] = field(default_factory=list)
     _losses: int = 0
 
-    def __call__(self, task: Task, targets: Iterable[Target], settings: Settings, outside: Outside) -> Iterator[Result]:
+    def __call__(
+        self, task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside
+    ) -> Iterator[Result]:
         """Run a picklable task; see `Engine`."""
         source = iter(targets)
         # Twice what a process's threads hold, so that a process never waits for work while it waits for answers.
@@ -83,7 +84,7 @@ class ProcessEngine:
         finally:
             self._end()
 
-    def _hire(self, task: Task, settings: Settings) -> _Member:
+    def _hire(self, task: Task, settings: EngineSettings) -> _Member:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(task, settings, theirs), daemon=True)
@@ -104,7 +105,7 @@ class ProcessEngine:
                     _tell(member, None)
                     member.told_to_end = True
 
-    def _answers(self, task: Task, settings: Settings, outside: Outside) -> Iterator[Result]:
+    def _answers(self, task: Task, settings: EngineSettings, outside: Outside) -> Iterator[Result]:
         ready = wait([member.connection for member in self._members], timeout=_POLL_SECONDS)
         for member in [member for member in self._members if member.connection in ready]:
             try:
@@ -116,7 +117,7 @@ class ProcessEngine:
                 if member.open.pop(result.key, None) is not None:
                     yield result
 
-    def _lost(self, member: _Member, task: Task, settings: Settings, outside: Outside) -> Iterator[Result]:
+    def _lost(self, member: _Member, task: Task, settings: EngineSettings, outside: Outside) -> Iterator[Result]:
         """A process has ended: by itself, its work done, or killed. What it had begun may have been asked or not."""
         self._members.remove(member)
         member.process.join()
@@ -176,7 +177,7 @@ _BATCH = 32
 _BATCH_SECONDS = 0.1
 
 
-def serve(task: Task, settings: Settings, connection: Connection) -> None:
+def serve(task: Task, settings: EngineSettings, connection: Connection) -> None:
     """Ask targets until there are no more, or the parent stops or is gone."""
     # Ctrl-C goes to all processes of a terminal; the parent tells this one what to do about it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

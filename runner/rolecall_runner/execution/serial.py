@@ -10,16 +10,14 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from rolecall_generator.errors import InterruptedRunError
-from rolecall_runner.aws import WORTH_RETRYING, deadline, failure_of
-from rolecall_runner.aws import with_retries as retry
+from rolecall_runner.aws import WORTH_RETRYING, deadline, failure_of, with_retries
 from rolecall_runner.execution.execution_options import register
-from rolecall_runner.execution.interface import EngineSettings as Settings
-from rolecall_runner.execution.interface import Outcome, Outside, Result, Task
+from rolecall_runner.execution.interface import EngineSettings, Outcome, Outside, Result, Task
 from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact
 
 
-def run_serial(task: Task, targets: Iterable[Target], settings: Settings, outside: Outside) -> Iterator[Result]:
+def run_serial(task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside) -> Iterator[Result]:
     """An `Engine`. A target's time-out works between its calls: the call that is being made is not cut short."""
     for target in targets:
         if outside.stop.is_set():
@@ -34,12 +32,12 @@ def run_serial(task: Task, targets: Iterable[Target], settings: Settings, outsid
 register("serial", lambda _options: run_serial)
 
 
-def ask(task: Task, target: Target, settings: Settings, outside: Outside) -> Result:
+def ask(task: Task, target: Target, settings: EngineSettings, outside: Outside) -> Result:
     """Run the task for one target, with retries. Raises nothing but KeyboardInterrupt and the like."""
     begin, started = outside.clock(), outside.now()
     timeout = settings.timeout_seconds
     with deadline(begin + timeout, outside.clock) if timeout is not None else nullcontext():
-        outcome, attempts = retry(
+        outcome, attempts = with_retries(
             lambda: _once(task, target),
             settings.retry,
             inconclusive=lambda outcome: outcome.status in WORTH_RETRYING,

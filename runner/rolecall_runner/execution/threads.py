@@ -20,8 +20,7 @@ from types import FrameType
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.aws import Status
 from rolecall_runner.execution.execution_options import register
-from rolecall_runner.execution.interface import EngineSettings as Settings
-from rolecall_runner.execution.interface import Outside, Result, Task
+from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task
 from rolecall_runner.execution.serial import ask
 from rolecall_runner.inventory import Target
 
@@ -45,7 +44,12 @@ class _Running:
 
 
 def run_threads(
-    task: Task, targets: Iterable[Target], settings: Settings, outside: Outside, *, idle: Callable[[], None] = lambda: None
+    task: Task,
+    targets: Iterable[Target],
+    settings: EngineSettings,
+    outside: Outside,
+    *,
+    idle: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
     """An `Engine`. `idle` is called whenever no result came for a moment."""
     crew = _Crew(task, settings, outside)
@@ -77,7 +81,7 @@ def run_threads(
 class _Crew:
     """The workers, what they have to do, and what came of it. Used by one thread, but for `_work`."""
 
-    def __init__(self, task: Task, settings: Settings, outside: Outside) -> None:
+    def __init__(self, task: Task, settings: EngineSettings, outside: Outside) -> None:
         self._task = task
         self._settings = settings
         self._outside = outside

@@ -22,11 +22,18 @@ from rolecall_runner.inventory import Inventory, Selection, Target, TargetKind, 
 from rolecall_runner.onboarding.customer_message import Sent, failed_letter, verified_letter
 from rolecall_runner.onboarding.waiting import Pace, Sighting, wait_for_role
 from rolecall_runner.roll_call import prepare
-from rolecall_runner.status import OutputDigests as Written
-from rolecall_runner.status import StatusEntry as Entry
-from rolecall_runner.status import bundle_folders, note_hand_over, note_verdicts, read_history, read_status, written
-from rolecall_runner.verify import CallMemo as Memory
+from rolecall_runner.status import (
+    OutputDigests,
+    StatusEntry,
+    bundle_folders,
+    note_hand_over,
+    note_verdicts,
+    read_history,
+    read_status,
+    written,
+)
 from rolecall_runner.verify import (
+    CallMemo,
     Mark,
     RunConfig,
     Verdict,
@@ -38,7 +45,7 @@ from rolecall_runner.verify import (
 )
 
 
-def older_than_manifest(target: Target, context: VerifyContext, found: Written) -> str:
+def older_than_manifest(target: Target, context: VerifyContext, found: OutputDigests) -> str:
     """What is older, and its hint, in a sentence; "" where nothing is, or nothing is written."""
     name = shlex.quote(target.name)
     if written_trust_allows(target, context) is False:
@@ -66,7 +73,7 @@ class Onboarded:
     verdict: Verdict
     run: str
     letter: str
-    entry: Entry = field(repr=False)
+    entry: StatusEntry = field(repr=False)
 
     @property
     def rehearsal(self) -> bool:
@@ -170,7 +177,7 @@ def _roll_calls(
             return
         call = prepare(start, selection, options, outside=Outside(stop=outside.stop))
         assumer = replace(context.assumer, run_id=call.record.short_id)
-        own = replace(context, assumer=assumer, sessions=Sessions(assumer), memory=Memory())
+        own = replace(context, assumer=assumer, sessions=Sessions(assumer), memory=CallMemo())
         call.task = VerifyTask(PerProcess(partial(_given, own)))
         try:
             (verdict,) = tuple(call)
@@ -193,7 +200,7 @@ def _letter(target: Target, verdict: Verdict, run: str, context: VerifyContext, 
     return failed_letter(verdict, sent)
 
 
-def _sent(target: Target, out: Path, entry: Entry, *, newest: bool) -> Sent:
+def _sent(target: Target, out: Path, entry: StatusEntry, *, newest: bool) -> Sent:
     """What the customer got, as far as output folder and status file tell. Only the newest file is to be applied."""
     (folder,) = bundle_folders(out, target)
     date = entry.handed_over.date if entry.handed_over is not None else ""

@@ -26,8 +26,7 @@ from rolecall_runner.plays.play_model import (
     VerifyAction,
 )
 from rolecall_runner.plays.scripts import load_factory, load_function
-from rolecall_runner.query import QuerySpec, QueryTask, Reason, check_reads, check_targets
-from rolecall_runner.query import validate_query as validate
+from rolecall_runner.query import QuerySpec, QueryTask, Reason, check_reads, check_targets, validate_query
 
 _KEPT_QUESTIONS = 64
 Means = PerProcess[tuple[Clients, Sessions]]
@@ -78,7 +77,7 @@ class Query:
             return self._tasks[key]
 
     def _spec(self, rendered: Mapping[str, Any]) -> QuerySpec:
-        spec = validate(spec_of(rendered))
+        spec = validate_query(spec_of(rendered))
         check_reads(spec, allow_write=self.action.allow_write)
         return spec
 

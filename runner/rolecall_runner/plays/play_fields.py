@@ -11,8 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.manifest.yaml_source import ListNode, MapNode, Place, place_at
-from rolecall_generator.manifest.yaml_source import YamlMark as Mark
+from rolecall_generator.manifest.yaml_source import ListNode, MapNode, Place, YamlMark, place_at
 from rolecall_generator.text import suggest
 from rolecall_runner.inventory import Target
 from rolecall_runner.plays.templating import FUNCTIONS, NOTHING, Expression, TemplateError, Value, expression, value
@@ -27,12 +26,12 @@ class PlayProblems:
         self.file = file
         self.problems: list[Problem] = []
 
-    def add(self, mark: Mark, what: str, hint: str) -> None:
+    def add(self, mark: YamlMark, what: str, hint: str) -> None:
         """One more problem."""
         place = place_at(self.file, mark)
         self.problems.append(Problem(place.file, place.line, place.column, what, hint))
 
-    def place(self, mark: Mark) -> Place:
+    def place(self, mark: YamlMark) -> Place:
         """A mark as people count."""
         return place_at(self.file, mark)
 
@@ -49,11 +48,11 @@ class Fields:
         """A problem at a key's value."""
         self.report.add(self.mark(key), what, hint)
 
-    def mark(self, key: str) -> Mark:
+    def mark(self, key: str) -> YamlMark:
         """Where a key's value stands; the mapping's own mark when the key is not there."""
         return self.node.marks[key][1] if key in self.node else self.node.mark
 
-    def places(self, key: str) -> list[Mark]:
+    def places(self, key: str) -> list[YamlMark]:
         """Where each entry of a list stands, or the single value that stands in its place."""
         found = self.node.get(key)
         return list(found.marks) if isinstance(found, ListNode) else [self.mark(key)]
@@ -164,7 +163,7 @@ class Fields:
             self._compiled(mark, partial(value, text), NOTHING)
         return value(self.node[key]) if problems == len(self.report.problems) else NOTHING
 
-    def _compiled(self, mark: Mark, make: Callable[[], T], instead: T) -> T:
+    def _compiled(self, mark: YamlMark, make: Callable[[], T], instead: T) -> T:
         try:
             return make()
         except TemplateError as error:
@@ -182,7 +181,7 @@ class Fields:
         return default
 
 
-def texts_in(tree: Any, mark: Mark) -> Iterator[tuple[str, Mark]]:
+def texts_in(tree: Any, mark: YamlMark) -> Iterator[tuple[str, YamlMark]]:
     """Every text of a tree, at any depth, with its place; keys are none."""
     if isinstance(tree, str):
         yield tree, mark
@@ -237,7 +236,7 @@ class ExpressionNames:
         """The names where the task's own result is known."""
         return replace(self, more=self.more | {_RESULT})
 
-    def check_tree(self, tree: Any, mark: Mark) -> None:
+    def check_tree(self, tree: Any, mark: YamlMark) -> None:
         """Report names in the texts of a tree that nothing gives a value, each at its own text."""
         for text, at in texts_in(tree, mark):
             try:
@@ -245,12 +244,12 @@ class ExpressionNames:
             except TemplateError:
                 continue  # reported where it was compiled
 
-    def check_each(self, marks: Iterable[Mark], conditions: Iterable[Expression]) -> None:
+    def check_each(self, marks: Iterable[YamlMark], conditions: Iterable[Expression]) -> None:
         """Report names in conditions, each at its own."""
         for mark, condition in zip(marks, conditions, strict=False):  # without the key there is a place alone
             self.check(mark, condition)
 
-    def check(self, mark: Mark, *values: Value | Expression) -> None:
+    def check(self, mark: YamlMark, *values: Value | Expression) -> None:
         """Report names that nothing gives a value."""
         own = ACCOUNT - {_LOOP, _RESULT}
         known = own | set(self.variables) | set(self.registered) | self.more

@@ -15,12 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from rolecall_generator.errors import Problem, RolecallError
-from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, parse_source, read_text
-from rolecall_generator.manifest.yaml_source import YamlMark as Mark
+from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, YamlMark, parse_source, read_text
 from rolecall_generator.text import suggest
-from rolecall_runner.plays.play_fields import ACCOUNT, Fields
-from rolecall_runner.plays.play_fields import ExpressionNames as Names
-from rolecall_runner.plays.play_fields import PlayProblems as Report
+from rolecall_runner.plays.play_fields import ACCOUNT, ExpressionNames, Fields, PlayProblems
 from rolecall_runner.plays.play_model import (
     DEFAULT_DELAY_SECONDS,
     DEFAULT_RETRIES,
@@ -28,17 +25,16 @@ from rolecall_runner.plays.play_model import (
     AssertAction,
     Play,
     PlayFileError,
+    PlayStep,
     PlayTask,
     PluginAction,
     QueryAction,
     ScriptAction,
     VerifyAction,
 )
-from rolecall_runner.plays.play_model import PlayStep as Step
 from rolecall_runner.plays.scripts import look_at
 from rolecall_runner.plays.templating import NOTHING, Value
-from rolecall_runner.query import QuerySpec, base_query, judge, override
-from rolecall_runner.query import validate_query as validate
+from rolecall_runner.query import QuerySpec, base_query, judge, override, validate_query
 from rolecall_runner.specification import build
 from rolecall_runner.verify import Actions, VerifySpec
 
@@ -47,7 +43,7 @@ _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _ALL = 100
 
 
-def batches(accounts: Sequence[T], steps: Sequence[Step]) -> Iterator[tuple[T, ...]]:
+def batches(accounts: Sequence[T], steps: Sequence[PlayStep]) -> Iterator[tuple[T, ...]]:
     """The accounts in their order, cut into batches; the last step goes for all that follow. No steps: one batch.
 
     A share is rounded down, but a batch has one account at least, as in Ansible.
@@ -62,11 +58,11 @@ def batches(accounts: Sequence[T], steps: Sequence[Step]) -> Iterator[tuple[T, .
         number += 1
 
 
-def _size(step: Step, total: int) -> int:
+def _size(step: PlayStep, total: int) -> int:
     return max(1, floor(step.size * total / _ALL) if step.percent else int(step.size))
 
 
-def steps_of(fields: Fields) -> tuple[Step, ...]:
+def steps_of(fields: Fields) -> tuple[PlayStep, ...]:
     """Read `serial`: a number, a share as `30%`, or a list of them."""
     if "serial" not in fields.node:
         return ()
@@ -78,14 +74,14 @@ def steps_of(fields: Fields) -> tuple[Step, ...]:
     return tuple(_step(item, mark, fields) for item, mark in zip(items, marks, strict=True))
 
 
-def _step(item: Any, mark: Mark, fields: Fields) -> Step:
+def _step(item: Any, mark: YamlMark, fields: Fields) -> PlayStep:
     if isinstance(item, int) and not isinstance(item, bool) and item > 0:
-        return Step(item)
+        return PlayStep(item)
     match = _PERCENT.fullmatch(item) if isinstance(item, str) else None
     if match and 0 < float(match[1]) <= _ALL:
-        return Step(float(match[1]), percent=True)
+        return PlayStep(float(match[1]), percent=True)
     fields.report.add(mark, f"serial {item!r} is no number of accounts", "write a number from 1, or a share from 1% to 100%")
-    return Step(1)
+    return PlayStep(1)
 
 
 QUERY_KEYS = (
@@ -104,7 +100,7 @@ _NAME = r"[a-z_]+(?:\.[^{}]*)?(?:[+-]\d+[a-z]?)?"
 _PLACEHOLDER = re.compile(rf"\{{\{{{_NAME}\}}\}}|\{{{_NAME}\}}")
 
 
-def action_of(kind: str, fields: Fields, folder: Path = Path(), names: Names | None = None) -> Action:
+def action_of(kind: str, fields: Fields, folder: Path = Path(), names: ExpressionNames | None = None) -> Action:
     """The action under the task's key `kind`; problems are reported. Without a kind one that does nothing."""
     if not kind or names is None:
         return AssertAction(())
@@ -114,7 +110,7 @@ def action_of(kind: str, fields: Fields, folder: Path = Path(), names: Names | N
     return reader(fields, folder, names)
 
 
-def _query(fields: Fields, folder: Path, names: Names) -> Action:
+def _query(fields: Fields, folder: Path, names: ExpressionNames) -> Action:
     inner = Fields(fields.map("query"), fields.report, "query")
     inner.known(QUERY_KEYS)
     arguments = fields.value("query") or NOTHING
@@ -136,7 +132,7 @@ def _judged(action: QueryAction, inner: Fields) -> QueryAction:
     body: dict[str, Any] = action.arguments.body
     fixed = {key: item for key, item in body.items() if value_constant(item)}
     try:
-        spec = validate(spec_of(fixed))
+        spec = validate_query(spec_of(fixed))
     except RolecallError as error:
         words = f"{error.where} {error.what}"
         named = [key for key in reversed(QUERY_KEYS) if key in body and key.rstrip("s") in words]
@@ -178,7 +174,7 @@ def value_constant(body: Any) -> bool:
     return Value(body, frozenset()).constant
 
 
-def _verify(fields: Fields, _folder: Path, _names: Names) -> Action:
+def _verify(fields: Fields, _folder: Path, _names: ExpressionNames) -> Action:
     inner = Fields(fields.map("verify"), fields.report, "verify")
     inner.known(VERIFY_KEYS)
     default = VerifySpec()
@@ -186,7 +182,7 @@ def _verify(fields: Fields, _folder: Path, _names: Names) -> Action:
     return VerifyAction(build(VerifySpec, {"actions": actions, "drift": inner.flag("drift", default=default.drift)}))
 
 
-def _assert(fields: Fields, _folder: Path, names: Names) -> Action:
+def _assert(fields: Fields, _folder: Path, names: ExpressionNames) -> Action:
     inner = Fields(fields.map("assert"), fields.report, "assert")
     inner.known(("that", "fail_msg", "success_msg"))
     if "that" not in inner.node:
@@ -199,7 +195,7 @@ def _assert(fields: Fields, _folder: Path, names: Names) -> Action:
     return AssertAction(that, *messages)
 
 
-def _script(fields: Fields, folder: Path, names: Names) -> Action:
+def _script(fields: Fields, folder: Path, names: ExpressionNames) -> Action:
     found = fields.node["script"]
     arguments: Value | None = None
     if isinstance(found, MapNode):
@@ -220,7 +216,7 @@ def _script(fields: Fields, folder: Path, names: Names) -> Action:
     return ScriptAction(function, arguments or Value({}, frozenset()))
 
 
-def _plugin(kind: str, fields: Fields, names: Names) -> Action:
+def _plugin(kind: str, fields: Fields, names: ExpressionNames) -> Action:
     found = fields.node[kind]
     if found is not None and not isinstance(found, MapNode):
         fields.bad(kind, f"{kind} takes arguments by name", "write `KEY: VALUE` lines below it")
@@ -229,7 +225,7 @@ def _plugin(kind: str, fields: Fields, names: Names) -> Action:
     return PluginAction(kind, arguments if isinstance(found, MapNode) and arguments else Value({}, frozenset()))
 
 
-_READERS: dict[str, Callable[[Fields, Path, Names], Action]] = {
+_READERS: dict[str, Callable[[Fields, Path, ExpressionNames], Action]] = {
     "query": _query,
     "verify": _verify,
     "assert": _assert,
@@ -250,7 +246,7 @@ _START = "- hosts: all\n    tasks: ..."
 class _Book:
     """What reading one file gathers: its folder, third parties' tasks, names that are registered so far."""
 
-    report: Report
+    report: PlayProblems
     folder: Path
     plugins: Collection[str]
     registered: set[str] = field(default_factory=set)
@@ -267,7 +263,7 @@ def load_plays(path: Path, plugins: Collection[str] = ()) -> tuple[Play, ...]:
 
 def parse_plays(text: str, file: str, folder: Path, plugins: Collection[str] = ()) -> tuple[Play, ...]:
     """Plays of a text; `file` is its name in messages, scripts are looked for in `folder`. Raises PlayFileError."""
-    report = Report(file)
+    report = PlayProblems(file)
     if not text.strip():
         raise PlayFileError([Problem(file, 1, 1, "the file is empty", f"write {_START}")])
     source = parse_source(text, file)
@@ -301,7 +297,7 @@ def _play(node: MapNode, book: _Book) -> Play:
         book.report.add(node.mark, "a play has no tasks", "add tasks: and a list of them")
     tags = frozenset(fields.texts("tags"))
     variables = _variables(fields.map("vars"), book)
-    names = Names(frozenset(variables), book.registered, book.report)
+    names = ExpressionNames(frozenset(variables), book.registered, book.report)
     tasks = tuple(_task(each, book, names, tags) for each in fields.maps("tasks"))
     handlers = tuple(_task(each, book, names, tags) for each in fields.maps("handlers"))
     _check_handlers(fields, tasks, handlers)
@@ -328,11 +324,11 @@ def _variables(node: MapNode, book: _Book) -> dict[str, Value]:
 def _check_variables(node: MapNode, book: _Book) -> None:
     """Variables may use earlier ones and, since each is made when a task needs it, results of the play's tasks."""
     for index, key in enumerate(node):
-        names = Names(frozenset(list(node)[:index]), book.registered, book.report)
+        names = ExpressionNames(frozenset(list(node)[:index]), book.registered, book.report)
         names.check_tree(node[key], node.marks[key][1])
 
 
-def _task(node: MapNode, book: _Book, names: Names, tags: frozenset[str]) -> PlayTask:
+def _task(node: MapNode, book: _Book, names: ExpressionNames, tags: frozenset[str]) -> PlayTask:
     kinds = [key for key in node if key in ACTIONS or key in book.plugins]
     name = node.get("name")
     fields = Fields(node, book.report, f'the task "{name}"' if isinstance(name, str) else "a task")
@@ -358,7 +354,7 @@ def _task(node: MapNode, book: _Book, names: Names, tags: frozenset[str]) -> Pla
     )
 
 
-def _conditions(fields: Fields, names: Names) -> dict[str, Any]:
+def _conditions(fields: Fields, names: ExpressionNames) -> dict[str, Any]:
     """Loop and conditions; those about the result know it as `result`, too."""
     node = fields.node
     loop = fields.value("loop")

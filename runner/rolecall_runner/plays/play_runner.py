@@ -12,8 +12,7 @@ from typing import Any, NoReturn
 from rolecall_generator.errors import SelectionError
 from rolecall_runner.api import Fleet
 from rolecall_runner.aws import RetryPolicy, Status, failure_of
-from rolecall_runner.execution import EngineSettings as Settings
-from rolecall_runner.execution import Outcome, Outside, Result
+from rolecall_runner.execution import EngineSettings, Outcome, Outside, Result
 from rolecall_runner.inventory import Target, TargetKind, select
 from rolecall_runner.plays.action_handlers import Performer, Workshop
 from rolecall_runner.plays.play_fields import account_variables
@@ -29,10 +28,9 @@ from rolecall_runner.plays.play_model import (
     PlayTask,
     TaskBegins,
     TaskEnded,
+    TaskEnding,
 )
-from rolecall_runner.plays.play_model import TaskEnding as Ending
-from rolecall_runner.plays.play_session import Key, NoRecord
-from rolecall_runner.plays.play_session import PlayRecord as Record
+from rolecall_runner.plays.play_session import Key, NoRecord, PlayRecord
 from rolecall_runner.plays.templating import TemplateError
 from rolecall_runner.redact import redact
 
@@ -181,12 +179,12 @@ Chosen = Sequence[tuple[Play, tuple[Target, ...]]]
 
 _ALL = 100
 _ENDINGS = {
-    Status.OK: Ending.OK,
-    Status.SKIPPED: Ending.SKIPPED,
-    Status.FAILED: Ending.FAILED,
-    Status.REFUSED: Ending.FAILED,
-    Status.UNREACHABLE: Ending.UNREACHABLE,
-    Status.INCONCLUSIVE: Ending.INCONCLUSIVE,
+    Status.OK: TaskEnding.OK,
+    Status.SKIPPED: TaskEnding.SKIPPED,
+    Status.FAILED: TaskEnding.FAILED,
+    Status.REFUSED: TaskEnding.FAILED,
+    Status.UNREACHABLE: TaskEnding.UNREACHABLE,
+    Status.INCONCLUSIVE: TaskEnding.INCONCLUSIVE,
 }
 
 
@@ -223,9 +221,9 @@ class Runner:
     fleet: Fleet
     workshop: Workshop
     check: bool = False
-    settings: Settings = field(default_factory=Settings)
+    settings: EngineSettings = field(default_factory=EngineSettings)
     outside: Outside = field(default_factory=Outside)
-    record: Record = field(default_factory=NoRecord)
+    record: PlayRecord = field(default_factory=NoRecord)
     _lost: set[Key] = field(default_factory=set)
     _kept: dict[Key, dict[str, Any]] = field(default_factory=dict)
     """What was registered, by account; it lasts over plays."""
@@ -322,7 +320,7 @@ class Runner:
         batch.alive.pop(key)
         self._lost.add(key)
         data = {"failed": True, "error": str(error)}
-        event = TaskEnded(target.name, target.account_id, task, Ending.FAILED, data, redact(str(error)))
+        event = TaskEnded(target.name, target.account_id, task, TaskEnding.FAILED, data, redact(str(error)))
         result = Result(target.name, task.name, Status.FAILED, self.outside.now(), error=event.error, kind=key[0])
         self.record.add(at, result, event)
         return event
@@ -332,10 +330,10 @@ class Runner:
         if task.register:
             self._kept.setdefault(result.key, {})[task.register] = data
         ending = _ENDINGS[result.status]
-        if ending in BAD and task.ignore_errors and ending is Ending.FAILED:
-            ending = Ending.IGNORED
-        elif ending is Ending.OK and data.get("changed") is True:
-            ending = Ending.CHANGED
+        if ending in BAD and task.ignore_errors and ending is TaskEnding.FAILED:
+            ending = TaskEnding.IGNORED
+        elif ending is TaskEnding.OK and data.get("changed") is True:
+            ending = TaskEnding.CHANGED
             for name in task.notify:
                 batch.notified.setdefault(name, set()).add(result.key)
         if ending in BAD:
@@ -356,7 +354,7 @@ class Runner:
                 found[name] = each.render(found)
         return found
 
-    def _settings(self, task: PlayTask) -> Settings:
+    def _settings(self, task: PlayTask) -> EngineSettings:
         """What acts, or tries by itself, is not repeated as a whole; tries need their time."""
         settings = self.settings
         tries = task.retries + 1 if task.until else 1

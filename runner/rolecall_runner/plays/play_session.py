@@ -35,8 +35,7 @@ from rolecall_runner.execution import (
     read_results,
 )
 from rolecall_runner.inventory import EVERYBODY, Selection
-from rolecall_runner.plays.play_model import Play, PlayError, PlayTask, TaskEnded
-from rolecall_runner.plays.play_model import TaskEnding as Ending
+from rolecall_runner.plays.play_model import Play, PlayError, PlayTask, TaskEnded, TaskEnding
 from rolecall_runner.redact import plain, redacted
 
 ALL, TAGGED, UNTAGGED, ALWAYS, NEVER = "all", "tagged", "untagged", "always", "never"
@@ -253,7 +252,7 @@ class RunFolder:
         """Write a line. Its status is the account's: what a play ignores is no failure of it. Raises JournalError."""
         whole = plain(event.data, reveal=True)
         safe = _without_secrets(event)
-        ignored = event.ending is Ending.IGNORED
+        ignored = event.ending is TaskEnding.IGNORED
         body: dict[str, Any] = {
             "at": at,
             "account_id": event.account_id,

@@ -13,8 +13,7 @@ from botocore.paginate import Paginator
 from rolecall_runner.aws import REFUSALS, AccountSession, Clients, Sessions, TimeIsUpError, account
 from rolecall_runner.execution import Outcome, PerProcess
 from rolecall_runner.inventory import Target
-from rolecall_runner.query.answers import GLOBAL, Reason, distributes, outcome_of, reason_of, rows_of, search
-from rolecall_runner.query.answers import RegionAnswer as Place
+from rolecall_runner.query.answers import GLOBAL, Reason, RegionAnswer, distributes, outcome_of, reason_of, rows_of, search
 from rolecall_runner.query.operations import (
     Operation,
     enabled_regions,
@@ -174,11 +173,13 @@ class QueryTask:
                 except Exception as error:  # no Region is known, so this is the account's whole answer
                     reason, code, text = reason_of(error)
                     text = f"its enabled Regions cannot be listed: {text}"
-                    return outcome_of(target.account_id, [Place("", reason, self.now().isoformat(), code=code, error=text)])
+                    return outcome_of(
+                        target.account_id, [RegionAnswer("", reason, self.now().isoformat(), code=code, error=text)]
+                    )
             places = [self._place(clients, session, target, region) for region in regions]
         return outcome_of(target.account_id, places)
 
-    def _place(self, clients: Clients, session: AccountSession, target: Target, region: str) -> Place:
+    def _place(self, clients: Clients, session: AccountSession, target: Target, region: str) -> RegionAnswer:
         shown = GLOBAL if is_global(self.spec, target) else region
         for attempt in range(1, ATTEMPTS + 1):
             moment = self.now()
@@ -197,13 +198,13 @@ class QueryTask:
                 if place.code.startswith("ExpiredToken"):
                     session.renew()
             else:
-                return Place(shown, Reason.OK, moment.isoformat(), asked.rows, notes=asked.notes)
+                return RegionAnswer(shown, Reason.OK, moment.isoformat(), asked.rows, notes=asked.notes)
         text = f"{self.spec.service} is not offered in {region}"
-        return Place(shown, Reason.ABSENT, self.now().isoformat(), error=text)
+        return RegionAnswer(shown, Reason.ABSENT, self.now().isoformat(), error=text)
 
-    def _failed(self, error: BaseException, target: Target, region: str, shown: str, moment: datetime) -> Place:
+    def _failed(self, error: BaseException, target: Target, region: str, shown: str, moment: datetime) -> RegionAnswer:
         listed = region in known_regions(self.spec.service, target.partition) or shown == GLOBAL
         reason, code, text = reason_of(error, listed=listed)
         if reason is Reason.ABSENT:
             self._absent.add((self.spec.service, region))  # a fact of the Region: no other account need find it out
-        return Place(shown, reason, moment.isoformat(), code=code, error=text)
+        return RegionAnswer(shown, reason, moment.isoformat(), code=code, error=text)

@@ -39,15 +39,12 @@ from rolecall_runner.inventory import (
     sample,
     select,
 )
-from rolecall_runner.query.answers import QueryAnswer as Answer
-from rolecall_runner.query.answers import answer_of
+from rolecall_runner.query.answers import QueryAnswer, answer_of
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.parameters import check_targets
-from rolecall_runner.query.preflight import Forecast, Judgement, forecasts
-from rolecall_runner.query.preflight import IntendedAccess as Intended
+from rolecall_runner.query.preflight import Forecast, IntendedAccess, Judgement, forecasts
 from rolecall_runner.query.spec import QueryError, QuerySpec
-from rolecall_runner.query.validate import describe, parameters_json
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import describe, parameters_json, validate_query
 from rolecall_runner.specification import build
 
 TASK = "query"
@@ -71,7 +68,7 @@ def from_record(record: RunRecord) -> tuple[Selection, QuerySpec]:
         settings = body["wanted"]
         if "follow_ups" in settings:  # records of rolecall before `for_each` was its name
             settings["for_each"] = settings.pop("follow_ups")
-        return build(Selection, body["choice"]), validate(build(QuerySpec, settings))
+        return build(Selection, body["choice"]), validate_query(build(QuerySpec, settings))
     except (ValueError, TypeError, KeyError, AttributeError, QueryError) as error:
         raise JournalError(
             f"the record of run {record.run_id} does not contain its query", where=record.manifest, hint="start a new run"
@@ -128,7 +125,7 @@ class QueryRun:
         means = self.task.means
         return self.record.rehearsal or (means.made and means.get()[0].rehearsal)
 
-    def __iter__(self) -> Iterator[Answer]:
+    def __iter__(self) -> Iterator[QueryAnswer]:
         """Execute the query for the waiting targets. Each answer is written to the journal before it is yielded.
 
         Raises InterruptedRunError when `outside.stop` is set, after the targets in progress.
@@ -179,7 +176,7 @@ def replay(
 def foresee(spec: QuerySpec, chosen: QueryTargets) -> Iterator[Forecast]:
     """Who can answer, by the permissions that the manifest grants. Sends nothing. Raises PlanError, OutputError."""
     plan = make_plan(chosen.inventory.manifest, previous_slots(read_lock(chosen.out)))
-    return forecasts(spec, chosen.targets, Intended(plan))
+    return forecasts(spec, chosen.targets, IntendedAccess(plan))
 
 
 def prepare(

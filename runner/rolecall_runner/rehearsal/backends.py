@@ -16,12 +16,10 @@ from rolecall_generator.errors import RolecallError
 from rolecall_generator.findings import Severity
 from rolecall_generator.iam import Access, union
 from rolecall_generator.terraform.parser import parse_module
-from rolecall_runner.rehearsal.module_selection import RehearsedModules as Chosen
-from rolecall_runner.rehearsal.module_selection import reason_to_skip
-from rolecall_runner.rehearsal.rehearsal_report import ModuleOutcome as Outcome
-from rolecall_runner.rehearsal.rehearsal_report import ModuleRehearsal, Stage, Steps
+from rolecall_runner.rehearsal.module_selection import RehearsedModules, reason_to_skip
+from rolecall_runner.rehearsal.rehearsal_report import ModuleOutcome, ModuleRehearsal, Stage, Steps
 from rolecall_runner.rehearsal.terraform_cli import Finished, Provider, Terraform, Workspace, make_workspace
-from rolecall_runner.sandbox import Operator, by_account, provision, withdraw
+from rolecall_runner.sandbox import AdminClient, by_account, provision, withdraw
 
 _INTERRUPTED = "it was stopped before its end"
 
@@ -40,15 +38,15 @@ class Applier:
         self._begun: dict[str, Workspace] = {}
         self.results: dict[str, ModuleRehearsal] = {}
 
-    def apply(self, chosen: Iterable[Chosen]) -> None:
+    def apply(self, chosen: Iterable[RehearsedModules]) -> None:
         """Apply modules side by side. What one of them refuses is in its result; a Ctrl-C ends all and is raised."""
         self._each(chosen, self._apply)
 
-    def destroy(self, chosen: Iterable[Chosen]) -> None:
+    def destroy(self, chosen: Iterable[RehearsedModules]) -> None:
         """Destroy what was begun of these modules, side by side."""
         self._each((item for item in chosen if item.path in self._begun), self._destroy)
 
-    def _each(self, chosen: Iterable[Chosen], work: Callable[[Chosen], None]) -> None:
+    def _each(self, chosen: Iterable[RehearsedModules], work: Callable[[RehearsedModules], None]) -> None:
         self._stopped.clear()
         pool = ThreadPoolExecutor(self._parallel)
         try:
@@ -61,23 +59,23 @@ class Applier:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _apply(self, chosen: Chosen) -> None:
-        result = ModuleRehearsal(chosen.path, chosen.account_id, Outcome.INTERRUPTED, error=_INTERRUPTED)
+    def _apply(self, chosen: RehearsedModules) -> None:
+        result = ModuleRehearsal(chosen.path, chosen.account_id, ModuleOutcome.INTERRUPTED, error=_INTERRUPTED)
         self.results[chosen.path] = result
         if reason := reason_to_skip(chosen.module, self._provider.version):
-            self.results[chosen.path] = replace(result, outcome=Outcome.SKIPPED, error=reason)
+            self.results[chosen.path] = replace(result, outcome=ModuleOutcome.SKIPPED, error=reason)
             return
         with self._step(Stage.APPLY, chosen.path) as ending:
             done = self._init_and_apply(chosen)
             ending.ok = done.code == 0
         result = replace(result, seconds=ending.seconds)
         if done.code == 0:
-            result = replace(result, outcome=Outcome.APPLIED, error=None)
+            result = replace(result, outcome=ModuleOutcome.APPLIED, error=None)
         elif not self._stopped.is_set():
-            result = replace(result, outcome=Outcome.FAILED, error=done.error)
+            result = replace(result, outcome=ModuleOutcome.FAILED, error=done.error)
         self.results[chosen.path] = result
 
-    def _init_and_apply(self, chosen: Chosen) -> Finished:
+    def _init_and_apply(self, chosen: RehearsedModules) -> Finished:
         try:
             workspace = make_workspace(
                 self._folder / chosen.path,
@@ -94,7 +92,7 @@ class Applier:
         except (OSError, RolecallError) as error:
             return Finished(1, f"Error: {error}")
 
-    def _destroy(self, chosen: Chosen) -> None:
+    def _destroy(self, chosen: RehearsedModules) -> None:
         with self._step(Stage.DESTROY, chosen.path) as ending:
             try:
                 done = self._begun[chosen.path].destroy()
@@ -127,7 +125,7 @@ class RehearsalBackend(Protocol):
 class TerraformWay:
     """Through Terraform: the backend first, since the customers' trust names what it makes; it goes last."""
 
-    def __init__(self, chosen: Sequence[Chosen], applier: Applier) -> None:
+    def __init__(self, chosen: Sequence[RehearsedModules], applier: Applier) -> None:
         self._groups = (
             [item for item in chosen if item.is_backend],
             [item for item in chosen if not item.is_backend],
@@ -153,7 +151,7 @@ class TerraformWay:
 class ParsedWay:
     """As the files say: read back and provisioned through IAM's API."""
 
-    def __init__(self, chosen: Sequence[Chosen], operator: Operator, before: Mapping[str, Access]) -> None:
+    def __init__(self, chosen: Sequence[RehearsedModules], operator: AdminClient, before: Mapping[str, Access]) -> None:
         self._chosen = chosen
         self._operator = operator
         self._before = before
@@ -170,11 +168,11 @@ class ParsedWay:
         done = provision(by_account(union(readable)), operator=self._operator)
         problems = {account.account_id: "\n".join(account.problems) for account in done.failed}
         for path, result in self._results.items():
-            if result.outcome is Outcome.APPLIED and result.account_id in problems:
-                self._results[path] = replace(result, outcome=Outcome.FAILED, error=problems[result.account_id])
+            if result.outcome is ModuleOutcome.APPLIED and result.account_id in problems:
+                self._results[path] = replace(result, outcome=ModuleOutcome.FAILED, error=problems[result.account_id])
 
-    def _read(self, item: Chosen) -> Access | None:
-        result = ModuleRehearsal(item.path, item.account_id, Outcome.APPLIED)
+    def _read(self, item: RehearsedModules) -> Access | None:
+        result = ModuleRehearsal(item.path, item.account_id, ModuleOutcome.APPLIED)
         access = None
         try:
             parsed = parse_module(item.folder, account_id=item.account_id, partition=item.module.partition)
@@ -184,7 +182,7 @@ class ParsedWay:
             errors = [finding.message for finding in parsed.findings if finding.severity is Severity.ERROR]
             access = parsed.access
         if errors:
-            result, access = replace(result, outcome=Outcome.FAILED, error="\n".join(errors[:3])), None
+            result, access = replace(result, outcome=ModuleOutcome.FAILED, error="\n".join(errors[:3])), None
         self._results[item.path] = result
         return access
 

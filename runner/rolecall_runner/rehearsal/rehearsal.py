@@ -15,26 +15,24 @@ from typing import Protocol
 from rolecall_generator.iam import Access, ConsolePassword, union
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_runner.live import read_account
-from rolecall_runner.rehearsal.backends import Applier, ParsedWay, TerraformWay
-from rolecall_runner.rehearsal.backends import RehearsalBackend as Way
-from rolecall_runner.rehearsal.module_selection import RehearsedModules as Chosen
-from rolecall_runner.rehearsal.module_selection import choose
+from rolecall_runner.rehearsal.backends import Applier, ParsedWay, RehearsalBackend, TerraformWay
+from rolecall_runner.rehearsal.module_selection import RehearsedModules, choose
 from rolecall_runner.rehearsal.rehearsal_report import (
     AccountRehearsal,
     Applied,
     Listener,
+    ModuleOutcome,
     ModuleRehearsal,
     Rehearsal,
+    RehearsalMethod,
     Stage,
     Steps,
 )
-from rolecall_runner.rehearsal.rehearsal_report import ModuleOutcome as Outcome
-from rolecall_runner.rehearsal.rehearsal_report import RehearsalMethod as How
 from rolecall_runner.rehearsal.terraform_cli import Provider, Terraform, find_provider
 from rolecall_runner.sandbox import (
     OPERATOR_ROLE,
     UPSTREAM_ERRORS,
-    Operator,
+    AdminClient,
     bare_principals,
     by_account,
     note_on,
@@ -122,13 +120,13 @@ def rehearse(
             seed=selection.seed,
             out=selection.out,
         )
-        operator = Operator(sandbox.url, partition=chosen[0].module.partition if chosen else "aws")
+        operator = AdminClient(sandbox.url, partition=chosen[0].module.partition if chosen else "aws")
         with step(Stage.PROVIDER, None):
             provider = _provider(tool, work / "provider")
         with step(Stage.PREPARE, None):
             before = _prepare(operator, chosen)
         if tool.terraform is None or isinstance(provider, str):
-            way: Way = ParsedWay(chosen, operator, before.accounts)
+            way: RehearsalBackend = ParsedWay(chosen, operator, before.accounts)
         else:
             workspaces = work / "workspaces"
             way = TerraformWay(chosen, Applier(tool.terraform, provider, sandbox.url, workspaces, tool.parallel, step))
@@ -148,14 +146,14 @@ class _Reading:
 class _Scene:
     """What stays the same through a rehearsal."""
 
-    chosen: Sequence[Chosen]
-    operator: Operator
+    chosen: Sequence[RehearsedModules]
+    operator: AdminClient
     before: _Reading
     step: Steps
 
 
 def _there_and_back(
-    scene: _Scene, way: Way, after_apply: Callable[[Applied], None], *, keep: bool
+    scene: _Scene, way: RehearsalBackend, after_apply: Callable[[Applied], None], *, keep: bool
 ) -> tuple[AccountRehearsal, ...]:
     """Apply, compare, call, destroy, check. The destroy comes whatever happens before it."""
     try:
@@ -163,7 +161,7 @@ def _there_and_back(
         with scene.step(Stage.COMPARE, None):
             accounts = _compare(scene, way.results)
         with scene.step(Stage.AFTER_APPLY, None):
-            done = [result for result in way.results.values() if result.outcome is Outcome.APPLIED]
+            done = [result for result in way.results.values() if result.outcome is ModuleOutcome.APPLIED]
             paths = tuple(result.path for result in done)
             after_apply(Applied(scene.operator.url, paths, tuple(sorted({result.account_id for result in done}))))
     finally:
@@ -176,7 +174,7 @@ def _there_and_back(
     return tuple(_with_left(account, scene.before, now) for account in accounts)
 
 
-def _prepare(operator: Operator, chosen: Sequence[Chosen]) -> _Reading:
+def _prepare(operator: AdminClient, chosen: Sequence[RehearsedModules]) -> _Reading:
     """Make who must stand already, and read every account as it is before the first module."""
     accesses = [item.module.access for item in chosen]
     made_before = union([bare_principals(accesses), placeholder_policies(accesses)])
@@ -194,7 +192,7 @@ def _provider(tool: Tool, folder: Path) -> Provider | str:
     return found if isinstance(found, Provider) else f"the AWS provider cannot be had: {found.error}"
 
 
-def _read_all(operator: Operator, account_ids: Sequence[str]) -> _Reading:
+def _read_all(operator: AdminClient, account_ids: Sequence[str]) -> _Reading:
     accounts: dict[str, Access] = {}
     problems: dict[str, str] = {}
     for account_id in account_ids:
@@ -216,8 +214,8 @@ def _compare(scene: _Scene, results: Mapping[str, ModuleRehearsal]) -> tuple[Acc
         problem = scene.before.problems.get(account_id) or found.problems.get(account_id)
         changes: tuple[Change, ...] = ()
         # A module that failed half-way has made no one knows what: its own error says more than a comparison.
-        if problem is None and outcomes <= {Outcome.APPLIED, Outcome.SKIPPED}:
-            intended = [item.module.access for item in members if results[item.path].outcome is Outcome.APPLIED]
+        if problem is None and outcomes <= {ModuleOutcome.APPLIED, ModuleOutcome.SKIPPED}:
+            intended = [item.module.access for item in members if results[item.path].outcome is ModuleOutcome.APPLIED]
             changes = account_differences(scene.before.accounts[account_id], intended, found.accounts[account_id])
         compared.append(AccountRehearsal(account_id, changes, problem=problem))
     return tuple(compared)
@@ -233,7 +231,7 @@ def _with_left(account: AccountRehearsal, before: _Reading, now: _Reading) -> Ac
 def _report(
     results: Mapping[str, ModuleRehearsal],
     provider: Provider | str,
-    chosen: Sequence[Chosen],
+    chosen: Sequence[RehearsedModules],
     accounts: tuple[AccountRehearsal, ...],
     *,
     kept: bool,
@@ -243,7 +241,9 @@ def _report(
     note = note_on(tuple(placeholder_policies(item.module.access for item in chosen).policies))
     if isinstance(provider, str):
         why = f"{provider}; what the modules' files say was provisioned instead{note}"
-        return Rehearsal(How.PARSED, why, modules, accounts, kept, seconds=seconds)
+        return Rehearsal(RehearsalMethod.PARSED, why, modules, accounts, kept, seconds=seconds)
     version = provider.version or "of unknown version"
     why = f"version {provider.tool_version} with AWS provider {version} applied the modules{note}"
-    return Rehearsal(How.TERRAFORM, why, modules, accounts, kept, provider.tool_version, provider.version, seconds)
+    return Rehearsal(
+        RehearsalMethod.TERRAFORM, why, modules, accounts, kept, provider.tool_version, provider.version, seconds
+    )

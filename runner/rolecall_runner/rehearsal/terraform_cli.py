@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rolecall_generator.errors import ToolError
 from rolecall_generator.iam import PARTITIONS, role_arn
-from rolecall_runner.rehearsal.module_selection import RehearsedModules as Chosen
+from rolecall_runner.rehearsal.module_selection import RehearsedModules
 from rolecall_runner.sandbox import OPERATOR_KEY, OPERATOR_ROLE, operator_secret
 
 NAMES = ("terraform", "tofu")
@@ -217,7 +217,7 @@ def provider_block(url: str, account_id: str, partition: str = "aws") -> str:
     )
 
 
-def make_workspace(folder: Path, chosen: Chosen, *, url: str, terraform: Terraform, plugins: Path) -> Workspace:
+def make_workspace(folder: Path, chosen: RehearsedModules, *, url: str, terraform: Terraform, plugins: Path) -> Workspace:
     """Write the root configuration of a module into a new folder, with a copy of the module's files below it."""
     folder.mkdir(parents=True)
     shutil.copytree(chosen.folder, folder / "module")

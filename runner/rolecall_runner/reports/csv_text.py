@@ -18,8 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from rolecall_generator.text import REPLACEMENT, json_text, lines_of, one_line
-from rolecall_runner.query import QueryAnswer as Answer
-from rolecall_runner.query import Row
+from rolecall_runner.query import QueryAnswer, Row
 
 PLACE_COLUMNS = ("account", "account_id", "region", "time")
 """Columns that every row has, before its own."""
@@ -30,7 +29,7 @@ REHEARSAL_COLUMN = "rehearsal"
 class RowWriter(Protocol):
     """Writes rows as accounts answer; memory does not grow with accounts, but for the list of those that did not answer."""
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: QueryAnswer) -> None:
         """Write the rows of one account."""
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from rolecall_generator.text import json_text, one_line
 from rolecall_runner.onboarding import Onboarded, Sighting
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.summary import STYLES
-from rolecall_runner.status import StatusPlace as Place
+from rolecall_runner.status import StatusPlace
 from rolecall_runner.verify import SIGNS, TROUBLES, Mark, said, shown
 
 _REFRESH = 4
@@ -106,7 +106,7 @@ def spell(seconds: float) -> str:
 _RULE = "-" * 8
 
 
-def print_onboarded(console: Console, ended: Onboarded, place: Place) -> None:
+def print_onboarded(console: Console, ended: Onboarded, place: StatusPlace) -> None:
     """Print it. The text for the customer stands at the left edge and is not wrapped."""
     console.print(Text(one_line(headline(ended)), style=STYLES[Mark.OK if ended.verified else Mark.FAILED]))
     if not ended.verified:
@@ -141,7 +141,7 @@ def _headline(ended: Onboarded) -> str:
     return f"{sign} {name} does not let us in yet ({looks}): {ended.last.what}"
 
 
-def next_step(ended: Onboarded, place: Place) -> str:
+def next_step(ended: Onboarded, place: StatusPlace) -> str:
     """The command that leads on."""
     name = shlex.quote(ended.target.name)
     if ended.unseen:

@@ -13,8 +13,7 @@ from typing import Any
 
 from rolecall_generator.text import json_text, one_line
 from rolecall_runner.api import Fleet
-from rolecall_runner.plays import Event, Play, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded, accounts_of
-from rolecall_runner.plays import TaskEnding as Ending
+from rolecall_runner.plays import Event, Play, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded, TaskEnding, accounts_of
 from rolecall_runner.redact import REHEARSAL, redact, redacted
 
 Line = Callable[[str, str], object]
@@ -23,18 +22,27 @@ Line = Callable[[str, str], object]
 WIDTH = 79
 _SHOWN_CHARACTERS = 160
 _STYLES = {
-    Ending.OK: "green",
-    Ending.CHANGED: "yellow",
-    Ending.SKIPPED: "cyan",
-    Ending.FAILED: "red",
-    Ending.UNREACHABLE: "red",
-    Ending.INCONCLUSIVE: "red",
-    Ending.IGNORED: "cyan",
+    TaskEnding.OK: "green",
+    TaskEnding.CHANGED: "yellow",
+    TaskEnding.SKIPPED: "cyan",
+    TaskEnding.FAILED: "red",
+    TaskEnding.UNREACHABLE: "red",
+    TaskEnding.INCONCLUSIVE: "red",
+    TaskEnding.IGNORED: "cyan",
 }
-_WORDS = {Ending.SKIPPED: "skipping", Ending.FAILED: "fatal", Ending.UNREACHABLE: "fatal", Ending.INCONCLUSIVE: "fatal",
-          Ending.IGNORED: "failed"}  # fmt: skip
-_CRIES = {Ending.FAILED: "FAILED! => ", Ending.UNREACHABLE: "UNREACHABLE! => ", Ending.INCONCLUSIVE: "INCONCLUSIVE! => ",
-          Ending.IGNORED: "FAILED! => "}  # fmt: skip
+_WORDS = {
+    TaskEnding.SKIPPED: "skipping",
+    TaskEnding.FAILED: "fatal",
+    TaskEnding.UNREACHABLE: "fatal",
+    TaskEnding.INCONCLUSIVE: "fatal",
+    TaskEnding.IGNORED: "failed",
+}
+_CRIES = {
+    TaskEnding.FAILED: "FAILED! => ",
+    TaskEnding.UNREACHABLE: "UNREACHABLE! => ",
+    TaskEnding.INCONCLUSIVE: "INCONCLUSIVE! => ",
+    TaskEnding.IGNORED: "FAILED! => ",
+}
 
 
 class TextFace:
@@ -77,7 +85,7 @@ class TextFace:
         arrow = "" if event.ending in _CRIES or not said else "=> "
         text = f"{word}: [{event.account}]{': ' if event.ending in _CRIES else ' '}{_CRIES.get(event.ending, arrow)}{said}"
         self._line(redact(_one_line(text)).rstrip(), _STYLES[event.ending])
-        if event.ending is Ending.IGNORED:
+        if event.ending is TaskEnding.IGNORED:
             self._line("...ignoring", "cyan")
 
 
@@ -85,7 +93,7 @@ def _said(event: TaskEnded) -> str:
     """What a line says beyond the ending: an error, a number of rows, what a script gave."""
     if event.error:
         code = f"{event.code}: " if event.code and event.code not in event.error else ""
-        return f"({event.error})" if event.ending is Ending.SKIPPED else f"{code}{event.error}"
+        return f"({event.error})" if event.ending is TaskEnding.SKIPPED else f"{code}{event.error}"
     data = event.data
     if isinstance(data.get("results"), list):
         return f"{len(data['results']):,} items"
@@ -107,9 +115,9 @@ def recap_lines(recap: Recap) -> Iterator[tuple[str, str]]:
     """A line an account: `account1 : ok=3 changed=0 ...`, with its style."""
     width = max((len(name) for name in recap.counts), default=0)
     for name, counts in recap.counts.items():
-        bad = [ending for ending in (Ending.FAILED, Ending.UNREACHABLE, Ending.INCONCLUSIVE) if counts[ending]]
-        style = "red" if bad else "yellow" if counts[Ending.CHANGED] else "green"
-        yield f"{name:<{width}} : " + " ".join(f"{ending}={counts[ending]:<3}" for ending in Ending).rstrip(), style
+        bad = [ending for ending in (TaskEnding.FAILED, TaskEnding.UNREACHABLE, TaskEnding.INCONCLUSIVE) if counts[ending]]
+        style = "red" if bad else "yellow" if counts[TaskEnding.CHANGED] else "green"
+        yield f"{name:<{width}} : " + " ".join(f"{ending}={counts[ending]:<3}" for ending in TaskEnding).rstrip(), style
 
 
 def _one_line(text: str) -> str:

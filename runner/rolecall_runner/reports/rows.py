@@ -24,8 +24,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rolecall_generator.text import json_text, one_line
-from rolecall_runner.query import Count, Forecast, Preview, parameters_json
-from rolecall_runner.query import QueryAnswer as Answer
+from rolecall_runner.query import Count, Forecast, Preview, QueryAnswer, parameters_json
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.csv_text import PLACE_COLUMNS, REHEARSAL_COLUMN, cell_of, columns_of, csv_line, record_of
 
@@ -46,7 +45,7 @@ class JsonRows:
         self._first = True
         write('{\n  "query": ' + json_text(dict(query), default=str) + ',\n  "rows": [')
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: QueryAnswer) -> None:
         """Write the rows of one account."""
         self._count.add(answer)
         self._troubles.extend(answer.troubles())
@@ -72,7 +71,7 @@ class JsonLines:
     def __init__(self, write: Write) -> None:
         self._write = write
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: QueryAnswer) -> None:
         """Write the rows of one account."""
         for row in answer.rows():
             self._write(json_text(record_of(row), separators=(",", ":")) + "\n")
@@ -93,7 +92,7 @@ class CsvRowWriter:
         self._wanted = tuple(columns)
         self._columns: tuple[str, ...] = ()
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: QueryAnswer) -> None:
         """Write the rows of one account, the header before the first ones."""
         records = [record_of(row) for row in answer.rows()]
         if not records:
@@ -143,7 +142,7 @@ class TableRows:
         self._unseen: set[str] = set()
         self._printed = False
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: QueryAnswer) -> None:
         """Take the rows of one account, and print when there are enough."""
         self._waiting.extend(record_of(row) for row in answer.rows())
         if self._widths or len(self._waiting) >= self._first_rows:
@@ -273,7 +272,7 @@ class Troubles:
     count: Count = field(default_factory=Count)
     _groups: dict[tuple[str, str], tuple[int, list[str], str]] = field(default_factory=dict)
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: QueryAnswer) -> None:
         """Take one account."""
         self.count.add(answer)
         for each in answer.troubles():

@@ -17,10 +17,7 @@ from rolecall_generator.output import BUNDLES
 from rolecall_generator.text import json_text, one_line
 from rolecall_runner.inventory import TargetKind
 from rolecall_runner.redact import REHEARSAL
-from rolecall_runner.status import CustomerState as State
-from rolecall_runner.status import StatusPlace as Place
-from rolecall_runner.status import StatusReport as Report
-from rolecall_runner.status import StatusRow as Row
+from rolecall_runner.status import CustomerState, StatusPlace, StatusReport, StatusRow
 
 SHOWN = 50
 """Rows of the table; of more the most urgent are shown."""
@@ -29,35 +26,35 @@ ALL_SHOWN = 20
 """With more targets than this those that are verified are not listed."""
 
 STYLES = {
-    State.FAILED: "bold red",
-    State.DRIFTING: "red",
-    State.OUTDATED: "yellow",
-    State.STALE: "yellow",
-    State.APPLIED: "cyan",
-    State.HANDED_OVER: "cyan",
-    State.NOT_HANDED_OVER: "dim",
-    State.VERIFIED: "green",
+    CustomerState.FAILED: "bold red",
+    CustomerState.DRIFTING: "red",
+    CustomerState.OUTDATED: "yellow",
+    CustomerState.STALE: "yellow",
+    CustomerState.APPLIED: "cyan",
+    CustomerState.HANDED_OVER: "cyan",
+    CustomerState.NOT_HANDED_OVER: "dim",
+    CustomerState.VERIFIED: "green",
 }
 SIGNS = {
-    State.FAILED: "✗",
-    State.DRIFTING: "≠",
-    State.OUTDATED: "!",
-    State.STALE: "?",
-    State.APPLIED: "…",
-    State.HANDED_OVER: "…",
-    State.NOT_HANDED_OVER: "-",
-    State.VERIFIED: "✓",
+    CustomerState.FAILED: "✗",
+    CustomerState.DRIFTING: "≠",
+    CustomerState.OUTDATED: "!",
+    CustomerState.STALE: "?",
+    CustomerState.APPLIED: "…",
+    CustomerState.HANDED_OVER: "…",
+    CustomerState.NOT_HANDED_OVER: "-",
+    CustomerState.VERIFIED: "✓",
 }
 """A sign for each state, for those who see no colours."""
 
 _NEXT = {
-    State.FAILED: ("runner verify --limit {name}", "says why"),
-    State.DRIFTING: ("runner verify --limit {name}", "says what differs"),
-    State.OUTDATED: ("gen bundle {name}", "to be sent; then: {onboard}"),
-    State.STALE: ("runner verify --limit {name}", "calls the roll anew"),
-    State.APPLIED: ("{onboard}", "calls the roll"),
-    State.HANDED_OVER: ("{onboard}", "waits for the apply"),
-    State.NOT_HANDED_OVER: ("gen bundle {name}", "to be sent; then: {onboard}"),
+    CustomerState.FAILED: ("runner verify --limit {name}", "says why"),
+    CustomerState.DRIFTING: ("runner verify --limit {name}", "says what differs"),
+    CustomerState.OUTDATED: ("gen bundle {name}", "to be sent; then: {onboard}"),
+    CustomerState.STALE: ("runner verify --limit {name}", "calls the roll anew"),
+    CustomerState.APPLIED: ("{onboard}", "calls the roll"),
+    CustomerState.HANDED_OVER: ("{onboard}", "waits for the apply"),
+    CustomerState.NOT_HANDED_OVER: ("gen bundle {name}", "to be sent; then: {onboard}"),
 }
 """For each state the command that leads on; `{onboard}` is the one for the target's kind."""
 
@@ -65,11 +62,11 @@ _ONBOARD = {TargetKind.CUSTOMER: "runner onboard {name}", TargetKind.SWITCH_ROLE
 _SECONDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
-def print_status(console: Console, report: Report, *, every: bool) -> None:
+def print_status(console: Console, report: StatusReport, *, every: bool) -> None:
     """Print it. `every`: all rows, the verified ones too, however many there are."""
     rows = report.rows
     console.print(_headline(report))
-    listed = [row for row in rows if every or len(rows) <= ALL_SHOWN or row.state is not State.VERIFIED]
+    listed = [row for row in rows if every or len(rows) <= ALL_SHOWN or row.state is not CustomerState.VERIFIED]
     shown = listed if every else listed[:SHOWN]
     if shown:
         console.print(_table(shown, report.now))
@@ -86,7 +83,7 @@ def age(since: datetime | None, now: datetime) -> str:
     return next((f"{seconds // size} {unit}" for unit, size in _SECONDS if seconds >= size), "now")
 
 
-def _headline(report: Report) -> Text:
+def _headline(report: StatusReport) -> Text:
     total = sum(report.counts.values())
     noun = "account" if total == 1 else "accounts"
     text = Text.assemble((f"{total:,} {noun}", "bold"), f", {REHEARSAL}: " if report.place.rehearsal else ": ")
@@ -95,12 +92,12 @@ def _headline(report: Report) -> Text:
     return text
 
 
-def words(state: State) -> str:
+def words(state: CustomerState) -> str:
     """A state as people say it."""
     return state.replace("-", " ")
 
 
-def _table(rows: Sequence[Row], now: datetime) -> Table:
+def _table(rows: Sequence[StatusRow], now: datetime) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("account", overflow="fold", max_width=28)
     table.add_column("state", no_wrap=True)
@@ -113,36 +110,36 @@ def _table(rows: Sequence[Row], now: datetime) -> Table:
     return table
 
 
-def _name(row: Row) -> str:
+def _name(row: StatusRow) -> str:
     return one_line(row.target.name if row.target.kind is TargetKind.CUSTOMER else f"{row.target.name} (switch role)")
 
 
-def _print_next(console: Console, report: Report, rows: Sequence[Row]) -> None:
+def _print_next(console: Console, report: StatusReport, rows: Sequence[StatusRow]) -> None:
     """For the first target of each state, the command that leads on."""
-    first: dict[State, Row] = {}
+    first: dict[CustomerState, StatusRow] = {}
     for row in rows:
         first.setdefault(row.state, row)
-    for state in State:
+    for state in CustomerState:
         if state in first and state in _NEXT:
             command, why = _next(report.place, first[state])
             line = Text.assemble((f"{words(state)}: ", STYLES[state]), (command, "bold"), f"   {why}")
             console.print(line, soft_wrap=True)
 
 
-def _next(place: Place, row: Row) -> tuple[str, str]:
+def _next(place: StatusPlace, row: StatusRow) -> tuple[str, str]:
     name = shlex.quote(row.target.name)
     onboard = _ONBOARD[row.target.kind].format(name=name)
-    if row.state is State.OUTDATED and row.entry.pending is not None and row.entry.pending.unseen:
+    if row.state is CustomerState.OUTDATED and row.entry.pending is not None and row.entry.pending.unseen:
         return place.command(f"runner status {name} --applied"), "when the customer says that it is applied"
-    if row.state is State.OUTDATED and row.entry.pending is not None and not row.entry.pending.module:
+    if row.state is CustomerState.OUTDATED and row.entry.pending is not None and not row.entry.pending.module:
         return place.command("gen terraform"), f"then: {place.command(f'gen bundle {name}')}"
-    if row.state is State.NOT_HANDED_OVER and row.bundled:
+    if row.state is CustomerState.NOT_HANDED_OVER and row.bundled:
         return place.command(onboard), f"after {place.out / BUNDLES / row.target.name} went out"
     command, why = _NEXT[row.state]
     return place.command(command.format(name=name, onboard=onboard)), why.format(onboard=place.command(onboard))
 
 
-def status_json(report: Report) -> str:
+def status_json(report: StatusReport) -> str:
     """The object `{"status": FILE, "rehearsal": bool, "counts": {state: number}, "accounts": [...]}` with its newline.
 
     Each account has name, kind, account_id, state, since (ISO 8601 or null), what, and the file's own entry.
@@ -150,7 +147,7 @@ def status_json(report: Report) -> str:
     body = {
         "status": str(report.place.status),
         "rehearsal": report.place.rehearsal,
-        "counts": {str(state): report.counts.get(state, 0) for state in State},
+        "counts": {str(state): report.counts.get(state, 0) for state in CustomerState},
         "accounts": [
             {
                 "name": row.target.name,

@@ -6,7 +6,7 @@ from rolecall_generator.lazy import exports
 
 if TYPE_CHECKING:
     from rolecall_runner.sandbox.in_process import embedded
-    from rolecall_runner.sandbox.provisioning.admin_client import Operator
+    from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
     from rolecall_runner.sandbox.provisioning.provision import UPSTREAM_ERRORS, by_account, provision, withdraw
     from rolecall_runner.sandbox.provisioning.seed import (
         bare_principals,
@@ -36,8 +36,8 @@ __all__ = [
     "OPERATOR_ROLE",
     "OPERATOR_VARIABLE",
     "UPSTREAM_ERRORS",
+    "AdminClient",
     "Home",
-    "Operator",
     "Running",
     "Sandbox",
     "SandboxRequest",
@@ -61,7 +61,7 @@ __getattr__ = exports(
     __name__,
     {
         "in_process": ("embedded",),
-        "provisioning.admin_client": ("Operator",),
+        "provisioning.admin_client": ("AdminClient",),
         "provisioning.provision": (
             "UPSTREAM_ERRORS",
             "by_account",

@@ -10,8 +10,7 @@ from pathlib import Path
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam import PARTITIONS
 from rolecall_runner.sandbox.protocol.faults import parse_faults
-from rolecall_runner.sandbox.provisioning.seed import read_scenery
-from rolecall_runner.sandbox.provisioning.seed import seed as furnish
+from rolecall_runner.sandbox.provisioning.seed import read_scenery, seed
 from rolecall_runner.sandbox.server.server import Sandbox
 from rolecall_runner.sandbox.server.state_dir import Actor
 
@@ -44,7 +43,7 @@ def embedded(
     sandbox_seed = read_scenery(manifest, out)
     region = PARTITIONS[sandbox_seed.found.loaded.manifest.partition].default_region
     with Sandbox(region=region, faults=plan, limits=sandbox_seed.limits) as sandbox:
-        seeded = furnish(sandbox, sandbox_seed, started=started, progress=progress)
+        seeded = seed(sandbox, sandbox_seed, started=started, progress=progress)
         roles = [actor for actor in seeded.actors if actor.kind == "role"]
         chosen = [actor for actor in roles if acting in (None, actor.name)]
         if not chosen:

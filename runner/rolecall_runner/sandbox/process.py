@@ -18,11 +18,17 @@ from rolecall_generator.errors import RolecallError
 from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.text import one_line
 from rolecall_runner.sandbox.protocol.faults import parse_faults
-from rolecall_runner.sandbox.provisioning.seed import environment_of, operator_environment, read_scenery
-from rolecall_runner.sandbox.provisioning.seed import seed as furnish
+from rolecall_runner.sandbox.provisioning.seed import environment_of, operator_environment, read_scenery, seed
 from rolecall_runner.sandbox.server.server import DEFAULT_LIMITS, Sandbox
-from rolecall_runner.sandbox.server.state_dir import OPERATOR, Home, Running, open_log, read_record, write_record
-from rolecall_runner.sandbox.server.state_dir import SandboxRequest as Wanted
+from rolecall_runner.sandbox.server.state_dir import (
+    OPERATOR,
+    Home,
+    Running,
+    SandboxRequest,
+    open_log,
+    read_record,
+    write_record,
+)
 
 _LOOK_SECONDS = 0.5
 
@@ -33,7 +39,7 @@ class _EndedError(Exception):
 
 def serve(home: Home, ended: threading.Event) -> None:
     """The life of the process: start, furnish, say so, wait, keep the state where that was asked for."""
-    wanted = Wanted(**read_record(home.wanted))
+    wanted = SandboxRequest(**read_record(home.wanted))
     faults = parse_faults(wanted.faults) if wanted.faults else None
     sandbox_seed = read_scenery(Path(wanted.manifest), Path(wanted.out)) if wanted.manifest else None
     limits = sandbox_seed.limits if sandbox_seed else DEFAULT_LIMITS
@@ -46,7 +52,7 @@ def serve(home: Home, ended: threading.Event) -> None:
     ):
         if wanted.keep_state and home.state.exists():
             sandbox.restore(home.state)
-        found = furnish(sandbox, sandbox_seed, **_progress(home, ended)) if sandbox_seed else None
+        found = seed(sandbox, sandbox_seed, **_progress(home, ended)) if sandbox_seed else None
         actors = found.actors if found else ()
         variables = {actor.name: environment_of(sandbox, actor) for actor in actors}
         write_record(home.environments, variables | {OPERATOR: operator_environment(sandbox)} | variables)

@@ -21,10 +21,7 @@ from rolecall_generator.errors import SelectionError
 from rolecall_generator.records import external_id_digest, status_path
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 from rolecall_runner.inventory import Target, read_inventory, select
-from rolecall_runner.status.status_file import LastProblem as Trouble
-from rolecall_runner.status.status_file import Pending, read_status
-from rolecall_runner.status.status_file import StatusEntry as Entry
-from rolecall_runner.status.status_file import StatusFile as Status
+from rolecall_runner.status.status_file import LastProblem, Pending, StatusEntry, StatusFile, read_status
 from rolecall_runner.status.update import note_applied, note_form, note_hand_over, written
 from rolecall_runner.verify import Step, access_by_role
 
@@ -68,7 +65,7 @@ class StatusRow:
     """
 
     target: Target
-    entry: Entry
+    entry: StatusEntry
     state: CustomerState
     since: datetime | None
     what: str
@@ -77,7 +74,12 @@ class StatusRow:
 
 
 def overview(
-    targets: Iterable[Target], status: Status, present: Callable[[Target], Present], *, now: datetime, stale_after: timedelta
+    targets: Iterable[Target],
+    status: StatusFile,
+    present: Callable[[Target], Present],
+    *,
+    now: datetime,
+    stale_after: timedelta,
 ) -> list[StatusRow]:
     """A row for each target, in their order. `present` is asked once a target."""
     return [_row(target, status.of(target), present(target), now, stale_after) for target in targets]
@@ -112,7 +114,7 @@ def moment(date: str) -> datetime:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def _row(target: Target, entry: Entry, present: Present, now: datetime, stale_after: timedelta) -> StatusRow:
+def _row(target: Target, entry: StatusEntry, present: Present, now: datetime, stale_after: timedelta) -> StatusRow:
     found = (
         _in_trouble(entry)
         or _verified(target, entry, present, now - stale_after)
@@ -130,7 +132,7 @@ def _row(target: Target, entry: Entry, present: Present, now: datetime, stale_af
 _Found = tuple[CustomerState, datetime | None, str]
 
 
-def _in_trouble(entry: Entry) -> _Found | None:
+def _in_trouble(entry: StatusEntry) -> _Found | None:
     if _never_let_in(entry):
         return None
     for state, trouble in ((CustomerState.FAILED, entry.failed), (CustomerState.DRIFTING, entry.drifting)):
@@ -139,7 +141,7 @@ def _in_trouble(entry: Entry) -> _Found | None:
     return None
 
 
-def _verified(target: Target, entry: Entry, present: Present, limit: datetime) -> _Found | None:
+def _verified(target: Target, entry: StatusEntry, present: Present, limit: datetime) -> _Found | None:
     """Verified with the module as it is written now, and nothing else was handed over or found since."""
     verified = entry.verified
     if verified is None or (present.module and verified.module != present.module) or _pending(entry, present):
@@ -150,7 +152,7 @@ def _verified(target: Target, entry: Entry, present: Present, limit: datetime) -
     return CustomerState.STALE if when < limit else CustomerState.VERIFIED, when, _id_note(target, entry) or "as agreed"
 
 
-def _handed_over(entry: Entry, present: Present) -> _Found | None:
+def _handed_over(entry: StatusEntry, present: Present) -> _Found | None:
     """The module as it is written now went to the customer, and was not verified since."""
     handed = entry.handed_over
     if handed is None or not _same(handed.module, present.module):
@@ -168,18 +170,18 @@ def _handed_over(entry: Entry, present: Present) -> _Found | None:
     return CustomerState.HANDED_OVER, moment(handed.date), f"waiting for its apply{anew}"
 
 
-def _never_let_in(entry: Entry) -> bool:
+def _never_let_in(entry: StatusEntry) -> bool:
     """A role that refused from the start is not there yet: that is no failure, but what a hand-over waits for."""
     return entry.applied is None and entry.failed is not None and set(entry.failed.steps) == {str(Step.ASSUME)}
 
 
-def _pending(entry: Entry, present: Present) -> Pending | None:
+def _pending(entry: StatusEntry, present: Present) -> Pending | None:
     """What the last roll call said of the newest module, if it still is the newest."""
     pending = entry.pending
     return pending if pending is not None and pending.module in {"", present.module} else None
 
 
-def _confirmed(entry: Entry, present: Present) -> _Found | None:
+def _confirmed(entry: StatusEntry, present: Present) -> _Found | None:
     """A person said that the module as it is written now is applied; no roll call has ended well since."""
     confirmed = entry.confirmed
     if confirmed is None or not confirmed.module or confirmed.module != present.module or _pending(entry, present):
@@ -191,7 +193,7 @@ def _confirmed(entry: Entry, present: Present) -> _Found | None:
     )
 
 
-def _outdated(entry: Entry, present: Present) -> _Found | None:
+def _outdated(entry: StatusEntry, present: Present) -> _Found | None:
     """The customer had a module, and it is not known that the one that is written now was applied."""
     if (pending := _pending(entry, present)) is not None:
         ahead = "" if pending.module else " (the manifest is newer than the written module)"
@@ -204,7 +206,7 @@ def _outdated(entry: Entry, present: Present) -> _Found | None:
     return CustomerState.OUTDATED, moment(date), what
 
 
-def _unheard(entry: Entry, present: Present) -> _Found:
+def _unheard(entry: StatusEntry, present: Present) -> _Found:
     if entry.applied is not None:
         return CustomerState.APPLIED, moment(entry.applied), "the role lets us in; not verified yet"
     what = "its module is written" if present.module else "nothing is written"
@@ -218,13 +220,13 @@ def _same(had: str, current: str) -> bool:
     return not had or not current or had == current
 
 
-def _said(trouble: Trouble) -> str:
+def _said(trouble: LastProblem) -> str:
     more = f" and {len(trouble.causes) - _CAUSES} more" if len(trouble.causes) > _CAUSES else ""
     causes = ", ".join(trouble.causes[:_CAUSES])
     return f"{trouble.what} [{causes}{more}]" if causes else trouble.what
 
 
-def _id_note(target: Target, entry: Entry) -> str:
+def _id_note(target: Target, entry: StatusEntry) -> str:
     """What is to be said of external ids: only amid a rotation, or where another one let us in than the manifest has."""
     if target.external_id is None:
         return ""

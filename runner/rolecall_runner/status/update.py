@@ -24,14 +24,22 @@ from rolecall_generator.planning import customer_path, switch_role_path
 from rolecall_generator.records import SUMS, TERRAFORM, bundle_path, external_id_digest, status_path
 from rolecall_runner.inventory import Target, TargetKind
 from rolecall_runner.redact import redact
-from rolecall_runner.status.status_file import Confirmed, HandedOver, Pending, SeenId, change_status, key_of, stamp
-from rolecall_runner.status.status_file import HandOverRequest as Asked
-from rolecall_runner.status.status_file import LastProblem as Trouble
-from rolecall_runner.status.status_file import ModuleVersion as Version
-from rolecall_runner.status.status_file import StatusEntry as Entry
-from rolecall_runner.status.status_file import StatusFile as Status
-from rolecall_runner.status.status_file import StatusKey as Key
-from rolecall_runner.status.status_file import VerifiedEntry as Verified
+from rolecall_runner.status.status_file import (
+    Confirmed,
+    HandedOver,
+    HandOverRequest,
+    LastProblem,
+    ModuleVersion,
+    Pending,
+    SeenId,
+    StatusEntry,
+    StatusFile,
+    StatusKey,
+    VerifiedEntry,
+    change_status,
+    key_of,
+    stamp,
+)
 from rolecall_runner.verify import (
     OLDER_MODULE,
     OWN_SIDE,
@@ -54,7 +62,7 @@ VERSIONS_KEPT = 5
 """Modules that are kept of one customer: all that the customer may have, and the newest of those that are gone."""
 
 
-def with_version(versions: tuple[Version, ...], added: Version) -> tuple[Version, ...]:
+def with_version(versions: tuple[ModuleVersion, ...], added: ModuleVersion) -> tuple[ModuleVersion, ...]:
     """The versions with another one at their end; of those that are gone the newest are kept."""
     same = versions[-1] if versions else None
     if same is not None and not same.gone and same.access == added.access:
@@ -137,7 +145,7 @@ def note_hand_over(
     rehearsal: bool,
     access: Callable[[Target], Access | None],
     form: str = "",
-) -> Status:
+) -> StatusFile:
     """Note that these were handed what is in the output folder now. Nothing is noted where nothing is written, or where the
     bundle is older than the module: then the customer got something else than what is written.
 
@@ -147,7 +155,7 @@ def note_hand_over(
     found = written(out)
     chosen = tuple(targets)
 
-    def change(before: Status) -> Mapping[Key, Entry]:
+    def change(before: StatusFile) -> Mapping[StatusKey, StatusEntry]:
         return {
             key_of(target): _handed_over(_with_form(before.of(target), form), target, found, stamp(now), access)
             for target in chosen
@@ -156,7 +164,7 @@ def note_hand_over(
     return change_status(status_path(out, rehearsal=rehearsal), change)
 
 
-def note_applied(out: Path, targets: Iterable[Target], *, now: datetime, rehearsal: bool) -> Status:
+def note_applied(out: Path, targets: Iterable[Target], *, now: datetime, rehearsal: bool) -> StatusFile:
     """Note that a person says that these have applied their modules as they are written now. Raises as `note_hand_over`.
 
     It counts for changes that no roll call can see; what a roll call can see has to be seen all the same.
@@ -164,7 +172,7 @@ def note_applied(out: Path, targets: Iterable[Target], *, now: datetime, rehears
     found = written(out)
     chosen = tuple(targets)
 
-    def change(before: Status) -> Mapping[Key, Entry]:
+    def change(before: StatusFile) -> Mapping[StatusKey, StatusEntry]:
         return {
             key_of(target): replace(
                 entry := before.of(target),
@@ -177,7 +185,7 @@ def note_applied(out: Path, targets: Iterable[Target], *, now: datetime, rehears
     return change_status(status_path(out, rehearsal=rehearsal), change)
 
 
-def note_form(out: Path, targets: Iterable[Target], form: str, *, rehearsal: bool) -> Status:
+def note_form(out: Path, targets: Iterable[Target], form: str, *, rehearsal: bool) -> StatusFile:
     """Note by which way these customers apply modules. Raises StatusError."""
     chosen = tuple(targets)
     return change_status(
@@ -186,13 +194,13 @@ def note_form(out: Path, targets: Iterable[Target], form: str, *, rehearsal: boo
     )
 
 
-def _with_form(entry: Entry, form: str) -> Entry:
+def _with_form(entry: StatusEntry, form: str) -> StatusEntry:
     return replace(entry, form=form) if form else entry
 
 
 def _handed_over(
-    entry: Entry, target: Target, found: OutputDigests, date: str, access: Callable[[Target], Access | None]
-) -> Entry:
+    entry: StatusEntry, target: Target, found: OutputDigests, date: str, access: Callable[[Target], Access | None]
+) -> StatusEntry:
     """The entry after the hand-over; what a customer had already keeps its first date."""
     bundle, module = found.bundle(target), found.module(target)
     known = entry.handed_over
@@ -203,7 +211,7 @@ def _handed_over(
     granted = access(target)
     versions = entry.versions
     if granted is not None and module:
-        versions = with_version(versions, Version(module, date, encode_access(granted)))
+        versions = with_version(versions, ModuleVersion(module, date, encode_access(granted)))
     return replace(entry, handed_over=HandedOver(date, bundle, module), versions=versions)
 
 
@@ -215,7 +223,7 @@ _UNKNOWN = (
 Snapshot = Mapping[str, Any]
 
 
-def let_in(entry: Entry, target: Target, date: str) -> Entry:
+def let_in(entry: StatusEntry, target: Target, date: str) -> StatusEntry:
     """The entry after the role let us in with the target's external id."""
     applied = replace(entry, applied=entry.applied or date)
     if target.external_id is None:
@@ -227,7 +235,7 @@ def let_in(entry: Entry, target: Target, date: str) -> Entry:
 
 
 def heard(
-    entry: Entry,
+    entry: StatusEntry,
     target: Target,
     verdict: Verdict,
     *,
@@ -235,7 +243,7 @@ def heard(
     run: str,
     module: str,
     access: Callable[[], Snapshot | None] = lambda: None,
-) -> Entry:
+) -> StatusEntry:
     """The entry after a roll call. Skipped, or refused by our own side, it says nothing new of the customer.
 
     `module`: the digest of the module that was written when the run began; "" where the manifest was newer than that one.
@@ -244,7 +252,7 @@ def heard(
     """
     if verdict.mark is Mark.SKIPPED:
         return entry
-    after = replace(entry, asked=Asked(date, run, str(verdict.mark)))
+    after = replace(entry, asked=HandOverRequest(date, run, str(verdict.mark)))
     if current_id_seen(verdict):
         after = let_in(after, target, date)
     waiting = rotation_of(verdict) is RotationState.WAITING
@@ -254,18 +262,18 @@ def heard(
     if verdict.mark is Mark.OK:
         after = replace(after, failed=_left(entry.failed, verdict), drifting=_left(entry.drifting, verdict))
         if waiting:
-            return replace(after, verified=Verified(date, run, _module_before(entry, module)))
+            return replace(after, verified=VerifiedEntry(date, run, _module_before(entry, module)))
         confirmed = entry.confirmed is not None and module != "" and entry.confirmed.module == module
         unknown = newest is None and _unknown_before(entry, module) and not read_in_full(verdict.checks)
         if unknown and not confirmed:
             newest = Check(Step.MODULE, Mark.SKIPPED, _UNKNOWN, evidence={UNSEEN: ["all of them"]})
         if newest is None or newest.mark is Mark.OK or confirmed:
             versions = _with_newest(entry.versions, module, date, access)
-            return replace(after, verified=Verified(date, run, module), pending=None, versions=versions)
+            return replace(after, verified=VerifiedEntry(date, run, module), pending=None, versions=versions)
         unseen = tuple(str(each) for each in newest.evidence.get(UNSEEN, ()))
         return replace(
             after,
-            verified=Verified(date, run, entry.verified.module if entry.verified is not None else ""),
+            verified=VerifiedEntry(date, run, entry.verified.module if entry.verified is not None else ""),
             pending=_pending(entry, newest, date, run, module, unseen),
         )
     if verdict.mark is not Mark.FAILED or _by_our_side(verdict):
@@ -286,7 +294,7 @@ def heard(
     )
 
 
-def _unknown_before(entry: Entry, module: str) -> bool:
+def _unknown_before(entry: StatusEntry, module: str) -> bool:
     """Whether the customer may have another module of which only the digest is known: an older rolecall kept no more."""
     if entry.versions:
         return False
@@ -303,8 +311,8 @@ def _by_our_side(verdict: Verdict) -> bool:
 
 
 def _with_newest(
-    versions: tuple[Version, ...], module: str, date: str, access: Callable[[], Snapshot | None]
-) -> tuple[Version, ...]:
+    versions: tuple[ModuleVersion, ...], module: str, date: str, access: Callable[[], Snapshot | None]
+) -> tuple[ModuleVersion, ...]:
     """The versions once it is known that the customer has the newest one: all others are gone."""
     last = versions[-1] if versions else None
     if last is not None and module and last.module == module and not last.gone and all(each.gone for each in versions[:-1]):
@@ -313,10 +321,10 @@ def _with_newest(
     if snapshot is None:
         return versions
     others = tuple(replace(each, gone=each.gone or date) for each in versions if each.access != snapshot)
-    return with_version(others, Version(module, date, snapshot))
+    return with_version(others, ModuleVersion(module, date, snapshot))
 
 
-def _pending(entry: Entry, newest: Check, date: str, run: str, module: str, unseen: tuple[str, ...]) -> Pending:
+def _pending(entry: StatusEntry, newest: Check, date: str, run: str, module: str, unseen: tuple[str, ...]) -> Pending:
     before = entry.pending
     since = before.since if before is not None and before.module == module else date
     return Pending(since, date, run, _short(newest.what), module, unseen)
@@ -327,7 +335,7 @@ def _short(text: str) -> str:
     return what if len(what) <= _WHAT_CHARACTERS else f"{what[: _WHAT_CHARACTERS - 1]}…"
 
 
-def _module_before(entry: Entry, module: str) -> str:
+def _module_before(entry: StatusEntry, module: str) -> str:
     """The module that a customer has who has not applied its rotation yet; "" where that is not known."""
     if entry.verified is not None and entry.verified.module:
         return entry.verified.module  # also where the written one is no newer: gen terraform is yet to be run
@@ -335,7 +343,7 @@ def _module_before(entry: Entry, module: str) -> str:
     return handed.module if handed is not None and handed.module != module else ""
 
 
-def _left(trouble: Trouble | None, verdict: Verdict) -> Trouble | None:
+def _left(trouble: LastProblem | None, verdict: Verdict) -> LastProblem | None:
     """What is left of an earlier trouble: all of it, if this roll call did not try again what failed then.
 
     In a good roll call a step that was skipped is one that cannot be tried any more; in a bad one it was only not reached.
@@ -347,8 +355,8 @@ def _left(trouble: Trouble | None, verdict: Verdict) -> Trouble | None:
     return None if set(trouble.steps) <= tried else trouble
 
 
-def _trouble(before: Trouble | None, checks: list[Check], verdict: Verdict, date: str, run: str) -> Trouble:
-    return Trouble(
+def _trouble(before: LastProblem | None, checks: list[Check], verdict: Verdict, date: str, run: str) -> LastProblem:
+    return LastProblem(
         before.since if before is not None else date,
         date,
         run,
@@ -368,7 +376,7 @@ def note_verdicts(
     rehearsal: bool,
     context: VerifyContext,
     modules: OutputDigests,
-) -> Status:
+) -> StatusFile:
     """Note what a roll call found. `verdicts` are taken once. Raises StatusError.
 
     `context` is the run's: it has what the newest modules grant. `modules` are those that were written when the run began.
@@ -376,8 +384,8 @@ def note_verdicts(
     date = stamp(now)
     by_key = {key_of(target): target for target in targets}
 
-    def change(before: Status) -> Mapping[Key, Entry]:
-        found: dict[Key, Entry] = {}
+    def change(before: StatusFile) -> Mapping[StatusKey, StatusEntry]:
+        found: dict[StatusKey, StatusEntry] = {}
         for verdict in verdicts:
             key = (verdict.kind, verdict.name)
             target = by_key[key]

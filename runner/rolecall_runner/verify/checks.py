@@ -20,14 +20,21 @@ from enum import StrEnum
 from typing import Any
 
 from rolecall_generator.iam import Access, Condition, PolicyDocument, Role, parse_arn, role_arn
-from rolecall_generator.iam.evaluation import Caller, Decision, Effect, Evaluator, IdentitySide, Request, identity_of
-from rolecall_generator.iam.evaluation import PrincipalKind as Kind
+from rolecall_generator.iam.evaluation import (
+    Caller,
+    Decision,
+    Effect,
+    Evaluator,
+    IdentitySide,
+    PrincipalKind,
+    Request,
+    identity_of,
+)
 from rolecall_runner.aws import Assumer, Credentials, SigningCredentials, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import document_of
 from rolecall_runner.verify.context import VerifyContext
-from rolecall_runner.verify.probe_call import CallResult as Answer
-from rolecall_runner.verify.probe_call import ask
+from rolecall_runner.verify.probe_call import CallResult, ask
 from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
 
 WHICH = "external_id"
@@ -88,7 +95,7 @@ def _without(trust: PolicyDocument, external_id: str) -> PolicyDocument:
     )
 
 
-def waiting_rungs(current: Answer[Credentials], previous: Answer[Credentials]) -> tuple[Check, Check]:
+def waiting_rungs(current: CallResult[Credentials], previous: CallResult[Credentials]) -> tuple[Check, Check]:
     """The role takes the previous id alone: the check that was climbed with it, and one that says so of the new id."""
     opening = "The role was assumed with its previous external id: it does not know the new one yet."
     refused = "The new external id is refused so far: the customer has yet to apply the new module."
@@ -98,7 +105,7 @@ def waiting_rungs(current: Answer[Credentials], previous: Answer[Credentials]) -
     )
 
 
-def previous_rung(current: Mark, answer: Answer[Credentials]) -> Check:
+def previous_rung(current: Mark, answer: CallResult[Credentials]) -> Check:
     """What the previous id's assume says next to that of the current id."""
     found = {WHICH: PREVIOUS}
     if answer.mark is Mark.OK and current is Mark.OK:
@@ -117,7 +124,7 @@ def previous_rung(current: Mark, answer: Answer[Credentials]) -> Check:
     return _check(Step.ASSUME, mark, what, answer, found)
 
 
-def retired_rung(answer: Answer[Credentials]) -> Check:
+def retired_rung(answer: CallResult[Credentials]) -> Check:
     """After a rotation: the id that went must be refused."""
     if answer.mark is Mark.OK:
         mark, what = Mark.FAILED, "The external id of before the last rotation still opens the role."
@@ -129,7 +136,7 @@ def retired_rung(answer: Answer[Credentials]) -> Check:
     return _check(Step.OTHER_EXTERNAL_ID, mark, what, answer, {WHICH: RETIRED})
 
 
-def _check(step: Step, mark: Mark, what: str, answer: Answer[Credentials], evidence: Mapping[str, str]) -> Check:
+def _check(step: Step, mark: Mark, what: str, answer: CallResult[Credentials], evidence: Mapping[str, str]) -> Check:
     found = {**answer.evidence, **evidence}
     return Check(step, mark, what, answer.code, answer.message, found, answer.seconds, answer.attempts)
 
@@ -182,7 +189,7 @@ def _with_its_id(target: Target, context: VerifyContext) -> Credentials:
     return context.assumer.assume(target, external_id=target.external_id, seconds=seconds)
 
 
-def _with_previous_id(target: Target, context: VerifyContext) -> Answer[Credentials] | None:
+def _with_previous_id(target: Target, context: VerifyContext) -> CallResult[Credentials] | None:
     """Amid a rotation: whether the id of before still opens the role; None where there is none."""
     previous = target.previous_external_id
     if previous is None:
@@ -191,7 +198,7 @@ def _with_previous_id(target: Target, context: VerifyContext) -> Answer[Credenti
     return ask(lambda: context.assumer.assume(target, external_id=previous, seconds=seconds), context)
 
 
-def _assumed(answer: Answer[Credentials], target: Target) -> Check:
+def _assumed(answer: CallResult[Credentials], target: Target) -> Check:
     how = "with its external id" if target.external_id is not None else "without an external id, as the manifest has it"
     sentences = {
         Mark.OK: f"The role was assumed {how}.",
@@ -224,7 +231,7 @@ def _identity(credentials: Credentials, target: Target, context: VerifyContext) 
 def _is_session_of(arn: str, target: Target) -> bool:
     found, role = identity_of(arn), identity_of(target.role_arn)
     named = (found.account_id, found.partition, (found.role or "").rpartition("/")[2])
-    return found.kind is Kind.SESSION and named == (target.account_id, target.partition, role.name)
+    return found.kind is PrincipalKind.SESSION and named == (target.account_id, target.partition, role.name)
 
 
 def _refusals(target: Target, context: VerifyContext) -> Iterator[Check]:
@@ -266,7 +273,7 @@ def _must_be_refused(step: Step, how: str, external_id: str | None, target: Targ
     return _trust_check(step, mark, f"Whether it is refused {how} is not known.", answer)
 
 
-def _again(answer: Answer[Credentials]) -> Check:
+def _again(answer: CallResult[Credentials]) -> Check:
     if answer.mark is Mark.OK:
         return _trust_check(Step.ASSUME_AGAIN, Mark.OK, "With the right external id it was assumed again.", answer)
     if answer.mark is Mark.REFUSED:
@@ -290,7 +297,9 @@ def _skipped(first: Mark) -> Iterator[Check]:
         yield Check(step, Mark.SKIPPED, f"The role {why} with the right external id: a refusal would prove nothing.")
 
 
-def _trust_check(step: Step, mark: Mark, what: str, answer: Answer[object] | Answer[Credentials] | Answer[str]) -> Check:
+def _trust_check(
+    step: Step, mark: Mark, what: str, answer: CallResult[object] | CallResult[Credentials] | CallResult[str]
+) -> Check:
     return Check(step, mark, what, answer.code, answer.message, answer.evidence, answer.seconds, answer.attempts)
 
 

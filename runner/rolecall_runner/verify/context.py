@@ -32,6 +32,7 @@ from rolecall_runner.aws import (
     utc_now,
 )
 from rolecall_runner.inventory import Target, TargetKind, inventory_of
+from rolecall_runner.sandbox import AdminClient
 from rolecall_runner.verify.verify_spec import VerifySpec
 
 
@@ -238,9 +239,7 @@ def make_context(config: RunConfig) -> VerifyContext:
 def _readers(config: RunConfig, clients: Clients, manifest: Manifest) -> dict[str, SigningCredentials]:
     """Who may read IAM on the sides of switch roles, by account id. Raises CallerError for a profile that is no good."""
     if config.sandbox and config.aws.endpoint_url is not None:
-        from rolecall_runner.sandbox import Operator  # noqa: PLC0415 - an extra that a run against AWS lacks
-
-        operator = Operator(config.aws.endpoint_url, partition=manifest.partition)
+        operator = AdminClient(config.aws.endpoint_url, partition=manifest.partition)
         sides = {side.account_id for entry in manifest.switch_roles for side in (entry.trusting, entry.trusted)}
         return {account_id: operator.session(account_id) for account_id in sides}
     return {

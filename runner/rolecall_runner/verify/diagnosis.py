@@ -16,8 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from rolecall_generator.iam import Access, PolicyDocument, Principal, Role, Statement, union
-from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, IdentitySide, Request, identity_of
-from rolecall_generator.iam.evaluation import PrincipalKind as Kind
+from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, IdentitySide, PrincipalKind, Request, identity_of
 from rolecall_runner.aws import PASSING, REFUSAL, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import read_role
@@ -288,7 +287,7 @@ _OTHER_REGIONS = ("us-east-1", "us-west-2")
 def caller_is_backend_role(target: Target, context: VerifyContext) -> bool:
     """Whether the run's caller is the principal that the target trusts. A session's ARN has no path: names are compared."""
     found, wanted = identity_of(context.assumer.caller.arn), identity_of(target.backend_role_arn)
-    if wanted.kind is not Kind.ROLE:
+    if wanted.kind is not PrincipalKind.ROLE:
         return True
     name = (found.role or found.arn).rpartition("/")[2]
     return (found.account_id, found.partition, name) == (wanted.account_id, wanted.partition, wanted.name)

@@ -14,8 +14,7 @@ from rolecall_runner.aws import SigningCredentials, allowed_name
 from rolecall_runner.inventory import Target
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.expected_access import READS, Bounds, bounds_of, covers, model_of, statements_of
-from rolecall_runner.verify.probe_call import ProbeVerdict as Answer
-from rolecall_runner.verify.probe_call import Tried, try_call
+from rolecall_runner.verify.probe_call import ProbeVerdict, Tried, try_call
 from rolecall_runner.verify.safe_calls import SafeCall, never, offered, only_reads, safe_call
 from rolecall_runner.verify.verdict import Check, Mark, Step
 
@@ -132,17 +131,17 @@ def _untold(call: SafeCall, region: str) -> Check:
     is not there (HeadObject, S3 API reference, November 2026): so the call is not made.
     """
     what = f"{call.action} is not checkable: without s3:ListBucket S3 answers 403 for an object that is not there"
-    return Check(Step.GRANTED, Mark.SKIPPED, what, evidence=Tried(call, region, Answer.UNCLEAR).evidence)
+    return Check(Step.GRANTED, Mark.SKIPPED, what, evidence=Tried(call, region, ProbeVerdict.UNCLEAR).evidence)
 
 
 def _check(tried: Tried) -> Check:
     where = f"{tried.call.action} in {tried.region}"
     match tried.answer:
-        case Answer.ALLOWED | Answer.PROBABLY_ALLOWED:
+        case ProbeVerdict.ALLOWED | ProbeVerdict.PROBABLY_ALLOWED:
             mark, what = Mark.OK, f"{where} works"
-        case Answer.REFUSED:
+        case ProbeVerdict.REFUSED:
             mark, what = Mark.FAILED, f"{where} was granted, but is refused"
-        case Answer.NOT_OFFERED:
+        case ProbeVerdict.NOT_OFFERED:
             mark, what = Mark.SKIPPED, f"{where}: {tried.not_rehearsed}"
         case _:
             mark, what = Mark.INCONCLUSIVE, f"whether {where} works cannot be told"
@@ -218,11 +217,11 @@ def _why_no_outside_action(bounds: Bounds) -> str:
 def _outside_check(tried: Tried) -> Check:
     action = tried.call.action
     match tried.answer:
-        case Answer.REFUSED:
+        case ProbeVerdict.REFUSED:
             mark, what = Mark.REFUSED, f"{action} is refused: it was not granted"
-        case Answer.ALLOWED:
+        case ProbeVerdict.ALLOWED:
             mark, what = Mark.FAILED, f"{action} is allowed, but was never granted: the role may do more than was agreed"
-        case Answer.NOT_OFFERED:
+        case ProbeVerdict.NOT_OFFERED:
             mark, what = Mark.SKIPPED, f"{action}: {tried.not_rehearsed}"
         case _:
             mark, what = Mark.INCONCLUSIVE, f"whether {action} is refused cannot be told"

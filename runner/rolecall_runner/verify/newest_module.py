@@ -16,10 +16,16 @@ from rolecall_runner.inventory import Target
 from rolecall_runner.verify.context import Earlier, VerifyContext
 from rolecall_runner.verify.denials import denial_of
 from rolecall_runner.verify.expected_access import bounds_of
-from rolecall_runner.verify.module_changes import ChangedPart as Part
-from rolecall_runner.verify.module_changes import ModuleSide, Probe, changed_parts, same_access, trust_answers, trust_changed
-from rolecall_runner.verify.probe_call import ProbeVerdict as Answer
-from rolecall_runner.verify.probe_call import Tried, try_call
+from rolecall_runner.verify.module_changes import (
+    ChangedPart,
+    ModuleSide,
+    Probe,
+    changed_parts,
+    same_access,
+    trust_answers,
+    trust_changed,
+)
+from rolecall_runner.verify.probe_call import ProbeVerdict, Tried, try_call
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step
 
 UNSEEN = "unseen"
@@ -37,8 +43,8 @@ class Newest:
     intended: Access | None
     earlier: tuple[Earlier, ...]
     context: VerifyContext
-    _parts: list[tuple[Earlier, tuple[Part, ...]]] = field(default_factory=list)
-    _answers: dict[tuple[str, ...], Answer] = field(default_factory=dict)
+    _parts: list[tuple[Earlier, tuple[ChangedPart, ...]]] = field(default_factory=list)
+    _answers: dict[tuple[str, ...], ProbeVerdict] = field(default_factory=dict)
     _older: list[str] = field(default_factory=list)
     _sides: list[ModuleSide] = field(default_factory=list)
 
@@ -75,7 +81,7 @@ class Newest:
                 if not each.gone:
                     self._sides.append(ModuleSide(self.target, then))
             else:
-                self._parts.append((each, (Part("the role itself"),)))
+                self._parts.append((each, (ChangedPart("the role itself"),)))
         candidates = {probe.key for each, parts in self._parts if not each.gone for part in parts for probe in part.probes}
         for probe in self._probes():
             tried = try_call(probe.call, probe.region, credentials, self.context)
@@ -157,7 +163,7 @@ class Newest:
     def _unseen(self, checks: Sequence[Check]) -> Iterator[str]:
         if read_in_full(checks):
             return
-        known: Mapping[int, tuple[Part, ...]] = {id(each): parts for each, parts in self._parts}
+        known: Mapping[int, tuple[ChangedPart, ...]] = {id(each): parts for each, parts in self._parts}
         for each in self.candidates:
             parts = known.get(id(each))
             if parts is None:
@@ -172,10 +178,10 @@ class Newest:
             ):
                 yield "the trust policy"
 
-    def _seen(self, part: Part) -> bool:
+    def _seen(self, part: ChangedPart) -> bool:
         """Whether every call of the part was answered as the newest module has it."""
         answers = [(probe, self._answers.get(probe.key)) for probe in part.probes]
-        good = {True: {Answer.ALLOWED, Answer.PROBABLY_ALLOWED}, False: {Answer.REFUSED}}
+        good = {True: {ProbeVerdict.ALLOWED, ProbeVerdict.PROBABLY_ALLOWED}, False: {ProbeVerdict.REFUSED}}
         return bool(answers) and all(answer in good[probe.allowed] for probe, answer in answers)
 
 
@@ -196,18 +202,18 @@ def _incomplete(check: Check) -> bool:
     return bool(check.evidence.get("not_checkable") or check.evidence.get("notes"))
 
 
-def _outcome(probe: Probe, answer: Answer, *, explained: bool) -> tuple[Mark, str]:
+def _outcome(probe: Probe, answer: ProbeVerdict, *, explained: bool) -> tuple[Mark, str]:
     action = f"{probe.call.action} in {probe.region}"
-    if answer is Answer.NOT_OFFERED:
+    if answer is ProbeVerdict.NOT_OFFERED:
         return Mark.SKIPPED, f"{action} was not tried: the sandbox does not simulate it"
     if probe.allowed:
-        if answer in {Answer.ALLOWED, Answer.PROBABLY_ALLOWED}:
+        if answer in {ProbeVerdict.ALLOWED, ProbeVerdict.PROBABLY_ALLOWED}:
             return Mark.OK, f"{action} works, as the newest module has it"
-        if answer is Answer.REFUSED:
+        if answer is ProbeVerdict.REFUSED:
             return Mark.FAILED, f"{action} is refused: the newest module grants it, an earlier one did not"
-    elif answer is Answer.REFUSED:
+    elif answer is ProbeVerdict.REFUSED:
         return Mark.REFUSED, f"{action} is refused: the newest module withdrew it"
-    elif answer is Answer.ALLOWED:
+    elif answer is ProbeVerdict.ALLOWED:
         when = "an earlier module granted it, the newest one does not"
         return Mark.FAILED, f"{action} still works: {when}" if explained else f"{action} works again: {when}"
     return Mark.INCONCLUSIVE, f"whether {action} {'works' if probe.allowed else 'is refused'} is not known"

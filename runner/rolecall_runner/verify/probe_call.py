@@ -26,8 +26,8 @@ from rolecall_runner.aws import (
     Status,
     account,
     failure_of,
+    with_retries,
 )
-from rolecall_runner.aws import with_retries as retry
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.safe_calls import SafeCall
 from rolecall_runner.verify.verdict import Mark
@@ -59,7 +59,7 @@ class CallResult(Generic[T]):
 def ask(call: Callable[[], T], context: VerifyContext) -> CallResult[T]:
     """Make the call, with retries while the result is inconclusive. Never raises what AWS answers."""
     begin = context.ticks()
-    answer, attempts = retry(
+    answer, attempts = with_retries(
         lambda: _once(call, context),
         context.options.retry,
         inconclusive=lambda answer: answer.mark in {Mark.INCONCLUSIVE, Mark.UNREACHABLE},
@@ -174,7 +174,7 @@ def answer_of(failure: Failure) -> ProbeVerdict:
 def try_call(call: SafeCall, region: str, credentials: SigningCredentials, context: VerifyContext) -> Tried:
     """Make the call in a Region, with retries while the failure is transient. Never raises."""
     begin = context.ticks()
-    failure, attempts = retry(
+    failure, attempts = with_retries(
         lambda: _call_once(call, region, credentials, context),
         context.options.retry,
         inconclusive=lambda failure: failure is not None and failure.status in WORTH_RETRYING,

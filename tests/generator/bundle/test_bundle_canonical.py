@@ -17,8 +17,7 @@ from fake_signers import install
 from rolecall_generator.bundle.archive import zip_bytes
 from rolecall_generator.bundle.bundle_state import read_sums, sums_of
 from rolecall_generator.bundle.signing import Signer, Trusted
-from rolecall_generator.bundle.verification import BundleVerification as Verified
-from rolecall_generator.bundle.verification import verify_bundle, verify_zip
+from rolecall_generator.bundle.verification import BundleVerification, verify_bundle, verify_zip
 from rolecall_generator.errors import OutputError, SelectionError
 
 FILES = {
@@ -339,7 +338,7 @@ def test_a_folder_is_not_read_beyond_a_bundles_size(folder: Path) -> None:
     with (folder / "terraform" / "large.tf").open("wb") as stream:
         stream.truncate(1 << 40)
 
-    found: Verified = verify_bundle(folder, Trusted())
+    found: BundleVerification = verify_bundle(folder, Trusted())
     assert ["."] == [trouble.file for trouble in found.troubles]
 
 

@@ -17,19 +17,18 @@ from bundle_worlds import bundles, world
 from rolecall_generator.bundle.archive import zip_bytes
 from rolecall_generator.bundle.bundle_state import sums_of
 from rolecall_generator.bundle.signing import Trusted
-from rolecall_generator.bundle.verification import BundleVerification as Verified
-from rolecall_generator.bundle.verification import verify_bundle, verify_zip
+from rolecall_generator.bundle.verification import BundleVerification, verify_bundle, verify_zip
 from rolecall_generator.errors import OutputError
 
 FILES = {"README.md": b"read", "terraform/main.tf": b"{}"}
 GOOD = {**FILES, "SHA256SUMS": sums_of(FILES)}
 
 
-def told(found: Verified) -> list[tuple[str, str]]:
+def told(found: BundleVerification) -> list[tuple[str, str]]:
     return [(trouble.file, trouble.what.partition(":")[0]) for trouble in found.troubles]
 
 
-def check(path: Path) -> Verified:
+def check(path: Path) -> BundleVerification:
     return verify_bundle(path, Trusted())
 
 

@@ -15,8 +15,7 @@ from review_worlds import changed, handovers_of, notes, with_trust
 from rolecall_generator.bundle.forms.interface import Handover
 from rolecall_generator.bundle.forms.review import review_form, review_html, review_markdown
 from rolecall_generator.bundle.review.content import Review, review_of
-from rolecall_generator.bundle.review.phrases import Phrase, say
-from rolecall_generator.bundle.review.phrases import PhraseValue as Value
+from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue, say
 from rolecall_generator.iam.policy import Statement, policy_from_json
 from rolecall_generator.manifest.models import Manifest
 from strategies_manifest import manifests
@@ -316,7 +315,7 @@ def test_a_phrase_needs_as_many_values_as_it_has_places() -> None:
 
 def test_a_phrase_is_plain_text_too() -> None:
     """For titles and for the search: words and values as they are."""
-    assert "a `b` c" == str(Phrase(("a ", Value("`b`"), " c")))
+    assert "a `b` c" == str(Phrase(("a ", PhraseValue("`b`"), " c")))
 
 
 def test_lists_have_no_space_before_their_signs() -> None:

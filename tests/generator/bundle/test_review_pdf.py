@@ -17,8 +17,7 @@ from review_worlds import changed, handovers_of, notes, with_trust
 from rolecall_generator.bundle.forms.interface import Handover
 from rolecall_generator.bundle.review.content import Review, review_of
 from rolecall_generator.bundle.review.pdf import clipped, review_pdf, visible
-from rolecall_generator.bundle.review.phrases import Phrase, say
-from rolecall_generator.bundle.review.phrases import PhraseValue as Value
+from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue, say
 from rolecall_generator.manifest.models import Manifest
 from strategies_manifest import manifests
 
@@ -213,7 +212,7 @@ def hostile(text: str) -> Review:
         source=text,
         facts=tuple(replace(fact, said=value) for fact in review.facts),
         grants=tuple(replace(grant, said=value, source=value, warnings=(value,)) for grant in review.grants),
-        verdict=replace(review.verdict, said=text, failures=(Phrase((Value(text, prose=True),)),)),
+        verdict=replace(review.verdict, said=text, failures=(Phrase((PhraseValue(text, prose=True),)),)),
         ways=tuple(replace(way, how=value) for way in review.ways),
         documents=tuple(replace(document, title=value, text=text) for document in review.documents),
     )

@@ -17,8 +17,7 @@ from rolecall_generator.cli.customer_output import (
     print_proposal,
     print_steps,
 )
-from rolecall_generator.customers.edits import NextStep as Step
-from rolecall_generator.customers.edits import remove_entries
+from rolecall_generator.customers.edits import NextStep, remove_entries
 from rolecall_generator.customers.listing import list_customers, show_customer
 from rolecall_generator.customers.proposal import AccessDifference, ModuleDifference
 from rolecall_generator.iam.difference import Change
@@ -90,7 +89,7 @@ def test_a_note_of_the_difference_is_shown() -> None:
 
 def test_steps_stand_beside_their_reasons_where_there_is_room() -> None:
     """On a narrow terminal the reason goes below, so that the command can be copied."""
-    steps = [Step("gen terraform", "write the modules"), Step("gen bundle a", "what you hand over")]
+    steps = [NextStep("gen terraform", "write the modules"), NextStep("gen bundle a", "what you hand over")]
     narrow, wide = terminal(io.StringIO(), width=30), pipe(io.StringIO())
     for console in (narrow, wide):
         print_steps(console, steps)

@@ -8,11 +8,12 @@ import pytest
 
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.importers.csv_table import parse_columns, read_csv_accounts
-from rolecall_generator.importers.interface import ImportedAccount as Account
-from rolecall_generator.importers.interface import ImportProblemsError
+from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError
 
 
-def accounts(folder: Path, text: str, *columns: str, encoding: str = "utf-8", told: str | None = None) -> list[Account]:
+def accounts(
+    folder: Path, text: str, *columns: str, encoding: str = "utf-8", told: str | None = None
+) -> list[ImportedAccount]:
     """The accounts of a table with this text."""
     path = folder / "fleet.csv"
     path.write_bytes(text.encode(encoding))

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from manifests import manifest_of
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.importers.csv_table import read_csv_accounts
-from rolecall_generator.importers.import_plan import ImportSettings as Settings
-from rolecall_generator.importers.import_plan import plan_import
+from rolecall_generator.importers.import_plan import ImportSettings, plan_import
 from rolecall_generator.importers.interface import Reading
 from rolecall_generator.importers.terraform_outputs import read_output_accounts
 from rolecall_generator.manifest.models import Customer
@@ -42,7 +41,7 @@ def taken_or_said(read: Any) -> None:
     """Either every new entry is a customer, or there is an error with a message of one line a problem and a hint."""
     try:
         reading: Reading = read()
-        plan = plan_import(reading, manifest_of(1), Settings(lambda: "fresh-id"))
+        plan = plan_import(reading, manifest_of(1), ImportSettings(lambda: "fresh-id"))
     except RolecallError as error:
         text = str(error)
         assert "hint: " in text

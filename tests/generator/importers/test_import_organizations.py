@@ -12,8 +12,7 @@ from moto import mock_aws
 
 from rolecall_generator.errors import CallerError, SelectionError
 from rolecall_generator.importers.interface import Reading
-from rolecall_generator.importers.organizations import OrganizationSelection as Choice
-from rolecall_generator.importers.organizations import read_organization
+from rolecall_generator.importers.organizations import OrganizationSelection, read_organization
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def names(reading: Reading) -> dict[str, object]:
 
 def test_accounts_carry_the_path_of_their_unit(organization: Any) -> None:
     """Sorted by unit, then name; the path is a label, in characters that a label takes."""
-    found = names(read_organization(organization, Choice()))
+    found = names(read_organization(organization, OrganizationSelection()))
     management = [name for name in found if name not in {"acme", "beta", "gamma", "delta", "solo"}]
 
     assert {
@@ -87,11 +86,11 @@ def test_units_and_accounts_are_chosen(
     organization: Any, units: tuple[str, ...], exclude: tuple[str, ...], expected: list[str]
 ) -> None:
     """`--ou` takes a unit with all below it, `--exclude` leaves out units, and accounts by id, name or pattern."""
-    assert expected == list(names(read_organization(organization, Choice(units, exclude))))
+    assert expected == list(names(read_organization(organization, OrganizationSelection(units, exclude))))
 
 
-@pytest.mark.parametrize("choice", [Choice(units=("",)), Choice(exclude=("acme", " "))])
-def test_an_empty_choice_is_a_slip(organization: Any, choice: Choice) -> None:
+@pytest.mark.parametrize("choice", [OrganizationSelection(units=("",)), OrganizationSelection(exclude=("acme", " "))])
+def test_an_empty_choice_is_a_slip(organization: Any, choice: OrganizationSelection) -> None:
     """A variable that is not set must not mean everybody, or no one."""
     with pytest.raises(SelectionError, match="it is empty"):
         read_organization(organization, choice)
@@ -99,7 +98,7 @@ def test_an_empty_choice_is_a_slip(organization: Any, choice: Choice) -> None:
 
 def test_an_exclusion_that_names_nobody_is_said(organization: Any) -> None:
     """A slip there would let an account in that was to stay out."""
-    reading = read_organization(organization, Choice(exclude=("Prod", "dleta*", "solo")))
+    reading = read_organization(organization, OrganizationSelection(exclude=("Prod", "dleta*", "solo")))
 
     assert {"master", "delta"} == set(names(reading))
     assert ("--exclude dleta* names no one who was found",) == reading.notes
@@ -108,7 +107,7 @@ def test_an_exclusion_that_names_nobody_is_said(organization: Any) -> None:
 def test_a_unit_that_is_not_there_is_a_slip(organization: Any) -> None:
     """An import of no one must not look like an import of an empty unit."""
     with pytest.raises(SelectionError, match="no unit Porduction"):
-        read_organization(organization, Choice(("Porduction",)))
+        read_organization(organization, OrganizationSelection(("Porduction",)))
 
 
 def test_accounts_that_are_not_active_are_left_out_and_named() -> None:
@@ -122,7 +121,9 @@ def test_accounts_that_are_not_active_are_left_out_and_named() -> None:
         {"Id": "200000000004", "Name": "sandbox", "State": "ACTIVE"},
     ]
     client = Fixed(list_roots={"Roots": [root]}, list_accounts_for_parent={"Accounts": accounts})
-    found = read_organization(client, Choice(exclude=("200000000004",), own={"111111111111": "the backend account"}))
+    found = read_organization(
+        client, OrganizationSelection(exclude=("200000000004",), own={"111111111111": "the backend account"})
+    )
 
     assert ["on"] == [account.name for account in found.accounts]
     assert [("off", "suspended"), ("old", "pending closure"), ("sandbox", "excluded"), ("us", "the backend account")] == [
@@ -142,7 +143,7 @@ def test_what_aws_refuses_is_said_with_its_mend(code: str, said: str) -> None:
     """No traceback, and no account half listed."""
     client = Fixed(list_roots=ClientError({"Error": {"Code": code, "Message": "no"}}, "ListRoots"))
     with pytest.raises(CallerError) as caught:
-        read_organization(client, Choice(), profile="vendor")
+        read_organization(client, OrganizationSelection(), profile="vendor")
 
     assert (said, "profile vendor") == (caught.value.what, caught.value.where)
     assert caught.value.hint

@@ -13,31 +13,30 @@ from hypothesis import strategies as st
 
 from manifests import customer, manifest_of
 from rolecall_generator.errors import SelectionError
-from rolecall_generator.importers.import_plan import CustomerNames as Names
-from rolecall_generator.importers.import_plan import ImportPlan, plan_import, slug
-from rolecall_generator.importers.import_plan import ImportSettings as Settings
-from rolecall_generator.importers.interface import ImportedAccount as Account
-from rolecall_generator.importers.interface import ImportProblemsError, Reading, Value
+from rolecall_generator.importers.import_plan import CustomerNames, ImportPlan, ImportSettings, plan_import, slug
+from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, Reading, Value
 from rolecall_generator.manifest.models import Customer, Manifest
 from rolecall_generator.manifest.yaml_source.nodes import Point
 
 
-def found(name: str, number: str, line: int = 1, **fields: Value) -> Account:
+def found(name: str, number: str, line: int = 1, **fields: Value) -> ImportedAccount:
     """An account as a source names it, in a line of its own."""
-    return Account(name, {"account_id": number, **fields}, "fleet.csv", Point(line, 0), {"account_id": Point(line, 1)})
+    return ImportedAccount(
+        name, {"account_id": number, **fields}, "fleet.csv", Point(line, 0), {"account_id": Point(line, 1)}
+    )
 
 
-def settings(**changes: Any) -> Settings:
+def settings(**changes: Any) -> ImportSettings:
     """Settings whose fresh ids are fresh-1, fresh-2 and so on."""
     numbers = count(1)
-    return replace(Settings(lambda: f"fresh-{next(numbers)}"), **changes)
+    return replace(ImportSettings(lambda: f"fresh-{next(numbers)}"), **changes)
 
 
-def plan(*accounts: Account, manifest: Manifest | None = None, **changes: Any) -> ImportPlan:
+def plan(*accounts: ImportedAccount, manifest: Manifest | None = None, **changes: Any) -> ImportPlan:
     return plan_import(Reading("fleet.csv", accounts), manifest or manifest_of(1), settings(**changes))
 
 
-def problems(*accounts: Account, manifest: Manifest | None = None) -> list[str]:
+def problems(*accounts: ImportedAccount, manifest: Manifest | None = None) -> list[str]:
     with pytest.raises(ImportProblemsError) as caught:
         plan(*accounts, manifest=manifest)
     return [f"{problem.file}:{problem.line}:{problem.column}: {problem.what}" for problem in caught.value.problems]
@@ -119,7 +118,7 @@ def test_what_one_customer_sends_does_not_change_the_entry_of_another() -> None:
     assert 1 == len(plan(replace(foreign, name="new name"), manifest=manifest, update=True).changed)
 
 
-def from_customers(*accounts: Account, manifest: Manifest | None = None, **changes: Any) -> ImportPlan:
+def from_customers(*accounts: ImportedAccount, manifest: Manifest | None = None, **changes: Any) -> ImportPlan:
     reading = Reading("returned", accounts, from_customers=True)
     return plan_import(reading, manifest or manifest_of(2), settings(update=True, **changes))
 
@@ -257,7 +256,7 @@ def test_a_name_is_made_of_any_text(text: str, expected: str) -> None:
 @given(st.lists(st.text(max_size=80), max_size=12))
 def test_names_are_valid_and_each_its_own(texts: list[str]) -> None:
     """Whatever sources call accounts, the manifest takes the names side by side."""
-    names = Names(["acme"])
+    names = CustomerNames(["acme"])
     given_names = [names.name(text, f"{200000000000 + number}") for number, text in enumerate(texts)]
     entries: list[Mapping[str, str]] = [
         {"name": name, "account_id": f"{200000000000 + number}"} for number, name in enumerate(given_names)

@@ -10,8 +10,7 @@ from policy_fragments import BAD_CONDITIONS, BAD_RESOURCES, ERROR, GOOD, HOME
 from rolecall_generator.check.finding_locations import DeclaredStatements, region_findings
 from rolecall_generator.errors import ManifestError, Problem
 from rolecall_generator.findings import Finding
-from rolecall_generator.importers.interface import ImportedAccount as Account
-from rolecall_generator.importers.interface import problems_of
+from rolecall_generator.importers.interface import ImportedAccount, problems_of
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.planning.planner import make_plan
 from rolecall_generator.rules.registry import all_rules, run_rules
@@ -216,5 +215,5 @@ def test_an_import_takes_a_shared_id_by_the_manifests_word(tmp_path: Path) -> No
     file.write_text(SHARED % ("1f0c4f7c1e6b4a1d9a52b7c3d8e9f101", "'acme-*'"), encoding="utf-8")
     fields = {"account_id": "555555555555", "external_id": "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"}
     known = load_manifest(file).manifest
-    assert [] == problems_of([Account("acme-test", fields, "new.csv")], known)
-    assert 1 == len(problems_of([Account("delta", fields, "new.csv")], known))
+    assert [] == problems_of([ImportedAccount("acme-test", fields, "new.csv")], known)
+    assert 1 == len(problems_of([ImportedAccount("delta", fields, "new.csv")], known))

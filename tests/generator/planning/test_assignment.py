@@ -3,8 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_generator.planning.backend import Assignment, Capacity, Room, Slot, assign
-from rolecall_generator.planning.backend import PolicyGrant as Grant
+from rolecall_generator.planning.backend import Assignment, Capacity, PolicyGrant, Room, Slot, assign
 
 SHAPE = ("sts:AssumeRole",)
 ROOM = Room(limit=1000, skeleton=40, statement={SHAPE: 60, ("sts:AssumeRole", "sts:TagSession"): 80})
@@ -12,7 +11,7 @@ ROLES = [Capacity("one", 5), Capacity("two", 5)]
 
 grants = st.lists(
     st.builds(
-        Grant,
+        PolicyGrant,
         key=st.uuids().map(str),
         characters=st.integers(30, 120),
         shape=st.sampled_from(sorted(ROOM.statement)),
@@ -29,7 +28,7 @@ def changed(before: Assignment, after: Assignment) -> set[Slot]:
     return {slot for one, other in pairs if one != other for slot in (one, other) if slot}
 
 
-def loads(assignment: Assignment, entries: list[Grant]) -> dict[Slot, int]:
+def loads(assignment: Assignment, entries: list[PolicyGrant]) -> dict[Slot, int]:
     """Characters in each policy, counted anew."""
     sizes: dict[Slot, int] = {}
     for slot in set(assignment.slots.values()):
@@ -40,7 +39,7 @@ def loads(assignment: Assignment, entries: list[Grant]) -> dict[Slot, int]:
 
 
 @given(grants)
-def test_no_policy_is_over_its_limit(entries: list[Grant]) -> None:
+def test_no_policy_is_over_its_limit(entries: list[PolicyGrant]) -> None:
     """Whatever is assigned fits, and what does not fit is named."""
     made = assign(entries, ROLES, ROOM, {})
 
@@ -49,18 +48,18 @@ def test_no_policy_is_over_its_limit(entries: list[Grant]) -> None:
 
 
 @given(grants, st.integers(30, 120))
-def test_adding_one_grant_changes_one_policy(entries: list[Grant], characters: int) -> None:
+def test_adding_one_grant_changes_one_policy(entries: list[PolicyGrant], characters: int) -> None:
     """A newcomer moves no one."""
     before = assign(entries, ROLES, ROOM, {})
     kept = [entry for entry in entries if entry.key in before.slots]
 
-    after = assign([Grant("new", characters, SHAPE), *kept], ROLES, ROOM, before.slots)
+    after = assign([PolicyGrant("new", characters, SHAPE), *kept], ROLES, ROOM, before.slots)
 
     assert len(changed(before, after)) <= 1
 
 
 @given(grants, st.data())
-def test_removing_one_grant_changes_one_policy(entries: list[Grant], data: st.DataObject) -> None:
+def test_removing_one_grant_changes_one_policy(entries: list[PolicyGrant], data: st.DataObject) -> None:
     """Who stays keeps the place, whoever leaves."""
     before = assign(entries, ROLES, ROOM, {})
     kept = [entry for entry in entries if entry.key in before.slots]
@@ -72,7 +71,7 @@ def test_removing_one_grant_changes_one_policy(entries: list[Grant], data: st.Da
 
 
 @given(grants)
-def test_a_wanted_role_is_kept(entries: list[Grant]) -> None:
+def test_a_wanted_role_is_kept(entries: list[PolicyGrant]) -> None:
     """Whoever names a backend role hangs on that role alone."""
     made = assign(entries, ROLES, ROOM, {})
 
@@ -80,7 +79,7 @@ def test_a_wanted_role_is_kept(entries: list[Grant]) -> None:
 
 
 @given(grants)
-def test_repacking_never_moves_anybody_to_another_role(entries: list[Grant]) -> None:
+def test_repacking_never_moves_anybody_to_another_role(entries: list[PolicyGrant]) -> None:
     """A customer's trust names its backend role, so repacking stays inside a role."""
     before = assign(entries, ROLES, ROOM, {})
     kept = [entry for entry in entries if entry.key in before.slots][::2]

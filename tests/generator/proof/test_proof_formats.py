@@ -17,12 +17,10 @@ from proof_worlds import BACKEND, HOSTILE, customer_arn, customers, trust_statem
 from rolecall_generator.html_page import asset, csp_hash, escape
 from rolecall_generator.iam.model import Access, Role, access_of
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
-from rolecall_generator.proof.matrix import CellState as State
-from rolecall_generator.proof.matrix import condition_words, counterexample, summarize
+from rolecall_generator.proof.matrix import CellState, condition_words, counterexample, summarize
 from rolecall_generator.proof.prove import Case, Proof, Trust, prove
 from rolecall_generator.reports.graph.graph_layout import lay_out
-from rolecall_generator.reports.graph.graph_model import EdgeState as Standing
-from rolecall_generator.reports.graph.graph_model import describe, reaches
+from rolecall_generator.reports.graph.graph_model import EdgeState, describe, reaches
 from rolecall_generator.reports.graph.mermaid import to_mermaid
 from rolecall_generator.reports.graph.svg import to_svg
 from rolecall_generator.reports.proof_report import proof_html, proof_json
@@ -52,7 +50,7 @@ def parsed(text: str) -> Xml.Element:
     return Xml.fromstring(text)  # noqa: S314 - our own output, without entities
 
 
-def states(proof: Proof) -> dict[Case, State]:
+def states(proof: Proof) -> dict[Case, CellState]:
     matrix = summarize(proof)
     return {case: mark.state for case, mark in zip(matrix.columns, matrix.rows[0].marks, strict=True)}
 
@@ -75,9 +73,9 @@ def test_marks_say_failed_delegated_not_asked() -> None:
     both = summarize(Proof((*proof.cells, *with_account.cells)))
     fine_row = dict(zip(both.columns, both.fine[0].marks, strict=True))
 
-    assert (State.OK, State.FAILED) == (states(proof)[Case.INTENDED], states(proof)[Case.NO_EXTERNAL_ID])
-    assert State.NOT_ASKED is fine_row[Case.NO_EXTERNAL_ID].state
-    assert State.DELEGATED is fine_row[Case.OTHER_PRINCIPAL].state
+    assert (CellState.OK, CellState.FAILED) == (states(proof)[Case.INTENDED], states(proof)[Case.NO_EXTERNAL_ID])
+    assert CellState.NOT_ASKED is fine_row[Case.NO_EXTERNAL_ID].state
+    assert CellState.DELEGATED is fine_row[Case.OTHER_PRINCIPAL].state
 
 
 def test_many_fine_rows_stand_as_one_number() -> None:
@@ -234,7 +232,7 @@ def test_every_way_to_stand_is_told_apart() -> None:
         edge.standing for edge in reaches(*switching()).edges
     }
 
-    assert set(Standing) - {Standing.TRUSTED} == found
+    assert set(EdgeState) - {EdgeState.TRUSTED} == found
 
 
 def test_without_a_proof_the_trust_policies_speak() -> None:
@@ -269,7 +267,7 @@ def test_a_picture_of_failures_alone_stays_small() -> None:
     graph = reaches(*customers(300, dict.fromkeys(range(300), NO_ID)))
 
     assert "100 failing roles" == graph.roles[-1].nodes[0].name
-    assert {Standing.INTENDED, Standing.UNINTENDED} == {edge.standing for edge in graph.edges if edge.target == "group 1"}
+    assert {EdgeState.INTENDED, EdgeState.UNINTENDED} == {edge.standing for edge in graph.edges if edge.target == "group 1"}
 
 
 WAYS = st.dictionaries(

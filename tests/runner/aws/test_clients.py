@@ -20,7 +20,7 @@ from rolecall_runner.aws.aws_errors import Status, failure_of
 from rolecall_runner.aws.clients import Clients, ClientSettings, OutsideAccountError, _timestamp, account
 from rolecall_runner.aws.retry import RetryPolicy, TimeIsUpError, deadline
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings as Settings
+from rolecall_runner.execution.interface import EngineSettings
 from stub_fleet import AskStub, MakeSessions, stub_targets
 
 
@@ -165,7 +165,7 @@ def test_retries_are_signed_as_the_same_account() -> None:
     """Throttles, faults and cut connections: each further attempt carries the account's own signature again."""
     with FastStub(options=Options(throttle_every=5, error_every=7, cut_every=11, verify=True)) as stub:
         task = AskStub(MakeSessions(stub.url, stub.ca_bundle, max_attempts=8))
-        results = list(run(task, stub_targets(12), settings=Settings(workers=8, retry=RetryPolicy(3, 0.01, 0.01))))
+        results = list(run(task, stub_targets(12), settings=EngineSettings(workers=8, retry=RetryPolicy(3, 0.01, 0.01))))
         counts = stub.counts()
 
     assert {Status.OK} == {result.status for result in results}
@@ -205,7 +205,7 @@ def test_a_session_that_ends_in_mid_run_is_renewed_once_a_call(every: int, renew
 def every_answer_is_the_accounts_own(accounts: int) -> None:
     with FastStub(options=Options(verify=True)) as stub:
         task = AskStub(MakeSessions(stub.url, stub.ca_bundle, connections=64))
-        results = list(run(task, stub_targets(accounts), settings=Settings(workers=64)))
+        results = list(run(task, stub_targets(accounts), settings=EngineSettings(workers=64)))
         counts = stub.counts()
 
     own = {result.target: [instance_of(f"{200_000_000_000 + number}")] for number, result in enumerate(results)}

@@ -25,13 +25,13 @@ from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.aws.credentials import (
     AccountSession,
     Assumer,
+    CallerIdentity,
     Credentials,
     Sessions,
     allowed_name,
     cache_key,
     session_name,
 )
-from rolecall_runner.aws.credentials import CallerIdentity as Caller
 from rolecall_runner.aws.session_cache import DiskSessionCache, SessionCacheError
 from stub_fleet import REGION, stub_target
 
@@ -67,11 +67,11 @@ class FakeClients:
         return {"Credentials": {**keys, "Expiration": NOW + timedelta(hours=1)}, "AssumedRoleUser": {"Arn": "arn:x"}}
 
 
-ROLE = Caller(botocore.credentials.Credentials("a", "b"), SOURCE_ARN, SOURCE_ACCOUNT, "eu-west-1")
+ROLE = CallerIdentity(botocore.credentials.Credentials("a", "b"), SOURCE_ARN, SOURCE_ACCOUNT, "eu-west-1")
 PERSON = replace(ROLE, arn=f"arn:aws:iam::{SOURCE_ACCOUNT}:user/reena")
 
 
-def assumer(caller: Caller = ROLE, **changes: Any) -> tuple[Assumer, FakeClients]:
+def assumer(caller: CallerIdentity = ROLE, **changes: Any) -> tuple[Assumer, FakeClients]:
     fake = FakeClients()
     return Assumer(cast("Clients", fake), caller, "0a1b2c", **changes), fake
 
@@ -130,7 +130,7 @@ def test_a_probe_sends_the_id_it_is_told_to_for_the_shortest_time(sent: str | No
         (ROLE, 60, 3600, 900),
     ],
 )
-def test_session_lengths_keep_to_what_aws_takes(caller: Caller, wanted: int, maximum: int, asked: int) -> None:
+def test_session_lengths_keep_to_what_aws_takes(caller: CallerIdentity, wanted: int, maximum: int, asked: int) -> None:
     """An hour at most where sessions are chained; never more than the role's own maximum, never less than 900 s."""
     assume, fake = assumer(caller, session_seconds=wanted)
 
@@ -158,7 +158,7 @@ def test_a_wrong_external_id_is_a_refusal_by_aws_code(stub: FastStub) -> None:
     """AccessDenied comes through as what it is; the right id is let in, over HTTPS with the real SDK."""
     clients = Clients(ClientSettings(stub.url, stub.ca_bundle))
     source = botocore.credentials.Credentials(SOURCE_KEY, secret_of(SOURCE_KEY))
-    assume = Assumer(clients, Caller(source, SOURCE_ARN, SOURCE_ACCOUNT, REGION), "0a1b2c")
+    assume = Assumer(clients, CallerIdentity(source, SOURCE_ARN, SOURCE_ACCOUNT, REGION), "0a1b2c")
     target = stub_target(1)
 
     with pytest.raises(ClientError) as caught:

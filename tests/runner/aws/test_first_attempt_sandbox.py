@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 
 from rolecall_runner.aws.clients import Clients, ClientSettings, account
 from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 from sandbox_rig import REGION, running, trust
 
 CALLER, CUSTOMER = "111111111111", "222222222222"
@@ -31,7 +31,7 @@ Outcomes = dict[tuple[str, str], tuple[Any, ...]]
 
 
 @contextmanager
-def plain(url: str, key: Credentials) -> Iterator[Any]:
+def plain(url: str, key: SandboxCredentials) -> Iterator[Any]:
     """A client of botocore's own."""
     client = botocore.session.Session().create_client(
         "sts",
@@ -46,7 +46,7 @@ def plain(url: str, key: Credentials) -> Iterator[Any]:
 
 
 @contextmanager
-def shared(url: str, key: Credentials) -> Iterator[Any]:
+def shared(url: str, key: SandboxCredentials) -> Iterator[Any]:
     """A client that accounts share."""
     clients = Clients(ClientSettings(url, max_attempts=ATTEMPTS))
     with account(botocore.credentials.Credentials(key.access_key, key.secret)):
@@ -54,7 +54,7 @@ def shared(url: str, key: Credentials) -> Iterator[Any]:
     clients.close()
 
 
-def outcomes(way: Callable[[str, Credentials], Any]) -> Outcomes:
+def outcomes(way: Callable[[str, SandboxCredentials], Any]) -> Outcomes:
     """What AssumeRole comes to for each case, in a sandbox of its own: both ways meet the same troubles in their order."""
     rules = (FaultRule(kind, 1.0, caller, "sts:AssumeRole", seconds=3_600) for kind, caller in TROUBLED.items())
     found: Outcomes = {}

@@ -11,11 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rolecall_runner.aws.clients import Clients
-from rolecall_runner.aws.credentials import Assumer
-from rolecall_runner.aws.credentials import CallerIdentity as Caller
+from rolecall_runner.aws.credentials import Assumer, CallerIdentity
 from stub_fleet import stub_target
 
-CALLER = Caller(
+CALLER = CallerIdentity(
     botocore.credentials.Credentials("a", "b"),
     "arn:aws:sts::111111111111:assumed-role/backend_role/i-0",
     "111111111111",

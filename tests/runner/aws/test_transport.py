@@ -23,7 +23,7 @@ from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.clients import Clients, ClientSettings, OutsideAccountError, Transport, account
 from rolecall_runner.aws.credentials import Credentials, utc_now
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings as Settings
+from rolecall_runner.execution.interface import EngineSettings
 from rolecall_runner.execution.processes import ProcessEngine
 from stub_fleet import REGION, AskStub, MakeSessions, stub_targets
 
@@ -175,7 +175,7 @@ def test_processes_are_spawned_and_sign_for_themselves(clients: Clients, stub: F
     kinds: set[type] = set()
     statuses: list[Status] = []
     for result in run(
-        AskStub(MakeSessions(stub.url, stub.ca_bundle)), stub_targets(12), engine=engine, settings=Settings(4)
+        AskStub(MakeSessions(stub.url, stub.ca_bundle)), stub_targets(12), engine=engine, settings=EngineSettings(4)
     ):
         kinds |= {type(member.process) for member in engine._members}
         statuses.append(result.status)

@@ -22,8 +22,7 @@ from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import RUNS, Journal, RunRecord, read_record
 from rolecall_runner.inventory.selection import select
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
-from rolecall_runner.sandbox.server.state_dir import Ended, Home, find, start, stop
-from rolecall_runner.sandbox.server.state_dir import SandboxRequest as Wanted
+from rolecall_runner.sandbox.server.state_dir import Ended, Home, SandboxRequest, find, start, stop
 
 NOW = datetime(2026, 11, 24, 19, 15, tzinfo=UTC)
 RECORD = RunRecord("20261124-191500-0a1b2c", "verify", "accounts.yaml", "f00d", "all", 3, NOW.isoformat(), what="verify")
@@ -59,9 +58,9 @@ def starting(home: Home) -> Iterator[subprocess.Popen[bytes]]:
     process.communicate()
 
 
-def wanted(tmp_path: Path) -> Wanted:
+def wanted(tmp_path: Path) -> SandboxRequest:
     """An empty sandbox."""
-    return Wanted(None, str(tmp_path))
+    return SandboxRequest(None, str(tmp_path))
 
 
 def test_a_second_start_is_refused_while_the_first_one_starts(

@@ -19,10 +19,8 @@ from rolecall_generator.generate import generate
 from rolecall_generator.records import status_path
 from rolecall_runner.inventory.inventory import read_inventory
 from rolecall_runner.reports.status_output import age, print_status
-from rolecall_runner.status.overview import StatusPlace as Place
-from rolecall_runner.status.overview import chosen, report
-from rolecall_runner.status.status_file import HandedOver, change_status, key_of, read_status
-from rolecall_runner.status.status_file import StatusEntry as Entry
+from rolecall_runner.status.overview import StatusPlace, chosen, report
+from rolecall_runner.status.status_file import HandedOver, StatusEntry, change_status, key_of, read_status
 from rolecall_runner.status.update import heard, written
 from rolecall_runner.verify.verdict import Verdict
 from status_rig import drifted, not_there
@@ -56,14 +54,14 @@ def note(folder: Path, heard_of: Mapping[str, tuple[int, Verdict]], *, handed: M
     targets = {target.name: target for target in read_inventory(folder / "accounts.yaml").targets}
     entries = {}
     for name, (days, found) in heard_of.items():
-        entry, date = Entry(targets[name].role_arn), (NOW - timedelta(days=days)).isoformat()
+        entry, date = StatusEntry(targets[name].role_arn), (NOW - timedelta(days=days)).isoformat()
         entries[key_of(targets[name])] = heard(
             entry, targets[name], found, date=date, run="a-run", module=modules.module(targets[name])
         )
     for name, module in (handed or {}).items():
         key = key_of(targets[name])
         had = HandedOver(NOW.isoformat(), "", module)
-        entries[key] = replace(entries.get(key, Entry(targets[name].role_arn)), handed_over=had)
+        entries[key] = replace(entries.get(key, StatusEntry(targets[name].role_arn)), handed_over=had)
     change_status(status_path(folder / "output", rehearsal=False), lambda _before: entries)
 
 
@@ -214,7 +212,7 @@ def test_of_a_large_fleet_those_that_are_well_are_counted_alone(tmp_path: Path) 
 
 def test_the_table_fits_80_columns(five: Path) -> None:
     """Long names and findings are folded within their columns; colours only where there are any."""
-    place = Place(five / "accounts.yaml", five / "output")
+    place = StatusPlace(five / "accounts.yaml", five / "output")
     found = report(place, chosen(place, (), ()), now=NOW)
     long = [replace(row, target=replace(row.target, name="a-very-long-name-of-a-customer" * 3)) for row in found.rows]
     plain, coloured, file = io.StringIO(), io.StringIO(), io.StringIO()
@@ -230,7 +228,7 @@ def test_the_table_fits_80_columns(five: Path) -> None:
 
 def test_what_a_name_holds_is_shown_as_text(five: Path) -> None:
     """Neither markup nor an escape sequence of a finding reaches the terminal."""
-    place = Place(five / "accounts.yaml", five / "output")
+    place = StatusPlace(five / "accounts.yaml", five / "output")
     found = report(place, chosen(place, ("customer000",), ()), now=NOW)
     evil = [replace(found.rows[0], what="[red]x[/] \x1b]0;title\x07")]
     file = io.StringIO()

@@ -17,7 +17,7 @@ import pytest
 from command_rig import Ended, runner
 from manifests import NOTES
 from rolecall_runner.sandbox.in_process import Embedded, embedded
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import environment_of
 
 QUICK = ("--actions", "none", "--no-drift")
@@ -36,7 +36,7 @@ def verify(world: Embedded, folder: Path, *arguments: str) -> Ended:
 
 
 def with_trust(world: Embedded, account_id: str, role: str, change: Any) -> None:
-    operator = Operator(world.sandbox.url)
+    operator = AdminClient(world.sandbox.url)
     with operator.acting_in(account_id):
         iam = operator.client("iam")
         trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]

@@ -21,8 +21,7 @@ from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.journal import Journal, RunRecord, read_record, recorded
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
-from rolecall_runner.query.validate import describe, find_query
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import describe, find_query, validate_query
 
 FIRST, SECOND, NAMED = "20261124-090000-000001", "20261124-090000-000002", "20261124-090000-000003"
 
@@ -59,13 +58,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 ec2 = rig.boto3_client(target, "ec2", region)
                 found = ec2.run_instances(ImageId="ami-12345678", MinCount=number, MaxCount=number)
                 made += [each["InstanceId"] for each in found["Instances"]]
-        instances = validate(QuerySpec("ec2", "describe_instances"))
+        instances = validate_query(QuerySpec("ec2", "describe_instances"))
         ask(rig, folder / "runs", FIRST, instances)
         ec2 = rig.boto3_client(rig.target("account1"), "ec2", REGIONS[0])
         ec2.terminate_instances(InstanceIds=[made[0]])
         new = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
         ask(rig, folder / "runs", SECOND, instances)
-        ask(rig, folder / "runs", NAMED, validate(find_query("unattached-volumes")))
+        ask(rig, folder / "runs", NAMED, validate_query(find_query("unattached-volumes")))
         yield World(rig, folder / "runs", made[0], new)
 
 

@@ -16,8 +16,7 @@ from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.dask import ClusterError, DaskCluster, DaskEngine
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings as Settings
-from rolecall_runner.execution.interface import Outside, Result
+from rolecall_runner.execution.interface import EngineSettings, Outside, Result
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +76,7 @@ def test_a_stopped_run_hands_out_what_is_done_and_stops_the_workers(engine: Dask
 
 def test_a_late_target_is_inconclusive_and_the_others_go_on(engine: DaskEngine, tmp_path: Path) -> None:
     """The time-out of a target holds in the workers too."""
-    settings = Settings(workers=8, timeout_seconds=0.05, retry=RetryPolicy(1))
+    settings = EngineSettings(workers=8, timeout_seconds=0.05, retry=RetryPolicy(1))
     results = list(run(Every(tmp_path, slow=1.0), targets(8), engine=engine, settings=settings))
 
     assert {f"c{number}": (Status.INCONCLUSIVE, "no answer within 0.05 s") for number in range(8)} == {

@@ -14,15 +14,14 @@ from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.dask import DaskCluster, DaskEngine
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings as Settings
-from rolecall_runner.execution.interface import PerProcess
+from rolecall_runner.execution.interface import EngineSettings, PerProcess
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
 from stub_fleet import stub_targets
 
 SECRET = fast_stub.secret_of(fast_stub.SOURCE_KEY)
 ACCOUNTS = 40
-SETTINGS = Settings(workers=4, retry=RetryPolicy(1))
+SETTINGS = EngineSettings(workers=4, retry=RetryPolicy(1))
 
 
 def query(url: str) -> QueryTask:

@@ -14,14 +14,13 @@ from rolecall_generator.errors import InterruptedRunError, RolecallError
 from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.retry import RetryPolicy, seconds_left
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings as Settings
-from rolecall_runner.execution.interface import Outcome, Outside, PerProcess, Result
+from rolecall_runner.execution.interface import EngineSettings, Outcome, Outside, PerProcess, Result
 from rolecall_runner.execution.processes import ProcessEngine, WorkerProcessError
 from rolecall_runner.inventory.inventory import Target
 
 ENGINES: tuple[str, ...] = ("serial", "threads", "processes")
 IN_PROCESS: tuple[str, ...] = ("serial", "threads")
-QUICK = Settings(workers=4, retry=RetryPolicy(3, 0.0, 0.0), grace_seconds=0.5)
+QUICK = EngineSettings(workers=4, retry=RetryPolicy(3, 0.0, 0.0), grace_seconds=0.5)
 
 
 def targets(count: int) -> Iterator[Target]:
@@ -170,7 +169,7 @@ def test_waits_between_attempts_are_drawn_and_grow_up_to_a_cap() -> None:
     """Full jitter: from nothing up to base times two to the n, capped."""
     waits: list[float] = []
     outside = Outside(chance=lambda: 0.5, sleep=waits.append)
-    settings = Settings(retry=RetryPolicy(6, 1.0, 6.0), timeout_seconds=None)
+    settings = EngineSettings(retry=RetryPolicy(6, 1.0, 6.0), timeout_seconds=None)
 
     list(run(Ask(lambda _t: Outcome(Status.INCONCLUSIVE)), targets(1), engine="serial", settings=settings, outside=outside))
 
@@ -181,7 +180,7 @@ def test_no_attempt_begins_that_has_no_time() -> None:
     """Where the wait would outlast the target's time, the inconclusive verdict is given at once."""
     waits: list[float] = []
     outside = Outside(chance=lambda: 1.0, sleep=waits.append, clock=lambda: 0.0)
-    settings = Settings(retry=RetryPolicy(6, 1.0, 60.0), timeout_seconds=5.0)
+    settings = EngineSettings(retry=RetryPolicy(6, 1.0, 60.0), timeout_seconds=5.0)
 
     results = list(
         run(Ask(lambda _t: Outcome(Status.INCONCLUSIVE)), targets(1), engine="serial", settings=settings, outside=outside)
@@ -208,7 +207,7 @@ def test_a_target_that_takes_too_long_is_inconclusive_and_the_others_go_on() -> 
                 raise
         return Outcome()
 
-    settings = Settings(workers=4, timeout_seconds=0.05, retry=RetryPolicy(1))
+    settings = EngineSettings(workers=4, timeout_seconds=0.05, retry=RetryPolicy(1))
     found = {result.target: (result.status, result.error) for result in run(Ask(ask), targets(20), settings=settings)}
     release.set()
 
@@ -254,7 +253,7 @@ def test_a_stopped_run_waits_for_those_being_asked() -> None:
     threading.Thread(target=stop).start()
     results: list[Result] = []
     with pytest.raises(InterruptedRunError):
-        results.extend(run(Ask(ask), targets(50), settings=Settings(workers=4, grace_seconds=10), outside=outside))
+        results.extend(run(Ask(ask), targets(50), settings=EngineSettings(workers=4, grace_seconds=10), outside=outside))
 
     assert {"c0", "c1", "c2", "c3"} == {result.target for result in results}
 

@@ -17,8 +17,7 @@ import pytest
 from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings as Settings
-from rolecall_runner.execution.interface import Outcome, Outside
+from rolecall_runner.execution.interface import EngineSettings, Outcome, Outside
 from rolecall_runner.execution.journal import Journal, RunRecord, read_results, recorded
 from rolecall_runner.execution.threads import stops_on_ctrl_c
 from rolecall_runner.inventory.inventory import Target
@@ -47,7 +46,9 @@ def go(runs: Path) -> None:
     outside = Outside()
     targets = (Target(f"c{n}", f"{n:012}", "aws", "arn") for n in range(COUNT) if ("customer", f"c{n}") not in journal.done)
     with journal, stops_on_ctrl_c(outside.stop):
-        for _ in recorded(run(Double(), targets, settings=Settings(4, retry=RetryPolicy(1)), outside=outside), journal):
+        for _ in recorded(
+            run(Double(), targets, settings=EngineSettings(4, retry=RetryPolicy(1)), outside=outside), journal
+        ):
             pass
         journal.end(datetime.now(UTC))
 

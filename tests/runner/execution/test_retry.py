@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rolecall_runner.aws.retry import RetryPolicy, deadline
-from rolecall_runner.aws.retry import with_retries as retry
+from rolecall_runner.aws.retry import RetryPolicy, deadline, with_retries
 
 POLICY = RetryPolicy(attempts=5, base_seconds=1.0, cap_seconds=3.0)
 
@@ -18,7 +17,7 @@ def run(
     """The last result, the number of attempts and the pauses; `again` is the one inconclusive result."""
     pauses: list[float] = []
     remaining = iter(results)
-    result, attempts = retry(
+    result, attempts = with_retries(
         lambda: next(remaining),
         policy,
         inconclusive=lambda result: result == "again",

@@ -8,9 +8,8 @@ from dataclasses import replace
 from rolecall_runner.onboarding.onboard_run import Onboarded
 from rolecall_runner.onboarding.waiting import Sighting
 from rolecall_runner.reports.onboarding_output import headline, next_step, onboarded_json
-from rolecall_runner.status.overview import StatusPlace as Place
-from rolecall_runner.status.status_file import Pending
-from rolecall_runner.status.status_file import StatusEntry as Entry
+from rolecall_runner.status.overview import StatusPlace
+from rolecall_runner.status.status_file import Pending, StatusEntry
 from status_rig import MONDAY, NEW, target
 from verdict_worlds import verdict
 
@@ -18,7 +17,7 @@ from verdict_worlds import verdict
 def ended(*unseen: str, rehearsal: bool = False) -> Onboarded:
     pending = Pending(MONDAY, MONDAY, "r", "cannot be seen", NEW, unseen) if unseen else None
     found = replace(verdict(), rehearsal=rehearsal)
-    entry = Entry(target().role_arn, pending=pending)
+    entry = StatusEntry(target().role_arn, pending=pending)
     return Onboarded(target(), Sighting(found, 1, 0.0), found, "20261124-120000-0a1b2c", "", entry)
 
 
@@ -29,7 +28,7 @@ def test_a_change_that_no_call_shows_is_no_verified_customer() -> None:
     assert (True, False) == (ended().verified, unseen.verified)
     assert headline(unseen).startswith("? account1 ")
     assert "s3:PutObject (withdrawn)" in headline(unseen)
-    assert next_step(unseen, Place()).startswith("runner status account1 --applied")
+    assert next_step(unseen, StatusPlace()).startswith("runner status account1 --applied")
     assert (False, ["s3:PutObject (withdrawn)"]) == (
         (body := json.loads(onboarded_json(unseen)))["verified"],
         body["unseen"],

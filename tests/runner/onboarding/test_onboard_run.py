@@ -20,8 +20,7 @@ from rolecall_generator.generate import generate
 from rolecall_generator.records import status_path
 from rolecall_runner.aws.aws_config import AwsConfig
 from rolecall_runner.execution.execution_options import ExecutionOptions
-from rolecall_runner.execution.interface import EngineSettings as Settings
-from rolecall_runner.execution.interface import Outside
+from rolecall_runner.execution.interface import EngineSettings, Outside
 from rolecall_runner.execution.journal import list_runs
 from rolecall_runner.onboarding.onboard_run import Onboarded, onboard
 from rolecall_runner.onboarding.waiting import Pace, Sighting
@@ -63,7 +62,7 @@ def run(
     start = RunConfig(
         folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url, workers=1)
     )
-    options = ExecutionOptions(settings=Settings(workers=1), runs=folder / "runs")
+    options = ExecutionOptions(settings=EngineSettings(workers=1), runs=folder / "runs")
     ended = onboard(
         start, "account1", pace=pace or Pace(), options=options, outside=outside or day.outside(), hear=heard.append
     )
@@ -76,7 +75,7 @@ def warnings_of(stage: Stage, folder: Path) -> list[str]:
     start = RunConfig(
         folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url, workers=1)
     )
-    options = ExecutionOptions(settings=Settings(workers=1), runs=folder / "runs")
+    options = ExecutionOptions(settings=EngineSettings(workers=1), runs=folder / "runs")
     outside = Day().outside()
     onboard(
         start, "account1", pace=Pace(once=True), options=options, outside=outside, hear=lambda _look: None, warn=heard.append
@@ -225,7 +224,7 @@ def test_a_customer_and_a_switch_role_of_one_name(stage: Stage, folder: Path) ->
     path = folder / "accounts.yaml"
     path.write_text(path.read_text().replace("reena-in-sumesh", "account2"))
     start = RunConfig(path, folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url))
-    options = ExecutionOptions(settings=Settings(workers=1), runs=folder / "runs")
+    options = ExecutionOptions(settings=EngineSettings(workers=1), runs=folder / "runs")
     ended = onboard(start, "account2", pace=Pace(), options=options, outside=Day().outside(), hear=lambda _sighting: None)
 
     assert (True, "customer") == (ended.verified, ended.verdict.kind)

@@ -12,10 +12,8 @@ from rolecall_generator.records import status_path
 from rolecall_runner.onboarding.onboard_run import ROLL_CALLS
 from rolecall_runner.onboarding.waiting import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Pace
 from rolecall_runner.reports.status_output import ALL_SHOWN
-from rolecall_runner.status.overview import STALE_AFTER
-from rolecall_runner.status.overview import CustomerState as State
-from rolecall_runner.status.status_file import StatusEntry as Entry
-from rolecall_runner.status.status_file import read_status
+from rolecall_runner.status.overview import STALE_AFTER, CustomerState
+from rolecall_runner.status.status_file import StatusEntry, read_status
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "onboarding.md").read_text("utf-8")
 KEYS = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \|", re.MULTILINE)
@@ -23,7 +21,7 @@ KEYS = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \|", re.MULTILINE)
 
 def test_the_states_are_all_there_the_most_urgent_first() -> None:
     """The table has each state once, in the order of the code."""
-    assert [str(state) for state in State] == re.findall(
+    assert [str(state) for state in CustomerState] == re.findall(
         r"^\| `([a-z-]+)` \| [A-Z][^|]+\.[^|]*\|[^|]*\|$", PAGE, re.MULTILINE
     )
 
@@ -36,7 +34,7 @@ def test_the_example_is_a_status_file_with_every_key(tmp_path: Path) -> None:
     explained = re.findall(r"`(\w+)`", " ".join(KEYS.findall(PAGE.partition("| Key | What |")[2])))
 
     assert json.loads(example)["customers"]["acme"] == json.loads(json.dumps(entry.to_json()))
-    assert {field.name for field in fields(Entry)} == set(entry.to_json()) == set(explained)
+    assert {field.name for field in fields(StatusEntry)} == set(entry.to_json()) == set(explained)
 
 
 def test_the_figures_are_those_of_the_code() -> None:

@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall_runner.plays.play_file import batches
-from rolecall_runner.plays.play_model import PlayStep as Step
+from rolecall_runner.plays.play_model import PlayStep
 from rolecall_runner.plays.play_session import TaskFilter, tags_of, wanted
 
 STEPS = st.lists(
     st.one_of(
-        st.integers(1, 50).map(Step), st.floats(0.1, 100, allow_nan=False).map(lambda share: Step(share, percent=True))
+        st.integers(1, 50).map(PlayStep),
+        st.floats(0.1, 100, allow_nan=False).map(lambda share: PlayStep(share, percent=True)),
     ),
     max_size=4,
 )
@@ -20,7 +21,7 @@ WISHES = st.frozensets(st.sampled_from(["a", "b", "all", "tagged", "untagged", "
 
 
 @given(st.integers(0, 200), STEPS)
-def test_every_account_is_in_one_batch_in_its_order(count: int, steps: list[Step]) -> None:
+def test_every_account_is_in_one_batch_in_its_order(count: int, steps: list[PlayStep]) -> None:
     """No one is left out or asked twice; no batch is empty."""
     made = list(batches(range(count), steps))
 
@@ -29,7 +30,7 @@ def test_every_account_is_in_one_batch_in_its_order(count: int, steps: list[Step
 
 
 @given(st.integers(1, 200), STEPS.filter(bool))
-def test_batches_have_the_sizes_asked_for(count: int, steps: list[Step]) -> None:
+def test_batches_have_the_sizes_asked_for(count: int, steps: list[PlayStep]) -> None:
     """The n-th batch is of the n-th step, the last step goes on; only the last batch may be smaller."""
     made = list(batches(range(count), steps))
 
@@ -40,7 +41,7 @@ def test_batches_have_the_sizes_asked_for(count: int, steps: list[Step]) -> None
 
 def test_percent_is_of_all_accounts() -> None:
     """One first, then a quarter of all eight at a time; without steps all at once."""
-    found = [len(batch) for batch in batches(range(8), [Step(1), Step(25, percent=True)])]
+    found = [len(batch) for batch in batches(range(8), [PlayStep(1), PlayStep(25, percent=True)])]
 
     assert [1, 2, 2, 2, 1] == found
     assert [8] == [len(batch) for batch in batches(range(8), [])]

@@ -23,8 +23,7 @@ from rolecall_runner.inventory.selection import Selection
 from rolecall_runner.query.preflight import check_reads
 from rolecall_runner.query.query_run import from_record, to_record
 from rolecall_runner.query.spec import QuerySpec, RegionChoice
-from rolecall_runner.query.validate import shipped
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import shipped, validate_query
 from rolecall_runner.sandbox.in_process import embedded
 from rolecall_runner.sandbox.provisioning.seed import environment_of
 
@@ -33,8 +32,8 @@ ASK = ("ec2", "describe_vpcs", "-s", "Vpcs[].{vpc: VpcId}")
 COUNT = 24
 RECORD = RunRecord("20261124-191500-0a1b2c", "query", "accounts.yaml", "f00d", "all", 3, "2026-11-24T19:15:00+00:00")
 QUESTIONS = [
-    *(validate(wanted) for wanted in shipped()),
-    validate(
+    *(validate_query(wanted) for wanted in shipped()),
+    validate_query(
         QuerySpec(
             "ec2",
             "describe_instances",
@@ -47,7 +46,7 @@ QUESTIONS = [
         ),
         ['Filters=[{"Name":"vpc-id","Values":["{variables.vpc}","{{name}}"]}]', "MaxResults={labels.size}"],
     ),
-    validate(QuerySpec("ec2", "describe_vpcs", regions=RegionChoice.ENABLED)),
+    validate_query(QuerySpec("ec2", "describe_vpcs", regions=RegionChoice.ENABLED)),
 ]
 
 

@@ -26,23 +26,22 @@ from rolecall_runner.aws.aws_config import AwsConfig, make_means
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.execution.dask import DaskCluster, DaskEngine
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.interface import EngineSettings as Settings
-from rolecall_runner.execution.interface import PerProcess, Result
+from rolecall_runner.execution.interface import EngineSettings, PerProcess, Result
 from rolecall_runner.execution.journal import RUNS, list_runs
 from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.query.answers import answer_of
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import validate_query
 from rolecall_runner.sandbox.in_process import embedded
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import environment_of
 from stub_fleet import stub_targets
 
 REGIONS = ("us-east-1", "eu-west-1")
 ACCOUNTS = 80
-SETTINGS = Settings(workers=4)
-INSTANCES = validate(QuerySpec("ec2", "describe_instances", select="Reservations[].Instances[]"))
+SETTINGS = EngineSettings(workers=4)
+INSTANCES = validate_query(QuerySpec("ec2", "describe_instances", select="Reservations[].Instances[]"))
 
 
 def caller(stub: FastStub) -> dict[str, str]:
@@ -136,7 +135,7 @@ def verdicts(done: Ended) -> list[dict[str, Any]]:
 def shut(account_id: str, role: str, url: str) -> None:
     """Let a role trust no one but its own account."""
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": account_id}}
-    clients, operator = Clients(ClientSettings(url)), Operator(url)
+    clients, operator = Clients(ClientSettings(url)), AdminClient(url)
     with operator.acting_in(account_id):
         clients.client("iam", REGIONS[0]).update_assume_role_policy(
             RoleName=role, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -10,7 +10,7 @@ import pytest
 from query_rig import REGIONS, seeded
 from rolecall_runner.query.answers import Reason
 from rolecall_runner.query.spec import QuerySpec
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import validate_query
 from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
 
 READS = "ec2:DescribeInstances|iam:ListUsers"
@@ -33,7 +33,7 @@ def plain_loop(client: Any) -> list[str]:
 def test_a_region_that_says_no_costs_the_others_nothing(tmp_path: Path, rule: FaultRule, reason: Reason) -> None:
     """A Region that is not enabled, or a service denied there, is that Region's reason; the account has answered."""
     with seeded(tmp_path, ["account1"], FaultPlan(1, (rule,))) as rig:
-        (answer,) = rig.ask(validate(QuerySpec("ec2", "describe_vpcs")))
+        (answer,) = rig.ask(validate_query(QuerySpec("ec2", "describe_vpcs")))
 
     assert [("us-east-1", Reason.OK), ("eu-west-1", reason)] == [(place.region, place.reason) for place in answer.places]
 
@@ -45,8 +45,8 @@ def test_answers_are_whole_under_faults(tmp_path: Path) -> None:
         FaultRule(FaultKind.SERVER_ERROR, 0.1, at_most=1, actions=READS),
     )
     wanted = [
-        validate(QuerySpec("ec2", "describe_instances", select=INSTANCES, page_size=5)),
-        validate(QuerySpec("iam", "list_users", select="Users[].UserName", page_size=2)),
+        validate_query(QuerySpec("ec2", "describe_instances", select=INSTANCES, page_size=5)),
+        validate_query(QuerySpec("iam", "list_users", select="Users[].UserName", page_size=2)),
     ]
     with seeded(tmp_path, ["account1", "account2"], FaultPlan(7, rules)) as rig:
         for target in rig.targets:

@@ -9,8 +9,7 @@ import pytest
 
 from rolecall_runner.query.preflight import check_reads
 from rolecall_runner.query.spec import QueryError
-from rolecall_runner.query.validate import base_query, find_query, load_query, override, read_query, shipped
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import base_query, find_query, load_query, override, read_query, shipped, validate_query
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.mark.parametrize("name", [query.name for query in shipped()])
 def test_shipped_queries_are_sound(name: str) -> None:
     """Each is checked by AWS's models, reads alone, says what it is, and stands on the documentation's page."""
-    question = validate(find_query(name))
+    question = validate_query(find_query(name))
 
     assert all(judgement.reads for judgement in check_reads(question))
     assert question.description.endswith(".")
@@ -77,8 +76,8 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
     )
 
     base = base_query(file=path)
-    plain = validate(override(base))
-    other = validate(override(base, regions=["eu-west-1"], select="Vpcs[]", columns="VpcId"), ["MaxResults=5"])
+    plain = validate_query(override(base))
+    other = validate_query(override(base, regions=["eu-west-1"], select="Vpcs[]", columns="VpcId"), ["MaxResults=5"])
 
     assert ("mine", "Vpcs[].VpcId", ("vpc",)) == (plain.title, plain.select, plain.columns)
     assert (("eu-west-1",), "Vpcs[]", ("VpcId",), {"MaxResults": 5}) == (

@@ -17,8 +17,7 @@ from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.query.execute import QueryTask, ask_place
 from rolecall_runner.query.parameters import Filling
 from rolecall_runner.query.spec import QuerySpec
-from rolecall_runner.query.validate import find_query
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import find_query, validate_query
 
 MOMENT = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 TARGET = Target("acme", "222222222222", "aws", "arn:aws:iam::222222222222:role/r", regions=("us-east-1", "xx-new-1"))
@@ -41,7 +40,7 @@ def test_pages_without_a_paginator_are_followed_too() -> None:
         more = {"NextPageToken": "more"} if len(asked) == 1 else {}
         return {"ResultsByTime": [{"Groups": [group]}], **more}
 
-    question = validate(find_query("cost-by-service"))
+    question = validate_query(find_query("cost-by-service"))
     found = ask_place(question, lambda _service: Client("get_cost_and_usage", costs), Filling(TARGET, MOMENT, "us-east-1"))
 
     assert [("service1", "1.5", "USD"), ("service2", "1.5", "USD")] == [tuple(row.values()) for row in found.rows]
@@ -66,7 +65,7 @@ def test_each_page_is_asked_for_once(replies: list[dict[str, Any]], markers: lis
         asked.append(parameters.get("Marker"))
         return replies[len(asked) - 1]
 
-    question = validate(QuerySpec("iam", "list_users", select="Users[].UserName"))
+    question = validate_query(QuerySpec("iam", "list_users", select="Users[].UserName"))
     found = ask_place(question, lambda _service: Client("list_users", users), Filling(TARGET, MOMENT, "us-east-1"))
 
     assert ([{"value": "ann"}], markers) == ([dict(row) for row in found.rows], asked)
@@ -74,7 +73,7 @@ def test_each_page_is_asked_for_once(replies: list[dict[str, Any]], markers: lis
 
 def test_the_joined_answer_keeps_what_is_no_list() -> None:
     """A member next to the pages' lists is there for the selection."""
-    question = validate(QuerySpec("iam", "list_users", select="{n: length(Users), cut: IsTruncated}"))
+    question = validate_query(QuerySpec("iam", "list_users", select="{n: length(Users), cut: IsTruncated}"))
     pages = iter([{"Users": [{}], "IsTruncated": True, "Marker": "m"}, {"Users": [{}], "IsTruncated": False}])
 
     found = ask_place(
@@ -92,8 +91,8 @@ def test_sensitive_values_are_hidden_unless_revealed() -> None:
     client = Client("get_session_token", lambda **_all: reply)
     filling = Filling(TARGET, MOMENT, "us-east-1")
 
-    hidden = ask_place(validate(QuerySpec("sts", "get_session_token")), lambda _service: client, filling)
-    shown = ask_place(validate(QuerySpec("sts", "get_session_token", reveal=True)), lambda _service: client, filling)
+    hidden = ask_place(validate_query(QuerySpec("sts", "get_session_token")), lambda _service: client, filling)
+    shown = ask_place(validate_query(QuerySpec("sts", "get_session_token", reveal=True)), lambda _service: client, filling)
 
     assert "s3cret" not in str(hidden)
     assert "t0ken" not in str(hidden)
@@ -140,7 +139,7 @@ def test_a_region_without_the_service_is_found_out_once() -> None:
         raise EndpointConnectionError(endpoint_url="https://ec2.xx-new-1.amazonaws.com")
 
     one = Client("describe_vpcs", lambda **_all: {"Vpcs": [{"VpcId": "vpc-1"}]})
-    asking = task(validate(QuerySpec("ec2", "describe_vpcs")), us_east_1=one, xx_new_1=Client("describe_vpcs", silent))
+    asking = task(validate_query(QuerySpec("ec2", "describe_vpcs")), us_east_1=one, xx_new_1=Client("describe_vpcs", silent))
 
     outcomes = [asking(TARGET), asking(TARGET)]
 
@@ -162,7 +161,9 @@ def test_a_throttled_region_is_asked_again_and_the_others_are_not() -> None:
 
         return Client("describe_vpcs", answer)
 
-    asking = task(validate(QuerySpec("ec2", "describe_vpcs")), us_east_1=at("us-east-1", 2), xx_new_1=at("xx-new-1", 0))
+    asking = task(
+        validate_query(QuerySpec("ec2", "describe_vpcs")), us_east_1=at("us-east-1", 2), xx_new_1=at("xx-new-1", 0)
+    )
 
     assert Status.OK is asking(TARGET).status
     assert ["us-east-1"] * 3 + ["xx-new-1"] == asked

@@ -13,8 +13,7 @@ from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.query.operations import find_operation
 from rolecall_runner.query.parameters import Filling, check_targets, fill, read_parameters, type_parameters
 from rolecall_runner.query.spec import QueryError, QuerySpec
-from rolecall_runner.query.validate import parameters_json
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import parameters_json, validate_query
 
 MOMENT = datetime(2026, 3, 31, 12, 30, tzinfo=UTC)
 TARGET = Target(
@@ -78,7 +77,7 @@ def test_texts_take_the_models_types(service: str, operation: str, text: str, ex
 def test_errors_name_parameter_and_type(text: str, words: str) -> None:
     """What the model does not take is said before any call, with the place in the value."""
     with pytest.raises(QueryError) as raised:
-        validate(QuerySpec("ec2", "describe_instances"), [text])
+        validate_query(QuerySpec("ec2", "describe_instances"), [text])
 
     assert words in str(raised.value)
 
@@ -86,12 +85,12 @@ def test_errors_name_parameter_and_type(text: str, words: str) -> None:
 def test_a_required_parameter_must_be_there() -> None:
     """AWS would refuse the call; so do we, before it."""
     with pytest.raises(QueryError, match="describe_table needs TableName"):
-        validate(QuerySpec("dynamodb", "describe_table"))
+        validate_query(QuerySpec("dynamodb", "describe_table"))
 
 
 def test_the_command_line_wins_over_a_file_and_adds_what_it_lacks() -> None:
     """A parameter of a query file is replaced by the one that is said."""
-    question = validate(
+    question = validate_query(
         QuerySpec("ec2", "describe_instances", {"MaxResults": 5, "DryRun": False}), ["MaxResults=9", "InstanceIds=i-1"]
     )
 
@@ -128,7 +127,9 @@ def test_placeholders_are_filled(text: str, expected: str) -> None:
 
 def test_a_value_is_data_and_never_read_again() -> None:
     """Quotes, braces and placeholders in a customer's variable come out as they are, inside their own text."""
-    question = validate(QuerySpec("ec2", "describe_instances"), ['Filters=[{"Name":"tag:a","Values":["{variables.odd}"]}]'])
+    question = validate_query(
+        QuerySpec("ec2", "describe_instances"), ['Filters=[{"Name":"tag:a","Values":["{variables.odd}"]}]']
+    )
 
     filled = fill(question.parameters, FILLING)
 
@@ -137,19 +138,19 @@ def test_a_value_is_data_and_never_read_again() -> None:
 
 def test_a_number_may_come_from_a_variable() -> None:
     """It is read as a number after it was filled; what is none is an error that says so."""
-    question = validate(QuerySpec("ec2", "describe_instances"), ["MaxResults={variables.count}"])
+    question = validate_query(QuerySpec("ec2", "describe_instances"), ["MaxResults={variables.count}"])
 
     assert {"MaxResults": 7} == fill(question.parameters, FILLING)
     assert {"MaxResults": "{variables.count}"} == parameters_json(question.parameters)
     with pytest.raises(QueryError, match="is not a whole number"):
-        fill(validate(QuerySpec("ec2", "describe_instances"), ["MaxResults={name}"]).parameters, FILLING)
+        fill(validate_query(QuerySpec("ec2", "describe_instances"), ["MaxResults={name}"]).parameters, FILLING)
 
 
 @pytest.mark.parametrize("name", ["{nme}", "{labels}", "{labels.}", "{item.user}", "{today-3y}", "{month-1d}"])
 def test_an_unknown_placeholder_is_an_error_before_any_call(name: str) -> None:
     """The error names it and those that there are."""
     with pytest.raises(QueryError, match="nothing is called") as raised:
-        validate(QuerySpec("iam", "get_user"), [f"UserName={name}"])
+        validate_query(QuerySpec("iam", "get_user"), [f"UserName={name}"])
 
     assert "{labels.X}" in str(raised.value)
 
@@ -157,7 +158,7 @@ def test_an_unknown_placeholder_is_an_error_before_any_call(name: str) -> None:
 def test_accounts_without_a_value_are_named_before_any_call() -> None:
     """One customer without the label stops the query, by name."""
     other = Target("other", "222222222222", "aws", "arn:aws:iam::222222222222:role/r")
-    question = validate(QuerySpec("iam", "get_user"), ["UserName={labels.tier}"])
+    question = validate_query(QuerySpec("iam", "get_user"), ["UserName={labels.tier}"])
 
     check_targets(question.parameters, [TARGET])
     with pytest.raises(QueryError, match=r"\{labels\.tier\} has no value for other"):

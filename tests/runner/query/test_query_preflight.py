@@ -9,10 +9,9 @@ import pytest
 from manifests import customer, manifest_of
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.inventory.inventory import inventory_of
-from rolecall_runner.query.preflight import Ability, Forecast, check_reads, forecasts, preview
-from rolecall_runner.query.preflight import IntendedAccess as Intended
+from rolecall_runner.query.preflight import Ability, Forecast, IntendedAccess, check_reads, forecasts, preview
 from rolecall_runner.query.spec import FollowUp, QuerySpec, RegionChoice
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import validate_query
 
 INSTANCES = QuerySpec("ec2", "describe_instances", regions=("eu-west-1",))
 
@@ -24,7 +23,7 @@ def allow(*actions: str, resources: tuple[str, ...] = ("*",), **more: Any) -> di
 def foreseen(question: QuerySpec, permissions: dict[str, Any]) -> Forecast:
     """The forecast for a customer with one permission set."""
     manifest = manifest_of(permission_sets={"read": permissions}, customers=[customer(1)])
-    (found,) = forecasts(question, inventory_of(manifest).targets, Intended(make_plan(manifest)))
+    (found,) = forecasts(question, inventory_of(manifest).targets, IntendedAccess(make_plan(manifest)))
     return found
 
 
@@ -59,14 +58,14 @@ def foreseen(question: QuerySpec, permissions: dict[str, Any]) -> Forecast:
 )
 def test_granted_permissions_say_who_can_answer(permissions: dict[str, Any], ability: Ability, why: str) -> None:
     """Allowed, denied, in that Region alone, or by a policy whose text is not known: maybe."""
-    found = foreseen(validate(INSTANCES), permissions)
+    found = foreseen(validate_query(INSTANCES), permissions)
 
     assert (ability, True) == (found.ability, why in found.why)
 
 
 def test_permission_on_some_resources_may_be_enough() -> None:
     """A bucket's own ARN does not cover all buckets, and does not cover none."""
-    question = validate(QuerySpec("s3", "get_bucket_policy_status", {"Bucket": "mine"}))
+    question = validate_query(QuerySpec("s3", "get_bucket_policy_status", {"Bucket": "mine"}))
     granted = allow("s3:GetBucketPolicyStatus", resources=("arn:aws:s3:::mine",))
 
     found = foreseen(question, {"statements": [granted]})
@@ -77,8 +76,8 @@ def test_permission_on_some_resources_may_be_enough() -> None:
 def test_further_calls_and_the_list_of_regions_count_too() -> None:
     """An account that may not make the call for each row, or not list its Regions, cannot answer."""
     follow_up = FollowUp("iam", "list_mfa_devices", "x", {"UserName": "{item.u}"})
-    users = validate(QuerySpec("iam", "list_users", for_each=(follow_up,)))
-    enabled = validate(QuerySpec("ec2", "describe_instances", regions=RegionChoice.ENABLED))
+    users = validate_query(QuerySpec("iam", "list_users", for_each=(follow_up,)))
+    enabled = validate_query(QuerySpec("ec2", "describe_instances", regions=RegionChoice.ENABLED))
 
     assert Ability.NO is foreseen(users, {"statements": [allow("iam:ListUsers")]}).ability
     assert Ability.YES is foreseen(users, {"statements": [allow("iam:List*")]}).ability
@@ -94,7 +93,7 @@ def test_a_preview_counts_accounts_and_regions() -> None:
     targets = inventory_of(manifest).targets
 
     def counted(wanted: QuerySpec) -> tuple[int, int, int, bool]:
-        question = validate(wanted)
+        question = validate_query(wanted)
         found = preview(question, check_reads(question), targets, ())
         return found.accounts, found.places, found.unknown_places, found.once
 

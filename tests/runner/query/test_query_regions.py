@@ -12,7 +12,7 @@ from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.query.answers import Reason, reason_of
 from rolecall_runner.query.operations import enabled_regions, find_operation, home_region, planned_regions, read_regions
 from rolecall_runner.query.spec import QueryError, QuerySpec, RegionChoice
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import validate_query
 
 TARGET = Target("acme", "222222222222", "aws", "arn:aws:iam::222222222222:role/r", regions=("eu-west-1", "us-east-2"))
 
@@ -50,12 +50,12 @@ def test_global_services_have_one_home(service: str, operation: str, partition: 
 )
 def test_regions_of_a_regional_service(regions: Any, expected: tuple[str, ...] | None) -> None:
     """Given ones, the manifest's, or those that only the account knows."""
-    assert expected == planned_regions(validate(QuerySpec("ec2", "describe_vpcs", regions=regions)), TARGET)
+    assert expected == planned_regions(validate_query(QuerySpec("ec2", "describe_vpcs", regions=regions)), TARGET)
 
 
 def test_regions_said_do_not_multiply_a_global_service() -> None:
     """Five Regions are still one answer of IAM."""
-    question = validate(QuerySpec("iam", "list_users", regions=("eu-west-1", "us-west-2")))
+    question = validate_query(QuerySpec("iam", "list_users", regions=("eu-west-1", "us-west-2")))
 
     assert ("us-east-1",) == planned_regions(question, TARGET)
 
@@ -180,7 +180,7 @@ def test_every_trouble_has_its_reason(error: Exception, listed: bool, reason: Re
 def test_wrong_names_are_told_the_nearest(service: str, operation: str, words: str) -> None:
     """Services and operations that boto3 does not have are errors with names that it has."""
     with pytest.raises(QueryError) as raised:
-        validate(QuerySpec(service, operation))
+        validate_query(QuerySpec(service, operation))
 
     assert words in str(raised.value)
 
@@ -197,4 +197,4 @@ def test_operations_may_be_written_three_ways(written: str) -> None:
 def test_streams_are_refused() -> None:
     """An operation that answers with bytes has no rows."""
     with pytest.raises(QueryError, match="byte stream"):
-        validate(QuerySpec("s3", "get_object", {"Bucket": "b", "Key": "k"}))
+        validate_query(QuerySpec("s3", "get_object", {"Bucket": "b", "Key": "k"}))

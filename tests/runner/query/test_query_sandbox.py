@@ -11,8 +11,7 @@ from query_rig import MOMENT, REGIONS, QueryRig, seeded
 from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.query.answers import Reason
 from rolecall_runner.query.spec import FollowUp, QuerySpec, RegionChoice
-from rolecall_runner.query.validate import find_query
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import find_query, validate_query
 from rolecall_runner.redact import plain
 
 NAMES = ("account1", "account2", "denied")
@@ -105,7 +104,7 @@ def test_regional_answers_are_those_of_a_plain_loop(
     loop: Loop,
 ) -> None:
     """Every account and Region that may answer says what boto3 says there, whatever the page size."""
-    question = validate(QuerySpec(service, operation, parameters, select=select, page_size=page_size))
+    question = validate_query(QuerySpec(service, operation, parameters, select=select, page_size=page_size))
 
     for target, answer in zip(rig.targets, rig.ask(question), strict=True):
         expected = [
@@ -118,7 +117,7 @@ def test_regional_answers_are_those_of_a_plain_loop(
 def test_pages_are_really_small(rig: QueryRig) -> None:
     """Six instances at five a page take two calls."""
     before = len(rig.lines)
-    rig.ask(validate(QuerySpec("ec2", "describe_instances", regions=("us-east-1",), page_size=5)))
+    rig.ask(validate_query(QuerySpec("ec2", "describe_instances", regions=("us-east-1",), page_size=5)))
 
     asked = [line for line in rig.lines[before:] if "DescribeInstances" in line and rig.targets[0].account_id in line]
     assert 2 == len(asked)
@@ -126,7 +125,7 @@ def test_pages_are_really_small(rig: QueryRig) -> None:
 
 def test_a_whole_reply_is_the_row_when_there_is_nothing_to_list(rig: QueryRig) -> None:
     """Without a selection and without a list, the reply itself is the row, times as text."""
-    question = validate(QuerySpec("dynamodb", "describe_table", {"TableName": "table0"}, regions=("us-east-1",)))
+    question = validate_query(QuerySpec("dynamodb", "describe_table", {"TableName": "table0"}, regions=("us-east-1",)))
     target = rig.targets[0]
     client = rig.boto3_client(target, "dynamodb", "us-east-1")
 
@@ -137,7 +136,7 @@ def test_a_whole_reply_is_the_row_when_there_is_nothing_to_list(rig: QueryRig) -
 
 def test_what_does_not_distribute_is_asked_of_the_joined_answer(rig: QueryRig) -> None:
     """A count over pages of five is the count of all."""
-    question = validate(
+    question = validate_query(
         QuerySpec(
             "ec2", "describe_instances", select="length(Reservations[].Instances[])", page_size=5, regions=("us-east-1",)
         )
@@ -150,7 +149,7 @@ def test_what_does_not_distribute_is_asked_of_the_joined_answer(rig: QueryRig) -
 
 def test_global_services_are_asked_once_an_account(rig: QueryRig) -> None:
     """IAM answers for the whole account, whatever Regions the manifest has."""
-    question = validate(QuerySpec("iam", "list_users", select="Users[].UserName"))
+    question = validate_query(QuerySpec("iam", "list_users", select="Users[].UserName"))
 
     answers = rig.ask(question)
 
@@ -166,7 +165,7 @@ def test_global_services_are_asked_once_an_account(rig: QueryRig) -> None:
 
 def test_parameters_are_filled_from_the_customer(rig: QueryRig) -> None:
     """Each account is asked for its own instances, by a filter with its id and label."""
-    question = validate(
+    question = validate_query(
         QuerySpec("ec2", "describe_instances", select="Reservations[].OwnerId", regions=("us-east-1",)),
         ['Filters=[{"Name":"owner-id","Values":["{account_id}"]}]'],
     )
@@ -179,7 +178,7 @@ def test_parameters_are_filled_from_the_customer(rig: QueryRig) -> None:
 
 def test_enabled_regions_come_from_the_account(rig: QueryRig) -> None:
     """The Regions asked are those that the account says it has; one who may not list them says so once."""
-    question = validate(QuerySpec("ec2", "describe_vpcs", select="Vpcs[].VpcId", regions=RegionChoice.ENABLED))
+    question = validate_query(QuerySpec("ec2", "describe_vpcs", select="Vpcs[].VpcId", regions=RegionChoice.ENABLED))
 
     answers = rig.ask(question)
 
@@ -194,7 +193,7 @@ def test_enabled_regions_come_from_the_account(rig: QueryRig) -> None:
 
 def test_a_denied_account_is_a_result_with_its_reason(rig: QueryRig) -> None:
     """The others answer; who was denied says so for each Region, with AWS's code."""
-    answers = rig.ask(validate(QuerySpec("ec2", "describe_instances")))
+    answers = rig.ask(validate_query(QuerySpec("ec2", "describe_instances")))
 
     assert [
         {"account": "denied", "region": region, "reason": "denied", "code": "UnauthorizedOperation"} for region in REGIONS
@@ -207,7 +206,7 @@ def test_a_denied_account_is_a_result_with_its_reason(rig: QueryRig) -> None:
 
 def test_rows_carry_where_and_when(rig: QueryRig) -> None:
     """A row names account, id, Region and the time of asking."""
-    row = next(rig.ask(validate(QuerySpec("ec2", "describe_instances")))[0].rows())
+    row = next(rig.ask(validate_query(QuerySpec("ec2", "describe_instances")))[0].rows())
 
     assert ("account1", "200000000000", "us-east-1", MOMENT.isoformat()) == (
         row.account,
@@ -220,7 +219,7 @@ def test_rows_carry_where_and_when(rig: QueryRig) -> None:
 def test_a_limit_ends_the_pages(rig: QueryRig) -> None:
     """No page is asked for after enough rows."""
     before = len(rig.lines)
-    question = validate(
+    question = validate_query(
         QuerySpec(
             "ec2", "describe_instances", select="Reservations[].Instances[]", page_size=5, limit=3, regions=("us-east-1",)
         )
@@ -234,14 +233,14 @@ def test_a_limit_ends_the_pages(rig: QueryRig) -> None:
 
 def test_users_without_mfa_are_found_by_further_calls(rig: QueryRig) -> None:
     """Of users with a password, the one without a device is a row; users without a password are not."""
-    answers = rig.ask(validate(find_query("users-without-mfa")))
+    answers = rig.ask(validate_query(find_query("users-without-mfa")))
 
     assert [["user0"], ["user0"], []] == [[row.values["user"] for row in answer.rows()] for answer in answers]
 
 
 def test_public_buckets_are_found_by_further_calls(rig: QueryRig) -> None:
     """A bucket open to all is a row; one whose further calls are denied is shown with a note, not passed over."""
-    answers = rig.ask(validate(find_query("public-buckets")))
+    answers = rig.ask(validate_query(find_query("public-buckets")))
 
     assert [["open-200000000000"], ["open-200000000001"]] == [
         [row.values["bucket"] for row in answer.rows()] for answer in answers[:2]
@@ -256,7 +255,7 @@ def test_shipped_queries_answer(rig: QueryRig, name: str) -> None:
     """Each account that may answer does, and rows have the columns that the query names."""
     wanted = find_query(name)
 
-    answers = rig.ask(validate(wanted))
+    answers = rig.ask(validate_query(wanted))
 
     assert {Reason.OK} == {place.reason for answer in answers[:2] for place in answer.places}
     rows = [row for answer in answers for row in answer.rows()]
@@ -273,7 +272,7 @@ def test_a_broken_further_call_fails_its_place_alone(rig: QueryRig) -> None:
         for_each=(FollowUp("dynamodb", "describe_table", "x", {"TableName": "no-such-table"}),),
     )
 
-    answers = rig.ask(validate(wanted), attempts=1)
+    answers = rig.ask(validate_query(wanted), attempts=1)
 
     assert [(Reason.FAILED, "ResourceNotFoundException", ())] * 2 == [
         (place.reason, place.code, place.rows) for place in answers[0].places

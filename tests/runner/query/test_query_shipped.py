@@ -15,8 +15,7 @@ from rolecall_runner.query.answers import Reason
 from rolecall_runner.query.execute import ask_place
 from rolecall_runner.query.operations import find_operation
 from rolecall_runner.query.parameters import Filling
-from rolecall_runner.query.validate import find_query, shipped
-from rolecall_runner.query.validate import validate_query as validate
+from rolecall_runner.query.validate import find_query, shipped, validate_query
 from shape_samples import sample_of
 
 Row = dict[str, Any]
@@ -198,7 +197,7 @@ def test_every_shipped_query_is_proven() -> None:
 @pytest.mark.parametrize("name", LOOPS)
 def test_shipped_queries_say_what_a_plain_loop_says(rig: QueryRig, name: str) -> None:
     """The columns of every row, in order, in every account and Region; and there are rows."""
-    question = validate(find_query(name))
+    question = validate_query(find_query(name))
     regions = REGIONS[:1] if question.service in {"iam", "s3"} else REGIONS
     expected = []
     for target in rig.targets:
@@ -232,7 +231,7 @@ class ModelClient:
 @pytest.mark.parametrize("name", [query.name for query in shipped()])
 def test_shipped_queries_name_what_aws_answers(name: str) -> None:
     """Against a reply with every member of AWS's model, each column has a value: no expression has a slip of the pen."""
-    question = validate(find_query(name))
+    question = validate_query(find_query(name))
 
     asked = ask_place(question, ModelClient, Filling(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1"))
 

@@ -17,11 +17,16 @@ from manifests import NOTES, customer, notes_manifest
 from rolecall_generator.iam.model import Role, User, access_of
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_generator.planning.planner import make_plan
-from rolecall_runner.rehearsal.rehearsal import RehearsalSelection as Selection
-from rolecall_runner.rehearsal.rehearsal import Tool, rehearse
-from rolecall_runner.rehearsal.rehearsal_report import Applied, Progress, Rehearsal, Stage, rehearsal_json
-from rolecall_runner.rehearsal.rehearsal_report import ModuleOutcome as Outcome
-from rolecall_runner.rehearsal.rehearsal_report import RehearsalMethod as How
+from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, Tool, rehearse
+from rolecall_runner.rehearsal.rehearsal_report import (
+    Applied,
+    ModuleOutcome,
+    Progress,
+    Rehearsal,
+    RehearsalMethod,
+    Stage,
+    rehearsal_json,
+)
 from rolecall_runner.rehearsal.terraform_cli import Terraform, find_terraform
 from rolecall_runner.sandbox.provisioning.seed import bare_principals
 from rolecall_runner.sandbox.server.server import Sandbox
@@ -76,7 +81,7 @@ def fake(tmp_path: Path) -> Fake:
     return Fake(tmp_path / "log")
 
 
-def outcomes(rehearsal: Rehearsal) -> dict[str, Outcome]:
+def outcomes(rehearsal: Rehearsal) -> dict[str, ModuleOutcome]:
     return {module.path: module.outcome for module in rehearsal.modules}
 
 
@@ -86,7 +91,7 @@ def test_without_terraform_the_parsed_modules_are_provisioned_and_the_report_say
 
     done = rehearse(NOTES, tool=NO_TOOL, sandbox=sandbox, after_apply=seen.append)
 
-    assert How.PARSED is done.how
+    assert RehearsalMethod.PARSED is done.how
     assert done.why.startswith("no terraform or tofu is on PATH")
     assert done.passed
     assert [module.path for module in make_plan(notes_manifest()).modules] == [module.path for module in done.modules]
@@ -124,10 +129,10 @@ def test_a_module_that_is_refused_is_a_value_and_the_others_go_on(sandbox: Sandb
 
     done = rehearse(manifest, tool=NO_TOOL, sandbox=sandbox)
 
-    failed = next(module for module in done.modules if module.outcome is Outcome.FAILED)
+    failed = next(module for module in done.modules if module.outcome is ModuleOutcome.FAILED)
     assert "customers/customer1" == failed.path
     assert "permissions boundary" in str(failed.error).lower() or "NoSuchEntity" in str(failed.error)
-    assert 3 == len(done.with_outcome(Outcome.APPLIED))
+    assert 3 == len(done.with_outcome(ModuleOutcome.APPLIED))
     assert [] == [account for account in done.accounts if account.left or account.differences]
     assert not done.passed
 
@@ -151,7 +156,7 @@ def test_what_terraform_did_not_make_is_a_difference(sandbox: Sandbox, fake: Fak
     """A Terraform that says it applied and made nothing does not pass."""
     done = rehearse(manifest_file(tmp_path, customer(0)), tool=fake.tool(), sandbox=sandbox)
 
-    assert How.TERRAFORM is done.how
+    assert RehearsalMethod.TERRAFORM is done.how
     assert not done.passed
     role = "arn:aws:iam::200000000000:role/vendor/VendorAccess"
     assert [("removed", role)] == [
@@ -170,9 +175,9 @@ def test_a_failed_apply_is_told_in_terraforms_words_and_destroyed(sandbox: Sandb
 
     by_path = {module.path: module for module in done.modules}
     failed = by_path["customers/customer0"]
-    assert (Outcome.FAILED, True) == (failed.outcome, failed.destroyed)
+    assert (ModuleOutcome.FAILED, True) == (failed.outcome, failed.destroyed)
     assert "Error: the fake was told to fail\nwith module.it," == failed.error
-    assert Outcome.APPLIED is by_path["customers/customer1"].outcome
+    assert ModuleOutcome.APPLIED is by_path["customers/customer1"].outcome
 
 
 def test_a_failed_destroy_is_a_value_too(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
@@ -182,7 +187,7 @@ def test_a_failed_destroy_is_a_value_too(sandbox: Sandbox, fake: Fake, tmp_path:
     done = rehearse(manifest, tool=fake.tool(FAKE_FAIL="destroy customers/customer0"), sandbox=sandbox)
 
     module = done.modules[-1]
-    assert (Outcome.APPLIED, False) == (module.outcome, module.destroyed)
+    assert (ModuleOutcome.APPLIED, False) == (module.outcome, module.destroyed)
     assert str(module.destroy_error).startswith("Error: the fake was told to fail")
     assert not done.passed
 
@@ -193,7 +198,7 @@ def test_a_provider_that_cannot_be_had_means_parsed_modules(sandbox: Sandbox, fa
 
     done = rehearse(manifest, tool=fake.tool(FAKE_FAIL="init provider"), sandbox=sandbox)
 
-    assert How.PARSED is done.how
+    assert RehearsalMethod.PARSED is done.how
     assert done.why.startswith("the AWS provider cannot be had: Error: the fake was told to fail")
     assert done.passed
 
@@ -227,18 +232,21 @@ def test_what_the_call_between_raises_comes_after_the_destroy(sandbox: Sandbox, 
     assert ["destroy customers/customer0", "destroy backend"] == fake.calls[-2:]
 
 
-@pytest.mark.parametrize(("version", "outcome"), [("3.39.0", Outcome.SKIPPED), ("4.1.0", Outcome.APPLIED)])
+@pytest.mark.parametrize(("version", "outcome"), [("3.39.0", ModuleOutcome.SKIPPED), ("4.1.0", ModuleOutcome.APPLIED)])
 def test_plain_passwords_are_skipped_where_the_provider_cannot_make_them(
-    sandbox: Sandbox, fake: Fake, version: str, outcome: Outcome
+    sandbox: Sandbox, fake: Fake, version: str, outcome: ModuleOutcome
 ) -> None:
     """Before provider 4.1 a first password needs a PGP key; the reason names the version and two ways out."""
     done = rehearse(
-        NOTES, tool=fake.tool(FAKE_PROVIDER=version), sandbox=sandbox, selection=Selection(names=["reena-in-sumesh"])
+        NOTES,
+        tool=fake.tool(FAKE_PROVIDER=version),
+        sandbox=sandbox,
+        selection=RehearsalSelection(names=["reena-in-sumesh"]),
     )
 
     trusted = done.modules[-1]
     assert outcome is trusted.outcome
-    assert (outcome is Outcome.SKIPPED) == ("provider 4.1; the one here is 3.39.0" in str(trusted.error))
+    assert (outcome is ModuleOutcome.SKIPPED) == ("provider 4.1; the one here is 3.39.0" in str(trusted.error))
 
 
 def test_a_sample_is_the_same_for_the_same_seed_and_brings_the_backend(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -246,7 +254,7 @@ def test_a_sample_is_the_same_for_the_same_seed_and_brings_the_backend(sandbox: 
     manifest = manifest_file(tmp_path, *(customer(number) for number in range(20)))
 
     def sample(seed: int) -> list[str]:
-        done = rehearse(manifest, tool=NO_TOOL, sandbox=sandbox, selection=Selection(sample=3, seed=seed))
+        done = rehearse(manifest, tool=NO_TOOL, sandbox=sandbox, selection=RehearsalSelection(sample=3, seed=seed))
         return list(outcomes(done))
 
     first = sample(1)
@@ -259,9 +267,9 @@ def test_a_customer_alone_finds_the_backend_role_that_its_trust_names(sandbox: S
     """Without the backend's module the role is made bare, since IAM refuses a trust that names no one."""
     manifest = manifest_file(tmp_path, customer(0))
 
-    done = rehearse(manifest, tool=NO_TOOL, sandbox=sandbox, selection=Selection(names=["customer0"]))
+    done = rehearse(manifest, tool=NO_TOOL, sandbox=sandbox, selection=RehearsalSelection(names=["customer0"]))
 
-    assert {"customers/customer0": Outcome.APPLIED} == outcomes(done)
+    assert {"customers/customer0": ModuleOutcome.APPLIED} == outcomes(done)
     assert done.passed
 
 

@@ -13,11 +13,8 @@ import yaml
 from live_iam import read_access
 from manifests import NOTES, customer
 from rolecall_generator.iam.arn import parse_arn
-from rolecall_runner.rehearsal.rehearsal import RehearsalSelection as Selection
-from rolecall_runner.rehearsal.rehearsal import Tool, rehearse
-from rolecall_runner.rehearsal.rehearsal_report import Applied
-from rolecall_runner.rehearsal.rehearsal_report import ModuleOutcome as Outcome
-from rolecall_runner.rehearsal.rehearsal_report import RehearsalMethod as How
+from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, Tool, rehearse
+from rolecall_runner.rehearsal.rehearsal_report import Applied, ModuleOutcome, RehearsalMethod
 from rolecall_runner.rehearsal.terraform_cli import Terraform
 from rolecall_runner.sandbox.server.server import Sandbox
 from terraform_providers import Provider
@@ -65,9 +62,9 @@ def test_the_notes_accounts_from_apply_to_destroy(
 
     done = rehearse(example_manifest(tmp_path, aws_provider), tool=tool, sandbox=sandbox, after_apply=look)
 
-    assert [] == [module for module in done.modules if module.outcome is not Outcome.APPLIED or not module.destroyed]
+    assert [] == [module for module in done.modules if module.outcome is not ModuleOutcome.APPLIED or not module.destroyed]
     assert [] == [account for account in done.accounts if account.differences or account.left or account.problem]
-    assert (True, How.TERRAFORM, aws_provider.text) == (done.passed, done.how, done.provider_version)
+    assert (True, RehearsalMethod.TERRAFORM, aws_provider.text) == (done.passed, done.how, done.provider_version)
     assert {
         "111111111111": ["backend_role"],
         "222222222222": ["role1"],
@@ -94,11 +91,11 @@ def test_a_module_that_iam_refuses_fails_alone(sandbox: Sandbox, tool: Tool, tmp
         )
     )
 
-    done = rehearse(path, tool=tool, sandbox=sandbox, selection=Selection(names=["customer0", "customer1"]))
+    done = rehearse(path, tool=tool, sandbox=sandbox, selection=RehearsalSelection(names=["customer0", "customer1"]))
 
     applied, failed = done.modules
-    assert (Outcome.APPLIED, True) == (applied.outcome, applied.destroyed)
-    assert (Outcome.FAILED, True) == (failed.outcome, failed.destroyed)
+    assert (ModuleOutcome.APPLIED, True) == (applied.outcome, applied.destroyed)
+    assert (ModuleOutcome.FAILED, True) == (failed.outcome, failed.destroyed)
     assert str(failed.error).startswith("Error: ")
     assert "VendorAccess" in str(failed.error)
     assert [] == [account for account in done.accounts if account.left or account.differences]

@@ -18,16 +18,13 @@ from onboard_rig import Stage, staged
 from rolecall_generator.records import is_aws_address, rehearsing
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.plays.play_model import Recap
-from rolecall_runner.query.answers import Count, Reason
-from rolecall_runner.query.answers import QueryAnswer as Answer
-from rolecall_runner.query.answers import RegionAnswer as Place
+from rolecall_runner.query.answers import Count, QueryAnswer, Reason, RegionAnswer
 from rolecall_runner.reports.csv_text import record_of
 from rolecall_runner.reports.formatters.html import run_html
 from rolecall_runner.reports.formatters.json import json_line, run_json
 from rolecall_runner.reports.formatters.junit import run_junit
 from rolecall_runner.reports.play_output import TextFace
-from rolecall_runner.reports.rows import CsvRowWriter as CsvRows
-from rolecall_runner.reports.rows import JsonLines
+from rolecall_runner.reports.rows import CsvRowWriter, JsonLines
 from rolecall_runner.reports.summary import print_recap
 from rolecall_runner.verify.verdict import Verdict
 from verdict_worlds import INFO, mixed
@@ -68,11 +65,11 @@ def test_every_report_of_a_roll_call_says_it(rehearsal: bool) -> None:
 @pytest.mark.parametrize("rehearsal", [True, False])
 def test_rows_of_a_query_say_it(rehearsal: bool) -> None:
     """JSONL and CSV by a column of their own, the last line in words; rows of AWS have no such column."""
-    place = Place("us-east-1", Reason.OK, "2026-11-24T12:00:00+00:00", ({"name": "a"},))
-    answer = Answer("account1", "222222222222", (place,), rehearsal=rehearsal)
+    place = RegionAnswer("us-east-1", Reason.OK, "2026-11-24T12:00:00+00:00", ({"name": "a"},))
+    answer = QueryAnswer("account1", "222222222222", (place,), rehearsal=rehearsal)
     lines, csv, count = io.StringIO(), io.StringIO(), Count()
     JsonLines(lines.write).add(answer)
-    CsvRows(csv.write, ("name",)).add(answer)
+    CsvRowWriter(csv.write, ("name",)).add(answer)
     count.add(answer)
 
     assert rehearsal == ("rehearsal" in json.loads(lines.getvalue()))

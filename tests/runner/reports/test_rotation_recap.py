@@ -8,7 +8,7 @@ from pathlib import Path
 
 from consoles import pipe
 from rolecall_runner.reports.summary import print_recap
-from rolecall_runner.status.overview import StatusPlace as Place
+from rolecall_runner.status.overview import StatusPlace
 from rolecall_runner.verify.checks import ROTATION, RotationState
 from rolecall_runner.verify.verdict import Verdict
 from verdict_worlds import INFO, verdict
@@ -49,7 +49,7 @@ def test_the_recap_says_who_has_yet_to_apply_and_whose_rotation_can_end() -> Non
 def test_the_command_that_ends_a_rotation_has_the_options_of_this_run() -> None:
     """With another manifest or folder the plain command would act on the wrong one."""
     file = io.StringIO()
-    place = Place(Path("eu.yaml"), Path("there"))
+    place = StatusPlace(Path("eu.yaml"), Path("there"))
     print_recap(pipe(file), INFO, [amid("beta", RotationState.BOTH)], place.command)
 
     assert rotation_lines(file.getvalue())[0].endswith(

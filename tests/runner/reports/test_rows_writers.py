@@ -18,12 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hostile_text import HOSTILE, leaks
-from rolecall_runner.query.answers import QueryAnswer as Answer
-from rolecall_runner.query.answers import Reason
-from rolecall_runner.query.answers import RegionAnswer as Place
+from rolecall_runner.query.answers import QueryAnswer, Reason, RegionAnswer
 from rolecall_runner.reports.csv_text import RowWriter, record_of
-from rolecall_runner.reports.rows import CsvRowWriter as CsvRows
-from rolecall_runner.reports.rows import JsonLines, JsonRows, TableRows, Troubles
+from rolecall_runner.reports.rows import CsvRowWriter, JsonLines, JsonRows, TableRows, Troubles
 
 TIME = "2026-11-24T09:00:00+00:00"
 VALUES = st.dictionaries(
@@ -33,15 +30,17 @@ VALUES = st.dictionaries(
 )
 
 
-def answer(name: str, *rows: Mapping[str, Any], region: str = "eu-west-1") -> Answer:
-    return Answer(name, "222222222222", (Place(region, Reason.OK, TIME, rows),))
+def answer(name: str, *rows: Mapping[str, Any], region: str = "eu-west-1") -> QueryAnswer:
+    return QueryAnswer(name, "222222222222", (RegionAnswer(region, Reason.OK, TIME, rows),))
 
 
-DENIED = Answer("denied", "333333333333", (Place("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you"),))
-NOBODY = Answer("nobody", "444444444444", reason=Reason.UNREACHABLE, error="no connection")
+DENIED = QueryAnswer(
+    "denied", "333333333333", (RegionAnswer("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you"),)
+)
+NOBODY = QueryAnswer("nobody", "444444444444", reason=Reason.UNREACHABLE, error="no connection")
 
 
-def written(writer: RowWriter, *answers: Answer) -> None:
+def written(writer: RowWriter, *answers: QueryAnswer) -> None:
     for each in answers:
         writer.add(each)
     writer.close()
@@ -84,7 +83,7 @@ def test_csv_loses_nothing(accounts: list[list[dict[str, Any]]]) -> None:
     """Columns of the first account with rows, the rest as JSON in the last column: no value of a later row is lost."""
     text = io.StringIO(newline="")
     answers = [answer(f"a{number}", *rows) for number, rows in enumerate(accounts)]
-    written(CsvRows(text.write), *answers)
+    written(CsvRowWriter(text.write), *answers)
     header, *lines = list(csv.reader(io.StringIO(text.getvalue(), newline="")))
     records = [record_of(row) for each in answers for row in each.rows()]
 
@@ -99,7 +98,7 @@ def test_csv_loses_nothing(accounts: list[list[dict[str, Any]]]) -> None:
 def test_csv_runs_nothing_in_a_spreadsheet() -> None:
     """Texts that would be formulas get a quote before them; numbers stay numbers."""
     text = io.StringIO(newline="")
-    written(CsvRows(text.write, ("a", "b", "c")), answer("x", {"a": "=1+1", "b": "-5", "c": "@SUM(A1)"}))
+    written(CsvRowWriter(text.write, ("a", "b", "c")), answer("x", {"a": "=1+1", "b": "-5", "c": "@SUM(A1)"}))
 
     assert f"x,222222222222,eu-west-1,{TIME},'=1+1,-5,'@SUM(A1)" == text.getvalue().splitlines()[1]
 
@@ -124,7 +123,7 @@ BEFORE = ["", " ", "   ", "\t", "\r", "\n", "\r\n", "\ufeff", "\u200b", "\u00a0"
 def csv_of(value: str, *, on_terminal: bool = False) -> tuple[list[str], list[str]]:
     """The header and the only row of a value under itself as column."""
     text = io.StringIO(newline="")
-    written(CsvRows(text.write, on_terminal=on_terminal), answer("x", {value: value}))
+    written(CsvRowWriter(text.write, on_terminal=on_terminal), answer("x", {value: value}))
     header, row = csv.reader(io.StringIO(text.getvalue(), newline=""))
     return header, row
 
@@ -151,7 +150,7 @@ def test_a_number_as_text_stays_one(number: str) -> None:
 def test_what_is_no_string_stays_as_it_is(value: object, cell: str) -> None:
     """Guards are for strings only."""
     text = io.StringIO(newline="")
-    written(CsvRows(text.write, ("a",)), answer("x", {"a": value}))
+    written(CsvRowWriter(text.write, ("a",)), answer("x", {"a": value}))
 
     assert cell == text.getvalue().splitlines()[1].split(",")[4]
 
@@ -168,7 +167,7 @@ def test_line_breaks_stay_in_a_file_and_go_on_a_terminal(value: str) -> None:
 def test_csv_is_harmless_whatever_it_holds(value: str, *, on_terminal: bool) -> None:
     """No control or invisible character, no command of a build server, no formula, one record a row."""
     text = io.StringIO(newline="")
-    written(CsvRows(text.write, on_terminal=on_terminal), answer(value, {value: value}))
+    written(CsvRowWriter(text.write, on_terminal=on_terminal), answer(value, {value: value}))
     rows = list(csv.reader(io.StringIO(text.getvalue(), newline="")))
 
     assert [] == leaks(text.getvalue())
@@ -181,12 +180,12 @@ def test_csv_is_harmless_whatever_it_holds(value: str, *, on_terminal: bool) -> 
 def test_csv_without_rows_has_its_header() -> None:
     """A reader finds the columns also where no one had anything."""
     text = io.StringIO(newline="")
-    written(CsvRows(text.write, ("id",)), answer("a"))
+    written(CsvRowWriter(text.write, ("id",)), answer("a"))
 
     assert "account,account_id,region,time,id\r\n" == text.getvalue()
 
 
-def table(*answers: Answer, width: int | None = None, columns: tuple[str, ...] = (), first: int = 2) -> str:
+def table(*answers: QueryAnswer, width: int | None = None, columns: tuple[str, ...] = (), first: int = 2) -> str:
     text = io.StringIO()
     console = Console(file=text, force_terminal=width is not None, width=width or 80, color_system=None, highlight=False)
     written(TableRows(console, columns, first_rows=first), *answers)
@@ -251,8 +250,8 @@ def test_troubles_are_grouped_with_a_few_names() -> None:
     """A thousand accounts with one reason are one line, and memory does not grow with them."""
     troubles = Troubles()
     for number in range(1000):
-        place = Place("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you")
-        troubles.add(Answer(f"a{number}", "222222222222", (place,)))
+        place = RegionAnswer("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you")
+        troubles.add(QueryAnswer(f"a{number}", "222222222222", (place,)))
     (line,) = troubles.lines()
 
     assert "denied: a0 eu-west-1, a1 eu-west-1, a2 eu-west-1 and 997 more: not you" == line
@@ -262,9 +261,9 @@ def test_troubles_are_grouped_with_a_few_names() -> None:
 def test_rows_are_written_before_the_next_account_answers(kind: str) -> None:
     """What one account said is out before the next is taken."""
     out: list[str] = []
-    writer: RowWriter = JsonLines(out.append) if kind == "jsonl" else CsvRows(out.append)
+    writer: RowWriter = JsonLines(out.append) if kind == "jsonl" else CsvRowWriter(out.append)
 
-    def coming() -> Iterator[Answer]:
+    def coming() -> Iterator[QueryAnswer]:
         for number in range(3):
             yield answer(f"a{number}", {"id": number})
             assert f"a{number}" in out[-1]

@@ -23,7 +23,7 @@ from rolecall_generator.iam.model import (
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.aws.clients import OutsideAccountError
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.provision import by_account, provision
 from rolecall_runner.sandbox.provisioning.reconcile import steps
 from rolecall_runner.sandbox.server.server import Sandbox
@@ -48,9 +48,9 @@ def endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def operator(endpoint: str) -> Operator:
+def operator(endpoint: str) -> AdminClient:
     """Its operator."""
-    return Operator(endpoint)
+    return AdminClient(endpoint)
 
 
 def everything() -> Access:
@@ -72,7 +72,7 @@ def everything() -> Access:
     )
 
 
-def test_everything_that_access_can_hold_stands_after_provisioning(operator: Operator, endpoint: str) -> None:
+def test_everything_that_access_can_hold_stands_after_provisioning(operator: AdminClient, endpoint: str) -> None:
     """Read back from IAM, the account is what was wanted."""
     done = provision({ACCOUNT: everything()}, operator=operator)
 
@@ -80,7 +80,7 @@ def test_everything_that_access_can_hold_stands_after_provisioning(operator: Ope
     assert everything().canonical() == read_access(endpoint, ACCOUNT).canonical()
 
 
-def test_a_second_run_changes_nothing(operator: Operator) -> None:
+def test_a_second_run_changes_nothing(operator: AdminClient) -> None:
     """What stands costs no changing call, on the notes' manifest and on an account with everything."""
     accesses = {**by_account(make_plan(notes_manifest()).access()), ACCOUNT: everything()}
 
@@ -93,7 +93,7 @@ def test_a_second_run_changes_nothing(operator: Operator) -> None:
 
 
 @pytest.mark.parametrize("kind", ["roles", "policies", "groups", "users", "instance_profiles"])
-def test_changed_parts_come_to_what_is_wanted(operator: Operator, endpoint: str, kind: str) -> None:
+def test_changed_parts_come_to_what_is_wanted(operator: AdminClient, endpoint: str, kind: str) -> None:
     """A part that stands otherwise is brought to its wanted form, and the rest stays."""
     wanted = everything()
     before = dict(getattr(wanted, kind))
@@ -115,7 +115,7 @@ def test_changed_parts_come_to_what_is_wanted(operator: Operator, endpoint: str,
     assert wanted.canonical() == read_access(endpoint, ACCOUNT).canonical()
 
 
-def test_existing_principals_are_made_bare_and_keep_their_trust(operator: Operator, endpoint: str) -> None:
+def test_existing_principals_are_made_bare_and_keep_their_trust(operator: AdminClient, endpoint: str) -> None:
     """A role of before trusts EC2, so that instances can run under it; what a manifest attaches to it is attached."""
     name = f"{ARN}:role/backend_role"
     wanted = access_of(
@@ -135,7 +135,7 @@ def test_existing_principals_are_made_bare_and_keep_their_trust(operator: Operat
     assert frozenset({f"{ARN}:group/g"}) == found.users[f"{ARN}:user/u"].groups
 
 
-def test_principals_stand_before_the_trusts_that_name_them(operator: Operator) -> None:
+def test_principals_stand_before_the_trusts_that_name_them(operator: AdminClient) -> None:
     """Accounts are filled in waves: a role is made after every role and foreign user that its trust names."""
     roles = [f"arn:aws:iam::22000000000{number}:role/r" for number in range(3)]
     user = "arn:aws:iam::220000000003:user/u"
@@ -151,7 +151,7 @@ def test_principals_stand_before_the_trusts_that_name_them(operator: Operator) -
     assert ["220000000002", "220000000001", "220000000000"] == finished[4:]
 
 
-def test_what_one_account_refuses_is_a_value_and_the_others_go_on(operator: Operator, endpoint: str) -> None:
+def test_what_one_account_refuses_is_a_value_and_the_others_go_on(operator: AdminClient, endpoint: str) -> None:
     """A policy that IAM does not take is told with its ARN; the rest of the account and the others stand."""
     bad = ManagedPolicy(f"{ARN}:policy/bad", PolicyDocument((Statement("Maybe", ("s3:GetObject",), ("*",)),)))
     other = Role("arn:aws:iam::210000000002:role/r", trusting(f"{ARN}:root"))
@@ -168,12 +168,12 @@ def test_what_one_account_refuses_is_a_value_and_the_others_go_on(operator: Oper
 
 def test_a_server_that_is_gone_is_a_value_for_each_account() -> None:
     """No connection is a problem of every account, not an exception."""
-    done = provision({ACCOUNT: everything()}, operator=Operator("http://127.0.0.1:1"))
+    done = provision({ACCOUNT: everything()}, operator=AdminClient("http://127.0.0.1:1"))
 
     assert [ACCOUNT] == [account.account_id for account in done.failed]
 
 
-def test_calls_outside_an_account_never_go_out(operator: Operator) -> None:
+def test_calls_outside_an_account_never_go_out(operator: AdminClient) -> None:
     """Without a chosen account nothing is signed."""
     with pytest.raises(OutsideAccountError):
         operator.client("iam").list_roles()

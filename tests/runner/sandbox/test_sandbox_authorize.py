@@ -12,9 +12,8 @@ import pytest
 from rolecall_generator.iam.evaluation.evaluator import Evaluator
 from rolecall_generator.iam.model import Access, Group, InstanceProfile, ManagedPolicy, Role, User, access_of
 from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
-from rolecall_runner.sandbox.authorization.authorizer import Authorization, decide
-from rolecall_runner.sandbox.authorization.authorizer import AuthorizationVerdict as Verdict
-from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory as Trouble
+from rolecall_runner.sandbox.authorization.authorizer import Authorization, AuthorizationVerdict, decide
+from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, SessionInfo
 from rolecall_runner.sandbox.server.api_call import read_call
 from sandbox_requests import caught
@@ -82,13 +81,13 @@ class Case:
     session: tuple[Statement, ...] | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    trouble: Trouble = Trouble.DENIED
+    trouble: ErrorCategory = ErrorCategory.DENIED
 
 
 IDENTITY_SILENT = "because no identity-based policy allows the {} action"
 BOUNDARY_SILENT = "because no permissions boundary allows the {} action"
 SESSION_SILENT = "because no session policy allows the {} action"
-UNDECIDED = Trouble.UNSUPPORTED
+UNDECIDED = ErrorCategory.UNSUPPORTED
 
 CASES = [
     # Actions and resources.
@@ -273,14 +272,14 @@ def test_boundaries_and_session_policies_only_take_away(case: Case) -> None:
     """A boundary or a session policy that allows all changes nothing; one that denies all leaves nothing allowed."""
     call, wide, closed = read(case.call, case.headers), (allow("*"),), (allow("*"), deny("*"))
 
-    def trouble(row: Case) -> Trouble | None:
+    def trouble(row: Case) -> ErrorCategory | None:
         return decide(call, session_of(row), access_for(row), NOW).trouble
 
     assert {trouble(case)} == {trouble(replace(case, boundary=wide)), trouble(replace(case, session=wide))}
     assert None not in {trouble(replace(case, boundary=closed)), trouble(replace(case, session=closed))}
 
 
-def decide_for_user(access: Access, call: Call = INSTANCES, **info: Any) -> Verdict:
+def decide_for_user(access: Access, call: Call = INSTANCES, **info: Any) -> AuthorizationVerdict:
     session = SessionInfo("AKIAEXAMPLE", "s", None, ACCOUNT, USER, "AIDA1", **info)
     return decide(read(call), session, access, NOW)
 
@@ -318,9 +317,9 @@ def test_attached_aws_policies_are_enforced_by_their_text() -> None:
     user = User(USER, attached=frozenset({arn}))
     known = access_of(user, ManagedPolicy(arn, document(allow("ec2:Describe*"))))
 
-    assert Trouble.UNSUPPORTED == decide_for_user(access_of(user)).trouble
+    assert ErrorCategory.UNSUPPORTED == decide_for_user(access_of(user)).trouble
     assert decide_for_user(known).allowed
-    assert Trouble.DENIED == decide_for_user(known, START).trouble
+    assert ErrorCategory.DENIED == decide_for_user(known, START).trouble
 
 
 def test_an_instance_profile_passes_its_role() -> None:
@@ -328,7 +327,7 @@ def test_an_instance_profile_passes_its_role() -> None:
     profile = InstanceProfile(f"{IAM}instance-profile/backend", ROLE)
     call: Call = ("ec2", "run_instances", {**RUN[2], "IamInstanceProfile": {"Name": "backend"}})
 
-    def verdict(*statements: Statement) -> Verdict:
+    def verdict(*statements: Statement) -> AuthorizationVerdict:
         return decide_for_user(access_of(User(USER, inline={"u": document(*statements)}), profile), call)
 
     assert f"perform: iam:PassRole on resource: {ROLE}" in verdict(allow("ec2:*")).message
@@ -342,7 +341,7 @@ def test_the_operator_and_the_root_user_may_do_everything() -> None:
     policy: Call = ("sqs", "create_queue", {"QueueName": "q", "Attributes": {"Policy": "{}"}})
 
     assert [True, True] == [decide(read(START), who, Access(), NOW).allowed for who in (operator, root)]
-    assert Trouble.UNSUPPORTED == decide(read(policy), operator, Access(), NOW).trouble
+    assert ErrorCategory.UNSUPPORTED == decide(read(policy), operator, Access(), NOW).trouble
 
 
 def test_the_session_of_a_role_that_is_gone_may_nothing() -> None:
@@ -350,7 +349,7 @@ def test_the_session_of_a_role_that_is_gone_may_nothing() -> None:
     case = Case("gone", INSTANCES, (), "")
     verdict = decide(read(INSTANCES), session_of(case), Access(), NOW)
 
-    assert Trouble.DENIED == verdict.trouble
+    assert ErrorCategory.DENIED == verdict.trouble
 
 
 def test_a_dry_run_says_whether_the_call_would_be_allowed() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 from sandbox_rig import Rig, allow, refusal_of, running, statement_of, trust
 
 ACCOUNT = "222222222222"
@@ -50,7 +50,7 @@ def rig() -> Iterator[Rig]:
 
 
 @pytest.fixture(scope="module")
-def keys(rig: Rig) -> tuple[Credentials, Credentials]:
+def keys(rig: Rig) -> tuple[SandboxCredentials, SandboxCredentials]:
     """Sessions of a role that may do all and of one that may do nothing but be assumed."""
     arn, user = rig.user(ACCOUNT, "ann", "sts:AssumeRole")
     roles = [rig.role(ACCOUNT, "all", trust(arn), main=["*"]), rig.role(ACCOUNT, "nothing", trust(arn))]
@@ -62,7 +62,9 @@ def keys(rig: Rig) -> tuple[Credentials, Credentials]:
     return everything, nothing
 
 
-def code_of(rig: Rig, credentials: Credentials, service: str, method: str, parameters: dict[str, Any]) -> tuple[str, int]:
+def code_of(
+    rig: Rig, credentials: SandboxCredentials, service: str, method: str, parameters: dict[str, Any]
+) -> tuple[str, int]:
     """Code and status of a call; `("", 200)` when it ran."""
     try:
         getattr(rig.client(service, credentials), method)(**parameters)
@@ -74,7 +76,7 @@ def code_of(rig: Rig, credentials: Credentials, service: str, method: str, param
 @pytest.mark.parametrize(("service", "method", "parameters", "refusal"), PROBES, ids=[f"{p[0]}-{p[1]}" for p in PROBES])
 def test_a_session_may_do_what_its_role_may_and_no_more(
     rig: Rig,
-    keys: tuple[Credentials, Credentials],
+    keys: tuple[SandboxCredentials, SandboxCredentials],
     service: str,
     method: str,
     parameters: dict[str, Any],
@@ -133,7 +135,7 @@ def test_an_explicit_deny_by_region_holds_over_http(rig: Rig) -> None:
     assert refused_in("us-east-1") == ""
 
 
-def test_a_dry_run_runs_nothing(rig: Rig, keys: tuple[Credentials, Credentials]) -> None:
+def test_a_dry_run_runs_nothing(rig: Rig, keys: tuple[SandboxCredentials, SandboxCredentials]) -> None:
     """A dry run of what is allowed answers 412 and makes nothing."""
     vpcs = rig.client("ec2", keys[0]).describe_vpcs
     before = len(vpcs()["Vpcs"])
@@ -143,14 +145,14 @@ def test_a_dry_run_runs_nothing(rig: Rig, keys: tuple[Credentials, Credentials])
     assert before == len(vpcs()["Vpcs"])
 
 
-def test_what_is_not_enforced_is_not_stored(rig: Rig, keys: tuple[Credentials, Credentials]) -> None:
+def test_what_is_not_enforced_is_not_stored(rig: Rig, keys: tuple[SandboxCredentials, SandboxCredentials]) -> None:
     """A bucket policy would say what the sandbox does not do, so it is refused."""
     asked = {"Bucket": "rehearsal", "Policy": json.dumps(allow("s3:GetObject"))}
 
     assert ("SandboxUnsupported", 501) == code_of(rig, keys[0], "s3", "put_bucket_policy", asked)
 
 
-def test_a_stack_is_no_way_around_the_checks_of_iam(rig: Rig, keys: tuple[Credentials, Credentials]) -> None:
+def test_a_stack_is_no_way_around_the_checks_of_iam(rig: Rig, keys: tuple[SandboxCredentials, SandboxCredentials]) -> None:
     """The sandbox has no CloudFormation, for administrators neither; who may not call it is refused as anywhere."""
     everything, nothing = keys
     role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "stacked", "AssumeRolePolicyDocument": trust("*")}}

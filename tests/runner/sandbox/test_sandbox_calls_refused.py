@@ -10,8 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from rolecall_runner.sandbox.protocol.error_catalog import CBOR, refusal, refuse
-from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory as Trouble
+from rolecall_runner.sandbox.protocol.error_catalog import CBOR, ErrorCategory, refusal, refuse
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, HttpRequest
 from rolecall_runner.sandbox.server.api_call import read_call
 from sandbox_requests import caught, error_of
@@ -167,7 +166,7 @@ SAMPLES: Mapping[str, tuple[str, dict[str, Any]]] = {
 TEXT = 'User: <ann> & "bob" may not \u00e9'
 
 
-def refused(sent: HttpRequest, trouble: Trouble, message: str | None = None) -> HttpReply:
+def refused(sent: HttpRequest, trouble: ErrorCategory, message: str | None = None) -> HttpReply:
     call = read_call(sent)
     assert isinstance(call, ApiCall), call.body
     return refuse(call, trouble, "11111111-2222-3333-4444-555555555555", message)
@@ -177,7 +176,7 @@ def refused(sent: HttpRequest, trouble: Trouble, message: str | None = None) -> 
 def test_botocore_reads_code_text_and_status_of_a_refusal(service: str) -> None:
     """The refusal stands in the protocol of the service, its text unharmed."""
     method, parameters = SAMPLES[service]
-    code, message, status = error_of(service, method, parameters, lambda sent: refused(sent, Trouble.DENIED, TEXT))
+    code, message, status = error_of(service, method, parameters, lambda sent: refused(sent, ErrorCategory.DENIED, TEXT))
 
     expected = {
         "ec2": ("UnauthorizedOperation", 403),
@@ -194,10 +193,10 @@ def test_botocore_reads_code_text_and_status_of_a_refusal(service: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [trouble for trouble in Trouble if trouble not in {Trouble.INTERNAL, Trouble.UNAVAILABLE}]
+    "trouble", [trouble for trouble in ErrorCategory if trouble not in {ErrorCategory.INTERNAL, ErrorCategory.UNAVAILABLE}]
 )
 @pytest.mark.parametrize("service", ["iam", "ec2", "dynamodb", "lambda", "s3", "route53"])
-def test_every_trouble_has_a_code_and_a_text_everywhere(service: str, trouble: Trouble) -> None:
+def test_every_trouble_has_a_code_and_a_text_everywhere(service: str, trouble: ErrorCategory) -> None:
     """What botocore shows for a trouble is a code, not a bare status."""
     method, parameters = SAMPLES[service]
     code, message, _ = error_of(service, method, parameters, lambda sent: refused(sent, trouble))
@@ -208,7 +207,7 @@ def test_every_trouble_has_a_code_and_a_text_everywhere(service: str, trouble: T
 
 def test_a_refused_head_request_has_no_body() -> None:
     """HEAD replies carry no body, so the client has the status alone."""
-    reply = refused(caught("s3", "head_bucket", {"Bucket": "my-bucket"}), Trouble.DENIED)
+    reply = refused(caught("s3", "head_bucket", {"Bucket": "my-bucket"}), ErrorCategory.DENIED)
 
     assert (403, b"") == (reply.status, reply.body)
 

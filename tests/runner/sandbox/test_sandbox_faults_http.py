@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 from sandbox_rig import Rig, running
 
 ACCOUNT = "222222222222"
@@ -29,7 +29,7 @@ def rig() -> Iterator[Rig]:
 
 
 @pytest.fixture(scope="module")
-def user(rig: Rig) -> Credentials:
+def user(rig: Rig) -> SandboxCredentials:
     return rig.user(ACCOUNT, "ann", "*")[1]
 
 
@@ -44,14 +44,14 @@ def outcome(client: Any, method: str) -> str:
     return ""
 
 
-def test_a_throttled_call_runs_at_the_next_attempt(rig: Rig, user: Credentials) -> None:
+def test_a_throttled_call_runs_at_the_next_attempt(rig: Rig, user: SandboxCredentials) -> None:
     """With at most one in a row every second call passes."""
     client = rig.client("ec2", user)
 
     assert ["RequestLimitExceeded", ""] * 2 == [outcome(client, "describe_vpcs") for _ in range(4)]
 
 
-def test_a_cut_connection_is_no_answer(rig: Rig, user: Credentials) -> None:
+def test_a_cut_connection_is_no_answer(rig: Rig, user: SandboxCredentials) -> None:
     """The client sees a broken connection, not a refusal, and the call after them runs."""
     client = rig.client("ec2", user)
     outcomes = [outcome(client, "describe_subnets") for _ in range(4)]
@@ -71,7 +71,7 @@ def test_a_cut_connection_is_no_answer(rig: Rig, user: Credentials) -> None:
     ],
 )
 def test_lasting_troubles_come_as_the_services_say_them(
-    rig: Rig, user: Credentials, service: str, method: str, region: str, code: str
+    rig: Rig, user: SandboxCredentials, service: str, method: str, region: str, code: str
 ) -> None:
     """Denied services, disabled Regions and expired sessions have the code of each service; the rest runs."""
     assert code == outcome(rig.client(service, user, region), method)

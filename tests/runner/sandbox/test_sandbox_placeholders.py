@@ -9,12 +9,16 @@ from botocore.exceptions import ClientError
 
 from rolecall_generator.check.module_access import module_access
 from rolecall_generator.iam.model import Access
-from rolecall_runner.rehearsal.rehearsal import RehearsalSelection as Selection
-from rolecall_runner.rehearsal.rehearsal import Tool, rehearse
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
-from rolecall_runner.sandbox.provisioning.seed import PLACEHOLDER_TAG, note_on, placeholder_policies, read_scenery
-from rolecall_runner.sandbox.provisioning.seed import SandboxSeed as Scenery
-from rolecall_runner.sandbox.provisioning.seed import seed as furnish
+from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, Tool, rehearse
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
+from rolecall_runner.sandbox.provisioning.seed import (
+    PLACEHOLDER_TAG,
+    SandboxSeed,
+    note_on,
+    placeholder_policies,
+    read_scenery,
+    seed,
+)
 from rolecall_runner.sandbox.server.server import Sandbox
 
 MANIFEST = """\
@@ -43,7 +47,7 @@ def manifest(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sandbox_seed(manifest: Path, tmp_path: Path) -> Scenery:
+def sandbox_seed(manifest: Path, tmp_path: Path) -> SandboxSeed:
     return read_scenery(manifest, tmp_path / "output")
 
 
@@ -64,13 +68,13 @@ def test_the_note_counts_what_is_not_known() -> None:
     assert "2 more" in note_on((BOUNDARY, ATTACHED, "arn:aws:iam::444444444444:policy/x"))
 
 
-def test_a_sandbox_stands_with_boundaries_and_own_policies(sandbox_seed: Scenery) -> None:
+def test_a_sandbox_stands_with_boundaries_and_own_policies(sandbox_seed: SandboxSeed) -> None:
     """Every account is made, the role has its boundary and policy, both are marked, and the sandbox says so."""
     assert ATTACHED in sandbox_seed.how
     with Sandbox() as sandbox:
-        seeded = furnish(sandbox, sandbox_seed)
+        seeded = seed(sandbox, sandbox_seed)
         assert () == seeded.provisioned.failed
-        operator = Operator(sandbox.url)
+        operator = AdminClient(sandbox.url)
         with operator.acting_in("333333333333"):
             iam = operator.client("iam")
             role = iam.get_role(RoleName="VendorAccess")["Role"]
@@ -85,7 +89,7 @@ def test_a_sandbox_stands_with_boundaries_and_own_policies(sandbox_seed: Scenery
 def test_a_rehearsal_passes_with_boundaries_and_own_policies(manifest: Path) -> None:
     """The modules are applied and gone again, and why says what was not rehearsed."""
     with Sandbox() as sandbox:
-        done = rehearse(manifest, tool=Tool(None), sandbox=sandbox, selection=Selection())
+        done = rehearse(manifest, tool=Tool(None), sandbox=sandbox, selection=RehearsalSelection())
     assert done.passed
     assert "not known" in done.why
 
@@ -100,7 +104,7 @@ def test_what_the_sandbox_lacks_is_said_at_once(service: str, method: str, argum
     """No service, another API of the name, no operation, or one that breaks in the simulation: never an answer of AWS."""
     lines: list[str] = []
     with Sandbox(log=lines.append) as sandbox:
-        operator = Operator(sandbox.url)
+        operator = AdminClient(sandbox.url)
         with operator.acting_in("222222222222"):
             client = operator.client(service)
             lines.clear()

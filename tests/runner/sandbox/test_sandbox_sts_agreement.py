@@ -19,7 +19,7 @@ from rolecall_generator.iam.evaluation.evaluator import Evaluator, Request
 from rolecall_generator.iam.evaluation.request_context import Caller
 from rolecall_generator.iam.model import ManagedPolicy, Role, User, access_of
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 from sandbox_rig import Rig, refusal_of, running, service_trust
 
 ACCOUNTS = ("111111111111", "222222222222", "078352025563")
@@ -156,7 +156,7 @@ class Server:
     """The accounts into which one configuration after the other is written."""
 
     rig: Rig
-    keys: dict[str, Credentials]
+    keys: dict[str, SandboxCredentials]
 
     def answer(self, it: Configuration) -> bool | None:
         """Write the configuration over the last one and try it; None for an error that is no refusal."""
@@ -184,7 +184,7 @@ class Server:
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     with running() as rig:
-        keys: dict[str, Credentials] = {}
+        keys: dict[str, SandboxCredentials] = {}
         for account in ACCOUNTS:
             iam = rig.administrator(account)
             iam.create_role(RoleName="backend_role", Path="/vendor/", AssumeRolePolicyDocument=json.dumps(service_trust()))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 from sandbox_rig import Rig, allow, refusal_of, running, service_trust, statement_of, taken, trust
 
 BACKEND, CUSTOMER = "111111111111", "222222222222"
@@ -66,16 +66,16 @@ class World:
     """Accounts with every kind of trust, and the callers that try them."""
 
     rig: Rig
-    backend: Credentials
-    dev: Credentials
-    plain: Credentials
-    narrow: Credentials
-    forbidden: Credentials
-    dev_mfa: Credentials
-    dev_session: Credentials
-    hop: Credentials
+    backend: SandboxCredentials
+    dev: SandboxCredentials
+    plain: SandboxCredentials
+    narrow: SandboxCredentials
+    forbidden: SandboxCredentials
+    dev_mfa: SandboxCredentials
+    dev_session: SandboxCredentials
+    hop: SandboxCredentials
 
-    def try_role(self, who: Credentials, name: str, region: str = "us-east-1", **parameters: Any) -> Any:
+    def try_role(self, who: SandboxCredentials, name: str, region: str = "us-east-1", **parameters: Any) -> Any:
         """Try a role of the customer, or one by its ARN."""
         arn = name if name.startswith("arn:") else f"arn:aws:iam::{CUSTOMER}:role/{name}"
         sts = self.rig.client("sts", who, region)

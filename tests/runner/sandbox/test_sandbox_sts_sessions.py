@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from rolecall_runner.sandbox.iam.iam_validation import Limits
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 from sandbox_rig import Rig, allow, refusal_of, running, service_trust, trust
 
 VENDOR, CUSTOMER = "111111111111", "222222222222"
@@ -32,7 +32,7 @@ def rig() -> Iterator[Rig]:
         yield rig
 
 
-def refused(rig: Rig, credentials: Credentials, service: str = "sts", operation: str = "get_caller_identity") -> Any:
+def refused(rig: Rig, credentials: SandboxCredentials, service: str = "sts", operation: str = "get_caller_identity") -> Any:
     """Code and HTTP status of a call that must be refused."""
     with pytest.raises(ClientError) as caught:
         getattr(rig.client(service, credentials), operation)()
@@ -121,18 +121,18 @@ def test_sessions_end_with_their_role(rig: Rig) -> None:
     assert ("InvalidClientTokenId", 403) == refused(rig, session)
 
 
-def bad_credentials(rig: Rig) -> dict[str, tuple[Credentials, tuple[str, int]]]:
+def bad_credentials(rig: Rig) -> dict[str, tuple[SandboxCredentials, tuple[str, int]]]:
     """Credentials that must not work, with what AWS answers."""
     good = rig.sandbox.instance_credentials(BACKEND)
     _, key = rig.user(VENDOR, "reena", "sts:*")
     unknown, mismatch = ("InvalidClientTokenId", 403), ("SignatureDoesNotMatch", 403)
     return {
-        "a key that no one has": (Credentials("AKIAIOSFODNN7EXAMPLE", "x"), unknown),
-        "another secret": (Credentials(key.access_key, "x" * 40), mismatch),
-        "a session with another secret": (Credentials(good.access_key, "x", good.session_token), mismatch),
-        "a session without its token": (Credentials(good.access_key, good.secret), unknown),
-        "a session with another token": (Credentials(good.access_key, good.secret, "x"), unknown),
-        "a long-term key with a token": (Credentials(key.access_key, key.secret, "x"), unknown),
+        "a key that no one has": (SandboxCredentials("AKIAIOSFODNN7EXAMPLE", "x"), unknown),
+        "another secret": (SandboxCredentials(key.access_key, "x" * 40), mismatch),
+        "a session with another secret": (SandboxCredentials(good.access_key, "x", good.session_token), mismatch),
+        "a session without its token": (SandboxCredentials(good.access_key, good.secret), unknown),
+        "a session with another token": (SandboxCredentials(good.access_key, good.secret, "x"), unknown),
+        "a long-term key with a token": (SandboxCredentials(key.access_key, key.secret, "x"), unknown),
     }
 
 
@@ -177,7 +177,7 @@ def test_a_users_session_reaches_iam_with_mfa_alone(rig: Rig) -> None:
     """GetSessionToken without MFA gives credentials that IAM does not know; with MFA it does."""
     arn, key = rig.user(VENDOR, "reena", "iam:ListRoles")
     without = rig.client("sts", key).get_session_token()["Credentials"]
-    plain = Credentials(without["AccessKeyId"], without["SecretAccessKey"], without["SessionToken"])
+    plain = SandboxCredentials(without["AccessKeyId"], without["SecretAccessKey"], without["SessionToken"])
 
     assert arn == rig.client("sts", plain).get_caller_identity()["Arn"]
     assert ("InvalidClientTokenId", 403) == refused(rig, plain, "iam", "list_roles")
@@ -238,7 +238,7 @@ def test_the_sdk_renews_container_credentials_by_itself(rig: Rig) -> None:
     rig.clock.now = datetime.now(UTC)  # the SDK holds expiry against its own clock
     environment = dict(rig.sandbox.container_environment(BACKEND))
     found = ContainerProvider(environment, ContainerMetadataFetcher()).load().get_frozen_credentials()
-    credentials = Credentials(found.access_key, found.secret_key, found.token)
+    credentials = SandboxCredentials(found.access_key, found.secret_key, found.token)
 
     identity = rig.client("sts", credentials).get_caller_identity()
     stranger = get(environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"], Authorization="x")

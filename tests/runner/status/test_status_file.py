@@ -21,27 +21,27 @@ from rolecall_generator.records import STATUS_VERSION, rehearsing, status_path
 from rolecall_runner.status.status_file import (
     Confirmed,
     HandedOver,
+    HandOverRequest,
+    LastProblem,
+    ModuleVersion,
     Pending,
     SeenId,
+    StatusEntry,
     StatusError,
+    StatusFile,
+    VerifiedEntry,
     change_status,
     encode,
     read_status,
     stamp,
 )
-from rolecall_runner.status.status_file import HandOverRequest as Asked
-from rolecall_runner.status.status_file import LastProblem as Trouble
-from rolecall_runner.status.status_file import ModuleVersion as Version
-from rolecall_runner.status.status_file import StatusEntry as Entry
-from rolecall_runner.status.status_file import StatusFile as Status
-from rolecall_runner.status.status_file import VerifiedEntry as Verified
 from status_rig import MONDAY, TUESDAY, after, drifted, not_there, switch_role, target
 from verdict_worlds import verdict
 
 TEXTS = st.text(max_size=20)
 DATES = st.datetimes(timezones=st.just(UTC)).map(stamp)
 TROUBLES = st.none() | st.builds(
-    Trouble,
+    LastProblem,
     DATES,
     DATES,
     *[TEXTS] * 2,
@@ -49,20 +49,20 @@ TROUBLES = st.none() | st.builds(
     steps=st.lists(TEXTS, max_size=2).map(tuple),
 )
 ENTRIES = st.builds(
-    Entry,
+    StatusEntry,
     TEXTS,
     handed_over=st.none() | st.builds(HandedOver, DATES, TEXTS, TEXTS),
     applied=st.none() | DATES,
-    verified=st.none() | st.builds(Verified, DATES, TEXTS, TEXTS),
+    verified=st.none() | st.builds(VerifiedEntry, DATES, TEXTS, TEXTS),
     failed=TROUBLES,
     drifting=TROUBLES,
     external_id_seen=st.none() | st.builds(SeenId, TEXTS, DATES),
-    asked=st.none() | st.builds(Asked, DATES, TEXTS, TEXTS),
+    asked=st.none() | st.builds(HandOverRequest, DATES, TEXTS, TEXTS),
     pending=st.none() | st.builds(Pending, DATES, DATES, *[TEXTS] * 3, unseen=st.lists(TEXTS, max_size=2).map(tuple)),
     confirmed=st.none() | st.builds(Confirmed, DATES, TEXTS),
     form=st.none() | TEXTS,
     versions=st.lists(
-        st.builds(Version, TEXTS, DATES, st.dictionaries(TEXTS, TEXTS, max_size=1), st.just("") | DATES), max_size=2
+        st.builds(ModuleVersion, TEXTS, DATES, st.dictionaries(TEXTS, TEXTS, max_size=1), st.just("") | DATES), max_size=2
     ).map(tuple),
 )
 
@@ -70,7 +70,7 @@ ENTRIES = st.builds(
 def written(folder: Path) -> Path:
     """A status file with one entry."""
     path = folder / "output" / "status.json"
-    change_status(path, lambda _: {("customer", "account1"): Entry("arn:aws:iam::222222222222:role/role1")})
+    change_status(path, lambda _: {("customer", "account1"): StatusEntry("arn:aws:iam::222222222222:role/role1")})
     return path
 
 
@@ -115,9 +115,9 @@ def path_of(folder: Path) -> Path:
 
 
 @given(st.dictionaries(st.tuples(st.sampled_from(["customer", "switch-role"]), TEXTS), ENTRIES, max_size=4))
-def test_what_is_written_is_read_back(entries: dict[tuple[str, str], Entry]) -> None:
+def test_what_is_written_is_read_back(entries: dict[tuple[str, str], StatusEntry]) -> None:
     """Whatever the texts hold; the file is JSON, and an entry has a line."""
-    content = encode(Status(entries))
+    content = encode(StatusFile(entries))
     body = json.loads(content)
 
     assert STATUS_VERSION == body["version"]
@@ -127,11 +127,11 @@ def test_what_is_written_is_read_back(entries: dict[tuple[str, str], Entry]) -> 
 
 @given(st.dictionaries(st.tuples(st.sampled_from(["customer", "switch-role"]), TEXTS), ENTRIES, max_size=4))
 def test_entries_come_back_as_they_were(
-    tmp_path_factory: pytest.TempPathFactory, entries: dict[tuple[str, str], Entry]
+    tmp_path_factory: pytest.TempPathFactory, entries: dict[tuple[str, str], StatusEntry]
 ) -> None:
     """The model after reading is the model before writing."""
     path = path_of(tmp_path_factory.mktemp("status"))
-    path.write_bytes(encode(Status(entries)))
+    path.write_bytes(encode(StatusFile(entries)))
 
     assert entries == read_status(path).entries
 
@@ -152,13 +152,16 @@ def test_the_form_is_the_documented_one(tmp_path: Path) -> None:
 
 def test_no_file_is_an_empty_status(tmp_path: Path) -> None:
     """So is a folder that is not there."""
-    assert Status() == read_status(path_of(tmp_path / "nowhere"))
-    assert Entry(target().role_arn) == Status().of(target())
+    assert StatusFile() == read_status(path_of(tmp_path / "nowhere"))
+    assert StatusEntry(target().role_arn) == StatusFile().of(target())
 
 
 def test_a_switch_role_and_a_customer_of_one_name_are_two(tmp_path: Path) -> None:
     """They stand in sections of their own."""
-    one, other = Entry(target("same").role_arn, applied=MONDAY), Entry(switch_role("same").role_arn, applied=TUESDAY)
+    one, other = (
+        StatusEntry(target("same").role_arn, applied=MONDAY),
+        StatusEntry(switch_role("same").role_arn, applied=TUESDAY),
+    )
     after_all = change_status(path_of(tmp_path), lambda _b: {("customer", "same"): one, ("switch-role", "same"): other})
 
     assert (one, other) == (after_all.of(target("same")), after_all.of(switch_role("same")))
@@ -167,7 +170,7 @@ def test_a_switch_role_and_a_customer_of_one_name_are_two(tmp_path: Path) -> Non
 
 def test_nothing_new_writes_nothing(tmp_path: Path) -> None:
     """The file of a quiet night stays the very file."""
-    entry = {("customer", "account1"): Entry("arn")}
+    entry = {("customer", "account1"): StatusEntry("arn")}
     change_status(path_of(tmp_path), lambda _before: entry)
     before = path_of(tmp_path).stat()
     change_status(path_of(tmp_path), lambda _before: entry)
@@ -192,7 +195,7 @@ def test_a_broken_file_is_named_with_its_mend_and_kept(tmp_path: Path, text: str
     with pytest.raises(StatusError, match=r"status\.json: the status file is damaged .*\n  hint: ") as caught:
         read_status(path)
     with pytest.raises(StatusError, match="is damaged"):
-        change_status(path, lambda _before: {("customer", "a"): Entry("x")})
+        change_status(path, lambda _before: {("customer", "a"): StatusEntry("x")})
     assert 5 == caught.value.exit_code
     assert text == path.read_text()
 
@@ -251,27 +254,27 @@ def test_a_folder_that_cannot_be_written_is_an_error_in_words(tmp_path: Path) ->
     (tmp_path / "output").write_text("a file")
 
     with pytest.raises(StatusError, match=r"cannot be written: .*\n  hint: see to space and permissions"):
-        change_status(path_of(tmp_path / "output"), lambda _before: {("customer", "a"): Entry("x")})
+        change_status(path_of(tmp_path / "output"), lambda _before: {("customer", "a"): StatusEntry("x")})
 
 
 def test_a_change_that_fails_leaves_the_file(tmp_path: Path) -> None:
     """And lets go of the lock, so that the next one is not kept waiting."""
-    change_status(path_of(tmp_path), lambda _before: {("customer", "a"): Entry("x")})
+    change_status(path_of(tmp_path), lambda _before: {("customer", "a"): StatusEntry("x")})
     before = path_of(tmp_path).read_bytes()
 
-    def fail(_before: Status) -> dict[tuple[str, str], Entry]:
+    def fail(_before: StatusFile) -> dict[tuple[str, str], StatusEntry]:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         change_status(path_of(tmp_path), fail)
     assert before == path_of(tmp_path).read_bytes()
-    assert 2 == len(change_status(path_of(tmp_path), lambda _before: {("customer", "b"): Entry("x")}).entries)
+    assert 2 == len(change_status(path_of(tmp_path), lambda _before: {("customer", "b"): StatusEntry("x")}).entries)
 
 
 def test_what_a_kill_left_does_not_stand_in_the_way(tmp_path: Path) -> None:
     """A half-written file next to it is replaced."""
     (tmp_path / ".status.json.new").write_text('{"vers')
-    change_status(path_of(tmp_path), lambda _before: {("customer", "a"): Entry("x")})
+    change_status(path_of(tmp_path), lambda _before: {("customer", "a"): StatusEntry("x")})
 
     assert [".status.lock", "status.json"] == sorted(each.name for each in tmp_path.iterdir())
 
@@ -280,7 +283,7 @@ def test_threads_that_change_it_at_once_lose_nothing(tmp_path: Path) -> None:
     """Each sees what the others wrote before."""
 
     def add(number: int) -> None:
-        change_status(path_of(tmp_path), lambda _before: {("customer", f"c{number}"): Entry(f"arn{number}")})
+        change_status(path_of(tmp_path), lambda _before: {("customer", f"c{number}"): StatusEntry(f"arn{number}")})
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(40)))
@@ -292,9 +295,9 @@ def test_processes_that_change_it_at_once_lose_nothing(tmp_path: Path) -> None:
     """Two roll calls and an onboarding may end in the same moment."""
     script = (
         "import sys\nfrom pathlib import Path\n"
-        "from rolecall_runner.status.status_file import Entry\nfrom rolecall_runner.status.status_file import change_status\n"
+        "from rolecall_runner.status.status_file import StatusEntry, change_status\n"
         "for number in range(20):\n"
-        "    change_status(Path(sys.argv[1]), lambda _b: {('customer', f'{sys.argv[2]}{number}'): Entry('arn')})\n"
+        "    change_status(Path(sys.argv[1]), lambda _b: {('customer', f'{sys.argv[2]}{number}'): StatusEntry('arn')})\n"
     )
     children = [subprocess.Popen([sys.executable, "-c", script, str(path_of(tmp_path)), name]) for name in "ab"]
 

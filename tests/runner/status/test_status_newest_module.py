@@ -13,14 +13,17 @@ import pytest
 from rolecall_generator.iam.model import Role, access_of
 from rolecall_generator.iam.policy import PolicyDocument, Statement
 from rolecall_runner.status.earlier_modules import read_history
-from rolecall_runner.status.overview import CustomerState as State
-from rolecall_runner.status.overview import Present, overview
-from rolecall_runner.status.overview import StatusRow as Row
-from rolecall_runner.status.status_file import Confirmed, HandedOver, change_status, read_status
-from rolecall_runner.status.status_file import ModuleVersion as Version
-from rolecall_runner.status.status_file import StatusEntry as Entry
-from rolecall_runner.status.status_file import StatusFile as Status
-from rolecall_runner.status.status_file import VerifiedEntry as Verified
+from rolecall_runner.status.overview import CustomerState, Present, StatusRow, overview
+from rolecall_runner.status.status_file import (
+    Confirmed,
+    HandedOver,
+    ModuleVersion,
+    StatusEntry,
+    StatusFile,
+    VerifiedEntry,
+    change_status,
+    read_status,
+)
 from rolecall_runner.status.update import heard
 from rolecall_runner.verify.access_snapshot import encode_access
 from rolecall_runner.verify.newest_module import UNSEEN
@@ -40,12 +43,12 @@ def granting(*actions: str) -> dict[str, Any]:
 GRANTS = {OLD: granting("s3:ListAllMyBuckets", "sqs:ListQueues"), NEW: granting("sqs:ListQueues"), NEWEST: granting()}
 
 
-def called(entry: Entry, found: Verdict, date: str, module: str) -> Entry:
+def called(entry: StatusEntry, found: Verdict, date: str, module: str) -> StatusEntry:
     return heard(entry, target(), found, date=date, run="r", module=module, access=lambda: GRANTS.get(module))
 
 
-def verified_with(module: str, date: str = MONDAY) -> Entry:
-    return called(Entry(target().role_arn), verdict(), date, module)
+def verified_with(module: str, date: str = MONDAY) -> StatusEntry:
+    return called(StatusEntry(target().role_arn), verdict(), date, module)
 
 
 def saying(mark: Mark, **evidence: Any) -> Verdict:
@@ -59,8 +62,8 @@ def saying(mark: Mark, **evidence: Any) -> Verdict:
     return replace(verdict(), checks=tuple(checks), diagnoses=diagnoses)
 
 
-def row(entry: Entry, module: str = NEW, **present: Any) -> Row:
-    known = Status({("customer", "account1"): entry})
+def row(entry: StatusEntry, module: str = NEW, **present: Any) -> StatusRow:
+    known = StatusFile({("customer", "account1"): entry})
     here = Present(module, **present)
     return overview([target()], known, lambda _t: here, now=NOW, stale_after=timedelta(days=30))[0]
 
@@ -72,7 +75,7 @@ def test_a_withdrawn_action_that_still_works_is_outdated_and_no_failure() -> Non
         entry = called(entry, saying(Mark.FAILED), date, NEW)
     found = row(entry)
 
-    assert (State.OUTDATED, datetime.fromisoformat(TUESDAY), None) == (found.state, found.since, entry.failed)
+    assert (CustomerState.OUTDATED, datetime.fromisoformat(TUESDAY), None) == (found.state, found.since, entry.failed)
     assert OLD == (entry.verified and entry.verified.module)
 
 
@@ -80,7 +83,7 @@ def test_a_roll_call_that_saw_the_change_ends_it() -> None:
     """The earlier module is gone from then on; it stays known, so that its actions are tried in later runs too."""
     entry = called(called(verified_with(OLD), saying(Mark.FAILED), TUESDAY, NEW), saying(Mark.OK), WEDNESDAY, NEW)
 
-    assert (State.VERIFIED, None) == (row(entry).state, entry.pending)
+    assert (CustomerState.VERIFIED, None) == (row(entry).state, entry.pending)
     assert [(OLD, WEDNESDAY), (NEW, "")] == [(each.module, each.gone) for each in entry.versions]
 
 
@@ -92,31 +95,34 @@ def test_what_no_call_can_show_stays_outdated_until_a_person_confirms_it() -> No
     again = called(confirmed, unseen, WEDNESDAY, NEW)
     refuted = called(confirmed, saying(Mark.FAILED), WEDNESDAY, NEW)
 
-    assert (State.OUTDATED, ("s3:PutObject (withdrawn)",)) == (row(entry).state, entry.pending and entry.pending.unseen)
-    assert State.APPLIED == row(confirmed).state
-    assert State.VERIFIED == row(again).state
-    assert (State.OUTDATED, None) == (row(refuted).state, refuted.confirmed)
+    assert (CustomerState.OUTDATED, ("s3:PutObject (withdrawn)",)) == (
+        row(entry).state,
+        entry.pending and entry.pending.unseen,
+    )
+    assert CustomerState.APPLIED == row(confirmed).state
+    assert CustomerState.VERIFIED == row(again).state
+    assert (CustomerState.OUTDATED, None) == (row(refuted).state, refuted.confirmed)
 
 
 def test_a_confirmation_is_of_one_module() -> None:
     """A newer one needs its own."""
     confirmed = replace(verified_with(OLD), confirmed=Confirmed(TUESDAY, NEW))
 
-    assert State.OUTDATED == row(confirmed, NEWEST).state
+    assert CustomerState.OUTDATED == row(confirmed, NEWEST).state
 
 
 def test_several_modules_in_a_row() -> None:
     """Handed over, never seen: the customer may have any of them until the newest is seen."""
     entry = verified_with(OLD)
-    version = Version(NEW, TUESDAY, GRANTS[NEW])
+    version = ModuleVersion(NEW, TUESDAY, GRANTS[NEW])
     entry = replace(entry, handed_over=HandedOver(TUESDAY, "", NEW), versions=(*entry.versions, version))
     pending = called(entry, saying(Mark.FAILED), WEDNESDAY, NEWEST)
     seen = called(pending, saying(Mark.OK), WEDNESDAY, NEWEST)
 
     assert [OLD, NEW] == [each.module for each in pending.versions if not each.gone]
-    assert State.OUTDATED == row(pending, NEWEST).state
+    assert CustomerState.OUTDATED == row(pending, NEWEST).state
     assert [NEWEST] == [each.module for each in seen.versions if not each.gone]
-    assert State.VERIFIED == row(seen, NEWEST).state
+    assert CustomerState.VERIFIED == row(seen, NEWEST).state
 
 
 def test_a_change_that_was_taken_back_after_the_hand_over_is_not_verified() -> None:
@@ -125,30 +131,30 @@ def test_a_change_that_was_taken_back_after_the_hand_over_is_not_verified() -> N
     handed = replace(
         entry,
         handed_over=HandedOver(TUESDAY, "", NEW),
-        versions=(*entry.versions, Version(NEW, TUESDAY, GRANTS[NEW])),
+        versions=(*entry.versions, ModuleVersion(NEW, TUESDAY, GRANTS[NEW])),
     )
 
-    assert State.VERIFIED == row(entry, OLD).state
-    assert State.VERIFIED != row(handed, OLD).state
+    assert CustomerState.VERIFIED == row(entry, OLD).state
+    assert CustomerState.VERIFIED != row(handed, OLD).state
 
 
 def test_an_entry_of_an_older_rolecall_claims_nothing_of_a_module_it_does_not_know() -> None:
     """Only the digest of the earlier module is known: what it granted is not, so no call can show the change."""
-    entry = Entry(target().role_arn, applied=MONDAY, verified=Verified(MONDAY, "r", OLD))
+    entry = StatusEntry(target().role_arn, applied=MONDAY, verified=VerifiedEntry(MONDAY, "r", OLD))
     found = called(entry, verdict(), TUESDAY, NEW)
     same = called(entry, verdict(), TUESDAY, OLD)
     read = called(entry, verdict(drift="ok"), TUESDAY, NEW)
 
-    assert [State.OUTDATED, State.VERIFIED] == [row(found).state, row(same, OLD).state]
-    assert State.VERIFIED == row(read).state
+    assert [CustomerState.OUTDATED, CustomerState.VERIFIED] == [row(found).state, row(same, OLD).state]
+    assert CustomerState.VERIFIED == row(read).state
 
 
 def test_a_roll_call_against_a_manifest_that_is_ahead_of_the_module_verifies_no_module() -> None:
     """`gen terraform` is yet to be run: what is written is not what was asked for."""
     entry = heard(verified_with(OLD), target(), verdict(), date=TUESDAY, run="r", module="", access=lambda: GRANTS[NEW])
 
-    assert State.VERIFIED != row(entry, OLD).state
-    assert State.VERIFIED == row(called(entry, verdict(), WEDNESDAY, NEW), NEW).state
+    assert CustomerState.VERIFIED != row(entry, OLD).state
+    assert CustomerState.VERIFIED == row(called(entry, verdict(), WEDNESDAY, NEW), NEW).state
 
 
 def test_another_failure_beside_an_older_module_is_a_failure() -> None:
@@ -157,7 +163,7 @@ def test_another_failure_beside_an_older_module_is_a_failure() -> None:
     other = Check(Step.ASSUME_AGAIN, Mark.FAILED, "It was refused a moment later.")
     entry = called(verified_with(OLD), replace(both, checks=(*both.checks, other)), TUESDAY, NEW)
 
-    assert (State.FAILED, "It was refused a moment later.") == (row(entry).state, entry.failed and entry.failed.what)
+    assert (CustomerState.FAILED, "It was refused a moment later.") == (row(entry).state, entry.failed and entry.failed.what)
 
 
 @pytest.mark.parametrize(
@@ -168,14 +174,14 @@ def test_a_refusal_by_our_own_side_says_nothing_of_the_customer(cause: str) -> N
     ours = replace(not_there(), diagnoses=(Diagnosis(cause, "Ours.", ""),))
     entry = called(verified_with(NEW), ours, TUESDAY, NEW)
 
-    assert (State.VERIFIED, None) == (row(entry).state, entry.failed)
+    assert (CustomerState.VERIFIED, None) == (row(entry).state, entry.failed)
 
 
 def test_a_bundle_that_is_older_than_its_module_is_said() -> None:
     """It is not called written, and the next step is to make it anew."""
-    found = row(Entry(target().role_arn), bundle="b", bundle_is_old=True)
+    found = row(StatusEntry(target().role_arn), bundle="b", bundle_is_old=True)
 
-    assert (State.NOT_HANDED_OVER, "its bundle is older than its module", False, True) == (
+    assert (CustomerState.NOT_HANDED_OVER, "its bundle is older than its module", False, True) == (
         found.state,
         found.what,
         found.bundled,

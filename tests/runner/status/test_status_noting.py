@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from rolecall_runner.status.status_file import HandedOver, SeenId
-from rolecall_runner.status.status_file import StatusEntry as Entry
-from rolecall_runner.status.status_file import VerifiedEntry as Verified
+from rolecall_runner.status.status_file import HandedOver, SeenId, StatusEntry, VerifiedEntry
 from rolecall_runner.verify.checks import ROTATION, WHICH, RotationState
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from status_rig import MONDAY, NEW, OLD, TUESDAY, WEDNESDAY, after, drifted, not_there, target
@@ -31,7 +29,7 @@ def test_a_good_roll_call_is_applied_verified_and_names_the_id_that_was_taken() 
     """The first one sets all three dates; the id is kept as its digest alone."""
     found = after((MONDAY, verdict()))
 
-    assert (MONDAY, Verified(MONDAY, "run-of-2026-11-16", NEW)) == (found.applied, found.verified)
+    assert (MONDAY, VerifiedEntry(MONDAY, "run-of-2026-11-16", NEW)) == (found.applied, found.verified)
     assert SeenId(ID, MONDAY) == found.external_id_seen
     assert "the-id-of-account1" not in str(found)
 
@@ -58,7 +56,7 @@ def test_the_previous_id_does_not_count_as_the_new_one() -> None:
     found = after((TUESDAY, waiting()), entry=before, of=ROTATING)
 
     assert SeenId(ID, MONDAY) == found.external_id_seen
-    assert Verified(TUESDAY, "run-of-2026-11-17", OLD) == found.verified
+    assert VerifiedEntry(TUESDAY, "run-of-2026-11-17", OLD) == found.verified
     assert None is found.failed
 
 
@@ -67,7 +65,7 @@ def test_a_rotation_whose_module_is_yet_to_be_written_leaves_the_customer_with_w
     before = after((MONDAY, verdict()), module=OLD)
     found = after((TUESDAY, waiting()), entry=before, of=ROTATING, module=OLD)
 
-    assert Verified(TUESDAY, "run-of-2026-11-17", OLD) == found.verified
+    assert VerifiedEntry(TUESDAY, "run-of-2026-11-17", OLD) == found.verified
 
 
 def test_a_rotation_of_a_role_never_seen_before_does_not_name_a_module() -> None:
@@ -165,6 +163,6 @@ def test_no_secret_of_an_answer_is_kept() -> None:
 def test_a_hand_over_stays_through_roll_calls() -> None:
     """What was handed over is not touched by what is heard."""
     handed = HandedOver(MONDAY, "b", NEW)
-    found = after((TUESDAY, not_there()), entry=Entry(target().role_arn, handed_over=handed))
+    found = after((TUESDAY, not_there()), entry=StatusEntry(target().role_arn, handed_over=handed))
 
     assert handed == found.handed_over

@@ -8,12 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from rolecall_runner.inventory.inventory import Target
-from rolecall_runner.status.overview import CustomerState as State
-from rolecall_runner.status.overview import Present, by_age, by_name, by_urgency, counts, overview
-from rolecall_runner.status.overview import StatusRow as Row
-from rolecall_runner.status.status_file import HandedOver, key_of
-from rolecall_runner.status.status_file import StatusEntry as Entry
-from rolecall_runner.status.status_file import StatusFile as Status
+from rolecall_runner.status.overview import CustomerState, Present, StatusRow, by_age, by_name, by_urgency, counts, overview
+from rolecall_runner.status.status_file import HandedOver, StatusEntry, StatusFile, key_of
 from status_rig import MONDAY, NEW, NOW, OLD, TUESDAY, WEDNESDAY, after, drifted, not_there, switch_role, target
 from verdict_worlds import verdict
 
@@ -21,20 +17,20 @@ WEEK = timedelta(days=7)
 
 
 def row(
-    entry: Entry | None, present: Present | None = None, who: Target | None = None, stale_after: timedelta = WEEK
-) -> Row:
+    entry: StatusEntry | None, present: Present | None = None, who: Target | None = None, stale_after: timedelta = WEEK
+) -> StatusRow:
     """The row of one target whose current module is NEW."""
     one = who or target()
-    status = Status({} if entry is None else {key_of(one): entry})
+    status = StatusFile({} if entry is None else {key_of(one): entry})
     here = present or Present(NEW)
     (found,) = overview([one], status, lambda _target: here, now=NOW, stale_after=stale_after)
     return found
 
 
-def handed(module: str = NEW, bundle: str = "", date: str = MONDAY, entry: Entry | None = None) -> Entry:
+def handed(module: str = NEW, bundle: str = "", date: str = MONDAY, entry: StatusEntry | None = None) -> StatusEntry:
     """An entry of a customer that got a module."""
 
-    return replace(entry or Entry(target().role_arn), handed_over=HandedOver(date, bundle, module))
+    return replace(entry or StatusEntry(target().role_arn), handed_over=HandedOver(date, bundle, module))
 
 
 def test_nothing_is_known() -> None:
@@ -42,14 +38,14 @@ def test_nothing_is_known() -> None:
     said = [row(None, present).what for present in (Present(), Present(NEW), Present(NEW, "b"))]
 
     assert ["nothing is written", "its module is written", "its bundle is written"] == said
-    assert (State.NOT_HANDED_OVER, None) == (row(None).state, row(None).since)
+    assert (CustomerState.NOT_HANDED_OVER, None) == (row(None).state, row(None).since)
 
 
 def test_handed_over_waits_for_the_apply() -> None:
     """Since the day of the hand-over."""
     found = row(handed())
 
-    assert (State.HANDED_OVER, datetime.fromisoformat(MONDAY), "waiting for its apply") == (
+    assert (CustomerState.HANDED_OVER, datetime.fromisoformat(MONDAY), "waiting for its apply") == (
         found.state,
         found.since,
         found.what,
@@ -60,27 +56,27 @@ def test_a_role_that_was_never_there_is_no_failure() -> None:
     """Roll calls in vain before the apply leave it handed over, and say so."""
     found = row(after((TUESDAY, not_there()), entry=handed()))
 
-    assert State.HANDED_OVER == found.state
+    assert CustomerState.HANDED_OVER == found.state
     assert (
         "waiting for its apply; asked in vain: The role could not be assumed. "
         "[role-missing, external-id-differs, other-principal and 1 more]"
     ) == found.what
-    assert State.NOT_HANDED_OVER == row(after((TUESDAY, not_there()))).state
+    assert CustomerState.NOT_HANDED_OVER == row(after((TUESDAY, not_there()))).state
 
 
 def test_a_role_that_is_gone_is_a_failure() -> None:
     """What let us in once and refuses now has failed since the first refusal."""
     found = row(after((MONDAY, verdict()), (TUESDAY, not_there()), (WEDNESDAY, not_there())))
 
-    assert (State.FAILED, datetime.fromisoformat(TUESDAY)) == (found.state, found.since)
+    assert (CustomerState.FAILED, datetime.fromisoformat(TUESDAY)) == (found.state, found.since)
 
 
 def test_verified_grows_stale() -> None:
     """A verdict counts for as long as is asked for."""
     entry = after((WEDNESDAY, verdict()))
 
-    assert State.VERIFIED == row(entry).state
-    assert State.STALE == row(entry, stale_after=timedelta(days=5)).state
+    assert CustomerState.VERIFIED == row(entry).state
+    assert CustomerState.STALE == row(entry, stale_after=timedelta(days=5)).state
     assert "as agreed" == row(entry).what
 
 
@@ -89,7 +85,7 @@ def test_drift_is_more_urgent_than_an_old_module() -> None:
     drifting = after((MONDAY, verdict()), (TUESDAY, drifted()), module=OLD)
     failing = after((WEDNESDAY, not_there()), entry=drifting)
 
-    assert [State.DRIFTING, State.FAILED] == [row(drifting).state, row(failing).state]
+    assert [CustomerState.DRIFTING, CustomerState.FAILED] == [row(drifting).state, row(failing).state]
 
 
 @pytest.mark.parametrize(
@@ -97,31 +93,31 @@ def test_drift_is_more_urgent_than_an_old_module() -> None:
     [(after((MONDAY, verdict()), module=OLD), "verified"), (handed(OLD), "handed over")],
     ids=["verified", "handed over"],
 )
-def test_a_module_written_anew_is_noticed(entry: Entry, how: str) -> None:
+def test_a_module_written_anew_is_noticed(entry: StatusEntry, how: str) -> None:
     """The customer has the older one; nothing is claimed where no module is written here."""
     found = row(entry)
 
-    assert (State.OUTDATED, True) == (found.state, f"written anew after it was {how}" in found.what)
-    assert State.OUTDATED != row(entry, Present()).state
+    assert (CustomerState.OUTDATED, True) == (found.state, f"written anew after it was {how}" in found.what)
+    assert CustomerState.OUTDATED != row(entry, Present()).state
 
 
 def test_the_newer_module_that_went_out_is_waited_for() -> None:
     """Verified with the older, handed the newer: the apply is what is missing."""
     found = row(handed(NEW, date=TUESDAY, entry=after((MONDAY, verdict()), module=OLD)))
 
-    assert (State.HANDED_OVER, "waiting for the newer module to be applied") == (found.state, found.what)
+    assert (CustomerState.HANDED_OVER, "waiting for the newer module to be applied") == (found.state, found.what)
 
 
 def test_verified_with_the_newest_module_outweighs_an_older_hand_over() -> None:
     """The roll call was held against what is written now."""
-    assert State.VERIFIED == row(handed(OLD, entry=after((WEDNESDAY, verdict())))).state
+    assert CustomerState.VERIFIED == row(handed(OLD, entry=after((WEDNESDAY, verdict())))).state
 
 
 def test_a_bundle_written_anew_with_the_same_module_is_a_note() -> None:
     """The customer need not get it again."""
     found = row(handed(bundle="a"), Present(NEW, "b"))
 
-    assert (State.HANDED_OVER, True) == (
+    assert (CustomerState.HANDED_OVER, True) == (
         found.state,
         "the bundle was written anew since, with the same module" in found.what,
     )
@@ -132,8 +128,8 @@ def test_applied_but_not_verified() -> None:
 
     found = row(replace(handed(), applied=TUESDAY))
 
-    assert (State.APPLIED, datetime.fromisoformat(TUESDAY)) == (found.state, found.since)
-    assert State.APPLIED == row(Entry(target().role_arn, applied=TUESDAY)).state
+    assert (CustomerState.APPLIED, datetime.fromisoformat(TUESDAY)) == (found.state, found.since)
+    assert CustomerState.APPLIED == row(StatusEntry(target().role_arn, applied=TUESDAY)).state
 
 
 def test_rotations_are_said() -> None:
@@ -154,7 +150,7 @@ def test_another_role_of_the_same_name_starts_anew() -> None:
     """The history of another account's role is not this one's."""
     moved = target(account_id="333333333333", role_arn="arn:aws:iam::333333333333:role/role1")
 
-    assert State.NOT_HANDED_OVER == row(after((WEDNESDAY, verdict())), who=moved).state
+    assert CustomerState.NOT_HANDED_OVER == row(after((WEDNESDAY, verdict())), who=moved).state
 
 
 def test_orders_and_counts() -> None:
@@ -166,20 +162,20 @@ def test_orders_and_counts() -> None:
         "a": None,
     }
     targets = [target(name) for name in entries]
-    status = Status({("customer", name): entry for name, entry in entries.items() if entry is not None})
+    status = StatusFile({("customer", name): entry for name, entry in entries.items() if entry is not None})
     rows = overview(targets, status, lambda _target: Present(NEW), now=NOW, stale_after=timedelta(days=30))
 
     assert ["c", "b", "a", "d"] == [each.target.name for each in by_urgency(rows)]
     assert ["a", "b", "c", "d"] == [each.target.name for each in by_name(rows)]
     assert ["a", "d", "c", "b"] == [each.target.name for each in by_age(rows)]
-    assert {State.FAILED: 2, State.NOT_HANDED_OVER: 1, State.VERIFIED: 1} == counts(rows)
-    assert [State.FAILED, State.NOT_HANDED_OVER, State.VERIFIED] == list(counts(rows))
+    assert {CustomerState.FAILED: 2, CustomerState.NOT_HANDED_OVER: 1, CustomerState.VERIFIED: 1} == counts(rows)
+    assert [CustomerState.FAILED, CustomerState.NOT_HANDED_OVER, CustomerState.VERIFIED] == list(counts(rows))
 
 
 def test_a_switch_role_has_a_row_of_its_own() -> None:
     """A customer of the same name does not hide it."""
     both = [target("same"), switch_role("same")]
-    status = Status({("customer", "same"): after((WEDNESDAY, verdict()))})
+    status = StatusFile({("customer", "same"): after((WEDNESDAY, verdict()))})
     rows = overview(both, status, lambda _target: Present(NEW), now=NOW, stale_after=WEEK)
 
-    assert [State.VERIFIED, State.NOT_HANDED_OVER] == [each.state for each in rows]
+    assert [CustomerState.VERIFIED, CustomerState.NOT_HANDED_OVER] == [each.state for each in rows]

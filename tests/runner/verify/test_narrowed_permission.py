@@ -10,7 +10,7 @@ from command_rig import Ended, runner
 from onboard_rig import Stage, staged
 from rolecall_generator.bundle.bundles import Choices, write_bundles
 from rolecall_generator.generate import generate
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 
 ACCOUNT = "418273650912"
 MANIFEST = """\
@@ -42,7 +42,7 @@ def narrow(stage: Stage, permissions: str = "[ec2]") -> None:
 
 def apply(stage: Stage) -> None:
     """The customer's role without the inline policy that was withdrawn."""
-    operator = Operator(stage.world.sandbox.url)
+    operator = AdminClient(stage.world.sandbox.url)
     with operator.acting_in(ACCOUNT):
         iam = operator.client("iam")
         for name in iam.list_role_policies(RoleName="R")["PolicyNames"]:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from rolecall_runner.sandbox.in_process import embedded
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import environment_of
 
 PROGRAM = "from rolecall_runner.cli.main import app; app(prog_name='runner')"
@@ -48,7 +48,7 @@ def world(folder: Path, count: int, faults: str = "") -> Iterator[dict[str, str]
     """A sandbox with so many customers, two of them wrong; gives the environment of the backend role in it."""
     manifest = write_manifest(folder, count)
     with embedded(manifest, folder / "output", faults=faults) as found:
-        operator = Operator(found.sandbox.url)
+        operator = AdminClient(found.sandbox.url)
         for number, change in ((3, _without_external_id), (7, _trusting_somebody_else)):
             with operator.acting_in(str(200_000_000_000 + number)):
                 iam = operator.client("iam")

@@ -7,8 +7,7 @@ import pytest
 from rolecall_runner.aws.aws_errors import Failure, Status
 from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
 from rolecall_runner.verify.grants import try_grants, try_outside
-from rolecall_runner.verify.probe_call import ProbeVerdict as Answer
-from rolecall_runner.verify.probe_call import answer_of
+from rolecall_runner.verify.probe_call import ProbeVerdict, answer_of
 from rolecall_runner.verify.verdict import Mark
 from sandbox_rig import running
 from verify_rig import staged
@@ -71,23 +70,23 @@ def test_a_role_that_can_no_longer_be_assumed_has_refused_no_action() -> None:
 @pytest.mark.parametrize(
     ("code", "status", "message", "answer"),
     [
-        ("DryRunOperation", Status.FAILED, "", Answer.ALLOWED),
-        ("NoSuchBucket", Status.FAILED, "", Answer.ALLOWED),
-        ("ResourceNotFoundException", Status.FAILED, "", Answer.ALLOWED),
-        ("AWSOrganizationsNotInUseException", Status.FAILED, "", Answer.ALLOWED),
-        ("ValidationException", Status.FAILED, "", Answer.PROBABLY_ALLOWED),
-        ("InvalidParameterValue", Status.FAILED, "", Answer.PROBABLY_ALLOWED),
-        ("AccessDenied", Status.REFUSED, "is not authorized to perform", Answer.REFUSED),
-        ("UnauthorizedOperation", Status.REFUSED, "You are not authorized", Answer.REFUSED),
-        ("AccessDeniedException", Status.REFUSED, "Macie is not enabled", Answer.UNCLEAR),
-        ("InvalidClientTokenId", Status.FAILED, "", Answer.UNCLEAR),
-        ("UnrecognizedClientException", Status.FAILED, "", Answer.UNCLEAR),
-        ("OptInRequired", Status.FAILED, "", Answer.UNCLEAR),
-        ("Throttling", Status.INCONCLUSIVE, "", Answer.UNCLEAR),
-        ("SomethingNew", Status.FAILED, "", Answer.UNCLEAR),
-        ("", Status.UNREACHABLE, "", Answer.UNCLEAR),
+        ("DryRunOperation", Status.FAILED, "", ProbeVerdict.ALLOWED),
+        ("NoSuchBucket", Status.FAILED, "", ProbeVerdict.ALLOWED),
+        ("ResourceNotFoundException", Status.FAILED, "", ProbeVerdict.ALLOWED),
+        ("AWSOrganizationsNotInUseException", Status.FAILED, "", ProbeVerdict.ALLOWED),
+        ("ValidationException", Status.FAILED, "", ProbeVerdict.PROBABLY_ALLOWED),
+        ("InvalidParameterValue", Status.FAILED, "", ProbeVerdict.PROBABLY_ALLOWED),
+        ("AccessDenied", Status.REFUSED, "is not authorized to perform", ProbeVerdict.REFUSED),
+        ("UnauthorizedOperation", Status.REFUSED, "You are not authorized", ProbeVerdict.REFUSED),
+        ("AccessDeniedException", Status.REFUSED, "Macie is not enabled", ProbeVerdict.UNCLEAR),
+        ("InvalidClientTokenId", Status.FAILED, "", ProbeVerdict.UNCLEAR),
+        ("UnrecognizedClientException", Status.FAILED, "", ProbeVerdict.UNCLEAR),
+        ("OptInRequired", Status.FAILED, "", ProbeVerdict.UNCLEAR),
+        ("Throttling", Status.INCONCLUSIVE, "", ProbeVerdict.UNCLEAR),
+        ("SomethingNew", Status.FAILED, "", ProbeVerdict.UNCLEAR),
+        ("", Status.UNREACHABLE, "", ProbeVerdict.UNCLEAR),
     ],
 )
-def test_an_error_proves_only_what_its_code_says(code: str, status: Status, message: str, answer: Answer) -> None:
+def test_an_error_proves_only_what_its_code_says(code: str, status: Status, message: str, answer: ProbeVerdict) -> None:
     """Errors that come after authorization allow, refusals refuse, everything else claims nothing."""
     assert answer == answer_of(Failure(status, code, message))

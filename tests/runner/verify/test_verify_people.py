@@ -14,7 +14,7 @@ from rolecall_generator.iam.model import Access, union
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.aws.credentials import Credentials
 from rolecall_runner.inventory.inventory import Target, TargetKind
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.provision import by_account, provision
 from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE
 from rolecall_runner.verify.switch_role_users import check_people
@@ -78,7 +78,7 @@ def house() -> Iterator[House]:
     plan = make_plan(manifest_of(switch_roles=[SWITCH]))
     access = union(module.build().access for module in plan.modules if "switch-roles" in module.path)
     with running() as rig, staged(rig) as stage:
-        provision(by_account(access), operator=Operator(rig.sandbox.url, partition="aws"))
+        provision(by_account(access), operator=AdminClient(rig.sandbox.url, partition="aws"))
         made = House(stage, access)
         device = made.iam().create_virtual_mfa_device(VirtualMFADeviceName="reena")["VirtualMFADevice"]["SerialNumber"]
         made.iam().enable_mfa_device(

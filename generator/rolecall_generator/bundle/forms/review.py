@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rolecall_generator.bundle.forms.interface import Files, Handover
 from rolecall_generator.bundle.review.content import NOTE, Review, review_of
-from rolecall_generator.bundle.review.permissions_text import GrantText as Grant
-from rolecall_generator.bundle.review.phrases import Phrase
-from rolecall_generator.bundle.review.phrases import PhraseValue as Value
+from rolecall_generator.bundle.review.pdf import review_pdf
+from rolecall_generator.bundle.review.permissions_text import GrantText
+from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue
 from rolecall_generator.html_page import html_page
 from rolecall_generator.reports.graph import describe, to_mermaid, to_svg
 from rolecall_generator.template_env import render_text
@@ -23,8 +23,6 @@ def review_form(handover: Handover) -> Files:
         f"{FOLDER}/review.html": review_html(review).encode(),
     }
     if handover.pdf:
-        from rolecall_generator.bundle.review.pdf import review_pdf  # noqa: PLC0415 - reportlab comes with an extra
-
         files[f"{FOLDER}/review.pdf"] = review_pdf(review)
     return files
 
@@ -41,7 +39,7 @@ def review_markdown(review: Review) -> str:
         "ways": [(way.when, way.how.cell) for way in review.ways],
         "note": NOTE,
         "mermaid": to_mermaid(graph) if graph.edges else "",
-        "sentences": [Phrase((Value(sentence), ".")).md for sentence in describe(graph)],
+        "sentences": [Phrase((PhraseValue(sentence), ".")).md for sentence in describe(graph)],
     }
     return render_text("review.md", view)
 
@@ -60,7 +58,7 @@ def review_html(review: Review) -> str:
     return html_page("review", view, svg=to_svg(graph) if graph.edges else "", sentences=describe(graph))
 
 
-def _grant(grant: Grant) -> tuple[str, str, str, list[str]]:
+def _grant(grant: GrantText) -> tuple[str, str, str, list[str]]:
     mark = "**Look here:** " if grant.sweeping else ""
     source = f" {grant.source.md}." if grant.source is not None else ""
     return grant.said.md, f" ({grant.levels})" if grant.levels else "", source, [mark + text.md for text in grant.warnings]

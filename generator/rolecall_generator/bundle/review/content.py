@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rolecall_generator.bundle.forms.interface import Handover
-from rolecall_generator.bundle.review.permissions_text import GrantText as Grant
-from rolecall_generator.bundle.review.permissions_text import documents_of, grants_of
+from rolecall_generator.bundle.review.permissions_text import GrantText, documents_of, grants_of
 from rolecall_generator.bundle.review.phrases import (
     Phrase,
+    PhraseValue,
+    RevocationWay,
     allowed_besides,
     document_text,
     listed,
@@ -23,8 +24,6 @@ from rolecall_generator.bundle.review.phrases import (
     session,
     who_assumes,
 )
-from rolecall_generator.bundle.review.phrases import PhraseValue as Value
-from rolecall_generator.bundle.review.phrases import RevocationWay as Way
 from rolecall_generator.iam import Group, ManagedPolicy, Module, ModuleKind, Role, SwitchRoleDetails, User, parse_arn
 from rolecall_generator.iam.evaluation import identity_of
 from rolecall_generator.proof import Case, Cell, Proof, counterexample
@@ -56,10 +55,10 @@ class Review:
     lead: Phrase
     source: str
     facts: tuple[Fact, ...]
-    grants: tuple[Grant, ...]
+    grants: tuple[GrantText, ...]
     verdict: ProofSummary
     graph: Graph
-    ways: tuple[Way, ...]
+    ways: tuple[RevocationWay, ...]
     documents: tuple[ReviewDocument, ...]
 
 
@@ -309,6 +308,6 @@ def _row(case: Case, cells: list[Cell]) -> ProofRow:
 
 
 def _failures(cells: Iterable[Cell]) -> tuple[Phrase, ...]:
-    found = [Phrase((Value(counterexample(cell), prose=True),)) for cell in cells]
+    found = [Phrase((PhraseValue(counterexample(cell), prose=True),)) for cell in cells]
     left = len(found) - _SHOWN
     return (*found[:_SHOWN], *([Phrase((f"{counted(left, 'more request')} came out otherwise.",))] if left > 0 else []))

@@ -23,16 +23,23 @@ from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, Paragraph, Preformatted, SimpleDocTemplate, Table
 
-from rolecall_generator.bundle.review.content import NOTE, Review
-from rolecall_generator.bundle.review.content import ProofSummary as Verdict
-from rolecall_generator.bundle.review.content import ReviewDocument as Document
-from rolecall_generator.bundle.review.permissions_text import GrantText as Grant
-from rolecall_generator.bundle.review.phrases import Phrase, say
-from rolecall_generator.bundle.review.phrases import PhraseValue as Value
-from rolecall_generator.reports.graph import BOX_WIDTH, HEADER, LINE, PAD, TOP, Curve, Graph, describe, lay_out
-from rolecall_generator.reports.graph import EdgeState as Standing
-from rolecall_generator.reports.graph import GraphLayout as Layout
-from rolecall_generator.reports.graph import GraphNode as Node
+from rolecall_generator.bundle.review.content import NOTE, ProofSummary, Review, ReviewDocument
+from rolecall_generator.bundle.review.permissions_text import GrantText
+from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue, say
+from rolecall_generator.reports.graph import (
+    BOX_WIDTH,
+    HEADER,
+    LINE,
+    PAD,
+    TOP,
+    Curve,
+    EdgeState,
+    Graph,
+    GraphLayout,
+    GraphNode,
+    describe,
+    lay_out,
+)
 from rolecall_generator.reports.graph import Rect as Shape
 
 REGULAR, BOLD, MONO = "Helvetica", "Helvetica-Bold", "Courier"
@@ -59,8 +66,8 @@ LONG_DOCUMENT = 70
 SMALLEST_SCALE, LARGEST_SCALE, HIGHEST_PICTURE = 0.45, 0.72, 190
 """A graph that would be drawn smaller than the smallest scale is unreadable, and is described in sentences."""
 
-EDGES = {Standing.UNINTENDED: RED, Standing.BROKEN: AMBER, Standing.UNDECIDED: AMBER}
-DASHES = {Standing.DELEGATED: (2, 3), Standing.BROKEN: (5, 4), Standing.UNDECIDED: (5, 4)}
+EDGES = {EdgeState.UNINTENDED: RED, EdgeState.BROKEN: AMBER, EdgeState.UNDECIDED: AMBER}
+DASHES = {EdgeState.DELEGATED: (2, 3), EdgeState.BROKEN: (5, 4), EdgeState.UNDECIDED: (5, 4)}
 LABEL_SIZE, LABEL_WIDTH, LABEL_GAP = 11.5, 190, 20
 """An edge's label: its font size, its largest width, and its distance from the role."""
 
@@ -168,8 +175,8 @@ def _markup(phrase: Phrase) -> str:
     """The phrase in reportlab's paragraph markup: values in the fixed-width font, everything escaped."""
     return "".join(
         f'<font face="{MONO}" size="-0.6">{_escaped(part.text)}</font>'
-        if isinstance(part, Value) and not part.prose
-        else _escaped(part.text if isinstance(part, Value) else part)
+        if isinstance(part, PhraseValue) and not part.prose
+        else _escaped(part.text if isinstance(part, PhraseValue) else part)
         for part in phrase.parts
     )
 
@@ -205,7 +212,7 @@ def _banner(review: Review) -> Table:
     return _table(rows, [WIDTH], ("BACKGROUND", *whole, paper), ("LINEBEFORE", *whole, 4, colour, "butt"), *padding)
 
 
-def _grant(grant: Grant) -> Iterator[Paragraph]:
+def _grant(grant: GrantText) -> Iterator[Paragraph]:
     mark = RED if grant.sweeping else INK
     yield Paragraph(_markup(grant.said), ParagraphStyle("grant", BODY, leftIndent=9, bulletColor=mark), bulletText="•")
     for warning in grant.warnings:
@@ -215,7 +222,7 @@ def _grant(grant: Grant) -> Iterator[Paragraph]:
         yield _paragraph(say(f"{levels}{{}}.", grant.source), SMALL, leftIndent=9)
 
 
-def _proof(verdict: Verdict) -> Iterator[Flowable]:
+def _proof(verdict: ProofSummary) -> Iterator[Flowable]:
     if not verdict.rows:
         yield Paragraph(_escaped(verdict.said), BODY)
         return
@@ -230,7 +237,7 @@ def _proof(verdict: Verdict) -> Iterator[Flowable]:
     yield Paragraph(_escaped(NOTE), SMALL)
 
 
-def _documents(documents: Sequence[Document]) -> Iterator[Flowable]:
+def _documents(documents: Sequence[ReviewDocument]) -> Iterator[Flowable]:
     """The policy documents, two next to each other if all of them are short, so that each table row fits on a page."""
     width = (WIDTH - COLUMN_GAP) / 2
     columns = [_code(document.text, width - 4) for document in documents]
@@ -280,7 +287,7 @@ def _graph(graph: Graph) -> Iterator[Flowable]:
 class _Picture:
     """The graph's layout as vectors. `bottom` is its lower edge: the layout's y axis points down, and that of a PDF up."""
 
-    def __init__(self, layout: Layout, bottom: float, scale: float) -> None:
+    def __init__(self, layout: GraphLayout, bottom: float, scale: float) -> None:
         self._shapes = Group(transform=(scale, 0, 0, scale, 0, 0))
         self.drawing = Drawing(layout.width * scale, (bottom - TOP + 2) * scale, self._shapes, hAlign="CENTER")
         self._bottom = bottom
@@ -312,7 +319,7 @@ class _Picture:
         look = {"fontName": font, "fontSize": size, "fillColor": fill, "textAnchor": anchor}
         self._shapes.add(String(at[0], self._bottom - at[1], clipped(text, font, size, width), **look))
 
-    def _node(self, node: Node, shape: Shape) -> None:
+    def _node(self, node: GraphNode, shape: Shape) -> None:
         self._rectangle(shape, white)
         note = " of ".join(part for part in (node.kind, node.note) if part)
         x, middle = shape.x + 10, shape.y + shape.height / 2
@@ -327,7 +334,7 @@ class _Picture:
         colour = EDGES.get(standing, BLUE)
         level = x2 - LABEL_GAP - _label_width(curve)
         bend = (level - x1) / 2
-        path = Path(strokeColor=colour, strokeWidth=3.2 if standing is Standing.UNINTENDED else 1.6, fillColor=None)
+        path = Path(strokeColor=colour, strokeWidth=3.2 if standing is EdgeState.UNINTENDED else 1.6, fillColor=None)
         path.strokeDashArray = DASHES.get(standing)
         path.moveTo(x1, y1)
         path.curveTo(x1 + bend, y1, level - bend, y2, level, y2)

@@ -12,10 +12,8 @@ from functools import lru_cache
 
 from rolecall_generator.iam import POLICY_VERSION, PolicyDocument, Principal, Statement
 from rolecall_generator.iam.evaluation.conditions import Test, Truth, compile_condition
-from rolecall_generator.iam.evaluation.matching import Context
-from rolecall_generator.iam.evaluation.matching import PolicyVariables as Names
-from rolecall_generator.iam.evaluation.principals import Identity, Principals
-from rolecall_generator.iam.evaluation.principals import PrincipalReach as Reach
+from rolecall_generator.iam.evaluation.matching import Context, PolicyVariables
+from rolecall_generator.iam.evaluation.principals import Identity, PrincipalReach, Principals
 
 # Keys that every request of an IAM principal carries: "This key is always included in the request context." (AWS global
 # condition context keys); sts:RoleSessionName is "present in the request when the principal assumes the role using the AWS
@@ -65,14 +63,14 @@ class CompiledStatement:
         self.tests: tuple[Test, ...] = ()
         self.refusal = self.principals.refusal or _misplaced(statement, side) or _ambiguous(statement)
         try:
-            self._resources = Names(statement.resources, variables=variables) if statement.resources else _NO_NAMES
+            self._resources = PolicyVariables(statement.resources, variables=variables) if statement.resources else _NO_NAMES
             self._not_resources = (
-                Names(statement.not_resources, variables=variables) if statement.not_resources else _NO_NAMES
+                PolicyVariables(statement.not_resources, variables=variables) if statement.not_resources else _NO_NAMES
             )
             self.tests = tuple(compile_condition(condition, variables=variables) for condition in statement.conditions)
         except ValueError as error:
             self.refusal = str(error)
-            self._resources, self._not_resources = Names(("*",)), _NO_NAMES
+            self._resources, self._not_resources = PolicyVariables(("*",)), _NO_NAMES
 
     def concerns(self, action: str, resource: str, context: Context) -> bool:
         """Whether action and resource fall under the statement."""
@@ -112,15 +110,15 @@ class CompiledStatement:
         return outcome
 
 
-_NO_NAMES = Names(())
+_NO_NAMES = PolicyVariables(())
 
 
 @lru_cache(maxsize=4_096)
-def _action_names(actions: tuple[str, ...]) -> Names:
+def _action_names(actions: tuple[str, ...]) -> PolicyVariables:
     """Shared by all statements with these actions; "The prefix and the action name are case insensitive." (IAM JSON policy
     elements: Action)
     """
-    return Names(action.lower() for action in actions)
+    return PolicyVariables(action.lower() for action in actions)
 
 
 @lru_cache(maxsize=4_096)
@@ -233,7 +231,7 @@ class Saying:
     statement: Statement | None = None
     where: str = ""
     refusal: str = ""
-    reach: Reach = Reach.NONE
+    reach: PrincipalReach = PrincipalReach.NONE
     assumed: Sequence[str] = ()
 
 
@@ -264,10 +262,10 @@ def scan(
     best = _NOTHING
     for where, document in documents:
         for statement in document.statements:
-            if best.say is Say.ALLOW and statement.allow and (who is None or best.reach is Reach.DIRECT):
+            if best.say is Say.ALLOW and statement.allow and (who is None or best.reach is PrincipalReach.DIRECT):
                 break
-            reach = Reach.DIRECT if who is None or statement.refusal else statement.principals.reach(who)
-            if reach is Reach.NONE or not statement.concerns(action, resource, context):
+            reach = PrincipalReach.DIRECT if who is None or statement.refusal else statement.principals.reach(who)
+            if reach is PrincipalReach.NONE or not statement.concerns(action, resource, context):
                 continue
             assumed: list[str] | None = [] if free else None
             truth = Truth.UNDECIDED if statement.refusal else statement.holds(context, assumed)

@@ -8,8 +8,7 @@ from functools import lru_cache
 
 from rolecall_generator.iam import Condition
 from rolecall_generator.iam.evaluation.conditions import arn_components
-from rolecall_generator.iam.evaluation.matching import ARN_COLONS, Context
-from rolecall_generator.iam.evaluation.matching import PolicyTemplate as Template
+from rolecall_generator.iam.evaluation.matching import ARN_COLONS, Context, PolicyTemplate
 from rolecall_generator.iam.evaluation.operators import TextMatch, UnsupportedError, find_operator
 from rolecall_generator.iam.evaluation.patterns import Pattern, Patterns, glob, glob_of_components, ignoring_case, literal
 
@@ -29,7 +28,7 @@ def variables_of(condition: Condition) -> frozenset[str]:
         return frozenset()
     try:
         return frozenset(
-            variable.key for value in condition.values if "${" in value for variable in Template(value).variables
+            variable.key for value in condition.values if "${" in value for variable in PolicyTemplate(value).variables
         )
     except ValueError as error:
         raise UnsupportedError(str(error)) from error
@@ -82,14 +81,14 @@ def _tokens(value: str) -> list[str]:
 def _filled(match: TextMatch, value: str, said: Context) -> Pattern | None:
     """The pattern of a value with variables; None where a variable has no value, which matches nothing."""
     if match is TextMatch.ARN:
-        parts = [Template(component).fill(said) for component in arn_components(value)]
+        parts = [PolicyTemplate(component).fill(said) for component in arn_components(value)]
         return (
             None if any(part is None for part in parts) else glob_of_components(part for part in parts if part is not None)
         )
     if match is TextMatch.WILDCARDS:
-        tokens = Template(value).fill(said)
+        tokens = PolicyTemplate(value).fill(said)
         return None if tokens is None else glob(tokens)
-    text = Template(value).literal(said)
+    text = PolicyTemplate(value).literal(said)
     if text is None:
         return None
     return literal(text) if match is TextMatch.EXACT else ignoring_case(text)

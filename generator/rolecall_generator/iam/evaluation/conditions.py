@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from rolecall_generator.iam import Condition
-from rolecall_generator.iam.evaluation.matching import ARN_COLONS, Context
-from rolecall_generator.iam.evaluation.matching import PolicyTemplate as Template
+from rolecall_generator.iam.evaluation.matching import ARN_COLONS, Context, PolicyTemplate
 from rolecall_generator.iam.evaluation.operators import Compare, OperatorUse, TextMatch, UnsupportedError, parse_operator
 
 
@@ -51,12 +50,12 @@ def compile_condition(condition: Condition, *, variables: bool) -> Test:
     return Test(key, _run(key, use, use.operator.compare(condition.values)))
 
 
-def _templates(values: tuple[str, ...]) -> tuple[Template, ...]:
+def _templates(values: tuple[str, ...]) -> tuple[PolicyTemplate, ...]:
     """The values as templates where one of them has a variable, else nothing."""
     if not any("${" in value for value in values):
         return ()
     try:
-        return tuple(Template(value) for value in values)
+        return tuple(PolicyTemplate(value) for value in values)
     except ValueError as error:
         raise UnsupportedError(str(error)) from error
 
@@ -102,7 +101,7 @@ def _run(key: str, use: OperatorUse, compare: Compare) -> Callable[[Context], Tr
 
 
 def _run_filled(
-    key: str, use: OperatorUse, templates: tuple[Template, ...], names: tuple[str, ...]
+    key: str, use: OperatorUse, templates: tuple[PolicyTemplate, ...], names: tuple[str, ...]
 ) -> Callable[[Context], Truth]:
     """As `_run`, for values with variables, which are filled for each request.
 
@@ -127,7 +126,7 @@ def _run_filled(
     return run
 
 
-def _filled_compare(match: TextMatch | None, template: Template, context: Context) -> Compare | None:
+def _filled_compare(match: TextMatch | None, template: PolicyTemplate, context: Context) -> Compare | None:
     if match is TextMatch.WILDCARDS:
         return template.matcher(context)
     if match is TextMatch.ARN:
@@ -141,9 +140,9 @@ def _filled_compare(match: TextMatch | None, template: Template, context: Contex
     return lambda value: value.lower() == lower
 
 
-def _filled_arn(template: Template, context: Context) -> Compare | None:
+def _filled_arn(template: PolicyTemplate, context: Context) -> Compare | None:
     """An ARN pattern with variables: the components are split before filling, so a value cannot add one."""
-    matchers = [Template(part).matcher(context) for part in arn_components(template.text)]
+    matchers = [PolicyTemplate(part).matcher(context) for part in arn_components(template.text)]
     if any(matcher is None for matcher in matchers):
         return None
 

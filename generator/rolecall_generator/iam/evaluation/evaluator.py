@@ -14,8 +14,7 @@ from enum import Enum
 
 from rolecall_generator.iam import Access, Statement, parse_arn
 from rolecall_generator.iam.evaluation.compiled import Compiler, Placed, Say, Saying, Side, scan
-from rolecall_generator.iam.evaluation.principals import PrincipalKind as Kind
-from rolecall_generator.iam.evaluation.principals import PrincipalReach as Reach
+from rolecall_generator.iam.evaluation.principals import PrincipalKind, PrincipalReach
 from rolecall_generator.iam.evaluation.request_context import (
     SET_SOURCE_IDENTITY,
     TAG_SESSION,
@@ -144,7 +143,7 @@ class Evaluator:
             for _, document in documents:
                 for statement in document.statements:
                     if statement.refusal is not None or (
-                        statement.allow and statement.principals.reach(who) is not Reach.NONE
+                        statement.allow and statement.principals.reach(who) is not PrincipalReach.NONE
                     ):
                         return True
         return not documents
@@ -186,7 +185,7 @@ class Evaluator:
             # access for principals." (Policy evaluation logic)
             return _unallowed(profile, action, trust, f"no statement of the trust policy of {request.resource} allows it")
         _, partition, _, _, account_id, _ = request.resource.split(":", 5)
-        if who.kind is not Kind.EXTERNAL and partition != who.partition:
+        if who.kind is not PrincipalKind.EXTERNAL and partition != who.partition:
             # "IAM roles and resource-based policies delegate access across accounts only within a single partition." (Cross
             # account resource access in IAM)
             return Decision(Effect.IMPLICIT_DENY, "caller and role are in different partitions", action)
@@ -244,10 +243,10 @@ def _needed_no(profile: Profile, action: str, account_id: str, trust: Saying, li
     (Monitor and control actions taken with assumed roles)
     """
     who = profile.who
-    if who.kind is Kind.EXTERNAL:
+    if who.kind is PrincipalKind.EXTERNAL:
         return None
     chained_identity = who.role is not None and action.lower() == SET_SOURCE_IDENTITY.lower()
-    if who.account_id == account_id and trust.reach >= Reach.ROLE and not chained_identity:
+    if who.account_id == account_id and trust.reach >= PrincipalReach.ROLE and not chained_identity:
         return _local_no(profile, action, trust, limits)
     answer = _identity_side(profile, action, limits)
     return None if answer.allowed else answer
@@ -263,9 +262,9 @@ def _local_no(profile: Profile, action: str, trust: Saying, limits: _Limits) -> 
     identity-based policy or permissions boundary" (the same page), but "If a permissions boundary is set for the user, then
     it must allow the sts:AssumeRole action." (Update a role trust policy)
     """
-    if trust.reach is Reach.ROLE or profile.unknown_boundary:
+    if trust.reach is PrincipalReach.ROLE or profile.unknown_boundary:
         return _bounded(profile, action, limits)
-    if profile.who.kind is not Kind.USER or (answer := _bounded(profile, action, limits)) is None:
+    if profile.who.kind is not PrincipalKind.USER or (answer := _bounded(profile, action, limits)) is None:
         return None
     reason = f"refused: {answer.reason.removeprefix('refused: ')}, and AWS does not say whether it must"
     return replace(answer, effect=Effect.REFUSED, reason=reason)

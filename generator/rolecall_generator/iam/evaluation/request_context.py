@@ -14,8 +14,7 @@ from enum import Enum
 
 from rolecall_generator.iam import Access, Group, PolicyDocument, Role, Statement, User, parse_arn
 from rolecall_generator.iam.evaluation.compiled import CompiledDocument, Compiler, Placed, Saying, Side, scan
-from rolecall_generator.iam.evaluation.principals import Identity, identity_of
-from rolecall_generator.iam.evaluation.principals import PrincipalKind as Kind
+from rolecall_generator.iam.evaluation.principals import Identity, PrincipalKind, identity_of
 
 _ALL = PolicyDocument((Statement("Allow", ("*",), ("*",)),))
 # AWS managed policies that are known here, as the AWS managed policy reference prints them (November 2026).
@@ -126,8 +125,10 @@ class Callers:
                 who = Identity(who.arn, who.kind, who.account_id, who.partition, who.name, known)
         principal: Role | User | None = self._access.roles.get(who.role or "") or self._access.users.get(who.arn)
         context = principal_context(who, principal.tags if principal else {}, known=caller.identity is IdentitySide.KNOWN)
-        fixed = frozenset(key for key in context if who.kind is Kind.USER or not key.startswith("aws:principaltag/"))
-        if caller.identity is IdentitySide.ALLOWS_ALL or who.kind is Kind.EXTERNAL:
+        fixed = frozenset(
+            key for key in context if who.kind is PrincipalKind.USER or not key.startswith("aws:principaltag/")
+        )
+        if caller.identity is IdentitySide.ALLOWS_ALL or who.kind is PrincipalKind.EXTERNAL:
             everything = self._compiler.compile(_ALL, Side.IDENTITY)
             policies: tuple[Placed, ...] = ((f"assumed: {caller.arn} allows itself everything", everything),)
             everywhere = scan(policies, "sts:assumerole", caller.arn, {})
@@ -190,7 +191,7 @@ def principal_context(who: Identity, tags: Mapping[str, str], *, known: bool) ->
 
     `known` says that `tags` are all the principal's tags but for session tags, which only a request can say.
     """
-    if who.kind is Kind.EXTERNAL:
+    if who.kind is PrincipalKind.EXTERNAL:
         absent = ("aws:principalarn", "aws:principalaccount", "aws:username", "aws:multifactorauthpresent")
         return {"aws:principalisawsservice": (str(".amazonaws." in who.arn).lower(),), **dict.fromkeys(absent, ())}
     context: dict[str, tuple[str, ...]] = {
@@ -200,7 +201,7 @@ def principal_context(who: Identity, tags: Mapping[str, str], *, known: bool) ->
         "aws:principaltype": (_principal_type(who),),
         # "This key is always included in the request context for IAM users. Anonymous requests and requests that are made
         # using the AWS account root user or IAM roles do not include this key." (AWS global condition context keys)
-        "aws:username": (who.name,) if who.kind is Kind.USER else (),
+        "aws:username": (who.name,) if who.kind is PrincipalKind.USER else (),
         "aws:principalisawsservice": ("false",),
     }
     if known:
@@ -210,9 +211,9 @@ def principal_context(who: Identity, tags: Mapping[str, str], *, known: bool) ->
 
 def _principal_type(who: Identity) -> str:
     """aws:PrincipalType by the table "Principal key values" (IAM policy elements: Variables and tags)."""
-    if who.kind is Kind.USER:
+    if who.kind is PrincipalKind.USER:
         return "User"
-    if who.kind is Kind.ROOT:
+    if who.kind is PrincipalKind.ROOT:
         return "Account"
     return "AssumedRole" if who.role else "FederatedUser"
 
@@ -283,9 +284,9 @@ def unable_to_assume(who: Identity) -> str:
     "Cannot call AWS STS operations except GetCallerIdentity." (Compare AWS STS credentials) "you can't use the temporary
     credentials to assume a role, which means that role chaining is not possible." (Pass session tags in AWS STS)
     """
-    if who.kind is Kind.ROOT:
+    if who.kind is PrincipalKind.ROOT:
         return "the root user cannot assume roles"
-    if who.kind is Kind.SESSION and who.role is None:
+    if who.kind is PrincipalKind.SESSION and who.role is None:
         return "a federated user's session cannot assume roles"
     return ""
 

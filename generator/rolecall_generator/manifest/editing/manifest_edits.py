@@ -28,11 +28,10 @@ from typing import Any, Literal, Protocol
 
 from rolecall_generator.errors import ManifestError, OutputError, Problem, SelectionError
 from rolecall_generator.manifest import SUFFIXES, Customer, LoadedManifest, included_by, load_manifest, parse_csv
-from rolecall_generator.manifest.editing.csv_rows import CsvRowEditor as CsvRows
+from rolecall_generator.manifest.editing.csv_rows import CsvRowEditor
 from rolecall_generator.manifest.editing.text_edits import BY_HAND, EditedManifestError, EditError, Value
 from rolecall_generator.manifest.editing.yaml_entries import Item, YamlText
-from rolecall_generator.manifest.yaml_source import YamlSource as Source
-from rolecall_generator.manifest.yaml_source import parse_source, read_text, text_of
+from rolecall_generator.manifest.yaml_source import YamlSource, parse_source, read_text, text_of
 from rolecall_generator.output import Disk, alone
 from rolecall_generator.text import clip, code_point, first_hidden, suggest
 
@@ -265,7 +264,7 @@ class FileUnderEdit:
             raise ManifestError([text])
         self._csv = path.suffix.lower() == ".csv"
         self._tree: Any = {} if new else self._parse(text).tree
-        self._editor: Editor = CsvRows(text) if self._csv else YamlText(text, self._name)
+        self._editor: Editor = CsvRowEditor(text) if self._csv else YamlText(text, self._name)
         self._names = {section: self._names_of(section) for section in ("customers", "switch_roles")}
         self._removed: list[tuple[str, int]] = []
         self._added: list[tuple[str, Any]] = []
@@ -316,7 +315,7 @@ class FileUnderEdit:
             raise self._refusal(read)
         return data
 
-    def _refusal(self, read: Source | None) -> EditError:
+    def _refusal(self, read: YamlSource | None) -> EditError:
         """Why the edited text, None where it is no text for a manifest, is not what was asked for."""
         if self._csv and not (read and read.problems):
             which = "an empty one, one with spaces around it, or one with control characters"
@@ -326,7 +325,7 @@ class FileUnderEdit:
         what = f"this file is written in a way that cannot be edited safely{why}"
         return EditError(what, where=self._name, hint=BY_HAND)
 
-    def _parse(self, text: str) -> Source:
+    def _parse(self, text: str) -> YamlSource:
         return parse_csv(text, self._name) if self._csv else parse_source(text, self._name)
 
     def _names_of(self, section: str) -> dict[str, int]:

@@ -18,12 +18,12 @@ from rolecall_generator.manifest.editing.text_edits import (
     Dress,
     Splices,
     Value,
+    YamlNode,
     dress_of,
     render,
     render_field,
     render_map,
 )
-from rolecall_generator.manifest.editing.text_edits import YamlNode as Node
 
 _ORDER = {
     "customers": tuple(Customer.model_fields),
@@ -68,7 +68,7 @@ class YamlText:
         return self._splices.result()
 
 
-def entry_node(splices: Splices, section: str, index: int) -> Node:
+def entry_node(splices: Splices, section: str, index: int) -> YamlNode:
     """The mapping of one entry. Raises EditError where an alias stands for it."""
     pair = splices.root.pair(section) if splices.root is not None else None
     if pair is None:
@@ -79,7 +79,7 @@ def entry_node(splices: Splices, section: str, index: int) -> Node:
     return node
 
 
-def set_field(splices: Splices, entry: Node, field: str, value: Value, order: Sequence[str]) -> None:
+def set_field(splices: Splices, entry: YamlNode, field: str, value: Value, order: Sequence[str]) -> None:
     """Give a field a value: in place where the entry has the field, else below the one that comes before it in `order`."""
     pair = entry.pair(field)
     if pair is None:
@@ -100,7 +100,7 @@ def set_field(splices: Splices, entry: Node, field: str, value: Value, order: Se
         _replace_block(splices, key, old, new)
 
 
-def drop_field(splices: Splices, entry: Node, field: str) -> None:
+def drop_field(splices: Splices, entry: YamlNode, field: str) -> None:
     """Take a field that an entry has out of it, with the comment in its own line."""
     number = next(number for number, (key, _) in enumerate(entry.pairs) if key.value == field)
     key, value = entry.pairs[number]
@@ -118,7 +118,7 @@ def drop_field(splices: Splices, entry: Node, field: str) -> None:
     splices.replace(key.start, after, "")
 
 
-def _insert(splices: Splices, entry: Node, field: str, value: Value, order: Sequence[str]) -> None:
+def _insert(splices: Splices, entry: YamlNode, field: str, value: Value, order: Sequence[str]) -> None:
     rank = {name: number for number, name in enumerate(order)}
     before = [pair for pair in entry.pairs if rank.get(pair[0].value, -1) < rank[field]]
     key, above = max(before or entry.pairs, key=lambda pair: rank.get(pair[0].value, -1))
@@ -129,7 +129,7 @@ def _insert(splices: Splices, entry: Node, field: str, value: Value, order: Sequ
         splices.insert_lines(above.end if above.end > key.end else key.end, [" " * entry.children[0].column + rendered])
 
 
-def _replace_block(splices: Splices, key: Node, old: Node, new: str) -> None:
+def _replace_block(splices: Splices, key: YamlNode, old: YamlNode, new: str) -> None:
     """A block list or mapping gives way to a value on the key's line; a comment there stays."""
     colon = splices.text.index(":", key.end) + 1
     line_end = splices.lines.end(colon)
@@ -178,7 +178,7 @@ def _bracketed(entries: Sequence[Item], dress: Dress) -> str:
     return "[" + ", ".join(_inline(entry, dress) for entry in entries) + "]"
 
 
-def _new_section(splices: Splices, root: Node | None, section: str, entries: Sequence[Item]) -> None:
+def _new_section(splices: Splices, root: YamlNode | None, section: str, entries: Sequence[Item]) -> None:
     dress = Dress() if root is None else dress_of(root)
     if root is not None and root.flow:
         added = f", {render(section, dress)}: {_bracketed(entries, dress)}"
@@ -191,7 +191,7 @@ def _new_section(splices: Splices, root: Node | None, section: str, entries: Seq
     splices.insert_lines(end, ["", *lines] if root is not None else lines)
 
 
-def _fill_empty(splices: Splices, root: Node, pair: tuple[Node, Node], entries: Sequence[Item]) -> None:
+def _fill_empty(splices: Splices, root: YamlNode, pair: tuple[YamlNode, YamlNode], entries: Sequence[Item]) -> None:
     """`customers: []` becomes a block list; a comment behind it stays in its line."""
     key, value = pair
     if "#" in splices.text[value.start : value.end] or value.anchor:
@@ -208,7 +208,7 @@ def _fill_empty(splices: Splices, root: Node, pair: tuple[Node, Node], entries: 
     splices.insert_lines(value.end, [line for entry in entries for line in _lines_of(entry, indent, dress)])
 
 
-def _add_flow(splices: Splices, items: Node, entries: Sequence[Item], *, cleared: bool) -> None:
+def _add_flow(splices: Splices, items: YamlNode, entries: Sequence[Item], *, cleared: bool) -> None:
     last, text, lines = items.children[-1], splices.text, splices.lines
     rendered = [_inline(entry, dress_of(last)) for entry in entries]
     end = lines.end(last.end)
@@ -229,7 +229,7 @@ def _add_flow(splices: Splices, items: Node, entries: Sequence[Item], *, cleared
     splices.insert_lines(last.end, [indent + entry for entry in rendered])
 
 
-def _add_block(splices: Splices, items: Node, entries: Sequence[Item]) -> None:
+def _add_block(splices: Splices, items: YamlNode, entries: Sequence[Item]) -> None:
     text, lines = splices.text, splices.lines
     last, count = items.children[-1], len(items.children)
     dash = _dash(splices, items, count - 1)
@@ -279,7 +279,7 @@ def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, 
     return False
 
 
-def _clear_flow(splices: Splices, items: Node, *, refilled: bool) -> bool:
+def _clear_flow(splices: Splices, items: YamlNode, *, refilled: bool) -> bool:
     """Take all entries out of a list in brackets, if no comment stands there: `[]` is left, or the place for others.
 
     Whether it was done. Raises EditError where others come and a comment stands between those that go.
@@ -332,7 +332,7 @@ def _whole_lines(splices: Splices, first: int, last: int, *, comma: bool) -> tup
     return start, lines.next(last)
 
 
-def _cut_block(splices: Splices, items: Node, first: int, last: int) -> None:
+def _cut_block(splices: Splices, items: YamlNode, first: int, last: int) -> None:
     text, lines = splices.text, splices.lines
     dash = _dash(splices, items, first)
     start = _top(splices, items, first)
@@ -351,7 +351,7 @@ def _cut_block(splices: Splices, items: Node, first: int, last: int) -> None:
     splices.replace(start, end, "")
 
 
-def _dash(splices: Splices, items: Node, index: int) -> int:
+def _dash(splices: Splices, items: YamlNode, index: int) -> int:
     """Offset of the dash of an item of a block list."""
     item = items.children[index]
     floor = items.children[index - 1].end if index else items.start
@@ -364,7 +364,7 @@ def _dash(splices: Splices, items: Node, index: int) -> int:
         start = splices.lines.start(start - 1)
 
 
-def _top(splices: Splices, items: Node, index: int) -> int:
+def _top(splices: Splices, items: YamlNode, index: int) -> int:
     """Offset of the first line of an item of a block list, comments directly above it included."""
     lines, text = splices.lines, splices.text
     dash = _dash(splices, items, index)
@@ -377,11 +377,11 @@ def _top(splices: Splices, items: Node, index: int) -> int:
     return start
 
 
-def _commented(splices: Splices, items: Node, index: int) -> bool:
+def _commented(splices: Splices, items: YamlNode, index: int) -> bool:
     return _top(splices, items, index) != splices.lines.start(_dash(splices, items, index))
 
 
-def _end_of(splices: Splices, item: Node, column: int) -> int:
+def _end_of(splices: Splices, item: YamlNode, column: int) -> int:
     """An offset in the last line of an item: comments below it that are indented deeper than its dash are its own."""
     lines, text = splices.lines, splices.text
     last = item.end

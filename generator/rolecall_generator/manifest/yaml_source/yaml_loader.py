@@ -28,8 +28,7 @@ from yaml.events import (
 )
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.manifest.yaml_source.nodes import START, ListNode, MapNode
-from rolecall_generator.manifest.yaml_source.nodes import YamlMark as Mark
+from rolecall_generator.manifest.yaml_source.nodes import START, ListNode, MapNode, YamlMark
 from rolecall_generator.text import clip, code_point, first_hidden
 from rolecall_generator.workers import collection_paused
 
@@ -201,15 +200,15 @@ class _Builder:
         self.problems: list[Problem] = []
         self.current: MapNode | ListNode = ListNode(START)  # collects the document's root
         self.key: str | None = None
-        self.key_mark: Mark = START
-        self.stack: list[tuple[MapNode | ListNode, str | None, Mark, tuple[str, int] | None]] = []
+        self.key_mark: YamlMark = START
+        self.stack: list[tuple[MapNode | ListNode, str | None, YamlMark, tuple[str, int] | None]] = []
         self.anchors: dict[str, tuple[Any, str | None, int] | None] = {}
         self.plain: dict[str, Any] = {}
         self.documents = 0
         self.length = 0
         self.aliased = 0
 
-    def report(self, mark: Mark, what: str, hint: str) -> None:
+    def report(self, mark: YamlMark, what: str, hint: str) -> None:
         self.problems.append(Problem(self.file, mark.line + 1, mark.column + 1, what, hint))
 
     def run(self, text: str) -> None:
@@ -339,7 +338,7 @@ class _Builder:
             self.report(event.start_mark, "a second document starts here (---)", "keep one document a file; use `include`")
             raise _Stop
 
-    def store(self, value: Any, mark: Mark, raw: str | None) -> None:
+    def store(self, value: Any, mark: YamlMark, raw: str | None) -> None:
         node = self.current
         if isinstance(node, MapNode):
             key = self.key or ""

@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rolecall_generator.reports.graph.graph_model import Edge, Graph
-from rolecall_generator.reports.graph.graph_model import EdgeState as Standing
-from rolecall_generator.reports.graph.graph_model import GraphAccount as Account
-from rolecall_generator.reports.graph.graph_model import GraphNode as Node
+from rolecall_generator.reports.graph.graph_model import Edge, EdgeState, Graph, GraphAccount, GraphNode
 
 BOX_WIDTH = 236
 MIDDLE = 310
@@ -40,9 +37,9 @@ class Rect:
 class Box:
     """An account's box with its nodes; `shape` of an account without title is not drawn."""
 
-    account: Account
+    account: GraphAccount
     shape: Rect
-    nodes: tuple[tuple[Node, Rect], ...]
+    nodes: tuple[tuple[GraphNode, Rect], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ class GraphLayout:
     callers: tuple[Box, ...]
     roles: tuple[Box, ...]
     curves: tuple[Curve, ...]
-    legend: tuple[tuple[Standing, float, float], ...]
+    legend: tuple[tuple[EdgeState, float, float], ...]
     """Kinds of edge that occur, each with the place where its line begins."""
 
 
@@ -88,10 +85,10 @@ def lay_out(graph: Graph) -> GraphLayout:
     return GraphLayout(WIDTH, height, callers, roles, _curves(callers, roles, incoming), legend)
 
 
-def _legend(graph: Graph, top: float) -> tuple[tuple[Standing, float, float], ...]:
+def _legend(graph: Graph, top: float) -> tuple[tuple[EdgeState, float, float], ...]:
     """Three kinds of edge next to each other in a row."""
     seen = {edge.standing for edge in graph.edges}
-    kinds = [standing for standing in Standing if standing in seen]
+    kinds = [standing for standing in EdgeState if standing in seen]
     step = (WIDTH - 2 * MARGIN) / 3
     return tuple((kind, MARGIN + step * (at % 3), top + LEGEND * (at // 3)) for at, kind in enumerate(kinds))
 
@@ -102,7 +99,7 @@ def _room(edge: Edge) -> float:
 
 
 def _column(
-    accounts: Sequence[Account], x: float, heights: Mapping[str, float], wishes: Mapping[str, float]
+    accounts: Sequence[GraphAccount], x: float, heights: Mapping[str, float], wishes: Mapping[str, float]
 ) -> tuple[Box, ...]:
     """Boxes one below the other, each as near to the middle that it wishes as those above it allow."""
     total = [_box_height(account, heights) for account in accounts]
@@ -114,11 +111,11 @@ def _column(
     return tuple(_box(account, x, top, heights) for account, top in zip(accounts, tops, strict=True))
 
 
-def _box_height(account: Account, heights: Mapping[str, float]) -> float:
+def _box_height(account: GraphAccount, heights: Mapping[str, float]) -> float:
     return HEADER + sum(heights.get(node.key, NODE) + PAD for node in account.nodes)
 
 
-def _box(account: Account, x: float, top: float, heights: Mapping[str, float]) -> Box:
+def _box(account: GraphAccount, x: float, top: float, heights: Mapping[str, float]) -> Box:
     nodes, y = [], top + HEADER
     for node in account.nodes:
         height = heights.get(node.key, NODE)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rolecall_generator.reports.graph.graph_model import EdgeState as Standing
-from rolecall_generator.reports.graph.graph_model import Graph
-from rolecall_generator.reports.graph.graph_model import GraphAccount as Account
-from rolecall_generator.reports.graph.graph_model import GraphNode as Node
+from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphAccount, GraphNode
 from rolecall_generator.text import lines_of
 
-_ARROWS = {Standing.UNINTENDED: "==>", Standing.BROKEN: "-.-x", Standing.UNDECIDED: "-.->", Standing.DELEGATED: "-.->"}
+_ARROWS = {EdgeState.UNINTENDED: "==>", EdgeState.BROKEN: "-.-x", EdgeState.UNDECIDED: "-.->", EdgeState.DELEGATED: "-.->"}
 _STYLES = {
-    Standing.UNINTENDED: "stroke:#d1242f,stroke-width:3px,color:#d1242f",
-    Standing.BROKEN: "stroke:#bf6a00,color:#bf6a00",
-    Standing.UNDECIDED: "stroke:#bf6a00,color:#bf6a00",
+    EdgeState.UNINTENDED: "stroke:#d1242f,stroke-width:3px,color:#d1242f",
+    EdgeState.BROKEN: "stroke:#bf6a00,color:#bf6a00",
+    EdgeState.UNDECIDED: "stroke:#bf6a00,color:#bf6a00",
 }
 _SAFE = frozenset(" .,:/_-@=")
 
@@ -35,9 +32,9 @@ def to_mermaid(graph: Graph) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _accounts(graph: Graph) -> list[tuple[str, dict[str, Node]]]:
+def _accounts(graph: Graph) -> list[tuple[str, dict[str, GraphNode]]]:
     """Accounts of both sides as one, since a node stands once in Mermaid; groups keep their own boxes."""
-    boxes: dict[tuple[str, str], dict[str, Node]] = {}
+    boxes: dict[tuple[str, str], dict[str, GraphNode]] = {}
     known: set[str] = set()
     for account in (*graph.roles, *graph.callers):
         box = boxes.setdefault(_place(account), {})
@@ -48,12 +45,12 @@ def _accounts(graph: Graph) -> list[tuple[str, dict[str, Node]]]:
     return [(title, nodes) for (_, title), nodes in boxes.items() if nodes]
 
 
-def _place(account: Account) -> tuple[str, str]:
+def _place(account: GraphAccount) -> tuple[str, str]:
     return account.account_id or account.nodes[0].key, account.title
 
 
 def _edges(graph: Graph, ids: dict[str, str]) -> Iterator[str]:
-    styled: dict[Standing, list[str]] = {}
+    styled: dict[EdgeState, list[str]] = {}
     for number, edge in enumerate(graph.edges):
         arrow = _ARROWS.get(edge.standing, "-->")
         yield f'{ids[edge.source]} {arrow}|"{_text(", ".join(edge.label))}"| {ids[edge.target]}'
@@ -63,7 +60,7 @@ def _edges(graph: Graph, ids: dict[str, str]) -> Iterator[str]:
             yield f"linkStyle {','.join(numbers)} {_STYLES[standing]}"
 
 
-def _label(node: Node) -> str:
+def _label(node: GraphNode) -> str:
     return _text(f"{node.kind} {node.name}".strip())
 
 

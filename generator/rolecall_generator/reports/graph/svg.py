@@ -15,13 +15,11 @@ from rolecall_generator.reports.graph.graph_layout import (
     PAD,
     Box,
     Curve,
+    GraphLayout,
     Rect,
     lay_out,
 )
-from rolecall_generator.reports.graph.graph_layout import GraphLayout as Layout
-from rolecall_generator.reports.graph.graph_model import EdgeState as Standing
-from rolecall_generator.reports.graph.graph_model import Graph, describe
-from rolecall_generator.reports.graph.graph_model import GraphNode as Node
+from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphNode, describe
 
 SENTENCES = 60
 """A longer text alternative helps no one who has it read out."""
@@ -36,18 +34,18 @@ _STRAIGHT = 190
 """The longest straight piece of an edge, in SVG user units: what is left must be enough for a gentle bend."""
 
 _CLASSES = {
-    Standing.UNINTENDED: "rc-bad",
-    Standing.BROKEN: "rc-warn",
-    Standing.UNDECIDED: "rc-warn",
-    Standing.DELEGATED: "rc-open",
+    EdgeState.UNINTENDED: "rc-bad",
+    EdgeState.BROKEN: "rc-warn",
+    EdgeState.UNDECIDED: "rc-warn",
+    EdgeState.DELEGATED: "rc-open",
 }
 _LEGENDS = {
-    Standing.INTENDED: "intended, and proven",
-    Standing.DELEGATED: "left to the account, as intended",
-    Standing.TRUSTED: "trusted by the role",
-    Standing.UNINTENDED: "works, and no one meant it",
-    Standing.BROKEN: "intended, but refused",
-    Standing.UNDECIDED: "could not be decided",
+    EdgeState.INTENDED: "intended, and proven",
+    EdgeState.DELEGATED: "left to the account, as intended",
+    EdgeState.TRUSTED: "trusted by the role",
+    EdgeState.UNINTENDED: "works, and no one meant it",
+    EdgeState.BROKEN: "intended, but refused",
+    EdgeState.UNDECIDED: "could not be decided",
 }
 
 
@@ -120,7 +118,7 @@ def _line(text: str, style: str, x: float, y: float) -> str:
     return f'<text class="{style}" x="{x:g}" y="{y:g}">{escape(_shortened(text, _NAME_CHARACTERS))}</text>'
 
 
-def _full(node: Node) -> str:
+def _full(node: GraphNode) -> str:
     return node.name if node.count > 1 else f"{node.key} ({node.note})" if node.note else node.key
 
 
@@ -158,7 +156,7 @@ def _class(curve: Curve) -> str:
     return f' class="{name}"' if name else ""
 
 
-def _legend(layout: Layout) -> Iterator[str]:
+def _legend(layout: GraphLayout) -> Iterator[str]:
     for standing, x, y in layout.legend:
         yield f'<g class="{_CLASSES.get(standing, "rc-good")}"><path class="rc-edge" d="M{x:g} {y:g}h26"/></g>'
         yield f'<text class="rc-soft" x="{x + 34:g}" y="{y + 4:g}">{_LEGENDS[standing]}</text>'

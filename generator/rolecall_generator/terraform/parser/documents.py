@@ -21,8 +21,7 @@ from rolecall_generator.iam import (
     root_arn,
 )
 from rolecall_generator.terraform.parser import syntax as s
-from rolecall_generator.terraform.parser.expressions import MAXIMUM_STEPS, spend
-from rolecall_generator.terraform.parser.expressions import EvaluationScope as Scope
+from rolecall_generator.terraform.parser.expressions import MAXIMUM_STEPS, EvaluationScope, spend
 from rolecall_generator.terraform.parser.json_text import decoded
 from rolecall_generator.terraform.parser.modules import Instance, NoNames, argument_value, iterations, strings
 from rolecall_generator.terraform.parser.values import Document, ObjectValue, Unresolvable, Value, plain
@@ -68,7 +67,7 @@ def _read_closed(instance: Instance) -> _Closed:
     known = _closed.get(id(instance.body))
     if known is None:
         budget = [MAXIMUM_STEPS]
-        alone = replace(instance, scope=Scope(NoNames(), {}, instance.file, budget))
+        alone = replace(instance, scope=EvaluationScope(NoNames(), {}, instance.file, budget))
         try:
             known = _Closed(instance.body, Document(evaluate_document(alone)), MAXIMUM_STEPS - budget[0])
         except Unresolvable:
@@ -207,7 +206,7 @@ def whole_accounts(document: PolicyDocument, partition: str) -> PolicyDocument:
     return replace(document, statements=tuple(statements))
 
 
-def expand(body: s.Body, scope: Scope) -> Iterator[tuple[str, s.Body, Scope]]:
+def expand(body: s.Body, scope: EvaluationScope) -> Iterator[tuple[str, s.Body, EvaluationScope]]:
     """Nested blocks by type, `dynamic` ones written out. Raises Unresolvable."""
     for block in body.blocks:
         if block.type != "dynamic":
@@ -253,7 +252,7 @@ def _merge(statements: list[Statement], added: Iterable[Statement], *, unique: b
             statements[places[statement.sid]] = statement
 
 
-def _statement(body: s.Body, scope: Scope) -> Statement:
+def _statement(body: s.Body, scope: EvaluationScope) -> Statement:
     _known(body, _STATEMENT, scope)
     values = _values(body, scope)
     principals: dict[str, list[Principal]] = {"principals": [], "not_principals": []}
@@ -280,28 +279,28 @@ def _statement(body: s.Body, scope: Scope) -> Statement:
     return statement
 
 
-def _known(body: s.Body, arguments: frozenset[str], scope: Scope) -> None:
+def _known(body: s.Body, arguments: frozenset[str], scope: EvaluationScope) -> None:
     for name, attribute in body.attributes.items():
         if name not in arguments:
             raise Unresolvable(f"the argument {name} is not understood", attribute.line, scope.file)
 
 
-def _values(body: s.Body, scope: Scope) -> dict[str, Value]:
+def _values(body: s.Body, scope: EvaluationScope) -> dict[str, Value]:
     return {name: argument_value(name, attribute, scope) for name, attribute in body.attributes.items()}
 
 
-def _condition(body: s.Body, scope: Scope) -> Condition:
+def _condition(body: s.Body, scope: EvaluationScope) -> Condition:
     values = _exactly(body, scope, ("test", "variable", "values"))
     return Condition(_string(values, "test"), _string(values, "variable"), _variables(values, "values"))
 
 
-def _principals(body: s.Body, scope: Scope) -> list[Principal]:
+def _principals(body: s.Body, scope: EvaluationScope) -> list[Principal]:
     values = _exactly(body, scope, ("type", "identifiers"))
     kind = _string(values, "type")
     return [Principal(kind, identifier) for identifier in _variables(values, "identifiers")]
 
 
-def _exactly(body: s.Body, scope: Scope, names: tuple[str, ...]) -> dict[str, Value]:
+def _exactly(body: s.Body, scope: EvaluationScope, names: tuple[str, ...]) -> dict[str, Value]:
     _known(body, frozenset(names), scope)
     values = {} if body.blocks else _values(body, scope)
     if any(values.get(name) is None for name in names):

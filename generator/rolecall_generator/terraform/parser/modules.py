@@ -9,9 +9,8 @@ from typing import TypeVar
 from rolecall_generator.iam import iam_arn, parse_arn
 from rolecall_generator.terraform.parser import syntax as s
 from rolecall_generator.terraform.parser.conversion import convert
-from rolecall_generator.terraform.parser.expressions import MAXIMUM_STEPS, evaluate_attribute, spend, weigh
-from rolecall_generator.terraform.parser.expressions import EvaluationScope as Scope
-from rolecall_generator.terraform.parser.files import ModuleFiles as Source
+from rolecall_generator.terraform.parser.expressions import MAXIMUM_STEPS, EvaluationScope, evaluate_attribute, spend, weigh
+from rolecall_generator.terraform.parser.files import ModuleFiles
 from rolecall_generator.terraform.parser.schema import ARGUMENT_TYPES, KINDS, NAME_ARGUMENT, POLICY_ARGUMENTS
 from rolecall_generator.terraform.parser.values import (
     NUMBER,
@@ -40,7 +39,7 @@ class Instance:
     kind: str
     address: str
     body: s.Body
-    scope: Scope
+    scope: EvaluationScope
     line: int
 
     @property
@@ -69,7 +68,7 @@ _STEPS_OF_AN_ARGUMENT = 10
 """To convert and to keep an argument takes about the time of so many steps."""
 
 
-def argument_value(argument: str, attribute: s.Attribute, scope: Scope) -> Value:
+def argument_value(argument: str, attribute: s.Attribute, scope: EvaluationScope) -> Value:
     """An argument of a resource as its type in the provider's schema, None for null. Raises Unresolvable."""
     spend(scope, _STEPS_OF_AN_ARGUMENT)
     value = evaluate_attribute(attribute, scope)
@@ -98,7 +97,7 @@ def strings(value: Value, argument: str) -> list[Value]:
 class ModuleScope:
     """One module's names. Mutable only as a memory of what was evaluated."""
 
-    source: Source
+    source: ModuleFiles
     account_id: str
     """Empty while the account is not known: then nothing that depends on it is resolved."""
     partition: str
@@ -115,9 +114,9 @@ class ModuleScope:
                     single = s.Block("local", (name,), s.Body({name: attribute}), block.file, block.line)
                     self._blocks.setdefault(single.address, single)
 
-    def scope(self, file: str, local: Mapping[str, Value] | None = None) -> Scope:
+    def scope(self, file: str, local: Mapping[str, Value] | None = None) -> EvaluationScope:
         """The module's names as seen from one file."""
-        return Scope(self, local or {}, file, self._budget)
+        return EvaluationScope(self, local or {}, file, self._budget)
 
     def root(self, name: str, line: int) -> Value:
         """What the first name of a reference stands for. Raises Unresolvable."""
@@ -154,8 +153,8 @@ class ModuleScope:
             given = None
             if name in self.source.values:
                 attribute, file = self.source.values[name]
-                given = lambda: evaluate_attribute(attribute, Scope(NoNames(), {}, file, self._budget))  # noqa: E731
-            constant = Scope(NoNames(), {}, block.file, self._budget)
+                given = lambda: evaluate_attribute(attribute, EvaluationScope(NoNames(), {}, file, self._budget))  # noqa: E731
+            constant = EvaluationScope(NoNames(), {}, block.file, self._budget)
             try:
                 return variable_value(block, given, lambda attribute: evaluate_attribute(attribute, constant))
             except Unresolvable as error:
@@ -296,14 +295,14 @@ def _reader(module: ModuleScope, instance: Instance) -> Callable[[str], Value]:
     return lambda name: module.computed(instance, name)
 
 
-def _count(attribute: s.Attribute, scope: Scope) -> int:
+def _count(attribute: s.Attribute, scope: EvaluationScope) -> int:
     number = convert(evaluate_attribute(attribute, scope), NUMBER)
     if not isinstance(number, int) or not 0 <= number <= MAXIMUM_INSTANCES:
         raise Unresolvable("count is no number of instances", attribute.line, scope.file)
     return number
 
 
-def _keyed(attribute: s.Attribute, scope: Scope) -> list[tuple[str, Value]]:
+def _keyed(attribute: s.Attribute, scope: EvaluationScope) -> list[tuple[str, Value]]:
     """Keys and values of a resource's `for_each`: a map, or a set of strings. Raises Unresolvable."""
     value = evaluate_attribute(attribute, scope)
     if isinstance(value, (ObjectValue, MapValue)):
@@ -317,7 +316,7 @@ def _keyed(attribute: s.Attribute, scope: Scope) -> list[tuple[str, Value]]:
     return pairs
 
 
-def iterations(attribute: s.Attribute, scope: Scope) -> list[tuple[Value, Value]]:
+def iterations(attribute: s.Attribute, scope: EvaluationScope) -> list[tuple[Value, Value]]:
     """Keys and values of the `for_each` of a dynamic block. Raises Unresolvable.
 
     The order of a set of objects is not defined, and does not matter for the blocks that are read here.
@@ -332,7 +331,7 @@ def iterations(attribute: s.Attribute, scope: Scope) -> list[tuple[Value, Value]
     raise Unresolvable("for_each over something that is no list, set or map", attribute.line, scope.file)
 
 
-def _equated(condition: s.Attribute, attribute: str, scope: Scope) -> Iterator[str]:
+def _equated(condition: s.Attribute, attribute: str, scope: EvaluationScope) -> Iterator[str]:
     """The text that `self.ATTRIBUTE` is compared with, when the condition is that comparison and nothing else."""
     expression = condition.expression
     if isinstance(expression, s.Template) and len(expression.parts) == 1:

@@ -18,14 +18,11 @@ from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.iam import Access
 from rolecall_generator.terraform.parser import schema as r
 from rolecall_generator.terraform.parser.documents import document_json
-from rolecall_generator.terraform.parser.files import ModuleFiles as Source
-from rolecall_generator.terraform.parser.files import load
+from rolecall_generator.terraform.parser.files import ModuleFiles, load
 from rolecall_generator.terraform.parser.folder import read_folder
-from rolecall_generator.terraform.parser.modules import Instance
-from rolecall_generator.terraform.parser.modules import ModuleScope as Module
+from rolecall_generator.terraform.parser.modules import Instance, ModuleScope
 from rolecall_generator.terraform.parser.resources import Resources
-from rolecall_generator.terraform.parser.schema import KINDS, check_block
-from rolecall_generator.terraform.parser.schema import ParseFindings as Report
+from rolecall_generator.terraform.parser.schema import KINDS, ParseFindings, check_block
 from rolecall_generator.terraform.parser.values import Unresolvable
 
 MAXIMUM_INSTANCES = 20_000
@@ -57,9 +54,9 @@ def parse_files(files: Mapping[str, bytes], *, account_id: str | None, partition
     return _parse(load(files, report), report, account_id, partition)
 
 
-def _parse(source: Source, report: r.ParseFindings, account_id: str | None, partition: str) -> ParsedModule:
+def _parse(source: ModuleFiles, report: r.ParseFindings, account_id: str | None, partition: str) -> ParsedModule:
     # The guard is read first: ARNs need the account. What it compares with may be a variable, never the account itself.
-    guard = _guard(Module(source, "", partition, document_json))
+    guard = _guard(ModuleScope(source, "", partition, document_json))
     if guard is None:
         report.add(r.GUARD, "module", "nothing keeps it from being applied in another account", severity=Severity.WARNING)
     elif account_id not in (None, guard):
@@ -68,7 +65,7 @@ def _parse(source: Source, report: r.ParseFindings, account_id: str | None, part
     if account is None:
         report.add(r.GUARD, "module", "the account is neither given nor named by a guard, so no ARN in it can be known")
         return ParsedModule(Access(), report.findings, None)
-    resources = Resources(Module(source, account, partition, document_json), report)
+    resources = Resources(ModuleScope(source, account, partition, document_json), report)
     instances = _instances(resources.module, report)
     for instance in instances:
         resources.declare(instance)
@@ -77,7 +74,7 @@ def _parse(source: Source, report: r.ParseFindings, account_id: str | None, part
     return ParsedModule(resources.builder.access(), report.findings, guard)
 
 
-def _instances(module: Module, report: r.ParseFindings) -> list[Instance]:
+def _instances(module: ModuleScope, report: r.ParseFindings) -> list[Instance]:
     """Every instance of every resource that is understood; the rest is reported."""
     instances: list[Instance] = []
     for block in module.source.blocks:
@@ -94,7 +91,7 @@ def _instances(module: Module, report: r.ParseFindings) -> list[Instance]:
     return instances
 
 
-def _guard(module: Module) -> str | None:
+def _guard(module: ModuleScope) -> str | None:
     """The account in the postcondition of `data "aws_caller_identity"`; None when there is none, or two that differ."""
     found: set[str] = set()
     for block in module.source.blocks:
@@ -111,10 +108,10 @@ __all__ = ["ParsedModule", "parse_files", "parse_module"]
 def declared_places(folder: Path, *, account_id: str, partition: str = "aws") -> dict[str, tuple[str, int]]:
     """File name and line (from 1) of the block behind each ARN of a module; what cannot be read has no place."""
     try:
-        files = read_folder(folder, Report())
+        files = read_folder(folder, ParseFindings())
     except ModuleError:
         return {}
-    module = Module(load(files, Report()), account_id, partition, document_json)
+    module = ModuleScope(load(files, ParseFindings()), account_id, partition, document_json)
     places: dict[str, tuple[str, int]] = {}
     for block in module.source.blocks:
         kind = KINDS.get(block.address.rpartition(".")[0]) if block.type in ("resource", "data") else None

@@ -24,8 +24,7 @@ from rolecall_generator.iam import (
 )
 from rolecall_generator.terraform.parser import schema as r
 from rolecall_generator.terraform.parser.documents import expand, read_document, written_policy
-from rolecall_generator.terraform.parser.modules import Instance, strings
-from rolecall_generator.terraform.parser.modules import ModuleScope as Module
+from rolecall_generator.terraform.parser.modules import Instance, ModuleScope, strings
 from rolecall_generator.terraform.parser.values import MapValue, Unresolvable, Value, plain
 
 
@@ -99,7 +98,7 @@ def _model(draft: Draft) -> Role | Group | User:
 class Resources:
     """Reads resources one by one into a Builder."""
 
-    def __init__(self, module: Module, report: r.ParseFindings) -> None:
+    def __init__(self, module: ModuleScope, report: r.ParseFindings) -> None:
         self.module = module
         self.report = report
         self.builder = Builder(module.partition, module.account_id)

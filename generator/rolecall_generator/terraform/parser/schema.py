@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from rolecall_generator.findings import Finding, FindingKind, Severity
 from rolecall_generator.terraform.parser import syntax as s
-from rolecall_generator.terraform.parser.expressions import EvaluationScope as Scope
-from rolecall_generator.terraform.parser.expressions import evaluate_attribute
+from rolecall_generator.terraform.parser.expressions import EvaluationScope, evaluate_attribute
 from rolecall_generator.terraform.parser.values import BOOL, NUMBER, STRING, Collection, Type, Unresolvable
 
 META = frozenset({"for_each", "count", "depends_on"})
@@ -185,7 +184,7 @@ _LOGIN_CHANGES = frozenset({"password_reset_required", "password_length", "pgp_k
 _PLAIN_PROVIDER = frozenset({"region", "allowed_account_ids", "forbidden_account_ids", "version"})
 
 
-def check_block(block: s.Block, scope: Scope, report: ParseFindings) -> bool:
+def check_block(block: s.Block, scope: EvaluationScope, report: ParseFindings) -> bool:
     """Report what is not understood about a block. True when its resource type is understood."""
     if block.type in ("resource", "data"):
         return _resource(block, report)
@@ -258,7 +257,7 @@ def _words(expression: s.Expression) -> frozenset[str] | None:
     return frozenset(words) if len(words) == len(expression.items) else None
 
 
-def _terraform(block: s.Block, scope: Scope, report: ParseFindings) -> None:
+def _terraform(block: s.Block, scope: EvaluationScope, report: ParseFindings) -> None:
     for name, attribute in block.body.attributes.items():
         if name != "required_version":
             report.add(UNKNOWN, block.address, f"the setting {name} is not understood", block.file, attribute.line)
@@ -272,7 +271,7 @@ def _terraform(block: s.Block, scope: Scope, report: ParseFindings) -> None:
             report.add(UNKNOWN, block.address, f"the block {inner.type} is not understood", block.file, inner.line)
 
 
-def _providers(block: s.Block, scope: Scope, report: ParseFindings) -> None:
+def _providers(block: s.Block, scope: EvaluationScope, report: ParseFindings) -> None:
     for name, attribute in block.body.attributes.items():
         aliases = isinstance(attribute.expression, s.Object) and any(
             key == s.Literal("configuration_aliases") for key, _ in attribute.expression.items

@@ -37,8 +37,7 @@ from rolecall_generator.iam.evaluation import (
 from rolecall_runner.sandbox.authorization.companion_actions import Need, needs, unenforced
 from rolecall_runner.sandbox.authorization.context_keys import RESOURCE_TAGS, carries_unsaid
 from rolecall_runner.sandbox.authorization.request_resources import EVERYTHING, StoredPaths, filled
-from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory as Trouble
-from rolecall_runner.sandbox.protocol.error_catalog import refusal, refuse
+from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory, refusal, refuse
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, SessionInfo
 
 Context = Mapping[str, tuple[str, ...]]
@@ -51,7 +50,7 @@ _IDENTITY, _BOUNDARY, _SESSION = "identity-based policy", "permissions boundary"
 class AuthorizationVerdict:
     """Whether a call may run. `trouble` says why not: DENIED, or UNSUPPORTED where it cannot be decided."""
 
-    trouble: Trouble | None = None
+    trouble: ErrorCategory | None = None
     message: str = ""
 
     @property
@@ -76,7 +75,7 @@ class Authorizer:
     def decide(self, call: ApiCall, session: SessionInfo, now: datetime) -> AuthorizationVerdict:
         """Whether the session may make the call at the time `now`."""
         if text := unenforced(call):
-            return AuthorizationVerdict(Trouble.UNSUPPORTED, text)
+            return AuthorizationVerdict(ErrorCategory.UNSUPPORTED, text)
         # "the root user ... has complete access to all AWS services and resources in the account" (IAM User Guide)
         if session.operator or session.arn.endswith(":root"):
             return ALLOWED
@@ -106,17 +105,17 @@ class Authorizer:
         if decision.effect is Effect.EXPLICIT_DENY or session_say is Say.DENY:
             kind = _denying_kind(decision)
             return AuthorizationVerdict(
-                Trouble.DENIED, refusal_text(call, session, need.action, resource, f"with an explicit deny in {kind}")
+                ErrorCategory.DENIED, refusal_text(call, session, need.action, resource, f"with an explicit deny in {kind}")
             )
         if why := _undecided(decision, session_say) or doubt(layers, need.action, resource, everything):
             return AuthorizationVerdict(
-                Trouble.UNSUPPORTED, f"The sandbox cannot decide {need.action} on {name} for {session.arn}: {why}."
+                ErrorCategory.UNSUPPORTED, f"The sandbox cannot decide {need.action} on {name} for {session.arn}: {why}."
             )
         if decision.allowed and session_say is Say.ALLOW:
             return ALLOWED
         kind = self._silent_kind(decision, profile.policies, need.action, name, everything)
         reason = f"because no {kind} allows the {need.action} action"
-        return AuthorizationVerdict(Trouble.DENIED, refusal_text(call, session, need.action, resource, reason))
+        return AuthorizationVerdict(ErrorCategory.DENIED, refusal_text(call, session, need.action, resource, reason))
 
     def _silent_kind(
         self, decision: Decision, policies: tuple[Placed, ...], action: str, resource: str, context: Context

@@ -217,8 +217,6 @@ _policies_lock = threading.Lock()
 
 def aws_policies() -> dict[str, tuple[str, Any]]:
     """AWS's managed policies as moto 5.2.5 carries them: path and name -> (name, data), read once in a process."""
-    import json  # noqa: PLC0415 - with the module below
-
     from moto.iam.aws_managed_policies import aws_managed_policies_data  # noqa: PLC0415 - 4 MB of text
 
     with _policies_lock:

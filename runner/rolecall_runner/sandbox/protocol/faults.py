@@ -21,8 +21,7 @@ from typing import Any
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam.evaluation import wildcard
-from rolecall_runner.sandbox.protocol.error_catalog import S3, answer, dialect, refuse
-from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory as Trouble
+from rolecall_runner.sandbox.protocol.error_catalog import S3, ErrorCategory, answer, dialect, refuse
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply
 
 _HASH_BYTES = 7
@@ -263,9 +262,9 @@ _TOLERANCE = timedelta(minutes=5)
 _TOLERANCE_S3 = timedelta(minutes=15)
 _STAMP = "%Y%m%dT%H%M%SZ"
 
-_PLAIN: Mapping[FaultKind, Trouble] = {
-    FaultKind.THROTTLE: Trouble.THROTTLED,
-    FaultKind.EXPIRED: Trouble.EXPIRED_TOKEN,
+_PLAIN: Mapping[FaultKind, ErrorCategory] = {
+    FaultKind.THROTTLE: ErrorCategory.THROTTLED,
+    FaultKind.EXPIRED: ErrorCategory.EXPIRED_TOKEN,
 }
 
 
@@ -281,13 +280,13 @@ def fault_reply(
         return None
     if fault.kind is FaultKind.CLOCK_SKEW:
         message = _skew(call, fault, now)
-        return None if message is None else refuse(call, Trouble.SKEWED_CLOCK, request_id, message)
+        return None if message is None else refuse(call, ErrorCategory.SKEWED_CLOCK, request_id, message)
     if fault.kind is FaultKind.SERVER_ERROR:
-        return refuse(call, Trouble.UNAVAILABLE if fault.variant & 1 else Trouble.INTERNAL, request_id)
+        return refuse(call, ErrorCategory.UNAVAILABLE if fault.variant & 1 else ErrorCategory.INTERNAL, request_id)
     if fault.kind is FaultKind.REGION_DISABLED:
-        return refuse(call, Trouble.REGION_DISABLED, request_id, _region_disabled(call, account_id))
+        return refuse(call, ErrorCategory.REGION_DISABLED, request_id, _region_disabled(call, account_id))
     if fault.kind is FaultKind.DENIED:
-        return refuse(call, Trouble.DENIED, request_id, _denied(call, arn))
+        return refuse(call, ErrorCategory.DENIED, request_id, _denied(call, arn))
     return refuse(call, _PLAIN[fault.kind], request_id)
 
 
@@ -313,7 +312,7 @@ def _skew(call: ApiCall, fault: Fault, now: datetime) -> str | None:
     server = signed + timedelta(seconds=fault.seconds)
     if abs(server - signed) <= tolerance:
         return None
-    usual = answer(call, Trouble.SKEWED_CLOCK)[2]
+    usual = answer(call, ErrorCategory.SKEWED_CLOCK)[2]
     if not usual.startswith("Signature"):
         return usual
     minutes = int(tolerance.total_seconds() // 60)

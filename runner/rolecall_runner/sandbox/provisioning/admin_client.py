@@ -18,7 +18,7 @@ OPERATOR_ROLE = "OrganizationAccountAccessRole"
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
-class Operator:
+class AdminClient:
     """Hands out IAM (and other) clients that act in whichever account `acting_in` names. Safe to share among threads."""
 
     def __init__(

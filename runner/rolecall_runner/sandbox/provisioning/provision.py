@@ -19,9 +19,8 @@ from botocore.parsers import ResponseParserError
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.iam import Access, Role, parse_arn
 from rolecall_runner.live import read_account
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
-from rolecall_runner.sandbox.provisioning.reconcile import IamStep as Step
-from rolecall_runner.sandbox.provisioning.reconcile import removal_steps, steps
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
+from rolecall_runner.sandbox.provisioning.reconcile import IamStep, removal_steps, steps
 from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE
 
 WORKERS = 4
@@ -69,7 +68,7 @@ def by_account(access: Access) -> dict[str, Access]:
 def provision(
     accesses: Mapping[str, Access],
     *,
-    operator: Operator,
+    operator: AdminClient,
     workers: int = WORKERS,
     progress: Callable[[str], None] = lambda _account_id: None,
     new_password: Callable[[], str] = lambda: f"Aa1!{secrets.token_urlsafe(24)}",
@@ -95,13 +94,13 @@ def provision(
     return Provisioned(tuple(outcomes.values()))
 
 
-def withdraw(before: Mapping[str, Access], *, operator: Operator) -> Provisioned:
+def withdraw(before: Mapping[str, Access], *, operator: AdminClient) -> Provisioned:
     """Bring accounts back to what they had `before`: everything that came since is taken away, refusals are values."""
     return Provisioned(tuple(_empty(operator, access, account_id) for account_id, access in before.items()))
 
 
 def _fill(
-    operator: Operator, wanted: Mapping[str, Access], new_password: Callable[[], str], account_id: str
+    operator: AdminClient, wanted: Mapping[str, Access], new_password: Callable[[], str], account_id: str
 ) -> AccountProvisioned:
     """Make what an account lacks. Most are new: only one that turns out not to be is read first."""
     made: list[str] = []
@@ -118,7 +117,7 @@ def _fill(
     return AccountProvisioned(account_id, len(made), tuple(problems))
 
 
-def _empty(operator: Operator, before: Access, account_id: str) -> AccountProvisioned:
+def _empty(operator: AdminClient, before: Access, account_id: str) -> AccountProvisioned:
     made: list[str] = []
     problems: list[str] = []
     try:
@@ -131,7 +130,7 @@ def _empty(operator: Operator, before: Access, account_id: str) -> AccountProvis
     return AccountProvisioned(account_id, len(made), tuple(problems))
 
 
-def _take_all(iam: Any, todo: Iterator[Step], made: list[str], problems: list[str], *, new: bool = False) -> bool:
+def _take_all(iam: Any, todo: Iterator[IamStep], made: list[str], problems: list[str], *, new: bool = False) -> bool:
     """Make the calls, note what was changed and what was refused. `new`: end with False where something stands already."""
     for step in todo:
         try:

@@ -33,7 +33,7 @@ from rolecall_generator.manifest import Manifest
 from rolecall_generator.output import LOCK_NAME
 from rolecall_runner.sandbox.iam.iam_validation import Limits
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
-from rolecall_runner.sandbox.provisioning.admin_client import Operator
+from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.provision import Provisioned, by_account, provision
 from rolecall_runner.sandbox.server.server import Sandbox
 from rolecall_runner.sandbox.server.state_dir import Actor
@@ -141,7 +141,7 @@ def seed(
         done.add(account_id)
         progress(len(done))
 
-    operator = Operator(sandbox.url, partition=found.loaded.manifest.partition)
+    operator = AdminClient(sandbox.url, partition=found.loaded.manifest.partition)
     provisioned = provision(accesses, operator=operator, progress=count)
     if failed := provisioned.failed:
         raise SandboxError(
@@ -154,7 +154,7 @@ def seed(
     return SandboxContents(tuple(accesses), actors, provisioned)
 
 
-def _register_devices(operator: Operator, actors: Iterable[Actor]) -> None:
+def _register_devices(operator: AdminClient, actors: Iterable[Actor]) -> None:
     """Give every person an MFA device, as people register one at their first sign-in: no module can do that for them."""
     for actor in actors:
         parsed = parse_arn(actor.arn)

@@ -26,8 +26,7 @@ from werkzeug.exceptions import HTTPException
 
 from rolecall_generator.iam.catalog import PREFIXES, action_of, find_action
 from rolecall_runner.sandbox.authorization.context_keys import request_context
-from rolecall_runner.sandbox.authorization.request_resources import CallSubject as Asked
-from rolecall_runner.sandbox.authorization.request_resources import resources_of
+from rolecall_runner.sandbox.authorization.request_resources import CallSubject, resources_of
 from rolecall_runner.sandbox.protocol.error_catalog import (
     CBOR,
     EC2,
@@ -36,10 +35,10 @@ from rolecall_runner.sandbox.protocol.error_catalog import (
     REST_JSON,
     REST_XML,
     S3,
+    ErrorCategory,
     refusal,
     refuse_unread,
 )
-from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory as Trouble
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, CredentialScope, HttpReply, HttpRequest, credential_scope
 
 _SHARED: Mapping[str, tuple[str, ...]] = {
@@ -173,21 +172,21 @@ def read_call(request: HttpRequest, request_id: str = NO_REQUEST_ID) -> ApiCall 
     """
     scope = credential_scope(request) or _unsigned_sts(request)
     if scope is None:
-        return refuse_unread(_seeming(request, None), Trouble.UNSIGNED, request_id)
+        return refuse_unread(_seeming(request, None), ErrorCategory.UNSIGNED, request_id)
     form = _seeming(request, scope)
     if text := _unoffered(request, scope, form):
-        return refuse_unread(form, Trouble.UNSUPPORTED, request_id, text)
+        return refuse_unread(form, ErrorCategory.UNSUPPORTED, request_id, text)
     try:
         operation = find_operation(scope.service, _normalised(request))
     except UnreadableError as error:
         return refusal(form, "SerializationException", str(error), _BAD_REQUEST, request_id)
     if operation is None:
         text = f"The sandbox knows no operation of {scope.service} for {_asked_for(request)}."
-        return refuse_unread(form, Trouble.UNSUPPORTED, request_id, text)
+        return refuse_unread(form, ErrorCategory.UNSUPPORTED, request_id, text)
     action = action_of(operation.service, operation.name)
     if find_action(action) is None:
         text = f"The sandbox knows no IAM action that allows {operation.service} {operation.name}."
-        return refuse_unread(form, Trouble.UNSUPPORTED, request_id, text)
+        return refuse_unread(form, ErrorCategory.UNSUPPORTED, request_id, text)
     return _call(request, scope, operation, action)
 
 
@@ -205,7 +204,7 @@ def _unoffered(request: HttpRequest, scope: CredentialScope, form: str) -> str:
 
 def _call(request: HttpRequest, scope: CredentialScope, operation: ServiceOperation, action: str) -> ApiCall:
     members = frozenset(name.lower() for name in operation.members)
-    asked = Asked(operation.name, operation.parameters, members, scope.region)
+    asked = CallSubject(operation.name, operation.parameters, members, scope.region)
     return ApiCall(
         service=scope.service,
         operation=operation.name,

@@ -25,17 +25,18 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.datastructures import Headers
 from werkzeug.serving import ThreadedWSGIServer
-from werkzeug.test import run_wsgi_app
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 from werkzeug.wsgi import get_input_stream
 
 from rolecall_runner.sandbox.iam.moto_backends import WsgiApp
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 from rolecall_runner.sandbox.protocol.faults import Fault, FaultKind
 from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
-from rolecall_runner.sandbox.server.request_pipeline import PipelineReply as Answer
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
+from rolecall_runner.sandbox.server.request_pipeline import PipelineReply
+from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 
 NAMES = ("127.0.0.1", "localhost")
 """Host names by which the sandbox may be addressed."""
@@ -110,11 +111,10 @@ class Listener:
     def __init__(
         self,
         port: int,
-        answer: Callable[[HttpRequest], Answer],
+        answer: Callable[[HttpRequest], PipelineReply],
         sleep: Callable[[float], None],
         log: Callable[[str], None] = lambda _line: None,
     ) -> None:
-        from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: PLC0415 - heavy, and an extra
 
         class Handler(MotoRequestHandler):
             # Headers and body go out in two writes: with Nagle's algorithm each reply waited 40 ms for the client's
@@ -245,8 +245,6 @@ def read_environ(environ: dict[str, Any]) -> HttpRequest:
 
 def dispatch(app: WsgiApp, request: HttpRequest, account_id: str) -> HttpReply:
     """Hand a request to a WSGI application in an account of moto's."""
-    from werkzeug.test import EnvironBuilder  # noqa: PLC0415 - next to its use
-
     headers = Headers([(name, value) for name, value in request.headers.items() if name != "x-moto-account-id"])
     builder = EnvironBuilder(
         path=request.path, query_string=request.query, method=request.method, headers=headers, data=request.body
@@ -265,7 +263,7 @@ PREFIX = "/_sandbox/credentials/"
 class CredentialsEndpoint:
     """Hands out sessions of the roles that were opened, to whoever has the token; `issue` gives None for one that is gone"""
 
-    def __init__(self, issue: Callable[[str], Credentials | None]) -> None:
+    def __init__(self, issue: Callable[[str], SandboxCredentials | None]) -> None:
         self._issue = issue
         self._tokens: dict[str, tuple[str, str]] = {}
 

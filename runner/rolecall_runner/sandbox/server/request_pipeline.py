@@ -14,12 +14,18 @@ from rolecall_runner.redact import redact
 from rolecall_runner.sandbox.authorization.companion_actions import unenforced
 from rolecall_runner.sandbox.iam.iam_writes import IamWrites
 from rolecall_runner.sandbox.iam.moto_backends import ServiceMissingError, raised_in_moto
-from rolecall_runner.sandbox.protocol.error_catalog import QUERY, AwsRefusalError, refusal, refuse, refuse_unread
-from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory as Trouble
+from rolecall_runner.sandbox.protocol.error_catalog import (
+    QUERY,
+    AwsRefusalError,
+    ErrorCategory,
+    refusal,
+    refuse,
+    refuse_unread,
+)
 from rolecall_runner.sandbox.protocol.faults import Fault, FaultKind, Faults, fault_reply
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, HttpRequest, SessionInfo
 from rolecall_runner.sandbox.server.api_call import read_call
-from rolecall_runner.sandbox.sts.sandbox_sessions import CallerLookup as Callers
+from rolecall_runner.sandbox.sts.sandbox_sessions import CallerLookup
 from rolecall_runner.sandbox.sts.sts import Sts
 
 Form = dict[str, str]
@@ -48,7 +54,7 @@ class PipelineReply:
 class Gate:
     """Everything that stands between the socket and the simulated services."""
 
-    callers: Callers
+    callers: CallerLookup
     sts: Sts
     iam: IamWrites
     authorize: Authorize
@@ -66,7 +72,7 @@ class Gate:
             call = read_call(request, request_id)
         except Exception as error:
             self.log(f"- {request.method} {request.path} cannot be read: {_named(error)}")
-            return PipelineReply(refuse_unread(QUERY, Trouble.INTERNAL, request_id))
+            return PipelineReply(refuse_unread(QUERY, ErrorCategory.INTERNAL, request_id))
         if isinstance(call, HttpReply):
             self.log(f"- {request.method} {request.path} {call.status}")
             return PipelineReply(call)
@@ -87,12 +93,12 @@ class Gate:
         if call.service not in _OWN_SERVICES and raised_in_moto(error):
             # The same request fails however often it is made: nothing that AWS would do.
             text = f"The sandbox cannot answer {_service(call)} {call.operation}."
-            return refuse(call, Trouble.UNSUPPORTED, request_id, text)
-        return refuse(call, Trouble.INTERNAL, request_id)
+            return refuse(call, ErrorCategory.UNSUPPORTED, request_id, text)
+        return refuse(call, ErrorCategory.INTERNAL, request_id)
 
     def _answer(self, call: ApiCall, request: HttpRequest, request_id: str) -> PipelineReply:
         caller = self._caller(call, request)
-        if isinstance(caller, Trouble):
+        if isinstance(caller, ErrorCategory):
             self.log(f"- {call.action} {call.region} {caller.value}")
             return PipelineReply(refuse(call, caller, request_id))
         # The operator seeds accounts before anybody rehearses: faults are for those who do.
@@ -113,20 +119,20 @@ class Gate:
         self.log(f"{caller.arn} {call.action} {call.region} {reply.status}{struck}")
         return PipelineReply(reply, fault if fault and fault.kind in {FaultKind.SLOW, FaultKind.CUT} else None)
 
-    def _caller(self, call: ApiCall, request: HttpRequest) -> SessionInfo | Trouble:
+    def _caller(self, call: ApiCall, request: HttpRequest) -> SessionInfo | ErrorCategory:
         if call.service == "sts" and call.operation.startswith("AssumeRoleWith"):
-            return Trouble.UNSUPPORTED
+            return ErrorCategory.UNSUPPORTED
         caller = self.callers.who(call, request)
-        if isinstance(caller, Trouble):
+        if isinstance(caller, ErrorCategory):
             return caller
         # Credentials of one partition are not known in another.
         if caller.arn.split(":")[1] != self.partition_of(call.region):
-            return Trouble.UNKNOWN_KEY
+            return ErrorCategory.UNKNOWN_KEY
         # "You cannot call any IAM API operations unless MFA authentication information is included in the request." (STS
         # API reference, GetSessionToken)
         user_session = caller.session_token is not None and caller.role_arn is None
         if user_session and call.service == "iam" and not caller.mfa:
-            return Trouble.UNKNOWN_KEY
+            return ErrorCategory.UNKNOWN_KEY
         return caller
 
     def _perform(self, call: ApiCall, request: HttpRequest, caller: SessionInfo, request_id: str) -> HttpReply:
@@ -154,13 +160,13 @@ class Gate:
             return None
         # A path may hide letters behind percent signs.
         if unquote(request.path).startswith(_SIDE_DOORS):
-            return refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}.")
+            return refuse(call, ErrorCategory.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}.")
         if not caller.operator:
             return self.authorize(call, caller, request_id)
         # The operator may all that the sandbox enforces. It is not put to the policies: it writes them, and each write would
         # have all of them prepared anew.
         why = unenforced(call)
-        return refuse(call, Trouble.UNSUPPORTED, request_id, why) if why else None
+        return refuse(call, ErrorCategory.UNSUPPORTED, request_id, why) if why else None
 
 
 def _named(error: Exception) -> str:
@@ -178,7 +184,7 @@ def form_of(request: HttpRequest) -> Form:
 
 def _not_offered(call: ApiCall, request_id: str, *, whole_service: bool = False) -> HttpReply:
     operation = "" if whole_service else f" {call.operation}"
-    return refuse(call, Trouble.UNSUPPORTED, request_id, f"The sandbox has no {_service(call)}{operation}.")
+    return refuse(call, ErrorCategory.UNSUPPORTED, request_id, f"The sandbox has no {_service(call)}{operation}.")
 
 
 def _service(call: ApiCall) -> str:

@@ -19,14 +19,18 @@ from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 from rolecall_runner.sandbox.protocol.faults import FaultPlan, Faults
 from rolecall_runner.sandbox.protocol.http_types import HttpRequest, SessionInfo, signature_matches
 from rolecall_runner.sandbox.server.listener import LOOPBACK, PREFIX, CredentialsEndpoint, Listener, dispatch
-from rolecall_runner.sandbox.server.request_pipeline import Gate
-from rolecall_runner.sandbox.server.request_pipeline import PipelineReply as Answer
+from rolecall_runner.sandbox.server.request_pipeline import Gate, PipelineReply
 from rolecall_runner.sandbox.server.state_dir import forget_secret, keep_secret
 from rolecall_runner.sandbox.sts.assume_role import USER_SESSION_SECONDS, Assumption
-from rolecall_runner.sandbox.sts.sandbox_sessions import CallerLookup as Callers
-from rolecall_runner.sandbox.sts.sandbox_sessions import Clock, credentials_of, new_secret, operator
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials as Credentials
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxSessions as Sessions
+from rolecall_runner.sandbox.sts.sandbox_sessions import (
+    CallerLookup,
+    Clock,
+    SandboxCredentials,
+    SandboxSessions,
+    credentials_of,
+    new_secret,
+    operator,
+)
 from rolecall_runner.sandbox.sts.sts import Sts
 
 # What an instance profile's credentials live for, about six hours ("Retrieve security credentials from instance metadata",
@@ -75,9 +79,9 @@ class Sandbox:
             self._clock = clock
             self.accounts: set[str] = set()
             self._stored = StoredAccess(self._world)
-            self._sessions = Sessions(clock)
+            self._sessions = SandboxSessions(clock)
             self._operator = operator(self.partition, new_secret())
-            self._callers = Callers(self._world, self._sessions, signature_matches, self._operator)
+            self._callers = CallerLookup(self._world, self._sessions, signature_matches, self._operator)
             self._sts = Sts(self._world, self._stored, self._sessions, clock, self.accounts.add)
             self._gate = self._make_gate(Faults(faults) if faults else None, limits, log)
             self._endpoint = CredentialsEndpoint(self._credentials_of_role)
@@ -101,9 +105,9 @@ class Sandbox:
         self._listener.stop()
         self._world.close()
 
-    def _answer(self, request: HttpRequest) -> Answer:
+    def _answer(self, request: HttpRequest) -> PipelineReply:
         if request.path.startswith(PREFIX):
-            return Answer(self._endpoint.answer(request))
+            return PipelineReply(self._endpoint.answer(request))
         return self._gate.answer(request)
 
     def save(self, path: Path) -> None:
@@ -130,11 +134,11 @@ class Sandbox:
             log=log,
         )
 
-    def operator_credentials(self) -> Credentials:
+    def operator_credentials(self) -> SandboxCredentials:
         """The operator's key, with the secret of this start: it may assume the administrator's role in every account."""
         return credentials_of(self._operator)
 
-    def instance_credentials(self, role_arn: str, *, instance_id: str = "i-0123456789abcdef0") -> Credentials:
+    def instance_credentials(self, role_arn: str, *, instance_id: str = "i-0123456789abcdef0") -> SandboxCredentials:
         """Credentials as an EC2 instance has them under a role. Raises SandboxError when there is no such role."""
         return credentials_of(self._instance_session(role_arn, instance_id))
 
@@ -146,7 +150,7 @@ class Sandbox:
         self._role(role_arn)
         return self._endpoint.open(role_arn, self.url)
 
-    def _credentials_of_role(self, role_arn: str) -> Credentials | None:
+    def _credentials_of_role(self, role_arn: str) -> SandboxCredentials | None:
         try:
             return self.instance_credentials(role_arn)
         except SandboxError:
@@ -163,7 +167,7 @@ class Sandbox:
         assumption = Assumption(self._role(role_arn), INSTANCE_SECONDS, {}, frozenset(), None)
         return self._sts.role_session(assumption, instance_id, chained=False)
 
-    def user_credentials(self, user_arn: str, *, mfa: bool = False) -> Credentials:
+    def user_credentials(self, user_arn: str, *, mfa: bool = False) -> SandboxCredentials:
         """A user's session, as after signing in to the console; with `mfa` the second factor was given just now.
 
         Raises SandboxError when there is no such user.
@@ -174,7 +178,7 @@ class Sandbox:
         holder = SessionInfo("", "", None, user.account_id, user.arn, user_id=user.id)
         return credentials_of(self._sts.user_session(holder, seconds=USER_SESSION_SECONDS, mfa=mfa))
 
-    def root_credentials(self, account_id: str) -> Credentials:
+    def root_credentials(self, account_id: str) -> SandboxCredentials:
         """A long-term key of an account's root user, which may do nothing that trust policies decide."""
         arn = root_arn(self.partition, account_id)
         key = f"AKIAROOT{account_id}"

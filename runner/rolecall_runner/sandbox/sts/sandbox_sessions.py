@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from rolecall_runner.sandbox.iam.moto_backends import World
-from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory as Trouble
+from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpRequest, SessionInfo
 
 Clock = Callable[[], datetime]
@@ -115,10 +115,10 @@ class CallerLookup:
         """Know the access key of an account's root user."""
         self._roots[root.access_key] = root
 
-    def who(self, call: ApiCall, request: HttpRequest) -> SessionInfo | Trouble:
+    def who(self, call: ApiCall, request: HttpRequest) -> SessionInfo | ErrorCategory:
         """The caller, or what is wrong with its credentials."""
         if call.access_key is None:
-            return Trouble.UNSIGNED
+            return ErrorCategory.UNSIGNED
         session: SessionInfo | None
         if call.access_key == self._operator.access_key:
             session = self._operator if call.session_token is None else None
@@ -126,18 +126,18 @@ class CallerLookup:
         session = self._sessions.find(call.access_key) or self._roots.get(call.access_key)
         if session is not None:
             if session.session_token != call.session_token:
-                return Trouble.UNKNOWN_KEY
+                return ErrorCategory.UNKNOWN_KEY
             if self._sessions.expired(session):
-                return Trouble.EXPIRED_TOKEN
+                return ErrorCategory.EXPIRED_TOKEN
             session = self._living(session)
         elif call.session_token is None:
             session = self._user(call.access_key)
         return self._signed(request, session)
 
-    def _signed(self, request: HttpRequest, session: SessionInfo | None) -> SessionInfo | Trouble:
+    def _signed(self, request: HttpRequest, session: SessionInfo | None) -> SessionInfo | ErrorCategory:
         if session is None:
-            return Trouble.UNKNOWN_KEY
-        return session if self._check(request, session.secret) else Trouble.BAD_SIGNATURE
+            return ErrorCategory.UNKNOWN_KEY
+        return session if self._check(request, session.secret) else ErrorCategory.BAD_SIGNATURE
 
     def _living(self, session: SessionInfo) -> SessionInfo | None:
         """None when the role or user behind the session is gone, also when another one has its name by now."""

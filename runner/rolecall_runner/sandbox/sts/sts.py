@@ -24,8 +24,7 @@ from rolecall_runner.sandbox.sts.assume_role import (
     read_mfa,
     read_seconds,
 )
-from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE, Clock
-from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxSessions as Sessions
+from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE, Clock, SandboxSessions
 
 _XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
 _SIX_DIGITS = re.compile(r"[0-9]{6}", re.ASCII)
@@ -38,7 +37,7 @@ class Sts:
     """STS over the stored IAM of one world."""
 
     def __init__(
-        self, world: World, stored: StoredAccess, sessions: Sessions, clock: Clock, on_account: Callable[[str], None]
+        self, world: World, stored: StoredAccess, sessions: SandboxSessions, clock: Clock, on_account: Callable[[str], None]
     ) -> None:
         self._world = world
         self._stored = stored

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from rolecall_generator.terraform.parser.documents import document_json, evaluate_document, policy_from_text, read_document
 from rolecall_generator.terraform.parser.files import load
 from rolecall_generator.terraform.parser.lexer import Unreadable
-from rolecall_generator.terraform.parser.modules import Instance
-from rolecall_generator.terraform.parser.modules import ModuleScope as Module
+from rolecall_generator.terraform.parser.modules import Instance, ModuleScope
 from rolecall_generator.terraform.parser.readers import read_native, read_whole
-from rolecall_generator.terraform.parser.schema import ParseFindings as Report
+from rolecall_generator.terraform.parser.schema import ParseFindings
 from rolecall_generator.terraform.parser.values import Unresolvable
 
 GOLDEN = Path(__file__).parents[3] / "golden"
@@ -79,7 +78,7 @@ REPEATS = ("", '  for_each = toset(["one", "two"])\n', '  version = "2008-10-17"
 
 
 def instances(text: str) -> list[Instance]:
-    module = Module(load({"main.tf": text.encode()}, Report()), "222222222222", "aws", document_json)
+    module = ModuleScope(load({"main.tf": text.encode()}, ParseFindings()), "222222222222", "aws", document_json)
     return [instance for block in module.source.blocks if block.type == "data" for instance in module.instances(block)]
 
 

@@ -1,1 +1,0 @@
-"""What is done with one target: (target, context) -> Result."""
