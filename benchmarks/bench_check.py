@@ -20,7 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 PROCESSES = 2
-RUN = "import sys; from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
+RUN = "import sys; from rolecall_generator.cli import app; app(prog_name='gen')"
 
 
 def say(text: str) -> None:

@@ -30,7 +30,7 @@ LOADING = (
     "import sys; from pathlib import Path; from rolecall_generator.manifest.loader import load_manifest; "
     "load_manifest(Path(sys.argv[1]))"
 )
-PROGRAM = "from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
+PROGRAM = "from rolecall_generator.cli import app; app(prog_name='gen')"
 
 
 def write_table(path: Path, rows: int, tier: str) -> None:

@@ -19,8 +19,7 @@ from pathlib import Path
 from rolecall_generator.generate import generate
 from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.planning.planner import make_plan
-from rolecall_generator.template_env import environment
-from rolecall_generator.terraform.render import FILES, _view
+from rolecall_generator.terraform.render import FILES, _environment, _view
 
 CUSTOMERS = 10_000
 ROUNDS = 3
@@ -66,7 +65,7 @@ def bare_loop(folder: Path) -> None:
     modules = [module.build() for module in make_plan(load_manifest(folder / "accounts.yaml").manifest).modules]
     views = [(module, _view(module, "accounts.yaml")) for module in modules]
     started = time.perf_counter()
-    templates = environment()
+    templates = _environment()
     files = 0
     for module, view in views:
         target = folder / "bare" / module.path

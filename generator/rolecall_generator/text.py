@@ -190,3 +190,13 @@ def counted(number: int, thing: str) -> str:
 def printable(text: str) -> str:
     """Text that can stand in a comment of one line: no line break, no invisible character."""
     return one_line(text)
+
+
+def markdown(text: str) -> str:
+    """Any string as a Markdown code span."""
+    plain = " ".join(printable(text.replace("\n", " ")).split())
+    fence = "`"
+    while fence in plain:
+        fence += "`"
+    pad = " " if "`" in plain else ""
+    return f"{fence}{pad}{plain}{pad}{fence}".replace("|", "\\|") if plain else "(empty)"

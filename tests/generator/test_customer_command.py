@@ -18,7 +18,7 @@ from command_rig import Ended
 from manifests import NOTES
 from rolecall_generator.cli.main import app
 
-PROGRAM = "from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
+PROGRAM = "from rolecall_generator.cli import app; app(prog_name='gen')"
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
 ACME = ("acme", "--account-id", "999999999999", "--external-id", "agreed")
 

@@ -34,7 +34,7 @@ def test_a_missing_library_is_told_with_its_extra(library: str) -> None:
 def test_a_command_whose_extra_is_missing_ends_with_the_mend(tmp_path: Path) -> None:
     """Without moto a sandbox command ends with exit code 7 and no traceback."""
     (tmp_path / "accounts.yaml").write_bytes((ROOT / "examples" / "accounts.yaml").read_bytes())
-    hide = "import sys; sys.modules['moto'] = None; from rolecall_runner.cli.main import app; app(prog_name='runner')"
+    hide = "import sys; sys.modules['moto'] = None; from rolecall_runner.cli import app; app(prog_name='runner')"
     done = subprocess.run(
         [sys.executable, "-c", hide, "rehearse", "--no-terraform"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

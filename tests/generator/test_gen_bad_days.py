@@ -13,7 +13,7 @@ import pytest
 from manifests import NOTES
 from rolecall_generator.terminal import SafeTyper
 
-PROGRAM = "from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
+PROGRAM = "from rolecall_generator.cli import app; app(prog_name='gen')"
 
 
 def gen(

@@ -75,7 +75,7 @@ def test_a_manifest_may_have_a_name_that_is_no_text(notes: Path) -> None:
     (notes / "accounts.yaml").rename(strange)
 
     # The entry point itself: it readies the streams for such names, the test runner's own streams refuse them.
-    program = "from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
+    program = "from rolecall_generator.cli import app; app(prog_name='gen')"
     done = subprocess.run([sys.executable, "-c", program, "terraform", str(strange)], capture_output=True, check=False)
 
     assert (0, b"") == (done.returncode, done.stderr)

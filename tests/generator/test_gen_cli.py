@@ -26,7 +26,7 @@ def gen(*arguments: str | Path, cwd: Path, limit_bytes: int | None = None) -> su
 
     # A process that passes its size limit gets a signal; ignored, the write fails as on a full disk.
     program = "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-    program += "from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
+    program += "from rolecall_generator.cli import app; app(prog_name='gen')"
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}
     return subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],

@@ -15,7 +15,7 @@ import rolecall_generator
 from manifests import NOTES
 from rolecall_generator.package_digest import environment_digest, package_digest, template_folder
 
-RUN = "import sys; from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
+RUN = "import sys; from rolecall_generator.cli import app; app(prog_name='gen')"
 
 
 @pytest.fixture

@@ -35,7 +35,6 @@ ORDER = {
         "iam.validation",
         "output",
         "jinja_environments",
-        "template_env",
         "html_page",
         "records",
         "terminal",
@@ -89,7 +88,6 @@ FACE_NAMES = 25
 
 # The only units of the generator that may import a library, so that it can be replaced, and loaded late, in one place.
 LIBRARIES: dict[str, set[str]] = {
-    "jinja2": {"html_page", "jinja_environments", "template_env", "terraform"},
     "hcl2": {"terraform.parser"},
     "yaml": {"manifest", "manifest.yaml_source"},
     "ruamel": {"manifest.editing", "manifest.yaml_source", "manifest"},

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import exports
 
 if TYPE_CHECKING:
-    from rolecall_generator.terraform.render import module_view, render_module
+    from rolecall_generator.terraform.render import module_view, render_module, render_text
 
-__all__ = ["module_view", "render_module"]
+__all__ = ["module_view", "render_module", "render_text"]
 
 __getattr__ = exports(
     __name__,
@@ -15,6 +15,7 @@ __getattr__ = exports(
         "render": (
             "module_view",
             "render_module",
+            "render_text",
         ),
     },
 )

@@ -20,9 +20,9 @@ from rolecall_generator.iam import (
     User,
     parse_arn,
 )
-from rolecall_generator.template_env import environment
+from rolecall_generator.package_digest import template_folder
 from rolecall_generator.terraform import hcl
-from rolecall_generator.text import printable
+from rolecall_generator.text import markdown, printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,18 +35,25 @@ SINGLE_ROLE_LABEL = "this"
 
 @functools.cache
 def _environment() -> Environment:
-    """The shared environment with what only modules need: HCL literals and references between blocks."""
-    made = environment().overlay()
-    made.filters = {
-        **made.filters,
+    """The environment of all templates that are not HTML: HCL literals, Markdown, and references between blocks."""
+    from rolecall_generator.jinja_environments import text_environment  # noqa: PLC0415 - loads Jinja2
+
+    environment = text_environment(template_folder())
+    environment.filters |= {
         "hcl": hcl.string,
         "hcl_part": hcl.part,
         "hcl_list": hcl.strings,
         "hcl_map": hcl.mapping,
         "hcl_expressions": hcl.expressions,
+        "md": markdown,
     }
-    made.globals = {**made.globals, "arns_by_name": _arns_by_name, "passwords_by_name": _passwords_by_name}
-    return made
+    environment.globals |= {"arns_by_name": _arns_by_name, "passwords_by_name": _passwords_by_name}
+    return environment
+
+
+def render_text(name: str, view: Mapping[str, Any]) -> str:
+    """Render a bundle's template, `templates/bundle/NAME.j2`."""
+    return _environment().get_template(f"bundle/{name}.j2").render(view)
 
 
 def render_module(module: Module, source: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from bundle_worlds import world
 def gen(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run `gen` in a folder, as an ordinary process."""
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb", "PATH": str(cwd)}
-    program = "from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
+    program = "from rolecall_generator.cli import app; app(prog_name='gen')"
     return subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
         cwd=cwd,
@@ -59,9 +59,7 @@ def test_pdf_is_written_only_on_request(tmp_path: Path) -> None:
 def test_reportlab_is_needed_only_for_a_pdf(options: list[str], tmp_path: Path) -> None:
     """Without the extra, bundles are written as usual; `--pdf` ends with exit code 7 before anything is written."""
     world(tmp_path, 1)
-    hide = (
-        "import sys; sys.modules['reportlab'] = None; from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
-    )
+    hide = "import sys; sys.modules['reportlab'] = None; from rolecall_generator.cli import app; app(prog_name='gen')"
     done = subprocess.run(
         [sys.executable, "-c", hide, "bundle", *options], cwd=tmp_path, capture_output=True, text=True, check=False
     )

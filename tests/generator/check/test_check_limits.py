@@ -17,7 +17,7 @@ from rolecall_generator.generate import generate
 
 SECONDS = 10
 MIB = 500
-RUN = "import sys; from rolecall_generator.cli.terraform import app; app(prog_name='gen')"
+RUN = "import sys; from rolecall_generator.cli import app; app(prog_name='gen')"
 # What reads and cannot change access: a local that nothing uses, tests under a mocked provider, a lock of HashiCorp's own.
 HARMLESS = {
     "14,000 templates",

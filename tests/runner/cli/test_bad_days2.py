@@ -82,7 +82,7 @@ def test_down_ends_a_sandbox_that_is_still_starting(home: Home, starting: subpro
 def test_a_sandbox_whose_record_is_damaged_ends_by_itself(tmp_path: Path) -> None:
     """A sandbox that no one could find again does not stay; its folder is free for the next one."""
     home = Home(tmp_path / "home")
-    code = "import sys; from rolecall_runner.cli.main import app; sys.argv[0] = 'runner'; app()"
+    code = "import sys; from rolecall_runner.cli import app; sys.argv[0] = 'runner'; app()"
     up = [sys.executable, "-c", code, "sandbox", "up", "--home", str(home.folder), "--quiet"]
     subprocess.run(up, cwd=tmp_path, check=True)
     first = find(home)

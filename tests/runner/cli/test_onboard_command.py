@@ -17,7 +17,7 @@ from command_rig import Ended, runner
 from manifests import NOTES
 from onboard_rig import Stage, staged
 
-PROGRAM = "from rolecall_runner.cli.main import app; app(prog_name='runner')"
+PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from manifests import NOTES
 
-PROGRAM = "from rolecall_runner.cli.main import app; app(prog_name='runner')"
+PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 ROLE = "arn:aws:iam::222222222222:role/role1"
 EXTERNAL_ID = "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"
 

@@ -17,7 +17,7 @@ from rolecall_runner.sandbox.in_process import Embedded, embedded
 from rolecall_runner.sandbox.provisioning.seed import environment_of
 
 QUICK = ("--actions", "none", "--no-drift")
-PROGRAM = "from rolecall_runner.cli.main import app; app(prog_name='runner')"
+PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import environment_of
 
 QUICK = ("--actions", "none", "--no-drift")
-PROGRAM = "from rolecall_runner.cli.main import app; app(prog_name='runner')"
+PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 
 
 @pytest.fixture

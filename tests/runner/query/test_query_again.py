@@ -27,7 +27,7 @@ from rolecall_runner.query.validate import shipped, validate_query
 from rolecall_runner.sandbox.in_process import embedded
 from rolecall_runner.sandbox.provisioning.seed import environment_of
 
-PROGRAM = "from rolecall_runner.cli.main import app; app(prog_name='runner')"
+PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 ASK = ("ec2", "describe_vpcs", "-s", "Vpcs[].{vpc: VpcId}")
 COUNT = 24
 RECORD = RunRecord("20261124-191500-0a1b2c", "query", "accounts.yaml", "f00d", "all", 3, "2026-11-24T19:15:00+00:00")

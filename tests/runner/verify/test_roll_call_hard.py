@@ -20,7 +20,7 @@ from rolecall_runner.sandbox.in_process import embedded
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import environment_of
 
-PROGRAM = "from rolecall_runner.cli.main import app; app(prog_name='runner')"
+PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 FAULTS = "throttle=0.3,5xx=0.1,cut=0.05,expired=0.02,at-most=3,seed=11"
 
 

@@ -30,7 +30,7 @@ from rolecall_generator.iam import (
     parse_arn,
 )
 from rolecall_generator.records import OWNER_TAG
-from rolecall_generator.template_env import render_text
+from rolecall_generator.terraform import render_text
 from rolecall_generator.text import printable
 
 FOLDER = "aws-cli"

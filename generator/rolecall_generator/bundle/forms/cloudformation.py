@@ -35,7 +35,7 @@ from rolecall_generator.iam import (
     User,
     parse_arn,
 )
-from rolecall_generator.template_env import render_text
+from rolecall_generator.terraform import render_text
 from rolecall_generator.text import printable
 
 FOLDER = "cloudformation"

@@ -26,8 +26,8 @@ from rolecall_generator.iam import (
     User,
     parse_arn,
 )
-from rolecall_generator.template_env import markdown, render_text
-from rolecall_generator.text import duration
+from rolecall_generator.terraform import render_text
+from rolecall_generator.text import duration, markdown
 
 WALKTHROUGH = "console/walkthrough.md"
 

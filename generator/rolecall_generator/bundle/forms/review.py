@@ -9,7 +9,7 @@ from rolecall_generator.bundle.review.permissions_text import GrantText
 from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue
 from rolecall_generator.html_page import html_page
 from rolecall_generator.reports.graph import describe, to_mermaid, to_svg
-from rolecall_generator.template_env import render_text
+from rolecall_generator.terraform import render_text
 
 FOLDER = "review"
 SIGNS = {"ok": "✓", "failed": "✗", "delegated": "○"}

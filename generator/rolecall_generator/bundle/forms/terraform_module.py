@@ -14,8 +14,7 @@ from typing import Any
 from rolecall_generator.bundle.forms.interface import Files, Handover
 from rolecall_generator.iam import Statement
 from rolecall_generator.records import TERRAFORM
-from rolecall_generator.template_env import render_text
-from rolecall_generator.terraform import hcl, module_view
+from rolecall_generator.terraform import hcl, module_view, render_text
 from rolecall_generator.text import printable
 
 TESTS = f"{TERRAFORM}/tests/access.tftest.hcl"

@@ -32,8 +32,7 @@ from rolecall_generator.iam import (
     Statement,
     parse_arn,
 )
-from rolecall_generator.template_env import markdown
-from rolecall_generator.text import duration
+from rolecall_generator.text import duration, markdown
 
 
 @dataclass(frozen=True, slots=True)
