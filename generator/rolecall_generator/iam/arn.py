@@ -1,4 +1,4 @@
-"""Partitions, account ids and the ARNs that are built from them.
+"""AWS partitions, and reading and building ARNs.
 
 Formats: botocore 1.44.5 service models (iam, sts), November 2026.
 Console hosts: AWS documentation "Switching to a role (console)" and the GovCloud and China user guides, November 2026.
@@ -51,17 +51,17 @@ class Arn:
 
     @property
     def kind(self) -> str:
-        """The resource's kind in IAM and STS: role, user, group, policy, assumed-role, root."""
+        """Resource type in IAM and STS: role, user, group, policy, assumed-role, root."""
         return self.resource.partition("/")[0]
 
     @property
     def name(self) -> str:
-        """The last part of the path: a role's or user's plain name."""
+        """Name of the role, user, group or policy, without its path."""
         return self.resource.rpartition("/")[2]
 
     @property
     def path(self) -> str:
-        """The IAM path between kind and name, `/` when there is none."""
+        """IAM path between kind and name; `/` if there is none."""
         return (
             "/" + self.resource.partition("/")[2].rpartition("/")[0].strip("/") + "/"
             if self.resource.count("/") > 1
@@ -91,7 +91,7 @@ def role_arn(partition: str, account_id: str, path: str, name: str) -> str:
 
 
 def root_arn(partition: str, account_id: str) -> str:
-    """The account as principal: everybody whom that account allows."""
+    """ARN of an account as a principal: it delegates to every principal that the account allows."""
     return f"arn:{partition}:iam::{account_id}:root"
 
 
@@ -101,7 +101,7 @@ def aws_managed_policy_arn(partition: str, name: str) -> str:
 
 
 def switch_role_url(partition: str, account_id: str, path: str, name: str, display_name: str) -> str | None:
-    """The console's switch-role link, None in partitions whose console host is not public."""
+    """URL of the console's switch-role page; None in partitions whose console host is not public."""
     host = PARTITIONS[partition].console_host
     if host is None:
         return None

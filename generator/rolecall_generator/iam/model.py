@@ -1,9 +1,7 @@
-"""The access model: which principals exist, which roles trust whom, what hangs on them, who is a member of what.
+"""The access model: roles, users, groups, policies and instance profiles, and the Terraform modules that create them.
 
-One `Access` is reached from three sides: the plan of a manifest (intended), the parsed modules (written) and live IAM
-(deployed). All of them are compared after `canonical()`.
-
-A generated Terraform module: its account, the access it creates, and the details that its documents mention.
+An `Access` is built from the plan of a manifest (intended), from parsed modules (written) and from live IAM (deployed).
+Compare them after `canonical()`.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from rolecall_generator.iam.policy import PolicyDocument
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role. `existing` roles are only looked up, so their trust policy is unknown (None) here."""
+    """An IAM role. `existing` roles are referenced, not created; their trust policy is unknown (None)."""
 
     arn: str
     trust: PolicyDocument | None
@@ -34,7 +32,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class ManagedPolicy:
-    """A customer managed policy, by its ARN."""
+    """A customer managed policy."""
 
     arn: str
     document: PolicyDocument
@@ -44,7 +42,7 @@ class ManagedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An IAM group with the policies on it; members are named on the users."""
+    """An IAM group with its policies. Membership is stored on the users."""
 
     arn: str
     inline: Mapping[str, PolicyDocument] = field(default_factory=dict)
@@ -54,7 +52,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class ConsolePassword:
-    """A login profile. `pgp_key` encrypts the first password for its reader; None leaves it in the Terraform state."""
+    """A login profile. `pgp_key` encrypts the initial password; with None it is in plain text in the Terraform state."""
 
     reset_required: bool = True
     pgp_key: str | None = None
@@ -85,7 +83,7 @@ class InstanceProfile:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Everything that is known, each part a mapping from ARN to value."""
+    """The known principals, policies and instance profiles, each by ARN."""
 
     roles: Mapping[str, Role] = field(default_factory=dict)
     policies: Mapping[str, ManagedPolicy] = field(default_factory=dict)
@@ -94,7 +92,7 @@ class Access:
     instance_profiles: Mapping[str, InstanceProfile] = field(default_factory=dict)
 
     def canonical(self) -> Access:
-        """The same access with every document canonical, so that equality means equal access."""
+        """The same access with canonical documents: two canonical values are equal when they grant the same."""
         return Access(
             roles={arn: _canonical(role) for arn, role in sorted(self.roles.items())},
             policies={arn: replace(p, document=p.document.canonical()) for arn, p in sorted(self.policies.items())},
@@ -105,7 +103,7 @@ class Access:
 
 
 def access_of(*parts: Role | ManagedPolicy | Group | User | InstanceProfile) -> Access:
-    """An Access of the given parts. Raises ValueError when an ARN comes twice."""
+    """An Access with the given parts. Raises ValueError for a duplicate ARN."""
     kinds: dict[type, dict[str, Any]] = {Role: {}, ManagedPolicy: {}, Group: {}, User: {}, InstanceProfile: {}}
     for part in parts:
         known = kinds[type(part)]
@@ -116,7 +114,7 @@ def access_of(*parts: Role | ManagedPolicy | Group | User | InstanceProfile) -> 
 
 
 def union(accesses: Iterable[Access]) -> Access:
-    """One Access of many modules. The same existing principal may be named by several; their policies add up."""
+    """The union of several Access values. Policies of a principal that occurs in several of them are merged."""
     merged: dict[str, dict[str, Any]] = {part.name: {} for part in fields(Access)}
     for access in accesses:
         for name, known in merged.items():
@@ -126,7 +124,7 @@ def union(accesses: Iterable[Access]) -> Access:
 
 
 def _merge(one: Any, other: Any) -> Any:
-    """Join two views of one principal: what is declared wins over what is only looked up, attachments add up."""
+    """Merge two views of one principal: a declared one takes precedence over an existing one, attachments are joined."""
     if one == other or not hasattr(one, "attached"):
         return one
     base, extra = (other, one) if one.existing else (one, other)
@@ -190,11 +188,11 @@ class CustomerDetails:
 class SwitchRoleDetails:
     """Details of a switch role, the same for the modules of both its accounts.
 
-    `home` is the account that has the group and its users. `users` are ARNs of the users who are meant to switch;
+    `home` is the account that has the group and its users. `users` are ARNs of the users intended to switch;
     `names_users`: the trust policy names them instead of the whole account. `delegates_to` are IDs of accounts that decide
-    themselves which of their principals may switch. `keeper` is the switch role whose module at `people_path` creates the
-    group and its users; `targets` are ARNs of the roles that members of the group can switch to. `link` is None in
-    partitions without a documented URL for switching roles.
+    which of their principals may switch. `keeper` is the switch role whose module at `people_path` creates the group and
+    its users; `targets` are ARNs of the roles that members of the group can switch to. `link` is None in partitions
+    without a documented URL for switching roles.
     """
 
     name: str
@@ -216,7 +214,7 @@ class SwitchRoleDetails:
 
     @property
     def role_name(self) -> str:
-        """The role's name with its path, as the console takes it: `staff/VendorAccess`."""
+        """Role name with path, as the console expects it: `staff/VendorAccess`."""
         return _name_with_path(self.role.arn)
 
     @property

@@ -1,4 +1,4 @@
-"""Policy documents as values: statements, principals, conditions, and their size as AWS counts it.
+"""Policy documents: statements, principals, conditions, their JSON form and their size as AWS counts it.
 
 Grammar: AWS documentation "Grammar of the IAM JSON policy language", November 2026.
 """
@@ -17,7 +17,7 @@ POLICY_VERSION = "2012-10-17"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Principal:
-    """Who a statement speaks of. `type` is AWS, Service, Federated, CanonicalUser, or `*` for the bare wildcard."""
+    """A principal of a statement. `type` is AWS, Service, Federated, CanonicalUser, or `*` for the bare wildcard."""
 
     type: str
     identifier: str
@@ -25,7 +25,7 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Condition:
-    """One operator on one context key; any of `values` satisfies it (all must differ for negated operators)."""
+    """One operator on one context key. One matching value is enough; for negated operators none may match."""
 
     operator: str
     key: str
@@ -34,7 +34,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement. Empty `resources` is right in a trust policy, empty `principals` in an identity policy."""
+    """One statement. `resources` is empty in a trust policy, `principals` in an identity policy."""
 
     effect: str
     actions: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Statement:
     not_principals: tuple[Principal, ...] = ()
 
     def canonical(self) -> Statement:
-        """The same statement with every set-like part sorted and free of repetition."""
+        """The same statement with its lists sorted and without duplicates."""
         return replace(
             self,
             actions=_sorted(self.actions),
@@ -60,8 +60,8 @@ class Statement:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The statement as AWS's JSON, as Terraform provider 3.39 writes it: a single value stands without its list except
-        in a condition, and conditions of one operator on one key are joined.
+        """The JSON form, as Terraform's AWS provider 3.39 writes it: a single value is not wrapped in a list except in a
+        condition, and the values of conditions with the same operator and key are joined.
         """
         body: dict[str, Any] = {"Sid": self.sid, "Effect": self.effect}
         lists = (
@@ -84,26 +84,25 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
-    """A policy document; the order of statements carries no meaning and `canonical` removes it."""
+    """A policy document. The order of its statements has no meaning; `canonical` sorts them."""
 
     statements: tuple[Statement, ...]
     version: str = POLICY_VERSION
 
     def canonical(self) -> PolicyDocument:
-        """The same document with sorted statements, each canonical."""
+        """The same document with canonical statements, sorted."""
         statements = sorted({statement.canonical() for statement in self.statements}, key=_statement_key)
         return PolicyDocument(tuple(statements), self.version)
 
     def to_json(self) -> dict[str, Any]:
-        """The document as AWS's JSON."""
+        """The JSON form."""
         return {"Version": self.version, "Statement": [statement.to_json() for statement in self.statements]}
 
     @property
     def size(self) -> int:
-        """Characters as AWS counts them: white space between tokens is free.
+        """Characters as AWS counts them, without white space between tokens; an upper bound.
 
-        An absent Sid counts as the empty one that provider 3.39 writes, and `<`, `>` and `&` as the six characters that it
-        writes for each, so the figure is never too small.
+        A missing Sid counts as the empty Sid that provider 3.39 writes; `<`, `>` and `&` count as its six-character escapes.
         """
         text = json.dumps(self.to_json(), separators=(",", ":"), ensure_ascii=False)
         return len(text) + 5 * sum(map(text.count, "<>&"))
@@ -120,7 +119,7 @@ def policy_from_json(body: Mapping[str, Any]) -> PolicyDocument:
 
 
 def merge_conditions(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
-    """Conditions sorted, values sorted and without repetition."""
+    """The conditions sorted and without duplicates, each with sorted values."""
     return tuple(sorted({replace(condition, values=_sorted(condition.values)) for condition in conditions}))
 
 
@@ -174,7 +173,7 @@ def _principals_to_json(principals: tuple[Principal, ...]) -> Any:
 
 
 def _strings(value: Any) -> tuple[str, ...]:
-    """A JSON string, bool, number or list of them as IAM reads it: text."""
+    """A JSON string, bool or number, or a list of them, as the strings that IAM compares."""
     if value is None:
         return ()
     items = value if isinstance(value, list) else [value]

@@ -1,7 +1,7 @@
-"""AWS's limits that decide how access is laid out.
+"""Quotas of IAM and STS; policy sizes do not count white space.
 
-Source: "IAM and AWS STS quotas", AWS documentation, read November 2026; white space is not counted in policies.
-Limits that AWS raises on request are settings of the manifest (`quotas:`) with these defaults.
+Source: "IAM and AWS STS quotas", AWS documentation, November 2026. Adjustable quotas are manifest settings (`quotas:`)
+with these defaults.
 """
 
 from __future__ import annotations
@@ -31,6 +31,6 @@ SWITCH_ROLE_LINK_CHARACTERS = 64
 MINIMUM_MAX_SESSION_SECONDS = 3_600
 MAXIMUM_MAX_SESSION_SECONDS = 43_200
 CHAINED_SESSION_SECONDS = 3_600
-"""Role chaining caps a session at one hour, whatever the role's own maximum."""
+"""Role chaining limits a session to one hour, whatever the role's maximum."""
 
 TAGS = 50

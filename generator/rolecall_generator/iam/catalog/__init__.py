@@ -1,4 +1,4 @@
-"""What AWS has: actions, condition keys, managed policies, Regions."""
+"""Catalog of AWS's actions, condition keys, managed policies and Regions."""
 
 from rolecall_generator.iam.catalog import actions, managed_policies
 from rolecall_generator.iam.catalog.actions import (

