@@ -64,16 +64,16 @@ def allowing(*statements: Statement) -> Role:
         (ROLE, trusting(TRUST, replace(TRUST, principals=(Principal("AWS", STRANGER),), conditions=())),
          "account1/role1 also trusts 999999999999:root", True),
         (ROLE, trusting(TRUST, Statement("Allow", ("sts:AssumeRole",), principals=(Principal("*", "*"),))),
-         "account1/role1 also trusts everybody", True),
-        (ROLE, trusting(replace(TRUST, conditions=())), "account1/role1 no longer asks for external id 0f0c", True),
-        (trusting(replace(TRUST, conditions=())), ROLE, "account1/role1 now asks for external id 0f0c", False),
+         "account1/role1 also trusts everyone", True),
+        (ROLE, trusting(replace(TRUST, conditions=())), "account1/role1 no longer requires external id 0f0c", True),
+        (trusting(replace(TRUST, conditions=())), ROLE, "account1/role1 now requires external id 0f0c", False),
         (ROLE, trusting(replace(TRUST, conditions=(replace(EXTERNAL_ID, values=("0f0c", "11aa")),))),
          "account1/role1 also accepts external id 11aa", True),
         (ROLE, trusting(replace(TRUST, conditions=(replace(EXTERNAL_ID, values=("11aa",)),))),
-         "account1/role1 now asks for external id 11aa instead of external id 0f0c", None),
+         "account1/role1 now requires external id 11aa instead of external id 0f0c", None),
         (trusting(replace(TRUST, conditions=(MFA,))),
          trusting(replace(TRUST, conditions=(replace(MFA, operator="BoolIfExists"),))),
-         "account1/role1 now asks for aws:MultiFactorAuthPresent BoolIfExists true instead of MFA", True),
+         "account1/role1 now requires aws:MultiFactorAuthPresent BoolIfExists true instead of MFA", True),
         (ROLE, trusting(replace(TRUST, actions=("sts:AssumeRole", "sts:TagSession"))),
          "account1/role1 now also allows sts:TagSession to 111111111111/backend_role", True),
         (ROLE, allowing(replace(READ, actions=("s3:GetObject", "s3:PutObject"))),
@@ -82,9 +82,9 @@ def allowing(*statements: Statement) -> Role:
          f"account1/role1 may now also s3:GetObject on *{MAIN}", True),
         (ROLE, allowing(), f"account1/role1 may no longer s3:GetObject on arn:aws:s3:::example-bucket/*{MAIN}", False),
         (ROLE, allowing(READ, Statement("Deny", ("iam:*",), ("*",))),
-         f"account1/role1 may now never iam:* on *{MAIN}", False),
+         f"account1/role1 is now denied iam:* on *{MAIN}", False),
         (ROLE, replace(ROLE, attached=frozenset({POLICY})), "account1/role1 gains policy account1/extra", True),
-        (ROLE, replace(ROLE, boundary=POLICY), "account1/role1 is now bounded by policy account1/extra", False),
+        (ROLE, replace(ROLE, boundary=POLICY), "account1/role1 now has the permissions boundary policy account1/extra", False),
         (ROLE, replace(ROLE, max_session_seconds=7200), "account1/role1 allows sessions of 7200 s instead of 3600 s", True),
         (ROLE, replace(ROLE, tags={"team": "x"}), "account1/role1 gains tag team='x'", None),
         (ROLE, replace(ROLE, trust=None), "account1/role1 has a trust policy that is no longer known", None),
@@ -93,11 +93,11 @@ def allowing(*statements: Statement) -> Role:
         (USER, replace(USER, groups=frozenset()), "user reena/reena leaves group reena/reena-switchers", False),
         (USER, replace(USER, console_password=ConsolePassword()), "user reena/reena gains a console password", True),
         (PROFILE, replace(PROFILE, role=ROLE.arn),
-         "instance-profile 111111111111/backend_role carries account1/role1 instead of 111111111111/backend_role", None),
+         "instance-profile 111111111111/backend_role has account1/role1 instead of 111111111111/backend_role", None),
     ],
 )  # fmt: skip
 def test_one_change_is_one_sentence(before: Any, after: Any, text: str | None, widens: bool | None) -> None:
-    """Each kind of change is said once, the way people say it, with what it does to access."""
+    """Each kind of change is one sentence with its effect on access."""
     if text is None:
         assert len(said(before, after)) == 2
     else:
@@ -105,7 +105,7 @@ def test_one_change_is_one_sentence(before: Any, after: Any, text: str | None, w
 
 
 def test_new_role_is_said_with_all_that_it_brings() -> None:
-    """A role that was not there before is told with its trust and its permissions."""
+    """A new role is reported with its trust and permissions."""
     changes = differences(Access(), access_of(ROLE), label=label)
     assert [
         "account1/role1 is new",

@@ -56,7 +56,7 @@ def test_a_role_as_agreed_has_no_drift(stage: Stage) -> None:
         ("lost", {"main": allow(*SELF)}, "narrower", "sqs:ListQueues"),
         ("resource", {"main": allow(*SELF, "sqs:ListQueues", "sqs:SendMessage")}, "wider", "sqs:SendMessage"),
         ("trust", {"trust": f"arn:aws:iam::{CUSTOMER}:root"}, "wider", f"{CUSTOMER}:root"),
-        ("open", {"no_external_id": True}, "wider", "no longer asks for external id"),
+        ("open", {"no_external_id": True}, "wider", "no longer requires external id"),
         ("session", {"session": 7200}, "wider", "7200 s"),
         ("boundary", {"boundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "narrower", "is now bounded by"),
         ("detached", {"detach": True}, "narrower", "SecurityAudit"),

@@ -1,4 +1,4 @@
-"""What IAM refuses in a policy, and what can never match."""
+"""Policy validation: placeholders, resources and conditions that IAM rejects or that can never match."""
 
 from rolecall_generator.iam.validation.condition_faults import condition_faults, unknown_key, unknown_operator
 from rolecall_generator.iam.validation.placeholders import unfilled

@@ -1,4 +1,4 @@
-"""Can a condition hold at all? What IAM refuses, what can never match, and operators that do not fit their key.
+"""Faults of conditions: what IAM rejects, what can never match, and operators that do not fit the type of their key.
 
 Source: IAM User Guide, "IAM JSON policy elements: Condition operators" and "IAM policy validation check reference"
 (INVALID_CONDITION_KEY_FORMAT, INVALID_VARIABLE_FOR_OPERATOR, TYPE_MISMATCH and others), November 2026.
@@ -37,10 +37,10 @@ _ACCOUNT_KEYS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class ConditionFault:
-    """What is wrong with a condition, as a sentence's end behind its key or value, and a hint. `value`: which of the values.
+    """A fault of a condition: description, hint, and `value`, the value with the fault if it is one of the values.
 
-    `refused`: IAM refuses the policy, or the condition is the same for every request. Otherwise the condition is saved
-    and does probably not what was meant; `doubtful` marks what rolecall may only not know.
+    `refused`: IAM rejects the policy, or the condition has the same result for every request. Otherwise IAM accepts the
+    condition but it is probably a mistake. `doubtful`: rolecall's data may be incomplete.
     """
 
     what: str
@@ -51,19 +51,21 @@ class ConditionFault:
 
 
 def unknown_key(key: str) -> ConditionFault | None:
-    """The fault of a key that AWS does not have; None for one that it has, and for those of identity providers."""
+    """The fault of a condition key unknown to AWS; None for known keys and keys of identity providers."""
     if find_key(key) is not None or is_federated(key) or not _KEY.match(key):
         return None
     if (form := key_of_form(key)) is not None:
         start = re.split(r"[$<]|tag-key$", form.name)[0]
-        return ConditionFault(f"{key} names no tag or part: it ends in one", f"write {start}KEY", refused=False)
+        return ConditionFault(
+            f"{key} is incomplete: the name of a tag or part is missing", f"write {start}KEY", refused=False
+        )
     close = nearest_key(key)
     hint = f"write {close}" if close else "write a condition key of the Service Authorization Reference"
     return ConditionFault(f"AWS has no condition key {key}", hint, refused=False)
 
 
 def unknown_operator(text: str) -> ConditionFault | None:
-    """The fault of an operator that IAM does not have, with the nearest one as hint; None for one that it has."""
+    """The fault of an operator unknown to IAM, with the closest one as hint; None for a known operator."""
     if find_operator(text) is not None:
         return None
     prefix, _, rest = text.rpartition(":")
@@ -73,7 +75,7 @@ def unknown_operator(text: str) -> ConditionFault | None:
     bare = bare.removesuffix("IfExists")
     what = f"IAM has no condition operator {text}"
     if (known := OPERATORS.get(bare)) is not None and known.compare is None:
-        return ConditionFault(what, f"write {bare}: it takes neither a set prefix nor IfExists")
+        return ConditionFault(what, f"write {bare}: it supports neither a set prefix nor IfExists")
     close = nearest(bare, OPERATORS)
     return ConditionFault(
         what, f"write {prefix}{close}{suffix}" if close else "write an operator of IAM, as in StringEquals"
@@ -81,7 +83,7 @@ def unknown_operator(text: str) -> ConditionFault | None:
 
 
 def condition_faults(condition: Condition, partition: str) -> Iterator[ConditionFault]:
-    """Everything that is wrong with a condition except an unknown key (see `unknown_key`)."""
+    """All faults of a condition except an unknown key (see `unknown_key`)."""
     if (unknown := unknown_operator(condition.operator)) is not None:
         yield unknown
         return
@@ -94,7 +96,7 @@ def condition_faults(condition: Condition, partition: str) -> Iterator[Condition
     if (found := unfilled(condition.key)) is not None and found.certain:
         yield ConditionFault(f"{condition.key} has a placeholder: {found.what}", found.hint)
     elif "${" in condition.key:
-        yield ConditionFault(f"{condition.key} has a variable, which AWS takes in values and not in keys", "write the key")
+        yield ConditionFault(f"{condition.key} has a variable, which AWS supports only in values", "write the key")
     if not condition.values:
         yield ConditionFault(f"{condition.operator} on {condition.key} has no value", "add a value")
     key = find_key(condition.key)
@@ -114,12 +116,12 @@ def _value(condition: Condition, operator: Operator, value: str) -> ConditionFau
     if found is not None and found.certain:
         return ConditionFault(f'{condition.key} "{value}" has a placeholder: {found.what}', found.hint, value)
     if has_variable(value) and not operator.takes_variables:
-        what = f'{condition.key} "{value}": {condition.operator} takes no variables'
+        what = f'{condition.key} "{value}": {condition.operator} does not support variables'
         return ConditionFault(what, "write the value, or use an operator for strings or ARNs", value)
     try:
         compile_condition(Condition(condition.operator, condition.key, (value,)), variables=True)
     except ValueError:
-        what = f'{condition.key} "{value}" is not what {condition.operator} compares with'
+        what = f'{condition.key} "{value}" is not a valid value for {condition.operator}'
         return ConditionFault(what, operator.family.hint, value)
     if found is not None:
         return ConditionFault(f'{condition.key} "{value}": {found.what}', found.hint, value, refused=False, doubtful=True)
@@ -127,7 +129,7 @@ def _value(condition: Condition, operator: Operator, value: str) -> ConditionFau
 
 
 def _meaning(name: str, operator: Operator, value: str, key: ConditionKey | None, partition: str) -> ConditionFault | None:
-    """A value that no request has, by what the key stands for."""
+    """The fault of a value that the key never has in a request."""
     if not value or _WILD.search(value) or "${" in value or not operator.takes_variables:
         return None
     lower = name.lower()

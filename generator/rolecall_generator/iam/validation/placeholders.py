@@ -1,8 +1,8 @@
-"""Text in a policy that was meant to be filled in and was not: `${bucket}`, `{{ bucket }}`, `<BUCKET>`, `%BUCKET%`.
+"""Placeholders left in a policy: `${bucket}`, `{{ bucket }}`, `<BUCKET>`, `%BUCKET%`.
 
-AWS knows one kind of variable, `${KEY}` with the name of a condition key, optionally with a default: `${KEY, 'default'}`;
-and `${*}`, `${?}` and `${$}` for these characters themselves (IAM User Guide, "IAM policy elements: Variables and tags",
-November 2026). Whatever else looks like a variable stays in the policy as it is, and matches nothing.
+AWS supports policy variables `${KEY}` with the name of a condition key, optionally with a default (`${KEY, 'default'}`),
+and `${*}`, `${?}` and `${$}` for the characters themselves (IAM User Guide, "IAM policy elements: Variables and tags",
+November 2026). AWS does not substitute anything else that looks like a variable.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TEMPLATES: tuple[re.Pattern[str], ...] = (
     re.compile(r"%\([^()]*\)[sd]?|%[A-Za-z_][A-Za-z0-9_.-]{2,}%"),
     re.compile(r"@[A-Za-z_][A-Za-z0-9_]+@|\b__[A-Za-z][A-Za-z0-9_]*?__(?![A-Za-z0-9])|\[[A-Z][A-Z_ -]{2,}\]"),
 )
-"""Placeholders of template languages, shells, CI systems and documentation, in the order in which they are looked for."""
+"""Placeholders of template languages, shells, CI systems and documentation, in search order."""
 
 _PLAIN = re.compile(r"%[0-9A-Fa-f]{2}%|__(?:pycache__|init__|main__|HIVE_DEFAULT_PARTITION__)")
 
@@ -47,14 +47,14 @@ _ELSEWHERE: Mapping[str, str] = {
     "userid": "aws:userid",
     "user_id": "aws:userid",
 }
-"""Names of other languages' variables for what AWS has a variable of its own for, in lower case."""
+"""AWS policy variables by the lower-case names of equivalent variables in other languages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unfilled:
-    """A placeholder: its text, what is wrong with it, and a hint.
+    """A placeholder: its text, a description of the fault, and a hint.
 
-    `certain`: nothing can fill it. Otherwise AWS may know a key that the catalogue does not, or the text is only suspicious.
+    `certain`: nothing substitutes it. Otherwise the key may be missing in the catalog, or the text is only suspicious.
     """
 
     text: str
@@ -64,9 +64,9 @@ class Unfilled:
 
 
 def unfilled(text: str) -> Unfilled | None:
-    """The first thing in a policy's text that nothing will fill in; None when there is none."""
+    """The first unsubstituted placeholder in a string of a policy; None if there is none."""
     if "$${" in text:
-        return Unfilled("$${", "$${ is Terraform's spelling of ${", "write ${ once: rolecall escapes it for Terraform")
+        return Unfilled("$${", "$${ is Terraform's escape of ${", "write ${: rolecall escapes it for Terraform")
     for match in _VARIABLE.finditer(text):
         if (found := _variable(match[0], match[1])) is not None:
             return found
@@ -83,17 +83,17 @@ def unfilled(text: str) -> Unfilled | None:
 
 
 def has_variable(text: str) -> bool:
-    """Whether the text has a policy variable, the escapes ${*}, ${?} and ${$} not counted."""
+    """Whether the string has a policy variable other than the escapes ${*}, ${?} and ${$}."""
     return any(match[1] not in _ESCAPES for match in _VARIABLE.finditer(text))
 
 
 def without_variables(text: str, filling: str) -> str:
-    """The text with `filling` in place of each `${...}`."""
+    """The string with each `${...}` replaced by `filling`."""
     return _VARIABLE.sub(filling, text)
 
 
 def _is_plain(text: str) -> bool:
-    """Whether the text is no placeholder: percent-encoded, as `%C3%` in `%C3%A9`, or a name that Python or Hive gives."""
+    """Whether a match is not a placeholder: percent-encoding (`%C3%` in `%C3%A9`) or a special name of Python or Hive."""
     return _PLAIN.fullmatch(text) is not None
 
 
@@ -109,17 +109,17 @@ def _variable(written: str, inside: str) -> Unfilled | None:
     if known is None:
         return None if is_federated(name) else _no_such_key(written, name)
     if known.is_multivalued:
-        what = f"{written}: {known.name} has several values, and AWS takes no such key as a variable"
-        return Unfilled(written, what, "use a key with a single value, as aws:PrincipalTag/KEY", certain=False)
+        what = f"{written}: {known.name} is multivalued, which AWS does not support in variables"
+        return Unfilled(written, what, "use a single-valued key, such as aws:PrincipalTag/KEY", certain=False)
     return None
 
 
 def _no_such_key(written: str, name: str) -> Unfilled:
     if (form := key_of_form(name)) is not None:
         start = form.name.partition("$")[0].partition("<")[0]
-        return Unfilled(written, f"{written} names no tag or part of {start}", f"write ${{{start}KEY}}")
+        return Unfilled(written, f"{written} is incomplete: the name after {start} is missing", f"write ${{{start}KEY}}")
     nearest = _ELSEWHERE.get(name.lower()) or nearest_key(name)
     hint = f"write ${{{nearest}}}, or the value itself" if nearest else _FILL
-    # A new key of a service may be missing in the catalogue; a name without a prefix is never a key.
+    # A new service-specific key may be missing in the catalog; a name without a prefix is never a key.
     service_key = re.fullmatch(r"[a-z0-9-]+:[^:]+", name) is not None and not name.startswith("aws:")
     return Unfilled(written, f"nothing fills in {written}: AWS has no such variable", hint, certain=not service_key)

@@ -1,10 +1,10 @@
-"""Is a policy's Resource one that IAM takes, and can it match anything? Read as text, without knowing what exists.
+"""Faults of resources in policies: what IAM rejects and what can never match, whatever exists in the account.
 
 Sources, November 2026: IAM User Guide, "IAM JSON policy elements: Resource" and "IAM policy validation check reference"
 (INVALID_ARN_ACCOUNT, INVALID_ARN_REGION, INVALID_PARTITION, MISSING_ARN_FIELD, ARN_ACCOUNT_NOT_ALLOWED and others), and the
-texts of IAM's own refusals in public bug reports (`Partition "aws" is not valid for resource`, `Resource vendor must be
-fully qualified and cannot contain regexes`, `IAM resource ... cannot contain region information`). A test holds this module
-against every AWS managed policy: it finds nothing there but what AWS itself no longer has.
+error messages of IAM in public bug reports (`Partition "aws" is not valid for resource`, `Resource vendor must be
+fully qualified and cannot contain regexes`, `IAM resource ... cannot contain region information`). A test runs it on every
+AWS managed policy, where it may only report services and Regions that AWS no longer has.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from rolecall_generator.iam.catalog import (
 )
 from rolecall_generator.iam.evaluation import name_matcher
 from rolecall_generator.iam.validation.placeholders import unfilled, without_variables
+from rolecall_generator.text import clip
 
 _PARTS = 6
 _ANY = "*"
 _WILD = re.compile(r"[*?]")
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 _NAMED_OWNERS = frozenset({"aws", "aws-marketplace", "amazon", "aws-managed", "third-party", "cloudfront"})
-"""What stands for an account in ARNs of things that AWS or its marketplace owns, as in arn:aws:iam::aws:policy/NAME."""
+"""Values of the account part in ARNs of resources owned by AWS, as in arn:aws:iam::aws:policy/NAME."""
 
 _IAM_KINDS = (
     "user/", "federated-user/", "role/", "group/", "instance-profile/", "mfa/", "server-certificate/", "policy/", "sms-mfa/",
@@ -48,10 +49,10 @@ _BUCKET = re.compile(r"[a-z0-9.-]+")
 
 @dataclass(frozen=True, slots=True)
 class ResourceFault:
-    """What is wrong with a resource, as a clause that follows it in a sentence, and a hint.
+    """A fault of a resource, as a clause to follow it in a sentence, and a hint.
 
-    `refused`: IAM refuses the policy, or the resource can match nothing whatever exists. Otherwise rolecall may not know
-    something that AWS has since added, or the text is only suspicious (`suspicious`).
+    `refused`: IAM rejects the policy, or the resource can never match. Otherwise rolecall's data may be outdated, or the
+    resource is only suspicious (`suspicious`).
     """
 
     what: str
@@ -61,12 +62,12 @@ class ResourceFault:
 
 
 def resource_fault(text: str, partition: str) -> ResourceFault | None:
-    """The first thing that is wrong with a resource of a policy in this partition; None when nothing is."""
+    """The first fault of a resource in a policy of this partition; None if it has none."""
     return next(_faults(text, partition), None)
 
 
 def account_of(text: str) -> str | None:
-    """The account that a resource names; None where it names none, or one by a wildcard or variable."""
+    """The account ID in a resource; None if there is none, or a wildcard or variable."""
     parts = without_variables(text, _ANY).split(":", _PARTS - 1)
     return parts[4] if len(parts) == _PARTS and parts[0] == "arn" and _ACCOUNT.fullmatch(parts[4]) else None
 
@@ -83,7 +84,7 @@ def _faults(text: str, partition: str) -> Iterator[ResourceFault]:
         yield ResourceFault("is neither an ARN nor *", _as_arn(text, partition))
         return
     if len(parts) < _PARTS:
-        # IAM reads what is missing behind a last * as further *: arn:aws:sqs:* are all queues.
+        # IAM treats parts missing after a final * as *: arn:aws:sqs:* matches all queues.
         if len(parts) < 3 or not text.endswith(_ANY) or "" in parts:  # noqa: PLR2004 - arn, partition and service
             yield ResourceFault(
                 f"has {len(parts)} of the {_PARTS} parts of an ARN",
@@ -120,7 +121,7 @@ def _partition(its: str, wanted: str, text: str) -> Iterator[ResourceFault]:
 def _service(service: str) -> Iterator[ResourceFault]:
     if not service or _WILD.search(service):
         yield ResourceFault(
-            "does not name a service", "write the service, as in arn:aws:s3:::BUCKET: IAM takes no wildcard there"
+            "does not name a service", "write the service, as in arn:aws:s3:::BUCKET: IAM does not accept a wildcard there"
         )
     elif service != service.lower():
         yield ResourceFault(f"names the service {service} in capital letters", f"write {service.lower()}")
@@ -132,7 +133,7 @@ def _service(service: str) -> Iterator[ResourceFault]:
 
 @lru_cache(maxsize=1)
 def _resource_services() -> frozenset[str]:
-    """What stands in the service's part of AWS's ARN forms; a few differ from IAM's prefixes. Reads all services' files."""
+    """Values of the service part in AWS's ARN forms; a few differ from IAM's prefixes. Reads the data of all services."""
     resources: Any = iam_data().resources
     forms = (
         str(resources.get_resource_type_details(service, kind)["arn"])
@@ -173,16 +174,16 @@ def _account(account: str, text: str) -> Iterator[ResourceFault]:
 
 def _resource(service: str, region: str, account: str, resource: str, text: str) -> Iterator[ResourceFault]:
     if not resource:
-        yield ResourceFault("names no resource", f"write {text}*, or what is meant", refused=False)
+        yield ResourceFault("names no resource", f"write {text}* or the name of the resource", refused=False)
     elif service == "iam":
         kinds = ", ".join(kind.rstrip("/") for kind in _IAM_KINDS[:8])
         head = resource.partition("/")[0]
         if resource != _ANY and not _WILD.search(head) and not resource.startswith(_IAM_KINDS):
             yield ResourceFault(
-                f"does not say what {clipped(resource)} is", f"start it with one of {kinds}, as in role/NAME"
+                f"does not name the type of {clip(resource)}", f"start it with one of {kinds}, as in role/NAME"
             )
         elif not account:
-            yield ResourceFault("names no account, and everything in IAM is in one", f"write {_without(text, 4, _ANY)}")
+            yield ResourceFault("names no account, which IAM resources require", f"write {_without(text, 4, _ANY)}")
     elif service == "s3" and not _S3_TYPED.match(resource) and not _WILD.match(resource):
         yield from _bucket(region, account, resource, text)
 
@@ -204,11 +205,6 @@ def _bucket(region: str, account: str, resource: str, text: str) -> Iterator[Res
 
 
 def _without(text: str, part: int, filling: str = "") -> str:
-    """The ARN with one of its parts replaced."""
+    """The ARN with one part replaced."""
     parts = text.split(":", _PARTS - 1)
     return ":".join((*parts[:part], filling, *parts[part + 1 :])) if len(parts) == _PARTS else text
-
-
-def clipped(text: str) -> str:
-    """A text that fits a sentence."""
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - a width for people
