@@ -1,7 +1,7 @@
-"""Findings, and the kinds of finding that do not come from a rule over access or from the parser.
+"""Findings, and the kinds of finding that come neither from a rule nor from the Terraform parser.
 
-Every kind is declared once, as a FindingKind: rules with the `rule` decorator (`checks/rule.py`), the parser's in
-`parse/report.py`, all others here. Reports, SARIF descriptors and the pages in docs/rules derive from these declarations.
+Each kind is declared once as a FindingKind: rules with the `rule` decorator (`rules/rule.py`), the parser's in
+`terraform/parser`, all others here. Reports, SARIF descriptors and the pages in docs/rules derive from these declarations.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. `file` is relative to the checked folder, `line` counts from 1; both absent when there is no place.
+    """One finding. `file` is relative to the checked folder, `line` counts from 1; both are None without a location.
 
-    `declared` is FILE:LINE of the manifest where what it is about is declared; None where that is not one place.
+    `declared` is FILE:LINE of the declaration in the manifest; None if there is not exactly one.
     """
 
     rule: str
@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class FindingKind:
-    """A kind of finding. `severity` and `hint` are the usual ones; a finding can have others."""
+    """A kind of finding. `severity` and `hint` are defaults; a finding can override them."""
 
     id: str
     title: str
@@ -47,7 +47,7 @@ class FindingKind:
 
     @property
     def page(self) -> str:
-        """Path of the kind's page, relative to `docs/`."""
+        """Path of the documentation page, relative to `docs/`."""
         return f"rules/{self.id}.md"
 
     def finding(
@@ -61,7 +61,7 @@ class FindingKind:
         hint: str | None = None,
         declared: str | None = None,
     ) -> Finding:
-        """A finding of this kind."""
+        """A finding of this kind; see Finding."""
         return Finding(
             self.id,
             self.severity if severity is None else severity,
@@ -105,5 +105,5 @@ UNPLANNED = FindingKind(
 
 
 def kinds_in(namespace: Mapping[str, object]) -> tuple[FindingKind, ...]:
-    """The kinds that a module declares, given its namespace (`vars(module)`)."""
+    """The finding kinds that a module declares, given its namespace (`vars(module)`)."""
     return tuple(value for value in namespace.values() if isinstance(value, FindingKind))

@@ -1,4 +1,4 @@
-"""The policy evaluator: what IAM decides for a request, and patterns as automata for the proof."""
+"""The policy evaluator: the decision of IAM on a request, its callers and their policies."""
 
 from rolecall_generator.iam.evaluation.compiled import CompiledStatement, Compiler, Placed, Say, Side, scan
 from rolecall_generator.iam.evaluation.condition_patterns import Shape, patterns_of, variables_of

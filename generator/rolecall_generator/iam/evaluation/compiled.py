@@ -1,6 +1,6 @@
-"""Policy documents compiled once, and the scan of many documents for what they say about one request.
+"""Compiled policy documents, and the scan of documents for the statement that decides a request.
 
-Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
+Quotations are from the IAM User Guide, November 2026; the page is given in parentheses.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from rolecall_generator.iam.evaluation.conditions import Test, Truth, compile_co
 from rolecall_generator.iam.evaluation.matching import Context, PolicyVariables
 from rolecall_generator.iam.evaluation.principals import Identity, PrincipalReach, Principals
 
-# Keys that every request of an IAM principal carries: "This key is always included in the request context." (AWS global
+# Keys that every request of an IAM principal has: "This key is always included in the request context." (AWS global
 # condition context keys); sts:RoleSessionName is "present in the request when the principal assumes the role using the AWS
 # Management Console, any assume-role CLI command, or any AWS STS AssumeRole API operation." (IAM and AWS STS condition
-# context keys). When a request here does not say one, its value is unknown, not absent.
+# context keys). If a request does not state such a key, its value is unknown, not absent.
 ALWAYS_PRESENT = frozenset(
     {
         "aws:currenttime",
@@ -33,14 +33,14 @@ ALWAYS_PRESENT = frozenset(
 
 
 class Side(IntEnum):
-    """Where a document hangs, which decides the elements that it may have."""
+    """Whether a document is an identity policy or a trust policy; it determines the permitted elements."""
 
     IDENTITY = 1
     TRUST = 2
 
 
 class CompiledStatement:
-    """One statement ready to be held against requests."""
+    """One compiled statement. `refusal` is the reason why it cannot be evaluated, None if it can."""
 
     __slots__ = (
         "_actions",
@@ -73,7 +73,7 @@ class CompiledStatement:
             self._resources, self._not_resources = PolicyVariables(("*",)), _NO_NAMES
 
     def concerns(self, action: str, resource: str, context: Context) -> bool:
-        """Whether action and resource fall under the statement."""
+        """Whether action (lower case) and resource match the statement."""
         if self._actions.any:
             if not self._actions.match(action, context):
                 return False
@@ -92,17 +92,18 @@ class CompiledStatement:
         are evaluated using a logical AND." "All context keys in a condition element block must resolve to true to invoke the
         desired Allow or Deny effect." (Conditions with multiple context keys or values)
 
-        With `assumed`, keys that the request leaves open are taken as the caller would wish them, and noted there.
+        With `assumed`, keys that the request does not state have the value that favors the caller (an Allow holds, a Deny
+        does not); they are appended to it.
         """
         outcome = Truth.TRUE
         for test in self.tests:
-            unsaid = _unsaid(test, context)
-            if unsaid and assumed is not None:
+            unstated = _unstated(test, context)
+            if unstated and assumed is not None:
                 if not self.allow:
                     return Truth.FALSE
-                assumed.append(unsaid)
+                assumed.append(unstated)
                 continue
-            truth = Truth.UNDECIDED if unsaid in ALWAYS_PRESENT else test.run(context)
+            truth = Truth.UNDECIDED if unstated in ALWAYS_PRESENT else test.run(context)
             if truth is Truth.FALSE:
                 return Truth.FALSE
             if truth is Truth.UNDECIDED:
@@ -115,20 +116,20 @@ _NO_NAMES = PolicyVariables(())
 
 @lru_cache(maxsize=4_096)
 def _action_names(actions: tuple[str, ...]) -> PolicyVariables:
-    """Shared by all statements with these actions; "The prefix and the action name are case insensitive." (IAM JSON policy
-    elements: Action)
+    """Cached, so that statements with equal actions share one object. "The prefix and the action name are case
+    insensitive." (IAM JSON policy elements: Action)
     """
     return PolicyVariables(action.lower() for action in actions)
 
 
 @lru_cache(maxsize=4_096)
 def _principals(principals: tuple[Principal, ...]) -> Principals:
-    """Shared by all statements with these principals: ten thousand customers trust one backend role."""
+    """Cached, so that statements with equal principals share one object: 10,000 customers trust one backend role."""
     return Principals(principals)
 
 
-def _unsaid(test: Test, context: Context) -> str:
-    """The first key of the test that the context says nothing about, or nothing."""
+def _unstated(test: Test, context: Context) -> str:
+    """The first key of the test that is missing in the context; empty if none is."""
     if test.key not in context:
         return test.key
     for key in test.variables:
@@ -138,10 +139,10 @@ def _unsaid(test: Test, context: Context) -> str:
 
 
 def _ambiguous(statement: Statement) -> str | None:
-    """Why the conditions of a statement are not evaluated, or None.
+    """Why the conditions of a statement cannot be evaluated; None if they can.
 
-    Keys that differ only in case are an error to AWS (IAM policy validation check reference:
-    DUPLICATE_KEYS_WITH_DIFFERENT_CASE); which of their values would count is not documented.
+    AWS reports keys that differ only in case as an error (IAM policy validation check reference:
+    DUPLICATE_KEYS_WITH_DIFFERENT_CASE); which of their values counts is not documented.
     """
     written: dict[tuple[str, str], str] = {}
     for condition in statement.conditions:
@@ -152,7 +153,7 @@ def _ambiguous(statement: Statement) -> str | None:
 
 
 def _misplaced(statement: Statement, side: Side) -> str | None:
-    """Why the statement is not evaluated where it hangs, or None."""
+    """Why the statement is invalid in a document of this kind; None if it is valid."""
     if statement.effect not in {"Allow", "Deny"}:
         return f"effect {statement.effect!r} is neither Allow nor Deny"
     if statement.not_principals:
@@ -178,7 +179,7 @@ _VERSIONS = frozenset({POLICY_VERSION, "2008-10-17"})
 
 
 class CompiledDocument:
-    """A document's statements, explicit denies first: they decide alone."""
+    """A document's compiled statements, Deny statements first: an explicit deny ends the scan."""
 
     __slots__ = ("source", "statements")
 
@@ -190,7 +191,7 @@ class CompiledDocument:
         statements = [CompiledStatement(statement, side, variables=variables) for statement in document.statements]
         if document.version not in _VERSIONS:
             for compiled in statements:
-                compiled.refusal = f"policy version {document.version} is none that AWS has"
+                compiled.refusal = f"policy version {document.version} is not supported by AWS"
         self.source = document
         if len(statements) > 1:
             statements.sort(key=lambda statement: statement.allow)
@@ -198,23 +199,23 @@ class CompiledDocument:
 
 
 class Compiler:
-    """Compiles documents once, by identity: to hash a document costs as much as to compile it."""
+    """Compiles each document once, by identity: hashing a document costs as much as compiling it."""
 
     def __init__(self) -> None:
         self._known: dict[Side, dict[int, CompiledDocument]] = {side: {} for side in Side}
 
     def compile(self, document: PolicyDocument, side: Side) -> CompiledDocument:
-        """The compiled form, made at the first call."""
+        """The compiled form of the document, cached."""
         known = self._known[side]
         found = known.get(id(document))
         if found is None:
-            # An id is only good while its object lives: the compiled form keeps it.
+            # The compiled form references the document, so its id stays valid.
             found = known[id(document)] = CompiledDocument(document, side)
         return found
 
 
 class Say(IntEnum):
-    """What a set of policies says; a greater value weighs more."""
+    """Outcome of a set of policies; a greater value takes precedence."""
 
     NOTHING = 0
     MAYBE_ALLOW = 1
@@ -224,8 +225,11 @@ class Say(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
-    """Outcome of a scan: the weightiest saying, the statement that made it and where it stands."""
+class ScanResult:
+    """Result of a scan: the outcome, the deciding statement and the name of its policy (`where`).
+
+    `refusal`: why the statement could not be evaluated. `assumed`: keys that the scan assumed in favor of the caller.
+    """
 
     say: Say = Say.NOTHING
     statement: Statement | None = None
@@ -236,8 +240,8 @@ class Saying:
 
 
 Placed = tuple[str, CompiledDocument]
-_NOTHING = Saying()
-_SAYS = {
+_NOTHING = ScanResult()
+_OUTCOMES = {
     (True, Truth.TRUE): Say.ALLOW,
     (True, Truth.UNDECIDED): Say.MAYBE_ALLOW,
     (False, Truth.TRUE): Say.DENY,
@@ -253,8 +257,11 @@ def scan(
     *,
     who: Identity | None = None,
     free: bool = False,
-) -> Saying:
-    """What the documents say of the request. With `who` they are trust policies, and the most direct Allow counts.
+) -> ScanResult:
+    """The deciding statement of the documents for a request.
+
+    With `who` the documents are trust policies, and the most direct Allow counts. `free`: keys that the context does not
+    state are assumed in favor of the caller.
 
     "An explicit deny overrides an explicit allow." (How AWS enforcement code logic evaluates requests to allow or deny
     access)
@@ -271,9 +278,9 @@ def scan(
             truth = Truth.UNDECIDED if statement.refusal else statement.holds(context, assumed)
             if truth is Truth.FALSE:
                 continue
-            say = _SAYS[statement.allow, truth]
+            say = _OUTCOMES[statement.allow, truth]
             if say > best.say or (say is best.say is Say.ALLOW and reach > best.reach):
-                best = Saying(say, statement.source, where, statement.refusal or "", reach, assumed or ())
+                best = ScanResult(say, statement.source, where, statement.refusal or "", reach, assumed or ())
                 if say is Say.DENY:
                     return best
     return best

@@ -1,4 +1,4 @@
-"""What a condition compares its key with, as patterns; the only place that decides which conditions have patterns."""
+"""The values of a condition as patterns for automata, for those conditions that have any."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from rolecall_generator.iam.evaluation.patterns import Pattern, Patterns, glob, 
 class Shape(Enum):
     """Why a condition has no patterns."""
 
-    NONE_NEEDED = "the condition does not tell values of its key apart"
+    NONE_NEEDED = "the condition does not distinguish values of its key"
     RELATION = "the condition compares two keys of the request with each other"
     OTHER_OPERATOR = "the operator compares numbers, dates, addresses or bytes"
 
 
 def variables_of(condition: Condition) -> frozenset[str]:
-    """The context keys (lower case) that the values refer to. Raises UnsupportedError for an invalid variable."""
+    """The context keys (lower case) of the policy variables in the values.
+
+    Raises UnsupportedError for an invalid variable.
+    """
     use = find_operator(condition.operator)
     if use is None or not use.operator.takes_variables:
         return frozenset()
@@ -34,11 +37,11 @@ def variables_of(condition: Condition) -> frozenset[str]:
         raise UnsupportedError(str(error)) from error
 
 
-def patterns_of(condition: Condition, said: Context, varying: Set[str], *, variables: bool) -> Patterns | Shape:
-    """The patterns that the condition holds its key against, negated or not.
+def patterns_of(condition: Condition, stated: Context, varying: Set[str], *, variables: bool) -> Patterns | Shape:
+    """The patterns that the condition compares its key with, whether negated or not.
 
-    `said` has the values of the variables; `varying` are the keys whose values are searched. `variables`: the document's
-    version knows policy variables. Raises UnsupportedError where the operator or a value is not documented.
+    `stated` has the values of policy variables; `varying` are the keys whose values are searched. `variables`: the
+    document's version supports policy variables. Raises UnsupportedError for an undocumented operator or value.
     """
     use = find_operator(condition.operator)
     if use is not None and use.operator.compare is None:
@@ -52,15 +55,15 @@ def patterns_of(condition: Condition, said: Context, varying: Set[str], *, varia
     names = variables_of(condition)
     if names & varying:
         return Shape.RELATION
-    if not names <= said.keys():
+    if not names <= stated.keys():
         return Shape.NONE_NEEDED
-    filled = (_filled(match, value, said) for value in condition.values)
+    filled = (_filled(match, value, stated) for value in condition.values)
     return frozenset(pattern for pattern in filled if pattern is not None)
 
 
 @lru_cache(maxsize=4_096)
 def _plain_patterns(match: TextMatch, values: tuple[str, ...]) -> Patterns:
-    """Cached so that ten thousand roles with the same condition share one set, which is hashed once."""
+    """Cached, so that 10,000 roles with the same condition share one set, which is hashed once."""
     return frozenset(_plain(match, value) for value in values)
 
 
@@ -78,17 +81,17 @@ def _tokens(value: str) -> list[str]:
     return [letter if letter in "*?" else "\0" + letter for letter in value]
 
 
-def _filled(match: TextMatch, value: str, said: Context) -> Pattern | None:
-    """The pattern of a value with variables; None where a variable has no value, which matches nothing."""
+def _filled(match: TextMatch, value: str, stated: Context) -> Pattern | None:
+    """The pattern of a value with variables; None if a variable has no value, so that nothing matches."""
     if match is TextMatch.ARN:
-        parts = [PolicyTemplate(component).fill(said) for component in arn_components(value)]
+        parts = [PolicyTemplate(component).fill(stated) for component in arn_components(value)]
         return (
             None if any(part is None for part in parts) else glob_of_components(part for part in parts if part is not None)
         )
     if match is TextMatch.WILDCARDS:
-        tokens = PolicyTemplate(value).fill(said)
+        tokens = PolicyTemplate(value).fill(stated)
         return None if tokens is None else glob(tokens)
-    text = PolicyTemplate(value).literal(said)
+    text = PolicyTemplate(value).literal(stated)
     if text is None:
         return None
     return literal(text) if match is TextMatch.EXACT else ignoring_case(text)

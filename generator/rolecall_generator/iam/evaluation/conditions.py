@@ -1,7 +1,7 @@
-"""Conditions: one condition of a statement compiled to a test of the request context.
+"""Conditions compiled to tests of a request context.
 
-Quotations are from the IAM User Guide, "IAM JSON policy elements: Condition operators" where no other page is named,
-looked up in November 2026.
+Quotations are from the IAM User Guide, November 2026: "IAM JSON policy elements: Condition operators" unless another page
+is given.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rolecall_generator.iam.evaluation.operators import Compare, OperatorUse, Te
 
 
 class Truth(IntEnum):
-    """Outcome of a test. UNDECIDED is what AWS's documentation leaves open: never guessed."""
+    """Outcome of a test. UNDECIDED: AWS does not document the outcome."""
 
     FALSE = 0
     TRUE = 1
@@ -25,7 +25,7 @@ class Truth(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A compiled condition on `key` (lower case). `variables` are the context keys that its values refer to."""
+    """A compiled condition on `key` (lower case). `variables` are the context keys of variables in its values."""
 
     key: str
     run: Callable[[Context], Truth]
@@ -33,9 +33,9 @@ class Test:
 
 
 def compile_condition(condition: Condition, *, variables: bool) -> Test:
-    """Compile one condition. `variables`: the document's version has policy variables.
+    """Compile one condition. `variables`: the document's version supports policy variables.
 
-    Raises UnsupportedError for an operator or a value that AWS does not document.
+    Raises UnsupportedError for an undocumented operator or value.
     """
     use = parse_operator(condition.operator)
     key = condition.key.lower()
@@ -51,7 +51,7 @@ def compile_condition(condition: Condition, *, variables: bool) -> Test:
 
 
 def _templates(values: tuple[str, ...]) -> tuple[PolicyTemplate, ...]:
-    """The values as templates where one of them has a variable, else nothing."""
+    """The values as templates if any of them has a variable, otherwise empty."""
     if not any("${" in value for value in values):
         return ()
     try:
@@ -61,7 +61,7 @@ def _templates(values: tuple[str, ...]) -> tuple[PolicyTemplate, ...]:
 
 
 def _run(key: str, use: OperatorUse, compare: Compare) -> Callable[[Context], Truth]:
-    """The test of a request's values with `compare`, which is true when any of the policy's values matches."""
+    """A test of the request's values with `compare`, which is true if any value of the policy matches."""
     negated, absent = use.operator.negated, Truth(use.holds_when_absent)
     # ForAllValues: "The condition returns true if every context key value in the request matches a context key value in
     # the policy. It also returns true if there are no context keys in the request." ForAnyValue: "For no matching context
@@ -91,7 +91,7 @@ def _run(key: str, use: OperatorUse, compare: Compare) -> Callable[[Context], Tr
             return absent
         if len(values) > 1:
             # "Multivalued context keys require a condition set operator." (Single-valued vs. multivalued context keys)
-            # What happens without one is not documented.
+            # The outcome without one is not documented.
             return Truth.UNDECIDED
         # "If a single negated matching condition operator includes multiple values for a context key, those values are
         # evaluated using a logical NOR." (Conditions with multiple context keys or values)
@@ -114,12 +114,12 @@ def _run_filled(
         if use.if_exists and not context.get(key):
             return Truth.TRUE
         if any(len(context.get(name, ())) > 1 for name in names):
-            # "You can't use a multivalued condition key as a variable." What happens to one is not documented.
+            # "You can't use a multivalued condition key as a variable." The outcome is not documented.
             return Truth.UNDECIDED
         compares = [c for template in templates if (c := _filled_compare(use.operator.text, template, context)) is not None]
         truth = _run(key, use, lambda value: any(c(value) for c in compares))(context)
         if truth is Truth.TRUE and not use.operator.negated and len(compares) < len(templates):
-            # One value matches, another is null: "evaluated using a logical OR" says true, "does not take effect" says no.
+            # One value matches, another is null: true by "evaluated using a logical OR", false by "does not take effect".
             return Truth.UNDECIDED
         return truth
 
@@ -141,20 +141,20 @@ def _filled_compare(match: TextMatch | None, template: PolicyTemplate, context: 
 
 
 def _filled_arn(template: PolicyTemplate, context: Context) -> Compare | None:
-    """An ARN pattern with variables: the components are split before filling, so a value cannot add one."""
+    """An ARN pattern with variables. The components are split first, so that a value cannot add one."""
     matchers = [PolicyTemplate(part).matcher(context) for part in arn_components(template.text)]
     if any(matcher is None for matcher in matchers):
         return None
 
     def match(text: str) -> bool:
-        parts = text.split(":", 5)
+        parts = text.split(":", ARN_COLONS)
         return len(parts) == len(matchers) and all(m is not None and m(p) for m, p in zip(matchers, parts, strict=True))
 
     return match
 
 
 def arn_components(text: str) -> list[str]:
-    """The six components of an ARN pattern; colons within `${...}` do not separate."""
+    """The six components of an ARN pattern; colons inside `${...}` do not separate components."""
     parts, depth = [""], 0
     for index, character in enumerate(text):
         if character == "{" and index and text[index - 1] == "$":
@@ -172,7 +172,7 @@ def _null(key: str, values: tuple[str, ...]) -> Callable[[Context], Truth]:
     """Null: "use either true (the key doesn't exist — it is null) or false (the key exists and its value is not null)"."""
     wanted = {value.lower() for value in values}
     if not wanted <= {"true", "false"}:
-        raise UnsupportedError('Null compares with "true" or "false" alone')
+        raise UnsupportedError('Null only supports the values "true" and "false"')
 
     def run(context: Context) -> Truth:
         present = any(context.get(key, ()))

@@ -1,9 +1,9 @@
-"""Decisions: may this principal, with this context, assume this role or do this action, and which statement says so.
+"""The evaluator: whether a principal may assume a role or perform an action, and which statement decides.
 
 Evaluated: the role's trust policy, the caller's identity policies, permissions boundary and session policies. Not evaluated:
-service control policies, resource control policies and VPC endpoint policies, which can only take away.
+service control policies, resource control policies and VPC endpoint policies, which can only restrict.
 
-Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
+Quotations are from the IAM User Guide, November 2026; the page is given in parentheses.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from rolecall_generator.iam import Access, Statement, parse_arn
-from rolecall_generator.iam.evaluation.compiled import Compiler, Placed, Say, Saying, Side, scan
+from rolecall_generator.iam.evaluation.compiled import Compiler, Placed, Say, ScanResult, Side, scan
 from rolecall_generator.iam.evaluation.principals import PrincipalKind, PrincipalReach
 from rolecall_generator.iam.evaluation.request_context import (
     SET_SOURCE_IDENTITY,
@@ -37,10 +37,10 @@ _TRUST_ACTIONS = _ASSUMING | {TAG_SESSION.lower(), SET_SOURCE_IDENTITY.lower()}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. An empty tuple as a context value says that the key is absent.
+    """One request. An empty tuple as a context value marks an absent key.
 
-    `free`: keys that the request does not say are taken as the caller would wish them (Allow holds, Deny does not), so
-    that a refusal holds for every value; `Decision.assumed` names the keys.
+    `free`: keys that the context does not state are assumed in favor of the caller (an Allow holds, a Deny does not), so
+    that a denial is valid for every value; `Decision.assumed` lists the keys.
     """
 
     principal: Caller
@@ -51,7 +51,7 @@ class Request:
 
 
 class Effect(Enum):
-    """How a decision came about. REFUSED: the documentation does not say, so nothing is claimed."""
+    """Outcome of a decision. REFUSED: undecided, because of undocumented behavior or missing information."""
 
     ALLOW = "allow"
     EXPLICIT_DENY = "explicit deny"
@@ -61,7 +61,10 @@ class Effect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision with its deciding statement and where that stands; `action` is the one that decided."""
+    """A decision, the statement that made it, the name of its policy, and the action that it is about.
+
+    `unknown_policies`: ARNs of the caller's policies whose document is not known. `assumed`: see `Request.free`.
+    """
 
     effect: Effect
     reason: str
@@ -73,12 +76,12 @@ class Decision:
 
     @property
     def allowed(self) -> bool:
-        """True for an allow alone; a refused decision claims nothing and lets no one in."""
+        """True only for ALLOW; an undecided request is not allowed."""
         return self.effect is Effect.ALLOW
 
 
 class Evaluator:
-    """Decides requests over one Access; documents and callers are prepared once and kept."""
+    """Decides requests for one Access. Compiled documents and profiles of callers are cached."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -87,7 +90,7 @@ class Evaluator:
         self._trusts: dict[str, tuple[Placed, ...]] = {}
 
     def may_assume(self, request: Request) -> Decision:
-        """Decide AssumeRole on `request.resource`, with TagSession and SetSourceIdentity where the context asks for them.
+        """Decide AssumeRole on `request.resource`, with TagSession and SetSourceIdentity if the context requires them.
 
         Tags: "In addition to the action that matches the API operation, you must have the following permissions-only
         action in your policy: sts:TagSession" (Pass session tags in AWS STS). Source identity: "you must include the
@@ -100,7 +103,7 @@ class Evaluator:
             return self._may_assume(request, profile)
         decisions = [self._may_assume(request, each) for each in self._with_role_path(profile, request.resource)]
         if len({decision.effect for decision in decisions}) > 1:
-            reason = f"refused: which of the roles of that name {profile.who.arn} is a session of is not known"
+            reason = f"refused: {profile.who.arn} can be a session of several roles with that name"
             return Decision(Effect.REFUSED, reason, request.action)
         return decisions[0]
 
@@ -108,7 +111,7 @@ class Evaluator:
         context = request_context(self._access, profile, request.resource, request.context)
         assuming = bool(request.context) and request.action.lower() in _ASSUMING
         if assuming and not keep_source_identity(context):
-            reason = "the source identity that was set cannot be changed"
+            reason = "the source identity of the session cannot be changed"
             return Decision(Effect.IMPLICIT_DENY, reason, SET_SOURCE_IDENTITY)
         decision = self._decide(request, profile, context, request.action)
         if decision.allowed and assuming:
@@ -119,22 +122,24 @@ class Evaluator:
         return decision
 
     def may(self, request: Request) -> Decision:
-        """Decide any action by the caller's identity policies and boundary; actions of STS on a role go to `may_assume`."""
+        """Decide any action by the caller's identity policies, boundary and session policies.
+
+        STS actions on a role are decided by `may_assume`.
+        """
         if request.action.lower() in _TRUST_ACTIONS:
             return self.may_assume(request)
         profile = self._callers.profile(request.principal)
         context = request_context(self._access, profile, request.resource, request.context)
         limits = _scan_identity(profile, request, request.action, context)
-        no = _first_no(profile, request.action, limits.sayings)
-        return no or _identity_side(profile, request.action, limits)
+        denial = _explicit_denial(profile, request.action, limits.results)
+        return denial or _identity_side(profile, request.action, limits)
 
     def names(self, role_arn: str, caller_arn: str) -> bool:
-        """Whether any statement of the role's trust policy that could let in speaks of the caller.
+        """Whether any Allow of the role's trust policy applies to the caller.
 
-        Where none does, the caller is refused whatever the request: "By default, all requests are implicitly denied with the
-        exception of the AWS account root user, which has full access." (How AWS enforcement code logic evaluates requests to
-        allow or deny access)
-        True also where the trust policy is not known or a statement cannot be read, so that False is always sure.
+        If none does, every request is denied: "By default, all requests are implicitly denied with the exception of the AWS
+        account root user, which has full access." (How AWS enforcement code logic evaluates requests to allow or deny
+        access) Also True if the trust policy is unknown or a statement cannot be evaluated, so that False is certain.
         """
         profile = self._callers.profile(Caller(caller_arn, IdentitySide.ALLOWS_ALL))
         documents = self._trust(role_arn)
@@ -149,11 +154,11 @@ class Evaluator:
         return not documents
 
     def _with_role_path(self, profile: Profile, role_arn: str) -> list[Profile]:
-        """The profiles that a session can have whose role is not in the `Access`, so that its path is not known.
+        """The possible profiles of a session whose role is not in the `Access`, so that the role's path is unknown.
 
-        "IAM user, group, role, and policy names must be unique within the account." (IAM API: CreateRole) So where the trust
-        policy names a role of that name, the session is one of that role. Its ARN then counts for Principal
-        and aws:PrincipalArn alike. Where the trust policy names none, the role is taken to have no path.
+        "IAM user, group, role, and policy names must be unique within the account." (IAM API: CreateRole) So if the trust
+        policy names a role with that name, the session is one of that role, and its ARN is the one for Principal and
+        aws:PrincipalArn. If it names none, the role is assumed to have no path.
         """
         who = profile.who
         name = (who.account_id, (who.role or "").rpartition("/")[2])
@@ -169,7 +174,7 @@ class Evaluator:
         ]
 
     def _decide(self, request: Request, profile: Profile, context: Mapping[str, tuple[str, ...]], action: str) -> Decision:
-        """The order of the documentation: explicit denies anywhere, the trust policy, then the identity side."""
+        """Decide in the documented order: explicit denies in any policy, the trust policy, then the identity side."""
         who = profile.who
         if unable := unable_to_assume(who):
             return Decision(Effect.IMPLICIT_DENY, unable, action)
@@ -178,8 +183,8 @@ class Evaluator:
             return Decision(Effect.REFUSED, f"refused: the trust policy of {request.resource} is not known", action)
         trust = scan(trust_documents, action.lower(), request.resource, context, who=who, free=request.free)
         limits = _scan_identity(profile, request, action, context)
-        if no := _first_no(profile, action, (trust, *limits.sayings)):
-            return no
+        if denial := _explicit_denial(profile, action, (trust, *limits.results)):
+            return denial
         if trust.say is not Say.ALLOW:
             # "IAM role trust policies and KMS key policies are exceptions to this logic, because they must explicitly allow
             # access for principals." (Policy evaluation logic)
@@ -189,8 +194,8 @@ class Evaluator:
             # "IAM roles and resource-based policies delegate access across accounts only within a single partition." (Cross
             # account resource access in IAM)
             return Decision(Effect.IMPLICIT_DENY, "caller and role are in different partitions", action)
-        no = _needed_no(profile, action, account_id, trust, limits)
-        return no or _allowed(profile, action, trust, limits.identity)
+        denial = _identity_denial(profile, action, account_id, trust, limits)
+        return denial or _allowed(profile, action, trust, limits.identity)
 
     def _trust(self, role_arn: str) -> tuple[Placed, ...]:
         found = self._trusts.get(role_arn)
@@ -205,34 +210,34 @@ class Evaluator:
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """What the caller's own side says; boundary and session policies are None where there are none."""
+    """Results for the caller's own policies; `boundary` and `session` are None if the caller has none."""
 
-    identity: Saying
-    boundary: Saying | None = None
-    session: Saying | None = None
+    identity: ScanResult
+    boundary: ScanResult | None = None
+    session: ScanResult | None = None
 
     @property
-    def sayings(self) -> tuple[Saying | None, ...]:
+    def results(self) -> tuple[ScanResult | None, ...]:
         return self.identity, self.boundary, self.session
 
 
 def _scan_identity(profile: Profile, request: Request, action: str, context: Mapping[str, tuple[str, ...]]) -> _Limits:
-    """What identity policies, boundary and session policies say of the action."""
+    """Scan identity policies, boundary and session policies for the action."""
     if profile.everything is not None and profile.session is None:
         return _Limits(profile.everything)
 
-    def say(policies: tuple[Placed, ...]) -> Saying:
+    def scan_for_action(policies: tuple[Placed, ...]) -> ScanResult:
         return scan(policies, action.lower(), request.resource, context, free=request.free)
 
     return _Limits(
-        profile.everything or say(profile.policies),
-        None if profile.boundary is None else say(profile.boundary),
-        None if profile.session is None else say(profile.session),
+        profile.everything or scan_for_action(profile.policies),
+        None if profile.boundary is None else scan_for_action(profile.boundary),
+        None if profile.session is None else scan_for_action(profile.session),
     )
 
 
-def _needed_no(profile: Profile, action: str, account_id: str, trust: Saying, limits: _Limits) -> Decision | None:
-    """The identity side's refusal, where it counts next to a trust policy that allows.
+def _identity_denial(profile: Profile, action: str, account_id: str, trust: ScanResult, limits: _Limits) -> Decision | None:
+    """The denial by the identity side for a request that the trust policy allows; None if it is allowed or not required.
 
     Services and federated callers have no identity side. "For cross-account requests, the requester in the trusted AccountA
     must have an identity-based policy. That policy must allow them to make a request to the resource in the trusting
@@ -247,38 +252,38 @@ def _needed_no(profile: Profile, action: str, account_id: str, trust: Saying, li
         return None
     chained_identity = who.role is not None and action.lower() == SET_SOURCE_IDENTITY.lower()
     if who.account_id == account_id and trust.reach >= PrincipalReach.ROLE and not chained_identity:
-        return _local_no(profile, action, trust, limits)
-    answer = _identity_side(profile, action, limits)
-    return None if answer.allowed else answer
+        return _same_account_denial(profile, action, trust, limits)
+    decision = _identity_side(profile, action, limits)
+    return None if decision.allowed else decision
 
 
-def _local_no(profile: Profile, action: str, trust: Saying, limits: _Limits) -> Decision | None:
-    """The refusal of boundary and session policies within one account, where the trust policy names more than the account.
+def _same_account_denial(profile: Profile, action: str, trust: ScanResult, limits: _Limits) -> Decision | None:
+    """The denial by boundary or session policies within one account, if the trust policy names more than the account.
 
     "Resource-based policies that grant permissions to an IAM role ARN are limited by an implicit deny in a permissions
     boundary or session policy." "Permissions granted directly to a session are not limited by an implicit deny in an
-    identity-based policy, a permissions boundary, or session policy." (Policy evaluation logic) Of users two pages disagree,
-    so nothing is claimed: resource-based policies that grant to a user's ARN "are not limited by an implicit deny in an
-    identity-based policy or permissions boundary" (the same page), but "If a permissions boundary is set for the user, then
-    it must allow the sts:AssumeRole action." (Update a role trust policy)
+    identity-based policy, a permissions boundary, or session policy." (Policy evaluation logic) For users the pages
+    contradict each other, so the result is REFUSED: resource-based policies that grant to a user's ARN "are not limited by
+    an implicit deny in an identity-based policy or permissions boundary" (the same page), but "If a permissions boundary is
+    set for the user, then it must allow the sts:AssumeRole action." (Update a role trust policy)
     """
     if trust.reach is PrincipalReach.ROLE or profile.unknown_boundary:
         return _bounded(profile, action, limits)
-    if profile.who.kind is not PrincipalKind.USER or (answer := _bounded(profile, action, limits)) is None:
+    if profile.who.kind is not PrincipalKind.USER or (denial := _bounded(profile, action, limits)) is None:
         return None
-    reason = f"refused: {answer.reason.removeprefix('refused: ')}, and AWS does not say whether it must"
-    return replace(answer, effect=Effect.REFUSED, reason=reason)
+    reason = f"refused: {denial.reason.removeprefix('refused: ')}, and AWS does not document whether it must"
+    return replace(denial, effect=Effect.REFUSED, reason=reason)
 
 
-def _first_no(profile: Profile, action: str, sayings: tuple[Saying | None, ...]) -> Decision | None:
-    """An explicit deny, or one that cannot be excluded, anywhere."""
-    for saying in sayings:
-        if saying is not None and saying.say is Say.DENY:
-            reason = f"explicit deny in {saying.where}"
-            return Decision(Effect.EXPLICIT_DENY, reason, action, saying.statement, saying.where, profile.unknown_policies)
-    for saying in sayings:
-        if saying is not None and saying.say is Say.MAYBE_DENY:
-            return _refused(profile, action, saying)
+def _explicit_denial(profile: Profile, action: str, results: tuple[ScanResult | None, ...]) -> Decision | None:
+    """The decision of an explicit deny, or of a possible one, in any policy; None if there is none."""
+    for result in results:
+        if result is not None and result.say is Say.DENY:
+            reason = f"explicit deny in {result.where}"
+            return Decision(Effect.EXPLICIT_DENY, reason, action, result.statement, result.where, profile.unknown_policies)
+    for result in results:
+        if result is not None and result.say is Say.MAYBE_DENY:
+            return _refused(profile, action, result)
     return None
 
 
@@ -292,30 +297,30 @@ def _identity_side(profile: Profile, action: str, limits: _Limits) -> Decision:
 
 
 def _bounded(profile: Profile, action: str, limits: _Limits) -> Decision | None:
-    """The implicit deny of boundary or session policies, or None."""
+    """The implicit deny by boundary or session policies; None if they allow."""
     if profile.unknown_boundary:
         reason = f"refused: the permissions boundary {profile.unknown_boundary} is not known"
         return Decision(Effect.REFUSED, reason, action, unknown_policies=profile.unknown_policies)
-    for saying, what in ((limits.boundary, "the permissions boundary"), (limits.session, "no session policy")):
-        if saying is not None and saying.say is not Say.ALLOW:
+    for result, what in ((limits.boundary, "the permissions boundary"), (limits.session, "no session policy")):
+        if result is not None and result.say is not Say.ALLOW:
             does = "allows" if what.startswith("no ") else "does not allow"
-            return _unallowed(profile, action, saying, f"{what} of {profile.who.arn} {does} it")
+            return _unallowed(profile, action, result, f"{what} of {profile.who.arn} {does} it")
     return None
 
 
-def _unallowed(profile: Profile, action: str, saying: Saying, reason: str) -> Decision:
-    if saying.say is Say.MAYBE_ALLOW:
-        return _refused(profile, action, saying)
+def _unallowed(profile: Profile, action: str, result: ScanResult, reason: str) -> Decision:
+    if result.say is Say.MAYBE_ALLOW:
+        return _refused(profile, action, result)
     return Decision(Effect.IMPLICIT_DENY, reason, action, unknown_policies=profile.unknown_policies)
 
 
-def _refused(profile: Profile, action: str, saying: Saying) -> Decision:
-    why = saying.refusal or "a condition needs what the request does not say, or one value where there are several"
-    return Decision(Effect.REFUSED, f"refused: {why}", action, saying.statement, saying.where, profile.unknown_policies)
+def _refused(profile: Profile, action: str, result: ScanResult) -> Decision:
+    why = result.refusal or "a condition depends on a key that is unknown, or that has several values"
+    return Decision(Effect.REFUSED, f"refused: {why}", action, result.statement, result.where, profile.unknown_policies)
 
 
-def _allowed(profile: Profile, action: str, saying: Saying, identity: Saying | None = None) -> Decision:
-    keys = tuple(dict.fromkeys((*saying.assumed, *(identity.assumed if identity else ()))))
+def _allowed(profile: Profile, action: str, result: ScanResult, identity: ScanResult | None = None) -> Decision:
+    keys = tuple(dict.fromkeys((*result.assumed, *(identity.assumed if identity else ()))))
     return Decision(
-        Effect.ALLOW, f"allowed by {saying.where}", action, saying.statement, saying.where, profile.unknown_policies, keys
+        Effect.ALLOW, f"allowed by {result.where}", action, result.statement, result.where, profile.unknown_policies, keys
     )

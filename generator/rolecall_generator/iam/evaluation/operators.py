@@ -1,8 +1,7 @@
-"""Condition operators: one registry entry per operator of IAM, and the comparison that each makes.
+"""The registry of IAM's condition operators and their comparisons.
 
-What depends on the operator derives from `OPERATORS`: manifest validation, evaluation, proof and descriptions.
-
-Quotations are from the IAM User Guide, "IAM JSON policy elements: Condition operators", looked up in November 2026.
+Manifest validation, evaluation, proof and descriptions derive from `OPERATORS`.
+Quotations are from the IAM User Guide, "IAM JSON policy elements: Condition operators", November 2026.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Compare = Callable[[str], bool]
 
 
 class UnsupportedError(ValueError):
-    """The condition is not one that AWS documents; the message gives the reason."""
+    """A condition that AWS does not document; the message is the reason."""
 
 
 class TextMatch(Enum):
@@ -38,9 +37,9 @@ class TextMatch(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Operators that compare the same type. `hint` says how to write a value.
+    """Operators that compare values of the same type. `hint` describes the format of a value.
 
-    `key_types` are the types of condition keys (Service Authorization Reference) that the operators fit; None: any type.
+    `key_types` are the types of condition keys (Service Authorization Reference) that the operators support; None: any.
     """
 
     name: str
@@ -52,10 +51,10 @@ class Family:
 class Operator:
     """A condition operator without set prefix and `IfExists`.
 
-    `compare` makes, from the policy's values, a test of one request value; it raises UnsupportedError for a value that the
-    operator does not take. It is None for Null, which tests whether the key is present. `negated`: the condition holds where
-    `compare` does not. `text` is None for operators that do not compare strings or ARNs. `describe` makes a short
-    description from the key's display name and the values; None: the display name followed by the operator.
+    `compare` returns, for the policy's values, a test of one request value; it raises UnsupportedError for an invalid value.
+    It is None for Null, which tests whether the key is present. `negated`: the condition holds if `compare` does not. `text`
+    is None for operators that do not compare strings or ARNs. `describe` returns a short description from the key's display
+    name and the values; None: the display name followed by the operator.
     """
 
     name: str
@@ -67,19 +66,19 @@ class Operator:
 
     @property
     def takes_variables(self) -> bool:
-        """Whether values may have policy variables.
+        """Whether values can have policy variables.
 
         "You can use a policy variable for Condition values in any condition that involves the string operators or the ARN
         operators." "You can't use a policy variable with other operators, such as Numeric, Date, Boolean, Binary, IP
-        Address, or Null operators." (IAM policy elements: Variables and tags). The page on operators allows the variable
-        with Bool: the two disagree, so it is refused there.
+        Address, or Null operators." (IAM policy elements: Variables and tags). The page on operators contradicts this for
+        Bool, where variables are therefore rejected.
         """
         return self.text is not None
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorUse:
-    """An operator as a policy writes it: with set prefix (`ForAllValues`, `ForAnyValue`) and `IfExists`."""
+    """An operator as used in a policy: with set prefix (`ForAllValues`, `ForAnyValue`) and `IfExists`."""
 
     operator: Operator
     quantifier: str | None = None
@@ -87,7 +86,7 @@ class OperatorUse:
 
     @property
     def holds_when_absent(self) -> bool:
-        """Whether the condition holds for a request without the key. Null decides by its value instead.
+        """Whether the condition holds for a request without the key; not meaningful for Null, which depends on its value.
 
         "If the key that you specify in a policy condition is not present in the request context, the values do not match
         and the condition is false. If the policy condition requires that the key is not matched, such as StringNotLike or
@@ -102,10 +101,10 @@ class OperatorUse:
 
 
 def find_operator(text: str, *, any_case: bool = False) -> OperatorUse | None:
-    """The operator that a policy writes as `text`; None where IAM documents none. `any_case`: ignore case.
+    """The operator `text` of a policy; None if IAM does not document it. `any_case`: ignore case.
 
     "You can add IfExists to the end of any condition operator name except the Null condition—for example,
-    StringLikeIfExists." The documentation has no set prefix on Null either.
+    StringLikeIfExists." Null has no documented set prefix either.
     """
     quantifier, name, if_exists = _split(text, any_case)
     operator = OPERATORS.get(name)
@@ -117,7 +116,7 @@ def find_operator(text: str, *, any_case: bool = False) -> OperatorUse | None:
 
 
 def parse_operator(text: str) -> OperatorUse:
-    """As `find_operator`, case-sensitive. Raises UnsupportedError for an operator that IAM does not document."""
+    """As `find_operator`, case-sensitive. Raises UnsupportedError for an undocumented operator."""
     use = find_operator(text)
     if use is None:
         raise UnsupportedError(f"unknown condition operator {text}")
@@ -129,7 +128,7 @@ _FORM = r"(?:(?:(ForAllValues)|(ForAnyValue)):)?([A-Za-z]+?)(IfExists)?"
 
 @lru_cache(maxsize=1_024)
 def _split(text: str, any_case: bool) -> tuple[str | None, str, bool]:
-    """Set prefix, name and whether `IfExists` follows; the whole text as name where it does not have that form."""
+    """Set prefix, name and whether `IfExists` follows; the whole text as the name if it does not have that form."""
     parsed = re.fullmatch(_FORM, text, re.IGNORECASE if any_case else 0)
     if parsed is None:
         return None, text, False
@@ -166,15 +165,15 @@ def _ignoring_case(values: tuple[str, ...]) -> Compare:
 
 
 def _bool(values: tuple[str, ...]) -> Compare:
-    """Bool: a comparison with "true" or "false", in our words; other values are refused."""
+    """Bool: a comparison with "true" or "false", ignoring case; other values are rejected."""
     if not {value.lower() for value in values} <= {"true", "false"}:
-        raise UnsupportedError('Bool compares with "true" or "false" alone')
+        raise UnsupportedError('Bool only supports the values "true" and "false"')
     return _ignoring_case(values)
 
 
 def _ip(values: tuple[str, ...]) -> Compare:
     """IpAddress: "The value must be in the standard CIDR format". "If you specify an IP address without the associated
-    routing prefix, IAM uses the default prefix value of /32." A single IPv6 address is taken as itself, too.
+    routing prefix, IAM uses the default prefix value of /32." An IPv6 address without prefix matches only itself.
     """
     try:
         networks = tuple(ipaddress.ip_network(value, strict=False) for value in values)
@@ -193,7 +192,7 @@ def _ip(values: tuple[str, ...]) -> Compare:
 
 def _binary(values: tuple[str, ...]) -> Compare:
     """BinaryEquals: "It compares the value of the specified key byte for byte against a base-64 encoded representation of
-    the binary value in the policy." The request's value is held as base-64 text too.
+    the binary value in the policy." The request's value is base-64 too.
     """
     try:
         wanted = frozenset(base64.b64decode(value, validate=True) for value in values)
@@ -210,10 +209,10 @@ def _binary(values: tuple[str, ...]) -> Compare:
 
 
 def _ordered(order: str, read: Callable[[str], Any], values: tuple[str, ...]) -> Compare:
-    """A comparison of numbers or dates; a request value that is neither does not match."""
+    """A comparison of numbers or dates; a request value that `read` cannot parse does not match."""
     wanted = tuple(read(value) for value in values)
     if any(want is None for want in wanted):
-        raise UnsupportedError(f"{values[0]!r} is neither a number nor a date that the operator takes")
+        raise UnsupportedError(f"{values[0]!r} is not a valid number or date for the operator")
     holds = _ORDER[order]
 
     def match(value: str) -> bool:
@@ -273,8 +272,8 @@ def _like_values(key: str, values: tuple[str, ...]) -> str:
     return f"{key} like {', '.join(values)}" if any("*" in value for value in values) else key
 
 
-# String operators compare the text of any value. Some keys of type String hold an ARN, an address range or a bool; Date and
-# Numeric both take seconds since 1970 (aws:EpochTime).
+# String operators apply to values of any type. Some keys of type String contain an ARN, an address range or a bool; Date
+# and Numeric both accept seconds since 1970 (aws:EpochTime).
 STRING = Family("String")
 NUMERIC = Family("Numeric", "write a number, as in 10", frozenset({"Numeric", "Date"}))
 DATE = Family("Date", "write a date as in 2027-01-31T00:00:00Z, or seconds since 1970", frozenset({"Date", "Numeric"}))
@@ -283,10 +282,10 @@ BINARY = Family("Binary", "write base-64", frozenset({"Binary", "String"}))
 IP_ADDRESS = Family("IpAddress", "write an address range, as in 203.0.113.0/24", frozenset({"IPAddress", "String"}))
 ARN = Family(
     "Arn",
-    "write all six parts of an ARN, with * where any will do: arn:aws:iam::222222222222:role/*",
+    "write all six parts of an ARN, with * for any value: arn:aws:iam::222222222222:role/*",
     frozenset({"ARN", "String"}),
 )
-NULL = Family("Null", 'write "true" (the key is absent) or "false" (it is there)')
+NULL = Family("Null", 'write "true" (the key is absent) or "false" (the key is present)')
 
 
 def _ordered_operators(family: Family, read: Callable[[str], Any]) -> list[Operator]:

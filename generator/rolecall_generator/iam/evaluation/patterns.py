@@ -1,7 +1,7 @@
-"""Sets of policy patterns as automata: the basis for finding a text that some patterns match and others do not.
+"""Sets of policy patterns as automata, to find strings that some patterns match and others do not.
 
-A pattern with `*` and `?` is a chain of tokens, and a set of positions in it is one integer: a union of fifty patterns is
-one automaton whose step is a few operations on integers. Texts are matched as by `matching.wildcard` and `arn_like`.
+A pattern with `*` and `?` is a sequence of tokens. The state of an automaton is a bit set of token positions, an integer,
+so a step takes a few integer operations even for a union of many patterns. Matching is that of `wildcard` and `arn_like`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from rolecall_generator.iam.evaluation.matching import ARN_COLONS
 ANY: Final = "any"
 NO_COLON: Final = "no colon"
 EVERYTHING: Final = -1
-"""The state from which every text is accepted."""
+"""The state that accepts every string."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What one character may be: ANY, NO_COLON, or one of the given letters. A star takes any number of them."""
+    """The characters that a position matches: ANY, NO_COLON, or one of the letters. A star matches any number of them."""
 
     takes: str
     star: bool = False
@@ -32,17 +32,17 @@ Patterns = frozenset[Pattern]
 
 
 def literal(text: str) -> Pattern:
-    """The text itself."""
+    """The pattern that matches only `text`."""
     return tuple(Token(letter) for letter in text)
 
 
 def ignoring_case(text: str) -> Pattern:
-    """The texts whose lower case is that of `text`, among texts of ASCII characters."""
+    """The pattern that matches `text` ignoring case, for ASCII characters."""
     return tuple(Token(letter + letter.upper() if letter.isascii() else letter) for letter in text.lower())
 
 
 def glob(parts: Iterable[str], wild: str = ANY) -> Pattern:
-    """A glob from the tokens that `Template.fill` gives: `*`, `?`, and plain text behind a NUL."""
+    """The pattern of tokens as returned by `PolicyTemplate.fill`: `*`, `?`, and literal text after a NUL."""
     tokens: list[Token] = []
     for part in parts:
         if part == "*":
@@ -56,7 +56,7 @@ def glob(parts: Iterable[str], wild: str = ANY) -> Pattern:
 
 
 def glob_of_components(components: Iterable[Iterable[str]]) -> Pattern:
-    """An ARN pattern, each of its six components a glob by itself; the last one takes further colons."""
+    """The pattern of an ARN whose six components are globs; the last one can match further colons."""
     tokens: list[Token] = []
     for index, parts in enumerate(components):
         if index:
@@ -66,7 +66,7 @@ def glob_of_components(components: Iterable[Iterable[str]]) -> Pattern:
 
 
 class Automaton:
-    """A union of patterns. A state is an integer: the set of positions that the text read so far can have reached."""
+    """A union of patterns. A state is the set of positions, as bits of an integer, that the text read so far can reach."""
 
     __slots__ = (
         "_any",
@@ -114,7 +114,7 @@ class Automaton:
                 self._letters[letter] = self._letters.get(letter, 0) | bit
 
     def _close(self, state: int) -> int:
-        """Positions behind stars are reached without reading anything; two stars never follow each other."""
+        """Add the positions after stars, which are reachable without reading a character."""
         reached = state | (state & self._stars) << 1
         while reached != state:
             state, reached = reached, reached | (reached & self._stars) << 1
@@ -139,11 +139,11 @@ class Automaton:
         return state
 
     def accepts(self, state: int) -> bool:
-        """Whether the text read so far is matched by any of the patterns."""
+        """Whether any of the patterns matches the text read so far."""
         return state == EVERYTHING or state & self.final != 0
 
     def relevant(self, state: int) -> frozenset[str]:
-        """The characters that are told apart in this state; all others lead to one and the same state."""
+        """The characters that this state distinguishes; all others lead to the same state."""
         if state in (0, EVERYTHING):
             return _NONE
         found = self._relevant.get(state)

@@ -1,6 +1,6 @@
-"""Principals: what kind of caller an ARN is, and how directly a Principal element names it.
+"""Principals: the kind of principal that an ARN names, and how directly a Principal element names it.
 
-Quotations are from the IAM User Guide, "AWS JSON policy elements: Principal", looked up in November 2026.
+Quotations are from the IAM User Guide, "AWS JSON policy elements: Principal", November 2026.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rolecall_generator.iam import Principal, parse_arn
 
 
 class PrincipalKind(IntEnum):
-    """What kind of principal calls; EXTERNAL is an AWS service or an identity provider, which have no IAM policies."""
+    """Kind of principal. EXTERNAL: an AWS service or identity provider, which has no IAM policies."""
 
     USER = 1
     ROLE = 2
@@ -24,7 +24,7 @@ class PrincipalKind(IntEnum):
 
 
 class PrincipalReach(IntEnum):
-    """How directly a trust policy names the caller; a greater value needs less from the identity side."""
+    """How directly a trust policy names the caller; a greater value requires less of the caller's own policies."""
 
     NONE = 0
     ACCOUNT = 1
@@ -34,9 +34,10 @@ class PrincipalReach(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A caller taken apart.
+    """A parsed principal ARN, or the name of a service or identity provider.
 
-    `role` is the role's ARN for roles and their sessions; a session's ARN carries no path, so it may not be known.
+    `role` is the role's ARN for roles and their sessions. A session's ARN does not contain the role's path, so
+    `role_path_known` can be False.
     """
 
     arn: str
@@ -50,7 +51,7 @@ class Identity:
 
 @lru_cache(maxsize=65_536)
 def identity_of(arn: str) -> Identity:
-    """Take a caller's ARN (or a service's or identity provider's name) apart."""
+    """Parse a principal's ARN, or the name of a service or identity provider."""
     parsed = parse_arn(arn)
     if parsed is None:
         return Identity(arn, PrincipalKind.EXTERNAL, "", "", arn)
@@ -75,15 +76,15 @@ def identity_of(arn: str) -> Identity:
 class Principals:
     """The Principal element of one statement."""
 
-    __slots__ = ("_accounts", "_arns", "_external", "everybody", "refusal", "roles")
+    __slots__ = ("_accounts", "_arns", "_external", "everyone", "refusal", "roles")
 
     def __init__(self, principals: Iterable[Principal]) -> None:
         self._accounts: set[tuple[str, str]] = set()
         self._arns: set[str] = set()
         self.roles: dict[tuple[str, str], set[str]] = {}
-        """ARNs of the roles named here, by account id and plain name."""
+        """ARNs of roles by account ID and name without path."""
         self._external: set[str] = set()
-        self.everybody = False
+        self.everyone = False
         self.refusal: str | None = None
         for principal in principals:
             self._add(principal)
@@ -92,7 +93,7 @@ class Principals:
         text = principal.identifier
         if text == "*" and principal.type in {"*", "AWS"}:
             # "For anonymous users, the following elements are equivalent: "Principal": "*" and "Principal": {"AWS": "*"}"
-            self.everybody = True
+            self.everyone = True
         elif "*" in text or "?" in text:
             # "You cannot use a wildcard to match part of a principal name or ARN."
             self.refusal = f"principal {text} has a wildcard, which AWS does not accept"
@@ -101,7 +102,7 @@ class Principals:
         elif principal.type == "AWS":
             self._add_aws(text)
         else:
-            self.refusal = f"principal type {principal.type} has no place in a trust policy"
+            self.refusal = f"principal type {principal.type} is not supported in a trust policy"
 
     def _add_aws(self, text: str) -> None:
         # "The account ARN and the shortened account ID behave the same way. Both delegate permissions to the account."
@@ -121,8 +122,8 @@ class Principals:
                 self.roles.setdefault((parsed.account_id, parsed.name), set()).add(text)
 
     def reach(self, who: Identity) -> PrincipalReach:
-        """How these principals name the caller. A session's role must be known with its path (see `Evaluator`)."""
-        if self.everybody:
+        """How directly these principals name the caller. For a session, the path of its role must be known."""
+        if self.everyone:
             # "For IAM users and role principals within your account, no other permissions are required."
             return PrincipalReach.DIRECT
         if who.kind is PrincipalKind.EXTERNAL:

@@ -1,9 +1,6 @@
-"""Callers: what is known of a principal's own policies and of the context keys that follow from who it is.
+"""Callers, their policies, and the context of their requests.
 
-Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
-
-What a request says: its context over what follows from caller and resource, and which STS actions it asks for.
-Quotations are from the IAM User Guide, looked up in November 2026; the page stands behind each.
+Quotations are from the IAM User Guide, November 2026; the page is given in parentheses.
 """
 
 from __future__ import annotations
@@ -13,11 +10,11 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from rolecall_generator.iam import Access, Group, PolicyDocument, Role, Statement, User, parse_arn
-from rolecall_generator.iam.evaluation.compiled import CompiledDocument, Compiler, Placed, Saying, Side, scan
+from rolecall_generator.iam.evaluation.compiled import CompiledDocument, Compiler, Placed, ScanResult, Side, scan
 from rolecall_generator.iam.evaluation.principals import Identity, PrincipalKind, identity_of
 
 _ALL = PolicyDocument((Statement("Allow", ("*",), ("*",)),))
-# AWS managed policies that are known here, as the AWS managed policy reference prints them (November 2026).
+# AWS managed policies with known documents, from the AWS managed policy reference (November 2026).
 BUILT_IN = {
     "AdministratorAccess": _ALL,
     "PowerUserAccess": PolicyDocument(
@@ -44,7 +41,7 @@ BUILT_IN = {
 
 
 class IdentitySide(Enum):
-    """What is known of a caller's own policies: those in `Access`, or nothing, and then the worst is assumed."""
+    """The caller's own policies: those in the `Access` (KNOWN), or unknown and assumed to allow everything (ALLOWS_ALL)."""
 
     KNOWN = "known"
     ALLOWS_ALL = "allows-all"
@@ -52,10 +49,10 @@ class IdentitySide(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: a user, role or role session by ARN, a service or an identity provider by its name.
+    """The caller of a request: the ARN of a user, role or role session, or the name of a service or identity provider.
 
-    `role` is the full ARN of a session's role, for a role that is not in the `Access`: a session's ARN has no path.
-    `session_policies` are the policies that were passed when the session was created (inline and managed ones alike).
+    `role` is the full ARN of a session's role if the role is not in the `Access`: a session's ARN has no path.
+    `session_policies` are the inline and managed policies passed when the session was created.
     """
 
     arn: str
@@ -66,7 +63,12 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """All that is the same for every request of one caller."""
+    """What all requests of one caller have in common.
+
+    `everything`: the result for any request, if the policies allow everything without conditions. `session`: the session
+    policies, None if there are none. `fixed`: keys of `context` that a request cannot change, which are all except the
+    tags of a role, which session tags override ("Pass session tags in AWS STS").
+    """
 
     who: Identity
     context: Mapping[str, tuple[str, ...]]
@@ -74,29 +76,24 @@ class Profile:
     boundary: tuple[Placed, ...] | None = None
     unknown_policies: tuple[str, ...] = ()
     unknown_boundary: str = ""
-    everything: Saying | None = None
-    """What the policies say of any request whatever, when they allow everything without condition."""
+    everything: ScanResult | None = None
     session: tuple[Placed, ...] | None = None
-    """The session policies; None where there are none, and nothing is limited by them."""
     fixed: frozenset[str] = frozenset()
-    """Keys of `context` that no request changes: all but the tags of a role, which its sessions override ("Pass session tags
-    in AWS STS").
-    """
 
 
 class Callers:
-    """The profiles of all callers over one Access, each made once."""
+    """The profiles of callers for one Access, cached."""
 
     def __init__(self, access: Access, compiler: Compiler) -> None:
         self._access = access
         self._compiler = compiler
-        # By ARN, one mapping for each identity side: a Caller's own hash costs as much as a decision's half.
+        # By identity side and ARN: hashing a Caller costs as much as half a decision.
         self._profiles: dict[bool, dict[str, Profile]] = {True: {}, False: {}}
-        # Names are unique in an account whatever the path, and session ARNs carry no path.
+        # Role names are unique in an account regardless of the path, and session ARNs have no path.
         self._roles_by_name = {(arn.split(":", 5)[4], arn.rpartition("/")[2]): arn for arn in access.roles}
 
     def profile(self, caller: Caller) -> Profile:
-        """What is known of a caller, made at its first request."""
+        """The profile of a caller."""
         if caller.role is not None or caller.session_policies:
             return self._session_profile(caller)
         profiles = self._profiles[caller.identity is IdentitySide.KNOWN]
@@ -106,11 +103,11 @@ class Callers:
         return found
 
     def _session_profile(self, caller: Caller) -> Profile:
-        """The profile of a caller whose role or session policies the request states; too varied to be kept."""
+        """The profile of a caller with a stated role or session policies; not cached."""
         profile = self._make_profile(caller)
         if not caller.session_policies:
             return profile
-        # Not through the compiler, which keeps every document that it has seen.
+        # Not through the compiler, which caches every document.
         placed = tuple(("session policy", CompiledDocument(document, Side.IDENTITY)) for document in caller.session_policies)
         return replace(profile, session=placed)
 
@@ -130,7 +127,7 @@ class Callers:
         )
         if caller.identity is IdentitySide.ALLOWS_ALL or who.kind is PrincipalKind.EXTERNAL:
             everything = self._compiler.compile(_ALL, Side.IDENTITY)
-            policies: tuple[Placed, ...] = ((f"assumed: {caller.arn} allows itself everything", everything),)
+            policies: tuple[Placed, ...] = ((f"assumed policy of {caller.arn} that allows everything", everything),)
             everywhere = scan(policies, "sts:assumerole", caller.arn, {})
             return Profile(who, context, policies, everything=everywhere, fixed=fixed)
         if principal is None:
@@ -141,7 +138,7 @@ class Callers:
 
     def _identity_policies(self, principal: Role | User) -> tuple[tuple[Placed, ...], tuple[str, ...]]:
         """Inline and attached policies, and "For an IAM user, these include user policies and policies from groups to which
-        the user belongs." (Policy evaluation logic) Also the ARNs of those whose text is not known.
+        the user belongs." (Policy evaluation logic) Second, the ARNs of policies and groups that are not known.
         """
         holders: list[Role | User | Group] = [principal]
         unknown: list[str] = []
@@ -187,9 +184,9 @@ def _names_role(arn: str, account_id: str, name: str) -> bool:
 
 
 def principal_context(who: Identity, tags: Mapping[str, str], *, known: bool) -> dict[str, tuple[str, ...]]:
-    """Context keys that follow from the caller (AWS global condition context keys).
+    """Context keys determined by the caller (AWS global condition context keys).
 
-    `known` says that `tags` are all the principal's tags but for session tags, which only a request can say.
+    `known`: `tags` are complete except for session tags, which only a request can state.
     """
     if who.kind is PrincipalKind.EXTERNAL:
         absent = ("aws:principalarn", "aws:principalaccount", "aws:username", "aws:multifactorauthpresent")
@@ -210,7 +207,7 @@ def principal_context(who: Identity, tags: Mapping[str, str], *, known: bool) ->
 
 
 def _principal_type(who: Identity) -> str:
-    """aws:PrincipalType by the table "Principal key values" (IAM policy elements: Variables and tags)."""
+    """The value of aws:PrincipalType by the table "Principal key values" (IAM policy elements: Variables and tags)."""
     if who.kind is PrincipalKind.USER:
         return "User"
     if who.kind is PrincipalKind.ROOT:
@@ -226,12 +223,12 @@ _RESOURCE_ACCOUNT = "aws:resourceaccount"
 
 
 def request_context(
-    access: Access, profile: Profile, resource: str, said: Mapping[str, str | tuple[str, ...]]
+    access: Access, profile: Profile, resource: str, stated: Mapping[str, str | tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
-    """The request's context together with what follows from caller and resource, which a request cannot override.
+    """The stated context with the keys determined by caller and resource, which a request cannot override.
 
-    The caller decides the keys of `principal_context` (a user's tags as well; a role's tags give way to session tags), the
-    resource its account and, for a role whose declaration is known, its tags. What a request says of these keys is dropped.
+    The caller determines the keys of `principal_context` (including a user's tags; a role's tags can be overridden by
+    session tags). The resource determines its account and, for a role that is not `existing`, its tags.
 
     "Key names are case-insensitive." (IAM policy elements: Variables and tags) "IAM and AWS STS support both the
     iam:ResourceTag IAM condition key and the aws:ResourceTag global condition key." (IAM and AWS STS condition context
@@ -244,7 +241,7 @@ def request_context(
     role = access.roles.get(resource)
     if role is not None and role.tags:
         context.update(_tag_keys(role))
-    return _with_said(context, said, profile, role) if said else context
+    return _with_stated(context, stated, profile, role) if stated else context
 
 
 def _tag_keys(role: Role) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -253,16 +250,16 @@ def _tag_keys(role: Role) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield f"{prefix}{key.lower()}", (tag,)
 
 
-def _with_said(
+def _with_stated(
     context: dict[str, tuple[str, ...]],
-    said: Mapping[str, str | tuple[str, ...]],
+    stated: Mapping[str, str | tuple[str, ...]],
     profile: Profile,
     role: Role | None,
 ) -> dict[str, tuple[str, ...]]:
-    """Add what the request says of keys that neither caller nor resource decides."""
+    """Add the stated keys that neither caller nor resource determines."""
     declared = role is not None and not role.existing
     tags: list[str] = []
-    for key, value in said.items():
+    for key, value in stated.items():
         values = (value,) if isinstance(value, str) else value
         lower = key.lower()
         if lower in profile.fixed or (lower == _RESOURCE_ACCOUNT and lower in context):
@@ -278,7 +275,7 @@ def _with_said(
 
 
 def unable_to_assume(who: Identity) -> str:
-    """Why a caller of this kind assumes no role, whatever the policies say; empty where it may.
+    """Why a caller of this kind cannot assume any role, whatever the policies; empty if it can.
 
     "IAM user or IAM role with existing temporary security credentials" may call AssumeRole; those of GetFederationToken
     "Cannot call AWS STS operations except GetCallerIdentity." (Compare AWS STS credentials) "you can't use the temporary
@@ -292,7 +289,7 @@ def unable_to_assume(who: Identity) -> str:
 
 
 def keep_source_identity(context: dict[str, tuple[str, ...]]) -> bool:
-    """Carry a session's source identity into the request; False where the request sets another.
+    """Copy a session's source identity to the request's context; False if the request sets a different one.
 
     "When the calling principal assumes the role, the source identity in the request persists from the first assumed role
     session. Therefore, both the aws:SourceIdentity and sts:SourceIdentity keys are present in the request context." "If the
@@ -308,7 +305,7 @@ def keep_source_identity(context: dict[str, tuple[str, ...]]) -> bool:
 
 
 def companions(context: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The further STS actions that a request needs, by what it passes."""
+    """The additional STS actions that the context requires: TagSession, SetSourceIdentity."""
     needed: list[str] = []
     if context.get("aws:tagkeys") or context.get("sts:transitivetagkeys"):
         needed.append(TAG_SESSION)
