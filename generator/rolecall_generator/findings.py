@@ -74,9 +74,7 @@ class FindingKind:
         )
 
 
-UNUSED_SUPPRESSION = FindingKind(
-    "RC601", "Suppression that hides nothing", Severity.NOTE, "take it out of the manifest's suppress"
-)
+UNUSED_SUPPRESSION = FindingKind("RC601", "Unused suppression", Severity.NOTE, "remove it from the manifest's suppress")
 UNKNOWN_REGION = FindingKind(
     "RC602", "Region that AWS does not have", Severity.ERROR, "write a Region of the manifest's partition"
 )
@@ -84,24 +82,22 @@ PROOF_FAILED = FindingKind(
     "RC701",
     "Proof failed",
     Severity.ERROR,
-    "take away the statement that lets it in, or give it the condition that it lacks",
+    "remove the statement that allows it, or add the missing condition",
 )
 PROOF_UNDECIDED = FindingKind(
     "RC702",
     "Proof cannot be decided",
     Severity.ERROR,
-    "write the trust policy so that it can be decided: plain principals, and operators that AWS documents",
+    "rewrite the trust policy with principals and operators that AWS documents",
 )
 DIFFERENCE = FindingKind(
     "RC801",
     "Written access differs from the manifest",
     Severity.ERROR,
-    "run gen terraform, or change the manifest so that it says the same",
+    "run gen terraform, or change the manifest to match",
 )
 NOT_WRITTEN = FindingKind("RC802", "Module is not written", Severity.ERROR, "run gen terraform")
-UNPLANNED = FindingKind(
-    "RC803", "Folder that belongs to nobody", Severity.ERROR, "remove it, or move it out of the output folder"
-)
+UNPLANNED = FindingKind("RC803", "Unplanned folder", Severity.ERROR, "remove it, or move it out of the output folder")
 
 
 def kinds_in(namespace: Mapping[str, object]) -> tuple[FindingKind, ...]:

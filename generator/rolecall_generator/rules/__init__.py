@@ -1,4 +1,4 @@
-"""Rules over access: one class or function per rule, with id, severity and hint."""
+"""Rules that check an Access: one function per rule, registered by the `rule` decorator."""
 
 from rolecall_generator.rules.registry import all_rules, run_rules
 from rolecall_generator.rules.rule import CheckContext, Report, apply_suppressions

@@ -1,6 +1,6 @@
-"""RC209 to RC211: condition keys that AWS does not have, conditions that cannot hold, keys that no action knows.
+"""RC209 to RC211: unknown condition keys, conditions that cannot hold, keys that no action supports.
 
-Sources stand on the rules' pages, docs/rules/RC2xx.md.
+Sources are on the pages of the rules, docs/rules/RC2xx.md.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def unknown_condition_key(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
 
 
 def _effect(condition: Condition) -> str:
-    """What a condition does on a key that no request has."""
+    """Outcome of a condition on a key that no request has."""
     use = find_operator(condition.operator, any_case=True)
     if use is None:
         return "cannot be evaluated"
@@ -94,10 +94,10 @@ def _faults(document: PolicyDocument, partition: str) -> Iterator[Hit]:
 
 @rule(
     "RC211",
-    "Condition key that no action knows",
+    "Condition key that no action supports",
     Severity.WARNING,
     over_statements,
-    hint="use a key of these actions, or move the actions that know the key to a statement of their own",
+    hint="use a key of these actions, or move the actions that support the key to a separate statement",
 )
 def condition_key_of_no_action(statement: Statement) -> Iterator[Hit]:
     """Service-specific keys that none of the statement's actions supports."""
@@ -108,10 +108,10 @@ def condition_key_of_no_action(statement: Statement) -> Iterator[Hit]:
         if key is None or key.is_global:
             continue
         listed = [keys_of_action(*each.lower().split(":", 1)) for each in map(str, _expanded(statement))]
-        # An action that AWS does not have is a finding of its own.
+        # Unknown actions are reported by RC206.
         if listed and not any(keys is None or key.name.lower() in keys for keys in listed):
             yield Hit(
-                f"asks for {condition.key}, which none of its actions knows, so the condition {_effect(condition)}: "
+                f"requires {condition.key}, which none of its actions supports, so the condition {_effect(condition)}: "
                 f"{named(statement)}",
                 text=condition.key,
             )

@@ -1,4 +1,4 @@
-"""RC5xx: attached policies that AWS manages: unknown, deprecated, or sweeping."""
+"""RC5xx: attached managed policies: unknown, deprecated, overly broad, or of another account."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rolecall_generator.rules.rule import CheckContext, Hit, Judge, Owner, over_
 
 
 def over_attached(*, boundaries: bool = False) -> Callable[[Callable[[str, str], Hit | None]], Judge]:
-    """Every attached AWS managed policy, by ARN and name; each policy is judged once.
+    """Call the function with ARN and name of each attached AWS managed policy, once per policy.
 
-    `boundaries`: those that are set as a permissions boundary too.
+    `boundaries`: include permissions boundaries.
     """
 
     def over(judge: Callable[[str, str], Hit | None]) -> Judge:
@@ -32,7 +32,7 @@ def over_attached(*, boundaries: bool = False) -> Callable[[Callable[[str, str],
 
 
 def _named_policies(context: CheckContext, *, boundaries: bool) -> Iterator[tuple[Owner, str]]:
-    """ARNs of attached policies, and of permissions boundaries where they are asked for."""
+    """ARNs of attached policies and, with `boundaries`, of permissions boundaries, with their owners."""
     access = context.access
     for principals in (access.roles, access.groups, access.users):
         for owner_arn, principal in principals.items():
@@ -48,7 +48,7 @@ def _named_policies(context: CheckContext, *, boundaries: bool) -> Iterator[tupl
     "Managed policy of another account",
     Severity.ERROR,
     over_access,
-    hint="name a policy of the role's own account, or one of AWS",
+    hint="use a policy of the role's account, or an AWS managed policy",
 )
 def managed_policy_of_other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Attached policies and permissions boundaries that belong to another account."""
@@ -58,12 +58,12 @@ def managed_policy_of_other_account(context: CheckContext) -> Iterator[tuple[Own
             continue
         yield (
             owner,
-            Hit(f"names {arn}, a policy of account {policy.account_id}: a policy attaches only within its own account"),
+            Hit(f"has {arn}, a policy of account {policy.account_id}: a policy can only be attached in its own account"),
         )
 
 
 def _deprecation(name: str) -> known.Deprecated | None:
-    """By path and name, or by the plain name: people forget the path."""
+    """The entry of a deprecated policy, by path and name or by the name without path; None if there is none."""
     plain = name.rpartition("/")[2]
     return known.DEPRECATED.get(name) or next(
         (entry for full, entry in known.DEPRECATED.items() if full.rpartition("/")[2] == plain), None
@@ -86,7 +86,7 @@ def unknown_managed_policy(arn: str, name: str) -> Hit | None:
     return Hit(
         f"names {name}, which AWS does not have",
         f"write {nearest}" if nearest else None,
-        # The list is that of the aws partition; the others have a few policies of their own.
+        # The list is complete only for the aws partition.
         None if partition == "aws" else Severity.NOTE,
     )
 
@@ -96,14 +96,14 @@ def unknown_managed_policy(arn: str, name: str) -> Hit | None:
     "Deprecated managed policy",
     Severity.ERROR,
     over_attached(),
-    hint="write the permissions that are needed as statements",
+    hint="write the required permissions as statements",
 )
 def deprecated_managed_policy(_arn: str, name: str) -> Hit | None:
     """Policies that AWS has deprecated, or has announced to deprecate."""
     entry = _deprecation(name)
     if entry is None:
         return None
-    state = "is on the way to deprecation" if entry.attachable else "AWS has deprecated; it cannot be attached any more"
+    state = "AWS will deprecate" if entry.attachable else "AWS has deprecated; it can no longer be attached"
     return Hit(
         f"names {name}, which {state}",
         f"attach {entry.replacement}" if entry.replacement else None,
@@ -113,18 +113,18 @@ def deprecated_managed_policy(_arn: str, name: str) -> Hit | None:
 
 @rule(
     "RC503",
-    "Managed policy that gives an account away",
+    "Overly broad managed policy",
     Severity.ERROR,
     over_attached(),
-    hint="list the actions that are needed",
+    hint="list the required actions",
 )
 def sweeping_managed_policy(_arn: str, name: str) -> Hit | None:
-    """Policies that give an account away or read all its data."""
+    """Policies with full access to an account or read access to all its data."""
     if name not in known.SWEEPING:
         return None
     reads = name == "ReadOnlyAccess"
     return Hit(
-        f"holds {name}, which {known.SWEEPING[name]}",
+        f"has {name}, which {known.SWEEPING[name]}",
         "attach job-function/ViewOnlyAccess or SecurityAudit" if reads else None,
         Severity.WARNING if reads else Severity.ERROR,
     )

@@ -1,6 +1,6 @@
-"""RC2xx: what policies allow, and whether what they name exists.
+"""RC201 to RC208: overly broad permissions, and actions that do not exist or do not support their resources.
 
-Sources stand on the rules' pages, docs/rules/RC2xx.md.
+Sources are on the pages of the rules, docs/rules/RC2xx.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ASSUME = frozenset({"sts:assumerole", "sts:assumerolewithsaml", "sts:assumerole
 
 
 def _some(names: Sequence[str]) -> str:
-    """The first few names, and how many more."""
+    """The first names, and the number of further ones."""
     more = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
@@ -47,23 +47,23 @@ def not_action(statement: Statement) -> Iterator[Hit]:
     for element, values in (("NotAction", statement.not_actions), ("NotResource", statement.not_resources)):
         if values:
             yield Hit(
-                f"allows everything but what it names, what AWS adds later included: {named(statement)} has {element}",
+                f"allows everything except what it lists, including what AWS adds later: {named(statement)} has {element}",
                 f"list what is allowed with {element.removeprefix('Not')}",
             )
 
 
-@rule("RC202", "Every action allowed", Severity.ERROR, over_statements, hint="list the actions that are needed")
+@rule("RC202", "Every action allowed", Severity.ERROR, over_statements, hint="list the required actions")
 def every_action(statement: Statement) -> Iterator[Hit]:
     """Allow statements with the action `*`."""
     if statement.effect == "Allow" and _EVERYTHING.intersection(statement.actions):
         yield Hit(f"allows every action: {named(statement)} has the action *")
 
 
-@rule("RC203", "Whole service allowed", Severity.WARNING, over_statements, hint="list the actions that are needed")
+@rule("RC203", "Whole service allowed", Severity.WARNING, over_statements, hint="list the required actions")
 def whole_service(statement: Statement) -> Iterator[Hit]:
     """Allow statements with all actions of a service, as in `s3:*`."""
     if statement.effect == "Allow" and (found := [action for action in statement.actions if _whole_service(action)]):
-        yield Hit(f"allows whole services, their administration included: {_some(found)}")
+        yield Hit(f"allows whole services, including their administration: {_some(found)}")
 
 
 @rule(
@@ -71,7 +71,7 @@ def whole_service(statement: Statement) -> Iterator[Hit]:
     "Changes to every resource allowed",
     Severity.NOTE,
     over_statements,
-    hint="name the resources, or narrow them with a condition such as aws:ResourceTag",
+    hint="list the resources, or restrict them with a condition such as aws:ResourceTag",
 )
 def writes_everywhere(statement: Statement) -> Iterator[Hit]:
     """Actions that change resources, allowed on every resource without a condition."""
@@ -79,7 +79,7 @@ def writes_everywhere(statement: Statement) -> Iterator[Hit]:
         return
     found = []
     for pattern in statement.actions:
-        # Whole services have findings of their own.
+        # Whole services are reported by RC202 and RC203.
         if pattern not in _EVERYTHING and not _whole_service(pattern):
             known = map(actions.find_action, actions.expand(pattern))
             found += [str(action) for action in known if action and action.writes and action.resource_types]
@@ -92,10 +92,10 @@ def writes_everywhere(statement: Statement) -> Iterator[Hit]:
     "Privilege escalation allowed",
     Severity.WARNING,
     over_statements,
-    hint="take these actions away, or name the resources and set a permissions boundary",
+    hint="remove these actions, or list the resources and set a permissions boundary",
 )
 def privilege_escalation(statement: Statement) -> Iterator[Hit]:
-    """Actions with which a principal can give itself more permissions."""
+    """Actions with which a principal can grant itself more permissions."""
     if statement.effect != "Allow":
         return
     found: dict[str, None] = {}
@@ -105,7 +105,7 @@ def privilege_escalation(statement: Statement) -> Iterator[Hit]:
         if pattern.lower() in _ASSUME and _is_open(statement) and not statement.conditions:
             yield Hit(
                 f"allows {pattern} on every role that trusts the account",
-                "name the roles that may be assumed",
+                "list the roles that may be assumed",
                 Severity.ERROR,
             )
     if found:
@@ -130,7 +130,7 @@ def unknown_action(statement: Statement) -> Iterator[Hit]:
         if actions.exists(action):
             continue
         nearest = actions.nearest_action(action)
-        harm = "refuses nothing" if statement.effect == "Deny" else "has no effect"
+        harm = "denies nothing" if statement.effect == "Deny" else "has no effect"
         yield Hit(
             f"names the action {action}, which AWS does not have, so it {harm}",
             f"write {nearest}" if nearest else None,
@@ -139,7 +139,7 @@ def unknown_action(statement: Statement) -> Iterator[Hit]:
 
 
 def _explicit_actions(statement: Statement) -> Iterator[actions.Action]:
-    """Actions without wildcards of an Allow that names resources; wildcards cover actions of many resource types."""
+    """Actions without wildcards of an Allow on listed resources; a wildcard covers actions of several resource types."""
     if statement.effect != "Allow" or not statement.resources or _is_open(statement):
         return
     yield from filter(None, map(actions.find_action, statement.actions))
@@ -147,10 +147,10 @@ def _explicit_actions(statement: Statement) -> Iterator[actions.Action]:
 
 @rule(
     "RC207",
-    "Resource type that the action does not take",
+    "Resource type that the action does not support",
     Severity.WARNING,
     over_statements,
-    hint="add a resource of the type that the action takes",
+    hint="add a resource of a type that the action supports",
 )
 def resource_type(statement: Statement) -> Iterator[Hit]:
     """Actions on resources of a type that the action does not support."""
@@ -158,15 +158,15 @@ def resource_type(statement: Statement) -> Iterator[Hit]:
         forms = action.resource_forms
         if forms and not any(may_match(resource, form) for resource in statement.resources for form in forms):
             yield Hit(
-                f"allows {action} on no resource that it takes: it takes {_some(action.resource_types)}, "
-                f"and {named(statement)} names {_some(statement.resources)}",
+                f"allows {action} on no resource that it supports: it supports {_some(action.resource_types)}, "
+                f"but {named(statement)} lists {_some(statement.resources)}",
                 f"add a resource of the form {forms[-1]}",
             )
 
 
 @rule(
     "RC208",
-    "Named resource for an action that takes none",
+    "Resource for an action that only supports *",
     Severity.WARNING,
     over_statements,
     hint="move it to a statement with the resource *",
@@ -175,4 +175,4 @@ def takes_no_resource(statement: Statement) -> Iterator[Hit]:
     """Named resources for actions that only support the resource `*`."""
     for action in _explicit_actions(statement):
         if not action.resource_types:
-            yield Hit(f"allows {action} on named resources, but it takes the resource * alone, so nothing is allowed")
+            yield Hit(f"allows {action} on listed resources, but it only supports the resource *, so nothing is allowed")

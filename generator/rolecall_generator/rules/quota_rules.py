@@ -1,6 +1,6 @@
-"""RC3xx: what AWS would refuse for its size, its number or its name, and what is close to it.
+"""RC3xx: sizes, numbers and names above AWS's quotas, or close to them.
 
-The numbers and their source stand in `iam/quotas.py`; those that AWS raises come from the manifest's `quotas`.
+Quotas and their source are in `iam/quotas.py`; adjustable ones come from the manifest's `quotas`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rolecall_generator.iam import Group, Role, User, parse_arn, quotas
 from rolecall_generator.rules.rule import CheckContext, Hit, Owner, over_access, rule, trust_owner
 
 NEAR = 0.9
-"""A size above this part of its quota is near it."""
+"""A size above this share of its quota is reported by RC302."""
 
 _NAME_LIMITS = {
     "role": quotas.ROLE_NAME_CHARACTERS,
@@ -25,7 +25,7 @@ _NAME_LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class _Size:
-    """A size in characters and its quota. `packed` policies are filled on purpose."""
+    """A size in characters and its quota. `packed`: the policy is filled up intentionally."""
 
     owner: Owner
     characters: int
@@ -69,15 +69,15 @@ def policy_over_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Trust policies, inline policies of a principal and managed policies above AWS's size limit."""
     for size in _sizes(context):
         if size.characters > size.limit:
-            yield size.owner, Hit(f"has {size.characters:,} characters; AWS takes {size.limit:,}", size.hint)
+            yield size.owner, Hit(f"has {size.characters:,} characters; the quota is {size.limit:,}", size.hint)
 
 
 @rule("RC302", "Policy within 10 % of its quota", Severity.WARNING, over_access, hint="split the policy")
 def policy_near_quota(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
-    """The same above 90 % of the limit, except policies that are packed full on purpose."""
+    """Policies above 90 % of the limit, except policies that are filled up intentionally."""
     for size in _sizes(context):
         if NEAR * size.limit < size.characters <= size.limit and not size.packed:
-            yield size.owner, Hit(f"has {size.characters:,} of {size.limit:,} characters that AWS takes", size.hint)
+            yield size.owner, Hit(f"has {size.characters:,} of at most {size.limit:,} characters", size.hint)
 
 
 @rule(
@@ -100,7 +100,7 @@ def attached_policies(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
             if (count := len(principal.attached)) > limit:
                 yield (
                     Owner(arn, "the list of attached policies"),
-                    Hit(f"has {count} managed policies; AWS takes {limit}"),
+                    Hit(f"has {count} managed policies; the quota is {limit}"),
                 )
 
 
@@ -122,8 +122,7 @@ def name_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
         yield (
             Owner(arn, "the name"),
             Hit(
-                f"has {len(parsed.name)} characters; AWS takes {limit}"
-                + ("" if over else ", so nothing can be added to it"),
+                f"has {len(parsed.name)} characters; the maximum is {limit}",
                 severity=Severity.ERROR if over else Severity.NOTE,
             ),
         )
@@ -135,7 +134,7 @@ def path_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     for arn in _named_arns(context):
         parsed = parse_arn(arn)
         if parsed is not None and len(parsed.path) > quotas.PATH_CHARACTERS:
-            message = f"has {len(parsed.path)} characters; AWS takes {quotas.PATH_CHARACTERS}"
+            message = f"has {len(parsed.path)} characters; the maximum is {quotas.PATH_CHARACTERS}"
             yield Owner(arn, "the path"), Hit(message)
 
 
@@ -146,5 +145,5 @@ def switch_role_link_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]
     for arn in sorted(context.switch_roles):
         parsed = parse_arn(arn)
         if parsed is not None and len(full := f"{parsed.path}{parsed.name}".lstrip("/")) > limit:
-            message = f"has {len(full)} characters; the console's switch-role link takes {limit}"
+            message = f"has {len(full)} characters; the maximum in the console's switch-role link is {limit}"
             yield Owner(arn, "path and name"), Hit(message)

@@ -1,6 +1,6 @@
 """RC212 and RC213: resources that match nothing, and resources of another account.
 
-Sources stand on the rules' pages, docs/rules/RC21x.md.
+Sources are on the pages of the rules, docs/rules/RC21x.md.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ def _faults(statement: Statement, partition: str) -> Iterator[Hit]:
             )
         elif resource in statement.resources and (form := _lacks_account(statement, resource)):
             yield Hit(
-                f"names the resource {resource} without an account, which {named(statement)} needs one for",
-                f"write it in the form {form}; * stands for any account",
+                f"names the resource {resource} without an account, which the actions of {named(statement)} require",
+                f"write it in the form {form}; use * for any account",
                 statement=statement,
                 text=resource,
             )
 
 
 def _lacks_account(statement: Statement, resource: str) -> str | None:
-    """The ARN form that the resource would have with an account, where none of the actions takes it without."""
+    """The ARN form with an account, if none of the actions supports the resource without one; otherwise None."""
     parts = resource.split(":", 5)
     if len(parts) != 6 or parts[4] or any(mark in action for action in statement.actions for mark in "*?"):  # noqa: PLR2004
         return None
@@ -66,7 +66,7 @@ def _lacks_account(statement: Statement, resource: str) -> str | None:
 
 
 def _is_public(service: str, resource: str) -> bool:
-    """Things that AWS owns and shows everybody under ARNs without an account."""
+    """Whether the resource is of a type that AWS publishes with ARNs without an account."""
     return (service, resource.partition("/")[0]) in {
         ("ssm", "parameter"), ("ssm", "document"), ("ssm", "automation-definition"), ("ssm", "patchbaseline"),
         ("ec2", "image"), ("ec2", "snapshot"), ("rds", "snapshot"),
@@ -78,7 +78,7 @@ def _is_public(service: str, resource: str) -> bool:
     "Resource in another account",
     Severity.ERROR,
     over_access,
-    hint="write the account of the role, or *; suppress the rule where the other account is meant",
+    hint="write the account of the role, or *; suppress the rule if the other account is intended",
 )
 def resource_of_other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Resources in another account than the owner's; statements that only assume roles are exempt."""
@@ -105,5 +105,5 @@ def resource_of_other_account(context: CheckContext) -> Iterator[tuple[Owner, Hi
 
 
 def _assumes_only(statement: Statement) -> bool:
-    """Whether the statement is about assuming roles, which is done across accounts."""
+    """Whether the statement only has STS actions, which are used across accounts."""
     return bool(statement.actions) and all(action.lower().startswith(_ASSUME) for action in statement.actions)

@@ -1,9 +1,7 @@
-"""What rules look at: an access, who its parts belong to, and its documents grouped so that equal ones cost once.
+"""Declaring a rule, the context that rules check, and suppression of findings by the manifest.
 
-Rules over access: the decorator that declares one, and what a rule can look at. A rule is a function under `@rule` in a
-module of this folder whose name ends in `_rules`; `checks/rules.py` finds it there.
-
-The manifest's `suppress` entries applied: what is reported, and what is not, with the reason.
+A rule is a function with the `rule` decorator in a module of this package whose name ends in `_rules`; the registry finds
+it there.
 """
 
 from __future__ import annotations
@@ -18,12 +16,12 @@ from rolecall_generator.iam.evaluation import name_matcher
 from rolecall_generator.manifest import Quotas, Suppression
 
 Place = Callable[[str], tuple[str, int] | None]
-"""File (relative to the checked folder) and line, counting from 1, of what has this ARN."""
+"""Returns file (relative to the checked folder) and line (from 1) of the resource with this ARN; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom a document hangs on, and what it is there, as in `inline policy s3-read`."""
+    """The principal or policy with a document, and the role of the document there, as in `inline policy s3-read`."""
 
     arn: str
     what: str
@@ -31,9 +29,9 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What a rule finds in a document, independent of its owner.
+    """A violation in a document, independent of its owner.
 
-    `hint` and `severity` replace the rule's own. `statement` is the statement with the problem, `text` the string in it.
+    `hint` and `severity` override those of the rule. `statement` is the statement with the problem, `text` the string in it.
     """
 
     message: str
@@ -44,26 +42,26 @@ class Hit:
 
 
 Declared = Callable[[Statement, str | None], str | None]
-"""FILE:LINE of a statement in the manifest, or of a text in it; None for what no permission set of the manifest says."""
+"""Returns FILE:LINE in the manifest of a statement, or of a string in it; None if no permission set declares it."""
 
 
 def undeclared(_statement: Statement, _text: str | None) -> str | None:
-    """A `Declared` for access that comes from no manifest."""
+    """A `Declared` for access without a manifest."""
     return None
 
 
 def nowhere(_arn: str) -> tuple[str, int] | None:
-    """A `Place` for access that comes from no file."""
+    """A `Place` for access without files."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """Everything that a rule may ask.
+    """The input of a rule.
 
-    `subjects` names customers and switch roles by the ARNs of their parts. `customer_roles`, `switch_roles` and
-    `backend_roles` are ARNs. `external_ids` is what the manifest expects by role ARN. `documents` is derived: every
-    permission document with all its owners, so that 10,000 customers with equal permissions are judged once.
+    `subjects` are names of customers and switch roles by the ARNs of their resources. `customer_roles`, `switch_roles` and
+    `backend_roles` are ARNs. `external_ids` are the expected external IDs by role ARN. `documents` is derived: each distinct
+    permission document with all its owners, so that rules check it once for 10,000 customers with equal permissions.
     """
 
     access: Access
@@ -79,27 +77,26 @@ class CheckContext:
     _sizes: dict[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # The way of frozen dataclasses to fill derived fields.
         object.__setattr__(self, "documents", _grouped(self.access))
         object.__setattr__(self, "_sizes", {})
 
     def trusts(self) -> Iterator[tuple[Role, PolicyDocument]]:
-        """Roles whose trust policy is known."""
+        """Roles with a known trust policy, and that policy."""
         return ((role, role.trust) for role in self.access.roles.values() if role.trust is not None)
 
     def characters(self, document: PolicyDocument) -> int:
-        """Size of one of the access's documents as AWS counts it; measured once, by identity."""
+        """Size of a document of `access` as AWS counts it, cached by identity."""
         size = self._sizes.get(id(document))
         if size is None:
             size = self._sizes[id(document)] = document.size
         return size
 
     def subject(self, arn: str) -> str:
-        """The customer or switch role that the ARN belongs to; the ARN itself when no one is known."""
+        """Name of the customer or switch role that the ARN belongs to; the ARN itself if there is none."""
         return self.subjects.get(arn, arn)
 
     def finding(self, kind: FindingKind, owner: Owner, hit: Hit) -> Finding:
-        """The finding of a hit at its owner."""
+        """The finding for a hit and its owner."""
         file, line = self.place(owner.arn) or (None, None)
         return kind.finding(
             self.subject(owner.arn),
@@ -113,19 +110,19 @@ class CheckContext:
 
 
 def short(arn: str) -> str:
-    """An ARN as people say it: kind, path and name, then the account."""
+    """An ARN for display: kind, path and name, then the account."""
     parsed = parse_arn(arn)
     return f"{parsed.resource} in {parsed.account_id}" if parsed and parsed.account_id else arn
 
 
 def matches_any(patterns: Iterable[str], action: str) -> bool:
-    """True when one of a statement's actions, wildcards and any case, covers the action."""
+    """True if any of the action patterns matches the action, ignoring case."""
     lower = action.lower()
     return any(name_matcher(pattern.lower())(lower) for pattern in patterns)
 
 
 def _grouped(access: Access) -> dict[PolicyDocument, tuple[Owner, ...]]:
-    # Two levels: most equal documents are the same object, and identity is cheaper to ask than equality.
+    # First by identity: most equal documents are the same object, and hashing a document is slow.
     by_identity: dict[int, tuple[PolicyDocument, list[Owner]]] = {}
     for document, owner in _owned(access):
         by_identity.setdefault(id(document), (document, []))[1].append(owner)
@@ -151,7 +148,7 @@ _Judge = TypeVar("_Judge")
 
 @dataclass(frozen=True, slots=True)
 class Rule(FindingKind):
-    """A rule over access: `check` depends only on the context."""
+    """A rule. `check` returns its findings for a context."""
 
     check: Check
 
@@ -159,10 +156,10 @@ class Rule(FindingKind):
 def rule(
     identifier: str, title: str, severity: Severity, over: Callable[[_Judge], Judge], *, hint: str
 ) -> Callable[[_Judge], Rule]:
-    """Declare the decorated function as a rule. `over` says what the function looks at, as in `over_statements`.
+    """Declare the decorated function as a rule. `over` determines its arguments, as in `over_statements`.
 
-    The function yields hits: a message that continues the name of the document, as in `the trust policy of role/x in
-    222222222222 ...`. A hit without its own severity and hint has those given here.
+    The function yields hits, whose message continues the name of the document, as in `the trust policy of role/x in
+    222222222222 ...`. `severity` and `hint` are defaults for the hits.
     """
 
     def declare(judge: _Judge) -> Rule:
@@ -178,12 +175,12 @@ def rule(
 
 
 def over_access(judge: Judge) -> Judge:
-    """The whole context: the function yields hits together with their owners."""
+    """Call the function with the context; it yields hits with their owners."""
     return judge
 
 
 def over_statements(judge: Callable[[Statement], Iterable[Hit]]) -> Judge:
-    """Every statement of every permission document; equal documents are judged once."""
+    """Call the function with each statement of the permission documents, once for equal documents."""
 
     def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
         for document, owners in context.documents.items():
@@ -198,7 +195,7 @@ def _about(statement: Statement, hit: Hit) -> Hit:
 
 
 def over_trusts(judge: Callable[[CheckContext, Role, Statement], Iterable[Hit]]) -> Judge:
-    """Every statement of every trust policy, with the role that has it."""
+    """Call the function with each statement of the trust policies, and its role."""
 
     def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
         for role, trust in context.trusts():
@@ -214,12 +211,12 @@ def trust_owner(role: Role) -> Owner:
 
 
 def named(statement: Statement) -> str:
-    """The statement by its id, for messages."""
+    """The statement by its Sid, for messages."""
     return f"statement {statement.sid}" if statement.sid else "a statement without Sid"
 
 
 def over_all_statements(judge: Callable[[Statement], Iterable[Hit]]) -> Judge:
-    """Every statement of every permission document and of every trust policy."""
+    """Call the function with each statement of the trust policies and the permission documents."""
     in_documents, in_trusts = over_statements(judge), over_trusts(lambda _context, _role, statement: judge(statement))
 
     def over_context(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
@@ -236,7 +233,7 @@ def allows(document: PolicyDocument) -> Iterator[Statement]:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """A finding that is not reported, with the manifest's reason."""
+    """A suppressed finding, with the reason in the manifest."""
 
     finding: Finding
     reason: str
@@ -244,21 +241,21 @@ class Suppressed:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Findings after suppression; `active` ends with a note for each suppression that hides nothing."""
+    """Findings after suppression; `active` ends with a note for each unused suppression."""
 
     active: tuple[Finding, ...]
     suppressed: tuple[Suppressed, ...] = ()
 
     @property
     def worst(self) -> Severity | None:
-        """The worst severity that is reported; None when nothing is."""
+        """The highest severity of the active findings; None without any."""
         return max((finding.severity for finding in self.active), default=None)
 
 
 def apply_suppressions(findings: Iterable[Finding], suppressions: Iterable[Suppression], *, complete: bool = True) -> Report:
-    """Split findings by the first suppression that names them.
+    """Split findings into active and suppressed ones; the first matching suppression gives the reason.
 
-    `complete` False says that only a part was checked (one customer), where an unused suppression means nothing.
+    `complete`: report unused suppressions. False if only a part of the manifest was checked, such as one customer.
     """
     entries = tuple(suppressions)
     active: list[Finding] = []
@@ -277,4 +274,4 @@ def apply_suppressions(findings: Iterable[Finding], suppressions: Iterable[Suppr
 
 
 def _unused(entry: Suppression) -> Finding:
-    return UNUSED_SUPPRESSION.finding(entry.subject, f"the suppression of {entry.rule} for {entry.subject} hides nothing")
+    return UNUSED_SUPPRESSION.finding(entry.subject, f"the suppression of {entry.rule} for {entry.subject} is unused")

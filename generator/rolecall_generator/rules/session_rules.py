@@ -1,4 +1,4 @@
-"""RC4xx: sessions that cannot be as long as their role says."""
+"""RC4xx: session durations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rolecall_generator.rules.rule import CheckContext, Hit, Owner, allows, over
 
 
 def _callers(role: Role) -> Iterator[str]:
-    """ARNs that the trust policy names, as principals or in a condition on aws:PrincipalArn."""
+    """ARNs in the trust policy: AWS principals and values of conditions on aws:PrincipalArn."""
     for statement in allows(role.trust) if role.trust else ():
         yield from (principal.identifier for principal in statement.principals if principal.type == "AWS")
         for condition in statement.conditions:
@@ -28,7 +28,7 @@ def _assumed_by_role(context: CheckContext, role: Role) -> bool:
 
 @rule(
     "RC401",
-    "Session length that role chaining caps",
+    "Session duration limited by role chaining",
     Severity.NOTE,
     over_access,
     hint=f"set max_session_seconds to {quotas.CHAINED_SESSION_SECONDS}",
@@ -38,9 +38,9 @@ def capped_session(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     for role in context.access.roles.values():
         if role.max_session_seconds > quotas.CHAINED_SESSION_SECONDS and _assumed_by_role(context, role):
             yield (
-                Owner(role.arn, "the maximum session"),
+                Owner(role.arn, "the maximum session duration"),
                 Hit(
-                    f"is {role.max_session_seconds:,} s, but a role that assumes it gets "
-                    f"{quotas.CHAINED_SESSION_SECONDS:,} s at most (role chaining)"
+                    f"is {role.max_session_seconds:,} s, but role chaining limits sessions of other roles to "
+                    f"{quotas.CHAINED_SESSION_SECONDS:,} s"
                 ),
             )

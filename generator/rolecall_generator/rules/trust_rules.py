@@ -1,6 +1,6 @@
-"""RC1xx: whom a role trusts, and on what condition.
+"""RC1xx: principals and conditions of trust policies.
 
-Sources stand on the rules' pages, docs/rules/RC1xx.md.
+Sources are on the pages of the rules, docs/rules/RC1xx.md.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from rolecall_generator.rules.rule import (
 )
 
 SHORT_EXTERNAL_ID_CHARACTERS = 16
-"""Below this an external id is likely to be a name or a number that two customers share."""
+"""A shorter external ID is likely to be a name or number that two customers share."""
 
 _EXTERNAL_ID = "sts:externalid"
 _MFA = "aws:multifactorauthpresent"
-_WHO = frozenset({
+_CALLER_KEYS = frozenset({
     "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid", "aws:username",
     "aws:sourceaccount", "aws:sourcearn", "aws:sourceorgid",
 })  # fmt: skip
-"""Condition keys that say who calls. An external id is none of them: it is not a secret."""
+"""Condition keys that identify the caller. The external ID is not among them: it is not a secret."""
 _PRINCIPAL_ID = re.compile(r"^A(ROA|IDA|GPA)[A-Z0-9]{12,}$")
-_ARN_WORDS = re.compile(r"\b(arn|aws(-[a-z]+)*|iam|sts|role|user|assumed-role|root)\b")
-_NAME_ROLE_OR_ASK_FOR_MFA = (
+_ARN_CONSTANTS = re.compile(r"\b(arn|aws(-[a-z]+)*|iam|sts|role|user|assumed-role|root)\b")
+_NAME_ROLE_OR_REQUIRE_MFA = (
     "name the role as principal, or add a condition ArnEquals on aws:PrincipalArn; "
-    "for people, ask for MFA with Bool aws:MultiFactorAuthPresent"
+    "for people, require MFA with Bool aws:MultiFactorAuthPresent"
 )
 _ONLY_WILDCARDS = re.compile(r"[*?:/]*")
 
 
 def _requires_value(operator: str) -> bool:
-    """Whether a condition with the operator needs the key, with one of the values: strings or ARNs, not negated."""
+    """Whether a condition with the operator requires the key to have one of the values, as strings or ARNs."""
     use = find_operator(operator, any_case=True)
     return use is not None and use.operator.text is not None and not use.operator.negated and not use.holds_when_absent
 
@@ -53,25 +53,25 @@ def _is_allow(statement: Statement) -> bool:
     return statement.effect == "Allow" and (not statement.actions or matches_any(statement.actions, "sts:AssumeRole"))
 
 
-def _says_who(statement: Statement, *, within_account: bool = False) -> bool:
-    """Whether a condition names callers. `within_account`: naming the account, which is the principal, does not count."""
+def _restricts_caller(statement: Statement, *, within_account: bool = False) -> bool:
+    """Whether a condition restricts the caller. `within_account`: ignore restrictions to the account, the principal."""
     return any(
-        condition.key.lower() in _WHO
+        condition.key.lower() in _CALLER_KEYS
         and not (within_account and condition.key.lower() == "aws:principalaccount")
         and _requires_value(condition.operator)
-        and not any(_is_anybody(value, within_account=within_account) for value in condition.values)
+        and not any(_matches_everyone(value, within_account=within_account) for value in condition.values)
         for condition in statement.conditions
     )
 
 
-def _is_anybody(value: str, *, within_account: bool) -> bool:
-    """Whether a pattern has nothing but wildcards and the words that every ARN has, as in `arn:aws:iam::*:role/*`."""
+def _matches_everyone(value: str, *, within_account: bool) -> bool:
+    """Whether a pattern only has wildcards and the constant parts of ARNs, as in `arn:aws:iam::*:role/*`."""
     if within_account and value.startswith("arn:"):
         value = value.split(":", 5)[-1]
-    return _ONLY_WILDCARDS.fullmatch(_ARN_WORDS.sub("", value)) is not None
+    return _ONLY_WILDCARDS.fullmatch(_ARN_CONSTANTS.sub("", value)) is not None
 
 
-def _asks_for_mfa(statement: Statement) -> bool:
+def _requires_mfa(statement: Statement) -> bool:
     return any(
         condition.key.lower() == _MFA and condition.operator.lower() == "bool" and _all_true(condition)
         for condition in statement.conditions
@@ -87,7 +87,7 @@ def _is_wildcard(principal: Principal) -> bool:
 
 
 def root_account(principal: Principal) -> str | None:
-    """The account that a principal stands for as a whole (its root ARN or its bare id); None for anybody else."""
+    """The account ID of a principal that is a whole account (root ARN or account ID); None for any other principal."""
     if principal.type != "AWS":
         return None
     parsed = parse_arn(principal.identifier)
@@ -101,12 +101,12 @@ def root_account(principal: Principal) -> str | None:
     "Trust policy with a wildcard principal",
     Severity.ERROR,
     over_trusts,
-    hint="name the one role that may assume it as principal",
+    hint="use the role that may assume it as principal",
 )
 def wildcard_principal(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
     """Principal `*` without a condition on the caller."""
-    if _is_allow(statement) and any(map(_is_wildcard, statement.principals)) and not _says_who(statement):
-        yield Hit(f"lets every AWS account in: {named(statement)} has the principal * and no condition on who calls")
+    if _is_allow(statement) and any(map(_is_wildcard, statement.principals)) and not _restricts_caller(statement):
+        yield Hit(f"trusts every AWS account: {named(statement)} has the principal * and no condition on the caller")
 
 
 @rule(
@@ -118,21 +118,21 @@ def wildcard_principal(_context: CheckContext, _role: Role, statement: Statement
 )
 def whole_account(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
     """A whole account as principal without a condition on the caller; for people, MFA suffices."""
-    if not _is_allow(statement) or _says_who(statement, within_account=True):
+    if not _is_allow(statement) or _restricts_caller(statement, within_account=True):
         return
     is_customer = role.arn in context.customer_roles
-    if not is_customer and _asks_for_mfa(statement):
+    if not is_customer and _requires_mfa(statement):
         return
     for account in filter(None, map(root_account, statement.principals)):
         yield Hit(
-            f"trusts all of account {account}: {named(statement)} names the account without a condition on who calls",
-            None if is_customer else _NAME_ROLE_OR_ASK_FOR_MFA,
+            f"trusts all of account {account}: {named(statement)} names the account without a condition on the caller",
+            None if is_customer else _NAME_ROLE_OR_REQUIRE_MFA,
             Severity.ERROR if is_customer else Severity.WARNING,
         )
 
 
 def external_ids_of(statement: Statement) -> tuple[str, ...]:
-    """External ids that the statement demands; none when a caller without one gets in."""
+    """External IDs that the statement requires; empty if it does not require any."""
     return tuple(
         value
         for condition in statement.conditions
@@ -146,21 +146,25 @@ def external_ids_of(statement: Statement) -> tuple[str, ...]:
     "Customer role without an external id",
     Severity.ERROR,
     over_trusts,
-    hint="make one for this customer and ask for it with StringEquals on sts:ExternalId",
+    hint="generate one for this customer and require it with StringEquals on sts:ExternalId",
 )
 def missing_external_id(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
-    """Trust policies of customer roles that let a caller in without an external ID."""
+    """Trust policies of customer roles that allow a caller without an external ID."""
     if role.arn not in context.customer_roles or not _is_allow(statement) or external_ids_of(statement):
         return
     if not any(principal.type in {"AWS", "*"} for principal in statement.principals):
         return
     loose = next((c.operator for c in statement.conditions if c.key.lower() == _EXTERNAL_ID), None)
-    why = f"asks for one with {loose}, which lets a caller without it in" if loose else "asks for none"
+    why = f"checks it with {loose}, which allows callers without one" if loose else "does not require one"
     yield Hit(f"can be assumed without an external id: {named(statement)} {why}")
 
 
 @rule(
-    "RC104", "External id shared by customers", Severity.ERROR, over_access, hint="make a new external id for each of them"
+    "RC104",
+    "External id shared by customers",
+    Severity.ERROR,
+    over_access,
+    hint="generate a new external id for each of them",
 )
 def shared_external_ids(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """External IDs that more than one customer uses."""
@@ -174,7 +178,7 @@ def shared_external_ids(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
             yield (
                 Owner(arn, "the external id"),
-                Hit(f"is also that of {others[0]}{more}: one customer can have the vendor act in the account of the other"),
+                Hit(f"is also used by {others[0]}{more}: one customer can make the vendor act in the account of the other"),
             )
 
 
@@ -186,19 +190,17 @@ def _external_ids(context: CheckContext, arn: str) -> set[str]:
     return values
 
 
-@rule(
-    "RC105", "Short external id", Severity.WARNING, over_trusts, hint="let rolecall make one: a random id of 32 characters"
-)
+@rule("RC105", "Short external id", Severity.WARNING, over_trusts, hint="let rolecall generate a random id of 32 characters")
 def short_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
     """External IDs that are likely to be a name or number."""
     for value in external_ids_of(statement):
         if len(value) < SHORT_EXTERNAL_ID_CHARACTERS:
-            yield Hit(f"asks for an external id of {len(value)} characters, which is easily guessed or shared")
+            yield Hit(f"requires an external id of {len(value)} characters, which is easily guessed or shared")
 
 
 @rule(
     "RC106",
-    "MFA asked for with IfExists",
+    "MFA condition with IfExists",
     Severity.ERROR,
     over_all_statements,
     hint="use Bool on aws:MultiFactorAuthPresent",
@@ -209,7 +211,7 @@ def mfa_if_exists(statement: Statement) -> Iterator[Hit]:
         if condition.key.lower() != _MFA or statement.effect != "Allow":
             continue
         if condition.operator.lower().endswith("ifexists") and _all_true(condition):
-            yield Hit(f"asks for MFA with {condition.operator}, which lets access keys without MFA in: {named(statement)}")
+            yield Hit(f"checks MFA with {condition.operator}, which allows access keys without MFA: {named(statement)}")
 
 
 @rule(
@@ -217,24 +219,22 @@ def mfa_if_exists(statement: Statement) -> Iterator[Hit]:
     "NotPrincipal in a trust policy",
     Severity.ERROR,
     over_trusts,
-    hint="name with Principal those who may assume the role",
+    hint="list the principals that may assume the role with Principal",
 )
 def not_principal(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
     """Trust policies with NotPrincipal."""
     if statement.not_principals:
-        yield Hit(f"uses NotPrincipal, which allows or refuses everybody but those named: {named(statement)}")
+        yield Hit(f"uses NotPrincipal, which applies to everyone except the listed principals: {named(statement)}")
 
 
-@rule(
-    "RC108", "External id with a wildcard", Severity.ERROR, over_trusts, hint="ask for the one external id with StringEquals"
-)
+@rule("RC108", "External id with a wildcard", Severity.ERROR, over_trusts, hint="require one external id with StringEquals")
 def wildcard_external_id(_context: CheckContext, _role: Role, statement: Statement) -> Iterator[Hit]:
     """External IDs with wildcards, under an operator that interprets them."""
     for condition in statement.conditions:
         if condition.key.lower() != _EXTERNAL_ID or not condition.operator.lower().removesuffix("ifexists").endswith("like"):
             continue
         if open_values := [value for value in condition.values if "*" in value or "?" in value]:
-            yield Hit(f"takes any external id like {open_values[0]} ({condition.operator}): {named(statement)}")
+            yield Hit(f"accepts any external id like {open_values[0]} ({condition.operator}): {named(statement)}")
 
 
 @rule(
@@ -248,20 +248,20 @@ def deleted_principal(_context: CheckContext, _role: Role, statement: Statement)
     """Unique IDs as principals: AWS replaces the ARN of a deleted principal with its ID."""
     for principal in statement.principals:
         if principal.type == "AWS" and _PRINCIPAL_ID.match(principal.identifier):
-            yield Hit(f"names {principal.identifier}, the id of a principal that was deleted; no one can use it again")
+            yield Hit(f"names {principal.identifier}, the id of a deleted principal, which matches no one")
 
 
 @rule(
     "RC110",
-    "MFA asked of a role session",
+    "MFA required of a role session",
     Severity.ERROR,
     over_trusts,
-    hint="take the MFA condition away; ask for the external id instead",
+    hint="remove the MFA condition; require the external id instead",
 )
 def mfa_for_backend(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
     """MFA conditions on roles that the backend role assumes."""
-    if role.arn in context.customer_roles and _is_allow(statement) and _asks_for_mfa(statement):
-        yield Hit(f"asks the backend role for MFA, which the session of a role never carries: {named(statement)}")
+    if role.arn in context.customer_roles and _is_allow(statement) and _requires_mfa(statement):
+        yield Hit(f"requires MFA of the backend role, but role sessions never have MFA: {named(statement)}")
 
 
 @rule(
@@ -269,9 +269,9 @@ def mfa_for_backend(context: CheckContext, role: Role, statement: Statement) -> 
     "External id on a role for the console",
     Severity.ERROR,
     over_trusts,
-    hint="take the external id away and ask for MFA; use another role for the backend",
+    hint="remove the external id and require MFA; use another role for the backend",
 )
 def external_id_for_people(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
     """External IDs on roles that people switch to in the console."""
     if role.arn in context.switch_roles and _is_allow(statement) and external_ids_of(statement):
-        yield Hit(f"asks people for an external id, which the console cannot send: {named(statement)}")
+        yield Hit(f"requires an external id, which the console cannot send: {named(statement)}")
