@@ -58,7 +58,7 @@ HOSTILE: dict[str, tuple[Statements, str]] = {
     "the stranger excluded by name": (anyone({"StringNotEquals": {ARN: [NO_ONE, CALLER]}, **PEOPLE}), FAILED),
     "known user names excluded": (anyone({"StringNotLike": {"aws:username": ["rolecall*", "r*", "x*"]}, **PEOPLE}), FAILED),
     "known external id excluded": (
-        [statement({"AWS": CALLER}, {"StringNotEquals": {"sts:ExternalId": ["rolecall-nobodys-external-id", OTHERS_ID]}})],
+        [statement({"AWS": CALLER}, {"StringNotEquals": {"sts:ExternalId": ["rolecall-unused-external-id", OTHERS_ID]}})],
         FAILED,
     ),
     # Depth and length

@@ -1,4 +1,4 @@
-"""The proof of who can assume what: callers, witnesses and the matrix."""
+"""The proof of who can assume which role, and its presentation as a matrix and as sentences."""
 
 from rolecall_generator.proof.callers import OTHER, STRANGER, is_invented
 from rolecall_generator.proof.matrix import (

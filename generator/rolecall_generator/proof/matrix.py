@@ -1,7 +1,4 @@
-"""The proof as a matrix: a row for each subject and role, a column for each case that was asked anywhere.
-
-Cells of the proof in sentences: the counterexample of a failed cell, and conditions in the words that people use.
-"""
+"""Presentation of a proof: a matrix with a row per subject and role and a column per case, and sentences for its cells."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from rolecall_generator.proof.prove import EXTERNAL_ID, Case, Cell, Proof
 
 
 class CellState(Enum):
-    """How the cells of one row and column came out."""
+    """Combined result of the cells of one row and column."""
 
     OK = "ok"
     FAILED = "failed"
@@ -25,7 +22,7 @@ class CellState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CellMark:
-    """The requests of one row and column: how many were asked, came out otherwise than intended, are their account's."""
+    """Numbers of requests of one row and column: decided, failed, and delegated to the caller's account."""
 
     asked: int = 0
     failed: int = 0
@@ -33,7 +30,7 @@ class CellMark:
 
     @property
     def state(self) -> CellState:
-        """FAILED as soon as one request failed, else DELEGATED as soon as the caller's account decides one."""
+        """FAILED if any request failed, otherwise DELEGATED if the caller's account decides any."""
         if not self.asked:
             return CellState.NOT_ASKED
         if self.failed:
@@ -43,7 +40,7 @@ class CellMark:
 
 @dataclass(frozen=True, slots=True)
 class MatrixRow:
-    """One role of one subject. `marks` stand in the order of the matrix's columns; `failures` are the counterexamples."""
+    """One role of one subject. `marks` are in the order of the columns; `failures` are the counterexamples."""
 
     subject: str
     role_arn: str
@@ -52,13 +49,13 @@ class MatrixRow:
 
     @property
     def ok(self) -> bool:
-        """True when no request on this role failed."""
+        """True if no request failed."""
         return not self.failures
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Failing rows and rows as intended, each in the order of the proof; counts are of requests."""
+    """Failing and passing rows, each in the order of the proof; counts are numbers of requests."""
 
     columns: tuple[Case, ...]
     failing: tuple[MatrixRow, ...]
@@ -73,14 +70,14 @@ class Matrix:
         return (*self.failing, *self.fine)
 
     def shown(self, fine_rows: int = 20) -> tuple[tuple[MatrixRow, ...], int]:
-        """Rows to print singly, and how many more are as intended: all of these when they are more than `fine_rows`."""
+        """The rows to print, and the number of passing rows left out: all of them if there are more than `fine_rows`."""
         if len(self.fine) > fine_rows:
             return self.failing, len(self.fine)
         return self.rows, 0
 
 
 def summarize(proof: Proof) -> Matrix:
-    """The matrix of a proof. Equal patterns of marks are one object, so that 10,000 rows stay light."""
+    """The matrix of a proof. Rows with equal marks share one tuple, which saves memory for 10,000 rows."""
     by_row: dict[tuple[str, str], list[Cell]] = {}
     for cell in proof.cells:
         by_row.setdefault((cell.subject, cell.request.resource), []).append(cell)
@@ -130,7 +127,7 @@ _KEYS = {
     "aws:sourcearn": "source ARN",
 }
 _NAMES_THE_CALLER = frozenset({"aws:principalarn", "aws:principalaccount", "aws:username"})
-"""Keys that say who calls; the picture shows them as the caller, not as a condition."""
+"""Keys that identify the caller; graphs show them as the caller, not as a condition."""
 
 _WITH = {
     Case.NO_EXTERNAL_ID: "without an external id",
@@ -148,12 +145,12 @@ _KINDS = {
 
 
 def kind_word(arn: str) -> str:
-    """What kind of principal an ARN names: user, role, session, account, or service (also an identity provider)."""
+    """Kind of principal that an ARN names: user, role, session, account, or service (also for an identity provider)."""
     return _KINDS[identity_of(arn).kind]
 
 
 def condition_words(statement: Statement) -> tuple[str, ...]:
-    """The statement's conditions in short words, those aside that say who calls: ("external id", "MFA")."""
+    """Short names of the statement's conditions, without those on the caller: ("external id", "MFA")."""
     words = (_word(item) for item in statement.conditions if item.key.lower() not in _NAMES_THE_CALLER)
     return tuple(dict.fromkeys(words))
 
@@ -169,17 +166,17 @@ def _word(condition: Condition) -> str:
 
 
 def with_words(case: Case) -> str:
-    """What sets the requests of this column apart from the intended one, as "without MFA"; empty where it is the caller."""
+    """How the requests of this case differ from the intended one, as in "without MFA"; empty if only the caller differs."""
     return _WITH.get(case, "")
 
 
 def counterexample(cell: Cell) -> str:
-    """What is wrong with a failed cell, in full sentences on one line."""
+    """The sentences of a failed cell on one line."""
     return " ".join(sentences(cell))
 
 
 def sentences(cell: Cell) -> tuple[str, ...]:
-    """The sentences of a counterexample: the request and what came out, then what decided so."""
+    """The sentences of a failed cell: the request and its decision, then the reason."""
     request, decision = cell.request, cell.decision
     who = f"{kind_word(request.principal.arn).capitalize()} {request.principal.arn}"
     what = "assume" if request.action == ASSUME_ROLE else f"use {request.action} on"
@@ -187,16 +184,16 @@ def sentences(cell: Cell) -> tuple[str, ...]:
     if decision.effect is Effect.REFUSED:
         reason = decision.reason.removeprefix("refused: ")
         verdict = f"Whether {who[0].lower()}{who[1:]} can {what} {request.resource}{how} cannot be decided: {reason}."
-        return verdict, "What is not decided is not proven."
+        return verdict, "An undecided check counts as failed."
     if cell.expected:
-        verdict = f"{who} cannot {what} {request.resource}{how}, although this caller is meant to."
-        return verdict, *_decided(cell, "refuses it"), f"{decision.reason[:1].upper()}{decision.reason[1:]}."
-    verdict = f"{who} can {what} {request.resource}{how}, although no one meant that."
-    return verdict, *_decided(cell, "lets it in"), *_assumed(cell), *_stands_for(request.principal.arn)
+        verdict = f"{who} cannot {what} {request.resource}{how}, although this is intended."
+        return verdict, *_decided(cell, "denies it"), f"{decision.reason[:1].upper()}{decision.reason[1:]}."
+    verdict = f"{who} can {what} {request.resource}{how}, although this is not intended."
+    return verdict, *_decided(cell, "allows it"), *_assumed(cell), *_placeholder(request.principal.arn)
 
 
 def _how(cell: Cell) -> str:
-    """The request's distinguishing mark, with the external id that was sent."""
+    """How the request differs from the intended one, with the external ID that was sent."""
     sent = cell.request.context.get(EXTERNAL_ID, ())
     text = with_words(cell.case)
     if isinstance(sent, str):
@@ -208,24 +205,24 @@ def _decided(cell: Cell, verb: str) -> tuple[str, ...]:
     statement = cell.decision.statement
     if statement is None:
         return ()
-    name = f"The statement {statement.sid}" if statement.sid else "A statement without a name"
+    name = f"The statement {statement.sid}" if statement.sid else "A statement without Sid"
     where = f" in the {cell.decision.policy}" if cell.decision.policy else ""
     return (f"{name}{where} {verb}.",)
 
 
 def _assumed(cell: Cell) -> tuple[str, ...]:
-    """The keys that the caller must send, as the statement writes them: the evaluator has them in lower case."""
+    """The keys that the caller must send, spelled as in the statement: the evaluator has them in lower case."""
     if not cell.decision.assumed:
         return ()
     statement = cell.decision.statement
     written = {item.key.lower(): item.key for item in statement.conditions} if statement is not None else {}
     keys = " and ".join(written.get(key, key) for key in cell.decision.assumed)
-    return (f"It holds when the caller sends {keys} as the statement asks.",)
+    return (f"It applies if the caller sends {keys} as the statement requires.",)
 
 
-def _stands_for(arn: str) -> tuple[str, ...]:
-    """What the names mean that the proof makes up: no one has declared such a principal."""
+def _placeholder(arn: str) -> tuple[str, ...]:
+    """The meaning of a name that the proof generated; empty for a declared principal."""
     name = identity_of(arn).name
     if is_invented(arn, OTHER):
-        return (f"{name} stands for any {kind_word(arn)} of that account.",)
-    return (f"{name} stands for anybody in an account that occurs nowhere.",) if is_invented(arn, STRANGER) else ()
+        return (f"{name} represents any {kind_word(arn)} of that account.",)
+    return (f"{name} represents any principal of an unrelated account.",) if is_invented(arn, STRANGER) else ()

@@ -1,13 +1,13 @@
-"""The proof: on every role the intended callers get in, and no one else, each cell decided by the evaluator.
+"""The proof that the intended callers, and no others, can assume each role; the evaluator decides each cell.
 
-Cells that must be refused assume the worst: the caller's own account allows everything, and every context key that the
-case does not fix is as the caller wishes. So a refusal rests on the trust policy alone and holds for every such request.
-Who calls, and with which external id, is searched: one witness stands for all that the trust policy cannot tell apart. Where
-the search is not complete, or no witness can be built, the cell is undecided, which counts as failed.
+Cells that must be denied assume the worst case: the caller's account allows everything, and every context key that the case
+does not fix has the value that favors the caller. The denial then depends only on the trust policy and is valid for all such
+requests. Callers and external IDs are searched: one witness represents all that the trust policy does not distinguish. If
+the search is incomplete or there is no valid witness, the cell is undecided, which counts as failed.
 
-Where a role is meant to trust a whole account, that account decides who of its people gets in. There a principal is decided
-by the identity policies that are known of it; what the account alone can know is noted as delegated. What the trust policy
-asks of everybody, as MFA, must be asked of them too, whatever their account allows.
+If a role is intended to trust a whole account, that account decides which of its principals can assume it. Principals with
+known identity policies are decided by these, all others are marked as delegated. The requirements of the trust policy for
+all callers, such as MFA, must hold for them too.
 """
 
 from __future__ import annotations
@@ -40,21 +40,28 @@ from rolecall_generator.iam.evaluation import (
     variables_of,
 )
 from rolecall_generator.proof.callers import STRANGER, Candidate, Candidates, NameSource, other_in, unforeseeable_name
-from rolecall_generator.proof.trust_reading import CLOSED, TrustReading, doubt_of, read_trust, relax, role_context
+from rolecall_generator.proof.trust_reading import (
+    CLOSED,
+    TrustReading,
+    indeterminate_reason,
+    read_trust,
+    relax,
+    role_context,
+)
 from rolecall_generator.proof.witnesses import LONGEST_EXTERNAL_ID, Budget, find_external_ids
 
 EXTERNAL_ID = "sts:ExternalId"
 MFA = "aws:MultiFactorAuthPresent"
 _MFA_AGE = "aws:MultiFactorAuthAge"
 _SESSION_NAME = "sts:RoleSessionName"
-_NOBODYS_ID = "rolecall-nobodys-external-id"
-# A role has one external id, two while it rotates: among so many ids there is a foreign one.
+_UNUSED_ID = "rolecall-unused-external-id"
+# A role has one external ID, two during a rotation: among this many IDs there is one of another role.
 _FEW = 8
-# Conditions for which an id of another customer is looked up; the search for any other id looks at all of them.
+# Number of conditions for which an ID of another customer is looked up; the search for any other ID uses all of them.
 _CONDITIONS_TRIED = 16
 STEPS = 1_000_000
-"""Steps of search for a whole proof, about 3 seconds. Each role may take `STEPS_FOR_ONE_ROLE` of them, and
-`STEPS_PER_ROLE` in any case: an ordinary policy needs no more, and its walk is shared by all roles that are alike.
+"""Search steps for a whole proof, about 3 seconds. A role can use up to `STEPS_FOR_ONE_ROLE` of them, and always
+`STEPS_PER_ROLE`, which is enough for an ordinary policy; roles with equal policies share the search.
 """
 STEPS_PER_ROLE = 4_000
 STEPS_FOR_ONE_ROLE = 200_000
@@ -62,10 +69,10 @@ STEPS_FOR_ONE_ROLE = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What is intended for one role: who may assume it, with which external id, with MFA or without.
+    """The intended trust of one role: who may assume it, with which external ID, and whether MFA is required.
 
-    `callers` are ARNs of users and roles, or names of services; empty means no one. `subject` is the manifest's name.
-    `delegates_to` holds the ids of accounts that decide by themselves who of their principals gets in besides.
+    `callers` are ARNs of users and roles, or names of services; empty means no one. `subject` is the name in the manifest.
+    `delegates_to` are IDs of accounts that decide which of their principals may assume the role as well.
     """
 
     subject: str
@@ -93,10 +100,10 @@ class Case(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: the request, what must come out, and what does. The decision of a failed cell is its counterexample.
+    """One cell: the request, whether it must be allowed, and the decision. A failed cell is a counterexample.
 
-    `delegated`: the trust policy lets in whom the caller's account lets in, that is intended, and whether the account does
-    is not known here. Such a cell is neither ok nor failed.
+    `delegated`: the trust policy leaves the decision to the caller's account, as intended, and the account's policies are
+    not known. Such a cell is neither ok nor failed.
     """
 
     subject: str
@@ -108,25 +115,25 @@ class Cell:
 
     @property
     def ok(self) -> bool:
-        """True when the decision is as expected; a refusal to decide proves nothing."""
+        """True if the decision is as expected; False if it is undecided."""
         as_expected = self.decision.effect is not Effect.REFUSED and self.decision.allowed is self.expected
         return as_expected and not self.delegated
 
     @property
     def failed(self) -> bool:
-        """True when the decision is not as expected, or none."""
+        """True if the decision is not as expected or undecided."""
         return not self.ok and not self.delegated
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The matrix, row after row in the order of the trusts."""
+    """The cells, row by row in the order of the trusts."""
 
     cells: tuple[Cell, ...]
 
     @property
     def failures(self) -> tuple[Cell, ...]:
-        """Cells that came out otherwise than expected, or undecided."""
+        """Cells whose decision is not as expected or undecided."""
         return tuple(cell for cell in self.cells if cell.failed)
 
     @property
@@ -136,7 +143,7 @@ class Proof:
 
     @property
     def ok(self) -> bool:
-        """True when no cell failed."""
+        """True if no cell failed."""
         return not any(cell.failed for cell in self.cells)
 
 
@@ -147,10 +154,10 @@ def prove(
     roles: Collection[str] | None = None,
     names: NameSource = unforeseeable_name,
 ) -> Proof:
-    """Decide every cell for the trusts, and that no one may assume the roles of `access` that no trust names.
+    """Decide every cell for the trusts, and that no one can assume roles of `access` without a trust.
 
-    `roles`: ARNs of the roles whose rows are wanted, all when left out; all trusts count as intended either way. `names`
-    makes the names of principals that do not exist; a policy must not be able to foresee them.
+    `roles`: ARNs of the roles to prove, None for all; all trusts count as intended in either case. `names` generates names
+    of principals that do not exist; no policy may contain them.
     """
     wanted = list(trusts)
     listed = {trust.role_arn for trust in wanted}
@@ -162,7 +169,7 @@ def prove(
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A role with its trust policy as it was read. The relaxed evaluators are there where some condition is in doubt."""
+    """A role and the analysis of its trust policy. The relaxed evaluators are set if some condition is indeterminate."""
 
     role: Role
     trust: PolicyDocument
@@ -204,7 +211,7 @@ class _Prover:
         self.ids = list(self.owners)
 
     def target(self, role_arn: str) -> _Target | None:
-        """The role as read, None where its trust policy is not known. The last one is kept: a role can have two trusts."""
+        """The analyzed role, None if its trust policy is not known. The last one is cached: a role can have two trusts."""
         if self._target[0] != role_arn:
             role = self.access.roles.get(role_arn)
             self._target = role_arn, None if role is None or role.trust is None else self._read(role, role.trust)
@@ -232,9 +239,9 @@ class _Prover:
         yield from self._others(trust, asked)
 
     def _lacking(self, trust: Trust, caller: str, *, search: bool) -> Iterator[Cell]:
-        """Without what the trust policy asks of everybody, no one gets in.
+        """Cells of the caller without the required external ID or MFA.
 
-        `search` for any other external id; where not even the right one works, that is not what is wrong.
+        `search`: also search for any other external ID that the policy accepts.
         """
         if trust.external_id is not None:
             yield self._must_fail(trust, Case.NO_EXTERNAL_ID, caller, {EXTERNAL_ID: ()})
@@ -274,7 +281,7 @@ class _Prover:
         yield self._must_fail(trust, Case.STRANGER, f"arn:{partition}:iam::{nowhere}:user/{STRANGER}-{suffix}")
 
     def _others(self, trust: Trust, asked: Set[str]) -> Iterator[Cell]:
-        """Every principal that the trust policy can tell from a stranger, but for those that were `asked` already."""
+        """Cells of all principals that the trust policy distinguishes, except those in `asked`."""
         target = self.target(trust.role_arn)
         if target is None:
             return
@@ -286,10 +293,10 @@ class _Prover:
         for candidate in search.candidates:
             arn = candidate.caller.arn
             who = identity_of(arn)
-            # A session of an intended role is that role under one name.
+            # A session of an intended role is intended.
             if arn in known or (who.kind is PrincipalKind.SESSION and _role_name(arn) in sessions):
                 continue
-            # The search finds principals of all accounts. Those of whom no statement speaks are as the stranger above.
+            # The search finds principals of all accounts. Those that no statement names are decided like the stranger above.
             if candidate.found and not self.evaluator.names(trust.role_arn, arn):
                 continue
             case = Case.OTHER_USER if arn in self.access.users else Case.OTHER
@@ -301,31 +308,32 @@ class _Prover:
             yield self._gap(trust, search.gap)
 
     def _share(self) -> Budget:
-        """The budget of one role: what others have used up leaves it enough for an ordinary policy."""
+        """The budget of one role, always enough for an ordinary policy."""
         return Budget(max(STEPS_PER_ROLE, min(STEPS_FOR_ONE_ROLE, self.budget.left)))
 
     def _gap(self, trust: Trust, why: str) -> Cell:
-        """The cell of everybody whom the search did not reach."""
+        """The undecided cell for all callers that the search did not reach."""
         stranger = f"arn:{identity_of(trust.role_arn).partition}:iam::{self.candidates.free_account}:role/{STRANGER}"
         request = Request(Caller(stranger, IdentitySide.ALLOWS_ALL), trust.role_arn, free=True)
-        decision = Decision(Effect.REFUSED, f"refused: whom else the trust policy lets in is not known: {why}", ASSUME_ROLE)
+        reason = f"refused: which other callers the trust policy allows is not known: {why}"
+        decision = Decision(Effect.REFUSED, reason, ASSUME_ROLE)
         return Cell(trust.subject, Case.OTHER, request, False, decision)
 
     def _other(self, trust: Trust, case: Case, candidate: Candidate, action: str = ASSUME_ROLE) -> Iterator[Cell]:
-        """Someone who is not meant: refused, or decided by an account that is meant to decide."""
+        """Cells of an unintended caller: denied, or decided by an account that the role delegates to."""
         cell = self._worst_case(trust, case, candidate, {}, action)
         who = identity_of(candidate.caller.arn)
         if who.kind is PrincipalKind.EXTERNAL or who.account_id not in self.delegated[trust.role_arn]:
             yield cell
             return
-        # Whether such a principal can exist is for its account to say, like all else about it.
+        # Whether such a principal exists is up to its account.
         candidate = replace(candidate, exists=True)
         cell = self._worst_case(trust, case, candidate, {}, action)
         yield from self._lacking_of_delegated(trust, candidate)
         yield cell if not cell.decision.allowed else self._by_account(trust, case, cell)
 
     def _lacking_of_delegated(self, trust: Trust, candidate: Candidate) -> Iterator[Cell]:
-        """As `_lacking` for someone whom an account may let in."""
+        """As `_lacking`, for a principal of an account that the role delegates to."""
         if trust.external_id is not None:
             for case, external_id in (
                 (Case.NO_EXTERNAL_ID, ()),
@@ -344,41 +352,39 @@ class _Prover:
         context: Mapping[str, str | tuple[str, ...]],
         action: str = ASSUME_ROLE,
     ) -> Cell:
-        """The cell of a witness. Undecided where only what the search cannot tell apart keeps it out, or where it may not
-        exist.
-        """
+        """The cell of a witness. Undecided if it is denied only by an indeterminate condition, or may not exist."""
         cell = self._must_fail(trust, case, candidate.caller, context, action)
-        if why := self._doubt(trust, cell, candidate):
+        if why := self._indeterminate(trust, cell, candidate):
             return replace(cell, decision=_undecided(cell, why))
         return cell
 
-    def _doubt(self, trust: Trust, cell: Cell, candidate: Candidate) -> str:
-        """Why nothing can be claimed of the cell, or nothing."""
+    def _indeterminate(self, trust: Trust, cell: Cell, candidate: Candidate) -> str:
+        """Why the cell cannot be decided; empty if it can."""
         target, arn, effect = self.target(trust.role_arn), cell.request.principal.arn, cell.decision.effect
         external = identity_of(arn).kind is PrincipalKind.EXTERNAL
         if external and _is_id(arn):
-            # AWS replaces such an id by the ARN of the principal that has it, if there is one.
-            return f"whose id {arn} is cannot be known here"
+            # AWS replaces such an ID with the ARN of its principal, if there is one.
+            return f"which principal has the id {arn} is not known"
         if external and target is not None and _is_named(arn, target.trust):
-            return f"{arn} is not a user, role or account, and what AWS makes of it as a principal is not documented"
+            return f"{arn} is not a user, role or account, and its meaning as a principal is not documented"
         if effect is Effect.ALLOW:
-            return "" if candidate.exists else "whether a principal of such a name can exist is not known"
+            return "" if candidate.exists else "whether a principal with such a name can exist is not known"
         if effect is Effect.REFUSED or target is None:
             return ""
-        # A service or provider has no ARN, account or name that could be compared with anything.
+        # A service or provider has no ARN, account or name to compare.
         relaxed = target.relaxed
         if external:
             relaxed = target.relaxed_for_providers if cell.request.action in FEDERATED_ASSUME else None
-        if relaxed is None or relaxed.may_assume(cell.request).effect in _NO:
+        if relaxed is None or relaxed.may_assume(cell.request).effect in _DENIED:
             return ""
-        doubts = (_UNSIGNED,) if external else target.reading.doubts
-        return "; ".join(doubts[:_FEW])
+        reasons = (_UNSIGNED,) if external else target.reading.indeterminate
+        return "; ".join(reasons[:_FEW])
 
     def _by_account(self, trust: Trust, case: Case, worst: Cell) -> Cell:
-        """The cell of a principal that the trust policy lets in if its account does: by what is known of the account.
+        """The cell of a principal that the trust policy allows if its account does, by its known identity policies.
 
-        `worst` is the cell that assumes the worst. Of principals that are looked up alone, or have policies whose text is
-        not known, only an allow and an explicit deny are sure.
+        `worst` is the worst-case cell. For existing principals, and those with unknown policies, only an allow and an
+        explicit deny are certain; otherwise the cell is delegated.
         """
         arn = worst.request.principal.arn
         principal = self.access.users.get(arn) or self.access.roles.get(identity_of(arn).role or "")
@@ -387,7 +393,7 @@ class _Prover:
         request = Request(Caller(arn), trust.role_arn, worst.request.action, {}, free=True)
         evaluator = self.evaluator
         if isinstance(principal, Role) and principal.tags:
-            # Sessions of the role can carry other tags: those are the caller's to choose.
+            # Sessions of the role can have other tags, which the caller chooses.
             untagged = {**self.access.roles, principal.arn: replace(principal, tags={})}
             evaluator = Evaluator(replace(self.access, roles=untagged))
         decision = evaluator.may_assume(request)
@@ -415,7 +421,7 @@ class _Prover:
         return Cell(trust.subject, case, request, False, decision)
 
     def _any_other_external_id(self, trust: Trust, caller: str, foreign: Cell) -> Cell:
-        """The caller with an external id that is not the role's, whichever: `foreign`, where it stands for all of them."""
+        """The cell of the caller with any external ID that is not the role's; `foreign` if it represents all of them."""
         target = self.target(trust.role_arn)
         if target is None:
             return foreign
@@ -431,12 +437,12 @@ class _Prover:
         return self._search_external_ids(trust, caller, target, asked) or foreign
 
     def _search_external_ids(self, trust: Trust, caller: str, target: _Target, asked: Collection[Condition]) -> Cell | None:
-        """The cell of an external id that is not the role's and that the policy takes or may take, None without any."""
+        """The cell of an external ID that is not the role's and that the policy accepts or may accept; None without any."""
         budget = self._share()
         given = budget.left
-        said = {**principal_context(identity_of(caller), {}, known=False), **role_context(target.role)}
+        stated = {**principal_context(identity_of(caller), {}, known=False), **role_context(target.role)}
         found = [
-            _external_id_patterns(condition, said, variables=target.trust.version == POLICY_VERSION) for condition in asked
+            _external_id_patterns(condition, stated, variables=target.trust.version == POLICY_VERSION) for condition in asked
         ]
         patterns = dict.fromkeys(each for each in found if isinstance(each, frozenset))
         own = frozenset(map(literal, self.own_ids[trust.role_arn]))
@@ -453,18 +459,19 @@ class _Prover:
             if cell.failed:
                 undecided = replace(cell, decision=_undecided(cell, "whether such an external id can exist is not known"))
         self.budget.left -= given - budget.left
-        doubts = {c: each for c, each in zip(asked, found, strict=True) if each in (Shape.RELATION, Shape.OTHER_OPERATOR)}
+        shapes = {c: each for c, each in zip(asked, found, strict=True) if each in (Shape.RELATION, Shape.OTHER_OPERATOR)}
         cell = self._must_fail(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
         if budget.spent:
-            return replace(cell, decision=_undecided(cell, "its patterns of external ids take too long to search"))
-        if undecided is None and doubts:
-            relaxed = replace(target.role, trust=relax(target.trust, doubts.keys()))
-            if Evaluator(Access({relaxed.arn: relaxed})).may_assume(cell.request).effect not in _NO:
-                return replace(cell, decision=_undecided(cell, "; ".join(sorted({doubt_of(c, doubts[c]) for c in doubts}))))
+            return replace(cell, decision=_undecided(cell, "searching its patterns of external ids takes too long"))
+        if undecided is None and shapes:
+            relaxed = replace(target.role, trust=relax(target.trust, shapes.keys()))
+            if Evaluator(Access({relaxed.arn: relaxed})).may_assume(cell.request).effect not in _DENIED:
+                reasons = sorted({indeterminate_reason(condition, shape) for condition, shape in shapes.items()})
+                return replace(cell, decision=_undecided(cell, "; ".join(reasons)))
         return undecided
 
     def _foreign_id(self, trust: Trust) -> str:
-        """An external id of another role: one that this trust policy takes if there is any, else the next one."""
+        """An external ID of another role: one that this trust policy accepts if there is any, otherwise any other."""
         role = self.access.roles.get(trust.role_arn)
         budget = _CONDITIONS_TRIED
         for statement in role.trust.statements if role is not None and role.trust is not None else ():
@@ -473,10 +480,10 @@ class _Prover:
                     for value in self._taken(condition):
                         if self._foreign(value, trust):
                             return value
-        return next((value for value in self.ids[:_FEW] if self._foreign(value, trust)), _NOBODYS_ID)
+        return next((value for value in self.ids[:_FEW] if self._foreign(value, trust)), _UNUSED_ID)
 
     def _taken(self, condition: Condition) -> Iterable[str]:
-        """External ids that occur and satisfy the condition. Only odd operators need all of them to be tried."""
+        """Known external IDs that satisfy the condition."""
         if condition.operator == "StringEquals":
             return condition.values
         try:
@@ -489,8 +496,8 @@ class _Prover:
         return value != trust.external_id and value in self.owners and trust.role_arn not in self.owners[value]
 
 
-_NO = frozenset({Effect.IMPLICIT_DENY, Effect.EXPLICIT_DENY})
-_UNSIGNED = "whether a request that is not signed has aws:PrincipalIsAWSService or aws:PrincipalAccount is not known"
+_DENIED = frozenset({Effect.IMPLICIT_DENY, Effect.EXPLICIT_DENY})
+_UNSIGNED = "whether an unsigned request has aws:PrincipalIsAWSService or aws:PrincipalAccount is not documented"
 _ID = re.compile(r"[A-Z0-9]{16,}")
 
 
@@ -504,12 +511,12 @@ def _undecided(cell: Cell, why: str) -> Decision:
 
 
 def _is_id(arn: str) -> bool:
-    """Whether a principal is named by its unique id (AROA..., AIDA...) and not by its ARN."""
+    """Whether a principal is a unique ID (AROA..., AIDA...) instead of an ARN."""
     return _ID.fullmatch(arn) is not None and not arn.isdigit()
 
 
 def _is_named(arn: str, trust: PolicyDocument) -> bool:
-    """Whether an Allow names it as a principal of type AWS."""
+    """Whether an Allow names the ARN as a principal of type AWS."""
     return any(
         principal.type == "AWS" and principal.identifier == arn
         for statement in trust.statements
@@ -535,17 +542,19 @@ def _variables(condition: Condition) -> Collection[str]:
         return ()
 
 
-def _external_id_patterns(condition: Condition, said: Mapping[str, tuple[str, ...]], *, variables: bool) -> Patterns | Shape:
-    """What the condition holds an external id against; a relation where its value is one of another condition's."""
+def _external_id_patterns(
+    condition: Condition, stated: Mapping[str, tuple[str, ...]], *, variables: bool
+) -> Patterns | Shape:
+    """The patterns that the condition compares an external ID with; a relation if another key is compared with it."""
     try:
         if condition.key.lower() != EXTERNAL_ID.lower():
             return Shape.RELATION if variables else Shape.NONE_NEEDED
-        return patterns_of(condition, said, {EXTERNAL_ID.lower()}, variables=variables)
+        return patterns_of(condition, stated, {EXTERNAL_ID.lower()}, variables=variables)
     except UnsupportedError:
         return Shape.NONE_NEEDED
 
 
 def _role_name(arn: str) -> tuple[str, str]:
-    """Account and plain name of the role behind a role's or session's ARN."""
+    """Account ID and name of the role of a role's or session's ARN."""
     who = identity_of(arn)
     return who.account_id, (who.role or "").rpartition("/")[2]

@@ -1,7 +1,7 @@
-"""What a trust policy can tell apart about its callers, and which of its conditions cannot be searched.
+"""Which callers a trust policy distinguishes, and which of its conditions cannot be searched.
 
-The policy sees a caller through its Principal elements and through conditions on the keys of `CALLER_KEYS`, which the caller
-decides. All other keys are free in the proof: a condition on them is taken as the caller wishes.
+A policy distinguishes callers by its Principal elements and by conditions on `CALLER_KEYS`, which the caller determines. A
+condition on any other key is assumed in favor of the caller.
 """
 
 from __future__ import annotations
@@ -28,19 +28,21 @@ _ARN, _ACCOUNT, _NAME = "aws:principalarn", "aws:principalaccount", "aws:usernam
 _SERVICE = "aws:principalisawsservice"
 _SEARCHED = frozenset({_ARN, _ACCOUNT, _NAME})
 CALLER_KEYS = _SEARCHED | {_SERVICE, "aws:principaltype"}
-"""Condition keys (lower case) that who calls decides. The last two are the same for all users, and for all roles."""
+"""Condition keys (lower case) determined by the caller. The last two are the same for all users, and for all roles."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrustReading:
-    """What is read of one role's trust policy.
+    """Analysis of one role's trust policy.
 
-    `views` are the patterns held against a user or role. `open`: others than those that Principal elements name one by one
-    can be let in. `sessions` are ARNs of role sessions named as principals. `relaxed` is the policy in which each condition
-    that cannot be searched is decided as the caller wishes, None where all can be; `doubts` say which, and why. In
-    `relaxed_for_providers` only those are that depend on how AWS fills keys of requests that are not signed, as those of
-    identity providers: whether they carry aws:PrincipalIsAWSService is not documented, and aws:PrincipalAccount may be
-    "anonymous" ("Anonymous requests return anonymous.", AWS global condition context keys).
+    `views` are the patterns that the policy compares a user or role with. `open`: it can allow callers that Principal
+    elements do not name individually. `sessions` are ARNs of role sessions named as principals.
+
+    `relaxed` is the policy with every condition that cannot be searched decided in favor of the caller, None if there is no
+    such condition; `indeterminate` has the reasons. `relaxed_for_providers` is the same for conditions that depend on keys
+    of unsigned requests, such as those of identity providers: whether these have aws:PrincipalIsAWSService is not
+    documented, and aws:PrincipalAccount may be "anonymous" ("Anonymous requests return anonymous.", AWS global condition
+    context keys).
     """
 
     views: CallerViews
@@ -48,15 +50,15 @@ class TrustReading:
     sessions: tuple[str, ...]
     relaxed: PolicyDocument | None
     relaxed_for_providers: PolicyDocument | None
-    doubts: tuple[str, ...]
+    indeterminate: tuple[str, ...]
 
 
-CLOSED = TrustReading(CallerViews(), open=False, sessions=(), relaxed=None, relaxed_for_providers=None, doubts=())
-"""A trust policy that lets in only users, roles and services that it names one by one: each of them is decided by itself."""
+CLOSED = TrustReading(CallerViews(), open=False, sessions=(), relaxed=None, relaxed_for_providers=None, indeterminate=())
+"""A trust policy that only allows users, roles and services that it names individually; each is decided separately."""
 
 
 def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated: Set[str]) -> TrustReading:
-    """Read a trust policy. The ARNs `intended` and the account ids `delegated` are told from all others as well."""
+    """Analyze a trust policy. The views also distinguish the ARNs `intended` and the account IDs `delegated`."""
     if all(
         _is_closed(principal)
         for statement in trust.statements
@@ -66,22 +68,22 @@ def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated:
         return CLOSED
     parsed = parse_arn(role.arn)
     partition = parsed.partition if parsed else "aws"
-    said = role_context(role)
+    stated = role_context(role)
     variables = trust.version == POLICY_VERSION
     sessions = tuple(dict.fromkeys(_sessions(trust)))
     arns: dict[Patterns, None] = {}
     accounts: dict[Patterns, None] = {}
     names: dict[Patterns, None] = {}
-    doubts: dict[Condition, str] = {}
+    indeterminate: dict[Condition, str] = {}
     for statement in trust.statements:
         _read_principals(statement.principals, partition, arns, accounts)
         for condition in statement.conditions:
             key = condition.key.lower()
-            found = _patterns(condition, said, variables=variables)
+            found = _patterns(condition, stated, variables=variables)
             if isinstance(found, frozenset):
                 {_ARN: arns, _ACCOUNT: accounts, _NAME: names}[key].setdefault(found)
             elif found is not Shape.NONE_NEEDED:
-                doubts.setdefault(condition, doubt_of(condition, found))
+                indeterminate.setdefault(condition, indeterminate_reason(condition, found))
     if meant := _literals(arn for arn in intended if identity_of(arn).kind in {PrincipalKind.USER, PrincipalKind.ROLE}):
         arns.setdefault(meant)
     for account in sorted(delegated):
@@ -94,47 +96,47 @@ def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated:
         condition
         for statement in trust.statements
         for condition in statement.conditions
-        if _asks_service(condition) or _tells_anonymous(condition)
+        if _depends_on_service(condition) or _distinguishes_anonymous(condition)
     }
     return TrustReading(
         CallerViews(tuple(arns), tuple(accounts), tuple(names)),
         any(map(_is_open, trust.statements)),
         sessions if arns else (),
-        relax(trust, doubts.keys()) if doubts else None,
+        relax(trust, indeterminate.keys()) if indeterminate else None,
         relax(trust, of_providers) if of_providers else None,
-        tuple(dict.fromkeys(doubts.values())),
+        tuple(dict.fromkeys(indeterminate.values())),
     )
 
 
-def doubt_of(condition: Condition, shape: Shape) -> str:
+def indeterminate_reason(condition: Condition, shape: Shape) -> str:
     """Why the condition cannot be searched."""
     return f"{condition.operator} on {condition.key}: {shape.value}"
 
 
 def role_context(role: Role) -> Mapping[str, tuple[str, ...]]:
-    """The context keys that the role itself decides, with their values."""
+    """The context keys determined by the role, with their values."""
     parsed = parse_arn(role.arn)
     tags = {f"{prefix}:resourcetag/{key.lower()}": (value,) for prefix in ("aws", "iam") for key, value in role.tags.items()}
     return {"aws:resourceaccount": (parsed.account_id if parsed else "",), **tags}
 
 
-def _patterns(condition: Condition, said: Mapping[str, tuple[str, ...]], *, variables: bool) -> Patterns | Shape:
+def _patterns(condition: Condition, stated: Mapping[str, tuple[str, ...]], *, variables: bool) -> Patterns | Shape:
     try:
         if condition.key.lower() in _SEARCHED:
-            return patterns_of(condition, said, CALLER_KEYS, variables=variables)
+            return patterns_of(condition, stated, CALLER_KEYS, variables=variables)
         related = variables and any("${" in value for value in condition.values) and variables_of(condition) & CALLER_KEYS
         return Shape.RELATION if related else Shape.NONE_NEEDED
     except UnsupportedError:
-        # The evaluator refuses to decide by such a statement, whoever calls.
+        # The evaluator does not decide by such a statement, whatever the caller.
         return Shape.NONE_NEEDED
 
 
-def _asks_service(condition: Condition) -> bool:
+def _depends_on_service(condition: Condition) -> bool:
     return condition.key.lower() == _SERVICE or any(_SERVICE in value.lower() for value in condition.values)
 
 
-def _tells_anonymous(condition: Condition) -> bool:
-    """Whether a condition on the caller's account is decided otherwise for "anonymous" than without an account."""
+def _distinguishes_anonymous(condition: Condition) -> bool:
+    """Whether the outcome of a condition on the caller's account differs between "anonymous" and no account."""
     if any(_ACCOUNT in value.lower() for value in condition.values):
         return True
     if condition.key.lower() != _ACCOUNT:
@@ -157,7 +159,7 @@ def _read_principals(
 
 
 def account_of(principal: str, partition: str) -> str | None:
-    """The id of the account that a principal names as a whole; None for anybody else, or in another partition."""
+    """The ID of the account that a principal names as a whole; None for any other principal or partition."""
     if principal.isdigit():
         return principal
     parsed = parse_arn(principal)
@@ -173,7 +175,7 @@ _ONE_PRINCIPAL = frozenset({PrincipalKind.USER, PrincipalKind.ROLE})
 
 
 def _is_open(statement: Statement) -> bool:
-    """Whether the statement lets in callers that it does not name one by one."""
+    """Whether the statement allows callers that it does not name individually."""
     return statement.effect == "Allow" and any(
         principal.type in {"AWS", "*"}
         and (principal.identifier == "*" or principal.identifier.isdigit() or principal.identifier.endswith(":root"))
@@ -204,7 +206,7 @@ def _literals_of(texts: frozenset[str]) -> Patterns:
 
 
 def relax(trust: PolicyDocument, conditions: Set[Condition]) -> PolicyDocument:
-    """The policy with these conditions decided for the caller: an Allow goes without them, a Deny does not hold."""
+    """The policy with these conditions decided in favor of the caller: removed from an Allow, and a Deny dropped."""
     kept = []
     for statement in trust.statements:
         left = tuple(condition for condition in statement.conditions if condition not in conditions)

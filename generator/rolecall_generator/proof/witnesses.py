@@ -1,8 +1,9 @@
-"""One witness for each kind of user, role or external id that a set of patterns can tell apart.
+"""A witness for each class of users, roles or external IDs that a set of patterns distinguishes.
 
-All automata are walked together over the texts that AWS accepts (12 digits; a path; a name of 1 to 64 characters). Two texts
-that give every automaton the same answer are decided alike, and the shortest text of each combination of answers is its
-witness. When the walk ends within its budget, the witnesses together stand for everybody; when it does not, this is said.
+Walks the automata of all patterns in parallel over the strings that AWS accepts (12 digits; a path; a name of 1 to 64
+characters). Strings for which every automaton has the same answer have the same decision; the shortest string of each
+combination of answers is its witness. The witnesses cover all strings if the walk is complete within its budget
+(`Witnesses.complete`).
 
 Formats: botocore 1.44.5 service models (iam, sts), November 2026.
 """
@@ -32,27 +33,27 @@ KINDS = ("role", "user")
 
 Answers = tuple[bool, ...]
 Cell = tuple[str, Answers]
-"""The kind of principal (role or user), and what each automaton answers."""
+"""The kind of principal (role or user), and the answer of each automaton."""
 _States = tuple[int, ...]
 
 
 @dataclass(slots=True)
 class Budget:
-    """Steps that a search may still take; below zero it must stop."""
+    """Remaining steps of a search, which stops below zero."""
 
     left: int
 
     @property
     def spent(self) -> bool:
-        """True when no step is left."""
+        """True if the search must stop."""
         return self.left < 0
 
 
 @dataclass(frozen=True)
 class CallerViews:
-    """The sets of patterns that are held against a caller's ARN, its account id, and a user's or role's plain name.
+    """The patterns that a policy compares with a caller's ARN, its account ID, and its name without path.
 
-    `by_name` are for users alone where they come from `aws:username`; a role answers them too, which only makes cells finer.
+    Patterns of `aws:username` in `by_name` only concern users; applying them to roles as well only splits cells.
     """
 
     by_arn: tuple[Patterns, ...] = ()
@@ -61,13 +62,13 @@ class CallerViews:
 
     @cached_property
     def automata(self) -> tuple[tuple[Automaton, ...], tuple[Automaton, ...], tuple[Automaton, ...]]:
-        """Automata of the whole ARN, the account id and the plain name."""
+        """Automata for the ARN, the account ID and the name."""
         arn, account, name = (tuple(map(Automaton, sets)) for sets in (self.by_arn, self.by_account, self.by_name))
         return arn, account, name
 
     @cached_property
     def text(self) -> str:
-        """All patterns in one text, which is the same in every run."""
+        """All patterns as one string, the same in every run."""
         sets = (patterns for view in (self.by_arn, self.by_account, self.by_name) for patterns in view)
         return "\n".join(
             " | ".join(sorted("".join(token.takes + "*" * token.star for token in pattern) for pattern in patterns))
@@ -75,7 +76,7 @@ class CallerViews:
         )
 
     def cell_of(self, arn: str) -> Cell | None:
-        """The cell of a user's or role's ARN; None for anybody else."""
+        """The cell of a user's or role's ARN; None for any other principal."""
         parsed = parse_arn(arn)
         if parsed is None or parsed.service != "iam" or parsed.kind not in KINDS:
             return None
@@ -86,17 +87,17 @@ class CallerViews:
 
 @dataclass(slots=True)
 class Witnesses:
-    """What a walk found: the witness of each cell, and whether all cells were reached."""
+    """Result of a walk: the witness of each cell, and whether all cells were reached."""
 
     found: dict[Cell, str] = field(default_factory=dict)
     complete: bool = True
 
 
 def find_callers(views: CallerViews, partition: str, budget: Budget) -> Witnesses:
-    """A user or role of every cell that has one.
+    """The ARN of a user or role for every cell that has one.
 
-    A witness of which it is not known whether AWS accepts it is left in where the cell has no better one: see `fits`. Usual
-    paths come first: they are quick to walk, since no part of an ARN's head can occur in them.
+    If AWS is not certain to accept any ARN of a cell (see `fits`), the cell still gets a witness. Ordinary paths are
+    searched first, which is faster.
     """
     found = Witnesses()
     heads = list(_accounts(views, f"arn:{partition}:iam::", budget))
@@ -110,7 +111,7 @@ def find_callers(views: CallerViews, partition: str, budget: Budget) -> Witnesse
 
 
 def fits(arn: str) -> bool:
-    """Whether AWS surely accepts path and name of a user's or role's ARN: neither is too long, no part is empty."""
+    """Whether AWS is certain to accept path and name of a user's or role's ARN: neither is too long, no part is empty."""
     parsed = parse_arn(arn)
     return (
         parsed is not None
@@ -121,7 +122,7 @@ def fits(arn: str) -> bool:
 
 
 def _shortened(arn: str, cell: Cell, views: CallerViews) -> str:
-    """The ARN, with a slash where that makes too long a name a path and changes no answer."""
+    """The ARN, with a slash inserted to split an overlong name into path and name if that does not change the cell."""
     tail = len(arn) - arn.rfind("/") - 1
     if tail <= LONGEST_NAME:
         return arn
@@ -133,7 +134,7 @@ def _shortened(arn: str, cell: Cell, views: CallerViews) -> str:
 
 
 def _accounts(views: CallerViews, prefix: str, budget: Budget) -> Iterator[tuple[_States, Answers, str]]:
-    """An account id for each combination of states that twelve digits can reach, with its ARN so far."""
+    """An account ID for each combination of states reachable with twelve digits: ARN states, answers, ARN so far."""
     whole, accounts, _ = views.automata
     level: dict[tuple[_States, _States], str] = {
         (tuple(each.run(each.start, prefix) for each in whole), tuple(each.start for each in accounts)): prefix
@@ -163,9 +164,9 @@ class _Place(Enum):
 
 
 def _next_place(place: _Place, letter: str, *, any_path: bool) -> _Place | None:
-    """The place behind one more letter; None where it does not belong there.
+    """The place after one more letter; None if the letter is not allowed.
 
-    Without `any_path` there are no empty segments and no colons: IAM's documentation has both in paths, hardly anybody else.
+    Without `any_path`, paths have no empty segments and no colons, which IAM allows but which are rare.
     """
     if letter == "/":
         if place in {_Place.SEGMENT, _Place.SEGMENT_OF_PATH}:
@@ -183,7 +184,7 @@ def _next_place(place: _Place, letter: str, *, any_path: bool) -> _Place | None:
 def _tails(
     heads: Iterable[tuple[_States, Answers, str]], views: CallerViews, kind: str, budget: Budget, *, any_path: bool
 ) -> Iterator[tuple[Cell, str]]:
-    """Walk path and name behind each account: segments between slashes, of which the last one is the name."""
+    """Walk path and name after each account: segments between slashes, the last one being the name."""
     whole, _, names = views.automata
     fresh = tuple(each.start for each in names)
     todo: deque[tuple[tuple[_States, Answers, _States, _Place], str]] = deque()
@@ -216,7 +217,7 @@ def _tails(
 
 
 def _letters_of_path(known: frozenset[str]) -> Iterator[str]:
-    """The letters to try: those of names first, the slash last. One letter stands for all that nothing tells apart."""
+    """The letters to try: those of names first, the slash last. One letter represents all undistinguished ones."""
     choices = _choices(known, _NAME)
     yield from choices
     if all(letter in known for letter in choices):
@@ -227,7 +228,7 @@ def _letters_of_path(known: frozenset[str]) -> Iterator[str]:
 
 
 def find_external_ids(patterns: Sequence[Patterns], budget: Budget) -> Witnesses:
-    """An external id of every cell; the kind of the cell is empty. Ids that are too long are left in."""
+    """An external ID for every cell, whose kind is empty. IDs longer than LONGEST_EXTERNAL_ID are included."""
     automata = tuple(map(Automaton, patterns))
     found = Witnesses()
     start = (0, tuple(each.start for each in automata))
@@ -256,6 +257,6 @@ def _relevant(automata: Sequence[Automaton], states: _States) -> frozenset[str]:
 
 
 def _choices(known: frozenset[str], alphabet: str) -> list[str]:
-    """One letter that nothing tells apart, where there is one, and each letter that is told apart."""
+    """Each distinguished letter of the alphabet, after one that represents all others if there are any."""
     other = next((letter for letter in alphabet if letter not in known), None)
     return [*([other] if other else []), *sorted(known.intersection(alphabet))]

@@ -167,7 +167,7 @@ def test_what_is_wrong_is_red() -> None:
     review = review_of(with_trust(handover, replace(role.trust.statements[0], conditions=())))
     marks = review_pdf(review)
 
-    assert squeezed("without an external id, although no one meant that.") in words_of(review)
+    assert squeezed("without an external id, although this is not intended.") in words_of(review)
     assert RED_LINE in marks
     assert RED_LINE not in review_pdf(review_of(handover))
 

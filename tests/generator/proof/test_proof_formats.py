@@ -131,14 +131,14 @@ SENTENCES = {
     "open": (
         {0: NO_ID},
         (
-            f"Role {BACKEND} can assume {customer_arn(0)} without an external id, although no one meant that. "
-            f"The statement TrustBackend in the trust policy of {customer_arn(0)} lets it in."
+            f"Role {BACKEND} can assume {customer_arn(0)} without an external id, although this is not intended. "
+            f"The statement TrustBackend in the trust policy of {customer_arn(0)} allows it."
         ),
     ),
     "shut": (
         {0: {"Condition": {"StringEquals": {"sts:ExternalId": "other"}}}},
         (
-            f"Role {BACKEND} cannot assume {customer_arn(0)} with the external id id-0, although this caller is meant to. "
+            f"Role {BACKEND} cannot assume {customer_arn(0)} with the external id id-0, although this is intended. "
             f"No statement of the trust policy of {customer_arn(0)} allows it."
         ),
     ),
@@ -146,10 +146,10 @@ SENTENCES = {
         {0: {"Sid": "", "Principal": {"AWS": "999999999999"}, "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}},
         (
             f"Role arn:aws:iam::999999999999:role/rolecall-other-x1 can assume {customer_arn(0)}, "
-            "although no one meant that. "
-            f"A statement without a name in the trust policy of {customer_arn(0)} lets it in. "
-            "It holds when the caller sends aws:SourceIp as the statement asks. "
-            "rolecall-other-x1 stands for any role of that account."
+            "although this is not intended. "
+            f"A statement without Sid in the trust policy of {customer_arn(0)} allows it. "
+            "It applies if the caller sends aws:SourceIp as the statement requires. "
+            "rolecall-other-x1 represents any role of that account."
         ),
     ),
 }
@@ -166,7 +166,7 @@ def test_undecided_cells_claim_nothing() -> None:
     proof = prove(Access(), [Trust("customer-0", customer_arn(0), (BACKEND,), "id-0")])
 
     assert counterexample(proof.cells[0]).endswith(
-        f"cannot be decided: the trust policy of {customer_arn(0)} is not known. What is not decided is not proven."
+        f"cannot be decided: the trust policy of {customer_arn(0)} is not known. An undecided check counts as failed."
     )
 
 
