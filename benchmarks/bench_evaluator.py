@@ -11,7 +11,7 @@ import time
 
 from rolecall_generator.iam.evaluation.evaluator import Evaluator, Request
 from rolecall_generator.iam.evaluation.request_context import Caller
-from rolecall_generator.iam.model import Access, ManagedPolicy, Role, access_of
+from rolecall_generator.iam.model import Access, ManagedPolicy, Role
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.proof.prove import Trust, prove
 from rolecall_generator.workers import collection_paused
@@ -44,7 +44,7 @@ def fleet(customers: int) -> tuple[Access, list[Trust]]:
             statement = Statement("Allow", ("sts:AssumeRole",), (), (Principal("AWS", backend),), (condition,))
             parts.append(Role(arn, PolicyDocument((statement,))))
             trusts.append(Trust(arn, arn, (backend,), external_id))
-    return access_of(*parts), trusts
+    return Access.of(*parts), trusts
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ ORDER = {
         "user_cache",
         "iam.data",
         "iam",
+        "iam.matching",
         "iam.evaluation",
         "iam.difference",
         "iam.catalog",

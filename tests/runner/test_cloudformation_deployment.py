@@ -31,7 +31,7 @@ from form_handovers import (
 from manifests import manifest_of, notes_manifest
 from rolecall_generator.bundle.forms.cloudformation import arn_of, cloudformation_form, template_text
 from rolecall_generator.iam.difference import Change
-from rolecall_generator.iam.model import Access, Group, Module, User, access_of
+from rolecall_generator.iam.model import Access, Group, Module, User
 from rolecall_generator.iam.policy import Condition
 from rolecall_generator.manifest.models import Manifest
 from rolecall_runner.rehearsal.rehearsal import account_differences
@@ -73,7 +73,7 @@ def deployable(*, users: tuple[str, ...] = ("ann", "bob"), **role_changes: Any) 
     others = [User(f"{ARN}:user/{name}", ann.groups) for name in users if name != "ann"]
     managed = frozenset(access.policies)
     return module_of(
-        access_of(
+        Access.of(
             *access.policies.values(),
             replace(role, boundary=None, **role_changes),
             ann,

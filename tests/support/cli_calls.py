@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from rolecall_generator.iam.arn import iam_arn
-from rolecall_generator.iam.model import Access, ConsolePassword, Group, ManagedPolicy, Role, User, access_of
-from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_generator.iam.model import Access, ConsolePassword, Group, ManagedPolicy, Role, User
+from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.records import OWNER_TAG
 
 RECORDER = r"""
@@ -133,7 +133,7 @@ def access_made(calls: Iterable[Call], *, partition: str, account_id: str, exist
     for call in calls:
         made.take(call)
     assert len(made.marks) <= 1  # all that one script makes carries the same mark
-    return access_of(*made.parts.values())
+    return Access.of(*made.parts.values())
 
 
 @dataclass
@@ -157,7 +157,7 @@ class _Made:
             profile = json.loads(given)
             self._change("user", profile["UserName"], console_password=ConsolePassword(profile["PasswordResetRequired"]))
         elif verb == "put":
-            document = policy_from_json(json.loads(options["policy-document"]))
+            document = PolicyDocument.from_json(json.loads(options["policy-document"]))
             inline = self.parts[kind, options[f"{kind}-name"]].inline
             self._change(kind, options[f"{kind}-name"], inline={**inline, options["policy-name"]: document})
         elif verb == "attach":
@@ -190,7 +190,7 @@ class _Made:
         self.parts[kind, name] = part
 
     def _document(self, text: str) -> PolicyDocument:
-        return policy_from_json(json.loads(text))
+        return PolicyDocument.from_json(json.loads(text))
 
     def _change(self, kind: str, name: str, **changes: Any) -> None:
         self.parts[kind, name] = replace(self.parts[kind, name], **changes)

@@ -18,9 +18,9 @@ from rolecall_generator.bundle.forms.cloudformation import (
     check_texts,
     document_json,
 )
-from rolecall_generator.iam.arn import iam_arn, parse_arn
-from rolecall_generator.iam.model import Access, ConsolePassword, Group, ManagedPolicy, Role, User, access_of
-from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_generator.iam.arn import Arn, iam_arn
+from rolecall_generator.iam.model import Access, ConsolePassword, Group, ManagedPolicy, Role, User
+from rolecall_generator.iam.policy import PolicyDocument
 
 _KINDS = {
     "AWS::IAM::Role": ("role", "RoleName"),
@@ -81,7 +81,7 @@ class _Reader:
             make(self, properties, f"Resources.{name}")
             if properties:
                 raise refused(f"Resources.{name}", f"the property {min(properties)}")
-        return access_of(*self.parts.values())
+        return Access.of(*self.parts.values())
 
     def role(self, properties: dict[str, Any], where: str) -> None:
         arn = self._named("AWS::IAM::Role", properties, where)
@@ -212,7 +212,7 @@ class _Reader:
 
     def _document(self, value: Any, where: str) -> PolicyDocument:
         try:
-            document = policy_from_json(value)
+            document = PolicyDocument.from_json(value)
         except (ValueError, AttributeError, TypeError) as error:
             raise refused(where, f"the policy document ({error})") from error
         # Written again it must be the same: nothing in it was a function that we took for a text.
@@ -322,7 +322,7 @@ def reference_of(value: Any, where: str) -> str:
 def policy_arn_of(value: Any, where: str) -> str:
     """ARN of a managed policy that is no resource of the template."""
     arn = text_of(value, where)
-    if parse_arn(arn) is None:
+    if Arn.parse(arn) is None:
         raise refused(where, f"{arn} in the place of an ARN")
     return arn
 

@@ -14,7 +14,6 @@ from rolecall_generator.iam.model import (
     ModuleKind,
     Role,
     User,
-    access_of,
 )
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.manifest.models import Manifest
@@ -104,7 +103,7 @@ def everything(*, existing: bool) -> Access:
             ),
             User(f"{ARN}:user/tim", frozenset({f"{ARN}:group/old/people"})),
         ]
-    return access_of(*parts)
+    return Access.of(*parts)
 
 
 def already_there(access: Access) -> tuple[str, ...]:

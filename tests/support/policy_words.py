@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rolecall_generator.iam.evaluation.evaluator import Effect
-from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_generator.iam.policy import PolicyDocument
 
 BACKEND = "111111111111"
 CUSTOMER = "222222222222"
@@ -66,7 +66,7 @@ TAG_KEYS = "aws:TagKeys"
 
 
 def document(*statements: Json, version: str = "2012-10-17") -> PolicyDocument:
-    return policy_from_json({"Version": version, "Statement": list(statements)})
+    return PolicyDocument.from_json({"Version": version, "Statement": list(statements)})
 
 
 def statement(effect: str = "Allow", action: Any = "sts:AssumeRole", **more: Any) -> Json:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rolecall_generator.iam.model import Access, Role, access_of
-from rolecall_generator.iam.policy import policy_from_json
+from rolecall_generator.iam.model import Access, Role
+from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.proof.prove import Proof, Trust, prove
 
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"
@@ -44,9 +44,9 @@ def customers(
         statement = trust_statement(number, **(holes or {}).get(number, {}))
         roles.append(Role(customer_arn(number), _document(statement)))
         trusts.append(Trust(name(number), customer_arn(number), (BACKEND,), f"id-{number}"))
-    access = access_of(*roles)
+    access = Access.of(*roles)
     return access, prove(access, trusts, names=lambda _policy: "x1")
 
 
 def _document(statement: dict[str, Any]) -> Any:
-    return policy_from_json({"Version": "2012-10-17", "Statement": [statement]})
+    return PolicyDocument.from_json({"Version": "2012-10-17", "Statement": [statement]})

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from rolecall_generator.iam.model import Role, access_of
-from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_generator.iam.model import Access, Role
+from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Credentials, Sessions
 from rolecall_runner.aws.retry import RetryPolicy
@@ -31,7 +31,7 @@ _NUMBERS = itertools.count(1)
 
 def document(body: Mapping[str, Any]) -> PolicyDocument:
     """AWS's JSON as the model's value."""
-    return policy_from_json(json.loads(json.dumps(body)))
+    return PolicyDocument.from_json(json.loads(json.dumps(body)))
 
 
 @dataclass
@@ -118,7 +118,7 @@ def world_of(rig: Rig, clients: Clients, attempts: int = 3) -> World:
         clock=rig.clock,
         sleep=lambda _seconds: None,
         external_ids={each.name: str(each.external_id) for each in (target, witness)},
-        backend=access_of(Role(backend, None, {"assume": document(allow("sts:AssumeRole"))}, existing=True)),
+        backend=Access.of(Role(backend, None, {"assume": document(allow("sts:AssumeRole"))}, existing=True)),
         witnesses=(target, witness),
         options=VerifySpec(actions="none", retry=RetryPolicy(attempts=attempts)),
     )

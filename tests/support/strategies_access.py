@@ -8,16 +8,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from rolecall_generator.iam.model import (
-    Access,
-    ConsolePassword,
-    Group,
-    InstanceProfile,
-    ManagedPolicy,
-    Role,
-    User,
-    access_of,
-)
+from rolecall_generator.iam.model import Access, ConsolePassword, Group, InstanceProfile, ManagedPolicy, Role, User
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 
 ACCOUNTS = ("111111111111", "222222222222", "078352025563")
@@ -142,4 +133,4 @@ def instance_profiles() -> st.SearchStrategy[InstanceProfile]:
 def accesses(most: int = 3) -> st.SearchStrategy[Access]:
     """Access values of up to `most` parts, every ARN once."""
     part = st.one_of(roles(), managed_policies(), groups(), users(), instance_profiles())
-    return st.lists(part, max_size=most, unique_by=lambda value: value.arn).map(lambda parts: access_of(*parts))
+    return st.lists(part, max_size=most, unique_by=lambda value: value.arn).map(lambda parts: Access.of(*parts))

@@ -15,7 +15,7 @@ from typing import Any
 
 from live_iam import iam_client
 from manifests import manifest_of
-from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.arn import Arn
 from rolecall_generator.iam.model import Group, Module, Role, User
 from rolecall_generator.manifest.models import Manifest
 from rolecall_generator.planning.planner import make_plan
@@ -230,7 +230,7 @@ def make_existing(endpoint: str, module: Module) -> None:
     access = module.access
     parts: list[Role | Group | User] = [*access.roles.values(), *access.groups.values(), *access.users.values()]
     for part in parts:
-        arn = parse_arn(part.arn)
+        arn = Arn.parse(part.arn)
         assert arn is not None
         if not part.existing:
             continue

@@ -19,17 +19,8 @@ from typing import Any
 
 from rolecall_generator.findings import Severity
 from rolecall_generator.iam.arn import iam_arn
-from rolecall_generator.iam.model import (
-    Access,
-    ConsolePassword,
-    Group,
-    InstanceProfile,
-    ManagedPolicy,
-    Role,
-    User,
-    access_of,
-)
-from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_generator.iam.model import Access, ConsolePassword, Group, InstanceProfile, ManagedPolicy, Role, User
+from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.terraform.parser.parse import ParsedModule
 from rolecall_runner.rehearsal.terraform_cli import Finished, provider_block
 from terraform_providers import Provider
@@ -71,7 +62,7 @@ class PlannedResource:
         found = {}
         for argument in ("policy", "assume_role_policy", "json"):
             if isinstance(self.values.get(argument), str):
-                found[argument] = policy_from_json(json.loads(self.values[argument])).canonical()
+                found[argument] = PolicyDocument.from_json(json.loads(self.values[argument])).canonical()
         return found
 
 
@@ -229,7 +220,7 @@ class _Reading:
             self._declare(resource)
         for resource in self.resources:
             self._attach(resource)
-        return access_of(*self.owners.values(), *self.policies, *self.profiles).canonical()
+        return Access.of(*self.owners.values(), *self.policies, *self.profiles).canonical()
 
     def _declare(self, resource: PlannedResource) -> None:
         values = resource.values
@@ -358,4 +349,4 @@ class _Reading:
 
 
 def _policy(text: str) -> PolicyDocument:
-    return policy_from_json(json.loads(text))
+    return PolicyDocument.from_json(json.loads(text))

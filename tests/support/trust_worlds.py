@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rolecall_generator.iam.model import Access, Role, access_of
-from rolecall_generator.iam.policy import policy_from_json
+from rolecall_generator.iam.model import Access, Role
+from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.proof.prove import Proof, Trust, prove
 
 BACKEND = "111111111111"
@@ -34,14 +34,14 @@ ORDINARY = statement({"AWS": CALLER}, WITH_ID)
 
 def world(statements: Iterable[Mapping[str, Any]], tags: Mapping[str, str] | None = None) -> Access:
     """The backend role, the customer's role with these statements as its trust policy, and another customer's role."""
-    trust = policy_from_json({"Version": "2012-10-17", "Statement": list(statements)})
-    others = policy_from_json(
+    trust = PolicyDocument.from_json({"Version": "2012-10-17", "Statement": list(statements)})
+    others = PolicyDocument.from_json(
         {"Statement": [statement({"AWS": CALLER}, {"StringEquals": {"sts:ExternalId": OTHERS_ID}})], "Version": "2012-10-17"}
     )
-    grant = policy_from_json(
+    grant = PolicyDocument.from_json(
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
     )
-    return access_of(
+    return Access.of(
         Role(CALLER, None, {"assume": grant}, existing=True),
         Role(ROLE, trust, tags=tags or {}),
         Role(OTHERS_ROLE, others),

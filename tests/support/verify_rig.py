@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rolecall_generator.iam.model import Access, Role, access_of
-from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_generator.iam.model import Access, Role
+from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Credentials, Sessions
 from rolecall_runner.aws.retry import RetryPolicy
@@ -66,7 +66,7 @@ class Stage:
         """The context in which the manifest grants the target's role exactly the actions."""
         inline = {"main": document(allow(*actions, resource=resource))} if actions else {}
         role = replace(Role(target.role_arn, document(TRUST), inline), **changes)
-        return self.intending(target, access_of(role))
+        return self.intending(target, Access.of(role))
 
     def intending(self, target: Target, access: Access) -> VerifyContext:
         """The context with the agreed access of one target."""
@@ -79,7 +79,7 @@ class Stage:
 
 def document(body: Mapping[str, Any]) -> PolicyDocument:
     """AWS's JSON as the model's value."""
-    return policy_from_json(json.loads(json.dumps(body)))
+    return PolicyDocument.from_json(json.loads(json.dumps(body)))
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from rolecall_generator.iam.arn import iam_arn
-from rolecall_generator.iam.model import Access, ConsolePassword, Group, ManagedPolicy, Role, User, access_of
-from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_generator.iam.model import Access, ConsolePassword, Group, ManagedPolicy, Role, User
+from rolecall_generator.iam.policy import PolicyDocument
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ def sections_of(text: str) -> list[Section]:
         elif token.type == "inline":
             words = _plain(token)
         elif token.type == "fence" and token.info == "json":
-            found[-1].documents.append((words, policy_from_json(json.loads(token.content))))
+            found[-1].documents.append((words, PolicyDocument.from_json(json.loads(token.content))))
     return found
 
 
@@ -68,7 +68,7 @@ def access_from(text: str) -> Access:
             made.append(_group(part, place))
         elif "User name" in part.settings:
             made.append(_user(part, place))
-    return access_of(*made)
+    return Access.of(*made)
 
 
 def _rows(tokens: list[Token], at: int) -> Iterator[list[str]]:

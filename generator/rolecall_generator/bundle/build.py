@@ -32,7 +32,7 @@ from rolecall_generator.bundle.signing import Signer
 from rolecall_generator.check import arns_of, intended_of, proof_findings
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.findings import Finding, Severity
-from rolecall_generator.iam import Access, Module, ModuleKind, PolicyDocument, Role, Statement, access_of, union
+from rolecall_generator.iam import Access, Module, ModuleKind, PolicyDocument, Role, Statement
 from rolecall_generator.manifest import Quotas, Suppression
 from rolecall_generator.output import JOURNAL_NAME, Disk, LockedModule, Placer, encode_journal, sha256
 from rolecall_generator.proof import Proof, prove
@@ -82,7 +82,7 @@ def handover_proof(module: Module, counterpart: Module | None = None, people: Mo
     For a customer the vendor's role is taken to be allowed to assume this role: that it is, `gen prove` shows.
     """
     modules = [module] if counterpart is None else [module, counterpart]
-    access = union((*(each.access for each in modules), _people_of(people), _vendor_side(module)))
+    access = Access.union((*(each.access for each in modules), _people_of(people), _vendor_side(module)))
     roles = [arn for each in modules for arn in each.access.roles]
     return prove(access, intended_of(modules).trusts, roles=roles)
 
@@ -98,7 +98,7 @@ def _vendor_side(module: Module) -> Access:
     role = module.customer.role
     actions = role.trust.statements[0].actions if role.trust is not None else ()
     grant = PolicyDocument((Statement("Allow", actions=actions, resources=(role.arn,)),))
-    return access_of(Role(module.customer.backend_role_arn, trust=None, inline={"assume": grant}, existing=True))
+    return Access.of(Role(module.customer.backend_role_arn, trust=None, inline={"assume": grant}, existing=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def _context(items: Sequence[Judged], measure: Measure) -> CheckContext:
     intended = intended_of(modules)
     paths: Mapping[str, str] = {arn: item.path for item in items for arn in arns_of(item.module.access)}
     return CheckContext(
-        union(module.access for module in modules),
+        Access.union(module.access for module in modules),
         subjects=paths,
         customer_roles=intended.customer_roles,
         switch_roles=intended.switch_roles,

@@ -18,7 +18,7 @@ from rolecall_generator.check.module_check import Bench, ModuleVerdict, below, r
 from rolecall_generator.check.returned_modules import SentBack, judge_sent_back
 from rolecall_generator.errors import Problem
 from rolecall_generator.findings import PROOF_FAILED, PROOF_UNDECIDED, Finding
-from rolecall_generator.iam import Module, union
+from rolecall_generator.iam import Access, Module
 from rolecall_generator.iam.difference import labeller
 from rolecall_generator.iam.evaluation import Effect
 from rolecall_generator.manifest import LoadedManifest, account_names, load_manifest
@@ -182,7 +182,7 @@ def _scope_of(back: SentBack) -> CheckScope:
 
 def _judge(loaded: LoadedManifest, plan: Plan, scope: CheckScope, *, complete: bool) -> tuple[Proof, list[Finding]]:
     """Proof and rules over what is written; where a part alone is checked, the rest counts as planned."""
-    written = union(verdict.access for verdict in scope.verdicts)
+    written = Access.union(verdict.access for verdict in scope.verdicts)
     checked = {module.path for module in scope.modules}
     others = () if complete else tuple(module.build() for module in plan.modules if module.path not in checked)
     intended = intended_of((*scope.modules, *others))
@@ -197,7 +197,7 @@ def _judge(loaded: LoadedManifest, plan: Plan, scope: CheckScope, *, complete: b
         place=_placer(scope),
         declared=DeclaredStatements(loaded),
     )
-    surroundings = union((written, *(module.access for module in others)))
+    surroundings = Access.union((written, *(module.access for module in others)))
     # A role that is not written is somebody's finding already, and no one can assume it.
     roles = surroundings.roles.keys() if complete else surroundings.roles.keys() & _roles(scope)
     proof = prove(surroundings, intended.trusts, roles=roles)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rolecall_generator.check.module_check import Bench, read_written, unplanned_findings
 from rolecall_generator.findings import Finding
-from rolecall_generator.iam import Access, CustomerDetails, Module, ModuleKind, SwitchRoleDetails, union
+from rolecall_generator.iam import Access, CustomerDetails, Module, ModuleKind, SwitchRoleDetails
 from rolecall_generator.iam.difference import labeller
 from rolecall_generator.iam.evaluation import PrincipalKind, identity_of
 from rolecall_generator.manifest import LoadedManifest, account_names, load_manifest
@@ -172,6 +172,6 @@ def prove_manifest(
     found = module_access(manifest, out, planned=planned, processes=processes, started=started, progress=progress)
     stray = () if planned else unplanned_findings(out, found.plan, read_lock(out))
     with collection_paused():
-        access = union(found.accesses)
+        access = Access.union(found.accesses)
         proof = prove(access, intended_of(found.modules).trusts, roles=access.roles.keys())
     return Proven(proof, access, (*found.findings, *stray), planned, account_names(found.loaded.manifest))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.errors import PlanError
-from rolecall_generator.iam import Access, parse_arn
+from rolecall_generator.iam import Access, Arn
 from rolecall_generator.iam.difference import Change, Label, differences, labeller
 from rolecall_generator.manifest import LoadedManifest, Manifest, account_names
 from rolecall_generator.manifest.editing import Edit, Edited, apply_edits, write_edited
@@ -164,7 +164,7 @@ def _replaced(before: Access, after: Access) -> Iterator[tuple[str, str]]:
     gone = [arn for arn, role in before.roles.items() if arn not in after.roles and not role.existing]
     come = [arn for arn, role in after.roles.items() if arn not in before.roles and not role.existing]
     for old, new in zip(gone, come, strict=False):
-        was, now = parse_arn(old), parse_arn(new)
+        was, now = Arn.parse(old), Arn.parse(new)
         if was is not None and now is not None and was.account_id == now.account_id:
             yield old, new
 

@@ -1,17 +1,7 @@
-"""The access model: ARNs, policy documents, principals, roles, users, groups and their differences."""
+"""The access model: ARNs, policy documents, principals, policies, and the modules that create them."""
 
 from rolecall_generator.iam import quotas
-from rolecall_generator.iam.arn import (
-    ACCOUNT_ID_PATTERN,
-    PARTITIONS,
-    Arn,
-    aws_managed_policy_arn,
-    iam_arn,
-    parse_arn,
-    role_arn,
-    root_arn,
-    switch_role_url,
-)
+from rolecall_generator.iam.arn import ACCOUNT_ID_PATTERN, PARTITIONS, Arn, iam_arn, role_arn, root_arn, switch_role_url
 from rolecall_generator.iam.model import (
     Access,
     AccountLabel,
@@ -26,31 +16,12 @@ from rolecall_generator.iam.model import (
     Role,
     SwitchRoleDetails,
     User,
-    access_of,
-    union,
 )
-from rolecall_generator.iam.policy import POLICY_VERSION, Condition, PolicyDocument, Principal, Statement, policy_from_json
-from rolecall_generator.iam.quotas import (
-    CHAINED_SESSION_SECONDS,
-    GROUP_MANAGED_POLICIES,
-    MANAGED_POLICY_CHARACTERS,
-    MINIMUM_MAX_SESSION_SECONDS,
-    POLICY_NAME_CHARACTERS,
-    SWITCH_ROLE_LINK_CHARACTERS,
-    TAGS,
-)
+from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 
 __all__ = [
     "ACCOUNT_ID_PATTERN",
-    "CHAINED_SESSION_SECONDS",
-    "GROUP_MANAGED_POLICIES",
-    "MANAGED_POLICY_CHARACTERS",
-    "MINIMUM_MAX_SESSION_SECONDS",
     "PARTITIONS",
-    "POLICY_NAME_CHARACTERS",
-    "POLICY_VERSION",
-    "SWITCH_ROLE_LINK_CHARACTERS",
-    "TAGS",
     "Access",
     "AccountLabel",
     "Arn",
@@ -69,14 +40,9 @@ __all__ = [
     "Statement",
     "SwitchRoleDetails",
     "User",
-    "access_of",
-    "aws_managed_policy_arn",
     "iam_arn",
-    "parse_arn",
-    "policy_from_json",
     "quotas",
     "role_arn",
     "root_arn",
     "switch_role_url",
-    "union",
 ]

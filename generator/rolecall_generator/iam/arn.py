@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 ACCOUNT_ID_PATTERN = r"^[0-9]{12}$"
+_PARTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,14 @@ class Arn:
     account_id: str
     resource: str
 
+    @classmethod
+    def parse(cls, text: str) -> Arn | None:
+        """The ARN in `text`; None if it is not an ARN."""
+        parts = text.split(":", 5)
+        if len(parts) != _PARTS or parts[0] != "arn" or not parts[1] or not parts[2]:
+            return None
+        return cls(*parts[1:])
+
     def __str__(self) -> str:
         return f"arn:{self.partition}:{self.service}:{self.region}:{self.account_id}:{self.resource}"
 
@@ -69,19 +78,11 @@ class Arn:
         )
 
 
-_PARTS = 6
-
-
-def parse_arn(text: str) -> Arn | None:
-    """Split an ARN; None when the text is not one."""
-    parts = text.split(":", 5)
-    if len(parts) != _PARTS or parts[0] != "arn" or not parts[1] or not parts[2]:
-        return None
-    return Arn(parts[1], parts[2], parts[3], parts[4], parts[5])
-
-
 def iam_arn(partition: str, account_id: str, kind: str, path: str, name: str) -> str:
-    """ARN of a role, user, group, policy or instance profile; `path` starts and ends with `/`."""
+    """ARN of a role, user, group, policy or instance profile; `path` starts and ends with `/`.
+
+    The account ID of AWS managed policies is `aws`.
+    """
     return f"arn:{partition}:iam::{account_id}:{kind}{path}{name}"
 
 
@@ -93,11 +94,6 @@ def role_arn(partition: str, account_id: str, path: str, name: str) -> str:
 def root_arn(partition: str, account_id: str) -> str:
     """ARN of an account as a principal: it delegates to every principal that the account allows."""
     return f"arn:{partition}:iam::{account_id}:root"
-
-
-def aws_managed_policy_arn(partition: str, name: str) -> str:
-    """ARN of a policy that AWS manages; `name` may carry its path, as in `job-function/ViewOnlyAccess`."""
-    return f"arn:{partition}:iam::aws:policy/{name}"
 
 
 def switch_role_url(partition: str, account_id: str, path: str, name: str, display_name: str) -> str | None:

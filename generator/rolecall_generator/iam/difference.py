@@ -13,6 +13,7 @@ from typing import Any
 
 from rolecall_generator.iam import (
     Access,
+    Arn,
     Condition,
     ConsolePassword,
     Group,
@@ -23,9 +24,8 @@ from rolecall_generator.iam import (
     Role,
     Statement,
     User,
-    parse_arn,
 )
-from rolecall_generator.iam.evaluation import find_operator
+from rolecall_generator.iam.matching import find_operator
 
 Label = Callable[[str], str]
 """Returns the display name of an ARN, with its kind if it is not a role: `account1/role1`, `group reena-switchers`."""
@@ -299,7 +299,7 @@ _EMPTY = PolicyDocument(())
 
 def plain_label(arn: str) -> str:
     """Display name of an IAM ARN by account ID: `222222222222/role1`, `222222222222:root`, `group 222222222222/admins`."""
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     if parsed is None or parsed.service != "iam":
         return arn
     if parsed.resource == "root":
@@ -467,7 +467,7 @@ def labeller(names: Mapping[str, str]) -> Label:
     """A Label with account names by account ID; ARNs of other accounts get `plain_label`."""
 
     def label(arn: str) -> str:
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is None or parsed.account_id not in names:
             return plain_label(arn)
         account = names[parsed.account_id]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.arn import Arn
 from rolecall_generator.iam.policy import PolicyDocument
 
 
@@ -91,6 +91,27 @@ class Access:
     users: Mapping[str, User] = field(default_factory=dict)
     instance_profiles: Mapping[str, InstanceProfile] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, *parts: Role | ManagedPolicy | Group | User | InstanceProfile) -> Access:
+        """An Access with the given parts. Raises ValueError for a duplicate ARN."""
+        kinds: dict[type, dict[str, Any]] = {Role: {}, ManagedPolicy: {}, Group: {}, User: {}, InstanceProfile: {}}
+        for part in parts:
+            known = kinds[type(part)]
+            if part.arn in known:
+                raise ValueError(f"{part.arn} is declared twice")
+            known[part.arn] = part
+        return cls(kinds[Role], kinds[ManagedPolicy], kinds[Group], kinds[User], kinds[InstanceProfile])
+
+    @classmethod
+    def union(cls, accesses: Iterable[Access]) -> Access:
+        """The union of several Access values. Policies of a principal that occurs in several of them are merged."""
+        merged: dict[str, dict[str, Any]] = {part.name: {} for part in fields(cls)}
+        for access in accesses:
+            for name, known in merged.items():
+                for arn, part in getattr(access, name).items():
+                    known[arn] = _merge(known[arn], part) if arn in known else part
+        return cls(**merged)
+
     def canonical(self) -> Access:
         """The same access with canonical documents: two canonical values are equal when they grant the same."""
         return Access(
@@ -100,27 +121,6 @@ class Access:
             users={arn: _canonical(user) for arn, user in sorted(self.users.items())},
             instance_profiles=dict(sorted(self.instance_profiles.items())),
         )
-
-
-def access_of(*parts: Role | ManagedPolicy | Group | User | InstanceProfile) -> Access:
-    """An Access with the given parts. Raises ValueError for a duplicate ARN."""
-    kinds: dict[type, dict[str, Any]] = {Role: {}, ManagedPolicy: {}, Group: {}, User: {}, InstanceProfile: {}}
-    for part in parts:
-        known = kinds[type(part)]
-        if part.arn in known:
-            raise ValueError(f"{part.arn} is declared twice")
-        known[part.arn] = part
-    return Access(kinds[Role], kinds[ManagedPolicy], kinds[Group], kinds[User], kinds[InstanceProfile])
-
-
-def union(accesses: Iterable[Access]) -> Access:
-    """The union of several Access values. Policies of a principal that occurs in several of them are merged."""
-    merged: dict[str, dict[str, Any]] = {part.name: {} for part in fields(Access)}
-    for access in accesses:
-        for name, known in merged.items():
-            for arn, part in getattr(access, name).items():
-                known[arn] = _merge(known[arn], part) if arn in known else part
-    return Access(**merged)
 
 
 def _merge(one: Any, other: Any) -> Any:
@@ -246,5 +246,5 @@ class Module:
 
 
 def _name_with_path(arn: str) -> str:
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     return parsed.resource.partition("/")[2] if parsed is not None else arn

@@ -8,11 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 T = TypeVar("T")
-
-POLICY_VERSION = "2012-10-17"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,8 +84,20 @@ class Statement:
 class PolicyDocument:
     """A policy document. The order of its statements has no meaning; `canonical` sorts them."""
 
+    VERSION: ClassVar[str] = "2012-10-17"
+
     statements: tuple[Statement, ...]
-    version: str = POLICY_VERSION
+    version: str = VERSION
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> PolicyDocument:
+        """Read the JSON form. Raises ValueError with the reason if it is not a policy document."""
+        statements = body.get("Statement", [])
+        if isinstance(statements, Mapping):
+            statements = [statements]
+        if not isinstance(statements, list):
+            raise ValueError("Statement is neither an object nor a list")
+        return cls(tuple(_statement_from_json(item) for item in statements), str(body.get("Version", "2008-10-17")))
 
     def canonical(self) -> PolicyDocument:
         """The same document with canonical statements, sorted."""
@@ -106,16 +116,6 @@ class PolicyDocument:
         """
         text = json.dumps(self.to_json(), separators=(",", ":"), ensure_ascii=False)
         return len(text) + 5 * sum(map(text.count, "<>&"))
-
-
-def policy_from_json(body: Mapping[str, Any]) -> PolicyDocument:
-    """Read AWS's JSON form. Raises ValueError with the reason when it is not a policy document."""
-    statements = body.get("Statement", [])
-    if isinstance(statements, Mapping):
-        statements = [statements]
-    if not isinstance(statements, list):
-        raise ValueError("Statement is neither an object nor a list")
-    return PolicyDocument(tuple(_statement_from_json(item) for item in statements), str(body.get("Version", "2008-10-17")))
 
 
 def merge_conditions(conditions: Iterable[Condition]) -> tuple[Condition, ...]:

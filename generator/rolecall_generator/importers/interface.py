@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from rolecall_generator.errors import ManifestError, Problem
-from rolecall_generator.iam import parse_arn
+from rolecall_generator.iam import Arn
 from rolecall_generator.manifest import IncludedFile, Manifest, shares_external_id, translate
 from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, Point
 from rolecall_generator.text import clip, code_point, first_hidden
@@ -96,7 +96,7 @@ class ImportProblemsError(ManifestError):
 
 def role_fields(arn: str) -> dict[str, Value] | None:
     """Account id, role and path of a role's ARN; None for anything else."""
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     if parsed is None or parsed.service != "iam" or parsed.kind != "role" or not parsed.account_id:
         return None
     path, _, name = parsed.resource.removeprefix("role").rpartition("/")

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.iam import TAGS, Condition, parse_arn
+from rolecall_generator.iam import Arn, Condition, quotas
 from rolecall_generator.iam.validation import account_of, condition_faults, resource_fault, unfilled, unknown_operator
 from rolecall_generator.manifest.models import Manifest, StatementSpec
 from rolecall_generator.manifest.yaml_source import Loc, Places
@@ -75,7 +75,7 @@ def _policy(
     if (found := unfilled(policy)) is not None and found.certain:
         yield places.problem(at, f"{policy} has a placeholder: {found.what}", found.hint)
         return
-    parsed = parse_arn(policy)
+    parsed = Arn.parse(policy)
     if parsed is None:
         return
     for partition in partitions:
@@ -272,8 +272,8 @@ def _tags(common: Mapping[str, str], own: Mapping[str, str], at: Loc, places: Pl
             yield places.problem(
                 (*at, key), f"tag {key} starts with aws:", "choose another name: AWS keeps aws: to itself", key=True
             )
-    if len(folded) > TAGS:
-        what = f"{len(folded)} tags, and AWS takes {TAGS}"
+    if len(folded) > quotas.TAGS:
+        what = f"{len(folded)} tags, and AWS takes {quotas.TAGS}"
         yield places.problem(at, what, "remove some; labels have no such limit and stay with you")
 
 

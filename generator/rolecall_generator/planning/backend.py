@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from rolecall_generator.errors import PlanError
 from rolecall_generator.iam import (
+    Access,
     AccountLabel,
     BackendDetails,
     Condition,
@@ -25,7 +26,6 @@ from rolecall_generator.iam import (
     Principal,
     Role,
     Statement,
-    access_of,
     iam_arn,
     quotas,
     role_arn,
@@ -101,7 +101,7 @@ def backend_module(manifest: Manifest, customers: Sequence[ResolvedCustomer], as
         subject="backend",
         account=AccountLabel("backend", backend.account_id),
         partition=manifest.partition,
-        access=access_of(*parts),
+        access=Access.of(*parts),
         backend=BackendDetails(customers=len(customers), explicit=backend.grant == "explicit"),
     )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from rolecall_generator.errors import PlanError
 from rolecall_generator.iam import (
+    Access,
     AccountLabel,
+    Arn,
     Condition,
     CustomerDetails,
     Module,
@@ -13,8 +15,6 @@ from rolecall_generator.iam import (
     Principal,
     Role,
     Statement,
-    access_of,
-    parse_arn,
     root_arn,
 )
 from rolecall_generator.manifest import Quotas, ResolvedCustomer
@@ -38,7 +38,7 @@ def customer_trust(customer: ResolvedCustomer, backend_role_arn: str) -> PolicyD
     conditions: list[Condition] = []
     principal = backend_role_arn
     if customer.trust == "account-root":
-        role = parse_arn(backend_role_arn)
+        role = Arn.parse(backend_role_arn)
         if role is None:
             raise ValueError(f"{backend_role_arn} is not an ARN")
         principal = root_arn(role.partition, role.account_id)
@@ -91,7 +91,7 @@ def customer_module(customer: ResolvedCustomer, partition: str, backend_role_arn
         subject=customer.name,
         account=AccountLabel(customer.name, customer.account_id),
         partition=partition,
-        access=access_of(role, *policies),
+        access=Access.of(role, *policies),
         outputs={"external_id": customer.external_id} if customer.external_id else {},
         customer=CustomerDetails(role, backend_role_arn, customer.external_ids, trusts_role=customer.trust == "role-arn"),
     )

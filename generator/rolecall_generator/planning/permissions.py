@@ -6,15 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rolecall_generator.errors import PlanError
-from rolecall_generator.iam import (
-    Condition,
-    ManagedPolicy,
-    PolicyDocument,
-    Statement,
-    aws_managed_policy_arn,
-    iam_arn,
-    quotas,
-)
+from rolecall_generator.iam import Condition, ManagedPolicy, PolicyDocument, Statement, iam_arn, quotas
 from rolecall_generator.manifest import PermissionSet, StatementSpec
 
 
@@ -30,7 +22,8 @@ class Permissions:
     def attached(self, partition: str, account_id: str, role: str) -> frozenset[str]:
         """ARNs of everything attached: AWS's own policies, given ARNs, and the sets' own managed policies."""
         given = (
-            name if name.startswith("arn:") else aws_managed_policy_arn(partition, name) for name in self.attached_names
+            name if name.startswith("arn:") else iam_arn(partition, "aws", "policy", "/", name)
+            for name in self.attached_names
         )
         own = (own_policy_arn(partition, account_id, role, name) for name in self.managed)
         return frozenset((*given, *own))

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import partial
 
 from rolecall_generator.errors import SelectionError
-from rolecall_generator.iam import Access, Module, ModuleKind, union
+from rolecall_generator.iam import Access, Module, ModuleKind
 from rolecall_generator.manifest import Manifest, People, ResolvedCustomer, SwitchRole, people_of, resolve_customers
 from rolecall_generator.output import Lock
 from rolecall_generator.planning.backend import (
@@ -49,7 +49,7 @@ class Plan:
 
     def access(self) -> Access:
         """The intended access of all modules together."""
-        return union(module.build().access for module in self.modules)
+        return Access.union(module.build().access for module in self.modules)
 
 
 def make_plan(manifest: Manifest, previous: Mapping[str, Slot] | None = None, *, repack: bool = False) -> Plan:

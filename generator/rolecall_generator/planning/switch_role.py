@@ -13,9 +13,6 @@ import json
 
 from rolecall_generator.errors import PlanError
 from rolecall_generator.iam import (
-    GROUP_MANAGED_POLICIES,
-    MANAGED_POLICY_CHARACTERS,
-    POLICY_NAME_CHARACTERS,
     Access,
     AccountLabel,
     Condition,
@@ -30,12 +27,11 @@ from rolecall_generator.iam import (
     Statement,
     SwitchRoleDetails,
     User,
-    access_of,
     iam_arn,
+    quotas,
     role_arn,
     root_arn,
     switch_role_url,
-    union,
 )
 from rolecall_generator.manifest import AccountRef, People, SwitchRole, SwitchUser
 from rolecall_generator.planning.permissions import Permissions
@@ -122,7 +118,7 @@ def switch_role_modules(
         has_existing_people=entry.switch_group.existing or any(user.existing for user in entry.users),
     )
     sides = (
-        (ModuleKind.TRUSTING, details.trusting, access_of(role, *policies)),
+        (ModuleKind.TRUSTING, details.trusting, Access.of(role, *policies)),
         (ModuleKind.TRUSTED, details.trusted, Access()),
     )
     trusting, trusted = (
@@ -132,7 +128,7 @@ def switch_role_modules(
             subject=entry.name,
             account=account,
             partition=partition,
-            access=union((own, access_of(*_people(people, partition)))) if path == holder else own,
+            access=Access.union((own, Access.of(*_people(people, partition)))) if path == holder else own,
             outputs={"switch_role_url": link} if link else {},
             dependents=people.dependents if path == holder else (),
             switch_role=details,
@@ -190,10 +186,10 @@ def _people(people: People, partition: str) -> tuple[Group | ManagedPolicy | Use
                 tags=keeper.tags,
             )
         )
-    if len(policies) > GROUP_MANAGED_POLICIES:
+    if len(policies) > quotas.GROUP_MANAGED_POLICIES:
         raise PlanError(
             f"{len(people.switch_roles):,} roles behind group {group.name} take {len(policies)} managed policies; AWS takes "
-            f"{GROUP_MANAGED_POLICIES} on a group",
+            f"{quotas.GROUP_MANAGED_POLICIES} on a group",
             where=f"switch role {keeper.name}",
             hint="let some of the switch roles use another group",
         )
@@ -225,7 +221,11 @@ def _assume_policies(people: People, partition: str) -> list[ManagedPolicy]:
         found.append(
             ManagedPolicy(
                 iam_arn(
-                    partition, _home(keeper).account_id, "policy", "/", name[: POLICY_NAME_CHARACTERS - len(suffix)] + suffix
+                    partition,
+                    _home(keeper).account_id,
+                    "policy",
+                    "/",
+                    name[: quotas.POLICY_NAME_CHARACTERS - len(suffix)] + suffix,
                 ),
                 _assume(targets),
                 description=f"Lets members switch to {_role_arn(keeper, partition)}",
@@ -238,10 +238,10 @@ def _assume_policies(people: People, partition: str) -> list[ManagedPolicy]:
 def _chunks(targets: list[str]) -> list[list[str]]:
     """As few lists as AWS's size of a policy permits, in order. A document grows by each ARN with its comma."""
     chunks: list[list[str]] = []
-    size = MANAGED_POLICY_CHARACTERS
+    size = quotas.MANAGED_POLICY_CHARACTERS
     for target in targets:
         more = len(json.dumps(target)) + len(",")
-        if size + more > MANAGED_POLICY_CHARACTERS:
+        if size + more > quotas.MANAGED_POLICY_CHARACTERS:
             chunks.append([])
             size = _assume(["", ""]).size
         chunks[-1].append(target)

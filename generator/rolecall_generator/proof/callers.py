@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from rolecall_generator.iam import ACCOUNT_ID_PATTERN, Access, Condition, PolicyDocument, Principal, Statement, parse_arn
+from rolecall_generator.iam import ACCOUNT_ID_PATTERN, Access, Arn, Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.iam.evaluation import Caller, IdentitySide, PrincipalKind, identity_of
 from rolecall_generator.proof.trust_reading import TrustReading
 from rolecall_generator.proof.witnesses import Budget, CallerViews, Cell, Witnesses, find_callers, fits
@@ -120,7 +120,7 @@ class Candidates:
         search: Search,
     ) -> Iterator[Candidate]:
         suffix = self.suffix(reading)
-        parsed = parse_arn(role_arn)
+        parsed = Arn.parse(role_arn)
         partition = parsed.partition if parsed else "aws"
         seen: set[str] = set()
         for arn in self._seeds(trust, partition, suffix, (_account(role_arn), *map(_account, callers))):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rolecall_generator.iam import Condition, Statement
-from rolecall_generator.iam.evaluation import ASSUME_ROLE, Effect, PrincipalKind, find_operator, identity_of
+from rolecall_generator.iam.evaluation import ASSUME_ROLE, Effect, PrincipalKind, identity_of
+from rolecall_generator.iam.matching import find_operator
 from rolecall_generator.proof.callers import OTHER, STRANGER, is_invented
 from rolecall_generator.proof.prove import EXTERNAL_ID, Case, Cell, Proof
 

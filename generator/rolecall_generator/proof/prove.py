@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from rolecall_generator.iam import POLICY_VERSION, Access, Condition, PolicyDocument, Role
+from rolecall_generator.iam import Access, Condition, PolicyDocument, Role
 from rolecall_generator.iam.evaluation import (
     ASSUME_ROLE,
     FEDERATED_ASSUME,
@@ -26,17 +26,19 @@ from rolecall_generator.iam.evaluation import (
     Effect,
     Evaluator,
     IdentitySide,
-    Patterns,
     PrincipalKind,
     Request,
+    identity_of,
+    principal_context,
+)
+from rolecall_generator.iam.matching import (
+    Patterns,
     Shape,
     Truth,
     UnsupportedError,
     compile_condition,
-    identity_of,
     literal,
     patterns_of,
-    principal_context,
     variables_of,
 )
 from rolecall_generator.proof.callers import STRANGER, Candidate, Candidates, NameSource, other_in, unforeseeable_name
@@ -442,7 +444,8 @@ class _Prover:
         given = budget.left
         stated = {**principal_context(identity_of(caller), {}, known=False), **role_context(target.role)}
         found = [
-            _external_id_patterns(condition, stated, variables=target.trust.version == POLICY_VERSION) for condition in asked
+            _external_id_patterns(condition, stated, variables=target.trust.version == PolicyDocument.VERSION)
+            for condition in asked
         ]
         patterns = dict.fromkeys(each for each in found if isinstance(each, frozenset))
         own = frozenset(map(literal, self.own_ids[trust.role_arn]))

@@ -10,14 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from rolecall_generator.iam import POLICY_VERSION, Condition, PolicyDocument, Principal, Role, Statement, parse_arn
-from rolecall_generator.iam.evaluation import (
+from rolecall_generator.iam import Arn, Condition, PolicyDocument, Principal, Role, Statement
+from rolecall_generator.iam.evaluation import PrincipalKind, identity_of
+from rolecall_generator.iam.matching import (
     Patterns,
-    PrincipalKind,
     Shape,
     UnsupportedError,
     compile_condition,
-    identity_of,
     literal,
     patterns_of,
     variables_of,
@@ -66,10 +65,10 @@ def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated:
         for principal in statement.principals
     ):
         return CLOSED
-    parsed = parse_arn(role.arn)
+    parsed = Arn.parse(role.arn)
     partition = parsed.partition if parsed else "aws"
     stated = role_context(role)
-    variables = trust.version == POLICY_VERSION
+    variables = trust.version == PolicyDocument.VERSION
     sessions = tuple(dict.fromkeys(_sessions(trust)))
     arns: dict[Patterns, None] = {}
     accounts: dict[Patterns, None] = {}
@@ -115,7 +114,7 @@ def indeterminate_reason(condition: Condition, shape: Shape) -> str:
 
 def role_context(role: Role) -> Mapping[str, tuple[str, ...]]:
     """The context keys determined by the role, with their values."""
-    parsed = parse_arn(role.arn)
+    parsed = Arn.parse(role.arn)
     tags = {f"{prefix}:resourcetag/{key.lower()}": (value,) for prefix in ("aws", "iam") for key, value in role.tags.items()}
     return {"aws:resourceaccount": (parsed.account_id if parsed else "",), **tags}
 
@@ -162,7 +161,7 @@ def account_of(principal: str, partition: str) -> str | None:
     """The ID of the account that a principal names as a whole; None for any other principal or partition."""
     if principal.isdigit():
         return principal
-    parsed = parse_arn(principal)
+    parsed = Arn.parse(principal)
     return parsed.account_id if parsed is not None and parsed.resource == "root" and parsed.partition == partition else None
 
 

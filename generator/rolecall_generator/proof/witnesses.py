@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
-from rolecall_generator.iam import parse_arn
-from rolecall_generator.iam.evaluation import Automaton, Patterns
+from rolecall_generator.iam import Arn
+from rolecall_generator.iam.matching import Automaton, Patterns
 
 LONGEST_NAME = 64
 LONGEST_PATH = 512
@@ -77,7 +77,7 @@ class CallerViews:
 
     def cell_of(self, arn: str) -> Cell | None:
         """The cell of a user's or role's ARN; None for any other principal."""
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is None or parsed.service != "iam" or parsed.kind not in KINDS:
             return None
         read = ((self.automata[0], arn), (self.automata[1], parsed.account_id), (self.automata[2], parsed.name))
@@ -112,7 +112,7 @@ def find_callers(views: CallerViews, partition: str, budget: Budget) -> Witnesse
 
 def fits(arn: str) -> bool:
     """Whether AWS is certain to accept path and name of a user's or role's ARN: neither is too long, no part is empty."""
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     return (
         parsed is not None
         and "//" not in parsed.resource

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rolecall_generator.findings import Severity
-from rolecall_generator.iam import Condition, PolicyDocument, Statement, parse_arn
+from rolecall_generator.iam import Arn, Condition, PolicyDocument, Statement
 from rolecall_generator.iam.catalog import actions, find_key, keys_of_action
-from rolecall_generator.iam.evaluation import find_operator
+from rolecall_generator.iam.matching import find_operator
 from rolecall_generator.iam.validation import condition_faults, unknown_key
 from rolecall_generator.rules.rule import CheckContext, Hit, Owner, named, over_access, over_statements, rule, trust_owner
 
@@ -72,7 +72,7 @@ def impossible_condition(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
             continue
         hits: dict[str, list[Hit]] = {}
         for owner in owners:
-            parsed = parse_arn(owner.arn)
+            parsed = Arn.parse(owner.arn)
             partition = parsed.partition if parsed else "aws"
             if partition not in hits:
                 hits[partition] = list(_faults(document, partition))

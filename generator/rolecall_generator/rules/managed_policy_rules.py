@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from rolecall_generator.findings import Severity
-from rolecall_generator.iam import parse_arn
+from rolecall_generator.iam import Arn
 from rolecall_generator.iam.catalog import managed_policies as known
 from rolecall_generator.rules.rule import CheckContext, Hit, Judge, Owner, over_access, rule
 
@@ -53,7 +53,7 @@ def _named_policies(context: CheckContext, *, boundaries: bool) -> Iterator[tupl
 def managed_policy_of_other_account(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Attached policies and permissions boundaries that belong to another account."""
     for owner, arn in _named_policies(context, boundaries=True):
-        policy, holder = parse_arn(arn), parse_arn(owner.arn)
+        policy, holder = Arn.parse(arn), Arn.parse(owner.arn)
         if policy is None or holder is None or policy.account_id in {"aws", holder.account_id}:
             continue
         yield (

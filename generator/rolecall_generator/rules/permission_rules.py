@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from rolecall_generator.findings import Severity
 from rolecall_generator.iam import Statement
 from rolecall_generator.iam.catalog import actions
-from rolecall_generator.iam.evaluation import may_match
+from rolecall_generator.iam.matching import may_match
 from rolecall_generator.rules.rule import Hit, named, over_all_statements, over_statements, rule
 
 _EVERYTHING = frozenset({"*", "*:*"})

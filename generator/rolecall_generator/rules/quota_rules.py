@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rolecall_generator.findings import Severity
-from rolecall_generator.iam import Group, Role, User, parse_arn, quotas
+from rolecall_generator.iam import Arn, Group, Role, User, quotas
 from rolecall_generator.rules.rule import CheckContext, Hit, Owner, over_access, rule, trust_owner
 
 NEAR = 0.9
@@ -114,7 +114,7 @@ def _named_arns(context: CheckContext) -> Iterator[str]:
 def name_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Names above AWS's limit, and names that have exactly the maximum length."""
     for arn in _named_arns(context):
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         limit = _NAME_LIMITS.get(parsed.kind) if parsed else None
         if parsed is None or limit is None or len(parsed.name) < limit:
             continue
@@ -132,7 +132,7 @@ def name_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
 def path_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     """Paths above AWS's limit."""
     for arn in _named_arns(context):
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is not None and len(parsed.path) > quotas.PATH_CHARACTERS:
             message = f"has {len(parsed.path)} characters; the maximum is {quotas.PATH_CHARACTERS}"
             yield Owner(arn, "the path"), Hit(message)
@@ -143,7 +143,7 @@ def switch_role_link_length(context: CheckContext) -> Iterator[tuple[Owner, Hit]
     """Paths and names of switch roles that do not fit into the console's link."""
     limit = quotas.SWITCH_ROLE_LINK_CHARACTERS
     for arn in sorted(context.switch_roles):
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is not None and len(full := f"{parsed.path}{parsed.name}".lstrip("/")) > limit:
             message = f"has {len(full)} characters; the maximum in the console's switch-role link is {limit}"
             yield Owner(arn, "path and name"), Hit(message)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rolecall_generator.findings import Severity
-from rolecall_generator.iam import Statement, parse_arn
+from rolecall_generator.iam import Arn, Statement
 from rolecall_generator.iam.catalog import find_action
-from rolecall_generator.iam.evaluation import may_match
+from rolecall_generator.iam.matching import may_match
 from rolecall_generator.iam.validation import account_of, resource_fault
 from rolecall_generator.rules.rule import CheckContext, Hit, Owner, named, over_access, rule
 
@@ -23,7 +23,7 @@ def matches_nothing(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
     for document, owners in context.documents.items():
         hits: dict[str, list[Hit]] = {}
         for owner in owners:
-            parsed = parse_arn(owner.arn)
+            parsed = Arn.parse(owner.arn)
             partition = parsed.partition if parsed else "aws"
             if partition not in hits:
                 hits[partition] = [hit for statement in document.statements for hit in _faults(statement, partition)]
@@ -91,7 +91,7 @@ def resource_of_other_account(context: CheckContext) -> Iterator[tuple[Owner, Hi
             if (account := account_of(resource)) is not None
         ]
         for owner in owners if foreign else ():
-            parsed = parse_arn(owner.arn)
+            parsed = Arn.parse(owner.arn)
             for statement, resource, account in foreign:
                 if parsed is not None and parsed.account_id != account:
                     yield (

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from rolecall_generator.findings import UNUSED_SUPPRESSION, Finding, FindingKind, Severity
-from rolecall_generator.iam import Access, PolicyDocument, Role, Statement, parse_arn
-from rolecall_generator.iam.evaluation import name_matcher
+from rolecall_generator.iam import Access, Arn, PolicyDocument, Role, Statement
+from rolecall_generator.iam.matching import name_matcher
 from rolecall_generator.manifest import Quotas, Suppression
 
 Place = Callable[[str], tuple[str, int] | None]
@@ -111,7 +111,7 @@ class CheckContext:
 
 def short(arn: str) -> str:
     """An ARN for display: kind, path and name, then the account."""
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     return f"{parsed.resource} in {parsed.account_id}" if parsed and parsed.account_id else arn
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rolecall_generator.findings import Severity
-from rolecall_generator.iam import Role, parse_arn, quotas
+from rolecall_generator.iam import Arn, Role, quotas
 from rolecall_generator.rules.rule import CheckContext, Hit, Owner, allows, over_access, rule
 
 
@@ -22,7 +22,7 @@ def _assumed_by_role(context: CheckContext, role: Role) -> bool:
     if role.arn in context.customer_roles:
         return True
     return any(
-        (parsed := parse_arn(caller)) is not None and parsed.kind in {"role", "assumed-role"} for caller in _callers(role)
+        (parsed := Arn.parse(caller)) is not None and parsed.kind in {"role", "assumed-role"} for caller in _callers(role)
     )
 
 

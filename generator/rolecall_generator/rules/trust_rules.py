@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from rolecall_generator.findings import Severity
-from rolecall_generator.iam import Condition, Principal, Role, Statement, parse_arn
-from rolecall_generator.iam.evaluation import find_operator
+from rolecall_generator.iam import Arn, Condition, Principal, Role, Statement
+from rolecall_generator.iam.matching import find_operator
 from rolecall_generator.rules.rule import (
     CheckContext,
     Hit,
@@ -90,7 +90,7 @@ def root_account(principal: Principal) -> str | None:
     """The account ID of a principal that is a whole account (root ARN or account ID); None for any other principal."""
     if principal.type != "AWS":
         return None
-    parsed = parse_arn(principal.identifier)
+    parsed = Arn.parse(principal.identifier)
     if parsed is not None:
         return parsed.account_id if parsed.service == "iam" and parsed.resource == "root" else None
     return principal.identifier if re.fullmatch(r"[0-9]{12}", principal.identifier) else None

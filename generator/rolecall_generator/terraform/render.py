@@ -18,7 +18,6 @@ from rolecall_generator.iam import (
     Role,
     Statement,
     User,
-    parse_arn,
 )
 from rolecall_generator.package_digest import template_folder
 from rolecall_generator.terraform import hcl
@@ -131,7 +130,7 @@ def _view(module: Module, source: str) -> Mapping[str, Any]:
 
 
 def _parsed(arn: str) -> Arn:
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     if parsed is None:
         raise ValueError(f"{arn} is not an ARN")
     return parsed

@@ -26,8 +26,6 @@ from rolecall_generator.iam import (
     Role,
     Statement,
     User,
-    access_of,
-    policy_from_json,
     root_arn,
 )
 from rolecall_generator.records import OWNER_TAG
@@ -49,7 +47,7 @@ def document_of(value: object, *, where: str, partition: str = "aws") -> PolicyD
         body = _decoded(value) if isinstance(value, str) else value
         if not isinstance(body, Mapping):
             raise ValueError("it is not an object")
-        document = policy_from_json(body)
+        document = PolicyDocument.from_json(body)
     except ValueError as error:
         reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
         raise UnreadableDocumentError(
@@ -128,7 +126,7 @@ def read_account(iam: Any, *, leave_out: Iterable[str] = ()) -> Access:
         *(_user(iam, item, groups) for item in details["UserDetailList"]),
         *_instance_profiles(iam),
     ]
-    return access_of(*parts)
+    return Access.of(*parts)
 
 
 def _details(iam: Any) -> dict[str, list[Any]]:

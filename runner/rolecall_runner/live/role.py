@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Role, parse_arn
+from rolecall_generator.iam import Access, Arn, ManagedPolicy, PolicyDocument, Role
 from rolecall_runner.live.account import (
     UnreadableDocumentError,
     attached_of,
@@ -159,7 +159,7 @@ def _inline(iam: Any, name: str) -> Mapping[str, PolicyDocument | NotCheckable] 
 
 
 def _is_own(arn: str) -> bool:
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     return parsed is not None and parsed.account_id != "aws"
 
 

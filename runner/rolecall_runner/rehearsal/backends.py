@@ -14,7 +14,7 @@ from typing import Protocol
 
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.findings import Severity
-from rolecall_generator.iam import Access, union
+from rolecall_generator.iam import Access
 from rolecall_generator.terraform.parser import parse_module
 from rolecall_runner.rehearsal.module_selection import RehearsedModules, reason_to_skip
 from rolecall_runner.rehearsal.rehearsal_report import ModuleOutcome, ModuleRehearsal, Stage, Steps
@@ -165,7 +165,7 @@ class ParsedWay:
     def apply(self) -> None:
         """Read every module and provision all that is readable."""
         readable = [access for item in self._chosen if (access := self._read(item)) is not None]
-        done = provision(by_account(union(readable)), operator=self._operator)
+        done = provision(by_account(Access.union(readable)), operator=self._operator)
         problems = {account.account_id: "\n".join(account.problems) for account in done.failed}
         for path, result in self._results.items():
             if result.outcome is ModuleOutcome.APPLIED and result.account_id in problems:

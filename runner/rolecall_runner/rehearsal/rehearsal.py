@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from rolecall_generator.iam import Access, ConsolePassword, union
+from rolecall_generator.iam import Access, ConsolePassword
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_runner.live import read_account
 from rolecall_runner.rehearsal.backends import Applier, ParsedWay, RehearsalBackend, TerraformWay
@@ -43,7 +43,7 @@ from rolecall_runner.sandbox import (
 
 def account_differences(before: Access, intended: Iterable[Access], found: Access) -> tuple[Change, ...]:
     """How an account differs from what stood in it before, with all that was intended put on top."""
-    return differences(_comparable(union([before, *intended])), _comparable(found))
+    return differences(_comparable(Access.union([before, *intended])), _comparable(found))
 
 
 def _comparable(access: Access) -> Access:
@@ -177,7 +177,7 @@ def _there_and_back(
 def _prepare(operator: AdminClient, chosen: Sequence[RehearsedModules]) -> _Reading:
     """Make who must stand already, and read every account as it is before the first module."""
     accesses = [item.module.access for item in chosen]
-    made_before = union([bare_principals(accesses), placeholder_policies(accesses)])
+    made_before = Access.union([bare_principals(accesses), placeholder_policies(accesses)])
     done = provision(by_account(made_before), operator=operator)
     before = _read_all(operator, sorted({item.account_id for item in chosen}))
     refused = {account.account_id: "; ".join(account.problems) for account in done.failed}

@@ -9,17 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from rolecall_generator.iam import (
-    Access,
-    Condition,
-    ConsolePassword,
-    Group,
-    ManagedPolicy,
-    PolicyDocument,
-    Role,
-    User,
-    policy_from_json,
-)
+from rolecall_generator.iam import Access, Condition, ConsolePassword, Group, ManagedPolicy, PolicyDocument, Role, User
 from rolecall_generator.records import external_id_digest
 
 _EXTERNAL_ID = "sts:externalid"
@@ -68,7 +58,7 @@ def decode_access(body: Mapping[str, Any]) -> Access:
             roles={arn: _read_role(arn, each) for arn, each in body.get("roles", {}).items()},
             policies={
                 arn: ManagedPolicy(
-                    arn, policy_from_json(each["document"]), each.get("description", ""), each.get("tags", {})
+                    arn, PolicyDocument.from_json(each["document"]), each.get("description", ""), each.get("tags", {})
                 )
                 for arn, each in body.get("policies", {}).items()
             },
@@ -135,13 +125,13 @@ def _full(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _documents(body: Mapping[str, Any]) -> dict[str, PolicyDocument]:
-    return {name: policy_from_json(text) for name, text in body.get("inline", {}).items()}
+    return {name: PolicyDocument.from_json(text) for name, text in body.get("inline", {}).items()}
 
 
 def _read_role(arn: str, body: Mapping[str, Any]) -> Role:
     return Role(
         arn,
-        policy_from_json(body["trust"]) if "trust" in body else None,
+        PolicyDocument.from_json(body["trust"]) if "trust" in body else None,
         _documents(body),
         frozenset(body.get("attached", ())),
         body.get("boundary"),

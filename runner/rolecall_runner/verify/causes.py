@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rolecall_generator.iam import parse_arn
+from rolecall_generator.iam import Arn
 from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact
 from rolecall_runner.verify.verdict import Diagnosis
@@ -308,7 +308,7 @@ OWN_SIDE = frozenset(
 
 def told(cause: str, target: Target, detail: str = "") -> Diagnosis:
     """The cause in words for one target. `detail` is a part of a sentence, without secrets."""
-    backend = parse_arn(target.backend_role_arn)
+    backend = Arn.parse(target.backend_role_arn)
     words = {
         "account": target.account_id,
         "role": target.role_arn.rpartition("/")[2],

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from rolecall_generator.iam import Access, Condition, PolicyDocument, Role, parse_arn, role_arn
+from rolecall_generator.iam import Access, Arn, Condition, PolicyDocument, Role, role_arn
 from rolecall_generator.iam.evaluation import (
     Caller,
     Decision,
@@ -333,7 +333,7 @@ def judge(target: Target, trust: PolicyDocument) -> Check:
 
     They are taken as sending the right external id, and as meeting every condition that is in their own hands.
     """
-    backend = parse_arn(target.backend_role_arn)
+    backend = Arn.parse(target.backend_role_arn)
     if backend is None:
         return Check(Step.CONFIGURATION, Mark.SKIPPED, "Not checkable: the manifest names no backend role for it.")
     strangers = ((EVERYBODY, _NO_ACCOUNT), (WHOLE_ACCOUNT, backend.account_id))

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rolecall_generator.check import ModuleAccess, module_access
-from rolecall_generator.iam import Access, Module, ModuleKind, union
+from rolecall_generator.iam import Access, Module, ModuleKind
 from rolecall_generator.manifest import Manifest
 from rolecall_generator.output import LOCK_NAME
 from rolecall_runner.aws import (
@@ -50,7 +50,7 @@ def access_by_role(found: ModuleAccess) -> dict[str, Access]:
     for module in found.modules:
         if module.kind is not ModuleKind.BACKEND:
             parts = [*by_subject[module.kind is ModuleKind.CUSTOMER, module.subject], *_shared_people(module, by_path)]
-            whole = parts[0] if len(parts) == 1 else union(parts)
+            whole = parts[0] if len(parts) == 1 else Access.union(parts)
             by_role.update(dict.fromkeys(module.access.roles, whole))
     return by_role
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rolecall_generator.iam import Access, PolicyDocument, Principal, Role, Statement, union
+from rolecall_generator.iam import Access, PolicyDocument, Principal, Role, Statement
 from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, IdentitySide, PrincipalKind, Request, identity_of
 from rolecall_runner.aws import PASSING, REFUSAL, account
 from rolecall_runner.inventory import Target
@@ -323,7 +323,7 @@ def _allows(backend: Access, target: Target) -> bool | None:
     """Ask the evaluator with a trust policy that lets everybody in: what remains is the backend's own side."""
     role = Role(target.role_arn, _EVERYBODY)
     asked = Request(Caller(target.backend_role_arn), target.role_arn, context=_sent(target))
-    decision = Evaluator(union([backend, Access(roles={role.arn: role})])).may_assume(asked)
+    decision = Evaluator(Access.union([backend, Access(roles={role.arn: role})])).may_assume(asked)
     unsure = decision.effect is Effect.REFUSED or (not decision.allowed and decision.unknown_policies)
     return None if unsure else decision.allowed
 

@@ -21,7 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Statement
 from rolecall_generator.iam.catalog import managed_policy_name
-from rolecall_generator.iam.evaluation import BUILT_IN, Caller, Evaluator, Request, name_matcher
+from rolecall_generator.iam.evaluation import BUILT_IN, Caller, Evaluator, Request
+from rolecall_generator.iam.matching import name_matcher
 from rolecall_runner.aws import SigningCredentials, TimeIsUpError, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import UnreadableDocumentError, document_of

@@ -14,7 +14,8 @@ from itertools import zip_longest
 
 from rolecall_generator.iam import Access, Condition, PolicyDocument, Role, Statement
 from rolecall_generator.iam.catalog import expand, managed_policy_name
-from rolecall_generator.iam.evaluation import BUILT_IN, Caller, Effect, Evaluator, IdentitySide, Request, name_matcher
+from rolecall_generator.iam.evaluation import BUILT_IN, Caller, Effect, Evaluator, IdentitySide, Request
+from rolecall_generator.iam.matching import name_matcher
 from rolecall_runner.inventory import Target
 from rolecall_runner.verify.access_snapshot import encode_access, hidden_id, hidden_ids
 from rolecall_runner.verify.checks import PREVIOUS, RETIRED, WHICH

@@ -17,9 +17,9 @@ from typing import Any
 from botocore import xform_name
 from botocore.session import Session
 
-from rolecall_generator.iam import parse_arn
+from rolecall_generator.iam import Arn
 from rolecall_generator.iam.catalog import PREFIXES, action_of, find_action
-from rolecall_generator.iam.evaluation import name_matcher
+from rolecall_generator.iam.matching import name_matcher
 
 NEVER: Mapping[str, tuple[str, ...]] = {
     "hands out credentials or secrets": (
@@ -127,7 +127,7 @@ def safe_call(action: str, resource: str, model_of: ModelOf, *, absent_name: str
 
 
 def _absent_object(action: str, resource: str, absent_name: str) -> SafeCall | None:
-    parsed = parse_arn(resource)
+    parsed = Arn.parse(resource)
     bucket, slash, key = parsed.resource.partition("/") if parsed is not None else ("", "", "")
     if not bucket or not slash or re.search(r"[*?$]", bucket):
         return None
@@ -210,7 +210,7 @@ def _required(service: str, shape: Any, resource: str) -> dict[str, Any] | None:
     required = list(shape.required_members) if shape is not None else []
     if not required:
         return {}
-    parsed = parse_arn(resource)
+    parsed = Arn.parse(resource)
     pattern = _FILLED.get((service, required[0]))
     if len(required) > 1 or parsed is None or pattern is None:
         return None

@@ -20,7 +20,7 @@ from cli_calls import Recording, access_made, record
 from form_handovers import ACCOUNT, READ, already_there, everything, handed_over, handover, module_of
 from manifests import manifest_of, notes_manifest
 from rolecall_generator.bundle.forms.aws_cli import cli_script_form, json_literal, quoted
-from rolecall_generator.iam.model import Access, Module, ModuleKind, access_of
+from rolecall_generator.iam.model import Access, Module, ModuleKind
 from rolecall_generator.manifest.models import Manifest
 from strategies_manifest import manifests
 
@@ -122,7 +122,7 @@ def test_no_text_breaks_out_of_its_literal(description: str, resource: str) -> N
     (role,) = everything(existing=False).roles.values()
     statement = replace(READ.statements[0], resources=(resource,))
     inline = {"x": replace(READ, statements=(statement,))}
-    module = module_of(access_of(replace(role, description=description, inline=inline, attached=frozenset())))
+    module = module_of(Access.of(replace(role, description=description, inline=inline, attached=frozenset())))
     with tempfile.TemporaryDirectory() as folder:
         assert wanted(module) == made(module, Path(folder))
 

@@ -16,7 +16,7 @@ from rolecall_generator.bundle.forms.cloudformation import (
     logical_id,
     quick_create_link,
 )
-from rolecall_generator.iam.model import Access, Group, Module, ModuleKind, Role, access_of
+from rolecall_generator.iam.model import Access, Group, Module, ModuleKind, Role
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Statement
 
 TEMPLATE = "cloudformation/template.json"
@@ -104,7 +104,7 @@ def test_principals_that_exist_are_no_resources() -> None:
 
 def test_a_foreign_policy_on_an_existing_group_is_refused() -> None:
     """CloudFormation has no resource for it, so the form says so instead of losing it."""
-    access = access_of(Group(f"{ARN}:group/people", attached=frozenset({"arn:aws:iam::aws:policy/X"}), existing=True))
+    access = Access.of(Group(f"{ARN}:group/people", attached=frozenset({"arn:aws:iam::aws:policy/X"}), existing=True))
 
     with pytest.raises(CloudFormationError, match=r"X cannot be attached to .*people") as caught:
         cloudformation_form(handover(module_of(access)))
@@ -140,7 +140,7 @@ def test_a_stored_secret_is_never_fetched(change: dict[str, Any]) -> None:
 def with_role(**changes: Any) -> Access:
     (role,) = everything(existing=False).roles.values()
     plain = replace(role, attached=frozenset(), inline={"read": READ})
-    return access_of(replace(plain, **changes))
+    return Access.of(replace(plain, **changes))
 
 
 def test_logical_ids_depend_on_the_name_alone_and_never_meet() -> None:
@@ -220,4 +220,4 @@ def test_a_customers_files_speak_of_no_other_customer() -> None:
 def test_a_role_without_trust_is_no_module() -> None:
     """What exists already and is only looked up cannot be made."""
     with pytest.raises(ValueError, match="has no trust policy"):
-        cloudformation_form(handover(module_of(access_of(Role(f"{ARN}:role/r", None)))))
+        cloudformation_form(handover(module_of(Access.of(Role(f"{ARN}:role/r", None)))))

@@ -16,7 +16,7 @@ from rolecall_generator.bundle.forms.interface import Handover
 from rolecall_generator.bundle.forms.review import review_form, review_html, review_markdown
 from rolecall_generator.bundle.review.content import Review, review_of
 from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue, say
-from rolecall_generator.iam.policy import Statement, policy_from_json
+from rolecall_generator.iam.policy import PolicyDocument, Statement
 from rolecall_generator.manifest.models import Manifest
 from strategies_manifest import manifests
 from walkthrough_reader import tokens_of
@@ -187,7 +187,7 @@ def test_the_exact_documents_are_the_modules_documents(path: str) -> None:
     for role in access.roles.values():
         expected |= {role.trust, *role.inline.values()} - {None}  # type: ignore[arg-type]
 
-    assert expected == {policy_from_json(json.loads(text)) for text in _json_blocks(markdown_of(handover))}
+    assert expected == {PolicyDocument.from_json(json.loads(text)) for text in _json_blocks(markdown_of(handover))}
 
 
 def test_a_good_proof_is_told_case_by_case() -> None:

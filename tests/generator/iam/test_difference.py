@@ -11,16 +11,7 @@ from hypothesis import strategies as st
 
 import strategies_access
 from rolecall_generator.iam.difference import differences, plain_label
-from rolecall_generator.iam.model import (
-    Access,
-    ConsolePassword,
-    Group,
-    InstanceProfile,
-    ManagedPolicy,
-    Role,
-    User,
-    access_of,
-)
+from rolecall_generator.iam.model import Access, ConsolePassword, Group, InstanceProfile, ManagedPolicy, Role, User
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 
 BACKEND = "arn:aws:iam::111111111111:role/backend_role"
@@ -43,7 +34,7 @@ def label(arn: str) -> str:
 
 
 def said(before: Any, after: Any) -> list[tuple[str, bool | None]]:
-    changes = differences(access_of(before), access_of(after), label=label)
+    changes = differences(Access.of(before), Access.of(after), label=label)
     assert {after.arn} == {change.subject for change in changes}
     return [(change.text, change.widens) for change in changes]
 
@@ -84,7 +75,8 @@ def allowing(*statements: Statement) -> Role:
         (ROLE, allowing(READ, Statement("Deny", ("iam:*",), ("*",))),
          f"account1/role1 is now denied iam:* on *{MAIN}", False),
         (ROLE, replace(ROLE, attached=frozenset({POLICY})), "account1/role1 gains policy account1/extra", True),
-        (ROLE, replace(ROLE, boundary=POLICY), "account1/role1 now has the permissions boundary policy account1/extra", False),
+        (ROLE, replace(ROLE, boundary=POLICY),
+         "account1/role1 now has the permissions boundary policy account1/extra", False),
         (ROLE, replace(ROLE, max_session_seconds=7200), "account1/role1 allows sessions of 7200 s instead of 3600 s", True),
         (ROLE, replace(ROLE, tags={"team": "x"}), "account1/role1 gains tag team='x'", None),
         (ROLE, replace(ROLE, trust=None), "account1/role1 has a trust policy that is no longer known", None),
@@ -106,7 +98,7 @@ def test_one_change_is_one_sentence(before: Any, after: Any, text: str | None, w
 
 def test_new_role_is_said_with_all_that_it_brings() -> None:
     """A new role is reported with its trust and permissions."""
-    changes = differences(Access(), access_of(ROLE), label=label)
+    changes = differences(Access(), Access.of(ROLE), label=label)
     assert [
         "account1/role1 is new",
         f"account1/role1 may s3:GetObject on arn:aws:s3:::example-bucket/*{MAIN}",
@@ -116,20 +108,20 @@ def test_new_role_is_said_with_all_that_it_brings() -> None:
 
 def test_removed_role_is_one_sentence() -> None:
     """What went with a role needs no list."""
-    assert ["account1/role1 is removed"] == [change.text for change in differences(access_of(ROLE), Access(), label=label)]
+    assert ["account1/role1 is removed"] == [change.text for change in differences(Access.of(ROLE), Access(), label=label)]
 
 
 def test_order_of_statements_is_no_difference() -> None:
     """Documents are compared in their canonical form."""
     other = Statement("Allow", ("ec2:DescribeInstances",), ("*",))
     one, two = allowing(READ, other), allowing(other, replace(READ, actions=READ.actions * 2))
-    assert () == differences(access_of(one), access_of(two))
+    assert () == differences(Access.of(one), Access.of(two))
 
 
 def test_a_condition_told_twice_is_one_condition() -> None:
     """Repeated values do not keep a repeated condition alive in the canonical form."""
     twice = (EXTERNAL_ID, replace(EXTERNAL_ID, values=EXTERNAL_ID.values * 2))
-    assert () == differences(access_of(ROLE), access_of(trusting(replace(TRUST, conditions=twice))))
+    assert () == differences(Access.of(ROLE), Access.of(trusting(replace(TRUST, conditions=twice))))
 
 
 @settings(max_examples=40, deadline=None)
@@ -148,7 +140,7 @@ def test_no_differences_means_equal_access(data: st.DataObject) -> None:
     kind: Any = data.draw(st.sampled_from(kinds))
     one = data.draw(kind())
     other = replace(data.draw(kind()), arn=one.arn)
-    before, after = access_of(one), access_of(other)
+    before, after = Access.of(one), Access.of(other)
     changes = differences(before, after)
     assert (before.canonical() == after.canonical()) is (not changes)
     assert all(change.subject == one.arn and change.text.strip() == change.text for change in changes)

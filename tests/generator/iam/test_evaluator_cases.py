@@ -33,7 +33,7 @@ from policy_words import (
 from rolecall_generator.iam.evaluation.evaluator import Effect, Evaluator, Request
 from rolecall_generator.iam.evaluation.principals import identity_of
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide, principal_context
-from rolecall_generator.iam.model import Access, Group, ManagedPolicy, Role, User, access_of
+from rolecall_generator.iam.model import Access, Group, ManagedPolicy, Role, User
 from session_cases import SESSION_CASES
 from statement_cases import STATEMENT_CASES
 from tag_cases import TAG_CASES
@@ -46,7 +46,7 @@ def test_condition_decides_as_documented(case: ConditionCase) -> None:
     """A statement with this condition allows exactly where the named page says that it does."""
     body = grant(action="s3:ListBucket", resource="*", Condition={case.operator: {case.key: case.values}})
     policy = document(body, version=case.version)
-    access = access_of(User(USER, inline={"p": policy}), Role(CALLER, None, inline={"p": policy}))
+    access = Access.of(User(USER, inline={"p": policy}), Role(CALLER, None, inline={"p": policy}))
     request = Request(Caller(case.caller), "arn:aws:s3:::bucket", "s3:ListBucket", case.context)
 
     assert EFFECTS[case.expected] is Evaluator(access).may(request).effect, case.page
@@ -70,7 +70,7 @@ def evaluator_of(case: AssumeCase) -> tuple[Evaluator, Caller]:
     elif case.identity is not None and ":role/" in arn:
         parts.append(Role(arn, None, inline=inline, boundary=boundary))
     side = IdentitySide.ALLOWS_ALL if case.identity is None else IdentitySide.KNOWN
-    return Evaluator(access_of(role, *parts)), Caller(case.caller, side)
+    return Evaluator(Access.of(role, *parts)), Caller(case.caller, side)
 
 
 @pytest.mark.parametrize("case", ASSUMES, ids=lambda case: case.name)
@@ -118,7 +118,7 @@ def test_principal_key_values_follow_the_caller(arn: str, principal_type: str, u
 def test_decision_names_the_deciding_statement_and_its_place() -> None:
     """A decision carries the statement that made it and says where that statement stands."""
     deny = document(trust(AWS_CALLER), {**trust("*", "Deny"), "Sid": "No"})
-    decision = Evaluator(access_of(Role(ROLE, deny))).may_assume(Request(Caller(CALLER, IdentitySide.ALLOWS_ALL), ROLE))
+    decision = Evaluator(Access.of(Role(ROLE, deny))).may_assume(Request(Caller(CALLER, IdentitySide.ALLOWS_ALL), ROLE))
 
     assert decision.statement is not None
     assert ("No", f"trust policy of {ROLE}") == (decision.statement.sid, decision.policy)
@@ -138,7 +138,7 @@ def test_group_managed_and_built_in_policies_count() -> None:
             ManagedPolicy(POLICY, document(grant())),
             User(USER, frozenset({GROUP})),
         )
-        assert Effect.ALLOW is Evaluator(access_of(*parts)).may_assume(Request(Caller(USER), ROLE)).effect
+        assert Effect.ALLOW is Evaluator(Access.of(*parts)).may_assume(Request(Caller(USER), ROLE)).effect
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_group_managed_and_built_in_policies_count() -> None:
 def test_session_tags_override_the_tags_of_the_role(said: dict[str, str], expected: Effect) -> None:
     """A session's tag takes the place of the role's, whatever the case of its key (Pass session tags in AWS STS)."""
     asked = document(trust(AWS_CALLER, Condition={"StringEquals": {"aws:PrincipalTag/team": "blue"}}))
-    access = access_of(Role(ROLE, asked), Role(CALLER, None, {"p": document(grant())}, tags={"Team": "red"}))
+    access = Access.of(Role(ROLE, asked), Role(CALLER, None, {"p": document(grant())}, tags={"Team": "red"}))
 
     assert expected is Evaluator(access).may_assume(Request(Caller(SESSION), ROLE, context=said)).effect
 
@@ -157,13 +157,13 @@ def test_session_tags_override_the_tags_of_the_role(said: dict[str, str], expect
 def test_unknown_managed_policies_grant_nothing_and_are_named() -> None:
     """A policy whose text is not known adds nothing, and the decision says that it was left out."""
     unknown = "arn:aws:iam::aws:policy/SomethingElse"
-    access = access_of(Role(ROLE, document(trust({"AWS": USER}))), User(USER, attached=frozenset({unknown})))
+    access = Access.of(Role(ROLE, document(trust({"AWS": USER}))), User(USER, attached=frozenset({unknown})))
     decision = Evaluator(access).may_assume(Request(Caller(USER), ROLE))
 
     assert (Effect.IMPLICIT_DENY, (unknown,)) == (decision.effect, decision.unknown_policies)
 
 
-@pytest.mark.parametrize("access", [Access(), access_of(Role(ROLE, None, existing=True))])
+@pytest.mark.parametrize("access", [Access(), Access.of(Role(ROLE, None, existing=True))])
 def test_unknown_trust_policy_is_refused(access: Access) -> None:
     """Nothing is claimed about a role whose trust policy is not known."""
     assert Effect.REFUSED is Evaluator(access).may_assume(Request(Caller(CALLER, IdentitySide.ALLOWS_ALL), ROLE)).effect
@@ -171,7 +171,7 @@ def test_unknown_trust_policy_is_refused(access: Access) -> None:
 
 def test_unknown_boundary_is_refused() -> None:
     """Nothing is claimed about a caller whose permissions boundary is not known."""
-    access = access_of(
+    access = Access.of(
         Role(ROLE, document(trust(AWS_CALLER))), Role(CALLER, None, {"p": document(grant())}, boundary=POLICY)
     )
 
@@ -184,7 +184,7 @@ def test_free_keys_are_taken_as_the_caller_wishes_and_named() -> None:
         trust("*", Condition={"IpAddress": {IP: "203.0.113.0/24"}}),
         trust("*", "Deny", Condition={"StringLike": {"aws:SourceVpc": "*"}}),
     )
-    evaluator = Evaluator(access_of(Role(ROLE, body)))
+    evaluator = Evaluator(Access.of(Role(ROLE, body)))
     stranger = Caller(f"arn:aws:iam::{OTHER}:user/x", IdentitySide.ALLOWS_ALL)
 
     assert Effect.IMPLICIT_DENY is evaluator.may_assume(Request(stranger, ROLE)).effect

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_generator.iam.evaluation.conditions import Truth, compile_condition
 from rolecall_generator.iam.evaluation.evaluator import Decision, Effect, Evaluator, Request
-from rolecall_generator.iam.evaluation.matching import wildcard
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
-from rolecall_generator.iam.model import Role, access_of
+from rolecall_generator.iam.matching.conditions import Truth, compile_condition
+from rolecall_generator.iam.matching.wildcards import wildcard
+from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 
 ROLE = "arn:aws:iam::222222222222:role/r"
@@ -44,7 +44,7 @@ CONTEXTS = st.sampled_from([{}, {KEY: ()}, {KEY: "a"}, {KEY: "b"}])
 
 
 def decide(statements: list[Statement], context: dict[str, str | tuple[str, ...]]) -> Decision:
-    access = access_of(Role(ROLE, PolicyDocument(tuple(statements))))
+    access = Access.of(Role(ROLE, PolicyDocument(tuple(statements))))
     return Evaluator(access).may_assume(Request(Caller(CALLER, IdentitySide.ALLOWS_ALL), ROLE, context=context))
 
 
@@ -87,7 +87,7 @@ def test_free_requests_allow_at_least_as_much(
     statements: list[Statement], context: dict[str, str | tuple[str, ...]]
 ) -> None:
     """What any value of an unsaid key would allow, a free request allows."""
-    access = access_of(Role(ROLE, PolicyDocument(tuple(statements))))
+    access = Access.of(Role(ROLE, PolicyDocument(tuple(statements))))
     caller = Caller(CALLER, IdentitySide.ALLOWS_ALL)
     free = Evaluator(access).may_assume(Request(caller, ROLE, free=True))
 
@@ -177,7 +177,7 @@ def test_whatever_a_policy_says_there_is_a_decision(
         (Principal("AWS", principal), Principal("*", "*")),
         (Condition(operator, key, tuple(values)),),
     )
-    evaluator = Evaluator(access_of(Role(ROLE, PolicyDocument((body,)))))
+    evaluator = Evaluator(Access.of(Role(ROLE, PolicyDocument((body,)))))
     for free in (True, False):
         request = Request(Caller(caller, IdentitySide.ALLOWS_ALL), ROLE, context={key: value}, free=free)
         assert isinstance(evaluator.may_assume(request), Decision)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rolecall_generator.iam.evaluation.evaluator import Decision, Evaluator, Request
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
-from rolecall_generator.iam.model import Access, ManagedPolicy, Role, access_of
+from rolecall_generator.iam.model import Access, ManagedPolicy, Role
 from rolecall_generator.iam.policy import PolicyDocument, Statement
 from strategies_access import ACCOUNTS, statements
 
@@ -34,7 +34,7 @@ def worlds(draw: st.DrawFn) -> Access:
         frozenset({managed.arn}),
         boundary=draw(st.sampled_from([None, managed.arn, "arn:aws:iam::aws:policy/Unknown"])),
     )
-    return access_of(managed, caller, *(Role(target, draw(documents(trust=True))) for target in TARGETS))
+    return Access.of(managed, caller, *(Role(target, draw(documents(trust=True))) for target in TARGETS))
 
 
 REQUESTS = st.lists(

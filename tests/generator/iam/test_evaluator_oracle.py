@@ -12,8 +12,8 @@ import pytest
 from naive_oracle import Document, NaiveCaller, decide
 from rolecall_generator.iam.evaluation.evaluator import Effect, Evaluator, Request
 from rolecall_generator.iam.evaluation.request_context import Caller
-from rolecall_generator.iam.model import ManagedPolicy, Role, User, access_of
-from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_generator.iam.model import Access, ManagedPolicy, Role, User
+from rolecall_generator.iam.policy import PolicyDocument
 
 CASES_PER_SEED = 1_000
 OURS, THEIRS = "111111111111", "222222222222"
@@ -124,7 +124,7 @@ def _said(rng: Random) -> dict[str, Sequence[str]]:
 
 
 def _document(body: Document) -> PolicyDocument:
-    return policy_from_json({"Version": "2012-10-17", "Statement": list(body)})
+    return PolicyDocument.from_json({"Version": "2012-10-17", "Statement": list(body)})
 
 
 def _evaluate(caller: NaiveCaller, trust: Document, said: dict[str, Sequence[str]], tags: dict[str, str]) -> Effect:
@@ -142,7 +142,7 @@ def _evaluate(caller: NaiveCaller, trust: Document, said: dict[str, Sequence[str
     policies = () if caller.session_policies is None else (_document(caller.session_policies),)
     who = Caller(caller.session or caller.arn, session_policies=policies)
     context = {key: tuple(values) for key, values in said.items()}
-    return Evaluator(access_of(*parts)).may_assume(Request(who, TARGET, context=context)).effect
+    return Evaluator(Access.of(*parts)).may_assume(Request(who, TARGET, context=context)).effect
 
 
 @pytest.mark.parametrize("seed", range(6))

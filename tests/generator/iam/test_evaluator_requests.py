@@ -10,7 +10,7 @@ import pytest
 from policy_words import AWS_CALLER, BACKEND, CALLER, CUSTOMER, OTHER, ROLE, ROOT, SESSION, USER, document, grant, trust
 from rolecall_generator.iam.evaluation.evaluator import Effect, Evaluator, Request
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
-from rolecall_generator.iam.model import Role, User, access_of
+from rolecall_generator.iam.model import Access, Role, User
 
 ALLOW, DENY, NO, REFUSED = Effect.ALLOW, Effect.EXPLICIT_DENY, Effect.IMPLICIT_DENY, Effect.REFUSED
 NAME = CALLER.rpartition("/")[2]
@@ -20,7 +20,7 @@ LOCAL_SESSION = f"arn:aws:sts::{CUSTOMER}:assumed-role/local/s"
 
 
 def assume(statements: list[Mapping[str, Any]], caller: Caller, said: dict[str, Any] | None = None, **role: Any) -> Effect:
-    access = access_of(Role(ROLE, document(*statements), **role))
+    access = Access.of(Role(ROLE, document(*statements), **role))
     return Evaluator(access).may_assume(Request(caller, ROLE, context=said or {})).effect
 
 
@@ -60,7 +60,7 @@ def test_a_request_cannot_tag_the_role_it_asks_for() -> None:
     """A role whose declaration is known has the tags of the declaration and no more; of others the request is believed."""
     body = document(grant(action="iam:GetRole", resource="*", Condition={"StringEquals": {"aws:ResourceTag/x": "y"}}))
     declared, found = Role(ROLE, document(trust("*"))), Role(CALLER, None, existing=True)
-    evaluator = Evaluator(access_of(declared, found, User(USER, inline={"p": body})))
+    evaluator = Evaluator(Access.of(declared, found, User(USER, inline={"p": body})))
     said = {"aws:ResourceTag/x": "y"}
 
     assert (NO, ALLOW) == tuple(
@@ -73,7 +73,7 @@ def test_session_tags_take_the_place_of_a_roles_tags_only(arn: str, expected: Ef
     """A user's tags are what they are; a session can carry tags of its own."""
     body = document(trust("*", Condition={"StringEquals": {"aws:PrincipalTag/team": "blue"}}))
     policy = {"p": document(grant())}
-    access = access_of(
+    access = Access.of(
         Role(ROLE, body), Role(CALLER, None, policy, tags={"Team": "red"}), User(USER, inline=policy, tags={"Team": "red"})
     )
 
@@ -149,7 +149,7 @@ def test_session_policies_limit_the_session(
 ) -> None:
     """What a session policy does not allow is refused, unless the trust policy names the session itself in its account."""
     granted = {"p": document(grant(resource="*"))}
-    access = access_of(Role(ROLE, document(trust(principal))), Role(CALLER, None, granted), Role(LOCAL_ROLE, None, granted))
+    access = Access.of(Role(ROLE, document(trust(principal))), Role(CALLER, None, granted), Role(LOCAL_ROLE, None, granted))
     who = Caller(caller, session_policies=tuple(map(document, policies)))
 
     assert expected is Evaluator(access).may_assume(Request(who, ROLE)).effect
@@ -157,7 +157,7 @@ def test_session_policies_limit_the_session(
 
 def test_session_policies_limit_other_actions() -> None:
     """Identity policy and session policy must both allow; what is assumed of the identity side is limited as well."""
-    access = access_of(Role(CALLER, None, {"p": document(grant(action="*", resource="*"))}))
+    access = Access.of(Role(CALLER, None, {"p": document(grant(action="*", resource="*"))}))
     evaluator, policies = Evaluator(access), (document(grant(action="s3:ListBucket", resource="*")),)
 
     def may(caller: Caller, action: str) -> Effect:

@@ -8,8 +8,8 @@ import pytest
 
 from policy_fragments import condition
 from rolecall_generator.errors import ManifestError
-from rolecall_generator.iam.evaluation.conditions import Truth, compile_condition
-from rolecall_generator.iam.evaluation.operators import OPERATORS, STRING, Compare, Operator, UnsupportedError, find_operator
+from rolecall_generator.iam.matching.conditions import Truth, compile_condition
+from rolecall_generator.iam.matching.operators import OPERATORS, STRING, Compare, Operator, UnsupportedError, find_operator
 from rolecall_generator.iam.policy import Condition, Statement
 from rolecall_generator.iam.validation.condition_faults import condition_faults, unknown_operator
 from rolecall_generator.manifest.loader import load_manifest

@@ -12,7 +12,7 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 from rolecall_generator.iam.catalog.actions import iam_data
 from rolecall_generator.iam.catalog.condition_keys import _keys_of_others, find_key, is_federated, key_of_form
 from rolecall_generator.iam.catalog.regions import is_known_region, nearest_region, partition_of_region
-from rolecall_generator.iam.policy import Condition, PolicyDocument, Statement, policy_from_json
+from rolecall_generator.iam.policy import Condition, PolicyDocument, Statement
 from rolecall_generator.iam.validation.condition_faults import condition_faults, unknown_key
 from rolecall_generator.iam.validation.placeholders import unfilled
 from rolecall_generator.iam.validation.resource_patterns import account_of, resource_fault
@@ -25,7 +25,7 @@ NO_RESOURCE = {"arn:aws:organizations::*:"}
 
 @cache
 def aws_documents() -> tuple[PolicyDocument, ...]:
-    return tuple(policy_from_json(policy["Document"]) for policy in json.loads(aws_managed_policies_data).values())
+    return tuple(PolicyDocument.from_json(policy["Document"]) for policy in json.loads(aws_managed_policies_data).values())
 
 
 def statements() -> Iterator[Statement]:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rolecall_generator.iam.evaluation.evaluator import Effect, Evaluator, Request
 from rolecall_generator.iam.evaluation.request_context import Caller, IdentitySide
-from rolecall_generator.iam.model import Access, Group, Role, User, access_of
-from rolecall_generator.iam.policy import policy_from_json
+from rolecall_generator.iam.model import Access, Group, Role, User
+from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.proof.prove import Case, Cell, Proof, Trust, prove
 
 BACKEND = "111111111111"
@@ -41,10 +41,10 @@ SWITCHING = statement({"AWS": REENA}, Condition={"Bool": {"aws:MultiFactorAuthPr
 
 def access(one: list[dict[str, Any]] | None = None, switching: dict[str, Any] = SWITCHING) -> Access:
     def document(*statements: dict[str, Any]) -> Any:
-        return policy_from_json({"Version": "2012-10-17", "Statement": list(statements)})
+        return PolicyDocument.from_json({"Version": "2012-10-17", "Statement": list(statements)})
 
     grant = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": [ROLE, ROLE2, SWITCH]})
-    return access_of(
+    return Access.of(
         Role(CALLER, None, {"assume": grant}, existing=True),
         Role(ROLE, document(*(one or [ONE]))),
         Role(ROLE2, document(statement({"AWS": CALLER}, "id-two"))),
@@ -198,11 +198,13 @@ def test_work_grows_with_roles_not_with_their_square() -> None:
         roles = [
             Role(
                 trust.role_arn,
-                policy_from_json({"Version": "2012-10-17", "Statement": statement({"AWS": CALLER}, trust.external_id)}),
+                PolicyDocument.from_json(
+                    {"Version": "2012-10-17", "Statement": statement({"AWS": CALLER}, trust.external_id)}
+                ),
             )
             for trust in trusts
         ]
-        return prove(access_of(*roles), trusts).cells
+        return prove(Access.of(*roles), trusts).cells
 
     assert 2 * len(cells(20)) == len(cells(40))
 
@@ -272,7 +274,7 @@ def test_people_of_whom_not_all_is_known_are_their_accounts_business(principal: 
 
 def test_an_explicit_deny_is_sure_whatever_else_is_unknown() -> None:
     """A user that is only looked up, and denied by a policy that is known, is refused."""
-    deny = policy_from_json({"Statement": {"Effect": "Deny", "Action": "sts:*", "Resource": "*"}})
+    deny = PolicyDocument.from_json({"Statement": {"Effect": "Deny", "Action": "sts:*", "Resource": "*"}})
     proof = prove(people(WHOLE_ACCOUNT, User(SAM, inline={"deny": deny}, existing=True)), DELEGATED)
 
     assert [Effect.EXPLICIT_DENY] == [cell.decision.effect for cell in proof.cells if cell.case is Case.OTHER_USER]
@@ -323,7 +325,7 @@ def test_tags_of_a_declared_role_do_not_keep_its_sessions_out() -> None:
         {"AWS": PEOPLE},
         Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}, "StringEquals": {"aws:PrincipalTag/team": "blue"}},
     )
-    grant = policy_from_json({"Statement": {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}})
+    grant = PolicyDocument.from_json({"Statement": {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}})
     role = Role(f"arn:aws:iam::{PEOPLE}:role/tagged", None, {"all": grant}, tags={"team": "red"})
 
     assert role.arn in {cell.request.principal.arn for cell in prove(people(tagged, role), DELEGATED).failures}
@@ -403,7 +405,7 @@ def test_a_proof_that_holds_delegates_to_the_meant_account_alone(
 ) -> None:
     """Whatever is added to the trust policy: where no cell fails, only the meant account's people get in, and with MFA."""
     world = people(WHOLE_ACCOUNT)
-    trust = policy_from_json({"Version": "2012-10-17", "Statement": [WHOLE_ACCOUNT, *extra]})
+    trust = PolicyDocument.from_json({"Version": "2012-10-17", "Statement": [WHOLE_ACCOUNT, *extra]})
     world = replace(world, roles={**world.roles, SWITCH: Role(SWITCH, trust)})
     if not prove(world, DELEGATED, roles={SWITCH}).failures:
         context: dict[str, str | tuple[str, ...]] = {"aws:MultiFactorAuthPresent": "true" if has_mfa else ()}

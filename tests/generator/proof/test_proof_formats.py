@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from proof_worlds import BACKEND, HOSTILE, customer_arn, customers, trust_statement
 from rolecall_generator.html_page import asset, csp_hash, escape
-from rolecall_generator.iam.model import Access, Role, access_of
-from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_generator.iam.model import Access, Role
+from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.proof.matrix import CellState, condition_words, counterexample, summarize
 from rolecall_generator.proof.prove import Case, Proof, Trust, prove
 from rolecall_generator.reports.graph.graph_layout import lay_out
@@ -32,14 +32,14 @@ REENA = "arn:aws:iam::078352025563:user/reena"
 
 
 def document(*statements: dict[str, Any]) -> PolicyDocument:
-    return policy_from_json({"Version": "2012-10-17", "Statement": list(statements)})
+    return PolicyDocument.from_json({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 def switching() -> tuple[Access, Proof]:
     """A role to switch to that trusts the people's whole account, as intended."""
     trust = trust_statement(0, Principal={"AWS": "078352025563"}, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
     grant = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": ROLE})
-    access = access_of(Role(ROLE, document(trust)), Role(REENA.replace("user", "role"), None, {"a": grant}, existing=True))
+    access = Access.of(Role(ROLE, document(trust)), Role(REENA.replace("user", "role"), None, {"a": grant}, existing=True))
     trusts = [
         Trust("reena", ROLE, (REENA.replace("user", "role"),), requires_mfa=True, delegates_to=frozenset({"078352025563"}))
     ]

@@ -11,7 +11,7 @@ import pytest
 
 from rolecall_generator import rules as checks
 from rolecall_generator.findings import FindingKind, Severity
-from rolecall_generator.iam.model import Role, access_of
+from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.reports.formatters.junit import to_junit
 from rolecall_generator.reports.formatters.sarif import to_sarif
 from rolecall_generator.reports.formatters.table import catalogue
@@ -51,11 +51,11 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("added")
 def test_rule_from_outside_is_run() -> None:
     """With the rule's severity and hint, or with those of the hit."""
-    (empty,) = run_rules(CheckContext(access_of(Role(ROLE, None)), {ROLE: "account1"}))
+    (empty,) = run_rules(CheckContext(Access.of(Role(ROLE, None)), {ROLE: "account1"}))
     assert ("RC999", Severity.NOTE, "account1", "describe the role") == (
         empty.rule, empty.severity, empty.subject, empty.hint
     )  # fmt: skip
-    (placeholder,) = run_rules(CheckContext(access_of(Role(ROLE, None, description="TODO"))))
+    (placeholder,) = run_rules(CheckContext(Access.of(Role(ROLE, None, description="TODO"))))
     assert (Severity.WARNING, "say what it is for") == (placeholder.severity, placeholder.hint)
 
 

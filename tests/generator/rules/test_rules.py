@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rolecall_generator.findings import Finding, FindingKind, Severity
-from rolecall_generator.iam.model import Group, ManagedPolicy, Role, User, access_of
+from rolecall_generator.iam.model import Access, Group, ManagedPolicy, Role, User
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.reports.formatters.table import catalogue
 from rolecall_generator.rules.registry import all_rules, run_rules
@@ -32,22 +32,22 @@ def trusting(principal: str, *conditions: Condition, kind: str = "AWS", effect: 
 
 def customer(trust: PolicyDocument, *, seconds: int = 3600, **more: object) -> CheckContext:
     role = Role(ROLE, trust, max_session_seconds=seconds)
-    return CheckContext(access_of(role), customer_roles=frozenset({ROLE}), **more)  # type: ignore[arg-type]
+    return CheckContext(Access.of(role), customer_roles=frozenset({ROLE}), **more)  # type: ignore[arg-type]
 
 
 def switch(trust: PolicyDocument) -> CheckContext:
-    return CheckContext(access_of(Role(ROLE, trust)), switch_roles=frozenset({ROLE}))
+    return CheckContext(Access.of(Role(ROLE, trust)), switch_roles=frozenset({ROLE}))
 
 
 def granting(
     *actions: str, resources: tuple[str, ...] = ("arn:aws:s3:::b", "arn:aws:s3:::b/*"), **more: object
 ) -> CheckContext:
     statement = Statement("Allow", actions, resources, **more)  # type: ignore[arg-type]
-    return CheckContext(access_of(Role(ROLE, None, inline={"p": PolicyDocument((statement,))})))
+    return CheckContext(Access.of(Role(ROLE, None, inline={"p": PolicyDocument((statement,))})))
 
 
 def denying(action: str) -> CheckContext:
-    return CheckContext(access_of(Role(ROLE, None, inline={"p": PolicyDocument((Statement("Deny", (action,), ("*",)),))})))
+    return CheckContext(Access.of(Role(ROLE, None, inline={"p": PolicyDocument((Statement("Deny", (action,), ("*",)),))})))
 
 
 def two_customers(one: str, other: str) -> CheckContext:
@@ -55,23 +55,23 @@ def two_customers(one: str, other: str) -> CheckContext:
         return Role(arn, trusting(BACKEND, Condition("StringEquals", "sts:ExternalId", (value,))))
 
     return CheckContext(
-        access_of(role(ROLE, one), role(OTHER, other)),
+        Access.of(role(ROLE, one), role(OTHER, other)),
         subjects={ROLE: "account1", OTHER: "account2"},
         customer_roles=frozenset({ROLE, OTHER}),
     )
 
 
 def named(arn: str, **kinds: frozenset[str]) -> CheckContext:
-    return CheckContext(access_of(Role(arn, None)), **kinds)  # type: ignore[arg-type]
+    return CheckContext(Access.of(Role(arn, None)), **kinds)  # type: ignore[arg-type]
 
 
 def attaching(*names: str, partition: str = "aws") -> CheckContext:
     arns = frozenset(f"arn:{partition}:iam::aws:policy/{name}" for name in names)
-    return CheckContext(access_of(Role(ROLE, None, attached=arns)))
+    return CheckContext(Access.of(Role(ROLE, None, attached=arns)))
 
 
 def bounded(boundary: str) -> CheckContext:
-    return CheckContext(access_of(Role(ROLE, None, boundary=boundary)))
+    return CheckContext(Access.of(Role(ROLE, None, boundary=boundary)))
 
 
 def of_size(characters: int, *, action: str = "s3:GetObject") -> PolicyDocument:
@@ -80,18 +80,18 @@ def of_size(characters: int, *, action: str = "s3:GetObject") -> PolicyDocument:
 
 
 def inline(characters: int) -> CheckContext:
-    return CheckContext(access_of(Role(ROLE, None, inline={"p": of_size(characters - 5_000), "q": of_size(5_000)})))
+    return CheckContext(Access.of(Role(ROLE, None, inline={"p": of_size(characters - 5_000), "q": of_size(5_000)})))
 
 
 def managed(characters: int, *, packed: bool = False) -> CheckContext:
     policy = ManagedPolicy("arn:aws:iam::111111111111:policy/p", of_size(characters))
     role = Role(BACKEND, None, attached=frozenset({policy.arn}))
-    return CheckContext(access_of(policy, role), backend_roles=frozenset({BACKEND} if packed else ()))
+    return CheckContext(Access.of(policy, role), backend_roles=frozenset({BACKEND} if packed else ()))
 
 
 def trust_of_size(characters: int) -> CheckContext:
     size = trusting("").size
-    return CheckContext(access_of(Role(ROLE, trusting("a" * (characters - size)))))
+    return CheckContext(Access.of(Role(ROLE, trusting("a" * (characters - size)))))
 
 
 def with_not_principal() -> PolicyDocument:
@@ -142,7 +142,7 @@ FIRES: tuple[tuple[str, CheckContext], ...] = (
     ("RC110", customer(trusting(BACKEND, BY_ID, BY_MFA))),
     ("RC111", switch(trusting(ROOT, BY_ID, BY_MFA))),
     ("RC201", granting(not_actions=("iam:CreateUser",))),
-    ("RC201", CheckContext(access_of(Group(
+    ("RC201", CheckContext(Access.of(Group(
         "arn:aws:iam::1:group/g",
         inline={"p": PolicyDocument((Statement("Allow", ("s3:GetObject",), not_resources=("arn:aws:s3:::b/*",)),))},
     )))),
@@ -168,8 +168,8 @@ FIRES: tuple[tuple[str, CheckContext], ...] = (
     ("RC301", trust_of_size(2_049)),
     ("RC301", inline(10_241)),
     ("RC301", managed(6_145, packed=True)),
-    ("RC301", CheckContext(access_of(User("arn:aws:iam::1:user/u", inline={"p": of_size(2_049)})))),
-    ("RC301", CheckContext(access_of(Group("arn:aws:iam::1:group/g", inline={"p": of_size(5_121)})))),
+    ("RC301", CheckContext(Access.of(User("arn:aws:iam::1:user/u", inline={"p": of_size(2_049)})))),
+    ("RC301", CheckContext(Access.of(Group("arn:aws:iam::1:group/g", inline={"p": of_size(5_121)})))),
     ("RC302", trust_of_size(2_048)),
     ("RC302", inline(9_500)),
     ("RC302", managed(6_144)),
@@ -179,7 +179,7 @@ FIRES: tuple[tuple[str, CheckContext], ...] = (
     ("RC305", path_of(513)),
     ("RC306", for_console(f"path/{'r' * 60}")),
     ("RC401", customer(GOOD, seconds=7_200)),
-    ("RC401", CheckContext(access_of(Role(ROLE, trusting(ROOT, BY_ROLE), max_session_seconds=7_200)))),
+    ("RC401", CheckContext(Access.of(Role(ROLE, trusting(ROOT, BY_ROLE), max_session_seconds=7_200)))),
     ("RC501", attaching("AmazonEC2ReadonlyAcces")),
     ("RC501", attaching("ViewOnlyAccess")),
     ("RC502", attaching("AWSLambdaReadOnlyAccess")),
@@ -188,7 +188,7 @@ FIRES: tuple[tuple[str, CheckContext], ...] = (
     ("RC503", attaching("ReadOnlyAccess", partition="aws-cn")),
     ("RC501", bounded("arn:aws:iam::aws:policy/PowerUserAcess")),
     ("RC504", bounded("arn:aws:iam::333333333333:policy/corp")),
-    ("RC504", CheckContext(access_of(Role(ROLE, None, attached=frozenset({"arn:aws:iam::333333333333:policy/p"}))))),
+    ("RC504", CheckContext(Access.of(Role(ROLE, None, attached=frozenset({"arn:aws:iam::333333333333:policy/p"}))))),
     ("RC209", granting("s3:GetObject", conditions=(Condition("StringEquals", "s3:prefxi", ("x",)),))),
     ("RC209", granting("s3:GetObject", conditions=(Condition("StringEquals", "aws:ResourceTag", ("x",)),))),
     ("RC209", customer(trusting(BACKEND, BY_ID, Condition("StringEquals", "aws:PrincipalOrganizationID", ("o-1",))))),
@@ -248,10 +248,10 @@ SILENT: tuple[tuple[str, CheckContext], ...] = (
     ("RC306", for_console(f"path/{'r' * 59}")),
     ("RC306", named(f"arn:aws:iam::1:role/path/{'r' * 60}")),
     ("RC401", customer(GOOD)),
-    ("RC401", CheckContext(access_of(Role(ROLE, trusting(ROOT, BY_MFA), max_session_seconds=7_200)))),
+    ("RC401", CheckContext(Access.of(Role(ROLE, trusting(ROOT, BY_MFA), max_session_seconds=7_200)))),
     ("RC501", attaching("AmazonEC2ReadOnlyAccess", "job-function/ViewOnlyAccess")),
     ("RC501", attaching("AWSLambdaReadOnlyAccess")),
-    ("RC501", CheckContext(access_of(Role(ROLE, None, attached=frozenset({"arn:aws:iam::222222222222:policy/own"}))))),
+    ("RC501", CheckContext(Access.of(Role(ROLE, None, attached=frozenset({"arn:aws:iam::222222222222:policy/own"}))))),
     ("RC502", attaching("AWSLambda_ReadOnlyAccess")),
     ("RC503", attaching("job-function/ViewOnlyAccess")),
     ("RC504", bounded("arn:aws:iam::222222222222:policy/corp")),
@@ -303,7 +303,7 @@ def test_a_generated_customer_has_no_findings() -> None:
     role = Role(
         ROLE, GOOD, inline={"s3-read": permissions}, attached=frozenset({"arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"})
     )
-    context = CheckContext(access_of(role), customer_roles=frozenset({ROLE}), external_ids={ROLE: EXTERNAL_ID})
+    context = CheckContext(Access.of(role), customer_roles=frozenset({ROLE}), external_ids={ROLE: EXTERNAL_ID})
     assert () == run_rules(context)
 
 
@@ -335,7 +335,7 @@ def test_an_expected_external_id_counts_as_used() -> None:
     """Sharing is found between a role that was read and one that the manifest alone knows."""
     role = Role(ROLE, GOOD)
     context = CheckContext(
-        access_of(role), {ROLE: "account1", OTHER: "account2"}, frozenset({ROLE, OTHER}), external_ids={OTHER: EXTERNAL_ID}
+        Access.of(role), {ROLE: "account1", OTHER: "account2"}, frozenset({ROLE, OTHER}), external_ids={OTHER: EXTERNAL_ID}
     )
     assert ["account1", "account2"] == [finding.subject for finding in fired(context, "RC104")]
 
@@ -347,7 +347,7 @@ def test_equal_documents_are_judged_once() -> None:
         return PolicyDocument((Statement("Allow", ("s3:*",), ("*",)),))
 
     roles = [Role(f"arn:aws:iam::{number:012d}:role/r", None, inline={"p": document()}) for number in range(3)]
-    context = CheckContext(access_of(*roles))
+    context = CheckContext(Access.of(*roles))
     assert [3] == [len(owners) for owners in context.documents.values()]
     assert 3 == len(fired(context, "RC203"))
 

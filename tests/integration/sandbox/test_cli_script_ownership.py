@@ -17,7 +17,7 @@ from form_handovers import ACCOUNT, ARN, READ, READ_ONLY, WRITE, handed_over, ha
 from live_iam import read_access
 from manifests import manifest_of, notes_manifest
 from rolecall_generator.bundle.forms.aws_cli import cli_script_form, owner_of
-from rolecall_generator.iam.model import Access, Group, ManagedPolicy, Module, ModuleKind, User, access_of
+from rolecall_generator.iam.model import Access, Group, ManagedPolicy, Module, ModuleKind, User
 from rolecall_generator.records import OWNER_TAG
 from rolecall_runner.rehearsal.rehearsal import account_differences
 from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("awscli") is None, reas
 CUSTOMER = next(module for module in handed_over(notes_manifest()) if module.path == "customers/account1")
 POLICY, GROUP = f"{ARN}:policy/p", f"{ARN}:group/g"
 PEOPLE = module_of(
-    access_of(
+    Access.of(
         ManagedPolicy(POLICY, READ),
         Group(GROUP, attached=frozenset({POLICY})),
         User(f"{ARN}:user/ann", groups=frozenset({GROUP})),

@@ -5,17 +5,8 @@ from __future__ import annotations
 import json
 
 from live_iam import iam_client, read_access
-from rolecall_generator.iam.model import (
-    Access,
-    ConsolePassword,
-    Group,
-    InstanceProfile,
-    ManagedPolicy,
-    Role,
-    User,
-    access_of,
-)
-from rolecall_generator.iam.policy import PolicyDocument, Statement, policy_from_json
+from rolecall_generator.iam.model import Access, ConsolePassword, Group, InstanceProfile, ManagedPolicy, Role, User
+from rolecall_generator.iam.policy import PolicyDocument, Statement
 
 ACCOUNT = "210000000001"
 ARN = f"arn:aws:iam::{ACCOUNT}"
@@ -62,9 +53,9 @@ def make_everything(endpoint: str) -> None:
 def test_the_reader_sees_everything_that_access_can_hold(endpoint: str) -> None:
     """Role, policy, group, user and instance profile come back with every field, documents decoded once."""
     inline, attached, tags = {"in": DOCUMENT}, frozenset({f"{ARN}:policy/x/p"}), {"team": "a b"}
-    expected = access_of(
+    expected = Access.of(
         ManagedPolicy(f"{ARN}:policy/x/p", DOCUMENT, "d", tags),
-        Role(f"{ARN}:role/x/r", policy_from_json(json.loads(TRUST)), inline, attached, READ_ONLY, 7200, "d", tags),
+        Role(f"{ARN}:role/x/r", PolicyDocument.from_json(json.loads(TRUST)), inline, attached, READ_ONLY, 7200, "d", tags),
         InstanceProfile(f"{ARN}:instance-profile/i", f"{ARN}:role/x/r", tags),
         Group(f"{ARN}:group/g", inline, attached),
         User(f"{ARN}:user/u", frozenset({f"{ARN}:group/g"}), inline, attached, ConsolePassword(True), None, tags),

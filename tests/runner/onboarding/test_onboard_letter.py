@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from onboard_rig import START
-from rolecall_generator.iam.model import Role, access_of
-from rolecall_generator.iam.policy import policy_from_json
+from rolecall_generator.iam.model import Access, Role
+from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.onboarding.customer_message import Sent, failed_letter, verified_letter
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from sandbox_rig import allow
@@ -17,7 +17,7 @@ from status_rig import not_there, target
 from verdict_worlds import verdict
 
 WHO = target(backend_role_arn="arn:aws:iam::111111111111:role/backend_role")
-READS = policy_from_json(json.loads(json.dumps(allow("s3:GetObject", resource="arn:aws:s3:::example-bucket/*"))))
+READS = PolicyDocument.from_json(json.loads(json.dumps(allow("s3:GetObject", resource="arn:aws:s3:::example-bucket/*"))))
 ROLE = Role(WHO.role_arn, None, {"read": READS}, frozenset({"arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"}))
 RUN = "20261124-120000-0a1b2c"
 
@@ -27,7 +27,7 @@ def tried(step: Step, mark: Mark, *actions: str) -> tuple[Check, ...]:
 
 
 def letter(found: Verdict | None = None, sent: Sent | None = None) -> str:
-    access = access_of(ROLE)
+    access = Access.of(ROLE)
     return verified_letter(WHO, found or verdict(), access, sent or Sent(), now=START, run=RUN)
 
 

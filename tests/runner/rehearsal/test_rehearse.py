@@ -14,7 +14,7 @@ import pytest
 import fake_terraform
 from live_iam import read_access
 from manifests import NOTES, customer, notes_manifest
-from rolecall_generator.iam.model import Role, User, access_of
+from rolecall_generator.iam.model import Access, Role, User
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, Tool, rehearse
@@ -284,9 +284,9 @@ def test_only_principals_that_no_module_makes_are_made_bare() -> None:
         Principal("Service", "ec2.amazonaws.com"),
     ]
     trust = PolicyDocument((Statement("Allow", ("sts:AssumeRole",), principals=tuple(principals)),))
-    access = access_of(Role(made, trust), Role("arn:aws:iam::222222222222:role/r", trust))
+    access = Access.of(Role(made, trust), Role("arn:aws:iam::222222222222:role/r", trust))
 
-    assert access_of(Role(named, None, existing=True), User(user, existing=True)) == bare_principals([access])
+    assert Access.of(Role(named, None, existing=True), User(user, existing=True)) == bare_principals([access])
 
 
 def test_the_report_is_json(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from live_iam import read_access
 from manifests import NOTES, customer
-from rolecall_generator.iam.arn import parse_arn
+from rolecall_generator.iam.arn import Arn
 from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, Tool, rehearse
 from rolecall_runner.rehearsal.rehearsal_report import Applied, ModuleOutcome, RehearsalMethod
 from rolecall_runner.rehearsal.terraform_cli import Terraform
@@ -58,7 +58,7 @@ def test_the_notes_accounts_from_apply_to_destroy(
     def look(applied: Applied) -> None:
         for account_id in applied.accounts:
             access = read_access(applied.url, account_id)
-            standing[account_id] = [parsed.name for arn in (*access.roles, *access.users) if (parsed := parse_arn(arn))]
+            standing[account_id] = [parsed.name for arn in (*access.roles, *access.users) if (parsed := Arn.parse(arn))]
 
     done = rehearse(example_manifest(tmp_path, aws_provider), tool=tool, sandbox=sandbox, after_apply=look)
 

@@ -10,16 +10,7 @@ import pytest
 
 from live_iam import read_access
 from manifests import manifest_of, notes_manifest
-from rolecall_generator.iam.model import (
-    Access,
-    ConsolePassword,
-    Group,
-    InstanceProfile,
-    ManagedPolicy,
-    Role,
-    User,
-    access_of,
-)
+from rolecall_generator.iam.model import Access, ConsolePassword, Group, InstanceProfile, ManagedPolicy, Role, User
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.aws.clients import OutsideAccountError
@@ -54,7 +45,7 @@ def operator(endpoint: str) -> AdminClient:
 
 
 def everything() -> Access:
-    return access_of(
+    return Access.of(
         ManagedPolicy(f"{ARN}:policy/x/p", READ, "d", {"team": "a b"}),
         Role(f"{ARN}:role/x/r", trusting(f"{ARN}:root"), {"in": WRITE}, frozenset({f"{ARN}:policy/x/p"}), None, 7200, "d"),
         Role(f"{ARN}:role/tagged", trusting(f"{ARN}:root"), boundary=f"{ARN}:policy/x/p", tags={"a": "b"}),
@@ -118,7 +109,7 @@ def test_changed_parts_come_to_what_is_wanted(operator: AdminClient, endpoint: s
 def test_existing_principals_are_made_bare_and_keep_their_trust(operator: AdminClient, endpoint: str) -> None:
     """A role of before trusts EC2, so that instances can run under it; what a manifest attaches to it is attached."""
     name = f"{ARN}:role/backend_role"
-    wanted = access_of(
+    wanted = Access.of(
         ManagedPolicy(f"{ARN}:policy/p", READ),
         Role(name, None, attached=frozenset({f"{ARN}:policy/p"}), existing=True),
         Group(f"{ARN}:group/g", existing=True),
@@ -139,7 +130,7 @@ def test_principals_stand_before_the_trusts_that_name_them(operator: AdminClient
     """Accounts are filled in waves: a role is made after every role and foreign user that its trust names."""
     roles = [f"arn:aws:iam::22000000000{number}:role/r" for number in range(3)]
     user = "arn:aws:iam::220000000003:user/u"
-    chain = access_of(
+    chain = Access.of(
         Role(roles[0], trusting(roles[1])), Role(roles[1], trusting(roles[2])), Role(roles[2], trusting(user)), User(user)
     )
     finished: list[str] = []
@@ -155,7 +146,7 @@ def test_what_one_account_refuses_is_a_value_and_the_others_go_on(operator: Admi
     """A policy that IAM does not take is told with its ARN; the rest of the account and the others stand."""
     bad = ManagedPolicy(f"{ARN}:policy/bad", PolicyDocument((Statement("Maybe", ("s3:GetObject",), ("*",)),)))
     other = Role("arn:aws:iam::210000000002:role/r", trusting(f"{ARN}:root"))
-    accesses = by_account(access_of(bad, Role(f"{ARN}:role/r", trusting(f"{ARN}:root")), other))
+    accesses = by_account(Access.of(bad, Role(f"{ARN}:role/r", trusting(f"{ARN}:root")), other))
 
     done = provision(accesses, operator=operator)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from rolecall_generator.iam.evaluation.evaluator import Evaluator
-from rolecall_generator.iam.model import Access, Group, InstanceProfile, ManagedPolicy, Role, User, access_of
-from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_generator.iam.model import Access, Group, InstanceProfile, ManagedPolicy, Role, User
+from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.sandbox.authorization.authorizer import Authorization, AuthorizationVerdict, decide
 from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, SessionInfo
@@ -66,7 +66,7 @@ def deny(actions: str | list[str], resources: str | list[str] = "*", **condition
 
 
 def document(*statements: Statement) -> PolicyDocument:
-    return policy_from_json({"Version": "2012-10-17", "Statement": list(statements)})
+    return PolicyDocument.from_json({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ def access_for(case: Case) -> Access:
     boundary = None if case.boundary is None else BOUNDARY
     role = Role(ROLE, None, {"own": document(*case.identity)}, boundary=boundary, tags={"team": "blue"})
     bound = () if case.boundary is None else (ManagedPolicy(BOUNDARY, document(*case.boundary)),)
-    return access_of(role, *bound)
+    return Access.of(role, *bound)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -287,8 +287,8 @@ def decide_for_user(access: Access, call: Call = INSTANCES, **info: Any) -> Auth
 def test_a_user_has_its_groups_permissions() -> None:
     """What a group's policies allow, its members may; what they deny, its members may not."""
     user = User(USER, frozenset({GROUP}))
-    may = access_of(user, Group(GROUP, {"g": document(allow("ec2:*"))}))
-    may_not = access_of(
+    may = Access.of(user, Group(GROUP, {"g": document(allow("ec2:*"))}))
+    may_not = Access.of(
         User(USER, frozenset({GROUP}), {"u": document(allow("*"))}), Group(GROUP, {"g": document(deny("*"))})
     )
 
@@ -298,15 +298,15 @@ def test_a_user_has_its_groups_permissions() -> None:
 
 def test_a_user_that_reads_itself_is_the_resource() -> None:
     """GetUser without a name is held against the caller's own ARN."""
-    access = access_of(User(USER, inline={"u": document(allow("iam:GetUser", f"{IAM}user/${{aws:username}}"))}))
+    access = Access.of(User(USER, inline={"u": document(allow("iam:GetUser", f"{IAM}user/${{aws:username}}"))}))
 
     assert decide_for_user(access, GET_SELF).allowed
 
 
 def test_long_term_keys_carry_no_mfa_key() -> None:
     """A Bool on MFA refuses long-term keys, a BoolIfExists lets them in."""
-    strict = access_of(User(USER, inline={"u": document(allow("*", Bool={"aws:MultiFactorAuthPresent": "true"}))}))
-    loose = access_of(User(USER, inline={"u": document(allow("*", BoolIfExists={"aws:MultiFactorAuthPresent": "true"}))}))
+    strict = Access.of(User(USER, inline={"u": document(allow("*", Bool={"aws:MultiFactorAuthPresent": "true"}))}))
+    loose = Access.of(User(USER, inline={"u": document(allow("*", BoolIfExists={"aws:MultiFactorAuthPresent": "true"}))}))
 
     assert [False, True] == [decide_for_user(strict).allowed, decide_for_user(loose).allowed]
 
@@ -315,9 +315,9 @@ def test_attached_aws_policies_are_enforced_by_their_text() -> None:
     """A policy of AWS allows what its document says, and nothing is claimed while the document is not known."""
     arn = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"
     user = User(USER, attached=frozenset({arn}))
-    known = access_of(user, ManagedPolicy(arn, document(allow("ec2:Describe*"))))
+    known = Access.of(user, ManagedPolicy(arn, document(allow("ec2:Describe*"))))
 
-    assert ErrorCategory.UNSUPPORTED == decide_for_user(access_of(user)).trouble
+    assert ErrorCategory.UNSUPPORTED == decide_for_user(Access.of(user)).trouble
     assert decide_for_user(known).allowed
     assert ErrorCategory.DENIED == decide_for_user(known, START).trouble
 
@@ -328,7 +328,7 @@ def test_an_instance_profile_passes_its_role() -> None:
     call: Call = ("ec2", "run_instances", {**RUN[2], "IamInstanceProfile": {"Name": "backend"}})
 
     def verdict(*statements: Statement) -> AuthorizationVerdict:
-        return decide_for_user(access_of(User(USER, inline={"u": document(*statements)}), profile), call)
+        return decide_for_user(Access.of(User(USER, inline={"u": document(*statements)}), profile), call)
 
     assert f"perform: iam:PassRole on resource: {ROLE}" in verdict(allow("ec2:*")).message
     assert verdict(allow("ec2:*"), allow("iam:PassRole", ROLE)).allowed
@@ -358,7 +358,7 @@ def test_a_dry_run_says_whether_the_call_would_be_allowed() -> None:
     call = read(("ec2", "describe_instances", {"DryRun": True}))
 
     def answer(statement: Statement) -> tuple[int, bool] | None:
-        access = access_of(User(USER, inline={"u": document(statement)}))
+        access = Access.of(User(USER, inline={"u": document(statement)}))
         reply = Authorization(lambda: (access, Evaluator(access)), lambda: NOW).answer(call, session, "id")
         return (reply.status, b"DryRunOperation" in reply.body) if reply else None
 
@@ -368,7 +368,7 @@ def test_a_dry_run_says_whether_the_call_would_be_allowed() -> None:
 def test_decisions_follow_the_access_of_the_moment() -> None:
     """A policy that is taken away stops the very next call."""
     session = SessionInfo("AKIAEXAMPLE", "s", None, ACCOUNT, USER, "AIDA1")
-    states = [access_of(User(USER, inline={"u": document(allow("*"))})), access_of(User(USER))]
+    states = [Access.of(User(USER, inline={"u": document(allow("*"))})), Access.of(User(USER))]
     now = iter([states[0], states[0], states[1]])
 
     def everything() -> tuple[Access, Evaluator]:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from rolecall_generator.iam.evaluation.evaluator import Evaluator, Request
 from rolecall_generator.iam.evaluation.request_context import Caller
-from rolecall_generator.iam.model import ManagedPolicy, Role, User, access_of
+from rolecall_generator.iam.model import Access, ManagedPolicy, Role, User
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 from sandbox_rig import Rig, refusal_of, running, service_trust
@@ -134,7 +134,7 @@ def expected(it: Configuration) -> bool:
     else:
         holder, who = User(it.caller, inline=inline, boundary=arn), it.caller
     boundary = [ManagedPolicy(policy, it.boundary)] if it.boundary else []
-    access = access_of(holder, Role(target(it.account), it.trust), *boundary)
+    access = Access.of(holder, Role(target(it.account), it.trust), *boundary)
     present = {"role": ("false",), "key": (), "session": ("false",)}.get(it.way, ("true",))
     context: dict[str, str | tuple[str, ...]] = {
         "sts:ExternalId": it.parameters.get("ExternalId", ()),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rolecall_generator.iam.model import Role, access_of
+from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument, Statement
 from rolecall_runner.status.earlier_modules import read_history
 from rolecall_runner.status.overview import CustomerState, Present, StatusRow, overview
@@ -37,7 +37,7 @@ NEWEST = "2" * 64
 def granting(*actions: str) -> dict[str, Any]:
     """A module's snapshot."""
     policy = PolicyDocument((Statement("Allow", actions, ("*",)),))
-    return encode_access(access_of(Role(target().role_arn, None, {"main": policy})))
+    return encode_access(Access.of(Role(target().role_arn, None, {"main": policy})))
 
 
 GRANTS = {OLD: granting("s3:ListAllMyBuckets", "sqs:ListQueues"), NEW: granting("sqs:ListQueues"), NEWEST: granting()}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from botocore.exceptions import ClientError
 
-from rolecall_generator.iam.model import Role, access_of
+from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.aws.clients import Clients
 from rolecall_runner.verify.checks import RotationState, current_id_seen, rotation_of
 from rolecall_runner.verify.verdict import Mark, Step, Verdict
@@ -36,7 +36,7 @@ def world(shared: tuple[Rig, Clients]) -> World:
 def agreed(world: World) -> None:
     """What the manifest grants: both ids, and that the role reads itself."""
     role = Role(world.target.role_arn, document(world.good_trust(NEW, OLD)), {"itself": document(allow(*READ_ITSELF))})
-    world.give(intended={world.target.role_arn: access_of(role)})
+    world.give(intended={world.target.role_arn: Access.of(role)})
 
 
 def summary(verdict: Verdict) -> tuple[Mark, RotationState | None, bool, list[str]]:

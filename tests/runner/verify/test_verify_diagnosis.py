@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rolecall_generator.iam.model import Role, access_of
+from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.aws.clients import Clients
 from rolecall_runner.aws.credentials import Credentials
 from rolecall_runner.verify.causes import CAUSES
@@ -91,13 +91,13 @@ def written_policy_lacks_it(world: World) -> None:
     document_ = json.dumps(allow("sts:AssumeRole", resource=world.context.witnesses[1].role_arn))
     iam.put_role_policy(RoleName=world.backend.rpartition("/")[2], PolicyName="assume", PolicyDocument=document_)
     named = document(json.loads(document_))
-    world.give(backend=access_of(Role(world.backend, None, {"assume": named}, existing=True)))
+    world.give(backend=Access.of(Role(world.backend, None, {"assume": named}, existing=True)))
 
 
 def written_module_is_old(world: World) -> None:
     world.make(world.good_trust("of-last-year"))
     written = Role(world.target.role_arn, document(world.good_trust("of-last-year")))
-    world.give(written={world.target.role_arn: access_of(written)})
+    world.give(written={world.target.role_arn: Access.of(written)})
 
 
 def deployed_policy_lacks_it(world: World) -> None:
@@ -148,20 +148,20 @@ def permission_missing(world: World) -> None:
     world.make()
     agreed = Role(world.target.role_arn, None, {"main": document(allow("ec2:DescribeInstances"))})
     options = replace(world.context.options, actions="sample", drift=False, outside_actions=0)
-    world.give(intended={world.target.role_arn: access_of(agreed)}, options=options)
+    world.give(intended={world.target.role_arn: Access.of(agreed)}, options=options)
 
 
 def more_than_agreed(world: World) -> None:
     world.make(main=["*"])
     agreed = Role(world.target.role_arn, None, {"main": document(allow("ec2:DescribeInstances"))})
     options = replace(world.context.options, actions="sample", drift=False, outside_actions=2)
-    world.give(intended={world.target.role_arn: access_of(agreed)}, options=options)
+    world.give(intended={world.target.role_arn: Access.of(agreed)}, options=options)
 
 
 def drifted(world: World) -> None:
     world.make(itself=READ_ITSELF, more=["sqs:ListQueues"])
     agreed = Role(world.target.role_arn, document(world.good_trust()), {"itself": document(allow(*READ_ITSELF))})
-    world.give(intended={world.target.role_arn: access_of(agreed)})
+    world.give(intended={world.target.role_arn: Access.of(agreed)})
 
 
 KNOWN: tuple[tuple[str, Callable[[World], None]], ...] = (
@@ -234,7 +234,7 @@ def test_a_stale_id_in_a_trust_that_can_be_read_is_said(world: World) -> None:
     world.make(body, itself=READ_ITSELF)
     world.rig.administrator(BACKEND).delete_role(RoleName=f"gone{world.number}")
     agreed = Role(world.target.role_arn, document(world.good_trust()), {"itself": document(allow(*READ_ITSELF))})
-    world.give(intended={world.target.role_arn: access_of(agreed)})
+    world.give(intended={world.target.role_arn: Access.of(agreed)})
 
     assert ["backend-role-recreated", "drift"] == causes(world.verdict())
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rolecall_generator.iam.model import Access, ManagedPolicy, Role, access_of
+from rolecall_generator.iam.model import Access, ManagedPolicy, Role
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_runner.aws.retry import deadline
 from rolecall_runner.inventory.inventory import Target
@@ -138,7 +138,7 @@ def test_an_own_policy_with_another_text_is_drift(stage: Stage) -> None:
     iam.create_policy(PolicyName="own", PolicyDocument=json.dumps(allow("ec2:*")))
     iam.attach_role_policy(RoleName="own", PolicyArn=OWN)
     role = Role(target.role_arn, document(TRUST), {"main": document(allow(*SELF))}, frozenset({OWN}))
-    agreed = access_of(role, ManagedPolicy(OWN, document(allow("ec2:DescribeInstances"))))
+    agreed = Access.of(role, ManagedPolicy(OWN, document(allow("ec2:DescribeInstances"))))
     check = ask(stage, target, stage.intending(target, agreed))
 
     assert Mark.FAILED == check.mark
@@ -184,7 +184,7 @@ def settings(trust: PolicyDocument) -> RoleSettings:
     return RoleSettings(ARN, trust, None, 3600, "", {})
 
 
-AGREED = access_of(Role(ARN, document(TRUST)))
+AGREED = Access.of(Role(ARN, document(TRUST)))
 REFUSED = NotCheckable("iam:GetRolePolicy", "AccessDenied")
 
 
@@ -240,7 +240,7 @@ def test_the_text_of_a_policy_that_the_manifest_only_names_is_no_drift() -> None
     text = ManagedPolicy(OWN, PolicyDocument((Statement("Allow", ("s3:GetObject",), ("*",)),)))
     settings = RoleSettings(ARN, document(TRUST), None, 3_600, "", {})
     reading = RoleReading("vendor", settings, {}, frozenset({OWN}), {OWN: text})
-    agreed = access_of(Role(ARN, document(TRUST), attached=frozenset({OWN})))
+    agreed = Access.of(Role(ARN, document(TRUST), attached=frozenset({OWN})))
 
     assert () == compare(reading, agreed, ARN).changes
-    assert compare(reading, access_of(Role(ARN, document(TRUST))), ARN).changes
+    assert compare(reading, Access.of(Role(ARN, document(TRUST))), ARN).changes

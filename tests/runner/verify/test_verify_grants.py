@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rolecall_generator.iam.arn import aws_managed_policy_arn
+from rolecall_generator.iam.arn import iam_arn
 from rolecall_generator.iam.catalog.actions import action_of
 from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.verify.context import VerifyContext
@@ -16,8 +16,8 @@ from rolecall_runner.verify.verdict import Check, Mark
 from sandbox_rig import REGION, running, statement_of
 from verify_rig import CUSTOMER, Stage, document, staged
 
-EC2_READ = aws_managed_policy_arn("aws", "AmazonEC2ReadOnlyAccess")
-AUDIT = aws_managed_policy_arn("aws", "SecurityAudit")
+EC2_READ = iam_arn("aws", "aws", "policy", "/", "AmazonEC2ReadOnlyAccess")
+AUDIT = iam_arn("aws", "aws", "policy", "/", "SecurityAudit")
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_a_policy_that_the_role_may_read_is_taken_as_the_account_has_it(stage: S
 def test_an_unknown_policy_leaves_no_outside(stage: Stage) -> None:
     """Where a policy's text is not known, any action may be granted by it: not checkable, and nothing is tried."""
     target = stage.role("unknown", "ec2:DescribeVpcs")
-    arn = aws_managed_policy_arn("aws", "AWSNobodyKnowsAccess")
+    arn = iam_arn("aws", "aws", "policy", "/", "AWSNobodyKnowsAccess")
     (check,) = outside(stage, target, stage.agreed(target, "ec2:DescribeVpcs", attached=frozenset({arn})))
 
     assert (Mark.SKIPPED, arn) == (check.mark, check.evidence["unknown_policies"][0])

@@ -15,7 +15,7 @@ from botocore.model import ServiceModel
 
 from rolecall_generator.iam.catalog.actions import action_of, expand
 from rolecall_generator.iam.catalog.managed_policies import known_names
-from rolecall_generator.iam.policy import PolicyDocument, policy_from_json
+from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.verify.expected_access import READS, WELL_KNOWN, covers
 from rolecall_runner.verify.safe_calls import NEVER, SafeCall, never, offered, only_reads, safe_call
 
@@ -37,7 +37,7 @@ def documents() -> Mapping[str, Any]:
 
 
 def document_named(name: str) -> PolicyDocument:
-    return policy_from_json(documents()[name])
+    return PolicyDocument.from_json(documents()[name])
 
 
 @pytest.mark.parametrize("action", READS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rolecall_generator.iam.model import Access, Role, access_of
+from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.verify.access_snapshot import decode_access, encode_access
 from rolecall_runner.verify.context import Earlier, History, VerifyContext
@@ -37,7 +37,7 @@ def role_of(target: Target, *actions: str, resource: Any = "*", condition: Any =
     if condition is not None:
         body["Statement"][0]["Condition"] = condition
     inline = {"main": document(body)} if actions else {}
-    return access_of(replace(Role(target.role_arn, document(TRUST), inline), **changes))
+    return Access.of(replace(Role(target.role_arn, document(TRUST), inline), **changes))
 
 
 def kept(access: Access, *, gone: bool = False) -> Earlier:
@@ -184,7 +184,7 @@ def test_a_deny_that_was_added_is_seen(stage: Stage, applied: bool) -> None:
     target = made(stage, "sqs:ListQueues", "ec2:DescribeVpcs", **({"deny": deny} if applied else {}))
     then = role_of(target, "sqs:ListQueues", "ec2:DescribeVpcs")
     role = then.roles[target.role_arn]
-    now = access_of(replace(role, inline={**role.inline, "deny": document(deny)}))
+    now = Access.of(replace(role, inline={**role.inline, "deny": document(deny)}))
     found = called(stage, target, now, kept(then))
 
     assert (Mark.OK if applied else Mark.FAILED) is mark(found)
@@ -240,7 +240,7 @@ def test_a_change_that_only_looks_equal_is_not_taken_as_seen(stage: Stage, then:
 
     def access(statements: Any) -> Access:
         body = {"Version": "2012-10-17", "Statement": statements if isinstance(statements, list) else [statements]}
-        return access_of(Role(target.role_arn, document(TRUST), {"main": document(body)}))
+        return Access.of(Role(target.role_arn, document(TRUST), {"main": document(body)}))
 
     target = made(stage, main={"Version": "2012-10-17", "Statement": [then]})
     found = called(stage, target, access(now), kept(access(then)))
@@ -251,7 +251,7 @@ def test_a_change_that_only_looks_equal_is_not_taken_as_seen(stage: Stage, then:
 def test_statements_that_are_split_or_renamed_are_no_change(stage: Stage) -> None:
     """The same access in other statements needs no call."""
     target = made(stage, "ec2:DescribeVpcs", "sqs:ListQueues")
-    now = access_of(
+    now = Access.of(
         Role(
             target.role_arn,
             document(TRUST),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from manifests import manifest_of
-from rolecall_generator.iam.model import Access, union
+from rolecall_generator.iam.model import Access
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.aws.credentials import Credentials
 from rolecall_runner.inventory.inventory import Target, TargetKind
@@ -76,7 +76,7 @@ def reader(rig: Rig, account_id: str) -> Credentials:
 def house() -> Iterator[House]:
     """A sandbox with both sides of one switch role."""
     plan = make_plan(manifest_of(switch_roles=[SWITCH]))
-    access = union(module.build().access for module in plan.modules if "switch-roles" in module.path)
+    access = Access.union(module.build().access for module in plan.modules if "switch-roles" in module.path)
     with running() as rig, staged(rig) as stage:
         provision(by_account(access), operator=AdminClient(rig.sandbox.url, partition="aws"))
         made = House(stage, access)

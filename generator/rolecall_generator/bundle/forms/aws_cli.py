@@ -20,6 +20,7 @@ from rolecall_generator.bundle.forms.interface import Files, Handover
 from rolecall_generator.iam import (
     PARTITIONS,
     Access,
+    Arn,
     Group,
     ManagedPolicy,
     Module,
@@ -27,7 +28,6 @@ from rolecall_generator.iam import (
     PolicyDocument,
     Role,
     User,
-    parse_arn,
 )
 from rolecall_generator.records import OWNER_TAG
 from rolecall_generator.terraform import render_text
@@ -252,7 +252,7 @@ def _part(holder: Role | Group | User, **more: Any) -> ScriptPart:
 
 
 def _named(arn: str, kind: str) -> dict[str, Any]:
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     if parsed is None:
         raise ValueError(f"{arn} is not an ARN")
     return {"kind": kind, "name": _name(parsed.name), "arn": quoted(arn), "path": quoted(parsed.path)}

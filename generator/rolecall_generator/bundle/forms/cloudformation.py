@@ -33,7 +33,6 @@ from rolecall_generator.iam import (
     PolicyDocument,
     Role,
     User,
-    parse_arn,
 )
 from rolecall_generator.terraform import render_text
 from rolecall_generator.text import printable
@@ -291,7 +290,7 @@ def _add(found: dict[str, Json], new: Mapping[str, Json]) -> None:
 
 def arn_of(text: str) -> Arn:
     """The parts of an ARN. Raises ValueError for a text that is none."""
-    parsed = parse_arn(text)
+    parsed = Arn.parse(text)
     if parsed is None:
         raise ValueError(f"{text} is not an ARN")
     return parsed

@@ -15,17 +15,7 @@ from typing import Any
 
 from rolecall_generator.bundle.forms.interface import Files, Handover
 from rolecall_generator.bundle.review.phrases import document_text, name_of
-from rolecall_generator.iam import (
-    MINIMUM_MAX_SESSION_SECONDS,
-    PARTITIONS,
-    Group,
-    ManagedPolicy,
-    Module,
-    ModuleKind,
-    Role,
-    User,
-    parse_arn,
-)
+from rolecall_generator.iam import PARTITIONS, Arn, Group, ManagedPolicy, Module, ModuleKind, Role, User, quotas
 from rolecall_generator.terraform import render_text
 from rolecall_generator.text import duration, markdown
 
@@ -123,11 +113,11 @@ class WalkthroughPart:
 
 def role_part(role: Role) -> WalkthroughPart:
     """A role with its trust policy, the policies to tick and its inline policies."""
-    arn = parse_arn(role.arn)
+    arn = Arn.parse(role.arn)
     path = arn.path if arn is not None else CONSOLE_PATH
     name = name_of(role.arn)
     trust = document_text(role.trust) if role.trust is not None else ""
-    longer = role.max_session_seconds > MINIMUM_MAX_SESSION_SECONDS
+    longer = role.max_session_seconds > quotas.MINIMUM_MAX_SESSION_SECONDS
     settings = [("Role name", exact(name)), ("Path", exact(path)), ("Description", exact(role.description))]
     settings += [("Permissions policy", exact(arn)) for arn in sorted(role.attached)]
     settings.append(("Permissions boundary", exact(role.boundary) if role.boundary else "none"))
@@ -148,7 +138,7 @@ def role_part(role: Role) -> WalkthroughPart:
 
 def policy_part(policy: ManagedPolicy) -> WalkthroughPart:
     """A customer managed policy."""
-    arn = parse_arn(policy.arn)
+    arn = Arn.parse(policy.arn)
     path = arn.path if arn is not None else CONSOLE_PATH
     name, text = name_of(policy.arn), document_text(policy.document)
     options = {"policy-name": name, "path": path, "policy-document": text, "description": policy.description}
@@ -163,7 +153,7 @@ def policy_part(policy: ManagedPolicy) -> WalkthroughPart:
 
 def group_part(group: Group) -> WalkthroughPart:
     """A group, made or existing, with the policies to attach."""
-    arn = parse_arn(group.arn)
+    arn = Arn.parse(group.arn)
     path = arn.path if arn is not None else CONSOLE_PATH
     name = name_of(group.arn)
     settings = [("User group name", exact(name)), ("Path", exact(path)), ("Exists already", _yes(group.existing))]
@@ -180,7 +170,7 @@ def group_part(group: Group) -> WalkthroughPart:
 
 def user_part(user: User) -> WalkthroughPart:
     """A user, made or existing, with its groups and whether it gets a first console password."""
-    arn = parse_arn(user.arn)
+    arn = Arn.parse(user.arn)
     path = arn.path if arn is not None else CONSOLE_PATH
     name, password = name_of(user.arn), user.console_password
     settings = [("User name", exact(name)), ("Path", exact(path)), ("Exists already", _yes(user.existing))]

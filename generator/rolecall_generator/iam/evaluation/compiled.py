@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
-from rolecall_generator.iam import POLICY_VERSION, PolicyDocument, Principal, Statement
-from rolecall_generator.iam.evaluation.conditions import Test, Truth, compile_condition
-from rolecall_generator.iam.evaluation.matching import Context, PolicyVariables
+from rolecall_generator.iam import PolicyDocument, Principal, Statement
 from rolecall_generator.iam.evaluation.principals import Identity, PrincipalReach, Principals
+from rolecall_generator.iam.matching import Context, PolicyVariables, Test, Truth, compile_condition
 
 # Keys that every request of an IAM principal has: "This key is always included in the request context." (AWS global
 # condition context keys); sts:RoleSessionName is "present in the request when the principal assumes the role using the AWS
@@ -175,7 +174,7 @@ def _misplaced(statement: Statement, side: Side) -> str | None:
 
 
 # "IAM supports the following Version element values" (IAM JSON policy elements: Version)
-_VERSIONS = frozenset({POLICY_VERSION, "2008-10-17"})
+_VERSIONS = frozenset({PolicyDocument.VERSION, "2008-10-17"})
 
 
 class CompiledDocument:
@@ -187,7 +186,7 @@ class CompiledDocument:
         # "Variables were introduced in version 2012-10-17. Earlier versions of the policy language don't support policy
         # variables. If you don't include the Version element and set it to an appropriate version date, variables like
         # ${aws:username} are treated as literal strings in the policy." (IAM policy elements: Variables and tags)
-        variables = document.version == POLICY_VERSION
+        variables = document.version == PolicyDocument.VERSION
         statements = [CompiledStatement(statement, side, variables=variables) for statement in document.statements]
         if document.version not in _VERSIONS:
             for compiled in statements:

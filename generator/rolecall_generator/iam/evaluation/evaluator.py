@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from rolecall_generator.iam import Access, Statement, parse_arn
+from rolecall_generator.iam import Access, Arn, Statement
 from rolecall_generator.iam.evaluation.compiled import Compiler, Placed, Say, ScanResult, Side, scan
 from rolecall_generator.iam.evaluation.principals import PrincipalKind, PrincipalReach
 from rolecall_generator.iam.evaluation.request_context import (
@@ -202,7 +202,7 @@ class Evaluator:
         if found is None:
             role = self._access.roles.get(role_arn)
             found = ()
-            if role is not None and role.trust is not None and parse_arn(role_arn):
+            if role is not None and role.trust is not None and Arn.parse(role_arn):
                 found = ((f"trust policy of {role_arn}", self._compiler.compile(role.trust, Side.TRUST)),)
             self._trusts[role_arn] = found
         return found

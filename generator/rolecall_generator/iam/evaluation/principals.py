@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
-from rolecall_generator.iam import Principal, parse_arn
+from rolecall_generator.iam import Arn, Principal
 
 
 class PrincipalKind(IntEnum):
@@ -52,7 +52,7 @@ class Identity:
 @lru_cache(maxsize=65_536)
 def identity_of(arn: str) -> Identity:
     """Parse a principal's ARN, or the name of a service or identity provider."""
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     if parsed is None:
         return Identity(arn, PrincipalKind.EXTERNAL, "", "", arn)
     account, partition = parsed.account_id, parsed.partition
@@ -109,7 +109,7 @@ class Principals:
         if text.isdigit():
             self._accounts.add(("", text))
             return
-        parsed = parse_arn(text)
+        parsed = Arn.parse(text)
         if parsed is None:
             # "the principal ID appears in resource-based policies because AWS can no longer map it back to a valid ARN": it
             # matches no one.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from rolecall_generator.iam import Access, Group, PolicyDocument, Role, Statement, User, parse_arn
+from rolecall_generator.iam import Access, Arn, Group, PolicyDocument, Role, Statement, User
 from rolecall_generator.iam.evaluation.compiled import CompiledDocument, Compiler, Placed, ScanResult, Side, scan
 from rolecall_generator.iam.evaluation.principals import Identity, PrincipalKind, identity_of
 
@@ -172,14 +172,14 @@ class Callers:
     def _managed(self, arn: str) -> CompiledDocument | None:
         if policy := self._access.policies.get(arn):
             return self._compiler.compile(policy.document, Side.IDENTITY)
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is not None and parsed.account_id == "aws" and parsed.resource.removeprefix("policy/") in BUILT_IN:
             return self._compiler.compile(BUILT_IN[parsed.resource.removeprefix("policy/")], Side.IDENTITY)
         return None
 
 
 def _names_role(arn: str, account_id: str, name: str) -> bool:
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     return parsed is not None and (parsed.account_id, parsed.kind, parsed.name) == (account_id, "role", name)
 
 

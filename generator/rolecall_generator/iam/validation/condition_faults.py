@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rolecall_generator.iam import PARTITIONS, Condition, parse_arn
+from rolecall_generator.iam import PARTITIONS, Arn, Condition
 from rolecall_generator.iam.catalog import (
     ConditionKey,
     find_key,
@@ -21,7 +21,7 @@ from rolecall_generator.iam.catalog import (
     nearest_region,
     partition_of_region,
 )
-from rolecall_generator.iam.evaluation import ARN, OPERATORS, Operator, compile_condition, find_operator, parse_operator
+from rolecall_generator.iam.matching import ARN, OPERATORS, Operator, compile_condition, find_operator, parse_operator
 from rolecall_generator.iam.validation.placeholders import has_variable, unfilled
 from rolecall_generator.text import nearest
 
@@ -153,7 +153,7 @@ def _region(value: str, partition: str) -> ConditionFault | None:
 
 
 def _arn(value: str, key: str, partition: str) -> ConditionFault | None:
-    parsed = parse_arn(value)
+    parsed = Arn.parse(value)
     if parsed is None:
         return ConditionFault(f'{key} "{value}" is not an ARN', ARN.hint, value, refused=False)
     if parsed.partition in PARTITIONS and parsed.partition != partition:

@@ -25,7 +25,7 @@ from rolecall_generator.iam.catalog import (
     partition_of_region,
     services,
 )
-from rolecall_generator.iam.evaluation import name_matcher
+from rolecall_generator.iam.matching import name_matcher
 from rolecall_generator.iam.validation.placeholders import unfilled, without_variables
 from rolecall_generator.text import clip
 

@@ -11,15 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from rolecall_generator.iam import (
-    POLICY_VERSION,
-    Condition,
-    PolicyDocument,
-    Principal,
-    Statement,
-    policy_from_json,
-    root_arn,
-)
+from rolecall_generator.iam import Condition, PolicyDocument, Principal, Statement, root_arn
 from rolecall_generator.terraform.parser import syntax as s
 from rolecall_generator.terraform.parser.expressions import MAXIMUM_STEPS, EvaluationScope, spend
 from rolecall_generator.terraform.parser.json_text import decoded
@@ -101,7 +93,9 @@ def evaluate_document(instance: Instance) -> PolicyDocument:
     spend(instance.scope, _STEPS_OF_A_STATEMENT * len(statements))
     # The provider keeps the newest version of all that it merges.
     versions = [document.version for document in (*earlier, *later)]
-    return PolicyDocument(tuple(statements), max(POLICY_VERSION if version is None else plain(version), *versions, ""))
+    return PolicyDocument(
+        tuple(statements), max(PolicyDocument.VERSION if version is None else plain(version), *versions, "")
+    )
 
 
 def _mergeable(value: Value) -> PolicyDocument:
@@ -139,7 +133,7 @@ def _policy(value: str) -> PolicyDocument:
         _check_json(body)
         if not isinstance(body, dict) or set(body) - {"Version", "Id", "Statement"}:
             raise ValueError("not an object of Version, Id and Statement")
-        document = policy_from_json(body)
+        document = PolicyDocument.from_json(body)
     except (ValueError, AttributeError, RecursionError, TypeError) as error:
         raise Unresolvable(f"no policy document ({error})") from None
     for statement in document.statements:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from rolecall_generator.iam import iam_arn, parse_arn
+from rolecall_generator.iam import Arn, iam_arn
 from rolecall_generator.terraform.parser import syntax as s
 from rolecall_generator.terraform.parser.conversion import convert
 from rolecall_generator.terraform.parser.expressions import MAXIMUM_STEPS, EvaluationScope, evaluate_attribute, spend, weigh
@@ -255,7 +255,7 @@ class ModuleScope:
         kind = KINDS[instance.kind].arn or ""
         if instance.kind.startswith("data."):
             stated = self.stated(instance, "arn")
-            arn = parse_arn(stated) if stated else None
+            arn = Arn.parse(stated) if stated else None
             if stated and arn is not None:
                 if (arn.kind, arn.name, arn.account_id) != (kind, name, self.account_id):
                     raise Unresolvable(f"the postcondition names {stated}, another {kind}", instance.line, instance.file)

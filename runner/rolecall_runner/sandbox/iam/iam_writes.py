@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from rolecall_generator.iam import parse_arn
+from rolecall_generator.iam import Arn
 from rolecall_runner.sandbox.iam.iam_validation import (
     Limits,
     check_attachment,
@@ -52,7 +52,7 @@ class TrustStore:
 
     def exists(self, arn: str) -> bool:
         """Whether a role or user of this ARN lives; for a role session, whether a role of its name does."""
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is None:
             return False
         if parsed.service == "sts":
@@ -254,7 +254,7 @@ def with_own_name(operation: str, form: QueryParameters, caller: SessionInfo) ->
     """
     if operation not in _ON_ONESELF or "UserName" in form:
         return form
-    parsed = parse_arn(caller.arn)
+    parsed = Arn.parse(caller.arn)
     if parsed is None or parsed.service != "iam" or parsed.kind != "user":
         raise invalid("Must specify userName when calling with non-User credentials")
     return {**form, "UserName": parsed.name}

@@ -23,18 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rolecall_generator.iam import (
-    PARTITIONS,
-    Access,
-    Group,
-    InstanceProfile,
-    ManagedPolicy,
-    PolicyDocument,
-    Role,
-    User,
-    parse_arn,
-    policy_from_json,
-)
+from rolecall_generator.iam import PARTITIONS, Access, Arn, Group, InstanceProfile, ManagedPolicy, PolicyDocument, Role, User
 from rolecall_generator.iam.evaluation import Evaluator
 from rolecall_runner.private_files import make_private_folder, read_private_file, write_private_file
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
@@ -167,14 +156,14 @@ class World:
 
     def role(self, arn: str) -> Any | None:
         """A stored role by its ARN, None when there is none."""
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is None or parsed.service != "iam" or parsed.kind != "role" or not self.has_account(parsed):
             return None
         return next((role for role in list(self.iam_of(parsed).roles.values()) if role.arn == arn), None)
 
     def user(self, arn: str) -> Any | None:
         """A stored user by its ARN, None when there is none."""
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is None or parsed.service != "iam" or parsed.kind != "user" or not self.has_account(parsed):
             return None
         user = self.iam_of(parsed).users.get(parsed.name)
@@ -360,7 +349,7 @@ def _tags(tags: Any) -> dict[str, str]:
 @lru_cache(maxsize=16_384)
 def document_of(text: str) -> PolicyDocument:
     """A stored document. Raises ValueError when it is none, which the checks at saving exclude."""
-    return policy_from_json(json.loads(text))
+    return PolicyDocument.from_json(json.loads(text))
 
 
 _MARK = "rolecall sandbox state"

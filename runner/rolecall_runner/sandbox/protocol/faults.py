@@ -20,7 +20,7 @@ from math import isfinite
 from typing import Any
 
 from rolecall_generator.errors import ExitCode, RolecallError
-from rolecall_generator.iam.evaluation import wildcard
+from rolecall_generator.iam.matching import wildcard
 from rolecall_runner.sandbox.protocol.error_catalog import S3, ErrorCategory, answer, dialect, refuse
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply
 

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from rolecall_generator.errors import RolecallError
-from rolecall_generator.iam import Access, Role, parse_arn
+from rolecall_generator.iam import Access, Arn, Role
 from rolecall_runner.live import read_account
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.reconcile import IamStep, removal_steps, steps
@@ -187,7 +187,7 @@ def _others_named(role: Role) -> set[str]:
 
 
 def _account_of(arn: str) -> str:
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     if parsed is None:
         raise ValueError(f"{arn} is not an ARN")
     return parsed.account_id

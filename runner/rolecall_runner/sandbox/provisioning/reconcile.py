@@ -23,7 +23,6 @@ from rolecall_generator.iam import (
     Role,
     Statement,
     User,
-    parse_arn,
 )
 
 
@@ -157,7 +156,7 @@ def _named(kind: str, arn: str) -> dict[str, Any]:
 
 def arn_of(text: str) -> Arn:
     """The parts of an ARN. Raises ValueError for a text that is none."""
-    parsed = parse_arn(text)
+    parsed = Arn.parse(text)
     if parsed is None:
         raise ValueError(f"{text} is not an ARN")
     return parsed

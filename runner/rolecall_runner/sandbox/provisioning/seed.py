@@ -16,19 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.check import ModuleAccess, module_access
-from rolecall_generator.iam import (
-    Access,
-    Group,
-    ManagedPolicy,
-    ModuleKind,
-    PolicyDocument,
-    Role,
-    Statement,
-    User,
-    access_of,
-    parse_arn,
-    union,
-)
+from rolecall_generator.iam import Access, Arn, Group, ManagedPolicy, ModuleKind, PolicyDocument, Role, Statement, User
 from rolecall_generator.manifest import Manifest
 from rolecall_generator.output import LOCK_NAME
 from rolecall_runner.sandbox.iam.iam_validation import Limits
@@ -46,11 +34,11 @@ _NOTHING = PolicyDocument((Statement("Allow", ("sts:GetCallerIdentity",), ("*",)
 
 def placeholder_policies(accesses: Iterable[Access]) -> Access:
     """A placeholder for every policy of an account that is attached or a boundary and that no module makes."""
-    whole = union(accesses)
+    whole = Access.union(accesses)
     boundaries = {one.boundary for kind in (whole.roles, whole.users) for one in kind.values() if one.boundary}
     attached = {arn for kind in (whole.roles, whole.groups, whole.users) for one in kind.values() for arn in one.attached}
     missing = sorted(arn for arn in (boundaries | attached) - whole.policies.keys() if _is_an_accounts_own(arn))
-    return access_of(
+    return Access.of(
         *(
             ManagedPolicy(arn, _NO_LIMIT if arn in boundaries else _NOTHING, _DESCRIPTION, tags={PLACEHOLDER_TAG: "true"})
             for arn in missing
@@ -59,7 +47,7 @@ def placeholder_policies(accesses: Iterable[Access]) -> Access:
 
 
 def _is_an_accounts_own(arn: str) -> bool:
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     return parsed is not None and parsed.account_id.isdigit()
 
 
@@ -133,7 +121,7 @@ def seed(
     """
     found = sandbox_seed.found
     made_before = (bare_principals(found.accesses), placeholder_policies(found.accesses))
-    accesses = by_account(union([*found.accesses, *made_before]))
+    accesses = by_account(Access.union([*found.accesses, *made_before]))
     started(len(accesses))
     done: set[str] = set()
 
@@ -157,7 +145,7 @@ def seed(
 def _register_devices(operator: AdminClient, actors: Iterable[Actor]) -> None:
     """Give every person an MFA device, as people register one at their first sign-in: no module can do that for them."""
     for actor in actors:
-        parsed = parse_arn(actor.arn)
+        parsed = Arn.parse(actor.arn)
         if actor.kind == "user" and parsed is not None:
             with operator.acting_in(parsed.account_id):
                 iam = operator.client("iam")
@@ -220,7 +208,7 @@ def bare_principals(accesses: Iterable[Access]) -> Access:
 
     A backend role that a manifest calls existing is one of them: IAM refuses a trust that names a missing principal.
     """
-    whole = union(accesses)
+    whole = Access.union(accesses)
     existing: list[Role | Group | User] = [
         *(Role(role.arn, None, existing=True) for role in whole.roles.values() if role.existing),
         *(Group(group.arn, existing=True) for group in whole.groups.values() if group.existing),
@@ -235,9 +223,9 @@ def bare_principals(accesses: Iterable[Access]) -> Access:
         if principal.type == "AWS"
     }
     for arn in sorted(named - whole.roles.keys() - whole.users.keys()):
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is not None and parsed.kind == "role":
             existing.append(Role(arn, None, existing=True))
         elif parsed is not None and parsed.kind == "user":
             existing.append(User(arn, existing=True))
-    return access_of(*existing)
+    return Access.of(*existing)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rolecall_generator.iam import Role, parse_arn, root_arn
+from rolecall_generator.iam import Arn, Role, root_arn
 from rolecall_runner.sandbox.authorization.authorizer import Authorization
 from rolecall_runner.sandbox.iam.iam_validation import Limits
 from rolecall_runner.sandbox.iam.iam_writes import IamWrites
@@ -157,7 +157,7 @@ class Sandbox:
             return None
 
     def _role(self, role_arn: str) -> Role:
-        parsed = parse_arn(role_arn)
+        parsed = Arn.parse(role_arn)
         role = self._stored.account(parsed.account_id, parsed.partition).roles.get(role_arn) if parsed else None
         if role is None:
             raise SandboxError(f"there is no role {role_arn} in the sandbox", hint="provision its account first")

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rolecall_generator.iam import CHAINED_SESSION_SECONDS, PARTITIONS, PolicyDocument, Role, parse_arn, quotas
+from rolecall_generator.iam import PARTITIONS, Arn, PolicyDocument, Role, quotas
 from rolecall_generator.iam.evaluation import Caller, Decision, Evaluator, IdentitySide, Request
 from rolecall_runner.sandbox.authorization.authorizer import session_context
 from rolecall_runner.sandbox.iam.iam_validation import check_identity_document
@@ -165,7 +165,7 @@ def _policy_arns(form: Form) -> tuple[str, ...]:
 
 
 def _check_arn(arn: str) -> None:
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     if parsed is None or parsed.service != "iam" or parsed.partition not in PARTITIONS:
         raise invalid("Request ARN is invalid")
     if parsed.region or not _ACCOUNT.fullmatch(parsed.account_id) or parsed.kind != "role" or not parsed.name:
@@ -227,7 +227,7 @@ def decide_assume(
     decision = _decision(evaluator, caller, request, context)
     # A role that does not exist is refused in the same words, as AWS does: the answer must not tell which roles there are.
     if not decision.allowed:
-        if (parsed := parse_arn(caller.arn)) is not None and parsed.resource == "root":
+        if (parsed := Arn.parse(caller.arn)) is not None and parsed.resource == "root":
             raise denied("Roles may not be assumed by root accounts.")
         raise denied(f"User: {caller.arn} is not authorized to perform: {decision.action} on resource: {request.role_arn}")
     role = access.roles[request.role_arn]
@@ -282,8 +282,8 @@ def _seconds(caller: SessionInfo, request: AssumeRoleRequest, role: Role) -> int
     """How long the session may last: the role's own maximum, and one hour for a session that assumes a role."""
     chained = caller.role_arn is not None
     if request.seconds is None:
-        return CHAINED_SESSION_SECONDS
-    if chained and request.seconds > CHAINED_SESSION_SECONDS:
+        return quotas.CHAINED_SESSION_SECONDS
+    if chained and request.seconds > quotas.CHAINED_SESSION_SECONDS:
         raise invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
     if request.seconds > role.max_session_seconds:
         raise invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from xml.etree import ElementTree as ET
 
-from rolecall_generator.iam import PolicyDocument, parse_arn, role_arn
+from rolecall_generator.iam import Arn, PolicyDocument, role_arn
 from rolecall_runner.sandbox.iam.moto_backends import StoredAccess, World, document_of
 from rolecall_runner.sandbox.protocol.error_catalog import NOT_OFFERED, AwsRefusalError, denied
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, SessionInfo
@@ -93,7 +93,7 @@ class Sts:
         self, assumption: Assumption, name: str, *, chained: bool, policies: tuple[PolicyDocument, ...] = ()
     ) -> SessionInfo:
         """Issue a session of a role that was allowed."""
-        parsed = parse_arn(assumption.role.arn)
+        parsed = Arn.parse(assumption.role.arn)
         stored = self._world.role(assumption.role.arn)
         if parsed is None or stored is None:
             raise denied(f"{assumption.role.arn} is gone")
@@ -144,7 +144,7 @@ class Sts:
         The latter since Terraform can make a virtual device but cannot enable it.
         """
         user = self._world.user(caller.arn)
-        parsed = parse_arn(caller.arn)
+        parsed = Arn.parse(caller.arn)
         if user is None or parsed is None:
             return False
         device = self._world.iam_of(parsed).virtual_mfa_devices.get(serial)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rolecall_generator.iam.model import Access, Role, access_of
+from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Principal, Statement
 from rolecall_generator.terraform.parser.parse import parse_files
 
@@ -64,7 +64,7 @@ def expected() -> Access:
         conditions=(Condition("StringEquals", "sts:ExternalId", ("id-1",)),),
         sid="Trust",
     )
-    return access_of(
+    return Access.of(
         Role(
             f"arn:aws:iam::{ACCOUNT}:role/vendor/role1",
             PolicyDocument((trust,)),

@@ -7,10 +7,10 @@ from enum import Enum
 from functools import lru_cache
 
 from rolecall_generator.iam import Condition
-from rolecall_generator.iam.evaluation.conditions import arn_components
-from rolecall_generator.iam.evaluation.matching import ARN_COLONS, Context, PolicyTemplate
-from rolecall_generator.iam.evaluation.operators import TextMatch, UnsupportedError, find_operator
-from rolecall_generator.iam.evaluation.patterns import Pattern, Patterns, glob, glob_of_components, ignoring_case, literal
+from rolecall_generator.iam.matching.automata import Pattern, Patterns, glob, glob_of_components, ignoring_case, literal
+from rolecall_generator.iam.matching.conditions import arn_components
+from rolecall_generator.iam.matching.operators import TextMatch, UnsupportedError, find_operator
+from rolecall_generator.iam.matching.wildcards import ARN_COLONS, Context, PolicyTemplate
 
 
 class Shape(Enum):

@@ -17,7 +17,7 @@ from enum import Enum
 from functools import lru_cache, partial
 from typing import Any
 
-from rolecall_generator.iam.evaluation.matching import ARN_COLONS, arn_like, wildcard
+from rolecall_generator.iam.matching.wildcards import ARN_COLONS, arn_like, wildcard
 
 Compare = Callable[[str], bool]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from rolecall_generator.iam import Condition
-from rolecall_generator.iam.evaluation.matching import ARN_COLONS, Context, PolicyTemplate
-from rolecall_generator.iam.evaluation.operators import Compare, OperatorUse, TextMatch, UnsupportedError, parse_operator
+from rolecall_generator.iam.matching.operators import Compare, OperatorUse, TextMatch, UnsupportedError, parse_operator
+from rolecall_generator.iam.matching.wildcards import ARN_COLONS, Context, PolicyTemplate
 
 
 class Truth(IntEnum):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from rolecall_generator.iam.evaluation.matching import ARN_COLONS
+from rolecall_generator.iam.matching.wildcards import ARN_COLONS
 
 ANY: Final = "any"
 NO_COLON: Final = "no colon"

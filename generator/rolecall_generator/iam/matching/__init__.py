@@ -1,0 +1,37 @@
+"""Matching in policies: wildcards, condition operators, compiled conditions, and patterns as automata."""
+
+from rolecall_generator.iam.matching.automata import Automaton, Patterns, literal
+from rolecall_generator.iam.matching.condition_patterns import Shape, patterns_of, variables_of
+from rolecall_generator.iam.matching.conditions import Test, Truth, compile_condition
+from rolecall_generator.iam.matching.operators import (
+    ARN,
+    OPERATORS,
+    Operator,
+    UnsupportedError,
+    find_operator,
+    parse_operator,
+)
+from rolecall_generator.iam.matching.wildcards import Context, PolicyVariables, may_match, name_matcher, wildcard
+
+__all__ = [
+    "ARN",
+    "OPERATORS",
+    "Automaton",
+    "Context",
+    "Operator",
+    "Patterns",
+    "PolicyVariables",
+    "Shape",
+    "Test",
+    "Truth",
+    "UnsupportedError",
+    "compile_condition",
+    "find_operator",
+    "literal",
+    "may_match",
+    "name_matcher",
+    "parse_operator",
+    "patterns_of",
+    "variables_of",
+    "wildcard",
+]
