@@ -151,10 +151,12 @@ def _read_principals(
     principals: tuple[Principal, ...], partition: str, arns: dict[Patterns, None], accounts: dict[Patterns, None]
 ) -> None:
     named = [principal.identifier for principal in principals if principal.type == "AWS"]
-    if people := _literals(text for text in named if identity_of(text).kind in {PrincipalKind.USER, PrincipalKind.ROLE}):
-        arns.setdefault(people)
-    if whole := _literals(account for text in named if (account := account_of(text, partition)) is not None):
-        accounts.setdefault(whole)
+    if users_and_roles := _literals(
+        text for text in named if identity_of(text).kind in {PrincipalKind.USER, PrincipalKind.ROLE}
+    ):
+        arns.setdefault(users_and_roles)
+    if accounts_named := _literals(account for text in named if (account := account_of(text, partition)) is not None):
+        accounts.setdefault(accounts_named)
 
 
 def account_of(principal: str, partition: str) -> str | None:

@@ -38,7 +38,7 @@ _PRINCIPAL_ID = re.compile(r"^A(ROA|IDA|GPA)[A-Z0-9]{12,}$")
 _ARN_CONSTANTS = re.compile(r"\b(arn|aws(-[a-z]+)*|iam|sts|role|user|assumed-role|root)\b")
 _NAME_ROLE_OR_REQUIRE_MFA = (
     "name the role as principal, or add a condition ArnEquals on aws:PrincipalArn; "
-    "for people, require MFA with Bool aws:MultiFactorAuthPresent"
+    "for users, require MFA with Bool aws:MultiFactorAuthPresent"
 )
 _ONLY_WILDCARDS = re.compile(r"[*?:/]*")
 
@@ -117,7 +117,7 @@ def wildcard_principal(_context: CheckContext, _role: Role, statement: Statement
     hint="name the role as principal, or add a condition ArnEquals on aws:PrincipalArn",
 )
 def whole_account(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
-    """A whole account as principal without a condition on the caller; for people, MFA suffices."""
+    """A whole account as principal without a condition on the caller; for users, an MFA condition is enough."""
     if not _is_allow(statement) or _restricts_caller(statement, within_account=True):
         return
     is_customer = role.arn in context.customer_roles
@@ -272,6 +272,6 @@ def mfa_for_backend(context: CheckContext, role: Role, statement: Statement) -> 
     hint="remove the external id and require MFA; use another role for the backend",
 )
 def external_id_for_people(context: CheckContext, role: Role, statement: Statement) -> Iterator[Hit]:
-    """External IDs on roles that people switch to in the console."""
+    """External IDs on roles that users switch to in the console."""
     if role.arn in context.switch_roles and _is_allow(statement) and external_ids_of(statement):
         yield Hit(f"requires an external id, which the console cannot send: {named(statement)}")

@@ -230,7 +230,7 @@ class ScanResult:
     `refusal`: why the statement could not be evaluated. `assumed`: keys that the scan assumed in favor of the caller.
     """
 
-    say: Say = Say.NOTHING
+    outcome: Say = Say.NOTHING
     statement: Statement | None = None
     where: str = ""
     refusal: str = ""
@@ -268,7 +268,7 @@ def scan(
     best = _NOTHING
     for where, document in documents:
         for statement in document.statements:
-            if best.say is Say.ALLOW and statement.allow and (who is None or best.reach is PrincipalReach.DIRECT):
+            if best.outcome is Say.ALLOW and statement.allow and (who is None or best.reach is PrincipalReach.DIRECT):
                 break
             reach = PrincipalReach.DIRECT if who is None or statement.refusal else statement.principals.reach(who)
             if reach is PrincipalReach.NONE or not statement.concerns(action, resource, context):
@@ -277,9 +277,9 @@ def scan(
             truth = Truth.UNDECIDED if statement.refusal else statement.holds(context, assumed)
             if truth is Truth.FALSE:
                 continue
-            say = _OUTCOMES[statement.allow, truth]
-            if say > best.say or (say is best.say is Say.ALLOW and reach > best.reach):
-                best = ScanResult(say, statement.source, where, statement.refusal or "", reach, assumed or ())
-                if say is Say.DENY:
+            outcome = _OUTCOMES[statement.allow, truth]
+            if outcome > best.outcome or (outcome is best.outcome is Say.ALLOW and reach > best.reach):
+                best = ScanResult(outcome, statement.source, where, statement.refusal or "", reach, assumed or ())
+                if outcome is Say.DENY:
                     return best
     return best

@@ -185,7 +185,7 @@ class Evaluator:
         limits = _scan_identity(profile, request, action, context)
         if denial := _explicit_denial(profile, action, (trust, *limits.results)):
             return denial
-        if trust.say is not Say.ALLOW:
+        if trust.outcome is not Say.ALLOW:
             # "IAM role trust policies and KMS key policies are exceptions to this logic, because they must explicitly allow
             # access for principals." (Policy evaluation logic)
             return _unallowed(profile, action, trust, f"no statement of the trust policy of {request.resource} allows it")
@@ -278,11 +278,11 @@ def _same_account_denial(profile: Profile, action: str, trust: ScanResult, limit
 def _explicit_denial(profile: Profile, action: str, results: tuple[ScanResult | None, ...]) -> Decision | None:
     """The decision of an explicit deny, or of a possible one, in any policy; None if there is none."""
     for result in results:
-        if result is not None and result.say is Say.DENY:
+        if result is not None and result.outcome is Say.DENY:
             reason = f"explicit deny in {result.where}"
             return Decision(Effect.EXPLICIT_DENY, reason, action, result.statement, result.where, profile.unknown_policies)
     for result in results:
-        if result is not None and result.say is Say.MAYBE_DENY:
+        if result is not None and result.outcome is Say.MAYBE_DENY:
             return _refused(profile, action, result)
     return None
 
@@ -291,7 +291,7 @@ def _identity_side(profile: Profile, action: str, limits: _Limits) -> Decision:
     """Identity policies, boundary and session policies: "the resulting permissions are the intersection" (Policy evaluation
     logic).
     """
-    if limits.identity.say is not Say.ALLOW:
+    if limits.identity.outcome is not Say.ALLOW:
         return _unallowed(profile, action, limits.identity, f"no identity policy of {profile.who.arn} allows it")
     return _bounded(profile, action, limits) or _allowed(profile, action, limits.identity)
 
@@ -302,14 +302,14 @@ def _bounded(profile: Profile, action: str, limits: _Limits) -> Decision | None:
         reason = f"refused: the permissions boundary {profile.unknown_boundary} is not known"
         return Decision(Effect.REFUSED, reason, action, unknown_policies=profile.unknown_policies)
     for result, what in ((limits.boundary, "the permissions boundary"), (limits.session, "no session policy")):
-        if result is not None and result.say is not Say.ALLOW:
+        if result is not None and result.outcome is not Say.ALLOW:
             does = "allows" if what.startswith("no ") else "does not allow"
             return _unallowed(profile, action, result, f"{what} of {profile.who.arn} {does} it")
     return None
 
 
 def _unallowed(profile: Profile, action: str, result: ScanResult, reason: str) -> Decision:
-    if result.say is Say.MAYBE_ALLOW:
+    if result.outcome is Say.MAYBE_ALLOW:
         return _refused(profile, action, result)
     return Decision(Effect.IMPLICIT_DENY, reason, action, unknown_policies=profile.unknown_policies)
 

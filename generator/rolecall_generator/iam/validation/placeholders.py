@@ -29,7 +29,7 @@ _TEMPLATES: tuple[re.Pattern[str], ...] = (
 )
 """Placeholders of template languages, shells, CI systems and documentation, in search order."""
 
-_PLAIN = re.compile(r"%[0-9A-Fa-f]{2}%|__(?:pycache__|init__|main__|HIVE_DEFAULT_PARTITION__)")
+_NOT_PLACEHOLDERS = re.compile(r"%[0-9A-Fa-f]{2}%|__(?:pycache__|init__|main__|HIVE_DEFAULT_PARTITION__)")
 
 _SUGGESTIVE = re.compile(
     r"(?<![A-Za-z0-9])(?:your[-_]?(?:bucket|account|region|role|queue|topic|table|key|org|name|company|domain)[a-z0-9_-]*"
@@ -37,7 +37,7 @@ _SUGGESTIVE = re.compile(
     re.IGNORECASE,
 )
 
-_ELSEWHERE: Mapping[str, str] = {
+_EQUIVALENT_VARIABLES: Mapping[str, str] = {
     "aws::accountid": "aws:PrincipalAccount",
     "accountid": "aws:PrincipalAccount",
     "account_id": "aws:PrincipalAccount",
@@ -51,7 +51,7 @@ _ELSEWHERE: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Unfilled:
+class Placeholder:
     """A placeholder: its text, a description of the fault, and a hint.
 
     `certain`: nothing substitutes it. Otherwise the key may be missing in the catalog, or the text is only suspicious.
@@ -63,22 +63,22 @@ class Unfilled:
     certain: bool = True
 
 
-def unfilled(text: str) -> Unfilled | None:
+def unfilled(text: str) -> Placeholder | None:
     """The first unsubstituted placeholder in a string of a policy; None if there is none."""
     if "$${" in text:
-        return Unfilled("$${", "$${ is Terraform's escape of ${", "write ${: rolecall escapes it for Terraform")
+        return Placeholder("$${", "$${ is Terraform's escape of ${", "write ${: rolecall escapes it for Terraform")
     for match in _VARIABLE.finditer(text):
         if (found := _variable(match[0], match[1])) is not None:
             return found
     rest = _VARIABLE.sub("", text)
     if "${" in rest:
-        return Unfilled("${", "${ has no closing brace", "write ${KEY}, as in ${aws:username}")
+        return Placeholder("${", "${ has no closing brace", "write ${KEY}, as in ${aws:username}")
     for pattern in _TEMPLATES:
         for match in pattern.finditer(rest):
-            if not _is_plain(match[0]):
-                return Unfilled(match[0], f"nothing fills in {match[0]}", _FILL)
+            if not _is_no_placeholder(match[0]):
+                return Placeholder(match[0], f"nothing fills in {match[0]}", _FILL)
     if suspect := _SUGGESTIVE.search(rest):
-        return Unfilled(suspect[0], f"{suspect[0]} looks like a placeholder", "write the value itself", certain=False)
+        return Placeholder(suspect[0], f"{suspect[0]} looks like a placeholder", "write the value itself", certain=False)
     return None
 
 
@@ -92,34 +92,34 @@ def without_variables(text: str, filling: str) -> str:
     return _VARIABLE.sub(filling, text)
 
 
-def _is_plain(text: str) -> bool:
+def _is_no_placeholder(text: str) -> bool:
     """Whether a match is not a placeholder: percent-encoding (`%C3%` in `%C3%A9`) or a special name of Python or Hive."""
-    return _PLAIN.fullmatch(text) is not None
+    return _NOT_PLACEHOLDERS.fullmatch(text) is not None
 
 
-def _variable(written: str, inside: str) -> Unfilled | None:
+def _variable(written: str, inside: str) -> Placeholder | None:
     if inside in _ESCAPES:
         return None
     parsed = _DEFAULT.match(inside)
     if parsed is None:
         what = f"{written} is not a policy variable" if inside.strip() else f"{written} names no key"
-        return Unfilled(written, what, "write ${KEY}, or ${KEY, 'default'}, without spaces around KEY")
+        return Placeholder(written, what, "write ${KEY}, or ${KEY, 'default'}, without spaces around KEY")
     name = parsed[1]
     known = find_key(name)
     if known is None:
-        return None if is_federated(name) else _no_such_key(written, name)
+        return None if is_federated(name) else _unknown_key(written, name)
     if known.is_multivalued:
         what = f"{written}: {known.name} is multivalued, which AWS does not support in variables"
-        return Unfilled(written, what, "use a single-valued key, such as aws:PrincipalTag/KEY", certain=False)
+        return Placeholder(written, what, "use a single-valued key, such as aws:PrincipalTag/KEY", certain=False)
     return None
 
 
-def _no_such_key(written: str, name: str) -> Unfilled:
+def _unknown_key(written: str, name: str) -> Placeholder:
     if (form := key_of_form(name)) is not None:
         start = form.name.partition("$")[0].partition("<")[0]
-        return Unfilled(written, f"{written} is incomplete: the name after {start} is missing", f"write ${{{start}KEY}}")
-    nearest = _ELSEWHERE.get(name.lower()) or nearest_key(name)
+        return Placeholder(written, f"{written} is incomplete: the name after {start} is missing", f"write ${{{start}KEY}}")
+    nearest = _EQUIVALENT_VARIABLES.get(name.lower()) or nearest_key(name)
     hint = f"write ${{{nearest}}}, or the value itself" if nearest else _FILL
     # A new service-specific key may be missing in the catalog; a name without a prefix is never a key.
     service_key = re.fullmatch(r"[a-z0-9-]+:[^:]+", name) is not None and not name.startswith("aws:")
-    return Unfilled(written, f"nothing fills in {written}: AWS has no such variable", hint, certain=not service_key)
+    return Placeholder(written, f"nothing fills in {written}: AWS has no such variable", hint, certain=not service_key)

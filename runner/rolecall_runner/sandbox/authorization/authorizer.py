@@ -101,7 +101,7 @@ class Authorizer:
         profile = self._callers.profile(Caller(session.arn))
         everything = {**profile.context, **keys}
         layers = (profile.policies, profile.boundary, narrowed or None)
-        session_say = scan(narrowed, need.action.lower(), name, everything).say if narrowed else Say.ALLOW
+        session_say = scan(narrowed, need.action.lower(), name, everything).outcome if narrowed else Say.ALLOW
         if decision.effect is Effect.EXPLICIT_DENY or session_say is Say.DENY:
             kind = _denying_kind(decision)
             return AuthorizationVerdict(
@@ -123,7 +123,7 @@ class Authorizer:
         """Which kind of policy does not allow."""
         if decision.allowed:
             return _SESSION
-        said = scan(policies, action.lower(), resource, context).say
+        said = scan(policies, action.lower(), resource, context).outcome
         return _BOUNDARY if said is Say.ALLOW else _IDENTITY
 
 
