@@ -29,7 +29,7 @@ def test_what_exists(pattern: str, expected: bool) -> None:
 
 
 def test_an_action_has_level_and_resource_forms() -> None:
-    """The catalogue says what an action does and the forms of ARN that it takes."""
+    """The catalog has an action's access levels and ARN forms."""
     found = actions.find_action("s3:putobject")
     assert found is not None
     assert ("s3:PutObject", True) == (str(found), found.writes)
@@ -50,7 +50,7 @@ def test_wildcards_expand() -> None:
 
 
 def test_every_escalation_exists() -> None:
-    """The list by hand holds real actions alone."""
+    """The manual list only has existing actions."""
     assert [] == [action for action in actions.ESCALATION if actions.find_action(action) is None]
 
 
@@ -68,7 +68,7 @@ def test_the_catalogue_is_read_lazily() -> None:
 
 @pytest.mark.parametrize("path", sorted(DATA.glob("*.json")), ids=lambda path: path.name)
 def test_data_file_has_source_and_date(path: Path) -> None:
-    """Every table of AWS facts says where it comes from, and when it was read."""
+    """Every table of AWS facts has a source and a date."""
     table = read_table(path.name)
     assert table["source"]
     assert re.fullmatch(r"20[0-9]{2}-(0[1-9]|1[0-2])", table["date"])
@@ -99,7 +99,7 @@ def test_deprecated_policies_agree_with_the_list() -> None:
 
 
 def test_sweeping_policies_exist() -> None:
-    """The list by hand holds real policies alone."""
+    """The manual list only has existing policies."""
     assert set(managed_policies.SWEEPING) <= managed_policies.known_names()
 
 

@@ -127,7 +127,7 @@ def test_a_condition_told_twice_is_one_condition() -> None:
 @settings(max_examples=40, deadline=None)
 @given(strategies_access.accesses())
 def test_equal_access_has_no_differences(access: Access) -> None:
-    """An access compared with itself or with its canonical form says nothing."""
+    """An access does not differ from itself or its canonical form."""
     assert () == differences(access, access.canonical())
 
 

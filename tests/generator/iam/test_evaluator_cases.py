@@ -1,4 +1,4 @@
-"""The evaluator decides as the tables of the AWS documentation say, and says why.
+"""The evaluator decides as documented by AWS, and gives the reason.
 
 The tables are the modules `tests/*_cases.py`.
 """
@@ -43,7 +43,7 @@ EFFECTS = {True: Effect.ALLOW, False: Effect.IMPLICIT_DENY, None: Effect.REFUSED
 
 @pytest.mark.parametrize("case", CONDITION_CASES, ids=lambda case: f"{case.operator}-{case.values}-{case.context}")
 def test_condition_decides_as_documented(case: ConditionCase) -> None:
-    """A statement with this condition allows exactly where the named page says that it does."""
+    """A statement with this condition allows exactly what the named page documents."""
     body = grant(action="s3:ListBucket", resource="*", Condition={case.operator: {case.key: case.values}})
     policy = document(body, version=case.version)
     access = Access.of(User(USER, inline={"p": policy}), Role(CALLER, None, inline={"p": policy}))
@@ -75,7 +75,7 @@ def evaluator_of(case: AssumeCase) -> tuple[Evaluator, Caller]:
 
 @pytest.mark.parametrize("case", ASSUMES, ids=lambda case: case.name)
 def test_assume_role_decides_as_documented(case: AssumeCase) -> None:
-    """Assuming the role over these two sides ends as the named page says."""
+    """Assuming the role with these policies on both sides has the outcome that the named page documents."""
     evaluator, caller = evaluator_of(case)
     decision = evaluator.may_assume(Request(caller, ROLE, case.action, case.context))
 
@@ -116,7 +116,7 @@ def test_principal_key_values_follow_the_caller(arn: str, principal_type: str, u
 
 
 def test_decision_names_the_deciding_statement_and_its_place() -> None:
-    """A decision carries the statement that made it and says where that statement stands."""
+    """A decision has the deciding statement and the name of its policy."""
     deny = document(trust(AWS_CALLER), {**trust("*", "Deny"), "Sid": "No"})
     decision = Evaluator(Access.of(Role(ROLE, deny))).may_assume(Request(Caller(CALLER, IdentitySide.ALLOWS_ALL), ROLE))
 
@@ -155,7 +155,7 @@ def test_session_tags_override_the_tags_of_the_role(said: dict[str, str], expect
 
 
 def test_unknown_managed_policies_grant_nothing_and_are_named() -> None:
-    """A policy whose text is not known adds nothing, and the decision says that it was left out."""
+    """An unknown policy allows nothing, and the decision lists it."""
     unknown = "arn:aws:iam::aws:policy/SomethingElse"
     access = Access.of(Role(ROLE, document(trust({"AWS": USER}))), User(USER, attached=frozenset({unknown})))
     decision = Evaluator(access).may_assume(Request(Caller(USER), ROLE))

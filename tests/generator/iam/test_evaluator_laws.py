@@ -50,7 +50,7 @@ def decide(statements: list[Statement], context: dict[str, str | tuple[str, ...]
 
 @given(TRUSTS, CONTEXTS)
 def test_an_explicit_deny_always_wins(statements: list[Statement], context: dict[str, str | tuple[str, ...]]) -> None:
-    """A Deny without condition on everybody denies whatever stands next to it."""
+    """An unconditional Deny for everyone overrides every Allow."""
     deny = Statement("Deny", ("sts:AssumeRole",), principals=(Principal("*", "*"),))
 
     assert Effect.EXPLICIT_DENY is decide([*statements, deny], context).effect
@@ -112,7 +112,7 @@ def test_missing_key_passes_negated_operators(operator: str, values: list[str]) 
 
 @given(st.sampled_from(list(zip(POSITIVE[:3], NEGATED[:3], strict=True))), st.lists(TEXT, min_size=1, max_size=3), TEXT)
 def test_negated_operator_is_the_opposite_on_a_present_key(pair: tuple[str, str], values: list[str], value: str) -> None:
-    """On a key with one value the negated operator says the opposite of the plain one."""
+    """For a single value the negated operator is the opposite of the plain one."""
     plain, negated = (compile_condition(Condition(name, "k", tuple(values)), variables=True) for name in pair)
 
     assert plain.run({"k": (value,)}) is not negated.run({"k": (value,)})

@@ -57,7 +57,7 @@ def fresh(access: Access, request: Request) -> Decision:
 @settings(deadline=None)
 @given(worlds(), REQUESTS)
 def test_an_evaluator_decides_as_a_new_one(access: Access, requests: list[Request]) -> None:
-    """Whatever was asked before, each decision is that of an evaluator which was asked nothing else."""
+    """Decisions do not depend on earlier requests."""
     used = Evaluator(access)
 
     assert [fresh(access, request) for request in requests] == [used.may_assume(request) for request in requests]
@@ -66,7 +66,7 @@ def test_an_evaluator_decides_as_a_new_one(access: Access, requests: list[Reques
 @settings(deadline=None)
 @given(worlds(), st.sampled_from(TARGETS), st.booleans())
 def test_assuming_the_worst_is_an_identity_that_allows_everything(access: Access, target: str, free: bool) -> None:
-    """A caller that allows itself everything is decided as one whose only policy says so."""
+    """A caller assumed to allow everything is decided like one with such a policy."""
     open_role = Role(CALLER, None, {"open": EVERYTHING})
     opened = replace(access, roles={**access.roles, CALLER: open_role})
     worst = fresh(access, Request(Caller(CALLER, IdentitySide.ALLOWS_ALL), target, free=free))

@@ -50,7 +50,7 @@ def test_a_request_cannot_change_what_caller_and_resource_decide(key: str) -> No
 
 
 def test_a_request_cannot_name_a_role_a_user() -> None:
-    """A role has no aws:username, whatever the request says."""
+    """A role has no aws:username, whatever the request states."""
     body = [trust("*", Condition={"StringEquals": {"aws:username": "reena"}})]
 
     assert NO is assume(body, worst(CALLER), {"aws:username": "reena"})

@@ -34,7 +34,7 @@ USER = "arn:${Partition}:iam::${Account}:user/${UserNameWithPath}"
     ],
 )
 def test_forms_of_resources(resource: str, form: str, expected: bool) -> None:
-    """Buckets and objects are told apart; wildcards and policy variables fit whatever they could become."""
+    """Buckets and objects are distinguished; wildcards and policy variables match anything."""
     assert expected is may_match(resource, form)
 
 

@@ -58,13 +58,13 @@ def test_the_catalogue_has_every_condition_key_of_an_aws_policy() -> None:
     "aws:CalledViaAWSMCP",
 ])  # fmt: skip
 def test_a_key_is_found_in_any_case_and_with_any_tag(name: str) -> None:
-    """Case does not matter, and whatever stands for a placeholder fits."""
+    """Names ignore case, and any value matches a placeholder."""
     assert find_key(name) is not None
 
 
 @pytest.mark.parametrize("name", ["aws:ResourceTag", "aws:PrincipalTag/", "s3:ExistingObjectTag", "kms:EncryptionContext:"])
 def test_a_key_without_its_tag_is_none_but_recognized(name: str) -> None:
-    """The form is named, so that the hint can say what is missing."""
+    """The form is returned for the hint."""
     assert find_key(name) is None
     assert key_of_form(name) is not None
 

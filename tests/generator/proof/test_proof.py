@@ -155,7 +155,7 @@ def test_weak_mfa_fails_its_cells(condition: dict[str, Any], columns: set[Case])
 
 
 def test_other_users_of_the_account_are_searched() -> None:
-    """A role that trusts the people's whole account lets in users whom no one meant."""
+    """A role that trusts the whole account of its users allows unintended users."""
     root = statement({"AWS": "078352025563"}, Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
     cells = [cell for cell in prove(access(switching=root), TRUSTS).failures if cell.case is Case.OTHER_USER]
 
@@ -234,7 +234,7 @@ def people(switching: dict[str, Any], *more: User | Role) -> Access:
 
 
 def test_what_a_trusted_account_decides_is_noted() -> None:
-    """Where the whole account is meant, principals that no one knows are neither ok nor failed, and none is dropped."""
+    """If the whole account is intended, unknown principals are neither ok nor failed, and none is omitted."""
     proof = prove(people(WHOLE_ACCOUNT), DELEGATED, names=lambda _text: "x1")
     others = {f"arn:aws:iam::{PEOPLE}:role/rolecall-other-x1", f"arn:aws:iam::{PEOPLE}:user/rolecall-other-x1"}
 
@@ -253,7 +253,7 @@ def test_known_people_of_a_trusted_account_are_decided() -> None:
 
 
 def test_known_people_who_are_not_meant_fail() -> None:
-    """A declared user of the account whom a group lets in, and whom no one meant, fails."""
+    """A declared but unintended user with permissions from a group fails."""
     assert {("reena-in-sumesh", Case.OTHER_USER)} == failed(prove(access(switching=WHOLE_ACCOUNT), DELEGATED))
 
 
@@ -289,7 +289,7 @@ def test_an_explicit_deny_is_sure_whatever_else_is_unknown() -> None:
     ],
 )
 def test_no_account_can_waive_mfa(condition: dict[str, Any], columns: set[Case]) -> None:
-    """Without MFA everybody of a trusted account must be refused whatever the account allows, known or not."""
+    """Without MFA every principal of a trusted account must be denied, whatever the account allows."""
     weak = statement({"AWS": PEOPLE}, Condition=condition)
     failures = prove(people(weak), DELEGATED, names=lambda _text: "x1").failures
     others = (f"arn:aws:iam::{PEOPLE}:{kind}/rolecall-other-x1" for kind in ("role", "user"))

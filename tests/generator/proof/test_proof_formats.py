@@ -162,7 +162,7 @@ def test_counterexamples_are_full_sentences(holes: dict[int, dict[str, Any]], ex
 
 
 def test_undecided_cells_claim_nothing() -> None:
-    """Where the trust policy is not known, the sentence says so and names no hole."""
+    """For an unknown trust policy the sentence gives that reason."""
     proof = prove(Access(), [Trust("customer-0", customer_arn(0), (BACKEND,), "id-0")])
 
     assert counterexample(proof.cells[0]).endswith(

@@ -55,7 +55,7 @@ def test_a_trust_of_thousands_of_statements_is_not_proven() -> None:
 
 
 def test_a_search_beyond_its_budget_is_undecided() -> None:
-    """Patterns whose states grow exponentially end undecided, and say nothing of callers that were not reached."""
+    """Patterns with exponentially many states end undecided for callers that were not reached."""
     hidden = {"StringLike": {"aws:PrincipalArn": f"*:role/*a{'?' * 24}b"}, "StringNotLike": {"aws:PrincipalArn": "*r*b"}}
     failures = prove_role([ORDINARY, statement("*", hidden)]).failures
 

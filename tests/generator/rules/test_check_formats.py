@@ -164,6 +164,6 @@ def test_a_partial_check_leaves_unused_suppressions_alone() -> None:
 
 
 def test_the_worst_severity_decides_the_exit_code() -> None:
-    """The report knows its worst severity, and None when nothing is reported."""
+    """The worst severity of a report is None without findings."""
     assert Severity.ERROR == REPORT.worst
     assert Report(()).worst is None

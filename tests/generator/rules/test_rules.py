@@ -332,7 +332,7 @@ def test_whole_account_is_milder_outside_customers() -> None:
 
 
 def test_an_expected_external_id_counts_as_used() -> None:
-    """Sharing is found between a role that was read and one that the manifest alone knows."""
+    """A shared ID is found between a parsed role and one that is only in the manifest."""
     role = Role(ROLE, GOOD)
     context = CheckContext(
         Access.of(role), {ROLE: "account1", OTHER: "account2"}, frozenset({ROLE, OTHER}), external_ids={OTHER: EXTERNAL_ID}
@@ -367,7 +367,7 @@ SECTIONS = ("## Why", "## Bad", "## Good", "## Hint")
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.id)
 def test_a_page_has_all_its_parts(entry: FindingKind) -> None:
-    """A page opens with id and title as the rule says them and has why, both examples, and the hint."""
+    """A page has the rule's id and title, a reason, both examples, and the hint."""
     text = (Path(__file__).parents[3] / "docs" / entry.page).read_text(encoding="utf-8")
     assert text.startswith(f"# {entry.id}: {entry.title}\n")
     assert list(SECTIONS) == [line for line in text.splitlines() if line in SECTIONS]
