@@ -58,7 +58,7 @@ def test_a_role_as_agreed_has_no_drift(stage: Stage) -> None:
         ("trust", {"trust": f"arn:aws:iam::{CUSTOMER}:root"}, "wider", f"{CUSTOMER}:root"),
         ("open", {"no_external_id": True}, "wider", "no longer requires external id"),
         ("session", {"session": 7200}, "wider", "7200 s"),
-        ("boundary", {"boundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "narrower", "is now bounded by"),
+        ("boundary", {"boundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, "narrower", "now has the permissions boundary"),
         ("detached", {"detach": True}, "narrower", "SecurityAudit"),
         ("gone", {"drop": "extra"}, "narrower", "kms:ListKeys"),
     ],
