@@ -198,7 +198,7 @@ def test_fields_are_set_and_unset(notes: Path) -> None:
         (("set", "account1"), 2, "there is nothing to set"),
         (("set", "account1", "--unset", "name"), 3, "nothing was written"),
         (("set", "account1", "--unset", "account-id"), 2, "hint: write account_id"),
-        (("set", "account1", "--unset", "role", "--role", "x"), 2, "role is given a value and taken out at once"),
+        (("set", "account1", "--unset", "role", "--role", "x"), 2, "role is both set and unset"),
         (("remove", "account*"), 2, "hint: write names in full: account1, account2, account3"),
         (("remove", "reena-in-sumesh"), 2, "a switch role has that name: rename and remove take --switch-role"),
         (("rename", "account1", "x", "--switch-role"), 2, "a customer has that name: leave --switch-role out"),

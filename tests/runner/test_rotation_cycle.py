@@ -66,7 +66,7 @@ def test_a_whole_rotation(stage: Stage) -> None:
     assert (0, True) == (before.code, "rotation: account1 took the previous external id alone" in before.out), before.out
     assert works(stage)
     refused = rotate(stage, "--finish")
-    assert (1, True) == (refused.code, "account1 was not seen to take its new external id" in refused.err)
+    assert (1, True) == (refused.code, "account1 is not known to accept its new external id" in refused.err)
     assert old == customer_of(stage.folder).previous_external_id
 
     applied(stage)
@@ -104,7 +104,7 @@ def test_a_customer_that_goes_back_to_the_old_module_cannot_be_finished(stage: S
     verify(stage)
     done = rotate(stage, "--finish")
 
-    assert (1, True) == (done.code, "not seen to take its new external id" in done.err)
+    assert (1, True) == (done.code, "not known to accept its new external id" in done.err)
 
 
 def test_an_aborted_rotation_goes_back_and_retires_the_new_id(stage: Stage) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         CustomerRow,
         ModuleDifference,
         NextStep,
+        OngoingRotation,
         Proposal,
         ShownCustomer,
     )
@@ -229,3 +231,40 @@ def customer_shown_json(shown: ShownCustomer, profile: str) -> dict[str, Any]:
         "switch_role_link": shown.link,
         "profile": profile,
     }
+
+
+def rotation_lines(found: Sequence[OngoingRotation], now: datetime, command: Callable[[str], str] = str) -> Iterator[str]:
+    """One line per rotation: the customer, the age and what it waits for.
+
+    `command` adds the options of this run to a command line that is printed to copy.
+    """
+    if not found:
+        yield "no rotation"
+    width = max((len(one.name) for one in found), default=0)
+    for one in found:
+        since = _since(one.days(now))
+        waits = (
+            "the customer has yet to apply the new module, or it was not checked yet: runner verify"
+            if one.seen is None
+            else f"the new id was accepted: {command(f'gen customer rotate-external-id {one.name} --finish')}"
+        )
+        yield f"{one.name:<{width}}  {since}: {waits}"
+
+
+def _since(days: int | None) -> str:
+    if not days:
+        return "since an unknown day" if days is None else "since today"
+    return f"for {days:,} {'day' if days == 1 else 'days'}"
+
+
+def rotations_json(found: Sequence[OngoingRotation]) -> list[dict[str, str | None]]:
+    """What `gen customer rotations --format json` prints; times are ISO 8601."""
+    return [
+        {
+            "name": one.name,
+            "account_id": one.account_id,
+            "started": one.started.isoformat() if one.started is not None else None,
+            "seen": one.seen.isoformat() if one.seen is not None else None,
+        }
+        for one in found
+    ]

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.cli.customer_output import customer_shown_json, customers_json, print_customer, print_customers
+from rolecall_generator.cli.customer_output import (
+    customer_shown_json,
+    customers_json,
+    print_customer,
+    print_customers,
+    rotation_lines,
+    rotations_json,
+)
 from rolecall_generator.cli.options import (
     DryRunOption,
     FormatOption,
@@ -28,20 +35,12 @@ from rolecall_generator.cli.options import (
 from rolecall_generator.customers import (
     abort_rotation,
     add_customer,
-    after_change,
-    after_removal,
-    after_rename,
-    after_rotation,
     change_customer,
     finish_rotation,
     list_customers,
-    moved_block,
     profiles_text,
     remove_entries,
     rename_entry,
-    rotation_lines,
-    rotation_remark,
-    rotations_json,
     rotations_under_way,
     show_customer,
     start_rotation,
@@ -53,7 +52,7 @@ from rolecall_generator.terminal import emit_json, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 
 if TYPE_CHECKING:
-    from rolecall_generator.customers import RotationProposal
+    from rolecall_generator.customers import Proposal
     from rolecall_generator.manifest.editing import Section, Value
 
 
@@ -92,19 +91,12 @@ def rotate_external_id(
     """
     _one_step(finish=finish, abort=abort, external_id=external_id, force=force)
     proposal = _propose(manifest, out, name, finish=finish, abort=abort, external_id=external_id, force=force)
-    agree_and_write(
-        proposal,
-        lambda: after_rotation(manifest, out, name, started=not (finish or abort)),
-        yes=yes,
-        dry_run=dry_run,
-        output_format=output_format,
-        remark=rotation_remark(name, started=not (finish or abort)),
-    )
+    agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 def _propose(
     manifest: Path, out: Path, name: str, *, finish: bool, abort: bool, external_id: str | None, force: bool
-) -> RotationProposal:
+) -> Proposal:
     now = datetime.now(UTC)
     if finish:
         return finish_rotation(manifest, out, name, now=now, force=force, rehearsal=rehearsing(os.environ))
@@ -239,8 +231,7 @@ def add(
         tags=_pairs("--tag", tag), labels=_pairs("--label", label), variables=_pairs("--variable", variable),
     )  # fmt: skip
     proposal = add_customer(manifest, out, values, file=file)
-    steps = partial(after_change, manifest, out, name, proposal.difference.paths)
-    agree_and_write(proposal, steps, yes=yes, dry_run=dry_run, output_format=output_format)
+    agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 _SET_EXAMPLES = """Examples:
@@ -291,8 +282,7 @@ def set_fields(
     if not values and not unset:
         raise SelectionError("there is nothing to set", hint="name what shall change, as in --label tier=gold")
     proposal = change_customer(manifest, out, name, values, drop=unset or ())
-    steps = partial(after_change, manifest, out, name, proposal.difference.paths)
-    agree_and_write(proposal, steps, yes=yes, dry_run=dry_run, output_format=output_format)
+    agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 @app.command(epilog="Example:  gen customer remove acme --dry-run")
@@ -308,16 +298,8 @@ def remove(
     output_format: FormatOption = "table",
 ) -> None:
     """Take customers out of the manifest, after showing what access ends. The roles stay until their owners destroy them."""
-    section = _section(switch_role)
-    proposal = remove_entries(manifest, out, names, section=section)
-    nobody_left = section == "customers" and not proposal.edited.after.manifest.customers
-    agree_and_write(
-        proposal,
-        lambda: after_removal(manifest, out, names, everybody=nobody_left, section=section),
-        yes=yes,
-        dry_run=dry_run,
-        output_format=output_format,
-    )
+    proposal = remove_entries(manifest, out, names, section=_section(switch_role))
+    agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 @app.command(epilog="Example:  gen customer rename acme acme-europe")
@@ -332,16 +314,8 @@ def rename(
     output_format: FormatOption = "table",
 ) -> None:
     """Give a customer another name. No AWS resource changes: the name is the folder's, and in no ARN."""
-    section = _section(switch_role)
-    proposal = rename_entry(manifest, out, old, new, section=section)
-    agree_and_write(
-        proposal,
-        lambda: after_rename(manifest, out, old, new, section),
-        yes=yes,
-        dry_run=dry_run,
-        output_format=output_format,
-        remark=f"where a root module of yours calls the folder, so that nothing is destroyed:\n\n{moved_block(old, new)}",
-    )
+    proposal = rename_entry(manifest, out, old, new, section=_section(switch_role))
+    agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 _LIST_EXAMPLES = """Examples:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rolecall_generator.cli.options import DryRunOption, FormatOption, ManifestOption, OutOption, YesOption, agree_and_write
-from rolecall_generator.customers import after_import, propose
+from rolecall_generator.customers import import_customers
 from rolecall_generator.errors import RolecallError, SelectionError
 from rolecall_generator.importers import (
     ImportProblemsError,
@@ -209,11 +208,5 @@ def _import(
         for note in (*notes, said):
             stdout().print(note, markup=False)
         return
-    proposal = propose(manifest, out, edits, loaded=loaded)
-    agree_and_write(
-        replace(proposal, notes=(*proposal.notes, *notes)),
-        lambda: after_import(manifest, out),
-        yes=yes,
-        dry_run=dry_run,
-        output_format=output_format,
-    )
+    proposal = import_customers(loaded, out, edits, notes=notes)
+    agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)

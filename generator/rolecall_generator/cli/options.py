@@ -24,7 +24,7 @@ from rolecall_generator.text import DEFAULT_MANIFEST
 
 if TYPE_CHECKING:
     from rolecall_generator.check import Checked
-    from rolecall_generator.customers import NextStep, Proposal
+    from rolecall_generator.customers import Proposal
     from rolecall_generator.findings import Severity
 
 
@@ -92,16 +92,14 @@ _HINT = "--yes writes without asking, --dry-run only shows"
 
 def agree_and_write(
     proposal: Proposal,
-    steps: Callable[[], Sequence[NextStep]],
     *,
     yes: bool,
     dry_run: bool,
     output_format: str,
-    remark: str = "",
 ) -> bool:
-    """Show a proposal, ask, write it, and say what comes next; whether it was written. `remark` stands below the steps.
+    """Show a proposal, ask for confirmation, write it and print the next steps. Returns whether it was written.
 
-    Without a terminal nothing is asked: SelectionError unless `yes` or `dry_run`. A No raises InterruptedRunError.
+    Without a terminal raises SelectionError unless `yes` or `dry_run`. A refusal raises InterruptedRunError.
     """
     writes = not dry_run and not proposal.empty
     if output_format == "json":
@@ -109,7 +107,7 @@ def agree_and_write(
             raise SelectionError("--format json asks nothing", hint=_HINT)
         if writes:
             proposal.write()
-        emit_json(proposal_json(proposal, written=writes, steps=steps() if writes else ()))
+        emit_json(proposal_json(proposal, written=writes, steps=proposal.steps if writes else ()))
         return writes
     console = stdout()
     if proposal.empty:
@@ -122,9 +120,9 @@ def agree_and_write(
         _ask()
     proposal.write()
     console.print(f"wrote {', '.join(str(path) for path in proposal.edited.files)}", markup=False)
-    print_steps(console, steps())
-    if remark:
-        print_lines(console, remark)
+    print_steps(console, proposal.steps)
+    if proposal.remark:
+        print_lines(console, proposal.remark)
     return True
 
 

@@ -1,27 +1,18 @@
-"""The use cases of `gen customer`: each change of the manifest is shown as access before it is written."""
+"""Use cases of `gen customer`: every change of the manifest is shown as a difference in access before it is written."""
 
 from rolecall_generator.customers.edits import (
-    NextStep,
     add_customer,
-    after_change,
-    after_import,
-    after_removal,
-    after_rename,
     change_customer,
-    moved_block,
+    import_customers,
     remove_entries,
     rename_entry,
 )
 from rolecall_generator.customers.listing import CustomerRow, ShownCustomer, list_customers, profiles_text, show_customer
-from rolecall_generator.customers.proposal import AccessDifference, ModuleDifference, Proposal, propose
+from rolecall_generator.customers.proposal import AccessDifference, ModuleDifference, NextStep, Proposal
 from rolecall_generator.customers.rotation import (
-    RotationProposal,
+    OngoingRotation,
     abort_rotation,
-    after_rotation,
     finish_rotation,
-    rotation_lines,
-    rotation_remark,
-    rotations_json,
     rotations_under_way,
     start_rotation,
 )
@@ -31,27 +22,18 @@ __all__ = [
     "CustomerRow",
     "ModuleDifference",
     "NextStep",
+    "OngoingRotation",
     "Proposal",
-    "RotationProposal",
     "ShownCustomer",
     "abort_rotation",
     "add_customer",
-    "after_change",
-    "after_import",
-    "after_removal",
-    "after_rename",
-    "after_rotation",
     "change_customer",
     "finish_rotation",
+    "import_customers",
     "list_customers",
-    "moved_block",
     "profiles_text",
-    "propose",
     "remove_entries",
     "rename_entry",
-    "rotation_lines",
-    "rotation_remark",
-    "rotations_json",
     "rotations_under_way",
     "show_customer",
     "start_rotation",

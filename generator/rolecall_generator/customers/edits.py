@@ -1,28 +1,20 @@
-"""A new customer.
+"""Use cases that add, change, import, remove and rename entries of the manifest.
 
-Fields of a customer that change.
-
-Customers or switch roles that leave.
-
-A customer or switch role that gets another name. The name is the vendor's: it is in no ARN and in no resource address
-of a module, so a rename changes no AWS resource. What moves is the module's folder, with the Terraform state if it lies
-there.
-
-What a person does after a change of the manifest, as lines to read and commands to copy.
+Each returns a Proposal: the edited manifest, the difference in access, and the steps to take once it is written.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from rolecall_generator.customers.proposal import Proposal, propose
+from rolecall_generator.customers.proposal import NextStep, Proposal, propose
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam import ModuleKind
-from rolecall_generator.manifest import Customer, Manifest, fresh_external_id, load_manifest
+from rolecall_generator.manifest import Customer, LoadedManifest, Manifest, fresh_external_id, load_manifest
 from rolecall_generator.manifest.editing import (
     AddCustomer,
     DropField,
@@ -48,31 +40,27 @@ def add_customer(
     file: Path | None = None,
     make_id: Callable[[], str] = fresh_external_id,
 ) -> Proposal:
-    """Propose a customer with these fields; one without an `external_id` gets a fresh one. Raises as `propose`."""
+    """Propose a customer with these fields; without an `external_id` it gets a fresh one. Raises as `propose`."""
     fields = dict(values)
     fields.setdefault("external_id", make_id())
-    return propose(manifest, out, [AddCustomer(fields, file)])
+    proposal = propose(load_manifest(manifest), out, [AddCustomer(fields, file)])
+    return replace(proposal, steps=steps_after_change(manifest, out, str(fields["name"]), proposal.difference.paths))
 
 
 def change_customer(
     manifest: Path, out: Path, name: str, values: Mapping[str, Value], *, drop: Collection[str] = ()
 ) -> Proposal:
-    """Propose other values for a customer's fields; those in `drop` go back to the manifest's defaults.
+    """Propose new values for a customer's fields; fields in `drop` fall back to the manifest's defaults.
 
-    Mappings (tags, labels, variables) add up with what the customer has, the new values winning. Raises as `propose`, and
-    SelectionError for a key in `drop` that customers do not have, or that has a value in `values`.
+    Mappings (tags, labels, variables) are merged with the existing ones, new values win. Raises as `propose`, and
+    SelectionError for a key in `drop` that customers do not have or that is also in `values`.
     """
     for key in drop:
         if key not in Customer.model_fields:
-            what = f"a customer has no key {key}"
-            raise SelectionError(
-                what,
-                where="--unset",
-                hint=suggest(key, Customer.model_fields, "write a key of a customer, as in docs/manifest.md"),
-            )
+            hint = suggest(key, Customer.model_fields, "use a key of a customer from docs/manifest.md")
+            raise SelectionError(f"a customer has no key {key}", where="--unset", hint=hint)
         if key in values:
-            hint = "leave one of the two out"
-            raise SelectionError(f"{key} is given a value and taken out at once", where="--unset", hint=hint)
+            raise SelectionError(f"{key} is both set and unset", where="--unset", hint="remove one of the two options")
     loaded = load_manifest(manifest)
     known = {customer.name: customer for customer in loaded.manifest.customers}
     edits: list[Edit] = [
@@ -80,24 +68,53 @@ def change_customer(
         for field, value in values.items()
     ]
     edits += [DropField(name, field) for field in drop]
-    return propose(manifest, out, edits, loaded=loaded)
+    proposal = propose(loaded, out, edits)
+    return replace(proposal, steps=steps_after_change(manifest, out, name, proposal.difference.paths))
+
+
+def import_customers(loaded: LoadedManifest, out: Path, edits: Sequence[Edit], *, notes: Sequence[str]) -> Proposal:
+    """Propose the edits of an import; `notes` describe it to the user. Raises as `propose`."""
+    proposal = propose(loaded, out, edits, notes=notes)
+    manifest = loaded.files[0]
+    steps = (
+        _generate(manifest, out, "write and check the modules"),
+        _apply_backend(out, "let the backend role assume the customers' roles"),
+        NextStep(command_line("gen bundle", manifest, out), "bundles for the customers"),
+        NextStep(command_line("runner verify", manifest, out), "after the customers have applied them"),
+    )
+    return replace(proposal, steps=steps)
 
 
 def remove_entries(manifest: Path, out: Path, names: Sequence[str], *, section: Section = "customers") -> Proposal:
     """Propose a manifest without these customers or switch roles. Raises as `propose`."""
+    loaded = load_manifest(manifest)
+    suppressed = {suppression.subject for suppression in loaded.manifest.suppress}
+    notes = [f"the suppression for {name} no longer matches anything" for name in names if name in suppressed]
+    proposal = propose(loaded, out, [RemoveEntry(name, section) for name in dict.fromkeys(names)], notes=notes)
+    return replace(proposal, steps=tuple(_steps_after_removal(proposal, out, names, section)))
 
-    def notes(before: Manifest) -> Iterator[str]:
-        suppressed = {suppression.subject for suppression in before.suppress}
-        for name in names:
-            if name in suppressed:
-                yield f"a suppression of the manifest names {name}; it suppresses nothing any more"
 
-    return propose(manifest, out, [RemoveEntry(name, section) for name in dict.fromkeys(names)], notes=notes)
+def _steps_after_removal(proposal: Proposal, out: Path, names: Sequence[str], section: Section) -> Iterator[NextStep]:
+    last_customer = section == "customers" and not proposal.edited.after.manifest.customers
+    generate = _generate(
+        proposal.edited.manifest,
+        out,
+        "delete the modules from the output folder",
+        " --prune-all" if last_customer else "",
+    )
+    if section == "switch_roles":
+        yield NextStep("terraform destroy", "first, in both modules of the switch role, in their accounts")
+        yield generate
+        return
+    who = names[0] if len(names) == 1 else "these customers"
+    yield generate
+    yield _apply_backend(out, f"ends the backend's access to {who}")
+    yield NextStep("terraform destroy", f"run by {who} in the module's folder: deletes the role from the account")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _WithRecord(Proposal):
-    """A rename of a customer whose external id was rotated: the record of it follows."""
+class _RenameWithRotation(Proposal):
+    """A rename of a customer that has a record in the rotations file; the record is renamed as well."""
 
     out: Path
     old: str
@@ -106,31 +123,38 @@ class _WithRecord(Proposal):
     def write(self) -> None:
         """Write the manifest, then the record: a record without a customer does no harm. Raises OutputError."""
 
-        def follow(before: Mapping[str, Rotation]) -> Mapping[str, Rotation]:
+        def rename(before: Mapping[str, Rotation]) -> Mapping[str, Rotation]:
             return {self.new if name == self.old else name: entry for name, entry in before.items()}
 
         write_edited(self.edited)
-        change_rotations(self.out, follow)
+        change_rotations(self.out, rename)
 
 
 def rename_entry(manifest: Path, out: Path, old: str, new: str, *, section: Section = "customers") -> Proposal:
-    """Propose another name for a customer or switch role. Raises as `propose`; SelectionError when the names are one."""
+    """Propose another name for a customer or switch role. Raises as `propose`; SelectionError when the names are equal.
+
+    The name is the vendor's: it is in no ARN and in no resource address, so a rename changes no AWS resource. The
+    module's folder moves, with any Terraform state in it.
+    """
     if old == new:
-        raise SelectionError(f"{old} has that name already", where=str(manifest), hint="give another one")
+        raise SelectionError(f"{old} already has that name", where=str(manifest), hint="choose a different name")
+    loaded = load_manifest(manifest)
+    moved = _moved_modules(old, new, section)
     proposal = propose(
-        manifest,
-        out,
-        [RenameEntry(old, new, section)],
-        moved=moved_modules(old, new, section),
-        notes=lambda before: _lost_patterns(before, old, new),
+        loaded, out, [RenameEntry(old, new, section)], moved=moved, notes=_lost_patterns(loaded.manifest, old, new)
     )
+    steps = _steps_after_rename(manifest, out, old, new, section, moved)
+    remark = f"If a root module calls the folder, add this block so that nothing is destroyed:\n\n{moved_block(old, new)}"
     if section == "customers" and old in read_rotations(out):
-        return _WithRecord(proposal.edited, proposal.difference, proposal.notes, out=out, old=old, new=new)
-    return proposal
+        return _RenameWithRotation(
+            edited=proposal.edited, difference=proposal.difference, notes=proposal.notes, steps=steps, remark=remark,
+            out=out, old=old, new=new,
+        )  # fmt: skip
+    return replace(proposal, steps=steps, remark=remark)
 
 
-def moved_modules(old: str, new: str, section: Section) -> dict[str, str]:
-    """Paths of an entry's modules below the output folder, before and after a rename."""
+def _moved_modules(old: str, new: str, section: Section) -> dict[str, str]:
+    """Paths of an entry's modules below the output folder: old path to new path."""
     if section == "customers":
         return {customer_path(old): customer_path(new)}
     sides = (ModuleKind.TRUSTING, ModuleKind.TRUSTED)
@@ -138,81 +162,59 @@ def moved_modules(old: str, new: str, section: Section) -> dict[str, str]:
 
 
 def _lost_patterns(manifest: Manifest, old: str, new: str) -> list[str]:
-    """Suppressions with wildcards that meet the old name and not the new one."""
+    """Notes on suppressions with wildcards that match the old name but not the new one."""
     return [
-        f"the suppression of {suppression.rule} for {suppression.subject} no longer meets this entry"
+        f"the suppression of {suppression.rule} for {suppression.subject} no longer matches this entry"
         for suppression in manifest.suppress
         if suppression.subject != old and fnmatchcase(old, suppression.subject) and not fnmatchcase(new, suppression.subject)
     ]
 
 
-_NOT_IN_A_LABEL = re.compile(r"[^A-Za-z0-9_-]")
-
-
-@dataclass(frozen=True, slots=True)
-class NextStep:
-    """One step: `command` to copy, empty where there is none, and what it is for."""
-
-    command: str
-    why: str
-
-
-def after_change(manifest: Path, out: Path, name: str, touched: Collection[str]) -> tuple[NextStep, ...]:
-    """Steps after a customer was added or changed. `touched`: paths of the modules that change; no steps where none does."""
-    steps = [_generate(manifest, out, "write the modules, check them")] if touched else []
-    if BACKEND_PATH in touched:
-        steps.append(_apply_backend(out, "let the backend role assume the customer's role"))
-    if customer_path(name) in touched:
-        steps.append(NextStep(command_line(f"gen bundle {name}", manifest, out), "what you hand to the customer"))
-        steps.append(NextStep(command_line(f"runner verify --limit {name}", manifest, out), "after the customer's apply"))
-    return tuple(steps)
-
-
-def after_import(manifest: Path, out: Path) -> tuple[NextStep, ...]:
-    """Steps after customers were imported, many at once."""
-    return (
-        _generate(manifest, out, "write the modules, check them"),
-        _apply_backend(out, "let the backend role assume the customers' roles"),
-        NextStep(command_line("gen bundle", manifest, out), "what you hand to the customers"),
-        NextStep(command_line("runner verify", manifest, out), "after their applies"),
-    )
-
-
-def after_removal(
-    manifest: Path, out: Path, names: Sequence[str], *, everybody: bool, section: Section
+def _steps_after_rename(
+    manifest: Path, out: Path, old: str, new: str, section: Section, moved: Mapping[str, str]
 ) -> tuple[NextStep, ...]:
-    """Steps after entries were removed. `everybody`: no customer is left, which gen terraform wants to hear."""
-    generate = _generate(manifest, out, "take the modules out of the output folder", " --prune-all" if everybody else "")
-    if section == "switch_roles":
-        return (NextStep("terraform destroy", "first, in both modules of the switch role, in their accounts"), generate)
-    who = names[0] if len(names) == 1 else "these customers"
-    return (
-        generate,
-        _apply_backend(out, f"ends the backend's access to {who}"),
-        NextStep("terraform destroy", f"by {who}, in the module's folder: removes the role from the account"),
-    )
-
-
-def after_rename(manifest: Path, out: Path, old: str, new: str, section: Section) -> tuple[NextStep, ...]:
-    """Steps after a rename; what Terraform keeps in the old folder moves with it."""
-    steps = [_generate(manifest, out, f"write {new}'s modules, remove {old}'s")]
+    steps = [_generate(manifest, out, f"write {new}'s modules, delete {old}'s")]
     locked = read_lock(out).modules
-    for source, target in moved_modules(old, new, section).items():
-        kept = _kept(out / source, locked[source].files if source in locked else ())
+    for source, target in moved.items():
+        kept = _other_files(out / source, locked[source].files if source in locked else ())
         if kept:
             files = " ".join(map(shell_word, kept))
-            steps.append(NextStep(f"mv {files} {shell_word(out / target)}/", "Terraform's state goes with the folder"))
+            steps.append(NextStep(f"mv {files} {shell_word(out / target)}/", "move Terraform's state to the new folder"))
     if section == "customers":
         steps.append(NextStep(command_line(f"gen bundle {new}", manifest, out), "the customer's bundle under its new name"))
     return tuple(steps)
 
 
-def moved_block(old: str, new: str) -> str:
-    """The `moved` block for a root module that calls the folder as a child module of the entry's name.
+def _other_files(folder: Path, generated: Collection[str]) -> list[Path]:
+    """Files and folders next to the generated ones, such as Terraform's state."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name not in generated)
+    except OSError:
+        return []
 
-    Without it Terraform would destroy the role and create it anew (Terraform language, "moved block", since 1.1).
+
+def moved_block(old: str, new: str) -> str:
+    """The `moved` block for a root module that calls the folder as a child module with the entry's name.
+
+    Without it Terraform would destroy the role and create it again (Terraform language, "moved block", since 1.1).
     """
-    return f"moved {{\n  from = module.{_label(old)}\n  to   = module.{_label(new)}\n}}"
+    return f"moved {{\n  from = module.{_module_label(old)}\n  to   = module.{_module_label(new)}\n}}"
+
+
+def _module_label(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
+
+
+def steps_after_change(manifest: Path, out: Path, name: str, touched: Collection[str]) -> tuple[NextStep, ...]:
+    """Steps after a customer was added or changed. `touched`: paths of the modules that change; no steps without any."""
+    steps = [_generate(manifest, out, "write and check the modules")] if touched else []
+    if BACKEND_PATH in touched:
+        steps.append(_apply_backend(out, "let the backend role assume the customer's role"))
+    if customer_path(name) in touched:
+        steps.append(NextStep(command_line(f"gen bundle {name}", manifest, out), "bundle for the customer"))
+        verify = command_line(f"runner verify --limit {name}", manifest, out)
+        steps.append(NextStep(verify, "after the customer has applied it"))
+    return tuple(steps)
 
 
 def _generate(manifest: Path, out: Path, why: str, more: str = "") -> NextStep:
@@ -221,15 +223,3 @@ def _generate(manifest: Path, out: Path, why: str, more: str = "") -> NextStep:
 
 def _apply_backend(out: Path, why: str) -> NextStep:
     return NextStep(f"terraform -chdir={shell_word(out / BACKEND_PATH)} apply", why)
-
-
-def _kept(folder: Path, generated: Collection[str]) -> list[Path]:
-    """Files and folders that stand next to the generated ones."""
-    try:
-        return sorted(path for path in folder.iterdir() if path.name not in generated)
-    except OSError:
-        return []
-
-
-def _label(name: str) -> str:
-    return _NOT_IN_A_LABEL.sub("_", name)

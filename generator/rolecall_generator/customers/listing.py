@@ -1,11 +1,4 @@
-"""The customers of a manifest, chosen by name, label and tag, with the state of their modules.
-
-One customer with everything resolved: what the manifest, its defaults and the plan make of it together.
-
-AWS CLI profiles of a manifest's roles, for daily work: `aws --profile account1 s3 ls`. Source: AWS CLI User Guide,
-"Using an IAM role in the AWS CLI" (role_arn, external_id, credential_source, source_profile, mfa_serial,
-role_session_name, duration_seconds), November 2026.
-"""
+"""Reads of a manifest's customers: the list with the state of the modules, one customer in full, AWS CLI profiles."""
 
 from __future__ import annotations
 
@@ -26,7 +19,6 @@ from rolecall_generator.manifest import (
     SwitchRole,
     account_names,
     load_manifest,
-    resolve_customer,
     resolve_customers,
 )
 from rolecall_generator.manifest.yaml_source import Place
@@ -46,10 +38,10 @@ from rolecall_generator.text import suggest
 
 @dataclass(frozen=True, slots=True)
 class CustomerRow:
-    """A customer with every value final.
+    """A customer with defaults filled in.
 
-    `state` of its module: written, outdated (the next gen terraform would write it anew), not written, or unknown (it is
-    written, but the manifest cannot be planned as it stands).
+    `state` of its module: written, outdated (the next gen terraform would rewrite it), not written, or unknown (it is
+    written, but the current manifest cannot be planned).
     """
 
     customer: ResolvedCustomer
@@ -65,15 +57,16 @@ def list_customers(
     labels: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> tuple[CustomerRow, ...]:
-    """Customers that meet any of the patterns (names or account ids with wildcards) and all labels and tags.
+    """Customers that match any of the patterns (names or account ids with wildcards) and all labels and tags.
 
-    Values of labels and tags take wildcards too. Raises SelectionError for a pattern that no customer meets, ManifestError,
-    OutputError. A manifest that cannot be planned (too many customers for the backend's policies, say) is listed too.
+    Values of labels and tags may have wildcards. Raises SelectionError for a pattern that matches no customer,
+    ManifestError, OutputError. A manifest that cannot be planned (such as one with more customers than fit into the
+    backend's policies) is listed as well.
     """
     loaded = load_manifest(manifest).manifest
     lock = read_lock(out)
     customers = resolve_customers(loaded)
-    _refuse_idle(patterns, customers)
+    _check_patterns(patterns, customers)
     states = _states(loaded, lock, manifest.name)
     return tuple(
         CustomerRow(
@@ -82,12 +75,12 @@ def list_customers(
             states.get(customer_path(customer.name), "not written"),
         )
         for customer in customers
-        if _meets(customer, patterns) and _carries(customer.labels, labels or {}) and _carries(customer.tags, tags or {})
+        if _matches(customer, patterns) and _has_all(customer.labels, labels or {}) and _has_all(customer.tags, tags or {})
     )
 
 
 def _states(manifest: Manifest, lock: Lock, name: str) -> Mapping[str, str]:
-    """The state of every module that the output folder has, by path."""
+    """The state of every module in the output folder, by path."""
     if not lock.modules:
         return {}
     try:
@@ -105,30 +98,30 @@ def _state(written: str, planned: str) -> str:
     return "written" if written == planned else "outdated"
 
 
-def _meets(customer: ResolvedCustomer, patterns: Collection[str]) -> bool:
+def _matches(customer: ResolvedCustomer, patterns: Collection[str]) -> bool:
     return not patterns or any(
         fnmatchcase(customer.name, pattern) or fnmatchcase(customer.account_id, pattern) for pattern in patterns
     )
 
 
-def _carries(values: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+def _has_all(values: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     return all(key in values and fnmatchcase(values[key], pattern) for key, pattern in wanted.items())
 
 
-def _refuse_idle(patterns: Collection[str], customers: Sequence[ResolvedCustomer]) -> None:
-    """Raise SelectionError for a pattern without a customer: more often a slip of the pen than a question."""
+def _check_patterns(patterns: Collection[str], customers: Sequence[ResolvedCustomer]) -> None:
+    """Raise SelectionError for a pattern that matches no customer."""
     for pattern in patterns:
-        if not any(_meets(customer, (pattern,)) for customer in customers):
+        if not any(_matches(customer, (pattern,)) for customer in customers):
             names = [customer.name for customer in customers]
-            hint = suggest(pattern, names, "write a name, an account id, or a pattern like acme-*")
-            raise SelectionError(f"no customer meets {pattern}", hint=hint)
+            hint = suggest(pattern, names, "use a name, an account id, or a pattern such as acme-*")
+            raise SelectionError(f"no customer matches {pattern}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleFile:
     """A file of a customer's module.
 
-    `state`: as written, edited by hand, missing, or outdated (the next gen terraform would write it anew).
+    `state`: as written, edited by hand, missing, or outdated (the next gen terraform would rewrite it).
     """
 
     path: str
@@ -137,10 +130,10 @@ class ModuleFile:
 
 @dataclass(frozen=True, slots=True)
 class ShownCustomer:
-    """All that is known of a customer.
+    """A customer with everything that the manifest, its defaults and the plan determine.
 
-    `access` are sentences. `backend_policy` is the ARN of the backend's policy that lets it assume the role. `link` opens
-    the console's switch-role page; None where an external id is asked for (the console cannot send one).
+    `access` are sentences. `backend_policy` is the ARN of the policy that lets the backend assume the role. `link` opens
+    the console's switch-role page; None when the role requires an external id, which the console cannot send.
     """
 
     customer: ResolvedCustomer
@@ -155,7 +148,7 @@ class ShownCustomer:
 
 
 def show_customer(loaded: LoadedManifest, out: Path, name: str) -> ShownCustomer:
-    """Everything about one customer. Raises SelectionError for an unknown name, PlanError, OutputError."""
+    """Resolve one customer. Raises SelectionError for an unknown name, PlanError, OutputError."""
     lock = read_lock(out)
     customer = _customer(loaded, name)
     plan = make_plan(loaded.manifest, previous_slots(lock))
@@ -172,7 +165,7 @@ def show_customer(loaded: LoadedManifest, out: Path, name: str) -> ShownCustomer
         role_arn=arn,
         backend_role_arn=backend_role_arn,
         backend_policy=policy,
-        # That the role is new, its tags and its description are no access.
+        # `widens` is None for changes that do not affect access: a new role, tags, a description.
         access=tuple(change.text for change in changes if change.widens is not None),
         files=_files(module, loaded.files[0].name, out, lock),
         link=None if customer.external_ids else link,
@@ -180,12 +173,12 @@ def show_customer(loaded: LoadedManifest, out: Path, name: str) -> ShownCustomer
 
 
 def _customer(loaded: LoadedManifest, name: str) -> ResolvedCustomer:
-    for customer in loaded.manifest.customers:
+    for customer in resolve_customers(loaded.manifest):
         if customer.name == name:
-            return resolve_customer(customer, loaded.manifest.defaults)
+            return customer
     owners = [customer.name for customer in loaded.manifest.customers if customer.account_id == name]
     known = [customer.name for customer in loaded.manifest.customers]
-    hint = f"write {' or '.join(owners)}" if owners else suggest(name, known, "write the name of a customer")
+    hint = f"use {' or '.join(owners)}" if owners else suggest(name, known, "use the name of a customer")
     raise SelectionError(f"there is no customer named {name}", where=str(loaded.files[0]), hint=hint)
 
 
@@ -193,7 +186,7 @@ def _backend(loaded: LoadedManifest, plan: Plan, arn: str) -> tuple[str, str]:
     """ARNs of the backend role that the customer trusts and of the policy there that names the customer's role."""
     backend = loaded.manifest.backend
     if backend is None:
-        raise ValueError("customers need a backend; the manifest's checks see to that")
+        raise ValueError("a manifest with customers has a backend")
     slot = plan.assignment.slots[arn]
     name = f"{backend.policy_prefix}-{slot.role}-{slot.policy}"
     policy = iam_arn(loaded.manifest.partition, backend.account_id, "policy", "/", name)
@@ -232,15 +225,17 @@ def profiles_text(
     source_profile: str | None = None,
     prefix: str = "",
 ) -> str:
-    """The profiles in the form of `~/.aws/config`, one a customer and one a person of each switch role.
+    """AWS CLI profiles for `~/.aws/config`: one per customer, one per user of each switch role.
 
-    Customers' roles are assumed from `credential_source`, or from `source_profile` where one is named. People's profiles
-    start from a profile of the person's name (`source_profile` where one is named) and ask for the person's MFA code.
-    `only` names customers and switch roles. Raises SelectionError for unknown names, PlanError.
+    Customers' roles are assumed from `credential_source`, or from `source_profile` if given. Users' profiles start from a
+    profile with the user's name, or from `source_profile` if given, and prompt for the user's MFA code. `only`: names of
+    customers and switch roles. Raises SelectionError for unknown names, PlanError.
+
+    Source: AWS CLI User Guide, "Using an IAM role in the AWS CLI", November 2026.
     """
     chosen = {path.split("/")[1] for path in select(make_plan(manifest), only) if "/" in path} if only else None
     source = {"source_profile": source_profile} if source_profile else {"credential_source": credential_source}
-    blocks = [*_customers(manifest, chosen, source), *_people(manifest, chosen, source_profile)]
+    blocks = [*_customers(manifest, chosen, source), *_users(manifest, chosen, source_profile)]
     return "\n".join(_block(prefix + name, settings) for name, settings in blocks)
 
 
@@ -251,10 +246,10 @@ def _customers(
         if chosen is not None and customer.name not in chosen:
             continue
         settings = {"role_arn": customer_role_arn(manifest.partition, customer)}
-        # Amid a rotation the previous id is the one that the role takes before the customer applies, and after.
+        # During a rotation the role accepts the previous id both before and after the customer applies the module.
         if (external_id := customer.previous_external_id or customer.external_id) is not None:
             settings["external_id"] = external_id
-        # The backend's credentials are a role's own: a longer session would be refused (role chaining).
+        # The backend's credentials come from a role: AWS limits chained sessions.
         seconds = str(min(customer.max_session_seconds, quotas.CHAINED_SESSION_SECONDS))
         settings |= {**source, "role_session_name": "rolecall-cli", "duration_seconds": seconds}
         if customer.regions:
@@ -262,7 +257,7 @@ def _customers(
         yield customer.name, settings
 
 
-def _people(
+def _users(
     manifest: Manifest, chosen: Collection[str] | None, source_profile: str | None
 ) -> Iterator[tuple[str, dict[str, str]]]:
     for entry in manifest.switch_roles:
@@ -283,7 +278,7 @@ def _people(
 
 
 def mfa_serial(entry: SwitchRole, partition: str, user_name: str) -> str:
-    """ARN of the virtual MFA device that a person registers under the own name, as the console proposes."""
+    """ARN of the virtual MFA device that carries the user's name, the default in the console."""
     home = entry.trusting if entry.group_in == "trusting" else entry.trusted
     return iam_arn(partition, home.account_id, "mfa", "/", user_name)
 

@@ -1,19 +1,10 @@
-"""A change of the manifest that was worked out but not written: its text, and what it does to the access.
-
-What an edit of the manifest changes, as access: the plan before against the plan after, module by module. `gen diff`
-holds the plan against what was written; this holds it against the manifest as it was, so that one edit is shown alone,
-whatever else has not been written yet.
-
-The lines that an edit takes out of a text and puts into it, for a file of any size. `difflib` alone takes minutes for a
-file of thousands of entries that changed in each. An edit keeps the order of what it leaves alone, so lines that stand
-once in both texts are sure marks, and only what lies between two of them is compared.
-"""
+"""A change of the manifest that is computed but not written: its text and its effect on access."""
 
 from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +18,26 @@ from rolecall_generator.planning import Plan, PlannedModule, Slot, make_plan, pr
 
 
 @dataclass(frozen=True, slots=True)
+class NextStep:
+    """One step for the user: `command` to copy, "" where there is none, and what it is for."""
+
+    command: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
-    """What would be written, and what that means. `notes` are sentences that a person should read before agreeing."""
+    """An edited manifest that is not written yet, with its effect on access.
+
+    `notes` are sentences to show before the user agrees. `steps` are to be taken once it is written; `remark` is a
+    sentence or block to show below them, "" for none.
+    """
 
     edited: Edited
     difference: AccessDifference
     notes: tuple[str, ...] = ()
+    steps: tuple[NextStep, ...] = ()
+    remark: str = ""
 
     @property
     def empty(self) -> bool:
@@ -40,7 +45,7 @@ class Proposal:
         return not self.edited.files
 
     def text_changes(self) -> Mapping[str, Sequence[str]]:
-        """The lines that come (+) and go (-), by file."""
+        """The added (+) and removed (-) lines by file."""
         changes: dict[str, Sequence[str]] = {}
         for path, content in self.edited.files.items():
             before, after = (_lines(data) for data in (content.before or b"", content.after))
@@ -48,29 +53,27 @@ class Proposal:
         return changes
 
     def write(self) -> None:
-        """Put the edited files in place. Raises OutputError; then nothing has changed."""
+        """Replace the edited files. Raises OutputError; then nothing has changed."""
         write_edited(self.edited)
 
 
 def propose(
-    manifest: Path,
+    loaded: LoadedManifest,
     out: Path,
     edits: Sequence[Edit],
     *,
-    loaded: LoadedManifest | None = None,
     moved: Mapping[str, str] | None = None,
-    notes: Callable[[Manifest], Iterable[str]] = lambda _before: (),
+    notes: Iterable[str] = (),
 ) -> Proposal:
-    """Make edits in memory and work out what they change. Nothing is written.
+    """Apply edits in memory and compute what they change. Nothing is written.
 
-    `loaded`: the manifest, where it was loaded already. `moved`: paths of renamed modules, old to new. `notes`: what a
-    person should know, from the manifest before the edits. Raises ManifestError, EditError, SelectionError, PlanError, or
+    `moved`: paths of renamed modules, old to new. Raises EditError, EditedManifestError, SelectionError, PlanError, or
     OutputError for a broken lock file.
     """
-    edited = apply_edits(manifest, edits, loaded)
+    edited = apply_edits(loaded.files[0], edits, loaded)
     slots = previous_slots(read_lock(out))
     difference = access_difference(edited.before.manifest, edited.after.manifest, slots, moved=moved)
-    return Proposal(edited, difference, tuple(notes(edited.before.manifest)))
+    return Proposal(edited, difference, tuple(notes))
 
 
 def _lines(data: bytes) -> list[str]:
@@ -81,8 +84,8 @@ def _lines(data: bytes) -> list[str]:
 class ModuleDifference:
     """What changes in one module. `state` is new, changed, gone, moved or text (files change, access does not).
 
-    `moved_from` is the module's path before a rename. `replaced`: ARNs of roles that AWS deletes and makes anew under
-    another name, as (before, after); AWS cannot rename a role.
+    `moved_from` is the module's path before a rename. `replaced`: pairs of ARNs (before, after) of roles that are deleted
+    and created under another name, because AWS cannot rename a role.
     """
 
     path: str
@@ -94,9 +97,10 @@ class ModuleDifference:
 
 @dataclass(frozen=True, slots=True)
 class AccessDifference:
-    """The modules that an edit touches, in the plan's order, those that go last; and how many it leaves alone.
+    """The modules that an edit changes, in the plan's order, removed ones last; and the number of unchanged modules.
 
-    `note` says why the manifest before the edit could not be planned, where that is so: everything is then new.
+    `note` is the reason why the manifest before the edit could not be planned, "" if it could; without a plan every module
+    is new.
     """
 
     modules: tuple[ModuleDifference, ...]
@@ -105,21 +109,23 @@ class AccessDifference:
 
     @property
     def paths(self) -> frozenset[str]:
-        """Paths of the modules that the edit touches."""
+        """Paths of the modules that the edit changes."""
         return frozenset(module.path for module in self.modules)
 
     @property
     def widens(self) -> bool:
-        """Whether anything is allowed that was not allowed before."""
+        """Whether the edit grants access that was not granted before."""
         return any(change.widens for module in self.modules for change in module.changes)
 
 
 def access_difference(
     before: Manifest, after: Manifest, previous: Mapping[str, Slot], *, moved: Mapping[str, str] | None = None
 ) -> AccessDifference:
-    """The difference of two manifests. `previous` is the last run's assignment, `moved` paths of modules, old to new.
+    """Compare the plans of two manifests, module by module.
 
-    Raises PlanError when AWS would refuse the manifest after the edit.
+    `previous` is the last run's assignment, `moved` maps old paths of modules to new ones.
+
+    Raises PlanError when the manifest after the edit exceeds a quota of AWS.
     """
     old, note = _planned_before(before, previous)
     new = make_plan(after, {**previous, **old.assignment.slots})
@@ -136,12 +142,12 @@ def access_difference(
 
 
 def _planned_before(before: Manifest, previous: Mapping[str, Slot]) -> tuple[Plan, str]:
-    """The plan of the manifest as it stands; an edit that fixes a manifest that AWS would refuse must be possible."""
+    """The plan of the manifest before the edit, empty if it cannot be planned: the edit may be the fix."""
     try:
         return make_plan(before, previous), ""
     except PlanError as error:
         empty = make_plan(before.model_copy(update={"customers": (), "switch_roles": (), "backend": None}))
-        return empty, f"the manifest as it stands cannot be planned, so everything is shown as new ({error.what})"
+        return empty, f"the current manifest cannot be planned, so everything is shown as new ({error.what})"
 
 
 def _compared(origin: PlannedModule | None, module: PlannedModule, name: Label) -> ModuleDifference:
@@ -160,25 +166,29 @@ def _gone(module: PlannedModule, name: Label) -> ModuleDifference:
 
 
 def _replaced(before: Access, after: Access) -> Iterator[tuple[str, str]]:
-    """Roles of one account that go while others come: what a changed name or path looks like."""
+    """Pairs of a removed and an added role of one account: the effect of a changed name or path."""
     gone = [arn for arn, role in before.roles.items() if arn not in after.roles and not role.existing]
-    come = [arn for arn, role in after.roles.items() if arn not in before.roles and not role.existing]
-    for old, new in zip(gone, come, strict=False):
-        was, now = Arn.parse(old), Arn.parse(new)
+    added = [arn for arn, role in after.roles.items() if arn not in before.roles and not role.existing]
+    for old, new in zip(gone, added, strict=False):
+        was, now = parse_arn(old), parse_arn(new)
         if was is not None and now is not None and was.account_id == now.account_id:
             yield old, new
 
 
 def line_changes(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
-    """Lines that go, with a - before them, and that come, with a +, in the order of the texts."""
+    """Removed lines, prefixed with -, and added lines, prefixed with +, in the order of the texts.
+
+    `difflib` takes minutes for a file of thousands of changed entries. An edit keeps the order of unchanged lines, so
+    lines that are unique in both texts are anchors, and `difflib` compares only the lines between two anchors.
+    """
     old, new = 0, 0
-    for mark_old, mark_new in (*_marks(before, after), (len(before), len(after))):
-        yield from _between(before[old:mark_old], after[new:mark_new])
-        old, new = mark_old + 1, mark_new + 1
+    for anchor_old, anchor_new in (*_anchors(before, after), (len(before), len(after))):
+        yield from _between(before[old:anchor_old], after[new:anchor_new])
+        old, new = anchor_old + 1, anchor_new + 1
 
 
-def _marks(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Indexes of lines that stand once in both texts, as far as they follow each other in both."""
+def _anchors(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Index pairs of lines that are unique in both texts and in the same order in both."""
     times_before, times_after = Counter(before), Counter(after)
     where = {line: number for number, line in enumerate(after) if times_after[line] == 1}
     last = -1

@@ -9,9 +9,6 @@ import pytest
 from manifests import NOTES
 from rolecall_generator.customers.edits import (
     add_customer,
-    after_change,
-    after_removal,
-    after_rename,
     change_customer,
     moved_block,
     remove_entries,
@@ -75,7 +72,7 @@ def test_a_removal_names_suppressions_that_lose_their_subject(notes: Path) -> No
     """They do nothing any more, and only a person knows whether they should go."""
     proposal = remove_entries(notes, notes.parent / "output", ["account1", "account2"])
 
-    assert ("a suppression of the manifest names account1; it suppresses nothing any more",) == proposal.notes
+    assert ("the suppression for account1 no longer matches anything",) == proposal.notes
     assert ["account3"] == [customer.name for customer in proposal.edited.after.manifest.customers]
 
 
@@ -86,7 +83,7 @@ def test_a_rename_moves_the_module_and_names_patterns_that_no_longer_meet(notes:
     assert [("customers/acme", "moved", "customers/account1", ())] == [
         (module.path, module.state, module.moved_from, module.changes) for module in proposal.difference.modules
     ]
-    assert ("the suppression of RC102 for account* no longer meets this entry",) == proposal.notes
+    assert ("the suppression of RC102 for account* no longer matches this entry",) == proposal.notes
     assert ["acme", "account*"] == [entry.subject for entry in proposal.edited.after.manifest.suppress]
 
 
@@ -112,7 +109,7 @@ def test_the_record_of_a_rotation_follows_its_customer(notes: Path) -> None:
 
 def test_a_name_that_is_taken_is_refused(notes: Path) -> None:
     """A rename to the same name is a slip of the pen."""
-    with pytest.raises(SelectionError, match="has that name already"):
+    with pytest.raises(SelectionError, match="already has that name"):
         rename_entry(notes, notes.parent / "output", "account1", "account1")
 
 
@@ -132,26 +129,33 @@ def test_what_terraform_keeps_moves_with_a_renamed_folder(notes: Path) -> None:
     folder = out / "customers" / "account1"
     (folder / "terraform.tfstate").touch()
     (folder / ".terraform.lock.hcl").touch()
-    steps = after_rename(Path("accounts.yaml"), out, "account1", "acme", "customers")
+    steps = rename_entry(notes, out, "account1", "acme").steps
 
     wanted = f"mv {folder}/.terraform.lock.hcl {folder}/terraform.tfstate {out}/customers/acme/"
     assert wanted == steps[1].command
 
 
-def test_the_steps_name_the_manifest_and_the_folder_where_they_are_not_the_usual_ones() -> None:
-    """Each command can be copied as it is."""
-    manifest, out = Path("my fleet.yaml"), Path("o")
+def test_steps_name_manifest_and_output_folder(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command can be copied as it is; the options of the default paths are left out."""
+    monkeypatch.chdir(notes.parent)
+    manifest, out = notes.rename("my fleet.yaml").relative_to("."), Path("o")
+    added = add_customer(manifest, out, {"name": "acme", "account_id": "999999999999"})
 
     assert [
         "gen terraform 'my fleet.yaml' --out o",
         "terraform -chdir=o/backend apply",
         "gen bundle acme --manifest 'my fleet.yaml' --out o",
         "runner verify 'my fleet.yaml' --limit acme --out o",
-    ] == [step.command for step in after_change(manifest, out, "acme", {"backend", "customers/acme"})]
-    assert () == after_change(manifest, out, "acme", ())
+    ] == [step.command for step in added.steps]
+    assert () == change_customer(manifest, out, "account1", {"labels": {"tier": "gold"}}).steps
+
+
+def test_removing_the_last_customers_needs_prune_all(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(notes.parent)
+    proposal = remove_entries(Path("accounts.yaml"), Path("output"), ["account1", "account2", "account3"])
+
     assert ["gen terraform --prune-all", "terraform -chdir=output/backend apply", "terraform destroy"] == [
-        step.command
-        for step in after_removal(Path("accounts.yaml"), Path("output"), ["a"], everybody=True, section="customers")
+        step.command for step in proposal.steps
     ]
 
 

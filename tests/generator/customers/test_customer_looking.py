@@ -142,4 +142,4 @@ def test_an_account_id_is_answered_with_its_customer(manifest: Path) -> None:
     with pytest.raises(SelectionError) as caught:
         show_customer(load_manifest(manifest), manifest.parent / "output", "222222222222")
 
-    assert "write acme" == caught.value.hint
+    assert "use acme" == caught.value.hint

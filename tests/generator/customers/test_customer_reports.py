@@ -17,9 +17,9 @@ from rolecall_generator.cli.customer_output import (
     print_proposal,
     print_steps,
 )
-from rolecall_generator.customers.edits import NextStep, remove_entries
+from rolecall_generator.customers.edits import remove_entries
 from rolecall_generator.customers.listing import list_customers, show_customer
-from rolecall_generator.customers.proposal import AccessDifference, ModuleDifference
+from rolecall_generator.customers.proposal import AccessDifference, ModuleDifference, NextStep
 from rolecall_generator.iam.difference import Change
 from rolecall_generator.manifest.loader import load_manifest
 
@@ -74,7 +74,7 @@ def test_a_fleet_is_summed_up(manifest: Path) -> None:
 
     assert "    and 13 more lines\n" in shown(console)  # the first entry has two; the list's own line goes and comes
     assert "    and 11 more modules\n" in shown(console)  # the backend's comes first
-    assert shown(console).endswith("note: a suppression of the manifest names c00; it suppresses nothing any more\n")
+    assert shown(console).endswith("note: the suppression for c00 no longer matches anything\n")
 
 
 def test_a_note_of_the_difference_is_shown() -> None:

@@ -13,9 +13,8 @@ import pytest
 from rolecall_generator.customers.rotation import (
     NotSeenError,
     abort_rotation,
-    after_rotation,
     finish_rotation,
-    read_seen,
+    read_accepted_ids,
     start_rotation,
 )
 from rolecall_generator.errors import OutputError, SelectionError
@@ -121,7 +120,7 @@ def test_a_start_that_cannot_be_right_is_refused(
 def test_one_rotation_at_a_time(manifest: Path) -> None:
     """A second start would lose the id that the customer has; the message says since when the first is under way."""
     out = started(manifest)
-    with pytest.raises(SelectionError, match="is being rotated since 2026-11-24T12:00:00") as caught:
+    with pytest.raises(SelectionError, match="is in progress since 2026-11-24T12:00:00") as caught:
         start_rotation(manifest, out, "acme", now=LATER)
 
     assert "--finish" in str(caught.value.hint)
@@ -131,7 +130,7 @@ def test_one_rotation_at_a_time(manifest: Path) -> None:
 def test_there_must_be_a_rotation_to_end(manifest: Path, end: object) -> None:
     """Finish and abort name the command that starts one."""
     assert callable(end)
-    with pytest.raises(SelectionError, match="no rotation of acme's external id is under way"):
+    with pytest.raises(SelectionError, match="no rotation of acme's external id is in progress"):
         end(manifest, manifest.parent / "output", "acme", now=LATER)
 
 
@@ -145,7 +144,7 @@ def test_a_rotation_ends_only_when_the_new_id_was_seen(manifest: Path, what: str
         seen(out, "new-id", "status.sandbox.json")
     elif what == "another customer":
         (out / "status.json").write_text('{"version": 1, "customers": {"beta": {}}}', "utf-8")
-    with pytest.raises(NotSeenError, match="acme was not seen to take its new external id") as caught:
+    with pytest.raises(NotSeenError, match="acme is not known to accept its new external id") as caught:
         finish_rotation(manifest, out, "acme", now=LATER)
 
     assert "runner verify --limit acme" in str(caught.value.hint)
@@ -177,7 +176,7 @@ def test_a_forced_finish_carries_its_warning(manifest: Path) -> None:
     proposal = finish_rotation(manifest, out, "acme", now=LATER, force=True)
 
     assert [
-        "acme was not seen to take its new external id; its role may refuse us until the customer applies the module"
+        "acme is not known to accept its new external id; its role may refuse access until the customer applies the module"
     ] == [*proposal.notes]
 
 
@@ -225,15 +224,17 @@ def test_a_broken_status_file_is_no_sight_of_an_id(tmp_path: Path, text: str) ->
     """It is an error with its hint: a rotation must not end on a guess."""
     (tmp_path / "status.json").write_text(text, "utf-8")
     with pytest.raises(OutputError, match="status file"):
-        read_seen(tmp_path).at("acme", "id")
+        read_accepted_ids(tmp_path).first_accepted("acme", "id")
 
 
 @pytest.mark.parametrize("name", ["b", "gen", "e"])
 def test_the_next_steps_hold_for_a_short_name_too(tmp_path: Path, name: str) -> None:
     """A customer whose name occurs in the commands themselves: each step is a command that can be copied."""
-    steps = after_rotation(Path("other.yaml"), tmp_path, name, started=True)
+    other = tmp_path / "other.yaml"
+    other.write_text(TEXT.replace("acme", name), "utf-8")
+    steps = start_rotation(other, tmp_path, name, now=NOW).steps
 
-    assert f"gen customer rotate-external-id {name} --finish --manifest other.yaml --out {tmp_path}" == steps[-1].command
+    assert f"gen customer rotate-external-id {name} --finish --manifest {other} --out {tmp_path}" == steps[-1].command
 
 
 def test_a_step_whose_manifest_has_changed_meanwhile_leaves_the_record_as_it_was(manifest: Path) -> None:
