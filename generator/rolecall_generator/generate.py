@@ -22,7 +22,7 @@ from rolecall_generator.errors import OutputError, RolecallError
 from rolecall_generator.findings import DIFFERENCE, Finding, Severity
 from rolecall_generator.iam import Access, Group, ModuleKind, User
 from rolecall_generator.iam.difference import Change, Label, differences, labeller
-from rolecall_generator.manifest import LoadedManifest, account_names, load_manifest
+from rolecall_generator.manifest import LoadedManifest, load_manifest
 from rolecall_generator.output import (
     Lock,
     LockedModule,
@@ -197,7 +197,7 @@ def compare(
     lock = read_lock(out)
     plan = make_plan(loaded.manifest, previous_slots(lock))
     locked = lock.modules
-    name = labeller(account_names(loaded.manifest))
+    name = labeller(loaded.manifest.account_names())
     touched: list[ModuleChanges] = []
     started(len(plan.modules))
     for done, module in enumerate(plan.modules, start=1):

@@ -21,7 +21,7 @@ from rolecall_generator.findings import PROOF_FAILED, PROOF_UNDECIDED, Finding
 from rolecall_generator.iam import Access, Module
 from rolecall_generator.iam.difference import labeller
 from rolecall_generator.iam.evaluation import Effect
-from rolecall_generator.manifest import LoadedManifest, account_names, load_manifest
+from rolecall_generator.manifest import LoadedManifest, load_manifest
 from rolecall_generator.manifest.yaml_source import read_text
 from rolecall_generator.output import CheckResult, Lock, load_state, read_lock
 from rolecall_generator.planning import Plan, make_plan, previous_slots, select
@@ -94,7 +94,7 @@ def check(
         loaded = load_manifest(manifest, read=source.read)
         lock = read_lock(out)
         plan = make_plan(loaded.manifest, previous_slots(lock))
-        bench = Bench(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
+        bench = Bench(manifest, out, plan.modules, labeller(loaded.manifest.account_names()))
         if sent_back:
             started(len(sent_back))
             back = judge_sent_back(plan, sent_back, label=bench.label, progress=progress)

@@ -16,7 +16,7 @@ from rolecall_generator.findings import Finding
 from rolecall_generator.iam import Access, CustomerDetails, Module, ModuleKind, SwitchRoleDetails
 from rolecall_generator.iam.difference import labeller
 from rolecall_generator.iam.evaluation import PrincipalKind, identity_of
-from rolecall_generator.manifest import LoadedManifest, account_names, load_manifest
+from rolecall_generator.manifest import LoadedManifest, load_manifest
 from rolecall_generator.output import load_state, read_lock
 from rolecall_generator.planning import Plan, make_plan, previous_slots
 from rolecall_generator.proof import Proof, Trust, prove
@@ -134,7 +134,7 @@ def module_access(
         started(len(modules))
         findings: tuple[Finding, ...] = ()
         if not planned:
-            bench = Bench(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
+            bench = Bench(manifest, out, plan.modules, labeller(loaded.manifest.account_names()))
             state = load_state(out)
             written = read_written(bench, range(len(modules)), state, processes=processes, progress=progress)
             state.save_alone()
@@ -174,4 +174,4 @@ def prove_manifest(
     with collection_paused():
         access = Access.union(found.accesses)
         proof = prove(access, intended_of(found.modules).trusts, roles=access.roles.keys())
-    return Proven(proof, access, (*found.findings, *stray), planned, account_names(found.loaded.manifest))
+    return Proven(proof, access, (*found.findings, *stray), planned, found.loaded.manifest.account_names())

@@ -17,7 +17,6 @@ from rolecall_generator.manifest import (
     Manifest,
     ResolvedCustomer,
     SwitchRole,
-    account_names,
     load_manifest,
     resolve_customers,
 )
@@ -155,7 +154,7 @@ def show_customer(loaded: LoadedManifest, out: Path, name: str) -> ShownCustomer
     (module,) = (module for module in plan.modules if module.path == customer_path(name))
     arn = customer_role_arn(loaded.manifest.partition, customer)
     backend_role_arn, policy = _backend(loaded, plan, arn)
-    label = labeller(account_names(loaded.manifest))
+    label = labeller(loaded.manifest.account_names())
     changes = differences(Access(), module.build().access.canonical(), label=label)
     link = switch_role_url(loaded.manifest.partition, customer.account_id, customer.path, customer.role, name)
     return ShownCustomer(

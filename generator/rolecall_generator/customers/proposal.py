@@ -11,7 +11,7 @@ from pathlib import Path
 from rolecall_generator.errors import PlanError
 from rolecall_generator.iam import Access, Arn
 from rolecall_generator.iam.difference import Change, Label, differences, labeller
-from rolecall_generator.manifest import LoadedManifest, Manifest, account_names
+from rolecall_generator.manifest import LoadedManifest, Manifest
 from rolecall_generator.manifest.editing import Edit, Edited, apply_edits, write_edited
 from rolecall_generator.output import read_lock
 from rolecall_generator.planning import Plan, PlannedModule, Slot, make_plan, previous_slots
@@ -129,7 +129,7 @@ def access_difference(
     """
     old, note = _planned_before(before, previous)
     new = make_plan(after, {**previous, **old.assignment.slots})
-    name = labeller({**account_names(before), **account_names(after)})
+    name = labeller(before.account_names() | after.account_names())
     came_from = {target: source for source, target in (moved or {}).items()}
     known = {module.path: module for module in old.modules}
     touched: list[ModuleDifference] = []

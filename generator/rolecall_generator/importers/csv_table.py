@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rolecall_generator.errors import Problem, SelectionError
 from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, Reading, Value, role_fields
-from rolecall_generator.manifest import BOOLEAN_COLUMNS, COLUMNS, LIST_COLUMNS, MAP_COLUMNS, NUMBER_COLUMNS, PLAIN_COLUMNS
+from rolecall_generator.manifest import CSV_COLUMNS
 from rolecall_generator.manifest.yaml_source import MAXIMUM_BYTES, Point
 from rolecall_generator.text import clip, nearest
 
@@ -106,7 +106,7 @@ def _error(path: Path, line: int, column: int, what: str, hint: str) -> ImportPr
 
 ROLE_ARN = "role_arn"
 """A column that gives account id, path and role in one."""
-FIELDS = (*PLAIN_COLUMNS, ROLE_ARN)
+FIELDS = (*CSV_COLUMNS.plain, ROLE_ARN)
 
 _CALLED: Mapping[str, tuple[str, ...]] = {
     "name": ("accountname", "customer", "customername", "company", "alias", "accountalias"),
@@ -131,8 +131,8 @@ def parse_columns(texts: Iterable[str]) -> dict[str, str]:
                 f"{text} maps no column", where="--column", hint='write FIELD=HEADER, as in --column name="Account Name"'
             )
         if not is_field(field):
-            near = nearest(field, COLUMNS)
-            hint = f"write {near}" if near else f"a customer has: {', '.join((*COLUMNS, ROLE_ARN))}"
+            near = nearest(field, CSV_COLUMNS.all)
+            hint = f"write {near}" if near else f"a customer has: {', '.join((*CSV_COLUMNS.all, ROLE_ARN))}"
             raise SelectionError(f"a customer has no field {field}", where="--column", hint=hint)
         if field in wanted:
             raise SelectionError(f"{field} is mapped twice", where="--column", hint="leave one out")
@@ -143,7 +143,7 @@ def parse_columns(texts: Iterable[str]) -> dict[str, str]:
 def is_field(name: str) -> bool:
     """Whether a customer has such a field: a plain one, or `tag:KEY`, `label:KEY`, `variable:KEY`."""
     prefix, colon, key = name.partition(":")
-    return name in FIELDS or bool(colon and prefix in MAP_COLUMNS and key)
+    return name in FIELDS or bool(colon and prefix in CSV_COLUMNS.maps and key)
 
 
 def match_columns(header: Sequence[str], wanted: Mapping[str, str]) -> tuple[dict[int, str], tuple[str, ...]]:
@@ -180,7 +180,7 @@ def headers_of(header: Sequence[str]) -> str:
 def _called(cell: str) -> str | None:
     """The field that a header means; None when it means none."""
     prefix, colon, key = (part.strip() for part in cell.partition(":"))
-    if colon and prefix.casefold() in MAP_COLUMNS and key:
+    if colon and prefix.casefold() in CSV_COLUMNS.maps and key:
         return f"{prefix.casefold()}:{key}"
     return _KNOWN.get(_NO_LETTER.sub("", cell.casefold()))
 
@@ -227,8 +227,8 @@ def _account(row: TableRow, columns: Mapping[int, str], file: str, problems: lis
         at = Point(row.line, number)
         prefix, colon, key = field.partition(":")
         if colon:
-            maps.setdefault(MAP_COLUMNS[prefix], {})[key] = cell
-            marks[MAP_COLUMNS[prefix]] = at
+            maps.setdefault(CSV_COLUMNS.maps[prefix], {})[key] = cell
+            marks[CSV_COLUMNS.maps[prefix]] = at
         elif field == ROLE_ARN:
             parts = role_fields(cell)
             if parts is None:
@@ -260,11 +260,11 @@ def _contradicted(named: Mapping[str, Value], found: Mapping[str, Value], file: 
 def _value(field: str, cell: str) -> Value:
     if field == "account_id":
         return re.sub(r"[- ]", "", cell) if _GROUPED.fullmatch(cell) else cell
-    if field in LIST_COLUMNS:
+    if field in CSV_COLUMNS.lists:
         return tuple(part for part in _SEPARATORS.split(cell) if part)
-    if field in NUMBER_COLUMNS:
+    if field in CSV_COLUMNS.numbers:
         return int(cell) if cell.isascii() and cell.isdecimal() else cell
-    return _BOOLEANS.get(cell.casefold(), cell) if field in BOOLEAN_COLUMNS else cell
+    return _BOOLEANS.get(cell.casefold(), cell) if field in CSV_COLUMNS.booleans else cell
 
 
 def _shortened(cell: str, file: str, at: Point) -> Iterator[Problem]:

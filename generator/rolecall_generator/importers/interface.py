@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import ValidationError
-
 from rolecall_generator.errors import ManifestError, Problem
-from rolecall_generator.iam import Arn
-from rolecall_generator.manifest import IncludedFile, Manifest, shares_external_id, translate
+from rolecall_generator.iam import parse_arn
+from rolecall_generator.manifest import Manifest, customer_problems
 from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, Point
 from rolecall_generator.text import clip, code_point, first_hidden
 
@@ -170,7 +168,7 @@ def _shared_ids(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iter
                 continue
             place = f"the account at {account.file}:{account.at.line + 1}"
             account_id, name, owner = owners.setdefault(given, (account.account_id, account.name, place))
-            if account_id != account.account_id and not shares_external_id(manifest, name, account.name):
+            if account_id != account.account_id and not manifest.may_share_external_id(name, account.name):
                 yield account.problem(
                     key, f'{key} "{clip(given)}" is the same as that of {owner}',
                     "leave it empty: a fresh one is made, since an external id belongs to one customer alone",
@@ -204,11 +202,7 @@ def _malformed(accounts: Sequence[ImportedAccount]) -> list[Problem]:
     for account in accounts:
         by_file.setdefault(account.file, []).append(account)
     for file, ones in by_file.items():
-        tree = _tree([one for one in ones if one.account_id])
-        try:
-            IncludedFile.model_validate(tree)
-        except ValidationError as error:
-            found += (problem for problem, _ in translate(error, tree, file, IncludedFile))
+        found += customer_problems(_tree([one for one in ones if one.account_id]), file)
     return found
 
 

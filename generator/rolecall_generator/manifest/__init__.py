@@ -1,22 +1,13 @@
-"""The manifest: accounts.yaml to typed models, each problem with its position."""
+"""The manifest: accounts.yaml and its includes, loaded to typed models; every problem has its position."""
 
-from rolecall_generator.manifest.csv_file import (
-    BOOLEAN_COLUMNS,
-    COLUMNS,
-    LIST_COLUMNS,
-    MAP_COLUMNS,
-    NUMBER_COLUMNS,
-    PLAIN_COLUMNS,
-    parse_csv,
-)
-from rolecall_generator.manifest.loader import SUFFIXES, LoadedManifest, included_by, load_manifest, names_in
-from rolecall_generator.manifest.messages import translate
+from rolecall_generator.manifest.csv_file import CSV_COLUMNS, parse_csv
+from rolecall_generator.manifest.loader import SUFFIXES, LoadedManifest, load_manifest, names_in
+from rolecall_generator.manifest.messages import customer_problems
 from rolecall_generator.manifest.models import (
     AccountRef,
     Backend,
     BackendRole,
     Customer,
-    IncludedFile,
     Manifest,
     PermissionSet,
     Quotas,
@@ -25,27 +16,19 @@ from rolecall_generator.manifest.models import (
     Suppression,
     SwitchRole,
     SwitchUser,
-    account_names,
-    resolve_customer,
     resolve_customers,
 )
-from rolecall_generator.manifest.people import People, people_of
+from rolecall_generator.manifest.people import People
 from rolecall_generator.manifest.starter import fresh_external_id, json_schema, write_starter
-from rolecall_generator.manifest.validation import fold, shares_external_id
+from rolecall_generator.manifest.validation import fold
 
 __all__ = [
-    "BOOLEAN_COLUMNS",
-    "COLUMNS",
-    "LIST_COLUMNS",
-    "MAP_COLUMNS",
-    "NUMBER_COLUMNS",
-    "PLAIN_COLUMNS",
+    "CSV_COLUMNS",
     "SUFFIXES",
     "AccountRef",
     "Backend",
     "BackendRole",
     "Customer",
-    "IncludedFile",
     "LoadedManifest",
     "Manifest",
     "People",
@@ -56,18 +39,13 @@ __all__ = [
     "Suppression",
     "SwitchRole",
     "SwitchUser",
-    "account_names",
+    "customer_problems",
     "fold",
     "fresh_external_id",
-    "included_by",
     "json_schema",
     "load_manifest",
     "names_in",
     "parse_csv",
-    "people_of",
-    "resolve_customer",
     "resolve_customers",
-    "shares_external_id",
-    "translate",
     "write_starter",
 ]

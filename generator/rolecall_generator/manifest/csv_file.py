@@ -1,4 +1,4 @@
-"""Customers from a CSV file, as the same tree that YAML gives."""
+"""Customers from a CSV file, parsed to the same tree as YAML."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import csv
 import io
 import re
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rolecall_generator.errors import Problem
@@ -18,20 +20,38 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 
-LIST_COLUMNS = ("permissions", "regions")
-NUMBER_COLUMNS = ("max_session_seconds",)
-BOOLEAN_COLUMNS = ("session_tags", "source_identity")
-MAP_COLUMNS = {"tag": "tags", "label": "labels", "variable": "variables"}
-PLAIN_COLUMNS = tuple(name for name in Customer.model_fields if name not in MAP_COLUMNS.values())
-COLUMNS = (*PLAIN_COLUMNS, *(f"{prefix}:KEY" for prefix in MAP_COLUMNS))
+_MAPS = {"tag": "tags", "label": "labels", "variable": "variables"}
+
+
+@dataclass(frozen=True, slots=True)
+class CsvColumns:
+    """The columns of a table of customers, by the type of their cells.
+
+    `plain` are the fields with a column of their own; `lists`, `numbers` and `booleans` are those of them whose cells are
+    not strings. `maps` gives the field of a prefix: the column `tag:KEY` holds the value of KEY in `tags`.
+    """
+
+    plain: tuple[str, ...] = tuple(name for name in Customer.model_fields if name not in _MAPS.values())
+    lists: tuple[str, ...] = ("permissions", "regions")
+    numbers: tuple[str, ...] = ("max_session_seconds",)
+    booleans: tuple[str, ...] = ("session_tags", "source_identity")
+    maps: Mapping[str, str] = field(default_factory=lambda: _MAPS)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every column, as in messages: `tag:KEY` for the columns of mappings."""
+        return (*self.plain, *(f"{prefix}:KEY" for prefix in self.maps))
+
+
+CSV_COLUMNS = CsvColumns()
 _SEPARATORS = re.compile(r"[;\s]+")
 _BOOLEANS = {"true": True, "false": False, "yes": True, "no": False}
 
 
 def parse_csv(text: str, file: str) -> YamlSource:
-    """CSV text to the tree `{customers: [...]}`. An empty cell is a value not given; all other cells are text.
+    """Parse CSV to the tree `{customers: [...]}`. An empty cell leaves its field out.
 
-    List columns are split at spaces and `;`. Lines count from 1 in the file, a place's column is the field's number.
+    Lists are split at spaces and `;`. A mark's column is the number of the cell.
     """
     problems: list[Problem] = []
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
@@ -54,18 +74,18 @@ def parse_csv(text: str, file: str) -> YamlSource:
 def _check_header(header: list[str], file: str, problems: list[Problem]) -> None:
     if not any(header):
         problems.append(
-            Problem(file, 1, 1, "the file has no header row", f"start it with name,account_id: {', '.join(COLUMNS)}")
+            Problem(file, 1, 1, "the file has no header row", f"start it with name,account_id: {', '.join(CSV_COLUMNS.all)}")
         )
         return
     seen: set[str] = set()
     for number, name in enumerate(header, 1):
         prefix, colon, key = name.partition(":")
         if name in seen:
-            problems.append(Problem(file, 1, number, f"the column {clip(name)} stands here twice", "keep one of the two"))
-        elif colon and prefix in MAP_COLUMNS and not key:
-            problems.append(Problem(file, 1, number, f"the column {name} names no key", f"write {prefix}:KEY"))
-        elif name not in PLAIN_COLUMNS and not (colon and prefix in MAP_COLUMNS):
-            hint = suggest(name, COLUMNS, "remove it; known columns")
+            problems.append(Problem(file, 1, number, f"duplicate column {clip(name)}", "keep one of the two"))
+        elif colon and prefix in CSV_COLUMNS.maps and not key:
+            problems.append(Problem(file, 1, number, f"the column {name} has no key", f"write {prefix}:KEY"))
+        elif name not in CSV_COLUMNS.plain and not (colon and prefix in CSV_COLUMNS.maps):
+            hint = suggest(name, CSV_COLUMNS.all, "remove it; known columns")
             problems.append(Problem(file, 1, number, f"unknown column {clip(name) or '(without a name)'}", hint))
         seen.add(name)
 
@@ -73,7 +93,7 @@ def _check_header(header: list[str], file: str, problems: list[Problem]) -> None
 def _read_rows(reader: Reader, header: list[str], customers: ListNode, file: str, problems: list[Problem]) -> None:
     line = reader.line_num
     for row in reader:
-        start, line = line, reader.line_num  # a quoted cell may span lines: the row starts after the one before
+        start, line = line, reader.line_num  # a quoted cell may span lines
         if not any(row):
             continue
         if len(row) > len(header):
@@ -86,7 +106,7 @@ def _read_rows(reader: Reader, header: list[str], customers: ListNode, file: str
 
 def _customer(row: list[str], header: list[str], mark: Point) -> MapNode:
     node = MapNode(mark)
-    # Rows may be shorter (empty cells at the end) or longer (reported): what both have counts.
+    # Rows may be shorter (empty cells at the end) or longer (reported by the caller) than the header.
     for number, (name, cell) in enumerate(zip(header, row, strict=False)):
         value = cell.strip()
         if not value:
@@ -94,15 +114,15 @@ def _customer(row: list[str], header: list[str], mark: Point) -> MapNode:
         at = Point(mark.line, number)
         prefix, colon, key = name.partition(":")
         if colon:
-            if prefix in MAP_COLUMNS and key:
-                _put(_inner(node, MAP_COLUMNS[prefix], at), key, value, at)
-        elif name in LIST_COLUMNS:
+            if prefix in CSV_COLUMNS.maps and key:
+                _put(_inner(node, CSV_COLUMNS.maps[prefix], at), key, value, at)
+        elif name in CSV_COLUMNS.lists:
             _put(node, name, _list(value, at), at)
-        elif name in NUMBER_COLUMNS:
+        elif name in CSV_COLUMNS.numbers:
             _put(node, name, int(value) if value.isascii() and value.isdecimal() else value, at)
-        elif name in BOOLEAN_COLUMNS:
+        elif name in CSV_COLUMNS.booleans:
             _put(node, name, _BOOLEANS.get(value.casefold(), value), at)
-        elif name in PLAIN_COLUMNS:
+        elif name in CSV_COLUMNS.plain:
             _put(node, name, value, at)
     return node
 

@@ -44,14 +44,18 @@ _SALVAGE_ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class LoadedManifest:
-    """A manifest that has no problems, includes merged, and where its entries stand.
+    """A valid manifest with its includes merged.
 
-    `places.find("customers", name)` gives a place for messages; `files` are all files read, the main one first.
+    `places.find("customers", name)` gives the position of an entry; `files` are all files read, the main one first.
     """
 
     manifest: Manifest
     places: Places
     files: tuple[Path, ...]
+
+    def includes(self, file: Path) -> bool:
+        """Whether a pattern of `include` matches a file, given relative to the manifest's folder. It need not exist."""
+        return any(included_by(pattern, file) for pattern in self.manifest.include)
 
 
 Read = Callable[[Path, str], str | Problem]

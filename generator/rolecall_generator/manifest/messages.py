@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from rolecall_generator.errors import Problem
 from rolecall_generator.iam import ACCOUNT_ID_PATTERN
-from rolecall_generator.manifest.models import HINTS, Manifest
+from rolecall_generator.manifest.models import HINTS, IncludedFile, Manifest
 from rolecall_generator.manifest.yaml_source import ListNode, Loc, MapNode, Spot, kind_of, mark_of, place_at, walk
 from rolecall_generator.text import clip, suggest
 
@@ -41,6 +41,14 @@ def translate(error: ValidationError, tree: Any, file: str, model: type[BaseMode
         what, hint = _words(detail, loc, tree, model, at_key)
         found.append((Problem(place.file, place.line, place.column, what, hint), loc))
     return found
+
+
+def customer_problems(tree: MapNode, file: str) -> Iterator[Problem]:
+    """Problems of the customers in a tree `{customers: [...]}`, each validated on its own."""
+    try:
+        IncludedFile.model_validate(tree)
+    except ValidationError as error:
+        yield from (problem for problem, _ in translate(error, tree, file, IncludedFile))
 
 
 def tree_loc(tree: Any, detail: ErrorDetails) -> Loc | None:

@@ -90,6 +90,10 @@ TrustStyle = Literal["role-arn", "account-root"]
 TagMap = Mapping[TagKey, TagValue]
 
 
+SHARED_ID_RULE = "RC104"
+"""The rule whose suppression allows accounts of one customer to share an external id."""
+
+
 class Model(BaseModel):
     """Base of all manifest models: frozen, and unknown keys are errors."""
 
@@ -303,6 +307,22 @@ class Manifest(Model):
     quotas: Quotas = Field(default_factory=Quotas, description="Limits that AWS has raised for these accounts.")
     suppress: tuple[Suppression, ...] = Field((), description="Rules not reported, with reasons.")
 
+    def account_names(self) -> dict[str, str]:
+        """The names of accounts by id; the first name if an account has several."""
+        names: dict[str, str] = {}
+        if self.backend is not None:
+            names[self.backend.account_id] = "backend"
+        for customer in self.customers:
+            names.setdefault(customer.account_id, customer.name)
+        for entry in self.switch_roles:
+            for account in (entry.trusting, entry.trusted):
+                names.setdefault(account.account_id, account.name)
+        return names
+
+    def may_share_external_id(self, *names: str) -> bool:
+        """Whether RC104 is suppressed for all these customers, which allows them to share an external id."""
+        return all(any(entry.covers(SHARED_ID_RULE, name) for entry in self.suppress) for name in names)
+
 
 class IncludedFile(Model):
     """What an included YAML file may hold."""
@@ -312,19 +332,6 @@ class IncludedFile(Model):
     )
     customers: tuple[Customer, ...] = Field((), description="Customers, added to the manifest's.")
     switch_roles: tuple[SwitchRole, ...] = Field((), description="Switch roles, added to the manifest's.")
-
-
-def account_names(manifest: Manifest) -> dict[str, str]:
-    """The manifest's names of accounts by id; the first name counts where an account has several."""
-    names: dict[str, str] = {}
-    if manifest.backend is not None:
-        names[manifest.backend.account_id] = "backend"
-    for customer in manifest.customers:
-        names.setdefault(customer.account_id, customer.name)
-    for entry in manifest.switch_roles:
-        for account in (entry.trusting, entry.trusted):
-            names.setdefault(account.account_id, account.name)
-    return names
 
 
 @dataclass(frozen=True, slots=True)

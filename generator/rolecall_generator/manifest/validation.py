@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.iam import quotas
-from rolecall_generator.manifest.models import Manifest, SwitchGroup, SwitchRole, SwitchUser
-from rolecall_generator.manifest.people import people_account, people_of
+from rolecall_generator.iam import SWITCH_ROLE_LINK_CHARACTERS
+from rolecall_generator.manifest.models import SHARED_ID_RULE, Manifest, SwitchGroup, SwitchRole, SwitchUser
+from rolecall_generator.manifest.people import People, people_account
 from rolecall_generator.manifest.policy_validation import arn_problems, condition_problems, policy_problems, tag_problems
 from rolecall_generator.manifest.yaml_source import Loc, Places
 from rolecall_generator.text import suggest
@@ -72,7 +72,7 @@ def _groups(manifest: Manifest, places: Places) -> Iterator[Problem]:
 
 def _policies(manifest: Manifest, places: Places) -> Iterator[Problem]:
     """Each group has a policy of its own; two of one name in one account would overwrite each other."""
-    people = people_of(manifest)
+    people = People.by_switch_role(manifest)
     policies: dict[tuple[str, str], int] = {}
     for index, switch in enumerate(manifest.switch_roles):
         if people[switch.name].keeper is not switch:
@@ -115,10 +115,6 @@ def _new_users(manifest: Manifest, places: Places) -> Iterator[Problem]:
                 what = f"{switch.name}: user {user.name} of account {account} is made by {other} already"
                 hint = "write existing: true on the second, and keep console_password on the first"
                 yield places.problem(("switch_roles", index, "users", number, "name"), what, hint)
-
-
-SHARED_ID_RULE = "RC104"
-"""The rule whose suppression lets accounts of one customer share an external id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +202,7 @@ def _external_ids(manifest: Manifest, places: Places) -> Iterator[Problem]:
 def _shared_id(manifest: Manifest, places: Places, index: int, key: str, owner: tuple[int, str]) -> Iterator[Problem]:
     """The problem of an id that another customer has as well, unless both are one customer by the manifest's word."""
     customer, other = manifest.customers[index], manifest.customers[owner[0]]
-    if owner[0] == index or shares_external_id(manifest, customer.name, other.name):
+    if owner[0] == index or manifest.may_share_external_id(customer.name, other.name):
         return
     what = f"{key} is the same as that of customer {other.name}, at {places.find('customers', *owner)}"
     hint = (
@@ -214,11 +210,6 @@ def _shared_id(manifest: Manifest, places: Places, index: int, key: str, owner: 
         f"{SHARED_ID_RULE} for {other.name} and {customer.name} with that reason"
     )
     yield places.problem(("customers", index, key), what, hint)
-
-
-def shares_external_id(manifest: Manifest, *names: str) -> bool:
-    """Whether the manifest says of all these customers that they may share an external id, by suppressing RC104."""
-    return all(any(entry.covers(SHARED_ID_RULE, name) for entry in manifest.suppress) for name in names)
 
 
 def _duplicate_roles(manifest: Manifest, places: Places) -> Iterator[Problem]:

@@ -12,8 +12,8 @@ from difflib import get_close_matches
 from functools import partial
 
 from rolecall_generator.errors import SelectionError
-from rolecall_generator.iam import Access, Module, ModuleKind
-from rolecall_generator.manifest import Manifest, People, ResolvedCustomer, SwitchRole, people_of, resolve_customers
+from rolecall_generator.iam import Access, Module, ModuleKind, union
+from rolecall_generator.manifest import Manifest, People, ResolvedCustomer, SwitchRole, resolve_customers
 from rolecall_generator.output import Lock
 from rolecall_generator.planning.backend import (
     BACKEND_PATH,
@@ -59,7 +59,7 @@ def make_plan(manifest: Manifest, previous: Mapping[str, Slot] | None = None, *,
     """
     permissions = _PermissionTable(manifest)
     customers = resolve_customers(manifest)
-    people = people_of(manifest)
+    people = People.by_switch_role(manifest)
     assignment = assign_customers(manifest, customers, previous or {}, repack=repack)
     modules = [
         *_backend(manifest, customers, assignment),

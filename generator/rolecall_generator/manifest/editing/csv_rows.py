@@ -1,4 +1,4 @@
-"""Customers in the rows of a CSV file: put in, taken out, changed; all other rows stay as they are, byte for byte."""
+"""Edits of customers in a CSV file. All other rows stay byte for byte as they are."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rolecall_generator.manifest import BOOLEAN_COLUMNS, MAP_COLUMNS
+from rolecall_generator.manifest import CSV_COLUMNS
 from rolecall_generator.manifest.editing.text_edits import Value
 from rolecall_generator.manifest.editing.yaml_entries import Item
 
 _CELL = re.compile(r' *"(?:[^"]|"")*"[^,]*|[^,]*')
-_PREFIXES = {field: prefix for prefix, field in MAP_COLUMNS.items()}
+_PREFIXES = {field: prefix for prefix, field in CSV_COLUMNS.maps.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """The lines that a row takes, from the first to the one after its last."""
+    """The lines of a row: index of the first line, and of the line after the last."""
 
     first: int
     after: int
 
 
 class CsvRowEditor:
-    """The text of a CSV file, and the edits collected so far. Indexes count customers, as the reader does."""
+    """A CSV file with pending edits. Indexes count the customers of the file as it was read."""
 
     def __init__(self, text: str) -> None:
         self._lines = list(io.StringIO(text, newline=""))
@@ -39,19 +39,19 @@ class CsvRowEditor:
         self._all_quoted = bool(head) and all(cell.strip().startswith('"') for cell in _split(head))
 
     def add(self, _section: str, entry: Item, /) -> None:
-        """Put a customer at the end; columns that it needs and the file lacks are added to the header."""
+        """Append a customer; missing columns are added to the header."""
         if isinstance(entry, str):
-            raise TypeError("a CSV file includes no other file")
+            raise TypeError("a CSV file has no include")
         for column in _flat(entry):
             self._column(column)
         self._new.append(entry)
 
     def remove(self, _section: str, index: int, /) -> None:
-        """Take a customer's row out."""
+        """Remove a customer's row."""
         self._removed.add(index)
 
     def set(self, _section: str, index: int, field: str, value: Value, /) -> None:
-        """Give a customer's field a value; of a mapping, keys that are not named become empty."""
+        """Set a customer's field; for a mapping, cells of keys that are not in `value` become empty."""
         cells = self._raw(index)
         for number, column in enumerate(self._columns):
             if field in _PREFIXES and column.startswith(f"{_PREFIXES[field]}:"):
@@ -60,14 +60,14 @@ class CsvRowEditor:
             _put(cells, self._column(column), text, quoted=self._all_quoted)
 
     def drop(self, _section: str, index: int, field: str, /) -> None:
-        """Empty a customer's field."""
+        """Clear the cells of a customer's field."""
         cells = self._raw(index)
         for number, column in enumerate(self._columns):
             if column == field or (field in _PREFIXES and column.startswith(f"{_PREFIXES[field]}:")):
                 _put(cells, number, "")
 
     def result(self) -> str:
-        """The text with all edits made."""
+        """The text with all edits applied."""
         if not self._lines:  # a new file
             return "".join(f"{row}\n" for row in (",".join(self._columns), *map(self._row, self._new)))
         taken = {line for index in self._removed for line in range(self._rows[index].first, self._rows[index].after)}
@@ -89,7 +89,7 @@ class CsvRowEditor:
         return self._ended(out, [self._row(entry) for entry in self._new])
 
     def _ended(self, out: list[str], new: list[str]) -> str:
-        """The lines, then new rows; the text ends with a break exactly when it did before."""
+        """The lines and the new rows; the text ends with a line break if it did before."""
         newline = next((_break(line) for line in reversed(self._lines) if _break(line)), "\n")
         final = bool(_break(self._lines[-1]))
         if out and new and not _break(out[-1]):
@@ -103,7 +103,7 @@ class CsvRowEditor:
         return self._columns.index(name)
 
     def _raw(self, index: int) -> list[str]:
-        """The cells of a row as they are written."""
+        """The cells of a row as written, with quotes and spaces."""
         if index not in self._cells:
             row = self._rows[index]
             self._cells[index] = _split(_body("".join(self._lines[row.first : row.after])))
@@ -115,7 +115,7 @@ class CsvRowEditor:
 
 
 def _rows(lines: list[str]) -> tuple[list[_Row], list[str], int]:
-    """The customers' rows (blank ones have no customer), the header's cells, and the index of the line that ends it."""
+    """The non-blank rows, the header's cells, and the index of the header's last line."""
     reader = csv.reader(iter(lines), strict=True, skipinitialspace=True)
     header = [cell.strip() for cell in next(reader, [])]
     rows: list[_Row] = []
@@ -128,7 +128,7 @@ def _rows(lines: list[str]) -> tuple[list[_Row], list[str], int]:
 
 
 def _split(row: str) -> list[str]:
-    """The cells of a row with their quotes and spaces."""
+    """Split a row into cells, quotes and spaces included."""
     cells: list[str] = []
     at = 0
     while True:
@@ -141,7 +141,7 @@ def _split(row: str) -> list[str]:
 
 
 def _put(cells: list[str], number: int, text: str, *, quoted: bool = False) -> None:
-    """Write a cell; spaces before it stay, and quotes where it had some."""
+    """Replace a cell; leading spaces and existing quotes are kept."""
     cells += [""] * (number + 1 - len(cells))
     old = cells[number].lstrip(" ")
     space = cells[number][: len(cells[number]) - len(old)]
@@ -149,17 +149,17 @@ def _put(cells: list[str], number: int, text: str, *, quoted: bool = False) -> N
 
 
 def _cell(text: str, *, quoted: bool) -> str:
-    """A cell in quotes, or in quotes where it needs some."""
+    """A cell as CSV, in quotes if `quoted` or if it needs them."""
     if not text and not quoted:
-        return ""  # the writer would put the only cell of a row in quotes
+        return ""  # the writer quotes an empty cell that is alone in its row
     stream = io.StringIO()
-    # Of line breaks the writer quotes those that its own line end holds.
+    # The writer only quotes line breaks that occur in its line terminator.
     csv.writer(stream, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL, lineterminator="\r\n").writerow([text])
     return stream.getvalue().removesuffix("\r\n")
 
 
 def _flat(entry: Mapping[str, Value]) -> dict[str, str]:
-    """Columns and cells of an entry's fields."""
+    """The cells of an entry by column."""
     flat: dict[str, str] = {}
     for field, value in entry.items():
         if isinstance(value, Mapping):
@@ -168,7 +168,7 @@ def _flat(entry: Mapping[str, Value]) -> dict[str, str]:
             flat[field] = value
         elif isinstance(value, Sequence):
             flat[field] = " ".join(value)
-        elif field in BOOLEAN_COLUMNS:
+        elif field in CSV_COLUMNS.booleans:
             flat[field] = "true" if value else "false"
         else:
             flat[field] = str(value)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from rolecall_generator.errors import ManifestError, OutputError, Problem, SelectionError
-from rolecall_generator.manifest import SUFFIXES, Customer, LoadedManifest, included_by, load_manifest, parse_csv
+from rolecall_generator.manifest import SUFFIXES, Customer, LoadedManifest, load_manifest, parse_csv
 from rolecall_generator.manifest.editing.csv_rows import CsvRowEditor
 from rolecall_generator.manifest.editing.text_edits import BY_HAND, EditedManifestError, EditError, Value
 from rolecall_generator.manifest.editing.yaml_entries import Item, YamlText
@@ -199,7 +199,7 @@ class _Files:
         return self._loaded.files[0].parent / target.relative_to(folder)
 
     def _include(self, relative: Path) -> None:
-        if not any(included_by(pattern, relative) for pattern in self._loaded.manifest.include):
+        if not self._loaded.includes(relative):
             self._opened(self._loaded.files[0]).add("include", relative.as_posix())
 
     def _follow(self, edit: RenameEntry) -> None:
