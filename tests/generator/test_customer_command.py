@@ -194,7 +194,7 @@ def test_fields_are_set_and_unset(notes: Path) -> None:
         (("add", *ACME, "--file", "../x.yaml"), 2, "a file of customers stands below"),
         (("remove", "acount1"), 2, "write account1"),
         (("rename", "account1", "account2"), 3, "has the name of another"),
-        (("rename", "account1", "no/slash"), 3, "is no name for a folder"),
+        (("rename", "account1", "no/slash"), 3, "is not a valid folder name"),
         (("set", "account1"), 2, "there is nothing to set"),
         (("set", "account1", "--unset", "name"), 3, "nothing was written"),
         (("set", "account1", "--unset", "account-id"), 2, "hint: write account_id"),

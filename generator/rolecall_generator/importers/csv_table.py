@@ -95,7 +95,7 @@ def _text(path: Path, encoding: str | None) -> str:
         what = f"the file is not {encoding or known} text: byte 0x{data[error.start]:02x}"
         raise _error(path, line, 1, what, "name its encoding, as in --encoding cp1252, or save it as UTF-8") from error
     if found := _CONTROL.search(text):
-        what = f"the file holds the control character U+{ord(found[0]):04X}, as binary files do"
+        what = f"the file contains the control character U+{ord(found[0]):04X}, as binary files do"
         raise _error(path, text.count("\n", 0, found.start()) + 1, 1, what, "save it as CSV in UTF-8")
     return text.removeprefix("\ufeff")
 

@@ -126,7 +126,7 @@ def _unseen(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
         for key, text in (("name", account.name), *_strings(account.fields)):
             if (hidden := first_hidden(text)) is not None:
                 yield account.problem(
-                    key, f'{key} "{clip(text)}" holds the invisible character {code_point(text[hidden])}',
+                    key, f'{key} "{clip(text)}" contains the invisible character {code_point(text[hidden])}',
                     "remove it there, or leave this account out",
                 )  # fmt: skip
 

@@ -1,7 +1,4 @@
-"""A manifest file, with everything it includes, to one validated manifest; or every problem of all its files at once.
-
-The names that a manifest's entries have, for completion in a shell: quick, and of a manifest with mistakes too.
-"""
+"""Load a manifest with its includes: one validated manifest, or every problem of all its files."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ from rolecall_generator.text import clip, code_point, first_hidden
 from rolecall_generator.workers import collection_paused
 
 SUFFIXES = (".yaml", ".yml", ".csv")
-"""How the names of included files end."""
+"""File name extensions of included files."""
 _MAXIMUM_INCLUDED_FILES = 20_000
 _SALVAGE_ROUNDS = 3
 
@@ -59,13 +56,13 @@ class LoadedManifest:
 
 
 Read = Callable[[Path, str], str | Problem]
-"""Gives the text of a file, whose name in messages is the second argument, or why it cannot be had."""
+"""Returns the text of a file, or the problem that prevents reading it. The second argument is the name in messages."""
 
 
 def load_manifest(path: Path, *, read: Read = read_text, new_files: Collection[Path] = ()) -> LoadedManifest:
-    """Read, validate and cross-check a manifest. Raises ManifestError with every problem of all files, in their order.
+    """Read and validate a manifest. Raises ManifestError with every problem of all files, in their order.
 
-    An edit is loaded before it is written: `read` gives the files' texts, `new_files` are those that are not there yet.
+    For an edit that is not written yet, `read` returns the edited texts and `new_files` are the files to be created.
     """
     with collection_paused():
         return _load(path, read, new_files)
@@ -84,10 +81,10 @@ def _load(path: Path, read: Read, new_files: Collection[Path]) -> LoadedManifest
     declared = _declared(sources, whole=not problems)
     models: list[BaseModel | None] = []
     for source in sources:
-        twins = _unnormalised(source)
-        model, found = _validate(source, Manifest if source is main else IncludedFile, twins)
+        lookalikes = _lookalikes(source)
+        model, found = _validate(source, Manifest if source is main else IncludedFile, lookalikes)
         models.append(model)
-        problems += twins + found
+        problems += lookalikes + found
     places = Places([(source.file, source.tree) for source in sources])
     if isinstance(models[0], Manifest):
         manifest = _merge(models[0], [model for model in models[1:] if isinstance(model, IncludedFile)])
@@ -103,8 +100,10 @@ def _source(path: Path, read: Read, parse: Callable[[str, str], YamlSource]) -> 
     return YamlSource(file, None, (text,)) if isinstance(text, Problem) else parse(text, file)
 
 
-def _validate(source: YamlSource, model: type[BaseModel], twins: list[Problem]) -> tuple[BaseModel | None, list[Problem]]:
-    """Validate a tree. When it has problems, cut them out of it and try again, so that the rest can be cross-checked."""
+def _validate(
+    source: YamlSource, model: type[BaseModel], lookalikes: list[Problem]
+) -> tuple[BaseModel | None, list[Problem]]:
+    """Validate a tree. On errors, remove the invalid parts and retry, so that the rest can still be checked."""
     problems: list[Problem] = []
     if source.tree is None:
         return None, problems
@@ -114,17 +113,18 @@ def _validate(source: YamlSource, model: type[BaseModel], twins: list[Problem]) 
         except ValidationError as error:
             found = translate(error, source.tree, source.file, model)
             if attempt == 0:
-                # What was told of the same place already is one mistake, and those words say more.
-                told = {(problem.line, problem.column) for problem in (*source.problems, *twins)}
-                problems = [problem for problem, _ in found if (problem.line, problem.column) not in told]
+                # A problem that is already reported at the same position has the same cause.
+                known = {(problem.line, problem.column) for problem in (*source.problems, *lookalikes)}
+                problems = [problem for problem, _ in found if (problem.line, problem.column) not in known]
             _cut(source.tree, [loc for _, loc in found])
     return None, problems
 
 
 def _cut(tree: Any, locs: list[Loc]) -> None:
-    """Remove what is wrong: a bad value alone, or the whole entry where something required is missing.
+    """Remove invalid values, and whole entries in which a required key is missing.
 
-    Permission sets and switch roles go as a whole: a statement without its bad action would be called incomplete.
+    Permission sets and switch roles are removed as a whole: a statement without its invalid action would be reported as
+    incomplete.
     """
     doomed: set[Loc] = set()
     for loc in locs:
@@ -160,7 +160,7 @@ def _merge(manifest: Manifest, included: list[IncludedFile]) -> Manifest:
 
 
 def _declared(sources: list[YamlSource], *, whole: bool) -> Declared:
-    """The names that the files declare, before anything is cut out of them."""
+    """The names that the files declare, before invalid parts are removed."""
     sets = frozenset(
         name
         for source in sources
@@ -179,7 +179,7 @@ def _declared(sources: list[YamlSource], *, whole: bool) -> Declared:
 
 
 def _include(path: Path, main: YamlSource, problems: list[Problem], new_files: Collection[Path]) -> list[Path]:
-    """The files that `include` names, sorted within each pattern, none twice."""
+    """The files that match `include`, sorted within each pattern, without duplicates."""
     patterns = main.tree.get("include") if isinstance(main.tree, MapNode) else None
     if not isinstance(patterns, ListNode):
         return []
@@ -197,16 +197,16 @@ def _include(path: Path, main: YamlSource, problems: list[Problem], new_files: C
             else:
                 problems.append(_problem(main.file, mark, *found))
     if len(files) > _MAXIMUM_INCLUDED_FILES:
-        what = f"include matches {len(files):,} files, and {_MAXIMUM_INCLUDED_FILES:,} is the most"
-        problems.append(_problem(main.file, patterns.mark, what, "put several customers into one file, or into CSV"))
+        what = f"include matches {len(files):,} files, more than the maximum of {_MAXIMUM_INCLUDED_FILES:,}"
+        problems.append(_problem(main.file, patterns.mark, what, "put several customers into one YAML or CSV file"))
         return []
     return list(files.values())[1:]
 
 
 def included_by(pattern: str, file: Path) -> bool:
-    """Whether a pattern of `include` would match a file, given relative to the manifest's folder, if it were there.
+    """Whether a pattern of `include` matches a file, given relative to the manifest's folder. The file need not exist.
 
-    Wildcards leave hidden files out, as a shell's do: they are what editors, systems and killed programs leave behind.
+    As in a shell, wildcards do not match hidden files: editors and killed programs leave those behind.
     """
 
     def fits(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
@@ -231,17 +231,17 @@ def _matches(folder: Path, pattern: str, new_files: Collection[Path]) -> list[Pa
         there = {file for file in folder.glob(pattern) if not (file.is_dir() or _hidden(pattern, file))}
         found = sorted(there.union(new for new in new_files if included_by(pattern, new.relative_to(folder))))
     except (ValueError, NotImplementedError, OSError) as error:
-        return f"include {shown or '(empty)'} cannot be followed: {error}", "write a path like customers/*.yaml"
+        return f"include {shown or '(empty)'} is not a valid pattern: {error}", "write a path like customers/*.yaml"
     return found or (f"include {shown} matches no file", "check the path: it is relative to the manifest's folder")
 
 
 def _refusal(folder: Path, file: Path) -> tuple[str, str] | None:
-    """Why a matched file is not read, as what and hint."""
+    """Why a matched file is not read, as message and hint; None if it is."""
     shown = clip(str(file.relative_to(folder)))
     try:
         resolved = file.resolve(strict=True)
     except (OSError, RuntimeError):
-        return f"include {shown} is a link that leads nowhere", "hint the link, or remove it"
+        return f"include {shown} is a broken link", "fix the link, or remove it"
     if not resolved.is_relative_to(folder.resolve()):
         return f"include {shown} is a link that leaves the manifest's folder", "copy the file into the folder"
     if not resolved.is_file():
@@ -251,8 +251,8 @@ def _refusal(folder: Path, file: Path) -> tuple[str, str] | None:
     return None
 
 
-def _unnormalised(source: YamlSource) -> list[Problem]:
-    """Text that only looks like other text: with invisible characters, or letters of two characters that have one."""
+def _lookalikes(source: YamlSource) -> list[Problem]:
+    """Problems of strings that look like other strings: with invisible or decomposed characters."""
     problems: list[Problem] = []
     pending: list[tuple[Any, YamlMark]] = [] if source.plain else [(source.tree, START)]
     while pending:
@@ -263,10 +263,10 @@ def _unnormalised(source: YamlSource) -> list[Problem]:
         elif isinstance(node, ListNode):
             pending += zip(node, node.marks, strict=True)
         elif isinstance(node, str) and (hidden := first_hidden(node)) is not None:
-            what = f'"{clip(node)}" holds the invisible character {code_point(node[hidden])}'
-            problems.append(_problem(source.file, mark, what, "remove it, and look at who wrote it"))
+            what = f'"{clip(node)}" contains the invisible character {code_point(node[hidden])}'
+            problems.append(_problem(source.file, mark, what, "remove it, and find out who wrote it"))
         elif isinstance(node, str) and not unicodedata.is_normalized("NFC", node):
-            what = f'"{clip(node)}" holds letters that are put together from two characters (not Unicode NFC)'
+            what = f'"{clip(node)}" has decomposed characters (not Unicode NFC)'
             problems.append(_problem(source.file, mark, what, f"write {clip(unicodedata.normalize('NFC', node))}"))
     return problems
 
@@ -277,13 +277,13 @@ def _problem(file: str, mark: YamlMark, what: str, hint: str) -> Problem:
 
 
 MOST_FILES = 2_000
-"""How many included files are looked into: whoever waits for a completion waits for no more."""
+"""Maximum number of included files that are read for shell completion."""
 
 
 def names_in(path: Path, *sections: str) -> list[str]:
-    """Names of the entries of `sections` (customers, switch_roles) in the order of the files, none twice.
+    """Names of the entries of `sections` (customers, switch_roles) in the order of the files, for shell completion.
 
-    Nothing is validated, and what cannot be read has no names: no models are loaded, so it takes a quarter of the time.
+    Nothing is validated: files that cannot be read are skipped. Takes a quarter of the time of `load_manifest`.
     """
     tree = _tree(path)
     trees = [tree, *(_tree(file) for file in _included_names(path, tree))]
@@ -301,7 +301,7 @@ def _tree(path: Path) -> Any:
 
 
 def _included_names(path: Path, tree: Any) -> Iterator[Path]:
-    """The files that `include` names, as far as they stand below the manifest."""
+    """The files that match `include`, below the manifest's folder."""
     patterns = tree.get("include") if isinstance(tree, dict) else None
     left = MOST_FILES
     for pattern in patterns if isinstance(patterns, list) else ():

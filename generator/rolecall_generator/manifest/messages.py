@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in people's words: what is wrong, where it stands, and the hint."""
+"""Pydantic's validation errors as problems: the position, what is wrong, and a hint."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _NOUNS = {
 }
 _DIGITS = re.compile(r"[-+]?[0-9]+")
 Words = tuple[str, str]
-"""What is wrong, and the hint."""
+"""The message and the hint."""
 
 
 def translate(error: ValidationError, tree: Any, file: str, model: type[BaseModel]) -> list[tuple[Problem, Loc]]:
-    """Every error of a validation as a problem with its place, and the loc in the tree that it speaks of."""
+    """Convert a validation's errors to problems, each with the loc in the tree that it refers to."""
     found: list[tuple[Problem, Loc]] = []
     for detail in error.errors(include_url=False, include_input=False):
         loc = tree_loc(tree, detail)
@@ -52,9 +52,9 @@ def customer_problems(tree: MapNode, file: str) -> Iterator[Problem]:
 
 
 def tree_loc(tree: Any, detail: ErrorDetails) -> Loc | None:
-    """The error's loc without pydantic's labels for the arms of a union; None when the arm is not the one meant.
+    """The error's loc without pydantic's labels for union members; None for errors of a member that does not apply.
 
-    A scalar is measured against the text arm, a list or mapping against the other, so that one mistake is one problem.
+    Only the string member applies to a scalar, and only the other one to a list or mapping: one mistake is one problem.
     """
     loc: list[str | int] = []
     node = tree
@@ -68,8 +68,8 @@ def tree_loc(tree: Any, detail: ErrorDetails) -> Loc | None:
         elif detail["type"] == "missing" and isinstance(node, MapNode) and part == detail["loc"][-1]:
             loc.append(part)
         else:
-            text_arm = str(part).startswith(("constrained-str", "str"))
-            if text_arm is isinstance(node, MapNode | ListNode):
+            string_member = str(part).startswith(("constrained-str", "str"))
+            if string_member is isinstance(node, MapNode | ListNode):
                 return None
     return tuple(loc)
 
@@ -90,7 +90,7 @@ def _words(detail: ErrorDetails, loc: Loc, tree: Any, model: type[BaseModel], at
         return f"{subject} {phrase}", hint
     if make := _MESSAGES.get(kind):
         return make(subject, Spot(None, None, loc[-1], True) if at_key else spot, context)
-    return f"{subject}: {detail['msg'][:1].lower()}{detail['msg'][1:]}", "see `gen schema` for what may stand here"
+    return f"{subject}: {detail['msg'][:1].lower()}{detail['msg'][1:]}", "see `gen schema` for the allowed values"
 
 
 def _name_of(loc: Loc) -> str:
@@ -114,23 +114,23 @@ def _unknown_key(loc: Loc, model: type[BaseModel]) -> Words:
     key = str(loc[-1])
     if loc[0] == "switch_roles" and len(loc) == _SWITCH_ROLE_KEY and "external" in key.casefold():
         return (
-            "an external id on a switch role: the console cannot switch to a role that asks for one",
+            "an external id on a switch role: the console cannot switch to a role that requires one",
             "remove it; require_mfa protects the role",
         )
     if len(loc) == 1 and model is not Manifest and key in Manifest.model_fields:
-        return f"{key} stands in an included file", "move it to the main manifest"
+        return f"{key} is not allowed in an included file", "move it to the main manifest"
     known = [name for at in _models_at(model, loc[:-1]) for name in at.model_fields]
     return f"unknown key {clip(key)}", suggest(key, known, "remove it; known here")
 
 
 def _models_at(model: type[BaseModel], loc: Loc) -> list[type[BaseModel]]:
-    """The models that may stand at a loc, found by following the fields' annotations."""
+    """The models that are possible at a loc, from the annotations of the fields."""
     models = [model]
     name_next = False
     for part in loc:
         if isinstance(part, int):
             continue
-        if name_next:  # the key of a mapping is a name of the user's, not a field
+        if name_next:  # a key of a mapping is chosen by the user, not a field
             name_next = False
             continue
         fields = [at.model_fields[part].annotation for at in models if part in at.model_fields]
@@ -154,7 +154,7 @@ def _text(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
     value, raw = spot.value, spot.raw
     if isinstance(value, MapNode | ListNode):
         shape = "a mapping" if isinstance(value, MapNode) else "a list"
-        return f"{subject} is {shape} where text is expected", "write one piece of text"
+        return f"{subject} is {shape} where a string is expected", "write a single string"
     if value is None:
         return f"{subject} has no value", "write a value, or remove the key"
     raw = str(value) if raw is None else raw
@@ -169,7 +169,7 @@ def _text(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
 def _pattern(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
     if spot.value == "":
         return f"{subject} is empty", "write a value, or remove the key"
-    phrase, hint = HINTS.get(context["pattern"], ("has a form that is not allowed", "see `gen schema` for its pattern"))
+    phrase, hint = HINTS.get(context["pattern"], ("does not match the allowed pattern", "see `gen schema` for its pattern"))
     return f'{subject} "{clip(str(spot.value))}" {phrase}', hint
 
 
@@ -179,7 +179,7 @@ def _too_long(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
 
 
 def _too_short(subject: str, _spot: Spot, _context: Mapping[str, Any]) -> Words:
-    return f"{subject} is empty", "write something here"
+    return f"{subject} is empty", "write a value"
 
 
 def _literal(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
@@ -187,7 +187,7 @@ def _literal(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
     choices = re.findall(r"'([^']*)'", context["expected"]) or [str(context["expected"])]
     if len(choices) == 1:
         return f"{subject} {shown} is not known", f"write {subject}: {choices[0]}"
-    return f"{subject} {shown} is not one of its choices", suggest(shown, choices, "write one of")
+    return f"{subject} {shown} is not a valid choice", suggest(shown, choices, "write one of")
 
 
 def _number(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:

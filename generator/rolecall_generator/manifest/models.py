@@ -1,15 +1,9 @@
-r"""The forms that AWS gives to names and ids, as annotated string types with a message and a hint for people.
+r"""The manifest's models: frozen, strict, unknown keys refused. Field descriptions appear in the JSON Schema.
 
-Patterns: botocore 1.44.5 service models (iam, sts), November 2026; full match, ASCII only. `\\w` is written out because
-Rust's regular expressions (pydantic's) read it as Unicode.
+A model validates one entry on its own; duplicates and references between entries are checked in `validation.py`.
 
-The manifest's models: frozen, strict, every key known. Field descriptions become the JSON Schema's. These models hold
-what one entry can say about itself; what entries say about each other (duplicates, references) is checked in
-`crosscheck.py`, where both places are known.
-
-How people call an ARN: account1/role1 where the manifest knows the account by a name.
-
-Defaults filled in: a customer of the manifest to a customer with every value final.
+Patterns of names and ids: botocore 1.44.5 service models (iam, sts), November 2026; full match, ASCII only. `\w` is
+written out because pydantic's regular expressions (Rust) match Unicode with it.
 """
 
 from __future__ import annotations
@@ -41,23 +35,26 @@ _BASE64 = r"^(keybase:[A-Za-z0-9_]+|[A-Za-z0-9+/=\s]+)$"
 
 HINTS: dict[str, tuple[str, str]] = {
     ACCOUNT_ID_PATTERN: ("is not an AWS account id", "write the 12 digits in quotes, leading zeros kept"),
-    _NAME: ("has characters that AWS refuses in a name", "use ASCII letters, digits and _+=,.@- alone"),
+    _NAME: ("has characters that AWS refuses in a name", "use only ASCII letters, digits and _+=,.@-"),
     _PATH: ("is not an IAM path", "start and end it with /, without spaces, as in /vendor/"),
-    _EXTERNAL_ID: ("is not an external id that AWS takes", "use 2 to 1,224 ASCII letters, digits and _+=,.@:/-"),
-    _SLUG: ("is no name for a folder", "start with a letter and use ASCII letters, digits and ._- alone"),
-    _LABEL: ("is no name for a permission set", "start with a letter and use ASCII letters, digits, _ and - alone"),
-    _TAG: ("has characters that AWS refuses in a tag", "use letters, digits, spaces and _.:/=+-@ alone"),
-    _ACTION: ("is not an action", "write SERVICE:ACTION, as in s3:GetObject; wildcards * and ? stand in the action's name"),
-    _POLICY_TEXT: ("has characters that AWS refuses in a policy", "use printable Latin-1 characters alone"),
-    _CONDITION_VALUE: ("has characters that AWS refuses in a policy", "use printable Latin-1 characters alone"),
-    _DESCRIPTION: ("has characters that AWS refuses in a description", "use printable Latin-1 characters alone"),
+    _EXTERNAL_ID: ("is not a valid external id", "use 2 to 1,224 ASCII letters, digits and _+=,.@:/-"),
+    _SLUG: ("is not a valid folder name", "start with a letter and use only ASCII letters, digits and ._-"),
+    _LABEL: ("is not a valid name for a permission set", "start with a letter and use only ASCII letters, digits, _ and -"),
+    _TAG: ("has characters that AWS refuses in a tag", "use only letters, digits, spaces and _.:/=+-@"),
+    _ACTION: (
+        "is not an action",
+        "write SERVICE:ACTION, as in s3:GetObject; wildcards * and ? are allowed in the action's name",
+    ),
+    _POLICY_TEXT: ("has characters that AWS refuses in a policy", "use only printable Latin-1 characters"),
+    _CONDITION_VALUE: ("has characters that AWS refuses in a policy", "use only printable Latin-1 characters"),
+    _DESCRIPTION: ("has characters that AWS refuses in a description", "use only printable Latin-1 characters"),
     REGION_PATTERN: ("is not a Region", "write its code, as in eu-central-1"),
     _MANAGED_POLICY: ("is not a managed policy", "write its name, as in AmazonEC2ReadOnlyAccess, or its ARN"),
     _POLICY_ARN: ("is not the ARN of a policy", "write arn:PARTITION:iam::ACCOUNT:policy/NAME"),
-    _SID: ("is not a statement id that AWS takes", "use ASCII letters and digits alone"),
-    _BASE64: ("is not a PGP key", "give the public key as base64 without armor, or keybase:NAME"),
+    _SID: ("is not a valid statement id", "use only ASCII letters and digits"),
+    _BASE64: ("is not a PGP key", "write the public key as base64 without armor, or keybase:NAME"),
 }
-"""What a failed pattern means, and the hint; keyed by the pattern itself."""
+"""Message and hint for a failed pattern, by pattern."""
 
 AccountId = Annotated[str, StringConstraints(strict=True, pattern=ACCOUNT_ID_PATTERN), Field(examples=["222222222222"])]
 RoleName = Annotated[str, StringConstraints(strict=True, pattern=_NAME, max_length=quotas.ROLE_NAME_CHARACTERS)]
@@ -73,7 +70,7 @@ TagValue = Annotated[str, StringConstraints(strict=True, pattern=_TAG, max_lengt
 Action = Annotated[str, StringConstraints(strict=True, pattern=_ACTION)]
 PolicyText = Annotated[str, StringConstraints(strict=True, pattern=_POLICY_TEXT)]
 ConditionValue = Annotated[str, StringConstraints(strict=True, pattern=_CONDITION_VALUE)]
-"""The empty string is one: `s3:prefix` is empty when the root of a bucket is listed."""
+"""May be empty: `s3:prefix` is empty when the root of a bucket is listed."""
 Description = Annotated[str, StringConstraints(strict=True, pattern=_DESCRIPTION, max_length=1000)]
 Region = Annotated[str, StringConstraints(strict=True, pattern=REGION_PATTERN)]
 ManagedPolicyName = Annotated[str, StringConstraints(strict=True, pattern=_MANAGED_POLICY)]
@@ -101,7 +98,7 @@ class Model(BaseModel):
 
 
 class StatementSpec(Model):
-    """One statement of a permission set, in the manifest's words."""
+    """One statement of a permission set."""
 
     sid: Sid = Field("", description="Statement id: ASCII letters and digits, unique in its permission set.")
     effect: Literal["Allow", "Deny"] = Field("Allow", description="Allow (the default) or Deny.")
@@ -143,7 +140,7 @@ class BackendRole(Model):
 
 
 class Backend(Model):
-    """The vendor's one account."""
+    """The vendor's account."""
 
     account_id: AccountId = Field(description="The backend account's id: 12 digits in quotes.")
     role: BackendRole | None = Field(None, description="The one backend role.")
@@ -157,12 +154,12 @@ class Backend(Model):
 
     @property
     def all_roles(self) -> tuple[BackendRole, ...]:
-        """The backend roles, however many the manifest names; `backend_role` when it names none."""
+        """All backend roles; a role named `backend_role` if the manifest names none."""
         return self.roles or (self.role or BackendRole(),)
 
 
 class Defaults(Model):
-    """Values for customers that do not say their own. `tags` and `labels` add up, the customer's own winning."""
+    """Default values for customers. `tags` and `labels` are merged, the customer's values win."""
 
     regions: tuple[Region, ...] = Field(("us-east-1",), description="Regions that queries ask.")
     permissions: tuple[PermissionSetName, ...] = Field((), description="Permission sets granted to every customer.")
@@ -181,7 +178,7 @@ class Defaults(Model):
 
 
 class Customer(Model):
-    """One customer account that grants the backend role access."""
+    """A customer account that grants the backend role access."""
 
     name: Slug = Field(description="Name of the customer; also its module's folder.")
     account_id: AccountId = Field(description="The customer's account id: 12 digits in quotes.")
@@ -210,7 +207,7 @@ class AccountRef(Model):
 
 
 class SwitchUser(Model):
-    """A person who switches roles in the console."""
+    """An IAM user who switches roles in the console."""
 
     name: UserName = Field(description="IAM user name.")
     path: Path = Field("/", description="IAM path of the user.")
@@ -228,7 +225,7 @@ class SwitchGroup(Model):
 
 
 class SwitchRole(Model):
-    """People of the trusted account switch into a role of the trusting account."""
+    """A role in the trusting account that users of the trusted account switch to in the console."""
 
     name: Slug = Field(description="Name of this switch role; also its modules' folder.")
     partition: PartitionName | None = Field(None, description="Partition of both accounts; default: the manifest's.")
@@ -258,12 +255,12 @@ class SwitchRole(Model):
 
     @property
     def switch_group(self) -> SwitchGroup:
-        """The group, whichever way the manifest wrote it."""
+        """The group as a mapping, also if the manifest gives only its name."""
         return self.group if isinstance(self.group, SwitchGroup) else SwitchGroup(name=self.group)
 
 
 class Quotas(Model):
-    """AWS limits that can be raised on request, as they stand in these accounts."""
+    """Adjustable AWS quotas, with their values in these accounts."""
 
     role_managed_policies: int = Field(
         quotas.ROLE_MANAGED_POLICIES,
@@ -287,7 +284,7 @@ class Suppression(Model):
     reason: str = Field(min_length=1, description="Why this is right here; shown in reports.")
 
     def covers(self, rule: str, subject: str) -> bool:
-        """Whether this entry is about the rule's findings on the subject."""
+        """Whether this entry suppresses the rule for the subject."""
         return self.rule == rule and fnmatchcase(subject, self.subject)
 
 
@@ -336,10 +333,10 @@ class IncludedFile(Model):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedCustomer:
-    """A customer with every value final.
+    """A customer with defaults filled in.
 
-    `backend_role` stays None where the manifest names none: which backend role is assigned is the plan's decision.
-    `external_id` None means that the role can be assumed without one.
+    `backend_role` is None if the manifest names none; the plan then assigns one. `external_id` None: the role requires no
+    external id.
     """
 
     name: str
@@ -362,14 +359,14 @@ class ResolvedCustomer:
 
     @property
     def external_ids(self) -> tuple[str, ...]:
-        """The external ids that the trust policy accepts: the current one first, then the one of a running rotation."""
+        """The external ids that the trust policy accepts: the current one, then the previous one during a rotation."""
         return tuple(value for value in (self.external_id, self.previous_external_id) if value is not None)
 
 
 def resolve_customer(customer: Customer, defaults: Defaults) -> ResolvedCustomer:
-    """Fill in what the customer does not say; `tags` and `labels` add up, the customer's own winning.
+    """Fill in the defaults; `tags` and `labels` are merged, the customer's values win.
 
-    On the hot path of 10,000 customers: positional arguments, and mappings are copied only where both sides have entries.
+    Hot path for 10,000 customers: positional arguments, and mappings are copied only if both sides have entries.
     """
     return ResolvedCustomer(
         customer.name,
@@ -393,7 +390,7 @@ def resolve_customer(customer: Customer, defaults: Defaults) -> ResolvedCustomer
 
 
 def resolve_customers(manifest: Manifest) -> tuple[ResolvedCustomer, ...]:
-    """All customers of the manifest with every value final, in the manifest's order."""
+    """All customers with defaults filled in, in the manifest's order."""
     defaults = manifest.defaults
     return tuple(resolve_customer(customer, defaults) for customer in manifest.customers)
 

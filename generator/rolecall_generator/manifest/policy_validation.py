@@ -1,12 +1,7 @@
-"""Which roles a permission set ends up on: its customers and switch roles, with account and partition.
+"""Checks of permission sets, boundaries, paths and tags: values that AWS or Terraform would reject or misinterpret.
 
-ARNs in permission sets and boundaries: refused by IAM, of another account or partition, or with an unfilled
-placeholder. A managed policy and a permissions boundary attach only within their own account, or are AWS's (IAM API
+A managed policy or permissions boundary can be attached only if it belongs to the role's account or to AWS (IAM API
 reference, AttachRolePolicy and PutRolePermissionsBoundary, November 2026).
-
-The form of permission sets and tags: statements that AWS or Terraform would not take as they were meant.
-
-Conditions of permission sets: operators and keys that IAM refuses, and values that no request can meet.
 """
 
 from __future__ import annotations
@@ -24,7 +19,7 @@ from rolecall_generator.text import clip
 
 @dataclass(frozen=True, slots=True)
 class SetUser:
-    """A customer or switch role by its name (`subject`), with the account and partition of its role."""
+    """A customer or switch role (`subject` is its name) with the account and partition of its role."""
 
     subject: str
     account_id: str
@@ -32,7 +27,7 @@ class SetUser:
 
 
 def users_of_sets(manifest: Manifest) -> Mapping[str, Sequence[SetUser]]:
-    """The users of each permission set by its name, in the manifest's order; sets that nothing uses have no entry."""
+    """The users of each permission set by its name, in the manifest's order; unused sets have no entry."""
     found: dict[str, list[SetUser]] = {}
     for customer in manifest.customers:
         user = SetUser(customer.name, customer.account_id, manifest.partition)
@@ -47,14 +42,14 @@ def users_of_sets(manifest: Manifest) -> Mapping[str, Sequence[SetUser]]:
 
 
 OTHER_ACCOUNT_RULE = "RC213"
-"""The rule whose suppression accepts resources of another account."""
+"""The rule whose suppression allows resources of another account."""
 
 _AWS = "aws"
 _ASSUME = "sts:"
 
 
 def arn_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
-    """Problems of managed policies, boundaries, resources and paths, each at its place."""
+    """Problems of managed policies, boundaries, resources and paths."""
     users = users_of_sets(manifest)
     for name, permissions in manifest.permission_sets.items():
         at: Loc = ("permission_sets", name)
@@ -71,7 +66,7 @@ def arn_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
 def _policy(
     policy: str, users: Sequence[SetUser], partitions: Sequence[str], at: Loc, places: Places, noun: str = "policy"
 ) -> Iterator[Problem]:
-    """A managed policy or boundary that these users cannot have."""
+    """Problems of a managed policy or boundary that cannot be attached to the roles of these users."""
     if (found := unfilled(policy)) is not None and found.certain:
         yield places.problem(at, f"{policy} has a placeholder: {found.what}", found.hint)
         return
@@ -87,13 +82,13 @@ def _policy(
     others = [user for user in users if user.account_id != parsed.account_id]
     if others:
         what = f"{noun} {policy} is in account {parsed.account_id}, and the role of {_named(others)}"
-        hint = "name a policy of the role's own account, or one of AWS; an account's own policy goes with its own entry"
+        hint = "use a policy of the role's own account, or an AWS managed policy"
         yield places.problem(at, what, hint)
 
 
 def _named(users: Sequence[SetUser]) -> str:
     first, more = users[0], len(users) - 1
-    return f"{first.subject} in {first.account_id}" + (f"; {more} more are elsewhere too" if more else "")
+    return f"{first.subject} in {first.account_id}" + (f"; {more} more are in other accounts" if more else "")
 
 
 def _resources(
@@ -116,16 +111,18 @@ def _resources(
 
 
 def _variable_hint(text: str, manifest: Manifest) -> str | None:
-    """The hint for a placeholder that has the name of a variable of a customer's."""
+    """The hint for a placeholder that has the name of a customer's variable; None for any other."""
     found = unfilled(text)
     name = found.text.strip("${}%<>()[]@# ") if found else ""
     if name and any(name in customer.variables for customer in manifest.customers):
-        return f"a customer's variables fill queries and plays, not policies: write the value of {name} in a set of its own"
+        return (
+            f"variables are for queries and plays, not for policies: write the value of {name} in a separate permission set"
+        )
     return None
 
 
 def _assumes_only(statement: StatementSpec) -> bool:
-    """Whether the statement is about assuming roles, which is done across accounts."""
+    """Whether all actions are of STS: roles are assumed across accounts."""
     return bool(statement.actions) and all(action.lower().startswith(_ASSUME) for action in statement.actions)
 
 
@@ -142,7 +139,7 @@ def _other_account(text: str, manifest: Manifest, users: Sequence[SetUser], at: 
     if others:
         what = f"resource {clip(text, 120)} is in account {account}, and the role of {_named(others)}"
         hint = (
-            f"write {_anywhere(text)}, or give that account a permission set of its own; where the other account is meant, "
+            f"write {_anywhere(text)}, or use a separate permission set for that account; if the other account is intended, "
             f"suppress {OTHER_ACCOUNT_RULE} for it with the reason"
         )
         yield places.problem(at, what, hint)
@@ -185,7 +182,7 @@ def _boundary(
 
 
 def _paths(manifest: Manifest, places: Places) -> Iterator[Problem]:
-    """IAM takes almost every character in a path, those of placeholders too."""
+    """Paths with placeholders. IAM accepts their characters, so only this check reports them."""
     paths: dict[Loc, str] = {("defaults",): manifest.defaults.path}
     paths |= {("customers", i): entry.path for i, entry in enumerate(manifest.customers) if entry.path}
     paths |= {("switch_roles", i): entry.path for i, entry in enumerate(manifest.switch_roles)}
@@ -196,7 +193,7 @@ def _paths(manifest: Manifest, places: Places) -> Iterator[Problem]:
             yield places.problem((*at, "path"), f"path {path} has a placeholder: {found.what}", "write the path itself")
         elif "${" in path:
             yield places.problem(
-                (*at, "path"), f"path {path} has a variable, which IAM does not fill", "write the path itself"
+                (*at, "path"), f"path {path} has a variable, which IAM does not replace", "write the path itself"
             )
 
 
@@ -212,7 +209,9 @@ def policy_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
             yield from _statement(statement, (*at, "statements", number), places)
             if statement.sid and statement.sid in sids:
                 where: Loc = (*at, "statements", number, "sid")
-                yield places.problem(where, f"sid {statement.sid} stands twice in {name}", "give each statement its own sid")
+                yield places.problem(
+                    where, f"duplicate sid {statement.sid} in {name}", "give each statement a different sid"
+                )
             sids.add(statement.sid)
 
 
@@ -229,12 +228,12 @@ def _statement(statement: StatementSpec, at: Loc, places: Places) -> Iterator[Pr
             yield places.problem(at, f"the statement has neither {one} nor {other}", hint)
     for loc, text in _texts(statement):
         if "&{" in text:
-            what = "&{ in a policy: Terraform's policy documents turn it into ${"
+            what = "&{ in a policy: Terraform replaces it with ${"
             yield places.problem((*at, *loc), what, "write ${ for a policy variable; rolecall escapes it for Terraform")
 
 
 def _texts(statement: StatementSpec) -> Iterator[tuple[Loc, str]]:
-    """The statement's free texts, each with its loc."""
+    """The statement's resources, condition keys and condition values, each with its loc."""
     for name, values in (("resources", statement.resources), ("not_resources", statement.not_resources)):
         yield from (((name, number), text) for number, text in enumerate(values))
     for operator, keys in statement.conditions.items():
@@ -247,7 +246,7 @@ def _texts(statement: StatementSpec) -> Iterator[tuple[Loc, str]]:
 
 
 def tag_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
-    """Tags that AWS refuses; a customer's own are measured together with the defaults'."""
+    """Tags that AWS rejects; a customer's tags are counted together with the defaults'."""
     common = manifest.defaults.tags
     yield from _tags({}, common, ("defaults", "tags"), places)
     if manifest.backend:
@@ -267,18 +266,18 @@ def _tags(common: Mapping[str, str], own: Mapping[str, str], at: Loc, places: Pl
         lower = key.casefold()
         if folded.setdefault(lower, key) != key:
             what = f"tag {key} differs from tag {folded[lower]} only in case"
-            yield places.problem((*at, key), what, f"write {folded[lower]}: AWS takes only one of them", key=True)
+            yield places.problem((*at, key), what, f"write {folded[lower]}: AWS accepts only one of them", key=True)
         if lower.startswith("aws:"):
             yield places.problem(
-                (*at, key), f"tag {key} starts with aws:", "choose another name: AWS keeps aws: to itself", key=True
+                (*at, key), f"tag {key} starts with aws:", "choose another name: the prefix aws: is reserved", key=True
             )
-    if len(folded) > quotas.TAGS:
-        what = f"{len(folded)} tags, and AWS takes {quotas.TAGS}"
-        yield places.problem(at, what, "remove some; labels have no such limit and stay with you")
+    if len(folded) > TAGS:
+        what = f"{len(folded)} tags, more than the {TAGS} that AWS allows"
+        yield places.problem(at, what, "remove some, or use labels, which have no limit and are not sent to AWS")
 
 
 def condition_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
-    """Problems of all conditions, each at its place."""
+    """Problems of all conditions."""
     for name, permissions in manifest.permission_sets.items():
         for number, statement in enumerate(permissions.statements):
             yield from _conditions(

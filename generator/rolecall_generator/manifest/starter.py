@@ -1,9 +1,4 @@
-"""The commented manifest that `gen init` writes: both flows, with fresh external ids.
-
-The manifest's JSON Schema, for editors that complete and check while one types.
-
-`gen init`: puts the starter manifest in place.
-"""
+"""What `gen init` and `gen schema` produce: the commented starter manifest and the JSON Schema of the manifest."""
 
 from __future__ import annotations
 
@@ -18,18 +13,18 @@ from rolecall_generator.manifest.models import IncludedFile, Manifest
 
 _STARTER = Template("""\
 # yaml-language-server: $$schema=./rolecall.schema.json
-# accounts.yaml: who may go where. Change the account ids and names, then run `gen terraform`.
+# accounts.yaml: cross-account access. Change the account ids and names, then run `gen terraform`.
 # For completion in the editor: gen schema > rolecall.schema.json
 version: 1
 
-# The one account of yours whose backend role assumes the customers' roles.
+# Your account whose backend role assumes the customers' roles.
 backend:
   account_id: "111111111111" # always in quotes: YAML would drop leading zeros
   role:
     name: backend_role
     existing: true # false: rolecall creates the role, with an EC2 instance profile
 
-# Named bundles of permissions. Customers and switch roles refer to them.
+# Named sets of permissions. Customers and switch roles refer to them.
 permission_sets:
   s3-read:
     description: Read the objects of one bucket.
@@ -41,10 +36,10 @@ permission_sets:
         actions: [s3:GetObject]
         resources: ["arn:aws:s3:::example-bucket/*"]
   ec2-read:
-    description: See EC2, change nothing.
-    managed_policies: [AmazonEC2ReadOnlyAccess] # AWS's own by name, others by ARN
+    description: Read-only access to EC2.
+    managed_policies: [AmazonEC2ReadOnlyAccess] # AWS managed policies by name, others by ARN
 
-# What holds for every customer that does not say otherwise. Tags and labels add up.
+# Defaults for every customer. Tags and labels are merged with the customer's.
 defaults:
   regions: [us-east-1]
   permissions: [s3-read]
@@ -53,8 +48,8 @@ defaults:
   # max_session_seconds: 3600
   # trust: account-root # survives a re-created backend role; role-arn (the default) is stricter
 
-# The customers. An external id belongs to one customer alone and is made by you, never chosen by the customer.
-# It is not a secret. More than a screenful fits better into files: include: [customers/*.yaml, fleet.csv]
+# The customers. You generate one external id per customer; never let a customer choose it. It is not a secret.
+# Large numbers of customers belong in separate files: include: [customers/*.yaml, fleet.csv]
 customers:
   - name: customer1
     account_id: "222222222222"
@@ -64,33 +59,33 @@ customers:
     account_id: "333333333333"
     role: role2
     external_id: $second
-    permissions: [s3-read, ec2-read] # in place of the default
-    labels: {tier: gold} # for selection with the runner; they never leave your machine
+    permissions: [s3-read, ec2-read] # replaces the default
+    labels: {tier: gold} # for selection with the runner; not sent to AWS
 
-# Roles that people switch to in the console. No external id here (the console cannot send one); MFA protects them.
+# Roles that users switch to in the console. The console cannot send an external id; MFA protects these roles.
 switch_roles:
   - name: support-in-production
     trusting: {name: production, account_id: "444444444444"} # has the role
-    trusted: {name: people, account_id: "555555555555"} # has the people
+    trusted: {name: people, account_id: "555555555555"} # has the users
     role: support-readonly
     permissions: [ec2-read]
     group: support-switchers
     users:
       - {name: alex, console_password: true} # a first password, to be changed at sign-in
-      - {name: sam, existing: true} # exists already and is only added to the group
+      - {name: sam, existing: true} # an existing user that is only added to the group
     require_mfa: true
 """)
 
 
 def starter_manifest(make_id: Callable[[], str] | None = None) -> str:
-    """A manifest that loads without problems. `make_id` gives external ids; by default 128 random bits in hex."""
+    """A valid manifest with comments. `make_id` generates external ids; default: `fresh_external_id`."""
     make = make_id or fresh_external_id
-    # Always in quotes: a hex id without letters, or with a single e, reads as a number.
+    # In quotes: YAML reads a hex id without letters, or with a single e, as a number.
     return _STARTER.substitute(first=f'"{make()}"', second=f'"{make()}"')
 
 
 def fresh_external_id() -> str:
-    """128 random bits in hex: an external id is no secret, but no one may guess another customer's by chance."""
+    """128 random bits in hex. An external id is not a secret, but must not be guessable."""
     return secrets.token_hex(16)
 
 
@@ -98,7 +93,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema(*, included: bool = False) -> dict[str, Any]:
-    """JSON Schema 2020-12 of the manifest, or of the files that it includes; every key carries its description."""
+    """JSON Schema 2020-12 of the manifest, or of included files. Every key has a description."""
     model = IncludedFile if included else Manifest
     title = "rolecall manifest: an included file" if included else "rolecall manifest"
     schema = model.model_json_schema(by_alias=True, mode="validation")
@@ -106,7 +101,7 @@ def json_schema(*, included: bool = False) -> dict[str, Any]:
 
 
 def _without_titles(node: Any) -> Any:
-    """The schema without pydantic's titles, which only repeat the keys."""
+    """The schema without pydantic's titles, which repeat the keys."""
     if isinstance(node, list):
         return [_without_titles(item) for item in node]
     if not isinstance(node, dict):
@@ -115,13 +110,13 @@ def _without_titles(node: Any) -> Any:
 
 
 def write_starter(path: Path, *, force: bool) -> None:
-    """Write a starter manifest with fresh external ids. Raises OutputError when the file is there or cannot be written."""
+    """Write a starter manifest. Raises OutputError if the file cannot be written, or exists and `force` is not set."""
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(starter_manifest())
     except FileExistsError:
-        raise OutputError("the file exists", where=str(path), hint="name another one, or replace it with --force") from None
+        raise OutputError("the file exists", where=str(path), hint="choose another name, or use --force") from None
     except OSError as error:
         raise OutputError(
-            f"cannot write: {error.strerror}", where=str(path), hint="name a file in a folder that you may write to"
+            f"cannot write: {error.strerror}", where=str(path), hint="choose a file in a writable folder"
         ) from error

@@ -1,7 +1,4 @@
-"""What switch roles say about each other: groups, users and policies of one account, and the console's limits.
-
-What entries of a manifest say about each other: names, identities, references, and the backend.
-"""
+"""Checks across the entries of a manifest: names, external ids, references, the backend, groups and users."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from rolecall_generator.text import suggest
 
 
 def people_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
-    """Problems of switch roles, each at its place."""
+    """Problems of switch roles."""
     for index, switch in enumerate(manifest.switch_roles):
         yield from _users(switch, index, places)
         yield from _link(switch, index, places)
@@ -35,16 +32,16 @@ def _users(switch: SwitchRole, index: int, places: Places) -> Iterator[Problem]:
         at: Loc = ("switch_roles", index, "users", number)
         first = seen.setdefault(user.name.casefold(), number)
         if first != number:
-            yield places.problem((*at, "name"), f"user {user.name} stands twice in {switch.name}", "remove one of the two")
+            yield places.problem((*at, "name"), f"user {user.name} is listed twice in {switch.name}", "remove one")
         if user.existing and (user.console_password or user.pgp_key):
             key = "console_password" if user.console_password else "pgp_key"
-            what = f"{key} on user {user.name}, who exists already"
-            yield places.problem((*at, key), what, "remove it: existing users keep the password they have", key=True)
+            what = f"{key} on existing user {user.name}"
+            yield places.problem((*at, key), what, "remove it: existing users keep their password", key=True)
         elif user.pgp_key and not user.console_password:
             what = f"user {user.name} has a pgp_key but no console password to encrypt"
             yield places.problem((*at, "pgp_key"), what, "add console_password: true, or remove pgp_key", key=True)
     if switch.trust == "users" and not switch.users:
-        what = f"{switch.name}: trust: users lets no one in, as there are no users"
+        what = f"{switch.name}: trust: users, but there are no users"
         yield places.problem(("switch_roles", index, "trust"), what, "add users, or write trust: account")
 
 
@@ -52,7 +49,7 @@ def _link(switch: SwitchRole, index: int, places: Places) -> Iterator[Problem]:
     length = len(f"{switch.path}{switch.role}".lstrip("/"))
     if length > quotas.SWITCH_ROLE_LINK_CHARACTERS:
         what = f"{switch.name}: path and name of the role have {length} characters together"
-        hint = f"shorten them to {quotas.SWITCH_ROLE_LINK_CHARACTERS}: the console's switch-role page takes no more"
+        hint = f"shorten them to {SWITCH_ROLE_LINK_CHARACTERS}, the limit of the console's switch-role page"
         yield places.problem(("switch_roles", index, "role"), what, hint)
 
 
@@ -65,13 +62,13 @@ def _groups(manifest: Manifest, places: Places) -> Iterator[Problem]:
             first = made.setdefault(key, index)
             if first != index:
                 other = manifest.switch_roles[first].name
-                what = f"{switch.name}: group {group.name} of account {key[0]} is made by {other} already"
+                what = f"{switch.name}: group {group.name} of account {key[0]} is already created by {other}"
                 hint = f"write group: {{name: {group.name}, existing: true}} here"
                 yield places.problem(("switch_roles", index, "group"), what, hint)
 
 
 def _policies(manifest: Manifest, places: Places) -> Iterator[Problem]:
-    """Each group has a policy of its own; two of one name in one account would overwrite each other."""
+    """Each group has its own policy; two policies with the same name in one account would overwrite each other."""
     people = People.by_switch_role(manifest)
     policies: dict[tuple[str, str], int] = {}
     for index, switch in enumerate(manifest.switch_roles):
@@ -83,11 +80,11 @@ def _policies(manifest: Manifest, places: Places) -> Iterator[Problem]:
             other = manifest.switch_roles[first].name
             what = f"{switch.name}: policy {policy} of account {account} would overwrite that of {other}"
             at = "policy" if switch.policy else "group"
-            yield places.problem(("switch_roles", index, at), what, "give one of them another name with `policy: NAME`")
+            yield places.problem(("switch_roles", index, at), what, "rename one of them with `policy: NAME`")
 
 
 def _one_spelling(manifest: Manifest, places: Places) -> Iterator[Problem]:
-    """IAM tells no names apart by case: one group or user has one name and one path wherever it is named."""
+    """IAM names are case-insensitive: a group or user must have the same name and path in every entry."""
     known: dict[tuple[str, str, str], tuple[SwitchGroup | SwitchUser, str]] = {}
     for index, switch in enumerate(manifest.switch_roles):
         account = people_account(switch)
@@ -95,11 +92,11 @@ def _one_spelling(manifest: Manifest, places: Places) -> Iterator[Problem]:
         named += [("user", user, ("users", number, "name")) for number, user in enumerate(switch.users)]
         for kind, part, key in named:
             first, other = known.setdefault((account, kind, part.name.casefold()), (part, switch.name))
-            made_twice = not (first.existing or part.existing)  # a problem of its own
+            made_twice = not (first.existing or part.existing)  # reported separately
             if (first.name, first.path) != (part.name, part.path) and not made_twice:
                 here, there = f"{part.path}{part.name}", f"{first.path}{first.name}"
                 what = f"{switch.name}: {kind} {here} of account {account} is {there} in {other}"
-                yield places.problem(("switch_roles", index, *key), what, "write name and path the same way in both")
+                yield places.problem(("switch_roles", index, *key), what, "use the same name and path in both")
 
 
 def _new_users(manifest: Manifest, places: Places) -> Iterator[Problem]:
@@ -112,16 +109,16 @@ def _new_users(manifest: Manifest, places: Places) -> Iterator[Problem]:
             first = made.setdefault((account, user.name.casefold()), index)
             if first != index:
                 other = manifest.switch_roles[first].name
-                what = f"{switch.name}: user {user.name} of account {account} is made by {other} already"
+                what = f"{switch.name}: user {user.name} of account {account} is already created by {other}"
                 hint = "write existing: true on the second, and keep console_password on the first"
                 yield places.problem(("switch_roles", index, "users", number, "name"), what, hint)
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the files declare, entries with problems of their own included: no one is told that those do not exist.
+    """Names that the files declare, in invalid entries as well, so that those are not reported as missing.
 
-    `permission_sets` is None when a file could not be read and the names are therefore unknown.
+    `permission_sets` is None if a file could not be read: the names are then unknown.
     """
 
     permission_sets: frozenset[str] | None
@@ -130,7 +127,7 @@ class Declared:
 
 
 def crosscheck(manifest: Manifest, places: Places, declared: Declared) -> list[Problem]:
-    """Every problem between entries, each at its place, in no particular order."""
+    """Every problem across entries, in no particular order."""
     found: list[Problem] = []
     for check in (_duplicate_names, _duplicate_sets, _external_ids, _duplicate_roles, _backend, _fixed_role_names):
         found += check(manifest, places)
@@ -145,12 +142,12 @@ def crosscheck(manifest: Manifest, places: Places, declared: Declared) -> list[P
 
 
 def fold(name: str) -> str:
-    """Two names that fold alike are one name to people, and one folder to some file systems."""
+    """The form in which names must differ: equal ones are easily confused, and one folder on some file systems."""
     return name.casefold().replace("_", "-").replace(".", "-")
 
 
 def _repeated(keyed: Iterable[tuple[object, Loc]]) -> Iterator[tuple[Loc, Loc]]:
-    """Pairs of (a later loc, the first loc) that have the same key."""
+    """Pairs (later loc, first loc) with the same key."""
     first: dict[object, Loc] = {}
     for key, loc in keyed:
         earlier = first.setdefault(key, loc)
@@ -167,7 +164,7 @@ def _duplicate_names(manifest: Manifest, places: Places) -> Iterator[Problem]:
             name, other = names[int(later[1])], names[int(earlier[1])]
             same = "has the name of another" if name == other else f"differs from {other} only in case or in ._-"
             what = f"{noun} {name} {same}, at {places.find(*earlier)}"
-            yield places.problem(later, what, "give each its own name")
+            yield places.problem(later, what, "give each a different name")
 
 
 def _duplicate_sets(_manifest: Manifest, places: Places) -> Iterator[Problem]:
@@ -176,7 +173,7 @@ def _duplicate_sets(_manifest: Manifest, places: Places) -> Iterator[Problem]:
         earlier = first.setdefault(fold(name), (name, file, mark.line))
         if earlier != (name, file, mark.line):
             what = f"permission set {name} has the name of another, {earlier[0]} at {earlier[1]}:{earlier[2] + 1}"
-            yield Problem(file, mark.line + 1, mark.column + 1, what, "give each its own name, not in case or ._- alone")
+            yield Problem(file, mark.line + 1, mark.column + 1, what, "use names that differ not only in case or ._-")
 
 
 def _external_ids(manifest: Manifest, places: Places) -> Iterator[Problem]:
@@ -200,13 +197,13 @@ def _external_ids(manifest: Manifest, places: Places) -> Iterator[Problem]:
 
 
 def _shared_id(manifest: Manifest, places: Places, index: int, key: str, owner: tuple[int, str]) -> Iterator[Problem]:
-    """The problem of an id that another customer has as well, unless both are one customer by the manifest's word."""
+    """The problem of an external id that two customers have, unless the manifest allows it."""
     customer, other = manifest.customers[index], manifest.customers[owner[0]]
     if owner[0] == index or manifest.may_share_external_id(customer.name, other.name):
         return
     what = f"{key} is the same as that of customer {other.name}, at {places.find('customers', *owner)}"
     hint = (
-        f"make a fresh one: an external id belongs to one customer; for several accounts of one customer, suppress "
+        f"generate a fresh one: an external id belongs to one customer; for several accounts of one customer, suppress "
         f"{SHARED_ID_RULE} for {other.name} and {customer.name} with that reason"
     )
     yield places.problem(("customers", index, key), what, hint)
@@ -219,7 +216,7 @@ def _duplicate_roles(manifest: Manifest, places: Places) -> Iterator[Problem]:
         account = manifest.backend.account_id
         many = bool(manifest.backend.roles)
         names = enumerate(manifest.backend.all_roles)
-        # Names twice among the backend roles are told in `_backend`.
+        # Duplicate names among the backend roles are reported by `_backend`.
         unique = {role.name.casefold(): ("backend", "roles", i) if many else ("backend", "role") for i, role in names}
         keyed += (((account, name), loc) for name, loc in unique.items())
     keyed += (
@@ -233,12 +230,12 @@ def _duplicate_roles(manifest: Manifest, places: Places) -> Iterator[Problem]:
     for later, earlier in _repeated(keyed):
         account, role = _role(manifest, later)
         what = f"role {role} of account {account} is already that of {_owner(manifest, earlier)}, at {places.find(*earlier)}"
-        hint = "give it another role name: AWS compares names without path and case"
+        hint = "choose another role name: AWS ignores path and case"
         yield places.problem(later, f"{_owner(manifest, later)}: {what}", hint)
 
 
 def _role(manifest: Manifest, loc: Loc) -> tuple[str, str]:
-    """Account id and name of the role that a customer or switch role has."""
+    """Account id and role name of a customer or switch role."""
     if loc[0] == "customers":
         customer = manifest.customers[int(loc[1])]
         return customer.account_id, customer.role or manifest.defaults.role
@@ -276,19 +273,19 @@ def _backend(manifest: Manifest, places: Places) -> Iterator[Problem]:
         return
     if backend.role is not None and backend.roles:
         what = "backend has both role and roles"
-        yield places.problem(("backend", "role"), what, "keep one of the two; roles may hold a single role", key=True)
+        yield places.problem(("backend", "role"), what, "keep one of the two; roles may have a single entry", key=True)
     for later, earlier in _repeated(
         (role.name.casefold(), ("backend", "roles", i, "name")) for i, role in enumerate(backend.roles)
     ):
-        what = f"backend role {backend.roles[int(later[2])].name} stands twice, first at {places.find(*earlier)}"
-        yield places.problem(later, what, "give each backend role its own name; AWS compares names without path and case")
+        what = f"backend role {backend.roles[int(later[2])].name} is listed twice, first at {places.find(*earlier)}"
+        yield places.problem(later, what, "give each backend role a different name; AWS ignores path and case")
 
 
 def _backend_references(manifest: Manifest, places: Places, declared: Declared) -> Iterator[Problem]:
     if not manifest.customers:
         return
     if not declared.backend:
-        hint = "add `backend:` with the account_id that the customers shall trust"
+        hint = "add `backend:` with the account_id for the customers to trust"
         yield places.problem(("customers", 0), "there are customers but no backend account", hint)
     if manifest.backend is None:
         return
@@ -301,9 +298,9 @@ def _backend_references(manifest: Manifest, places: Places, declared: Declared) 
 
 
 def _fixed_role_names(manifest: Manifest, places: Places) -> Iterator[Problem]:
-    """One ARN pattern serves all customers of a backend role, so they share role name and path.
+    """With fixed-role-name one ARN pattern covers all customers of a backend role: they must share role name and path.
 
-    Customers that name no backend role are measured among themselves: which role they get is the plan's decision.
+    Customers without a backend role are compared with each other, because the plan assigns their role.
     """
     if manifest.backend is None or manifest.backend.grant != "fixed-role-name":
         return
@@ -319,5 +316,5 @@ def _fixed_role_names(manifest: Manifest, places: Places) -> Iterator[Problem]:
             if form != (role, path):
                 key = "role" if form[0] != role else "path"
                 what = f"{manifest.customers[index].name} has role {form[1]}{form[0]}, the other customers {path}{role}"
-                hint = f"write role: {role} and path: {path}; grant: fixed-role-name has one role name; else choose explicit"
+                hint = f"write role: {role} and path: {path}; or use grant: explicit"
                 yield places.problem(("customers", index, key), what, hint)

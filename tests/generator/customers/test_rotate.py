@@ -103,7 +103,7 @@ def test_the_difference_says_that_one_more_id_is_accepted(manifest: Path) -> Non
         ("open", None, SelectionError, "has no external id to rotate"),
         ("acme", "of-beta", EditedManifestError, "is the same as that of customer"),
         ("acme", "old-id", EditedManifestError, "previous_external_id is the same as external_id"),
-        ("acme", "has space", EditedManifestError, "is not an external id that AWS takes"),
+        ("acme", "has space", EditedManifestError, "is not a valid external id"),
         ("acme", "", SelectionError, "the new external id is empty"),
     ],
 )

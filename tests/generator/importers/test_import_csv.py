@@ -114,7 +114,7 @@ def test_columns_that_contradict_the_roles_arn_are_refused(tmp_path: Path, order
         (b"", "the file has no header row"),
         (b"name,account_id\nM\xfcller,222222222222\n", "the file is not utf-8 text: byte 0xfc"),
         (b'name,account_id\n"acme,222222222222\n', "not a table: unexpected end of data"),
-        (b"name,account_id\n\0,2\n", "the file holds the control character U+0000, as binary files do"),
+        (b"name,account_id\n\0,2\n", "the file contains the control character U+0000, as binary files do"),
     ],
 )
 def test_files_that_are_no_tables_say_why(tmp_path: Path, content: bytes, said: str) -> None:

@@ -236,7 +236,7 @@ def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edi
             SetField("a", "tags", {"z": "1"}),
             "6:11",
             "the anchor &t stands here",
-            "write the value out",
+            "write out the value",
             id="a value that others repeat",
         ),
         pytest.param(
@@ -315,7 +315,7 @@ def test_what_cannot_be_edited_is_refused_with_a_reason(
     [
         ("customers:\n\t- {name: a}\n", "not YAML"),
         ("customers:\n  - &a {name: a, account_id: '222222222222'}\n  - <<: *a\n    name: b\n", "merge keys"),
-        ("customers:\n  - {name: a, name: b, account_id: '222222222222'}\n", "stands here twice"),
+        ("customers:\n  - {name: a, name: b, account_id: '222222222222'}\n", "duplicate key name"),
     ],
 )
 def test_a_manifest_that_is_wrong_as_it_stands_says_its_own_problem(tmp_path: Path, text: str, what: str) -> None:

@@ -36,7 +36,7 @@ BAD = {
     "no mapping": Bad("- all\n", 1, 3, "a play is a mapping", "- hosts: all"),
     "not YAML": Bad("- hosts: [all\n", 1, 10, "not YAML", "close the bracket"),
     "a tab": Bad("- hosts: all\n\ttasks: []\n", 2, 1, "not YAML", "indent with spaces"),
-    "a key twice": Bad("- hosts: all\n  hosts: all\n  tasks: []\n", 2, 3, "the key hosts stands here twice", "keep one"),
+    "a key twice": Bad("- hosts: all\n  hosts: all\n  tasks: []\n", 2, 3, "duplicate key hosts", "keep one"),
     "unknown key of a play": Bad("- hosts: all\n  task: []\n  tasks: []\n", 2, 3, "a play has no key task", "write tasks"),
     "what Ansible has beyond": Bad(
         "- hosts: all\n  gather_facts: no\n  tasks: []\n", 2, 3, "a play has no key gather_facts", "remove it; known here"

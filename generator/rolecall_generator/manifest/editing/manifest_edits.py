@@ -351,7 +351,7 @@ def _plain(value: Value) -> Any:
         raise SelectionError("a value has bytes that are not UTF-8 text", hint="type it in UTF-8")
     for text in texts:
         if (hidden := first_hidden(text)) is not None:
-            what = f'"{clip(text)}" holds the invisible character {code_point(text[hidden])}'
+            what = f'"{clip(text)}" contains the invisible character {code_point(text[hidden])}'
             raise SelectionError(what, where="a value for the manifest", hint="type it anew, without that character")
     if isinstance(value, str):
         return value

@@ -209,7 +209,7 @@ class Splices:
             if node.kind == "alias" and node.anchor in anchors and id(node) not in going:
                 line = self.lines.number(node.start)
                 what = f"the anchor &{node.anchor} stands here, and line {line} repeats it (*{node.anchor})"
-                raise self.refusal(anchors[node.anchor].start, what, f"write the value out in line {line}, then run again")
+                raise self.refusal(anchors[node.anchor].start, what, f"write out the value in line {line}, then run again")
 
     def refusal(self, offset: int, what: str, hint: str) -> EditError:
         """An EditError at the place of an offset."""

@@ -63,7 +63,7 @@ def text_of(data: bytes, file: str) -> str | Problem:
     if control := _CONTROL.search(text):
         start = control.start()
         column = start - text.rfind("\n", 0, start)
-        what = f"the file holds the control character U+{ord(control[0]):04X}, as binary files do"
+        what = f"the file contains the control character U+{ord(control[0]):04X}, as binary files do"
         return Problem(file, text.count("\n", 0, start) + 1, column, what, "save it as plain text in UTF-8")
     return _unseen(text, file) or text
 
@@ -75,8 +75,8 @@ def _unseen(text: str, file: str) -> Problem | None:
     if start is None:
         return None
     before = text.rfind("\n", 0, start)
-    what = f"the file holds the invisible character {code_point(text[start])}"
-    hint = "delete it: in an editor that shows it, or by typing the line anew"
+    what = f"the file contains the invisible character {code_point(text[start])}"
+    hint = "delete it in an editor that shows it, or retype the line"
     return Problem(file, text.count("\n", 0, start) + 1, start - before, what, hint)
 
 
@@ -89,9 +89,9 @@ def _unreadable(file: str, error: OSError) -> Problem:
     if isinstance(error, FileNotFoundError):
         return Problem(file, 1, 1, "there is no such file", "name the manifest, or write a first one with `gen init`")
     if isinstance(error, IsADirectoryError):
-        return Problem(file, 1, 1, "this is a folder, not a file", "name the manifest inside it")
+        return Problem(file, 1, 1, "this is a folder, not a file", "give the path of the manifest in it")
     if isinstance(error, PermissionError):
-        return Problem(file, 1, 1, "reading the file is not permitted", "give yourself read permission on it")
+        return Problem(file, 1, 1, "permission denied", "check the permissions of the file")
     return Problem(file, 1, 1, f"the file cannot be read: {error.strerror or error}", "check the path and the disk")
 
 
@@ -151,13 +151,13 @@ What turns a small file into a bomb is this number alone. Characters and not val
 _COLLECTION_TAGS = {MappingStartEvent: {None, "!", CORE + "map"}, SequenceStartEvent: {None, "!", CORE + "seq"}}
 _SYNTAX_HINTS = (
     ("tab character", "indent with spaces"),
-    ("cannot start any token", "indent with spaces, and put text that starts with @, ` or % in quotes"),
-    ("mapping values are not allowed", "put text that holds `: ` in quotes, and check the indentation"),
+    ("cannot start any token", "indent with spaces, and quote strings that start with @, ` or %"),
+    ("mapping values are not allowed", "quote strings that contain `: `, and check the indentation"),
     ("expected key", "check the indentation: keys of one mapping start in the same column"),
     ("expected '-' indicator", "check the indentation: items of one list start in the same column"),
     ("flow node", "close the bracket"),
-    ("expected ',' or", "close the bracket, or put a comma between the entries"),
-    ("end of stream", "close the quote or bracket that was opened before"),
+    ("expected ',' or", "close the bracket, or add a comma between the entries"),
+    ("end of stream", "close the open quote or bracket"),
     ("undefined alias", "write the anchor (&name) above its alias (*name)"),
     ("control characters", "save the file as plain text in UTF-8"),
 )
@@ -280,14 +280,12 @@ class _Builder:
             self.report(mark, f"the key {clip(text)} is read by YAML as {kind_of(value)}", f'write "{clip(text)}" in quotes')
         elif text in node:
             first = node.marks[text][0].line + 1
-            self.report(mark, f"the key {clip(text)} stands here twice, first in line {first}", "keep one of the two")
+            self.report(mark, f"duplicate key {clip(text)}, first in line {first}", "keep one of the two")
 
     def start(self, event: Any) -> None:
         mark = event.start_mark
         if isinstance(self.current, MapNode) and self.key is None:
-            self.report(
-                mark, "a list or mapping stands where a key is expected", "write the key as text, in quotes if need be"
-            )
+            self.report(mark, "a list or mapping where a key is expected", "write the key as a string, in quotes if needed")
             raise _Stop
         if len(self.stack) >= MAXIMUM_DEPTH:
             self.report(mark, f"nested deeper than {MAXIMUM_DEPTH} levels", "a manifest needs no more than ten levels")
@@ -313,11 +311,11 @@ class _Builder:
     def alias(self, event: Any) -> None:
         mark = event.start_mark
         if isinstance(self.current, MapNode) and self.key is None:
-            self.report(mark, f"the alias *{event.anchor} stands where a key is expected", "write the key as text")
+            self.report(mark, f"the alias *{event.anchor} is used as a key", "write the key as a string")
             raise _Stop
         target = self.anchors.get(event.anchor, ("", None, 0))
         if target is None:
-            self.report(mark, f"the alias *{event.anchor} stands inside its own anchor", "write the value out")
+            self.report(mark, f"the alias *{event.anchor} is inside its own anchor", "write out the value")
             raise _Stop
         value, raw, size = target
         if event.anchor not in self.anchors:
@@ -335,7 +333,7 @@ class _Builder:
     def document(self, event: Any) -> None:
         self.documents += 1
         if self.documents > 1:
-            self.report(event.start_mark, "a second document starts here (---)", "keep one document a file; use `include`")
+            self.report(event.start_mark, "a second document starts here (---)", "keep one document per file; use `include`")
             raise _Stop
 
     def store(self, value: Any, mark: YamlMark, raw: str | None) -> None:
@@ -368,7 +366,7 @@ class _Builder:
 
     def unknown_tag(self, event: Any) -> None:
         shown = str(event.tag).replace(CORE, "!!")
-        self.report(event.start_mark, f"the tag {clip(shown)} has no place here", "remove the tag and write the plain value")
+        self.report(event.start_mark, f"unsupported tag {clip(shown)}", "remove the tag and write the plain value")
 
     def syntax(self, error: yaml.YAMLError) -> None:
         mark = getattr(error, "problem_mark", None) or START
