@@ -67,7 +67,7 @@ def test_a_table_becomes_customers_in_a_file_of_their_own(folder: Path) -> None:
     assert ["account1", "acme-corp", "Beta"] == list(found)
     assert (("list",), {"tier": "gold"}) == (found["acme-corp"].permissions, found["acme-corp"].labels)
     assert 32 == len(found["Beta"].external_id or "")
-    assert "note: 2 new, 0 changed, 1 as they are" in done.out.splitlines()
+    assert "note: 2 new, 0 changed, 1 unchanged" in done.out.splitlines()
     assert "gen terraform" in done.out
 
 
@@ -78,7 +78,7 @@ def test_the_same_table_twice_changes_nothing(folder: Path) -> None:
     done = import_table(folder, "--yes")
 
     assert (0, before) == (done.code, files(folder))
-    assert ["0 new, 0 changed, 3 as they are", "Nothing to change: the manifest says so already."] == done.out.splitlines()
+    assert ["0 new, 0 changed, 3 unchanged", "Nothing to change: the manifest says so already."] == done.out.splitlines()
 
 
 @pytest.mark.parametrize(("options", "code"), [(["--dry-run"], 0), ([], 2), (["--format", "json"], 2)])
@@ -100,8 +100,8 @@ def test_all_broken_rows_are_named_and_nothing_is_imported(folder: Path) -> None
 
     assert (3, "", before) == (done.code, done.out, files(folder))
     assert [
-        'error: fleet.csv:2:2: account_id "12" was shortened, as spreadsheets do with numbers',
-        "  hint: format the column as text, and write all 12 digits",
+        'error: fleet.csv:2:2: account_id "12" was changed to a number by a spreadsheet',
+        "  hint: format the column as text, and enter all 12 digits",
         "fleet.csv:3:3: there is no permission set nope",
         "  hint: the manifest has: read, list",
         "2 problems: nothing was imported",
@@ -145,7 +145,7 @@ def test_an_update_is_shown_as_a_difference(folder: Path) -> None:
     changed = import_table(folder, "--yes", "--update", text=text)
 
     assert [
-        "0 new, 0 changed, 0 as they are, 1 that differ",
+        "0 new, 0 changed, 0 unchanged, 1 that differ",
         "x (222222222222) is customer account1; role differ: --update takes them over",
         "Nothing is changed: --update takes over what differs.",
     ] == kept.out.splitlines()
@@ -161,7 +161,7 @@ def test_the_form_for_programs_names_everything(folder: Path) -> None:
 
     assert (0, True) == (done.code, body["written"])
     assert {"customers/imported.yaml", "accounts.yaml"} == set(body["files"])
-    assert ["3 new, 0 changed, 1 as they are"] == body["notes"]
+    assert ["3 new, 0 changed, 1 unchanged"] == body["notes"]
 
 
 def test_a_customers_outputs_are_taken_over(folder: Path) -> None:
@@ -224,7 +224,7 @@ def test_without_credentials_an_organization_is_not_asked(folder: Path) -> None:
     done = gen("import", "organizations", "--profile", "nobody", cwd=folder, environ=away)
 
     assert (8, "") == (done.code, done.out)
-    assert "profile no one: the AWS credentials cannot be had" in done.err
+    assert "profile nobody: the AWS credentials could not be loaded" in done.err
     assert "hint: " in done.err
 
 
@@ -243,11 +243,11 @@ def test_a_table_that_is_wrong_in_many_ways_is_mended_in_one_go(folder: Path) ->
 
     assert 3 == done.code
     assert [
-        'rows.csv:2:2: account_id "66666666666" was shortened, as spreadsheets do with numbers',
+        'rows.csv:2:2: account_id "66666666666" was changed to a number by a spreadsheet',
         "rows.csv:2:5: there is no permission set nope",
         'rows.csv:3:3: role "r 1" has characters that AWS refuses in a name',
         "rows.csv:4:6: the row has 6 cells, the header 5",
-        'rows.csv:6:2: account_id "888888888889" stands here a second time, first at rows.csv:5',
+        'rows.csv:6:2: account_id "888888888889" is listed twice, first at rows.csv:5',
     ] == [line.removeprefix("error: ") for line in done.err.splitlines() if "rows.csv:" in line]
     assert "5 problems: nothing was imported" in done.err
 
@@ -298,7 +298,7 @@ def test_what_a_customer_gives_after_a_rotation_does_not_undo_it(folder: Path) -
     (folder / "account1.json").unlink()
 
     assert (0, before) == (done.code, files(folder))
-    assert "account1 gives the external id that its last rotation retired" in done.out
+    assert "account1 has the external id retired by its last rotation" in done.out
 
 
 def test_rotations_under_way_are_listed(folder: Path) -> None:
@@ -321,6 +321,6 @@ def test_rotations_under_way_are_listed(folder: Path) -> None:
         [(one["name"], one["started"], one["seen"]) for one in json.loads(old.out)],
     )
     assert re.fullmatch(
-        r"account1  for \d+ days: the new id was seen: gen customer rotate-external-id account1 --finish\n", listed.out
+        r"account1  for \d+ days: the new id was accepted: gen customer rotate-external-id account1 --finish\n", listed.out
     )
     assert elsewhere.out.endswith(f"account1 --finish --manifest {folder / 'accounts.yaml'}\n")

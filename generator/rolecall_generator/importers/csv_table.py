@@ -1,9 +1,4 @@
-"""A table in a file: its encoding and delimiter found out, its rows with the lines that they begin in.
-
-Which column of a table is which field of a customer: named on the command line, else by what people call it.
-
-`gen import csv`: the accounts of a table.
-"""
+"""Import of accounts from a CSV table: encoding, delimiter, columns by header, rows with their lines."""
 
 from __future__ import annotations
 
@@ -24,13 +19,13 @@ from rolecall_generator.text import clip, nearest
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _DELIMITERS = (",", ";", "\t", "|")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_TOLD = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-"""A first line by which Excel is told the delimiter."""
+_SEP_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+"""A first line that sets the delimiter for Excel."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A row that is not empty: the line that it begins in (from 0), and its cells without white space around."""
+    """A non-empty row: the index of its first line (from 0), and its cells, stripped."""
 
     line: int
     cells: tuple[str, ...]
@@ -38,26 +33,26 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """The header's cells and the rows below it."""
+    """The header's cells and the rows."""
 
     header: tuple[str, ...]
     rows: tuple[TableRow, ...]
 
 
 def read_table(path: Path, *, delimiter: str | None = None, encoding: str | None = None) -> TableFile:
-    """Read a table. A delimiter or encoding that is None is found out. Raises ImportProblemsError."""
+    """Read a table. A delimiter or encoding of None is detected. Raises ImportProblemsError."""
     text = _text(path, encoding)
     first = next((line for line in text.splitlines() if line.strip()), "")
-    told = _TOLD.fullmatch(first.strip())
-    chosen = delimiter or (told[1] if told else max(_DELIMITERS, key=first.count))
+    sep_line = _SEP_LINE.fullmatch(first.strip())
+    chosen = delimiter or (sep_line[1] if sep_line else max(_DELIMITERS, key=first.count))
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True, delimiter=chosen)
     try:
-        rows = tuple(_rows(reader))[1 if told else 0 :]
+        rows = tuple(_rows(reader))[1 if sep_line else 0 :]
     except csv.Error as error:
-        hint = "put cells that hold the delimiter or line breaks in quotes, or name the delimiter with --delimiter"
+        hint = "quote cells that contain the delimiter or line breaks, or set --delimiter"
         raise _error(path, max(reader.line_num, 1), 1, f"not a table: {error}", hint) from error
     if not rows:
-        raise _error(path, 1, 1, "the file has no header row", "start it with a row of column names, as in name,account_id")
+        raise _error(path, 1, 1, "the file has no header row", "add a row of column names, as in name,account_id")
     return TableFile(rows[0].cells, rows[1:])
 
 
@@ -71,7 +66,7 @@ def _rows(reader: Iterator[list[str]]) -> Iterator[TableRow]:
 
 
 def _plain(cell: str) -> str:
-    """The cell's text. Spreadsheets keep leading zeros only behind `="..."`, and put a no-break space before some texts."""
+    """The value of a cell, without the `="..."` that keeps leading zeros in spreadsheets, and without no-break spaces."""
     text = cell.strip().strip("\u00a0\u200b").strip()
     return text[2:-1].strip() if text.startswith('="') and text.endswith('"') else text
 
@@ -84,16 +79,18 @@ def _text(path: Path, encoding: str | None) -> str:
         raise _error(path, 1, 1, f"the file cannot be read: {error.strerror}", "check its name and permissions") from error
     if len(data) > MAXIMUM_BYTES:
         what = f"the file is larger than {MAXIMUM_BYTES // 1024 // 1024} MiB"
-        raise _error(path, 1, 1, what, "split it, and import the parts one after the other")
+        raise _error(path, 1, 1, what, "split it, and import the parts separately")
     known = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding or known)
     except LookupError as error:
-        raise _error(path, 1, 1, f"there is no encoding {encoding}", "name one as Python does: utf-8, cp1252") from error
+        raise _error(
+            path, 1, 1, f"there is no encoding {encoding}", "use a name that Python knows, as in utf-8 or cp1252"
+        ) from error
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"the file is not {encoding or known} text: byte 0x{data[error.start]:02x}"
-        raise _error(path, line, 1, what, "name its encoding, as in --encoding cp1252, or save it as UTF-8") from error
+        raise _error(path, line, 1, what, "set its encoding, as in --encoding cp1252, or save it as UTF-8") from error
     if found := _CONTROL.search(text):
         what = f"the file contains the control character U+{ord(found[0]):04X}, as binary files do"
         raise _error(path, text.count("\n", 0, found.start()) + 1, 1, what, "save it as CSV in UTF-8")
@@ -105,10 +102,10 @@ def _error(path: Path, line: int, column: int, what: str, hint: str) -> ImportPr
 
 
 ROLE_ARN = "role_arn"
-"""A column that gives account id, path and role in one."""
+"""A column with account id, path and role in one value."""
 FIELDS = (*CSV_COLUMNS.plain, ROLE_ARN)
 
-_CALLED: Mapping[str, tuple[str, ...]] = {
+_ALIASES: Mapping[str, tuple[str, ...]] = {
     "name": ("accountname", "customer", "customername", "company", "alias", "accountalias"),
     "account_id": ("account", "awsaccount", "awsaccountid", "accountnumber", "awsaccountnumber", "accountno"),
     "role": ("rolename", "iamrole"),
@@ -117,7 +114,7 @@ _CALLED: Mapping[str, tuple[str, ...]] = {
     "permissions": ("permissionsets", "permissionset"),
     "regions": ("region", "awsregion", "awsregions"),
 }
-_KNOWN = {key: field for field in FIELDS for key in (field.replace("_", ""), *_CALLED.get(field, ()))}
+_KNOWN = {key: field for field in FIELDS for key in (field.replace("_", ""), *_ALIASES.get(field, ()))}
 _NO_LETTER = re.compile(r"[^a-z0-9]")
 
 
@@ -128,44 +125,45 @@ def parse_columns(texts: Iterable[str]) -> dict[str, str]:
         field, equals, header = (part.strip() for part in text.partition("="))
         if not (equals and field and header):
             raise SelectionError(
-                f"{text} maps no column", where="--column", hint='write FIELD=HEADER, as in --column name="Account Name"'
+                f"{text} is not FIELD=HEADER",
+                where="--column",
+                hint='write FIELD=HEADER, as in --column name="Account Name"',
             )
         if not is_field(field):
             near = nearest(field, CSV_COLUMNS.all)
             hint = f"write {near}" if near else f"a customer has: {', '.join((*CSV_COLUMNS.all, ROLE_ARN))}"
             raise SelectionError(f"a customer has no field {field}", where="--column", hint=hint)
         if field in wanted:
-            raise SelectionError(f"{field} is mapped twice", where="--column", hint="leave one out")
+            raise SelectionError(f"{field} is mapped twice", where="--column", hint="remove one of the two")
         wanted[field] = header
     return wanted
 
 
 def is_field(name: str) -> bool:
-    """Whether a customer has such a field: a plain one, or `tag:KEY`, `label:KEY`, `variable:KEY`."""
+    """Whether a customer has the field: a plain one, or `tag:KEY`, `label:KEY`, `variable:KEY`."""
     prefix, colon, key = name.partition(":")
     return name in FIELDS or bool(colon and prefix in CSV_COLUMNS.maps and key)
 
 
 def match_columns(header: Sequence[str], wanted: Mapping[str, str]) -> tuple[dict[int, str], tuple[str, ...]]:
-    """The field of each column by its number from 0, and the headers of columns that are none.
+    """The field of each column by its number from 0, and the headers of unmatched columns.
 
-    `wanted`: headers by field; what it names counts before what a column is called. Raises SelectionError for a header
-    that is not there, that two columns have, or that
-    two fields name.
+    `wanted`: headers by field, which take precedence over matching by name. Raises SelectionError for a header that does
+    not exist, that two columns have, or that two fields name.
     """
     fields: dict[int, str] = {}
     for field, name in wanted.items():
         found = [number for number, cell in enumerate(header) if cell.casefold() == name.casefold()]
         if len(found) != 1:
-            what = f"the table has no column {name}" if not found else f"{len(found)} columns are called {name}"
+            what = f"the table has no column {name}" if not found else f"{len(found)} columns are named {name}"
             raise SelectionError(what, where=f"--column {field}={name}", hint=f"it has: {headers_of(header)}")
         if found[0] in fields:
-            what = f"the column {name} is {fields[found[0]]} already"
-            raise SelectionError(what, where=f"--column {field}={name}", hint="a column is one field: leave one out")
+            what = f"the column {name} is already mapped to {fields[found[0]]}"
+            raise SelectionError(what, where=f"--column {field}={name}", hint="map a column to one field")
         fields[found[0]] = field
     taken = set(fields.values())
     for number, cell in enumerate(header):
-        meant = _called(cell)
+        meant = _field_of(cell)
         if number not in fields and meant is not None and meant not in taken:
             fields[number] = meant
             taken.add(meant)
@@ -177,8 +175,8 @@ def headers_of(header: Sequence[str]) -> str:
     return ", ".join(clip(cell) for cell in header if cell) or "none with a heading"
 
 
-def _called(cell: str) -> str | None:
-    """The field that a header means; None when it means none."""
+def _field_of(cell: str) -> str | None:
+    """The field that a header refers to, None for an unknown one."""
     prefix, colon, key = (part.strip() for part in cell.partition(":"))
     if colon and prefix.casefold() in CSV_COLUMNS.maps and key:
         return f"{prefix.casefold()}:{key}"
@@ -194,22 +192,24 @@ _SHORTENED = re.compile(r"\d{1,11}|\d(?:[.,]\d+)?[eE]\+?\d+|\d+[.,]0+")
 def read_csv_accounts(
     path: Path, columns: Mapping[str, str], *, delimiter: str | None = None, encoding: str | None = None
 ) -> Reading:
-    """The accounts of a table. `columns`: headers by field, for those that are called otherwise.
+    """Read the accounts of a table. `columns`: headers by field, for headers that are not recognized.
 
-    Raises ImportProblemsError with every row that cannot be read, and SelectionError for a column that is not there.
+    Raises ImportProblemsError with every row that cannot be read, and SelectionError for a column that does not exist.
     """
     table = read_table(path, delimiter=delimiter, encoding=encoding)
     fields, ignored = match_columns(table.header, columns)
     if not {"account_id", ROLE_ARN} & set(fields.values()):
         raise SelectionError(
-            "no column holds the account ids", where=str(path),
-            hint=f'name it: --column account_id="HEADER"; the table has: {headers_of(table.header)}',
+            "no column has the account ids", where=str(path),
+            hint=f'map it: --column account_id="HEADER"; the table has: {headers_of(table.header)}',
         )  # fmt: skip
     problems: list[Problem] = []
     accounts = tuple(_account(row, fields, str(path), problems) for row in table.rows)
-    shifted = list(_too_long(table.rows, len(table.header), str(path)))
+    shifted = list(_surplus_cells(table.rows, len(table.header), str(path)))
     if problems or shifted:
-        lines = {problem.line - 1 for problem in shifted}  # their cells stand in wrong columns: more would be noise
+        lines = {
+            problem.line - 1 for problem in shifted
+        }  # their cells are in the wrong columns: further problems would be noise
         raise ImportProblemsError(problems + shifted, [one for one in accounts if one.at.line not in lines])
     return Reading(str(path), accounts, (), ignored)
 
@@ -232,7 +232,7 @@ def _account(row: TableRow, columns: Mapping[int, str], file: str, problems: lis
         elif field == ROLE_ARN:
             parts = role_fields(cell)
             if parts is None:
-                what, hint = f'role_arn "{clip(cell)}" is no role', "write arn:aws:iam::222222222222:role/NAME"
+                what, hint = f'role_arn "{clip(cell)}" is not the ARN of a role', "write arn:aws:iam::222222222222:role/NAME"
                 problems.append(Problem(file, row.line + 1, number + 1, what, hint))
                 marks.setdefault("account_id", at)
                 continue
@@ -250,11 +250,11 @@ def _account(row: TableRow, columns: Mapping[int, str], file: str, problems: lis
 
 
 def _contradicted(named: Mapping[str, Value], found: Mapping[str, Value], file: str, at: Point) -> Iterator[Problem]:
-    """Columns of one row that speak of different roles: a guess would name someone else's account."""
+    """Columns of one row that contradict its role_arn: a guess could select another customer's account."""
     for field, value in named.items():
         if field in found and found[field] != value:
-            what = f"role_arn says {field} {clip(str(value))}, the column {field} {clip(str(found[field]))}"
-            yield Problem(file, at.line + 1, at.column + 1, what, "see which is right, and leave the other empty")
+            what = f"role_arn has {field} {clip(str(value))}, the column {field} has {clip(str(found[field]))}"
+            yield Problem(file, at.line + 1, at.column + 1, what, "leave the wrong one empty")
 
 
 def _value(field: str, cell: str) -> Value:
@@ -268,16 +268,16 @@ def _value(field: str, cell: str) -> Value:
 
 
 def _shortened(cell: str, file: str, at: Point) -> Iterator[Problem]:
-    """What a spreadsheet makes of an account id that it takes for a number; a guess would name someone else's account."""
+    """An account id that a spreadsheet has changed to a number: a guess could select another customer's account."""
     if _SHORTENED.fullmatch(cell):
         yield Problem(
-            file, at.line + 1, at.column + 1, f'account_id "{clip(cell)}" was shortened, as spreadsheets do with numbers',
-            "format the column as text, and write all 12 digits",
+            file, at.line + 1, at.column + 1, f'account_id "{clip(cell)}" was changed to a number by a spreadsheet',
+            "format the column as text, and enter all 12 digits",
         )  # fmt: skip
 
 
-def _too_long(rows: tuple[TableRow, ...], width: int, file: str) -> Iterator[Problem]:
+def _surplus_cells(rows: tuple[TableRow, ...], width: int, file: str) -> Iterator[Problem]:
     for row in rows:
         if any(row.cells[width:]):
             what = f"the row has {len(row.cells)} cells, the header {width}"
-            yield Problem(file, row.line + 1, width + 1, what, "put cells that hold the delimiter in quotes")
+            yield Problem(file, row.line + 1, width + 1, what, "quote cells that contain the delimiter")

@@ -1,11 +1,7 @@
-"""What an import would change in a manifest: accounts that are new, entries that differ, and what stays as it is.
+"""What an import changes in a manifest: new customers, changed entries and unchanged accounts, as edits and as notes.
 
-An account of the manifest is known by its id (by id and role where the manifest or the source has several of one account),
-so that the same import twice changes nothing, whatever the entries are called by then.
-
-Names of customers out of what sources call accounts: fit for a folder, and each its own.
-
-What an import would do, as edits of the manifest's files, and in sentences; nothing is written here.
+Accounts are matched by their id, or by id and role if the manifest or the source has several roles of one account, so that
+repeating an import changes nothing, whatever the entries have been renamed to.
 """
 
 from __future__ import annotations
@@ -28,10 +24,11 @@ _MAPS = frozenset({"tags", "labels", "variables"})
 
 @dataclass(frozen=True, slots=True)
 class ImportSettings:
-    """How to import. `permissions`: for new customers that the source gives none; None: the manifest's default.
+    """Options of an import. `make_id` generates an external id.
 
-    `update`: bring entries of known accounts up to what the source says. `make_id` gives a fresh external id.
-    `retired`: by customer, the external id that went with its last rotation; no source brings it back.
+    `permissions`: for new customers without any in the source; None for the manifest's default. `update`: update existing
+    entries to the source's values. `retired`: by customer, the external id retired by its last rotation, which no source
+    may restore.
     """
 
     make_id: Callable[[], str]
@@ -42,7 +39,7 @@ class ImportSettings:
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """A field of an entry that gets another value; `old` is None where it had none of its own."""
+    """A changed field of an entry; `old` is None if the entry did not have it."""
 
     customer: str
     field: str
@@ -52,7 +49,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """What an import would do: `added` are whole entries, field by field; `known` are accounts that stay as they are."""
+    """The changes of an import: `added` are new entries; `known` are accounts whose entries stay unchanged."""
 
     added: tuple[Mapping[str, Value], ...] = ()
     changed: tuple[FieldChange, ...] = ()
@@ -71,7 +68,7 @@ class _Draft:
 
 
 def plan_import(reading: Reading, manifest: Manifest, settings: ImportSettings) -> ImportPlan:
-    """Decide what becomes of each account. Raises ImportProblemsError with every account that is wrong, at its place.
+    """Compare each account with the manifest. Raises ImportProblemsError with the problems of all accounts.
 
     Raises SelectionError for permission sets of the settings that the manifest does not have.
     """
@@ -120,7 +117,7 @@ def _entry(account: ImportedAccount, names: CustomerNames, settings: ImportSetti
 
 
 def _known(account: ImportedAccount, customers: Sequence[Customer], default_role: str, several: bool) -> Customer | None:
-    """The manifest's entry of an account; None when it has none."""
+    """The manifest's entry for an account, None for a new one."""
     if len(customers) == 1 and not several:
         return customers[0]
     wanted = (account.role or default_role).casefold()
@@ -147,53 +144,53 @@ def _compare(
 
 
 def _had_before(external_id: Value, customer: Customer, settings: ImportSettings, draft: _Draft) -> bool:
-    """Whether it is the id of before a rotation that the customer has yet to apply: that is no difference."""
+    """Whether it is the id from before a rotation, which the customer has not applied yet: not a difference."""
     if external_id == customer.previous_external_id:
         return True
     if external_id != settings.retired.get(customer.name):
         return False
     draft.notes.append(
-        f"{customer.name} gives the external id that its last rotation retired: the newest module is not applied"
+        f"{customer.name} has the external id retired by its last rotation: the latest module is not applied yet"
     )
     return True
 
 
 def _without_proof(account: ImportedAccount, customer: Customer, settings: ImportSettings) -> Iterator[Problem]:
-    """What shows that a file is this customer's: the external id that the vendor gave to this account and to no other.
+    """The problem of a file that does not have the external id that the vendor gave to this account.
 
-    The account id alone shows nothing, since the sender writes it, and the file's name still less: `acme (1).json` is what a
-    browser calls a second download. Another external id is never taken over: it is made by the vendor, and whoever chose
-    one for someone else's account could have the vendor act there for them.
+    Only that id proves that the file is from this customer: account id and file name are written by the sender. Another
+    external id is never accepted: a sender who could choose the id for another customer's account could make the vendor
+    act there on their behalf (confused deputy).
     """
     known = {customer.external_id, customer.previous_external_id, settings.retired.get(customer.name)} - {None}
     given = account.fields.get("external_id")
     if given in known or (given is None and not known):
         return
-    what = f"names account {account.account_id} of customer {customer.name}, but not its external id"
+    what = f"names account {account.account_id} of customer {customer.name}, but not with its external id"
     if given is not None:
         what = f"{what}: it has {clip(str(given))}"
     yield account.problem(
         "external_id" if given is not None else "account_id",
         what,
-        f"find out who sent it. If {customer.name} applied this id, take it over with "
+        f"find out who sent it. If {customer.name} has applied this id, adopt it with "
         f"`gen customer rotate-external-id {customer.name} --external-id ID`",
     )
 
 
 def _one_of_several(account: ImportedAccount, accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
-    """Several roles of one account, of which the manifest does not have this one: nothing says which is meant."""
+    """The problem of an account with several roles, of which the manifest does not have this one: ambiguous."""
     others = [one for one in accounts if one is not account and one.account_id == account.account_id]
     if others:
         where = ", ".join(f"{one.file}:{one.at.line + 1}" for one in others)
         role = clip(account.role or "")
-        what = f"role {role} of account {account.account_id} is not in the manifest, and {where} names another"
-        yield account.problem("account_id", what, "leave out the one that is wrong, or add both with `gen customer add`")
+        what = f"role {role} of account {account.account_id} is not in the manifest, and {where} has another one"
+        yield account.problem("account_id", what, "remove the wrong one, or add both with `gen customer add`")
 
 
 def _named_as_another(
     account: ImportedAccount, customer: Customer | None, owners: Mapping[str, Customer]
 ) -> Iterator[Problem]:
-    """A source that bears the name of one customer and speaks of the account of another contradicts itself."""
+    """The problem of a source with the name of one customer and the account of another."""
     owner = owners.get(fold(account.name), customer)
     if owner is not None and owner is not customer:
         whose = f"of customer {customer.name}" if customer is not None else "which no customer has"
@@ -201,12 +198,12 @@ def _named_as_another(
             "account_id",
             f"{clip(account.name)} is a customer of account {owner.account_id}, but this is account {account.account_id}, "
             f"{whose}",
-            "find out whose it is; then call it by its own name, or import it with --no-update",
+            "find out whose it is, then rename it, or import it with --no-update",
         )
 
 
 def _current(customer: Customer, key: str, manifest: Manifest) -> object:
-    """What an entry says of a field; for those that a role's ARN gives, what holds by default."""
+    """An entry's value of a field; for role and path, which an ARN contains, with the default filled in."""
     value = getattr(customer, key)
     if value is None and key in {"role", "path"}:
         return getattr(manifest.defaults, key)
@@ -220,14 +217,14 @@ def _plain(value: object) -> object:
 
 
 def _merged(key: str, old: object, new: Value) -> Value:
-    """The value that a field is to have: what a source says of tags, labels and variables adds to what there is."""
+    """The new value of a field: tags, labels and variables of the source are merged with the existing ones."""
     if key in _MAPS and isinstance(old, Mapping) and isinstance(new, Mapping):
         return {**old, **new}
     return tuple(new) if isinstance(new, list) else new
 
 
 def _several(accounts: Iterable[ImportedAccount]) -> frozenset[str]:
-    """Accounts that the source names more than once, with different roles."""
+    """Ids of the accounts that the source has more than once, with different roles."""
     return frozenset(account_id for account_id, times in Counter(one.account_id for one in accounts).items() if times > 1)
 
 
@@ -237,9 +234,9 @@ _UNFIT = re.compile(r"[^a-z0-9._]+")
 
 
 def slug(text: str, account_id: str) -> str:
-    """A name for a customer out of any text: as it is where it fits, else small ASCII letters, digits and ._-.
+    """A customer's name from any string: unchanged if valid, else reduced to lowercase ASCII letters, digits and ._-.
 
-    Where nothing of it fits it is `account-ACCOUNT_ID`. The same text always gives the same name.
+    `account-ACCOUNT_ID` if nothing is left. Deterministic.
     """
     if _FIT.fullmatch(text) and len(text) <= _CHARACTERS:
         return text
@@ -252,46 +249,46 @@ def slug(text: str, account_id: str) -> str:
 
 
 class CustomerNames:
-    """Gives each account a name of its own: what differs from a taken one in case or ._- alone gets the account id too."""
+    """Assigns unique names: one that differs from a used name only in case or ._- gets the account id appended."""
 
-    def __init__(self, taken: Iterable[str]) -> None:
-        self._taken = {fold(name) for name in taken}
+    def __init__(self, used: Iterable[str]) -> None:
+        self._used = {fold(name) for name in used}
 
     def name(self, text: str, account_id: str) -> str:
-        """A free name, which is then taken."""
+        """Return an unused name and mark it as used."""
         wanted = slug(text, account_id)
         found, number = wanted, 1
-        while fold(found) in self._taken:
+        while fold(found) in self._used:
             tail = f"-{account_id}" if number == 1 else f"-{account_id}-{number}"
             found = f"{wanted[: _CHARACTERS - len(tail)].rstrip('-._')}{tail}"
             number += 1
-        self._taken.add(fold(found))
+        self._used.add(fold(found))
         return found
 
 
 def edits_of(plan: ImportPlan, into: Path | None) -> Sequence[Edit]:
-    """The edits that carry a plan out. `into`: the file that new customers go to; None: where the last customer stands."""
+    """The edits of a plan. `into`: the file for new customers; None: the file of the last customer."""
     edits: list[Edit] = [SetField(change.customer, change.field, change.new) for change in plan.changed]
     edits += (AddCustomer(entry, into) for entry in plan.added)
     return edits
 
 
 def notes_of(plan: ImportPlan, most: int | None = None) -> Iterator[str]:
-    """What a person should know of an import: who is new, known or left out, and why. `most`: so many names each."""
+    """Summary of an import for the user: counts, differences, skipped accounts. `most`: maximum names per kind."""
     changed = len({change.customer for change in plan.changed})
     same = [one for one in plan.known if not one.differs]
     differ = f", {len(plan.known) - len(same):,} that differ" if len(plan.known) > len(same) else ""
-    yield f"{len(plan.added):,} new, {changed:,} changed, {len(same):,} as they are{differ}"
+    yield f"{len(plan.added):,} new, {changed:,} changed, {len(same):,} unchanged{differ}"
     differing = [f"{clip(one.name)} ({one.account_id}) {one.why}" for one in plan.known if one.differs]
     left_out = [f"left out: {clip(one.name)} ({one.account_id}): {one.why}" for one in plan.left_out]
     for sentences in (differing, left_out):
         yield from sentences[:most]
         if most is not None and len(sentences) > most:
-            yield f"and {len(sentences) - most:,} more like the last: --format json names all"
+            yield f"and {len(sentences) - most:,} more; --format json lists all"
     for change in plan.changed:
         if change.field == "external_id" and change.old is not None:
-            yield f"{change.customer} has another external id than the manifest: the vendor makes them, never the customer"
+            yield f"{change.customer} has a different external id than the manifest: only the vendor chooses external ids"
     yield from plan.notes
     if plan.ignored:
         columns = ", ".join(clip(column) for column in plan.ignored)
-        yield f"columns that are not taken over: {columns} (--column FIELD=HEADER maps one)"
+        yield f"ignored columns: {columns} (use --column FIELD=HEADER to map one)"

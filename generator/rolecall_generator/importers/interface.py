@@ -1,9 +1,4 @@
-"""What the sources of an import hand on: the accounts that they name, each with its place, before anything is decided.
-
-`gen import csv`: the accounts of a table.
-
-Is what a source names fit for the manifest? Everything that is not, at its place, before anything is decided.
-"""
+"""What importers return: accounts with their positions; and their validation against the manifest."""
 
 from __future__ import annotations
 
@@ -17,16 +12,15 @@ from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, Po
 from rolecall_generator.text import clip, code_point, first_hidden
 
 Value = str | int | bool | Sequence[str] | Mapping[str, str]
-"""What one field of a customer holds."""
+"""The value of a customer's field."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedAccount:
-    """One account that a source names.
+    """An account in a source.
 
-    `name` as the source has it, any text. `fields`: fields of a customer that the source gives, besides its name.
-    `at` is where it stands in `file`, from 0; `marks` where its fields stand, where a source knows that. `partition` is ""
-    where the source names none.
+    `name` is any string. `fields`: the fields of a customer that the source has, without the name. `at` is the position in
+    `file`, counted from 0; `marks` are the positions of fields, if known. `partition` is "" if unknown.
     """
 
     name: str
@@ -38,24 +32,24 @@ class ImportedAccount:
 
     @property
     def account_id(self) -> str:
-        """Its 12 digits; "" when the source has none."""
+        """The account id; "" if the source has none."""
         return str(self.fields.get("account_id", ""))
 
     @property
     def role(self) -> str | None:
-        """The role's name, where the source names one."""
+        """The role's name, if the source has one."""
         role = self.fields.get("role")
         return role if isinstance(role, str) else None
 
     def problem(self, of: str, what: str, hint: str) -> Problem:
-        """A problem at the place of a field."""
+        """A problem at the position of a field."""
         mark = self.marks.get(of, self.at)
         return Problem(self.file, mark.line + 1, mark.column + 1, what, hint)
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An account that is not imported, and why; `differs`: the source says otherwise than the manifest."""
+    """An account that is not imported, with the reason. `differs`: source and manifest have different values."""
 
     name: str
     account_id: str
@@ -65,10 +59,10 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a source was read to. `source` is what people call it; `ignored`: columns that no field was found for.
+    """The result of reading a source. `source` is its display name; `ignored`: columns that match no field.
 
-    `notes` are sentences that a person should read before agreeing. `from_customers`: the customers wrote it, so that it
-    proves whose it is by its content, and chooses no external id.
+    `notes` are sentences to show before the user agrees. `from_customers`: written by customers, so that it must prove by
+    its content whose it is, and must not choose an external id.
     """
 
     source: str
@@ -80,9 +74,9 @@ class Reading:
 
 
 class ImportProblemsError(ManifestError):
-    """What was to be imported is wrong; `problems` holds everything found, and nothing was imported.
+    """The source has problems, and nothing was imported. `problems` are all that were found.
 
-    `accounts`: what a reader could read all the same; whoever has the manifest can say what else is wrong of them.
+    `accounts`: those that could be read, so that `all_problems` can validate them too.
     """
 
     def __init__(self, problems: Sequence[Problem], accounts: Sequence[ImportedAccount] = ()) -> None:
@@ -102,32 +96,32 @@ def role_fields(arn: str) -> dict[str, Value] | None:
 
 
 def all_problems(error: ImportProblemsError, manifest: Manifest) -> ImportProblemsError:
-    """What a reader found, and what else is wrong of the accounts that it could read: fixed in one go, not in two."""
+    """Add the problems of the accounts that could be read, so that all are reported in one pass."""
     places = {(problem.file, problem.line, problem.column) for problem in error.problems}
     more = problems_of(error.accounts, manifest)
     return ImportProblemsError([*error.problems, *(one for one in more if (one.file, one.line, one.column) not in places)])
 
 
 def problems_of(accounts: Sequence[ImportedAccount], manifest: Manifest) -> list[Problem]:
-    """Every problem of the accounts, by themselves, with each other and with the manifest's customers."""
+    """Every problem of the accounts on their own, with each other and with the manifest's customers."""
     return [
-        *_unseen(accounts),
+        *_invisible(accounts),
         *_malformed(accounts),
-        *_twice(accounts),
+        *_duplicates(accounts),
         *_shared_ids(accounts, manifest),
         *_unknown_sets(accounts, manifest),
-        *_elsewhere(accounts, manifest),
+        *_other_partition(accounts, manifest),
     ]
 
 
-def _unseen(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
-    """Characters that no one sees: with them one name is shown as another, in the manifest and in every review of it."""
+def _invisible(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
+    """Invisible characters, which make a name look like another one in the manifest and in reviews."""
     for account in accounts:
         for key, text in (("name", account.name), *_strings(account.fields)):
             if (hidden := first_hidden(text)) is not None:
                 yield account.problem(
                     key, f'{key} "{clip(text)}" contains the invisible character {code_point(text[hidden])}',
-                    "remove it there, or leave this account out",
+                    "remove it in the source, or leave this account out",
                 )  # fmt: skip
 
 
@@ -141,7 +135,7 @@ def _strings(fields: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
             yield from ((key, text) for text in value if isinstance(text, str))
 
 
-def _twice(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
+def _duplicates(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
     first: dict[tuple[str, str | None], ImportedAccount] = {}
     for account in accounts:
         key = (account.account_id, account.role.casefold() if account.role else None)
@@ -149,13 +143,13 @@ def _twice(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
         if earlier is not account and account.account_id:
             where = f"{earlier.file}:{earlier.at.line + 1}"
             yield account.problem(
-                "account_id", f'account_id "{clip(account.account_id)}" stands here a second time, first at {where}',
+                "account_id", f'account_id "{clip(account.account_id)}" is listed twice, first at {where}',
                 "leave one of the two out, or give each its own role",
             )  # fmt: skip
 
 
 def _shared_ids(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iterator[Problem]:
-    """An external id belongs to one customer (the confused deputy), whose accounts may share it by the manifest's word."""
+    """External ids of another customer (confused deputy), unless the manifest allows the accounts to share one."""
     owners: dict[str, tuple[str, str, str]] = {}
     for customer in manifest.customers:
         for external_id in (customer.external_id, customer.previous_external_id):
@@ -171,7 +165,7 @@ def _shared_ids(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iter
             if account_id != account.account_id and not manifest.may_share_external_id(name, account.name):
                 yield account.problem(
                     key, f'{key} "{clip(given)}" is the same as that of {owner}',
-                    "leave it empty: a fresh one is made, since an external id belongs to one customer alone",
+                    "leave it empty to generate one: an external id belongs to exactly one customer",
                 )  # fmt: skip
 
 
@@ -186,16 +180,16 @@ def _unknown_sets(accounts: Iterable[ImportedAccount], manifest: Manifest) -> It
                 )
 
 
-def _elsewhere(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iterator[Problem]:
-    """A role of another partition cannot be assumed from this one."""
+def _other_partition(accounts: Iterable[ImportedAccount], manifest: Manifest) -> Iterator[Problem]:
+    """Roles of another partition, which cannot be assumed from this one."""
     for account in accounts:
         if account.partition not in {"", manifest.partition}:
             what = f"the role is in partition {clip(account.partition)}, the manifest in {manifest.partition}"
-            yield account.problem("role", what, "import it into a manifest of its own partition")
+            yield account.problem("role", what, "import it into a manifest of that partition")
 
 
 def _malformed(accounts: Sequence[ImportedAccount]) -> list[Problem]:
-    """Every field that the manifest's own models refuse, in their words."""
+    """Missing account ids, and fields that the manifest's models reject."""
     missing = "the account id is missing", "write its 12 digits"
     found = [account.problem("account_id", *missing) for account in accounts if not account.account_id]
     by_file: dict[str, list[ImportedAccount]] = {}
@@ -207,7 +201,7 @@ def _malformed(accounts: Sequence[ImportedAccount]) -> list[Problem]:
 
 
 def _tree(accounts: Iterable[ImportedAccount]) -> MapNode:
-    """The accounts as the tree that the manifest's files are read into, under names that are right."""
+    """The accounts as a tree of customers. They get a valid name, because names are made later."""
     tree, items = MapNode(START), ListNode(START)
     tree["customers"] = items
     tree.marks["customers"] = (START, START)

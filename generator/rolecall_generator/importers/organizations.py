@@ -1,8 +1,8 @@
-"""`gen import organizations`: the accounts of an AWS Organization, with the path of their organizational unit as a label.
+"""Import of the accounts of an AWS Organization, with the path of their organizational unit as a label.
 
-The one part of the generator that asks AWS, and only to read: organizations:ListRoots, ListOrganizationalUnitsForParent and
-ListAccountsForParent, in the management account or a delegated administrator's. AWS gives an account's `State` since
-2025 and no longer gives `Status` from 9 September 2026 on (API reference of Organizations, "Account", November 2026).
+The only part of the generator that calls AWS, read-only: organizations:ListRoots, ListOrganizationalUnitsForParent and
+ListAccountsForParent, in the management account or a delegated administrator's. AWS returns an account's `State` since
+2025 and no longer returns `Status` from 9 September 2026 on (API reference of Organizations, "Account", November 2026).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from rolecall_generator.importers.interface import ImportedAccount, LeftOut, Rea
 SOURCE = "AWS Organizations"
 OU_LABEL = "ou"
 _ACTIVE = "ACTIVE"
-_NOT_IN_LABELS = re.compile(r"[^\w ./+@-]")  # what a tag takes, but for : and =, which part patterns of --limit
+_NOT_IN_LABELS = re.compile(r"[^\w ./+@-]")  # allowed in tags, without : and =, which have a meaning in patterns of --limit
 _LABEL_CHARACTERS = 256
-_MAXIMUM_DEPTH = 16  # AWS nests organizational units five deep; a fake that answers in circles must end too
+_MAXIMUM_DEPTH = 16  # AWS allows five levels; ends loops of a faulty fake
 
 
 class OrganizationsClient(Protocol):
-    """What of boto3's client is used."""
+    """The part of boto3's client that is used."""
 
     def get_paginator(self, name: str) -> Any:
         """A paginator of an operation."""
@@ -37,10 +37,10 @@ class OrganizationsClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OrganizationSelection:
-    """Whom to take: accounts below these units (ids, names or paths; none: all), but none that `exclude` names.
+    """The accounts to import: those below `units` (ids, names or paths; all if empty) that are not excluded.
 
-    `exclude`: account ids, names (wildcards allowed), unit ids or paths. `own`: accounts of the vendor by id, with what
-    they are.
+    `exclude`: account ids, names (wildcards allowed), unit ids or paths. `own`: the vendor's accounts by id, with the
+    reason for leaving them out.
     """
 
     units: tuple[str, ...] = ()
@@ -50,52 +50,52 @@ class OrganizationSelection:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """A root or organizational unit: `path` is "" for a root, else the names from below the root, parted by /."""
+    """A root or organizational unit. `path`: names below the root, separated by /; "" for a root."""
 
     unit_id: str
     path: str
     name: str
 
-    def called(self, text: str) -> bool:
-        """Whether a text of the command line means this unit."""
+    def matches(self, text: str) -> bool:
+        """Whether an id, name or path refers to this unit."""
         return text in {self.unit_id, self.path or "/"} or text.strip("/") == self.path or text == self.name
 
 
 def make_client(profile: str | None) -> OrganizationsClient:
-    """A client by the usual AWS chain of credentials, or a profile of the AWS CLI. Raises CallerError."""
+    """Create a client from the default credential chain, or from a profile. Raises CallerError."""
     try:
         session = botocore.session.Session(profile=profile)
         region = session.get_config_variable("region") or "us-east-1"
-        # The service takes few calls a second, and an organization has two for each of its units.
+        # The service has a low rate limit, and each organizational unit takes two calls.
         config = Config(retries={"mode": "standard", "total_max_attempts": 10})
         client: OrganizationsClient = session.create_client("organizations", region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
-        raise CallerError(f"the AWS credentials cannot be had: {error}", where=_place(profile), hint=_HOW) from error
+        raise CallerError(f"the AWS credentials could not be loaded: {error}", where=_place(profile), hint=_HOW) from error
     return client
 
 
 def read_organization(client: OrganizationsClient, choice: OrganizationSelection, *, profile: str | None = None) -> Reading:
-    """The active accounts of an organization, sorted by unit and name; the others are named as left out.
+    """Read the active accounts of an organization, sorted by unit and name; others are in `left_out`.
 
-    Raises CallerError for what AWS refuses, SelectionError for a unit that is not there.
+    Raises CallerError if AWS refuses the calls, SelectionError for a unit that does not exist.
     """
     for option, texts in (("--ou", choice.units), ("--exclude", choice.exclude)):
-        if not all(text.strip() for text in texts):  # an unset variable of a script would mean everybody, or nobody
-            raise SelectionError("it is empty", where=option, hint="name a unit or an account, or leave the option out")
-    met: set[str] = set()
+        if not all(text.strip() for text in texts):  # such as an unset variable of a script
+            raise SelectionError("the value is empty", where=option, hint="name a unit or an account, or omit the option")
+    used: set[str] = set()
     try:
-        found = list(_walk(client, choice, met))
+        found = list(_walk(client, choice, used))
     except ClientError as error:
         raise _refused(error.response.get("Error", {}), profile) from error
     except BotoCoreError as error:
-        raise CallerError(f"AWS Organizations cannot be asked: {error}", where=_place(profile), hint=_HOW) from error
+        raise CallerError(f"the call of AWS Organizations failed: {error}", where=_place(profile), hint=_HOW) from error
     found.sort(key=lambda pair: (pair[0], str(pair[1]["Name"]).casefold(), str(pair[1]["Id"])))
     accounts: list[ImportedAccount] = []
     left_out: list[LeftOut] = []
     for path, account in found:
         name, number = str(account["Name"]), str(account["Id"])
         patterns = _excluding(name, number, choice.exclude)
-        met |= patterns
+        used |= patterns
         why = _why_not(account, choice) or ("excluded" if patterns else "")
         if why:
             left_out.append(LeftOut(name, number, why))
@@ -104,16 +104,16 @@ def read_organization(client: OrganizationsClient, choice: OrganizationSelection
             if path:
                 fields["labels"] = {OU_LABEL: _label(path)}
             accounts.append(ImportedAccount(name, fields, f"account {number} of {SOURCE}"))
-    idle = tuple(f"--exclude {text} names no one who was found" for text in choice.exclude if text not in met)
+    idle = tuple(f"--exclude {text} matches no account" for text in choice.exclude if text not in used)
     return Reading(SOURCE, tuple(accounts), tuple(left_out), notes=idle)
 
 
 def _walk(
-    client: OrganizationsClient, choice: OrganizationSelection, met: set[str]
+    client: OrganizationsClient, choice: OrganizationSelection, used: set[str]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Accounts with their unit's path, of the chosen units and all below them, each account once.
+    """Accounts of the selected units and all below, each once, with the unit's path.
 
-    `met` gets what excluded a unit.
+    Patterns that excluded a unit are added to `used`.
     """
     roots = [_Unit(root["Id"], "", root["Name"]) for root in _pages(client, "list_roots", "Roots")]
     wanted = set(choice.units)
@@ -122,11 +122,11 @@ def _walk(
     pending = [(root, False, 0) for root in roots]
     while pending:
         unit, inside, depth = pending.pop()
-        names = {text for text in wanted if unit.called(text)}
+        names = {text for text in wanted if unit.matches(text)}
         matched |= names
         inside = inside or not wanted or bool(names)
-        excluding = {text for text in choice.exclude if unit.called(text)}
-        met |= excluding
+        excluding = {text for text in choice.exclude if unit.matches(text)}
+        used |= excluding
         if excluding or depth > _MAXIMUM_DEPTH:
             continue
         if inside:
@@ -149,7 +149,7 @@ def _pages(client: OrganizationsClient, operation: str, key: str, **parameters: 
 
 
 def _why_not(account: Mapping[str, Any], choice: OrganizationSelection) -> str:
-    """Why an account is no customer, whoever was asked for; "" when it may be one."""
+    """Why an account cannot be a customer; "" if it can."""
     state = str(account.get("State") or account.get("Status") or _ACTIVE)
     if state != _ACTIVE:
         return state.casefold().replace("_", " ")
@@ -157,7 +157,7 @@ def _why_not(account: Mapping[str, Any], choice: OrganizationSelection) -> str:
 
 
 def _excluding(name: str, number: str, patterns: Collection[str]) -> set[str]:
-    """The patterns that name an account."""
+    """The patterns that match an account."""
     return {pattern for pattern in patterns if pattern == number or fnmatchcase(name.casefold(), pattern.casefold())}
 
 
@@ -168,17 +168,17 @@ def _label(path: str) -> str:
 _HOW = "set AWS_PROFILE or --profile to one of the management account, or of a delegated administrator"
 _HINTS = {
     "AccessDeniedException": (
-        "AWS does not let this caller list the organization",
+        "AWS denies this caller access to the organization",
         "use the management account or a delegated administrator with organizations:List*",
     ),
-    "AWSOrganizationsNotInUseException": ("this account is in no organization", _HOW),
-    "TooManyRequestsException": ("AWS Organizations is asked too much at the moment", "try again later"),
+    "AWSOrganizationsNotInUseException": ("this account is not part of an organization", _HOW),
+    "TooManyRequestsException": ("AWS Organizations throttles the calls", "try again later"),
 }
 
 
 def _refused(error: Mapping[str, str], profile: str | None) -> CallerError:
     code = error.get("Code", "")
-    what, hint = _HINTS.get(code, (f"AWS Organizations does not answer: {code}", _HOW))
+    what, hint = _HINTS.get(code, (f"AWS Organizations returned an error: {code}", _HOW))
     return CallerError(what, where=_place(profile), hint=hint)
 
 

@@ -1,11 +1,11 @@
-"""`gen import terraform-outputs`: what customers' applies gave, as `terraform output -json` or a state says it.
+"""Import of customers' Terraform outputs.
 
-Read are `terraform output -json`, `terraform show -json` and a state file of version 4. In each, outputs stand by name with
-a `value`: a customer is a module's own pair of role_arn and external_id, or any output whose value is an object with a
-role_arn (those who call the modules as children pass them on so), or a mapping of such objects.
+Accepted are `terraform output -json`, `terraform show -json` and a state file of version 4. A customer is a pair of outputs
+role_arn and external_id, or any output whose value is an object with a role_arn (from a root module that calls the modules
+as children), or a mapping of such objects.
 
 Customers write these files, and mail programs and browsers name them. So a file is matched by the account id in the role's
-ARN and the external id with it; its name serves only to name a customer that the manifest does not have yet.
+ARN and by the external id; its name is used only to name a customer that the manifest does not have yet.
 Source: Terraform documentation, "JSON output format", November 2026.
 """
 
@@ -26,11 +26,11 @@ _GENERAL = frozenset({"output", "outputs", "terraform", "state", "show", "plan"}
 _HOW = "write it with `terraform output -json` in the folder of the customer's module"
 
 Output = tuple[str, Mapping[str, Any]]
-"""The name of a customer as a source has it, and its values by the outputs' names."""
+"""A customer's name in the source, and the values by output name."""
 
 
 def read_output_accounts(paths: Sequence[Path]) -> Reading:
-    """The accounts of such files. Raises ImportProblemsError with everything that is wrong in any of them."""
+    """Read the accounts of the files. Raises ImportProblemsError with the problems of all files."""
     problems: list[Problem] = []
     accounts: list[ImportedAccount] = []
     for path in paths:
@@ -47,34 +47,34 @@ def read_output_accounts(paths: Sequence[Path]) -> Reading:
 def _accounts(path: Path, text: str, body: Any) -> Iterator[ImportedAccount]:
     found = list(_customers(_outputs(path, body), path))
     if not found:
-        what = f"no output is called {_ROLE_ARN}, nor has an object with a {_ROLE_ARN} as its value"
+        what = f"there is no output {_ROLE_ARN}, and none whose value is an object with a {_ROLE_ARN}"
         raise _error(path, 1, what, _HOW)
     for name, values in found:
         arn, external_id = values[_ROLE_ARN], values.get(_EXTERNAL_ID)
         fields = role_fields(arn) if isinstance(arn, str) else None
         line = _line_of(text, arn)
         if fields is None:
-            hint = "the module's role_arn is arn:aws:iam::ACCOUNT:role/NAME: have the customer apply, then send it again"
-            raise _error(path, line + 1, f"{_ROLE_ARN} of {name} is no role: {clip(json.dumps(arn))}", hint)
+            hint = "role_arn must be arn:aws:iam::ACCOUNT:role/NAME: have the customer apply, then send it again"
+            raise _error(path, line + 1, f"{_ROLE_ARN} of {name} is not the ARN of a role: {clip(json.dumps(arn))}", hint)
         marks = dict.fromkeys(fields, Point(line, 0))
         if external_id is not None:
             if not isinstance(external_id, str):
-                what = f"{_EXTERNAL_ID} of {name} is no text: {clip(json.dumps(external_id))}"
-                raise _error(path, _line_of(text, external_id) + 1, what, "an external id is a text in quotes")
+                what = f"{_EXTERNAL_ID} of {name} is not a string: {clip(json.dumps(external_id))}"
+                raise _error(path, _line_of(text, external_id) + 1, what, "write the external id as a string")
             fields[_EXTERNAL_ID] = external_id
             marks[_EXTERNAL_ID] = Point(_line_of(text, external_id), 0)
         yield ImportedAccount(name, fields, str(path), Point(line, 0), marks, arn.split(":")[1])
 
 
 def _outputs(path: Path, body: Any) -> Mapping[str, Any]:
-    """Outputs by name, with their values."""
+    """The values of the outputs by name."""
     if isinstance(body, dict) and "format_version" in body:
         values = body.get("values")
         body = values.get("outputs") if isinstance(values, dict) else None
     elif isinstance(body, dict) and isinstance(body.get("version"), int) and "terraform_version" in body:
         body = body.get("outputs")
     if not isinstance(body, dict) or not all(isinstance(item, dict) and "value" in item for item in body.values()):
-        raise _error(path, 1, "these are no outputs of Terraform", _HOW)
+        raise _error(path, 1, "the file does not contain Terraform outputs", _HOW)
     return {name: item["value"] for name, item in body.items()}
 
 
@@ -89,7 +89,7 @@ def _customers(outputs: Mapping[str, Any], path: Path) -> Iterator[Output]:
 
 
 def _name_of(path: Path) -> str:
-    """A customer's name by its file, or by the file's folder where the file is called as all of them are."""
+    """A customer's name from the file name, or from the folder if the file has a generic name."""
     stem = path.name.partition(".")[0]
     return path.resolve().parent.name if stem.casefold() in _GENERAL else stem
 
@@ -100,34 +100,34 @@ def _read(path: Path) -> tuple[str, Any]:
             data = stream.read(MAXIMUM_BYTES + 1)
         if len(data) > MAXIMUM_BYTES:
             raise _error(path, 1, f"the file is larger than {MAXIMUM_BYTES // 1024 // 1024} MiB", _HOW)
-        # Windows' shells write UTF-16 when told to redirect into a file.
+        # Windows PowerShell writes UTF-16 when it redirects output to a file.
         text = data.decode("utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
         return text, json.loads(text, object_pairs_hook=_unambiguous)
     except OSError as error:
         raise _error(path, 1, f"the file cannot be read: {error.strerror}", "check its name and permissions") from error
     except json.JSONDecodeError as error:
         raise _error(path, error.lineno, f"the file is not JSON: {error.msg}", _HOW) from error
-    except _TwiceError as error:
-        raise _error(path, 1, f"the file has {clip(str(error))} twice in one object", _HOW) from error
-    except (ValueError, RecursionError) as error:  # no UTF-8; a number of thousands of digits; endless nesting
-        raise _error(path, 1, "the file is not JSON text", _HOW) from error
+    except _DuplicateNameError as error:
+        raise _error(path, 1, f"the file has the name {clip(str(error))} twice in one object", _HOW) from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, a number with thousands of digits, deep nesting
+        raise _error(path, 1, "the file is not JSON", _HOW) from error
 
 
-class _TwiceError(Exception):
-    """A name that an object has twice: readers of JSON disagree about which value counts."""
+class _DuplicateNameError(Exception):
+    """An object has a name twice; JSON parsers disagree on which value to use."""
 
 
 def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise _TwiceError(name)
+            raise _DuplicateNameError(name)
         found[name] = value
     return found
 
 
 def _line_of(text: str, value: Any) -> int:
-    """The line (from 0) in which a value stands first."""
+    """The line (from 0) of the first occurrence of a value."""
     at = text.find(json.dumps(value, ensure_ascii=False))
     return text.count("\n", 0, at) if at >= 0 else 0
 

@@ -65,9 +65,7 @@ def parse_csv(text: str, file: str) -> YamlSource:
         with collection_paused():
             _read_rows(reader, header, customers, file, problems)
     except csv.Error as error:
-        problems.append(
-            Problem(file, max(reader.line_num, 1), 1, f"not CSV: {error}", "put cells that hold commas in quotes")
-        )
+        problems.append(Problem(file, max(reader.line_num, 1), 1, f"not CSV: {error}", "quote cells that contain commas"))
     return YamlSource(file, tree, tuple(problems), unicodedata.is_normalized("NFC", text) and first_hidden(text) is None)
 
 
@@ -98,7 +96,7 @@ def _read_rows(reader: Reader, header: list[str], customers: ListNode, file: str
             continue
         if len(row) > len(header):
             what = f"the row has {len(row)} cells, the header {len(header)}"
-            problems.append(Problem(file, start + 1, len(header) + 1, what, "put cells that hold commas in quotes"))
+            problems.append(Problem(file, start + 1, len(header) + 1, what, "quote cells that contain commas"))
         mark = Point(start, 0)
         customers.append(_customer(row, header, mark))
         customers.marks.append(mark)

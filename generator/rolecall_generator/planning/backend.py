@@ -1,9 +1,9 @@
-"""The backend side: which policies the backend roles hold so that they may assume the customers' roles.
+"""The backend's module, and the assignment of customers to the managed policies of the backend roles.
 
-Which backend role, and which of its managed policies, carries each customer's grant. The assignment is stable: whoever
-has a place keeps it, newcomers take the first place with room. So adding or removing one customer changes one policy,
-and the number of policies is the fewest that fit as long as no one left. Where holes pile up, repacking closes them; it
-moves customers between policies of one role, never between roles, since a customer's trust names its role.
+The assignment is stable: a customer keeps its policy, and a new customer gets the first one with space. Adding or removing
+a customer changes one policy, and the number of policies is minimal as long as no customer was removed. Repacking fills
+the gaps; it moves customers between policies of one role, never between roles, because a customer's trust policy names its
+role.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ACTIONS = {
     (False, True): ("sts:AssumeRole", "sts:SetSourceIdentity"),
     (True, True): ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"),
 }
-"""By session tags, source identity."""
+"""By (session tags, source identity)."""
 
 
 def customer_role_arn(partition: str, customer: ResolvedCustomer) -> str:
@@ -50,7 +50,7 @@ def customer_role_arn(partition: str, customer: ResolvedCustomer) -> str:
 
 
 def granted_actions(customer: ResolvedCustomer) -> tuple[str, ...]:
-    """The STS actions that both sides of this customer's trust allow."""
+    """The STS actions that trust policy and backend policy allow for this customer."""
     return _ACTIONS[customer.session_tags, customer.source_identity]
 
 
@@ -61,7 +61,7 @@ def assign_customers(
     *,
     repack: bool = False,
 ) -> Assignment:
-    """Slots of all customers by role ARN. Raises PlanError, with what fits and what to choose, when they do not fit."""
+    """Assign all customers, by role ARN. Raises PlanError with the options when the policies are too small for them."""
     backend = manifest.backend
     if backend is None:
         return Assignment()
@@ -71,10 +71,10 @@ def assign_customers(
         Capacity(role.name, role.managed_policies or manifest.quotas.role_managed_policies) for role in backend.all_roles
     ]
     overheads = {shape: _statement_overhead(shape, fixed=fixed) for shape in {grant.shape for grant in grants}}
-    # One character more than the quota: every statement is counted with a comma, and the last one has none.
-    room = Room(quotas.MANAGED_POLICY_CHARACTERS + 1, PolicyDocument(()).size, overheads)
-    assignment = assign(grants, capacities, room, previous, repack=repack)
-    if assignment.homeless:
+    # One more than the quota: every statement is counted with a comma, which the last one does not have.
+    sizes = PolicySizes(quotas.MANAGED_POLICY_CHARACTERS + 1, PolicyDocument(()).size, overheads)
+    assignment = assign(grants, capacities, sizes, previous, repack=repack)
+    if assignment.unplaced:
         raise _does_not_fit(assignment, backend, capacities, repackable=bool(previous) and not repack)
     return assignment
 
@@ -83,7 +83,7 @@ def backend_module(manifest: Manifest, customers: Sequence[ResolvedCustomer], as
     """The module of the backend account: roles, their policies, and an instance profile for each new role."""
     backend = manifest.backend
     if backend is None:
-        raise ValueError("a manifest without backend has no backend module")
+        raise ValueError("the manifest has no backend")
     by_slot: dict[Slot, list[ResolvedCustomer]] = {}
     for customer in customers:
         by_slot.setdefault(assignment.slots[customer_role_arn(manifest.partition, customer)], []).append(customer)
@@ -125,7 +125,7 @@ def _grant(partition: str, customer: ResolvedCustomer, *, fixed: bool) -> Policy
 
 
 def _statement_overhead(shape: tuple[str, ...], *, fixed: bool) -> int:
-    """Characters of a statement without its list entries, with the comma that parts it from the next."""
+    """Characters of a statement without its list entries, with the comma behind it."""
     two_empty = ("", "")
     statement = _fixed_statement(shape, two_empty) if fixed else _explicit_statement(shape, two_empty)
     return len(json.dumps(statement.to_json(), separators=(",", ":"))) - len('"",""')
@@ -151,7 +151,7 @@ def _policy(partition: str, backend: Backend, slot: Slot, members: Sequence[Reso
     name = f"{backend.policy_prefix}-{slot.role}-{slot.policy}"
     if len(name) > quotas.POLICY_NAME_CHARACTERS:
         raise PlanError(
-            f"the policy name {name} has {len(name)} characters; AWS takes {quotas.POLICY_NAME_CHARACTERS}",
+            f"the policy name {name} has {len(name)} characters; the maximum is {quotas.POLICY_NAME_CHARACTERS}",
             where="backend",
             hint="choose a shorter backend.policy_prefix",
         )
@@ -169,7 +169,7 @@ def _role_parts(
     arn = role_arn(partition, backend.account_id, role.path, role.name)
     if role.existing:
         return [Role(arn, trust=None, attached=attached, existing=True)]
-    # EC2 keeps a service principal of its own in the China Regions (AWS documentation, "IAM roles for Amazon EC2").
+    # EC2 has a different service principal in the China Regions (AWS documentation, "IAM roles for Amazon EC2").
     service = "ec2.amazonaws.com.cn" if partition == "aws-cn" else "ec2.amazonaws.com"
     trust = Statement("Allow", ("sts:AssumeRole",), principals=(Principal("Service", service),), sid="TrustInstances")
     profile = iam_arn(partition, backend.account_id, "instance-profile", role.path, role.instance_profile or role.name)
@@ -190,18 +190,18 @@ def _role_parts(
 def _does_not_fit(
     assignment: Assignment, backend: Backend, capacities: Sequence[Capacity], *, repackable: bool
 ) -> PlanError:
-    fit, missing = len(assignment.slots), len(assignment.homeless)
-    rooms = ", ".join(f"{capacity.role} with {capacity.policies} managed policies" for capacity in capacities)
+    fit, missing = len(assignment.slots), len(assignment.unplaced)
+    capacity_text = ", ".join(f"{capacity.role} with {capacity.policies} managed policies" for capacity in capacities)
     choices = [
         f"have AWS raise the quota and set quotas.role_managed_policies (up to {quotas.ROLE_MANAGED_POLICIES_MAXIMUM})",
-        "name several backend.roles; each customer's trust then names its own",
+        "define several backend.roles; each customer then trusts one of them",
     ]
     if backend.grant == "explicit":
         choices.insert(1, "set backend.grant to fixed-role-name (one role name in every account, with an account list)")
     if repackable:
-        choices.insert(0, "run `gen terraform --repack`, which closes the holes that removed customers left")
+        choices.insert(0, "run `gen terraform --repack`, which fills the gaps of removed customers")
     return PlanError(
-        f"{fit + missing:,} customers do not fit: {fit:,} fit ({rooms}), {missing:,} are left over",
+        f"quota exceeded: {fit:,} of {fit + missing:,} customers fit ({capacity_text})",
         where="backend",
         hint="one of: " + "; ".join(choices),
     )
@@ -209,7 +209,7 @@ def _does_not_fit(
 
 @dataclass(frozen=True, slots=True)
 class PolicyGrant:
-    """One customer's need for room. `characters` is its own cost; its `shape` costs a statement once a policy."""
+    """The size of one customer's grant: `characters` per customer, and once per policy the statement of its `shape`."""
 
     key: str
     characters: int
@@ -219,15 +219,15 @@ class PolicyGrant:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Room of one backend role: how many managed policies it may hold."""
+    """How many managed policies a backend role may have."""
 
     role: str
     policies: int
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """Cost model of one policy, in characters as AWS counts them (white space is free)."""
+class PolicySizes:
+    """Sizes in characters, as AWS counts them (without white space): a policy's limit, its frame and each statement."""
 
     limit: int
     skeleton: int
@@ -236,7 +236,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Slot:
-    """A place: the backend role's name and the policy's number, from 1."""
+    """One policy of a backend role: the role's name and the policy's number, from 1."""
 
     role: str
     policy: int
@@ -244,14 +244,14 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Slots by grant key, and the keys that found no place."""
+    """Slots by grant key, and the keys that fit nowhere."""
 
     slots: Mapping[str, Slot] = field(default_factory=dict)
-    homeless: tuple[str, ...] = ()
+    unplaced: tuple[str, ...] = ()
 
     @property
     def policies(self) -> int:
-        """How many policies are in use."""
+        """Number of policies in use."""
         return len(set(self.slots.values()))
 
 
@@ -260,15 +260,15 @@ class _Policy:
 
     __slots__ = ("free", "shapes", "slot")
 
-    def __init__(self, slot: Slot, room: Room) -> None:
+    def __init__(self, slot: Slot, sizes: PolicySizes) -> None:
         self.slot = slot
-        self.free = room.limit - room.skeleton
+        self.free = sizes.limit - sizes.skeleton
         self.shapes: set[tuple[str, ...]] = set()
 
-    def take(self, grant: PolicyGrant, room: Room) -> bool:
+    def take(self, grant: PolicyGrant, sizes: PolicySizes) -> bool:
         cost = grant.characters
         if grant.shape not in self.shapes:
-            cost += room.statement[grant.shape]
+            cost += sizes.statement[grant.shape]
         if cost > self.free:
             return False
         self.free -= cost
@@ -279,63 +279,63 @@ class _Policy:
 def assign(
     grants: Sequence[PolicyGrant],
     capacities: Sequence[Capacity],
-    room: Room,
+    sizes: PolicySizes,
     previous: Mapping[str, Slot],
     *,
     repack: bool = False,
 ) -> Assignment:
-    """Give every grant a slot. What finds none is in `homeless`; the caller says what to do about it."""
-    policies = _empty_policies(capacities, room)
+    """Give every grant a slot. Grants that fit nowhere are in `unplaced`."""
+    policies = _empty_policies(capacities, sizes)
     slots: dict[str, Slot] = {}
-    newcomers: list[PolicyGrant] = []
+    unassigned: list[PolicyGrant] = []
     for grant in grants:
         slot = previous.get(grant.key)
         if slot is None or slot.role not in policies or grant.wanted_role not in (None, slot.role):
-            newcomers.append(grant)
-        elif repack or slot.policy > len(policies[slot.role]) or not policies[slot.role][slot.policy - 1].take(grant, room):
-            newcomers.append(PolicyGrant(grant.key, grant.characters, grant.shape, slot.role))
+            unassigned.append(grant)
+        elif repack or slot.policy > len(policies[slot.role]) or not policies[slot.role][slot.policy - 1].take(grant, sizes):
+            unassigned.append(PolicyGrant(grant.key, grant.characters, grant.shape, slot.role))
         else:
             slots[grant.key] = slot
-    homeless = _place(newcomers, policies, room, slots)
-    if homeless and not previous:
-        # Nothing is deployed that could move: the tighter packing (longest first) is free to take.
-        return _assign_tightly(grants, capacities, room, Assignment(slots, tuple(homeless)))
-    return Assignment(slots, tuple(homeless))
+    unplaced = _place(unassigned, policies, sizes, slots)
+    if unplaced and not previous:
+        # Nothing is deployed yet that would move, so pack again with the longest grants first.
+        return _assign_tightly(grants, capacities, sizes, Assignment(slots, tuple(unplaced)))
+    return Assignment(slots, tuple(unplaced))
 
 
 def _assign_tightly(
-    grants: Sequence[PolicyGrant], capacities: Sequence[Capacity], room: Room, loose: Assignment
+    grants: Sequence[PolicyGrant], capacities: Sequence[Capacity], sizes: PolicySizes, loose: Assignment
 ) -> Assignment:
-    policies = _empty_policies(capacities, room)
+    policies = _empty_policies(capacities, sizes)
     slots: dict[str, Slot] = {}
-    homeless = _place(sorted(grants, key=lambda grant: -grant.characters), policies, room, slots)
-    return Assignment(slots, tuple(homeless)) if len(homeless) < len(loose.homeless) else loose
+    unplaced = _place(sorted(grants, key=lambda grant: -grant.characters), policies, sizes, slots)
+    return Assignment(slots, tuple(unplaced)) if len(unplaced) < len(loose.unplaced) else loose
 
 
-def _empty_policies(capacities: Sequence[Capacity], room: Room) -> dict[str, list[_Policy]]:
+def _empty_policies(capacities: Sequence[Capacity], sizes: PolicySizes) -> dict[str, list[_Policy]]:
     return {
-        capacity.role: [_Policy(Slot(capacity.role, number), room) for number in range(1, capacity.policies + 1)]
+        capacity.role: [_Policy(Slot(capacity.role, number), sizes) for number in range(1, capacity.policies + 1)]
         for capacity in capacities
     }
 
 
 def _place(
-    grants: Sequence[PolicyGrant], policies: Mapping[str, Sequence[_Policy]], room: Room, slots: dict[str, Slot]
+    grants: Sequence[PolicyGrant], policies: Mapping[str, Sequence[_Policy]], sizes: PolicySizes, slots: dict[str, Slot]
 ) -> list[str]:
-    """First fit, roles and policies in order. Returns the keys without a place."""
-    homeless: list[str] = []
+    """First fit, roles and policies in order. Returns the keys that fit nowhere."""
+    unplaced: list[str] = []
     every = [policy for own in policies.values() for policy in own]
-    # Policies before this one were full for a grant of that size and shape, and only fill further.
+    # By kind of grant, the first policy that may still have space: policies never get emptier.
     start: dict[tuple[str | None, int, tuple[str, ...]], int] = {}
     for grant in grants:
         candidates = every if grant.wanted_role is None else policies.get(grant.wanted_role, ())
         kind = (grant.wanted_role, grant.characters, grant.shape)
         position = start.get(kind, 0)
-        while position < len(candidates) and not candidates[position].take(grant, room):
+        while position < len(candidates) and not candidates[position].take(grant, sizes):
             position += 1
         start[kind] = position
         if position < len(candidates):
             slots[grant.key] = candidates[position].slot
         else:
-            homeless.append(grant.key)
-    return homeless
+            unplaced.append(grant.key)
+    return unplaced

@@ -1,4 +1,4 @@
-"""The customer's side: one role that trusts the backend role, and what it may do."""
+"""The customer's module: a role that trusts the backend role, with its permissions."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def customer_path(name: str) -> str:
 
 
 def customer_trust(customer: ResolvedCustomer, backend_role_arn: str) -> PolicyDocument:
-    """The trust policy: the backend role, under the customer's external id.
+    """The trust policy: the backend role may assume the role with the customer's external id.
 
-    With `account-root` the principal is the backend account and `aws:PrincipalArn` names the role: AWS does not turn that
-    into the role's unique id, so the trust survives the role's re-creation and can be applied before the role exists.
+    With `account-root` the principal is the backend account and a condition on `aws:PrincipalArn` names the role. AWS does
+    not replace it with the role's unique id, so the trust survives re-creation of the role and can be applied before the
+    role exists.
     """
     conditions: list[Condition] = []
     principal = backend_role_arn
@@ -56,8 +57,8 @@ def customer_trust(customer: ResolvedCustomer, backend_role_arn: str) -> PolicyD
 
 
 def check_trust_size(customer: ResolvedCustomer, backend_role_arn: str, limits: Quotas) -> None:
-    """Raise PlanError for a trust policy that AWS would refuse at apply."""
-    # The exact size is worked out only where it could matter: everything but ids and ARNs is far below 600 characters.
+    """Raise PlanError for a trust policy that exceeds the quota."""
+    # The exact size is only computed near the limit: everything but ids and ARNs is far below 600 characters.
     rough = (
         len(customer.external_id or "") + len(customer.previous_external_id or "") + _TRUST_FRAME + 2 * len(backend_role_arn)
     )
@@ -66,9 +67,9 @@ def check_trust_size(customer: ResolvedCustomer, backend_role_arn: str, limits: 
     size = customer_trust(customer, backend_role_arn).size
     if size > limits.trust_policy_characters:
         raise PlanError(
-            f"the trust policy has {size:,} characters; AWS takes {limits.trust_policy_characters:,}",
+            f"the trust policy has {size:,} characters; the quota is {limits.trust_policy_characters:,}",
             where=f"customer {customer.name}",
-            hint="use a shorter external id, or have AWS raise the quota and set quotas.trust_policy_characters",
+            hint="use a shorter external id, or request a quota increase from AWS and set quotas.trust_policy_characters",
         )
 
 

@@ -1,4 +1,4 @@
-"""Permission sets of the manifest -> policies on a role, within AWS's quotas."""
+"""The policies of a role from permission sets, within the quotas of AWS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rolecall_generator.manifest import PermissionSet, StatementSpec
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What a list of permission sets puts on a role, before the role's account is known."""
+    """The policies of a list of permission sets, independent of the role's account."""
 
     inline: Mapping[str, PolicyDocument]
     managed: Mapping[str, PolicyDocument]
@@ -20,7 +20,7 @@ class Permissions:
     descriptions: Mapping[str, str]
 
     def attached(self, partition: str, account_id: str, role: str) -> frozenset[str]:
-        """ARNs of everything attached: AWS's own policies, given ARNs, and the sets' own managed policies."""
+        """ARNs of all attached policies: AWS managed policies, given ARNs, and the sets' own managed policies."""
         given = (
             name if name.startswith("arn:") else iam_arn(partition, "aws", "policy", "/", name)
             for name in self.attached_names
@@ -42,12 +42,12 @@ class Permissions:
 
 
 def own_policy_arn(partition: str, account_id: str, role: str, name: str) -> str:
-    """ARN of the managed policy that holds a permission set: named after the role and the set."""
+    """ARN of the managed policy of a permission set, named after the role and the set."""
     return iam_arn(partition, account_id, "policy", "/", f"{role}-{name}")
 
 
 def permissions_of(names: Iterable[str], sets: Mapping[str, PermissionSet]) -> Permissions:
-    """Join permission sets. Raises PlanError when AWS would refuse the result for its size."""
+    """Join permission sets. Raises PlanError when the policies exceed a size quota."""
     inline: dict[str, PolicyDocument] = {}
     managed: dict[str, PolicyDocument] = {}
     attached: dict[str, None] = {}
@@ -62,13 +62,13 @@ def permissions_of(names: Iterable[str], sets: Mapping[str, PermissionSet]) -> P
 
 
 def check_attachments(permissions: Permissions, limit: int, where: str) -> None:
-    """Raise PlanError when a role would hold more managed policies than AWS lets it."""
+    """Raise PlanError when a role would have more managed policies than the quota."""
     count = len(permissions.attached_names) + len(permissions.managed)
     if count > limit:
         raise PlanError(
-            f"{count} managed policies on one role; AWS takes {limit}",
+            f"{count} managed policies on one role; the quota is {limit}",
             where=where,
-            hint="join permission sets, write them inline (attach: inline), or have AWS raise the quota and set "
+            hint="join permission sets, write them inline (attach: inline), or request a quota increase from AWS and set "
             f"quotas.role_managed_policies (up to {quotas.ROLE_MANAGED_POLICIES_MAXIMUM})",
         )
 
@@ -77,21 +77,21 @@ def _check_sizes(inline: Mapping[str, PolicyDocument], managed: Mapping[str, Pol
     total = sum(document.size for document in inline.values())
     if total > quotas.ROLE_INLINE_CHARACTERS:
         raise PlanError(
-            f"the inline policies come to {total:,} characters; AWS takes {quotas.ROLE_INLINE_CHARACTERS:,} on a role",
+            f"the inline policies of a role have {total:,} characters; the quota is {quotas.ROLE_INLINE_CHARACTERS:,}",
             where=f"permission sets {', '.join(inline)}",
             hint="write `attach: managed` on the largest of them",
         )
     for name, document in managed.items():
         if document.size > quotas.MANAGED_POLICY_CHARACTERS:
             raise PlanError(
-                f"a managed policy of {document.size:,} characters; AWS takes {quotas.MANAGED_POLICY_CHARACTERS:,}",
+                f"a managed policy of {document.size:,} characters; the quota is {quotas.MANAGED_POLICY_CHARACTERS:,}",
                 where=f"permission set {name}",
                 hint="split it into two permission sets",
             )
 
 
 def statement_of(spec: StatementSpec) -> Statement:
-    """A statement of a permission set as IAM has it."""
+    """Convert a statement of a permission set to an IAM statement."""
     return Statement(
         effect=spec.effect,
         sid=spec.sid,

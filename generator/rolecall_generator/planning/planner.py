@@ -1,7 +1,4 @@
-"""Manifest -> plan: the list of modules, each built on demand, and the stable assignment behind the backend's policies.
-
-The main job, `gen terraform`, as one call: manifest -> plan -> files. Prints nothing.
-"""
+"""Plan a manifest: the modules, each built on demand, and the stable assignment of customers to backend policies."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ from rolecall_generator.planning.switch_role import switch_role_modules, switch_
 
 @dataclass(frozen=True, slots=True)
 class PlannedModule:
-    """A module to come. `fingerprint` changes whenever its content may; `build` makes the access, on demand."""
+    """A planned module. `fingerprint` changes whenever its content may change; `build` computes the module on demand."""
 
     kind: ModuleKind
     path: str
@@ -42,7 +39,7 @@ class PlannedModule:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All modules of a manifest, and which backend policy carries each customer (by role ARN)."""
+    """All modules of a manifest, and the backend policy of each customer (by role ARN)."""
 
     modules: tuple[PlannedModule, ...]
     assignment: Assignment
@@ -53,9 +50,9 @@ class Plan:
 
 
 def make_plan(manifest: Manifest, previous: Mapping[str, Slot] | None = None, *, repack: bool = False) -> Plan:
-    """Plan a manifest. `previous` is the last run's assignment, which customers keep.
+    """Plan a manifest. Customers keep their slot of `previous`, the last run's assignment.
 
-    Raises PlanError for everything that AWS would refuse at apply: quotas of policies, attachments, trust policies.
+    Raises PlanError when a quota of AWS is exceeded: sizes of policies and trust policies, number of attachments.
     """
     permissions = _PermissionTable(manifest)
     customers = resolve_customers(manifest)
@@ -70,7 +67,7 @@ def make_plan(manifest: Manifest, previous: Mapping[str, Slot] | None = None, *,
 
 
 class _PermissionTable:
-    """Permission lists joined and checked once each, however many customers share them."""
+    """Permissions by list of permission sets; each list is joined and checked once."""
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
@@ -153,12 +150,12 @@ def previous_slots(lock: Lock) -> dict[str, Slot]:
 
 
 def slots_to_json(assignment: Assignment) -> dict[str, object]:
-    """The assignment as the lock file keeps it."""
+    """The assignment for the lock file."""
     return {key: [slot.role, slot.policy] for key, slot in assignment.slots.items()}
 
 
 def select(plan: Plan, names: Collection[str], *, where: str = "--only") -> frozenset[str]:
-    """Paths of the modules named by customer, switch role, `backend` or path; `where` is the option that names them.
+    """Paths of the modules selected by customer, switch role, `backend` or path. `where`: the option, for messages.
 
     Raises SelectionError for unknown names.
     """
@@ -172,6 +169,6 @@ def select(plan: Plan, names: Collection[str], *, where: str = "--only") -> froz
             raise SelectionError(
                 f"there is no customer or switch role named {name}",
                 where=where,
-                hint=f"did you mean {near[0]}?" if near else "name a customer or switch role of the manifest, or backend",
+                hint=f"did you mean {near[0]}?" if near else "use a customer or switch role of the manifest, or backend",
             )
     return frozenset(path for name in names for path in paths[name])

@@ -1,10 +1,10 @@
-"""Switch roles: a role that people of another account switch to in the console, and the group that lets them.
+"""Switch roles: a role that users of another account switch to in the console, and the group that allows it.
 
-The notes put group, user and STS policy into the TRUSTING account (`group_in: trusting`). A user there can only switch if
-the role also trusts the trusting account, so then it trusts both. By default they live in the trusted account.
+With `group_in: trusting`, group, users and STS policy are in the trusting account; the role then trusts both accounts,
+because its users could not switch otherwise. By default they are in the trusted account.
 
-Switch roles that share a group have one module that holds group, policies, users and memberships: the keeper's
-(`manifest/people.py`). The others' modules hold nothing of them, so that no module takes away what another needs.
+For switch roles that share a group, only the keeper's module manages group, policies, users and memberships
+(`manifest/people.py`), so that no module removes what another one needs.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def switch_role_path(name: str, side: ModuleKind) -> str:
 
 
 def switch_trust(entry: SwitchRole, partition: str) -> PolicyDocument:
-    """The trust policy: the people's account, with MFA unless the manifest says otherwise.
+    """The trust policy: the users' account, with MFA if required.
 
-    `Bool`, never `BoolIfExists`: long-term keys carry no MFA key at all, and the latter would let them in.
+    `Bool`, not `BoolIfExists`: requests with long-term keys have no MFA context key, and `BoolIfExists` would match them.
     """
     home = _home(entry)
     accounts = [("TrustTrustedAccount", entry.trusted)]
@@ -72,12 +72,12 @@ def switch_trust(entry: SwitchRole, partition: str) -> PolicyDocument:
 
 
 def user_arn(entry: SwitchRole, partition: str, path: str, name: str) -> str:
-    """ARN of a user of this switch role, in the account where the people are."""
+    """ARN of a user of this switch role, in the account that has the users."""
     return iam_arn(partition, _home(entry).account_id, "user", path, name)
 
 
 def people_path(people: People) -> str:
-    """Folder of the module that holds a group and its users, relative to the output folder."""
+    """Folder of the module that manages a group and its users, relative to the output folder."""
     side = ModuleKind.TRUSTING if people.keeper.group_in == "trusting" else ModuleKind.TRUSTED
     return switch_role_path(people.keeper.name, side)
 
@@ -85,7 +85,7 @@ def people_path(people: People) -> str:
 def switch_role_modules(
     entry: SwitchRole, partition: str, permissions: Permissions, people: People
 ) -> tuple[Module, Module]:
-    """Both sides: the trusting account's module and the trusted account's. Raises PlanError for too many shared roles."""
+    """The modules of the trusting and the trusted account. Raises PlanError when too many switch roles share a group."""
     role = Role(
         _role_arn(entry, partition),
         trust=switch_trust(entry, partition),
@@ -140,7 +140,7 @@ def switch_role_modules(
 
 
 def delegated_accounts(entry: SwitchRole) -> frozenset[str]:
-    """IDs of the accounts that decide themselves which of their principals may switch.
+    """IDs of the trusted accounts whose own policies decide which principals may switch.
 
     With `group_in: trusting` the role trusts both accounts, and `trust: users` names only users of the trusting one.
     """
@@ -157,7 +157,7 @@ def _label(account: AccountRef) -> AccountLabel:
 
 
 def _callers(entry: SwitchRole, people: People) -> tuple[SwitchUser, ...]:
-    """Who is meant to switch: every member of the group, or the users that the trust policy names."""
+    """The users who may switch: every member of the group, or the users in the trust policy."""
     return entry.users if entry.trust == "users" else tuple(user for user, _ in people.users)
 
 
@@ -166,7 +166,7 @@ def _role_arn(entry: SwitchRole, partition: str) -> str:
 
 
 def _home(entry: SwitchRole) -> AccountRef:
-    """The account where group and users live."""
+    """The account that has the group and the users."""
     return entry.trusting if entry.group_in == "trusting" else entry.trusted
 
 
@@ -188,10 +188,10 @@ def _people(people: People, partition: str) -> tuple[Group | ManagedPolicy | Use
         )
     if len(policies) > quotas.GROUP_MANAGED_POLICIES:
         raise PlanError(
-            f"{len(people.switch_roles):,} roles behind group {group.name} take {len(policies)} managed policies; AWS takes "
-            f"{quotas.GROUP_MANAGED_POLICIES} on a group",
+            f"{len(people.switch_roles):,} roles behind group {group.name} need {len(policies)} managed policies; the "
+            f"quota of a group is {GROUP_MANAGED_POLICIES}",
             where=f"switch role {keeper.name}",
-            hint="let some of the switch roles use another group",
+            hint="use another group for some of the switch roles",
         )
     users = (
         User(
@@ -208,10 +208,10 @@ def _people(people: People, partition: str) -> tuple[Group | ManagedPolicy | Use
 
 
 def _assume_policies(people: People, partition: str) -> list[ManagedPolicy]:
-    """The policies that list the roles behind a group: one, and further ones where AWS takes no longer document.
+    """The policies that list the roles of a group: one, and more if the document exceeds the size quota.
 
-    Their description names the keeper's role however many there are: a description cannot be changed in AWS, so with
-    another one the policy would be deleted and made again whenever a switch role comes or goes.
+    The description names only the keeper's role: AWS cannot change a description, so Terraform would replace the policy
+    whenever a switch role is added or removed.
     """
     keeper = people.keeper
     name = keeper.policy or f"assume-{keeper.role}"
@@ -236,7 +236,7 @@ def _assume_policies(people: People, partition: str) -> list[ManagedPolicy]:
 
 
 def _chunks(targets: list[str]) -> list[list[str]]:
-    """As few lists as AWS's size of a policy permits, in order. A document grows by each ARN with its comma."""
+    """Split the ARNs into as few policies as the size quota allows, in order. Each ARN is counted with a comma."""
     chunks: list[list[str]] = []
     size = quotas.MANAGED_POLICY_CHARACTERS
     for target in targets:
@@ -254,10 +254,10 @@ def _assume(targets: list[str]) -> PolicyDocument:
 
 
 def self_service(partition: str, account_id: str, paths: list[str]) -> PolicyDocument:
-    """What a new user needs before MFA is there: change the first password, register a device. Nothing on others.
+    """What a new user needs before MFA is set up: change the own password, register a device. No access to other users.
 
     Source: AWS documentation, "AWS: Allows MFA-authenticated IAM users to manage their own MFA device on the Security
-    credentials page", November 2026. Taking a device away asks for MFA, so a stolen password cannot.
+    credentials page", November 2026. Removing a device requires MFA, so a stolen password is not enough.
     """
     own = tuple(f"arn:{partition}:iam::{account_id}:user{path}${{aws:username}}" for path in paths)
     devices = (f"arn:{partition}:iam::{account_id}:mfa/*",)

@@ -79,7 +79,7 @@ def test_columns_that_mean_nothing_here_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cell", ["22222222222", "2.22222E+11", "222222222222.0", "2,22E+11"])
 def test_ids_that_a_spreadsheet_has_shortened_are_refused(tmp_path: Path, cell: str) -> None:
     """Zeros that are lost could only be guessed, and a wrong guess is someone else's account."""
-    assert [(2, 2, f'account_id "{cell}" was shortened, as spreadsheets do with numbers')] == problems(
+    assert [(2, 2, f'account_id "{cell}" was changed to a number by a spreadsheet')] == problems(
         tmp_path, f"name;account_id\nacme;{cell}\n"
     )
 
@@ -89,8 +89,8 @@ def test_all_broken_rows_are_named_in_one_go(tmp_path: Path) -> None:
     text = 'name,account_id,role_arn\n"a\nb",123,\nok,222222222222,\nc,,arn:aws:s3:::bucket\nd,333333333333,,x\n'
 
     assert [
-        (2, 2, 'account_id "123" was shortened, as spreadsheets do with numbers'),
-        (5, 3, 'role_arn "arn:aws:s3:::bucket" is no role'),
+        (2, 2, 'account_id "123" was changed to a number by a spreadsheet'),
+        (5, 3, 'role_arn "arn:aws:s3:::bucket" is not the ARN of a role'),
         (6, 4, "the row has 4 cells, the header 3"),
     ] == problems(tmp_path, text)
 
@@ -103,8 +103,8 @@ def test_columns_that_contradict_the_roles_arn_are_refused(tmp_path: Path, order
     column = order.index("role_arn") + 1
 
     assert [
-        (2, column, "role_arn says account_id 222222222222, the column account_id 333333333333"),
-        (2, column, "role_arn says role Reader, the column role Other"),
+        (2, column, "role_arn has account_id 222222222222, the column account_id has 333333333333"),
+        (2, column, "role_arn has role Reader, the column role has Other"),
     ] == problems(tmp_path, text)
 
 

@@ -92,7 +92,7 @@ def test_units_and_accounts_are_chosen(
 @pytest.mark.parametrize("choice", [OrganizationSelection(units=("",)), OrganizationSelection(exclude=("acme", " "))])
 def test_an_empty_choice_is_a_slip(organization: Any, choice: OrganizationSelection) -> None:
     """A variable that is not set must not mean everybody, or no one."""
-    with pytest.raises(SelectionError, match="it is empty"):
+    with pytest.raises(SelectionError, match="the value is empty"):
         read_organization(organization, choice)
 
 
@@ -101,7 +101,7 @@ def test_an_exclusion_that_names_nobody_is_said(organization: Any) -> None:
     reading = read_organization(organization, OrganizationSelection(exclude=("Prod", "dleta*", "solo")))
 
     assert {"master", "delta"} == set(names(reading))
-    assert ("--exclude dleta* names no one who was found",) == reading.notes
+    assert ("--exclude dleta* matches no account",) == reading.notes
 
 
 def test_a_unit_that_is_not_there_is_a_slip(organization: Any) -> None:
@@ -134,9 +134,9 @@ def test_accounts_that_are_not_active_are_left_out_and_named() -> None:
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("AccessDeniedException", "AWS does not let this caller list the organization"),
-        ("AWSOrganizationsNotInUseException", "this account is in no organization"),
-        ("SomethingNewException", "AWS Organizations does not answer: SomethingNewException"),
+        ("AccessDeniedException", "AWS denies this caller access to the organization"),
+        ("AWSOrganizationsNotInUseException", "this account is not part of an organization"),
+        ("SomethingNewException", "AWS Organizations returned an error: SomethingNewException"),
     ],
 )
 def test_what_aws_refuses_is_said_with_its_mend(code: str, said: str) -> None:

@@ -51,15 +51,18 @@ def test_a_file_called_as_all_of_them_are_takes_its_folders_name(tmp_path: Path)
     ("text", "said"),
     [
         ("{", "acme.json:1:1: the file is not JSON: Expecting property name enclosed in double quotes"),
-        ("[]", "acme.json:1:1: these are no outputs of Terraform"),
-        ('{"role_arn": "x"}', "acme.json:1:1: these are no outputs of Terraform"),
-        ("{}", "acme.json:1:1: no output is called role_arn, nor has an object with a role_arn as its value"),
-        (json.dumps(outputs(role_arn="arn:x"), indent=1), 'acme.json:5:1: role_arn of acme is no role: "arn:x"'),
+        ("[]", "acme.json:1:1: the file does not contain Terraform outputs"),
+        ('{"role_arn": "x"}', "acme.json:1:1: the file does not contain Terraform outputs"),
+        ("{}", "acme.json:1:1: there is no output role_arn, and none whose value is an object with a role_arn"),
+        (
+            json.dumps(outputs(role_arn="arn:x"), indent=1),
+            'acme.json:5:1: role_arn of acme is not the ARN of a role: "arn:x"',
+        ),
         (
             '{"role_arn": {"value": "x"}, "role_arn": {"value": "y"}}',
-            "acme.json:1:1: the file has role_arn twice in one object",
+            "acme.json:1:1: the file has the name role_arn twice in one object",
         ),
-        (json.dumps(outputs(role_arn=ARN, external_id=5)), "acme.json:1:1: external_id of acme is no text: 5"),
+        (json.dumps(outputs(role_arn=ARN, external_id=5)), "acme.json:1:1: external_id of acme is not a string: 5"),
     ],
 )  # fmt: skip
 def test_files_that_are_no_outputs_say_why(tmp_path: Path, text: str, said: str) -> None:

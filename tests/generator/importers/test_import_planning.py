@@ -173,7 +173,7 @@ def test_an_update_does_not_bring_a_retired_external_id_back() -> None:
 
     assert ((), False) == (done.changed, done.known[0].differs)
     assert (
-        "customer0 gives the external id that its last rotation retired: the newest module is not applied",
+        "customer0 has the external id retired by its last rotation: the latest module is not applied yet",
     ) == done.notes
 
 
@@ -200,7 +200,7 @@ def test_everything_wrong_is_named_at_once() -> None:
         'fleet.csv:2:2: account_id "12" is not an AWS account id',
         "fleet.csv:3:1: max_session_seconds 10 is too small",
         "fleet.csv:4:2: the account id is missing",
-        'fleet.csv:6:2: account_id "444444444444" stands here a second time, first at fleet.csv:5',
+        'fleet.csv:6:2: account_id "444444444444" is listed twice, first at fleet.csv:5',
         'fleet.csv:7:1: external_id "external-id-0" is the same as that of customer customer0',
         "fleet.csv:8:1: there is no permission set nope",
         'fleet.csv:9:1: role "a b" has characters that AWS refuses in a name',

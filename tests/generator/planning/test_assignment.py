@@ -3,10 +3,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_generator.planning.backend import Assignment, Capacity, PolicyGrant, Room, Slot, assign
+from rolecall_generator.planning.backend import Assignment, Capacity, PolicyGrant, PolicySizes, Slot, assign
 
 SHAPE = ("sts:AssumeRole",)
-ROOM = Room(limit=1000, skeleton=40, statement={SHAPE: 60, ("sts:AssumeRole", "sts:TagSession"): 80})
+ROOM = PolicySizes(limit=1000, skeleton=40, statement={SHAPE: 60, ("sts:AssumeRole", "sts:TagSession"): 80})
 ROLES = [Capacity("one", 5), Capacity("two", 5)]
 
 grants = st.lists(
@@ -44,7 +44,7 @@ def test_no_policy_is_over_its_limit(entries: list[PolicyGrant]) -> None:
     made = assign(entries, ROLES, ROOM, {})
 
     assert all(size <= ROOM.limit for size in loads(made, entries).values())
-    assert {entry.key for entry in entries} == set(made.slots) | set(made.homeless)
+    assert {entry.key for entry in entries} == set(made.slots) | set(made.unplaced)
 
 
 @given(grants, st.integers(30, 120))

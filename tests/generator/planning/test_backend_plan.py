@@ -61,7 +61,7 @@ def test_too_many_customers_say_how_many_fit_and_what_to_choose() -> None:
     with pytest.raises(PlanError) as caught:
         make_plan(manifest_of(1_200))
 
-    assert "1,130 fit" in caught.value.what
+    assert "1,130 of " in caught.value.what
     hint = caught.value.hint or ""
     assert "role_managed_policies" in hint
     assert "fixed-role-name" in hint

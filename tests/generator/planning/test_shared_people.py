@@ -145,7 +145,7 @@ def test_more_roles_than_a_groups_policies_hold_are_refused() -> None:
     entries = [access(0, path=f"/{'x' * 40}/")]
     entries += [access(number, path=f"/{'x' * 40}/", role="OperationsR") for number in range(1, 800)]
 
-    with pytest.raises(PlanError, match="managed policies; AWS takes 10 on a group"):
+    with pytest.raises(PlanError, match="managed policies; the quota of a group is 10"):
         modules(*entries)
 
 
