@@ -1,12 +1,4 @@
-"""People whom a module created that leaves the output folder, while other switch roles still need them.
-
-`gen terraform` deletes the files of a module that is no longer planned and leaves a Terraform state that lies there. Without
-the files nothing protects what the state holds: `terraform destroy` would delete group and users.
-
-The main job, `gen terraform`, as one call: manifest -> plan -> files. Prints nothing.
-
-`gen diff`: what the next run would change, as a difference of two Access values: intended against written.
-"""
+"""Use cases of `gen terraform` and `gen diff`: write the modules of a manifest, or compare them with the written ones."""
 
 from __future__ import annotations
 
@@ -45,9 +37,11 @@ _SWITCH_ROLES = "switch-roles/"
 
 
 def people_left_behind(out: Path, written: Iterable[str], plan: Plan) -> tuple[str, ...]:
-    """A sentence for each module of the last run that created people whom the plan only looks up. Changes nothing.
+    """Notes on removed modules that created groups or users which other switch roles still need.
 
-    `written` are the paths of the last run's modules below `out`. A module that cannot be read is left out.
+    Pruning deletes the files of a module but not its Terraform state, and without the files nothing prevents
+    `terraform destroy` from deleting the group and its users. `written` are the paths of the last run's modules below
+    `out`. Modules that cannot be read are skipped.
     """
     planned = {module.path for module in plan.modules}
     gone = sorted(path for path in written if path.startswith(_SWITCH_ROLES) and path not in planned)
@@ -70,23 +64,23 @@ def _notes(out: Path, gone: Iterable[str], plan: Plan) -> Iterator[str]:
             user = needed[left[0]]
             yield (
                 f"{path} created {names}, which {user} still needs: do not run terraform destroy there. To keep them under "
-                f"Terraform, take `existing: true` off in the manifest and move the state to {user}"
+                f"Terraform, remove `existing: true` in the manifest and move the state to {user}"
             )
 
 
 def _people(access: Access, *, existing: bool) -> set[str]:
-    """ARNs of the groups and users that are created, or only looked up."""
+    """ARNs of the groups and users that are looked up (`existing`), or created."""
     parts: tuple[Group | User, ...] = (*access.groups.values(), *access.users.values())
     return {part.arn for part in parts if part.existing is existing}
 
 
 _CUSTOMERS = "customers/"
-_EVERYBODY = 2  # one customer who leaves is an ordinary day
+_LOST_CUSTOMERS = 2  # removing the only customer of a manifest is not suspicious
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What one run did: the manifest it read, the plan it made, the files it wrote."""
+    """The result of a run: the manifest, the plan, the report of the written files, and notes for the user."""
 
     loaded: LoadedManifest
     plan: Plan
@@ -105,19 +99,20 @@ def generate(
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Generation:
-    """Write the modules of a manifest. `started` hears how many modules there are, `progress` how many are done.
+    """Write the modules of a manifest.
 
-    `prune` deletes what is no longer planned; that this is every customer's module needs `prune_all` as well.
-    Raises ManifestError, PlanError, OutputError or SelectionError; what was written before stays.
+    `started` is called with the number of modules, `progress` with the number of finished ones. `prune` deletes modules
+    that are no longer planned; deleting the modules of all customers requires `prune_all`. Raises ManifestError,
+    PlanError, OutputError or SelectionError; modules that were written before the error stay.
     """
-    # Nothing here makes cycles, and collecting among a fleet's objects costs a quarter of the time.
+    # Garbage collection would cost a quarter of the time, and there are no cycles to collect.
     with collection_paused():
         loaded = load_manifest(manifest)
         lock = read_lock(out)
         plan = make_plan(loaded.manifest, previous_slots(lock), repack=repack)
         chosen = select(plan, only) if only else None
         if prune and not prune_all and chosen is None:
-            _refuse_to_lose_everybody(out, lock, plan)
+            _check_lost_customers(out, lock, plan)
         notes = people_left_behind(out, lock.modules, plan) if prune and chosen is None else ()
         started(len(plan.modules))
         report = write_output(
@@ -132,19 +127,19 @@ def generate(
     return Generation(loaded, plan, report, notes)
 
 
-def _refuse_to_lose_everybody(out: Path, lock: Lock, plan: Plan) -> None:
-    """Raise OutputError when no customer of the last run is left: more often a lost include than a wish."""
+def _check_lost_customers(out: Path, lock: Lock, plan: Plan) -> None:
+    """Raise OutputError when no customer of the last run is left, which is more likely a mistake than intended."""
     before = {path for path in lock.modules if path.startswith(_CUSTOMERS)}
-    if len(before) >= _EVERYBODY and not any(module.path in before for module in plan.modules):
+    if len(before) >= _LOST_CUSTOMERS and not any(module.path in before for module in plan.modules):
         raise OutputError(
-            f"none of the {len(before):,} customers of the last run is in the manifest: every module of theirs would go",
+            f"none of the {len(before):,} customers of the last run is in the manifest: all their modules would be deleted",
             where=str(out),
-            hint="look for a lost include or an empty list; --prune-all deletes the modules, --no-prune keeps them",
+            hint="check for a missing include or an empty list; --prune-all deletes the modules, --no-prune keeps them",
         )
 
 
 def module_source(module: PlannedModule, source: str) -> ModuleSource:
-    """A planned module as something to be written: rendered only when its fingerprint changed."""
+    """A planned module for `write_output`, which renders it only if its fingerprint has changed."""
     return ModuleSource(
         module.path, f"{_generator_fingerprint(source)}-{module.fingerprint}", partial(_render, module, source)
     )
@@ -152,12 +147,12 @@ def module_source(module: PlannedModule, source: str) -> ModuleSource:
 
 @functools.cache
 def _generator_fingerprint(source: str) -> str:
-    """What all modules of a manifest depend on: this package's content, the manifest's name in the headers.
+    """Fingerprint of what all modules depend on: this package's code, Jinja2, the manifest's name in the headers.
 
-    The lock is shared by people, so libraries count by their feature release: Jinja2 renders.
+    Users of different machines share the lock file, so only the feature release of Jinja2 is included.
     """
     text = f"{package_digest()}\0{feature_release('jinja2')}\0{source}"
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]  # a file's name need not be UTF-8
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]  # file names may not be UTF-8
 
 
 def _render(module: PlannedModule, source: str) -> Mapping[str, str]:
@@ -168,7 +163,7 @@ def _render(module: PlannedModule, source: str) -> Mapping[str, str]:
 class ModuleChanges:
     """What changes in one module: `state` is new, changed, gone, text (files change, access does not) or extra.
 
-    `extra`: the next run changes nothing there, but files that it leaves alone are in the way of what the manifest says.
+    `extra`: the next run changes nothing, but files that rolecall did not write conflict with the manifest.
     """
 
     path: str
@@ -179,7 +174,7 @@ class ModuleChanges:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The modules that the next run would touch, in the plan's order, then those that it would remove."""
+    """The modules that the next run would change, in the plan's order, then those that it would remove."""
 
     modules: tuple[ModuleChanges, ...]
     unchanged: int
@@ -192,7 +187,10 @@ def compare(
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Comparison:
-    """Compare the plan of a manifest with what was written. Only modules whose fingerprint changed are parsed."""
+    """Compare the plan of a manifest with the output folder. Only modules whose files would change are parsed.
+
+    Raises ManifestError, PlanError, OutputError.
+    """
     loaded = load_manifest(manifest)
     lock = read_lock(out)
     plan = make_plan(loaded.manifest, previous_slots(lock))
@@ -207,7 +205,7 @@ def compare(
             touched.append(ModuleChanges(module.path, "new", added))
         elif _would_write(module_source(module, manifest.name), out, known):
             touched.append(_changed(module, out, name))
-        elif _has_others(out / module.path, known):
+        elif _has_other_files(out / module.path, known):
             touched += _extra(module, out)
         progress(done)
     planned = {module.path for module in plan.modules}
@@ -218,26 +216,26 @@ def compare(
 
 
 def _would_write(source: ModuleSource, out: Path, known: LockedModule) -> bool:
-    """Whether the next run would write files of a module: they are planned otherwise, or stand otherwise on disk."""
+    """Whether the next run would write files of a module: the planned content differs, or the content on disk."""
     planned = dict(known.files)
     if source.fingerprint != known.fingerprint:
         planned = {name: sha256(text.encode()) for name, text in source.render().items()}
     return planned != {name: _hash_of(out / source.path / name) for name in known.files}
 
 
-def _has_others(folder: Path, known: LockedModule) -> bool:
-    """Whether a module's folder holds anything that rolecall did not write."""
+def _has_other_files(folder: Path, known: LockedModule) -> bool:
+    """Whether a module's folder has files that rolecall did not write."""
     with os.scandir(folder) as entries:
         return any(entry.name not in known.files for entry in entries)
 
 
 def _extra(module: PlannedModule, out: Path) -> Iterator[ModuleChanges]:
-    """The findings of a module with files of others, where they matter."""
+    """The findings of a module with additional files, if they affect access."""
     built = module.build()
     written = _written(out / module.path, account_id=built.account.account_id, partition=built.partition)
     findings = tuple(finding for finding in written.findings if finding.severity > Severity.NOTE)
     if written.access.canonical() != built.access.canonical():
-        message = "other files change the access that the generated ones grant; gen check shows how"
+        message = "other files change the access that the generated files grant; run gen check for details"
         place = f"{module.path}/main.tf"
         findings += (DIFFERENCE.finding(module.subject, message, place, 1, hint="remove the other files"),)
     if findings:
@@ -266,7 +264,7 @@ def _changed(module: PlannedModule, out: Path, name: Label) -> ModuleChanges:
 
 
 def _written(folder: Path, *, account_id: str | None, partition: str = "aws") -> ParsedModule:
-    """What a module's folder grants; nothing when someone took the folder away."""
+    """Parse a module's folder; empty if the folder was deleted."""
     if not folder.exists():
         return ParsedModule()
     return parse_module(folder, account_id=account_id, partition=partition, returned=False)

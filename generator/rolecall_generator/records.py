@@ -1,15 +1,12 @@
-"""Where bundles lie and what in them has a fixed name. Imports little: `runner status` must not load what makes bundles.
+"""Files in the output folder that the generator and the runner share: bundles, the status file, the record of rotations.
 
-The status file's place, version and digest, as both programs know them: `runner` writes it, `gen customer` asks it.
-output/status.json what was heard from AWS output/status.sandbox.json what was heard from a sandbox: a rehearsal must
-not speak of live accounts Its form is described in docs/onboarding.md.
+Imports little, so that `runner status` does not load the code that builds bundles. The status file is described in
+docs/onboarding.md. The record of rotations, `rolecall.rotations.json`, is written by `gen customer rotate-external-id`:
 
-What became of external ids that were rotated: `rolecall.rotations.json` in the output folder. {"version": 1,
-"rotations": {"acme": {"started": "2026-11-24T12:00:00+00:00", "ended": "", "retired": ""}}} `gen customer
-rotate-external-id` writes it, an entry a customer: when the last rotation started, when it ended ("" while it is under
-way), and the id that went with its end. `runner verify` reads it: a retired id must be refused. External ids are no
-secrets (IAM user guide, "Access to AWS accounts owned by third parties"); the file is meant to be committed, as the
-lock is.
+    {"version": 1, "rotations": {"acme": {"started": "2026-11-24T12:00:00+00:00", "ended": "", "retired": ""}}}
+
+`runner verify` reads it: a retired external id must be refused. External ids are not secrets (IAM user guide, "Access to
+AWS accounts owned by third parties"); commit the file together with the lock file.
 """
 
 from __future__ import annotations
@@ -27,18 +24,18 @@ from rolecall_generator.errors import OutputError
 from rolecall_generator.output import alone, output_error
 
 SUMS = "SHA256SUMS"
-"""A bundle's checksums."""
+"""File name of a bundle's checksums."""
 TERRAFORM = "terraform"
-"""A bundle's folder of the Terraform module."""
+"""Folder of the Terraform module in a bundle."""
 
 OWNER_TAG = "rolecall:bundle"
-"""Key of the tag with which `aws-cli/apply.sh` marks what it makes. It grants nothing and is no part of the access."""
+"""Key of the tag on resources that `aws-cli/apply.sh` creates. It does not affect access."""
 
 _CUSTOMERS = "customers/"
 
 
 def bundle_path(module_path: str) -> str:
-    """Where a module's bundle lies below the folder of bundles: customers by their name alone."""
+    """Path of a module's bundle below the bundle folder: only the name for customers."""
     return module_path.removeprefix(_CUSTOMERS)
 
 
@@ -48,7 +45,7 @@ _REHEARSAL_NAME = "status.sandbox.json"
 
 
 def status_path(out: Path, *, rehearsal: bool) -> Path:
-    """The file of an output folder. `rehearsal`: whether a sandbox answers in AWS's stead."""
+    """The status file of an output folder. `rehearsal`: the one for runs against a sandbox instead of AWS."""
     return out / (_REHEARSAL_NAME if rehearsal else _STATUS_NAME)
 
 
@@ -61,7 +58,7 @@ _AWS_SUFFIXES = (
 
 
 def is_aws_address(url: str) -> bool:
-    """Whether a service's address is one of AWS: everything else (the sandbox, a simulator) makes a run a rehearsal."""
+    """Whether a URL is an endpoint of AWS. With any other (the sandbox, a simulator) a run is a rehearsal."""
     try:
         host = (urlsplit(url).hostname or "").rstrip(".").lower()
     except ValueError:
@@ -70,22 +67,22 @@ def is_aws_address(url: str) -> bool:
 
 
 def rehearsing(environ: Mapping[str, str]) -> bool:
-    """Whether a sandbox answers in place of AWS, as far as the variables that AWS's tools read say so.
+    """Whether the environment variables of AWS's tools select an endpoint other than AWS.
 
-    For commands that ask nothing of AWS; a run knows it from the addresses that its own clients use.
+    For commands that do not call AWS; a run uses the endpoints of its own clients.
     """
     addresses = (environ.get("AWS_ENDPOINT_URL"), environ.get("AWS_ENDPOINT_URL_STS"))
     return any(address and not is_aws_address(address) for address in addresses)
 
 
 def external_id_digest(external_id: str) -> str:
-    """What the file keeps of an external id: SHA-256 of its UTF-8 bytes, in hex."""
+    """The form of an external id in the status file: SHA-256 of its UTF-8 bytes, in hex."""
     return hashlib.sha256(external_id.encode()).hexdigest()
 
 
 ROTATIONS_NAME = "rolecall.rotations.json"
 ROTATIONS_VERSION = 1
-_HINT = "restore it from version control, or delete it: retired external ids are then no longer tried"
+_HINT = "restore it from version control, or delete it: retired external ids are then no longer checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,7 @@ class Rotation:
 
 
 def read_rotations(out: Path) -> dict[str, Rotation]:
-    """The rotations by customer, empty when none was ever started. Raises OutputError for a broken or newer file."""
+    """The rotations by customer; empty without a file. Raises OutputError for a broken file or one of a newer version."""
     path = out / ROTATIONS_NAME
     try:
         body = json.loads(path.read_bytes())
@@ -107,7 +104,7 @@ def read_rotations(out: Path) -> dict[str, Rotation]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise OutputError(f"cannot be read: {error.strerror}", where=str(path), hint="see to its permissions") from error
+        raise OutputError(f"cannot be read: {error.strerror}", where=str(path), hint="check its permissions") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise OutputError("the record of rotations cannot be read", where=str(path), hint=_HINT) from error
     if newer:
@@ -118,7 +115,7 @@ def read_rotations(out: Path) -> dict[str, Rotation]:
 
 
 def change_rotations(out: Path, change: Callable[[Mapping[str, Rotation]], Mapping[str, Rotation]]) -> None:
-    """Replace the record by what `change` makes of it, in one step; another process waits. Raises OutputError."""
+    """Replace the record with the result of `change`, atomically and under the folder's lock. Raises OutputError."""
     path = out / ROTATIONS_NAME
     temporary = path.with_name(f".{ROTATIONS_NAME}.new")
     try:
@@ -132,7 +129,7 @@ def change_rotations(out: Path, change: Callable[[Mapping[str, Rotation]], Mappi
 
 
 def _place(temporary: Path, path: Path, text: str) -> None:
-    """Whole or not at all; a full disk leaves nothing behind. Raises OSError."""
+    """Replace the file atomically; the temporary file is removed on errors. Raises OSError."""
     try:
         temporary.write_text(text, "utf-8")
         temporary.replace(path)
@@ -148,5 +145,5 @@ def _rotation(body: Mapping[str, str]) -> Rotation:
         if moment and datetime.fromisoformat(moment).tzinfo is None:
             raise ValueError("a time without a time zone")
     if not isinstance(found.retired, str):
-        raise TypeError("an external id is text")
+        raise TypeError("an external id is not a string")
     return found

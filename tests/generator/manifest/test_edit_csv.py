@@ -169,7 +169,7 @@ def _row(text: str, name: str) -> str:
 )
 def test_a_value_that_no_cell_can_say_is_refused_for_what_it_is(tmp_path: Path, field: str, value: Value) -> None:
     """An empty cell means that nothing is given, and spaces around a cell are none of it: the file is not to blame."""
-    with pytest.raises(EditError, match="a cell of CSV cannot say one of these values") as caught:
+    with pytest.raises(EditError, match="a CSV cell cannot represent one of the values") as caught:
         edited(tmp_path, "name,account_id\na,222222222222\n", SetField("a", field, value))
     assert "give another value, or move the customer to a YAML file" == caught.value.hint
 
@@ -184,5 +184,5 @@ def test_bytes_that_are_no_text_are_refused_in_every_place(tmp_path: Path, where
     edits += [SetField("a", "labels", {"k": "\udcff"}), SetField("a", "labels", {"\udcff": "v"})]
 
     for edit in edits:
-        with pytest.raises(SelectionError, match="not UTF-8 text"):
+        with pytest.raises(SelectionError, match="not valid UTF-8"):
             apply_edits(tmp_path / "accounts.yaml", [edit])

@@ -226,8 +226,8 @@ def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edi
             '  - name: b\n    account_id: "333333333333"\n    tags: *t\n',
             RemoveEntry("a"),
             "6:11",
-            "the anchor &t stands here, and line 9 repeats it",
-            "write the value out in line 9",
+            "the anchor &t is used in line 9",
+            "write out the value in line 9",
             id="an entry that others repeat from",
         ),
         pytest.param(
@@ -235,7 +235,7 @@ def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edi
             '  - name: b\n    account_id: "333333333333"\n    tags: *t\n',
             SetField("a", "tags", {"z": "1"}),
             "6:11",
-            "the anchor &t stands here",
+            "the anchor &t is used",
             "write out the value",
             id="a value that others repeat",
         ),
@@ -243,7 +243,7 @@ def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edi
             'customers: [{name: a, account_id: "222222222222"}, # one\n  {name: b, account_id: "333333333333"}]\n',
             RemoveEntry("a"),
             "3:50",
-            "a comment stands between entries in brackets",
+            "a comment between entries in brackets",
             "in an editor",
             id="a comment between brackets",
         ),
@@ -252,7 +252,7 @@ def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edi
             '  {name: b, account_id: "333333333333"},  # two\n]\n',
             RemoveEntry("b"),
             "4:40",
-            "a comment stands between entries in brackets",
+            "a comment between entries in brackets",
             "in an editor",
             id="a comment above an entry in brackets",
         ),
@@ -260,7 +260,7 @@ def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edi
             'customers: &all\n  - {name: a, account_id: "222222222222"}\n',
             RemoveEntry("a"),
             "3:12",
-            "the list carries an anchor or a tag",
+            "the list has an anchor or a tag",
             "in an editor",
             id="a list with an anchor loses its last entry",
         ),
@@ -284,7 +284,7 @@ def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edi
             'customers:\n  - ? name\n    : a\n    ? account_id\n    : "222222222222"\n',
             SetField("a", "role", "r"),
             "accounts.yaml",
-            "written in a way that cannot be edited safely",
+            "a style that cannot be edited safely",
             "in an editor",
             id="a new key among keys with question marks",
         ),
@@ -292,7 +292,7 @@ def test_an_edit_follows_the_form_that_it_finds(tmp_path: Path, before: str, edi
             "customers: [  # nobody\n]\n",
             NEW,
             "3:12",
-            "the empty list holds a comment",
+            "the empty list has a comment",
             "in an editor",
             id="an empty list with a comment",
         ),
@@ -423,7 +423,7 @@ def test_entries_in_brackets_give_way_to_others_at_once(tmp_path: Path, before: 
 def test_entries_in_brackets_with_comments_give_way_to_nobody(tmp_path: Path) -> None:
     """Whose comments would be left next to the new entry: refused at the comment's place."""
     text = 'customers: [\n  {name: a, account_id: "222222222222"},  # one\n  {name: b, account_id: "333333333333"}\n]\n'
-    with pytest.raises(EditError, match="a comment stands between entries") as caught:
+    with pytest.raises(EditError, match="a comment between entries") as caught:
         changed(tmp_path, text, RemoveEntry("a"), RemoveEntry("b"), NEW)
 
     assert str(caught.value.where).endswith(":4:40")
@@ -431,7 +431,7 @@ def test_entries_in_brackets_with_comments_give_way_to_nobody(tmp_path: Path) ->
 
 def test_two_changes_of_one_value_are_refused(tmp_path: Path) -> None:
     """One of them would be lost."""
-    with pytest.raises(EditError, match="two changes touch the same text"):
+    with pytest.raises(EditError, match="two changes overlap"):
         changed(
             tmp_path,
             'customers: [{name: a, account_id: "222222222222", role: x}]\n',

@@ -49,9 +49,9 @@ def test_short_rows_and_blank_lines_are_fine() -> None:
         ("name,zzzzz\n", 1, 2, "unknown column zzzzz", "tag:KEY"),
         ("name,name\n", 1, 2, "duplicate column name", "keep one"),
         ("name,tag:\n", 1, 2, "has no key", "tag:KEY"),
-        ("name,account_id\na,222222222222,x\n", 2, 3, "3 cells, the header 2", "quotes"),
-        ('name,account_id\n"a', 2, 1, "not CSV", "quotes"),
-        ('name,account_id\n"a"b,1\n', 2, 1, "not CSV", "quotes"),
+        ("name,account_id\na,222222222222,x\n", 2, 3, "3 cells, the header 2", "quote cells"),
+        ('name,account_id\n"a', 2, 1, "not CSV", "quote cells"),
+        ('name,account_id\n"a"b,1\n', 2, 1, "not CSV", "quote cells"),
     ],
 )
 def test_a_bad_table_is_told_at_its_cell(text: str, line: int, column: int, what: str, hint: str) -> None:

@@ -1,17 +1,12 @@
-"""Changes of a manifest's entries, made in the text of its files so that all else stays byte for byte as it was.
+"""Edits of a manifest's entries, made in the text of its files so that everything else stays byte for byte as it was.
 
     edits = [AddCustomer({"name": "acme", "account_id": "222222222222"}), SetField("account1", "role", "Auditor")]
-    edited = apply_edits(Path("accounts.yaml"), edits)     # nothing is written; edited.before and edited.after are loaded
-    write_edited(edited)                                    # edit_write.py: all files or none
+    edited = apply_edits(Path("accounts.yaml"), edits)     # in memory; edited.before and edited.after are validated
+    write_edited(edited)                                    # all files or none
 
-Names in edits are those of the manifest as it stands, before any of the edits. Entries are edited where they are: in the
-manifest, in an included YAML file, or in a CSV file. Values are as `edit_render.Value`: text, number, true or false, list of
-texts, mapping of texts. Each edited text is read again and held against what was asked for, so that a file written in a
-way that the edits do not know is refused, never changed into something else.
-
-One file of a manifest under edit, with the tree that its edited text must read as.
-
-Edited files put in place: each replaced at once, all of them or none.
+Names in edits are those of the manifest before any of the edits. Entries are edited where they are: in the manifest, in an
+included YAML file, or in a CSV file. Each edited text is parsed again and compared with the expected tree, so that a file
+whose style the editors do not support is refused rather than corrupted.
 """
 
 from __future__ import annotations
@@ -41,10 +36,10 @@ _NOUNS = {"customers": "customer", "switch_roles": "switch role"}
 
 @dataclass(frozen=True, slots=True)
 class AddCustomer:
-    """A new customer, at the end of a file.
+    """Append a customer to a file.
 
-    `file` None: where the last customer stands, or a file of its own where that one has one. A file that is not there yet
-    is made, and included where no pattern of `include` matches it; it stands in the manifest's folder or below.
+    `file` None: the file of the last customer, or a file of its own if that customer has one. A file that does not exist is
+    created in the manifest's folder or below, and added to `include` unless a pattern matches it.
     """
 
     values: Mapping[str, Value]
@@ -53,7 +48,7 @@ class AddCustomer:
 
 @dataclass(frozen=True, slots=True)
 class RemoveEntry:
-    """A customer or switch role goes."""
+    """Remove a customer or switch role."""
 
     name: str
     section: Section = "customers"
@@ -61,7 +56,7 @@ class RemoveEntry:
 
 @dataclass(frozen=True, slots=True)
 class RenameEntry:
-    """A customer or switch role gets another name; suppressions that name it exactly follow."""
+    """Rename a customer or switch role, also in suppressions with exactly that name."""
 
     old: str
     new: str
@@ -70,7 +65,7 @@ class RenameEntry:
 
 @dataclass(frozen=True, slots=True)
 class SetField:
-    """A field of an entry gets a value, whether or not it had one."""
+    """Set a field of an entry."""
 
     name: str
     field: str
@@ -80,7 +75,7 @@ class SetField:
 
 @dataclass(frozen=True, slots=True)
 class DropField:
-    """A field of an entry goes; nothing happens where the entry does not have it."""
+    """Remove a field of an entry, if it has it."""
 
     name: str
     field: str
@@ -92,7 +87,7 @@ Edit = AddCustomer | RemoveEntry | RenameEntry | SetField | DropField
 
 @dataclass(frozen=True, slots=True)
 class EditedFile:
-    """A file's bytes before and after; before is None for a file that is new."""
+    """A file's bytes before and after the edits; before is None for a new file."""
 
     before: bytes | None
     after: bytes
@@ -100,7 +95,7 @@ class EditedFile:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """Edits made in memory: the files that change, new ones first, and the manifest before and after, both valid."""
+    """The result of edits in memory: the changed files, new ones first, and the valid manifest before and after."""
 
     manifest: Path
     files: Mapping[Path, EditedFile]
@@ -109,15 +104,15 @@ class Edited:
 
 
 def apply_edits(manifest: Path, edits: Sequence[Edit], loaded: LoadedManifest | None = None) -> Edited:
-    """Make edits in memory. Nothing is written. `loaded` is the manifest, where whoever asks has loaded it already.
+    """Apply edits in memory; nothing is written. `loaded`: the manifest, if it is already loaded.
 
-    Raises ManifestError when the manifest is wrong as it stands, EditedManifestError when it would be afterwards, EditError
-    when a text cannot be edited as asked, SelectionError for a name or file that the manifest does not have.
+    Raises ManifestError for an invalid manifest, EditedManifestError if it would be invalid after the edits, EditError when
+    a file cannot be edited, SelectionError for a name or file that is not in the manifest.
     """
     loaded = loaded or load_manifest(manifest)
     files = _Files(loaded)
     for edit in edits:
-        files.take(edit)
+        files.apply(edit)
     edited = files.finished()
     texts = {str(path): content.after.decode("utf-8-sig") for path, content in edited.items()}
 
@@ -132,7 +127,7 @@ def apply_edits(manifest: Path, edits: Sequence[Edit], loaded: LoadedManifest | 
 
 
 class _Files:
-    """The files of a manifest that edits touch, opened when the first edit needs them."""
+    """The files of a manifest under edit, opened on demand."""
 
     def __init__(self, loaded: LoadedManifest) -> None:
         self._loaded = loaded
@@ -143,7 +138,7 @@ class _Files:
             for section in ("customers", "switch_roles")
         }
 
-    def take(self, edit: Edit) -> None:
+    def apply(self, edit: Edit) -> None:
         match edit:
             case AddCustomer():
                 self._add(edit)
@@ -153,7 +148,7 @@ class _Files:
             case RenameEntry():
                 file, index = self._find(edit.section, edit.old)
                 file.set(edit.section, index, "name", edit.new)
-                self._follow(edit)
+                self._rename_suppressions(edit)
             case SetField():
                 file, index = self._find(edit.section, edit.name)
                 file.set(edit.section, index, edit.field, edit.value)
@@ -164,7 +159,7 @@ class _Files:
     def finished(self) -> dict[Path, EditedFile]:
         done = {path: EditedFile(file.before, file.finished()) for path, file in self._open.items()}
         changed = {path: file for path, file in done.items() if file.before != file.after}
-        # A crash between two files leaves a manifest that is valid: nothing is included before it is there.
+        # New files first: after a crash between two files, every included file exists.
         return dict(sorted(changed.items(), key=lambda item: item[1].before is not None))
 
     def _add(self, edit: AddCustomer) -> None:
@@ -175,7 +170,7 @@ class _Files:
         self._opened(path).add("customers", _ordered(edit.values))
 
     def _own_file(self, name: str) -> Path:
-        """Where a customer goes that no one named a file for."""
+        """The file for a customer without an explicit one."""
         customers = self._loaded.manifest.customers
         if not customers:
             return self._loaded.files[0]
@@ -184,25 +179,25 @@ class _Files:
         return last.with_name(f"{name}{last.suffix}") if alone and last != self._loaded.files[0] else last
 
     def _named(self, wanted: Path) -> Path:
-        """One of the manifest's files, or a new one below its folder."""
+        """The file for an explicit path: one of the manifest's files, or a new one below its folder."""
         folder = self._loaded.files[0].parent.resolve()
         target = wanted.resolve()
         for path in (*self._loaded.files, *self._open):
             if path.resolve() == target:
                 return path
-        where, hint = str(wanted), "name one of the manifest's files, or a new one"
+        where, hint = str(wanted), "use one of the manifest's files, or a new file"
         if not target.is_relative_to(folder) or target.suffix.lower() not in SUFFIXES:
-            what = f"a file of customers stands below {self._loaded.files[0].parent} and ends in {', '.join(SUFFIXES)}"
+            what = f"a file of customers must be below {self._loaded.files[0].parent} and end in {', '.join(SUFFIXES)}"
             raise SelectionError(what, where=where, hint=hint)
         if target.exists():
-            raise SelectionError("the file is there, but the manifest does not include it", where=where, hint=hint)
+            raise SelectionError("the file exists, but the manifest does not include it", where=where, hint=hint)
         return self._loaded.files[0].parent / target.relative_to(folder)
 
     def _include(self, relative: Path) -> None:
         if not self._loaded.includes(relative):
             self._opened(self._loaded.files[0]).add("include", relative.as_posix())
 
-    def _follow(self, edit: RenameEntry) -> None:
+    def _rename_suppressions(self, edit: RenameEntry) -> None:
         for index, suppression in enumerate(self._loaded.manifest.suppress):
             if suppression.subject == edit.old:
                 self._opened(self._loaded.files[0]).set("suppress", index, "subject", edit.new)
@@ -210,19 +205,19 @@ class _Files:
     def _find(self, section: Section, name: str) -> tuple[FileUnderEdit, int]:
         if name not in self._known[section]:
             where = str(self._loaded.files[0])
-            raise SelectionError(f"there is no {_NOUNS[section]} named {name}", where=where, hint=self._meant(section, name))
+            raise SelectionError(f"there is no {_NOUNS[section]} named {name}", where=where, hint=self._hint(section, name))
         file = self._opened(self._paths[self._loaded.places.find(section, name).file])
         return file, file.index(section, name)
 
-    def _meant(self, section: Section, name: str) -> str:
-        """What someone may have meant who named an entry that is not there."""
+    def _hint(self, section: Section, name: str) -> str:
+        """A hint for the name of an entry that does not exist."""
         if section == "customers" and name in self._known["switch_roles"]:
             return "a switch role has that name: rename and remove take --switch-role"
         if section == "switch_roles" and name in self._known["customers"]:
             return "a customer has that name: leave --switch-role out"
         if any(wildcard in name for wildcard in "*?["):
-            return suggest("", self._known[section], "write names in full")
-        return suggest(name, self._known[section], f"write the name of a {_NOUNS[section]} of the manifest")
+            return suggest("", self._known[section], "use full names")
+        return suggest(name, self._known[section], f"use the name of a {_NOUNS[section]} of the manifest")
 
     def _opened(self, path: Path) -> FileUnderEdit:
         if path not in self._open:
@@ -238,14 +233,14 @@ def _ordered(values: Mapping[str, Value]) -> dict[str, Value]:
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-"""What Python makes of a byte of the command line that is not UTF-8 (PEP 383)."""
+"""A byte of the command line that is not UTF-8, as Python decodes it (PEP 383)."""
 BOM = b"\xef\xbb\xbf"
 
 
 class Editor(Protocol):
-    """A text under edit; indexes count a section's entries in this text."""
+    """Edits the text of one file. Indexes count a section's entries in the text as it was read."""
 
-    def add(self, section: str, entry: Item, /) -> None: ...  # noqa: D102 - YamlText says it
+    def add(self, section: str, entry: Item, /) -> None: ...  # noqa: D102 - see YamlText
     def remove(self, section: str, index: int, /) -> None: ...  # noqa: D102
     def set(self, section: str, index: int, field: str, value: Value, /) -> None: ...  # noqa: D102
     def drop(self, section: str, index: int, field: str, /) -> None: ...  # noqa: D102
@@ -253,10 +248,10 @@ class Editor(Protocol):
 
 
 class FileUnderEdit:
-    """Each edit is made twice: in the text, and in the tree. `finished` holds one against the other."""
+    """One file under edit. Each edit is made in the text and in the tree; `finished` compares the two."""
 
     def __init__(self, path: Path, *, new: bool = False) -> None:
-        """Read the file; one that is `new` starts empty. Raises ManifestError or OutputError when it cannot be read."""
+        """Read the file; a `new` one starts empty. Raises ManifestError or OutputError when it cannot be read."""
         self.before = None if new else _bytes_of(path)
         self._name = str(path)
         text = "" if new else read_text(path, self._name)
@@ -270,7 +265,7 @@ class FileUnderEdit:
         self._added: list[tuple[str, Any]] = []
 
     def index(self, section: str, name: str) -> int:
-        """Which of the section's entries in this file has the name."""
+        """The index of the named entry in its section of this file."""
         return self._names[section][name]
 
     def names(self, section: str) -> Collection[str]:
@@ -278,32 +273,32 @@ class FileUnderEdit:
         return self._names[section].keys()
 
     def add(self, section: str, entry: Item) -> None:
-        """Put an entry, or a text of `include`, at the end of a section."""
+        """Append an entry, or a pattern of `include`, to a section."""
         plain = entry if isinstance(entry, str) else {key: _plain(value) for key, value in entry.items()}
         self._editor.add(section, entry)
         self._added.append((section, plain))
 
     def remove(self, section: str, index: int) -> None:
-        """Take an entry out."""
+        """Remove an entry."""
         self._editor.remove(section, index)
         self._removed.append((section, index))
 
     def set(self, section: str, index: int, field: str, value: Value) -> None:
-        """Give a field a value; the text stays where it has that value already."""
+        """Set a field; no change if it already has the value."""
         entry = self._tree[section][index]
         if field not in entry or entry[field] != _plain(value):
             self._editor.set(section, index, field, value)
             entry[field] = _plain(value)
 
     def drop(self, section: str, index: int, field: str) -> None:
-        """Take a field out, if it is there."""
+        """Remove a field, if the entry has it."""
         entry = self._tree[section][index]
         if field in entry:
             self._editor.drop(section, index, field)
             del entry[field]
 
     def finished(self) -> bytes:
-        """The edited file. Raises EditError when its text does not read as what was asked for."""
+        """The edited file. Raises EditError when its text does not parse to the expected tree."""
         for section, index in sorted(set(self._removed), reverse=True):
             del self._tree[section][index]
         for section, entry in self._added:
@@ -316,13 +311,13 @@ class FileUnderEdit:
         return data
 
     def _refusal(self, read: YamlSource | None) -> EditError:
-        """Why the edited text, None where it is no text for a manifest, is not what was asked for."""
+        """The error for an edited text that does not parse to the expected tree; `read` is None if it cannot be decoded."""
         if self._csv and not (read and read.problems):
             which = "an empty one, one with spaces around it, or one with control characters"
-            what = f"a cell of CSV cannot say one of these values: {which}"
+            what = f"a CSV cell cannot represent one of the values: {which}"
             return EditError(what, where=self._name, hint="give another value, or move the customer to a YAML file")
         why = f": {read.problems[0].what}" if read and read.problems else ""
-        what = f"this file is written in a way that cannot be edited safely{why}"
+        what = f"this file has a style that cannot be edited safely{why}"
         return EditError(what, where=self._name, hint=BY_HAND)
 
     def _parse(self, text: str) -> YamlSource:
@@ -335,7 +330,7 @@ class FileUnderEdit:
 
 def _bytes_of(path: Path) -> bytes:
     if not path.is_file():
-        raise OutputError("only a regular file can be edited", where=str(path), hint="write the manifest into a file")
+        raise OutputError("only a regular file can be edited", where=str(path), hint="use a regular file")
     try:
         return path.read_bytes()
     except OSError as error:
@@ -343,30 +338,30 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _plain(value: Value) -> Any:
-    """A value as the reader gives it. Raises SelectionError for one that is not UTF-8, or that holds what no one sees."""
+    """A value as the parser returns it. Raises SelectionError for invalid UTF-8 and invisible characters."""
     if isinstance(value, int):
         return value
     texts = (value,) if isinstance(value, str) else (*value, *value.values()) if isinstance(value, Mapping) else value
     if any(_SURROGATE.search(text) for text in texts):
-        raise SelectionError("a value has bytes that are not UTF-8 text", hint="type it in UTF-8")
+        raise SelectionError("a value is not valid UTF-8", hint="enter it in UTF-8")
     for text in texts:
         if (hidden := first_hidden(text)) is not None:
             what = f'"{clip(text)}" contains the invisible character {code_point(text[hidden])}'
-            raise SelectionError(what, where="a value for the manifest", hint="type it anew, without that character")
+            raise SelectionError(what, where="a value for the manifest", hint="enter it again without that character")
     if isinstance(value, str):
         return value
     return dict(value) if isinstance(value, Mapping) else list(value)
 
 
-_ANYBODY_WRITES = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-_CHANGED = "look at the file, then run again"
+_ANY_WRITE_BIT = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_CHANGED = "check the file, then run the command again"
 
 
 def write_edited(edited: Edited, disk: Disk | None = None) -> None:
-    """Put the edited files in place of the old ones. Symbolic links and modes stay.
+    """Replace the files with the edited ones. Symbolic links and modes are kept.
 
-    All new content is complete on the disk before the first file changes; a crash between two leaves each file whole.
-    Raises OutputError when a file cannot be written, or has changed since it was read; then every file is as before.
+    All new content is on disk before the first file is replaced, and each file is replaced atomically. Raises OutputError
+    when a file cannot be written or has changed since it was read; then every file is as before.
     """
     disk = disk or Disk()
     ready: list[_Ready] = []
@@ -380,7 +375,7 @@ def write_edited(edited: Edited, disk: Disk | None = None) -> None:
             _replace(ready, disk)
     except OSError as error:
         where = os.fsdecode(error.filename) if error.filename else str(edited.manifest)
-        hint = "give yourself permission to write there, or free some space; nothing has changed"
+        hint = "check permissions and free space; nothing has changed"
         raise OutputError(f"cannot be written: {error.strerror}", where=where, hint=hint) from error
     finally:
         for item in ready:
@@ -390,7 +385,7 @@ def write_edited(edited: Edited, disk: Disk | None = None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """New content next to its target, and what the target held: None where it is new. `path` names it in messages."""
+    """A temporary file next to its target, and the target's content before (None if new). `path`: name in messages."""
 
     temporary: Path
     path: Path
@@ -402,20 +397,20 @@ def _unchanged(path: Path, before: bytes | None) -> None:
     gone = before is not None and not path.is_file()  # reading a pipe would wait
     if gone or (path.read_bytes() if path.exists() else None) != before:
         raise OutputError("the file has changed since it was read; nothing was written", where=str(path), hint=_CHANGED)
-    # Replacing asks the folder's permission alone, and root's write permission is never missing.
-    if before is not None and not (os.access(path, os.W_OK) and path.stat().st_mode & _ANYBODY_WRITES):
-        raise OutputError("the file is read-only", where=str(path), hint="give yourself permission to write to it")
+    # A rename only needs write permission on the folder, and root may write everywhere: check the mode as well.
+    if before is not None and not (os.access(path, os.W_OK) and path.stat().st_mode & _ANY_WRITE_BIT):
+        raise OutputError("the file is read-only", where=str(path), hint="make it writable")
 
 
 def _sweep(target: Path, disk: Disk) -> None:
-    """Remove what edits of the file left behind that were killed; the folder's lock says that none is under way."""
+    """Remove temporary files of killed edits. The folder is locked, so no other edit is running."""
     for piece in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
         with suppress(FileNotFoundError):
             disk.unlink(str(piece))
 
 
 def _prepared(path: Path, target: Path, content: bytes, disk: Disk) -> Path:
-    """The content in a file next to the target, with its mode, complete on the disk. An OSError names `path`."""
+    """Write the content to a temporary file next to the target, with its mode, and sync it. An OSError has `path`."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,7 @@
-"""Why an edit is not made, in the project's words.
+"""Building blocks of text edits: nodes of a YAML text with offsets, replacements at offsets, values rendered as YAML.
 
-A YAML text as nodes that know where they stand: the offsets that edits cut and fill. From libyaml's events, as
-`source.py`: ruamel.yaml's composer without its C part takes eight times as long (2,000 customers: 1.1 s next to 0.14 s,
-November 2026), and only the offsets are wanted here. What is written anew is rendered by ruamel.yaml.
-
-A text with cuts and insertions to come: all of them at offsets of the text as it was read.
-
-Values as YAML text on one line, by ruamel.yaml, such that YAML 1.1 and 1.2 read the same value back.
+Nodes are built from libyaml's events: ruamel.yaml's composer takes eight times as long without its C part (2,000
+customers: 1.1 s instead of 0.14 s, November 2026), and only offsets are needed. New values are rendered by ruamel.yaml.
 """
 
 from __future__ import annotations
@@ -31,28 +26,28 @@ BY_HAND = "make this change in an editor, then run `gen diff` to see what it doe
 
 
 class EditError(RolecallError):
-    """The manifest is right, but this change cannot be made in it without touching more than was asked for."""
+    """The manifest is valid, but this edit is not possible without changing other parts of the text."""
 
     exit_code = ExitCode.MANIFEST
 
 
 class EditedManifestError(ManifestError):
-    """The manifest would be wrong after the edit; lines in the problems are those of the edited text."""
+    """The manifest would be invalid after the edits; lines in the problems are those of the edited text."""
 
     def __str__(self) -> str:
-        return f"the edited manifest would be wrong; nothing was written\n{super().__str__()}"
+        return f"the edited manifest would be invalid; nothing was written\n{super().__str__()}"
 
 
 BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-"""What ends a line for libyaml (YAML 1.1, production b-break)."""
+"""Line breaks of libyaml (YAML 1.1, production b-break)."""
 
 
 @dataclass(slots=True)
 class YamlNode:
-    """A value of the text. `start` and `end` are offsets in characters; properties (anchor, tag) count as part of it.
+    """A YAML value with its offsets in characters, anchor and tag included.
 
-    `end` is the end of the value's own text: blank lines and comments below it do not belong to it. `children` holds the
-    items of a list, or keys and values by turns.
+    `end` excludes blank lines and comments below the value. `children`: the items of a list, or alternating keys and
+    values.
     """
 
     kind: str
@@ -67,22 +62,22 @@ class YamlNode:
 
     @property
     def pairs(self) -> list[tuple[YamlNode, YamlNode]]:
-        """Keys and values of a mapping, in the text's order."""
+        """Keys and values of a mapping, in order."""
         return list(zip(self.children[::2], self.children[1::2], strict=True))
 
     def pair(self, key: str) -> tuple[YamlNode, YamlNode] | None:
-        """The key's node and its value's; None when the mapping has no such key."""
+        """The nodes of a key and its value; None if the mapping does not have the key."""
         return next((pair for pair in self.pairs if pair[0].value == key), None) if self.kind == "map" else None
 
     def within(self) -> Iterator[YamlNode]:
-        """This node and all below it."""
+        """This node and all its descendants."""
         yield self
         for child in self.children:
             yield from child.within()
 
 
 def nodes_of(text: str) -> YamlNode | None:
-    """The root of a text that the manifest's reader has accepted; None when it holds no document."""
+    """The root node of valid YAML; None without a document."""
     loader = yaml.CSafeLoader(text)
     try:
         with collection_paused():
@@ -115,7 +110,7 @@ def _compose(loader: yaml.CSafeLoader, text: str) -> YamlNode | None:
             node = stack.pop()
             if node.flow:
                 node.end = event.end_mark.index
-            elif node.children:  # libyaml ends a block where the next token starts, beyond comments
+            elif node.children:  # libyaml ends a block at the next token, after comments
                 node.end = node.children[-1].end
     return root.children[0] if root.children else None
 
@@ -124,7 +119,7 @@ def _leaf(event: Any, text: str) -> YamlNode:
     start, end = event.start_mark, event.end_mark.index
     if isinstance(event, AliasEvent):
         return YamlNode("alias", start.index, end, start.column, flow=True, anchor=event.anchor)
-    if event.style in ("|", ">"):  # ends where the next token starts
+    if event.style in ("|", ">"):  # libyaml ends it at the next token
         end = len(text[start.index : end].rstrip()) + start.index
     return YamlNode(
         "scalar", start.index, end, start.column, flow=True, style=event.style, anchor=event.anchor, value=event.value
@@ -140,32 +135,32 @@ class Lines:
         self._text = text
 
     def start(self, offset: int) -> int:
-        """Offset of the first character of the line that holds `offset`."""
+        """Offset of the first character of the line with `offset`."""
         index = bisect_right(self._breaks, offset, key=lambda found: found[1])
         return self._breaks[index - 1][1] if index else 0
 
     def end(self, offset: int) -> int:
-        """Offset of the break that ends the line, or of the text's end."""
+        """Offset of the line break of the line with `offset`, or of the end of the text."""
         found = self._break(offset)
         return found[0] if found else self._length
 
     def next(self, offset: int) -> int:
-        """Offset of the first character of the line after the one that holds `offset`, or of the text's end."""
+        """Offset of the first character of the line after `offset`, or of the end of the text."""
         found = self._break(offset)
         return found[1] if found else self._length
 
     def newline(self, offset: int) -> str:
-        """The kind of break that the line ends with; where it has none, the text's first kind."""
+        """The line break of the line with `offset`; if it has none, the first one of the text."""
         found = self._break(offset) or (self._breaks[0] if self._breaks else None)
         return self._text[found[0] : found[1]] if found else "\n"
 
     def number(self, offset: int) -> int:
-        """The line's number, counted from 1."""
+        """The number of the line with `offset`, from 1."""
         return bisect_right(self._breaks, offset, key=lambda found: found[1]) + 1
 
     @staticmethod
     def last_break(text: str) -> int:
-        """Offset of the break that ends a text."""
+        """Offset of the line break at the end of a text."""
         return len(text) - (2 if text.endswith("\r\n") else 1)
 
     def _break(self, offset: int) -> tuple[int, int] | None:
@@ -174,9 +169,9 @@ class Lines:
 
 
 class Splices:
-    """The text, its lines and nodes, and the edits collected so far. `file` names it in messages.
+    """A text with pending replacements, all at offsets of the text as it was read. `file`: name in messages.
 
-    A text whose last line is not ended is worked on as if it were; the result is not ended either.
+    A missing line break at the end is added for editing, and removed from the result.
     """
 
     def __init__(self, text: str, file: str) -> None:
@@ -189,18 +184,18 @@ class Splices:
         self._splices: list[tuple[int, int, str]] = []
 
     def replace(self, start: int, end: int, new: str) -> None:
-        """Put `new` in place of the characters from start to end; insertions at one offset keep the order of the calls."""
+        """Replace the characters from start to end; insertions at the same offset keep the order of the calls."""
         self._splices.append((start, end, new))
 
     def insert_lines(self, offset: int, new: Sequence[str]) -> None:
-        """Put whole lines (without breaks) below the line that holds `offset`."""
+        """Insert lines (without line breaks) below the line with `offset`."""
         newline = self.lines.newline(offset)
         below = self.lines.next(offset)
         self.replace(below, below, "".join(line + newline for line in new))
 
-    def keep_anchors(self, *doomed: YamlNode) -> None:
-        """Raise EditError when something outside of the doomed nodes repeats what they hold."""
-        inside = [node for one in doomed for node in one.within()]
+    def keep_anchors(self, *removed: YamlNode) -> None:
+        """Raise EditError if an alias outside the nodes to be removed refers to an anchor in them."""
+        inside = [node for one in removed for node in one.within()]
         anchors = {node.anchor: node for node in inside if node.anchor and node.kind != "alias"}
         if not anchors or self.root is None:
             return
@@ -208,22 +203,22 @@ class Splices:
         for node in self.root.within():
             if node.kind == "alias" and node.anchor in anchors and id(node) not in going:
                 line = self.lines.number(node.start)
-                what = f"the anchor &{node.anchor} stands here, and line {line} repeats it (*{node.anchor})"
+                what = f"the anchor &{node.anchor} is used in line {line} (*{node.anchor})"
                 raise self.refusal(anchors[node.anchor].start, what, f"write out the value in line {line}, then run again")
 
     def refusal(self, offset: int, what: str, hint: str) -> EditError:
-        """An EditError at the place of an offset."""
+        """An EditError at the position of an offset."""
         line = self.lines.number(offset)
         column = offset - self.lines.start(offset) + 1
         return EditError(what, where=f"{self.file}:{line}:{column}", hint=hint)
 
     def result(self) -> str:
-        """The text with all edits made. Raises EditError where two of them touch the same characters."""
+        """The text with all replacements applied. Raises EditError if two of them overlap."""
         parts: list[str] = []
         done = 0
         for start, end, new in sorted(self._splices, key=lambda splice: (splice[0], splice[1])):
             if start < done:
-                raise self.refusal(start, "two changes touch the same text", "make them one after the other")
+                raise self.refusal(start, "two changes overlap", "make them separately")
             parts += (self.text[done:start], new)
             done = end
         text = "".join([*parts, self.text[done:]])
@@ -231,61 +226,61 @@ class Splices:
 
 
 Value = str | int | bool | Sequence[str] | Mapping[str, str]
-"""What a field of a customer can hold."""
+"""The value of a customer's field."""
 
 QUOTED_FIELDS = ("account_id", "external_id", "previous_external_id")
-"""Always in quotes: digits alone, or hex with a single e, read as a number."""
+"""Always quoted: only digits, or hex with a single e, would be a number."""
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+=@-]*")
 _SIMPLE = re.compile(r"[ !#-&(-\[\]-~]+")
-"""Printable ASCII without quotes and backslash: means the same in both kinds of quotes."""
+"""Printable ASCII without quotes and backslash: the same in single and double quotes."""
 _WIDTH = 1 << 30
 _QUOTES: dict[str, type[str]] = {'"': DoubleQuotedScalarString, "'": SingleQuotedScalarString}
 
 
 @dataclass(frozen=True, slots=True)
-class Dress:
-    """How a text's author writes: the kind of quotes, and whether all keys and texts stand in them, as in JSON."""
+class Style:
+    """The style of an entry: the kind of quotes, and whether all keys and strings are quoted, as in JSON."""
 
     quote: str = '"'
     everything: bool = False
 
 
-def dress_of(entry: YamlNode) -> Dress:
-    """The dress of an entry: its account id tells the kind of quotes, its first key whether all is in them."""
+def style_of(entry: YamlNode) -> Style:
+    """The style of an entry: the quotes of its account id, and whether its first key is quoted."""
     pair = entry.pair("account_id")
     quote = "'" if pair is not None and pair[1].style == "'" else '"'
-    return Dress(quote, everything=bool(entry.children) and entry.children[0].style in _QUOTES)
+    return Style(quote, everything=bool(entry.children) and entry.children[0].style in _QUOTES)
 
 
-def render(value: Value, dress: Dress, *, quoted: bool = False) -> str:
-    """One value in flow style. `quoted`: a text must be in quotes, even if it needs none."""
+def render(value: Value, style: Style, *, quoted: bool = False) -> str:
+    """Render a value in flow style. `quoted`: quote a string even if it does not need quotes."""
     if isinstance(value, str):
-        return _text(value, dress, quoted=quoted)
+        return _text(value, style, quoted=quoted)
     if isinstance(value, Mapping):
-        pairs = (f"{_text(key, dress)}: {_text(text, dress)}" for key, text in value.items())
+        pairs = (f"{_text(key, style)}: {_text(text, style)}" for key, text in value.items())
         return "{" + ", ".join(pairs) + "}"
     if isinstance(value, Sequence):
-        return "[" + ", ".join(_text(item, dress) for item in value) + "]"
+        return "[" + ", ".join(_text(item, style) for item in value) + "]"
     return str(value).lower()  # a number, true or false
 
 
-def render_field(key: str, value: Value, dress: Dress) -> str:
-    """`key: value` as it stands in an entry."""
-    return f"{_text(key, dress)}: {render(value, dress, quoted=key in QUOTED_FIELDS)}"
+def render_field(key: str, value: Value, style: Style) -> str:
+    """Render `key: value`."""
+    return f"{_text(key, style)}: {render(value, style, quoted=key in QUOTED_FIELDS)}"
 
 
-def render_map(fields: Mapping[str, Value], dress: Dress) -> str:
-    """A whole entry in flow style."""
-    return "{" + ", ".join(render_field(key, value, dress) for key, value in fields.items()) + "}"
+def render_map(fields: Mapping[str, Value], style: Style) -> str:
+    """Render an entry in flow style."""
+    return "{" + ", ".join(render_field(key, value, style) for key, value in fields.items()) + "}"
 
 
-def _text(value: str, dress: Dress, *, quoted: bool = False) -> str:
-    if not (quoted or dress.everything) and _is_bare(value):
+def _text(value: str, style: Style, *, quoted: bool = False) -> str:
+    if not (quoted or style.everything) and _is_bare(value):
         return value
-    if _SIMPLE.fullmatch(value):  # nearly all: ruamel.yaml takes a millisecond for each
-        return f"{dress.quote}{value}{dress.quote}"
-    # A text in single quotes has no escapes: line breaks and the like would be folded away.
-    styled = _QUOTES[dress.quote if value.isprintable() else '"'](value)
+    if _SIMPLE.fullmatch(value):  # most strings; ruamel.yaml takes a millisecond each
+        return f"{style.quote}{value}{style.quote}"
+    # Single-quoted strings have no escapes, and their line breaks would be folded.
+    styled = _QUOTES[style.quote if value.isprintable() else '"'](value)
     stream = io.StringIO()
     _writer().dump([styled], stream)
     return stream.getvalue().strip().removeprefix("- ")
@@ -299,5 +294,5 @@ def _writer() -> YAML:
 
 
 def _is_bare(value: str) -> bool:
-    """Whether the text means itself without quotes, for every reader of YAML."""
+    """Whether the string needs no quotes in YAML 1.1 and 1.2."""
     return bool(_PLAIN.fullmatch(value)) and (value[0] not in AMBIGUOUS_STARTS or resolve_plain(value) is value)

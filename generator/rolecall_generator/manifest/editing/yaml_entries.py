@@ -1,9 +1,4 @@
-"""A YAML file under edit: which entries come, change and go, made at the end in one pass over the text as it was read.
-
-Fields of an entry of a YAML text: set in place, put in at their place, taken out.
-
-Entries put into and taken out of a list of a YAML text, in the dress of their neighbours.
-"""
+"""Edits of entries in a YAML file: entries and fields are added, changed and removed in the style of their neighbours."""
 
 from __future__ import annotations
 
@@ -15,14 +10,14 @@ from rolecall_generator.manifest import Customer, Suppression, SwitchRole
 from rolecall_generator.manifest.editing.text_edits import (
     BY_HAND,
     QUOTED_FIELDS,
-    Dress,
     Splices,
+    Style,
     Value,
     YamlNode,
-    dress_of,
     render,
     render_field,
     render_map,
+    style_of,
 )
 
 _ORDER = {
@@ -33,7 +28,7 @@ _ORDER = {
 
 
 class YamlText:
-    """The text of a YAML file, and the edits collected so far. Indexes count a section's entries in this file."""
+    """A YAML file with pending edits. Indexes count a section's entries in the file as it was read."""
 
     def __init__(self, text: str, file: str) -> None:
         self._splices = Splices(text, file)
@@ -41,23 +36,23 @@ class YamlText:
         self._removed: dict[str, set[int]] = {}
 
     def add(self, section: str, entry: Item, /) -> None:
-        """Put an entry, or a text of `include`, at the end of a section."""
+        """Append an entry, or a pattern of `include`, to a section."""
         self._added.setdefault(section, []).append(entry)
 
     def remove(self, section: str, index: int, /) -> None:
-        """Take an entry out."""
+        """Remove an entry."""
         self._removed.setdefault(section, set()).add(index)
 
     def set(self, section: str, index: int, field: str, value: Value, /) -> None:
-        """Give a field of an entry a value. Raises EditError."""
+        """Set a field of an entry. Raises EditError."""
         set_field(self._splices, entry_node(self._splices, section, index), field, value, _ORDER[section])
 
     def drop(self, section: str, index: int, field: str, /) -> None:
-        """Take a field out of an entry. Raises EditError."""
+        """Remove a field of an entry. Raises EditError."""
         drop_field(self._splices, entry_node(self._splices, section, index), field)
 
     def result(self) -> str:
-        """The text with all edits made. Raises EditError."""
+        """The text with all edits applied. Raises EditError."""
         cleared = {
             section
             for section, indexes in self._removed.items()
@@ -69,30 +64,30 @@ class YamlText:
 
 
 def entry_node(splices: Splices, section: str, index: int) -> YamlNode:
-    """The mapping of one entry. Raises EditError where an alias stands for it."""
+    """The mapping of an entry. Raises EditError for an alias."""
     pair = splices.root.pair(section) if splices.root is not None else None
     if pair is None:
         raise ValueError(f"no {section}")
     node = pair[1].children[index]
     if node.kind != "map" or not node.children:
-        raise splices.refusal(node.start, "this entry is a repetition of another (an alias)", "write the entry out")
+        raise splices.refusal(node.start, "this entry is an alias", "write out the entry")
     return node
 
 
 def set_field(splices: Splices, entry: YamlNode, field: str, value: Value, order: Sequence[str]) -> None:
-    """Give a field a value: in place where the entry has the field, else below the one that comes before it in `order`."""
+    """Set a field in place, or insert it after the last existing field that precedes it in `order`."""
     pair = entry.pair(field)
     if pair is None:
         _insert(splices, entry, field, value, order)
         return
     key, old = pair
     splices.keep_anchors(old)
-    dress = dress_of(entry)
+    style = style_of(entry)
     if old.style in ("'", '"'):
-        new = render(value, replace(dress, quote=old.style), quoted=True)
+        new = render(value, replace(style, quote=old.style), quoted=True)
     else:
-        new = render(value, dress, quoted=field in QUOTED_FIELDS)
-    if old.start == old.end:  # `role:` with nothing behind it
+        new = render(value, style, quoted=field in QUOTED_FIELDS)
+    if old.start == old.end:  # `role:` without a value
         splices.replace(old.end, old.end, f" {new}")
     elif old.flow:
         splices.replace(old.start, old.end, new)
@@ -101,7 +96,7 @@ def set_field(splices: Splices, entry: YamlNode, field: str, value: Value, order
 
 
 def drop_field(splices: Splices, entry: YamlNode, field: str) -> None:
-    """Take a field that an entry has out of it, with the comment in its own line."""
+    """Remove an existing field, with the comment on its line."""
     number = next(number for number, (key, _) in enumerate(entry.pairs) if key.value == field)
     key, value = entry.pairs[number]
     splices.keep_anchors(value)
@@ -122,7 +117,7 @@ def _insert(splices: Splices, entry: YamlNode, field: str, value: Value, order: 
     rank = {name: number for number, name in enumerate(order)}
     before = [pair for pair in entry.pairs if rank.get(pair[0].value, -1) < rank[field]]
     key, above = max(before or entry.pairs, key=lambda pair: rank.get(pair[0].value, -1))
-    rendered = render_field(field, value, dress_of(entry))
+    rendered = render_field(field, value, style_of(entry))
     if entry.flow:
         splices.replace(above.end, above.end, f", {rendered}")
     else:
@@ -130,7 +125,7 @@ def _insert(splices: Splices, entry: YamlNode, field: str, value: Value, order: 
 
 
 def _replace_block(splices: Splices, key: YamlNode, old: YamlNode, new: str) -> None:
-    """A block list or mapping gives way to a value on the key's line; a comment there stays."""
+    """Replace a block list or mapping with a value on the key's line; a comment on that line is kept."""
     colon = splices.text.index(":", key.end) + 1
     line_end = splices.lines.end(colon)
     splices.replace(colon, colon, f" {new}")
@@ -139,16 +134,16 @@ def _replace_block(splices: Splices, key: YamlNode, old: YamlNode, new: str) -> 
 
 Entry = Mapping[str, Value]
 Item = Entry | str
-"""A customer or switch role, or a text as in `include`."""
+"""A customer or switch role, or a pattern of `include`."""
 _DASH = re.compile(r" *-(?=\s|\Z)")
 _COMMENT = re.compile(r" *#")
 _COMMA = re.compile(r"\s*, *")
-_BETWEEN = "a comment stands between entries in brackets, and would go with one of them"
+_BETWEEN = "a comment between entries in brackets would be removed with one of them"
 _REST = re.compile(r"[ \t]*(?P<comma>,)?[ \t]*(?:#.*)?")
 
 
 def add_entries(splices: Splices, section: str, entries: Sequence[Item], *, cleared: bool = False) -> None:
-    """Put entries at the end of a list; the list is made where there is none. `cleared`: its brackets have lost all."""
+    """Append entries to a list, which is created if missing. `cleared`: `remove_entries` has emptied its brackets."""
     root = splices.root
     pair = root.pair(section) if root is not None else None
     if root is None or pair is None:
@@ -161,56 +156,56 @@ def add_entries(splices: Splices, section: str, entries: Sequence[Item], *, clea
         _add_block(splices, pair[1], entries)
 
 
-def _lines_of(entry: Item, indent: str, dress: Dress, gap: str = " ") -> list[str]:
-    """The lines of an entry in block style."""
+def _lines_of(entry: Item, indent: str, style: Style, gap: str = " ") -> list[str]:
+    """Render an entry in block style."""
     if isinstance(entry, str):
-        return [f"{indent}-{gap}{render(entry, dress)}"]
-    lines = [render_field(key, value, dress) for key, value in entry.items()]
+        return [f"{indent}-{gap}{render(entry, style)}"]
+    lines = [render_field(key, value, style) for key, value in entry.items()]
     inner = " " * (len(indent) + 1 + len(gap))
     return [f"{indent}-{gap}{lines[0]}", *(inner + line for line in lines[1:])]
 
 
-def _inline(entry: Item, dress: Dress) -> str:
-    return render(entry, dress) if isinstance(entry, str) else render_map(entry, dress)
+def _inline(entry: Item, style: Style) -> str:
+    return render(entry, style) if isinstance(entry, str) else render_map(entry, style)
 
 
-def _bracketed(entries: Sequence[Item], dress: Dress) -> str:
-    return "[" + ", ".join(_inline(entry, dress) for entry in entries) + "]"
+def _bracketed(entries: Sequence[Item], style: Style) -> str:
+    return "[" + ", ".join(_inline(entry, style) for entry in entries) + "]"
 
 
 def _new_section(splices: Splices, root: YamlNode | None, section: str, entries: Sequence[Item]) -> None:
-    dress = Dress() if root is None else dress_of(root)
+    style = Style() if root is None else style_of(root)
     if root is not None and root.flow:
-        added = f", {render(section, dress)}: {_bracketed(entries, dress)}"
+        added = f", {render(section, style)}: {_bracketed(entries, style)}"
         splices.replace(root.children[-1].end, root.children[-1].end, added)
         return
     indent = " " * (root.children[0].column if root is not None else 0)
-    lines = [f"{indent}{render(section, dress)}:"]
-    lines += (line for entry in entries for line in _lines_of(entry, indent + "  ", dress))
+    lines = [f"{indent}{render(section, style)}:"]
+    lines += (line for entry in entries for line in _lines_of(entry, indent + "  ", style))
     end = root.end if root is not None else len(splices.text)
     splices.insert_lines(end, ["", *lines] if root is not None else lines)
 
 
 def _fill_empty(splices: Splices, root: YamlNode, pair: tuple[YamlNode, YamlNode], entries: Sequence[Item]) -> None:
-    """`customers: []` becomes a block list; a comment behind it stays in its line."""
+    """Replace `customers: []` with a block list; a comment behind it is kept."""
     key, value = pair
     if "#" in splices.text[value.start : value.end] or value.anchor:
-        raise splices.refusal(value.start, "the empty list holds a comment or an anchor", BY_HAND)
-    dress = dress_of(root)
+        raise splices.refusal(value.start, "the empty list has a comment or an anchor", BY_HAND)
+    style = style_of(root)
     if root.flow:
-        splices.replace(value.start, value.end, _bracketed(entries, dress))
+        splices.replace(value.start, value.end, _bracketed(entries, style))
         return
     start = value.start
     while splices.text[start - 1] == " ":
         start -= 1
     splices.replace(start, value.end, "")
     indent = " " * (key.column + 2)
-    splices.insert_lines(value.end, [line for entry in entries for line in _lines_of(entry, indent, dress)])
+    splices.insert_lines(value.end, [line for entry in entries for line in _lines_of(entry, indent, style)])
 
 
 def _add_flow(splices: Splices, items: YamlNode, entries: Sequence[Item], *, cleared: bool) -> None:
     last, text, lines = items.children[-1], splices.text, splices.lines
-    rendered = [_inline(entry, dress_of(last)) for entry in entries]
+    rendered = [_inline(entry, style_of(last)) for entry in entries]
     end = lines.end(last.end)
     own_line = not text[lines.start(last.start) : last.start].strip() and end < items.end
     if cleared:
@@ -234,7 +229,7 @@ def _add_block(splices: Splices, items: YamlNode, entries: Sequence[Item]) -> No
     last, count = items.children[-1], len(items.children)
     dash = _dash(splices, items, count - 1)
     indent = text[lines.start(dash) : dash]
-    dress = dress_of(last)
+    style = style_of(last)
     gap = " "
     first = last.children[0] if last.children else last
     if lines.start(first.start) == lines.start(dash):
@@ -246,17 +241,17 @@ def _add_block(splices: Splices, items: YamlNode, entries: Sequence[Item]) -> No
     for entry in entries:
         new += [""] if parted else []
         new += (
-            [f"{indent}-{gap}{_inline(entry, dress)}"]
+            [f"{indent}-{gap}{_inline(entry, style)}"]
             if last.flow and last.kind == "map"
-            else _lines_of(entry, indent, dress, gap)
+            else _lines_of(entry, indent, style, gap)
         )
     splices.insert_lines(below, new)
 
 
 def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, refilled: bool = False) -> bool:
-    """Take entries out of a list, with the comments that belong to them. `refilled`: others are added at its end.
+    """Remove entries of a list with their comments. `refilled`: `add_entries` appends others.
 
-    Whether brackets have lost all that stood in them, as `add_entries` wants to know.
+    Returns whether the brackets of a flow list were emptied, for `cleared` of `add_entries`.
     """
     pair = splices.root.pair(section) if splices.root is not None else None
     if pair is None:
@@ -274,15 +269,15 @@ def remove_entries(splices: Splices, section: str, indexes: Collection[int], *, 
     if not items.flow and everything and not refilled:
         colon = splices.text.index(":", key.end) + 1
         if splices.text[items.start] != "-":
-            raise splices.refusal(items.start, "the list carries an anchor or a tag", BY_HAND)
+            raise splices.refusal(items.start, "the list has an anchor or a tag", BY_HAND)
         splices.replace(colon, colon, " []")
     return False
 
 
 def _clear_flow(splices: Splices, items: YamlNode, *, refilled: bool) -> bool:
-    """Take all entries out of a list in brackets, if no comment stands there: `[]` is left, or the place for others.
+    """Remove all entries of a flow list, unless there are comments: leaves `[]`, or the position for new entries.
 
-    Whether it was done. Raises EditError where others come and a comment stands between those that go.
+    Returns whether it was done. Raises EditError if it is refilled and there is a comment between the entries.
     """
     start = splices.text.rindex("[", items.start, items.children[0].start) + 1
     edges = [start, *(edge for child in items.children for edge in (child.start, child.end)), items.end - 1]
@@ -297,7 +292,7 @@ def _clear_flow(splices: Splices, items: YamlNode, *, refilled: bool) -> bool:
 
 
 def cut_flow(splices: Splices, units: Sequence[tuple[int, int]], first: int, last: int) -> None:
-    """Take units first to last out of a flow list or mapping, with the commas that parted them."""
+    """Remove units first to last of a flow list or mapping, with their commas."""
     text = splices.text
     if last + 1 < len(units):
         start, end, gap = units[first][0], units[last + 1][0], (units[last][1], units[last + 1][0])
@@ -319,9 +314,9 @@ def cut_flow(splices: Splices, units: Sequence[tuple[int, int]], first: int, las
 
 
 def _whole_lines(splices: Splices, first: int, last: int, *, comma: bool) -> tuple[int, int] | None:
-    """The lines from offset first to last, if nothing else but their comments stands there, and no comment just above.
+    """Offsets of the lines from first to last; None if they have other content or a comment directly above.
 
-    `comma`: something follows, so that the comma behind must stand there too.
+    `comma`: a unit follows, so the lines must include the comma behind `last`.
     """
     text, lines = splices.text, splices.lines
     start = lines.start(first)
@@ -337,7 +332,7 @@ def _cut_block(splices: Splices, items: YamlNode, first: int, last: int) -> None
     dash = _dash(splices, items, first)
     start = _top(splices, items, first)
     if first == 0 and not (last + 1 < len(items.children) and _commented(splices, items, last + 1)):
-        start = lines.start(dash)  # a comment above the first entry heads the list, unless every entry has its own
+        start = lines.start(dash)  # a comment above the first entry describes the list, unless each entry has one
     column = dash - lines.start(dash)
     end = lines.next(_end_of(splices, items.children[last], column))
     blank_above = start > 0 and not text[lines.start(start - 1) : start].strip()
@@ -360,12 +355,12 @@ def _dash(splices: Splices, items: YamlNode, index: int) -> int:
         if found := _DASH.match(splices.text, start):
             return found.end() - 1
         if start <= floor:
-            raise splices.refusal(item.start, "the dash of this entry is not where lists have it", BY_HAND)
+            raise splices.refusal(item.start, "the dash of this entry is in an unsupported position", BY_HAND)
         start = splices.lines.start(start - 1)
 
 
 def _top(splices: Splices, items: YamlNode, index: int) -> int:
-    """Offset of the first line of an item of a block list, comments directly above it included."""
+    """Offset of the first line of an item of a block list, including comments directly above."""
     lines, text = splices.lines, splices.text
     dash = _dash(splices, items, index)
     start = lines.start(dash)
@@ -382,7 +377,7 @@ def _commented(splices: Splices, items: YamlNode, index: int) -> bool:
 
 
 def _end_of(splices: Splices, item: YamlNode, column: int) -> int:
-    """An offset in the last line of an item: comments below it that are indented deeper than its dash are its own."""
+    """An offset in the last line of an item, including comments below that are indented deeper than its dash."""
     lines, text = splices.lines, splices.text
     last = item.end
     while (below := lines.next(last)) < len(text) and below != lines.end(last):
@@ -394,7 +389,7 @@ def _end_of(splices: Splices, item: YamlNode, column: int) -> int:
 
 
 def _runs(indexes: Collection[int]) -> list[tuple[int, int]]:
-    """Neighbouring indexes as (first, last)."""
+    """Runs of consecutive indexes as (first, last)."""
     runs: list[tuple[int, int]] = []
     for index in sorted(set(indexes)):
         if runs and runs[-1][1] == index - 1:

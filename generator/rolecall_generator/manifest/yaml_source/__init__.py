@@ -1,4 +1,4 @@
-"""YAML with source positions."""
+"""YAML files as trees with source positions."""
 
 from rolecall_generator.manifest.yaml_source.nodes import (
     START,

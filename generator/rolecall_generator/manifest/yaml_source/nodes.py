@@ -1,9 +1,6 @@
-"""The tree that manifest files are read into: plain dicts and lists that remember where their parts stood.
+"""The tree of a manifest file: dicts and lists that know the positions of their parts. YAML and CSV give the same tree.
 
-YAML and CSV end in the same tree, so that one piece of code turns a validation error into a place. Marks count lines and
-columns from 0, as libyaml does; a `Place` counts from 1, as people and editors do.
-
-Where each entry of a manifest stands, over all its files.
+Marks count lines and columns from 0, as libyaml does; a `Place` counts from 1, as editors do.
 """
 
 from __future__ import annotations
@@ -17,17 +14,17 @@ Loc = tuple[str | int, ...]
 
 
 class YamlMark(Protocol):
-    """Anything with a line and a column counted from 0; PyYAML's marks are one."""
+    """A position with line and column counted from 0, such as PyYAML's marks."""
 
     @property
-    def line(self) -> int: ...  # noqa: D102 - the class says it
+    def line(self) -> int: ...  # noqa: D102 - described by the class
 
     @property
     def column(self) -> int: ...  # noqa: D102
 
 
 class Point(NamedTuple):
-    """The lightest mark: line and column counted from 0."""
+    """A mark without further data: line and column counted from 0."""
 
     line: int
     column: int
@@ -38,7 +35,7 @@ START = Point(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a manifest file; line and column count from 1. In CSV files the column is the field's number."""
+    """A position in a manifest file; line and column count from 1. In CSV files the column is the number of the cell."""
 
     file: str
     line: int
@@ -49,7 +46,7 @@ class Place:
 
 
 class MapNode(dict[str, Any]):
-    """A mapping. `marks` holds each key's and value's mark, `raw` the text of values that were not read as text."""
+    """A mapping. `marks`: the marks of key and value, by key; `raw`: the source text of values that are not strings."""
 
     __slots__ = ("mark", "marks", "raw")
 
@@ -60,7 +57,7 @@ class MapNode(dict[str, Any]):
 
 
 class ListNode(list[Any]):
-    """A list. `marks` holds each item's mark, `raw` the text of items that were not read as text, by index."""
+    """A list. `marks`: the marks of the items; `raw`: the source text of items that are not strings, by index."""
 
     __slots__ = ("mark", "marks", "raw")
 
@@ -71,7 +68,7 @@ class ListNode(list[Any]):
 
 
 class Spot(NamedTuple):
-    """Where a walk ended: the parent node, the last key or index in it, the value there, and whether it exists."""
+    """The end of a walk: the parent node, the last key or index in it, the value, and whether it exists."""
 
     parent: MapNode | ListNode | None
     key: str | int | None
@@ -80,13 +77,13 @@ class Spot(NamedTuple):
 
     @property
     def raw(self) -> str | None:
-        """The text of a value that the reader did not take for text, None for all others."""
+        """The source text of a value that is not a string, None for strings."""
         raws: dict[Any, str] | None = self.parent.raw if self.parent is not None else None
         return raws.get(self.key) if raws else None
 
 
 def walk(tree: Any, loc: Loc) -> Spot:
-    """Follow keys and indexes down the tree, as far as they lead."""
+    """Follow keys and indexes down the tree as far as they exist."""
     spot = Spot(None, None, tree, True)
     for part in loc:
         node = spot.value
@@ -126,7 +123,7 @@ _LISTS = ("customers", "switch_roles")
 
 
 class Places:
-    """Lookup from an entry to its place; built from the files' trees in the manifest's order, the main file first."""
+    """Positions of the entries of all files. Built from the files' trees in their order, the main file first."""
 
     def __init__(self, parts: list[tuple[str, Any]]) -> None:
         self._main_file, self._main = parts[0]
@@ -143,10 +140,10 @@ class Places:
         self._names: dict[str, dict[str, int]] = {}
 
     def find(self, *path: str | int, key: bool = False) -> Place:
-        """The place of an entry, as in `find("customers", "acme", "external_id")`, or of the nearest thing above it.
+        """The position of an entry, as in `find("customers", "acme", "external_id")`, or of its nearest existing parent.
 
-        Customers and switch roles go by name or by index in the merged manifest, permission sets by name; `key` asks for
-        the place of the last key and not of its value. What is in no file has the main file's first line as its place.
+        Customers and switch roles are found by name or by index in the merged manifest, permission sets by name. `key`:
+        the position of the last key instead of its value. For unknown entries it is the first line of the main file.
         """
         section = path[0] if path else ""
         if section in self._lists and len(path) > 1:
@@ -163,7 +160,7 @@ class Places:
         return Problem(place.file, place.line, place.column, what, hint)
 
     def set_marks(self) -> list[tuple[str, str, YamlMark]]:
-        """Every permission set as (name, file, mark of its key), in the files' order, repetitions kept."""
+        """Every permission set as (name, file, mark of its key), in the order of the files, with duplicates."""
         return [(name, file, sets.marks[name][0]) for file, sets in self._sets for name in sets]
 
     def _in_list(self, section: str, which: str | int, rest: Loc, key: bool) -> Place:

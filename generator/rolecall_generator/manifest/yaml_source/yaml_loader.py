@@ -1,10 +1,7 @@
-"""A file of the manifest as text: its size, encoding and permissions are checked here.
+"""Read manifest files: decoding and limits of a file, YAML to a tree with positions, values of plain scalars.
 
-What YAML takes a scalar for: text, number, boolean, date or nothing.
-
-One YAML file to a tree with places; everything about YAML itself that can be wrong is refused here. Built from
-libyaml's events in one loop: for 10,000 customers that takes a third of the time of PyYAML's own composer, which makes
-a node object for each scalar and gives no values yet (measured November 2026, PyYAML 6.0.3).
+The tree is built from libyaml's events in one loop: for 10,000 customers that takes a third of the time of PyYAML's
+composer, which creates a node object per scalar (measured November 2026, PyYAML 6.0.3).
 """
 
 from __future__ import annotations
@@ -39,7 +36,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff
 
 
 def read_text(path: Path, file: str) -> str | Problem:
-    """The text of a UTF-8 file without its byte order mark, or why it cannot be had."""
+    """The text of a UTF-8 file without byte order mark, or why it cannot be read. `file`: name in messages."""
     try:
         if path.stat().st_size > MAXIMUM_BYTES:
             return _too_large(file)
@@ -51,7 +48,7 @@ def read_text(path: Path, file: str) -> str | Problem:
 
 
 def text_of(data: bytes, file: str) -> str | Problem:
-    """The text of a file's bytes, as `read_text` gives it, or why they are none."""
+    """Decode a file's bytes as `read_text` does."""
     if len(data) > MAXIMUM_BYTES:  # a pipe, or a file that grew meanwhile
         return _too_large(file)
     try:
@@ -65,12 +62,12 @@ def text_of(data: bytes, file: str) -> str | Problem:
         column = start - text.rfind("\n", 0, start)
         what = f"the file contains the control character U+{ord(control[0]):04X}, as binary files do"
         return Problem(file, text.count("\n", 0, start) + 1, column, what, "save it as plain text in UTF-8")
-    return _unseen(text, file) or text
+    return _invisible(text, file) or text
 
 
-def _unseen(text: str, file: str) -> Problem | None:
-    """What no one sees in an editor: it shows a name as another one, or a comment as code (CVE-2021-42574)."""
-    # The breaks of YAML that are no line feed are told apart where a value holds one.
+def _invisible(text: str, file: str) -> Problem | None:
+    """Invisible characters: they make a name look like another one, or a comment like code (CVE-2021-42574)."""
+    # YAML's other line breaks are invisible too, but allowed here; values are checked later.
     start = None if text.isascii() else first_hidden(text.translate(_BREAKS))
     if start is None:
         return None
@@ -98,12 +95,12 @@ def _unreadable(file: str, error: OSError) -> Problem:
 CORE = "tag:yaml.org,2002:"
 TEXT_TAGS = {"!", CORE + "str"}
 SCALAR_TAGS = {CORE + name for name in ("int", "float", "bool", "null")}
-# YAML 1.2 reads these as numbers, YAML 1.1 (PyYAML) as text; what two readers disagree on must be quoted.
+# Numbers in YAML 1.2, strings in YAML 1.1 (PyYAML): ambiguous, so they must be quoted.
 _NUMBER_1_2 = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
 class _Scalars(yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
-    """PyYAML's own reading of one scalar, without its parser."""
+    """PyYAML's resolver and constructor of scalars, without its parser."""
 
     def __init__(self) -> None:
         yaml.constructor.SafeConstructor.__init__(self)
@@ -112,22 +109,22 @@ class _Scalars(yaml.constructor.SafeConstructor, yaml.resolver.Resolver):
 
 _SCALARS = _Scalars()
 AMBIGUOUS_STARTS = frozenset(_SCALARS.yaml_implicit_resolvers) | set("0123456789+-.")
-"""First characters (or none at all) of plain scalars that can be anything but text."""
+"""First characters of plain scalars that may not be strings; "" for the empty scalar."""
 
 
 def resolve_plain(text: str) -> Any:
-    """What a plain scalar means: text, int, float, bool, None or a date, as YAML 1.1 or 1.2 would read it."""
+    """The value of a plain scalar: str, int, float, bool, None or a date, as in YAML 1.1 or 1.2."""
     tag: str = _SCALARS.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     if tag == CORE + "str":
         return float(text) if _NUMBER_1_2.fullmatch(text) else text
     try:
         return construct(tag, text)
     except (ValueError, KeyError, OverflowError, yaml.YAMLError):
-        return text  # looks like a date or number but is none, as 2024-13-45
+        return text  # resembles a date or number but is invalid, as 2024-13-45
 
 
 def kind_of(value: Any) -> str:
-    """What YAML took a scalar for, in people's words."""
+    """The type of a scalar, for messages."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -136,16 +133,16 @@ def kind_of(value: Any) -> str:
 
 
 def construct(tag: str, text: str) -> Any:
-    """A scalar with this tag as a value. Raises ValueError, KeyError, OverflowError or YAMLError when it is none."""
+    """The value of a scalar with this tag. Raises ValueError, KeyError, OverflowError or YAMLError if it is invalid."""
     constructor = _SCALARS.yaml_constructors.get(tag, yaml.constructor.SafeConstructor.construct_yaml_str)
     return constructor(_SCALARS, yaml.ScalarNode(tag, text))
 
 
 MAXIMUM_DEPTH = 64
 MAXIMUM_ALIASED_CHARACTERS = 8_000_000
-"""How much of its own text a file may repeat through aliases, aliases inside what they repeat counted.
+"""Maximum number of characters that aliases repeat, nested aliases included: a limit against alias bombs.
 
-What turns a small file into a bomb is this number alone. Characters and not values: a long text repeated is a bomb too.
+Characters are counted rather than values, because a long string that is repeated is a bomb too.
 """
 
 _COLLECTION_TAGS = {MappingStartEvent: {None, "!", CORE + "map"}, SequenceStartEvent: {None, "!", CORE + "seq"}}
@@ -165,34 +162,34 @@ _SYNTAX_HINTS = (
 
 @dataclass(frozen=True, slots=True)
 class YamlSource:
-    """A file that was read: its name for messages, its tree (None when there is none to speak of), what is wrong."""
+    """A parsed file: its name for messages, its tree (None if it has none), its problems."""
 
     file: str
     tree: Any
     problems: tuple[Problem, ...]
     plain: bool = True
-    """Whether no text in it can be outside Unicode's normal form C; False: look."""
+    """True if every string is in Unicode normal form C without invisible characters; False: strings must be checked."""
 
 
-class _Stop(Exception):  # noqa: N818 - control flow inside this file: reading cannot go on
+class _Stop(Exception):  # noqa: N818 - control flow in this module: parsing cannot continue
     pass
 
 
 def parse_source(text: str, file: str) -> YamlSource:
-    """YAML text to a tree. Garbage collection rests meanwhile: the tree has no cycles, and scanning it doubles the time."""
+    """Parse YAML to a tree. Garbage collection is paused: it would double the time, and the tree has no cycles."""
     builder = _Builder(file)
     with collection_paused():
         builder.run(text)
     if not builder.problems and builder.root is None:
         builder.report(START, "the file is empty", "start from the file that `gen init` writes")
-    # An escape in quotes can hide anything.
+    # Escapes in quoted strings can produce any character.
     plain = text.isascii() or (unicodedata.is_normalized("NFC", text) and first_hidden(text) is None)
     plain = plain and "\\" not in text
     return YamlSource(file, builder.root, tuple(builder.problems), plain)
 
 
 class _Builder:
-    """Events in, tree out. Keys are always text; what YAML reads otherwise is reported and kept as text."""
+    """Builds the tree from events. Keys that are not strings in YAML are reported, and kept as strings."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -239,7 +236,7 @@ class _Builder:
             self.root = self.current[0]
 
     def scalar(self, event: Any) -> None:
-        """Nine events in ten: hence no call below where none is needed."""
+        """Handle a scalar. Hot path (nine of ten events), so it avoids calls."""
         text = event.value
         plain, quoted = event.implicit
         if plain:
@@ -296,7 +293,7 @@ class _Builder:
         opened = None
         if event.anchor is not None:
             opened = (event.anchor, mark.index + self.aliased)
-            self.anchors[event.anchor] = None  # not to be used before its end: that would be a cycle
+            self.anchors[event.anchor] = None  # an alias inside its own anchor would be a cycle
         self.stack.append((self.current, self.key, self.key_mark, opened))
         self.current = node
         self.key = None
@@ -372,7 +369,7 @@ class _Builder:
         mark = getattr(error, "problem_mark", None) or START
         opened = getattr(error, "context_mark", None)
         if opened is not None and getattr(mark, "index", 0) >= self.length:
-            mark = opened  # no one finds an open quote at the end of the file
+            mark = opened  # the end of the file would not help to find an open quote
         words = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "the file cannot be read")
         context = getattr(error, "context", None)
         text = f"{context}: {words}" if context else words
