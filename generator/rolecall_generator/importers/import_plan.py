@@ -127,7 +127,7 @@ def _known(account: ImportedAccount, customers: Sequence[Customer], default_role
 def _compare(
     account: ImportedAccount, customer: Customer, manifest: Manifest, settings: ImportSettings, draft: _Draft
 ) -> bool:
-    """Note what becomes of a known account; whether the source says otherwise than the manifest."""
+    """Add the changes of a known account to the draft. Returns whether source and manifest differ."""
     changes = [
         FieldChange(customer.name, key, old, _merged(key, old, new))
         for key, new in account.fields.items()

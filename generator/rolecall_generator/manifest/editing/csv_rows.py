@@ -151,7 +151,7 @@ def _put(cells: list[str], number: int, text: str, *, quoted: bool = False) -> N
 def _cell(text: str, *, quoted: bool) -> str:
     """A cell as CSV, in quotes if `quoted` or if it needs them."""
     if not text and not quoted:
-        return ""  # the writer quotes an empty cell that is alone in its row
+        return ""  # csv.writer quotes an empty cell that is the only one in its row
     stream = io.StringIO()
     # The writer only quotes line breaks that occur in its line terminator.
     csv.writer(stream, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL, lineterminator="\r\n").writerow([text])

@@ -175,8 +175,8 @@ class _Files:
         if not customers:
             return self._loaded.files[0]
         last = self._paths[self._loaded.places.find("customers", len(customers) - 1).file]
-        alone = last.stem == customers[-1].name and len(self._opened(last).names("customers")) == 1
-        return last.with_name(f"{name}{last.suffix}") if alone and last != self._loaded.files[0] else last
+        has_own_file = last.stem == customers[-1].name and len(self._opened(last).names("customers")) == 1
+        return last.with_name(f"{name}{last.suffix}") if has_own_file and last != self._loaded.files[0] else last
 
     def _named(self, wanted: Path) -> Path:
         """The file for an explicit path: one of the manifest's files, or a new one below its folder."""

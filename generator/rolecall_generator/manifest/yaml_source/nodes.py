@@ -1,4 +1,4 @@
-"""The tree of a manifest file: dicts and lists that know the positions of their parts. YAML and CSV give the same tree.
+"""The tree of a manifest file: dicts and lists with the positions of their parts. YAML and CSV give the same tree.
 
 Marks count lines and columns from 0, as libyaml does; a `Place` counts from 1, as editors do.
 """
@@ -115,7 +115,7 @@ def mark_of(tree: Any, loc: Loc, *, key: bool = False) -> YamlMark:
 
 
 def place_at(file: str, mark: YamlMark) -> Place:
-    """A mark as a place for people."""
+    """Convert a mark to a place, counted from 1."""
     return Place(file, mark.line + 1, mark.column + 1)
 
 
