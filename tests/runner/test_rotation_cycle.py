@@ -126,5 +126,5 @@ def test_a_forced_end_warns_and_is_done(stage: Stage) -> None:
     rotate(stage, "--external-id", NEW)
     done = rotate(stage, "--finish", "--force")
 
-    assert (0, True) == (done.code, "its role may refuse us until the customer applies the module" in done.out), done.err
+    assert (0, True) == (done.code, "its role may refuse access until the customer applies the module" in done.out), done.err
     assert None is customer_of(stage.folder).previous_external_id
