@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.errors import PlanError
-from rolecall_generator.iam import Access, Arn
+from rolecall_generator.iam import Access
 from rolecall_generator.iam.difference import Change, Label, differences, labeller
 from rolecall_generator.manifest import LoadedManifest, Manifest
 from rolecall_generator.manifest.editing import Edit, Edited, apply_edits, write_edited
@@ -170,7 +170,7 @@ def _replaced(before: Access, after: Access) -> Iterator[tuple[str, str]]:
     gone = [arn for arn, role in before.roles.items() if arn not in after.roles and not role.existing]
     added = [arn for arn, role in after.roles.items() if arn not in before.roles and not role.existing]
     for old, new in zip(gone, added, strict=False):
-        was, now = parse_arn(old), parse_arn(new)
+        was, now = Arn.parse(old), Arn.parse(new)
         if was is not None and now is not None and was.account_id == now.account_id:
             yield old, new
 

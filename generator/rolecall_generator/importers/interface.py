@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rolecall_generator.errors import ManifestError, Problem
-from rolecall_generator.iam import parse_arn
+from rolecall_generator.iam import Arn
 from rolecall_generator.manifest import Manifest, customer_problems
 from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, Point
 from rolecall_generator.text import clip, code_point, first_hidden

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.iam import Arn, Condition, quotas
+from rolecall_generator.iam import Arn, Condition
 from rolecall_generator.iam.validation import account_of, condition_faults, resource_fault, unfilled, unknown_operator
 from rolecall_generator.manifest.models import Manifest, StatementSpec
 from rolecall_generator.manifest.yaml_source import Loc, Places
@@ -271,8 +271,8 @@ def _tags(common: Mapping[str, str], own: Mapping[str, str], at: Loc, places: Pl
             yield places.problem(
                 (*at, key), f"tag {key} starts with aws:", "choose another name: the prefix aws: is reserved", key=True
             )
-    if len(folded) > TAGS:
-        what = f"{len(folded)} tags, more than the {TAGS} that AWS allows"
+    if len(folded) > quotas.TAGS:
+        what = f"{len(folded)} tags, more than the {quotas.TAGS} that AWS allows"
         yield places.problem(at, what, "remove some, or use labels, which have no limit and are not sent to AWS")
 
 

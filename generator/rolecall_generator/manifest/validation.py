@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.iam import SWITCH_ROLE_LINK_CHARACTERS
+from rolecall_generator.iam import quotas
 from rolecall_generator.manifest.models import SHARED_ID_RULE, Manifest, SwitchGroup, SwitchRole, SwitchUser
 from rolecall_generator.manifest.people import People, people_account
 from rolecall_generator.manifest.policy_validation import arn_problems, condition_problems, policy_problems, tag_problems
@@ -49,7 +49,7 @@ def _link(switch: SwitchRole, index: int, places: Places) -> Iterator[Problem]:
     length = len(f"{switch.path}{switch.role}".lstrip("/"))
     if length > quotas.SWITCH_ROLE_LINK_CHARACTERS:
         what = f"{switch.name}: path and name of the role have {length} characters together"
-        hint = f"shorten them to {SWITCH_ROLE_LINK_CHARACTERS}, the limit of the console's switch-role page"
+        hint = f"shorten them to {quotas.SWITCH_ROLE_LINK_CHARACTERS}, the limit of the console's switch-role page"
         yield places.problem(("switch_roles", index, "role"), what, hint)
 
 

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import partial
 
 from rolecall_generator.errors import SelectionError
-from rolecall_generator.iam import Access, Module, ModuleKind, union
+from rolecall_generator.iam import Access, Module, ModuleKind
 from rolecall_generator.manifest import Manifest, People, ResolvedCustomer, SwitchRole, resolve_customers
 from rolecall_generator.output import Lock
 from rolecall_generator.planning.backend import (

@@ -189,7 +189,7 @@ def _people(people: People, partition: str) -> tuple[Group | ManagedPolicy | Use
     if len(policies) > quotas.GROUP_MANAGED_POLICIES:
         raise PlanError(
             f"{len(people.switch_roles):,} roles behind group {group.name} need {len(policies)} managed policies; the "
-            f"quota of a group is {GROUP_MANAGED_POLICIES}",
+            f"quota of a group is {quotas.GROUP_MANAGED_POLICIES}",
             where=f"switch role {keeper.name}",
             hint="use another group for some of the switch roles",
         )
