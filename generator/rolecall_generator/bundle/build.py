@@ -34,7 +34,7 @@ from rolecall_generator.errors import RolecallError
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.iam import Access, Module, ModuleKind, PolicyDocument, Role, Statement
 from rolecall_generator.manifest import Quotas, Suppression
-from rolecall_generator.output import JOURNAL_NAME, Disk, LockedModule, Placer, encode_journal, sha256
+from rolecall_generator.output import Disk, LockedModule, Placer, sha256
 from rolecall_generator.proof import Proof, prove
 from rolecall_generator.records import SUMS
 from rolecall_generator.rules import CheckContext, apply_suppressions, run_rules
@@ -246,7 +246,7 @@ def make_chunk(orders: Sequence[Order], settings: BundleSettings, disk: Disk) ->
         prepared = [_prepare(order, proof, settings, placer) for order, proof in zip(orders, proofs, strict=True)]
         staged = [(item.order.path, item.entry.files) for item in prepared if isinstance(item, _Staged)]
         if staged:
-            disk.append(f"{settings.root}/{JOURNAL_NAME}", encode_journal(staged))
+            placer.journal(staged)
         outcomes = [_place(item, settings, placer) if isinstance(item, _Staged) else item for item in prepared]
         return [replace(outcome, objections=against.get(outcome.path, ())) for outcome in outcomes]
     finally:

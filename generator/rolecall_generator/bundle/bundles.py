@@ -11,13 +11,11 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rolecall_generator._version import __version__
 from rolecall_generator.bundle.build import BundleOutcome, BundleSettings, Measure, Order, make_bundles
 from rolecall_generator.bundle.bundle_state import Owned, look, zip_name
 from rolecall_generator.bundle.signing import Signer
@@ -28,20 +26,14 @@ from rolecall_generator.iam import Module, ModuleKind
 from rolecall_generator.manifest import load_manifest
 from rolecall_generator.output import (
     BUNDLES,
-    JOURNAL_NAME,
     LOCK_NAME,
-    STAGING_PREFIX,
     Disk,
     Lock,
-    Placer,
+    OutputFolder,
     WriteCounts,
     WriteReport,
-    encode_lock,
-    one_run_at_a_time,
-    output_error,
+    open_output,
     read_lock,
-    remove_leftovers,
-    remove_tree,
 )
 from rolecall_generator.package_digest import page_digest
 from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots, select, switch_role_path
@@ -107,20 +99,15 @@ def write_bundles(
         plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
         bundles = _bundles(plan, manifest)
         chosen = _chosen(plan, choices.names)
-    try:
-        with one_run_at_a_time(folder) as root:
-            lock = read_lock(folder)
-            if choices.prune and not choices.prune_all and chosen is None:
-                _refuse_to_lose_everybody(folder, lock, bundles)
-            remove_leftovers(disk or Disk(), root)
-            measure = Measure(loaded.manifest.quotas, tuple(loaded.manifest.suppress))
-            run = _Run(root, disk or Disk(), lock, choices, manifest.name, measure)
-            wanted = {path: planned for path, planned in bundles.items() if chosen is None or planned.path in chosen}
-            started(len(wanted))
-            run.make(wanted, {planned.path: planned for planned in bundles.values()}, processes, progress)
-            run.end(bundles.keys(), everything=chosen is None)
-    except OSError as error:
-        raise output_error(error, str(folder)) from error
+    with open_output(folder, disk=disk) as opened:
+        if choices.prune and not choices.prune_all and chosen is None:
+            _refuse_to_lose_everybody(folder, opened.lock, bundles)
+        measure = Measure(loaded.manifest.quotas, tuple(loaded.manifest.suppress))
+        run = _Run(opened, choices, manifest.name, measure)
+        wanted = {path: planned for path, planned in bundles.items() if chosen is None or planned.path in chosen}
+        started(len(wanted))
+        run.make(wanted, {planned.path: planned for planned in bundles.values()}, processes, progress)
+        run.end(bundles.keys(), everything=chosen is None)
     return Bundled(folder, run.tally.report(), run.failed, run.objections)
 
 
@@ -164,11 +151,10 @@ def _refuse_to_lose_everybody(folder: Path, lock: Lock, bundles: Collection[str]
 class _Run:
     """One run over the folder of bundles; `_entries` become the next lock."""
 
-    def __init__(self, root: str, disk: Disk, lock: Lock, choices: Choices, source: str, measure: Measure) -> None:
-        self._root, self._disk, self._lock, self._choices, self._source = root, disk, lock, choices, source
-        self._measure = measure
-        self._entries = dict(lock.modules)
-        self._placer = Placer(disk, root)
+    def __init__(self, folder: OutputFolder, choices: Choices, source: str, measure: Measure) -> None:
+        self._folder, self._choices, self._source, self._measure = folder, choices, source, measure
+        self._root, self._disk, self._lock, self._placer = folder.root, folder.disk, folder.lock, folder.placer
+        self._entries = dict(folder.lock.modules)
         self._handled: set[str] = set()
         self.tally = WriteCounts()
         self.failed: dict[str, str] = {}
@@ -184,7 +170,7 @@ class _Run:
         """Make the wanted bundles; the lock is written whatever happens."""
         choices = self._choices
         orders = self._orders(wanted, modules)
-        replaced = tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=self._root)
+        replaced = self._placer.staging_folder()
         chosen = choices.template_url_base, choices.stored, choices.signer, choices.pdf
         settings = BundleSettings(self._root, self._source, replaced, self._measure, *chosen)
         try:
@@ -198,25 +184,17 @@ class _Run:
             with suppress(OSError):
                 self._save()
             raise
-        finally:
-            with suppress(OSError):  # then the next run removes it
-                remove_tree(self._disk, replaced)
 
     def end(self, planned: Collection[str], *, everything: bool) -> None:
         """Remove what is no longer planned, write the lock, forget the journal."""
-        try:
-            if everything and self._choices.prune:
-                for path in sorted((self._lock.modules.keys() | self._lock.pending.keys()) - set(planned)):
-                    self.tally.kept += remove_bundle(self._disk, self._root, path, _owned(self._lock, path))
-                    self.tally.removed.append(path)
-                    self._entries.pop(path, None)
-                    self._handled.add(path)
-            self._save()
-        finally:
-            self._placer.close()
-        journal = f"{self._root}/{JOURNAL_NAME}"
-        if self._lock.pending.keys() <= self._handled and os.path.lexists(journal):
-            self._disk.unlink(journal)
+        if everything and self._choices.prune:
+            for path in sorted((self._lock.modules.keys() | self._lock.pending.keys()) - set(planned)):
+                self.tally.kept += remove_bundle(self._disk, self._root, path, _owned(self._lock, path))
+                self.tally.removed.append(path)
+                self._entries.pop(path, None)
+                self._handled.add(path)
+        self._save()
+        self._folder.delete_journal(self._handled)
 
     def _orders(self, wanted: Mapping[str, PlannedModule], modules: Mapping[str, PlannedModule]) -> Iterator[Order]:
         common = _fingerprint(self._choices)
@@ -240,9 +218,7 @@ class _Run:
         self._entries[outcome.path] = outcome.entry
 
     def _save(self) -> None:
-        lock = replace(self._lock, generator=f"rolecall {__version__}", modules=self._entries)
-        if not self._lock.digest or lock != self._lock:
-            self._placer.place_file(LOCK_NAME, encode_lock(lock))
+        self._folder.save_lock(replace(self._lock, modules=self._entries))
 
 
 def _owned(lock: Lock, path: str) -> dict[str, frozenset[str]]:

@@ -105,7 +105,7 @@ def check(
             indices = [index for index, module in enumerate(plan.modules) if module.path in chosen]
             started(len(indices))
             written = read_written(bench, indices, state, processes=processes, progress=progress)
-            state.save_alone()
+            state.save_now()
             return _check_part(loaded, plan, _scope(bench, indices, written.verdicts), (), read=written.read)
         started(len(plan.modules))
         written = read_written(bench, range(len(plan.modules)), state, processes=processes, progress=progress)
@@ -116,7 +116,7 @@ def check(
             result = _judge_all(loaded, plan, scope, source.key(lock))
             if not written.verdicts:
                 state.record_result(result)
-        state.save_alone()
+        state.save_now()
         findings += result.declared
         if leftovers:
             findings += unplanned_findings(out, plan, lock)

@@ -137,7 +137,7 @@ def module_access(
             bench = Bench(manifest, out, plan.modules, labeller(loaded.manifest.account_names()))
             state = load_state(out)
             written = read_written(bench, range(len(modules)), state, processes=processes, progress=progress)
-            state.save_alone()
+            state.save_now()
             for index, verdict in written.verdicts.items():
                 accesses[index] = verdict.access
                 findings += verdict.findings

@@ -194,7 +194,7 @@ def read_written(
 
     Raises OutputError.
     """
-    unread = [index for index in indices if not state.known(bench.modules[index])]
+    unread = [index for index in indices if not state.is_checked(bench.modules[index])]
     known = len(indices) - len(unread)
     verdicts: dict[int, ModuleVerdict] = {}
     for read in read_modules(bench, unread, processes=processes, progress=lambda done: progress(known + done)):

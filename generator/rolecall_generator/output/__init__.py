@@ -1,26 +1,14 @@
-"""The only writer of the output folder: lock file, state cache and atomic writes."""
+"""Reading and writing the output folder: lock file, journal, cache and atomic writes."""
 
 from rolecall_generator.output.atomic_write import (
-    STAGING_PREFIX,
     Disk,
     Placer,
     alone,
     output_error,
     read_regular,
     regular_stamp,
-    remove_leftovers,
-    remove_tree,
 )
-from rolecall_generator.output.lock import (
-    BUNDLES,
-    JOURNAL_NAME,
-    LOCK_NAME,
-    Lock,
-    LockedModule,
-    encode_journal,
-    encode_lock,
-    read_lock,
-)
+from rolecall_generator.output.lock import BUNDLES, LOCK_NAME, Lock, LockedModule, read_lock
 from rolecall_generator.output.output_state import (
     CheckResult,
     FolderStamp,
@@ -31,34 +19,29 @@ from rolecall_generator.output.output_state import (
     stamp_folder,
 )
 from rolecall_generator.output.unplanned import unplanned
-from rolecall_generator.output.writer import WriteCounts, WriteReport, one_run_at_a_time, write_output
+from rolecall_generator.output.writer import OutputFolder, WriteCounts, WriteReport, open_output, write_output
 
 __all__ = [
     "BUNDLES",
-    "JOURNAL_NAME",
     "LOCK_NAME",
-    "STAGING_PREFIX",
     "CheckResult",
     "Disk",
     "FolderStamp",
     "Lock",
     "LockedModule",
     "ModuleSource",
+    "OutputFolder",
     "OutputState",
     "Placer",
     "WriteCounts",
     "WriteReport",
     "alone",
-    "encode_journal",
-    "encode_lock",
     "load_state",
-    "one_run_at_a_time",
+    "open_output",
     "output_error",
     "read_lock",
     "read_regular",
     "regular_stamp",
-    "remove_leftovers",
-    "remove_tree",
     "sha256",
     "stamp_folder",
     "unplanned",

@@ -1,9 +1,10 @@
-"""The output folder's memory: the lock file, and the journal of a run that has not ended yet.
+"""The lock file of the output folder, and the journal of a run in progress.
 
-`rolecall.lock.json` is meant to be committed: it holds content hashes and no times, one entry a line. The journal is
-written ahead of the files, module by module, and goes when the lock is written: what a killed run left is found in it, so
-that it is not taken for someone else's. (A journal instead of a key in the lock: the lock would have to be written twice,
-and every module rendered and held in memory, before the first file.)
+The lock file, `rolecall.lock.json`, is meant to be committed: it holds content hashes and no times, one entry per line.
+
+The journal records the hashes of files before they are written. It is deleted after the lock file is written. After a
+killed run it identifies the files that the run wrote, so that the next run may replace them. (Recording them in the lock
+file instead would require rendering all modules before writing the first file.)
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ BUNDLES = "bundles"
 _NAME = re.compile(r"(?!\.{1,2}$)[^/\x00]+")
 _MODULE_PATH = re.compile(r"(?!\.{1,2}(/|$))[^/\x00]+(/(?!\.{1,2}(/|$))[^/\x00]+)*")
 
-_ASK_VERSION_CONTROL = (
-    "restore it from version control; or delete it: generated files that are still as they would be written are adopted "
-    "again, and any others are named before anything is changed"
+_RESTORE_HINT = (
+    "restore it from version control, or delete it: unmodified generated files are then adopted again, and files that "
+    "differ are listed before anything is changed"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class LockedModule:
-    """What was written for one module: SHA-256 (hex) by file name. `stale` files are no longer planned but were kept."""
+    """The files written for one module: SHA-256 (hex) by file name. `stale` files are no longer planned but were kept."""
 
     fingerprint: str
     files: Mapping[str, str]
@@ -46,10 +47,11 @@ class LockedModule:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What rolecall wrote into an output folder.
+    """The content of the lock file and the journal.
 
-    `assignment` belongs to the planner. `pending` is the journal: by module path and file name, the hashes that a run
-    which did not end may have written. `digest` is the SHA-256 of the lock file's bytes, empty when there is no file.
+    `assignment` is the planner's assignment of customers to policies, as JSON. `pending` is the journal: by module path and
+    file name, the hashes that an unfinished run may have written. `digest` is the SHA-256 of the lock file, empty if there
+    is no file.
     """
 
     generator: str = ""
@@ -60,9 +62,9 @@ class Lock:
 
 
 def read_lock(out: Path, *, known: Lock | None = None) -> Lock:
-    """The lock of an output folder, empty when there is none; `known` is handed back if the files still say the same.
+    """Read the lock of an output folder; empty if there is none. `known` is returned if the files have not changed.
 
-    Raises OutputError when the lock is broken or was written by a newer rolecall.
+    Raises OutputError if the lock cannot be read, is damaged or was written by a newer rolecall.
     """
     path = out / LOCK_NAME
     content = _read(path)
@@ -75,21 +77,21 @@ def read_lock(out: Path, *, known: Lock | None = None) -> Lock:
     try:
         body = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise OutputError("the lock file is not JSON", where=str(path), hint=_ASK_VERSION_CONTROL) from error
+        raise OutputError("the lock file is not JSON", where=str(path), hint=_RESTORE_HINT) from error
     try:
         return _lock_from_json(body, pending, digest)
     except _NewerVersionError as error:
         raise OutputError(
-            f"the lock file has version {error}; this rolecall knows {LOCK_VERSION}",
+            f"the lock file has version {error}; this rolecall supports {LOCK_VERSION}",
             where=str(path),
-            hint="install the newer rolecall",
+            hint="install a newer rolecall",
         ) from error
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise OutputError(f"the lock file is damaged ({error})", where=str(path), hint=_ASK_VERSION_CONTROL) from error
+        raise OutputError(f"the lock file is damaged ({error})", where=str(path), hint=_RESTORE_HINT) from error
 
 
 def encode_lock(lock: Lock) -> bytes:
-    """The lock file's bytes: sorted, an entry a line, so that a diff shows what changed; newline at the end."""
+    """Encode the lock file: sorted, one entry per line for readable diffs, newline at the end."""
     body = {
         "version": LOCK_VERSION,
         "generator": lock.generator,
@@ -100,7 +102,7 @@ def encode_lock(lock: Lock) -> bytes:
 
 
 def encode_journal(modules: Iterable[tuple[str, Mapping[str, str]]]) -> bytes:
-    """A journal entry; it starts with a newline, so that an entry torn before it spoils only itself."""
+    """Encode a journal entry. It starts with a newline, so that an incomplete entry before it does not affect it."""
     return b"\n" + json.dumps([[path, dict(files)] for path, files in modules]).encode() + b"\n"
 
 
@@ -119,14 +121,14 @@ class _NewerVersionError(Exception):
 
 
 def _read(path: Path) -> bytes | None:
-    """Content of one of rolecall's own files; None when absent. A symbolic link is refused, it would lead elsewhere."""
+    """Read one of rolecall's own files; None if absent. Raises OutputError, also for a symbolic link."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         what = "is a symbolic link" if path.is_symlink() else f"cannot be read ({error.strerror})"
-        raise OutputError(what, where=str(path), hint="put a file that can be read in its place") from error
+        raise OutputError(what, where=str(path), hint="replace it by a readable file") from error
     try:
         with os.fdopen(descriptor, "rb") as file:
             return file.read()
@@ -145,14 +147,14 @@ def _read_journal(path: Path) -> Mapping[str, Mapping[str, frozenset[str]]]:
                         (name, known.get(name, frozenset()) | {sha}) for name, sha in files.items() if is_file_name(name)
                     )
         except (ValueError, TypeError, AttributeError):
-            continue  # torn by the kill that this journal is for; its files had not been written yet
+            continue  # incomplete: the run was killed here, before it wrote these files
     return pending
 
 
 def _lock_from_json(body: Any, pending: Mapping[str, Mapping[str, frozenset[str]]], digest: str) -> Lock:
     version = body["version"]
     if not isinstance(version, int) or version < 1:
-        raise ValueError("its version is not a number")
+        raise ValueError("the version is not a positive integer")
     if version > LOCK_VERSION:
         raise _NewerVersionError(version)
     modules = {
@@ -161,24 +163,24 @@ def _lock_from_json(body: Any, pending: Mapping[str, Mapping[str, frozenset[str]
     }
     _validate(modules)
     if not isinstance(body["assignment"], dict) or not isinstance(body["generator"], str):
-        raise ValueError("assignment or generator is of the wrong type")
+        raise ValueError("assignment or generator has the wrong type")
     return Lock(body["generator"], modules, body["assignment"], pending, digest)
 
 
 def _validate(modules: Mapping[str, LockedModule]) -> None:
-    """A lock is edited and merged by people: nothing in it may lead outside the folder, since its files get deleted."""
+    """Raise ValueError for paths outside the output folder: lock files are merged by hand, and listed files are deleted."""
     names: set[str] = set()
     for path, module in modules.items():
         if not is_module_path(path):
-            raise ValueError(f"{path!r} is no module path")
+            raise ValueError(f"{path!r} is not a module path")
         names.update(module.files, module.stale)
         hashes = (*module.files.values(), *module.stale.values())
         if not isinstance(module.fingerprint, str) or not all(
             type(sha) is str and len(sha) == _SHA256_DIGITS for sha in hashes
         ):
-            raise ValueError(f"{path}: a fingerprint or hash is of the wrong form")
+            raise ValueError(f"{path}: invalid fingerprint or hash")
     if wrong := [name for name in names if not is_file_name(name)]:
-        raise ValueError(f"{wrong[0]!r} is no file name")
+        raise ValueError(f"{wrong[0]!r} is not a file name")
 
 
 def _module_to_json(module: LockedModule) -> dict[str, Any]:

@@ -1,11 +1,9 @@
-"""The cache of an output folder: which modules need not be hashed, parsed or checked again.
+"""The state of an output folder: its cache, and the comparison of its modules with the plan before a run changes them.
 
-Like git's index, it trusts a file while size, modification and change time are those recorded. It counts only for this very
-package, Python and libraries (`environment_digest`), only for the user who wrote it, and only if its checksum is right.
-Without it, or with a damaged one, a run does all the work and gives the same result.
-
-What an output folder holds before a run changes it: which modules are as planned, and which files block the plan. Reads
-only. Everything that would be refused is found here, so that a refusal comes before the first change.
+The cache lists modules that need not be hashed, parsed or checked again. Like git's index, it trusts a file whose size,
+modification and change time are those recorded. It is ignored if it was written with another version of this package,
+Python or a library (`environment_digest`), by another user, or if its checksum is wrong. Without the cache a run gives the
+same result.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Identified(Protocol):
-    """What identifies a module: its path in the output folder, and a digest of everything that was planned for it."""
+    """A planned module: its path in the output folder, and a digest of its plan."""
 
     @property
     def path(self) -> str:
@@ -45,10 +43,10 @@ class Identified(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FolderStamp:
-    """The state of a folder of plain files: any change of a file, or of the list of files, gives another stamp.
+    """The state of a folder of regular files: any change of a file, or of the list of files, gives another stamp.
 
     `numbers`: inode of the folder, then the size of each file in bytes. `times`: modification and change time of the folder,
-    then of each file, in nanoseconds. The change time cannot be set back by a program.
+    then of each file, in nanoseconds. A program cannot set the change time.
     """
 
     names: list[str]
@@ -58,7 +56,7 @@ class FolderStamp:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What a check found when all modules were as planned; `key` is a digest of everything else that it depends on.
+    """The result of a check in which all modules were as planned; `key` is a digest of its other inputs.
 
     `declared` are findings about the manifest, `judged` those of proof and rules, both before suppressions.
     """
@@ -72,9 +70,9 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A module's files as they were when it had the content that the lock says (`written`), and when it was checked.
+    """A module in the state `stamp`: whether it had the content recorded in the lock, and the plan that it matched.
 
-    `checked` is the fingerprint of the plan that the module fulfilled, empty if it was not checked.
+    `checked` is the fingerprint of that plan, empty if the module was not checked.
     """
 
     stamp: FolderStamp
@@ -83,15 +81,15 @@ class _Entry:
 
 
 def stamp_folder(folder: str, names: list[str] | None = None) -> FolderStamp | None:
-    """The stamp of a folder; None if it is missing, or holds anything but plain files: such a folder cannot be cached.
+    """The stamp of a folder; None if it is missing, unreadable or holds anything but regular files: it cannot be cached.
 
-    `names` are its files as recorded; without them the folder is listed. Its own times tell if the list is still right.
+    `names` are its files as recorded (default: the folder is listed); the folder's own times change with the list.
     """
     try:
         status = os.lstat(folder)
         if not stat.S_ISDIR(status.st_mode):
             return None
-        names = sorted(os.listdir(folder)) if names is None else names  # noqa: PTH208 - only names are wanted
+        names = sorted(os.listdir(folder)) if names is None else names  # noqa: PTH208 - only names are needed
         numbers, times = [status.st_ino], [status.st_mtime_ns, status.st_ctime_ns]
         for name in names:
             status = os.lstat(f"{folder}/{name}")
@@ -105,7 +103,7 @@ def stamp_folder(folder: str, names: list[str] | None = None) -> FolderStamp | N
 
 
 def stamp_written(folder: str, files: Mapping[str, Stamp]) -> FolderStamp:
-    """The stamp of a folder that was just written, whose files have these stamps. Raises OSError."""
+    """The stamp of a folder that was just written, given the stamps of its files. Raises OSError."""
     status = os.lstat(folder)
     numbers, times = [status.st_ino], [status.st_mtime_ns, status.st_ctime_ns]
     for name in (names := sorted(files)):
@@ -118,72 +116,72 @@ def stamp_written(folder: str, files: Mapping[str, Stamp]) -> FolderStamp:
 class OutputState:
     """The cache of the output folder `root`. Changes are kept in memory until `save`.
 
-    Three things are known: modules whose files have the content that the lock names, modules that were parsed and found to
-    be as planned, and the result of the last check in which all were.
+    It holds the modules whose files have the content recorded in the lock, the modules that were parsed and found to be as
+    planned, and the result of the last check in which all modules were as planned.
     """
 
     def __init__(self, root: str) -> None:
         self._root = root
         self._entries: dict[str, _Entry] = {}
         self._racy: dict[str, _Entry] = {}
-        """Modules that changed in the clock tick in which the cache was written: they may have changed again unseen."""
+        """Modules changed in the clock tick in which the cache was written: later changes in it leave equal stamps."""
         self._lock_digest = ""
         self._result: CheckResult | None = None
         self._changed = False
 
-    def known(self, module: Identified) -> bool:
-        """True if the module is as it was when it was found to fulfil this plan."""
+    def is_checked(self, module: Identified) -> bool:
+        """True if the module was found to match this plan and has not changed since."""
         entry = self._entries.get(module.path)
         return entry is not None and entry.checked == module.fingerprint and self._unchanged(module.path, entry)
 
     def is_written(self, path: str) -> bool:
-        """True if the module's files still have the content that the lock names."""
+        """True if the module's files still have the content recorded in the lock."""
         entry = self._entries.get(path)
         return entry is not None and entry.written and self._unchanged(path, entry)
 
     def record_checked(self, path: str, fingerprint: str, stamp: FolderStamp) -> None:
-        """The module was found to be as planned; `stamp` was taken before its files were read."""
+        """Record that the module matches the plan; `stamp` must be taken before its files are read."""
         self._record(path, replace(self._entry(path, stamp), checked=fingerprint))
 
     def record_written(self, path: str, stamp: FolderStamp) -> None:
-        """The module's files have the content that the lock names; `stamp` was taken before they were read."""
+        """Record that the files have the content recorded in the lock; `stamp` must be taken before they are read."""
         self._record(path, replace(self._entry(path, stamp), written=True))
 
     def forget(self, path: str) -> None:
-        """Drop what is known of a module."""
+        """Drop the entry of a module."""
         self._entries.pop(path, None)
 
     def keep_only(self, paths: Collection[str]) -> None:
-        """Drop what is known of all other modules. That alone is no reason to write the cache."""
+        """Drop the entries of all other modules. This does not cause the cache to be written."""
         self._entries = {path: entry for path, entry in self._entries.items() if path in paths}
 
     def result(self, key: str) -> CheckResult | None:
-        """The result of the last check, if it has this key. It holds only while every planned module is `known`."""
+        """The result of the last check if it has this key. Valid only if `is_checked` is true of every planned module."""
         return self._result if self._result is not None and self._result.key == key else None
 
     def record_result(self, result: CheckResult) -> None:
-        """The result of a check in which every planned module was as planned."""
+        """Record the result of a check in which every module was as planned."""
         if result != self._result:
             self._result, self._changed = result, True
 
     def bind(self, lock_digest: str) -> None:
-        """Drop what is known of written files unless it was recorded for the lock with this SHA-256."""
+        """Drop the entries of written files unless they were recorded for the lock with this SHA-256."""
         if lock_digest != self._lock_digest:
             self._entries = {path: replace(entry, written=False) for path, entry in self._entries.items()}
             self._racy = {}
             self._lock_digest = lock_digest
 
     def save(self, placer: Placer, *, lock_digest: str | None = None) -> None:
-        """Write the cache if it changed. `lock_digest`: the lock that was written, to which written files belong now."""
+        """Write the cache if it changed. `lock_digest`: SHA-256 of the lock file, if this run wrote it."""
         if lock_digest is not None and lock_digest != self._lock_digest:
             self._lock_digest, self._changed = lock_digest, True
         if self._changed:
-            with suppress(OSError):  # costs the next run time, nothing else
+            with suppress(OSError):  # the next run only takes longer
                 placer.place_file(CACHE_NAME, self._encode(), mode=_OWNER_ONLY)
                 self._changed = False
 
-    def save_alone(self) -> None:
-        """As `save`, for a run that writes nothing else."""
+    def save_now(self) -> None:
+        """As `save`, for a run that writes no other file."""
         if self._changed:
             placer = Placer(Disk(), self._root)
             try:
@@ -203,9 +201,9 @@ class OutputState:
         if before == entry:
             return
         if before is None or before.stamp != entry.stamp:
-            self._result = None  # its findings name lines of the files as they were
+            self._result = None  # its findings refer to lines of the previous files
         self._entries[path] = entry
-        # A racy entry that is confirmed is no reason to write the cache: a run that changes nothing writes nothing.
+        # Confirming a racy entry does not cause a write: a run that changes nothing writes nothing.
         self._changed = self._changed or entry != self._racy.get(path)
 
     def _encode(self) -> bytes:
@@ -234,7 +232,7 @@ class OutputState:
 
 
 def load_state(out: Path | str) -> OutputState:
-    """The cache of an output folder; empty if absent, damaged, or written by other code or by another user."""
+    """Load the cache of an output folder; empty if absent, damaged, or written by another version or user."""
     root = os.path.realpath(out)
     with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
         descriptor = os.open(f"{root}/{CACHE_NAME}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -258,14 +256,15 @@ def _finding(values: list[Any]) -> Finding:
     return Finding(rule, Severity(severity), *rest)
 
 
-_NAMED = 10  # conflicts told by name; the rest are counted
+_MAX_LISTED = 10
+"""Conflicts listed in the error message; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleSource:
-    """A module to be written. `render` gives text by file name and is called only when the files are needed.
+    """A module to be written. `render` returns content by file name and is called only when the files are needed.
 
-    Equal fingerprints must mean equal files. `path` is relative to the output folder, `/` between its parts.
+    Equal fingerprints must mean equal files. `path` is relative to the output folder, with `/` as separator.
     """
 
     path: str
@@ -277,16 +276,16 @@ class ModuleSource:
             raise ValueError(f"{self.path!r} is not a relative path below the output folder")
 
     def contents(self) -> dict[str, bytes]:
-        """The module's files as bytes, sorted by name. Raises ValueError for a name that is no plain file name."""
+        """The module's files by name, sorted. Raises ValueError for a name that is not a file name."""
         rendered = self.render()
         if wrong := [name for name in rendered if not is_file_name(name)]:
-            raise ValueError(f"{self.path}: {wrong[0]!r} is no file name")
+            raise ValueError(f"{self.path}: {wrong[0]!r} is not a file name")
         return {name: rendered[name].encode() for name in sorted(rendered)}
 
 
 @dataclass(frozen=True, slots=True)
 class PendingModule:
-    """A module that does not stand as planned. `contents` is there already when the survey had to render it."""
+    """A module that is not as planned. `contents` is set if the survey had to render it."""
 
     source: ModuleSource
     exists: bool
@@ -294,13 +293,13 @@ class PendingModule:
 
 
 def sha256(content: bytes) -> str:
-    """SHA-256 in hexadecimal digits."""
+    """SHA-256 as hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(slots=True)
 class Survey:
-    """Looks at an output folder (`root`, a real path) with what its lock and its cache know about it."""
+    """Compares an output folder with the plan, without changing it. `root` is its real path; methods raise OSError."""
 
     root: str
     lock: Lock
@@ -309,7 +308,7 @@ class Survey:
     _folders: dict[str, bool] = field(default_factory=dict)
 
     def owned(self, path: str) -> dict[str, frozenset[str]]:
-        """By file name, the hashes that rolecall itself wrote into a module's folder."""
+        """The hashes of files that rolecall wrote into a module's folder, by file name."""
         owned = dict(self.lock.pending.get(path, {}))
         if (module := self.lock.modules.get(path)) is not None:
             for name, sha in (*module.files.items(), *module.stale.items()):
@@ -317,7 +316,7 @@ class Survey:
         return owned
 
     def is_as_planned(self, source: ModuleSource, *, prune: bool) -> bool:
-        """Whether the module's files have the content that the lock names for this plan, and nothing is to be pruned."""
+        """True if the lock holds this plan, the files have the recorded content, and no file is to be pruned."""
         module = self.lock.modules.get(source.path)
         if module is None or module.fingerprint != source.fingerprint or (prune and module.stale):
             return False
@@ -326,7 +325,7 @@ class Survey:
         if self.state.is_written(source.path):
             return True
         folder = f"{self.root}/{source.path}"
-        stamp = stamp_folder(folder)  # before the reading, so that a change meanwhile is seen
+        stamp = stamp_folder(folder)  # before reading, so that a concurrent change is detected
         for name, sha in module.files.items():
             if regular_stamp(f"{folder}/{name}") is None or sha256(read_regular(f"{folder}/{name}")) != sha:
                 return False
@@ -335,7 +334,7 @@ class Survey:
         return True
 
     def task(self, source: ModuleSource) -> PendingModule:
-        """The work on a module; what stands in its way is added to `conflicts`."""
+        """The module as pending; files of others in its place are added to `conflicts`."""
         if not self.folder_exists(source.path):
             return PendingModule(source, exists=False)
         module = self.lock.modules.get(source.path)
@@ -351,7 +350,7 @@ class Survey:
         return PendingModule(source, exists=True, contents=contents)
 
     def folder_exists(self, path: str) -> bool:
-        """True for a real folder. Anything else there, a symbolic link included, is a conflict."""
+        """True for a folder, False if there is nothing. Anything else, also a symbolic link, is added to `conflicts`."""
         parent = path.rpartition("/")[0]
         if parent:
             if parent not in self._folders:
@@ -368,19 +367,21 @@ class Survey:
         return False
 
     def refuse_conflicts(self) -> None:
-        """Raise OutputError when anything stands in the way of the plan."""
+        """Raise OutputError if there are conflicts."""
         if not self.conflicts:
             return
         conflicts = sorted(self.conflicts)
-        named = ", ".join(conflicts[:_NAMED]) + (f" and {len(conflicts) - _NAMED} more" if len(conflicts) > _NAMED else "")
+        listed = ", ".join(conflicts[:_MAX_LISTED])
+        if len(conflicts) > _MAX_LISTED:
+            listed += f" and {len(conflicts) - _MAX_LISTED} more"
         raise OutputError(
-            f"in the way, and not written by rolecall: {named}; nothing was changed",
+            f"refusing to overwrite files not created by rolecall: {listed}; nothing was changed",
             where=self.root,
-            hint="move away what is named, or choose another folder with --out",
+            hint="move these files away, or choose another folder with --out",
         )
 
     def _is_ours(self, path: str, entry: os.DirEntry[str], locked: Collection[str]) -> bool:
-        """A file that rolecall wrote: the lock names it, or a killed run was about to write just this content."""
+        """True for a file that rolecall wrote: listed in the lock, or with content listed in the journal of a killed run."""
         if not entry.is_file(follow_symlinks=False):
             return False
         if entry.name in locked:
@@ -398,6 +399,6 @@ class Survey:
 
 
 def check_sources(sources: Sequence[ModuleSource]) -> None:
-    """Raise ValueError when two modules have the same path."""
+    """Raise ValueError if two modules have the same path."""
     if len({source.path for source in sources}) != len(sources):
         raise ValueError("two modules have the same path")

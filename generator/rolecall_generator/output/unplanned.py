@@ -1,4 +1,4 @@
-"""What an output folder holds next to the planned modules: folders and Terraform files that the manifest does not plan."""
+"""Finds folders and Terraform files in the output folder that the manifest does not plan."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from rolecall_generator.output.lock import BUNDLES
 
 _TERRAFORM = (".tf", ".tf.json", ".tofu", ".tofu.json", ".tfvars", ".tfvars.json", ".hcl")
 _OWN = (".rolecall", ".terraform")
-"""Starts of the names of rolecall's caches and staging folders, and of Terraform's working files: no module is there."""
-_MOST_ENTRIES = 1_000
-"""Entries looked at in one unplanned folder; a larger one counts as one that holds Terraform."""
+"""Prefixes of rolecall's caches and staging folders, and of Terraform's working files."""
+_MAX_ENTRIES = 1_000
+"""Entries examined in an unplanned folder; a larger folder is assumed to hold Terraform files."""
 _TOP = ""
 
 
 def unplanned(out: str, planned: Collection[str], known: Collection[str]) -> Iterator[Finding]:
-    """Findings for what is in the output folder and belongs to no planned module. Nothing in it is read.
+    """Yield a finding for each entry of the output folder that belongs to no planned module. No file is read.
 
-    `planned`: paths of the modules; `known`: paths that the lock names, which an earlier run wrote; each of these has a
-    finding of its own. Hidden folders and the folder of bundles are rolecall's own or other tools'. Raises OSError.
+    `planned`: paths of the planned modules. `known`: paths of the modules in the lock, which an earlier run wrote; each gets
+    its own finding. Hidden folders without Terraform files and the folder of bundles are skipped. Raises OSError.
     """
     above = {_TOP, *_parents(planned), *_parents(known)}
     modules = frozenset(planned)
@@ -67,8 +67,8 @@ def _finding(entry: os.DirEntry[str], path: str, known: Collection[str]) -> Iter
 
 
 def _holds_terraform(path: str) -> bool:
-    """Whether Terraform files are anywhere below; links count, since what is behind them is not looked at."""
-    left = _MOST_ENTRIES
+    """True if there may be Terraform files at any depth. Symbolic links count, since they are not followed."""
+    left = _MAX_ENTRIES
     pending = [path]
     while pending:
         try:

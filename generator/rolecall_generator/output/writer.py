@@ -1,9 +1,9 @@
-"""What a run of the writer did, for the summary and for machines.
+"""Writes modules to the output folder; the only code that changes it.
 
-The only writer of the output folder: modules placed whole, foreign files never touched, nothing written twice. A run
-looks at everything first (`survey`), refuses before the first change, and then goes forward in batches: render, journal
-what is about to be written, stage it in a folder of the same file system, move it into place. Killed at any moment, the
-next run finds its way from the lock and the journal.
+A run first compares the whole folder with the plan and raises OutputError before the first change if a file that rolecall
+did not write is in the way. Then it writes in batches: render, record in the journal, stage, move into place. Modules are
+replaced as a whole, and unchanged ones are not written. After a kill at any point, the next run continues from the lock
+and the journal.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,15 +19,7 @@ from pathlib import Path
 from rolecall_generator._version import __version__
 from rolecall_generator.errors import OutputError
 from rolecall_generator.output.atomic_write import Disk, Placer, output_error, read_regular, regular_stamp, remove_leftovers
-from rolecall_generator.output.lock import (
-    JOURNAL_NAME,
-    LOCK_NAME,
-    Lock,
-    LockedModule,
-    encode_journal,
-    encode_lock,
-    read_lock,
-)
+from rolecall_generator.output.lock import JOURNAL_NAME, LOCK_NAME, Lock, LockedModule, encode_lock, read_lock
 from rolecall_generator.output.output_state import (
     FolderStamp,
     ModuleSource,
@@ -44,7 +36,11 @@ from rolecall_generator.output.output_state import (
 
 @dataclass(frozen=True, slots=True)
 class WriteReport:
-    """What a run did, by module path. `kept` are files left where modules or files of rolecall's went: others' or edited."""
+    """The result of a run, by module path.
+
+    `restored` modules had missing or edited files. `kept` are the files, relative to the output folder, that were not
+    removed from a removed or changed module because rolecall did not write them or they were edited.
+    """
 
     created: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -57,13 +53,13 @@ class WriteReport:
 
     @property
     def wrote_nothing(self) -> bool:
-        """True when every module stood as planned."""
+        """True if every module was already as planned."""
         return not (self.files_written or self.files_removed)
 
 
 @dataclass(slots=True)
 class WriteCounts:
-    """A report in the making."""
+    """The counts of a run in progress; the fields are those of WriteReport."""
 
     created: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -75,7 +71,7 @@ class WriteCounts:
     files_removed: int = 0
 
     def report(self) -> WriteReport:
-        """The report of what was counted so far."""
+        """The counts so far as a WriteReport."""
         return WriteReport(
             tuple(self.created),
             tuple(self.changed),
@@ -88,8 +84,10 @@ class WriteCounts:
         )
 
 
-_LOCK_CHARACTERS = 1_024  # room for a module in the lock: eight files of a hundred characters each
-_BATCH = 128  # modules rendered, journalled and held in memory at a time
+_LOCK_BYTES = 1_024
+"""Reserved for each module in the lock file: eight files of about a hundred characters each."""
+_BATCH = 128
+"""Modules rendered and held in memory at a time."""
 
 
 def write_output(
@@ -103,27 +101,77 @@ def write_output(
     known: Lock | None = None,
     disk: Disk | None = None,
 ) -> WriteReport:
-    """Bring the output folder to the plan; `only` names the module paths to be touched, all others stay as they are.
+    """Write the planned modules to the output folder.
 
-    `progress` hears how many modules are done. `known` is a lock read before; it saves reading it again. Raises
-    OutputError; what was complete by then stays and is in the lock.
+    Args:
+        out: The output folder; created if absent.
+        sources: All planned modules.
+        assignment: The planner's assignment, recorded in the lock file.
+        only: Paths of the modules to write or remove; None for all.
+        prune: Remove files and modules that are no longer planned.
+        progress: Called with the number of modules done so far.
+        known: A lock read earlier, which is used again if the lock file has not changed.
+        disk: The file-system operations.
+
+    Raises:
+        OutputError: The folder cannot be read or written, or holds files of others in the way. Modules completed by then
+            are kept and recorded.
     """
     check_sources(sources)
-    disk = disk or Disk()
+    with open_output(out, known=known, disk=disk) as folder:
+        state = load_state(folder.root)
+        state.bind(folder.lock.digest)
+        return _Run(folder, state, assignment, prune).run(sources, only, progress)
+
+
+class OutputFolder:
+    """A folder that this process holds for writing. `lock` is its lock as read at the beginning."""
+
+    def __init__(self, root: str, lock: Lock, disk: Disk) -> None:
+        self.root = root
+        self.lock = lock
+        self.disk = disk
+        self.placer = Placer(disk, root)
+
+    def save_lock(self, lock: Lock) -> str:
+        """Write the lock if its content differs; returns the SHA-256 of the lock file. Raises OSError."""
+        lock = replace(lock, generator=f"rolecall {__version__}")
+        if self.lock.digest and _is_same_lock(lock, self.lock):
+            return self.lock.digest
+        content = encode_lock(lock)
+        self.placer.place_file(LOCK_NAME, content)
+        return sha256(content)
+
+    def delete_journal(self, handled: Set[str]) -> None:
+        """Delete the journal unless a path in it is not among the handled ones. Raises OSError."""
+        journal = f"{self.root}/{JOURNAL_NAME}"
+        if self.lock.pending.keys() <= handled and os.path.lexists(journal):
+            self.disk.unlink(journal)
+
+
+@contextmanager
+def open_output(out: Path, *, known: Lock | None = None, disk: Disk | None = None) -> Iterator[OutputFolder]:
+    """Hold a folder for writing: create it, lock it, read its lock file and remove what killed runs left in it.
+
+    Raises OutputError if another run holds the folder or the lock file is damaged; an OSError in the `with` block is raised
+    as OutputError.
+    """
     try:
-        with one_run_at_a_time(out) as root:
-            lock = read_lock(out, known=known)
+        with _exclusive(out) as root:
+            disk = disk or Disk()
+            folder = OutputFolder(root, read_lock(out, known=known), disk)
             remove_leftovers(disk, root)
-            state = load_state(root)
-            state.bind(lock.digest)
-            return _Run(Survey(root, lock, state), disk, assignment, prune).run(sources, only, progress)
+            try:
+                yield folder
+            finally:
+                folder.placer.close()
     except OSError as error:
         raise output_error(error, str(out)) from error
 
 
 @contextmanager
-def one_run_at_a_time(out: Path) -> Iterator[str]:
-    """Lock the folder itself, so that no lock file is left behind; hands back its real path."""
+def _exclusive(out: Path) -> Iterator[str]:
+    """Lock the folder itself, which leaves no file behind; yields its real path."""
     out.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -131,10 +179,10 @@ def one_run_at_a_time(out: Path) -> Iterator[str]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise OutputError(
-                "another run is writing this folder", where=str(out), hint="wait until it has ended, then run again"
+                "another run is writing to this folder", where=str(out), hint="wait until it has ended, then run again"
             ) from error
         except OSError:
-            pass  # file systems without locks, NFS on some servers: runs are then not kept apart
+            pass  # the file system has no locks (NFS on some servers): concurrent runs are not detected
         yield os.path.realpath(out)
     finally:
         os.close(descriptor)
@@ -142,7 +190,7 @@ def one_run_at_a_time(out: Path) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A task with its files known: names to be written, names to be deleted, what the lock will say."""
+    """A rendered module: the names of files to write and to delete, and its entry in the next lock."""
 
     task: PendingModule
     contents: Mapping[str, bytes]
@@ -152,19 +200,20 @@ class _Prepared:
 
 
 class _Run:
-    """One run over a surveyed folder; `_entries` become the next lock."""
+    """One run; `_entries` become the modules of the next lock."""
 
-    def __init__(self, survey: Survey, disk: Disk, assignment: Mapping[str, object], prune: bool) -> None:
-        self._survey = survey
-        self._root = survey.root
-        self._lock = survey.lock
-        self._disk = disk
+    def __init__(self, folder: OutputFolder, state: OutputState, assignment: Mapping[str, object], prune: bool) -> None:
+        self._folder = folder
+        self._root = folder.root
+        self._lock = folder.lock
+        self._disk = folder.disk
+        self._placer = folder.placer
+        self._survey = Survey(folder.root, folder.lock, state)
+        self._state = state
         self._assignment = assignment
         self._prune = prune
-        self._entries = dict(survey.lock.modules)
-        self._state: OutputState = survey.state
+        self._entries = dict(folder.lock.modules)
         self._tally = WriteCounts()
-        self._placer = Placer(disk, survey.root)
 
     def run(
         self, sources: Sequence[ModuleSource], only: Collection[str] | None, progress: Callable[[int], None]
@@ -182,15 +231,12 @@ class _Run:
             for path in gone:
                 self._remove_module(path)
         except BaseException:
-            self._placer.close()  # first: on a full disk it makes the room that the lock needs
+            self._placer.close()  # frees the reserved space, which the lock may need on a full disk
             with suppress(OSError):
                 self._save()
             raise
-        else:
-            self._save()
-            self._forget_journal({source.path for source in chosen} | set(gone))
-        finally:
-            self._placer.close()
+        self._save()
+        self._folder.delete_journal({source.path for source in chosen} | set(gone))
         return self._tally.report()
 
     def _survey_all(self, sources: Sequence[ModuleSource]) -> list[PendingModule]:
@@ -206,9 +252,7 @@ class _Run:
         if done:
             progress(done)
         if tasks:
-            self._placer.reserve(
-                _LOCK_CHARACTERS * (len(tasks) + len(self._entries)) + len(json.dumps(self._assignment)) * 2
-            )
+            self._placer.reserve(_LOCK_BYTES * (len(tasks) + len(self._entries)) + len(json.dumps(self._assignment)) * 2)
         for start in range(0, len(tasks), _BATCH):
             batch = [self._prepare(task) for task in tasks[start : start + _BATCH]]
             written = [
@@ -217,12 +261,12 @@ class _Run:
                 if item.write
             ]
             if written:
-                self._disk.append(f"{self._root}/{JOURNAL_NAME}", encode_journal(written))
+                self._placer.journal(written)
             for item in batch:
                 try:
                     self._place(item)
                 except OSError as error:
-                    error.filename = f"{self._root}/{item.task.source.path}"  # the staging folder would tell no one anything
+                    error.filename = f"{self._root}/{item.task.source.path}"  # not the staging folder
                     raise
                 done += 1
                 progress(done)
@@ -291,26 +335,16 @@ class _Run:
             path = path.rpartition("/")[0]
 
     def _hash_on_disk(self, path: str, name: str) -> str | None:
-        """SHA-256 of a regular file; "" for anything else that stands there, None when nothing does."""
+        """SHA-256 of a regular file; "" for anything else with this name, None if there is nothing."""
         file = f"{self._root}/{path}/{name}"
         if regular_stamp(file) is None:
             return "" if os.path.lexists(file) else None
         return sha256(read_regular(file))
 
     def _save(self) -> None:
-        """Write the lock and the cache, each if it would differ."""
-        lock = replace(self._lock, generator=f"rolecall {__version__}", modules=self._entries, assignment=self._assignment)
-        digest = self._lock.digest
-        if not digest or not _says_the_same(lock, self._lock):
-            content = encode_lock(lock)
-            digest = sha256(content)
-            self._placer.place_file(LOCK_NAME, content)
+        """Write the lock and the cache, each only if it changed."""
+        digest = self._folder.save_lock(replace(self._lock, modules=self._entries, assignment=self._assignment))
         self._state.save(self._placer, lock_digest=digest)
-
-    def _forget_journal(self, handled: set[str]) -> None:
-        journal = f"{self._root}/{JOURNAL_NAME}"
-        if self._lock.pending.keys() <= handled and os.path.lexists(journal):
-            self._disk.unlink(journal)
 
 
 def _names_in(folder: str) -> list[str]:
@@ -318,7 +352,7 @@ def _names_in(folder: str) -> list[str]:
         return [entry.name for entry in entries]
 
 
-def _says_the_same(one: Lock, other: Lock) -> bool:
+def _is_same_lock(one: Lock, other: Lock) -> bool:
     return (
         one.generator == other.generator
         and one.modules == other.modules

@@ -1,19 +1,20 @@
-"""Terraform modules: rendering them, and HCL literals."""
+"""Renders Terraform modules, and HCL literals (`hcl`)."""
 
 from typing import TYPE_CHECKING
 
 from rolecall_generator.lazy import exports
 
 if TYPE_CHECKING:
-    from rolecall_generator.terraform.render import module_view, render_module, render_text
+    from rolecall_generator.terraform.render import module_view, render_hcl, render_module
 
-__all__ = ["module_view", "render_module", "render_text"]
+__all__ = ["module_view", "render_hcl", "render_module"]
 
 __getattr__ = exports(
     __name__,
     {
         "render": (
             "module_view",
+            "render_hcl",
             "render_module",
             "render_text",
         ),

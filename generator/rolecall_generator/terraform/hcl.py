@@ -1,7 +1,7 @@
-"""Literals of Terraform's language (HCL 2): every value from a manifest comes out as data, whatever it holds.
+"""Literals of Terraform's language (HCL 2). Values are escaped: none is interpreted as a template or as syntax.
 
-Source: HCL native syntax specification, "Template Expressions" and "String Literals", November 2026. Terraform normalises
-strings to NFC; the manifest refuses others, so nothing changes on the way.
+Source: HCL native syntax specification, "Template Expressions" and "String Literals", November 2026. Terraform normalizes
+strings to NFC; the manifest accepts no other strings, so they do not change.
 """
 
 from __future__ import annotations
@@ -16,37 +16,36 @@ _NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def string(value: str) -> str:
-    """A quoted string whose content is exactly `value`: no interpolation, no directive, no line break."""
+    """A quoted string literal with the content `value`."""
     return f'"{part(value)}"'
 
 
 def part(value: str) -> str:
-    """What `string` puts between the quotes: for a value inside a longer quoted string of a template."""
+    """The value escaped for use inside a quoted string."""
     return _SPECIAL.sub(_escape, value)
 
 
 def _escape(match: re.Match[str]) -> str:
     text = match.group()
     if text in {"${", "%{"}:
-        # The doubled sign is HCL's escape for `${` and `%{`.
-        return text[0] + text
+        return text[0] + text  # HCL escapes `${` as `$${`
     return _ESCAPES.get(text) or f"\\u{ord(text):04x}"
 
 
 def strings(values: Iterable[str], indent: int = 0) -> str:
-    """A list of strings, one a line, closed at `indent` spaces as `terraform fmt` wants it."""
+    """A list of strings, one per line, formatted as by `terraform fmt`; `indent` is that of the closing bracket."""
     margin = " " * indent
     lines = "".join(f"{margin}  {string(value)},\n" for value in values)
     return f"[\n{lines}{margin}]" if lines else "[]"
 
 
 def mapping(values: Mapping[str, str], indent: int = 0) -> str:
-    """A map of strings, keys sorted and quoted, equal signs aligned as `terraform fmt` wants them."""
+    """A map of strings with sorted, quoted keys, formatted as by `terraform fmt`; `indent` is that of the closing brace."""
     return expressions({key: string(value) for key, value in values.items()}, indent)
 
 
 def expressions(values: Mapping[str, str], indent: int = 0) -> str:
-    """A map from quoted names to expressions that are written as they stand: never pass text from a manifest as value."""
+    """As `mapping`, with expressions as values. They are not escaped: never pass a string from a manifest as value."""
     if not values:
         return "{}"
     margin = " " * indent
@@ -57,7 +56,7 @@ def expressions(values: Mapping[str, str], indent: int = 0) -> str:
 
 
 def label(name: str) -> str:
-    """A block label for an AWS name. Names that had to be changed carry a digest, so that no two ever meet."""
+    """A block label for an AWS name. If characters had to be replaced, a digest keeps the label unique."""
     plain = _NOT_IN_LABEL.sub("_", name)
     if plain[0].isdigit() or plain[0] == "-":
         plain = f"_{plain}"

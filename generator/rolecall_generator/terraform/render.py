@@ -1,4 +1,4 @@
-"""Access -> files, with Jinja2. Templates loop and choose; labels and literals are made here and in `hcl`."""
+"""Renders modules from the templates in `templates/terraform/`; block labels and literals are made here and in `hcl`."""
 
 from __future__ import annotations
 
@@ -29,16 +29,15 @@ if TYPE_CHECKING:
 FILES = ("main.tf", "outputs.tf", "versions.tf", "README.md")
 _SHARED = ("main.tf", "versions.tf")
 SINGLE_ROLE_LABEL = "this"
-"""Label of the one role of a customer's or trusting module: its outputs read the same whatever the role's name."""
+"""Label of the role in a customer's or trusting module, which has only one: outputs do not depend on the role's name."""
 
 
 @functools.cache
 def _environment() -> Environment:
-    """The environment of all templates that are not HTML: HCL literals, Markdown, and references between blocks."""
-    from rolecall_generator.jinja_environments import text_environment  # noqa: PLC0415 - loads Jinja2
-
-    environment = text_environment(template_folder())
-    environment.filters |= {
+    """The environment of text templates with filters for HCL literals and functions for references between blocks."""
+    made = environment().overlay()
+    made.filters = {
+        **made.filters,
         "hcl": hcl.string,
         "hcl_part": hcl.part,
         "hcl_list": hcl.strings,
@@ -55,19 +54,23 @@ def render_text(name: str, view: Mapping[str, Any]) -> str:
     return _environment().get_template(f"bundle/{name}.j2").render(view)
 
 
+def render_hcl(template: str, view: Mapping[str, Any]) -> str:
+    """Render a template of HCL, given by its path below `templates/`."""
+    return _environment().get_template(template).render(view)
+
+
 def render_module(module: Module, source: str) -> dict[str, str]:
-    """The module's files by name. `source` is the manifest's file name, for the header."""
+    """Render a module: the content of its files by name. `source` is the manifest's file name, shown in the header."""
     view = module_view(module, source)
     files = {}
     for name in FILES:
         path = name if name in _SHARED else f"{module.kind}/{name}"
-        template = _environment().get_template(f"terraform/{path}.j2")
-        files[name] = template.render(view)
+        files[name] = render_hcl(f"terraform/{path}.j2", view)
     return files
 
 
 def module_view(module: Module, source: str) -> Mapping[str, Any]:
-    """What the module's templates see: its parts with their block labels and the expressions that refer to them."""
+    """The variables of the module's templates: its parts with block labels and the expressions that refer to them."""
     return _view(module, printable(source))
 
 
@@ -180,13 +183,13 @@ def _attachments(owners: list[Labelled], policies: list[Labelled]) -> list[Attac
 
 
 def _foreign_label(arn: Arn) -> str:
-    """Label of a policy from elsewhere: policy names are unique in an account, so name and account suffice."""
+    """Label of a policy of another module or of AWS. Policy names are unique in an account: name and account suffice."""
     name = hcl.label(arn.name)
     return name if arn.account_id == "aws" else f"{name}_{arn.account_id}"
 
 
 def _needs_plain_passwords(access: Access) -> bool:
-    """Whether a first password is made without a PGP key, which needs provider 4.1."""
+    """True if an initial password is created without a PGP key, which needs provider 4.1."""
     return any(user.console_password is not None and user.console_password.pgp_key is None for user in access.users.values())
 
 

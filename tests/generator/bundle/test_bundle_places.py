@@ -240,5 +240,5 @@ def test_two_runs_never_write_one_folder_at_once(tmp_path: Path) -> None:
     def second(_done: int) -> None:
         bundles(manifest)
 
-    with pytest.raises(OutputError, match="another run is writing this folder"):
+    with pytest.raises(OutputError, match="another run is writing to this folder"):
         bundles(manifest, progress=second)

@@ -228,13 +228,13 @@ def test_known_modules_are_those_that_were_checked_unchanged(world: Path) -> Non
 
     module = Planned()
     state = load_state(world / "output")
-    assert not state.known(module)
+    assert not state.is_checked(module)
 
     stamp = output_state.stamp_folder(str(world / "output" / MODULE))
     assert stamp is not None
     state.record_checked(MODULE, "plan", stamp)
     module.fingerprint = "plan"
-    assert state.known(module)
+    assert state.is_checked(module)
 
     edit_keeping_size_and_mtime(world)
-    assert not state.known(module)
+    assert not state.is_checked(module)

@@ -14,7 +14,7 @@ from typing import Any
 from rolecall_generator.bundle.forms.interface import Files, Handover
 from rolecall_generator.iam import Statement
 from rolecall_generator.records import TERRAFORM
-from rolecall_generator.terraform import hcl, module_view, render_text
+from rolecall_generator.terraform import hcl, module_view, render_hcl
 from rolecall_generator.text import printable
 
 TESTS = f"{TERRAFORM}/tests/access.tftest.hcl"
@@ -26,8 +26,8 @@ def terraform_module_form(handover: Handover) -> Files:
     """The module's own files byte for byte, and the tests below `tests/`, which plan and apply do not read."""
     module = handover.module
     view = module_view(module, handover.source)
-    text = render_text(
-        "access.tftest.hcl",
+    text = render_hcl(
+        "bundle/access.tftest.hcl.j2",
         {
             "source": printable(handover.source),
             "overrides": overrides(view, module.account.account_id),
