@@ -1,21 +1,6 @@
-"""The project's error tree and its exit codes.
+"""The exceptions of the generator, exit codes, and the error for a library of an extra that is not installed.
 
-    RolecallError                 anything a user can cause; never shown with a traceback
-    ├── ManifestError             the manifest is wrong: carries every problem of the file
-    ├── PlanError                 the manifest is valid but cannot be planned (AWS's quotas)
-    ├── OutputError               the output folder cannot be read or written
-    ├── SelectionError            a name on the command line selects nothing
-    ├── InterruptedRunError       the user pressed Ctrl-C
-    ├── ModuleError               a Terraform module cannot be read as a whole
-    ├── ToolError                 a program or package that this command needs is missing
-    └── CallerError               no AWS credentials to start from, or they are not good
-
-Errors of one part stand with that part: SandboxError, FaultTextError, OutsideAccountError and others in the runner.
-
-Each error builds its message from three parts: what is wrong, where, and the hint. In `str(error)` each part is one line
-that can be shown anywhere (see `text`); the attributes hold what was given.
-
-Libraries that come with an extra of the package: a missing one is told with the command that brings it.
+Errors have three parts: what is wrong, where, and a hint. `str(error)` is sanitized (see `text`), the attributes are not.
 """
 
 from __future__ import annotations
@@ -45,7 +30,7 @@ class ExitCode(IntEnum):
 
 
 class RolecallError(Exception):
-    """Root of all errors that a user can cause."""
+    """Base of all errors that a user can cause; shown without a traceback."""
 
     exit_code = ExitCode.INTERNAL
 
@@ -62,7 +47,7 @@ class RolecallError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a manifest, with its place (line and column count from 1)."""
+    """An error in a manifest, with its position (line and column count from 1)."""
 
     file: str
     line: int
@@ -76,7 +61,7 @@ class Problem:
 
 
 class ManifestError(RolecallError):
-    """The manifest is wrong; `problems` holds everything found, in the files' order."""
+    """The manifest is invalid; `problems` holds all errors, in the order of the files."""
 
     exit_code = ExitCode.MANIFEST
 
@@ -90,13 +75,13 @@ class ManifestError(RolecallError):
 
 
 class PlanError(RolecallError):
-    """The manifest is valid but AWS would refuse the result."""
+    """The manifest is valid but exceeds a quota of AWS."""
 
     exit_code = ExitCode.PLAN
 
 
 class OutputError(RolecallError):
-    """The output folder cannot be read or written as asked."""
+    """The output folder cannot be read or written."""
 
     exit_code = ExitCode.OUTPUT
 
@@ -114,7 +99,7 @@ class InterruptedRunError(RolecallError):
 
 
 class ModuleError(RolecallError):
-    """A Terraform module cannot be read at all."""
+    """A Terraform module cannot be read as a whole."""
 
     exit_code = ExitCode.MODULE
 
@@ -126,7 +111,7 @@ class ToolError(RolecallError):
 
 
 class CallerError(RolecallError):
-    """There are no AWS credentials to start from, or AWS does not take them."""
+    """AWS credentials could not be loaded, or AWS rejected them."""
 
     exit_code = ExitCode.CALLER
 
@@ -141,11 +126,11 @@ EXTRAS = {
     "distributed": "dask",
     "reportlab": "pdf",
 }
-"""The extra that brings each library."""
+"""The extra of the package that installs each library."""
 
 
 def missing_extra(error: ModuleNotFoundError) -> ToolError | None:
-    """The error to show for a library that is not installed; None for one that no extra brings."""
+    """The error for a library that is not installed; None if it does not belong to an extra."""
     library = (error.name or "").partition(".")[0]
     extra = EXTRAS.get(library)
     if extra is None:

@@ -1,4 +1,4 @@
-"""Jinja2 environments: the only module that imports Jinja2, so that commands that render nothing do not load it."""
+"""Jinja2 environments. Only this module imports Jinja2: commands that render nothing do not load it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 
 def text_environment(folder: Path) -> Environment:
-    """An environment for HCL, Markdown and shell, which have escapes of their own: nothing is escaped automatically."""
+    """An environment for HCL, Markdown and shell; templates escape with filters."""
     return _CachingSandbox(autoescape=False, **_options(folder))
 
 
@@ -25,7 +25,7 @@ def html_environment(folder: Path, finalize: Callable[[Any], Any]) -> Environmen
 def _options(folder: Path) -> dict[str, Any]:
     return {
         "loader": FileSystemLoader(folder),
-        "auto_reload": False,  # no one edits a template while a run renders it a thousand times
+        "auto_reload": False,  # templates do not change during a run
         "bytecode_cache": _bytecode_cache(),
         "undefined": StrictUndefined,
         "trim_blocks": True,
@@ -35,12 +35,12 @@ def _options(folder: Path) -> dict[str, Any]:
 
 
 class _CachingSandbox(SandboxedEnvironment):
-    """The sandbox, asking once per type and attribute whether it is safe: nothing else decides."""
+    """A sandbox that caches by type and attribute name whether access is safe."""
 
     known: ClassVar[dict[tuple[type, str], bool]] = {}
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Whether a template may read the attribute."""
+        """True if a template may read the attribute."""
         key = (type(obj), attr)
         safe = self.known.get(key)
         if safe is None:
@@ -50,16 +50,16 @@ class _CachingSandbox(SandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         """The value of `obj.attribute` in a template."""
         value = getattr(obj, attribute, None)
-        # The sandbox itself handles methods of strings, absent attributes and those that are not safe.
+        # The base class handles methods of strings, and absent and unsafe attributes.
         if value is None or callable(value) or not self.is_safe_attribute(obj, attribute, value):
             return super().getattr(obj, attribute)
         return value
 
 
 def _bytecode_cache() -> FileSystemBytecodeCache | None:
-    """Compiled templates, kept between runs in a temporary folder that only its owner may enter; None where that fails.
+    """The cache of compiled templates in a temporary folder with access only for the user; None if it cannot be created.
 
-    Compiling the templates would be a fifth of a run that changes one customer.
+    Without it, compiling takes a fifth of a run that changes one customer.
     """
     try:
         return _TolerantCache()
@@ -68,7 +68,7 @@ def _bytecode_cache() -> FileSystemBytecodeCache | None:
 
 
 class _TolerantCache(FileSystemBytecodeCache):
-    """A cache that cannot be read or written is not used: the template is compiled."""
+    """A cache that ignores read and write errors; the template is then compiled."""
 
     def load_bytecode(self, bucket: Bucket) -> None:
         """Read a compiled template."""

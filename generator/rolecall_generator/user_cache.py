@@ -1,4 +1,4 @@
-"""The user's cache folder, for files that must not come from anyone else."""
+"""The user's cache folder, and checks that other users cannot write to it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _is_private(status: os.stat_result) -> bool:
 
 
 def _is_protected(status: os.stat_result) -> bool:
-    """Whether only the current user and root can rename what is in the folder; the sticky bit also ensures that."""
+    """True if only the current user and root can rename entries of the folder, also because of the sticky bit."""
     if status.st_uid not in (_ROOT, os.geteuid()):
         return False
     return not status.st_mode & _WRITABLE_BY_OTHERS or bool(status.st_mode & stat.S_ISVTX)

@@ -1,16 +1,4 @@
-"""The one process pool of the generator: chunks of work over modules, in order, a few chunks ahead and no more.
-
-Processes are spawned: a fork would copy the locks of threads that run here. Each prepares itself once, with its first
-chunk, so that an error of the preparation is raised as what it is.
-
-Reading many modules: in this process when they are few, else in one process a core. A worker loads the manifest and
-plans by itself, and hands back only what is not as planned: what it would otherwise have to be sent, and to send back,
-costs more than the reading.
-
-One YAML file to a tree with places; everything about YAML itself that can be wrong is refused here. Built from
-libyaml's events in one loop: for 10,000 customers that takes a third of the time of PyYAML's own composer, which makes
-a node object for each scalar and gives no values yet (measured November 2026, PyYAML 6.0.3).
-"""
+"""The generator's process pool: processes chunks of items in several processes and yields the results in order."""
 
 from __future__ import annotations
 
@@ -39,29 +27,32 @@ Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
 _AHEAD = 3
-"""Chunks that wait or run per process: memory does not grow with the number of chunks."""
+"""Maximum number of chunks submitted per process, which limits memory."""
 
 
 def worker_count(items: int, *, few: int, processes: int | None = None) -> int:
-    """How many processes are worth it: one per core, and none that would have fewer than half of `few` items.
+    """The number of processes to use: at most `processes` (default: one per core), each with at least `few` / 2 items.
 
-    `processes`: the number to use when there are enough items; 1 means this process.
+    1 means this process.
     """
     return min(processes or os.cpu_count() or 1, items // (few // 2) or 1)
 
 
 def chunked(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Lists of `size` items, the last one shorter."""
+    """Yield lists of `size` items; the last one can be shorter."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
 
 
 class Pool(Generic[State, Chunk, Result]):
-    """Worker processes that each hold what `prepare(*arguments)` returns and call `work(state, chunk)`.
+    """Worker processes that call `state = prepare(*arguments)` once, and `work(state, chunk)` for each chunk.
 
-    `prepare` and `work` are functions of a module, and all values can be pickled. `where` names the folder that the run is
-    about, and `resume` says what a user does after a worker process was killed.
+    `prepare` and `work` must be functions of a module; arguments, chunks and results must be picklable. `where` and `resume`
+    are the folder and the hint of the OutputError for a killed worker process.
+
+    Processes are spawned, since a fork would copy locks held by threads. A worker calls `prepare` with its first chunk
+    instead of in the pool's initializer, whose exceptions the pool would replace by BrokenProcessPool.
     """
 
     def __init__(
@@ -79,13 +70,13 @@ class Pool(Generic[State, Chunk, Result]):
         self._resume = resume
 
     def run(self, chunks: Iterable[Chunk], workers: int) -> Iterator[Result]:
-        """The chunks' results in their order. Raises what `prepare` and `work` raise, and OutputError for a dead worker."""
+        """Yield the results in the order of the chunks. Raises the errors of `prepare` and `work`, and OutputError."""
         context = multiprocessing.get_context("spawn")
         executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_initialize, initargs=self._initial)
         waiting: deque[Future[Result]] = deque()
         try:
             for chunk in chunks:
-                with interrupts_blocked():  # submit() is what starts the processes
+                with interrupts_blocked():  # submit() starts the processes
                     waiting.append(executor.submit(_call, self._work, chunk))
                 if len(waiting) >= workers * _AHEAD:
                     yield waiting.popleft().result()
@@ -101,7 +92,7 @@ class Pool(Generic[State, Chunk, Result]):
 
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """Delay Ctrl-C. Processes started meanwhile inherit the mask: no tracebacks of their imports."""
+    """Delay SIGINT. Processes started meanwhile inherit the mask, so that Ctrl-C does not interrupt their imports."""
     resource_tracker.ensure_running()  # starting it later would unblock the signal again (Python 3.11 to 3.13)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -112,11 +103,11 @@ def interrupts_blocked() -> Iterator[None]:
 
 _prepare: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
 _state: list[Any] = []
-"""A worker process's own state, once it is prepared."""
+"""The result of `prepare` in a worker process; empty before the first chunk."""
 
 
 def _initialize(prepare: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    global _prepare  # noqa: PLW0603 - how a worker process keeps what its chunks share
+    global _prepare  # noqa: PLW0603 - state of the worker process
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     _prepare = (prepare, arguments)
 
@@ -130,14 +121,9 @@ def _call(work: Callable[[Any, Any], Any], chunk: Any) -> Any:
     return work(_state[0], chunk)
 
 
-FEW = 400
-"""Up to so many modules are read here: a further process costs as much as reading them."""
-_CHUNK = 128
-
-
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Pause cyclic garbage collection, if it was on."""
+    """Disable cyclic garbage collection, if it was enabled."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""Where findings come from in the manifest: the statement of a permission set, and lists of Regions."""
+"""Source positions in the manifest: of the statements of permission sets, and findings about lists of Regions."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from rolecall_generator.planning import statement_of
 
 
 class DeclaredStatements:
-    """The statements of all permission sets by what they say, to find the place of one that was read in a module."""
+    """Finds the statement of a permission set that equals a statement read in a module."""
 
     def __init__(self, loaded: LoadedManifest) -> None:
         self._loaded = loaded
         self._find = cache(self._locate)
 
     def __call__(self, statement: Statement, text: str | None) -> str | None:
-        """FILE:LINE of the text in the statement, else of the statement; None where no permission set has it.
+        """FILE:LINE of the string in the statement, else of the statement; None if no permission set has the statement.
 
-        Several sets may hold equal statements: the first one counts.
+        The first of several equal statements is taken.
         """
         place = self._find(statement.canonical(), text)
         return None if place is None else f"{place.file}:{place.line}"
@@ -33,7 +33,7 @@ class DeclaredStatements:
         if found is None:
             return None
         at, spec = found
-        inner = next((loc for loc, said in _texts(spec) if said == text), ()) if text is not None else ()
+        inner = next((loc for loc, value in _strings(spec) if value == text), ()) if text is not None else ()
         return self._loaded.places.find(*at, *inner, key=bool(inner) and inner[-1] == text)
 
     @cached_property
@@ -50,8 +50,8 @@ def _statements_of(manifest: Manifest) -> Mapping[Statement, tuple[Loc, Statemen
     return found
 
 
-def _texts(spec: StatementSpec) -> Iterator[tuple[Loc, str]]:
-    """Everything that a statement says, each with its loc below the statement."""
+def _strings(spec: StatementSpec) -> Iterator[tuple[Loc, str]]:
+    """All actions, resources and condition keys and values of a statement, each with its location in the statement."""
     lists = (
         ("actions", spec.actions),
         ("not_actions", spec.not_actions),
@@ -59,7 +59,7 @@ def _texts(spec: StatementSpec) -> Iterator[tuple[Loc, str]]:
         ("not_resources", spec.not_resources),
     )
     for name, values in lists:
-        yield from (((name, number), text) for number, text in enumerate(values))
+        yield from (((name, number), value) for number, value in enumerate(values))
     for operator, keys in spec.conditions.items():
         for key, value in keys.items():
             yield ("conditions", operator, key), key
@@ -70,7 +70,7 @@ def _texts(spec: StatementSpec) -> Iterator[tuple[Loc, str]]:
 
 
 def region_findings(loaded: LoadedManifest) -> Iterator[Finding]:
-    """A finding for each Region in the manifest that AWS does not have, or has in another partition."""
+    """Yield a finding for each Region in the manifest that AWS does not have, or has in another partition."""
     manifest = loaded.manifest
     lists: list[tuple[str, Loc, tuple[str, ...]]] = [("defaults", ("defaults",), manifest.defaults.regions)]
     lists += [(entry.name, ("customers", i), entry.regions) for i, entry in enumerate(manifest.customers) if entry.regions]
@@ -85,7 +85,7 @@ def region_findings(loaded: LoadedManifest) -> Iterator[Finding]:
             elif is_known_region(region):
                 message = f"{region} is not a Region that can be queried"
             else:
-                message = f"AWS has no Region {region}, as far as this version of rolecall knows"
+                message = f"{region} is not a Region known to this version of rolecall"
             close = nearest_region(region, manifest.partition)
             yield UNKNOWN_REGION.finding(
                 subject,

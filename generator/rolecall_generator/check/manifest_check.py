@@ -1,7 +1,4 @@
-"""Failed cells of the proof as findings: each with its counterexample, one sentence a person can act on.
-
-`gen check`: every module of a manifest, or folders that customers sent back, read, compared, proven and judged.
-"""
+"""`gen check`: compares written or returned modules with the plan, proves their access and applies the rules."""
 
 from __future__ import annotations
 
@@ -14,8 +11,14 @@ from pathlib import Path
 
 from rolecall_generator.check.finding_locations import DeclaredStatements, region_findings
 from rolecall_generator.check.module_access import arns_of, intended_of
-from rolecall_generator.check.module_check import Bench, ModuleVerdict, below, read_written, unplanned_findings
-from rolecall_generator.check.returned_modules import SentBack, judge_sent_back
+from rolecall_generator.check.module_check import (
+    CheckInputs,
+    ModuleVerdict,
+    path_in_findings,
+    read_written,
+    unplanned_findings,
+)
+from rolecall_generator.check.returned_modules import ReturnedModules, check_returned
 from rolecall_generator.errors import Problem
 from rolecall_generator.findings import PROOF_FAILED, PROOF_UNDECIDED, Finding
 from rolecall_generator.iam import Access, Module
@@ -34,7 +37,7 @@ _REFUSED_HINT = "run gen terraform: trust policy and the caller's own policies m
 
 
 def proof_findings(proof: Proof, context: CheckContext) -> Iterator[Finding]:
-    """A finding for each failed cell: who, on which condition, and the statement that decided."""
+    """Yield a finding for each failed cell, with its counterexample: the caller, the request and the deciding statement."""
     for cell in proof.failures:
         file, line = context.place(cell.request.resource) or (None, None)
         undecided = cell.decision.effect is Effect.REFUSED
@@ -49,9 +52,9 @@ def proof_findings(proof: Proof, context: CheckContext) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check found. `modules` were checked; `read` of them were parsed, the others are known from the cache.
+    """The result of a check. `modules` is the number of modules checked, `read` of those parsed (the others were cached).
 
-    `cells` is the number of cells of the proof, `failed_cells` of those that did not come out as expected.
+    `cells` is the number of cells of the proof, `failed_cells` of those without the expected result.
     """
 
     report: Report
@@ -63,7 +66,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class CheckScope:
-    """What is checked: planned modules, and for each its verdict, its folder, and its path in findings."""
+    """The modules to check: as planned, and for each its verdict, its folder, and its path in findings."""
 
     modules: tuple[Module, ...]
     verdicts: tuple[ModuleVerdict, ...]
@@ -82,37 +85,49 @@ def check(
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Checked:
-    """Check the modules of a manifest as they are written in `out`, or the folders of `sent_back` in their place.
+    """Check the written modules of a manifest, or modules that customers sent back.
 
-    `sent_back` holds folders, or NAME=FOLDER where the folder does not identify its customer; only these are checked then.
-    `only` names customers or switch roles. `leftovers`: report what the output folder holds besides the planned modules.
-    `started` receives the number of modules, `progress` the number of those that are done. Raises ManifestError, PlanError,
-    OutputError, SelectionError or ModuleError.
+    Args:
+        manifest: The manifest file.
+        out: The output folder.
+        sent_back: Folders of returned modules, each as FOLDER or NAME=FOLDER; only these are checked if there are any.
+        only: Names of customers or switch roles; all if empty.
+        leftovers: Report unplanned folders and Terraform files of the output folder.
+        processes: Number of processes; by default it depends on the number of modules.
+        started: Called with the number of modules.
+        progress: Called with the number of modules done so far.
+
+    Raises:
+        ManifestError: The manifest is invalid.
+        PlanError: The manifest exceeds a quota of AWS.
+        OutputError: The output folder cannot be read.
+        SelectionError: A name selects nothing.
+        ModuleError: A returned module cannot be read.
     """
     with collection_paused():
         source = _Source()
         loaded = load_manifest(manifest, read=source.read)
         lock = read_lock(out)
         plan = make_plan(loaded.manifest, previous_slots(lock))
-        bench = Bench(manifest, out, plan.modules, labeller(loaded.manifest.account_names()))
+        inputs = CheckInputs(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
         if sent_back:
             started(len(sent_back))
-            back = judge_sent_back(plan, sent_back, label=bench.label, progress=progress)
-            return _check_part(loaded, plan, _scope_of(back), back.findings, read=len(back.modules))
+            returned = check_returned(plan, sent_back, label=inputs.label, progress=progress)
+            return _check_part(loaded, plan, _returned_scope(returned), returned.findings, read=len(returned.modules))
         state = load_state(out)
         if only:
             chosen = select(plan, only)
             indices = [index for index, module in enumerate(plan.modules) if module.path in chosen]
             started(len(indices))
-            written = read_written(bench, indices, state, processes=processes, progress=progress)
+            written = read_written(inputs, indices, state, processes=processes, progress=progress)
             state.save_now()
-            return _check_part(loaded, plan, _scope(bench, indices, written.verdicts), (), read=written.read)
+            return _check_part(loaded, plan, _scope(inputs, indices, written.verdicts), (), read=written.read)
         started(len(plan.modules))
-        written = read_written(bench, range(len(plan.modules)), state, processes=processes, progress=progress)
+        written = read_written(inputs, range(len(plan.modules)), state, processes=processes, progress=progress)
         result = None if written.read else state.result(source.key(lock))
         findings = [finding for verdict in written.verdicts.values() for finding in verdict.findings]
         if result is None:
-            scope = _scope(bench, range(len(plan.modules)), written.verdicts)
+            scope = _scope(inputs, range(len(plan.modules)), written.verdicts)
             result = _judge_all(loaded, plan, scope, source.key(lock))
             if not written.verdicts:
                 state.record_result(result)
@@ -125,7 +140,7 @@ def check(
 
 
 class _Source:
-    """What a check depends on besides the modules: the manifest's files, read through `read`, and the lock's assignment."""
+    """The inputs of a check besides the modules: the manifest's files, read with `read`, and the lock's assignment."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
@@ -134,22 +149,19 @@ class _Source:
         """As `read_text`."""
         text = read_text(path, file)
         if isinstance(text, str):
-            self._add(file, text)
+            for part in (file, text):
+                self._digest.update(hashlib.sha256(part.encode(errors="surrogatepass")).digest())
         return text
 
     def key(self, lock: Lock) -> str:
-        """The digest of all files that were read, with their names, and of the assignment."""
+        """SHA-256 of the names and contents of all files read, and of the assignment."""
         whole = self._digest.copy()
         whole.update(json.dumps(lock.assignment, sort_keys=True).encode())
         return whole.hexdigest()
 
-    def _add(self, *parts: str) -> None:
-        for part in parts:
-            self._digest.update(hashlib.sha256(part.encode(errors="surrogatepass")).digest())
-
 
 def _check_part(loaded: LoadedManifest, plan: Plan, scope: CheckScope, findings: Iterable[Finding], *, read: int) -> Checked:
-    """Check some modules; the others count as planned."""
+    """Check some modules; the others are assumed to be as planned."""
     proof, judged = _judge(loaded, plan, scope, complete=False)
     found = [*findings, *(finding for verdict in scope.verdicts for finding in verdict.findings), *judged]
     report = apply_suppressions(found, loaded.manifest.suppress, complete=False)
@@ -162,27 +174,27 @@ def _judge_all(loaded: LoadedManifest, plan: Plan, scope: CheckScope, key: str) 
     return CheckResult(key, len(proof.cells), len(proof.failures), tuple(region_findings(loaded)), tuple(judged))
 
 
-def _scope(bench: Bench, indices: Sequence[int], verdicts: Mapping[int, ModuleVerdict]) -> CheckScope:
-    """Modules with these indices; those without a verdict are as planned."""
-    modules = tuple(bench.modules[index].build() for index in indices)
+def _scope(inputs: CheckInputs, indices: Sequence[int], verdicts: Mapping[int, ModuleVerdict]) -> CheckScope:
+    """The modules with these indices; a module without a verdict is as planned."""
+    modules = tuple(inputs.modules[index].build() for index in indices)
     return CheckScope(
         modules,
         tuple(
             verdicts.get(index) or ModuleVerdict(module.path, module.access)
             for index, module in zip(indices, modules, strict=True)
         ),
-        tuple(bench.out / module.path for module in modules),
+        tuple(inputs.out / module.path for module in modules),
         tuple(module.path for module in modules),
     )
 
 
-def _scope_of(back: SentBack) -> CheckScope:
-    return CheckScope(back.modules, back.verdicts, back.folders, tuple(map(str, back.folders)))
+def _returned_scope(returned: ReturnedModules) -> CheckScope:
+    return CheckScope(returned.modules, returned.verdicts, returned.folders, tuple(map(str, returned.folders)))
 
 
 def _judge(loaded: LoadedManifest, plan: Plan, scope: CheckScope, *, complete: bool) -> tuple[Proof, list[Finding]]:
-    """Proof and rules over what is written; where a part alone is checked, the rest counts as planned."""
-    written = Access.union(verdict.access for verdict in scope.verdicts)
+    """Prove and lint the written access. If only some modules are checked, the others are assumed to be as planned."""
+    written = union(verdict.access for verdict in scope.verdicts)
     checked = {module.path for module in scope.modules}
     others = () if complete else tuple(module.build() for module in plan.modules if module.path not in checked)
     intended = intended_of((*scope.modules, *others))
@@ -197,8 +209,8 @@ def _judge(loaded: LoadedManifest, plan: Plan, scope: CheckScope, *, complete: b
         place=_placer(scope),
         declared=DeclaredStatements(loaded),
     )
-    surroundings = Access.union((written, *(module.access for module in others)))
-    # A role that is not written is somebody's finding already, and no one can assume it.
+    surroundings = union((written, *(module.access for module in others)))
+    # A role that is not written already has a finding, and cannot be assumed.
     roles = surroundings.roles.keys() if complete else surroundings.roles.keys() & _roles(scope)
     proof = prove(surroundings, intended.trusts, roles=roles)
     subjects = {module.subject for module in scope.modules}
@@ -207,13 +219,13 @@ def _judge(loaded: LoadedManifest, plan: Plan, scope: CheckScope, *, complete: b
 
 
 def _roles(scope: CheckScope) -> frozenset[str]:
-    """The roles that a check of a part is about: those written and those intended there."""
+    """The written and the intended roles of the checked modules."""
     intended = (arn for module in scope.modules for arn in module.access.roles)
     return frozenset((*intended, *(arn for verdict in scope.verdicts for arn in verdict.access.roles)))
 
 
 def _subjects(scope: CheckScope) -> dict[str, str]:
-    """Whose each written part is, also those that no one intended."""
+    """The subject of each written role, policy, group, user and instance profile, by ARN."""
     found: dict[str, str] = {}
     for module, verdict in zip(scope.modules, scope.verdicts, strict=True):
         if verdict.findings:
@@ -222,11 +234,11 @@ def _subjects(scope: CheckScope) -> dict[str, str]:
 
 
 def _placer(scope: CheckScope) -> Callable[[str], tuple[str, int] | None]:
-    """Where a principal or policy is declared; its module is read for it when first asked."""
-    homes: dict[str, int] = {}
+    """Return a function that finds the file and line of a part by its ARN; it parses a module at the first use."""
+    module_of: dict[str, int] = {}
     for index, verdict in enumerate(scope.verdicts):
         for arn in arns_of(verdict.access):
-            homes.setdefault(arn, index)
+            module_of.setdefault(arn, index)
 
     @cache
     def places(index: int) -> dict[str, tuple[str, int]]:
@@ -234,10 +246,10 @@ def _placer(scope: CheckScope) -> Callable[[str], tuple[str, int] | None]:
         return declared_places(scope.folders[index], account_id=module.account.account_id, partition=module.partition)
 
     def place(arn: str) -> tuple[str, int] | None:
-        index = homes.get(arn)
+        index = module_of.get(arn)
         if index is None:
             return None
         file, line = places(index).get(arn, ("main.tf", 1))
-        return below(scope.roots[index], file) or file, line
+        return path_in_findings(scope.roots[index], file) or file, line
 
     return place

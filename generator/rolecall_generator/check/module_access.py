@@ -1,9 +1,4 @@
-"""What a plan intends, in the words of the proof and of the rules: who may assume each role, and whose each part is.
-
-The access of a manifest's modules as they are written, or as they are planned: what proof and sandbox build on.
-
-`gen prove`: the matrix of who can assume what, over the modules as they are written, or as they are planned.
-"""
+"""The access of a manifest's modules, written or planned, the trust that the plan intends, and `gen prove`."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rolecall_generator.check.module_check import Bench, read_written, unplanned_findings
+from rolecall_generator.check.module_check import CheckInputs, read_written, unplanned_findings
 from rolecall_generator.findings import Finding
 from rolecall_generator.iam import Access, CustomerDetails, Module, ModuleKind, SwitchRoleDetails
 from rolecall_generator.iam.difference import labeller
@@ -25,7 +20,11 @@ from rolecall_generator.workers import collection_paused
 
 @dataclass(frozen=True, slots=True)
 class IntendedTrust:
-    """The intended trusts, and the ARNs that the rules ask about. `subjects` and `paths` are by ARN of role, policy, ..."""
+    """The trust that a plan intends.
+
+    `subjects` maps the ARNs of all roles, policies, groups, users and instance profiles to their customer or switch role;
+    `external_ids` maps the ARNs of customer roles to their current external ID.
+    """
 
     trusts: tuple[Trust, ...]
     subjects: Mapping[str, str]
@@ -44,7 +43,7 @@ class _Collected:
 
 
 def intended_of(modules: Iterable[Module]) -> IntendedTrust:
-    """Read what planned modules intend. The order of trusts is that of the modules."""
+    """The intended trust of planned modules, in the order of the modules."""
     found = _Collected()
     for module in modules:
         for arn in arns_of(module.access):
@@ -67,7 +66,7 @@ def intended_of(modules: Iterable[Module]) -> IntendedTrust:
 
 
 def arns_of(access: Access) -> Iterator[str]:
-    """ARNs of all parts of an access."""
+    """Yield the ARNs of all roles, policies, groups, users and instance profiles."""
     for parts in (access.roles, access.policies, access.groups, access.users, access.instance_profiles):
         yield from parts
 
@@ -82,12 +81,12 @@ def _customer(name: str, details: CustomerDetails, found: _Collected) -> None:
 
 
 def _switch_role(name: str, details: SwitchRoleDetails) -> Trust:
-    """The users by name. Accounts that the manifest trusts as a whole are delegated to: they decide who else may switch."""
+    """Trust in the listed users, and in all of the accounts to which the manifest delegates."""
     return Trust(name, details.role.arn, details.users, requires_mfa=details.require_mfa, delegates_to=details.delegates_to)
 
 
 def _backend(module: Module) -> Iterator[Trust]:
-    """Backend roles that the module makes are for EC2 alone; existing ones are only looked up."""
+    """Trust of the backend roles that the module creates; existing roles are only referenced."""
     for role in module.access.roles.values():
         if not role.existing and role.trust is not None:
             services = [
@@ -101,9 +100,9 @@ def _backend(module: Module) -> Iterator[Trust]:
 
 @dataclass(frozen=True, slots=True)
 class ModuleAccess:
-    """A manifest's modules as planned, and by module what is written (or planned, where that was asked for).
+    """The planned modules of a manifest, and the access of each as written, or as planned if that was requested.
 
-    `findings` say where the two differ, and what could not be read.
+    `findings` are the differences between the two, and what could not be read.
     """
 
     loaded: LoadedManifest
@@ -122,9 +121,10 @@ def module_access(
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> ModuleAccess:
-    """Read the modules that are written in `out`; with `planned` take those that gen terraform would write.
+    """Read the modules written in `out`; with `planned` take the modules that gen terraform would write.
 
-    Raises ManifestError, PlanError or OutputError.
+    `started` is called with the number of modules, `progress` with the number done so far. Raises ManifestError, PlanError
+    or OutputError.
     """
     with collection_paused():
         loaded = load_manifest(manifest)
@@ -134,9 +134,9 @@ def module_access(
         started(len(modules))
         findings: tuple[Finding, ...] = ()
         if not planned:
-            bench = Bench(manifest, out, plan.modules, labeller(loaded.manifest.account_names()))
+            inputs = CheckInputs(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
             state = load_state(out)
-            written = read_written(bench, range(len(modules)), state, processes=processes, progress=progress)
+            written = read_written(inputs, range(len(modules)), state, processes=processes, progress=progress)
             state.save_now()
             for index, verdict in written.verdicts.items():
                 accesses[index] = verdict.access
@@ -146,14 +146,17 @@ def module_access(
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """The proof, the access that it is about, and what could not be read of it (a proof without it proves less)."""
+    """The proof of a manifest's modules, the access that it covers, and findings about what it does not cover.
+
+    `planned` is true if the access is that of the plan, not of the written modules.
+    """
 
     proof: Proof
     access: Access
     findings: tuple[Finding, ...]
     planned: bool
     names: Mapping[str, str]
-    """The manifest's names of accounts, by id."""
+    """Account names in the manifest, by account ID."""
 
 
 def prove_manifest(
@@ -165,13 +168,14 @@ def prove_manifest(
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Proven:
-    """Prove the modules that are written in `out`; with `planned` those that gen terraform would write.
+    """Prove the modules written in `out`; with `planned` the modules that gen terraform would write.
 
-    Raises ManifestError, PlanError or OutputError.
+    `started` is called with the number of modules, `progress` with the number done so far. Raises ManifestError, PlanError
+    or OutputError.
     """
     found = module_access(manifest, out, planned=planned, processes=processes, started=started, progress=progress)
-    stray = () if planned else unplanned_findings(out, found.plan, read_lock(out))
+    leftovers = () if planned else unplanned_findings(out, found.plan, read_lock(out))
     with collection_paused():
         access = Access.union(found.accesses)
         proof = prove(access, intended_of(found.modules).trusts, roles=access.roles.keys())
-    return Proven(proof, access, (*found.findings, *stray), planned, found.loaded.manifest.account_names())
+    return Proven(proof, access, (*found.findings, *leftovers), planned, account_names(found.loaded.manifest))

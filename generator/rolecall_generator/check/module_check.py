@@ -1,15 +1,7 @@
-"""How large written access may be to be compared, proven and judged exactly.
+"""Compares written modules with the plan: one module, or many in several processes, without those known from the cache.
 
-The work grows with the square of statements and principals. AWS's own quotas are far below these limits, so what exceeds
-them could not be applied; it is an error finding, and nothing more is claimed about it.
-
-One written module against the planned one: what it grants otherwise than intended, and what cannot be read.
-
-The written modules of a plan: from the cache if nothing changed, parsed if something did.
-
-Reading many modules: in this process when they are few, else in one process a core. A worker loads the manifest and
-plans by itself, and hands back only what is not as planned: what it would otherwise have to be sent, and to send back,
-costs more than the reading.
+A worker process loads the manifest and plans by itself, and returns only modules that are not as planned: sending the plan
+to the workers takes longer than making it.
 """
 
 from __future__ import annotations
@@ -26,10 +18,16 @@ from rolecall_generator.manifest import load_manifest
 from rolecall_generator.output import FolderStamp, Lock, OutputState, output_error, read_lock, stamp_folder, unplanned
 from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots
 from rolecall_generator.terraform.parser import GUARD, UNREADABLE, ParsedModule, declared_places, parse_module
-from rolecall_generator.workers import _CHUNK, FEW, Pool, chunked, collection_paused, worker_count
+from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
 
+FEW = 400
+"""Up to this many modules are read in this process: starting another takes as long as reading them."""
+_CHUNK = 128
+
+# Larger access is not compared and proven: the work grows with the square of statements and principals. AWS's quotas are far
+# below these limits, so such a module cannot be applied. It is reported as an error.
 DOCUMENT_CHARACTERS = 2 * max(quotas.ROLE_INLINE_CHARACTERS, quotas.TRUST_POLICY_CHARACTERS_MAXIMUM)
-"""Characters of one policy document, as AWS counts them."""
+"""Characters of a policy document, as AWS counts them."""
 PARTS = 200
 """Roles, users, groups, policies and instance profiles of one module, beyond four times the intended ones."""
 TOTAL_CHARACTERS = 64 * 1024
@@ -40,7 +38,7 @@ _MARGIN = 4
 
 
 def too_large(written: Access, intended: Access) -> str | None:
-    """Why the written access of a module is too large to be judged; None when it is not."""
+    """The reason why the written access of a module is too large to be checked; None if it is not."""
     parts = _parts(written)
     if parts > PARTS + _MARGIN * _parts(intended):
         return f"it declares {parts:,} roles, users, groups, policies and instance profiles"
@@ -83,15 +81,12 @@ def _documents(access: Access) -> Iterator[tuple[str, PolicyDocument]]:
     yield from ((policy.arn, policy.document) for policy in access.policies.values())
 
 
-ASK_WHY = "ask who changed it, and why; then change the manifest, or send the module again"
+RETURNED_HINT = "ask who changed it, and why; then change the manifest, or send the module again"
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleVerdict:
-    """What one module grants as written, and what is to be said of it. `access` is canonical.
-
-    `as_intended` is true when it grants just what was planned and nothing about it is to be said.
-    """
+    """The result of checking one module. `access` is what it grants as written, in canonical form."""
 
     path: str
     access: Access
@@ -99,19 +94,19 @@ class ModuleVerdict:
 
     @property
     def as_intended(self) -> bool:
-        """True when there is nothing to say."""
+        """True if the module grants what was planned and has no findings."""
         return not self.findings
 
 
-def judge(
+def check_module(
     planned: Module, folder: Path, *, root: str, label: Label, hint: str | None = None, returned: bool = False
 ) -> ModuleVerdict:
-    """Read the module in `folder` and compare it with the planned one. `returned`: the folder comes from someone else.
+    """Parse the module in `folder` and compare it with the planned one.
 
-    `root` leads from the checked folder to `folder`, as in `customers/account1`: findings' files start with it.
+    `root` is the path of `folder` in findings, as in `customers/account1`. `hint` replaces the usual hint of differences.
+    `returned`: a customer sent the folder back.
     """
-    # lexists: a broken link is not "not written".
-    if not folder.is_symlink() and not folder.exists():
+    if not folder.is_symlink() and not folder.exists():  # a broken symbolic link is read, and reported as unreadable
         missing = NOT_WRITTEN.finding(planned.subject, f"{planned.path} is not written", root or None)
         return ModuleVerdict(planned.path, Access(), (missing,))
     try:
@@ -126,7 +121,7 @@ def judge(
 def compare_parsed(
     planned: Module, parsed: ParsedModule, folder: Path, *, root: str, label: Label, hint: str | None = None
 ) -> ModuleVerdict:
-    """The verdict on a module that was read."""
+    """Compare a parsed module with the planned one; the arguments are those of `check_module`."""
     written, intended = parsed.access.canonical(), planned.access.canonical()
     findings = [_placed(finding, planned.subject, root) for finding in parsed.findings]
     if written != intended:
@@ -138,17 +133,17 @@ def compare_parsed(
 
 
 def _too_large(planned: Module, excess: str, root: str) -> Finding:
-    message = f"too large to be compared and proven: {excess}, far more than was planned or AWS accepts"
-    hint = "send the module as it was generated, or read it yourself"
-    return UNREADABLE.finding(planned.subject, message, below(root, "main.tf"), 1, hint=hint)
+    message = f"too large to be compared and proven: {excess}, far more than planned or accepted by AWS"
+    hint = "use the module as it was generated, or review it by hand"
+    return UNREADABLE.finding(planned.subject, message, path_in_findings(root, "main.tf"), 1, hint=hint)
 
 
 def _placed(finding: Finding, subject: str, root: str) -> Finding:
-    """A reader's finding in the words of the whole: its subject is the customer, its file counts from the checked folder."""
+    """The parser's finding with the customer as subject, and a path relative to the checked folder."""
     message = finding.message if finding.subject == "module" else f"{finding.subject}: {finding.message}"
-    # That there is no guard has no place of its own: main.tf is where it belongs.
+    # A missing guard has no line; it belongs in main.tf.
     file = finding.file or ("main.tf" if finding.rule == GUARD.id else None)
-    return replace(finding, subject=subject, message=message, file=below(root, file))
+    return replace(finding, subject=subject, message=message, file=path_in_findings(root, file))
 
 
 def _differences(
@@ -158,16 +153,16 @@ def _differences(
     for change in differences(planned.access, written, label=label):
         file, line = places.get(change.subject, ("main.tf", 1))
         text = f"{change.text} (more than the manifest says)" if change.widens else change.text
-        yield DIFFERENCE.finding(planned.subject, text, below(root, file), line, hint=hint)
+        yield DIFFERENCE.finding(planned.subject, text, path_in_findings(root, file), line, hint=hint)
 
 
-def below(root: str, file: str | None) -> str | None:
-    """A file of a module as seen from the checked folder; the module's folder where no file is named."""
+def path_in_findings(root: str, file: str | None) -> str | None:
+    """The path of a module's file in findings; the module's folder if no file is given."""
     return "/".join(part for part in (root, file) if part) or None
 
 
 def unplanned_findings(out: Path, plan: Plan, lock: Lock) -> tuple[Finding, ...]:
-    """Folders and Terraform files of the output folder that the manifest does not plan. Raises OutputError."""
+    """Findings for folders and Terraform files of the output folder that are not planned. Raises OutputError."""
     try:
         return tuple(unplanned(str(out), {module.path for module in plan.modules}, lock.modules.keys()))
     except OSError as error:
@@ -183,34 +178,34 @@ class WrittenModules:
 
 
 def read_written(
-    bench: Bench,
+    inputs: CheckInputs,
     indices: Sequence[int],
     state: OutputState,
     *,
     processes: int | None = None,
     progress: Callable[[int], None],
 ) -> WrittenModules:
-    """Find out which of the modules with these indices are not as planned, and record the others in `state`.
+    """Check the modules with these indices and record in `state` those that are as planned.
 
-    Raises OutputError.
+    `progress` is called with the number of modules done so far. Raises OutputError.
     """
-    unread = [index for index in indices if not state.is_checked(bench.modules[index])]
+    unread = [index for index in indices if not state.is_checked(inputs.modules[index])]
     known = len(indices) - len(unread)
     verdicts: dict[int, ModuleVerdict] = {}
-    for read in read_modules(bench, unread, processes=processes, progress=lambda done: progress(known + done)):
+    for read in _read_modules(inputs, unread, processes=processes, progress=lambda done: progress(known + done)):
         if read.verdict is not None:
             verdicts[read.index] = read.verdict
         elif read.stamp is not None:
-            module = bench.modules[read.index]
+            module = inputs.modules[read.index]
             state.record_checked(module.path, module.fingerprint, read.stamp)
-    state.keep_only({module.path for module in bench.modules})
+    state.keep_only({module.path for module in inputs.modules})
     progress(len(indices))
     return WrittenModules(verdicts, len(unread))
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """One module that was read: the verdict if it is not as planned, else its folder's stamp (None if it has none)."""
+class ModuleReading:
+    """The result for one module: a verdict if it is not as planned, else its folder's stamp (None if it has none)."""
 
     index: int
     verdict: ModuleVerdict | None
@@ -218,8 +213,8 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """What reading needs: the manifest's file, the output folder, and the plan."""
+class CheckInputs:
+    """The manifest file, the output folder, the planned modules, and the labels of accounts in messages."""
 
     manifest: Path
     out: Path
@@ -227,26 +222,28 @@ class Bench:
     label: Label
 
 
-def read_modules(
-    bench: Bench, indices: Sequence[int], *, processes: int | None = None, progress: Callable[[int], None]
-) -> Iterator[Read]:
-    """Read the modules with these indices. `progress` hears how many are done. Raises OutputError."""
+def _read_modules(
+    inputs: CheckInputs, indices: Sequence[int], *, processes: int | None = None, progress: Callable[[int], None]
+) -> Iterator[ModuleReading]:
+    """Check the modules with these indices, in this process if they are few. Raises OutputError."""
     workers = worker_count(len(indices), few=FEW, processes=processes)
     if workers == 1:
-        yield from _here(bench, indices, progress)
+        yield from _here(inputs, indices, progress)
     else:
-        yield from _in_processes(bench, indices, workers, progress)
+        yield from _in_processes(inputs, indices, workers, progress)
 
 
-def _here(bench: Bench, indices: Sequence[int], progress: Callable[[int], None]) -> Iterator[Read]:
+def _here(inputs: CheckInputs, indices: Sequence[int], progress: Callable[[int], None]) -> Iterator[ModuleReading]:
     for done, index in enumerate(indices, start=1):
-        yield _read(bench, index)
+        yield _read(inputs, index)
         progress(done)
 
 
-def _in_processes(bench: Bench, indices: Sequence[int], workers: int, progress: Callable[[int], None]) -> Iterator[Read]:
-    chunks = [(chunk, [bench.modules[index].fingerprint for index in chunk]) for chunk in chunked(indices, _CHUNK)]
-    pool = Pool(_prepare, (bench.manifest, bench.out), _read_chunk, where=str(bench.out), resume="run the command again")
+def _in_processes(
+    inputs: CheckInputs, indices: Sequence[int], workers: int, progress: Callable[[int], None]
+) -> Iterator[ModuleReading]:
+    chunks = [(chunk, [inputs.modules[index].fingerprint for index in chunk]) for chunk in chunked(indices, _CHUNK)]
+    pool = Pool(_prepare, (inputs.manifest, inputs.out), _read_chunk, where=str(inputs.out), resume="run the command again")
     done = 0
     for chunk, reads in zip(chunks, pool.run(chunks, workers), strict=True):
         yield from reads
@@ -254,29 +251,29 @@ def _in_processes(bench: Bench, indices: Sequence[int], workers: int, progress: 
         progress(done)
 
 
-def _prepare(manifest: Path, out: Path) -> Bench:
-    """A worker process's own plan."""
+def _prepare(manifest: Path, out: Path) -> CheckInputs:
+    """Load the manifest and plan in a worker process."""
     with collection_paused():
         loaded = load_manifest(manifest)
         plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
-    return Bench(manifest, out, plan.modules, labeller(loaded.manifest.account_names()))
+    return CheckInputs(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
 
 
-def _read_chunk(bench: Bench, chunk: tuple[Sequence[int], Sequence[str]]) -> list[Read]:
+def _read_chunk(inputs: CheckInputs, chunk: tuple[Sequence[int], Sequence[str]]) -> list[ModuleReading]:
     indices, fingerprints = chunk
     if any(
-        index >= len(bench.modules) or bench.modules[index].fingerprint != fingerprint
+        index >= len(inputs.modules) or inputs.modules[index].fingerprint != fingerprint
         for index, fingerprint in zip(indices, fingerprints, strict=True)
     ):
-        what = "the manifest or the lock changed while it was read"
-        raise OutputError(what, where=str(bench.manifest), hint="run the check again")
+        what = "the manifest or the lock changed during the check"
+        raise OutputError(what, where=str(inputs.manifest), hint="run the check again")
     with collection_paused():
-        return [_read(bench, index) for index in indices]
+        return [_read(inputs, index) for index in indices]
 
 
-def _read(bench: Bench, index: int) -> Read:
-    module = bench.modules[index]
-    folder = bench.out / module.path
-    stamp = stamp_folder(str(folder))  # before the reading, so that a change meanwhile is seen
-    verdict = judge(module.build(), folder, root=module.path, label=bench.label)
-    return Read(index, None, stamp) if verdict.as_intended else Read(index, verdict, None)
+def _read(inputs: CheckInputs, index: int) -> ModuleReading:
+    module = inputs.modules[index]
+    folder = inputs.out / module.path
+    stamp = stamp_folder(str(folder))  # before reading, so that a concurrent change is detected
+    verdict = check_module(module.build(), folder, root=module.path, label=inputs.label)
+    return ModuleReading(index, None, stamp) if verdict.as_intended else ModuleReading(index, verdict, None)

@@ -1,4 +1,4 @@
-"""Folders that customers sent back: whose each is, and what it grants otherwise than planned."""
+"""Checks modules that customers sent back: finds the planned module of each folder and compares the two."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.check.module_access import arns_of
-from rolecall_generator.check.module_check import ASK_WHY, ModuleVerdict, judge
+from rolecall_generator.check.module_check import RETURNED_HINT, ModuleVerdict, check_module
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.findings import UNPLANNED, Finding
 from rolecall_generator.iam import Module
@@ -17,8 +17,8 @@ from rolecall_generator.terraform.parser import ParsedModule, parse_module
 
 
 @dataclass(frozen=True, slots=True)
-class SentBack:
-    """The planned modules that folders stand for, a verdict and a folder each, and what concerns no module."""
+class ReturnedModules:
+    """The planned modules of returned folders, with verdict and folder of each, and findings about the other folders."""
 
     modules: tuple[Module, ...]
     verdicts: tuple[ModuleVerdict, ...]
@@ -26,30 +26,33 @@ class SentBack:
     findings: tuple[Finding, ...]
 
 
-def judge_sent_back(plan: Plan, given: Sequence[str], *, label: Label, progress: Callable[[int], None]) -> SentBack:
-    """Judge folders, each given as FOLDER or NAME=FOLDER. Raises ModuleError, SelectionError."""
+def check_returned(plan: Plan, given: Sequence[str], *, label: Label, progress: Callable[[int], None]) -> ReturnedModules:
+    """Check folders, each given as FOLDER or NAME=FOLDER. Raises ModuleError or SelectionError.
+
+    `progress` is called with the number of folders done so far.
+    """
     modules: list[Module] = []
     verdicts: list[ModuleVerdict] = []
     folders: list[Path] = []
     findings: list[Finding] = []
     for done, text in enumerate(given, start=1):
-        folder, planned = _whose(plan, text)
+        folder, planned = _find_planned(plan, text)
         if planned is None:
-            findings.append(_nobodys(folder))
+            findings.append(_unidentified(folder))
         else:
             module = planned.build()
             modules.append(module)
             folders.append(folder)
-            verdicts.append(judge(module, folder, root=str(folder), label=label, hint=ASK_WHY, returned=True))
+            verdicts.append(check_module(module, folder, root=str(folder), label=label, hint=RETURNED_HINT, returned=True))
         progress(done)
-    return SentBack(tuple(modules), tuple(verdicts), tuple(folders), tuple(findings))
+    return ReturnedModules(tuple(modules), tuple(verdicts), tuple(folders), tuple(findings))
 
 
-def _whose(plan: Plan, text: str) -> tuple[Path, PlannedModule | None]:
+def _find_planned(plan: Plan, text: str) -> tuple[Path, PlannedModule | None]:
     name, equals, rest = text.partition("=")
     if not text or (equals and not rest and not Path(text).exists()):
         hint = f"write {name or 'NAME'}=FOLDER; . is the current one"
-        raise SelectionError(f"{text or 'an empty text'} names no folder", where="--path", hint=hint)
+        raise SelectionError(f"{text or 'an empty string'} names no folder", where="--path", hint=hint)
     if equals and not Path(text).exists():
         (path, *more) = sorted(select(plan, [name], where="--path"))
         if more:
@@ -62,9 +65,9 @@ def _whose(plan: Plan, text: str) -> tuple[Path, PlannedModule | None]:
 
 
 def _by_content(plan: Plan, folder: Path, parsed: ParsedModule) -> PlannedModule | None:
-    """The planned module of the account that the guard names; among several, the one with most roles and users in common.
+    """The planned module for the guard's account ID; among several, the one with most roles and users in common.
 
-    Without a guard the folder's name says whose it is.
+    Without a guard, the module that the folder is named after. None if there is no such module.
     """
     if parsed.guard_account_id is None:
         named = [
@@ -82,11 +85,11 @@ def _by_content(plan: Plan, folder: Path, parsed: ParsedModule) -> PlannedModule
     return None if best is None else best[1]
 
 
-def _nobodys(folder: Path) -> Finding:
+def _unidentified(folder: Path) -> Finding:
     return UNPLANNED.finding(
         str(folder),
-        "whose module this is cannot be told: its guard names no account of the manifest, or it has none",
+        "not a module of this manifest: its guard names no account of the manifest, or it has no guard",
         str(folder),
         1,
-        hint=f"say whose it is: --path NAME={folder}",
+        hint=f"name its customer or switch role: --path NAME={folder}",
     )

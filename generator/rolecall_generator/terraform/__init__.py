@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import exports
 
 if TYPE_CHECKING:
-    from rolecall_generator.terraform.render import module_view, render_hcl, render_module
+    from rolecall_generator.terraform.render import module_view, render_module, render_text
 
-__all__ = ["module_view", "render_hcl", "render_module"]
+__all__ = ["module_view", "render_module", "render_text"]
 
 __getattr__ = exports(
     __name__,
     {
         "render": (
             "module_view",
-            "render_hcl",
             "render_module",
             "render_text",
         ),

@@ -21,7 +21,7 @@ from rolecall_generator.iam import (
 )
 from rolecall_generator.package_digest import template_folder
 from rolecall_generator.terraform import hcl
-from rolecall_generator.text import markdown, printable
+from rolecall_generator.text import markdown, one_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,10 +34,11 @@ SINGLE_ROLE_LABEL = "this"
 
 @functools.cache
 def _environment() -> Environment:
-    """The environment of text templates with filters for HCL literals and functions for references between blocks."""
-    made = environment().overlay()
-    made.filters = {
-        **made.filters,
+    """The environment of all templates that are not HTML: filters for HCL literals and Markdown, references between blocks."""
+    from rolecall_generator.jinja_environments import text_environment  # noqa: PLC0415 - loads Jinja2
+
+    environment = text_environment(template_folder())
+    environment.filters |= {
         "hcl": hcl.string,
         "hcl_part": hcl.part,
         "hcl_list": hcl.strings,
@@ -54,24 +55,19 @@ def render_text(name: str, view: Mapping[str, Any]) -> str:
     return _environment().get_template(f"bundle/{name}.j2").render(view)
 
 
-def render_hcl(template: str, view: Mapping[str, Any]) -> str:
-    """Render a template of HCL, given by its path below `templates/`."""
-    return _environment().get_template(template).render(view)
-
-
 def render_module(module: Module, source: str) -> dict[str, str]:
     """Render a module: the content of its files by name. `source` is the manifest's file name, shown in the header."""
     view = module_view(module, source)
     files = {}
     for name in FILES:
         path = name if name in _SHARED else f"{module.kind}/{name}"
-        files[name] = render_hcl(f"terraform/{path}.j2", view)
+        files[name] = _environment().get_template(f"terraform/{path}.j2").render(view)
     return files
 
 
 def module_view(module: Module, source: str) -> Mapping[str, Any]:
     """The variables of the module's templates: its parts with block labels and the expressions that refer to them."""
-    return _view(module, printable(source))
+    return _view(module, one_line(source))
 
 
 @dataclass(frozen=True, slots=True)

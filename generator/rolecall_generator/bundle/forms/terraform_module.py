@@ -14,8 +14,8 @@ from typing import Any
 from rolecall_generator.bundle.forms.interface import Files, Handover
 from rolecall_generator.iam import Statement
 from rolecall_generator.records import TERRAFORM
-from rolecall_generator.terraform import hcl, module_view, render_hcl
-from rolecall_generator.text import printable
+from rolecall_generator.terraform import hcl, module_view, render_text
+from rolecall_generator.text import one_line
 
 TESTS = f"{TERRAFORM}/tests/access.tftest.hcl"
 # The second is for a module of the first: a manifest may name any twelve digits.
@@ -26,10 +26,10 @@ def terraform_module_form(handover: Handover) -> Files:
     """The module's own files byte for byte, and the tests below `tests/`, which plan and apply do not read."""
     module = handover.module
     view = module_view(module, handover.source)
-    text = render_hcl(
-        "bundle/access.tftest.hcl.j2",
+    text = render_text(
+        "access.tftest.hcl",
         {
-            "source": printable(handover.source),
+            "source": one_line(handover.source),
             "overrides": overrides(view, module.account.account_id),
             "checks": module_checks(view),
             "dependents": view["dependents"],
