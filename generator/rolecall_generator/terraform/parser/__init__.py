@@ -1,4 +1,4 @@
-"""Terraform modules to access: reads the files as Terraform would and evaluates what it can decide exactly."""
+"""Parses Terraform modules into the access that they grant; what cannot be evaluated exactly is a finding."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""JSON as Terraform writes and reads it.
+"""Terraform's encoding and decoding of JSON.
 
 Source: `cty/json` of github.com/zclconf/go-cty over Go's encoding/json, November 2026.
 """
@@ -34,7 +34,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def json_text(value: Value) -> str:
-    """What `jsonencode` gives. Raises Unresolvable."""
+    """Encode a value as `jsonencode` does. Raises Unresolvable."""
     out: list[str] = []
     _write(value, out)
     return string("".join(out))
@@ -61,7 +61,7 @@ def _write(value: Value, out: list[str]) -> None:
         out.append("}" if value else "{}")
     else:
         type_of(value)
-        raise Unresolvable("a value that is no JSON")
+        raise Unresolvable("a value without JSON form")
 
 
 def _quoted(characters: str) -> str:
@@ -71,15 +71,15 @@ def _quoted(characters: str) -> str:
 def _escaped(match: re.Match[str]) -> str:
     character = match.group()
     if character in "\b\f":
-        # Written by name since Go 1.22, by number before.
+        # Written as `\b` and `\f` since Go 1.22, as `\u0008` and `\u000c` before.
         raise Unresolvable("a control character, which versions of Terraform encode differently")
     return _NAMED.get(character) or f"\\u{ord(character):04x}"
 
 
 def decoded(document: str, number: Callable[[str], Any] | None = None) -> Any:
-    """JSON to Python values, numbers as int or Fraction, or as `number` makes them of what is no plain integer.
+    """Decode JSON to Python values; numbers are int or Fraction. `number` converts numbers that are not plain integers.
 
-    Raises ValueError, also for a key that comes twice (who reads it decides which one counts) and for halves of surrogates.
+    Raises ValueError, also for repeated keys (parsers differ in which one they take) and unpaired surrogates.
     """
     value = json.loads(
         document, object_pairs_hook=_unique, parse_int=_number, parse_float=number or _number, parse_constant=_constant
@@ -104,7 +104,7 @@ def _number(digits: str) -> Any:
 
 
 def _constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _has_surrogate(value: Any) -> bool:
@@ -122,7 +122,7 @@ def _has_surrogate(value: Any) -> bool:
 
 
 def value_of_json(value: Any) -> Value:
-    """Python values of `decoded` as Terraform's: lists are tuples there, maps are objects. Raises ValueError."""
+    """Convert the result of `decoded` to a Terraform value, with tuples and objects. Raises ValueError."""
     if isinstance(value, str):
         return string(value)
     if isinstance(value, list):

@@ -1,8 +1,8 @@
-"""Terraform's lexical level: comments go, literal texts are taken out and decoded, the rest is a file's shape.
+"""Lexer of Terraform's native syntax: removes comments, and extracts and decodes string literals.
 
-python-hcl2 and Terraform disagree about strings, escapes and heredocs (python-hcl2 8.1.4 lets `$${` run past the closing
-quote, and a heredoc past a marker with a space behind it). Here literals are read by Terraform's own rules and replaced by
-their number, so that python-hcl2 sees nothing it could misread, and files that differ in literals alone have one shape.
+The rest of a file is its shape, in which numbers replace the literals; files that differ only in literals have the same
+shape. python-hcl2 parses only shapes, since it reads strings, escapes and heredocs differently from Terraform (python-hcl2
+8.1.4 continues `$${` past the closing quote, and a heredoc past a marker with a space after it).
 
 Source: HCL native syntax specification and hashicorp/hcl `hclsyntax/scan_tokens.rl`, November 2026.
 """
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from rolecall_generator.terraform.parser.values import GO_SPACES, MAXIMUM_COMBINING, has_long_combining_run
 
 MAXIMUM_DEPTH = 100
-"""Brackets within brackets; ordinary modules stay under 20."""
+"""Maximum nesting of brackets; ordinary modules have fewer than 20 levels."""
 
 DIRECTIVE = "template_directive()"
-"""What stands for a `%{ }` directive in a shape: a function, since a module can declare none, and none has this name."""
+"""Replaces a `%{ }` directive in a shape: a call of a function that does not exist, and that a module cannot define."""
 
 _CODE = re.compile(
     r"""(?P<plain>[^"#/<{}\[\]()\r\n]+)|"(?P<literal>[^"\\$%\r\n]*)"|(?P<newline>\r?\n)"""
@@ -28,7 +28,7 @@ _CODE = re.compile(
     r"""|(?P<bad>/\*|\r)|(?P<other>[/<])""",
     re.DOTALL,
 )
-# A run of signs is one token, so that a file of nothing else is read in linear time.
+# A run of `$` or `%` is one token, so that scanning takes linear time.
 _QUOTED = re.compile(
     r"""(?P<plain>[^"\\$%\r\n]+)|(?P<end>")|(?P<simple>\\[nrt"\\])|(?P<unicode>\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8})"""
     r"""|(?P<bad>\\|\r|\n)|(?P<escaped>\$\$+\{|%%+\{)|(?P<interpolation>\$\{)|(?P<directive>%\{)|(?P<sign>\$++|%++)"""
@@ -40,8 +40,8 @@ _HEREDOC = re.compile(
 _SIMPLE = {"\\n": "\n", "\\r": "\r", "\\t": "\t", '\\"': '"', "\\\\": "\\"}
 
 
-class Unreadable(Exception):  # noqa: N818 - becomes a finding, never an error to a user
-    """The text is no Terraform that can be read with certainty; `line` counts from 1."""
+class Unreadable(Exception):  # noqa: N818 - becomes a finding
+    """A file cannot be parsed with certainty; `line` counts from 1."""
 
     def __init__(self, reason: str, line: int) -> None:
         self.reason = reason
@@ -51,9 +51,9 @@ class Unreadable(Exception):  # noqa: N818 - becomes a finding, never an error t
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A file's shape (its code with numbers for literals, line breaks kept) and the decoded literals by number.
+    """A file's shape (code with numbers for literals and the same line breaks) and the decoded literals by number.
 
-    `depth` counts the brackets that are open at the end (below zero: closed without being open).
+    `depth` is the number of brackets open at the end; negative if more were closed than opened.
     """
 
     shape: str
@@ -62,14 +62,14 @@ class Scanned:
 
 
 def scan(text: str) -> Scanned:
-    """Split a `.tf` file. Raises Unreadable, also for what Terraform itself would refuse."""
+    """Scan a `.tf` file. Raises Unreadable."""
     scanner = _Scanner(text)
     scanner.code(inside_template=False)
     return Scanned("".join(scanner.out), tuple(scanner.literals), scanner.depth)
 
 
 def scan_template(text: str, line: int = 1) -> Scanned:
-    """Split a template without escapes (a string of the JSON syntax, a heredoc's body) as the expression of `x`."""
+    """Scan a template without escapes (a JSON string, the body of a heredoc) as the argument `x`. Raises Unreadable."""
     scanner = _Scanner(text, line)
     scanner.out.append("x = ")
     scanner.template(text)
@@ -77,9 +77,9 @@ def scan_template(text: str, line: int = 1) -> Scanned:
 
 
 def normalized(value: str) -> str:
-    """A string as Terraform has it: it normalizes every string that it reads.
+    """Normalize a string to NFC, as Terraform does with every string.
 
-    Raises Unreadable for a long run of combining characters: normalizing it takes time in the square of its length.
+    Raises Unreadable for a long run of combining characters, since normalizing it takes quadratic time.
     """
     if value.isascii():
         return value
@@ -89,13 +89,13 @@ def normalized(value: str) -> str:
 
 
 def _joins_its_margin(line: str) -> bool:
-    """Whether a line may begin with a combining character, which Terraform takes away together with the blank before it."""
+    """True if a combining character may follow the indentation: Terraform removes it together with the last blank."""
     first = line.lstrip(GO_SPACES)[:1]
     return first >= "\u0300" and (first in _JOINING_LETTERS or unicodedata.category(first)[0] in "MCS")
 
 
 _JOINING_LETTERS = "\u0e33\u0eb3"
-"""Letters of Thai and Lao that form one grapheme cluster with what is before them."""
+"""Letters of Thai and Lao that form a grapheme cluster with the character before them."""
 
 
 class _Scanner:
@@ -106,9 +106,9 @@ class _Scanner:
         self.depth = depth
         self.out: list[str] = []
         self.literals: list[str] = []
-        # Line breaks inside a block comment or heredoc: held back to the next one, where a line break changes nothing.
+        # Line breaks in block comments and heredocs, added at the next line break to keep line numbers.
         self.held = 0
-        # Line breaks before a position, counted on from the last heredoc: from the start each time would be quadratic.
+        # Line breaks up to the last heredoc: counting from the start each time would take quadratic time.
         self.counted_to = 0
         self.counted = 0
 
@@ -127,7 +127,7 @@ class _Scanner:
             raise self.refuse(f"nested more than {MAXIMUM_DEPTH} deep")
 
     def code(self, *, inside_template: bool) -> None:
-        """Copy code up to the end, or up to the brace that closes the template sequence."""
+        """Copy code up to the end, or to the brace that closes the template sequence."""
         outside = self.depth
         while match := _CODE.match(self.text, self.position):
             kind, found = match.lastgroup, match.group()
@@ -153,7 +153,7 @@ class _Scanner:
             raise self.refuse("a template sequence that is not closed")
 
     def bracket(self, found: str, *, opening: bool) -> None:
-        """Copy a bracket and keep count of them."""
+        """Copy a bracket and update the depth."""
         if opening:
             self.enter()
         else:
@@ -161,7 +161,7 @@ class _Scanner:
         self.out.append(found)
 
     def blank(self, found: str) -> None:
-        """A line break, or a comment, which leaves its line breaks alone behind."""
+        """Copy a line break, or skip a comment except for its line breaks."""
         if found in ("\n", "\r\n"):
             self.out.append("\n" * (1 + self.held))
             self.held = 0
@@ -175,7 +175,7 @@ class _Scanner:
         parts.clear()
 
     def sequence(self, *, directive: bool) -> None:
-        """One `${ }` or `%{ }`, the opening being read."""
+        """Copy one `${ }` or `%{ }` after its opening."""
         self.enter()
         before = len(self.out)
         self.code(inside_template=True)
@@ -185,14 +185,14 @@ class _Scanner:
         self.depth -= 1
 
     def quoted(self) -> None:
-        """One quoted string, the opening quote being read."""
+        """Copy a quoted string after its opening quote."""
         parts: list[str] = []
         self.out.append('"')
         empty = True
         while match := _QUOTED.match(self.text, self.position):
             kind, token = match.lastgroup, match.group()
             if kind == "bad":
-                raise self.refuse("a string that Terraform does not read: a line break or an unknown escape in it")
+                raise self.refuse("a string that Terraform rejects, with a line break or an unknown escape")
             self.position = match.end()
             if kind == "end":
                 if parts or empty:
@@ -215,10 +215,9 @@ class _Scanner:
             return token
         try:
             character = chr(int(token[2:], 16))
-            # Halves of surrogate pairs are characters to Python alone.
-            character.encode()
+            character.encode()  # a surrogate is a character only in Python
         except ValueError:
-            raise self.refuse("an escape that names no character") from None
+            raise self.refuse("an escape of an invalid character") from None
         return character
 
     def interpolate(self, parts: list[str], *, directive: bool) -> None:
@@ -229,7 +228,7 @@ class _Scanner:
         self.out.append("}")
 
     def heredoc(self, marker: str, *, dedent: bool) -> None:
-        """One heredoc, its first line being read. The marker may have blanks on both sides, as Terraform allows."""
+        """Copy a heredoc after its first line. As in Terraform, the end marker may have blanks on both sides."""
         lines: list[str] = []
         start = self.position
         while self.position < len(self.text):
@@ -248,7 +247,7 @@ class _Scanner:
 
     def heredoc_body(self, lines: list[str], start: int, *, dedent: bool) -> None:
         if dedent:
-            # A tab counts as one blank, and lines of blanks stay as they are.
+            # A tab counts as one blank, and blank lines are unchanged.
             indented = [line for line in lines if line.strip(GO_SPACES)]
             margins = [line[: len(line) - len(line.lstrip(GO_SPACES))] for line in indented]
             if any(margin.strip(" \t") for margin in margins) or any(map(_joins_its_margin, indented)):
@@ -262,7 +261,7 @@ class _Scanner:
         inner.template(inner.text)
 
     def template(self, text: str) -> None:
-        """The whole text as a template without escapes, written as a quoted string."""
+        """Copy a template without escapes as a quoted string."""
         parts: list[str] = []
         self.out.append('"')
         while match := _HEREDOC.match(text, self.position):

@@ -1,9 +1,6 @@
-"""Terraform modules -> the access that they make, and findings for everything that cannot be known without Terraform.
+"""Parses a module folder into the access that it grants, and findings for everything that cannot be determined.
 
-Generated modules and ordinary hand-written ones are read alike. Nothing is run and nothing is guessed: what is not
-understood is a finding with its file and line, an error wherever it could hide access.
-
-Where in a module each principal and policy is declared: asked only when there is something to say about it.
+No program is run. What is not supported is a finding with file and line, and an error if it could hide access.
 """
 
 from __future__ import annotations
@@ -26,12 +23,12 @@ from rolecall_generator.terraform.parser.schema import KINDS, ParseFindings, che
 from rolecall_generator.terraform.parser.values import Unresolvable
 
 MAXIMUM_INSTANCES = 20_000
-"""Resources and data sources of one module, those of `count` and `for_each` included; IAM's quotas are far below it."""
+"""Maximum number of instances of resources and data sources in a module; IAM's quotas are far below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedModule:
-    """A module as written. `guard_account_id`: the account that its wrong-account guard names, None without one."""
+    """A parsed module. `guard_account_id` is the account in its guard against other accounts; None if it has no guard."""
 
     access: Access = field(default_factory=Access)
     findings: tuple[Finding, ...] = ()
@@ -39,9 +36,16 @@ class ParsedModule:
 
 
 def parse_module(folder: Path, *, account_id: str | None, partition: str = "aws", returned: bool = True) -> ParsedModule:
-    """Read the module in a folder. `returned`: it comes from someone else, so Terraform's working files are errors.
+    """Parse the module in a folder.
 
-    Raises ModuleError when the folder itself cannot be read, or is too large.
+    Args:
+        folder: The module's folder.
+        account_id: The account in which the module is applied; None: the account in its guard.
+        partition: The AWS partition of the account.
+        returned: Someone else sent the folder, so Terraform's working files are errors.
+
+    Raises:
+        ModuleError: The folder cannot be read or is too large.
     """
     report = r.ParseFindings()
     files = read_folder(folder, report, returned=returned)
@@ -49,21 +53,23 @@ def parse_module(folder: Path, *, account_id: str | None, partition: str = "aws"
 
 
 def parse_files(files: Mapping[str, bytes], *, account_id: str | None, partition: str = "aws") -> ParsedModule:
-    """Read a module from its files, by name. `account_id`: the account it is meant for; None: the one its guard names."""
+    """Parse a module, given its files by name; the other arguments are those of `parse_module`."""
     report = r.ParseFindings()
     return _parse(load(files, report), report, account_id, partition)
 
 
 def _parse(source: ModuleFiles, report: r.ParseFindings, account_id: str | None, partition: str) -> ParsedModule:
-    # The guard is read first: ARNs need the account. What it compares with may be a variable, never the account itself.
+    # The guard is evaluated first, without an account: ARNs need the account.
     guard = _guard(ModuleScope(source, "", partition, document_json))
     if guard is None:
-        report.add(r.GUARD, "module", "nothing keeps it from being applied in another account", severity=Severity.WARNING)
+        report.add(
+            r.GUARD, "module", "no guard prevents it from being applied in another account", severity=Severity.WARNING
+        )
     elif account_id not in (None, guard):
-        report.add(r.GUARD, "module", f"its guard names the account {guard}, it is meant for {account_id}")
+        report.add(r.GUARD, "module", f"its guard names account {guard}, but it is meant for account {account_id}")
     account = account_id or guard
     if account is None:
-        report.add(r.GUARD, "module", "the account is neither given nor named by a guard, so no ARN in it can be known")
+        report.add(r.GUARD, "module", "the account is neither given nor named by a guard, so no ARN can be determined")
         return ParsedModule(Access(), report.findings, None)
     resources = Resources(ModuleScope(source, account, partition, document_json), report)
     instances = _instances(resources.module, report)
@@ -75,7 +81,7 @@ def _parse(source: ModuleFiles, report: r.ParseFindings, account_id: str | None,
 
 
 def _instances(module: ModuleScope, report: r.ParseFindings) -> list[Instance]:
-    """Every instance of every resource that is understood; the rest is reported."""
+    """The instances of all supported resources; the others are reported."""
     instances: list[Instance] = []
     for block in module.source.blocks:
         if len(instances) > MAXIMUM_INSTANCES:
@@ -92,21 +98,18 @@ def _instances(module: ModuleScope, report: r.ParseFindings) -> list[Instance]:
 
 
 def _guard(module: ModuleScope) -> str | None:
-    """The account in the postcondition of `data "aws_caller_identity"`; None when there is none, or two that differ."""
+    """The account in the postcondition of `data "aws_caller_identity"`; None if there is none or several differ."""
     found: set[str] = set()
     for block in module.source.blocks:
-        # With any argument (a provider, a count) it may ask about another account, or not at all.
+        # With an argument (a provider, a count) it may read another account, or none.
         if (block.type, block.labels[:1]) == ("data", ("aws_caller_identity",)) and not block.body.attributes:
             stated = (module.stated(instance, "account_id") for instance in module.instances(block))
             found.update(account for account in stated if account is not None)
     return found.pop() if len(found) == 1 else None
 
 
-__all__ = ["ParsedModule", "parse_files", "parse_module"]
-
-
 def declared_places(folder: Path, *, account_id: str, partition: str = "aws") -> dict[str, tuple[str, int]]:
-    """File name and line (from 1) of the block behind each ARN of a module; what cannot be read has no place."""
+    """File name and line (from 1) of the block of each ARN in a module; ARNs that cannot be determined are left out."""
     try:
         files = read_folder(folder, ParseFindings())
     except ModuleError:

@@ -1,18 +1,11 @@
-"""Terraform's native syntax -> syntax trees, by python-hcl2's parser.
+"""Readers of Terraform's native and JSON syntax: both produce the syntax trees of `syntax`.
 
-A file is read in pieces that end with a top-level block, and a piece that was read before is not read again: what modules
-share is read once, though the files differ elsewhere. python-hcl2 parses a piece's shape (see `lexical`), and a shape is
-parsed once a process: the modules of ten thousand customers with the same permissions have the same few shapes. Its tree is
-walked as it stands; turning it into rule objects and dicts, as `hcl2.loads` does, costs as much again.
+The native syntax is parsed by python-hcl2 in pieces that end with a top-level block. Pieces and shapes (see `lexer`) are
+cached in the process, so that what modules share is parsed once. The parse tree is used directly: converting it to
+dicts, as `hcl2.loads` does, takes as long as parsing.
 
-Terraform's JSON syntax (`.tf.json`) -> the same syntax trees as the native one. Source: Terraform language
-documentation, "JSON Configuration Syntax", November 2026. JSON does not say what is a block and what an argument; the
-names of the blocks that modules of this kind have are listed here, all else is an argument.
-
-python-hcl2's parser, with Lark's parse tables cached between processes. Lark takes about 1.5 s to build the tables from
-python-hcl2's grammar, and 0.1 s to load them. python-hcl2 caches them in its own folder in site-packages, which an
-ordinary user often cannot write. Lark rebuilds the file if its version, Python's, the grammar or an option differs, or
-if the file is damaged.
+JSON does not distinguish blocks from arguments; the names listed here are blocks, all others are arguments. Source:
+Terraform language documentation, "JSON Configuration Syntax", November 2026.
 """
 
 from __future__ import annotations
@@ -36,36 +29,34 @@ from rolecall_generator.user_cache import is_own_file, user_cache_folder
 if TYPE_CHECKING:
     from lark import Lark, Token, Tree
 
-
-if TYPE_CHECKING:
     Node = Tree[Token]
 
 _Access = Callable[[s.Expression], s.Expression]
 
 _TREES: dict[str, Any] = {}
 _KEPT_TREES = 2048
-"""Trees of an ordinary piece take about 20 KB; the cache is emptied when it is full."""
+"""Maximum number of cached trees, about 20 KB each; a full cache is emptied."""
 
 _END_OF_BLOCK = "\n}\n"
 
 
 @lru_cache(maxsize=64)
 def read_native(text: str, file: str) -> s.Body:
-    """Blocks and attributes of a `.tf` file. Raises Unreadable. Files that all modules share are read once."""
+    """Parse a `.tf` file. Raises Unreadable."""
     try:
         return s.Body(blocks=tuple(_in_pieces(text, file)))
     except Unreadable:
-        # The place of a mistake, and what arguments outside of blocks mean, are those of the whole.
+        # Only the whole file gives the line of an error, and arguments outside of blocks.
         return read_whole(text, file)
 
 
 def read_whole(text: str, file: str) -> s.Body:
-    """As `read_native`, in one piece and remembering nothing but trees."""
+    """As `read_native`, in one piece, caching only trees."""
     return _body(scan(text), file, 1)
 
 
 def _in_pieces(text: str, file: str) -> Iterator[s.Block]:
-    """Blocks piece by piece. Raises Unreadable when a piece is nothing but blocks is not sure."""
+    """Yield the blocks of all pieces. Raises Unreadable if a piece may hold more than blocks."""
     *pieces, rest = text.split(_END_OF_BLOCK)
     line = 1
     for piece in pieces:
@@ -77,15 +68,14 @@ def _in_pieces(text: str, file: str) -> Iterator[s.Block]:
 
 @lru_cache(maxsize=1024)
 def _blocks(piece: str, file: str, line: int) -> tuple[s.Block, ...]:
-    """The blocks of a piece that starts at `line`, outside of everything.
+    """Parse a piece that starts at `line`, outside of all brackets.
 
-    When it ends outside of everything too, the next piece starts so; and since a body is a sequence of blocks, pieces that
-    are bodies each make the body that the whole is.
+    If every piece also ends outside of all brackets and holds only blocks, the pieces together are the blocks of the file.
     """
     scanned = scan(piece)
     body = _body(scanned, file, line)
     if scanned.depth or body.attributes or body.repeated:
-        raise Unreadable("no sequence of blocks", line)
+        raise Unreadable("not a sequence of blocks", line)
     return body.blocks
 
 
@@ -99,7 +89,7 @@ def _body(scanned: Scanned, file: str, line: int) -> s.Body:
 
 @lru_cache(maxsize=4096)
 def read_template(text: str) -> s.Expression:
-    """A template without escapes, as the JSON syntax has it. Raises Unreadable."""
+    """Parse a template without escapes, as in the JSON syntax. Raises Unreadable."""
     return _body(scan_template(text), "", 1).attributes["x"].expression
 
 
@@ -113,11 +103,11 @@ def _parsed(shape: str) -> Any:
 
 
 def _parse(shape: str) -> Any:
-    # Imported here: a quarter of a second that a run without a module to read must not pay.
+    # Imported here: importing takes a quarter of a second, and cached runs parse no module.
     from lark.exceptions import LarkError, UnexpectedInput  # noqa: PLC0415
 
     try:
-        # As `hcl2.parses_to_tree` does: the grammar knows the end of a line, not the end of a file.
+        # As in `hcl2.parses_to_tree`: the grammar requires a line break at the end.
         return parser().parse(shape + "\n")
     except UnexpectedInput as error:
         line = error.line if error.line and error.line > 0 else shape.count("\n") + 1
@@ -127,7 +117,7 @@ def _parse(shape: str) -> Any:
 
 
 class _HclReader:
-    """Walks one tree with the literals of one piece; `above` counts the lines that stand above it in its file."""
+    """Converts a parse tree with the literals of its piece; `above` is the number of lines before the piece."""
 
     def __init__(self, literals: tuple[str, ...], file: str, above: int) -> None:
         self.literals = literals
@@ -220,7 +210,7 @@ class _HclReader:
         return s.Object(tuple(items))
 
     def object_key(self, tree: Node) -> s.Expression:
-        """A bare word is the key itself; in parentheses it is a reference."""
+        """The key of an object: a bare word is a literal, in parentheses a reference."""
         if tree.data == "keyword":
             return s.Literal(str(tree.children[0]))
         inner = tree.children[0] if tree.data == "expr_term" else tree
@@ -246,7 +236,7 @@ class _HclReader:
     _index_expr_term = _get_attr_expr_term
 
     def behind(self, base: Node, accesses: list[Node]) -> s.Expression:
-        """What a chain of accesses selects, all of them for each element when the base is a full splat."""
+        """Apply accesses to a base, or to each of its elements if it ends in a full splat."""
         return self.nested(base, lambda item: self.chain(item, accesses))
 
     def chain(self, base: s.Expression, accesses: list[Node]) -> s.Expression:
@@ -262,7 +252,7 @@ class _HclReader:
         return self.expression(_trees(tree)[0])
 
     def _attr_splat_expr_term(self, tree: Node) -> s.Expression:
-        """`a.*.b[0]`: attributes and `.0` are taken from each element, everything from `[` on from the whole list."""
+        """`a.*.b[0]`: attributes and `.0` apply to each element, everything from `[` on to the resulting list."""
         base, splat = _trees(tree)
         accesses = _trees(splat)
         inside = next((n for n, access in enumerate(accesses) if access.data == "braces_index"), len(accesses))
@@ -275,7 +265,7 @@ class _HclReader:
         return self.nested(base, lambda item: s.Splat(item, each, full=True))
 
     def nested(self, base: Node, access: _Access) -> s.Expression:
-        """An access to a base; to each of its elements if that ends in `[*]`: `a[*].b[*].c` is every `c` of every `b`."""
+        """Apply an access to a base, or to each element if it ends in `[*]`: `a[*].b[*].c` is each `c` of each `b`."""
         before = self.expression(base)
         return _innermost(before, access) if _open_splat(base) else access(before)
 
@@ -286,7 +276,7 @@ class _HclReader:
     def _binary_op(self, tree: Node) -> s.Expression:
         left, term = _trees(tree)
         operator, right = _trees(term)
-        # The operator's token may carry the line break before it.
+        # The operator's token may include the line break before it.
         return s.Binary(str(operator.children[0]).strip(), self.expression(left), self.expression(right))
 
     def _unary_op(self, tree: Node) -> s.Expression:
@@ -311,7 +301,7 @@ def _innermost(expression: s.Expression, access: _Access) -> s.Expression:
 
 
 def _open_splat(tree: Node) -> bool:
-    """Whether a chain of accesses has a `[*]` outside of parentheses: all that follows is taken from its elements."""
+    """True if a chain of accesses has a `[*]` outside of parentheses: later accesses then apply to its elements."""
     if tree.data == "expr_term":
         return len(tree.children) == 1 and not isinstance(tree.children[0], str) and _open_splat(tree.children[0])
     if tree.data in ("attr_splat_expr_term", "get_attr_expr_term", "index_expr_term"):
@@ -320,7 +310,7 @@ def _open_splat(tree: Node) -> bool:
 
 
 def _trees(tree: Node) -> list[Any]:
-    """The children that are rules, line breaks left out."""
+    """The children that are rules, without line breaks."""
     return [child for child in tree.children if not isinstance(child, str) and child.data != "new_line_or_comment"]
 
 
@@ -330,21 +320,21 @@ _NESTED = frozenset({
     "condition", "connection", "content", "inline_policy", "lifecycle", "not_principals", "postcondition", "precondition",
     "principals", "required_providers", "statement", "timeouts", "validation", *_NESTED_LABELS,
 })  # fmt: skip
-# Arguments whose texts are references, not templates.
+# Arguments whose strings are references, not templates.
 _REFERENCES = frozenset({"depends_on", "ignore_changes", "replace_triggered_by", "from", "to", "provider"})
-# Arguments that Terraform reads without any scope: then a string is itself, `${` included (tried with Terraform 1.11.4).
+# Arguments that Terraform evaluates without a scope: `${` in a string is literal (verified with Terraform 1.11.4).
 _LITERAL = {"variable": frozenset({"default", "deprecated", "description", "ephemeral", "nullable", "sensitive", "type"})}
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"')
 
 
 def read_json(text: str, file: str) -> s.Body:
-    """Blocks of a `.tf.json` file. Raises Unreadable."""
+    """Parse a `.tf.json` file. Raises Unreadable."""
     return _JsonReader(text, file).root(_document(text))
 
 
 def read_json_values(text: str, file: str) -> s.Body:
-    """A `.tfvars.json` file: values by name, whose strings are no templates. Raises Unreadable."""
+    """Parse a `.tfvars.json` file into arguments; its strings are not templates. Raises Unreadable."""
     reader = _JsonReader(text, file)
     values = {
         name: s.Attribute(reader.literal(value), reader.line(name))
@@ -370,7 +360,7 @@ def _document(text: str) -> dict[str, Any]:
 
 
 def _check_values(document: dict[str, Any]) -> None:
-    """Refuse what is nested too deep to be read, and halves of surrogate pairs, which Terraform replaces."""
+    """Raise Unreadable for deep nesting, numbers that are not finite, and unpaired surrogates, which Terraform replaces."""
     pending: list[tuple[Any, int]] = [(document, 0)]
     while pending:
         value, depth = pending.pop()
@@ -393,7 +383,7 @@ class _JsonReader:
         self.lines = _lines(text)
 
     def line(self, name: str) -> int:
-        """The line where a name stands for the first time: JSON's reader gives no places."""
+        """The line of the first occurrence of a name (Python's JSON parser gives no positions)."""
         return self.lines.get(json.dumps(name, ensure_ascii=False), 1)
 
     def root(self, document: dict[str, Any]) -> s.Body:
@@ -406,7 +396,7 @@ class _JsonReader:
     def blocks(self, kind: str, value: Any, labels: int) -> Iterator[s.Block]:
         for names, body in _labelled(value, labels):
             if not isinstance(body, dict):
-                raise Unreadable(f"{kind} is no JSON object", self.line(kind))
+                raise Unreadable(f"{kind} is not a JSON object", self.line(kind))
             line = self.line(names[-1] if names else kind)
             yield s.Block(kind, names, self.body(body, kind), self.file, line)
 
@@ -424,7 +414,7 @@ class _JsonReader:
         return s.Body(attributes, tuple(blocks))
 
     def argument(self, kind: str, name: str, value: Any) -> s.Expression:
-        """The expression of one argument of a block of type `kind`."""
+        """The expression of an argument in a block of type `kind`."""
         if name in _LITERAL.get(kind, ()):
             return self.literal(value)
         if name in _REFERENCES:
@@ -432,7 +422,7 @@ class _JsonReader:
         return self.expression(value)
 
     def literal(self, value: Any) -> s.Expression:
-        """A value as it is, no string of it being a template."""
+        """A value whose strings are not templates."""
         if isinstance(value, dict):
             return s.Object(tuple((self.literal(key), self.literal(item)) for key, item in value.items()))
         if isinstance(value, list):
@@ -457,7 +447,7 @@ class _JsonReader:
 
 
 def _lines(text: str) -> dict[str, int]:
-    """The line of every string's first occurrence, by the string as it is written."""
+    """The line of the first occurrence of each string, by the string as written in the file."""
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         for match in _STRING.finditer(line):
@@ -466,7 +456,7 @@ def _lines(text: str) -> dict[str, int]:
 
 
 def _labelled(value: Any, labels: int) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Bodies with their labels: an object a label, and a list wherever several may stand."""
+    """Yield labels and body of each block: one nested object per label; each level may be a list."""
     for item in value if isinstance(value, list) else [value]:
         if not labels:
             yield (), item
@@ -481,22 +471,27 @@ def _labelled(value: Any, labels: int) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 CACHE_NAME = "hcl2.lark"
+"""Lark's parse tables in the user's cache folder. Lark builds them in about 1.5 s and loads them in 0.1 s.
+
+python-hcl2 caches them in its own folder in site-packages, which is often not writable. Lark rebuilds the file if a version,
+the grammar or an option differs, or if it is damaged.
+"""
 
 
 @lru_cache(maxsize=1)
 def parser() -> Lark:
-    """python-hcl2's parser, from the tables in the user's cache folder if that folder is safe: the file is a pickle."""
+    """python-hcl2's parser; cached in the user's cache folder only if that is safe, since the file is a pickle."""
     folder = user_cache_folder()
     if folder is not None and is_own_file(folder / CACHE_NAME):
-        # Lark writes the file in place: without the lock, two processes could each write a part of it.
+        # Lark writes the file in place: the lock keeps processes from writing it at the same time.
         with suppress(OSError), alone(folder):
             return build(str(folder / CACHE_NAME))
     return build()
 
 
 def build(cache: str | None = None) -> Lark:
-    """The parser that `hcl2.parser.parser` builds, with the tables cached in the file `cache`."""
-    # Imported here: a quarter of a second that a run without a module to parse must not pay.
+    """Build the parser of `hcl2.parser.parser`, with its tables cached in the file `cache`."""
+    # Imported here: see `_parse`.
     import hcl2.parser  # noqa: PLC0415
     from hcl2.postlexer import PostLexer  # noqa: PLC0415
     from lark import Lark  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Syntax trees: what both of Terraform's syntaxes say, as plain frozen values. Knows no Terraform resource."""
+"""Syntax trees of Terraform's native and JSON syntax."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A string with `${ }` in it."""
+    """A string with interpolations."""
 
     parts: tuple[Expression, ...]
 
@@ -53,12 +53,12 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """The element that a splat is at."""
+    """The current element of a splat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Splat:
-    """`base[*].a.b`, or `base.*.a.b` if not `full`; `each` is what follows the star, applied to an `Item`."""
+    """`base[*].a.b`, or `base.*.a.b` if not `full`; `each` is the expression for one element, an `Item`."""
 
     base: Expression
     each: Expression
@@ -67,7 +67,7 @@ class Splat:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function call; `expand` is the `...` behind the last argument."""
+    """A function call; `expand` is true for `...` after the last argument."""
 
     name: str
     arguments: tuple[Expression, ...]
@@ -103,7 +103,7 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """`[for k, v in source : value if condition]`, or with `key =>` an object (`group` is its `...`)."""
+    """`[for k, v in source : value if condition]`, or with `key =>` an object; `group` is true for `...`."""
 
     names: tuple[str, ...]
     source: Expression
@@ -149,7 +149,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What stands between braces. `repeated` names arguments that come twice, which Terraform refuses."""
+    """The content of a block or file. `repeated` lists arguments that occur twice, which Terraform rejects."""
 
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     blocks: tuple[Block, ...] = ()
@@ -158,7 +158,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block with its labels and its place; `line` counts from 1."""
+    """A block with its labels and position; `line` counts from 1."""
 
     type: str
     labels: tuple[str, ...]
@@ -168,7 +168,7 @@ class Block:
 
     @property
     def address(self) -> str:
-        """As Terraform names it: `aws_iam_role.this`, `data.aws_iam_policy_document.trust`, `variable.x`."""
+        """Terraform's address: `aws_iam_role.this`, `data.aws_iam_policy_document.trust`, `variable.x`."""
         if self.type == "resource":
             return ".".join(self.labels)
         return ".".join((self.type, *self.labels))
