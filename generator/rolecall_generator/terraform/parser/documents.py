@@ -1,4 +1,4 @@
-"""Policy documents: `data "aws_iam_policy_document"` and JSON texts -> PolicyDocument.
+"""Policy documents from `data "aws_iam_policy_document"` and from JSON.
 
 Source: AWS provider 3.39 to 6.x, `iam_policy_document_data_source.go` and its documentation, November 2026.
 """
@@ -25,7 +25,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 
 @dataclass(frozen=True, slots=True)
 class _Closed:
-    """A document that uses no name: the same in every module that has this body. None: it is not closed."""
+    """A cached document without references, equal in every module with this body; None if it has references."""
 
     body: s.Body
     document: Document | None
@@ -33,28 +33,28 @@ class _Closed:
 
 
 _closed: dict[int, _Closed] = {}
-"""By the body's id, which is good while the body lives, and so is kept with it. Emptied when it is full."""
+"""Cache by the body's id; the body is kept in the entry so that the id stays valid. Emptied when it is full."""
 _KEPT = 2048
 _STEPS_OF_A_STATEMENT = 10
 _written: dict[tuple[int, str], tuple[PolicyDocument, PolicyDocument]] = {}
-"""Documents as AWS keeps them, by the id of the document as written, with that document."""
+"""Documents in the form in which AWS stores them, by the id of the written document, with that document."""
 
 
 def document_json(instance: Instance) -> Document:
-    """The `json` of a policy document data source. Raises Unresolvable."""
+    """The attribute `json` of a policy document data source. Raises Unresolvable."""
     closed = _read_closed(instance)
     return closed.document if closed.document is not None else Document(evaluate_document(instance))
 
 
 def read_document(instance: Instance) -> PolicyDocument:
-    """A policy document data source. Raises Unresolvable."""
+    """The document of a policy document data source. Raises Unresolvable."""
     return document_json(instance).policy
 
 
 def _read_closed(instance: Instance) -> _Closed:
-    """The document read without the module's names, if that can be: only then it says the same in every module.
+    """The cache entry of a document; it has a document only if it can be evaluated without the module's names.
 
-    Raises Unresolvable when the module has taken too many steps, as it would without this memory.
+    Raises Unresolvable if the module has taken too many steps, as without the cache.
     """
     known = _closed.get(id(instance.body))
     if known is None:
@@ -72,7 +72,7 @@ def _read_closed(instance: Instance) -> _Closed:
 
 
 def evaluate_document(instance: Instance) -> PolicyDocument:
-    """As `read_document`, remembering nothing."""
+    """As `read_document`, without the cache."""
     version = instance.get("version")
     if version == "":
         raise Unresolvable("an empty version", instance.line, instance.file)
@@ -85,13 +85,13 @@ def evaluate_document(instance: Instance) -> PolicyDocument:
     own = [_statement(body, scope) for name, body, scope in expand(instance.body, instance.scope) if name == "statement"]
     sids = [statement.sid for statement in own if statement.sid]
     if len(set(sids)) != len(sids):
-        raise Unresolvable("two statements of one sid", instance.line, instance.file)
+        raise Unresolvable("two statements with the same sid", instance.line, instance.file)
     _merge(statements, own)
     for document in later:
         spend(instance.scope, _STEPS_OF_A_STATEMENT * (len(statements) + 1))
         _merge(statements, document.statements)
     spend(instance.scope, _STEPS_OF_A_STATEMENT * len(statements))
-    # The provider keeps the newest version of all that it merges.
+    # The provider takes the newest version of all merged documents.
     versions = [document.version for document in (*earlier, *later)]
     return PolicyDocument(
         tuple(statements), max(PolicyDocument.VERSION if version is None else plain(version), *versions, "")
@@ -99,15 +99,17 @@ def evaluate_document(instance: Instance) -> PolicyDocument:
 
 
 def _mergeable(value: Value) -> PolicyDocument:
-    """A document that the provider merges with others. Raises Unresolvable where its versions read it differently.
+    """A document to be merged with others. Raises Unresolvable if versions of the provider parse it differently.
 
-    Provider 3.39 drops a condition whose value is a bool or a number, and takes a list of statements only.
+    Provider 3.39 drops conditions whose value is a bool or a number, and accepts only a list of statements.
     """
     document = policy_from_text(value)
     if isinstance(value, str):
         waiting: list[object] = [body := json.loads(value)]
         if not isinstance(body.get("Statement", []), list):
-            raise Unresolvable("a merged policy whose Statement is no list, which not every version of the provider takes")
+            raise Unresolvable(
+                "a merged policy whose Statement is not a list, which not all versions of the provider accept"
+            )
         while waiting:
             item = waiting.pop()
             if isinstance(item, (dict, list)):
@@ -118,11 +120,11 @@ def _mergeable(value: Value) -> PolicyDocument:
 
 
 def policy_from_text(value: Value) -> PolicyDocument:
-    """A policy from its JSON. Raises Unresolvable with the reason when it is none."""
+    """Parse a policy from JSON. Raises Unresolvable."""
     if isinstance(value, Document):
         return value.policy
     if not isinstance(value, str):
-        raise Unresolvable("the policy is no JSON text")
+        raise Unresolvable("the policy is not a JSON string")
     return _policy(value)
 
 
@@ -135,26 +137,26 @@ def _policy(value: str) -> PolicyDocument:
             raise ValueError("not an object of Version, Id and Statement")
         document = PolicyDocument.from_json(body)
     except (ValueError, AttributeError, RecursionError, TypeError) as error:
-        raise Unresolvable(f"no policy document ({error})") from None
+        raise Unresolvable(f"not a policy document ({error})") from None
     for statement in document.statements:
         _check(statement)
     return document
 
 
 def _no_fraction(digits: str) -> object:
-    raise ValueError(f"{digits} in a policy, which AWS may write in another way")
+    raise ValueError(f"{digits} in a policy, which AWS may store in another form")
 
 
 def _check_json(body: object, depth: int = 4) -> None:
-    """Refuse nulls, and lists or objects where a policy has strings. Raises ValueError.
+    """Raise ValueError for nulls, and for lists or objects in place of strings.
 
-    `depth`: of the objects that may be here, from the document through `Statement` and `Condition` to its keys.
+    `depth`: the number of levels of objects allowed here, from the document through `Statement` and `Condition` to its keys.
     """
     if body is None:
         raise ValueError("null in a policy")
     if isinstance(body, dict):
         if not depth:
-            raise ValueError("an object where a string is due")
+            raise ValueError("an object where a string is expected")
         for name, item in body.items():
             _check_json(item, _OBJECTS_IN.get(name, 0) if depth > _IN_STATEMENT else depth - 1)
     elif isinstance(body, list):
@@ -170,7 +172,7 @@ _IN_STATEMENT = 2
 
 
 def written_policy(value: Value, partition: str) -> PolicyDocument:
-    """A policy from its JSON as AWS keeps it. Equal texts and remembered documents give one object. Raises Unresolvable."""
+    """Parse a policy from JSON in the form in which AWS stores it. Results are cached. Raises Unresolvable."""
     document = policy_from_text(value)
     known = _written.get((id(document), partition))
     if known is None:
@@ -182,7 +184,7 @@ def written_policy(value: Value, partition: str) -> PolicyDocument:
 
 
 def whole_accounts(document: PolicyDocument, partition: str) -> PolicyDocument:
-    """The document with bare account ids as principals written as what AWS makes of them, the account's root."""
+    """The document with account IDs in principals replaced by the account's root ARN, as AWS does."""
 
     def written(principal: Principal) -> Principal:
         if principal.type == "AWS" and _ACCOUNT.fullmatch(principal.identifier):
@@ -201,7 +203,7 @@ def whole_accounts(document: PolicyDocument, partition: str) -> PolicyDocument:
 
 
 def expand(body: s.Body, scope: EvaluationScope) -> Iterator[tuple[str, s.Body, EvaluationScope]]:
-    """Nested blocks by type, `dynamic` ones written out. Raises Unresolvable."""
+    """Yield nested blocks with type and scope, with `dynamic` blocks expanded. Raises Unresolvable."""
     for block in body.blocks:
         if block.type != "dynamic":
             yield block.type, block.body, scope
@@ -225,16 +227,20 @@ def _iterator(block: s.Block) -> str:
 
 
 def _texts(instance: Instance, single: str, several: str) -> list[Value]:
-    """Documents of an argument for one and of one for several; empty ones are left out, as the provider does."""
+    """The documents of the arguments `single` and `several`, without empty ones, which the provider ignores."""
     one = instance.get(single)
     if one is not None and instance.strings(several):
-        # Provider 3.39 takes `override_json` last.
-        raise Unresolvable(f"both {single} and {several}, whose order is the provider's", instance.line, instance.file)
+        # Provider 3.39 applies `override_json` last.
+        raise Unresolvable(
+            f"both {single} and {several}, whose order differs between versions of the provider",
+            instance.line,
+            instance.file,
+        )
     return [value for value in (*([] if one is None else [one]), *instance.strings(several)) if value != ""]
 
 
 def _merge(statements: list[Statement], added: Iterable[Statement], *, unique: bool = False) -> None:
-    """Statements take the place of earlier ones with their sid; without a sid they are added."""
+    """Replace statements with the same sid and add the others. `unique`: the same sid is an error."""
     places = {statement.sid: place for place, statement in enumerate(statements) if statement.sid}
     for statement in added:
         if statement.sid not in places:
@@ -257,7 +263,7 @@ def _statement(body: s.Body, scope: EvaluationScope) -> Statement:
         elif name in principals:
             principals[name].extend(_principals(inner, inner_scope))
         else:
-            raise Unresolvable(f"the block {name} is not understood in a statement", None, scope.file)
+            raise Unresolvable(f"the block {name} is not supported in a statement", None, scope.file)
     statement = Statement(
         effect=_string(values, "effect", "Allow"),
         sid=_string(values, "sid", ""),
@@ -276,7 +282,7 @@ def _statement(body: s.Body, scope: EvaluationScope) -> Statement:
 def _known(body: s.Body, arguments: frozenset[str], scope: EvaluationScope) -> None:
     for name, attribute in body.attributes.items():
         if name not in arguments:
-            raise Unresolvable(f"the argument {name} is not understood", attribute.line, scope.file)
+            raise Unresolvable(f"the argument {name} is not supported", attribute.line, scope.file)
 
 
 def _values(body: s.Body, scope: EvaluationScope) -> dict[str, Value]:
@@ -312,15 +318,15 @@ def _strings(values: Mapping[str, Value], name: str) -> tuple[str, ...]:
 
 
 def _variables(values: Mapping[str, Value], name: str) -> tuple[str, ...]:
-    """Strings in which the provider reads `&{` as `${`, IAM's own variables."""
+    """Strings in which `&{` is `${`, for policy variables of IAM."""
     return tuple(item.replace("&{", "${") for item in _strings(values, name))
 
 
 def _check(statement: Statement) -> None:
-    """Refuse what AWS or a version of the provider could read in another way than this project."""
+    """Raise Unresolvable for what AWS or a version of the provider may interpret differently."""
     if statement.effect not in ("Allow", "Deny"):
         raise Unresolvable(f"the effect {statement.effect!r} is neither Allow nor Deny")
     keys = [(condition.operator.lower(), condition.key.lower()) for condition in statement.conditions]
     if len(set(keys)) != len(keys):
-        # Provider 3.39 keeps the last one, later versions join the values.
-        raise Unresolvable("one operator and key in two conditions of a statement")
+        # Provider 3.39 keeps the last condition, later versions merge the values.
+        raise Unresolvable("two conditions of a statement with the same operator and key")

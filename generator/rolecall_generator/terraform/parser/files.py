@@ -1,7 +1,6 @@
-"""Files of a module folder -> blocks with their places, override files merged, as Terraform would load them.
+"""Loads the blocks of a module's files as Terraform does, with override files merged.
 
-Terraform's override files: how their blocks change those of the other files. Source: Terraform language documentation,
-"Override Files", November 2026.
+Source: Terraform language documentation, "Override Files", November 2026.
 """
 
 from __future__ import annotations
@@ -27,23 +26,23 @@ from rolecall_generator.terraform.parser.lexer import Unreadable, scan
 from rolecall_generator.terraform.parser.readers import read_json, read_json_values, read_native
 
 MAXIMUM_TOKENS = 120_000
-"""Tokens of one module. The grant of 200 backend roles for 10,000 customers has 75,000; parsing takes 3 s and 150 MiB."""
+"""Maximum number of tokens in a module. 200 backend roles for 10,000 customers have 75,000, parsed in 3 s with 150 MiB."""
 _BYTES_PER_TOKEN = 32
-"""Bytes of comments and strings that take as long as a token: scanning 1 MiB takes 0.5 s."""
+"""Bytes of comments and strings that count as one token: scanning 1 MiB takes 0.5 s."""
 _TOKEN = re.compile(r"\w++|[^\w \t]")
 _JSON_TOKEN = re.compile(r'"[^"\\$%]*+"|\w++|[^\w\s]')
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleFiles:
-    """A module's blocks, and the values that its `.tfvars` files give to variables."""
+    """A module's blocks, and the values of variables in its `.tfvars` files, with the file's name."""
 
     blocks: tuple[s.Block, ...]
     values: Mapping[str, tuple[s.Attribute, str]]
 
 
 def load(files: Mapping[str, bytes], report: r.ParseFindings, *, returned: bool = True) -> ModuleFiles:
-    """Read every file; what cannot be read is a finding. `returned`: the module comes from someone else."""
+    """Parse all files, given by name. Files that cannot be parsed are reported. `returned`: someone else sent the module."""
     plain: list[s.Block] = []
     overriding: list[s.Block] = []
     values: dict[str, tuple[s.Attribute, str]] = {}
@@ -51,7 +50,7 @@ def load(files: Mapping[str, bytes], report: r.ParseFindings, *, returned: bool 
     names = [name for name in files if is_configuration(name) or is_values(name)]
     if not any(map(is_configuration, names)):
         report.add(r.UNREADABLE, "module", "the folder holds no Terraform file")
-    # A file has no more tokens than bytes: ordinary modules are not worth counting.
+    # A file has at most as many tokens as bytes, so small modules need no counting.
     counted = sum(len(files[name]) for name in names) > MAXIMUM_TOKENS
     tokens = 0
     for name in sorted(names, key=_order):
@@ -78,20 +77,20 @@ def load(files: Mapping[str, bytes], report: r.ParseFindings, *, returned: bool 
         for what, line in inexact(block):
             message = f"an override file changes {what}, which is not read exactly"
             report.add(r.OVERRIDE, block.address, message, block.file, line)
-    blocks, homeless = merge(plain, overriding)
-    for block in homeless:
+    blocks, unmatched = merge(plain, overriding)
+    for block in unmatched:
         report.add(r.OVERRIDE, block.address, "an override file overrides nothing here", block.file, block.line)
     return ModuleFiles(tuple(blocks), values)
 
 
 def _order(name: str) -> tuple[int, bytes]:
-    """Terraform's order: `terraform.tfvars`, its JSON form, then the automatic files by name; a later value wins."""
+    """Sort key for Terraform's order of precedence: `terraform.tfvars`, its JSON form, automatic files by name."""
     place = {"terraform.tfvars": 0, "terraform.tfvars.json": 1}.get(name, 2)
     return place, os.fsencode(name)
 
 
 def _count_tokens(name: str, content: bytes) -> int:
-    """Tokens of a file, with its bytes: reading it takes time and memory in proportion. Zero when it cannot be read."""
+    """The number of tokens in a file, increased for its size; 0 if it cannot be parsed."""
     try:
         text = _text(content)
         json = name.endswith(".json")
@@ -102,7 +101,7 @@ def _count_tokens(name: str, content: bytes) -> int:
 
 
 def _check_values(name: str, body: s.Body, report: r.ParseFindings) -> None:
-    """Report what Terraform refuses in a file of values."""
+    """Report what Terraform rejects in a file of values."""
     for block in body.blocks:
         report.add(r.UNREADABLE, name, f"a file of values holds the block {block.type}", name, block.line)
     for argument, line in body.repeated:
@@ -110,7 +109,7 @@ def _check_values(name: str, body: s.Body, report: r.ParseFindings) -> None:
 
 
 def _check_companions(files: Mapping[str, bytes], report: r.ParseFindings, *, returned: bool) -> None:
-    """Test files and the provider lock: not part of the module, but run together with it."""
+    """Check test files and the provider lock, which Terraform uses together with the module."""
     for name, content in files.items():
         if not is_test(name) and not is_provider_lock(name):
             continue
@@ -129,7 +128,7 @@ def _check_companions(files: Mapping[str, bytes], report: r.ParseFindings, *, re
 
 def _no_arguments(name: str, body: s.Body, report: r.ParseFindings) -> None:
     for attribute, line in [*body.repeated, *((key, found.line) for key, found in body.attributes.items())]:
-        report.add(r.UNREADABLE, name, f"the argument {attribute} stands outside any block", name, line)
+        report.add(r.UNREADABLE, name, f"the argument {attribute} is outside of any block", name, line)
 
 
 def _read(name: str, content: bytes, report: r.ParseFindings) -> s.Body | None:
@@ -158,12 +157,12 @@ def _text(content: bytes) -> str:
 
 
 def _check(blocks: list[s.Block], report: r.ParseFindings, *, addresses: bool = True) -> None:
-    """Repeated addresses, names and arguments: Terraform refuses them, and who is right is anybody's guess."""
+    """Report repeated addresses, names and arguments, which Terraform rejects."""
     seen: dict[str, s.Block] = {}
     for block in blocks:
         for inner in _all(block):
             for name, line in inner.body.repeated:
-                report.add(r.DUPLICATE, block.address, f"the argument {name} comes twice", block.file, line)
+                report.add(r.DUPLICATE, block.address, f"the argument {name} is repeated", block.file, line)
         if not addresses or block.type in ("terraform", "moved", "removed", "import", "locals"):
             for name in block.body.attributes if addresses and block.type == "locals" else ():
                 _once(f"local.{name}", block, seen, report)
@@ -189,16 +188,16 @@ _MERGED_INSIDE = frozenset({"required_providers"})
 
 
 def is_override(name: str) -> bool:
-    """Whether Terraform merges the file over the others."""
+    """True if Terraform treats the file as an override file."""
     stem = name.removesuffix(".json").removesuffix(".tf")
     return stem == "override" or stem.endswith("_override")
 
 
 def inexact(block: s.Block) -> Iterator[tuple[str, int]]:
-    """What of an overriding block has an effect that merging arguments does not give, with its line.
+    """Yield the parts of an overriding block, with their lines, for which merging arguments is not exact.
 
-    Terraform refuses conditions in an overriding `lifecycle`, keeps what an empty `ignore_changes` would clear, and converts
-    a variable's default to the overridden type first.
+    Terraform rejects conditions in an overriding `lifecycle`, does not let an empty `ignore_changes` clear the list, and
+    converts a variable's default to the overridden type first.
     """
     for inner in block.body.blocks:
         if inner.type == "lifecycle":
@@ -208,40 +207,40 @@ def inexact(block: s.Block) -> Iterator[tuple[str, int]]:
 
 
 def merge(blocks: list[s.Block], overriding: Iterable[s.Block]) -> tuple[list[s.Block], list[s.Block]]:
-    """The blocks after overriding, and the overriding blocks that have nothing to override (Terraform refuses them).
+    """Return the merged blocks, and the overriding blocks without a block to override, which Terraform rejects.
 
-    A `lifecycle` of an overriding block is left out: see `inexact`.
+    The `lifecycle` of an overriding block is not merged: see `inexact`.
     """
     merged = list(blocks)
     places: dict[tuple[str, tuple[str, ...]], int] = {}
-    homes: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for number, base in enumerate(merged):
         places.setdefault((base.type, base.labels), number)
         if base.type == "locals":
-            homes.update({name: number for name in base.body.attributes if name not in homes})
-    homeless: list[s.Block] = []
+            positions.update({name: number for name in base.body.attributes if name not in positions})
+    unmatched: list[s.Block] = []
     for block in overriding:
         if block.type == "locals":
-            homeless.extend(_merge_locals(merged, homes, block))
+            unmatched.extend(_merge_locals(merged, positions, block))
             continue
         position = places.get((block.type, block.labels))
         if position is None:
-            homeless.append(block)
-            # Kept, so that what it would grant is seen.
+            unmatched.append(block)
+            # Kept, so that the access that it grants is reported.
             places[block.type, block.labels] = len(merged)
             merged.append(block)
         else:
             merged[position] = _over(merged[position], block)
-    return merged, homeless
+    return merged, unmatched
 
 
-def _merge_locals(merged: list[s.Block], homes: dict[str, int], block: s.Block) -> list[s.Block]:
-    """Replace values one by one; `homes` is the place in `merged` of each local."""
+def _merge_locals(merged: list[s.Block], positions: dict[str, int], block: s.Block) -> list[s.Block]:
+    """Replace locals one by one; returns those that override nothing. `positions`: the index in `merged` by local."""
     changed: dict[int, dict[str, s.Attribute]] = {}
     left: dict[str, s.Attribute] = {}
     for name, attribute in block.body.attributes.items():
-        if name in homes:
-            changed.setdefault(homes[name], {})[name] = attribute
+        if name in positions:
+            changed.setdefault(positions[name], {})[name] = attribute
         else:
             left[name] = attribute
     for position, attributes in changed.items():
@@ -250,13 +249,13 @@ def _merge_locals(merged: list[s.Block], homes: dict[str, int], block: s.Block) 
     if not left:
         return []
     rest = replace(block, body=s.Body(left))
-    homes.update(dict.fromkeys(left, len(merged)))
+    positions.update(dict.fromkeys(left, len(merged)))
     merged.append(rest)
     return [rest]
 
 
 def _over(base: s.Block, block: s.Block) -> s.Block:
-    """Arguments one by one; nested blocks of one type as a whole, but `required_providers` argument by argument."""
+    """Merge arguments one by one. Nested blocks replace all of their type; `required_providers` is merged by argument."""
     own = [inner for inner in block.body.blocks if inner.type != "lifecycle"]
     replaced = {_nested_type(inner) for inner in own}
     kept = [inner for inner in base.body.blocks if _nested_type(inner) not in replaced - _MERGED_INSIDE]

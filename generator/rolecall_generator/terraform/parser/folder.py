@@ -1,15 +1,12 @@
-"""The files of a module folder: which ones Terraform loads, and a finding for every other one that could matter.
+"""Reads the files of a module folder that Terraform loads, and reports all others.
 
-Terraform 1.11 loads `*.tf` and `*.tf.json` unless the name marks a hidden file or an editor's backup. For values there is
-no such exception: it loads `terraform.tfvars`, `terraform.tfvars.json` and every `*.auto.tfvars` and `*.auto.tfvars.json`,
-hidden ones too. `terraform test` also runs the test files of the folder and of `tests/`.
+Terraform 1.11 loads `*.tf` and `*.tf.json` except for hidden files and backups of editors. Values of variables it loads from
+`terraform.tfvars`, `terraform.tfvars.json`, `*.auto.tfvars` and `*.auto.tfvars.json`, including hidden files. `terraform
+test` also runs the test files in the folder and in `tests/`; a test file is accepted if it only tests the module with a
+mocked provider, as those in bundles do. A provider lock is accepted if it contains only HashiCorp's AWS provider.
 
-Source: hashicorp/terraform `configs/parser_config_dir.go` and `command/meta_vars.go`; each name was tried, November 2026.
-
-Test files and the provider lock: what they name is run by `terraform test` and `terraform init`. A test file is
-accepted when its runs can reach nothing but the module under a mocked provider, as those of our bundles do. A provider
-lock is accepted when it names no provider but HashiCorp's AWS provider. Source: Terraform language documentation,
-"Tests" and "Dependency Lock File", November 2026.
+Sources: hashicorp/terraform `configs/parser_config_dir.go` and `command/meta_vars.go`, each file name verified; Terraform
+language documentation, "Tests" and "Dependency Lock File"; November 2026.
 """
 
 from __future__ import annotations
@@ -27,10 +24,10 @@ from rolecall_generator.terraform.parser import syntax as s
 from rolecall_generator.terraform.parser.schema import PROVIDER_SOURCES
 
 MAXIMUM_FILES = 1_000
-"""Files and subfolders of one module folder; a module as generated has four files."""
+"""Maximum number of files and subfolders in a module folder; a generated module has four files."""
 MAXIMUM_FOLDER_BYTES = 8 * 1024 * 1024
 MAXIMUM_BYTES = 1024 * 1024
-"""Size of one file; the grant of a backend role at its quotas stays under a tenth of it."""
+"""Maximum size of a file; a backend role at its quotas takes less than a tenth of it."""
 
 _CONFIGURATION = (".tf", ".tf.json", ".tofu", ".tofu.json")
 _TESTS = (".tftest.hcl", ".tftest.json", ".tofutest.hcl", ".tofutest.json")
@@ -51,54 +48,55 @@ _GENERATED_TEXT = "README.md"
 
 
 def is_ignored(name: str) -> bool:
-    """Whether Terraform takes a configuration or test file for a hidden file or a backup, and does not load it."""
+    """True if Terraform does not load a configuration or test file of this name: a hidden file or a backup."""
     return name.startswith(".") or name.endswith("~") or (name.startswith("#") and name.endswith("#"))
 
 
 def is_configuration(name: str) -> bool:
-    """Whether Terraform or OpenTofu loads the file as configuration."""
+    """True if Terraform or OpenTofu loads the file as configuration."""
     return name.endswith(_CONFIGURATION) and not is_ignored(name)
 
 
 def is_values(name: str) -> bool:
-    """Whether Terraform loads the file by itself as values of variables."""
+    """True if Terraform loads the file automatically as values of variables."""
     return name in _NAMED_VALUES or name.endswith(_AUTOMATIC_VALUES)
 
 
 def is_test(name: str) -> bool:
-    """Whether `terraform test` runs the file. `name` may start with the folder `tests/`."""
+    """True if `terraform test` runs the file. `name` may start with the folder `tests/`."""
     return name.endswith(_TESTS) and not is_ignored(name.rpartition("/")[2])
 
 
 def is_provider_lock(name: str) -> bool:
-    """Whether the file is Terraform's record of the providers that it selected."""
+    """True for Terraform's lock file of provider versions."""
     return name == _LOCK
 
 
 def read_folder(folder: Path, report: r.ParseFindings, *, returned: bool = True) -> dict[str, bytes]:
-    """The files that are read, by name (`tests/x.tftest.hcl` in the test folder); every other one is reported.
+    """Read the files that Terraform loads, by name (`tests/x.tftest.hcl` in the test folder), and report all others.
 
-    `returned`: the folder comes from someone else. In the vendor's own output folder Terraform's working files are
-    expected, so they are reported less severely. Links are not followed. Raises ModuleError when the folder cannot be read
-    or is larger than 1,000 files or 8 MiB.
+    `returned`: someone else sent the folder. If false, it is in the vendor's own output folder, and Terraform's working
+    files are expected and less severe. Symbolic links are not followed.
+
+    Raises ModuleError if the folder cannot be read or is larger than MAXIMUM_FILES or MAXIMUM_FOLDER_BYTES.
     """
     try:
         return _Walk(os.fspath(folder), report, returned=returned).read()
     except PermissionError as error:
-        what = "reading the module is not permitted"
-        hint = "give yourself read permission on the folder and its files"
+        what = "permission to read the module is missing"
+        hint = "add read permission to the folder and its files"
         raise ModuleError(what, where=str(error.filename or folder), hint=hint) from None
     except OSError as error:
         raise ModuleError(
             f"the module cannot be read: {error.strerror or error}",
             where=str(folder),
-            hint="name a folder that holds a Terraform module",
+            hint="use a folder that contains a Terraform module",
         ) from None
 
 
 @dataclass(slots=True)
 class _Walk:
-    """One pass over a folder. `_entries` and `_bytes` count what was met, read or not."""
+    """One pass over a folder. `_entries` and `_bytes` count all files, also those not read."""
 
     folder: str
     report: r.ParseFindings
@@ -111,16 +109,16 @@ class _Walk:
         wanted: list[str] = []
         for entry in self._listed(self.folder):
             wanted.extend(self._entry(entry))
-        # Only now: a folder that is too large is refused before its files are read.
+        # After the listing, so that a folder that is too large is rejected before its files are read.
         for name in wanted:
-            # One byte more than is accepted shows that there is more. O_NONBLOCK: a pipe put in its place must not block.
+            # One byte too many shows that the file is too large. O_NONBLOCK: a pipe created meanwhile must not block.
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             with open(os.open(f"{self.folder}/{name}", flags), "rb") as stream:  # noqa: PTH123 - a descriptor
                 self._files[name] = stream.read(MAXIMUM_BYTES + 1)
         return self._files
 
     def _listed(self, folder: str) -> list[os.DirEntry[str]]:
-        """The entries of a folder, sorted and counted."""
+        """The entries of a folder, sorted by name. Counts them."""
         found: list[os.DirEntry[str]] = []
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -146,7 +144,7 @@ class _Walk:
         self.report.add(r.EXTRA_FILE, name, message, name, 1, severity)
 
     def _entry(self, entry: os.DirEntry[str]) -> Iterator[str]:
-        """Report one entry of the folder, or give its name as one to be read."""
+        """Yield the names of files to read in an entry of the folder, and report everything else."""
         name = entry.name
         if entry.is_symlink():
             self._say(name, "a symbolic link: Terraform follows it, rolecall does not")
@@ -160,12 +158,12 @@ class _Walk:
             self._other_file(name)
 
     def _other_file(self, name: str) -> None:
-        # Folded: a file system without upper and lower case finds TERRAFORM.TFVARS as terraform.tfvars.
+        # On a case-insensitive file system TERRAFORM.TFVARS is terraform.tfvars.
         folded = name.casefold()
         if ".tfstate" in folded:
             self._state(name)
         elif folded.endswith(_VALUES) or folded == _LOCK:
-            self._say(name, "values or settings that Terraform loads when it is told to, or on some file systems")
+            self._say(name, "values or settings that Terraform loads on request, or on some file systems")
         elif folded.endswith(".tfplan") or folded in _PLAN_NAMES:
             self._say(name, "a saved plan: applying it ignores the configuration")
         elif folded in _ENVIRONMENT:
@@ -173,12 +171,12 @@ class _Walk:
         elif folded.endswith((".hcl", ".hcl.json")) and not is_ignored(name):
             self._say(name, "configuration of Terraform or another tool that is not read")
         elif folded in _TEXTS or folded.partition(".")[0] in _TEXTS or folded.endswith(_TEXT_ENDINGS):
-            self._say(name, "a text that Terraform does not load", Severity.NOTE)
+            self._say(name, "a text file that Terraform does not load", Severity.NOTE)
         else:
             self._say(name, "a file that Terraform does not load", Severity.WARNING)
 
     def _state(self, name: str) -> None:
-        message = "a Terraform state: it decides what Terraform changes and destroys, and may hold passwords"
+        message = "a Terraform state: it determines what Terraform changes and destroys, and may contain passwords"
         self._say(name, message, Severity.ERROR if self.returned else Severity.WARNING)
 
     def _subfolder(self, entry: os.DirEntry[str]) -> Iterator[str]:
@@ -208,14 +206,13 @@ class _Walk:
                 self._other_file(name)
 
     def _unread(self, path: str, name: str) -> None:
-        """Report a subfolder whole: as an error when anything in it could be loaded by Terraform or run by someone."""
+        """Report a subfolder, as an error if Terraform could load anything in it or it cannot be read."""
         worst = Severity.NOTE
         pending = [path]
         while pending:
             try:
                 entries = self._listed(pending.pop())
-            except OSError:
-                # Not permitted, or deeper than the system's paths go.
+            except OSError:  # no permission, or the path is too long
                 worst = Severity.ERROR
                 continue
             for entry in entries:
@@ -229,12 +226,12 @@ class _Walk:
     def _working_folder(self, folder: os.DirEntry[str]) -> None:
         """`.terraform`: programs of providers, called modules, the backend and the workspace."""
         expected = not self.returned and _has_only_the_aws_provider(folder.path)
-        message = "Terraform's working folder: it holds programs that Terraform runs, and can choose workspace and state"
+        message = "Terraform's working folder: it contains programs that Terraform runs, and can select workspace and state"
         self._say(folder.name, message, Severity.NOTE if expected else Severity.ERROR)
 
 
 def _severity_below(entry: os.DirEntry[str]) -> Severity:
-    """How bad a file is in a subfolder that Terraform loads only when something names it."""
+    """The severity of a file in a subfolder, which Terraform loads only if the module or a user refers to it."""
     folded = entry.name.casefold()
     if not entry.is_file(follow_symlinks=False):
         return Severity.ERROR
@@ -244,7 +241,7 @@ def _severity_below(entry: os.DirEntry[str]) -> Severity:
 
 
 def _has_only_the_aws_provider(path: str) -> bool:
-    """Whether `terraform init` for a generated module made just this: the AWS provider, and a record of the backend."""
+    """True if the folder contains only what `terraform init` creates for a generated module."""
     allowed = {"": {"providers", "terraform.tfstate"}, "providers": {"registry.terraform.io", "registry.opentofu.org"}}
     allowed |= {f"providers/{registry}": {"hashicorp"} for registry in allowed["providers"]}
     allowed |= {f"providers/{registry}/hashicorp": {"aws"} for registry in allowed["providers"]}
@@ -267,7 +264,7 @@ _RUN_ARGUMENTS = frozenset({"command", "expect_failures"})
 
 
 def check_test_file(name: str, body: s.Body, report: r.ParseFindings) -> None:
-    """Report everything in a test file that could reach a real account, another module or a file."""
+    """Report everything in a test file that could access a real account, another module or a file."""
     mocked = False
     for block in body.blocks:
         if (block.type, block.labels) == ("mock_provider", ("aws",)) and _is_empty(block.body):
@@ -277,7 +274,7 @@ def check_test_file(name: str, body: s.Body, report: r.ParseFindings) -> None:
         elif block.type not in _OVERRIDES:
             _refuse(name, f"the block {block.type}", block.line, report)
     if not mocked:
-        _refuse(name, "no mocked AWS provider, so the test reaches a real account", 1, report)
+        _refuse(name, "no mocked AWS provider, so the test accesses a real account", 1, report)
 
 
 def _check_run(name: str, run: s.Block, report: r.ParseFindings) -> None:
@@ -294,13 +291,11 @@ def _is_empty(body: s.Body) -> bool:
 
 
 def _refuse(name: str, what: str, line: int, report: r.ParseFindings) -> None:
-    report.add(
-        r.EXTRA_FILE, name, f"terraform test runs this file, and rolecall does not know what it does: {what}", name, line
-    )
+    report.add(r.EXTRA_FILE, name, f"terraform test runs this file, and it is not fully supported: {what}", name, line)
 
 
 def check_provider_lock(name: str, body: s.Body, report: r.ParseFindings, *, returned: bool) -> None:
-    """Report providers other than HashiCorp's AWS provider. From someone else, that there is a lock is a note."""
+    """Report providers other than HashiCorp's AWS provider. In a returned module the lock itself is a note."""
     foreign = False
     for block in body.blocks:
         if block.type != "provider" or len(block.labels) != 1 or block.labels[0] not in PROVIDER_SOURCES:

@@ -1,4 +1,4 @@
-"""What the names in a module stand for: variables, locals, resources with their instances, the account it is meant for."""
+"""Resolves references in a module: variables, locals, resources with their instances, and the account."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One resource or data source, one of several with `count` or `for_each`."""
+    """An instance of a resource or data source; `count` and `for_each` make several."""
 
     kind: str
     address: str
@@ -44,32 +44,32 @@ class Instance:
 
     @property
     def file(self) -> str:
-        """The file that it stands in."""
+        """The name of the file with its block."""
         return self.scope.file
 
     def get(self, argument: str) -> Value:
-        """An argument's value as its type in the provider's schema, None when it is absent or null. Raises Unresolvable."""
+        """The value of an argument in its type in the schema; None if it is absent or null. Raises Unresolvable."""
         attribute = self.body.attributes.get(argument)
         return None if attribute is None else argument_value(argument, attribute, self.scope)
 
     def needed(self, argument: str) -> str:
-        """A string that must be there and not empty. Raises Unresolvable."""
+        """The string of a required argument. Raises Unresolvable, also if it is empty."""
         value = self.get(argument)
         if value is None or value == "":
             raise Unresolvable(f"{argument} is missing", self.line, self.file)
         return plain(value)
 
     def strings(self, argument: str) -> list[Value]:
-        """A set or list of strings, empty when it is absent. Raises Unresolvable."""
+        """The strings of an argument, empty if it is absent. Raises Unresolvable."""
         return strings(self.get(argument), argument)
 
 
 _STEPS_OF_AN_ARGUMENT = 10
-"""To convert and to keep an argument takes about the time of so many steps."""
+"""Evaluation steps that take as long as converting and storing an argument."""
 
 
 def argument_value(argument: str, attribute: s.Attribute, scope: EvaluationScope) -> Value:
-    """An argument of a resource as its type in the provider's schema, None for null. Raises Unresolvable."""
+    """Evaluate an argument of a resource in its type in the provider's schema; None for null. Raises Unresolvable."""
     spend(scope, _STEPS_OF_AN_ARGUMENT)
     value = evaluate_attribute(attribute, scope)
     if isinstance(value, (str, Document)) and argument not in ARGUMENT_TYPES:
@@ -86,7 +86,7 @@ def argument_value(argument: str, attribute: s.Attribute, scope: EvaluationScope
 
 
 def strings(value: Value, argument: str) -> list[Value]:
-    """The elements of a set or list of strings, none for None. Raises Unresolvable for a null among them."""
+    """The elements of a set or list of strings, empty for None. Raises Unresolvable if one of them is null."""
     items = list(value) if isinstance(value, (ListValue, SetValue)) else []
     if any(map(is_null, items)):
         raise Unresolvable(f"a null in {argument}")
@@ -95,11 +95,11 @@ def strings(value: Value, argument: str) -> list[Value]:
 
 @dataclass(slots=True)
 class ModuleScope:
-    """One module's names. Mutable only as a memory of what was evaluated."""
+    """The references of a module. Values are cached."""
 
     source: ModuleFiles
     account_id: str
-    """Empty while the account is not known: then nothing that depends on it is resolved."""
+    """Empty if the account is unknown: then what depends on it cannot be resolved."""
     partition: str
     document_json: Callable[[Instance], Document]
     _blocks: dict[str, s.Block] = field(default_factory=dict)
@@ -115,11 +115,11 @@ class ModuleScope:
                     self._blocks.setdefault(single.address, single)
 
     def scope(self, file: str, local: Mapping[str, Value] | None = None) -> EvaluationScope:
-        """The module's names as seen from one file."""
+        """The scope of expressions in a file."""
         return EvaluationScope(self, local or {}, file, self._budget)
 
     def root(self, name: str, line: int) -> Value:
-        """What the first name of a reference stands for. Raises Unresolvable."""
+        """The value of the first name of a reference. Raises Unresolvable."""
         if name == "var":
             return Namespace(self._variable)
         if name == "local":
@@ -128,7 +128,7 @@ class ModuleScope:
             return Namespace(lambda kind: Namespace(lambda label: self.references(f"data.{kind}.{label}")))
         if name.startswith("aws_"):
             return Namespace(lambda label: self.references(f"{name}.{label}"))
-        raise Unresolvable(f"{name} is known to Terraform alone", line)
+        raise Unresolvable(f"{name} is known only to Terraform", line)
 
     def _remember(self, address: str, make: Callable[[s.Block], T]) -> T:
         block = self._blocks.get(address)
@@ -144,7 +144,7 @@ class ModuleScope:
         if value is _UNDERWAY:
             raise Unresolvable(f"{address} refers to itself")
         if isinstance(value, Unresolvable):
-            # Also for Refused: what Terraform refuses elsewhere ends the plan, and no `try` here goes on after it.
+            # Not Refused: an error elsewhere in the module ends the plan, and `try` here does not handle it.
             raise Unresolvable(value.reason, value.line, value.file, value.type)
         return value  # type: ignore[return-value]
 
@@ -169,7 +169,7 @@ class ModuleScope:
         )
 
     def references(self, address: str) -> Value:
-        """A resource as a value: one Namespace, a tuple (`count`) or an object (`for_each`) of them. Raises Unresolvable."""
+        """The value of a resource: a Namespace, or a tuple (`count`) or object (`for_each`) of them. Raises Unresolvable."""
         repeated, instances = self._remember(address, self._instances)
         values = [Namespace(_reader(self, instance)) for _, instance in instances]
         if repeated == "count":
@@ -179,9 +179,9 @@ class ModuleScope:
         return values[0]
 
     def instances(self, block: s.Block) -> list[Instance]:
-        """The instances of a resource or data source. Raises Unresolvable when their number cannot be known."""
+        """The instances of a resource or data source. Raises Unresolvable if their number cannot be determined."""
         if self._blocks.get(block.address) is not block:
-            # A second block of one address: found and reported before, read all the same.
+            # A second block with the same address, already reported: its access is reported too.
             return [instance for _, instance in self._instances(block)[1]]
         return [instance for _, instance in self._remember(block.address, self._instances)[1]]
 
@@ -211,7 +211,7 @@ class ModuleScope:
         ]
 
     def computed(self, instance: Instance, name: str) -> Value:
-        """An attribute of a resource, whether it is written or AWS makes it. Raises Unresolvable."""
+        """An attribute of a resource, given as argument or computed by AWS. Raises Unresolvable."""
         kind = KINDS.get(instance.kind)
         if self.account_id and (given := self._given(instance.kind, name)):
             return given
@@ -225,18 +225,18 @@ class ModuleScope:
                 return self.name(instance)
             if name in kind.read and (value := instance.get(name)) is not None:
                 return self._read_back(name, value)
-        raise Unresolvable(f"{instance.address}.{name} is known to AWS alone", instance.line, instance.file)
+        raise Unresolvable(f"{instance.address}.{name} is known only to AWS", instance.line, instance.file)
 
     def _read_back(self, name: str, value: Value) -> Value:
-        """An argument as an attribute. Raises Unresolvable where the provider changes it."""
+        """The value of an argument read as an attribute. Raises Unresolvable if the provider changes it."""
         if name in POLICY_ARGUMENTS:
-            raise Unresolvable("the text of a policy, which the provider writes in its own way")
+            raise Unresolvable("the JSON of a policy, which the provider rewrites")
         if isinstance(value, MapValue) and any(map(is_null, value.values())):
             raise Unresolvable(f"a null in {name}")
         return value
 
     def _given(self, kind: str, name: str) -> str | None:
-        """What the account and the partition say about themselves."""
+        """Attributes of the data sources of account and partition; None for others."""
         known = {
             ("data.aws_caller_identity", "account_id"): self.account_id,
             ("data.aws_caller_identity", "id"): self.account_id,
@@ -250,7 +250,7 @@ class ModuleScope:
         return instance.needed(NAME_ARGUMENT.get(instance.kind, "name"))
 
     def arn(self, instance: Instance) -> str:
-        """The ARN that the resource has or will have. An existing one may state its own in a postcondition."""
+        """The ARN of the resource; an existing one can have it in a postcondition. Raises Unresolvable."""
         name = self.name(instance)
         kind = KINDS[instance.kind].arn or ""
         if instance.kind.startswith("data."):
@@ -258,7 +258,9 @@ class ModuleScope:
             arn = Arn.parse(stated) if stated else None
             if stated and arn is not None:
                 if (arn.kind, arn.name, arn.account_id) != (kind, name, self.account_id):
-                    raise Unresolvable(f"the postcondition names {stated}, another {kind}", instance.line, instance.file)
+                    raise Unresolvable(
+                        f"the postcondition has {stated}, the ARN of another {kind}", instance.line, instance.file
+                    )
                 return stated
             return iam_arn(self.partition, self.account_id, kind, "/", name)
         path = instance.get("path")
@@ -267,7 +269,7 @@ class ModuleScope:
         return iam_arn(self.partition, self.account_id, kind, "/" if path is None else plain(path), name)
 
     def stated(self, instance: Instance, attribute: str) -> str | None:
-        """What a postcondition `self.ATTRIBUTE == "..."` of the resource holds it to; None when there is none."""
+        """The value in a postcondition `self.ATTRIBUTE == "..."` of the resource; None if there is none."""
         found: set[str] = set()
         for block in instance.body.blocks:
             for inner in block.body.blocks if block.type == "lifecycle" else ():
@@ -279,16 +281,16 @@ class ModuleScope:
 
 MAXIMUM_INSTANCES = 10_000
 _NAME_ATTRIBUTES = {"data.aws_iam_group": ("group_name",), "data.aws_iam_user": ("user_name",)}
-"""Attributes that give the name; `id` is something else in these two."""
+"""Attributes with the name of the resource; `id` differs in these two."""
 _UNDERWAY = object()
 
 
 class NoNames:
-    """Names of a file of values, and of a document that stands for itself: none."""
+    """A scope without references: for files of values, and documents that use none."""
 
     def root(self, name: str, line: int) -> Value:
-        """Refuse. Raises Unresolvable."""
-        raise Unresolvable(f"{name} has no place in a file of values", line)
+        """Raise Unresolvable."""
+        raise Unresolvable(f"{name} cannot be used in a file of values", line)
 
 
 def _reader(module: ModuleScope, instance: Instance) -> Callable[[str], Value]:
@@ -298,28 +300,28 @@ def _reader(module: ModuleScope, instance: Instance) -> Callable[[str], Value]:
 def _count(attribute: s.Attribute, scope: EvaluationScope) -> int:
     number = convert(evaluate_attribute(attribute, scope), NUMBER)
     if not isinstance(number, int) or not 0 <= number <= MAXIMUM_INSTANCES:
-        raise Unresolvable("count is no number of instances", attribute.line, scope.file)
+        raise Unresolvable("count is not a number of instances", attribute.line, scope.file)
     return number
 
 
 def _keyed(attribute: s.Attribute, scope: EvaluationScope) -> list[tuple[str, Value]]:
-    """Keys and values of a resource's `for_each`: a map, or a set of strings. Raises Unresolvable."""
+    """Keys and values of a resource's `for_each`, a map or set of strings. Raises Unresolvable."""
     value = evaluate_attribute(attribute, scope)
     if isinstance(value, (ObjectValue, MapValue)):
         pairs = [(key, value[key]) for key in sorted(value)]
     elif isinstance(value, SetValue) and (value.element == STRING or not value):
         pairs = [(plain(item), item) for item in value]
     else:
-        raise Unresolvable("for_each over something that is no map and no set of strings", attribute.line, scope.file)
+        raise Unresolvable("for_each over a value that is neither a map nor a set of strings", attribute.line, scope.file)
     if len(pairs) > MAXIMUM_INSTANCES:
-        raise Unresolvable("for_each over too much", attribute.line, scope.file)
+        raise Unresolvable("for_each over too many elements", attribute.line, scope.file)
     return pairs
 
 
 def iterations(attribute: s.Attribute, scope: EvaluationScope) -> list[tuple[Value, Value]]:
     """Keys and values of the `for_each` of a dynamic block. Raises Unresolvable.
 
-    The order of a set of objects is not defined, and does not matter for the blocks that are read here.
+    The order of a set of objects is undefined, which does not matter for the supported blocks.
     """
     value = evaluate_attribute(attribute, scope)
     if isinstance(value, (ObjectValue, MapValue)):
@@ -328,11 +330,11 @@ def iterations(attribute: s.Attribute, scope: EvaluationScope) -> list[tuple[Val
         return [(item, item) for item in value]
     if isinstance(value, (TupleValue, ListValue)):
         return list(enumerate(value))
-    raise Unresolvable("for_each over something that is no list, set or map", attribute.line, scope.file)
+    raise Unresolvable("for_each over a value that is not a list, set or map", attribute.line, scope.file)
 
 
 def _equated(condition: s.Attribute, attribute: str, scope: EvaluationScope) -> Iterator[str]:
-    """The text that `self.ATTRIBUTE` is compared with, when the condition is that comparison and nothing else."""
+    """Yield the string with which the condition compares `self.ATTRIBUTE`, if it is only that comparison."""
     expression = condition.expression
     if isinstance(expression, s.Template) and len(expression.parts) == 1:
         expression = expression.parts[0]

@@ -1,7 +1,4 @@
-"""Collects the parts of an Access while resources are read in any order.
-
-Resources -> parts of an Access. What is not understood, or not known without Terraform, is a finding.
-"""
+"""Converts resources to the access that they grant; values that cannot be determined are findings."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ from rolecall_generator.terraform.parser.values import MapValue, Unresolvable, V
 
 @dataclass(slots=True)
 class Draft:
-    """A principal under construction; `values` are the arguments of its model."""
+    """A role, group or user under construction; `values` are arguments of its class in the model."""
 
     kind: str
     arn: str
@@ -43,7 +40,7 @@ class Draft:
 
 
 class Builder:
-    """Principals by kind and name (IAM: unique without regard to case), policies and profiles by ARN."""
+    """Collects principals by kind and name (case-insensitive, as in IAM), policies and instance profiles by ARN."""
 
     def __init__(self, partition: str, account_id: str) -> None:
         self.partition = partition
@@ -53,7 +50,7 @@ class Builder:
         self.profiles: dict[str, InstanceProfile] = {}
 
     def declare(self, kind: str, name: str, arn: str, *, existing: bool, **values: Any) -> bool:
-        """A principal that a block stands for. False when its name is taken; both are kept then, one as it stood."""
+        """Add a principal that a block declares. Returns False if the name is taken; the first principal is kept too."""
         key = (kind, name.lower())
         known = self.drafts.get(key)
         if known is not None and not (known.existing and existing and known.arn == arn):
@@ -64,7 +61,7 @@ class Builder:
         return True
 
     def named(self, kind: str, name: str) -> Draft:
-        """The principal of a name; one that no block stands for exists already, at the root path."""
+        """The principal with a name; one that no block declares is an existing principal at the root path."""
         key = (kind, name.lower())
         if key not in self.drafts:
             arn = iam_arn(self.partition, self.account_id, kind, "/", name)
@@ -72,10 +69,10 @@ class Builder:
         return self.drafts[key]
 
     def access(self) -> Access:
-        """Everything collected."""
+        """The collected access."""
         parts: dict[str, dict[str, Any]] = {"role": {}, "group": {}, "user": {}}
         for draft in self.drafts.values():
-            # The first of two with one ARN stays; that there are two is a finding.
+            # The first of two with the same ARN is kept; the second is a finding.
             parts[draft.kind].setdefault(draft.arn, _model(draft))
         return Access(parts["role"], self.policies, parts["group"], parts["user"], self.profiles)
 
@@ -96,7 +93,7 @@ def _model(draft: Draft) -> Role | Group | User:
 
 
 class Resources:
-    """Reads resources one by one into a Builder."""
+    """Adds resources to a Builder, in two passes."""
 
     def __init__(self, module: ModuleScope, report: r.ParseFindings) -> None:
         self.module = module
@@ -104,12 +101,12 @@ class Resources:
         self.builder = Builder(module.partition, module.account_id)
 
     def declare(self, instance: Instance) -> None:
-        """First pass: principals and policies, so that the second pass finds them by name."""
+        """First pass: add principals and policies, which the second pass finds by name."""
         if reader := _DECLARATIONS.get(instance.kind):
             self._read(reader, instance)
 
     def attach(self, instance: Instance) -> None:
-        """Second pass: policies on principals, memberships, passwords, profiles."""
+        """Second pass: add attachments, memberships, passwords and instance profiles."""
         if reader := _ATTACHMENTS.get(instance.kind):
             self._read(reader, instance)
 
@@ -121,7 +118,7 @@ class Resources:
             self.report.unresolvable(instance.address, "what it grants", error)
 
     def optional(self, instance: Instance, argument: str, default: Any, convert: Callable[[Value], Any] = plain) -> Any:
-        """An argument that grants nothing: when it cannot be known, a warning and its default."""
+        """An argument that grants nothing; if it cannot be determined, add a warning and return the default."""
         try:
             value = instance.get(argument)
             return default if value is None else convert(value)
@@ -131,7 +128,7 @@ class Resources:
             return default
 
     def critical(self, instance: Instance, argument: str, convert: Callable[[Value], Any], default: Any) -> Any:
-        """An argument that decides access: when it cannot be known, an error, and the rest is read all the same."""
+        """An argument that affects access; if it cannot be determined, add an error and return the default."""
         try:
             value = instance.get(argument)
             return default if value is None else convert(value)
@@ -141,15 +138,15 @@ class Resources:
             return default
 
     def policy(self, value: Value) -> PolicyDocument:
-        """A policy document from its JSON. Raises Unresolvable."""
+        """Parse a policy document from JSON. Raises Unresolvable."""
         return written_policy(value, self.module.partition)
 
     def duplicate(self, instance: Instance, what: str) -> None:
-        """Report that two resources make the same thing."""
+        """Report that two resources declare the same thing."""
         self.report.add(r.DUPLICATE, instance.address, f"{what} is declared twice", instance.file, instance.line)
 
     def inline(self, instance: Instance, draft: Draft, name: str, value: Value) -> None:
-        """Put an inline policy on a principal."""
+        """Add an inline policy to a principal."""
         if name in draft.inline:
             self.duplicate(instance, f"the inline policy {name} of {draft.arn}")
             name = f"{name} ({instance.address})"
@@ -162,7 +159,7 @@ def _tags(value: Value) -> Mapping[str, str]:
 
 def _seconds(value: Value) -> int:
     if not isinstance(value, int) or not 0 <= value <= _LONGEST_SESSION:
-        raise Unresolvable("no number of seconds")
+        raise Unresolvable("not a number of seconds")
     return value
 
 
@@ -171,7 +168,7 @@ def _arns(value: Value) -> list[str]:
 
 
 def _boundary(value: Value) -> str | None:
-    """The provider takes an empty string for none."""
+    """A permissions boundary; None for an empty string, as in the provider."""
     return plain(value) or None
 
 
@@ -189,7 +186,7 @@ def _role(self: Resources, instance: Instance) -> None:
         boundary=self.critical(instance, "permissions_boundary", _boundary, None),
         max_session_seconds=self.critical(instance, "max_session_duration", _seconds, 3600),
         description=self.optional(instance, "description", ""),
-        # Conditions may ask for them.
+        # Conditions may depend on them.
         tags=self.critical(instance, "tags", _tags, {}),
     )
     if not fresh:
@@ -200,7 +197,7 @@ def _role(self: Resources, instance: Instance) -> None:
         if kind == "inline_policy" and body.attributes:
             part = Instance(kind, f"{instance.address}.inline_policy", body, scope, instance.line)
             self.inline(part, draft, part.needed("name"), part.get("policy"))
-    with suppress(Unresolvable):  # that it is not known has been reported
+    with suppress(Unresolvable):  # already reported
         missing = instance.get("assume_role_policy") is None
     if missing:
         raise Unresolvable("assume_role_policy is missing", instance.line, instance.file)
@@ -240,7 +237,7 @@ def _managed_policy(self: Resources, instance: Instance) -> None:
 
 
 def _check_document(self: Resources, instance: Instance) -> None:
-    """Evaluated although nothing may use it: what cannot be known in it is worth knowing."""
+    """Evaluate a document also if nothing uses it, to report what cannot be determined."""
     del self
     read_document(instance)
 
@@ -261,7 +258,7 @@ def _attached_to(kind: str) -> Callable[[Resources, Instance], None]:
 
 
 def _attachment(self: Resources, instance: Instance) -> None:
-    message = "it takes the policy away from everybody that it does not name, in the whole account"
+    message = "it detaches the policy from all other roles, users and groups in the account"
     self.report.add(r.UNKNOWN, instance.address, message, instance.file, instance.line, Severity.WARNING)
     arn = instance.needed("policy_arn")
     for kind in ("role", "user", "group"):
@@ -286,8 +283,8 @@ def _login_profile(self: Resources, instance: Instance) -> None:
         self.duplicate(instance, f"the console password of {user.arn}")
     required = instance.get("password_reset_required")
     if required is None:
-        # Provider 3.39 asks for a new password by default, 4.x and later do not.
-        message = "password_reset_required is not written, and versions of the provider differ in its default"
+        # Provider 3.39 requires a new password by default, 4.x and later do not.
+        message = "password_reset_required is not set, and its default differs between versions of the provider"
         self.report.add(r.AMBIGUOUS, instance.address, message, instance.file, instance.line, Severity.WARNING)
     key = instance.get("pgp_key")
     user.console_password = ConsolePassword(required is True, plain(key) or None if key is not None else None)

@@ -1,10 +1,6 @@
-"""The resources and data sources that are understood: their arguments, which of them change access, their ARNs.
+"""The supported resources, data sources, blocks and arguments, and the findings about all others.
 
-Source: AWS provider 3.39 to 6.x documentation, November 2026. An argument that is in no list here is a finding.
-
-Kinds of finding that the parser reports, and the list that collects its findings.
-
-Which blocks and arguments a module may have at all: everything else is a finding, whatever it would do.
+Source: AWS provider 3.39 to 6.x documentation, November 2026.
 """
 
 from __future__ import annotations
@@ -17,12 +13,16 @@ from rolecall_generator.terraform.parser.expressions import EvaluationScope, eva
 from rolecall_generator.terraform.parser.values import BOOL, NUMBER, STRING, Collection, Type, Unresolvable
 
 META = frozenset({"for_each", "count", "depends_on"})
-"""Arguments of every resource that are understood; `provider` is a finding."""
+"""Arguments supported in every resource; `provider` is a finding."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceKind:
-    """`read`: arguments that are evaluated; `harmless`: arguments that change nothing here; `arn`: its kind in ARNs."""
+    """A supported resource type or data source.
+
+    `read`: arguments that are evaluated; `harmless`: arguments that do not affect access; `blocks`: nested blocks; `arn`:
+    the resource type in ARNs.
+    """
 
     read: frozenset[str]
     harmless: frozenset[str] = frozenset()
@@ -67,7 +67,7 @@ KINDS: dict[str, ResourceKind] = {
 }
 
 NAME_ARGUMENT = {"data.aws_iam_group": "group_name", "data.aws_iam_user": "user_name"}
-"""Where the name of an existing principal stands, when it is not `name`."""
+"""The argument with the name of an existing principal, if it is not `name`."""
 
 _SET_OF_STRINGS = Collection("set", STRING)
 _LIST_OF_STRINGS = Collection("list", STRING)
@@ -90,28 +90,27 @@ ARGUMENT_TYPES: dict[str, Type] = {
     "users": _SET_OF_STRINGS,
     "values": _LIST_OF_STRINGS,
 }
-"""The types that the provider converts arguments to, by name; all others are strings."""
+"""The types of arguments in the provider's schema, by name; all others are strings."""
 
 POLICY_ARGUMENTS = frozenset({"assume_role_policy", "policy"})
-"""Arguments whose text the provider writes anew, each version in its own way."""
+"""Arguments whose value the provider rewrites, differently in each version."""
 
 PROVIDER_SOURCES = frozenset({
     "hashicorp/aws", "registry.terraform.io/hashicorp/aws", "registry.opentofu.org/hashicorp/aws",
 })  # fmt: skip
-"""Where the AWS provider comes from; any other source runs someone else's program."""
-
+"""Sources of the AWS provider; any other source runs another program."""
 
 UNRESOLVABLE = FindingKind(
     "RC901",
-    "Value that Terraform alone knows",
+    "Value known only to Terraform",
     Severity.ERROR,
     "write the value literally, or as a local or a variable with a default",
 )
 UNKNOWN = FindingKind(
     "RC902",
-    "Terraform that is not understood",
+    "Unsupported Terraform configuration",
     Severity.ERROR,
-    "remove it from the module, or read it yourself: nothing is known about what it does",
+    "remove it from the module, or review it by hand: its effect was not checked",
 )
 UNREADABLE = FindingKind(
     "RC903",
@@ -133,19 +132,19 @@ GUARD = FindingKind(
     "RC907",
     "Guard against the wrong account",
     Severity.ERROR,
-    "keep the postcondition on data.aws_caller_identity that names the account the module is meant for",
+    "keep the postcondition of data.aws_caller_identity with the account the module is meant for",
 )
 AMBIGUOUS = FindingKind(
     "RC908",
     "Read differently by versions of Terraform",
     Severity.WARNING,
-    "write it in the one way that every version of Terraform and the AWS provider reads alike",
+    "use a form that all versions of Terraform and the AWS provider interpret in the same way",
 )
 EXTRA_FILE = FindingKind(
     "RC909",
     "File that is not part of the module",
     Severity.ERROR,
-    "remove it from the folder, or read it yourself: Terraform or a person could use it",
+    "remove it from the folder, or review it by hand: Terraform or a user could use it",
 )
 
 
@@ -164,28 +163,28 @@ class ParseFindings:
         line: int | None = None,
         severity: Severity = Severity.ERROR,
     ) -> None:
-        """Add a finding, an error unless `severity` says otherwise; equal findings count once."""
+        """Add a finding, with the usual severity of its kind unless one is given. Equal findings are added once."""
         self._findings[kind.finding(subject, message, file, line, severity=severity)] = None
 
     def unresolvable(self, subject: str, what: str, error: Unresolvable, severity: Severity = Severity.ERROR) -> None:
-        """Add that a value cannot be known without Terraform."""
+        """Add a finding for a value that cannot be determined without Terraform."""
         self.add(UNRESOLVABLE, subject, f"{what} cannot be known: {error.reason}", error.file, error.line, severity)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings, by file and line; those without a place come first."""
+        """All findings by file and line; those without a file first."""
         return tuple(sorted(self._findings, key=lambda found: (found.file or "", found.line or 0, found.rule)))
 
 
 _INERT = frozenset({"variable", "output", "locals", "moved"})
 _LIFECYCLE = frozenset({"create_before_destroy", "prevent_destroy"})
 _LOGIN_CHANGES = frozenset({"password_reset_required", "password_length", "pgp_key"})
-# Not `default_tags`: conditions may ask for the tags of a principal.
+# Not `default_tags`: conditions may depend on the tags of a principal.
 _PLAIN_PROVIDER = frozenset({"region", "allowed_account_ids", "forbidden_account_ids", "version"})
 
 
 def check_block(block: s.Block, scope: EvaluationScope, report: ParseFindings) -> bool:
-    """Report what is not understood about a block. True when its resource type is understood."""
+    """Report what is not supported in a block. Returns True for a supported resource or data source."""
     if block.type in ("resource", "data"):
         return _resource(block, report)
     if block.type == "terraform":
@@ -193,15 +192,15 @@ def check_block(block: s.Block, scope: EvaluationScope, report: ParseFindings) -
     elif block.type == "provider":
         plain = set(block.body.attributes) <= _PLAIN_PROVIDER and {b.type for b in block.body.blocks} <= _PLAIN_PROVIDER
         severity = Severity.WARNING if plain else Severity.ERROR
-        report.add(FOREIGN, block.address, "a provider block of the module's own", block.file, block.line, severity)
+        report.add(FOREIGN, block.address, "the module configures a provider", block.file, block.line, severity)
     elif block.type == "module":
-        report.add(FOREIGN, block.address, "a module is called; what it does is not read", block.file, block.line)
+        report.add(FOREIGN, block.address, "the module calls another module, which is not read", block.file, block.line)
     elif block.type in ("removed", "import"):
-        message = f"a {block.type} block: what stands in the account may differ from the module"
+        message = f"a {block.type} block: the account may differ from the module"
         report.add(UNKNOWN, block.address, message, block.file, block.line, Severity.WARNING)
         _provisioners(block, report)
     elif block.type not in _INERT:
-        report.add(UNKNOWN, block.address, f"the block {block.type} is not understood", block.file, block.line)
+        report.add(UNKNOWN, block.address, f"the block {block.type} is not supported", block.file, block.line)
     return False
 
 
@@ -210,21 +209,21 @@ def _resource(block: s.Block, report: ParseFindings) -> bool:
     _provisioners(block, report)
     if "provider" in block.body.attributes:
         line = block.body.attributes["provider"].line
-        report.add(FOREIGN, block.address, "another provider, so perhaps another account", block.file, line)
+        report.add(FOREIGN, block.address, "another provider configuration, possibly for another account", block.file, line)
     kind = KINDS.get(name)
     if kind is None or len(block.labels) != len(("type", "name")):
-        report.add(UNKNOWN, block.address, f"the resource type {name} is not understood", block.file, block.line)
+        report.add(UNKNOWN, block.address, f"the resource type {name} is not supported", block.file, block.line)
         return False
     for argument, attribute in block.body.attributes.items():
         if argument not in kind.read | kind.harmless | META | {"provider"}:
-            message = f"the argument {argument} is not understood"
+            message = f"the argument {argument} is not supported"
             report.add(UNKNOWN, block.address, message, block.file, attribute.line)
     for inner in block.body.blocks:
         inner_type = inner.labels[0] if inner.type == "dynamic" and inner.labels else inner.type
         if inner.type == "lifecycle":
             _lifecycle(block, inner, report)
         elif inner_type not in kind.blocks | {"provisioner", "connection", "timeouts"}:
-            report.add(UNKNOWN, block.address, f"the block {inner_type} is not understood", block.file, inner.line)
+            report.add(UNKNOWN, block.address, f"the block {inner_type} is not supported", block.file, inner.line)
     return True
 
 
@@ -238,10 +237,10 @@ def _lifecycle(block: s.Block, lifecycle: s.Block, report: ParseFindings) -> Non
     for name, attribute in lifecycle.body.attributes.items():
         if name in _LIFECYCLE:
             continue
-        ignored = _words(attribute.expression) if name == "ignore_changes" else None
+        ignored = _names(attribute.expression) if name == "ignore_changes" else None
         if ignored is not None and (ignored <= {"tags"} or _harmless(block, ignored)):
             continue
-        message = f"{name} keeps Terraform from making the account what the module says"
+        message = f"{name}: Terraform may not change the account to match the module"
         report.add(AMBIGUOUS, block.address, message, block.file, attribute.line)
 
 
@@ -249,8 +248,8 @@ def _harmless(block: s.Block, ignored: frozenset[str]) -> bool:
     return block.labels[0] == "aws_iam_user_login_profile" and ignored <= _LOGIN_CHANGES
 
 
-def _words(expression: s.Expression) -> frozenset[str] | None:
-    """The bare names in a list; None when there is anything else."""
+def _names(expression: s.Expression) -> frozenset[str] | None:
+    """The names in a list of references; None if there is anything else."""
     if not isinstance(expression, s.Tuple):
         return None
     words = [item.name for item in expression.items if isinstance(item, s.Name)]
@@ -260,15 +259,15 @@ def _words(expression: s.Expression) -> frozenset[str] | None:
 def _terraform(block: s.Block, scope: EvaluationScope, report: ParseFindings) -> None:
     for name, attribute in block.body.attributes.items():
         if name != "required_version":
-            report.add(UNKNOWN, block.address, f"the setting {name} is not understood", block.file, attribute.line)
+            report.add(UNKNOWN, block.address, f"the setting {name} is not supported", block.file, attribute.line)
     for inner in block.body.blocks:
         if inner.type == "required_providers":
             _providers(inner, scope, report)
         elif inner.type in ("backend", "cloud"):
-            message = "the module says where its state is kept; the state may hold passwords"
+            message = "the module configures where its state is stored; the state may contain passwords"
             report.add(FOREIGN, block.address, message, block.file, inner.line, Severity.WARNING)
         else:
-            report.add(UNKNOWN, block.address, f"the block {inner.type} is not understood", block.file, inner.line)
+            report.add(UNKNOWN, block.address, f"the block {inner.type} is not supported", block.file, inner.line)
 
 
 def _providers(block: s.Block, scope: EvaluationScope, report: ParseFindings) -> None:

@@ -1,4 +1,4 @@
-"""Input variables: type constraints with `optional()`, and the value that a variable has.
+"""Values of input variables, and type constraints with `optional()`.
 
 Source: `ext/typeexpr` of github.com/hashicorp/hcl, and `internal/terraform/eval_variable.go` and `internal/configs` of
 github.com/hashicorp/terraform, versions 1.5 to 1.15, November 2026.
@@ -40,7 +40,10 @@ _COLLECTIONS = ("list", "set", "map")
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A type constraint. `defaults`: of its optional attributes; `inner`: constraints by attribute, position or ""."""
+    """A type constraint. `defaults` are those of optional attributes; `inner` holds constraints by attribute or position.
+
+    The key in `inner` is "" for the elements of a collection.
+    """
 
     type: Type
     defaults: Mapping[str, Value] = field(default_factory=dict)
@@ -48,7 +51,7 @@ class Constraint:
 
     @property
     def plain(self) -> bool:
-        """Whether no attribute inside has a default."""
+        """True if no attribute at any level has a default."""
         return not self.defaults and not self.inner
 
 
@@ -59,12 +62,12 @@ def variable_value(
 ) -> Value:
     """The value of a variable, from a file of values or its default. Raises Unresolvable.
 
-    `given`: evaluates what a file of values says, None when there is nothing; `evaluate`: an argument of the block.
+    `given` evaluates the value in a file of values (None: there is none), `evaluate` an argument of the block.
     """
     arguments = block.body.attributes
     unknown = sorted(set(arguments) - _ARGUMENTS)
     if unknown:
-        raise Unresolvable(f"the argument {unknown[0]} of a variable is not understood", block.line, block.file)
+        raise Unresolvable(f"the argument {unknown[0]} of a variable is not supported", block.line, block.file)
     constraint = constraint_of(arguments["type"].expression, evaluate) if "type" in arguments else Constraint(DYNAMIC)
     default = conform(evaluate(arguments["default"]), constraint) if "default" in arguments else None
     value = default if given is None else conform(given(), constraint)
@@ -73,13 +76,13 @@ def variable_value(
         raise Unresolvable(f"the variable {block.labels[0]} has no default", value_type=None if known == DYNAMIC else known)
     if is_null(value) and "nullable" in arguments and not truth(evaluate(arguments["nullable"])):
         if is_null(default):
-            raise Unresolvable(f"the variable {block.labels[0]} is null and must not be", block.line, block.file)
+            raise Unresolvable(f"the variable {block.labels[0]} is null but not nullable", block.line, block.file)
         return default
     return value
 
 
 def conform(value: Value, constraint: Constraint) -> Value:
-    """A value as a type constraint has it, with defaults for what is missing or null. Raises Unresolvable."""
+    """Convert a value to a type constraint, with defaults for missing and null attributes. Raises Unresolvable."""
     return convert(_with_defaults(value, constraint), constraint.type)
 
 
@@ -109,10 +112,10 @@ def _inside(value: Value, constraint: Constraint, name: str) -> Value:
 
 
 def constraint_of(expression: s.Expression, evaluate: Callable[[s.Attribute], Value]) -> Constraint:
-    """A type constraint from its expression; `evaluate` evaluates defaults. Raises Unresolvable for what is none."""
+    """Parse a type constraint; `evaluate` evaluates defaults. Raises Unresolvable."""
     match expression:
         case s.Literal(str(code)):
-            # The JSON syntax; in the native one Terraform refuses quotes here.
+            # JSON syntax; in the native syntax Terraform rejects quotes here.
             return constraint_of(_code(code), evaluate)
         case s.Name(name) if name in _NAMED:
             return Constraint(_NAMED[name])
@@ -127,14 +130,14 @@ def constraint_of(expression: s.Expression, evaluate: Callable[[s.Attribute], Va
             return Constraint(TupleType(tuple([element.type for element in elements])), inner=nested)
         case s.Call("object", (s.Object(items),), False):
             return _object(items, evaluate)
-    raise Unresolvable("a type that is not understood")
+    raise Unresolvable("a type that is not supported")
 
 
 def _code(code: str) -> s.Expression:
     try:
         return read_native(f"x {{\n  type = {code}\n}}\n", "").blocks[0].body.attributes["type"].expression
     except (Unreadable, KeyError, IndexError):
-        raise Unresolvable("a type that is not understood") from None
+        raise Unresolvable("a type that is not supported") from None
 
 
 def _object(items: tuple[tuple[s.Expression, s.Expression], ...], evaluate: Callable[[s.Attribute], Value]) -> Constraint:
