@@ -20,7 +20,6 @@ from rolecall_generator.output import (
     LockedModule,
     ModuleSource,
     WriteReport,
-    output_error,
     read_lock,
     read_regular,
     sha256,
@@ -211,7 +210,8 @@ def compare(
     planned = {module.path for module in plan.modules}
     untouched = len(plan.modules) - len(touched)
     touched += [_gone(path, out, name) for path in sorted(locked) if path not in planned]
-    touched += [ModuleChanges(found.subject, "extra", (), (found,)) for found in _unplanned(out, planned, locked)]
+    stray = (found for found in unplanned(out, planned, locked) if found.subject not in locked)
+    touched += [ModuleChanges(found.subject, "extra", (), (found,)) for found in stray]
     return Comparison(tuple(touched), untouched)
 
 
@@ -240,13 +240,6 @@ def _extra(module: PlannedModule, out: Path) -> Iterator[ModuleChanges]:
         findings += (DIFFERENCE.finding(module.subject, message, place, 1, hint="remove the other files"),)
     if findings:
         yield ModuleChanges(module.path, "extra", (), findings)
-
-
-def _unplanned(out: Path, planned: Collection[str], locked: Collection[str]) -> list[Finding]:
-    try:
-        return [found for found in unplanned(str(out), planned, locked) if found.subject not in locked]
-    except OSError as error:
-        raise output_error(error, str(out)) from error
 
 
 def _hash_of(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""No cache survives a change of the package: a copy of it is edited, and every command sees the new code."""
+"""Every change of the package invalidates the caches: tests edit a copy of the package and run its commands."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def gen(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    """Change a file, its size and its time stamps as they were."""
+    """Change a file, keeping its size and time stamps."""
     text, before = path.read_text(), path.stat()
     assert old in text
     assert len(old) == len(new)
@@ -48,12 +48,12 @@ def edit(path: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("generator/rolecall_generator/plan/customer.py", "TrustBackendRole", "TrustBackendRale"),
-        ("templates/main.tf.j2", "The wrong-account guard", "The wrong account guard"),
+        ("generator/rolecall_generator/planning/customer.py", "TrustBackendRole", "TrustBackendRale"),
+        ("templates/terraform/main.tf.j2", "The wrong-account guard", "The wrong account guard"),
     ],
 )
-def test_an_edited_package_never_says_nothing_to_write(file: str, old: str, new: str, copy: Path) -> None:
-    """Neither size nor time of the edited file gives it away."""
+def test_edited_package_writes_modules_again(file: str, old: str, new: str, copy: Path) -> None:
+    """The edit changes neither size nor time stamps."""
     first = gen(copy, "terraform")
     assert 0 == first.returncode, first.stderr
     assert "Nothing to write" in gen(copy, "terraform").stdout
@@ -63,8 +63,8 @@ def test_an_edited_package_never_says_nothing_to_write(file: str, old: str, new:
     assert any(new in path.read_text() for path in (copy / "output").rglob("main.tf"))
 
 
-def test_edited_page_template_renews_bundles_but_no_module(copy: Path) -> None:
-    """A module does not depend on the pages, a bundle contains one."""
+def test_edited_page_template_changes_bundles_but_no_module(copy: Path) -> None:
+    """A bundle contains an HTML page, a module does not."""
     assert 0 == gen(copy, "terraform").returncode
     assert 0 == gen(copy, "bundle", "account1").returncode
     edit(copy / "templates/html/review.html.j2", "What it may do", "What it CAN do")
@@ -74,11 +74,11 @@ def test_edited_page_template_renews_bundles_but_no_module(copy: Path) -> None:
     assert ["What it CAN do" in path.read_text() for path in (copy / "output").rglob("review.html")] == [True]
 
 
-def test_an_edited_package_checks_anew(copy: Path) -> None:
-    """What was as planned before the edit is not remembered as that."""
+def test_edited_package_checks_modules_again(copy: Path) -> None:
+    """Cached results of the previous code are not used."""
     assert 0 == gen(copy, "terraform").returncode
     assert 0 == gen(copy, "check").returncode
-    edit(copy / "generator/rolecall_generator/plan/customer.py", "TrustBackendRole", "TrustBackendRale")
+    edit(copy / "generator/rolecall_generator/planning/customer.py", "TrustBackendRole", "TrustBackendRale")
     found = gen(copy, "check", "--format", "json")
 
     assert 1 == found.returncode, found.stderr
@@ -86,8 +86,8 @@ def test_an_edited_package_checks_anew(copy: Path) -> None:
     assert 1 == gen(copy, "diff").returncode
 
 
-def test_the_same_package_has_the_same_digest_elsewhere(copy: Path) -> None:
-    """A copy in another folder, and templates inside the package as a wheel has them, share caches with the checkout."""
+def test_digest_does_not_depend_on_location(copy: Path) -> None:
+    """A copy in another folder, and templates inside the package as in a wheel, have the digest of the checkout."""
     show = "from rolecall_generator.package_digest import package_digest; print(package_digest())"
 
     def shown() -> str:

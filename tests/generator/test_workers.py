@@ -1,4 +1,4 @@
-"""The process pool: order, errors as they are, and a killed process, in every command that uses it."""
+"""The process pool: order of results, errors of workers, and killed processes in all commands that use it."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def notes(tmp_path: Path) -> Path:
 
 
 def test_results_come_in_the_order_of_the_chunks() -> None:
-    """More chunks than may wait at a time."""
+    """Also with more chunks than are submitted at a time."""
     found = [item for items in pool(pool_jobs.add).run(chunked(range(40), 2), 2) for item in items]
 
     assert list(range(100, 140)) == found
 
 
 @pytest.mark.parametrize(("work", "prepare"), [(pool_jobs.fails, pool_jobs.prepared), (pool_jobs.add, pool_jobs.unprepared)])
-def test_an_error_of_a_worker_is_raised_as_it_is(work: object, prepare: object) -> None:
-    """Also one of the preparation: it is no killed process."""
+def test_error_of_worker_is_raised(work: object, prepare: object) -> None:
+    """An error of `prepare` is not reported as a killed process."""
     with pytest.raises(LookupError):
         list(pool(work, prepare).run([[1]], 2))
 
 
 def test_a_killed_worker_is_an_output_error() -> None:
-    """With the place and what to do."""
+    """The error has folder and hint."""
     with pytest.raises(OutputError) as refused:
         list(pool(pool_jobs.killed).run([[1]], 2))
 
@@ -55,7 +55,7 @@ def test_a_killed_worker_is_an_output_error() -> None:
 
 
 def test_a_worker_starts_with_ctrl_c_blocked() -> None:
-    """Otherwise Ctrl-C during its imports prints a traceback per process; this process goes on as before."""
+    """Ctrl-C during the imports of a worker prints no traceback; the mask of this process is restored."""
     found = list(pool(pool_jobs.interrupts_are_blocked).run([[1], [2]], 2))
 
     assert [[1], [1]] == found
@@ -65,13 +65,13 @@ def test_a_worker_starts_with_ctrl_c_blocked() -> None:
 @pytest.mark.parametrize(
     ("items", "processes", "expected"), [(10, None, 1), (10, 4, 1), (400, 2, 2), (400, 1, 1), (0, 3, 1)]
 )
-def test_few_items_are_worth_no_process(items: int, processes: int | None, expected: int) -> None:
-    """A further process costs as much as some hundred modules."""
+def test_few_items_use_no_worker_process(items: int, processes: int | None, expected: int) -> None:
+    """Starting a process takes as long as some hundred modules."""
     assert expected == worker_count(items, few=400, processes=processes)
 
 
 def test_a_killed_worker_of_a_check_is_an_output_error(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """gen check, gen prove and gen bundle end alike, and the next run finds everything as it was."""
+    """gen check and gen prove raise the same error, and the next run is complete."""
     monkeypatch.setattr(fleet, "FEW", 2)
     before = check(notes / "accounts.yaml", notes / "output", processes=2).report.active
     (notes / "output/.rolecall.cache").unlink(missing_ok=True)

@@ -14,8 +14,8 @@ from rolecall_generator.errors import ModuleError, OutputError
 from rolecall_generator.findings import DIFFERENCE, NOT_WRITTEN, Finding
 from rolecall_generator.iam import Access, Module, PolicyDocument, quotas
 from rolecall_generator.iam.difference import Label, differences, labeller
-from rolecall_generator.manifest import load_manifest
-from rolecall_generator.output import FolderStamp, Lock, OutputState, output_error, read_lock, stamp_folder, unplanned
+from rolecall_generator.manifest import account_names, load_manifest
+from rolecall_generator.output import FolderStamp, Lock, OutputState, read_lock, stamp_folder, unplanned
 from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots
 from rolecall_generator.terraform.parser import GUARD, UNREADABLE, ParsedModule, declared_places, parse_module
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
@@ -163,10 +163,7 @@ def path_in_findings(root: str, file: str | None) -> str | None:
 
 def unplanned_findings(out: Path, plan: Plan, lock: Lock) -> tuple[Finding, ...]:
     """Findings for folders and Terraform files of the output folder that are not planned. Raises OutputError."""
-    try:
-        return tuple(unplanned(str(out), {module.path for module in plan.modules}, lock.modules.keys()))
-    except OSError as error:
-        raise output_error(error, str(out)) from error
+    return unplanned(out, {module.path for module in plan.modules}, lock.modules.keys())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 
 from rolecall_generator.findings import UNPLANNED, Finding, Severity
+from rolecall_generator.output.atomic_write import output_error
 from rolecall_generator.output.lock import BUNDLES
 
 _TERRAFORM = (".tf", ".tf.json", ".tofu", ".tofu.json", ".tfvars", ".tfvars.json", ".hcl")
@@ -16,12 +18,19 @@ _MAX_ENTRIES = 1_000
 _TOP = ""
 
 
-def unplanned(out: str, planned: Collection[str], known: Collection[str]) -> Iterator[Finding]:
-    """Yield a finding for each entry of the output folder that belongs to no planned module. No file is read.
+def unplanned(out: Path, planned: Collection[str], known: Collection[str]) -> tuple[Finding, ...]:
+    """A finding for each entry of the output folder that belongs to no planned module. No file is read.
 
     `planned`: paths of the planned modules. `known`: paths of the modules in the lock, which an earlier run wrote; each gets
-    its own finding. Hidden folders without Terraform files and the folder of bundles are skipped. Raises OSError.
+    its own finding. Hidden folders without Terraform files and the folder of bundles are skipped. Raises OutputError.
     """
+    try:
+        return tuple(_findings(out, planned, known))
+    except OSError as error:
+        raise output_error(error, str(out)) from error
+
+
+def _findings(out: Path, planned: Collection[str], known: Collection[str]) -> Iterator[Finding]:
     above = {_TOP, *_parents(planned), *_parents(known)}
     modules = frozenset(planned)
     for folder in sorted(above):

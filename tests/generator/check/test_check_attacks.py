@@ -1,4 +1,4 @@
-"""`gen check` over attacked modules: every attack of the table is an error that names its customer and its place."""
+"""`gen check` of manipulated modules: every attack in the table is an error with customer, file and line."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def errors(folder: Path) -> list[Finding]:
 
 
 def test_the_table_has_at_least_60_attacks() -> None:
-    """The table stays as long as it was asked to be."""
+    """The table keeps its required size."""
     assert 60 <= len(ATTACKS)
 
 
 def test_untouched_modules_have_no_errors(written: Path) -> None:
-    """Without an attack there is no findings, so no attack is found by accident."""
+    """Without an attack there are no findings, so the findings of the other tests come from the attacks."""
     assert [] == errors(written)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_an_error_with_subject_and_place(name: str, written: Path, tmp_path: Path) -> None:
-    """What was edited or added is an error of the module's customer or switch role, in a file of its folder."""
+    """The error has the module's customer or switch role as subject, and a file of its folder."""
     folder = tmp_path / "copy"
     shutil.copytree(written, folder)
     # A memory of the untouched modules must not hide the attack.

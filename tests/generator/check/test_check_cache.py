@@ -1,4 +1,4 @@
-"""The cache of an output folder: a check with it finds what a check without it finds."""
+"""Checks with and without the cache of an output folder have the same findings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MODULE = "customers/account1"
 
 
 def write_findings_manifest(folder: Path) -> None:
-    """Add what every check warns of: a short external ID, and an action that AWS does not know."""
+    """Add causes of warnings: a short external ID, and an unknown action."""
     text = (folder / "accounts.yaml").read_text()
     own = text.split("name: account2", 1)[1].split('external_id: "', 1)[1].split('"', 1)[0]
     (folder / "accounts.yaml").write_text(text.replace(own, "short1"))
@@ -31,7 +31,7 @@ def write_findings_manifest(folder: Path) -> None:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
-    """A manifest with findings, its generated modules, and a cache that knows all of them."""
+    """A manifest with findings, its generated modules, and a cache with all of them."""
     shutil.copy(NOTES, tmp_path / "accounts.yaml")
     write_findings_manifest(tmp_path)
     generate(tmp_path / "accounts.yaml", tmp_path / "output")
@@ -142,14 +142,14 @@ def test_check_with_cache_equals_check_without(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EDITS))
-def test_each_edit_is_noticed_as_without_cache(name: str, world: Path) -> None:
+def test_check_after_edit_equals_check_without_cache(name: str, world: Path) -> None:
     EDITS[name](world)
 
     assert result_of(without_cache(world)) == result_of(checked(world))
 
 
-def test_unchanged_folder_shows_its_findings_without_judging(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The findings of the last check come from the cache, whole: neither proof nor rules run."""
+def test_findings_of_unchanged_folder_come_from_cache(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the proof nor the rules run again."""
     first = checked(world)
 
     def judge(*_arguments: object, **_options: object) -> None:
@@ -162,7 +162,7 @@ def test_unchanged_folder_shows_its_findings_without_judging(world: Path, monkey
     assert result_of(first) == result_of(again)
 
 
-def test_check_of_a_part_does_not_take_the_result_of_the_whole(world: Path) -> None:
+def test_check_with_only_ignores_cached_result_of_all_modules(world: Path) -> None:
     whole = checked(world)
     part = check(world / "accounts.yaml", world / "output", only=["account1"])
 
@@ -171,7 +171,7 @@ def test_check_of_a_part_does_not_take_the_result_of_the_whole(world: Path) -> N
 
 
 def test_module_that_changed_in_the_tick_of_the_cache_is_read_again(world: Path) -> None:
-    """Its stamp may be the same although its content is not: the clock of the file system is coarse."""
+    """The clock of the file system is coarse, so the stamp can be the same."""
     changed = main_tf(world).stat().st_ctime_ns
     os.utime(world / "output" / CACHE_NAME, ns=(changed, changed))
     edited = checked(world)
@@ -219,8 +219,8 @@ def test_cache_is_readable_by_its_owner_only(world: Path) -> None:
     assert 0o600 == (world / "output" / CACHE_NAME).stat().st_mode & 0o777
 
 
-def test_known_modules_are_those_that_were_checked_unchanged(world: Path) -> None:
-    """`known` says no for another plan, and for a folder that changed."""
+def test_is_checked_depends_on_plan_and_stamp(world: Path) -> None:
+    """It is false for another plan and for a changed folder."""
 
     class Planned:
         path = MODULE

@@ -62,7 +62,7 @@ def errors(findings: list[Finding]) -> list[Finding]:
 
 
 def test_a_variable_with_a_default_is_no_finding(notes: Path) -> None:
-    """The base of the tests below: without the hostile file nothing is reported."""
+    """Without a hostile file, as in the other tests, nothing is reported."""
     with_variable(notes / "output/customers/account1")
 
     assert [] == found(notes)
@@ -70,7 +70,7 @@ def test_a_variable_with_a_default_is_no_finding(notes: Path) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE_FILES)
 def test_a_hostile_file_in_a_returned_folder_is_an_error(name: str, notes: Path) -> None:
-    """Whatever Terraform could do with it is reported."""
+    """Every file that Terraform could use is reported."""
     returned = notes / "returned"
     shutil.copytree(notes / "output/customers/account1", returned)
     with_variable(returned)
@@ -83,7 +83,7 @@ def test_a_hostile_file_in_a_returned_folder_is_an_error(name: str, notes: Path)
 
 @pytest.mark.parametrize("name", HOSTILE_FILES)
 def test_a_hostile_file_in_the_output_folder_is_reported_by_every_command(name: str, notes: Path) -> None:
-    """gen check, gen prove and gen diff see the same files; a check of before does not hide them."""
+    """gen check, gen prove and gen diff report the same files, also after an earlier check."""
     module = notes / "output/customers/account1"
     with_variable(module)
     generate(notes / "accounts.yaml", notes / "output")  # the generated file again
@@ -96,8 +96,8 @@ def test_a_hostile_file_in_the_output_folder_is_reported_by_every_command(name: 
     assert compare(notes / "accounts.yaml", notes / "output").modules
 
 
-def test_gen_diff_reports_a_file_beside_unchanged_ones(notes: Path) -> None:
-    """The next run would change nothing, but the module grants something else than it says."""
+def test_gen_diff_reports_a_file_next_to_unchanged_ones(notes: Path) -> None:
+    """The next run would change nothing, but the module grants other access than planned."""
     assert () == compare(notes / "accounts.yaml", notes / "output").modules
     put(notes / "output/customers/account1", "extra.tf", EVIL)
     (module,) = compare(notes / "accounts.yaml", notes / "output").modules
@@ -107,7 +107,7 @@ def test_gen_diff_reports_a_file_beside_unchanged_ones(notes: Path) -> None:
 
 
 def test_a_folder_that_is_not_planned_is_an_error(notes: Path) -> None:
-    """Also when the lock knows it: then the hint names the command that removes it."""
+    """If it is in the lock, the hint has the command that removes it."""
     output = notes / "output"
     put(output, "customers/ghost/main.tf", EVIL)
     put(output, "elsewhere/deep/x.tf", EVIL)
@@ -127,7 +127,7 @@ def test_a_folder_that_is_not_planned_is_an_error(notes: Path) -> None:
 
 
 def test_a_removed_customers_folder_is_an_error_until_it_is_pruned(notes: Path) -> None:
-    """gen terraform --no-prune leaves it, and gen check says so."""
+    """gen terraform --no-prune keeps it, and gen check reports it."""
     manifest = notes / "accounts.yaml"
     text = manifest.read_text()
     manifest.write_text(text.replace("account2", "account9"))
@@ -141,7 +141,7 @@ def test_a_removed_customers_folder_is_an_error_until_it_is_pruned(notes: Path) 
 
 
 def test_a_removed_switch_role_is_no_foreign_folder(notes: Path) -> None:
-    """Its two modules share a folder that gen terraform removes: gen diff does not say that it is left alone."""
+    """Its two modules share a folder that gen terraform removes, so gen diff does not report the folder as extra."""
     manifest, output = notes / "accounts.yaml", notes / "output"
     text, comma, _ = manifest.read_text().partition("switch_roles:")
     assert comma
@@ -169,8 +169,8 @@ def test_links_out_of_the_output_folder_are_errors(notes: Path) -> None:
     assert [("customers/linked", Severity.ERROR)] == [(finding.subject, finding.severity) for finding in found(notes)]
 
 
-def test_a_check_of_a_part_says_nothing_about_other_folders(notes: Path) -> None:
-    """--only is about the named modules."""
+def test_check_with_only_ignores_unplanned_folders(notes: Path) -> None:
+    """--only limits findings to the named modules."""
     put(notes / "output", "customers/ghost/main.tf", EVIL)
 
     assert [] == found(notes, only=["account1"])

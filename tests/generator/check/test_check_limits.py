@@ -55,8 +55,8 @@ def measured(notes: Path, folder: Path) -> tuple[int, float, float]:
 
 
 @pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
-def test_a_nasty_module_ends_in_a_result_within_the_limits(name: str, notes: Path, tmp_path: Path) -> None:
-    """A finding, unless what is added is nothing that Terraform would do."""
+def test_hostile_module_is_checked_within_limits(name: str, notes: Path, tmp_path: Path) -> None:
+    """The result is a finding, unless Terraform would ignore what was added."""
     shutil.copytree(notes / "output/customers/account1", tmp_path / "returned")
     for path, content in {**QUICK, **SLOW}[name]().items():
         (tmp_path / "returned" / path).parent.mkdir(exist_ok=True)

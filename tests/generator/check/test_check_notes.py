@@ -1,4 +1,4 @@
-"""`gen check` as one call: the notes' accounts, edits, parts, folders sent back, the memory, the processes."""
+"""`check` of the example accounts: edits, single customers, returned folders, the cache and worker processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BACKEND = "arn:aws:iam::111111111111:role/backend_role"
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Path:
-    """A folder with the notes' manifest and its generated modules."""
+    """A folder with the example accounts' manifest and its generated modules."""
     shutil.copy(NOTES, tmp_path / "accounts.yaml")
     generate(tmp_path / "accounts.yaml", tmp_path / "output")
     return tmp_path
@@ -37,8 +37,8 @@ def edit(folder: Path, module: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def test_the_notes_accounts_are_as_intended(notes: Path) -> None:
-    """Freshly generated modules have no findings, and every cell of the proof holds."""
+def test_the_example_accounts_are_as_intended(notes: Path) -> None:
+    """Generated modules have no findings, and every cell of the proof is as expected."""
     done = check(notes / "accounts.yaml", notes / "output")
 
     assert () == done.report.active
@@ -46,8 +46,8 @@ def test_the_notes_accounts_are_as_intended(notes: Path) -> None:
     assert (6, 6) == (done.modules, done.read)
 
 
-def test_an_added_principal_is_said_in_access_terms(notes: Path) -> None:
-    """The difference names the role by customer, the principal by account, and the line of the role."""
+def test_added_principal_is_difference(notes: Path) -> None:
+    """The difference has the customer of the role, the account of the principal, and the line of the role."""
     edit(
         notes / "output",
         "customers/account1",
@@ -61,7 +61,7 @@ def test_an_added_principal_is_said_in_access_terms(notes: Path) -> None:
 
 
 def test_a_dropped_condition_is_a_failed_proof_with_its_counterexample(notes: Path) -> None:
-    """Who gets in without the external id is said with principal, missing key and the deciding statement."""
+    """The counterexample has the principal, the missing key and the deciding statement."""
     text = (notes / "output/customers/account1/main.tf").read_text()
     start = text.index('    condition {\n      test     = "StringEquals"')
     end = text.index("    }\n", start) + len("    }\n")
@@ -76,22 +76,22 @@ def test_a_dropped_condition_is_a_failed_proof_with_its_counterexample(notes: Pa
 
 
 def test_a_module_that_is_not_written_is_an_error(notes: Path) -> None:
-    """A folder that is not there is said, and does not end the check of the others."""
+    """The other modules are checked."""
     shutil.rmtree(notes / "output/customers/account2")
 
     assert [("RC802", "account2")] == [(f.rule, f.subject) for f in found(notes) if f.rule != "RC701"]
 
 
 def test_a_file_in_the_place_of_a_module_is_a_finding(notes: Path) -> None:
-    """What cannot be read as a folder is a finding of its customer."""
+    """A module that cannot be read is a finding of its customer."""
     shutil.rmtree(notes / "output/customers/account2")
     (notes / "output/customers/account2").write_text("gone")
 
     assert ("RC903", "account2") in {(f.rule, f.subject) for f in found(notes)}
 
 
-def test_only_checks_the_named_and_nobody_else(notes: Path) -> None:
-    """With `only`, faults of others are not reported, and unused suppressions are not either."""
+def test_only_checks_the_named_customers(notes: Path) -> None:
+    """With `only`, neither findings of other customers nor unused suppressions are reported."""
     edit(notes / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
 
     assert [] == found(notes, only=["account2"])
@@ -99,7 +99,7 @@ def test_only_checks_the_named_and_nobody_else(notes: Path) -> None:
 
 
 def test_a_folder_sent_back_finds_its_customer_by_the_guard(notes: Path, tmp_path: Path) -> None:
-    """A folder under any name is compared with the module of the account that its guard names."""
+    """A folder with any name is compared with the module for the account in its guard."""
     back = tmp_path / "attachment"
     shutil.copytree(notes / "output/customers/account2", back)
     edit(tmp_path, "attachment", "max_session_duration = 3600", "max_session_duration = 43200")
@@ -111,7 +111,7 @@ def test_a_folder_sent_back_finds_its_customer_by_the_guard(notes: Path, tmp_pat
 
 
 def test_a_folder_sent_back_with_another_customers_external_id_fails_the_proof(notes: Path, tmp_path: Path) -> None:
-    """The ids of customers that are not checked count as foreign ids all the same."""
+    """External IDs of customers that are not checked count as external IDs of others."""
     back = tmp_path / "attachment"
     shutil.copytree(notes / "output/customers/account2", back)
     own, other = ("6a1f9b02d7e84c35b1c0e9f48d23a702", "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101")
@@ -124,8 +124,8 @@ def test_a_folder_sent_back_with_another_customers_external_id_fails_the_proof(n
     assert f"can assume arn:aws:iam::333333333333:role/role2 with another customer's external id {other}" in messages[0]
 
 
-def test_a_folder_without_guard_is_found_by_its_name_or_told(notes: Path, tmp_path: Path) -> None:
-    """Without a guard the folder's name decides; under another name it belongs to no one until NAME= says whose it is."""
+def test_returned_folder_without_guard_is_found_by_its_name(notes: Path, tmp_path: Path) -> None:
+    """Under another name it is a finding, unless NAME= is given."""
     for name in ("account3", "mail"):
         shutil.copytree(notes / "output/customers/account3", tmp_path / name)
         text = (tmp_path / name / "main.tf").read_text()
@@ -136,8 +136,8 @@ def test_a_folder_without_guard_is_found_by_its_name_or_told(notes: Path, tmp_pa
     assert ["RC907"] == [finding.rule for finding in found(notes, sent_back=[f"account3={tmp_path / 'mail'}"])]
 
 
-def test_a_switch_role_sent_back_needs_its_side(notes: Path, tmp_path: Path) -> None:
-    """A name that has two modules is refused with the paths to choose from."""
+def test_returned_switch_role_needs_module_path(notes: Path, tmp_path: Path) -> None:
+    """A name with two modules is an error with the paths of both."""
     shutil.copytree(notes / "output/switch-roles/reena-in-sumesh/trusting", tmp_path / "x")
     with pytest.raises(SelectionError) as refused:
         found(notes, sent_back=[f"reena-in-sumesh={tmp_path / 'x'}"])
@@ -147,13 +147,13 @@ def test_a_switch_role_sent_back_needs_its_side(notes: Path, tmp_path: Path) -> 
 
 
 def test_a_folder_that_is_not_there_is_an_error(notes: Path) -> None:
-    """A wrong path on the command line is no finding, it is an error of the call."""
+    """A wrong path on the command line is an error, not a finding."""
     with pytest.raises(ModuleError):
         found(notes, sent_back=["/nowhere/at/all"])
 
 
 def test_unchanged_modules_are_not_read_again(notes: Path) -> None:
-    """The second check reads nothing; after an edit it reads the edited module alone, and again while it is wrong."""
+    """After an edit, each check reads only the edited module, as long as it has findings."""
     check(notes / "accounts.yaml", notes / "output")
     again = check(notes / "accounts.yaml", notes / "output")
     edit(notes / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
@@ -164,8 +164,8 @@ def test_unchanged_modules_are_not_read_again(notes: Path) -> None:
     assert "RC801" in {finding.rule for finding in edited[1].report.active}
 
 
-def test_the_memory_notices_an_added_file_and_another_plan(notes: Path) -> None:
-    """A file that comes, and a manifest that says otherwise, make a module be read again."""
+def test_added_file_and_changed_plan_invalidate_cache(notes: Path) -> None:
+    """The module is read again."""
     check(notes / "accounts.yaml", notes / "output")
     (notes / "output/customers/account1/x_override.tf").write_text('resource "aws_iam_role" "this" {\n  name = "x"\n}\n')
     text = (notes / "accounts.yaml").read_text()
@@ -178,15 +178,15 @@ def test_the_memory_notices_an_added_file_and_another_plan(notes: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"code": 1, "modules": []}', b"\xff", b"[" * 100_000])
-def test_a_broken_memory_costs_time_alone(content: bytes, notes: Path) -> None:
-    """Whatever stands in the memory's file, everything is read and the answer is the same."""
+def test_invalid_cache_is_ignored(content: bytes, notes: Path) -> None:
+    """All modules are read, and the result is the same."""
     (notes / "output" / CACHE_NAME).write_bytes(content)
 
     assert (6, ()) == ((done := check(notes / "accounts.yaml", notes / "output")).read, done.report.active)
 
 
-def test_a_memory_that_lies_through_a_link_is_not_followed(notes: Path, tmp_path: Path) -> None:
-    """A module folder that is a symbolic link is read every time: its target may change unseen."""
+def test_module_behind_symbolic_link_is_not_cached(notes: Path, tmp_path: Path) -> None:
+    """It is read each time, since changes of its target cannot be detected."""
     check(notes / "accounts.yaml", notes / "output")
     shutil.move(notes / "output/customers/account1", tmp_path / "elsewhere")
     (notes / "output/customers/account1").symlink_to(tmp_path / "elsewhere")
@@ -194,8 +194,8 @@ def test_a_memory_that_lies_through_a_link_is_not_followed(notes: Path, tmp_path
     assert [1, 1] == [check(notes / "accounts.yaml", notes / "output").read for _ in range(2)]
 
 
-def test_processes_find_what_one_process_finds(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two worker processes give the findings of one, in the same order."""
+def test_worker_processes_have_the_same_findings(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The findings of two worker processes are those of one process, in the same order."""
     edit(notes / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
     edit(notes / "output", "customers/account3", BACKEND, "*")
     alone = found(notes)

@@ -1,4 +1,4 @@
-"""The lock file's form, and what is said when it cannot be used."""
+"""The format of the lock file, and errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_absent_lock_is_empty(tmp_path: Path) -> None:
     assert Lock() == read_lock(tmp_path / "nowhere")
 
 
-def test_lock_reads_back_as_it_was(tmp_path: Path) -> None:
+def test_lock_round_trips(tmp_path: Path) -> None:
     """Writing and reading are inverse, and the digest is the only thing added."""
     (tmp_path / LOCK_NAME).write_bytes(encode_lock(GOOD))
     found = read_lock(tmp_path)
@@ -57,8 +57,8 @@ def test_lock_is_deterministic_and_holds_no_times(tmp_path: Path) -> None:
         b"[" * 100_000,
     ],
 )
-def test_broken_lock_is_an_error_with_its_mend(tmp_path: Path, content: bytes) -> None:
-    """Anything that is no lock is refused with the file's name and the way out."""
+def test_damaged_lock_is_output_error_with_hint(tmp_path: Path, content: bytes) -> None:
+    """The error has the file's path and a hint."""
     (tmp_path / LOCK_NAME).write_bytes(content)
     with pytest.raises(OutputError) as caught:
         read_lock(tmp_path)
@@ -66,8 +66,8 @@ def test_broken_lock_is_an_error_with_its_mend(tmp_path: Path, content: bytes) -
     assert "version control" in (caught.value.hint or "")
 
 
-def test_newer_lock_asks_for_the_newer_program(tmp_path: Path) -> None:
-    """A lock of a later version is not guessed at."""
+def test_newer_lock_is_output_error(tmp_path: Path) -> None:
+    """A lock of a later version is not parsed."""
     (tmp_path / LOCK_NAME).write_text('{"version": 2}')
     with pytest.raises(OutputError, match="version 2") as caught:
         read_lock(tmp_path)

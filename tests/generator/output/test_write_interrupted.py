@@ -1,4 +1,4 @@
-"""Runs that die or fail at every single change of the disk, and the run after them."""
+"""Runs that are killed or fail at each file-system operation, and the next run."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def assert_settled(out: Path, modules: dict[str, dict[str, str]]) -> None:
 
 
 @pytest.mark.parametrize("then", [AFTER, OTHER, BEFORE], ids=["same plan", "another plan", "back"])
-def test_killed_at_any_step_the_next_run_converges(tmp_path: Path, then: dict[str, dict[str, str]]) -> None:
-    """Whatever a kill leaves, the next run, with the same plan or another, reaches its plan and keeps foreign files."""
+def test_next_run_after_kill_at_any_step_converges(tmp_path: Path, then: dict[str, dict[str, str]]) -> None:
+    """After a kill, the next run reaches its plan, the same or another, and keeps files of others."""
     steps = count_steps(tmp_path / "count")
     assert steps > 20
     for step in range(steps):
@@ -65,7 +65,7 @@ def test_killed_at_any_step_the_next_run_converges(tmp_path: Path, then: dict[st
         assert_settled(out, then)
 
 
-def test_failing_at_any_step_leaves_every_module_whole(tmp_path: Path) -> None:
+def test_failure_at_any_step_leaves_modules_consistent(tmp_path: Path) -> None:
     """After one failed operation each module is as before or as planned, never a mixture, and a new run converges."""
     for step in range(count_steps(tmp_path / "count")):
         out = tmp_path / str(step)
@@ -81,8 +81,8 @@ def test_failing_at_any_step_leaves_every_module_whole(tmp_path: Path) -> None:
         assert_settled(out, AFTER)
 
 
-def test_what_was_complete_before_a_failure_is_in_the_lock(tmp_path: Path) -> None:
-    """Modules finished before the disk was full are locked and are not written again."""
+def test_modules_completed_before_failure_are_locked(tmp_path: Path) -> None:
+    """Modules completed before the disk was full are not written again."""
     modules = {f"customers/{number}": {"main.tf": str(number)} for number in range(5)}
     with pytest.raises(OutputError):
         write(tmp_path, modules, disk=fails_at(10, errno.ENOSPC))
@@ -92,8 +92,8 @@ def test_what_was_complete_before_a_failure_is_in_the_lock(tmp_path: Path) -> No
     assert done == set(write(tmp_path, modules).unchanged)
 
 
-def test_only_run_keeps_the_journal_of_others(tmp_path: Path) -> None:
-    """A run for one module does not forget what a killed run wrote for another."""
+def test_run_with_only_keeps_journal_of_other_modules(tmp_path: Path) -> None:
+    """A run for one module keeps the journal of a killed run for another."""
     modules = {"customers/a": {"main.tf": "a"}, "customers/b": {"main.tf": "b"}}
     with suppress(KilledError):
         write(tmp_path, modules, disk=dies_at(9))
@@ -102,8 +102,8 @@ def test_only_run_keeps_the_journal_of_others(tmp_path: Path) -> None:
     assert wanted({"customers/a": {"main.tf": "a3"}, "customers/b": {"main.tf": "b3"}}) == tree(tmp_path)
 
 
-def test_a_file_size_limit_names_the_module_and_its_mend(tmp_path: Path) -> None:
-    """A real refusal of the system, not an injected one: a limit on file sizes; the finished modules stand."""
+def test_file_size_limit_is_output_error_with_module(tmp_path: Path) -> None:
+    """A real error of the operating system; completed modules are kept."""
     modules = {"customers/a": {"main.tf": "a"}, "customers/b": {"main.tf": "b" * 20_000}}
     program = (
         "import resource, signal, sys; from pathlib import Path; from output_trees import write;"

@@ -1,4 +1,4 @@
-"""Runs over an output folder: what is written, skipped, restored, removed and refused."""
+"""Which files a run writes, skips, restores, removes and refuses to overwrite."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BOTH = {"customers/one": ONE, "customers/two": TWO}
 
 
 def test_first_run_writes_every_module_and_locks_it(tmp_path: Path) -> None:
-    """A first run creates all modules and the lock knows them."""
+    """A first run creates all modules and records them in the lock."""
     report = write(tmp_path / "out", BOTH, assignment={"k": ["role", 1]})
     assert wanted(BOTH) == tree(tmp_path / "out")
     assert ("customers/one", "customers/two") == report.created
@@ -31,8 +31,8 @@ def test_first_run_writes_every_module_and_locks_it(tmp_path: Path) -> None:
     assert {"k": ["role", 1]} == lock.assignment
 
 
-def test_second_run_touches_nothing(tmp_path: Path) -> None:
-    """The same input again changes no file and no folder, the lock and the cache included."""
+def test_second_run_writes_nothing(tmp_path: Path) -> None:
+    """The same input changes no file and no folder, including lock and cache."""
     write(tmp_path, BOTH, assignment={"k": ("role", 1)})
     before = times(tmp_path)
     report = write(tmp_path, BOTH, assignment={"k": ("role", 1)})
@@ -41,7 +41,7 @@ def test_second_run_touches_nothing(tmp_path: Path) -> None:
 
 
 def test_unchanged_modules_are_not_rendered(tmp_path: Path) -> None:
-    """An equal fingerprint with untouched files costs no rendering, with the stat cache or without it."""
+    """A module with equal fingerprint and unchanged files is not rendered, with or without the cache."""
     write(tmp_path, BOTH)
 
     def explode() -> dict[str, str]:
@@ -54,8 +54,8 @@ def test_unchanged_modules_are_not_rendered(tmp_path: Path) -> None:
         (tmp_path / CACHE_NAME).unlink()
 
 
-def test_broken_cache_means_hashing(tmp_path: Path) -> None:
-    """A cache with nonsense in it is as good as none."""
+def test_invalid_cache_is_ignored(tmp_path: Path) -> None:
+    """An invalid cache is treated as absent."""
     write(tmp_path, BOTH)
     (tmp_path / CACHE_NAME).write_bytes(b"\xff\x00[")
     assert write(tmp_path, BOTH).wrote_nothing
@@ -63,7 +63,7 @@ def test_broken_cache_means_hashing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("same_size", [True, False])
 def test_hand_edit_is_restored(tmp_path: Path, *, same_size: bool) -> None:
-    """A file edited since the last run gets its planned content back, also when size and time were kept."""
+    """An edited file is restored, also if its size and modification time are unchanged."""
     write(tmp_path, BOTH)
     file = tmp_path / "customers/one/main.tf"
     seen = file.stat()
@@ -79,7 +79,7 @@ def test_hand_edit_is_restored(tmp_path: Path, *, same_size: bool) -> None:
 
 
 def test_missing_file_is_restored(tmp_path: Path) -> None:
-    """A deleted file, or a whole deleted folder, comes back."""
+    """A deleted file or folder is written again."""
     write(tmp_path, BOTH)
     (tmp_path / "customers/one/main.tf").unlink()
     (tmp_path / "customers/two/main.tf").unlink()
@@ -88,8 +88,8 @@ def test_missing_file_is_restored(tmp_path: Path) -> None:
     assert wanted(BOTH) == tree(tmp_path)
 
 
-def test_changed_module_loses_its_stale_file(tmp_path: Path) -> None:
-    """A file that the module no longer has goes; files that do not change are not written."""
+def test_stale_file_of_changed_module_is_removed(tmp_path: Path) -> None:
+    """A file that is no longer planned is removed; unchanged files are not written."""
     write(tmp_path, BOTH)
     untouched = (tmp_path / "customers/one/main.tf").stat().st_mtime_ns
     report = write(tmp_path, {**BOTH, "customers/one": {"main.tf": "one", "new.tf": "new"}})
@@ -99,15 +99,15 @@ def test_changed_module_loses_its_stale_file(tmp_path: Path) -> None:
     assert (1, 1) == (report.files_written, report.files_removed)
 
 
-def test_removed_module_goes_with_its_empty_folders(tmp_path: Path) -> None:
-    """A module that is no longer planned is deleted, and so are the folders that it leaves empty."""
+def test_removed_module_leaves_no_empty_folders(tmp_path: Path) -> None:
+    """An unplanned module is deleted with the folders that become empty."""
     write(tmp_path, {**BOTH, "switch-roles/x/trusted": ONE})
     assert ("switch-roles/x/trusted",) == write(tmp_path, BOTH).removed
     assert ["customers"] == [path.name for path in tmp_path.iterdir() if path.is_dir()]
 
 
-def test_foreign_and_edited_files_outlive_their_module(tmp_path: Path) -> None:
-    """Removing a module keeps what people put or changed there, and says so."""
+def test_foreign_and_edited_files_of_removed_module_are_kept(tmp_path: Path) -> None:
+    """Files of others and edited files are kept and reported."""
     write(tmp_path, BOTH)
     (tmp_path / "customers/two/terraform.tfstate").write_text("state")
     (tmp_path / "customers/one/main.tf").write_text("mine now")
@@ -117,8 +117,8 @@ def test_foreign_and_edited_files_outlive_their_module(tmp_path: Path) -> None:
     assert {} == read_lock(tmp_path).modules
 
 
-def test_without_pruning_stale_modules_and_files_stay_locked(tmp_path: Path) -> None:
-    """With pruning off nothing is deleted, and a later run with pruning still knows what is rolecall's."""
+def test_run_without_prune_keeps_stale_modules_and_files_locked(tmp_path: Path) -> None:
+    """Nothing is deleted, and a later run with prune removes it."""
     write(tmp_path, BOTH)
     smaller = {"customers/one": {"main.tf": "one"}}
     assert () == write(tmp_path, smaller, prune=False).removed
@@ -128,7 +128,7 @@ def test_without_pruning_stale_modules_and_files_stay_locked(tmp_path: Path) -> 
     assert wanted(smaller) == tree(tmp_path)
 
 
-def test_only_touches_the_named_modules(tmp_path: Path) -> None:
+def test_only_writes_the_named_modules(tmp_path: Path) -> None:
     """Modules outside `only` stay on disk and in the lock, planned or not."""
     write(tmp_path, BOTH)
     locked = read_lock(tmp_path).modules["customers/two"]
@@ -139,7 +139,7 @@ def test_only_touches_the_named_modules(tmp_path: Path) -> None:
 
 
 def test_equal_file_is_adopted_and_another_refused(tmp_path: Path) -> None:
-    """An unknown file is taken over when it is what would be written; otherwise nothing at all is written."""
+    """A file with the planned content is adopted; any other blocks the run before it writes."""
     (tmp_path / "customers/one").mkdir(parents=True)
     (tmp_path / "customers/one/main.tf").write_text("one")
     write(tmp_path, BOTH)
@@ -155,7 +155,7 @@ def test_equal_file_is_adopted_and_another_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("link", ["customers", "customers/one", "customers/one/main.tf"])
 def test_symbolic_links_are_never_written_through(tmp_path: Path, link: str) -> None:
-    """A link that leads elsewhere at any part of a module's path is refused, also when modules are removed."""
+    """A symbolic link in a module's path is an error, also if modules are removed."""
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     write(out, BOTH)
     (out / link).rename(elsewhere)
@@ -166,8 +166,8 @@ def test_symbolic_links_are_never_written_through(tmp_path: Path, link: str) -> 
     assert before == tree(tmp_path)
 
 
-def test_two_runs_at_once_are_kept_apart(tmp_path: Path) -> None:
-    """A folder that another run writes is refused with the hint."""
+def test_concurrent_run_is_output_error(tmp_path: Path) -> None:
+    """The error has a hint."""
     descriptor = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
@@ -179,22 +179,22 @@ def test_two_runs_at_once_are_kept_apart(tmp_path: Path) -> None:
 
 
 def test_out_that_is_a_file_is_an_output_error(tmp_path: Path) -> None:
-    """A file where the folder should be is named, not a traceback."""
+    """The error has the path of the file."""
     (tmp_path / "out").write_text("")
     with pytest.raises(OutputError, match="out"):
         write(tmp_path / "out", BOTH)
 
 
 def test_name_that_is_too_long_is_an_output_error(tmp_path: Path) -> None:
-    """A path that the file system does not take says so; what was complete is in the lock."""
+    """A path that the file system rejects; completed modules are in the lock."""
     with pytest.raises(OutputError) as caught:
         write(tmp_path, {"customers/one": ONE, "customers/" + "x" * 300: TWO})
     assert "shorter" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(("error", "hint"), [(errno.ENOSPC, "space"), (errno.EROFS, "--out"), (errno.EACCES, "writable")])
-def test_errors_of_the_disk_name_their_mend(tmp_path: Path, error: int, hint: str) -> None:
-    """A full disk, a read-only one and a missing permission each come with what to do."""
+def test_disk_error_has_hint(tmp_path: Path, error: int, hint: str) -> None:
+    """A full disk, a read-only disk and a missing permission each have a hint."""
     with pytest.raises(OutputError) as caught:
         write(tmp_path, BOTH, disk=fails_at(3, error))
     assert hint in (caught.value.hint or "")
@@ -208,8 +208,8 @@ def test_progress_counts_every_module_once(tmp_path: Path) -> None:
     assert [1, 2, 3] == heard
 
 
-def test_lock_edited_to_lead_outside_deletes_nothing(tmp_path: Path) -> None:
-    """A lock whose paths leave the folder is refused: its files would be deleted."""
+def test_lock_with_path_outside_of_folder_is_output_error(tmp_path: Path) -> None:
+    """Files outside of the folder are not deleted."""
     out, victim = tmp_path / "out", tmp_path / "victim"
     write(out, {"customers/one": ONE})
     victim.mkdir()

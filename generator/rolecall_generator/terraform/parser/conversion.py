@@ -1,8 +1,7 @@
-"""Conversion between Terraform's types, and the one type that several values are converted to.
+"""Conversion between Terraform's types, and unification of several types.
 
-Source: github.com/zclconf/go-cty, `cty/convert`, versions 1.13 to 1.18 (Terraform 1.5 to 1.15), November 2026. "Unsafe"
-there means that a conversion may fail for some values; whatever Terraform's language converts, it converts unsafely. Where
-these versions differ, the result is Unresolvable.
+Source: github.com/zclconf/go-cty, `cty/convert`, versions 1.13 to 1.18 (Terraform 1.5 to 1.15), November 2026. Terraform's
+language uses cty's unsafe conversions, which may fail for some values. If the versions differ, the result is Unresolvable.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _SEQUENCES = ("list", "set")
 
 
 def convert(value: Value, want: Type) -> Value:
-    """A value as another type. Raises Refused when Terraform has no such conversion, Unresolvable when it is not known."""
+    """Convert a value. Raises Refused if Terraform has no such conversion, Unresolvable if the result is unknown."""
     if want == STRING and type(value) is str:
         return value
     if want == DYNAMIC:
@@ -56,7 +55,7 @@ def convert(value: Value, want: Type) -> Value:
 
 
 def describe(of: Type) -> str:
-    """A type in words, as in error messages."""
+    """A description of a type for error messages."""
     if isinstance(of, Primitive):
         return "any type" if of == DYNAMIC else f"a {of.name}"
     if isinstance(of, Collection):
@@ -74,13 +73,13 @@ def _convert(value: Value, want: Type) -> Value:  # noqa: PLR0911 - one way out 
     if isinstance(value, (ObjectValue, MapValue)):
         return _object(value, want) if isinstance(want, ObjectType) else _map(value, want)
     if not isinstance(value, (TupleValue, ListValue, SetValue)):
-        raise Unresolvable("a whole resource is no value here")
+        raise Unresolvable("a whole resource cannot be used as a value here")
     if isinstance(want, TupleType):
         return TupleValue([_element(item, of) for item, of in zip(value, want.elements, strict=True)])
     if not isinstance(want, Collection):
         raise Refused(f"{describe(want)} is required, not {describe(type_of(value))}")
     if want.kind == "set":
-        # The order of the source is lost in a set, so it need not be known.
+        # A set does not keep the order of the source, which may be undefined.
         element, items = _same_type(value, type_of(value), want.element)
         return set_of(element, items)
     return ListValue(*_same_type(elements(value), type_of(value), want.element))
@@ -101,7 +100,7 @@ def _primitive(value: Value, want: Primitive) -> Value:
     if want == STRING:
         return text(value)
     if isinstance(value, Document):
-        raise Unresolvable("the text of a policy document, which differs between versions of the provider")
+        raise Unresolvable("the JSON of a policy document, which differs between versions of the provider")
     if want == NUMBER:
         return parse_number(value) if isinstance(value, str) else value
     if value in ("true", "1"):
@@ -114,13 +113,13 @@ def _primitive(value: Value, want: Primitive) -> Value:
 
 
 def text(value: Value) -> Value:
-    """A string, number or bool as a string; a policy document stays one. Raises Refused for anything else."""
+    """Convert a string, number or bool to a string; a policy document is unchanged. Raises Refused for other values."""
     if isinstance(value, (str, Document)):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if is_null(value):
-        raise Refused("null is no string")
+        raise Refused("null is not a string")
     if isinstance(value, (list, dict)):
         raise Refused(f"a string is required, not {describe(type_of(value))}")
     if type_of(value) == NUMBER:
@@ -129,7 +128,7 @@ def text(value: Value) -> Value:
 
 
 def _same_type(items: Sequence[Value], have: Type, want: Type) -> tuple[Type, list[Value]]:
-    """Elements as one type, and that type."""
+    """Convert elements to one type; returns them and the type. Raises Unresolvable."""
     if not items:
         empty = have.element if want == DYNAMIC and isinstance(have, Collection) else want
         return without_optional(empty), []
@@ -147,7 +146,7 @@ def _same_type(items: Sequence[Value], have: Type, want: Type) -> tuple[Type, li
     types = list(dict.fromkeys(map(type_of, converted)))
     if len(types) == 1:
         return types[0], converted
-    raise Unresolvable("elements whose types differ inside")
+    raise Unresolvable("elements with different nested types")
 
 
 def _map(value: ObjectValue | MapValue, want: Collection | TupleType) -> MapValue:
@@ -176,11 +175,11 @@ def _replaced(have: Type, want: Type) -> Type:
         return want
     if want == DYNAMIC:
         return have
-    raise Unresolvable("a null of a type that is not known")
+    raise Unresolvable("a null of an unknown type")
 
 
 def convertible(have: Type, want: Type) -> bool:  # noqa: PLR0911 - one way out per pair of kinds
-    """Whether Terraform has a conversion, though it may fail for some values."""
+    """True if Terraform has a conversion, which may fail for some values."""
     if have == want or DYNAMIC in (have, want):
         return True
     if isinstance(have, Primitive) or isinstance(want, Primitive):
@@ -218,7 +217,7 @@ def _convertible_to_object(have: Type, want: ObjectType) -> bool:
 
 
 def unify(types: Sequence[Type]) -> Type | None:  # noqa: PLR0911 - one way out per kind of types
-    """The one type that values of all these types are converted to, None when there is none. Raises Unresolvable."""
+    """The common type of all these types; None if there is none. Raises Unresolvable."""
     distinct = list(dict.fromkeys(types))
     if len(distinct) == 1:
         return distinct[0]
@@ -280,7 +279,7 @@ def _unify_tuples(types: list[TupleType]) -> Type | None:
 
 
 def _collected(kind: str, inner: Sequence[Type], types: Sequence[Type]) -> Type | None:
-    """The collection that all elements of all these types fit into."""
+    """The collection type for the elements of all these types; None if there is none."""
     element = unify(inner)
     if element is None:
         return None
@@ -289,7 +288,7 @@ def _collected(kind: str, inner: Sequence[Type], types: Sequence[Type]) -> Type 
 
 
 def _unify_mixed(types: list[Type]) -> Type | None:
-    """Lists with tuples, or maps with objects. Raises Unresolvable where older and newer versions of cty differ."""
+    """Unify lists with tuples, or maps with objects. Raises Unresolvable if versions of cty differ."""
     older = _preferred(types)
     collections: list[Type] = [of for of in types if isinstance(of, Collection)]
     kind = _kind(collections[0])
@@ -309,7 +308,7 @@ def _unify_mixed(types: list[Type]) -> Type | None:
 
 
 def _preferred(types: list[Type]) -> Type | None:
-    """The first type, from general to special, that all others can be converted to."""
+    """The first type, from general to specific, to which all others can be converted."""
     for position in _general_first(types):
         if all(convertible(of, types[position]) for of in types):
             return types[position]
@@ -317,7 +316,7 @@ def _preferred(types: list[Type]) -> Type | None:
 
 
 def _general_first(types: list[Type]) -> list[int]:
-    """Positions in the order in which cty tries types: a topological sort, ties in the given order."""
+    """Indices in the order in which cty tries types: a stable topological sort."""
     below: list[list[int]] = [[] for _ in types]
     above = [0] * len(types)
     for one in range(len(types)):
@@ -337,7 +336,7 @@ def _general_first(types: list[Type]) -> list[int]:
 
 
 def _compare(one: Type, other: Type) -> int:
-    """Below zero: `one` is more general, above: `other` is, zero: neither."""
+    """Negative if `one` is more general, positive if `other` is, else 0."""
     if DYNAMIC in (one, other):
         return (one == DYNAMIC) - (other == DYNAMIC)
     kinds = (_kind(one), _kind(other))
@@ -359,7 +358,7 @@ def _compare(one: Type, other: Type) -> int:
 
 
 def truth(value: Value) -> bool:
-    """A value as a bool. Raises Refused when it is none, or null."""
+    """Convert a condition to a bool. Raises Refused, also for null."""
     if value is True or value is False:
         return value
     converted = convert(value, BOOL)

@@ -1,7 +1,7 @@
-"""Static evaluation: an expression and what its names stand for -> a value, or Unresolvable with the reason.
+"""Static evaluation of expressions: the result is a value, or Unresolvable with the reason.
 
 Source: github.com/hashicorp/hcl, `hclsyntax` and `ops.go`, versions 2.16 to 2.24 (Terraform 1.5 to 1.15), November 2026.
-Where these differ, as in what `&&` makes of an error on its other side, the result is Unresolvable.
+If the versions differ, as in `&&` with an error in one operand, the result is Unresolvable.
 """
 
 from __future__ import annotations
@@ -45,26 +45,26 @@ from rolecall_generator.terraform.parser.values import (
 )
 
 MAXIMUM_STEPS = 2_000_000
-"""Evaluation steps of one module; a grant for ten thousand customers takes some 50,000."""
+"""Maximum number of evaluation steps of a module; a backend role for 10,000 customers takes about 50,000."""
 
 _CHARACTERS_OF_A_STEP = 100
 
 _ITEM = "*"
-"""The name in a scope of the element that a splat is at; no module can use it."""
+"""Name of a splat's current element in a scope; not an identifier, so no module can use it."""
 
 
 class ReferenceScope(Protocol):
-    """What the first name of a reference stands for."""
+    """Resolves the first name of a reference."""
 
     def root(self, name: str, line: int) -> Value:
-        """The value or Namespace behind a name. Raises Unresolvable."""
+        """The value or Namespace of a name. Raises Unresolvable."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationScope:
-    """Names of the module, and over them those of the place: `each`, `count`, the variables of a `for`.
+    """The names of the module, and local names that hide them: `each`, `count`, variables of a `for`.
 
-    `trying`: whether the expression is within `try` or `can`, where it counts whether Terraform reports an error.
+    `trying` is true within `try` and `can`, whose result depends on whether Terraform reports an error.
     """
 
     names: ReferenceScope
@@ -74,22 +74,22 @@ class EvaluationScope:
     trying: bool = False
 
     def root(self, name: str, line: int) -> Value:
-        """The value or Namespace behind a name. Raises Unresolvable."""
+        """The value or Namespace of a name. Raises Unresolvable."""
         if name in self.local:
             return self.local[name]
         return self.names.root(name, line)
 
     def within(self, local: Mapping[str, Value]) -> EvaluationScope:
-        """This scope with more names."""
+        """This scope with further local names."""
         return EvaluationScope(self.names, {**self.local, **local}, self.file, self.budget, self.trying)
 
 
 def evaluate_attribute(attribute: s.Attribute, scope: EvaluationScope) -> Value:
-    """The value of an argument. Raises Unresolvable that knows its file and line."""
+    """The value of an argument. Raises Unresolvable with file and line."""
     try:
         value = evaluate(attribute.expression, scope)
         if isinstance(value, Namespace):
-            raise Unresolvable("a whole resource is no value here")
+            raise Unresolvable("a whole resource cannot be used as a value here")
         return value
     except Unresolvable as error:
         if error.file is None:
@@ -101,14 +101,14 @@ def evaluate_attribute(attribute: s.Attribute, scope: EvaluationScope) -> Value:
 
 
 def spend(scope: EvaluationScope, steps: int) -> None:
-    """Count evaluation steps of the module. Raises Unresolvable when they are too many."""
+    """Count evaluation steps of the module. Raises Unresolvable if there are too many."""
     scope.budget[0] -= steps
     if scope.budget[0] < 0:
         raise Unresolvable("the module takes too long to be evaluated")
 
 
 def weigh(scope: EvaluationScope, values: Sequence[Value]) -> None:
-    """Count what values hold as steps, where all of it is looked at. Raises Unresolvable when it is too much."""
+    """Count nested values as evaluation steps, if all are read. Raises Unresolvable if there are too many."""
     if any(isinstance(value, (str, list, dict)) for value in values):
         spend(scope, weight(*values))
 
@@ -125,7 +125,7 @@ def evaluate(expression: s.Expression, scope: EvaluationScope) -> Value:
 
 def _template(expression: s.Template, scope: EvaluationScope) -> Value:
     if len(expression.parts) == 1:
-        # `"${x}"` is x itself, whatever its type.
+        # `"${x}"` is x, of any type.
         return evaluate(expression.parts[0], scope)
     values = [evaluate(part, scope) for part in expression.parts]
     result = string("".join([value if isinstance(value, str) else plain(text(value)) for value in values]))
@@ -158,7 +158,7 @@ def part(base: Value, key: Value) -> Value:
     if isinstance(base, Namespace):
         return base.get(plain(text(key)))
     if is_null(base) or is_null(key):
-        raise Refused("null has no parts, and is no part")
+        raise Refused("null has no elements, and cannot be an index")
     if isinstance(base, (ObjectValue, MapValue)):
         name = plain(text(key))
         if name in base:
@@ -167,7 +167,7 @@ def part(base: Value, key: Value) -> Value:
         index = convert(key, NUMBER)
         if isinstance(index, int) and 0 <= index < len(base):
             return base[index]
-    raise Refused(f"there is no part {key!r} here" if isinstance(key, (str, int)) else "there is no such part here")
+    raise Refused(f"there is no element {key!r} here" if isinstance(key, (str, int)) else "there is no such element here")
 
 
 def _index(expression: s.Index, scope: EvaluationScope) -> Value:
@@ -198,7 +198,7 @@ def _splat(expression: s.Splat, scope: EvaluationScope) -> Value:
 
 
 def _selected(element: Type, each: s.Expression) -> Type:
-    """The type of what a splat takes from an element of a type."""
+    """The type of a splat's result for an element of a type. Raises Unresolvable."""
     if isinstance(each, s.Item):
         return element
     if isinstance(each, s.Index) and isinstance(each.key, s.Literal):
@@ -221,7 +221,7 @@ def _call(expression: s.Call, scope: EvaluationScope) -> Value:
             raise Refused("only a list, set or tuple can be expanded", expression.line)
         arguments += elements(last)
     if scope.trying and expression.name.removeprefix("core::") == "nonsensitive":
-        raise Unresolvable("nonsensitive within try or can, which versions of Terraform take differently")
+        raise Unresolvable("nonsensitive within try or can, which differs between versions of Terraform")
     try:
         weigh(scope, arguments)
         result = call(expression.name, arguments)
@@ -233,9 +233,9 @@ def _call(expression: s.Call, scope: EvaluationScope) -> Value:
 
 
 def _try(expression: s.Call, scope: EvaluationScope) -> Value:
-    """`try` and `can`: what follows is taken only after what Terraform certainly refuses."""
+    """`try` and `can`: a later argument is evaluated only after a certain error of Terraform."""
     if expression.expand or not expression.arguments:
-        raise Unresolvable("try or can in an unusual form", expression.line)
+        raise Unresolvable("an unsupported form of try or can", expression.line)
     inner = replace(scope, trying=True)
     if expression.name.endswith("can"):
         if len(expression.arguments) > 1:
@@ -258,26 +258,26 @@ def _conditional(expression: s.Conditional, scope: EvaluationScope) -> Value:
     chosen, other = (expression.yes, expression.no) if condition else (expression.no, expression.yes)
     value = evaluate(chosen, scope)
     weigh(scope, [value])
-    # Both sides are evaluated, for the type that they have in common; an error on the other side is not reported.
+    # Both results are evaluated for their common type; an error in the result not selected is not reported.
     try:
         other_type: Type | None = _type_of_branch(evaluate(other, scope))
     except Refused:
         other_type = _type_after_error(other)
     except Unresolvable as error:
         other_type = _type_of_unknown(other, error)
-        # Terraform may refuse it, and then takes the value as it is: it must be the same either way.
+        # If Terraform reports an error for it, the value is not converted: both must be the same.
         if other_type is not None and unify([_type_of_branch(value), other_type]) != _type_of_branch(value):
             other_type = None
     if other_type is not None:
         return _joined(value, other_type)
     if isinstance(value, (str, Document)) and not scope.trying:
-        # A string stays one next to whatever it can be joined with; else the plan ends here.
+        # A string remains a string with every type that can be unified with it; otherwise the plan fails.
         return value
-    raise Unresolvable("a conditional, as the type of its other side is not known")
+    raise Unresolvable("a conditional whose other result has an unknown type")
 
 
 def _type_after_error(expression: s.Expression) -> Type | None:
-    """The type that Terraform goes on with after an expression that it refuses, None when that depends."""
+    """The type that Terraform assumes after an error in an expression; None if it is not fixed."""
     if isinstance(expression, s.Template) and len(expression.parts) == 1:
         return _type_after_error(expression.parts[0])
     if isinstance(expression, (s.Binary, s.Unary)):
@@ -288,7 +288,7 @@ def _type_after_error(expression: s.Expression) -> Type | None:
 
 
 def _type_of_unknown(expression: s.Expression, error: Unresolvable) -> Type | None:
-    """The type that an expression has whatever its value, None when that depends."""
+    """The type of an expression with an unknown value; None if it depends on the value."""
     if isinstance(expression, s.Template):
         return STRING if expression.parts[1:] else _type_of_unknown(expression.parts[0], error)
     if isinstance(expression, (s.Binary, s.Unary)):
@@ -308,7 +308,7 @@ def _type_of_unknown(expression: s.Expression, error: Unresolvable) -> Type | No
 
 
 _STRING_ATTRIBUTES = ("arn", "id", "name", "unique_id")
-"""Attributes that are strings in every resource that has them."""
+"""Attributes that are strings in every resource type that has them."""
 
 
 def _type_of_branch(value: Value) -> Type:
@@ -316,7 +316,7 @@ def _type_of_branch(value: Value) -> Type:
 
 
 def _joined(value: Value, other: Type) -> Value:
-    """The value as the type that it has in common with another."""
+    """Convert a value to the common type of its own type and another. Raises Unresolvable."""
     own = _type_of_branch(value)
     if other in (own, DYNAMIC):
         return value
@@ -367,7 +367,7 @@ def _logical(expression: s.Binary, scope: EvaluationScope) -> bool:
     errors = [side for side in sides if isinstance(side, Refused)]
     if errors:
         if decisive in sides:
-            # An error up to Terraform 1.11, decided by the other side from 1.12 on.
+            # An error up to Terraform 1.11; from 1.12 on the other operand determines the result.
             raise Unresolvable(f"an error next to {expression.operator}: {errors[0].reason}")
         raise errors[0]
     return decisive if decisive in sides else not decisive
@@ -387,7 +387,7 @@ def _quotient(left: Number, right: Number) -> Number:
 
 def _remainder(left: Number, right: Number) -> Number:
     if not isinstance(left, int) or not isinstance(right, int) or left < 0 or right <= 0:
-        raise Unresolvable("a remainder of anything but positive whole numbers")
+        raise Unresolvable("a remainder of numbers that are not positive integers")
     return left % right
 
 
@@ -419,8 +419,8 @@ def _unary(expression: s.Unary, scope: EvaluationScope) -> Value:
 def _for(expression: s.For, scope: EvaluationScope) -> Value:
     source = evaluate(expression.source, scope)
     if not source and isinstance(source, (list, dict)) and expression.condition is not None and scope.trying:
-        # Terraform checks the condition before the first element.
-        raise Unresolvable("a for expression over nothing, with a condition")
+        # Terraform checks the condition even if there are no elements.
+        raise Unresolvable("a for expression with a condition and without elements")
     items: list[Value] = []
     keys: list[str] = []
     for key, value in _pairs(source):
@@ -437,7 +437,7 @@ def _for(expression: s.For, scope: EvaluationScope) -> Value:
     if expression.group:
         return _grouped(keys, items)
     if len(set(keys)) != len(keys):
-        raise Refused("a for expression that makes one key twice")
+        raise Refused("a for expression with a repeated key")
     return ObjectValue(zip(keys, items, strict=True))
 
 
@@ -449,7 +449,7 @@ def _grouped(keys: Sequence[str], items: Sequence[Value]) -> Value:
 
 
 def _pairs(source: Value) -> Iterator[tuple[Value, Value]]:
-    """Keys and values as `for` gives them."""
+    """Yield keys and values in the order of a `for` expression. Raises Unresolvable."""
     if isinstance(source, (ObjectValue, MapValue)):
         yield from [(key, source[key]) for key in sorted(source)]
     elif isinstance(source, SetValue):
@@ -458,7 +458,7 @@ def _pairs(source: Value) -> Iterator[tuple[Value, Value]]:
         yield from enumerate(source)
     else:
         type_of(source)
-        raise Refused("a for expression over something that is no list, set or map")
+        raise Refused("a for expression over a value that is not a list, set or map")
 
 
 def _unsupported(expression: s.Unsupported, _scope: EvaluationScope) -> Value:

@@ -1,4 +1,4 @@
-"""Terraform's functions that modules of this kind use. Each gives exactly what Terraform gives, or is Unresolvable.
+"""Terraform's functions. The result is exactly that of Terraform, else Unresolvable.
 
 Source: `cty/function/stdlib` of github.com/zclconf/go-cty and `internal/lang/funcs` of github.com/hashicorp/terraform,
 versions 1.5 to 1.15, November 2026. `tests/tools/fuzz_expressions.py` compares them with Terraform itself.
@@ -54,10 +54,9 @@ _ANY_SET = Collection("set", DYNAMIC)
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function with the types of its parameters; `rest` is the type of any further arguments.
+    """A function with the types of its parameters; `rest` is the type of variadic arguments.
 
-    `null`: whether null is an argument like any other; elsewhere Terraform refuses it. `result`: the type of the result,
-    when it is always the same.
+    `null`: whether the function accepts null arguments. `result`: the type of the result, if it is always the same.
     """
 
     apply: Callable[..., Value]
@@ -68,7 +67,7 @@ class Function:
 
 
 def call(name: str, arguments: Sequence[Value]) -> Value:
-    """Apply a function. Raises Unresolvable when it is unknown here, Refused when Terraform refuses the arguments."""
+    """Call a function. Raises Unresolvable if it is not supported, Refused if Terraform rejects the arguments."""
     function = _FUNCTIONS.get(name.removeprefix("core::"))
     if function is None:
         raise Unresolvable(f"the function {name} is not evaluated")
@@ -81,14 +80,14 @@ def call(name: str, arguments: Sequence[Value]) -> Value:
 
 
 def result_type(name: str) -> Type | None:
-    """The type that a function gives whatever its arguments, None when that depends on them."""
+    """The type of a function's result; None if it depends on the arguments."""
     name = name.removeprefix("core::")
     function = _FUNCTIONS.get(name)
     return _RESULTS.get(name) if function is None else function.result
 
 
 def _fitted(function: Function, arguments: Sequence[Value]) -> list[Value]:
-    """The arguments as the types of their parameters."""
+    """Convert arguments to the types of their parameters. Raises Unresolvable."""
     wanted = len(function.parameters)
     if len(arguments) < wanted or (function.rest is None and len(arguments) > wanted):
         raise Refused("wrong number of arguments")
@@ -145,12 +144,12 @@ def _ascii(value: str) -> str:
 
 def _substr(value: str, offset: Number, length: Number) -> str:
     if "\r" in _ascii(value):
-        raise Unresolvable("a part of a string with carriage returns")
+        raise Unresolvable("a substring of a string with carriage returns")
     start, count = _whole(offset), _whole(length)
     if start < 0:
         start += len(value)
         if start < 0 or count == 0:
-            raise Unresolvable("a part of a string that starts before it")
+            raise Unresolvable("a substring with an offset before the start")
     elif count == 0:
         return ""
     return value[start:] if count < 0 else value[start : start + count]
@@ -161,7 +160,7 @@ _VERB = re.compile(r"%(?:(?P<percent>%)|(?P<verb>[svqtd])|(?P<zeros>0[1-9]?[0-9]
 
 def _format(template: str, *arguments: Value) -> str:
     if None in arguments:
-        raise Unresolvable("a null without a type in format, of which versions of Terraform make an unknown value")
+        raise Unresolvable("a null without a type in format, which is unknown in some versions of Terraform")
     parts, at, used = [], 0, 0
     verbs = list(_VERB.finditer(template))
     if unknown := next((verb for verb in verbs if verb["other"] is not None), None):
@@ -200,7 +199,7 @@ def _formatted(verb: re.Match[str], value: Value) -> str:
 
 
 def _as_is(value: Value) -> str:
-    """What `%v` shows: strings and numbers as they are, everything else as JSON."""
+    """The format `%v`: strings and numbers as they are, other values as JSON. Raises Unresolvable."""
     if isinstance(value, (str, Document)):
         return plain(value)
     if isinstance(value, bool) or is_null(value) or type_of(value) != NUMBER:
@@ -211,7 +210,7 @@ def _as_is(value: Value) -> str:
             return str(value)
         first, rest = digits[0], digits[1:].rstrip("0")
         return f"{'-' * (value < 0)}{first}{'.' * bool(rest)}{rest}e+{len(digits) - 1:02d}"
-    raise Unresolvable("a fraction as %v shows it")
+    raise Unresolvable("a fraction formatted with %v")
 
 
 def _format_list(template: str, *arguments: Value) -> Value:
@@ -230,7 +229,7 @@ def _format_list(template: str, *arguments: Value) -> Value:
 
 
 def _whole(value: Number) -> int:
-    """A whole number of the size that Terraform takes for an index."""
+    """An integer in the range of indices. Raises Unresolvable."""
     if not isinstance(value, int):
         raise Refused("a whole number is required")
     if value.bit_length() > 62:  # noqa: PLR2004 - Go's int has 64
@@ -269,7 +268,7 @@ def _mapping(value: Value) -> ObjectValue | MapValue:
 
 
 def _like(source: ObjectValue | MapValue, items: list[Value], element: Type) -> Value:
-    """A list from a map, a tuple from an object."""
+    """A list for a map, a tuple for an object."""
     return ListValue(element, items) if isinstance(source, MapValue) else TupleValue(items)
 
 
@@ -337,7 +336,7 @@ def _element(items: Value, index: Number) -> Value:
     if not sequence:
         raise Refused("an element of an empty list")
     if position < 0:
-        raise Unresolvable("element with a negative index, which versions of Terraform take differently")
+        raise Unresolvable("element with a negative index, which differs between versions of Terraform")
     return sequence[position % len(sequence)]
 
 
@@ -375,7 +374,7 @@ def _coalesce(*values: Value) -> Value:
         try:
             converted = convert(value, common)
         except Refused:
-            raise Unresolvable("coalesce of values that do not fit together") from None
+            raise Unresolvable("coalesce of values without a common type") from None
         if not is_null(converted) and not (converted == "" and isinstance(converted, str)):
             return converted
     raise Refused("no argument that is neither null nor empty")
@@ -403,7 +402,7 @@ def _contains(items: Value, value: Value) -> bool:
         type_of(items)
         raise Refused("a list, set or tuple is required")
     if is_null(value):
-        raise Unresolvable("contains with a null, which versions of Terraform take differently")
+        raise Unresolvable("contains with a null, which differs between versions of Terraform")
     return any(equal(value, item) for item in items)
 
 
@@ -471,7 +470,7 @@ def _zipmap(keys: ListValue, values: Value) -> Value:
     if len(keys) != len(values):
         raise Refused("as many keys as values are required")
     if any(map(is_null, keys)):
-        raise Refused("null is no key")
+        raise Refused("null is not a key")
     pairs = dict(zip(map(plain, keys), values, strict=True))
     return MapValue(values.element, pairs) if isinstance(values, ListValue) else ObjectValue(pairs)
 
@@ -509,8 +508,8 @@ def _jsondecode(characters: str) -> Value:
     try:
         return value_of_json(decoded(characters))
     except ValueError:
-        # Terraform's reader takes some of what this one refuses, as a name that comes twice.
-        raise Unresolvable("no JSON that is certainly read alike") from None
+        # Terraform accepts some documents that `decoded` rejects, as with a repeated key.
+        raise Unresolvable("JSON that is invalid or that Terraform may parse differently") from None
 
 
 _S, _N, _ANY = STRING, NUMBER, DYNAMIC
@@ -579,4 +578,4 @@ _RESULTS: dict[str, Type] = {
     **dict.fromkeys(("can", "fileexists"), BOOL),
     **dict.fromkeys(("index", "log", "parseint", "pow", "signum", "sum"), NUMBER),
 }  # fmt: skip
-"""The types of what other functions give, whatever their arguments."""
+"""Types of the results of other functions, whatever their arguments."""

@@ -17,14 +17,14 @@ Number = int | Fraction
 
 PRECISION = 512
 _SAFE_BITS = 64
-"""A result of at most that many bits is exact at every precision that Terraform calculates with."""
+"""A result of at most this many bits is exact at every precision that Terraform uses."""
 _DIGITS = 60
 _PLAIN = re.compile(r"-?[0-9]{1,150}(?:\.[0-9]{1,150})?(?:[eE][+-]?[0-9]{1,2})?")
 _PERHAPS = re.compile(r"[+-]?(?:[0-9.][0-9._eEpP+-]*|[iI][nN][fF].*)")
 
 
 def parse_number(text: str) -> Number:
-    """The number that a literal or a string stands for.
+    """Parse a number literal or a string that contains a number.
 
     Raises Refused when no version of Terraform takes it for a number, Unresolvable for forms that are not needed here.
     """
@@ -34,12 +34,12 @@ def parse_number(text: str) -> Number:
             raise Unresolvable("a negative zero")
         return value
     if _PERHAPS.fullmatch(text):
-        raise Unresolvable("a number of an unusual form")
+        raise Unresolvable("a number in an unsupported form")
     raise Refused("a number is required")
 
 
 def _rounded(value: Fraction) -> Number:
-    """The nearest number of 512 bits, ties to even."""
+    """Round to 512 bits, ties to even."""
     if value.denominator == 1 and value.numerator.bit_length() <= PRECISION:
         return value.numerator
     if value.numerator == 0:
@@ -54,7 +54,7 @@ def _rounded(value: Fraction) -> Number:
 
 
 def normal(value: Number) -> Number:
-    """Whole numbers as int. Raises Unresolvable for what a Float of 512 bits does not hold."""
+    """Convert integral numbers to int. Raises Unresolvable for numbers that 512 bits cannot represent."""
     if isinstance(value, Fraction) and value.denominator == 1:
         value = value.numerator
     if isinstance(value, int) and value.bit_length() > PRECISION:
@@ -63,7 +63,7 @@ def normal(value: Number) -> Number:
 
 
 def exact(value: Number) -> Number:
-    """The result of a calculation. Raises Unresolvable when Terraform may have rounded it."""
+    """The result of a calculation. Raises Unresolvable if Terraform may have rounded it."""
     fraction = Fraction(value)
     denominator = fraction.denominator
     if denominator & (denominator - 1):
@@ -77,12 +77,12 @@ def exact(value: Number) -> Number:
 
 
 def number_text(value: Number) -> str:
-    """The shortest decimal that stands for the number, without exponent. Raises Unresolvable for very long ones."""
+    """The shortest decimal form of a number, without exponent. Raises Unresolvable if it is very long."""
     if isinstance(value, int):
         return str(value)
     sign, magnitude = ("-" if value < 0 else ""), abs(value)
     whole = int(magnitude)
-    # Decimal places of the first digit that counts.
+    # Decimal places of the first significant digit.
     first = 0 if whole else len(str(magnitude.denominator // magnitude.numerator)) - 1
     for places in range(max(first, 1), first + _DIGITS):
         scaled = round(magnitude * 10**places)

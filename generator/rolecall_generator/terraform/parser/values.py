@@ -1,9 +1,9 @@
-"""Terraform's values and types, as the library cty has them.
+"""Terraform's values and types, as defined by the library cty.
 
-A known value is a str, bool, number (int or Fraction), one of the collection classes here, None (null without a type) or
-`Null`. `Document` is a string whose characters depend on the version of the provider; `Namespace` is a resource. There is no
-unknown value: evaluation stops with Unresolvable where a value cannot be known, and with Refused where Terraform itself
-reports an error, so that `try` and `can` go on after the second only.
+A value is a str, bool, number (int or Fraction), a collection class of this module, None (null without a type) or `Null`.
+`Document` is a string whose characters depend on the version of the provider; `Namespace` is a resource. Unknown values do
+not exist: evaluation raises Unresolvable if a value cannot be determined, and its subclass Refused if Terraform reports an
+error, which `try` and `can` handle.
 
 Source: github.com/zclconf/go-cty, versions 1.13 to 1.18 (Terraform 1.5 to 1.15), November 2026.
 """
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 MAXIMUM_ITEMS = 200_000
-"""Values within values, and a string's characters by five: more than any module of this kind holds."""
+"""Maximum number of nested values; five characters of a string count as one value."""
 MAXIMUM_COMBINING = 100
-"""Combining characters in a row; Unicode's stream-safe text has at most 30."""
+"""Maximum number of successive combining characters; Unicode's stream-safe text format allows 30."""
 MAXIMUM_CHARACTERS = 5 * MAXIMUM_ITEMS
 
 GO_SPACES = (
     "\t\n\v\f\r \x85\xa0\u1680"
     "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
-"""What Go's unicode.IsSpace takes for white space; Python's str.strip also takes U+001C to U+001F."""
+"""White space of Go's unicode.IsSpace; Python's str.strip also removes U+001C to U+001F."""
 
 
 # Types
@@ -38,14 +38,14 @@ GO_SPACES = (
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """string, number or bool; `dynamic` is the type of a null that has none, and `any` in a type constraint."""
+    """string, number or bool; `dynamic` is the type of a null without a type, and `any` in a type constraint."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """`list`, `set` or `map` of one element type."""
+    """A `list`, `set` or `map` with one element type."""
 
     kind: str
     element: Type
@@ -53,14 +53,14 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class TupleType:
-    """A sequence whose elements have types of their own."""
+    """A sequence with a type for each element."""
 
     elements: tuple[Type, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectType:
-    """Attributes sorted by name. `optional` is not empty in type constraints only."""
+    """Attributes sorted by name. `optional` is used only in type constraints."""
 
     attributes: tuple[tuple[str, Type], ...]
     optional: frozenset[str] = frozenset()
@@ -74,10 +74,10 @@ BOOL = Primitive("bool")
 DYNAMIC = Primitive("dynamic")
 
 
-class Unresolvable(Exception):  # noqa: N818 - becomes a finding, never an error to a user
-    """An expression whose value is not known here. `file` and `line` are filled in on the way out.
+class Unresolvable(Exception):  # noqa: N818 - becomes a finding
+    """The value of an expression cannot be determined. Callers set `file` and `line`.
 
-    `type`: of a variable without a value, None elsewhere.
+    `type` is the type of a variable without a value, else None.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Unresolvable(Exception):  # noqa: N818 - becomes a finding, never an error
 
 
 class Refused(Unresolvable):
-    """An expression that every version of Terraform reports as an error. `try` and `can` go on after it."""
+    """All versions of Terraform report an error for the expression; `try` and `can` handle it."""
 
 
 # Values
@@ -99,33 +99,33 @@ class Refused(Unresolvable):
 
 @dataclass(frozen=True, slots=True)
 class Null:
-    """A null of a type, as an attribute that `optional()` fills in."""
+    """A null with a type, as in an attribute with `optional()`."""
 
     type: Type
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A policy as JSON whose text depends on the version of the provider: only whole can it be used."""
+    """A policy as JSON whose characters depend on the version of the provider; usable only as a whole."""
 
     policy: PolicyDocument
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """Something with attributes that are looked up by name, as `var` or one resource."""
+    """A value with attributes that are evaluated when read, as `var` or a resource."""
 
     get: Callable[[str], Value]
 
 
 class TupleValue(list["Value"]):
-    """What a `[ ]` makes."""
+    """The value of `[ ]`."""
 
     __slots__ = ()
 
 
 class ListValue(list["Value"]):
-    """A list of elements of one type."""
+    """A list with one element type."""
 
     __slots__ = ("element",)
 
@@ -135,7 +135,7 @@ class ListValue(list["Value"]):
 
 
 class SetValue(list["Value"]):
-    """A set, made by `set_of`: elements once each, in the order of iteration if `ordered`."""
+    """A set, created by `set_of`: unique elements, in the order of iteration if `ordered`."""
 
     __slots__ = ("element", "ordered")
 
@@ -146,13 +146,13 @@ class SetValue(list["Value"]):
 
 
 class ObjectValue(dict[str, "Value"]):
-    """What a `{ }` makes."""
+    """The value of `{ }`."""
 
     __slots__ = ()
 
 
 class MapValue(dict[str, "Value"]):
-    """A map of elements of one type."""
+    """A map with one element type."""
 
     __slots__ = ("element",)
 
@@ -205,16 +205,16 @@ def type_of(value: Value) -> Type:  # noqa: PLR0911 - one way out per kind of va
         return Collection("set", value.element)
     if isinstance(value, MapValue):
         return Collection("map", value.element)
-    raise Unresolvable("a whole resource is no value here")
+    raise Unresolvable("a whole resource cannot be used as a value here")
 
 
 def is_null(value: Value) -> bool:
-    """Whether a value is null, with a type or without."""
+    """True for a null with or without a type."""
     return value is None or type(value) is Null
 
 
 def has_dynamic(of: Type) -> bool:
-    """Whether `dynamic` is anywhere in a type."""
+    """True if `dynamic` is part of a type."""
     if isinstance(of, Primitive):
         return of is DYNAMIC or of == DYNAMIC
     if isinstance(of, Collection):
@@ -225,7 +225,7 @@ def has_dynamic(of: Type) -> bool:
 
 
 def without_optional(of: Type) -> Type:
-    """A type constraint as the type of the values that it makes."""
+    """The type of the values that a type constraint produces."""
     if isinstance(of, Primitive):
         return of
     if isinstance(of, Collection):
@@ -236,7 +236,7 @@ def without_optional(of: Type) -> Type:
 
 
 def string(characters: str) -> str:
-    """A string as Terraform has it: it normalizes every string that it makes. Raises Unresolvable when it is too long."""
+    """Normalize a string to NFC, as Terraform does with every string. Raises Unresolvable if it is too long."""
     if len(characters) > MAXIMUM_CHARACTERS:
         raise Unresolvable("a value too large to be evaluated")
     if characters.isascii():
@@ -247,7 +247,7 @@ def string(characters: str) -> str:
 
 
 def has_long_combining_run(characters: str) -> bool:
-    """Whether normalizing would be slow: it takes time in the square of the length of a run of combining characters."""
+    """True if normalizing would be slow: it takes quadratic time in the length of a run of combining characters."""
     run = 0
     for character in characters if len(characters) > MAXIMUM_COMBINING else "":
         run = run + 1 if unicodedata.combining(character) else 0
@@ -257,23 +257,23 @@ def has_long_combining_run(characters: str) -> bool:
 
 
 def plain(value: Value) -> str:
-    """The characters of a string. Raises Unresolvable where they depend on the version of the provider."""
+    """The characters of a string. Raises Unresolvable if they depend on the version of the provider."""
     if isinstance(value, str):
         return value
     if isinstance(value, Document):
-        raise Unresolvable("the text of a policy document, which differs between versions of the provider")
+        raise Unresolvable("the JSON of a policy document, which differs between versions of the provider")
     raise Unresolvable("a string is required here")
 
 
 def elements(value: Sequence) -> Sequence:
-    """The elements in the order in which Terraform iterates. Raises Unresolvable where that order is undefined."""
+    """The elements in Terraform's order of iteration. Raises Unresolvable if that order is undefined."""
     if type(value) is SetValue and not value.ordered:
         raise Unresolvable("the elements of a set of objects or lists have no defined order")
     return value
 
 
 def set_of(element: Type, items: Iterable[Value]) -> SetValue:
-    """A set of values of one type. Raises Unresolvable when it cannot be known which of them are equal."""
+    """A set of values of one type. Raises Unresolvable if it cannot be determined which of them are equal."""
     listed = list(items)
     if len(listed) <= 1:
         return SetValue(element, listed)
@@ -287,12 +287,12 @@ def set_of(element: Type, items: Iterable[Value]) -> SetValue:
         ordered: list[Value] = sorted({plain(item): item for item in known}.values(), key=plain)
     else:
         ordered = sorted(dict.fromkeys(known))  # type: ignore[type-var]
-    # Nulls come last.
+    # Terraform sorts nulls last.
     return SetValue(element, ordered + [Null(element)] * (len(known) < len(listed)))
 
 
 def _frozen(value: Value) -> object:
-    """Something hashable that is equal for equal values of one type."""
+    """A hashable key that is equal for equal values of one type. Raises Unresolvable."""
     if isinstance(value, (TupleValue, ListValue)):
         return tuple([_frozen(item) for item in value])
     if isinstance(value, SetValue):
@@ -302,29 +302,29 @@ def _frozen(value: Value) -> object:
     if isinstance(value, Document):
         return plain(value)
     if isinstance(value, Namespace):
-        raise Unresolvable("a whole resource is no value here")
+        raise Unresolvable("a whole resource cannot be used as a value here")
     return None if is_null(value) else value
 
 
 def equal(one: Value, other: Value) -> bool:
-    """Terraform's `==`: values of different types are never equal, all nulls are. Raises Unresolvable."""
+    """Terraform's `==`: all nulls are equal, values of different types are not. Raises Unresolvable."""
     if is_null(one) or is_null(other):
         return is_null(one) and is_null(other)
     if type(one) is str and type(other) is str:
         return one == other
     first, second = type_of(one), type_of(other)
     if has_dynamic(first) or has_dynamic(second):
-        # Terraform 1.11 makes an unknown value of it.
+        # The result is unknown in Terraform 1.11.
         raise Unresolvable("a comparison of values with a null without a type")
     return first == second and _same(one, other)
 
 
 def _same(one: Value, other: Value) -> bool:
-    """Whether two values of one type are equal."""
+    """True if two values of one type are equal. Raises Unresolvable."""
     if is_null(one) or is_null(other):
         return is_null(one) and is_null(other)
     if isinstance(one, Document) or isinstance(other, Document):
-        raise Unresolvable("the text of a policy document, which differs between versions of the provider")
+        raise Unresolvable("the JSON of a policy document, which differs between versions of the provider")
     if isinstance(one, SetValue):
         return _frozen(one) == _frozen(other)
     if isinstance(one, list) and isinstance(other, list):
@@ -335,9 +335,9 @@ def _same(one: Value, other: Value) -> bool:
 
 
 def weight(*values: Value) -> int:
-    """How much there is in values, nested ones each time. Raises Unresolvable beyond MAXIMUM_ITEMS.
+    """The number of nested values. Raises Unresolvable beyond MAXIMUM_ITEMS.
 
-    Doubling locals reach any size in a few lines.
+    A nested value counts at each occurrence, since a few locals that double each other produce values of any size.
     """
     left = MAXIMUM_ITEMS
     waiting: list[Value] = [*values]
