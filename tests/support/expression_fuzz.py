@@ -23,14 +23,14 @@ from rolecall_generator.terraform.parser import syntax as s
 from rolecall_generator.terraform.parser.documents import document_json
 from rolecall_generator.terraform.parser.expressions import evaluate_attribute
 from rolecall_generator.terraform.parser.files import load
-from rolecall_generator.terraform.parser.json_text import json_text
+from rolecall_generator.terraform.parser.json_text import encode_json
 from rolecall_generator.terraform.parser.lexer import Unreadable
 from rolecall_generator.terraform.parser.modules import ModuleScope
 from rolecall_generator.terraform.parser.schema import ParseFindings
 from rolecall_generator.terraform.parser.values import (
     Collection,
     Primitive,
-    Refused,
+    TerraformError,
     TupleType,
     TupleValue,
     Type,
@@ -195,11 +195,11 @@ def ours(expressions: Sequence[str]) -> list[Outcome]:
 def _ours(module: ModuleScope, attribute: s.Attribute) -> Outcome:
     module._budget[0] = 2_000_000
     try:
-        # Not through the local, which makes Unresolvable of Refused. Within `try`, as Terraform is asked.
+        # Not through the local, which makes Unresolvable of TerraformError. Within `try`, as Terraform is asked.
         scope = replace(module.scope("main.tf"), trying=True)
         value: Value = evaluate_attribute(attribute, scope)
-        return Outcome("known", json_text(TupleValue([value])), type_text(type_of(value)))
-    except Refused as error:
+        return Outcome("known", encode_json(TupleValue([value])), type_text(type_of(value)))
+    except TerraformError as error:
         return Outcome(REFUSED, error.reason)
     except Unresolvable as error:
         return Outcome(UNKNOWN, error.reason)
@@ -487,8 +487,8 @@ def ours_declared(parts: Sequence[tuple[str, str]]) -> list[Outcome]:
         scope = module.scope("main.tf")
         try:
             known = variable_value(block, None, lambda attribute, scope=scope: evaluate_attribute(attribute, scope))  # type: ignore[misc]
-            outcomes.append(Outcome("known", json_text(TupleValue([known])), type_text(type_of(known))))
-        except Refused as error:
+            outcomes.append(Outcome("known", encode_json(TupleValue([known])), type_text(type_of(known))))
+        except TerraformError as error:
             outcomes.append(Outcome(REFUSED, error.reason))
         except Unresolvable as error:
             outcomes.append(Outcome(UNKNOWN, error.reason))

@@ -128,8 +128,8 @@ def _view(module: Module, source: str) -> Mapping[str, Any]:
     }
 
 
-def _parsed(arn: str) -> Arn:
-    parsed = Arn.parse(arn)
+def _parse(arn: str) -> Arn:
+    parsed = parse_arn(arn)
     if parsed is None:
         raise ValueError(f"{arn} is not an ARN")
     return parsed
@@ -139,7 +139,7 @@ _Part = Role | ManagedPolicy | Group | User | InstanceProfile
 
 
 def _labelled(part: _Part, resource: str, label: str | None = None) -> Labelled:
-    arn = _parsed(part.arn)
+    arn = _parse(part.arn)
     label = label or hcl.label(arn.name)
     prefix = "data." if getattr(part, "existing", False) else ""
     return Labelled(label, part, arn, f"{prefix}{resource}.{label}")
@@ -171,7 +171,7 @@ def _attachments(owners: list[Labelled], policies: list[Labelled]) -> list[Attac
     for owner in owners:
         for arn in sorted(owner.part.attached):
             own = declared.get(arn)
-            label = own.label if own else _foreign_label(_parsed(arn))
+            label = own.label if own else _foreign_label(_parse(arn))
             policy = f"{own.address}.arn" if own else hcl.string(arn)
             suffix = "" if owner.label == SINGLE_ROLE_LABEL else f"{owner.label}_"
             found.append(Attachment(f"{suffix}{label}", owner.address, policy))

@@ -22,8 +22,8 @@ from rolecall_generator.terraform.parser.values import (
     ObjectType,
     ObjectValue,
     Primitive,
-    Refused,
     SetValue,
+    TerraformError,
     TupleType,
     TupleValue,
     Type,
@@ -41,7 +41,7 @@ _SEQUENCES = ("list", "set")
 
 
 def convert(value: Value, want: Type) -> Value:
-    """Convert a value. Raises Refused if Terraform has no such conversion, Unresolvable if the result is unknown."""
+    """Convert a value. Raises TerraformError if Terraform has no such conversion, Unresolvable if the result is unknown."""
     if want == STRING and type(value) is str:
         return value
     if want == DYNAMIC:
@@ -50,7 +50,7 @@ def convert(value: Value, want: Type) -> Value:
     if have == without_optional(want):
         return value
     if not convertible(have, want):
-        raise Refused(f"{describe(want)} is required, not {describe(have)}")
+        raise TerraformError(f"{describe(want)} is required, not {describe(have)}")
     return _convert(value, want)
 
 
@@ -77,7 +77,7 @@ def _convert(value: Value, want: Type) -> Value:  # noqa: PLR0911 - one way out 
     if isinstance(want, TupleType):
         return TupleValue([_element(item, of) for item, of in zip(value, want.elements, strict=True)])
     if not isinstance(want, Collection):
-        raise Refused(f"{describe(want)} is required, not {describe(type_of(value))}")
+        raise TerraformError(f"{describe(want)} is required, not {describe(type_of(value))}")
     if want.kind == "set":
         # A set does not keep the order of the source, which may be undefined.
         element, items = _same_type(value, type_of(value), want.element)
@@ -92,7 +92,7 @@ def _element(value: Value, want: Type) -> Value:
 
 def _convert_checked(value: Value, have: Type, want: Type) -> Value:
     if not convertible(have, want):
-        raise Refused(f"{describe(want)} is required, not {describe(have)}")
+        raise TerraformError(f"{describe(want)} is required, not {describe(have)}")
     return _convert(value, want)
 
 
@@ -109,19 +109,19 @@ def _primitive(value: Value, want: Primitive) -> Value:
         return False
     if isinstance(value, bool):
         return value
-    raise Refused("a bool is required")
+    raise TerraformError("a bool is required")
 
 
 def text(value: Value) -> Value:
-    """Convert a string, number or bool to a string; a policy document is unchanged. Raises Refused for other values."""
+    """Convert a string, number or bool to a string; a policy document is unchanged. Raises TerraformError."""
     if isinstance(value, (str, Document)):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if is_null(value):
-        raise Refused("null is not a string")
+        raise TerraformError("null is not a string")
     if isinstance(value, (list, dict)):
-        raise Refused(f"a string is required, not {describe(type_of(value))}")
+        raise TerraformError(f"a string is required, not {describe(type_of(value))}")
     if type_of(value) == NUMBER:
         return number_text(value)  # type: ignore[arg-type]
     raise Unresolvable("a string is required here")
@@ -138,7 +138,7 @@ def _same_type(items: Sequence[Value], have: Type, want: Type) -> tuple[Type, li
             return types[0], list(items)
         unified = unify(types)
         if unified is None:
-            raise Refused("all elements must have the same type")
+            raise TerraformError("all elements must have the same type")
         want = unified
     converted = [_element(item, want) for item in items]
     if not has_dynamic(want):
@@ -151,7 +151,7 @@ def _same_type(items: Sequence[Value], have: Type, want: Type) -> tuple[Type, li
 
 def _map(value: ObjectValue | MapValue, want: Collection | TupleType) -> MapValue:
     if isinstance(want, TupleType):
-        raise Refused(f"a tuple is required, not {describe(type_of(value))}")
+        raise TerraformError(f"a tuple is required, not {describe(type_of(value))}")
     names = sorted(value)
     element, items = _same_type([value[name] for name in names], type_of(value), want.element)
     return MapValue(element, dict(zip(names, items, strict=True)))
@@ -165,7 +165,7 @@ def _object(value: ObjectValue | MapValue, want: ObjectType) -> ObjectValue:
         elif name in want.optional:
             result[name] = Null(without_optional(of))
         else:
-            raise Refused(f"the attribute {name} is required")
+            raise TerraformError(f"the attribute {name} is required")
     return result
 
 
@@ -358,10 +358,10 @@ def _compare(one: Type, other: Type) -> int:
 
 
 def truth(value: Value) -> bool:
-    """Convert a condition to a bool. Raises Refused, also for null."""
+    """Convert a condition to a bool. Raises TerraformError, also for null."""
     if value is True or value is False:
         return value
     converted = convert(value, BOOL)
     if isinstance(converted, bool):
         return converted
-    raise Refused("a condition that is null")
+    raise TerraformError("a condition that is null")

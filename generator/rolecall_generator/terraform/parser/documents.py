@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from rolecall_generator.iam import Condition, PolicyDocument, Principal, Statement, root_arn
 from rolecall_generator.terraform.parser import syntax as s
-from rolecall_generator.terraform.parser.expressions import MAXIMUM_STEPS, EvaluationScope, spend
-from rolecall_generator.terraform.parser.json_text import decoded
+from rolecall_generator.terraform.parser.expressions import MAXIMUM_STEPS, EvaluationScope, count_steps
+from rolecall_generator.terraform.parser.json_text import decode_json
 from rolecall_generator.terraform.parser.modules import Instance, NoNames, argument_value, iterations, strings
 from rolecall_generator.terraform.parser.values import Document, ObjectValue, Unresolvable, Value, plain
 
@@ -59,15 +59,15 @@ def _read_closed(instance: Instance) -> _Closed:
     known = _closed.get(id(instance.body))
     if known is None:
         budget = [MAXIMUM_STEPS]
-        alone = replace(instance, scope=EvaluationScope(NoNames(), {}, instance.file, budget))
+        isolated = replace(instance, scope=EvaluationScope(NoNames(), {}, instance.file, budget))
         try:
-            known = _Closed(instance.body, Document(evaluate_document(alone)), MAXIMUM_STEPS - budget[0])
+            known = _Closed(instance.body, Document(evaluate_document(isolated)), MAXIMUM_STEPS - budget[0])
         except Unresolvable:
             known = _Closed(instance.body, None)
         if len(_closed) >= _KEPT:
             _closed.clear()
         _closed[id(instance.body)] = known
-    spend(instance.scope, known.steps)
+    count_steps(instance.scope, known.steps)
     return known
 
 
@@ -80,7 +80,7 @@ def evaluate_document(instance: Instance) -> PolicyDocument:
     earlier = [_mergeable(text) for text in _texts(instance, "source_json", "source_policy_documents")]
     later = [_mergeable(text) for text in _texts(instance, "override_json", "override_policy_documents")]
     for document in earlier:
-        spend(instance.scope, _STEPS_OF_A_STATEMENT * (len(statements) + 1))
+        count_steps(instance.scope, _STEPS_OF_A_STATEMENT * (len(statements) + 1))
         _merge(statements, document.statements, unique=True)
     own = [_statement(body, scope) for name, body, scope in expand(instance.body, instance.scope) if name == "statement"]
     sids = [statement.sid for statement in own if statement.sid]
@@ -88,9 +88,9 @@ def evaluate_document(instance: Instance) -> PolicyDocument:
         raise Unresolvable("two statements with the same sid", instance.line, instance.file)
     _merge(statements, own)
     for document in later:
-        spend(instance.scope, _STEPS_OF_A_STATEMENT * (len(statements) + 1))
+        count_steps(instance.scope, _STEPS_OF_A_STATEMENT * (len(statements) + 1))
         _merge(statements, document.statements)
-    spend(instance.scope, _STEPS_OF_A_STATEMENT * len(statements))
+    count_steps(instance.scope, _STEPS_OF_A_STATEMENT * len(statements))
     # The provider takes the newest version of all merged documents.
     versions = [document.version for document in (*earlier, *later)]
     return PolicyDocument(
@@ -131,7 +131,7 @@ def policy_from_text(value: Value) -> PolicyDocument:
 @lru_cache(maxsize=1024)
 def _policy(value: str) -> PolicyDocument:
     try:
-        body = decoded(value, _no_fraction)
+        body = decode_json(value, _no_fraction)
         _check_json(body)
         if not isinstance(body, dict) or set(body) - {"Version", "Id", "Statement"}:
             raise ValueError("not an object of Version, Id and Statement")
@@ -171,19 +171,19 @@ _STATEMENT_DEPTH = 3
 _IN_STATEMENT = 2
 
 
-def written_policy(value: Value, partition: str) -> PolicyDocument:
+def stored_policy(value: Value, partition: str) -> PolicyDocument:
     """Parse a policy from JSON in the form in which AWS stores it. Results are cached. Raises Unresolvable."""
     document = policy_from_text(value)
     known = _written.get((id(document), partition))
     if known is None:
-        known = (document, whole_accounts(document, partition))
+        known = (document, with_root_arns(document, partition))
         if len(_written) >= _KEPT:
             _written.clear()
         _written[id(document), partition] = known
     return known[1]
 
 
-def whole_accounts(document: PolicyDocument, partition: str) -> PolicyDocument:
+def with_root_arns(document: PolicyDocument, partition: str) -> PolicyDocument:
     """The document with account IDs in principals replaced by the account's root ARN, as AWS does."""
 
     def written(principal: Principal) -> Principal:

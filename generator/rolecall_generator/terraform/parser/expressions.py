@@ -28,8 +28,8 @@ from rolecall_generator.terraform.parser.values import (
     Null,
     ObjectType,
     ObjectValue,
-    Refused,
     SetValue,
+    TerraformError,
     TupleType,
     TupleValue,
     Type,
@@ -100,17 +100,17 @@ def evaluate_attribute(attribute: s.Attribute, scope: EvaluationScope) -> Value:
         raise Unresolvable("an expression too deep to be evaluated", attribute.line, scope.file) from None
 
 
-def spend(scope: EvaluationScope, steps: int) -> None:
+def count_steps(scope: EvaluationScope, steps: int) -> None:
     """Count evaluation steps of the module. Raises Unresolvable if there are too many."""
     scope.budget[0] -= steps
     if scope.budget[0] < 0:
         raise Unresolvable("the module takes too long to be evaluated")
 
 
-def weigh(scope: EvaluationScope, values: Sequence[Value]) -> None:
+def count_values(scope: EvaluationScope, values: Sequence[Value]) -> None:
     """Count nested values as evaluation steps, if all are read. Raises Unresolvable if there are too many."""
     if any(isinstance(value, (str, list, dict)) for value in values):
-        spend(scope, weight(*values))
+        count_steps(scope, weight(*values))
 
 
 def evaluate(expression: s.Expression, scope: EvaluationScope) -> Value:
@@ -129,7 +129,7 @@ def _template(expression: s.Template, scope: EvaluationScope) -> Value:
         return evaluate(expression.parts[0], scope)
     values = [evaluate(part, scope) for part in expression.parts]
     result = string("".join([value if isinstance(value, str) else plain(text(value)) for value in values]))
-    spend(scope, len(result) // _CHARACTERS_OF_A_STEP)
+    count_steps(scope, len(result) // _CHARACTERS_OF_A_STEP)
     return result
 
 
@@ -158,7 +158,7 @@ def part(base: Value, key: Value) -> Value:
     if isinstance(base, Namespace):
         return base.get(plain(text(key)))
     if is_null(base) or is_null(key):
-        raise Refused("null has no elements, and cannot be an index")
+        raise TerraformError("null has no elements, and cannot be an index")
     if isinstance(base, (ObjectValue, MapValue)):
         name = plain(text(key))
         if name in base:
@@ -167,7 +167,9 @@ def part(base: Value, key: Value) -> Value:
         index = convert(key, NUMBER)
         if isinstance(index, int) and 0 <= index < len(base):
             return base[index]
-    raise Refused(f"there is no element {key!r} here" if isinstance(key, (str, int)) else "there is no such element here")
+    raise TerraformError(
+        f"there is no element {key!r} here" if isinstance(key, (str, int)) else "there is no such element here"
+    )
 
 
 def _index(expression: s.Index, scope: EvaluationScope) -> Value:
@@ -180,11 +182,11 @@ def _splat(expression: s.Splat, scope: EvaluationScope) -> Value:
         if is_null(base):
             of = type_of(base)
             if isinstance(of, TupleType) or (isinstance(of, Collection) and of.kind != "map"):
-                raise Refused("a splat of a null list")
+                raise TerraformError("a splat of a null list")
             return TupleValue()
         return TupleValue([evaluate(expression.each, scope.within({_ITEM: base}))])
     items = [evaluate(expression.each, scope.within({_ITEM: item})) for item in elements(base)]
-    weigh(scope, items)
+    count_values(scope, items)
     if isinstance(base, TupleValue):
         return TupleValue(items)
     if not items:
@@ -193,7 +195,7 @@ def _splat(expression: s.Splat, scope: EvaluationScope) -> Value:
     if len(types) > 1:
         if DYNAMIC in types:
             raise Unresolvable("a splat with nulls without a type")
-        raise Refused("a splat of elements with different types")
+        raise TerraformError("a splat of elements with different types")
     return ListValue(types[0], items)
 
 
@@ -218,14 +220,14 @@ def _call(expression: s.Call, scope: EvaluationScope) -> Value:
         last = arguments.pop()
         if not isinstance(last, (TupleValue, ListValue, SetValue)):
             type_of(last)
-            raise Refused("only a list, set or tuple can be expanded", expression.line)
+            raise TerraformError("only a list, set or tuple can be expanded", expression.line)
         arguments += elements(last)
     if scope.trying and expression.name.removeprefix("core::") == "nonsensitive":
         raise Unresolvable("nonsensitive within try or can, which differs between versions of Terraform")
     try:
-        weigh(scope, arguments)
+        count_values(scope, arguments)
         result = call(expression.name, arguments)
-        weigh(scope, [result])
+        count_values(scope, [result])
     except Unresolvable as error:
         error.line = error.line or expression.line
         raise
@@ -239,29 +241,29 @@ def _try(expression: s.Call, scope: EvaluationScope) -> Value:
     inner = replace(scope, trying=True)
     if expression.name.endswith("can"):
         if len(expression.arguments) > 1:
-            raise Refused("wrong number of arguments", expression.line)
+            raise TerraformError("wrong number of arguments", expression.line)
         try:
             evaluate(expression.arguments[0], inner)
-        except Refused:
+        except TerraformError:
             return False
         return True
     for argument in expression.arguments:
         try:
             return evaluate(argument, inner)
-        except Refused:
+        except TerraformError:
             continue
-    raise Refused("no expression succeeds", expression.line)
+    raise TerraformError("no expression succeeds", expression.line)
 
 
 def _conditional(expression: s.Conditional, scope: EvaluationScope) -> Value:
     condition = truth(evaluate(expression.condition, scope))
     chosen, other = (expression.yes, expression.no) if condition else (expression.no, expression.yes)
     value = evaluate(chosen, scope)
-    weigh(scope, [value])
+    count_values(scope, [value])
     # Both results are evaluated for their common type; an error in the result not selected is not reported.
     try:
         other_type: Type | None = _type_of_branch(evaluate(other, scope))
-    except Refused:
+    except TerraformError:
         other_type = _type_after_error(other)
     except Unresolvable as error:
         other_type = _type_of_unknown(other, error)
@@ -324,7 +326,7 @@ def _joined(value: Value, other: Type) -> Value:
         return Null(other)
     common = unify([own, other])
     if common is None:
-        raise Refused("the two results of a conditional have no type in common")
+        raise TerraformError("the two results of a conditional have no type in common")
     return convert(value, common)
 
 
@@ -334,7 +336,7 @@ def _binary(expression: s.Binary, scope: EvaluationScope) -> Value:
         return _logical(expression, scope)
     left, right = evaluate(expression.left, scope), evaluate(expression.right, scope)
     if operator in ("==", "!="):
-        weigh(scope, [left, right])
+        count_values(scope, [left, right])
         return equal(left, right) is (operator == "==")
     one, other = _operand(left), _operand(right)
     if operator in _COMPARISONS:
@@ -348,15 +350,15 @@ def _operand(value: Value) -> Number:
     number = convert(value, NUMBER)
     if isinstance(number, (int, Fraction)) and not isinstance(number, bool):
         return number
-    raise Refused("an operand that is null")
+    raise TerraformError("an operand that is null")
 
 
 def _logical(expression: s.Binary, scope: EvaluationScope) -> bool:
-    sides: list[bool | Refused] = []
+    sides: list[bool | TerraformError] = []
     for side in (expression.left, expression.right):
         try:
             value = evaluate(side, scope)
-        except Refused as error:
+        except TerraformError as error:
             sides.append(error)
             continue
         value = convert(value, BOOL)
@@ -364,7 +366,7 @@ def _logical(expression: s.Binary, scope: EvaluationScope) -> bool:
             raise Unresolvable("an operand that is null")
         sides.append(value)
     decisive = expression.operator == "||"
-    errors = [side for side in sides if isinstance(side, Refused)]
+    errors = [side for side in sides if isinstance(side, TerraformError)]
     if errors:
         if decisive in sides:
             # An error up to Terraform 1.11; from 1.12 on the other operand determines the result.
@@ -431,13 +433,13 @@ def _for(expression: s.For, scope: EvaluationScope) -> Value:
         if expression.key is not None:
             keys.append(plain(text(evaluate(expression.key, inner))))
         items.append(evaluate(expression.value, inner))
-    weigh(scope, items)
+    count_values(scope, items)
     if expression.key is None:
         return TupleValue(items)
     if expression.group:
         return _grouped(keys, items)
     if len(set(keys)) != len(keys):
-        raise Refused("a for expression with a repeated key")
+        raise TerraformError("a for expression with a repeated key")
     return ObjectValue(zip(keys, items, strict=True))
 
 
@@ -458,7 +460,7 @@ def _pairs(source: Value) -> Iterator[tuple[Value, Value]]:
         yield from enumerate(source)
     else:
         type_of(source)
-        raise Refused("a for expression over a value that is not a list, set or map")
+        raise TerraformError("a for expression over a value that is not a list, set or map")
 
 
 def _unsupported(expression: s.Unsupported, _scope: EvaluationScope) -> Value:

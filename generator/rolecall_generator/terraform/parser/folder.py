@@ -272,25 +272,25 @@ def check_test_file(name: str, body: s.Body, report: r.ParseFindings) -> None:
         elif block.type == "run":
             _check_run(name, block, report)
         elif block.type not in _OVERRIDES:
-            _refuse(name, f"the block {block.type}", block.line, report)
+            _report(name, f"the block {block.type}", block.line, report)
     if not mocked:
-        _refuse(name, "no mocked AWS provider, so the test accesses a real account", 1, report)
+        _report(name, "no mocked AWS provider, so the test accesses a real account", 1, report)
 
 
 def _check_run(name: str, run: s.Block, report: r.ParseFindings) -> None:
     for argument, attribute in run.body.attributes.items():
         if argument not in _RUN_ARGUMENTS:
-            _refuse(name, f"the argument {argument} of a run", attribute.line, report)
+            _report(name, f"the argument {argument} of a run", attribute.line, report)
     for block in run.body.blocks:
         if block.type not in _RUN_BLOCKS:
-            _refuse(name, f"the block {block.type} of a run", block.line, report)
+            _report(name, f"the block {block.type} of a run", block.line, report)
 
 
 def _is_empty(body: s.Body) -> bool:
     return not body.attributes and not body.blocks and not body.repeated
 
 
-def _refuse(name: str, what: str, line: int, report: r.ParseFindings) -> None:
+def _report(name: str, what: str, line: int, report: r.ParseFindings) -> None:
     report.add(r.EXTRA_FILE, name, f"terraform test runs this file, and it is not fully supported: {what}", name, line)
 
 

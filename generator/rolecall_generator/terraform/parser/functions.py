@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from rolecall_generator.terraform.parser.conversion import convert, text, truth, unify
-from rolecall_generator.terraform.parser.json_text import decoded, json_text, value_of_json
+from rolecall_generator.terraform.parser.json_text import decode_json, encode_json, value_of_json
 from rolecall_generator.terraform.parser.numbers import Number, normal
 from rolecall_generator.terraform.parser.values import (
     BOOL,
@@ -30,8 +30,8 @@ from rolecall_generator.terraform.parser.values import (
     ObjectType,
     ObjectValue,
     Primitive,
-    Refused,
     SetValue,
+    TerraformError,
     TupleType,
     TupleValue,
     Type,
@@ -67,7 +67,7 @@ class Function:
 
 
 def call(name: str, arguments: Sequence[Value]) -> Value:
-    """Call a function. Raises Unresolvable if it is not supported, Refused if Terraform rejects the arguments."""
+    """Call a function. Raises Unresolvable if it is not supported, TerraformError if Terraform rejects the arguments."""
     function = _FUNCTIONS.get(name.removeprefix("core::"))
     if function is None:
         raise Unresolvable(f"the function {name} is not evaluated")
@@ -75,8 +75,8 @@ def call(name: str, arguments: Sequence[Value]) -> Value:
         return function.apply(*_fitted(function, arguments))
     except (ArithmeticError, AttributeError, LookupError, RecursionError, StopIteration, TypeError, ValueError):
         raise Unresolvable(f"{name} cannot be evaluated with these arguments") from None
-    except Refused as error:
-        raise Refused(f"{name}: {error.reason}") from None
+    except TerraformError as error:
+        raise TerraformError(f"{name}: {error.reason}") from None
 
 
 def result_type(name: str) -> Type | None:
@@ -90,14 +90,14 @@ def _fitted(function: Function, arguments: Sequence[Value]) -> list[Value]:
     """Convert arguments to the types of their parameters. Raises Unresolvable."""
     wanted = len(function.parameters)
     if len(arguments) < wanted or (function.rest is None and len(arguments) > wanted):
-        raise Refused("wrong number of arguments")
+        raise TerraformError("wrong number of arguments")
     fitted = []
     for position, argument in enumerate(arguments):
         of = function.parameters[position] if position < wanted else function.rest or DYNAMIC
         value = convert(argument, of)
         null = is_null(value)
         if null and not function.null:
-            raise Refused("an argument is null")
+            raise TerraformError("an argument is null")
         fitted.append(plain(value) if of == STRING and not null else value)
     return fitted
 
@@ -116,12 +116,12 @@ def _split(separator: str, value: str) -> Value:
 
 def _join(separator: str, *lists: ListValue) -> str:
     if not lists:
-        raise Refused("at least one list is required")
+        raise TerraformError("at least one list is required")
     parts = []
     for items in lists:
         for item in items:
             if is_null(item):
-                raise Refused("null cannot be joined")
+                raise TerraformError("null cannot be joined")
             parts.append(plain(item))
     if len(separator) * len(parts) > MAXIMUM_CHARACTERS:
         raise Unresolvable("a value too large to be evaluated")
@@ -172,11 +172,11 @@ def _format(template: str, *arguments: Value) -> str:
             parts.append("%")
             continue
         if used == len(arguments):
-            raise Refused("not enough arguments for the verbs of format")
+            raise TerraformError("not enough arguments for the verbs of format")
         parts.append(_formatted(verb, arguments[used]))
         used += 1
     if used < len(arguments):
-        raise Refused("more arguments than verbs of format")
+        raise TerraformError("more arguments than verbs of format")
     parts.append(template[at:])
     return string("".join(parts))
 
@@ -186,15 +186,15 @@ def _formatted(verb: re.Match[str], value: Value) -> str:
     if kind == "v":
         return _as_is(value)
     if is_null(value):
-        raise Refused("null cannot be formatted")
+        raise TerraformError("null cannot be formatted")
     if kind in ("s", "q"):
         characters = plain(text(value))
-        return characters if kind == "s" else json_text(characters)
+        return characters if kind == "s" else encode_json(characters)
     if kind == "t":
         return "true" if truth(value) else "false"
     number = convert(value, NUMBER)
     if not isinstance(number, int):
-        raise Refused("an integer is required")
+        raise TerraformError("an integer is required")
     return f"{number:{verb['zeros'] or ''}d}"
 
 
@@ -203,7 +203,7 @@ def _as_is(value: Value) -> str:
     if isinstance(value, (str, Document)):
         return plain(value)
     if isinstance(value, bool) or is_null(value) or type_of(value) != NUMBER:
-        return json_text(value)
+        return encode_json(value)
     if isinstance(value, int):
         digits = str(abs(value))
         if len(digits) <= 6:  # noqa: PLR2004 - from the seventh digit on Go's 'g' writes an exponent
@@ -217,7 +217,7 @@ def _format_list(template: str, *arguments: Value) -> Value:
     rows = [value for value in arguments if isinstance(value, (TupleValue, ListValue, SetValue))]
     lengths = {len(elements(row)) for row in rows}
     if len(lengths) > 1:
-        raise Refused("lists of different lengths")
+        raise TerraformError("lists of different lengths")
     length = lengths.pop() if lengths else 1
     columns = [value if isinstance(value, (TupleValue, ListValue, SetValue)) else [value] * length for value in arguments]
     if any(isinstance(value, Null) and isinstance(value.type, (Collection, TupleType)) for value in arguments):
@@ -231,7 +231,7 @@ def _format_list(template: str, *arguments: Value) -> Value:
 def _whole(value: Number) -> int:
     """An integer in the range of indices. Raises Unresolvable."""
     if not isinstance(value, int):
-        raise Refused("a whole number is required")
+        raise TerraformError("a whole number is required")
     if value.bit_length() > 62:  # noqa: PLR2004 - Go's int has 64
         raise Unresolvable("a very large whole number")
     return value
@@ -239,7 +239,7 @@ def _whole(value: Number) -> int:
 
 def _extreme(choose: Callable[[Sequence[Number]], Number], *values: Number) -> Number:
     if not values:
-        raise Refused("at least one number is required")
+        raise TerraformError("at least one number is required")
     return choose(values)
 
 
@@ -257,14 +257,14 @@ def _sequence(value: Value, what: str = "a list, set or tuple is required") -> T
     if isinstance(value, (TupleValue, ListValue, SetValue)):
         return elements(value)
     type_of(value)
-    raise Refused(what)
+    raise TerraformError(what)
 
 
 def _mapping(value: Value) -> ObjectValue | MapValue:
     if isinstance(value, (ObjectValue, MapValue)):
         return value
     type_of(value)
-    raise Refused("a map or object is required")
+    raise TerraformError("a map or object is required")
 
 
 def _like(source: ObjectValue | MapValue, items: list[Value], element: Type) -> Value:
@@ -280,16 +280,16 @@ def _length(value: Value) -> int:
     if isinstance(value, (list, dict)):
         return len(value)
     type_of(value)
-    raise Refused("only strings and collections have a length")
+    raise TerraformError("only strings and collections have a length")
 
 
 def _concat(*lists: Value) -> Value:
     if not lists:
-        raise Refused("at least one list is required")
+        raise TerraformError("at least one list is required")
     for items in lists:
         if not isinstance(items, (TupleValue, ListValue)):
             type_of(items)
-            raise Refused("only lists and tuples can be joined")
+            raise TerraformError("only lists and tuples can be joined")
     of_lists = [items for items in lists if isinstance(items, ListValue)]
     if len(of_lists) == len(lists):
         common = unify([type_of(items) for items in of_lists])
@@ -317,7 +317,7 @@ def _merge(*maps: Value) -> Value:
             if of == DYNAMIC:
                 raise Unresolvable("merge with a null without a type")
             if not isinstance(of, ObjectType) and not (isinstance(of, Collection) and of.kind == "map"):
-                raise Refused("only maps and objects can be merged")
+                raise TerraformError("only maps and objects can be merged")
             types.append(of if isinstance(of, Collection) else type_of(ObjectValue()))
             continue
         types.append(type_of(_mapping(values)) if isinstance(values, MapValue) else DYNAMIC)
@@ -331,10 +331,10 @@ def _merge(*maps: Value) -> Value:
 
 def _element(items: Value, index: Number) -> Value:
     if isinstance(items, SetValue):
-        raise Refused("a set has no indices")
+        raise TerraformError("a set has no indices")
     sequence, position = _sequence(items), _whole(index)
     if not sequence:
-        raise Refused("an element of an empty list")
+        raise TerraformError("an element of an empty list")
     if position < 0:
         raise Unresolvable("element with a negative index, which differs between versions of Terraform")
     return sequence[position % len(sequence)]
@@ -342,10 +342,10 @@ def _element(items: Value, index: Number) -> Value:
 
 def _lookup(values: Value, key: Value, *default: Value) -> Value:
     if is_null(values) or is_null(key):
-        raise Refused("an argument is null")
+        raise TerraformError("an argument is null")
     mapping, name = _mapping(values), plain(key)
     if len(default) > 1:
-        raise Refused("too many arguments")
+        raise TerraformError("too many arguments")
     fallback = default[0] if default else None
     if default and isinstance(mapping, MapValue):
         fallback = convert(fallback, mapping.element)
@@ -353,7 +353,7 @@ def _lookup(values: Value, key: Value, *default: Value) -> Value:
         return mapping[name]
     if default:
         return fallback
-    raise Refused(f"there is no element {name}")
+    raise TerraformError(f"there is no element {name}")
 
 
 def _one(items: Value) -> Value:
@@ -363,44 +363,44 @@ def _one(items: Value) -> Value:
         if items:
             return items[0]
         return None if isinstance(items, TupleValue) else Null(items.element)
-    raise Refused("a list with at most one element is required")
+    raise TerraformError("a list with at most one element is required")
 
 
 def _coalesce(*values: Value) -> Value:
     common = unify([type_of(value) for value in values])
     if common is None:
-        raise Refused("all arguments must have the same type")
+        raise TerraformError("all arguments must have the same type")
     for value in values:
         try:
             converted = convert(value, common)
-        except Refused:
+        except TerraformError:
             raise Unresolvable("coalesce of values without a common type") from None
         if not is_null(converted) and not (converted == "" and isinstance(converted, str)):
             return converted
-    raise Refused("no argument that is neither null nor empty")
+    raise TerraformError("no argument that is neither null nor empty")
 
 
 def _coalesce_list(*lists: Value) -> Value:
     if not lists:
-        raise Refused("at least one argument is required")
+        raise TerraformError("at least one argument is required")
     for items in lists:
         of = type_of(items)
         if of == DYNAMIC:
             raise Unresolvable("coalescelist with a null without a type")
         if not isinstance(of, TupleType) and not (isinstance(of, Collection) and of.kind == "list"):
-            raise Refused("only lists and tuples are allowed")
+            raise TerraformError("only lists and tuples are allowed")
     for items in lists:
         if items and isinstance(items, (TupleValue, ListValue)):
             return items
-    raise Refused("all lists are empty")
+    raise TerraformError("all lists are empty")
 
 
 def _contains(items: Value, value: Value) -> bool:
     if is_null(items):
-        raise Refused("an argument is null")
+        raise TerraformError("an argument is null")
     if not isinstance(items, (TupleValue, ListValue, SetValue)):
         type_of(items)
-        raise Refused("a list, set or tuple is required")
+        raise TerraformError("a list, set or tuple is required")
     if is_null(value):
         raise Unresolvable("contains with a null, which differs between versions of Terraform")
     return any(equal(value, item) for item in items)
@@ -430,7 +430,7 @@ def _compact(items: ListValue) -> Value:
 
 def _sort(items: ListValue) -> Value:
     if any(map(is_null, items)):
-        raise Refused("null cannot be sorted")
+        raise TerraformError("null cannot be sorted")
     return ListValue(STRING, sorted(map(plain, items)))
 
 
@@ -444,10 +444,10 @@ def _reverse(value: Value) -> Value:
 def _slice(value: Value, start: Number, end: Number) -> Value:
     if not isinstance(value, (TupleValue, ListValue)):
         type_of(value)
-        raise Refused("a list or tuple is required")
+        raise TerraformError("a list or tuple is required")
     first, last = _whole(start), _whole(end)
     if not 0 <= first <= last <= len(value):
-        raise Refused("indices out of range")
+        raise TerraformError("indices out of range")
     part = value[first:last]
     return TupleValue(part) if isinstance(value, TupleValue) else ListValue(value.element, part)
 
@@ -466,11 +466,11 @@ def _values(value: Value) -> Value:
 def _zipmap(keys: ListValue, values: Value) -> Value:
     if not isinstance(values, (TupleValue, ListValue)):
         type_of(values)
-        raise Refused("a list or tuple is required")
+        raise TerraformError("a list or tuple is required")
     if len(keys) != len(values):
-        raise Refused("as many keys as values are required")
+        raise TerraformError("as many keys as values are required")
     if any(map(is_null, keys)):
-        raise Refused("null is not a key")
+        raise TerraformError("null is not a key")
     pairs = dict(zip(map(plain, keys), values, strict=True))
     return MapValue(values.element, pairs) if isinstance(values, ListValue) else ObjectValue(pairs)
 
@@ -480,7 +480,7 @@ def _set_operation(combine: Callable[[list[Value], list[Value]], list[Value]]) -
         types = [each.element for each in sets if each or each.element != DYNAMIC]
         element = unify(types) if types else DYNAMIC
         if element is None:
-            raise Refused("sets of different types")
+            raise TerraformError("sets of different types")
         if element == DYNAMIC:
             if any(sets):
                 raise Unresolvable("sets of nulls without a type")
@@ -506,9 +506,9 @@ def _any_true(items: ListValue) -> bool:
 
 def _jsondecode(characters: str) -> Value:
     try:
-        return value_of_json(decoded(characters))
+        return value_of_json(decode_json(characters))
     except ValueError:
-        # Terraform accepts some documents that `decoded` rejects, as with a repeated key.
+        # Terraform accepts some documents that `decode_json` rejects, as with a repeated key.
         raise Unresolvable("JSON that is invalid or that Terraform may parse differently") from None
 
 
@@ -533,7 +533,7 @@ _FUNCTIONS: dict[str, Function] = {
     "formatlist": Function(_format_list, (_S,), _ANY, null=True, result=_LIST_OF_STRINGS),
     "join": Function(_join, (_S,), _LIST_OF_STRINGS, result=_S),
     "jsondecode": Function(_jsondecode, (_S,)),
-    "jsonencode": Function(json_text, (_ANY,), null=True, result=_S),
+    "jsonencode": Function(encode_json, (_ANY,), null=True, result=_S),
     "keys": Function(_keys, (_ANY,)),
     "length": Function(_length, (_ANY,), result=_N),
     "lookup": Function(_lookup, (_ANY, _S), _ANY, null=True),

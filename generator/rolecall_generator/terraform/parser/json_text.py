@@ -33,7 +33,7 @@ _NAMED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def json_text(value: Value) -> str:
+def encode_json(value: Value) -> str:
     """Encode a value as `jsonencode` does. Raises Unresolvable."""
     out: list[str] = []
     _write(value, out)
@@ -76,7 +76,7 @@ def _escaped(match: re.Match[str]) -> str:
     return _NAMED.get(character) or f"\\u{ord(character):04x}"
 
 
-def decoded(document: str, number: Callable[[str], Any] | None = None) -> Any:
+def decode_json(document: str, number: Callable[[str], Any] | None = None) -> Any:
     """Decode JSON to Python values; numbers are int or Fraction. `number` converts numbers that are not plain integers.
 
     Raises ValueError, also for repeated keys (parsers differ in which one they take) and unpaired surrogates.
@@ -122,7 +122,7 @@ def _has_surrogate(value: Any) -> bool:
 
 
 def value_of_json(value: Any) -> Value:
-    """Convert the result of `decoded` to a Terraform value, with tuples and objects. Raises ValueError."""
+    """Convert the result of `decode_json` to a Terraform value, with tuples and objects. Raises ValueError."""
     if isinstance(value, str):
         return string(value)
     if isinstance(value, list):

@@ -50,7 +50,7 @@ class Unreadable(Exception):  # noqa: N818 - becomes a finding
 
 
 @dataclass(frozen=True, slots=True)
-class Scanned:
+class ScanResult:
     """A file's shape (code with numbers for literals and the same line breaks) and the decoded literals by number.
 
     `depth` is the number of brackets open at the end; negative if more were closed than opened.
@@ -61,22 +61,22 @@ class Scanned:
     depth: int = 0
 
 
-def scan(text: str) -> Scanned:
+def scan(text: str) -> ScanResult:
     """Scan a `.tf` file. Raises Unreadable."""
     scanner = _Scanner(text)
     scanner.code(inside_template=False)
-    return Scanned("".join(scanner.out), tuple(scanner.literals), scanner.depth)
+    return ScanResult("".join(scanner.out), tuple(scanner.literals), scanner.depth)
 
 
-def scan_template(text: str, line: int = 1) -> Scanned:
+def scan_template(text: str, line: int = 1) -> ScanResult:
     """Scan a template without escapes (a JSON string, the body of a heredoc) as the argument `x`. Raises Unreadable."""
     scanner = _Scanner(text, line)
     scanner.out.append("x = ")
     scanner.template(text)
-    return Scanned("".join(scanner.out) + "\n", tuple(scanner.literals))
+    return ScanResult("".join(scanner.out) + "\n", tuple(scanner.literals))
 
 
-def normalized(value: str) -> str:
+def normalize(value: str) -> str:
     """Normalize a string to NFC, as Terraform does with every string.
 
     Raises Unreadable for a long run of combining characters, since normalizing it takes quadratic time.
@@ -115,9 +115,9 @@ class _Scanner:
     def refuse(self, reason: str) -> Unreadable:
         return Unreadable(reason, self.first_line + self.text.count("\n", 0, self.position))
 
-    def normalized(self, value: str) -> str:
+    def normalize(self, value: str) -> str:
         try:
-            return normalized(value)
+            return normalize(value)
         except Unreadable as error:
             raise self.refuse(error.reason) from None
 
@@ -140,7 +140,7 @@ class _Scanner:
                 self.out.append(found)
             elif kind == "literal":
                 self.out += ('"', str(len(self.literals)), '"')
-                self.literals.append(self.normalized(match["literal"]))
+                self.literals.append(self.normalize(match["literal"]))
             elif kind == "quote":
                 self.quoted()
             elif kind in ("open", "close"):
@@ -171,7 +171,7 @@ class _Scanner:
 
     def literal(self, parts: list[str]) -> None:
         self.out.append(str(len(self.literals)))
-        self.literals.append(self.normalized("".join(parts)))
+        self.literals.append(self.normalize("".join(parts)))
         parts.clear()
 
     def sequence(self, *, directive: bool) -> None:

@@ -9,7 +9,13 @@ from typing import TypeVar
 from rolecall_generator.iam import Arn, iam_arn
 from rolecall_generator.terraform.parser import syntax as s
 from rolecall_generator.terraform.parser.conversion import convert
-from rolecall_generator.terraform.parser.expressions import MAXIMUM_STEPS, EvaluationScope, evaluate_attribute, spend, weigh
+from rolecall_generator.terraform.parser.expressions import (
+    MAXIMUM_STEPS,
+    EvaluationScope,
+    count_steps,
+    count_values,
+    evaluate_attribute,
+)
 from rolecall_generator.terraform.parser.files import ModuleFiles
 from rolecall_generator.terraform.parser.schema import ARGUMENT_TYPES, KINDS, NAME_ARGUMENT, POLICY_ARGUMENTS
 from rolecall_generator.terraform.parser.values import (
@@ -70,14 +76,14 @@ _STEPS_OF_AN_ARGUMENT = 10
 
 def argument_value(argument: str, attribute: s.Attribute, scope: EvaluationScope) -> Value:
     """Evaluate an argument of a resource in its type in the provider's schema; None for null. Raises Unresolvable."""
-    spend(scope, _STEPS_OF_AN_ARGUMENT)
+    count_steps(scope, _STEPS_OF_AN_ARGUMENT)
     value = evaluate_attribute(attribute, scope)
     if isinstance(value, (str, Document)) and argument not in ARGUMENT_TYPES:
         return value
     if is_null(value):
         return None
     try:
-        weigh(scope, [value])
+        count_values(scope, [value])
         return convert(value, ARGUMENT_TYPES.get(argument, STRING))
     except Unresolvable as error:
         raise Unresolvable(error.reason, attribute.line, scope.file) from None
@@ -144,7 +150,7 @@ class ModuleScope:
         if value is _UNDERWAY:
             raise Unresolvable(f"{address} refers to itself")
         if isinstance(value, Unresolvable):
-            # Not Refused: an error elsewhere in the module ends the plan, and `try` here does not handle it.
+            # Not TerraformError: an error elsewhere in the module ends the plan, and `try` here does not handle it.
             raise Unresolvable(value.reason, value.line, value.file, value.type)
         return value  # type: ignore[return-value]
 
@@ -254,8 +260,8 @@ class ModuleScope:
         name = self.name(instance)
         kind = KINDS[instance.kind].arn or ""
         if instance.kind.startswith("data."):
-            stated = self.stated(instance, "arn")
-            arn = Arn.parse(stated) if stated else None
+            stated = self.postcondition_value(instance, "arn")
+            arn = parse_arn(stated) if stated else None
             if stated and arn is not None:
                 if (arn.kind, arn.name, arn.account_id) != (kind, name, self.account_id):
                     raise Unresolvable(
@@ -268,7 +274,7 @@ class ModuleScope:
             raise Unresolvable("an empty path", instance.line, instance.file)
         return iam_arn(self.partition, self.account_id, kind, "/" if path is None else plain(path), name)
 
-    def stated(self, instance: Instance, attribute: str) -> str | None:
+    def postcondition_value(self, instance: Instance, attribute: str) -> str | None:
         """The value in a postcondition `self.ATTRIBUTE == "..."` of the resource; None if there is none."""
         found: set[str] = set()
         for block in instance.body.blocks:

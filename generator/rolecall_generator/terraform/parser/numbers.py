@@ -1,7 +1,7 @@
 """Terraform's numbers: binary floating point with 512 bits of precision, here as int or Fraction.
 
 Terraform rounds to the precision of the operands, which is 64 bits for what some functions return. What would need rounding
-is therefore refused as Unresolvable, except in literals and strings, which are always read with 512 bits.
+is therefore Unresolvable, except in literals and strings, which are always parsed with 512 bits.
 
 Source: Go's math/big.Float and cty's ParseNumberVal, November 2026.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from rolecall_generator.terraform.parser.values import Refused, Unresolvable
+from rolecall_generator.terraform.parser.values import TerraformError, Unresolvable
 
 Number = int | Fraction
 
@@ -26,7 +26,7 @@ _PERHAPS = re.compile(r"[+-]?(?:[0-9.][0-9._eEpP+-]*|[iI][nN][fF].*)")
 def parse_number(text: str) -> Number:
     """Parse a number literal or a string that contains a number.
 
-    Raises Refused when no version of Terraform takes it for a number, Unresolvable for forms that are not needed here.
+    Raises TerraformError if no version of Terraform accepts it, Unresolvable for unsupported forms.
     """
     if _PLAIN.fullmatch(text):
         value = _rounded(Fraction(text))
@@ -35,7 +35,7 @@ def parse_number(text: str) -> Number:
         return value
     if _PERHAPS.fullmatch(text):
         raise Unresolvable("a number in an unsupported form")
-    raise Refused("a number is required")
+    raise TerraformError("a number is required")
 
 
 def _rounded(value: Fraction) -> Number:

@@ -103,7 +103,7 @@ def _guard(module: ModuleScope) -> str | None:
     for block in module.source.blocks:
         # With an argument (a provider, a count) it may read another account, or none.
         if (block.type, block.labels[:1]) == ("data", ("aws_caller_identity",)) and not block.body.attributes:
-            stated = (module.stated(instance, "account_id") for instance in module.instances(block))
+            stated = (module.postcondition_value(instance, "account_id") for instance in module.instances(block))
             found.update(account for account in stated if account is not None)
     return found.pop() if len(found) == 1 else None
 

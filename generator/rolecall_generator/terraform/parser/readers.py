@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from rolecall_generator.output import alone
 from rolecall_generator.terraform.parser import syntax as s
-from rolecall_generator.terraform.parser.json_text import decoded
-from rolecall_generator.terraform.parser.lexer import MAXIMUM_DEPTH, Scanned, Unreadable, normalized, scan, scan_template
+from rolecall_generator.terraform.parser.json_text import decode_json
+from rolecall_generator.terraform.parser.lexer import MAXIMUM_DEPTH, ScanResult, Unreadable, normalize, scan, scan_template
 from rolecall_generator.terraform.parser.numbers import parse_number
 from rolecall_generator.terraform.parser.values import Unresolvable
 from rolecall_generator.user_cache import is_own_file, user_cache_folder
@@ -79,8 +79,8 @@ def _blocks(piece: str, file: str, line: int) -> tuple[s.Block, ...]:
     return body.blocks
 
 
-def _body(scanned: Scanned, file: str, line: int) -> s.Body:
-    tree = _parsed(scanned.shape)
+def _body(scanned: ScanResult, file: str, line: int) -> s.Body:
+    tree = _parse_tree(scanned.shape)
     try:
         return _HclReader(scanned.literals, file, line - 1).body(tree.children[0])
     except RecursionError:
@@ -93,7 +93,7 @@ def read_template(text: str) -> s.Expression:
     return _body(scan_template(text), "", 1).attributes["x"].expression
 
 
-def _parsed(shape: str) -> Any:
+def _parse_tree(shape: str) -> Any:
     tree = _TREES.get(shape)
     if tree is None:
         if len(_TREES) >= _KEPT_TREES:
@@ -346,7 +346,7 @@ def read_json_values(text: str, file: str) -> s.Body:
 
 def _document(text: str) -> dict[str, Any]:
     try:
-        document = decoded(text)
+        document = decode_json(text)
     except json.JSONDecodeError as error:
         raise Unreadable("not JSON", error.lineno) from None
     except ValueError as error:
@@ -427,7 +427,7 @@ class _JsonReader:
             return s.Object(tuple((self.literal(key), self.literal(item)) for key, item in value.items()))
         if isinstance(value, list):
             return s.Tuple(tuple(self.literal(item) for item in value))
-        return s.Literal(normalized(value) if isinstance(value, str) else value)
+        return s.Literal(normalize(value) if isinstance(value, str) else value)
 
     def expression(self, value: Any) -> s.Expression:
         if isinstance(value, dict):

@@ -20,7 +20,7 @@ from rolecall_generator.iam import (
     iam_arn,
 )
 from rolecall_generator.terraform.parser import schema as r
-from rolecall_generator.terraform.parser.documents import expand, read_document, written_policy
+from rolecall_generator.terraform.parser.documents import expand, read_document, stored_policy
 from rolecall_generator.terraform.parser.modules import Instance, ModuleScope, strings
 from rolecall_generator.terraform.parser.values import MapValue, Unresolvable, Value, plain
 
@@ -139,7 +139,7 @@ class Resources:
 
     def policy(self, value: Value) -> PolicyDocument:
         """Parse a policy document from JSON. Raises Unresolvable."""
-        return written_policy(value, self.module.partition)
+        return stored_policy(value, self.module.partition)
 
     def duplicate(self, instance: Instance, what: str) -> None:
         """Report that two resources declare the same thing."""

@@ -1,9 +1,9 @@
 """Terraform's values and types, as defined by the library cty.
 
 A value is a str, bool, number (int or Fraction), a collection class of this module, None (null without a type) or `Null`.
-`Document` is a string whose characters depend on the version of the provider; `Namespace` is a resource. Unknown values do
-not exist: evaluation raises Unresolvable if a value cannot be determined, and its subclass Refused if Terraform reports an
-error, which `try` and `can` handle.
+`Document` is a string whose characters depend on the version of the provider; `Namespace` is a resource. There are no
+unknown values: evaluation raises Unresolvable if a value cannot be determined, and its subclass TerraformError if Terraform
+reports an error, which `try` and `can` handle.
 
 Source: github.com/zclconf/go-cty, versions 1.13 to 1.18 (Terraform 1.5 to 1.15), November 2026.
 """
@@ -90,7 +90,7 @@ class Unresolvable(Exception):  # noqa: N818 - becomes a finding
         super().__init__(reason)
 
 
-class Refused(Unresolvable):
+class TerraformError(Unresolvable):
     """All versions of Terraform report an error for the expression; `try` and `can` handle it."""
 
 

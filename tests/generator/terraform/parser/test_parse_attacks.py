@@ -1,4 +1,4 @@
-"""Attacks on generated modules are noticed by reading them alone: the Access differs, or there is an error."""
+"""Attacks on generated modules are detected by parsing: the access differs, or there is an error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def noticed(module: Module, parsed: ParsedModule) -> bool:
     return bool(errors) or parsed.access.canonical() != module.access.canonical()
 
 
-def test_untouched_modules_come_back_as_planned(modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
+def test_generated_modules_parse_as_planned(modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
     """What was rendered is read as what was planned, without a finding: no attack is noticed by accident."""
     for module, files in modules.values():
         parsed = read(module, files)
@@ -44,7 +44,7 @@ def test_untouched_modules_come_back_as_planned(modules: dict[str, tuple[Module,
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_is_noticed(name: str, modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
+def test_edit_is_finding(name: str, modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
     """Every edit changes the Access or is an error."""
     path, old, new = EDITS[name]
     module, files = modules[path]
@@ -55,7 +55,7 @@ def test_an_edit_is_noticed(name: str, modules: dict[str, tuple[Module, dict[str
 
 
 @pytest.mark.parametrize("name", ADDITIONS)
-def test_an_added_file_is_noticed(name: str, modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
+def test_added_file_is_finding(name: str, modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
     """Every added file changes the Access or is an error."""
     path, file, text = ADDITIONS[name]
     module, files = modules[path]
@@ -74,7 +74,7 @@ def test_an_added_file_is_noticed(name: str, modules: dict[str, tuple[Module, di
         'can(self.account_id == "222222222222")',
     ],
 )
-def test_a_guard_that_guards_nothing_is_no_guard(condition: str, modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
+def test_ineffective_guard_is_ignored(condition: str, modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
     """Only the plain comparison counts; anything else is reported as no guard at all."""
     module, files = modules[ONE]
     edited = {file: text.replace('self.account_id == "222222222222"', condition) for file, text in files.items()}
@@ -84,8 +84,8 @@ def test_a_guard_that_guards_nothing_is_no_guard(condition: str, modules: dict[s
     assert ["RC907"] == [finding.rule for finding in parsed.findings]
 
 
-def test_values_from_a_file_reach_the_variables(modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
-    """A `.tfvars` file changes what a variable stands for, and is warned of."""
+def test_variables_have_values_from_file(modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
+    """A `.tfvars` file changes the value of a variable, and is a warning."""
     module, files = modules[ONE]
     edited = {
         **{file: text.replace('"id-11111",\n      ]', "var.id,\n      ]") for file, text in files.items()},
@@ -97,8 +97,8 @@ def test_values_from_a_file_reach_the_variables(modules: dict[str, tuple[Module,
     assert noticed(module, read(module, {**edited, "x.auto.tfvars.json": '{"id": "*"}'}))
 
 
-def test_a_finding_names_its_file_and_line(modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
-    """What cannot be known is reported where it stands, not where it is used."""
+def test_finding_has_file_and_line(modules: dict[str, tuple[Module, dict[str, str]]]) -> None:
+    """A value that cannot be determined is reported at its definition, not at its use."""
     module, files = modules[ONE]
     edited = {file: text.replace('"id-11111",\n      ]', "var.id,\n      ]") for file, text in files.items()}
     line = edited["main.tf"][: edited["main.tf"].index("var.id")].count("\n") + 1
@@ -107,7 +107,7 @@ def test_a_finding_names_its_file_and_line(modules: dict[str, tuple[Module, dict
     assert {("main.tf", line - 1)} == {(finding.file, finding.line) for finding in findings}
 
 
-def test_every_example_module_comes_back(tmp_path: Path) -> None:
+def test_every_example_module_parses_as_planned(tmp_path: Path) -> None:
     """The example manifest's modules are read as planned, in folders as on disk."""
     example = Path(__file__).resolve().parents[4] / "examples" / "accounts.yaml"
     for planned in make_plan(load_manifest(example).manifest).modules:

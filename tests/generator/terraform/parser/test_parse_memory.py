@@ -36,13 +36,13 @@ def outcome(read: object, text: str) -> object:
 
 @settings(max_examples=600, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=7).map("".join))
-def test_a_file_in_pieces_is_the_file_as_a_whole(text: str) -> None:
-    """Blocks, places and mistakes are the same, whatever stands before and behind each block."""
+def test_pieces_parse_as_the_whole_file(text: str) -> None:
+    """Blocks, positions and errors are the same for any text before and after each block."""
     assert outcome(read_whole, text) == outcome(read_native, text)
 
 
-def test_generated_files_in_pieces_are_themselves() -> None:
-    """Every golden file says the same in pieces, also behind lines that move it down."""
+def test_pieces_of_generated_files_parse_as_the_whole_file() -> None:
+    """Every golden file has the same blocks, also with lines inserted before it."""
     texts = [path.read_text("utf-8") for path in GOLDEN.rglob("*.tf")]
 
     assert texts
@@ -91,7 +91,7 @@ def said(read: object, instance: Instance) -> object:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(REPEATS), st.sampled_from(["p", "q"])), max_size=4))
-def test_a_document_says_the_same_however_often_it_was_read(modules: list[tuple[str, str, str]]) -> None:
+def test_cached_document_equals_uncached_document(modules: list[tuple[str, str, str]]) -> None:
     """A document is remembered for other modules only when nothing of its own module is in it."""
     for action, repeat, value in modules * 2:
         for instance in instances(STATEMENT.format(action=action, repeat=repeat, value=value)):
@@ -101,7 +101,7 @@ def test_a_document_says_the_same_however_often_it_was_read(modules: list[tuple[
                 assert expected == policy_from_text(document_json(instance))
 
 
-def test_remembered_documents_cost_their_steps() -> None:
+def test_cached_documents_count_evaluation_steps() -> None:
     """A module that takes too long is found whether or not its documents are remembered."""
     text = STATEMENT.format(action='"sts:AssumeRole"', repeat="", value="p")
     (instance,) = instances(text)

@@ -58,15 +58,15 @@ def errors(module: ParsedModule) -> list[tuple[str, str | None]]:
 
 @pytest.mark.parametrize("argument", ARGUMENTS)
 @pytest.mark.parametrize("value", [True, 3600, [True], ["true", 1]])
-def test_a_bool_or_number_in_a_merged_document_is_not_known(argument: str, value: object) -> None:
-    """Provider 3.39 drops such a condition without a word, or ends with a panic where it stands in a list."""
+def test_bool_or_number_in_merged_document_is_unresolvable(argument: str, value: object) -> None:
+    """Provider 3.39 drops such a condition silently, or panics if it is in a list."""
     body = document(Condition={"Bool": {"aws:MultiFactorAuthPresent": value}})
 
     assert ("RC901", "main.tf") in errors(merged(argument, body))
 
 
 @pytest.mark.parametrize("argument", ARGUMENTS)
-def test_strings_in_the_conditions_of_a_merged_document_stay(argument: str) -> None:
+def test_strings_in_conditions_of_merged_document_are_kept(argument: str) -> None:
     """As a single string and as a list."""
     for values in ("true", ["true"]):
         found = trust(merged(argument, document(Condition={"Bool": {"aws:MultiFactorAuthPresent": values}})))
@@ -77,7 +77,7 @@ def test_strings_in_the_conditions_of_a_merged_document_stay(argument: str) -> N
 
 
 @pytest.mark.parametrize("argument", ARGUMENTS)
-def test_a_merged_document_with_a_single_statement_is_not_known(argument: str) -> None:
+def test_merged_document_with_single_statement_is_unresolvable(argument: str) -> None:
     """Provider 3.39 takes a list only."""
     body = document() | {"Statement": document()["Statement"][0]}
 
@@ -85,7 +85,7 @@ def test_a_merged_document_with_a_single_statement_is_not_known(argument: str) -
 
 
 @pytest.mark.parametrize("argument", ["source", "override"])
-def test_one_document_beside_a_list_of_them_is_not_known(argument: str) -> None:
+def test_one_document_next_to_a_list_is_unresolvable(argument: str) -> None:
     """Provider 3.39 lets `override_json` win over `override_policy_documents`."""
     more = f"  {argument}_json = {json.dumps(json.dumps(document()))}"
 
@@ -103,7 +103,7 @@ def test_one_document_beside_a_list_of_them_is_not_known(argument: str) -> None:
         ("", None, "2012-10-17"),
     ],
 )
-def test_the_newest_version_of_all_merged_documents_counts(argument: str, own: str, other: str | None, result: str) -> None:
+def test_merged_document_has_newest_version(argument: str, own: str, other: str | None, result: str) -> None:
     """The version decides whether `${aws:username}` is a variable."""
     body = document()
     if other is None:

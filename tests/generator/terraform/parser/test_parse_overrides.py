@@ -101,8 +101,8 @@ def test_nested_blocks_replace_those_of_their_type(base: str, over: str) -> None
     assert ["arn:aws:iam::111111111111:root"] == principals(module)
 
 
-def test_the_guard_of_an_override_file_does_not_count() -> None:
-    """Terraform refuses conditions in an overriding lifecycle: an error, and what guards is what the base says."""
+def test_guard_in_override_file_is_ignored() -> None:
+    """Terraform rejects conditions in an overriding lifecycle: an error, and the guard of the base file is used."""
     other = parsed(main__tf=GUARD % ACCOUNT, x_override__tf=GUARD % "999999999999")
     assert ACCOUNT == other.guard_account_id
     assert "RC906" in errors(other)
@@ -134,7 +134,7 @@ def json_group(**more: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("text", ["${1 + 1}", "$${x}", "%{ if true }a%{ endif }", "plain"])
-def test_a_default_in_json_is_no_template(text: str) -> None:
+def test_default_in_json_is_literal(text: str) -> None:
     """Terraform reads the defaults of variables, and values in .tfvars.json, without any scope."""
     default = parsed(main__tf_json=json_group(variable={"v": {"default": text}}))
     given = parsed(main__tf_json=json_group(variable={"v": {}}), terraform__tfvars_json={"v": text})
@@ -168,7 +168,7 @@ def test_other_strings_in_json_are_templates() -> None:
         '{"variable": {"v": []}, "variable": {"v": {}}}',
     ],
 )
-def test_json_that_terraform_refuses_or_reads_otherwise_is_an_error(text: str) -> None:
+def test_json_that_terraform_rejects_or_parses_differently_is_error(text: str) -> None:
     """Repeated names at any level, values that are not JSON, halves of surrogate pairs, and too deep ones."""
     assert {"RC903", "RC905"} & errors(parsed(main__tf_json=text))
 

@@ -155,7 +155,7 @@ CONDITIONS: dict[str, tuple[str, bool]] = {
 
 
 @pytest.mark.parametrize("name", CONDITIONS)
-def test_what_decides_is_evaluated_as_terraform_does(name: str) -> None:
+def test_access_is_evaluated_as_by_terraform(name: str) -> None:
     """The role trusts whom Terraform would let in, without a finding that hides it."""
     text, holds = CONDITIONS[name]
     module = parsed(main__tf=text)
@@ -217,7 +217,7 @@ UNKNOWN: dict[str, str] = {
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_what_is_not_known_is_an_error_with_its_place(name: str) -> None:
+def test_unresolvable_value_is_error_with_line(name: str) -> None:
     """Whatever decides access and is not evaluated exactly is RC901, in its file."""
     found = errors(parsed(main__tf=UNKNOWN[name]))
 
@@ -225,7 +225,7 @@ def test_what_is_not_known_is_an_error_with_its_place(name: str) -> None:
     assert {("RC901", "main.tf")} == set(found)
 
 
-def test_documents_are_passed_on_whole() -> None:
+def test_documents_are_kept_whole() -> None:
     """Through locals, collections, conditionals and functions that do not look at the text, a document stays itself."""
     ways = (
         DATA,

@@ -263,7 +263,7 @@ VARIANTS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_way_of_writing_a_role_is_the_same_access(name: str) -> None:
+def test_all_forms_of_a_role_have_the_same_access(name: str) -> None:
     """Each variant reads as the expected Access, without an error and without a gap."""
     parsed = parse_files({file: text.encode() for file, text in VARIANTS[name].items()}, account_id=ACCOUNT)
 
@@ -272,14 +272,14 @@ def test_every_way_of_writing_a_role_is_the_same_access(name: str) -> None:
     assert ACCOUNT == parsed.guard_account_id
 
 
-def test_the_guard_gives_the_account_when_nobody_else_does() -> None:
+def test_account_comes_from_guard_if_not_given() -> None:
     """Without an account id the module's own guard decides what the ARNs are."""
     parsed = parse_files({"main.tf": (GUARD + TRUST_DATA + role(DATA) + REST).encode()}, account_id=None)
 
     assert expected() == parsed.access.canonical()
 
 
-def test_without_account_and_guard_nothing_is_claimed() -> None:
+def test_without_account_and_guard_access_is_empty() -> None:
     """No account, no ARNs: an error, and an empty Access instead of a wrong one."""
     parsed = parse_files({"main.tf": (TRUST_DATA + role(DATA) + REST).encode()}, account_id=None)
 
@@ -287,7 +287,7 @@ def test_without_account_and_guard_nothing_is_claimed() -> None:
     assert "RC907" in {finding.rule for finding in parsed.findings}
 
 
-def test_existing_principals_state_their_own_arn() -> None:
+def test_postcondition_has_arn_of_existing_principal() -> None:
     """A postcondition on a looked-up role gives its path; without one it is the root path."""
     text = """
 data "aws_iam_role" "stated" {
