@@ -38,8 +38,7 @@ from rolecall_generator.output import Disk, LockedModule, Placer, sha256
 from rolecall_generator.proof import Proof, prove
 from rolecall_generator.records import SUMS
 from rolecall_generator.rules import CheckContext, apply_suppressions, run_rules
-from rolecall_generator.terraform import render_text
-from rolecall_generator.terraform import module_view, render_module
+from rolecall_generator.terraform import module_view, render_module, render_text
 from rolecall_generator.text import one_line
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
 

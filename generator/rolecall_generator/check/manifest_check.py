@@ -109,7 +109,7 @@ def check(
         loaded = load_manifest(manifest, read=source.read)
         lock = read_lock(out)
         plan = make_plan(loaded.manifest, previous_slots(lock))
-        inputs = CheckInputs(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
+        inputs = CheckInputs(manifest, out, plan.modules, labeller(loaded.manifest.account_names()))
         if sent_back:
             started(len(sent_back))
             returned = check_returned(plan, sent_back, label=inputs.label, progress=progress)
@@ -194,7 +194,7 @@ def _returned_scope(returned: ReturnedModules) -> CheckScope:
 
 def _judge(loaded: LoadedManifest, plan: Plan, scope: CheckScope, *, complete: bool) -> tuple[Proof, list[Finding]]:
     """Prove and lint the written access. If only some modules are checked, the others are assumed to be as planned."""
-    written = union(verdict.access for verdict in scope.verdicts)
+    written = Access.union(verdict.access for verdict in scope.verdicts)
     checked = {module.path for module in scope.modules}
     others = () if complete else tuple(module.build() for module in plan.modules if module.path not in checked)
     intended = intended_of((*scope.modules, *others))
@@ -209,7 +209,7 @@ def _judge(loaded: LoadedManifest, plan: Plan, scope: CheckScope, *, complete: b
         place=_placer(scope),
         declared=DeclaredStatements(loaded),
     )
-    surroundings = union((written, *(module.access for module in others)))
+    surroundings = Access.union((written, *(module.access for module in others)))
     # A role that is not written already has a finding, and cannot be assumed.
     roles = surroundings.roles.keys() if complete else surroundings.roles.keys() & _roles(scope)
     proof = prove(surroundings, intended.trusts, roles=roles)

@@ -134,7 +134,7 @@ def module_access(
         started(len(modules))
         findings: tuple[Finding, ...] = ()
         if not planned:
-            inputs = CheckInputs(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
+            inputs = CheckInputs(manifest, out, plan.modules, labeller(loaded.manifest.account_names()))
             state = load_state(out)
             written = read_written(inputs, range(len(modules)), state, processes=processes, progress=progress)
             state.save_now()
@@ -178,4 +178,4 @@ def prove_manifest(
     with collection_paused():
         access = Access.union(found.accesses)
         proof = prove(access, intended_of(found.modules).trusts, roles=access.roles.keys())
-    return Proven(proof, access, (*found.findings, *leftovers), planned, account_names(found.loaded.manifest))
+    return Proven(proof, access, (*found.findings, *leftovers), planned, found.loaded.manifest.account_names())

@@ -14,7 +14,7 @@ from rolecall_generator.errors import ModuleError, OutputError
 from rolecall_generator.findings import DIFFERENCE, NOT_WRITTEN, Finding
 from rolecall_generator.iam import Access, Module, PolicyDocument, quotas
 from rolecall_generator.iam.difference import Label, differences, labeller
-from rolecall_generator.manifest import account_names, load_manifest
+from rolecall_generator.manifest import load_manifest
 from rolecall_generator.output import FolderStamp, Lock, OutputState, read_lock, stamp_folder, unplanned
 from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots
 from rolecall_generator.terraform.parser import GUARD, UNREADABLE, ParsedModule, declared_places, parse_module
@@ -253,7 +253,7 @@ def _prepare(manifest: Path, out: Path) -> CheckInputs:
     with collection_paused():
         loaded = load_manifest(manifest)
         plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
-    return CheckInputs(manifest, out, plan.modules, labeller(account_names(loaded.manifest)))
+    return CheckInputs(manifest, out, plan.modules, labeller(loaded.manifest.account_names()))
 
 
 def _read_chunk(inputs: CheckInputs, chunk: tuple[Sequence[int], Sequence[str]]) -> list[ModuleReading]:

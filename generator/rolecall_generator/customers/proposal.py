@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.errors import PlanError
-from rolecall_generator.iam import Access
+from rolecall_generator.iam import Access, Arn
 from rolecall_generator.iam.difference import Change, Label, differences, labeller
 from rolecall_generator.manifest import LoadedManifest, Manifest
 from rolecall_generator.manifest.editing import Edit, Edited, apply_edits, write_edited

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.iam import Arn, Condition
+from rolecall_generator.iam import Arn, Condition, quotas
 from rolecall_generator.iam.validation import account_of, condition_faults, resource_fault, unfilled, unknown_operator
 from rolecall_generator.manifest.models import Manifest, StatementSpec
 from rolecall_generator.manifest.yaml_source import Loc, Places

@@ -34,7 +34,7 @@ SINGLE_ROLE_LABEL = "this"
 
 @functools.cache
 def _environment() -> Environment:
-    """The environment of all templates that are not HTML: filters for HCL literals and Markdown, references between blocks."""
+    """The environment of all templates that are not HTML, with filters for HCL and Markdown."""
     from rolecall_generator.jinja_environments import text_environment  # noqa: PLC0415 - loads Jinja2
 
     environment = text_environment(template_folder())
@@ -129,7 +129,7 @@ def _view(module: Module, source: str) -> Mapping[str, Any]:
 
 
 def _parse(arn: str) -> Arn:
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     if parsed is None:
         raise ValueError(f"{arn} is not an ARN")
     return parsed

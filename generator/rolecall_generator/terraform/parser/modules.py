@@ -261,7 +261,7 @@ class ModuleScope:
         kind = KINDS[instance.kind].arn or ""
         if instance.kind.startswith("data."):
             stated = self.postcondition_value(instance, "arn")
-            arn = parse_arn(stated) if stated else None
+            arn = Arn.parse(stated) if stated else None
             if stated and arn is not None:
                 if (arn.kind, arn.name, arn.account_id) != (kind, name, self.account_id):
                     raise Unresolvable(
