@@ -30,7 +30,7 @@ from rolecall_runner.execution.journal import Journal, RunRecord, read_results
 from rolecall_runner.inventory.inventory import Inventory, read_inventory
 from rolecall_runner.roll_call import verdict_of
 from rolecall_runner.status.update import note_verdicts, written
-from rolecall_runner.verify.context import access_by_role
+from rolecall_runner.verify import access_by_role
 from rolecall_runner.verify.verdict import Verdict
 from verdict_worlds import LADDER
 

@@ -1,4 +1,4 @@
-"""The roll call as one call: select, ask, write down what comes, resume; the command line is a thin layer over it."""
+"""Verify runs: select the targets, verify them, record every verdict in a journal, and resume an earlier run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rolecall_generator._version import __version__
 from rolecall_generator.records import status_path
-from rolecall_runner.aws import CallerIdentity, Status, find_caller, utc_now
+from rolecall_runner.aws import CallerIdentity, Status, utc_now
 from rolecall_runner.execution import (
     ExecutionOptions,
     Journal,
@@ -42,9 +42,7 @@ from rolecall_runner.verify import (
     Verdict,
     VerifySpec,
     VerifyTask,
-    make_clients,
     make_context,
-    verdict_from_json,
 )
 
 TASK = "verify"
@@ -60,24 +58,24 @@ _MARK = {
 
 @dataclass(slots=True)
 class RollCall:
-    """A run of the roll call: iterate it for the verdicts as they come, then ask for `info` and `verdicts` of all."""
+    """A verify run. Iterate it for the verdicts as they arrive; `info` and `verdicts` then describe the whole run."""
 
     record: RunRecord
     caller: CallerIdentity
     targets: tuple[Target, ...]
     waiting: tuple[Target, ...]
-    """Those that have no result yet: all of them but in a resumed run."""
+    """The targets without a result: all of them, except in a resumed run."""
     execution: ExecutionOptions
     journal: Journal
     task: VerifyTask
     outside: Outside
     written: OutputDigests
-    """The modules as they were written when the run began."""
+    """Digests of the modules that were written when the run began."""
     clock: Callable[[], datetime] = utc_now
     _rehearsed: bool = False
 
     def __iter__(self) -> Iterator[Verdict]:
-        """Ask those that wait; each verdict is in the journal before it is handed on. Raises InterruptedRunError."""
+        """Verify the waiting targets; each verdict is recorded before it is yielded. Raises InterruptedRunError."""
         by_key = {(str(target.kind), target.name): target for target in self.waiting}
         results = self.execution.run(self.task, self.waiting, self.outside)
         with stops_on_ctrl_c(self.outside.stop), self.journal as journal:
@@ -89,7 +87,7 @@ class RollCall:
             self.record = journal.record
 
     def info(self) -> RunInfo:
-        """What a report says of the run."""
+        """The run, for reports."""
         ended = datetime.fromisoformat(self.record.ended) if self.record.ended else self.clock()
         return RunInfo(
             self.record.run_id,
@@ -120,7 +118,7 @@ class RollCall:
 def verdict_of(result: Result, target: Target, *, rehearsal: bool = False) -> Verdict:
     """The verdict in a result; a result without one (the task itself failed) becomes a verdict that says so."""
     if isinstance(result.data, dict):
-        return verdict_from_json({key: value for key, value in result.data.items() if key != "mark"})
+        return Verdict.from_json({key: value for key, value in result.data.items() if key != "mark"})
     check = Check(Step.ASSUME, _MARK[result.status], "the roll call itself", result.code, result.error)
     return Verdict(
         target.name,
@@ -142,9 +140,9 @@ def prepare(
     token: Callable[[int], str] = secrets.token_hex,
     outside: Outside | None = None,
 ) -> RollCall:
-    """Select the targets, find out who calls, open the journal. Nothing is asked of a customer's account yet.
+    """Select the targets, find the caller and open the journal; no account is called yet.
 
-    `resume`: the run that is gone on with, by what a person calls it; selection and options are then those of that run.
+    `resume`: ID of the run to resume, as the user gave it; selection and options are then those of that run.
 
     Raises ManifestError, PlanError, OutputError, SelectionError, CallerError, JournalError.
     """
@@ -155,8 +153,8 @@ def prepare(
         selection, options = options_from_record(resumed)
         start = replace(start, options=options)
     targets = _chosen(inventory, selection, execution.runs)
-    # Before the journal: a run that no one can start leaves nothing behind.
-    caller = find_caller(make_clients(start.aws), profile=start.aws.profile, region=start.aws.region)
+    # Before the journal is created: a run without a caller leaves no files.
+    caller = start.find_caller()
     if resume is not None:
         journal = Journal.resume(execution.runs, resume, fingerprint=inventory.fingerprint, rehearsal=caller.rehearsal)
     else:
@@ -175,7 +173,7 @@ def prepare(
         journal = Journal.start(execution.runs, record)
     waiting = tuple(target for target in targets if (str(target.kind), target.name) not in journal.done)
     history = History()
-    with suppress(StatusError):  # whoever notes the verdicts says that the file is broken; the run goes on without it
+    with suppress(StatusError):  # recording the verdicts reports that the file is damaged; the run does not need it
         history = read_history(status_path(start.out, rehearsal=caller.rehearsal), targets)
     task = VerifyTask(PerProcess(partial(make_context, replace(start, run_id=journal.record.short_id, history=history))))
     found = written(start.out)

@@ -118,8 +118,8 @@ def world_of(rig: Rig, clients: Clients, attempts: int = 3) -> World:
         clock=rig.clock,
         sleep=lambda _seconds: None,
         external_ids={each.name: str(each.external_id) for each in (target, witness)},
-        backend=Access.of(Role(backend, None, {"assume": document(allow("sts:AssumeRole"))}, existing=True)),
-        witnesses=(target, witness),
+        backend=access_of(Role(backend, None, {"assume": document(allow("sts:AssumeRole"))}, existing=True)),
+        references=(target, witness),
         options=VerifySpec(actions="none", retry=RetryPolicy(attempts=attempts)),
     )
     world = World(rig, number, target, context)
@@ -143,7 +143,7 @@ def marks(verdict: Verdict) -> dict[Step, Mark]:
     return {check.step: check.mark for check in reversed(verdict.checks)}
 
 
-def rung_of(verdict: Verdict, step: Step) -> Check:
+def check_of(verdict: Verdict, step: Step) -> Check:
     """The first check of a step."""
     return next(check for check in verdict.checks if check.step is step)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from rolecall_runner.inventory.inventory import Target, TargetKind
 from rolecall_runner.status.status_file import StatusEntry
-from rolecall_runner.status.update import heard
+from rolecall_runner.status.update import apply_verdict
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from verdict_worlds import verdict
 
@@ -51,5 +51,5 @@ def after(
     who = of or target()
     found = entry or StatusEntry(who.role_arn)
     for date, each in verdicts:
-        found = heard(found, who, each, date=date, run=f"run-of-{date[:10]}", module=module)
+        found = apply_verdict(found, who, each, date=date, run=f"run-of-{date[:10]}", module=module)
     return found

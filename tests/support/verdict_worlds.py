@@ -25,8 +25,8 @@ REFUSAL = (
 )
 
 LADDER = (
-    Check(Step.ASSUME, Mark.OK, "The role was assumed with its external id.", seconds=0.11),
-    Check(Step.IDENTITY, Mark.OK, "The session is the role's, in the account meant.", seconds=0.02),
+    Check(Step.ASSUME, Mark.OK, "The role was assumed with its external ID.", seconds=0.11),
+    Check(Step.IDENTITY, Mark.OK, "The session belongs to the role, in the expected account.", seconds=0.02),
     Check(Step.NO_EXTERNAL_ID, Mark.REFUSED, "Without external id it was refused.", "AccessDenied", REFUSAL, seconds=0.05),
     Check(Step.OTHER_EXTERNAL_ID, Mark.REFUSED, "With another customer's id it was refused.", "AccessDenied", REFUSAL),
     Check(Step.MADE_UP_EXTERNAL_ID, Mark.REFUSED, "With a made-up id it was refused.", "AccessDenied", REFUSAL),

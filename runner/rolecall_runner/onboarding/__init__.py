@@ -1,4 +1,4 @@
-"""Waiting until a customer has applied a module."""
+"""Onboarding a customer: waits until the module is applied, verifies the role, and writes a message to the customer."""
 
 from typing import TYPE_CHECKING
 

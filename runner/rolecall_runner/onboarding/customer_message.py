@@ -1,4 +1,4 @@
-"""What to tell the customer after the roll call: a text to be sent as it is. Without secrets, and of this customer alone."""
+"""Messages to a customer after a verification, ready to send: without secrets and only about this customer."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from rolecall_generator.bundle import grants_of, revoking
 from rolecall_generator.iam import Access, AccountLabel, Module, ModuleKind
 from rolecall_generator.planning import customer_path
 from rolecall_runner.inventory import Target
-from rolecall_runner.redact import REHEARSAL, redact
-from rolecall_runner.verify import HELLO, THANKS, Check, Mark, Step, Verdict, customer_message, shown
+from rolecall_runner.redact import redact
+from rolecall_runner.verify import Check, Mark, Step, Verdict, customer_message, join_message
 
-_TRIED = 8
-_WAYS = {"Terraform": "terraform", "CloudFormation": "cloudformation", "AWS CLI": "aws-cli", "Console": ""}
-"""The bundle's folder of each way to remove the access; "" needs none."""
+_ACTIONS_NAMED = 8
+_FOLDERS = {"Terraform": "terraform", "CloudFormation": "cloudformation", "AWS CLI": "aws-cli", "Console": ""}
+"""The bundle's folder for each way to revoke the access; empty if it needs none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the customer got: the bundle's folders ("" for none known) and its file's name; the day, "" when not known."""
+    """The bundle that the customer has: its folders, name of the file and date of the hand-over; each empty if not known."""
 
     folders: frozenset[str] = frozenset()
     file: str = ""
@@ -28,49 +28,47 @@ class Sent:
 
 
 def verified_letter(target: Target, verdict: Verdict, access: Access, sent: Sent, *, now: datetime, run: str) -> str:
-    """All is as agreed: what we saw, what we can and cannot do, how to take it back."""
+    """The message if all is as agreed: what was verified, what the vendor can and cannot do, how to revoke the access."""
+    found = verdict.redacted()
     parts = [
-        f"[{REHEARSAL}: do not send this]" if verdict.rehearsal else "",
-        HELLO,
-        f"the access to your AWS account {target.account_id} is checked: all is as agreed ({now:%Y-%m-%d}).",
-        _list("What we saw", _saw(target, shown(verdict))),
+        f"the access to your AWS account {target.account_id} was checked: everything is as agreed ({now:%Y-%m-%d}).",
+        _list("What we verified", _verified(target, found)),
         _list("What we can do", _can(target, access)),
-        _list("What we cannot do", _cannot(shown(verdict))),
-        _list("How you take it back", _back(target, access, sent)),
+        _list("What we cannot do", _cannot(found)),
+        _list("How you can revoke it", _revocation(target, access, sent)),
         _trail(run),
-        THANKS,
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return join_message(parts, rehearsal=verdict.rehearsal)
 
 
 def failed_letter(verdict: Verdict, sent: Sent) -> str:
-    """What has to be done in the customer's account, the likeliest cause first; "" when the customer has nothing to do."""
-    return customer_message(shown(verdict), [_which(sent)])
+    """The message with everything that the customer has to do; empty if there is nothing."""
+    return customer_message(verdict.redacted(), [_which(sent)])
 
 
 def _trail(run: str) -> str:
     name = f"rolecall-{run.rpartition('-')[2]}"
-    return f"In your CloudTrail this check has the session name {name}; later calls of ours have other endings."
+    return f"In your CloudTrail this check has the session name {name}; our later calls have other suffixes."
 
 
-def _saw(target: Target, verdict: Verdict) -> Iterable[str]:
+def _verified(target: Target, verdict: Verdict) -> Iterable[str]:
     marks = {check.step: check.mark for check in reversed(verdict.checks)}
-    how = "with the external id that we agreed on" if target.external_id is not None else "without an external id, as agreed"
+    how = "with the external ID that we agreed on" if target.external_id is not None else "without an external ID, as agreed"
     yield f"Our role {target.backend_role_arn} can assume {target.role_arn} {how}."
     tries = {
-        Step.NO_EXTERNAL_ID: "without an external id",
-        Step.OTHER_EXTERNAL_ID: "with another customer's external id",
-        Step.MADE_UP_EXTERNAL_ID: "with a made-up external id",
+        Step.NO_EXTERNAL_ID: "without an external ID",
+        Step.OTHER_EXTERNAL_ID: "with another customer's external ID",
+        Step.MADE_UP_EXTERNAL_ID: "with a made-up external ID",
     }
-    refused = [words for step, words in tries.items() if marks.get(step) is Mark.REFUSED]
+    refused = [how for step, how in tries.items() if marks.get(step) is Mark.REFUSED]
     if refused:
-        yield f"It is refused {_joined(refused)}: no one can reach your account through us by mistake or deceit."
+        yield f"It is refused {_joined(refused)}: no one can reach your account through us by mistake or by deception."
     if worked := _actions(verdict, Step.GRANTED, Mark.OK):
-        yield f"Of what you granted we tried {worked}: it works."
+        yield f"Of the permissions that you granted, we tried {worked}: they work."
     if marks.get(Step.DRIFT) is Mark.OK:
         yield "The role is as it was handed over to you."
     elif marks.get(Step.DRIFT) is Mark.SKIPPED:
-        yield "The role may not read its own policies, so we do not see later changes of them."
+        yield "The role may not read its own policies, so we cannot see later changes to them."
 
 
 def _can(target: Target, access: Access) -> Iterable[str]:
@@ -82,20 +80,20 @@ def _can(target: Target, access: Access) -> Iterable[str]:
 def _cannot(verdict: Verdict) -> Iterable[str]:
     yield "Anything else: the role grants nothing that is not listed above."
     if refused := _actions(verdict, Step.OUTSIDE, Mark.REFUSED):
-        yield f"Of that we tried {refused}: AWS refused it, as it must be."
+        yield f"We tried {refused}: AWS refused, as intended."
 
 
-def _back(target: Target, access: Access, sent: Sent) -> Iterable[str]:
+def _revocation(target: Target, access: Access, sent: Sent) -> Iterable[str]:
     label = AccountLabel(target.name, target.account_id)
     module = Module(ModuleKind.CUSTOMER, customer_path(target.name), target.name, label, target.partition, access)
     for way in revoking(module):
-        folder = _WAYS.get(way.when, "")
+        folder = _FOLDERS.get(way.when, "")
         if not folder or not sent.folders or folder in sent.folders:
             yield f"{way.when}: {way.how}"
 
 
 def _which(sent: Sent) -> str:
-    """Which file is to be applied again."""
+    """Which file to apply again."""
     if not sent.file:
         return ""
     when = f", sent on {sent.date[:10]}" if sent.date else ""
@@ -105,8 +103,8 @@ def _which(sent: Sent) -> str:
 def _actions(verdict: Verdict, step: Step, mark: Mark) -> str:
     found = dict.fromkeys(_action(check) for check in verdict.checks if check.step is step and check.mark is mark)
     names = [name for name in found if name]
-    more = [f"{len(names) - _TRIED} more"] if len(names) > _TRIED else []
-    return _joined([*names[:_TRIED], *more])
+    more = [f"{len(names) - _ACTIONS_NAMED} more"] if len(names) > _ACTIONS_NAMED else []
+    return _joined([*names[:_ACTIONS_NAMED], *more])
 
 
 def _action(check: Check) -> str:

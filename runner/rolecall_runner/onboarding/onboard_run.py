@@ -1,7 +1,4 @@
-"""Is what a customer gets as new as the manifest? Where it is not, no apply of it ends the wait.
-
-`runner onboard` as one call: note the hand-over, wait for the apply, call the roll, keep the verdict, write the text.
-"""
+"""Onboarding: records the hand-over, waits for the apply, verifies the role, records the verdict, writes the message."""
 
 from __future__ import annotations
 
@@ -45,27 +42,29 @@ from rolecall_runner.verify import (
 )
 
 
-def older_than_manifest(target: Target, context: VerifyContext, found: OutputDigests) -> str:
-    """What is older, and its hint, in a sentence; "" where nothing is, or nothing is written."""
+def _outdated_file(target: Target, context: VerifyContext, found: OutputDigests) -> str:
+    """A file that is older than the manifest, with a hint; empty if there is none. No apply of such a file can succeed."""
     name = shlex.quote(target.name)
     if written_trust_allows(target, context) is False:
-        return f"the module as written does not take the manifest's external id: gen terraform, gen bundle {name}, send it"
+        return (
+            f"the written module does not have the manifest's external ID: run gen terraform and gen bundle {name}, send it"
+        )
     if found.bundle_is_old(target):
-        return f"the bundle is older than the module: gen bundle {name}, and send it"
+        return f"the bundle is older than the module: run gen bundle {name}, send it"
     return ""
 
 
-ROLL_CALLS = 3
-"""After the first assume: a role's policies come seconds after the role, and IAM takes some to spread them."""
+VERIFY_ATTEMPTS = 3
+"""Maximum number of full runs: policies are created after the role, and IAM is eventually consistent."""
 
 _RUN_ID_BYTES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Onboarded:
-    """How it ended. `verdict` is the roll call's, or that of the last look where the role never let us in (`run` "" then).
+    """The result. `verdict` is that of the last full run, or of the last attempt to assume the role (then `run` is empty).
 
-    `letter` is the text for the customer, "" when there is nothing for the customer to do.
+    `letter`: the message to the customer; empty if there is nothing to do.
     """
 
     target: Target
@@ -87,7 +86,7 @@ class Onboarded:
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """Changes of the newest module that no call could show, where the roll call ended well otherwise."""
+        """Changes of the newest module that no call could show, if all else is as agreed."""
         pending = self.entry.pending
         return pending.unseen if pending is not None and self.verdict.mark is Mark.OK else ()
 
@@ -103,11 +102,11 @@ def onboard(
     warn: Callable[[str], None] = lambda _sentence: None,
     form: str = "",
 ) -> Onboarded:
-    """Onboard one customer. `hear` gets each look while it waits; `outside.stop` ends the wait.
+    """Onboard one customer. `hear` gets every attempt to assume the role; `outside.stop` ends the wait.
 
-    `warn` gets what makes the wait idle before it begins: that what was handed over is older than the manifest.
-    `form`: the way by which the customer applies modules, "" to leave what is known. Raises ManifestError, PlanError,
-    OutputError, SelectionError, CallerError, JournalError and StatusError.
+    `warn` gets a sentence if the customer's files are older than the manifest, so that waiting cannot help. `form`: how the
+    customer applies modules; empty keeps the recorded form. Raises ManifestError, PlanError, OutputError, SelectionError,
+    CallerError, JournalError and StatusError.
     """
     inventory = read_inventory(start.manifest, out=start.out)
     target = _customer(inventory, name)
@@ -123,20 +122,20 @@ def onboard(
         form=form,
     )
     context = replace(context, history=read_history(status, [target]))
-    noting = partial(note_verdicts, start.out, [target], rehearsal=rehearsal, context=context, modules=written(start.out))
-    if older := older_than_manifest(target, context, written(start.out)):
+    record = partial(note_verdicts, start.out, [target], rehearsal=rehearsal, context=context, modules=written(start.out))
+    if older := _outdated_file(target, context, written(start.out)):
         warn(older)
-    last = wait_for_role(lambda: _look(target, context), pace, outside, hear)
+    last = wait_for_role(lambda: _try_assume(target, context), pace, outside, hear)
     verdict, run = last.verdict, ""
     if last.let_in:
-        for verdict, run in _roll_calls(start, inventory, target, options, context, pace, outside):
-            noting([verdict], now=outside.now(), run=run)
+        for verdict, run in _full_runs(start, inventory, target, options, context, pace, outside):
+            record([verdict], now=outside.now(), run=run)
             if verdict.mark is not Mark.OK:
                 hear(replace(last, verdict=verdict, pause_seconds=pace.every_seconds))
     elif verdict.mark is Mark.SKIPPED:
-        raise CallerError(verdict.checks[0].what, where=target.role_arn, hint="run it there, or name --profile")
-    elif verdict.mark is not Mark.OK:  # amid a rotation the previous id may let us in, which says nothing of the apply
-        noting([verdict], now=outside.now(), run="")
+        raise CallerError(verdict.checks[0].what, where=target.role_arn, hint="run it with that role, or use --profile")
+    elif verdict.mark is not Mark.OK:  # during a rotation OK may mean the previous ID, which proves no apply
+        record([verdict], now=outside.now(), run="")
     entry = read_status(status).of(target)
     sent = _sent(target, start.out, entry, newest=not older)
     ended = Onboarded(target, last, verdict, run, "", entry)
@@ -144,21 +143,21 @@ def onboard(
 
 
 def _customer(inventory: Inventory, name: str) -> Target:
-    people = {target.name for target in inventory.targets if target.kind is TargetKind.SWITCH_ROLE}
+    switch_roles = {target.name for target in inventory.targets if target.kind is TargetKind.SWITCH_ROLE}
     customers = {target.name for target in inventory.targets if target.kind is TargetKind.CUSTOMER}
-    if name in people - customers:
-        hint = f"runner verify --limit {name} checks both of its sides"
-        raise SelectionError(f"{name} is a switch role: people use it, the backend role cannot", where="NAME", hint=hint)
+    if name in switch_roles - customers:
+        hint = f"runner verify --limit {name} checks both of its accounts"
+        raise SelectionError(f"{name} is a switch role, which only people can use", where="NAME", hint=hint)
     return find_target(inventory, name, TargetKind.CUSTOMER)
 
 
-def _look(target: Target, context: VerifyContext) -> Verdict:
-    """One look: the ladder without probes; where the first assume is refused it ends there."""
+def _try_assume(target: Target, context: VerifyContext) -> Verdict:
+    """Verify without probes and drift; ends after the first assume if that is refused."""
     quick = replace(context.options, actions="none", drift=False, retry=RetryPolicy(attempts=1))
     return verify(target, replace(context, options=quick))
 
 
-def _roll_calls(
+def _full_runs(
     start: RunConfig,
     inventory: Inventory,
     target: Target,
@@ -167,10 +166,10 @@ def _roll_calls(
     pace: Pace,
     outside: Outside,
 ) -> Iterator[tuple[Verdict, str]]:
-    """Whole roll calls of this customer alone, with their runs: until one ends well, a few at most, or Ctrl-C."""
+    """Full verify runs of this customer with their IDs, until one is OK, a few at most, or Ctrl-C."""
     several = sum(target.name in (each.name, each.account_id) for each in inventory.targets) > 1
     selection = Selection(f"~{re.escape(target.name)}$:&kind=customer" if several else target.name)
-    for number in range(1 if pace.once else ROLL_CALLS):
+    for number in range(1 if pace.once else VERIFY_ATTEMPTS):
         if number:
             outside.wait(pace.every_seconds)
         if outside.stop.is_set():
@@ -178,7 +177,7 @@ def _roll_calls(
         call = prepare(start, selection, options, outside=Outside(stop=outside.stop))
         assumer = replace(context.assumer, run_id=call.record.short_id)
         own = replace(context, assumer=assumer, sessions=Sessions(assumer), memory=CallMemo())
-        call.task = VerifyTask(PerProcess(partial(_given, own)))
+        call.task = VerifyTask(PerProcess(partial(_same_context, own)))
         try:
             (verdict,) = tuple(call)
         except InterruptedRunError:
@@ -188,8 +187,8 @@ def _roll_calls(
             return
 
 
-def _given(context: VerifyContext) -> VerifyContext:
-    """What was read already, where a roll call would read it anew."""
+def _same_context(context: VerifyContext) -> VerifyContext:
+    """A picklable factory for the existing context."""
     return context
 
 
@@ -201,7 +200,7 @@ def _letter(target: Target, verdict: Verdict, run: str, context: VerifyContext, 
 
 
 def _sent(target: Target, out: Path, entry: StatusEntry, *, newest: bool) -> Sent:
-    """What the customer got, as far as output folder and status file tell. Only the newest file is to be applied."""
+    """The customer's bundle according to output folder and status file; `newest`: whether its file may be named."""
     (folder,) = bundle_folders(out, target)
     date = entry.handed_over.date if entry.handed_over is not None else ""
     if not folder.is_dir():

@@ -24,7 +24,7 @@ from rolecall_runner.onboarding import Onboarded, Sighting
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.summary import STYLES
 from rolecall_runner.status import StatusPlace
-from rolecall_runner.verify import SIGNS, TROUBLES, Mark, said, shown
+from rolecall_runner.verify import Mark
 
 _REFRESH = 4
 _MINUTE, _HOUR = 60, 3600
@@ -127,7 +127,7 @@ def headline(ended: Onboarded) -> str:
 
 def _headline(ended: Onboarded) -> str:
     name = ended.target.name
-    sign = SIGNS[ended.verdict.mark if ended.verified or ended.verdict.mark is not Mark.OK else Mark.FAILED]
+    sign = (ended.verdict.mark if ended.verified or ended.verdict.mark is not Mark.OK else Mark.FAILED).sign
     if ended.verified:
         return f"{sign} {name} is verified: all is as agreed (run {ended.run})"
     if ended.unseen:
@@ -152,13 +152,13 @@ def next_step(ended: Onboarded, place: StatusPlace) -> str:
 
 
 def _print_troubles(console: Console, ended: Onboarded) -> None:
-    verdict = shown(ended.verdict)
-    for mark in TROUBLES:
+    verdict = ended.verdict.redacted()
+    for mark in Mark.problems():
         for check in verdict.checks:
             if check.mark is mark:
-                answer = f" (AWS: {said(check)})" if said(check) else ""
+                answer = f" (AWS: {check.reply})" if check.reply else ""
                 line = one_line(" ".join(f"{check.what}{answer}".split()))
-                console.print(Text.assemble((f"  {SIGNS[mark]} {check.step}  ", STYLES[mark]), line))
+                console.print(Text.assemble((f"  {mark.sign} {check.step}  ", STYLES[mark]), line))
     for diagnosis in verdict.diagnoses:
         text = one_line(" ".join(diagnosis.vendor.split()))
         console.print(Text.assemble(("  likely cause: ", "bold"), f"{text} ", (f"[{diagnosis.cause}]", "dim")))
@@ -182,7 +182,7 @@ def onboarded_json(ended: Onboarded) -> str:
         "looks": ended.last.look,
         "waited_seconds": round(ended.last.waited_seconds, 3),
         "run": ended.run or None,
-        "verdict": shown(ended.verdict).to_json(),
+        "verdict": ended.verdict.redacted().to_json(),
         "letter": ended.letter,
         "entry": ended.entry.to_json(),
     }

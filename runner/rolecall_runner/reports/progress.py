@@ -14,7 +14,7 @@ from rich.text import Text
 
 from rolecall_generator.text import one_line
 from rolecall_runner.reports.summary import STYLES, Tally
-from rolecall_runner.verify import SIGNS, TROUBLES, Mark, Verdict, label, said, shown
+from rolecall_runner.verify import Mark, Verdict
 
 _NAMES_WIDTH = 48
 _RATE_AFTER_SECONDS = 1.0
@@ -97,7 +97,7 @@ class RollCallProgress:
 def counts_text(tally: Tally) -> Text:
     """`ok 12  failed 1`, coloured: the good ones always, the others when there are any."""
     text = Text.assemble((f"ok {tally.marks[Mark.OK]:,}", STYLES[Mark.OK]))
-    for mark in (*TROUBLES, Mark.SKIPPED):
+    for mark in (*Mark.problems(), Mark.SKIPPED):
         if tally.marks[mark]:
             text.append(f"  {mark} {tally.marks[mark]:,}", style=STYLES[mark])
     return text
@@ -124,13 +124,13 @@ def rate_text(done: int, seconds: float) -> str:
 def finished_line(verdict: Verdict, tally: Tally) -> str:
     """`[ 3/40] ✗ account2: failed: no-external-id: AccessDenied: ...` on one line; what went well has its time instead."""
     number = f"{tally.asked:,}".rjust(len(f"{tally.total:,}"))
-    head = f"[{number}/{tally.total:,}] {SIGNS[verdict.mark]} {label(verdict)}: {verdict.mark}"
+    head = f"[{number}/{tally.total:,}] {verdict.mark.sign} {verdict.label}: {verdict.mark}"
     # Redacting takes most of the time of a line: only where there is something to say.
-    checks = () if verdict.mark is Mark.OK else shown(verdict).checks
+    checks = () if verdict.mark is Mark.OK else verdict.redacted().checks
     worst = next((check for check in checks if check.mark is verdict.mark), None)
     if worst is None:
         return one_line(f"{head} ({sum(check.seconds for check in verdict.checks):.1f} s)")
-    return one_line(" ".join(f"{head}: {worst.step}: {said(worst) or worst.what}".split()))
+    return one_line(" ".join(f"{head}: {worst.step}: {worst.reply or worst.what}".split()))
 
 
 class _Bar(Progress):

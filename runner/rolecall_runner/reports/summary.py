@@ -24,8 +24,6 @@ from rolecall_generator.terminal import print_lines
 from rolecall_generator.text import one_line
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.verify import (
-    SIGNS,
-    TROUBLES,
     Check,
     Diagnosis,
     Mark,
@@ -34,10 +32,6 @@ from rolecall_runner.verify import (
     Step,
     Verdict,
     customer_message,
-    label,
-    rotation_of,
-    said,
-    shown,
 )
 
 _NAMED = 5
@@ -112,7 +106,7 @@ class Tally:
 
     def rest(self) -> str:
         """The others by mark, the worst first: `1 failed, 2 unreachable, 5 not asked`; empty when there are none."""
-        parts = [f"{self.marks[mark]:,} {mark}" for mark in (*TROUBLES, Mark.SKIPPED) if self.marks[mark]]
+        parts = [f"{self.marks[mark]:,} {mark}" for mark in (*Mark.problems(), Mark.SKIPPED) if self.marks[mark]]
         if left := self.total - self.asked:
             parts.append(f"{left:,} not asked")
         return ", ".join(parts)
@@ -131,7 +125,7 @@ class RotationTally:
 
     def add(self, verdict: Verdict) -> None:
         """Count a verdict."""
-        state = rotation_of(verdict)
+        state = verdict.rotation
         if state is not None:
             self.names.setdefault(state, []).append(verdict.name)
 
@@ -174,16 +168,16 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], co
     counted, shown_ones, fine = _collect(info, _counted(verdicts, rotations, unseen, missing))
     if shown_ones:
         console.print(f"ROLL CALL RECAP{f', {REHEARSAL}' if info.rehearsal else ''}", style="bold")
-    labels = [_shortened(one_line(label(verdict))) for verdict in shown_ones]
+    labels = [_shortened(one_line(verdict.label)) for verdict in shown_ones]
     width = max(map(len, labels), default=0)
     digits = _digits(shown_ones)
     explained = 0
     for name, verdict in zip(labels, shown_ones, strict=True):
         _print(console, recap_line(verdict, name.ljust(width), digits))
-        if verdict.mark in TROUBLES:
+        if verdict.mark in Mark.problems():
             explained += 1
             if explained <= EXPLAINED:
-                _explain(console, shown(verdict), name)
+                _explain(console, verdict.redacted(), name)
     if explained > EXPLAINED:
         left = f"{explained - EXPLAINED:,} more accounts are not explained here: --format html or json has them all"
         console.print(left, style="yellow", highlight=False)
@@ -258,7 +252,7 @@ def _digits(verdicts: Iterable[Verdict]) -> list[int]:
 
 
 def _explain(console: Console, verdict: Verdict, name: str) -> None:
-    for mark in TROUBLES:
+    for mark in Mark.problems():
         for check in verdict.checks:
             if check.mark is mark:
                 _print_rung(console, check)
@@ -271,9 +265,9 @@ def _explain(console: Console, verdict: Verdict, name: str) -> None:
 
 def _print_rung(console: Console, check: Check) -> None:
     tries = f" ({check.attempts} attempts)" if check.attempts > 1 else ""
-    head = f"{SIGNS[check.mark]} {check.step}"
+    head = f"{check.mark.sign} {check.step}"
     _print(console, Text.assemble((head, STYLES[check.mark]), f"  {_one_line(check.what)}{tries}"), _INDENT)
-    if answer := _one_line(said(check)):
+    if answer := _one_line(check.reply):
         _print(console, Text.assemble(("AWS: ", "bold"), answer), _INDENT + 2)
 
 

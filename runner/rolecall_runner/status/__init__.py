@@ -1,4 +1,4 @@
-"""Each customer's state over time."""
+"""The status file: hand-overs, verifications and the resulting state of each customer and switch role."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What the status file knows of targets that a roll call needs: earlier modules, and how each customer applies them."""
+"""Reads the history of targets from the status file: earlier modules, and how customers apply them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rolecall_runner.inventory import Target
-from rolecall_runner.status.status_file import StatusError, key_of, read_status
-from rolecall_runner.verify import Earlier, History, Key, decode_access
+from rolecall_runner.status.status_file import StatusError, StatusKey, key_of, read_status
+from rolecall_runner.verify import Earlier, History, decode_access
 
 
 def read_history(path: Path, targets: Iterable[Target]) -> History:
-    """The history of these targets from a status file; empty where there is no file. Raises StatusError."""
+    """The history of these targets; empty without a status file. Raises StatusError."""
     status = read_status(path)
-    earlier: dict[Key, tuple[Earlier, ...]] = {}
-    forms: dict[Key, str] = {}
+    earlier: dict[StatusKey, tuple[Earlier, ...]] = {}
+    forms: dict[StatusKey, str] = {}
     for target in targets:
         entry = status.of(target)
         try:
             found = tuple(Earlier(decode_access(each.access), bool(each.gone)) for each in entry.versions)
         except ValueError as error:
-            hint = "restore it from version control, or delete it: what runner verify finds is written anew"
+            hint = "restore it from version control, or delete it: runner verify writes a new one"
             raise StatusError(f"the status file is damaged ({target.name}: {error})", where=str(path), hint=hint) from error
         if found:
             earlier[key_of(target)] = found

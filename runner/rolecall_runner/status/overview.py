@@ -1,9 +1,4 @@
-"""Where a target can stand. Apart from the rest: help texts name the states.
-
-The fleet at a glance: the state of each target, since when, and what to do. Pure: clock and digests come in.
-
-`runner status` as one call: whom, from which file, in which order.
-"""
+"""The state of each target, since when, and why, for `runner status`; and the hand-overs that users record."""
 
 from __future__ import annotations
 
@@ -22,12 +17,12 @@ from rolecall_generator.records import external_id_digest, status_path
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 from rolecall_runner.inventory import Target, read_inventory, select
 from rolecall_runner.status.status_file import LastProblem, Pending, StatusEntry, StatusFile, read_status
-from rolecall_runner.status.update import note_applied, note_form, note_hand_over, written
+from rolecall_runner.status.update import note_hand_over, store_confirmation, store_form, written
 from rolecall_runner.verify import Step, access_by_role
 
 
 class CustomerState(StrEnum):
-    """Where a target stands, what is most urgent first."""
+    """The state of a target, the most urgent first."""
 
     FAILED = "failed"
     DRIFTING = "drifting"
@@ -39,17 +34,15 @@ class CustomerState(StrEnum):
     VERIFIED = "verified"
 
 
-URGENCY = {state: place for place, state in enumerate(CustomerState)}
-
-
+_STATES = tuple(CustomerState)
 _CAUSES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What is in the output folder for a target now: digests, "" for nothing (see `digests`).
+    """The current content of the output folder for a target: digests of module and bundle, empty if there is none.
 
-    `bundle_is_old`: the bundle was made from another module than the one that is written now.
+    `bundle_is_old`: the bundle was made from another module than the written one.
     """
 
     module: str = ""
@@ -59,9 +52,9 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """One target: its state, the moment since when (None: nothing is known), and in a sentence what is known of it.
+    """One target: its state, since when (None if nothing is known), and a sentence with the details.
 
-    `bundled`: whether a bundle of the module as it is now is written; `bundle_is_old`: whether an older one is.
+    `bundled`: whether there is a bundle of the current module; `bundle_is_old`: whether there is an older one.
     """
 
     target: Target
@@ -81,29 +74,29 @@ def overview(
     now: datetime,
     stale_after: timedelta,
 ) -> list[StatusRow]:
-    """A row for each target, in their order. `present` is asked once a target."""
+    """One row per target, in their order. `present` is called once per target."""
     return [_row(target, status.of(target), present(target), now, stale_after) for target in targets]
 
 
 def counts(rows: Iterable[StatusRow]) -> dict[CustomerState, int]:
-    """How many are in each state that occurs, the most urgent first."""
+    """Number of rows in each state that occurs, the most urgent first."""
     found = Counter(row.state for row in rows)
     return {state: found[state] for state in CustomerState if found[state]}
 
 
 def by_urgency(rows: Sequence[StatusRow]) -> list[StatusRow]:
-    """The most urgent first, in each state the one that has been in it longest; then in the order given."""
+    """The most urgent state first, within a state the oldest first."""
     last = datetime.max.replace(tzinfo=UTC)
-    return sorted(rows, key=lambda row: (URGENCY[row.state], row.since or last))
+    return sorted(rows, key=lambda row: (_STATES.index(row.state), row.since or last))
 
 
 def by_name(rows: Sequence[StatusRow]) -> list[StatusRow]:
-    """By name; a customer before a switch role of its name."""
+    """By name; a customer before a switch role of the same name."""
     return sorted(rows, key=lambda row: (row.target.name, row.target.kind))
 
 
 def by_age(rows: Sequence[StatusRow]) -> list[StatusRow]:
-    """Those of which nothing is known first, then the longest unheard of."""
+    """By the date of the last verification, the oldest first; those never verified come first."""
     never = datetime.min.replace(tzinfo=UTC)
     return sorted(rows, key=lambda row: moment(row.entry.asked.date) if row.entry.asked else never)
 
@@ -116,33 +109,33 @@ def moment(date: str) -> datetime:
 
 def _row(target: Target, entry: StatusEntry, present: Present, now: datetime, stale_after: timedelta) -> StatusRow:
     found = (
-        _in_trouble(entry)
+        _with_problem(entry)
         or _verified(target, entry, present, now - stale_after)
         or _handed_over(entry, present)
         or _confirmed(entry, present)
         or _outdated(entry, present)
-        or _unheard(entry, present)
+        or _not_verified(entry, present)
     )
     state, since, what = found
-    asked = f"; asked in vain: {_said(entry.failed)}" if entry.failed is not None and _never_let_in(entry) else ""
+    refused = f"; refused so far: {_describe(entry.failed)}" if entry.failed is not None and _never_assumed(entry) else ""
     bundled = bool(present.bundle) and not present.bundle_is_old
-    return StatusRow(target, entry, state, since, f"{what}{asked}", bundled, present.bundle_is_old)
+    return StatusRow(target, entry, state, since, f"{what}{refused}", bundled, present.bundle_is_old)
 
 
 _Found = tuple[CustomerState, datetime | None, str]
 
 
-def _in_trouble(entry: StatusEntry) -> _Found | None:
-    if _never_let_in(entry):
+def _with_problem(entry: StatusEntry) -> _Found | None:
+    if _never_assumed(entry):
         return None
-    for state, trouble in ((CustomerState.FAILED, entry.failed), (CustomerState.DRIFTING, entry.drifting)):
-        if trouble is not None:
-            return state, moment(trouble.since), _said(trouble)
+    for state, problem in ((CustomerState.FAILED, entry.failed), (CustomerState.DRIFTING, entry.drifting)):
+        if problem is not None:
+            return state, moment(problem.since), _describe(problem)
     return None
 
 
 def _verified(target: Target, entry: StatusEntry, present: Present, limit: datetime) -> _Found | None:
-    """Verified with the module as it is written now, and nothing else was handed over or found since."""
+    """Verified with the current module, and nothing else was handed over or found since."""
     verified = entry.verified
     if verified is None or (present.module and verified.module != present.module) or _pending(entry, present):
         return None
@@ -153,7 +146,7 @@ def _verified(target: Target, entry: StatusEntry, present: Present, limit: datet
 
 
 def _handed_over(entry: StatusEntry, present: Present) -> _Found | None:
-    """The module as it is written now went to the customer, and was not verified since."""
+    """The current module was handed over, and was not verified since."""
     handed = entry.handed_over
     if handed is None or not _same(handed.module, present.module):
         return None
@@ -164,37 +157,37 @@ def _handed_over(entry: StatusEntry, present: Present) -> _Found | None:
     if entry.verified is not None:
         return CustomerState.HANDED_OVER, moment(handed.date), "waiting for the newer module to be applied"
     if entry.applied is not None:
-        return CustomerState.APPLIED, moment(entry.applied), "the role lets us in; not verified yet"
+        return CustomerState.APPLIED, moment(entry.applied), "the role can be assumed; not verified yet"
     same = _same(handed.bundle, present.bundle) or present.bundle_is_old
-    anew = "" if same else "; the bundle was written anew since, with the same module"
-    return CustomerState.HANDED_OVER, moment(handed.date), f"waiting for its apply{anew}"
+    rewritten = "" if same else "; the bundle was written again since, with the same module"
+    return CustomerState.HANDED_OVER, moment(handed.date), f"waiting for its apply{rewritten}"
 
 
-def _never_let_in(entry: StatusEntry) -> bool:
-    """A role that refused from the start is not there yet: that is no failure, but what a hand-over waits for."""
+def _never_assumed(entry: StatusEntry) -> bool:
+    """Whether the role has never been assumed: not a failure, since the customer has yet to apply the module."""
     return entry.applied is None and entry.failed is not None and set(entry.failed.steps) == {str(Step.ASSUME)}
 
 
 def _pending(entry: StatusEntry, present: Present) -> Pending | None:
-    """What the last roll call said of the newest module, if it still is the newest."""
+    """The last finding about the newest module, if it still is the newest."""
     pending = entry.pending
     return pending if pending is not None and pending.module in {"", present.module} else None
 
 
 def _confirmed(entry: StatusEntry, present: Present) -> _Found | None:
-    """A person said that the module as it is written now is applied; no roll call has ended well since."""
+    """A user confirmed that the current module is applied, and it was not verified since."""
     confirmed = entry.confirmed
     if confirmed is None or not confirmed.module or confirmed.module != present.module or _pending(entry, present):
         return None
     return (
         CustomerState.APPLIED,
         moment(confirmed.date),
-        "the newest module is applied, as noted by hand; not verified since",
+        "the newest module is applied according to --applied; not verified since",
     )
 
 
 def _outdated(entry: StatusEntry, present: Present) -> _Found | None:
-    """The customer had a module, and it is not known that the one that is written now was applied."""
+    """The customer had a module, and the current one is not known to be applied."""
     if (pending := _pending(entry, present)) is not None:
         ahead = "" if pending.module else " (the manifest is newer than the written module)"
         return CustomerState.OUTDATED, moment(pending.since), f"{pending.what}{ahead}"
@@ -202,13 +195,13 @@ def _outdated(entry: StatusEntry, present: Present) -> _Found | None:
     if not had:
         return None
     date, how = max(had)
-    what = f"the module was written anew after it was {how}: the newer one has not been applied yet"
+    what = f"the module was written again after it was {how}: the newer one has not been applied yet"
     return CustomerState.OUTDATED, moment(date), what
 
 
-def _unheard(entry: StatusEntry, present: Present) -> _Found:
+def _not_verified(entry: StatusEntry, present: Present) -> _Found:
     if entry.applied is not None:
-        return CustomerState.APPLIED, moment(entry.applied), "the role lets us in; not verified yet"
+        return CustomerState.APPLIED, moment(entry.applied), "the role can be assumed; not verified yet"
     what = "its module is written" if present.module else "nothing is written"
     if present.bundle:
         what = "its bundle is older than its module" if present.bundle_is_old else "its bundle is written"
@@ -216,32 +209,35 @@ def _unheard(entry: StatusEntry, present: Present) -> _Found:
 
 
 def _same(had: str, current: str) -> bool:
-    """Whether a digest is the current one; one that is not known says nothing else."""
+    """Whether two digests are equal or one of them is not known."""
     return not had or not current or had == current
 
 
-def _said(trouble: LastProblem) -> str:
-    more = f" and {len(trouble.causes) - _CAUSES} more" if len(trouble.causes) > _CAUSES else ""
-    causes = ", ".join(trouble.causes[:_CAUSES])
-    return f"{trouble.what} [{causes}{more}]" if causes else trouble.what
+def _describe(problem: LastProblem) -> str:
+    more = f" and {len(problem.causes) - _CAUSES} more" if len(problem.causes) > _CAUSES else ""
+    causes = ", ".join(problem.causes[:_CAUSES])
+    return f"{problem.what} [{causes}{more}]" if causes else problem.what
 
 
 def _id_note(target: Target, entry: StatusEntry) -> str:
-    """What is to be said of external ids: only amid a rotation, or where another one let us in than the manifest has."""
+    """A remark on external IDs during a rotation, or if the accepted one is not that of the manifest; else empty."""
     if target.external_id is None:
         return ""
     seen = entry.external_id_seen is not None and entry.external_id_seen.sha256 == external_id_digest(target.external_id)
     if target.previous_external_id is not None:
-        said = "the new external id is taken: the rotation can end" if seen else "the new external id is not taken yet"
-        return f"as agreed; {said}"
+        return (
+            "as agreed; the new external ID is accepted: the rotation can be finished"
+            if seen
+            else "as agreed; the new external ID is not accepted yet"
+        )
     if entry.external_id_seen is not None and not seen:
-        return "as agreed, with another external id than the manifest has now"
+        return "as agreed, with another external ID than that of the manifest"
     return ""
 
 
 STALE_AFTER = timedelta(days=7)
 Sort = Literal["state", "name", "age", "manifest"]
-_SORTS: Mapping[Sort, Callable[[Sequence[StatusRow]], Sequence[StatusRow]]] = {
+_SORT_FUNCTIONS: Mapping[Sort, Callable[[Sequence[StatusRow]], Sequence[StatusRow]]] = {
     "state": by_urgency,
     "name": by_name,
     "age": by_age,
@@ -251,7 +247,7 @@ _SORTS: Mapping[Sort, Callable[[Sequence[StatusRow]], Sequence[StatusRow]]] = {
 
 @dataclass(frozen=True, slots=True)
 class StatusPlace:
-    """Manifest and output folder. `rehearsal`: what sandboxes said instead of AWS; `own_sandbox`: by --sandbox."""
+    """Manifest and output folder. `rehearsal`: use the status file of sandboxes; `own_sandbox`: given by --sandbox."""
 
     manifest: Path = DEFAULT_MANIFEST
     out: Path = DEFAULT_OUT
@@ -263,15 +259,15 @@ class StatusPlace:
         """The status file."""
         return status_path(self.out, rehearsal=self.rehearsal)
 
-    def command(self, words: str) -> str:
-        """A command line that leads on from here: with the options that are not the usual ones."""
-        line = command_line(words, self.manifest, self.out)
-        return f"{line} --sandbox" if self.own_sandbox and words.startswith("runner ") else line
+    def command(self, command: str) -> str:
+        """A next command with the options that differ from their defaults."""
+        line = command_line(command, self.manifest, self.out)
+        return f"{line} --sandbox" if self.own_sandbox and command.startswith("runner ") else line
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """The rows that are wanted, in their order, and how many of all that were selected are in each state."""
+    """The rows in their order, and the number of selected targets in each state."""
 
     place: StatusPlace
     rows: Sequence[StatusRow]
@@ -280,35 +276,35 @@ class StatusReport:
 
 
 def chosen(place: StatusPlace, names: Sequence[str], labels: Sequence[str]) -> tuple[Target, ...]:
-    """The targets of names (or patterns) that have all the labels (`key=value`); everybody where both are empty.
+    """The targets with one of the names (or patterns) and all the labels (`key=value`); all targets if both are empty.
 
     Raises ManifestError, PlanError, OutputError and SelectionError.
     """
     if wrong := [text for text in labels if "=" not in text]:
-        raise SelectionError(f"{wrong[0]} is no label", where="--label", hint="write key=value, as in tier=gold")
+        raise SelectionError(f"{wrong[0]} is not a label", where="--label", hint="use key=value, as in tier=gold")
     targets = read_inventory(place.manifest, out=place.out).targets
     pattern = ":".join([*(names or ("all",)), *(f"&{text}" for text in labels)])
     try:
         return select(targets, pattern)
-    except SelectionError as error:  # it speaks of runner verify's option
+    except SelectionError as error:  # its location is an option of runner verify
         error.where = "NAME" if names else "--label"
         raise
 
 
 def hand_over(place: StatusPlace, targets: Sequence[Target], now: datetime, form: str = "") -> None:
-    """Note that the targets were handed what is in the output folder, and by which way they apply it, where that is known.
+    """Record that the content of the output folder was handed over to the targets, and how they apply it, if known.
 
-    Raises SelectionError where nothing is written for one, or where its bundle is older than its module.
+    Raises SelectionError if nothing is written for a target, or if its bundle is older than its module.
     """
     found = written(place.out)
     missing = [target.name for target in targets if not (found.bundle(target) or found.module(target))]
     if missing:
         rest = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-        what = f"nothing is written for {missing[0]}{rest} that could have been handed over"
-        raise SelectionError(what, where=str(place.out), hint=f"gen terraform, then gen bundle {missing[0]}")
+        what = f"nothing to hand over is written for {missing[0]}{rest}"
+        raise SelectionError(what, where=str(place.out), hint=f"run gen terraform, then gen bundle {missing[0]}")
     if old := [target.name for target in targets if found.bundle_is_old(target)]:
         rest = f" and {len(old) - 1:,} more" if len(old) > 1 else ""
-        what = f"the bundle of {old[0]}{rest} is older than the module: it is not what is written now"
+        what = f"the bundle of {old[0]}{rest} is older than the module"
         raise SelectionError(what, where=str(place.out), hint=place.command(f"gen bundle {shlex.quote(old[0])}"))
     by_role = access_by_role(module_access(place.manifest, place.out))
     note_hand_over(
@@ -322,17 +318,17 @@ def hand_over(place: StatusPlace, targets: Sequence[Target], now: datetime, form
 
 
 def note_as_applied(place: StatusPlace, targets: Sequence[Target], now: datetime) -> None:
-    """Note that a person says that the targets have applied their modules. Raises SelectionError where none is written."""
+    """Record that the targets' modules are applied. Raises SelectionError if one has no written module."""
     found = written(place.out)
     if missing := [target.name for target in targets if not found.module(target)]:
         what = f"no module is written for {missing[0]}"
         raise SelectionError(what, where=str(place.out), hint=place.command("gen terraform"))
-    note_applied(place.out, targets, now=now, rehearsal=place.rehearsal)
+    store_confirmation(place.out, targets, now=now, rehearsal=place.rehearsal)
 
 
 def set_form(place: StatusPlace, targets: Sequence[Target], form: str) -> None:
-    """Note by which way the targets apply modules. Raises StatusError."""
-    note_form(place.out, targets, form, rehearsal=place.rehearsal)
+    """Record how the targets apply modules. Raises StatusError."""
+    store_form(place.out, targets, form, rehearsal=place.rehearsal)
 
 
 def report(
@@ -344,7 +340,7 @@ def report(
     states: Collection[str] = (),
     sort: Sort = "state",
 ) -> StatusReport:
-    """Where the targets stand. Raises StatusError and OutputError (a broken lock)."""
+    """The state of the targets. Raises StatusError, or OutputError for an invalid lock file."""
     status = read_status(place.status)
     found = written(place.out)
 
@@ -353,4 +349,4 @@ def report(
 
     rows = overview(targets, status, present, now=now, stale_after=stale_after)
     wanted = [row for row in rows if not states or row.state in states]
-    return StatusReport(place, _SORTS[sort](wanted), counts(rows), now)
+    return StatusReport(place, _SORT_FUNCTIONS[sort](wanted), counts(rows), now)

@@ -1,8 +1,7 @@
-"""What the status file keeps of one customer or switch role, and its JSON form; `docs/onboarding.md` describes it.
+"""The status file (`output/status.json`): one entry per customer or switch role, as described in `docs/onboarding.md`.
 
-The status file: read whole, changed under a lock, written in one step, so that two processes at once lose nothing.
-output/status.json, output/status.sandbox.json see rolecall_generator.records output/.status.lock held (flock) by
-whoever changes one of them An entry a line, sorted, as in the lock file: a diff shows who changed.
+Changes are made under an exclusive lock on `output/.status.lock` and written atomically, so that concurrent processes lose
+nothing. Each entry is on its own line, sorted, so that a diff shows which ones changed.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from rolecall_runner.private_files import create_private_file
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """The module went to the customer: when, and which one (see `digests`; "" where there was none)."""
+    """The last hand-over: date and digests of bundle and module (empty if there was none)."""
 
     date: str
     bundle: str = ""
@@ -35,7 +34,7 @@ class HandedOver:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedEntry:
-    """The last roll call in which all was as agreed, and the module that was written at the time."""
+    """The last verification in which all was as agreed, and the digest of the applied module (empty if not known)."""
 
     date: str
     run: str
@@ -44,7 +43,7 @@ class VerifiedEntry:
 
 @dataclass(frozen=True, slots=True)
 class LastProblem:
-    """What was not as agreed: the first day of it, the last, causes (ids of docs/diagnosis.md), steps of the roll call."""
+    """A difference from what was agreed: first and last date, causes (IDs of docs/diagnosis.md), steps of the checks."""
 
     since: str
     date: str
@@ -56,7 +55,7 @@ class LastProblem:
 
 @dataclass(frozen=True, slots=True)
 class SeenId:
-    """The external id that let us in last: its SHA-256 in hex, and when it did so first."""
+    """The external ID that was accepted last: its SHA-256 in hex, and when it was first accepted."""
 
     sha256: str
     date: str
@@ -64,9 +63,9 @@ class SeenId:
 
 @dataclass(frozen=True, slots=True)
 class ModuleVersion:
-    """A module that was verified or handed over: its digest, when that was first known, and what it grants (a snapshot).
+    """A module that was verified or handed over: its digest, the date, and a snapshot of its access.
 
-    `gone`: since when a roll call has shown that the customer does not have it any more; "" while the customer may have it.
+    `gone`: date of the run that showed that it is no longer applied; empty while it may be.
     """
 
     module: str
@@ -77,10 +76,10 @@ class ModuleVersion:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The newest module is not known to be applied: the first roll call that said so, the last, and why.
+    """The newest module is not known to be applied: first and last run that found this, and why.
 
-    `module`: the digest of the newest module; "" where the manifest was newer than what was written. `unseen`: changes that
-    no call can show; empty where the roll call has seen that an earlier module is still in force.
+    `module`: digest of the newest module; empty if the manifest was newer than the written module. `unseen`: changes that no
+    call can show; empty if the run has shown that an earlier module is still applied.
     """
 
     since: str
@@ -93,15 +92,15 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """A person said that this module is applied (`runner status NAME --applied`)."""
+    """A user's statement that this module is applied (`runner status NAME --applied`)."""
 
     date: str
     module: str
 
 
 @dataclass(frozen=True, slots=True)
-class HandOverRequest:
-    """The last roll call, however it came out."""
+class LastRun:
+    """The last verification, whatever its result."""
 
     date: str
     run: str
@@ -110,10 +109,10 @@ class HandOverRequest:
 
 @dataclass(frozen=True, slots=True)
 class StatusEntry:
-    """One customer or switch role. Dates are ISO 8601 with a time zone; `applied`: when the role first let us in.
+    """One customer or switch role. Dates are ISO 8601 with a time zone; `applied`: when the role was first assumed.
 
-    `role_arn` says whose history it is: a name that now means another role starts anew. `versions`: modules that the
-    customer has or had, the newest last. `form`: how the customer applies modules, as in `tasks.verify.message.Form`.
+    `role_arn`: the role that the entry is about; if the name now has another role, the entry is ignored. `versions`: modules
+    that the customer has or had, the newest last. `form`: how the customer applies modules, a folder of the bundle.
     """
 
     role_arn: str
@@ -123,14 +122,14 @@ class StatusEntry:
     failed: LastProblem | None = None
     drifting: LastProblem | None = None
     external_id_seen: SeenId | None = None
-    asked: HandOverRequest | None = None
+    asked: LastRun | None = None
     pending: Pending | None = None
     confirmed: Confirmed | None = None
     form: str | None = None
     versions: tuple[ModuleVersion, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The entry as JSON values; what is not known is left out."""
+        """The entry as JSON values, without what is not known."""
         body = {name: _plain(value) for name in _NAMES[StatusEntry] if (value := getattr(self, name)) is not None}
         if not self.versions:
             del body["versions"]
@@ -138,14 +137,14 @@ class StatusEntry:
 
 
 def entry_from_json(body: Any) -> StatusEntry:
-    """Read `Entry.to_json` back. Raises ValueError for anything else, with what is wrong of it."""
+    """Read `StatusEntry.to_json` back. Raises ValueError with the problem."""
     if not isinstance(body, dict):
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     parts: dict[str, Any] = {key: _part(key, kind, body[key]) for key, kind in _PARTS.items() if key in body}
     applied = _date("applied", body["applied"]) if "applied" in body else None
-    form = _text("form", body["form"]) if "form" in body else None
+    form = _string("form", body["form"]) if "form" in body else None
     versions = _versions(body.get("versions", []))
-    return StatusEntry(_text("role_arn", body.get("role_arn")), applied=applied, form=form, versions=versions, **parts)
+    return StatusEntry(_string("role_arn", body.get("role_arn")), applied=applied, form=form, versions=versions, **parts)
 
 
 def _versions(items: Any) -> tuple[ModuleVersion, ...]:
@@ -156,40 +155,40 @@ def _versions(items: Any) -> tuple[ModuleVersion, ...]:
         if not isinstance(item, dict) or not isinstance(item.get("access"), dict):
             raise ValueError("versions has an entry without access")
         gone = _date("versions.gone", item["gone"]) if item.get("gone") else ""
-        module = _text("versions.module", item.get("module"))
+        module = _string("versions.module", item.get("module"))
         found.append(ModuleVersion(module, _date("versions.date", item.get("date")), item["access"], gone))
     return tuple(found)
 
 
 def _part(key: str, kind: type, item: Any) -> Any:
     if not isinstance(item, dict):
-        raise ValueError(f"{key} is no object")
+        raise ValueError(f"{key} is not an object")
     try:
         return kind(**{name: _value(f"{key}.{name}", name, value) for name, value in item.items()})
     except TypeError:
-        raise ValueError(f"{key} has not the keys that it should have: {', '.join(_NAMES[kind])}") from None
+        raise ValueError(f"{key} must have these keys: {', '.join(_NAMES[kind])}") from None
 
 
 def _value(where: str, name: str, value: Any) -> str | tuple[str, ...]:
     if name in _LISTS:
         if not isinstance(value, list):
-            raise ValueError(f"{where} is no list")
-        return tuple(_text(where, each) for each in value)
-    return _date(where, value) if name in _DATES else _text(where, value)
+            raise ValueError(f"{where} is not a list")
+        return tuple(_string(where, each) for each in value)
+    return _date(where, value) if name in _DATES else _string(where, value)
 
 
-def _text(where: str, value: Any) -> str:
+def _string(where: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{where} is no text")
+        raise ValueError(f"{where} is not a string")
     return value
 
 
 def _date(where: str, value: Any) -> str:
-    """A date as it stands there: who asks for the fleet's state reckons with it later."""
+    """A string that is a valid ISO 8601 date."""
     try:
-        datetime.fromisoformat(_text(where, value))
+        datetime.fromisoformat(_string(where, value))
     except ValueError:
-        raise ValueError(f"{where} is no date") from None
+        raise ValueError(f"{where} is not a date") from None
     return str(value)
 
 
@@ -199,13 +198,13 @@ _PARTS: Mapping[str, type] = {
     "failed": LastProblem,
     "drifting": LastProblem,
     "external_id_seen": SeenId,
-    "asked": HandOverRequest,
+    "asked": LastRun,
     "pending": Pending,
     "confirmed": Confirmed,
 }
 _LISTS, _DATES = frozenset({"causes", "steps", "unseen"}), frozenset({"date", "since"})
 
-# By hand and not by `asdict`, which copies every value: a third of the time of noting a fleet.
+# Not `asdict`, which copies every value: it takes a third of the time of a large write.
 _NAMES: Mapping[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind))
     for kind in (
@@ -214,7 +213,7 @@ _NAMES: Mapping[type, tuple[str, ...]] = {
         VerifiedEntry,
         LastProblem,
         SeenId,
-        HandOverRequest,
+        LastRun,
         ModuleVersion,
         Pending,
         Confirmed,
@@ -234,7 +233,7 @@ _LOCK_NAME = ".status.lock"
 _SECTIONS = {TargetKind.CUSTOMER: "customers", TargetKind.SWITCH_ROLE: "switch_roles"}
 
 StatusKey = tuple[str, str]
-"""Kind and name, as results have it."""
+"""Kind and name of a target."""
 
 
 class StatusError(RolecallError):
@@ -250,7 +249,7 @@ class StatusFile:
     entries: Mapping[StatusKey, StatusEntry] = field(default_factory=dict)
 
     def of(self, target: Target) -> StatusEntry:
-        """What is known of a target; an empty entry for one that nothing is known of, or whose role is another one now."""
+        """The entry of a target; an empty one if there is none, or if it is about another role."""
         found = self.entries.get(key_of(target))
         return found if found is not None and found.role_arn == target.role_arn else StatusEntry(target.role_arn)
 
@@ -261,12 +260,12 @@ def key_of(target: Target) -> StatusKey:
 
 
 def stamp(now: datetime) -> str:
-    """A moment as the file keeps it: ISO 8601, UTC, whole seconds."""
+    """A date as in the file: ISO 8601, UTC, whole seconds."""
     return now.astimezone(UTC).replace(microsecond=0).isoformat()
 
 
 def read_status(path: Path) -> StatusFile:
-    """The status, empty when there is no file. Raises StatusError when it is broken or of a newer rolecall."""
+    """The status, empty without a file. Raises StatusError if it is damaged or of a newer version of rolecall."""
     try:
         body = json.loads(_read_checked(path))
     except FileNotFoundError:
@@ -274,27 +273,26 @@ def read_status(path: Path) -> StatusFile:
     except OSError as error:
         raise _cannot("read", path, error) from error
     except (ValueError, RecursionError) as error:
-        raise _broken(path, "it is not JSON") from error
+        raise _damaged(path, "it is not JSON") from error
     if not isinstance(body, dict) or type(body.get("version")) is not int:
-        raise _broken(path, "it has no version")
+        raise _damaged(path, "it has no version")
     if body["version"] > STATUS_VERSION:
-        what = f"the status file has version {body['version']}; this rolecall knows {STATUS_VERSION}"
-        raise StatusError(what, where=str(path), hint="install the newer rolecall")
+        what = f"the status file has version {body['version']}; this rolecall supports {STATUS_VERSION}"
+        raise StatusError(what, where=str(path), hint="install a newer rolecall")
     return StatusFile(dict(_entries(path, body)))
 
 
 def _read_checked(path: Path) -> bytes:
-    """The file's bytes, of a file that the user, root or the folder's owner wrote. Raises StatusError, OSError.
+    """The bytes of a file that belongs to the user, root or the owner of its folder, and is not world-writable.
 
-    The folder is `output/`, which people share, so its owner may differ (a checkout in a container). What anyone can
-    write is refused.
+    The owner of `output/` may be another user (a checkout in a container). Raises StatusError or OSError.
     """
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         if status.st_uid not in {os.geteuid(), 0, path.parent.stat().st_uid}:
             what = f"it belongs to another user (uid {status.st_uid})"
         elif status.st_mode & stat.S_IWOTH:
-            what = f"anyone may write it (mode {stat.S_IMODE(status.st_mode):04o})"
+            what = f"it is world-writable (mode {stat.S_IMODE(status.st_mode):04o})"
         else:
             return file.read()
     hint = "check where it comes from; if it is yours: chown it to yourself and chmod 600 it, else delete it"
@@ -304,22 +302,22 @@ def _read_checked(path: Path) -> bytes:
 def _entries(path: Path, body: Mapping[str, Any]) -> Iterator[tuple[StatusKey, StatusEntry]]:
     for kind, section in _SECTIONS.items():
         if not isinstance(body.get(section), dict):
-            raise _broken(path, f"{section} is no object")
+            raise _damaged(path, f"{section} is not an object")
         for name, item in body[section].items():
             try:
                 yield (str(kind), name), entry_from_json(item)
             except ValueError as error:
-                raise _broken(path, f"{name}: {error}") from error
+                raise _damaged(path, f"{name}: {error}") from error
 
 
 def change_status(path: Path, change: Callable[[StatusFile], Mapping[StatusKey, StatusEntry]]) -> StatusFile:
-    """Read, let `change` say which entries are new or other, write. Nothing is written where it names none.
+    """Read the file, update it with the entries that `change` returns, and write it if any of them differs.
 
-    `change` runs under the lock and sees what another process has written by then. Raises StatusError; what was there
-    before then stays.
+    `change` runs under the lock, so it gets what other processes have written. Raises StatusError; the file is then
+    unchanged.
     """
     try:
-        with _held(path.with_name(_LOCK_NAME)):
+        with _locked(path.with_name(_LOCK_NAME)):
             before = read_status(path)
             changed = {key: entry for key, entry in change(before).items() if before.entries.get(key) != entry}
             after = StatusFile({**before.entries, **changed})
@@ -352,8 +350,8 @@ def _dump(value: Any) -> str:
 
 
 @contextmanager
-def _held(lock: Path) -> Iterator[None]:
-    """The lock, waited for: whoever holds it writes one file. Raises OSError."""
+def _locked(lock: Path) -> Iterator[None]:
+    """Hold the lock file exclusively, waiting for it. Raises OSError."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -364,9 +362,9 @@ def _held(lock: Path) -> Iterator[None]:
 
 
 def _write(path: Path, status: StatusFile) -> None:
-    """Whole or not at all: others read while this is written."""
+    """Write the file atomically, since others may read it meanwhile."""
     fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)  # left by a kill; the lock is ours
+    fresh.unlink(missing_ok=True)  # left by a killed process: this one holds the lock
     with os.fdopen(create_private_file(fresh), "wb") as file:
         file.write(encode(status))
         file.flush()
@@ -374,11 +372,13 @@ def _write(path: Path, status: StatusFile) -> None:
     fresh.replace(path)
 
 
-def _broken(path: Path, why: str) -> StatusError:
-    hint = "restore it from version control, or delete it: what runner verify hears is written anew"
+def _damaged(path: Path, why: str) -> StatusError:
+    hint = "restore it from version control, or delete it: runner verify writes a new one"
     return StatusError(f"the status file is damaged ({why})", where=str(path), hint=hint)
 
 
 def _cannot(what: str, path: Path, error: OSError) -> StatusError:
     reason = error.strerror or type(error).__name__
-    return StatusError(f"the status file cannot be {what}: {reason}", where=str(path), hint="see to space and permissions")
+    return StatusError(
+        f"the status file cannot be {what}: {reason}", where=str(path), hint="check disk space and permissions"
+    )

@@ -1,12 +1,6 @@
-"""The modules that a customer has or had, as an entry of the status file keeps them.
+"""Changes of the status file: hand-overs, applied modules and verdicts.
 
-Which bundle and which module a customer has: digests of what stands in the output folder now. Nothing else is read.
-
-A hand-over, into the status file. Loads nothing of AWS: `runner status` uses it.
-
-What a verdict or a first assume changes in an entry. Pure: dates and digests come in.
-
-A run's verdicts into the status file: one write, however many accounts.
+The functions that change one entry are pure: dates and digests are arguments. Does not import boto3.
 """
 
 from __future__ import annotations
@@ -16,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rolecall_generator.iam import Access, ModuleKind
 from rolecall_generator.output import BUNDLES, LockedModule, read_lock
@@ -27,8 +21,8 @@ from rolecall_runner.redact import redact
 from rolecall_runner.status.status_file import (
     Confirmed,
     HandedOver,
-    HandOverRequest,
     LastProblem,
+    LastRun,
     ModuleVersion,
     Pending,
     SeenId,
@@ -41,29 +35,25 @@ from rolecall_runner.status.status_file import (
     stamp,
 )
 from rolecall_runner.verify import (
-    OLDER_MODULE,
-    OWN_SIDE,
     UNSEEN,
     Check,
     Mark,
     RotationState,
     Step,
     Verdict,
-    VerifyContext,
     before_applying,
-    current_id_seen,
     encode_access,
-    read_in_full,
-    rotation_of,
-    same_access,
 )
 
+if TYPE_CHECKING:
+    from rolecall_runner.verify import VerifyContext
+
 VERSIONS_KEPT = 5
-"""Modules that are kept of one customer: all that the customer may have, and the newest of those that are gone."""
+"""Number of modules in an entry. All that may still be applied are kept, so there may be more."""
 
 
 def with_version(versions: tuple[ModuleVersion, ...], added: ModuleVersion) -> tuple[ModuleVersion, ...]:
-    """The versions with another one at their end; of those that are gone the newest are kept."""
+    """The versions with another one at the end, without the oldest of those that are gone if there are too many."""
     same = versions[-1] if versions else None
     if same is not None and not same.gone and same.access == added.access:
         return (*versions[:-1], replace(same, module=added.module))
@@ -83,18 +73,18 @@ class OutputDigests:
     modules: Mapping[str, LockedModule] = field(default_factory=dict)
 
     def module(self, target: Target) -> str:
-        """SHA-256 (hex) of the target's modules: of their files' names and hashes in the lock; "" when none is written."""
+        """SHA-256 (hex) of the target's modules: of file names and hashes in the lock file; empty if none is written."""
         known = [(path, self.modules[path].files) for path in module_paths(target) if path in self.modules]
         lines = [f"{path}/{name} {sha}" for path, files in known for name, sha in sorted(files.items())]
         return _digest("\n".join(lines).encode()) if lines else ""
 
     def bundle(self, target: Target) -> str:
-        """SHA-256 (hex) of the target's bundles: of their SHA256SUMS; "" when there is none."""
+        """SHA-256 (hex) of the target's bundles: of their SHA256SUMS files; empty if there is none."""
         sums = [text for text in (_read(folder / SUMS) for folder in bundle_folders(self.out, target)) if text]
         return _digest(b"\0".join(sums)) if sums else ""
 
     def bundle_is_old(self, target: Target) -> bool:
-        """Whether a bundle of the target holds another module than is written now; False where there is none."""
+        """Whether a bundle of the target has another module than the written one; False without a bundle."""
         folders = zip(module_paths(target), bundle_folders(self.out, target), strict=True)
         return any(
             (sums := _read(folder / SUMS)) and path in self.modules and _other(sums, self.modules[path].files)
@@ -103,24 +93,24 @@ class OutputDigests:
 
 
 def written(out: Path) -> OutputDigests:
-    """What was written into an output folder. Raises OutputError for a broken lock."""
+    """Digests of an output folder. Raises OutputError for an invalid lock file."""
     return OutputDigests(out, read_lock(out).modules)
 
 
 def bundle_folders(out: Path, target: Target) -> tuple[Path, ...]:
-    """The folders of a target's bundles, whether they are there or not: one for each account."""
+    """The folders of a target's bundles, one for each account; they may not exist."""
     return tuple(out / BUNDLES / bundle_path(path) for path in module_paths(target))
 
 
 def module_paths(target: Target) -> tuple[str, ...]:
-    """The paths of a target's modules below the output folder."""
+    """The paths of a target's modules, relative to the output folder."""
     if target.kind is TargetKind.CUSTOMER:
         return (customer_path(target.name),)
     return tuple(switch_role_path(target.name, side) for side in (ModuleKind.TRUSTING, ModuleKind.TRUSTED))
 
 
 def _other(sums: bytes, files: Mapping[str, str]) -> bool:
-    """Whether a SHA256SUMS has other files of a module than these; README.md has a form of its own in a bundle."""
+    """Whether a SHA256SUMS file has other files of a module than these. README.md differs in a bundle and is ignored."""
     bundled = {name: sha for sha, _, name in (line.partition("  ") for line in sums.decode("utf-8", "replace").splitlines())}
     known = {name: bundled.get(f"{TERRAFORM}/{name}", sha) for name, sha in files.items() if name != _README}
     return any(files[name] != sha for name, sha in known.items())
@@ -146,11 +136,11 @@ def note_hand_over(
     access: Callable[[Target], Access | None],
     form: str = "",
 ) -> StatusFile:
-    """Note that these were handed what is in the output folder now. Nothing is noted where nothing is written, or where the
-    bundle is older than the module: then the customer got something else than what is written.
+    """Record that the current content of the output folder was handed over to the targets.
 
-    `access` gives what a target's module grants as it is written, None where it cannot be read. `form`: the way by which the
-    customers apply it, "" when it is not known. Raises StatusError and OutputError (a broken lock).
+    A target is skipped if nothing is written for it, or if its bundle is older than its module: then the customer has
+    received something else. `access` returns the access of a target's written module, None if it cannot be read. `form`: how
+    the customers apply modules; empty if not known. Raises StatusError, or OutputError for an invalid lock file.
     """
     found = written(out)
     chosen = tuple(targets)
@@ -164,10 +154,10 @@ def note_hand_over(
     return change_status(status_path(out, rehearsal=rehearsal), change)
 
 
-def note_applied(out: Path, targets: Iterable[Target], *, now: datetime, rehearsal: bool) -> StatusFile:
-    """Note that a person says that these have applied their modules as they are written now. Raises as `note_hand_over`.
+def store_confirmation(out: Path, targets: Iterable[Target], *, now: datetime, rehearsal: bool) -> StatusFile:
+    """Record a user's statement that the targets' written modules are applied. Raises as `note_hand_over`.
 
-    It counts for changes that no roll call can see; what a roll call can see has to be seen all the same.
+    It counts only for changes that no check can show.
     """
     found = written(out)
     chosen = tuple(targets)
@@ -185,8 +175,8 @@ def note_applied(out: Path, targets: Iterable[Target], *, now: datetime, rehears
     return change_status(status_path(out, rehearsal=rehearsal), change)
 
 
-def note_form(out: Path, targets: Iterable[Target], form: str, *, rehearsal: bool) -> StatusFile:
-    """Note by which way these customers apply modules. Raises StatusError."""
+def store_form(out: Path, targets: Iterable[Target], form: str, *, rehearsal: bool) -> StatusFile:
+    """Record how these customers apply modules. Raises StatusError."""
     chosen = tuple(targets)
     return change_status(
         status_path(out, rehearsal=rehearsal),
@@ -201,7 +191,7 @@ def _with_form(entry: StatusEntry, form: str) -> StatusEntry:
 def _handed_over(
     entry: StatusEntry, target: Target, found: OutputDigests, date: str, access: Callable[[Target], Access | None]
 ) -> StatusEntry:
-    """The entry after the hand-over; what a customer had already keeps its first date."""
+    """The entry after the hand-over; handing over the same again keeps the first date."""
     bundle, module = found.bundle(target), found.module(target)
     known = entry.handed_over
     if not (bundle or module) or found.bundle_is_old(target):
@@ -217,14 +207,14 @@ def _handed_over(
 
 _WHAT_CHARACTERS = 300
 _UNKNOWN = (
-    "whether the newest module is applied cannot be seen: what was noted before does not say what the earlier module granted"
+    "whether the newest module is applied is not known: the status file does not have the access of the earlier module"
 )
 
 Snapshot = Mapping[str, Any]
 
 
-def let_in(entry: StatusEntry, target: Target, date: str) -> StatusEntry:
-    """The entry after the role let us in with the target's external id."""
+def mark_applied(entry: StatusEntry, target: Target, date: str) -> StatusEntry:
+    """The entry after the role was assumed with the target's external ID."""
     applied = replace(entry, applied=entry.applied or date)
     if target.external_id is None:
         return applied
@@ -234,7 +224,7 @@ def let_in(entry: StatusEntry, target: Target, date: str) -> StatusEntry:
     return replace(applied, external_id_seen=SeenId(sha256, date))
 
 
-def heard(
+def apply_verdict(
     entry: StatusEntry,
     target: Target,
     verdict: Verdict,
@@ -244,58 +234,59 @@ def heard(
     module: str,
     access: Callable[[], Snapshot | None] = lambda: None,
 ) -> StatusEntry:
-    """The entry after a roll call. Skipped, or refused by our own side, it says nothing new of the customer.
+    """The entry after a verification. A skipped target, or one that the vendor's own policies refused, changes no state.
 
-    `module`: the digest of the module that was written when the run began; "" where the manifest was newer than that one.
-    `access` gives what the newest module grants, as a snapshot. The customer counts as having the newest module only where
-    the roll call saw all that it changed, or a person has confirmed it.
+    `module`: digest of the module that was written when the run began; empty if the manifest was newer. `access` returns a
+    snapshot of the newest module's access. The newest module counts as applied only if all its changes were seen, or a user
+    has confirmed it.
     """
     if verdict.mark is Mark.SKIPPED:
         return entry
-    after = replace(entry, asked=HandOverRequest(date, run, str(verdict.mark)))
-    if current_id_seen(verdict):
-        after = let_in(after, target, date)
-    waiting = rotation_of(verdict) is RotationState.WAITING
+    after = replace(entry, asked=LastRun(date, run, str(verdict.mark)))
+    if verdict.current_id_accepted:
+        after = mark_applied(after, target, date)
+    waiting = verdict.rotation is RotationState.WAITING
     if waiting:
-        after = let_in(after, before_applying(target), date)
+        after = mark_applied(after, before_applying(target), date)
     newest = next((check for check in verdict.checks if check.step is Step.MODULE), None)
     if verdict.mark is Mark.OK:
-        after = replace(after, failed=_left(entry.failed, verdict), drifting=_left(entry.drifting, verdict))
+        after = replace(
+            after, failed=_unless_solved(entry.failed, verdict), drifting=_unless_solved(entry.drifting, verdict)
+        )
         if waiting:
             return replace(after, verified=VerifiedEntry(date, run, _module_before(entry, module)))
         confirmed = entry.confirmed is not None and module != "" and entry.confirmed.module == module
-        unknown = newest is None and _unknown_before(entry, module) and not read_in_full(verdict.checks)
+        unknown = newest is None and _unknown_before(entry, module) and not verdict.read_in_full
         if unknown and not confirmed:
             newest = Check(Step.MODULE, Mark.SKIPPED, _UNKNOWN, evidence={UNSEEN: ["all of them"]})
         if newest is None or newest.mark is Mark.OK or confirmed:
             versions = _with_newest(entry.versions, module, date, access)
             return replace(after, verified=VerifiedEntry(date, run, module), pending=None, versions=versions)
-        unseen = tuple(str(each) for each in newest.evidence.get(UNSEEN, ()))
         return replace(
             after,
             verified=VerifiedEntry(date, run, entry.verified.module if entry.verified is not None else ""),
-            pending=_pending(entry, newest, date, run, module, unseen),
+            pending=_pending(entry, newest, date, run, module),
         )
-    if verdict.mark is not Mark.FAILED or _by_our_side(verdict):
+    if verdict.mark is not Mark.FAILED or verdict.refused_by_own_side:
         return after
     failed = [
         check
         for check in verdict.checks
-        if check.mark is Mark.FAILED and check.step is not Step.MODULE and not check.evidence.get(OLDER_MODULE)
+        if check.mark is Mark.FAILED and check.step is not Step.MODULE and not check.older_module
     ]
     drift = [check for check in failed if check.step is Step.DRIFT]
     others = [check for check in failed if check.step is not Step.DRIFT]
     if newest is not None and newest.mark is Mark.FAILED:
-        after = replace(after, pending=_pending(entry, newest, date, run, module, ()), confirmed=None)
+        after = replace(after, pending=_pending(entry, newest, date, run, module), confirmed=None)
     return replace(
         after,
-        failed=_trouble(entry.failed, others, verdict, date, run) if others else _left(entry.failed, verdict),
-        drifting=_trouble(entry.drifting, drift, verdict, date, run) if drift else _left(entry.drifting, verdict),
+        failed=_problem(entry.failed, others, verdict, date, run) if others else _unless_solved(entry.failed, verdict),
+        drifting=_problem(entry.drifting, drift, verdict, date, run) if drift else _unless_solved(entry.drifting, verdict),
     )
 
 
 def _unknown_before(entry: StatusEntry, module: str) -> bool:
-    """Whether the customer may have another module of which only the digest is known: an older rolecall kept no more."""
+    """Whether the customer may have another module of which only the digest is known, as recorded by older versions."""
     if entry.versions:
         return False
     verified, handed = entry.verified, entry.handed_over
@@ -304,16 +295,10 @@ def _unknown_before(entry: StatusEntry, module: str) -> bool:
     return any(each and each != module for each in had)
 
 
-def _by_our_side(verdict: Verdict) -> bool:
-    """Whether our own policies or credentials refused: that says nothing of the customer's role."""
-    causes = {diagnosis.cause for diagnosis in verdict.diagnoses}
-    return "wrong-caller" in causes or (bool(causes) and causes <= OWN_SIDE)
-
-
 def _with_newest(
     versions: tuple[ModuleVersion, ...], module: str, date: str, access: Callable[[], Snapshot | None]
 ) -> tuple[ModuleVersion, ...]:
-    """The versions once it is known that the customer has the newest one: all others are gone."""
+    """The versions when the newest one is applied: all others are gone."""
     last = versions[-1] if versions else None
     if last is not None and module and last.module == module and not last.gone and all(each.gone for each in versions[:-1]):
         return versions
@@ -324,10 +309,10 @@ def _with_newest(
     return with_version(others, ModuleVersion(module, date, snapshot))
 
 
-def _pending(entry: StatusEntry, newest: Check, date: str, run: str, module: str, unseen: tuple[str, ...]) -> Pending:
+def _pending(entry: StatusEntry, newest: Check, date: str, run: str, module: str) -> Pending:
     before = entry.pending
     since = before.since if before is not None and before.module == module else date
-    return Pending(since, date, run, _short(newest.what), module, unseen)
+    return Pending(since, date, run, _short(newest.what), module, newest.unseen)
 
 
 def _short(text: str) -> str:
@@ -336,26 +321,26 @@ def _short(text: str) -> str:
 
 
 def _module_before(entry: StatusEntry, module: str) -> str:
-    """The module that a customer has who has not applied its rotation yet; "" where that is not known."""
+    """The module of a customer that has not applied its rotation yet; empty if not known."""
     if entry.verified is not None and entry.verified.module:
-        return entry.verified.module  # also where the written one is no newer: gen terraform is yet to be run
+        return entry.verified.module  # also if gen terraform was not run since, and the written module is the same
     handed = entry.handed_over
     return handed.module if handed is not None and handed.module != module else ""
 
 
-def _left(trouble: LastProblem | None, verdict: Verdict) -> LastProblem | None:
-    """What is left of an earlier trouble: all of it, if this roll call did not try again what failed then.
+def _unless_solved(problem: LastProblem | None, verdict: Verdict) -> LastProblem | None:
+    """An earlier problem, unless this run repeated the checks that failed then.
 
-    In a good roll call a step that was skipped is one that cannot be tried any more; in a bad one it was only not reached.
+    If all is as agreed, a skipped check is one that can no longer be tried; otherwise it was only not reached.
     """
-    if trouble is None:
+    if problem is None:
         return None
     settled = {Mark.OK, Mark.REFUSED} | ({Mark.SKIPPED} if verdict.mark is Mark.OK else set())
     tried = {str(check.step) for check in verdict.checks if check.mark in settled}
-    return None if set(trouble.steps) <= tried else trouble
+    return None if set(problem.steps) <= tried else problem
 
 
-def _trouble(before: LastProblem | None, checks: list[Check], verdict: Verdict, date: str, run: str) -> LastProblem:
+def _problem(before: LastProblem | None, checks: list[Check], verdict: Verdict, date: str, run: str) -> LastProblem:
     return LastProblem(
         before.since if before is not None else date,
         date,
@@ -377,9 +362,9 @@ def note_verdicts(
     context: VerifyContext,
     modules: OutputDigests,
 ) -> StatusFile:
-    """Note what a roll call found. `verdicts` are taken once. Raises StatusError.
+    """Record the verdicts of a run in one write; `verdicts` are iterated once. Raises StatusError.
 
-    `context` is the run's: it has what the newest modules grant. `modules` are those that were written when the run began.
+    `context` has the access of the newest modules. `modules` are those that were written when the run began.
     """
     date = stamp(now)
     by_key = {key_of(target): target for target in targets}
@@ -389,26 +374,18 @@ def note_verdicts(
         for verdict in verdicts:
             key = (verdict.kind, verdict.name)
             target = by_key[key]
-            found[key] = heard(
+            found[key] = apply_verdict(
                 before.of(target),
                 target,
                 verdict,
                 date=date,
                 run=run,
-                module=modules.module(target) if _is_current(target, context) else "",
+                module=modules.module(target) if context.written_is_current(target) else "",
                 access=lambda target=target: _snapshot(target, context),  # type: ignore[misc]
             )
         return found
 
     return change_status(status_path(out, rehearsal=rehearsal), change)
-
-
-def _is_current(target: Target, context: VerifyContext) -> bool:
-    """Whether the written module grants what the manifest says: a roll call is held against the manifest."""
-    found, wanted = context.written.get(target.role_arn), context.intended.get(target.role_arn)
-    if found is None or wanted is None:
-        return True
-    return found == wanted or same_access(found, wanted)
 
 
 def _snapshot(target: Target, context: VerifyContext) -> dict[str, Any] | None:

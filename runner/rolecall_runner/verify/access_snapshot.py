@@ -1,6 +1,6 @@
-"""A module's access as the status file keeps it: JSON values, with every external ID replaced by its digest.
+"""Snapshots of a module's access for the status file: JSON values with digests in place of external IDs.
 
-Two snapshots are equal exactly when the modules grant the same access; texts, comments and README files do not count.
+Two snapshots are equal if and only if the modules grant the same access; comments and README files do not matter.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ _EXTERNAL_ID = "sts:externalid"
 _DIGEST = "sha256:"
 
 
-def hidden_id(external_id: str) -> str:
-    """What stands for an external ID in a snapshot; patterns stay, since they are no ID."""
+def hash_external_id(external_id: str) -> str:
+    """The digest of an external ID; digests and patterns are returned unchanged."""
     if external_id.startswith(_DIGEST) or "*" in external_id or "?" in external_id:
         return external_id
     return f"{_DIGEST}{external_id_digest(external_id)}"
 
 
-def hidden_ids(document: PolicyDocument) -> PolicyDocument:
-    """The trust policy with digests in place of external IDs: the same IDs become the same digests."""
+def hash_external_ids(document: PolicyDocument) -> PolicyDocument:
+    """The trust policy with digests in place of external IDs."""
 
     def kept(condition: Condition) -> Condition:
         if condition.key.lower() != _EXTERNAL_ID:
             return condition
-        return replace(condition, values=tuple(hidden_id(value) for value in condition.values))
+        return replace(condition, values=tuple(hash_external_id(value) for value in condition.values))
 
     return replace(
         document,
@@ -40,7 +40,7 @@ def hidden_ids(document: PolicyDocument) -> PolicyDocument:
 
 
 def encode_access(access: Access) -> dict[str, Any]:
-    """The access as JSON values, canonical; what is empty is left out."""
+    """The access as canonical JSON values, without empty ones."""
     found = access.canonical()
     body = {
         "roles": {arn: _role(role) for arn, role in found.roles.items()},
@@ -48,7 +48,7 @@ def encode_access(access: Access) -> dict[str, Any]:
         "groups": {arn: _holder(group) for arn, group in found.groups.items()},
         "users": {arn: _user(user) for arn, user in found.users.items()},
     }
-    return _full(body)
+    return _without_empty(body)
 
 
 def decode_access(body: Mapping[str, Any]) -> Access:
@@ -72,10 +72,15 @@ def decode_access(body: Mapping[str, Any]) -> Access:
         raise ValueError(f"it is not a snapshot of a module: {error}") from error
 
 
+def same_access(one: Access, other: Access) -> bool:
+    """Whether two modules grant the same, tags and descriptions included."""
+    return encode_access(one) == encode_access(other)
+
+
 def _role(role: Role) -> dict[str, Any]:
-    return _full(
+    return _without_empty(
         {
-            "trust": _text(hidden_ids(role.trust)) if role.trust is not None else None,
+            "trust": _document(hash_external_ids(role.trust)) if role.trust is not None else None,
             **_holder(role),
             "boundary": role.boundary,
             "max_session_seconds": role.max_session_seconds,
@@ -86,12 +91,14 @@ def _role(role: Role) -> dict[str, Any]:
 
 
 def _policy(policy: ManagedPolicy) -> dict[str, Any]:
-    return _full({"document": _text(policy.document), "description": policy.description, "tags": dict(policy.tags)})
+    return _without_empty(
+        {"document": _document(policy.document), "description": policy.description, "tags": dict(policy.tags)}
+    )
 
 
 def _user(user: User) -> dict[str, Any]:
     password = user.console_password
-    return _full(
+    return _without_empty(
         {
             **_holder(user),
             "groups": sorted(user.groups),
@@ -103,16 +110,16 @@ def _user(user: User) -> dict[str, Any]:
 
 
 def _holder(part: Role | Group | User) -> dict[str, Any]:
-    return _full(
+    return _without_empty(
         {
-            "inline": {name: _text(document) for name, document in sorted(part.inline.items())},
+            "inline": {name: _document(document) for name, document in sorted(part.inline.items())},
             "attached": sorted(part.attached),
             "existing": part.existing or None,
         }
     )
 
 
-def _text(document: PolicyDocument) -> dict[str, Any]:
+def _document(document: PolicyDocument) -> dict[str, Any]:
     plain = replace(document, statements=tuple(replace(each, sid="") for each in document.statements)).canonical()
     body = plain.to_json()
     for statement in body["Statement"]:
@@ -120,7 +127,7 @@ def _text(document: PolicyDocument) -> dict[str, Any]:
     return body
 
 
-def _full(body: Mapping[str, Any]) -> dict[str, Any]:
+def _without_empty(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value not in (None, "", {}, [])}
 
 

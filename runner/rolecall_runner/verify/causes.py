@@ -1,8 +1,8 @@
-"""The causes that a roll call can name: each with a hint for the vendor and, where the customer has to act, a message part.
+"""Causes of failed checks, each with a hint for the vendor and, if the customer has to act, a part of the message.
 
-`docs/diagnosis.md` has a section for each id. The texts take `{account}`, `{role}` (name), `{role_arn}`, `{backend}`,
-`{principal}` (the vendor's role as the trust must name it), `{customer}` (name) and `{detail}`: none of them a secret.
-`message.py` joins the parts of all causes into one message to the customer.
+`docs/diagnosis.md` has a section for each ID. The templates take `{account}`, `{role}` (name), `{role_arn}`, `{backend}`,
+`{principal}` (the vendor's role as the trust policy must name it), `{customer}` (name) and `{detail}`, none of them secret.
+`update_message.py` joins the parts of all causes into one message to the customer.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from rolecall_runner.verify.verdict import Diagnosis
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One cause. `customer` is "" where the customer has nothing to do.
+    """Templates of one cause. `customer` is empty if the customer has nothing to do.
 
-    `update`: the customer's part is to apply the newest module; the message says how, by the way that the customer used.
+    `update`: the customer has to apply the newest module; the message then has instructions for the customer's form.
     """
 
     vendor: str
@@ -299,17 +299,11 @@ CAUSES: Mapping[str, Cause] = {
     "unknown": Cause("AWS answered with an error that rolecall does not know ({detail}): see docs/diagnosis.md."),
 }
 
-OWN_SIDE = frozenset(
-    {"wrong-caller", "own-policy-denies", "own-session-policy", "own-endpoint-policy", "own-organization-policy",
-     "own-permission-boundary"}
-)  # fmt: skip
-"""Causes of a refusal by our own side, which says nothing about the customer's role."""
 
-
-def told(cause: str, target: Target, detail: str = "") -> Diagnosis:
-    """The cause in words for one target. `detail` is a part of a sentence, without secrets."""
-    backend = Arn.parse(target.backend_role_arn)
-    words = {
+def diagnosis_of(cause: str, target: Target, detail: str = "") -> Diagnosis:
+    """Fill the templates of a cause for one target. `detail` is redacted. Raises KeyError for an unknown cause."""
+    backend = parse_arn(target.backend_role_arn)
+    values = {
         "account": target.account_id,
         "role": target.role_arn.rpartition("/")[2],
         "role_arn": target.role_arn,
@@ -318,5 +312,5 @@ def told(cause: str, target: Target, detail: str = "") -> Diagnosis:
         "customer": target.name,
         "detail": redact(detail),
     }
-    texts = CAUSES[cause]
-    return Diagnosis(cause, texts.vendor.format(**words), texts.customer.format(**words), texts.update)
+    template = CAUSES[cause]
+    return Diagnosis(cause, template.vendor.format(**values), template.customer.format(**values), template.update)

@@ -1,9 +1,4 @@
-"""What each role's own modules grant. Loads nothing of AWS.
-
-What the roll call of one target is given: who calls, with what, and what was agreed with every customer.
-
-What the roll call of a manifest is given, made in each process that takes part: who calls, and what was agreed.
-"""
+"""The context of a verify run: caller, clients, agreed access and options, made once in each process."""
 
 from __future__ import annotations
 
@@ -11,18 +6,19 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rolecall_generator.check import ModuleAccess, module_access
-from rolecall_generator.iam import Access, Module, ModuleKind
+from rolecall_generator.iam import Access, ModuleKind
 from rolecall_generator.manifest import Manifest
 from rolecall_generator.output import LOCK_NAME
 from rolecall_runner.aws import (
     Assumer,
     AwsConfig,
+    CallerIdentity,
     Clients,
     ClientSettings,
     Clock,
@@ -33,67 +29,39 @@ from rolecall_runner.aws import (
 )
 from rolecall_runner.inventory import Target, TargetKind, inventory_of
 from rolecall_runner.sandbox import AdminClient
+from rolecall_runner.verify.access_snapshot import same_access
+from rolecall_runner.verify.agreed_access import access_by_role
 from rolecall_runner.verify.verify_spec import VerifySpec
 
 
-def access_by_role(found: ModuleAccess) -> dict[str, Access]:
-    """What each role's own modules grant: a customer's module, or both sides of a switch role. Equal parts are shared.
-
-    The people of a switch role are in another one's module where several share a group.
-    """
-    by_path = {module.path: access for module, access in zip(found.modules, found.accesses, strict=True)}
-    by_subject: dict[tuple[bool, str], list[Access]] = {}
-    for module, access in zip(found.modules, found.accesses, strict=True):
-        if module.kind is not ModuleKind.BACKEND:
-            by_subject.setdefault((module.kind is ModuleKind.CUSTOMER, module.subject), []).append(access)
-    by_role: dict[str, Access] = {}
-    for module in found.modules:
-        if module.kind is not ModuleKind.BACKEND:
-            parts = [*by_subject[module.kind is ModuleKind.CUSTOMER, module.subject], *_shared_people(module, by_path)]
-            whole = parts[0] if len(parts) == 1 else Access.union(parts)
-            by_role.update(dict.fromkeys(module.access.roles, whole))
-    return by_role
-
-
-def _shared_people(module: Module, by_path: Mapping[str, Access]) -> Iterator[Access]:
-    """Group, users and the group's policies, where they are in another switch role's module."""
-    if module.switch_role is None or module.switch_role.keeper == module.subject:
-        return
-    access = by_path.get(module.switch_role.people_path)
-    if access is not None:
-        attached = {arn for group in access.groups.values() for arn in group.attached}
-        policies = {arn: policy for arn, policy in access.policies.items() if arn in attached}
-        yield Access(policies=policies, groups=access.groups, users=access.users)
-
-
 class CallMemo:
-    """What is asked once for all targets of a run: does another customer's role let us in? Thread-safe."""
+    """Results of calls that are made once for all targets of a run. Thread-safe; a pickled copy is empty."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._answers: dict[tuple[str, ...], bool] = {}
 
     def once(self, key: tuple[str, ...], ask: Callable[[], bool | None]) -> bool | None:
-        """The answer kept under the key, else that of `ask`; None (not known this time) is not kept."""
+        """The stored result of the key, else that of `ask`, which is stored unless it is None (not known)."""
         with self._lock:
             known = self._answers.get(key)
         if known is not None:
             return known
-        answer = ask()  # outside the lock: it takes a call to AWS; two threads may ask the same at once, which harms nobody
+        answer = ask()  # not under the lock, since it calls AWS; two threads may make the same call
         if answer is not None:
             with self._lock:
                 self._answers.setdefault(key, answer)
         return answer
 
     def __reduce__(self) -> tuple[type[CallMemo], tuple[()]]:
-        return CallMemo, ()  # another process begins with an empty one
+        return CallMemo, ()
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A module that was verified or handed over before the newest one, as a snapshot (see `snapshot`).
+    """A module that was verified or handed over before the newest one, with digests in place of external IDs.
 
-    `gone`: a roll call has shown since that the customer does not have it any more; what it granted is probed all the same.
+    `gone`: a later run has shown that it is no longer applied; what it granted is still probed.
     """
 
     access: Access
@@ -106,7 +74,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What is known of targets from before, by kind and name: earlier modules, and how each customer applies them."""
+    """Earlier modules of targets, and how customers apply modules (a `Form`), by kind and name of the target."""
 
     earlier: Mapping[Key, tuple[Earlier, ...]] = field(default_factory=dict)
     forms: Mapping[Key, str] = field(default_factory=dict)
@@ -114,19 +82,19 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class VerifyContext:
-    """All that `verify` needs next to the target. Shared by all threads of a process.
+    """The input of `verify` besides the target. Shared by all threads of a process.
 
-    `clock` is the time of day, `ticks` seconds that only grow; `sleep` takes seconds; `random` draws evenly from 0 to 1.
-    `external_ids`: the current external id of every customer, by customer's name.
-    `intended`: the agreed Access by role ARN: for a customer its own module's, for a switch role both accounts'.
-    `written`: the same as parsed from the modules in output/; empty where none are written.
-    `backend`: Access of the backend module as written, else as planned; None: not known.
-    `backend_roles`: the roles that carry the manifest's customers, by ARN: the caller may be one of several.
-    `witnesses`: a few customers whose roles are assumed to tell our own side's trouble from one customer's.
-    `without_external_id`: customers of whom the manifest suppresses RC103, by name, with its reason.
-    `readers`: credentials that may read IAM on the sides of switch roles, by account id.
-    `history`: earlier modules of the targets, and how their customers apply them.
-    `second_caller`: another principal of the backend's account, no backend role of these customers; None: there is none.
+    `clock` returns the current time, `ticks` a monotonic time in seconds; `sleep` takes seconds; `random` returns a float
+    from 0 to 1.
+    `external_ids`: the current external ID of every customer, by name.
+    `intended`: the agreed access by role ARN: of the customer's module, or of both accounts' modules of a switch role.
+    `written`: the same as parsed from the modules in output/; empty without modules.
+    `backend`: the access of the backend module as written, else as planned; None if not known.
+    `backend_roles`: ARNs of the backend roles of the manifest's customers; the caller may be one of several.
+    `references`: a few customers whose roles are assumed to distinguish problems of the vendor from those of one customer.
+    `without_external_id`: reasons of customers for which the manifest suppresses RC103, by name.
+    `readers`: credentials that may read IAM in the accounts of switch roles, by account ID.
+    `second_caller`: a principal of the backend's account that is not a backend role of these customers, if there is one.
     """
 
     assumer: Assumer
@@ -140,7 +108,7 @@ class VerifyContext:
     intended: Mapping[str, Access] = field(default_factory=dict)
     written: Mapping[str, Access] = field(default_factory=dict)
     backend: Access | None = None
-    witnesses: Sequence[Target] = ()
+    references: Sequence[Target] = ()
     backend_roles: frozenset[str] = frozenset()
     without_external_id: Mapping[str, str] = field(default_factory=dict)
     readers: Mapping[str, SigningCredentials] = field(default_factory=dict, repr=False)
@@ -158,16 +126,21 @@ class VerifyContext:
         """The target's earlier modules."""
         return self.history.earlier.get((str(target.kind), target.name), ())
 
+    def written_is_current(self, target: Target) -> bool:
+        """Whether the target's written module grants the agreed access; True if either is not known."""
+        found, wanted = self.written.get(target.role_arn), self.intended.get(target.role_arn)
+        return found is None or wanted is None or found == wanted or same_access(found, wanted)
+
     @staticmethod
     def drawn(target: Target, *what: str) -> int:
-        """A number for samples of one target: the same in every run, so that a later run sees what an earlier one saw."""
+        """A number for samples of one target; the same in every run, so that runs are comparable."""
         text = "\0".join((str(target.kind), target.role_arn, *what))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
     def another_external_id(self, target: Target) -> str | None:
-        """One other customer's external id, the same in every run of a manifest; None where no other customer has one.
+        """Another customer's external ID, the same in every run of a manifest; None if no other customer has one.
 
-        Never the target's own or previous one, which it accepts by right.
+        Never the target's own or previous one.
         """
         names = tuple(self.external_ids)
         own = {target.external_id, target.previous_external_id}
@@ -179,17 +152,17 @@ class VerifyContext:
         return None
 
 
-_WITNESSES = 3
-NO_EXTERNAL_ID_RULE = "RC103"
-"""The rule whose suppression says that a customer's role is meant to be assumable without an external id."""
+_REFERENCES = 3
+_NO_EXTERNAL_ID_RULE = "RC103"
+"""Suppressing this rule declares that a customer's role may be assumed without an external ID."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """From where a verify run starts. Picklable and without secrets: each process finds the caller's credentials itself.
+    """The input of `make_context`. Picklable and without secrets: each process loads the caller's credentials itself.
 
-    `readers`: account ids with the AWS CLI profiles that may read IAM there, for the sides of switch roles; in a sandbox of
-    the command's own (`sandbox`) its operator reads them. `history`: what the status file knows of the targets.
+    `readers`: pairs of an account ID and the AWS CLI profile that may read IAM there, for the accounts of switch roles.
+    `sandbox`: the command has its own sandbox, whose admin client reads IAM instead.
     """
 
     manifest: Path
@@ -201,16 +174,22 @@ class RunConfig:
     sandbox: bool = False
     history: History = field(default_factory=History)
 
+    def make_clients(self) -> Clients:
+        """The clients of this process."""
+        return Clients(ClientSettings(endpoint_url=self.aws.endpoint_url, connections=self.aws.workers))
 
-def make_clients(config: AwsConfig) -> Clients:
-    """The shared clients of a run in this process."""
-    return Clients(ClientSettings(endpoint_url=config.endpoint_url, connections=config.workers))
+    def find_caller(self, clients: Clients | None = None) -> CallerIdentity:
+        """The identity that the run starts from. Raises CallerError."""
+        return find_caller(clients or self.make_clients(), profile=self.aws.profile, region=self.aws.region)
 
 
 def make_context(config: RunConfig) -> VerifyContext:
-    """Find the caller and read what was agreed. Raises CallerError, ManifestError, PlanError, OutputError."""
-    clients = make_clients(config.aws)
-    caller = find_caller(clients, profile=config.aws.profile, region=config.aws.region)
+    """Find the caller and read the agreed access of all targets.
+
+    Raises CallerError, ManifestError, PlanError or OutputError.
+    """
+    clients = config.make_clients()
+    caller = config.find_caller(clients)
     assumer = Assumer(clients, caller, config.run_id)
     found = module_access(config.manifest, config.out, planned=True)
     manifest = found.loaded.manifest
@@ -226,10 +205,10 @@ def make_context(config: RunConfig) -> VerifyContext:
         external_ids={target.name: target.external_id for target in customers if target.external_id is not None},
         intended=access_by_role(found),
         written=access_by_role(written) if written is not None else {},
-        backend=backend_of(written or found),
-        witnesses=_witnesses(customers, caller.arn),
+        backend=_backend_access(written or found),
+        references=_references(customers, caller.arn),
         backend_roles=frozenset(target.backend_role_arn for target in customers),
-        without_external_id=suppressed(manifest, customers),
+        without_external_id=_suppressions(manifest, customers),
         readers=_readers(config, clients, manifest),
         history=config.history,
         options=config.options,
@@ -237,28 +216,28 @@ def make_context(config: RunConfig) -> VerifyContext:
 
 
 def _readers(config: RunConfig, clients: Clients, manifest: Manifest) -> dict[str, SigningCredentials]:
-    """Who may read IAM on the sides of switch roles, by account id. Raises CallerError for a profile that is no good."""
+    """Credentials that may read IAM in the accounts of switch roles, by account ID. Raises CallerError."""
     if config.sandbox and config.aws.endpoint_url is not None:
-        operator = AdminClient(config.aws.endpoint_url, partition=manifest.partition)
+        admin = AdminClient(config.aws.endpoint_url, partition=manifest.partition)
         sides = {side.account_id for entry in manifest.switch_roles for side in (entry.trusting, entry.trusted)}
-        return {account_id: operator.session(account_id) for account_id in sides}
+        return {account_id: admin.session(account_id) for account_id in sides}
     return {
         account_id: find_caller(clients, profile=profile, region=config.aws.region).credentials
         for account_id, profile in config.readers
     }
 
 
-def backend_of(found: ModuleAccess) -> Access | None:
-    """What the backend's module grants; None in a manifest without one."""
+def _backend_access(found: ModuleAccess) -> Access | None:
+    """The access of the backend module; None in a manifest without one."""
     return next(
         (access for module, access in zip(found.modules, found.accesses, strict=True) if module.kind is ModuleKind.BACKEND),
         None,
     )
 
 
-def suppressed(manifest: Manifest, customers: Iterable[Target]) -> dict[str, str]:
-    """Customers whose role is meant to be assumable without an external id, by name, with the manifest's reason."""
-    entries = [entry for entry in manifest.suppress if entry.rule == NO_EXTERNAL_ID_RULE]
+def _suppressions(manifest: Manifest, customers: Iterable[Target]) -> dict[str, str]:
+    """Reasons of customers for which the manifest suppresses RC103, by name."""
+    entries = [entry for entry in manifest.suppress if entry.rule == _NO_EXTERNAL_ID_RULE]
     return {
         target.name: entry.reason
         for entry in reversed(entries)
@@ -267,9 +246,9 @@ def suppressed(manifest: Manifest, customers: Iterable[Target]) -> dict[str, str
     }
 
 
-def _witnesses(customers: Iterable[Target], caller_arn: str) -> tuple[Target, ...]:
-    """A few customers whose trust names the caller's role, spread over the manifest."""
+def _references(customers: Iterable[Target], caller_arn: str) -> tuple[Target, ...]:
+    """A few customers that trust the caller's role, spread over the manifest."""
     name = caller_arn.split("/")[1] if ":assumed-role/" in caller_arn else caller_arn.rpartition("/")[2]
     known = [target for target in customers if target.backend_role_arn.rpartition("/")[2] == name]
-    step = max(1, len(known) // _WITNESSES)
-    return tuple(known[::step][:_WITNESSES])
+    step = max(1, len(known) // _REFERENCES)
+    return tuple(known[::step][:_REFERENCES])

@@ -1,14 +1,15 @@
-"""Which kind of policy refused a request, as AWS's access-denied messages say, and what that means for a roll call.
+"""Which kind of policy refused a request, according to AWS's access-denied messages, and the cause that this means.
 
 One table, DENIALS, holds every documented kind of policy. Sources: "Troubleshoot access denied error messages" (IAM User
 Guide), "Troubleshoot access denied (403 Forbidden) errors in Amazon S3" (S3 User Guide) and "Enhanced access denied error
-messages with policy ARNs" (AWS Security Blog, January 2026), read November 2026. AWS words a refusal in one of two ways:
+messages with policy ARNs" (AWS Security Blog, January 2026), read November 2026. A refusal has one of two forms:
 
     User: WHO is not authorized to perform: ACTION on resource: WHAT with an explicit deny in a KIND: ARN
     User: WHO is not authorized to perform: ACTION on resource: WHAT because no KIND allows the ACTION action
 
-The ARN of the denying policy is there only when caller and resource are in one account or organization. Across accounts the
-message often ends after the resource. The text is a hint: that a request was refused is decided by the error code.
+Messages include the ARN of the denying policy only if caller and resource are in one account or organization. Across
+accounts the message often ends after the resource. The message is only a hint: the error code decides that a request was
+refused.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """What a message says of the refusing policy. `kind` is a key of DENIALS; `arn` is "" where AWS does not name it.
+    """The policy that refused a request. `kind` is a key of DENIALS; `arn` is empty if AWS does not name it.
 
     `explicit`: a Deny statement matched; otherwise no statement of that kind of policy allows the request.
     """
@@ -32,9 +33,9 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """Causes (ids of docs/diagnosis.md) of a refusal by one kind of policy; "" where the kind alone decides nothing.
+    """Causes (IDs of docs/diagnosis.md) of a refusal by one kind of policy; empty if several causes remain.
 
-    `assume_*`: AssumeRole was refused, so policies of the caller are ours and those of the role are the customer's.
+    `assume_*`: AssumeRole was refused; policies of the caller are the vendor's and those of the role are the customer's.
     `call_*`: a later call of the role's session was refused, so policies of the caller are the customer's.
     """
 
@@ -64,7 +65,7 @@ DENIALS: Mapping[str, Meaning] = {
     "role trust policy": Meaning("trust-policy-denies", "", "trust-policy-denies", ""),
     "resource-based policy": Meaning("trust-policy-denies", "", "resource-policy-denies", "resource-policy-denies"),
 }
-"""By the name of the kind in lower case. A trust policy that does not allow has several causes, so its entry is empty."""
+"""By the kind of policy in lower case. A trust policy that does not allow a request has several causes."""
 
 _OTHER_NAMES = {
     "sessions policy": "session policy",
@@ -87,7 +88,7 @@ _IMPLICIT = re.compile(rf"because (?:no|the) (?P<kind>{_NAMES}) allows(?: the \S
 
 
 def denial_of(message: str) -> Denial | None:
-    """The policy that an access-denied message names; None where it names none of the documented kinds."""
+    """The policy that an access-denied message names; None if it names none of the documented kinds."""
     text = " ".join(message.split())
     if (match := _EXPLICIT.search(text)) is not None:
         return Denial(_kind(match["through"] or match["kind"]), explicit=True, arn=_plain(match["arn"]))
@@ -97,13 +98,13 @@ def denial_of(message: str) -> Denial | None:
 
 
 def cause_of_refused_assume(denial: Denial) -> str:
-    """The cause when AssumeRole was refused; "" where several remain."""
+    """The cause when AssumeRole was refused; empty if several remain."""
     meaning = DENIALS[denial.kind]
     return meaning.assume_explicit if denial.explicit else meaning.assume_implicit
 
 
 def cause_of_refused_call(denial: Denial) -> str:
-    """The cause when a call of the role's session was refused; "" where several remain."""
+    """The cause when a call of the role's session was refused; empty if several remain."""
     meaning = DENIALS[denial.kind]
     return meaning.call_explicit if denial.explicit else meaning.call_implicit
 

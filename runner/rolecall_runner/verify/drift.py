@@ -1,4 +1,4 @@
-"""Is the role still what was handed over? Deployed against agreed access, as far as the role may read itself."""
+"""Drift: compares the deployed role with the agreed access, as far as the role may read itself."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rolecall_generator.iam.difference import Change, differences, plain_label
 from rolecall_runner.aws import REFUSALS, SigningCredentials, TimeIsUpError, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import NotCheckable, RoleReading, RoleSettings, read_role
-from rolecall_runner.verify.access_snapshot import hidden_ids
+from rolecall_runner.verify.access_snapshot import hash_external_ids
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step
 
 _UNIQUE_ID = re.compile(r"^A(?:ROA|IDA)[A-Z0-9]{12,}$")
-"""Unique ids of roles and users, as IAM shows a principal of a trust policy that was deleted ("IAM identifiers", IAM User
+"""Unique IDs of roles and users, which IAM shows for deleted principals of a trust policy ("IAM identifiers", IAM User
 Guide, November 2026)."""
 
 Labelled = TypeVar("Labelled", Role, ManagedPolicy)
@@ -27,10 +27,10 @@ _GONE = frozenset({"NoSuchEntity", "NoSuchEntityException"})
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What differs from what was agreed. `changes` are about access; `notes` are tags and descriptions.
+    """Differences from the agreed access. `changes` affect access; `notes` are tags and descriptions.
 
-    `not_checkable`: parts that could not be read; of them nothing is claimed. `stale`: unique ids of deleted principals in
-    the trust policy. `gone`: IAM says that there is no such role.
+    `not_checkable`: parts that could not be read. `stale`: unique IDs of deleted principals in the trust policy. `gone`: the
+    role does not exist.
     """
 
     changes: tuple[Change, ...] = ()
@@ -41,7 +41,7 @@ class Drift:
 
     @property
     def evidence(self) -> dict[str, Any]:
-        """All of it in JSON's types, for reports and for a diagnosis; what is empty is left out."""
+        """The differences as JSON values for reports and diagnoses, without empty ones."""
         found: dict[str, list[str]] = {
             "wider": [change.text for change in self.changes if change.widens],
             "narrower": [change.text for change in self.changes if change.widens is False],
@@ -50,17 +50,17 @@ class Drift:
             "not_checkable": [str(part) for part in self.not_checkable],
             "stale_principals": list(self.stale),
         }
-        return {name: texts for name, texts in found.items() if texts}
+        return {name: items for name, items in found.items() if items}
 
 
 def drift_of(target: Target, credentials: SigningCredentials, context: VerifyContext) -> tuple[Check, tuple[Change, ...]]:
-    """The check on drift, and every change of access. Wider and narrower access both fail, and are said apart.
+    """The check of drift and every change of access. Wider access fails as well as narrower access.
 
-    Never raises what IAM refuses: where the role may read nothing of itself the check is skipped, "not checkable".
+    SKIPPED if the role may not read itself. Errors of IAM are never raised.
     """
     intended = context.intended.get(target.role_arn)
     if intended is None or target.role_arn not in intended.roles:
-        what = "drift is not checkable: the manifest does not say what was agreed for this role"
+        what = "drift is not checkable: the manifest has no agreed access for this role"
         return Check(Step.DRIFT, Mark.SKIPPED, what), ()
     begin = context.ticks()
     iam = context.clients.client("iam", context.assumer.caller.region)
@@ -71,34 +71,36 @@ def drift_of(target: Target, credentials: SigningCredentials, context: VerifyCon
         what = f"drift could not be checked this time: {error}"
         return Check(Step.DRIFT, Mark.INCONCLUSIVE, what, seconds=context.ticks() - begin), ()
     drift = compare(reading, intended, target.role_arn)
-    mark, what = said_of(reading, drift)
+    mark, what = mark_drift(reading, drift)
     code = next((part.code for part in drift.not_checkable), "") if mark in {Mark.SKIPPED, Mark.INCONCLUSIVE} else ""
     evidence = drift.evidence
-    if mark is Mark.FAILED and _as_before(reading, target, context):
+    if mark is Mark.FAILED and _matches_earlier(reading, target, context):
         evidence[OLDER_MODULE] = True
     return Check(Step.DRIFT, mark, what, code, evidence=evidence, seconds=context.ticks() - begin), drift.changes
 
 
-def _as_before(reading: RoleReading, target: Target, context: VerifyContext) -> bool:
-    """Whether the role is exactly as an earlier module that the customer may still have set it up."""
+def _matches_earlier(reading: RoleReading, target: Target, context: VerifyContext) -> bool:
+    """Whether the role is exactly as in an earlier module that may still be applied."""
     if isinstance(reading.settings, RoleSettings):
-        reading = replace(reading, settings=replace(reading.settings, trust=hidden_ids(reading.settings.trust)))
-    then = [each.access for each in context.earlier(target) if not each.gone and target.role_arn in each.access.roles]
-    return any(not (drift := compare(reading, access, target.role_arn)).changes and not drift.gone for access in then)
+        reading = replace(reading, settings=replace(reading.settings, trust=hash_external_ids(reading.settings.trust)))
+    earlier = [each.access for each in context.earlier(target) if not each.gone and target.role_arn in each.access.roles]
+    return any(not (drift := compare(reading, access, target.role_arn)).changes and not drift.gone for access in earlier)
 
 
 def compare(reading: RoleReading, intended: Access, role_arn: str) -> Drift:
-    """Hold a reading of the role against the agreed access. Raises KeyError when the role is none of `intended`."""
+    """Compare a reading of the role with the agreed access. Raises KeyError if `intended` does not have the role."""
     wanted = _part(intended, role_arn)
     if reading.missing:
         return Drift(differences(wanted, Access()), gone=True)
-    found = _without_texts_of_others(reading.over(wanted, role_arn), wanted)
+    found = _without_unmanaged_documents(reading.over(wanted, role_arn), wanted)
     stale = _stale(reading)
     plain = _with_labels_of(found, wanted)
     every, access = differences(wanted, found), differences(wanted, plain)
-    # A policy of which only the name could be read is on the role all the same.
+    # Of an unreadable inline policy at least the name is known.
     unread = tuple(
-        Change("added", role_arn, f"{plain_label(role_arn)} gains inline policy {name}, whose text may not be read", True)
+        Change(
+            "added", role_arn, f"{plain_label(role_arn)} gains inline policy {name}, whose document may not be read", True
+        )
         for name in _unread_inline(reading, wanted.roles[role_arn])
     )
     changes = (*_broken_trust(role_arn, stale), *access, *unread)
@@ -106,21 +108,21 @@ def compare(reading: RoleReading, intended: Access, role_arn: str) -> Drift:
 
 
 def _part(intended: Access, role_arn: str) -> Access:
-    """The role and the policies on it, of all that was agreed: no one but the role itself is read."""
+    """The agreed access of this role only, with its policies, since nothing else is read."""
     role = intended.roles[role_arn]
     return Access(
         roles={role_arn: role}, policies={arn: intended.policies[arn] for arn in role.attached if arn in intended.policies}
     )
 
 
-def _without_texts_of_others(found: Access, wanted: Access) -> Access:
-    """What was found, but for the texts of policies that the manifest only names: those are the account's own."""
+def _without_unmanaged_documents(found: Access, wanted: Access) -> Access:
+    """The deployed access without documents of policies that the manifest only names: those belong to the account."""
     named = {arn for role in wanted.roles.values() for arn in role.attached} - wanted.policies.keys()
     return replace(found, policies={arn: policy for arn, policy in found.policies.items() if arn not in named})
 
 
 def _with_labels_of(found: Access, wanted: Access) -> Access:
-    """What was found under the agreed tags and descriptions, so that only access differs."""
+    """The deployed access with the agreed tags and descriptions, so that only access differs."""
     return Access(
         roles={arn: _labelled(role, wanted.roles.get(arn)) for arn, role in found.roles.items()},
         policies={arn: _labelled(policy, wanted.policies.get(arn)) for arn, policy in found.policies.items()},
@@ -143,8 +145,8 @@ def _broken_trust(role_arn: str, stale: Iterable[str]) -> tuple[Change, ...]:
         Change(
             "changed",
             role_arn,
-            f"{plain_label(role_arn)} trusts {each}, the unique id of a role or user that was deleted: no one can be it"
-            " again, so the trust policy must be saved anew",
+            f"{plain_label(role_arn)} trusts {each}, the unique ID of a deleted role or user: no principal can have it"
+            " again, so the trust policy must be saved again",
             False,
         )
         for each in stale
@@ -155,14 +157,14 @@ def _unread_inline(reading: RoleReading, wanted: Role) -> tuple[str, ...]:
     if isinstance(reading.inline, NotCheckable):
         return ()
     return tuple(
-        name for name, text in reading.inline.items() if isinstance(text, NotCheckable) and name not in wanted.inline
+        name for name, document in reading.inline.items() if isinstance(document, NotCheckable) and name not in wanted.inline
     )
 
 
-def said_of(reading: RoleReading, drift: Drift) -> tuple[Mark, str]:
-    """Mark and sentence for a comparison. What could not be read is never said to be as agreed."""
+def mark_drift(reading: RoleReading, drift: Drift) -> tuple[Mark, str]:
+    """Mark and sentence for a comparison. Parts that could not be read are never reported as agreed."""
     if drift.gone:
-        return Mark.FAILED, "the role does not exist any more, says IAM"
+        return Mark.FAILED, "the role no longer exists"
     if drift.changes:
         return Mark.FAILED, _differs(drift)
     parts = "; ".join(map(str, drift.not_checkable))
@@ -172,18 +174,18 @@ def said_of(reading: RoleReading, drift: Drift) -> tuple[Mark, str]:
     if all(isinstance(part, NotCheckable) for part in (reading.settings, reading.inline, reading.attached)):
         return Mark.SKIPPED, f"drift is not checkable: the role may not read itself ({parts})"
     if drift.not_checkable:
-        return Mark.OK, f"what the role may read of itself is as agreed; not checkable: {parts}"
+        return Mark.OK, f"the parts that the role may read of itself are as agreed; not checkable: {parts}"
     return Mark.OK, "the role is as agreed"
 
 
 def _differs(drift: Drift) -> str:
-    said = []
+    effects = []
     if any(change.widens for change in drift.changes):
-        said.append("may do more, or lets in more, than was agreed")
+        effects.append("allows more than was agreed")
     if any(change.widens is False for change in drift.changes):
-        said.append("misses some of what was agreed")
-    if not said:
-        said.append("differs from what was agreed")
+        effects.append("allows less than was agreed")
+    if not effects:
+        effects.append("differs from what was agreed")
     first = drift.changes[0].text
     rest = len(drift.changes) - 1
-    return f"the role {' and '.join(said)}: {first}" + (f" (and {rest} more)" if rest else "")
+    return f"the role {' and '.join(effects)}: {first}" + (f" (and {rest} more)" if rest else "")

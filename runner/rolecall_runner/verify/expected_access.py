@@ -1,12 +1,9 @@
-"""What was agreed of a role, with the texts of its policies as far as they are known: the least and the most it grants.
+"""Bounds of the agreed access where documents of AWS managed policies are not known.
 
-A manifest names AWS's managed policies, but does not hold their texts. Where the role may read them, the account's own
-answer counts. Else a few well-known ones are known by bounds: actions that they surely allow, services they stay within.
-
-Reads that need no parameter, and AWS's well-known read-only policies by the bounds of what they allow. AWS changes the
-text of its managed policies, mostly by adding to it. So `data/well_known_policies.json` holds no text but bounds:
-`allows` has a few actions that the policy exists for, `services` those that it stays within; `reads_except` adds all
-`reads` but the listed ones. A test checks the table against moto's policy documents.
+A manifest names AWS managed policies without their documents. If the role may read them, the deployed document is used. Else
+`data/well_known_policies.json` has bounds for some: `allows` has a few actions that the policy surely allows, `services` all
+services that it covers; `reads_except` adds all `reads` except the listed ones. There are no documents, since AWS changes
+them, mostly by adding to them. A test checks the table against moto's policy documents.
 """
 
 from __future__ import annotations
@@ -31,9 +28,9 @@ from rolecall_runner.verify.context import VerifyContext
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The agreed access twice: with the least that unread policies surely allow, and with the most that they may allow.
+    """Lower and upper bound of the agreed access.
 
-    `unknown`: policies of which nothing is known, so that `most` misses what they allow.
+    `unknown`: policies without any bounds; neither `least` nor `most` has what they allow.
     """
 
     least: Access
@@ -42,14 +39,14 @@ class Bounds:
 
 
 def bounds_of(target: Target, intended: Access, credentials: SigningCredentials, context: VerifyContext) -> Bounds:
-    """The bounds of the target's role. Reads texts of AWS's policies where the agreed access lets the role do so."""
+    """The bounds of the target's role. Reads documents of managed policies if the agreed access allows the role to."""
     role = intended.roles[target.role_arn]
     named = [arn for arn in sorted(role.attached | {role.boundary or ""}) if arn and arn not in intended.policies]
     by_name = {arn: managed_policy_name(arn) or "" for arn in named}
     wanted = {arn: name for arn, name in by_name.items() if name and name not in BUILT_IN}
     known = _with(intended, {arn: WELL_KNOWN[each].least for arn, each in wanted.items() if each in WELL_KNOWN})
-    texts = {arn: _read(arn, known, target, credentials, context) for arn in wanted}
-    read = {arn: text for arn, text in texts.items() if text is not None}
+    documents = {arn: _read(arn, known, target, credentials, context) for arn in wanted}
+    read = {arn: document for arn, document in documents.items() if document is not None}
     bounded = {arn: WELL_KNOWN[each] for arn, each in wanted.items() if arn not in read and each in WELL_KNOWN}
     not_known = [arn for arn in named if arn not in read and arn not in bounded and by_name[arn] not in BUILT_IN]
     return Bounds(
@@ -67,7 +64,7 @@ def _with(access: Access, documents: Mapping[str, PolicyDocument]) -> Access:
 def _read(
     arn: str, known: Access, target: Target, credentials: SigningCredentials, context: VerifyContext
 ) -> PolicyDocument | None:
-    """The policy's text as the account shows it; None where the role may not look, or IAM does not answer."""
+    """The policy's document in the account; None if the role may not read it or the call fails."""
     evaluator = Evaluator(known)
     caller = Caller(target.role_arn)
     if not all(evaluator.may(Request(caller, arn, f"iam:{name}")).allowed for name in ("GetPolicy", "GetPolicyVersion")):
@@ -79,22 +76,22 @@ def _read(
             answer = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
         return document_of(answer["Document"], where=arn, partition=target.partition)
     except (ClientError, BotoCoreError, UnreadableDocumentError, TimeIsUpError):
-        return None  # it is a help, no check: whether iam:GetPolicy works is tried among the granted actions
+        return None  # not a failure: iam:GetPolicy is itself among the granted actions that are tried
 
 
 def statements_of(role_arn: str, access: Access) -> Iterator[Statement]:
-    """All statements of the role's own and attached policies whose text is in `access`, the built-in ones included."""
+    """All statements of the role's policies whose document is in `access` or built in."""
     role = access.roles[role_arn]
     for document in role.inline.values():
         yield from document.statements
     for arn in sorted(role.attached):
         policy = access.policies.get(arn)
-        text = policy.document if policy is not None else BUILT_IN.get(managed_policy_name(arn) or "")
-        yield from text.statements if text is not None else ()
+        found = policy.document if policy is not None else BUILT_IN.get(managed_policy_name(arn) or "")
+        yield from found.statements if found is not None else ()
 
 
 def covers(statement: Statement, action: str) -> bool:
-    """Whether the statement speaks of the action, on whatever resource and condition."""
+    """Whether the action is among the statement's actions, whatever its resources and conditions."""
     lower = action.lower()
     if statement.not_actions:
         return not any(name_matcher(pattern.lower())(lower) for pattern in statement.not_actions)
@@ -102,25 +99,25 @@ def covers(statement: Statement, action: str) -> bool:
 
 
 def model_of(context: VerifyContext, region: str) -> Callable[[str], Any]:
-    """Botocore's service models as the shared clients hold them: none is loaded a second time."""
+    """Botocore's service models by service name, from the shared clients, so that none is loaded twice."""
     return lambda service: context.clients.client(service, region).meta.service_model
 
 
 @dataclass(frozen=True, slots=True)
 class WellKnown:
-    """Bounds of an AWS managed policy: action patterns allowed on every resource, and services (empty: all of them)."""
+    """Bounds of an AWS managed policy: action patterns allowed on every resource, and services (empty: all)."""
 
     allows: tuple[str, ...]
     services: tuple[str, ...] = ()
 
     @property
     def least(self) -> PolicyDocument:
-        """What the policy allows at least."""
+        """The lower bound."""
         return PolicyDocument((Statement("Allow", self.allows, ("*",)),))
 
     @property
     def most(self) -> PolicyDocument:
-        """An upper bound of what the policy allows."""
+        """The upper bound."""
         wide = tuple(f"{service}:*" for service in self.services) or ("*",)
         return PolicyDocument((Statement("Allow", wide, ("*",)),))
 
@@ -133,7 +130,7 @@ def _well_known(entry: Mapping[str, Any]) -> WellKnown:
 _TABLE: Any = json.loads(files(__package__ or "").joinpath("data", "well_known_policies.json").read_text(encoding="utf-8"))
 
 READS: Sequence[str] = tuple(_TABLE["reads"])
-"""Actions over many services whose safe call needs no parameter. A test checks that each has one and only reads."""
+"""Read actions of many services whose safe call needs no parameter, which a test checks."""
 
 WELL_KNOWN: Mapping[str, WellKnown] = {name: _well_known(entry) for name, entry in _TABLE["policies"].items()}
 """Bounds by path and name of the policy, for example `job-function/ViewOnlyAccess`."""

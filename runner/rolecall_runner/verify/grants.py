@@ -1,7 +1,4 @@
-"""Does the role grant what was agreed? Each reading action with a safe call is tried, or a sample of them by service.
-
-Does the role refuse what no one agreed to? A few safe calls outside the grant, each of which AWS must refuse.
-"""
+"""Checks of permissions: samples of granted read actions, which must work, and of others, which AWS must refuse."""
 
 from __future__ import annotations
 
@@ -19,21 +16,21 @@ from rolecall_runner.verify.safe_calls import SafeCall, never, offered, only_rea
 from rolecall_runner.verify.verdict import Check, Mark, Step
 
 SERVICES_SAMPLED = 8
-"""Of policies that speak of very many services, this many are tried: each costs a service model and a connection."""
+"""Sample size: services per target. Each needs a service model and a connection."""
 
 Granted = tuple[str, str]
-"""An action with a resource, as a statement grants it."""
+"""An action and a resource of one statement."""
 
 
 def try_grants(target: Target, credentials: SigningCredentials, context: VerifyContext) -> Iterator[Check]:
-    """One check for each granted action that is tried; one skipped check when nothing can be.
+    """One check per granted action that is tried; a single skipped check if none can be tried.
 
-    Tried in the target's first Region, or in all of them. The sample of a target is the same in every run. Only what all
-    agreed policies together allow is tried: denied, bounded or conditional grants that the call would not meet are not.
+    Calls are made in the target's first Region, or in all of them. A target's sample is the same in every run. Actions that
+    another agreed policy denies, or whose conditions the call does not meet, are not tried.
     """
     intended = context.intended.get(target.role_arn)
     if intended is None or target.role_arn not in intended.roles:
-        yield Check(Step.GRANTED, Mark.SKIPPED, "not checkable: the manifest does not say what was agreed for this role")
+        yield Check(Step.GRANTED, Mark.SKIPPED, "not checkable: the manifest has no agreed access for this role")
         return
     bounds = bounds_of(target, intended, credentials, context)
     tried = 0
@@ -42,16 +39,18 @@ def try_grants(target: Target, credentials: SigningCredentials, context: VerifyC
         evaluator = Evaluator(bounds.least)
         for call in _calls(target, bounds.least, evaluator, region, context):
             tried += 1
-            told = not call.absent or _may(evaluator, target, "s3:ListBucket", _bucket(call), region)
-            yield _check(try_call(call, region, credentials, context)) if told else _untold(call, region)
+            conclusive = not call.absent or _may(evaluator, target, "s3:ListBucket", _bucket(call), region)
+            yield (_granted_check(try_call(call, region, credentials, context)) if conclusive else _ambiguous(call, region))
     if not tried:
-        yield Check(Step.GRANTED, Mark.SKIPPED, _why_none(bounds), evidence={"unknown_policies": list(bounds.unknown)})
+        yield Check(
+            Step.GRANTED, Mark.SKIPPED, _no_granted_action(bounds), evidence={"unknown_policies": list(bounds.unknown)}
+        )
 
 
 def granted_reads(role_arn: str, access: Access) -> dict[str, list[Granted]]:
-    """The reading actions that the role's policies speak of, by service, each with the resources as they are granted.
+    """The read actions in the role's Allow statements with their resources, by service.
 
-    Statements for every action, or for all but some, stand for the usual reads that they cover.
+    A statement for every action, or with NotAction, contributes only the actions of READS that it covers.
     """
     found: dict[str, dict[Granted, None]] = {}
     for statement in statements_of(role_arn, access):
@@ -77,16 +76,16 @@ def _actions(statement: Statement) -> Iterator[str]:
 
 
 def _calls(target: Target, access: Access, evaluator: Evaluator, region: str, context: VerifyContext) -> Iterator[SafeCall]:
-    """The calls to be made, each action once: a few a service, of a few services; all where the options say so."""
+    """The calls to make, each action once: all of them, or a sample of a few per service."""
     everything = context.options.all_actions
     by_service = granted_reads(target.role_arn, access)
     services = sorted(by_service)
-    # By a rank of each name's own: the choice differs between targets, is the same in every run, and does not shift when
-    # another service or action joins or leaves.
+    # Each name has its own rank: the sample differs between targets, is the same in every run, and does not shift when a
+    # service or action is added or removed.
     services.sort(key=lambda service: context.drawn(target, "granted", service))
     served = 0
     for service in services:
-        # What people use most comes ahead of what hardly anyone does.
+        # Commonly used actions first.
         granted = sorted(
             by_service[service], key=lambda each: (each[0] not in READS, context.drawn(target, "granted", *each))
         )
@@ -126,15 +125,15 @@ def _bucket(call: SafeCall) -> str:
     return call.resource.partition("/")[0]
 
 
-def _untold(call: SafeCall, region: str) -> Check:
+def _ambiguous(call: SafeCall, region: str) -> Check:
     """S3: "If you don't have the s3:ListBucket permission, Amazon S3 returns an HTTP status code 403 error" for a key that
-    is not there (HeadObject, S3 API reference, November 2026): so the call is not made.
+    does not exist (HeadObject, S3 API reference, November 2026): so the call is not made.
     """
-    what = f"{call.action} is not checkable: without s3:ListBucket S3 answers 403 for an object that is not there"
+    what = f"{call.action} is not checkable: without s3:ListBucket S3 returns 403 for an object that does not exist"
     return Check(Step.GRANTED, Mark.SKIPPED, what, evidence=Tried(call, region, ProbeVerdict.UNCLEAR).evidence)
 
 
-def _check(tried: Tried) -> Check:
+def _granted_check(tried: Tried) -> Check:
     where = f"{tried.call.action} in {tried.region}"
     match tried.answer:
         case ProbeVerdict.ALLOWED | ProbeVerdict.PROBABLY_ALLOWED:
@@ -144,42 +143,41 @@ def _check(tried: Tried) -> Check:
         case ProbeVerdict.NOT_OFFERED:
             mark, what = Mark.SKIPPED, f"{where}: {tried.not_rehearsed}"
         case _:
-            mark, what = Mark.INCONCLUSIVE, f"whether {where} works cannot be told"
+            mark, what = Mark.INCONCLUSIVE, f"whether {where} works is not known"
     return Check(Step.GRANTED, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)
 
 
-def _why_none(bounds: Bounds) -> str:
+def _no_granted_action(bounds: Bounds) -> str:
     if bounds.unknown:
-        return f"not checkable: the text of {', '.join(bounds.unknown)} is not known"
-    return "nothing to try: no action that was granted has a safe call"
+        return f"not checkable: the document of {', '.join(bounds.unknown)} is not known"
+    return "nothing to try: no granted action has a safe call"
 
 
 def try_outside(
     target: Target, credentials: SigningCredentials, context: VerifyContext, tried: frozenset[str] = frozenset()
 ) -> Iterator[Check]:
-    """One check for each of a sample of actions that the role must not have; one skipped check when none can be named.
+    """One check per action of a sample that the role must not have; a single skipped check if no action qualifies.
 
-    The sample of a target is the same in every run; actions in `tried` were probed already. An action counts as outside when
-    no statement of the agreed policies allows it on anything, or one denies it; where a policy's text is not known, every
-    action may be granted by it.
+    A target's sample is the same in every run; actions in `tried` were already probed. An action qualifies if the agreed
+    policies do not allow it on any resource, or deny it; none does if the document of a policy is not known.
     """
     intended = context.intended.get(target.role_arn)
     if intended is None or target.role_arn not in intended.roles:
-        yield Check(Step.OUTSIDE, Mark.SKIPPED, "not checkable: the manifest does not say what was agreed for this role")
+        yield Check(Step.OUTSIDE, Mark.SKIPPED, "not checkable: the manifest has no agreed access for this role")
         return
     bounds = bounds_of(target, intended, credentials, context)
     region = target.regions[0] if target.regions else context.assumer.caller.region
     calls = [call for call in _sample(target, bounds, region, context) if call.action not in tried]
     if not calls and not tried:
         yield Check(
-            Step.OUTSIDE, Mark.SKIPPED, _why_no_outside_action(bounds), evidence={"unknown_policies": list(bounds.unknown)}
+            Step.OUTSIDE, Mark.SKIPPED, _no_outside_action(bounds), evidence={"unknown_policies": list(bounds.unknown)}
         )
     for call in calls:
         yield _outside_check(try_call(call, region, credentials, context))
 
 
 def outside_of(role_arn: str, access: Access, actions: Sequence[str] = READS) -> tuple[str, ...]:
-    """Those of the actions that the role may not do on anything, as far as all its policies in `access` say."""
+    """Those actions that the role's policies in `access` do not allow on any resource."""
     statements = [statement for statement in statements_of(role_arn, access) if statement.effect == "Allow"]
     evaluator = Evaluator(access)
 
@@ -195,8 +193,7 @@ def _sample(target: Target, bounds: Bounds, region: str, context: VerifyContext)
     if bounds.unknown:
         return
     actions = list(outside_of(target.role_arn, bounds.most))
-    # By a rank of each action's own: the choice differs between targets, is the same in every run, and does not shift when
-    # another action joins or leaves.
+    # Ranked as in `_calls`.
     actions.sort(key=lambda action: context.drawn(target, "outside", action))
     left = len(actions) if context.options.all_actions else context.options.outside_actions
     for action in actions:
@@ -208,10 +205,10 @@ def _sample(target: Target, bounds: Bounds, region: str, context: VerifyContext)
             yield call
 
 
-def _why_no_outside_action(bounds: Bounds) -> str:
+def _no_outside_action(bounds: Bounds) -> str:
     if bounds.unknown:
-        return f"not checkable: the text of {', '.join(bounds.unknown)} is not known, so any action may be granted by it"
-    return "nothing to refuse: the role was granted every action that could be tried"
+        return f"not checkable: the document of {', '.join(bounds.unknown)} is not known and may grant any action"
+    return "nothing to try: the role was granted every action that has a safe call"
 
 
 def _outside_check(tried: Tried) -> Check:
@@ -220,9 +217,9 @@ def _outside_check(tried: Tried) -> Check:
         case ProbeVerdict.REFUSED:
             mark, what = Mark.REFUSED, f"{action} is refused: it was not granted"
         case ProbeVerdict.ALLOWED:
-            mark, what = Mark.FAILED, f"{action} is allowed, but was never granted: the role may do more than was agreed"
+            mark, what = Mark.FAILED, f"{action} is allowed, but was not granted: the role allows more than was agreed"
         case ProbeVerdict.NOT_OFFERED:
             mark, what = Mark.SKIPPED, f"{action}: {tried.not_rehearsed}"
         case _:
-            mark, what = Mark.INCONCLUSIVE, f"whether {action} is refused cannot be told"
+            mark, what = Mark.INCONCLUSIVE, f"whether {action} is refused is not known"
     return Check(Step.OUTSIDE, mark, what, tried.code, tried.message, tried.evidence, tried.seconds, tried.attempts)

@@ -1,8 +1,8 @@
-"""What the newest module changed against an earlier one that the customer may still have, and which calls can show it.
+"""Changes between the newest module and an earlier one, and the calls that show which of the two is applied.
 
-An earlier module is one that was verified or handed over. A roll call that ends well proves that the newest module was
-applied only if it saw every change: each withdrawn permission refused, each new one allowed, the new trust policy in force.
-A change that no safe call can show (a write action, a session duration, a tag) is named, and nothing is claimed of it.
+A run proves that the newest module is applied only if it sees every change: each withdrawn permission refused, each new one
+allowed, the new trust policy in force. Changes that no safe call can show (a write action, a session duration, a tag) are
+named and reported as unseen.
 """
 
 from __future__ import annotations
@@ -17,25 +17,24 @@ from rolecall_generator.iam.catalog import expand, managed_policy_name
 from rolecall_generator.iam.evaluation import BUILT_IN, Caller, Effect, Evaluator, IdentitySide, Request
 from rolecall_generator.iam.matching import name_matcher
 from rolecall_runner.inventory import Target
-from rolecall_runner.verify.access_snapshot import encode_access, hidden_id, hidden_ids
-from rolecall_runner.verify.checks import PREVIOUS, RETIRED, WHICH
+from rolecall_runner.verify.access_snapshot import encode_access, hash_external_id, hash_external_ids
 from rolecall_runner.verify.context import VerifyContext
-from rolecall_runner.verify.diagnosis import sent_with
+from rolecall_runner.verify.diagnosis import assume_context
 from rolecall_runner.verify.expected_access import READS, Bounds, covers, model_of, statements_of
 from rolecall_runner.verify.safe_calls import SafeCall, offered, safe_call
-from rolecall_runner.verify.verdict import Check, Mark, Step
+from rolecall_runner.verify.verdict import PREVIOUS, RETIRED, WHICH, Check, Mark, Step
 
 CALLS_PER_PART = 5
-"""A wildcard that was withdrawn covers many actions; this many of them are tried."""
+"""Sample size: calls per change. A withdrawn wildcard covers many actions."""
 
 _EVERYTHING = frozenset({"*", "*:*"})
 _OTHER_REGIONS = ("us-east-1", "eu-west-1")
-_NO_ID = "rolecall-an-id-of-nobody"
+_UNKNOWN_ID = "rolecall-an-id-of-nobody"
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A call that the two modules answer differently: the newest one allows it (`allowed`) or refuses it."""
+    """A call that only one of the two modules allows: the newest one (`allowed`) or the earlier one."""
 
     call: SafeCall
     region: str
@@ -43,26 +42,21 @@ class Probe:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells this call apart from others."""
+        """Identifies the call."""
         call = self.call
         return call.service, call.operation, self.region, call.resource, str(sorted(call.parameters.items()))
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedPart:
-    """One change of permissions: in words, and the calls that show it; without any, no call can."""
+    """A change of permissions with the calls that show it; empty if no call can."""
 
     what: str
     probes: tuple[Probe, ...] = ()
 
 
-def same_access(one: Access, other: Access) -> bool:
-    """Whether two modules grant the same, tags and descriptions included."""
-    return encode_access(one) == encode_access(other)
-
-
 def changed_parts(target: Target, then: Bounds, now: Bounds, region: str, context: VerifyContext) -> tuple[ChangedPart, ...]:
-    """All changes between two modules but those of the trust policy. `region`: where calls are made."""
+    """All changes between two modules except those of the trust policy. `region`: the first Region to make calls in."""
     if target.role_arn not in then.least.roles:
         return (ChangedPart("the role itself"),)
     comparison = _Comparison(target, then, now, region, context)
@@ -70,7 +64,7 @@ def changed_parts(target: Target, then: Bounds, now: Bounds, region: str, contex
 
 
 class _Comparison:
-    """Two modules of one target with their evaluators."""
+    """Compares two modules of one target."""
 
     def __init__(self, target: Target, then: Bounds, now: Bounds, region: str, context: VerifyContext) -> None:
         self._target = target
@@ -91,7 +85,7 @@ class _Comparison:
             )
         if (old.tags, old.description) != (new.tags, new.description):
             yield ChangedPart("tags or description of the role")
-        if _people(self._then.bounds.least) != _people(self._now.bounds.least):
+        if _groups_and_users(self._then.bounds.least) != _groups_and_users(self._now.bounds.least):
             yield ChangedPart("groups and users")
 
     def _statements(self) -> Iterator[ChangedPart]:
@@ -112,10 +106,10 @@ class _Comparison:
     def _changed(
         self, before: ModuleSide, after: ModuleSide, statement: Statement, pattern: str, resource: str
     ) -> list[str]:
-        """The pattern's actions that `before` may allow and `after` does not allow under every condition."""
+        """The pattern's actions that `before` may allow and that `after` does not always allow."""
         actions = _concrete(pattern)
         if statement.not_resources or statement.not_actions:
-            # Which resources and actions these leave out is not compared one by one: the whole statement is a change.
+            # Exceptions of NotAction and NotResource are not compared one by one: the whole statement is a change.
             return list(actions)
         both = statement in after.allows
         found = [action for action in actions if self._differs(before, after, action, resource, both=both)]
@@ -154,23 +148,23 @@ class _Comparison:
         for before, after, allowed in ((self._then, self._now, False), (self._now, self._then, True)):
             for arn in sorted(before.role.attached - after.role.attached):
                 if before.written(arn):
-                    continue  # its statements are compared one by one
+                    continue  # `_statements` compares its statements
                 what = f"managed policy {arn} ({'added' if allowed else 'withdrawn'})"
-                document = before.text(arn)
+                document = before.document(arn)
                 patterns = [
-                    _by_use(pattern)
+                    _by_usage(pattern)
                     for statement in (document.statements if document is not None else ())
                     if statement.effect == "Allow"
                     for pattern in statement.actions
                 ]
-                # One action of each pattern first: the calls spread over the services that the policy speaks of.
+                # Round-robin over the patterns, so that the calls spread over the policy's services.
                 actions = [action for turn in zip_longest(*patterns) for action in turn if action is not None]
                 yield self._part(what, list(dict.fromkeys(actions)), "*", before, after, allowed)
 
     def _part(
         self, what: str, actions: list[str], resource: str, before: ModuleSide, after: ModuleSide, allowed: bool
     ) -> ChangedPart:
-        """The part with its calls: `before` surely allows them, and `after` surely does not."""
+        """The change with calls that `before` surely allows and `after` surely does not."""
         probes: list[Probe] = []
         for action in actions:
             if len(probes) >= CALLS_PER_PART:
@@ -185,19 +179,19 @@ class _Comparison:
         for region in self._regions:
             if not offered(call.service, region, self._target.partition):
                 continue
-            told = not call.absent or (
-                # Without s3:ListBucket S3 answers 403 for a key that is not there, whatever GetObject says.
+            conclusive = not call.absent or (
+                # Without s3:ListBucket S3 returns 403 for a key that does not exist, even with s3:GetObject.
                 before.surely("s3:ListBucket", call.resource.partition("/")[0], region)
                 and after.surely("s3:ListBucket", call.resource.partition("/")[0], region)
             )
             surely = before.surely(call.action, call.resource, region)
-            if told and surely and not after.perhaps(call.action, call.resource, region):
+            if conclusive and surely and not after.perhaps(call.action, call.resource, region):
                 return Probe(call, region, allowed)
         return None
 
 
 class ModuleSide:
-    """One module: its statements, and what it surely or perhaps allows."""
+    """One module of a comparison: its statements, and whether it surely or perhaps allows a call."""
 
     def __init__(self, target: Target, bounds: Bounds) -> None:
         self.bounds = bounds
@@ -217,11 +211,11 @@ class ModuleSide:
         self.boundary = (boundary, self._document(boundary).canonical() if boundary and self.written(boundary) else None)
 
     def written(self, arn: str) -> bool:
-        """Whether the policy's text is in the module: AWS's own policies are not."""
+        """Whether the module has the policy's document; it has none of AWS managed policies."""
         return arn in self.bounds.least.policies and ":iam::aws:" not in arn
 
-    def text(self, arn: str) -> PolicyDocument | None:
-        """What one of AWS's policies surely allows; None where that is not known."""
+    def document(self, arn: str) -> PolicyDocument | None:
+        """The lower bound of an AWS managed policy; None if not known."""
         policy = self.bounds.least.policies.get(arn)
         return policy.document if policy is not None else BUILT_IN.get(managed_policy_name(arn) or "")
 
@@ -230,11 +224,11 @@ class ModuleSide:
 
     @property
     def allows_everything(self) -> bool:
-        """Whether a statement allows every action on everything without a condition."""
+        """Whether a statement allows every action on every resource without a condition."""
         return any(_EVERYTHING & set(each.actions) and "*" in each.resources and not each.conditions for each in self.allows)
 
     def allows_as_widely(self, statement: Statement, pattern: str, resource: str) -> bool:
-        """Whether a statement allows this pattern on this resource wherever the other module's statement does."""
+        """Whether a statement allows the pattern on the resource whenever the other module's statement does."""
         if statement.not_actions or statement.not_resources:
             return False
         return any(
@@ -246,15 +240,15 @@ class ModuleSide:
         )
 
     def always(self, action: str, resource: str) -> bool:
-        """Whether it is allowed under every condition: conditional statements allow nothing here, and deny all they can."""
+        """Whether the action is always allowed: conditional Allow statements are ignored, all Deny statements apply."""
         return self._strict.may(Request(self._caller, resource, action)).allowed
 
     def surely(self, action: str, resource: str, region: str) -> bool:
-        """Whether the call is allowed whatever the unknown parts say."""
+        """Whether the call is allowed whatever the unknown policies contain."""
         return self._least.may(self._request(action, resource, region, free=False)).allowed
 
     def perhaps(self, action: str, resource: str, region: str) -> bool:
-        """Whether the call may be allowed: by an unknown policy, or under a condition whose key is not known here."""
+        """Whether the call may be allowed, by an unknown policy or with an unknown condition key."""
         if self.bounds.unknown:
             return True
         decision = self._most.may(self._request(action, resource, region, free=True))
@@ -272,54 +266,54 @@ def trust_changed(then: Access, now: Access, target: Target) -> bool:
 
 
 def trust_answers(then: Access, target: Target, checks: tuple[Check, ...]) -> Iterator[tuple[Check, bool]]:
-    """The tried assumes that the earlier trust policy surely decides, each with whether that decision is what AWS gave.
+    """Checks of assumes that the earlier trust policy surely decides, each with whether AWS decided the same.
 
-    False shows that the earlier trust policy is not in force any more.
+    False shows that the earlier trust policy is no longer in force.
     """
     role = then.roles.get(target.role_arn)
     if role is None or role.trust is None:
         return
-    evaluator = Evaluator(replace(then, roles={role.arn: replace(role, trust=hidden_ids(role.trust))}))
+    evaluator = Evaluator(replace(then, roles={role.arn: replace(role, trust=hash_external_ids(role.trust))}))
     caller = Caller(target.backend_role_arn, IdentitySide.ALLOWS_ALL)
     for check in checks:
         tried = _tried(check, target)
         if tried is None:
             continue
-        external_id, let_in = tried
-        given = sent_with(target, hidden_id(external_id) if external_id is not None else None)
+        external_id, accepted = tried
+        given = assume_context(target, hash_external_id(external_id) if external_id is not None else None)
         plain = evaluator.may_assume(Request(caller, target.role_arn, context=given))
         free = evaluator.may_assume(Request(caller, target.role_arn, context=given, free=True))
         if Effect.REFUSED in {plain.effect, free.effect} or plain.allowed != free.allowed:
             continue
-        yield check, plain.allowed == let_in
+        yield check, plain.allowed == accepted
 
 
 def _tried(check: Check, target: Target) -> tuple[str | None, bool] | None:
-    """The external ID that was sent and whether the role let us in; None for a check that shows neither."""
+    """The external ID that was sent and whether the assume succeeded; None for other checks."""
     which = check.evidence.get(WHICH)
     if check.step in {Step.ASSUME, Step.ASSUME_AGAIN}:
-        let_in = {Mark.OK: True, Mark.REFUSED: False, Mark.FAILED: False}.get(check.mark)
+        accepted = {Mark.OK: True, Mark.REFUSED: False, Mark.FAILED: False}.get(check.mark)
         sent = target.previous_external_id if which == PREVIOUS else target.external_id
-        counts = let_in is not None and (let_in or check.code == "AccessDenied")
-        return (sent, let_in) if counts and let_in is not None and which in {None, PREVIOUS} else None
+        counts = accepted is not None and (accepted or check.code == "AccessDenied")
+        return (sent, accepted) if counts and accepted is not None and which in {None, PREVIOUS} else None
     sent_ids = {
         Step.NO_EXTERNAL_ID: None,
-        Step.MADE_UP_EXTERNAL_ID: _NO_ID,
-        Step.OTHER_EXTERNAL_ID: target.retired_external_id if which == RETIRED else _NO_ID,
+        Step.MADE_UP_EXTERNAL_ID: _UNKNOWN_ID,
+        Step.OTHER_EXTERNAL_ID: target.retired_external_id if which == RETIRED else _UNKNOWN_ID,
     }
     refused = {Mark.REFUSED: False, Mark.FAILED: True}.get(check.mark)
     return (sent_ids[check.step], refused) if check.step in sent_ids and refused is not None else None
 
 
 def _trust(role: Role | None) -> PolicyDocument | None:
-    return None if role is None or role.trust is None else hidden_ids(role.trust).canonical()
+    return None if role is None or role.trust is None else hash_external_ids(role.trust).canonical()
 
 
 def _as_wide(one: Statement, other: Statement) -> bool:
-    """Whether the conditions of `one` hold wherever those of `other` do: each is one of the other's, with as many values."""
+    """Whether the conditions of `one` hold in every request in which those of `other` do: each is at most as strict."""
 
     def implied(condition: Condition) -> bool:
-        # Of an operator that asks for difference, or for all values of the request, more values do not mean more requests.
+        # More values of a negated operator or of ForAllValues do not match more requests.
         values_widen = not re.search(r"Not|ForAllValues|Null", condition.operator)
         return any(
             (each.operator, each.key.lower()) == (condition.operator, condition.key.lower())
@@ -346,7 +340,7 @@ def _plain(statement: Statement) -> Statement:
     return replace(statement, sid="").canonical()
 
 
-def _people(access: Access) -> object:
+def _groups_and_users(access: Access) -> object:
     body = encode_access(access)
     return body.get("groups"), body.get("users")
 
@@ -359,13 +353,13 @@ def _pairs(statement: Statement) -> Iterator[tuple[str, str]]:
 
 
 def _concrete(pattern: str) -> tuple[str, ...]:
-    """The actions of a pattern; for all of AWS the usual reads. An action that rolecall does not know stays itself."""
+    """The actions of a pattern; READS for `*`, and the pattern itself if it matches no known action."""
     if pattern in _EVERYTHING:
         return tuple(READS)
     return expand(pattern) or (pattern,)
 
 
-def _by_use(pattern: str) -> tuple[str, ...]:
-    """The actions of a pattern, those first that people use most."""
+def _by_usage(pattern: str) -> tuple[str, ...]:
+    """The actions of a pattern, commonly used ones first."""
     usual: Callable[[str], bool] = set(READS).__contains__
     return tuple(sorted(_concrete(pattern), key=lambda action: not usual(action)))

@@ -1,8 +1,8 @@
-"""Has the customer applied the newest module? Every change against earlier modules is probed; what cannot be seen is said.
+"""Whether the newest module is applied: probes every change against the earlier modules of a target.
 
-The check under Step.MODULE is there only where an earlier module is known that grants something else. OK: every change was
-seen. FAILED: the role still works as an earlier module set it up. SKIPPED: all that could be tried is as in the newest
-module, and some change cannot be seen.
+The result is a check under Step.MODULE, only for targets with an earlier module that grants something else. OK: every change
+was seen. FAILED: the role still works as in an earlier module. SKIPPED: everything that could be tried is as in the newest
+module, but some change could not be seen.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from rolecall_generator.iam import Access
 from rolecall_runner.aws import SigningCredentials
 from rolecall_runner.inventory import Target
+from rolecall_runner.verify.access_snapshot import same_access
 from rolecall_runner.verify.context import Earlier, VerifyContext
 from rolecall_runner.verify.denials import denial_of
 from rolecall_runner.verify.expected_access import bounds_of
@@ -21,23 +22,19 @@ from rolecall_runner.verify.module_changes import (
     ModuleSide,
     Probe,
     changed_parts,
-    same_access,
     trust_answers,
     trust_changed,
 )
 from rolecall_runner.verify.probe_call import ProbeVerdict, Tried, try_call
-from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step
-
-UNSEEN = "unseen"
-"""Evidence of a skipped check under Step.MODULE: the changes that no call of this roll call could show."""
+from rolecall_runner.verify.verdict import OLDER_MODULE, UNSEEN, Check, Mark, Step, read_in_full
 
 _NAMED = 3
-_OTHER_LIMITS = frozenset({"service control policy", "resource control policy", "session policy", "vpc endpoint policy"})
+_FOREIGN_POLICIES = frozenset({"service control policy", "resource control policy", "session policy", "vpc endpoint policy"})
 
 
 @dataclass(slots=True)
 class Newest:
-    """What a roll call finds out about the newest module of one target. Fill it in the order of the methods."""
+    """Collects what the checks of one target show about its newest module. Call the methods in their order."""
 
     target: Target
     intended: Access | None
@@ -62,11 +59,11 @@ class Newest:
 
     @property
     def tried(self) -> frozenset[str]:
-        """Actions that were probed."""
+        """Actions that `try_changes` probed."""
         return frozenset(probe.call.action for _, parts in self._parts for part in parts for probe in part.probes)
 
     def try_changes(self, credentials: SigningCredentials) -> Iterator[Check]:
-        """Probe what changed: a check for each call. Withdrawn actions of all earlier modules are tried in every run."""
+        """Probe the changes, one check per call. Actions that any earlier module granted in addition are always tried."""
         if self.intended is None or self.target.role_arn not in self.intended.roles:
             return
         others = self._others
@@ -89,7 +86,7 @@ class Newest:
             yield self._check(probe, tried, explained=probe.key in candidates)
 
     def _probes(self) -> tuple[Probe, ...]:
-        """Every call once; what modules added is tried only while the customer may not have it."""
+        """Every call once. Added actions are tried only while an earlier module may still be applied."""
         found = {
             probe.key: probe
             for each, parts in self._parts
@@ -109,7 +106,7 @@ class Newest:
         return Check(step, mark, what, tried.code, tried.message, evidence, tried.seconds, tried.attempts)
 
     def explain_call(self, check: Check) -> Check:
-        """The check of a sampled call; one that fails as an earlier module makes it fail says so."""
+        """Mark the failed check of a sampled call as `older_module` if an earlier module explains it."""
         action, region = str(check.evidence.get("action", "")), str(check.evidence.get("region", ""))
         if check.mark is not Mark.FAILED or not action or _limited(check.message):
             return check
@@ -124,7 +121,7 @@ class Newest:
         return replace(check, evidence={**check.evidence, OLDER_MODULE: True})
 
     def explain(self, checks: Sequence[Check]) -> tuple[Check, ...]:
-        """The checks of the ladder; those that fail as an earlier trust policy makes them fail say so."""
+        """Mark those failed checks of assumes as `older_module` that an earlier trust policy explains."""
         explained: dict[int, None] = {}
         for each in self.candidates:
             if self.intended is None or not trust_changed(each.access, self.intended, self.target):
@@ -135,27 +132,27 @@ class Newest:
                 if as_then and check.mark is Mark.FAILED
             }
         if explained:
-            self._older.append("the trust policy is the one of an earlier module")
+            self._older.append("the trust policy is that of an earlier module")
         return tuple(
             replace(check, evidence={**check.evidence, OLDER_MODULE: True}) if id(check) in explained else check
             for check in checks
         )
 
-    def conclude(self, checks: Sequence[Check], *, opened: bool = True) -> Iterator[Check]:
-        """The check under Step.MODULE, from all others. `opened`: whether there was a session to try calls with."""
+    def conclude(self, checks: Sequence[Check], *, has_session: bool = True) -> Iterator[Check]:
+        """The check under Step.MODULE from all other checks. `has_session`: whether calls could be tried."""
         if not self.candidates:
             return
         older = list(dict.fromkeys(self._older))
-        if any(check.step in {Step.DRIFT, Step.CONFIGURATION} and check.evidence.get(OLDER_MODULE) for check in checks):
-            older.append("the role is as an earlier module set it up")
+        if any(check.step in {Step.DRIFT, Step.CONFIGURATION} and check.older_module for check in checks):
+            older.append("the role is as in an earlier module")
         if older:
             what = f"the newer module has not been applied yet: {_listed(older)}"
             yield Check(Step.MODULE, Mark.FAILED, what, evidence={OLDER_MODULE: True})
             return
-        if not opened:
+        if not has_session:
             return
         if unseen := list(dict.fromkeys(self._unseen(checks))):
-            what = f"whether the newest module is applied cannot be seen; no call shows these changes: {_listed(unseen)}"
+            what = f"whether the newest module is applied is not known: no call can show these changes: {_listed(unseen)}"
             yield Check(Step.MODULE, Mark.SKIPPED, what, evidence={UNSEEN: unseen})
         else:
             yield Check(Step.MODULE, Mark.OK, "the newest module is applied: each of its changes was seen")
@@ -179,27 +176,10 @@ class Newest:
                 yield "the trust policy"
 
     def _seen(self, part: ChangedPart) -> bool:
-        """Whether every call of the part was answered as the newest module has it."""
+        """Whether the result of every call of the part is as in the newest module."""
         answers = [(probe, self._answers.get(probe.key)) for probe in part.probes]
         good = {True: {ProbeVerdict.ALLOWED, ProbeVerdict.PROBABLY_ALLOWED}, False: {ProbeVerdict.REFUSED}}
         return bool(answers) and all(answer in good[probe.allowed] for probe, answer in answers)
-
-
-def configuration_as(checks: Sequence[Check]) -> bool:
-    """Whether all that was read of a switch role is as agreed, and nothing could not be read."""
-    read = [check for check in checks[1:] if check.step is Step.CONFIGURATION]
-    return bool(read) and all(check.mark is Mark.OK and not _incomplete(check) for check in read)
-
-
-def read_in_full(checks: Sequence[Check]) -> bool:
-    """Whether drift was read in full and nothing differs, labels included; for a switch role all of its configuration."""
-    if any(check.step is Step.ASSUME for check in checks):
-        return any(check.step is Step.DRIFT and check.mark is Mark.OK and not _incomplete(check) for check in checks)
-    return configuration_as(checks)
-
-
-def _incomplete(check: Check) -> bool:
-    return bool(check.evidence.get("not_checkable") or check.evidence.get("notes"))
 
 
 def _outcome(probe: Probe, answer: ProbeVerdict, *, explained: bool) -> tuple[Mark, str]:
@@ -208,11 +188,11 @@ def _outcome(probe: Probe, answer: ProbeVerdict, *, explained: bool) -> tuple[Ma
         return Mark.SKIPPED, f"{action} was not tried: the sandbox does not simulate it"
     if probe.allowed:
         if answer in {ProbeVerdict.ALLOWED, ProbeVerdict.PROBABLY_ALLOWED}:
-            return Mark.OK, f"{action} works, as the newest module has it"
+            return Mark.OK, f"{action} works, as in the newest module"
         if answer is ProbeVerdict.REFUSED:
             return Mark.FAILED, f"{action} is refused: the newest module grants it, an earlier one did not"
     elif answer is ProbeVerdict.REFUSED:
-        return Mark.REFUSED, f"{action} is refused: the newest module withdrew it"
+        return Mark.REFUSED, f"{action} is refused: the newest module no longer grants it"
     elif answer is ProbeVerdict.ALLOWED:
         when = "an earlier module granted it, the newest one does not"
         return Mark.FAILED, f"{action} still works: {when}" if explained else f"{action} works again: {when}"
@@ -220,9 +200,9 @@ def _outcome(probe: Probe, answer: ProbeVerdict, *, explained: bool) -> tuple[Ma
 
 
 def _limited(message: str) -> bool:
-    """Whether AWS names a policy that no module of ours has: then an earlier module does not explain the refusal."""
+    """Whether AWS names a policy that is not part of any module, so that no earlier module explains the refusal."""
     denial = denial_of(message)
-    return denial is not None and (denial.explicit or denial.kind in _OTHER_LIMITS)
+    return denial is not None and (denial.explicit or denial.kind in _FOREIGN_POLICIES)
 
 
 def _listed(items: Sequence[str]) -> str:

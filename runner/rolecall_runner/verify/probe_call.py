@@ -1,9 +1,8 @@
-"""One call to AWS, asked until its answer is conclusive: accepted, refused, wrong by itself, or not known.
+"""Calls to AWS with retries until the result is conclusive.
 
-Only AccessDenied is a refusal. A throttle, a 5xx, a time-out, a cut connection, an ended session, a disabled Region or a
-wrong clock says nothing about the role: it is asked again, with full jitter, and if it stays, nothing is claimed.
-
-One safe call, made until its answer says something: allowed, refused, or nothing that can be built on.
+Only AccessDenied is a refusal. A throttled call, a 5xx error, a timeout, a cut connection, an expired session, a disabled
+Region or a wrong clock shows nothing about the role: the call is repeated with full jitter, and is inconclusive if it keeps
+failing.
 """
 
 from __future__ import annotations
@@ -34,17 +33,17 @@ from rolecall_runner.verify.verdict import Mark
 
 T = TypeVar("T")
 
-_WRONG_BY_ITSELF = frozenset({"ValidationError", "MalformedPolicyDocument", "PackedPolicyTooLarge", "InvalidParameterValue"})
-"""Codes of STS for a request that is wrong however often it is asked (AssumeRole, "Errors")."""
+_INVALID_REQUEST = frozenset({"ValidationError", "MalformedPolicyDocument", "PackedPolicyTooLarge", "InvalidParameterValue"})
+"""Error codes of STS for a request that fails on every attempt (AssumeRole, "Errors")."""
 
 _STAMP = re.compile(r"\b(\d{8}T\d{6}Z)\b")
 
 
 @dataclass(frozen=True, slots=True)
 class CallResult(Generic[T]):
-    """How a call ended: OK with its `value`, REFUSED, FAILED (wrong by itself), INCONCLUSIVE or UNREACHABLE.
+    """The result of a call: OK with its `value`, REFUSED, FAILED (an invalid request), INCONCLUSIVE or UNREACHABLE.
 
-    `evidence` holds how far the clocks are apart, where that was the trouble; `seconds` is the time of all `attempts`.
+    `evidence` has the clock offset if that was the problem; `seconds` is the time of all `attempts`.
     """
 
     mark: Mark
@@ -57,7 +56,7 @@ class CallResult(Generic[T]):
 
 
 def ask(call: Callable[[], T], context: VerifyContext) -> CallResult[T]:
-    """Make the call, with retries while the result is inconclusive. Never raises what AWS answers."""
+    """Make the call, with retries while the result is inconclusive. Exceptions become results."""
     begin = context.ticks()
     answer, attempts = with_retries(
         lambda: _once(call, context),
@@ -72,7 +71,7 @@ def ask(call: Callable[[], T], context: VerifyContext) -> CallResult[T]:
 def _once(call: Callable[[], T], context: VerifyContext) -> CallResult[T]:
     try:
         return CallResult(Mark.OK, call())
-    except Exception as error:  # whatever a call raises is this account's answer, not the run's end
+    except Exception as error:  # an exception is this account's result and does not end the run
         failure = failure_of(error)
         return CallResult(_mark(failure), None, failure.code, failure.message, _clocks(error, failure, context))
 
@@ -82,17 +81,17 @@ def _mark(failure: Failure) -> Mark:
         return Mark.REFUSED
     if failure.status is Status.UNREACHABLE:
         return Mark.UNREACHABLE
-    # Without a code it was no answer of AWS: a fault of our own fails, a broken connection is not known.
-    wrong = failure.code in _WRONG_BY_ITSELF or (not failure.code and failure.status is Status.FAILED)
-    return Mark.FAILED if wrong else Mark.INCONCLUSIVE
+    # An error without a code is not from AWS: an internal error fails, a broken connection is inconclusive.
+    invalid = failure.code in _INVALID_REQUEST or (not failure.code and failure.status is Status.FAILED)
+    return Mark.FAILED if invalid else Mark.INCONCLUSIVE
 
 
 def _clocks(error: Exception, failure: Failure, context: VerifyContext) -> Mapping[str, Any]:
-    """How many seconds AWS's clock is ahead of ours: from the stamps in the message, else from the reply's Date."""
+    """Seconds by which AWS's clock is ahead: from the timestamps in the message, else from the reply's Date header."""
     if "Signature" not in failure.message and "Skewed" not in failure.code:
         return {}
     stamps = [datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) for text in _STAMP.findall(failure.message)]
-    if len(stamps) > 1:  # ours comes first, AWS's last: "Signature expired: OURS is now earlier than EDGE (AWS'S - 5 min.)"
+    if len(stamps) > 1:  # ours is first, AWS's last: "Signature expired: OURS is now earlier than EDGE (AWS'S - 5 min.)"
         return {"clock_offset_seconds": round((stamps[-1] - stamps[0]).total_seconds())}
     response: Any = getattr(error, "response", {})
     date = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
@@ -103,9 +102,10 @@ def _clocks(error: Exception, failure: Failure, context: VerifyContext) -> Mappi
 
 
 class ProbeVerdict(StrEnum):
-    """What an answer proves. PROBABLY_ALLOWED: the service complains of the request, which most of them do only after
-    they have let the caller in; good enough for "what was granted works", not for "more works than was granted".
-    NOT_OFFERED: the sandbox does not simulate the operation.
+    """What the reply to a call proves.
+
+    PROBABLY_ALLOWED: the service rejected the request as invalid, which most services do only after authorization. It shows
+    that a granted action works, but not that another action is allowed. NOT_OFFERED: the sandbox does not simulate it.
     """
 
     ALLOWED = "allowed"
@@ -117,7 +117,7 @@ class ProbeVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A call with its answer. `code` and `message` are AWS's, without secrets; "" when the call went through."""
+    """A call and its result. `code` and `message` are AWS's, without secrets; empty if the call succeeded."""
 
     call: SafeCall
     region: str
@@ -129,7 +129,7 @@ class Tried:
 
     @property
     def evidence(self) -> dict[str, Any]:
-        """What a diagnosis needs, in JSON's types."""
+        """The call as JSON values, for diagnoses."""
         found = {
             "action": self.call.action,
             "operation": f"{self.call.service}:{self.call.operation}",
@@ -141,38 +141,36 @@ class Tried:
 
     @property
     def not_rehearsed(self) -> str:
-        """Why the sandbox could not answer, as in `not rehearsed: the sandbox has no cur`."""
-        said = self.message.rpartition(": ")[2].rstrip(".")
-        return f"not rehearsed: {said[:1].lower()}{said[1:]}"
+        """Why the sandbox did not answer, as in `not rehearsed: the sandbox has no cur`."""
+        reason = self.message.rpartition(": ")[2].rstrip(".")
+        return f"not rehearsed: {reason[:1].lower()}{reason[1:]}"
 
 
 _AFTER_AUTHORIZATION = re.compile(
     r"^DryRunOperation$|^404$|^NoSuch|NotFound|NonExistent|DoesNotExist|NotInUse|^SubscriptionRequired|ConfigurationNotFound"
 )
-_OF_THE_REQUEST = re.compile(
+_REQUEST_INVALID = re.compile(
     r"^Validation|^InvalidParameter|^InvalidArgument|^InvalidInput|^InvalidRequest|^MissingParameter"
 )
-# Services that no one switched on say "access denied" too (Macie, Audit Manager, Detective API references, November 2026).
-_NOT_SWITCHED_ON = re.compile(
-    r"not (?:been )?(?:enabled|subscribed|set up)|opt(?:ed)?[- ]in|complete .* setup", re.IGNORECASE
-)
+# Services that are not enabled also return "access denied" (Macie, Audit Manager, Detective API references, November 2026).
+_NOT_ENABLED = re.compile(r"not (?:been )?(?:enabled|subscribed|set up)|opt(?:ed)?[- ]in|complete .* setup", re.IGNORECASE)
 
 
 def answer_of(failure: Failure) -> ProbeVerdict:
-    """Judge an error of a call. Only a refusal by AWS is one; what is not known claims nothing."""
+    """What an error proves. Only a refusal by AWS counts as REFUSED; unknown errors are UNCLEAR."""
     if failure.code in REFUSALS:
-        return ProbeVerdict.UNCLEAR if _NOT_SWITCHED_ON.search(failure.message) else ProbeVerdict.REFUSED
+        return ProbeVerdict.UNCLEAR if _NOT_ENABLED.search(failure.message) else ProbeVerdict.REFUSED
     if failure.code == NOT_OFFERED:
         return ProbeVerdict.NOT_OFFERED
     if failure.status in WORTH_RETRYING:
         return ProbeVerdict.UNCLEAR
     if _AFTER_AUTHORIZATION.search(failure.code):
         return ProbeVerdict.ALLOWED
-    return ProbeVerdict.PROBABLY_ALLOWED if _OF_THE_REQUEST.search(failure.code) else ProbeVerdict.UNCLEAR
+    return ProbeVerdict.PROBABLY_ALLOWED if _REQUEST_INVALID.search(failure.code) else ProbeVerdict.UNCLEAR
 
 
 def try_call(call: SafeCall, region: str, credentials: SigningCredentials, context: VerifyContext) -> Tried:
-    """Make the call in a Region, with retries while the failure is transient. Never raises."""
+    """Make the call in a Region, with retries while the error is transient. Never raises."""
     begin = context.ticks()
     failure, attempts = with_retries(
         lambda: _call_once(call, region, credentials, context),
@@ -188,7 +186,7 @@ def try_call(call: SafeCall, region: str, credentials: SigningCredentials, conte
 
 def _call_once(call: SafeCall, region: str, credentials: SigningCredentials, context: VerifyContext) -> Failure | None:
     try:
-        # Here and not within the call: a role that cannot be assumed any more has refused no action.
+        # Not as part of the call: if the role can no longer be assumed, the action was not refused.
         credentials.get_frozen_credentials()
     except Exception as error:
         failure = failure_of(error)

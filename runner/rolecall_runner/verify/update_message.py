@@ -1,7 +1,7 @@
-"""The one message to a customer: all findings of a roll call, and how to apply the newest module by the customer's own way.
+"""The message to a customer: everything that the customer has to do, and how to apply the newest module.
 
-Which way a customer used (Terraform, CloudFormation, the script, the console) is kept in the status file. Someone who used
-CloudFormation and is told to run `terraform apply` ends in EntityAlreadyExists, so an unknown way is never guessed.
+The status file has the form (Terraform, CloudFormation, script, console) that a customer used. An unknown form is never
+guessed: `terraform apply` after CloudFormation ends in EntityAlreadyExists.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from enum import StrEnum
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.verify.verdict import Verdict
 
-HELLO, THANKS = "Hello,", "Thank you."
+_GREETING, _CLOSING = "Hello,", "Thank you."
 _COLUMNS = 78
 
 
 class Form(StrEnum):
-    """The ways by which a customer can apply a module; names of the bundle's folders."""
+    """The ways to apply a module; the values are folders of the bundle."""
 
     TERRAFORM = "terraform"
     CLOUDFORMATION = "cloudformation"
@@ -37,7 +37,7 @@ UPDATES: Mapping[Form, str] = {
     Form.CONSOLE: "Console: follow the newest console/walkthrough.md in account {account} and edit the existing role to "
     "match. Do not create a second role.",
 }
-"""How to apply the newest module, by the way that the customer used. The texts take `{account}`."""
+"""Instructions for applying the newest module; the templates take `{account}`."""
 
 _UNKNOWN = (
     "If you have applied them before, please use the same way again; with another one AWS answers that the "
@@ -47,8 +47,8 @@ _UNKNOWN = (
 )
 
 
-def update_steps(form: str, account_id: str) -> list[str]:
-    """Paragraphs that say how to apply the newest module: one for a known way, else all of them and how to tell."""
+def _update_steps(form: str, account_id: str) -> list[str]:
+    """Paragraphs on how to apply the newest module: of a known form, else of all forms with how to find out which."""
     known = [Form(form)] if form in set(Form) else list(Form)
     steps = [UPDATES[each].format(account=account_id) for each in known]
     if len(steps) == 1:
@@ -57,33 +57,38 @@ def update_steps(form: str, account_id: str) -> list[str]:
 
 
 def customer_message(verdict: Verdict, closing: Iterable[str] = ()) -> str:
-    """One message with all that the customer has to do, without secrets; "" when there is nothing.
+    """The message with everything that the customer has to do, without secrets; empty if there is nothing.
 
-    Several causes are numbered. `closing` are paragraphs to put before the thanks. Lines end after 78 characters, but for
-    what is to be copied.
+    Several causes are numbered. `closing`: paragraphs before the end. Lines have at most 78 characters, except indented
+    blocks, which are meant to be copied.
     """
     asked = [diagnosis for diagnosis in verdict.diagnoses if diagnosis.customer]
     if not asked:
         return ""
-    paragraphs = [f"[{REHEARSAL}: do not send this]"] if verdict.rehearsal else []
-    paragraphs.append(HELLO)
     if len(asked) == 1:
-        paragraphs += asked[0].customer.split("\n\n")
+        paragraphs = asked[0].customer.split("\n\n")
     else:
-        paragraphs.append(
+        summary = (
             f"the access to your AWS account {verdict.account_id} is not as agreed yet. We found the following; where AWS "
-            "does not tell which of several causes it is, the likeliest comes first:"
+            "does not say which of several causes it is, the likeliest comes first:"
         )
+        paragraphs = [summary]
         for number, diagnosis in enumerate(asked, 1):
             first, *rest = diagnosis.customer.split("\n\n")
             paragraphs += [f"{number}. {first[:1].upper()}{first[1:]}", *rest]
     if any(diagnosis.update for diagnosis in asked):
-        paragraphs += update_steps(verdict.form, verdict.account_id)
-    return "\n\n".join(_filled(part) for part in (*paragraphs, *closing, THANKS) if part) + "\n"
+        paragraphs += _update_steps(verdict.form, verdict.account_id)
+    return join_message((_wrapped(part) for part in (*paragraphs, *closing)), rehearsal=verdict.rehearsal)
 
 
-def _filled(paragraph: str) -> str:
-    """A paragraph in lines of 78 characters; indented text stays as it is."""
+def join_message(paragraphs: Iterable[str], *, rehearsal: bool) -> str:
+    """A message of these paragraphs (empty ones are left out) with greeting and closing; a rehearsal's has a warning."""
+    warning = f"[{REHEARSAL}: do not send this]" if rehearsal else ""
+    return "\n\n".join(part for part in (warning, _GREETING, *paragraphs, _CLOSING) if part) + "\n"
+
+
+def _wrapped(paragraph: str) -> str:
+    """Wrap a paragraph at 78 characters; indented blocks are unchanged."""
     if paragraph.startswith("    "):
         return paragraph
     indent = "  " if paragraph.startswith("- ") else ""

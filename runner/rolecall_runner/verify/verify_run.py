@@ -1,7 +1,4 @@
-"""What a report says of the run itself: of what, by whom, when.
-
-The roll call of one target, from the first assume to the likely cause of what failed.
-"""
+"""Verification of one target: all its checks, then the likely causes of those that failed."""
 
 from __future__ import annotations
 
@@ -14,23 +11,23 @@ from rolecall_generator.iam.evaluation import Identity, identity_of
 from rolecall_runner.aws import AccountSession, Credentials, Status, failure_of
 from rolecall_runner.execution import Outcome, PerProcess
 from rolecall_runner.inventory import Target, TargetKind
-from rolecall_runner.verify.checks import Ladder, access_before, climb, openness
+from rolecall_runner.verify.agreed_access import access_before
+from rolecall_runner.verify.checks import AssumeChecks, check_assume, check_trust_scope
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.diagnosis import diagnose
 from rolecall_runner.verify.drift import drift_of
 from rolecall_runner.verify.grants import try_grants, try_outside
-from rolecall_runner.verify.newest_module import Newest, configuration_as
-from rolecall_runner.verify.switch_role_users import check_people
-from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict
+from rolecall_runner.verify.newest_module import Newest
+from rolecall_runner.verify.switch_role_users import check_switch_role
+from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict, configuration_agrees
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """One run of the roll call.
+    """One verify run, for reports.
 
-    `manifest` and `selection` as the user gave them; `started` and `ended` know their time zone; `caller_arn` is who asked;
-    `version` is rolecall's. `targets` counts the accounts that were to be asked; 0: as many as there are verdicts.
-    `rehearsal`: a sandbox answered, not AWS.
+    `manifest` and `selection` are as the user gave them; `started` and `ended` have a time zone; `version` is rolecall's.
+    `targets`: number of selected targets; 0: as many as there are verdicts. `rehearsal`: a sandbox answered instead of AWS.
     """
 
     run_id: str
@@ -45,11 +42,11 @@ class RunInfo:
 
     @property
     def seconds(self) -> float:
-        """How long the run took."""
+        """Duration of the run."""
         return (self.ended - self.started).total_seconds()
 
     def to_json(self) -> dict[str, Any]:
-        """The run as JSON values; times as ISO 8601, `seconds` next to them."""
+        """The run as JSON values, with its duration in `seconds`; times are in ISO 8601."""
         return {
             "run_id": self.run_id,
             "manifest": self.manifest,
@@ -64,8 +61,8 @@ class RunInfo:
         }
 
 
-class _Seed:
-    """A cache of one entry, as `AccountSession` asks for: the first assume's session, used on until AWS calls it expired."""
+class _FirstSession:
+    """A session cache of one entry for `AccountSession`: the first assume's session, used until AWS reports it expired."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials: Credentials | None = credentials
@@ -81,12 +78,12 @@ class _Seed:
 
 
 def verify(target: Target, context: VerifyContext) -> Verdict:
-    """Call the roll of one target. What fails there is in the verdict, never raised."""
+    """Verify one target. Failures are checks of the verdict, never raised."""
     if target.kind is TargetKind.CUSTOMER:
-        other = _another_roles(target, context)
-        checks = tuple(_customer(target, context)) if other is None else (other,)
+        skipped = _check_of_other_backend(target, context)
+        checks = tuple(_customer(target, context)) if skipped is None else (skipped,)
     else:
-        checks = tuple(_people(target, context))
+        checks = tuple(_switch_role(target, context))
     verdict = diagnose(Verdict(target.name, str(target.kind), target.account_id, target.role_arn, checks), target, context)
     form = context.history.forms.get((str(target.kind), target.name), "")
     return replace(verdict, rehearsal=context.rehearsal, form=form)
@@ -94,7 +91,7 @@ def verify(target: Target, context: VerifyContext) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class VerifyTask:
-    """`verify` as the engines run it: the verdict as JSON values, the mark as the status. Each process makes its context."""
+    """`verify` as a task of the engines: its outcome has the verdict as JSON values and its mark as the status."""
 
     context: PerProcess[VerifyContext]
     name: str = "verify"
@@ -105,88 +102,93 @@ class VerifyTask:
         return Outcome(Status(verdict.mark), verdict.to_json())
 
 
-def _another_roles(target: Target, context: VerifyContext) -> Check | None:
-    """A check that skips a customer which another of the manifest's backend roles carries; None for the caller's own.
+def _check_of_other_backend(target: Target, context: VerifyContext) -> Check | None:
+    """A skipped check for a customer that trusts another of the manifest's backend roles; None for the caller's own.
 
-    A caller that is no backend role at all is asked for it: that its assume fails is worth a diagnosis.
+    Also None for a caller that is none of the backend roles: its failed assume gets a diagnosis.
     """
-    who = identity_of(context.assumer.caller.arn)
-    mine = [arn for arn in context.backend_roles if _same_role(arn, who)]
-    if not mine or target.backend_role_arn in mine:
+    caller = identity_of(context.assumer.caller.arn)
+    own = [arn for arn in context.backend_roles if _same_role(arn, caller)]
+    if not own or target.backend_role_arn in own:
         return None
     name = target.backend_role_arn.rpartition("/")[2]
-    return Check(Step.ASSUME, Mark.SKIPPED, f"It trusts {name}, another backend role: call its roll under that role.")
+    return Check(Step.ASSUME, Mark.SKIPPED, f"It trusts {name}, another backend role: verify it with that role.")
 
 
-def _same_role(arn: str, who: Identity) -> bool:
-    """Whether a session or role is the role of this ARN; session ARNs carry no path."""
+def _same_role(arn: str, identity: Identity) -> bool:
+    """Whether a session or role is the role with this ARN; ARNs of sessions have no path."""
     role = identity_of(arn)
-    return role.account_id == who.account_id and arn.rpartition("/")[2] == (who.role or "").rpartition("/")[2]
+    return role.account_id == identity.account_id and arn.rpartition("/")[2] == (identity.role or "").rpartition("/")[2]
 
 
 def _customer(target: Target, context: VerifyContext) -> Iterator[Check]:
-    ladder = climb(target, context)
-    # Amid a rotation that waits for the customer it is known that the newest module is not applied.
-    earlier = context.earlier(target) if ladder.target is target else ()
+    assumed = check_assume(target, context)
+    # While a rotation waits for the customer, the newest module is known not to be applied.
+    earlier = context.earlier(target) if assumed.target is target else ()
     newest = Newest(target, context.intended.get(target.role_arn), earlier, context)
-    climbed = newest.explain(ladder.checks)
-    yield from climbed
-    first = ladder.credentials
+    explained = newest.explain(assumed.checks)
+    yield from explained
+    first = assumed.credentials
     if first is None:
         yield from (Check(step, Mark.SKIPPED, "There is no session of the role to try it with.") for step in _later(context))
-        yield from newest.conclude(climbed, opened=False)
+        yield from newest.conclude(explained, has_session=False)
         return
     rest = []
-    for check in _with_session(target, ladder, first, newest, context):
+    for check in _with_session(target, assumed, first, newest, context):
         rest.append(check)
         yield check
-    yield from newest.conclude((*climbed, *rest))
+    yield from newest.conclude((*explained, *rest))
 
 
 def _with_session(
-    target: Target, ladder: Ladder, first: Credentials, newest: Newest, context: VerifyContext
+    target: Target, assumed: AssumeChecks, first: Credentials, newest: Newest, context: VerifyContext
 ) -> Iterator[Check]:
     """The checks that need a session of the role."""
-    if ladder.target is not target:
-        # Amid a rotation, before the customer applies: what was agreed is the module that the customer has.
+    if assumed.target is not target:
+        # During a rotation that the customer has not applied, compare with the access before the rotation.
         agreed = context.intended.get(target.role_arn)
         context = replace(context, intended={} if agreed is None else {target.role_arn: access_before(agreed, target)})
-        target = ladder.target
-    session = AccountSession(lambda: context.assumer.assume(target), context.clock, cache=_Seed(first))
+        target = assumed.target
+    session = AccountSession(lambda: context.assumer.assume(target), context.clock, cache=_FirstSession(first))
     if context.options.probe_actions:
-        yield from _kept(Step.OUTSIDE, lambda: newest.try_changes(session))
+        yield from _guarded(Step.OUTSIDE, lambda: newest.try_changes(session))
         sampled = (
-            *_kept(Step.GRANTED, lambda: try_grants(target, session, context)),
-            *_kept(Step.OUTSIDE, lambda: try_outside(target, session, context, newest.tried)),
+            *_guarded(Step.GRANTED, lambda: try_grants(target, session, context)),
+            *_guarded(Step.OUTSIDE, lambda: try_outside(target, session, context, newest.tried)),
         )
         yield from map(newest.explain_call, sampled)
     older: dict[str, bool] = {}
     if context.options.drift:
-        for check in _kept(Step.DRIFT, lambda: (drift_of(target, session, context)[0],)):
-            older = {OLDER_MODULE: True} if check.evidence.get(OLDER_MODULE) else {}
+        for check in _guarded(Step.DRIFT, lambda: (drift_of(target, session, context)[0],)):
+            older = {OLDER_MODULE: True} if check.older_module else {}
             yield check
-    for check in _kept(Step.CONFIGURATION, lambda: (openness(target, session, context),)):
-        # A role that is exactly as an earlier module set it up has that module's trust policy as well.
+    for check in _guarded(Step.CONFIGURATION, lambda: (check_trust_scope(target, session, context),)):
+        # A role that is exactly as in an earlier module has that module's trust policy as well.
         yield replace(check, evidence={**check.evidence, **older}) if check.mark is Mark.FAILED else check
 
 
-def _people(target: Target, context: VerifyContext) -> Iterator[Check]:
+def _switch_role(target: Target, context: VerifyContext) -> Iterator[Check]:
     """The checks of a switch role, and whether its newest modules are applied."""
-    checks = tuple(_kept(Step.CONFIGURATION, lambda: check_people(target, context.readers, context)))
+    checks = tuple(_guarded(Step.CONFIGURATION, lambda: check_switch_role(target, context)))
     newest = Newest(target, context.intended.get(target.role_arn), context.earlier(target), context)
-    if newest.candidates and any(check.mark is Mark.FAILED for check in checks):
-        for each in newest.candidates:
-            then = replace(context, intended={target.role_arn: each.access})
-            before = tuple(_kept(Step.CONFIGURATION, lambda then=then: check_people(target, then.readers, then)))  # type: ignore[misc]
-            if configuration_as(before):
-                checks = tuple(
-                    replace(check, evidence={**check.evidence, OLDER_MODULE: True}) if check.mark is Mark.FAILED else check
-                    for check in checks
-                )
-                break
+    if any(check.mark is Mark.FAILED for check in checks) and _matches_earlier(newest, target, context):
+        checks = tuple(
+            replace(check, evidence={**check.evidence, OLDER_MODULE: True}) if check.mark is Mark.FAILED else check
+            for check in checks
+        )
     yield from checks
     if any(check.mark in {Mark.OK, Mark.FAILED} for check in checks):
         yield from newest.conclude(checks)
+
+
+def _matches_earlier(newest: Newest, target: Target, context: VerifyContext) -> bool:
+    """Whether the switch role is exactly as in an earlier module that may still be applied."""
+    for each in newest.candidates:
+        then = replace(context, intended={target.role_arn: each.access})
+        checks = tuple(_guarded(Step.CONFIGURATION, lambda then=then: check_switch_role(target, then)))  # type: ignore[misc]
+        if configuration_agrees(checks):
+            return True
+    return False
 
 
 def _later(context: VerifyContext) -> Iterator[Step]:
@@ -197,11 +199,11 @@ def _later(context: VerifyContext) -> Iterator[Step]:
     yield Step.CONFIGURATION
 
 
-def _kept(step: Step, climb_on: Callable[[], Iterable[Check]]) -> Iterator[Check]:
-    """The checks of one part; what it raises (the time is up) is a check too, so that those before it are kept."""
+def _guarded(step: Step, run: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+    """The checks of one part; an exception (such as a timeout) becomes a check, so that earlier ones are kept."""
     try:
-        yield from climb_on()
-    except Exception as error:  # whatever one part raises is this account's result, not the run's end
+        yield from run()
+    except Exception as error:  # an exception of one part is this target's result and does not end the run
         failure = failure_of(error)
         mark = Mark.FAILED if failure.status is Status.FAILED else Mark.INCONCLUSIVE
-        yield Check(step, mark, "It could not be tried to the end.", failure.code, failure.message)
+        yield Check(step, mark, "The check could not be completed.", failure.code, failure.message)

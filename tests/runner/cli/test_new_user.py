@@ -94,7 +94,7 @@ def test_from_init_to_a_verified_customer_by_the_printed_steps(tmp_path: Path, p
         "runner onboard customer1",
     ] == typed
     assert "✓ customer1 is verified: all is as agreed" in outputs[2]
-    assert "the access to your AWS account 620000000002 is checked: all is as agreed" in outputs[2]
+    assert "the access to your AWS account 620000000002 was checked: everything is as agreed" in outputs[2]
     assert (home / "output" / "bundles" / "customer1.zip").is_file()
 
 

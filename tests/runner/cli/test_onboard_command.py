@@ -50,7 +50,7 @@ def test_a_customer_that_has_applied_is_verified(stage: Stage) -> None:
     )
     assert ["-------- message to account2 --------", "[rehearsal (sandbox): do not send this]"] == lines[1:3]
     assert ["-------- end of the message --------", "next: gen bundle account2"] == lines[-2:]
-    assert "account2: the role lets us in\n" == done.err
+    assert "account2: the role can be assumed\n" == done.err
 
 
 def test_a_customer_that_has_not_applied(stage: Stage) -> None:
@@ -59,7 +59,7 @@ def test_a_customer_that_has_not_applied(stage: Stage) -> None:
 
     assert 1 == done.code
     assert done.out.startswith(
-        "rehearsal (sandbox): ✗ account1 does not let us in yet (1 look): AWS refuses: the role is not there, or "
+        "rehearsal (sandbox): ✗ account1 does not let us in yet (1 look): AWS refuses: the role does not exist, or "
     )
     assert "[role-missing]" in done.out
     assert "`aws iam get-role --role-name role1`" in " ".join(done.out.split())
@@ -116,7 +116,7 @@ def test_ctrl_c_ends_the_wait_and_says_how_to_go_on(stage: Stage) -> None:
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=60)
 
-    assert first.startswith("account1: not yet: AWS refuses: the role is not there")
+    assert first.startswith("account1: not yet: AWS refuses: the role does not exist")
     assert (130, "") == (child.returncode, out), err
     assert "interrupted; of account1: AWS refuses" in err
     assert "hint: runner onboard account1 goes on waiting; what was noted stays" in err

@@ -21,7 +21,7 @@ from rolecall_runner.inventory.inventory import read_inventory
 from rolecall_runner.reports.status_output import age, print_status
 from rolecall_runner.status.overview import StatusPlace, chosen, report
 from rolecall_runner.status.status_file import HandedOver, StatusEntry, change_status, key_of, read_status
-from rolecall_runner.status.update import heard, written
+from rolecall_runner.status.update import apply_verdict, written
 from rolecall_runner.verify.verdict import Verdict
 from status_rig import drifted, not_there
 from verdict_worlds import verdict
@@ -55,7 +55,7 @@ def note(folder: Path, heard_of: Mapping[str, tuple[int, Verdict]], *, handed: M
     entries = {}
     for name, (days, found) in heard_of.items():
         entry, date = StatusEntry(targets[name].role_arn), (NOW - timedelta(days=days)).isoformat()
-        entries[key_of(targets[name])] = heard(
+        entries[key_of(targets[name])] = apply_verdict(
             entry, targets[name], found, date=date, run="a-run", module=modules.module(targets[name])
         )
     for name, module in (handed or {}).items():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rolecall_runner.verify.causes import CAUSES, told
+from rolecall_runner.verify.causes import CAUSES, diagnosis_of
 from rolecall_runner.verify.update_message import UPDATES, Form, customer_message
 from rolecall_runner.verify.verdict import Verdict
 from status_rig import not_there, target
@@ -15,7 +15,7 @@ WHO = target(backend_role_arn="arn:aws:iam::111111111111:role/backend_role")
 
 
 def finding(*causes: str, form: str = "", rehearsal: bool = False) -> Verdict:
-    diagnoses = tuple(told(cause, WHO, "the detail") for cause in causes)
+    diagnoses = tuple(diagnosis_of(cause, WHO, "the detail") for cause in causes)
     return replace(not_there(), diagnoses=diagnoses, form=form, rehearsal=rehearsal)
 
 

@@ -39,20 +39,20 @@ def section(text: str, title: str) -> list[str]:
 def test_it_says_what_was_seen() -> None:
     """The right id lets in, the wrong ones do not, granted actions work, and what cannot be seen is said."""
     checks = (*verdict().checks[:6], *tried(Step.GRANTED, Mark.OK, "s3:GetObject", "ec2:DescribeVpcs"), verdict().checks[-1])
-    saw = section(letter(replace(verdict(), checks=checks)), "What we saw")
+    saw = section(letter(replace(verdict(), checks=checks)), "What we verified")
 
     assert (
         "- Our role arn:aws:iam::111111111111:role/backend_role can assume arn:aws:iam::222222222222:role/role1 "
-        "with the external id that we agreed on."
+        "with the external ID that we agreed on."
     ) == saw[0]
-    assert "without an external id, with another customer's external id and with a made-up external id" in saw[1]
-    assert "- Of what you granted we tried s3:GetObject and ec2:DescribeVpcs: it works." == saw[2]
+    assert "without an external ID, with another customer's external ID and with a made-up external ID" in saw[1]
+    assert "- Of the permissions that you granted, we tried s3:GetObject and ec2:DescribeVpcs: they work." == saw[2]
     assert "- The role may not read its own policies, so we do not see later changes of them." == saw[3]
 
 
 def test_it_says_only_what_was_tried() -> None:
     """A check that was skipped is no refusal; a role that may read itself is said to be as handed over."""
-    saw = section(letter(verdict(other_external_id="skipped", drift="ok")), "What we saw")
+    saw = section(letter(verdict(other_external_id="skipped", drift="ok")), "What we verified")
 
     assert "another customer's" not in " ".join(saw)
     assert "- The role is as it was handed over to you." == saw[-1]
@@ -66,7 +66,7 @@ def test_it_says_what_the_role_grants_and_what_not() -> None:
     can = section(text, "What we can do")
     assert "- Allows s3:GetObject on arn:aws:s3:::example-bucket/*." == can[0]
     assert [True] == ["AmazonEC2ReadOnlyAccess" in line for line in can[1:]]
-    assert "- Of that we tried iam:ListUsers: AWS refused it, as it must be." == section(text, "What we cannot do")[-1]
+    assert "- We tried iam:ListUsers: AWS refused, as intended." == section(text, "What we cannot do")[-1]
 
 
 def test_a_long_list_of_actions_is_cut() -> None:
@@ -74,13 +74,13 @@ def test_a_long_list_of_actions_is_cut() -> None:
     checks = tried(Step.GRANTED, Mark.OK, *(f"ec2:Describe{number}" for number in range(12)))
     text = letter(replace(verdict(), checks=checks))
 
-    assert "ec2:Describe6, ec2:Describe7 and 4 more: it works." in text
+    assert "ec2:Describe6, ec2:Describe7 and 4 more: they work." in text
 
 
 def test_it_says_how_to_take_the_access_back() -> None:
     """By the ways that the bundle has; by all where no bundle is known. The console needs none."""
     ways = [
-        {line[2:].partition(":")[0] for line in section(letter(sent=sent), "How you take it back")}
+        {line[2:].partition(":")[0] for line in section(letter(sent=sent), "How you can revoke it")}
         for sent in (Sent(), Sent(frozenset({"terraform", "review"})))
     ]
 

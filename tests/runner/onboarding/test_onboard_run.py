@@ -27,7 +27,9 @@ from rolecall_runner.onboarding.waiting import Pace, Sighting
 from rolecall_runner.status.status_file import read_status
 from rolecall_runner.verify.context import RunConfig
 
-FIRST_WORDS = "AWS refuses: the role is not there, or it refuses our external id, or its trust names another principal"
+FIRST_WORDS = (
+    "AWS refuses: the role does not exist, or it refuses our external ID, or its trust policy names another principal"
+)
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +110,13 @@ def test_from_a_role_that_is_not_there_to_a_verdict(stage: Stage, folder: Path) 
     found = entry(folder)
 
     assert ended.verified, ended.verdict
-    assert [FIRST_WORDS, FIRST_WORDS, "the role lets us in"] == [each.what for each in heard]
+    assert [FIRST_WORDS, FIRST_WORDS, "the role can be assumed"] == [each.what for each in heard]
     assert START.isoformat() == found["handed_over"]["date"]
     assert (START + timedelta(seconds=12)).isoformat() == found["verified"]["date"]
     assert (ended.run, found["handed_over"]["module"]) == (found["verified"]["run"], found["verified"]["module"])
     assert "failed" not in found
     assert [ended.run] == [record.run_id for record in list_runs(folder / "runs")]
-    assert "the access to your AWS account 222222222222 is checked: all is as agreed (2026-11-24)." in ended.letter
+    assert "the access to your AWS account 222222222222 was checked: everything is as agreed (2026-11-24)." in ended.letter
 
 
 @pytest.mark.usefixtures("restored")
@@ -191,7 +193,7 @@ def test_the_previous_external_id_is_no_apply(stage: Stage, folder: Path) -> Non
     ended, heard = run(stage, folder, Day(), Pace(once=True))
 
     assert (False, "") == (ended.verified, ended.run)
-    assert ["it takes the previous external id alone"] == [each.what for each in heard]
+    assert ["it accepts only the previous external ID"] == [each.what for each in heard]
     assert "still has our previous external" in ended.letter
     assert {"role_arn", "handed_over", "versions"} == set(entry(folder))
 
@@ -213,9 +215,9 @@ def test_a_module_or_bundle_that_is_older_than_the_manifest_is_warned_of(stage: 
 
     assert ([], []) == (fresh, warnings_of(stage, folder))
     assert [
-        "the module as written does not take the manifest's external id: gen terraform, gen bundle account1, send it"
+        "the written module does not have the manifest's external ID: run gen terraform and gen bundle account1, send it"
     ] == changed
-    assert ["the bundle is older than the module: gen bundle account1, and send it"] == written
+    assert ["the bundle is older than the module: run gen bundle account1, send it"] == written
     assert "account1.zip" not in ended.letter
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from consoles import pipe, terminal
 from onboard_rig import Day
-from rolecall_runner.onboarding.waiting import SEEN, Pace, Sighting, pause_seconds, seen, wait_for_role
+from rolecall_runner.onboarding.waiting import REASONS, Pace, Sighting, describe, pause_seconds, wait_for_role
 from rolecall_runner.reports.onboarding_output import WaitDisplay, spell
 from rolecall_runner.verify.causes import CAUSES
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
@@ -115,16 +115,18 @@ def test_a_stop_ends_the_pause_and_the_wait() -> None:
 def test_what_is_seen_is_said_in_words() -> None:
     """The likeliest three of a refusal; a cause without words of its own by its id."""
     assert (
-        "AWS refuses: the role is not there, or it refuses our external id, or its trust names another principal"
-    ) == seen(not_there())
-    assert "AWS cannot be reached" == seen(with_causes("network", mark=Mark.UNREACHABLE))
-    assert "AWS refuses: identity differs" == seen(with_causes("identity-differs"))
-    assert ["AWS refuses", "no clear answer"] == [seen(with_causes(mark=mark)) for mark in (Mark.FAILED, Mark.INCONCLUSIVE)]
+        "AWS refuses: the role does not exist, or it refuses our external ID, or its trust policy names another principal"
+    ) == describe(not_there())
+    assert "AWS cannot be reached" == describe(with_causes("network", mark=Mark.UNREACHABLE))
+    assert "AWS refuses: identity differs" == describe(with_causes("identity-differs"))
+    assert ["AWS refuses", "no clear answer"] == [
+        describe(with_causes(mark=mark)) for mark in (Mark.FAILED, Mark.INCONCLUSIVE)
+    ]
 
 
 def test_the_words_are_for_causes_that_there_are() -> None:
     """No id of docs/diagnosis.md is misspelt."""
-    assert set() == set(SEEN) - set(CAUSES)
+    assert set() == set(REASONS) - set(CAUSES)
 
 
 def test_without_a_terminal_each_change_is_a_line() -> None:
@@ -142,9 +144,9 @@ def test_without_a_terminal_each_change_is_a_line() -> None:
         display.hear(Sighting(verdict(granted="failed"), 4, 12.0, 30.0))
 
     assert [
-        f"account1: not yet: {seen(not_there())}",
-        "account1: not yet: AWS throttles",
-        "account1: the role lets us in",
+        f"account1: not yet: {describe(not_there())}",
+        "account1: not yet: AWS throttles the calls",
+        "account1: the role can be assumed",
         "account1: the role lets us in, but not all is as agreed yet",
     ] == file.getvalue().splitlines()
 
@@ -169,7 +171,7 @@ def test_on_a_terminal_the_line_says_when_the_next_look_is() -> None:
         display._live.refresh()  # type: ignore[union-attr]
 
     shown = file.getvalue()
-    assert "account1: not yet: AWS refuses: the role is not there" in shown
+    assert "account1: not yet: AWS refuses: the role does not exist" in shown
     assert "waiting for 12 s, look 3, the next in 18 s; Ctrl-C ends the wait" in shown
 
 
@@ -181,7 +183,9 @@ def test_times_are_spelt(seconds: float, words: str) -> None:
 
 def test_a_warning_stays_above_the_wait_and_breaks_between_words() -> None:
     """On a terminal of 80 columns; through a pipe it is one line."""
-    sentence = "the module as written does not take the manifest's external id: gen terraform, gen bundle account1, send it"
+    sentence = (
+        "the written module does not have the manifest's external ID: run gen terraform and gen bundle account1, send it"
+    )
     shown, piped = io.StringIO(), io.StringIO()
     with WaitDisplay(terminal(shown, width=80), "account1") as display:
         display.warn(sentence)

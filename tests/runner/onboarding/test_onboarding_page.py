@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from rolecall_generator.records import status_path
-from rolecall_runner.onboarding.onboard_run import ROLL_CALLS
+from rolecall_runner.onboarding.onboard_run import VERIFY_ATTEMPTS
 from rolecall_runner.onboarding.waiting import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Pace
 from rolecall_runner.reports.status_output import ALL_SHOWN
 from rolecall_runner.status.overview import STALE_AFTER, CustomerState
@@ -44,6 +44,6 @@ def test_the_figures_are_those_of_the_code() -> None:
     )  # fmt: skip
     for words in ("after five seconds", "pauses grow to five minutes", "`--every` (30 s)", "`--timeout` (2 h)"):
         assert words in PAGE
-    assert (3, True) == (ROLL_CALLS, "three times in all" in PAGE)
+    assert (3, True) == (VERIFY_ATTEMPTS, "three times in all" in PAGE)
     assert (timedelta(days=7), True) == (STALE_AFTER, "`--stale-after` (7 days)" in PAGE)
     assert (20, True) == (ALL_SHOWN, "Of more than 20 accounts" in PAGE)

@@ -25,7 +25,7 @@ def test_a_suite_is_an_account_and_a_case_a_rung() -> None:
         (suite.get("name"), len(suite.findall("testcase"))) for suite in root[:6]
     ]
     assert "reena-in-sumesh (switch role)" == root[6].get("name")
-    assert ("account1", "assume: The role was assumed with its external id.", "0.110") == (
+    assert ("account1", "assume: The role was assumed with its external ID.", "0.110") == (
         first[0].get("classname"), first[0].get("name"), first[0].get("time"),
     )  # fmt: skip
 

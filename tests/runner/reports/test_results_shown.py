@@ -16,7 +16,7 @@ from rolecall_runner.reports.formatters.json import json_line, run_json
 from rolecall_runner.reports.formatters.junit import run_junit
 from rolecall_runner.reports.progress import RollCallProgress
 from rolecall_runner.reports.summary import print_recap, tally
-from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict, label, shown, verdict_from_json
+from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from verdict_worlds import INFO, mixed, verdict
 
 KEY_ID = "ASIAIOSFODNN7EXACDEF"
@@ -72,7 +72,7 @@ def test_the_roles_own_arn_stays(path: str) -> None:
     arn = f"arn:aws:iam::222222222222:role/{path}"
     check = Check(Step.ASSUME, Mark.FAILED, f"{arn} cannot be assumed.", "AccessDenied", f"not authorized on {arn}")
     letter = Diagnosis("cause", f"look at {arn}", f"Please apply {arn}")
-    found = shown(Verdict("a", "customer", "222222222222", arn, (check,), (letter,)))
+    found = Verdict("a", "customer", "222222222222", arn, (check,), (letter,)).redacted()
 
     assert f"not authorized on {arn}" == found.checks[0].message
     assert f"Please apply {arn}" == found.diagnoses[0].customer
@@ -80,15 +80,15 @@ def test_the_roles_own_arn_stays(path: str) -> None:
 
 def test_a_switch_role_says_that_it_is_one() -> None:
     """A customer and a switch role may share a name; on one line both are told apart."""
-    assert "two lines" == label(verdict("two\nlines"))
-    assert "reena (switch role)" == label(verdict("reena", kind="switch-role"))
+    assert "two lines" == verdict("two\nlines").label
+    assert "reena (switch role)" == verdict("reena", kind="switch-role").label
 
 
 def test_the_lines_of_json_read_back_as_the_verdicts() -> None:
     """A journal or a program gets every verdict whole from its line."""
     lines = [json_line(found) for found in mixed()]
 
-    assert [shown(found) for found in mixed()] == [verdict_from_json(json.loads(line)) for line in lines]
+    assert [found.redacted() for found in mixed()] == [Verdict.from_json(json.loads(line)) for line in lines]
     assert [1] * len(lines) == [line.count("\n") for line in lines]
 
 

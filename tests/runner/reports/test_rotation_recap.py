@@ -9,8 +9,7 @@ from pathlib import Path
 from consoles import pipe
 from rolecall_runner.reports.summary import print_recap
 from rolecall_runner.status.overview import StatusPlace
-from rolecall_runner.verify.checks import ROTATION, RotationState
-from rolecall_runner.verify.verdict import Verdict
+from rolecall_runner.verify.verdict import ROTATION, RotationState, Verdict
 from verdict_worlds import INFO, verdict
 
 

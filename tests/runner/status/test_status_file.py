@@ -21,8 +21,8 @@ from rolecall_generator.records import STATUS_VERSION, rehearsing, status_path
 from rolecall_runner.status.status_file import (
     Confirmed,
     HandedOver,
-    HandOverRequest,
     LastProblem,
+    LastRun,
     ModuleVersion,
     Pending,
     SeenId,
@@ -57,7 +57,7 @@ ENTRIES = st.builds(
     failed=TROUBLES,
     drifting=TROUBLES,
     external_id_seen=st.none() | st.builds(SeenId, TEXTS, DATES),
-    asked=st.none() | st.builds(HandOverRequest, DATES, TEXTS, TEXTS),
+    asked=st.none() | st.builds(LastRun, DATES, TEXTS, TEXTS),
     pending=st.none() | st.builds(Pending, DATES, DATES, *[TEXTS] * 3, unseen=st.lists(TEXTS, max_size=2).map(tuple)),
     confirmed=st.none() | st.builds(Confirmed, DATES, TEXTS),
     form=st.none() | TEXTS,
@@ -203,24 +203,24 @@ def test_a_broken_file_is_named_with_its_mend_and_kept(tmp_path: Path, text: str
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"applied": "soon"}, "a: applied is no date"),
-        ({"applied": None}, "a: applied is no date"),
-        ({"verified": {"date": "yesterday", "run": "r", "module": ""}}, "a: verified.date is no date"),
-        ({"asked": {"date": 5, "run": "r", "mark": "ok"}}, "a: asked.date is no date"),
-        ({"failed": {**FAILED, "since": ""}}, "a: failed.since is no date"),
-        ({"failed": {**FAILED, "what": 5}}, "a: failed.what is no text"),
-        ({"failed": {**FAILED, "causes": 5}}, "a: failed.causes is no list"),
-        ({"failed": {**FAILED, "steps": [None]}}, "a: failed.steps is no text"),
-        ({"verified": None}, "a: verified is no object"),
+        ({"applied": "soon"}, "a: applied is not a date"),
+        ({"applied": None}, "a: applied is not a date"),
+        ({"verified": {"date": "yesterday", "run": "r", "module": ""}}, "a: verified.date is not a date"),
+        ({"asked": {"date": 5, "run": "r", "mark": "ok"}}, "a: asked.date is not a date"),
+        ({"failed": {**FAILED, "since": ""}}, "a: failed.since is not a date"),
+        ({"failed": {**FAILED, "what": 5}}, "a: failed.what is not a string"),
+        ({"failed": {**FAILED, "causes": 5}}, "a: failed.causes is not a list"),
+        ({"failed": {**FAILED, "steps": [None]}}, "a: failed.steps is not a string"),
+        ({"verified": None}, "a: verified is not an object"),
         ({"versions": {}}, "a: versions is not a list"),
         ({"versions": [{"module": "m", "date": MONDAY}]}, "a: versions has an entry without access"),
-        ({"versions": [{"module": "m", "date": "soon", "access": {}}]}, "a: versions.date is no date"),
-        ({"form": 5}, "a: form is no text"),
+        ({"versions": [{"module": "m", "date": "soon", "access": {}}]}, "a: versions.date is not a date"),
+        ({"form": 5}, "a: form is not a string"),
         (
             {"pending": {"since": MONDAY}},
-            "a: pending has not the keys that it should have: since, date, run, what, module, unseen",
+            "a: pending must have these keys: since, date, run, what, module, unseen",
         ),
-        ({"handed_over": {"day": "x"}}, "a: handed_over has not the keys that it should have: date, bundle, module"),
+        ({"handed_over": {"day": "x"}}, "a: handed_over must have these keys: date, bundle, module"),
     ],
 )
 def test_a_broken_entry_is_named_with_what_is_wrong_of_it(tmp_path: Path, entry: dict[str, object], said: str) -> None:
@@ -245,7 +245,7 @@ def test_a_newer_file_is_not_touched(tmp_path: Path) -> None:
     """A rolecall that does not know its form must not write it anew."""
     path_of(tmp_path).write_text('{"version": 3, "fleet": {}}')
 
-    with pytest.raises(StatusError, match="has version 3; this rolecall knows 2"):
+    with pytest.raises(StatusError, match="has version 3; this rolecall supports 2"):
         read_status(path_of(tmp_path))
 
 
@@ -253,7 +253,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_in_words(tmp_path: Path) ->
     """Something that is no folder stands in the way."""
     (tmp_path / "output").write_text("a file")
 
-    with pytest.raises(StatusError, match=r"cannot be written: .*\n  hint: see to space and permissions"):
+    with pytest.raises(StatusError, match=r"cannot be written: .*\n  hint: check disk space and permissions"):
         change_status(path_of(tmp_path / "output"), lambda _before: {("customer", "a"): StatusEntry("x")})
 
 

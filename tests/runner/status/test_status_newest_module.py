@@ -24,9 +24,8 @@ from rolecall_runner.status.status_file import (
     change_status,
     read_status,
 )
-from rolecall_runner.status.update import heard
+from rolecall_runner.status.update import apply_verdict
 from rolecall_runner.verify.access_snapshot import encode_access
-from rolecall_runner.verify.newest_module import UNSEEN
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Diagnosis, Mark, Step, Verdict
 from status_rig import MONDAY, NEW, NOW, OLD, TUESDAY, WEDNESDAY, not_there, target
 from verdict_worlds import verdict
@@ -44,7 +43,7 @@ GRANTS = {OLD: granting("s3:ListAllMyBuckets", "sqs:ListQueues"), NEW: granting(
 
 
 def called(entry: StatusEntry, found: Verdict, date: str, module: str) -> StatusEntry:
-    return heard(entry, target(), found, date=date, run="r", module=module, access=lambda: GRANTS.get(module))
+    return apply_verdict(entry, target(), found, date=date, run="r", module=module, access=lambda: GRANTS.get(module))
 
 
 def verified_with(module: str, date: str = MONDAY) -> StatusEntry:
@@ -89,7 +88,7 @@ def test_a_roll_call_that_saw_the_change_ends_it() -> None:
 
 def test_what_no_call_can_show_stays_outdated_until_a_person_confirms_it() -> None:
     """And then only as far as the next roll calls agree."""
-    unseen = saying(Mark.SKIPPED, **{UNSEEN: ["s3:PutObject (withdrawn)"]})
+    unseen = saying(Mark.SKIPPED, unseen=["s3:PutObject (withdrawn)"])
     entry = called(called(verified_with(OLD), unseen, TUESDAY, NEW), unseen, WEDNESDAY, NEW)
     confirmed = replace(entry, confirmed=Confirmed(WEDNESDAY, NEW), pending=None)
     again = called(confirmed, unseen, WEDNESDAY, NEW)
@@ -151,7 +150,9 @@ def test_an_entry_of_an_older_rolecall_claims_nothing_of_a_module_it_does_not_kn
 
 def test_a_roll_call_against_a_manifest_that_is_ahead_of_the_module_verifies_no_module() -> None:
     """`gen terraform` is yet to be run: what is written is not what was asked for."""
-    entry = heard(verified_with(OLD), target(), verdict(), date=TUESDAY, run="r", module="", access=lambda: GRANTS[NEW])
+    entry = apply_verdict(
+        verified_with(OLD), target(), verdict(), date=TUESDAY, run="r", module="", access=lambda: GRANTS[NEW]
+    )
 
     assert CustomerState.VERIFIED != row(entry, OLD).state
     assert CustomerState.VERIFIED == row(called(entry, verdict(), WEDNESDAY, NEW), NEW).state

@@ -6,8 +6,7 @@ import hashlib
 from dataclasses import replace
 
 from rolecall_runner.status.status_file import HandedOver, SeenId, StatusEntry, VerifiedEntry
-from rolecall_runner.verify.checks import ROTATION, WHICH, RotationState
-from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
+from rolecall_runner.verify.verdict import ROTATION, WHICH, Check, Diagnosis, Mark, RotationState, Step, Verdict
 from status_rig import MONDAY, NEW, OLD, TUESDAY, WEDNESDAY, after, drifted, not_there, target
 from verdict_worlds import verdict, without_external_id
 

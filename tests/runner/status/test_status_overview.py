@@ -58,7 +58,7 @@ def test_a_role_that_was_never_there_is_no_failure() -> None:
 
     assert CustomerState.HANDED_OVER == found.state
     assert (
-        "waiting for its apply; asked in vain: The role could not be assumed. "
+        "waiting for its apply; refused so far: The role could not be assumed. "
         "[role-missing, external-id-differs, other-principal and 1 more]"
     ) == found.what
     assert CustomerState.NOT_HANDED_OVER == row(after((TUESDAY, not_there()))).state
@@ -97,7 +97,7 @@ def test_a_module_written_anew_is_noticed(entry: StatusEntry, how: str) -> None:
     """The customer has the older one; nothing is claimed where no module is written here."""
     found = row(entry)
 
-    assert (CustomerState.OUTDATED, True) == (found.state, f"written anew after it was {how}" in found.what)
+    assert (CustomerState.OUTDATED, True) == (found.state, f"written again after it was {how}" in found.what)
     assert CustomerState.OUTDATED != row(entry, Present()).state
 
 
@@ -119,7 +119,7 @@ def test_a_bundle_written_anew_with_the_same_module_is_a_note() -> None:
 
     assert (CustomerState.HANDED_OVER, True) == (
         found.state,
-        "the bundle was written anew since, with the same module" in found.what,
+        "the bundle was written again since, with the same module" in found.what,
     )
 
 
@@ -140,9 +140,9 @@ def test_rotations_are_said() -> None:
     changed = target(external_id="newer-id")
 
     assert [
-        "as agreed; the new external id is taken: the rotation can end",
-        "as agreed; the new external id is not taken yet",
-        "as agreed, with another external id than the manifest has now",
+        "as agreed; the new external ID is accepted: the rotation can be finished",
+        "as agreed; the new external ID is not accepted yet",
+        "as agreed, with another external ID than that of the manifest",
     ] == [row(entry, who=who).what for who in (rotating, not_yet, changed)]
 
 

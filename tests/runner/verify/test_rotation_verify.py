@@ -9,9 +9,8 @@ from botocore.exceptions import ClientError
 
 from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.aws.clients import Clients
-from rolecall_runner.verify.checks import RotationState, current_id_seen, rotation_of
-from rolecall_runner.verify.verdict import Mark, Step, Verdict
-from roll_rig import READ_ITSELF, World, causes, document, marks, rung_of, world_of, worlds
+from rolecall_runner.verify.verdict import Mark, RotationState, Step, Verdict
+from roll_rig import READ_ITSELF, World, causes, check_of, document, marks, world_of, worlds
 from sandbox_rig import Rig, allow
 
 NEW, OLD = "the-new-id", "the-old-id"
@@ -41,7 +40,7 @@ def agreed(world: World) -> None:
 
 def summary(verdict: Verdict) -> tuple[Mark, RotationState | None, bool, list[str]]:
     """Verdict, state of the rotation, whether the new id was seen, and the causes."""
-    return verdict.mark, rotation_of(verdict), current_id_seen(verdict), causes(verdict)
+    return verdict.mark, verdict.rotation, verdict.current_id_accepted, causes(verdict)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +96,7 @@ def test_after_a_rotation_the_id_that_went_must_be_refused(world: World) -> None
     verdict = world.verdict()
     retired = next(check for check in verdict.checks if check.evidence.get("external_id") == "retired")
 
-    assert (Mark.OK, None, Mark.REFUSED) == (verdict.mark, rotation_of(verdict), retired.mark)
+    assert (Mark.OK, None, Mark.REFUSED) == (verdict.mark, verdict.rotation, retired.mark)
 
 
 def test_a_role_that_still_takes_the_retired_id_is_failed(world: World) -> None:
@@ -137,4 +136,4 @@ def test_no_external_id_is_in_a_verdict_amid_a_rotation(world: World) -> None:
         Mark.SKIPPED
         is next(check for check in world.verdict().checks if check.evidence.get("external_id") == "current").mark
     )
-    assert Mark.OK is rung_of(world.verdict(), Step.ASSUME).mark
+    assert Mark.OK is check_of(world.verdict(), Step.ASSUME).mark

@@ -13,11 +13,11 @@ from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.aws.clients import Clients
 from rolecall_runner.aws.credentials import Credentials
 from rolecall_runner.verify.causes import CAUSES
-from rolecall_runner.verify.checks import judge
+from rolecall_runner.verify.checks import judge_trust
 from rolecall_runner.verify.diagnosis import diagnose
 from rolecall_runner.verify.update_message import customer_message
 from rolecall_runner.verify.verdict import Check, Mark, Step, Verdict
-from roll_rig import BACKEND, READ_ITSELF, ROLE, World, causes, document, marks, rung_of, world_of, worlds
+from roll_rig import BACKEND, READ_ITSELF, ROLE, World, causes, check_of, document, marks, world_of, worlds
 from sandbox_rig import Rig, allow, service_trust, trust
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "diagnosis.md"
@@ -88,7 +88,7 @@ def everybody(world: World) -> None:
 def written_policy_lacks_it(world: World) -> None:
     world.make()
     iam = world.rig.administrator(BACKEND)
-    document_ = json.dumps(allow("sts:AssumeRole", resource=world.context.witnesses[1].role_arn))
+    document_ = json.dumps(allow("sts:AssumeRole", resource=world.context.references[1].role_arn))
     iam.put_role_policy(RoleName=world.backend.rpartition("/")[2], PolicyName="assume", PolicyDocument=document_)
     named = document(json.loads(document_))
     world.give(backend=Access.of(Role(world.backend, None, {"assume": named}, existing=True)))
@@ -102,7 +102,7 @@ def written_module_is_old(world: World) -> None:
 
 def deployed_policy_lacks_it(world: World) -> None:
     world.make()
-    policy = allow("sts:AssumeRole", resource=world.context.witnesses[1].role_arn)
+    policy = allow("sts:AssumeRole", resource=world.context.references[1].role_arn)
     policy["Statement"].append({"Effect": "Allow", "Action": list(READ_ITSELF), "Resource": world.backend})
     iam = world.rig.administrator(BACKEND)
     name = world.backend.rpartition("/")[2]
@@ -243,7 +243,7 @@ def test_what_the_role_may_not_tell_is_not_checkable(world: World) -> None:
     """A trust in the whole account cannot be seen from the backend role's own calls: skipped, never ok."""
     world.make(world.good_trust(principal=f"arn:aws:iam::{BACKEND}:root"))
 
-    assert Mark.SKIPPED is rung_of(world.verdict(), Step.CONFIGURATION).mark
+    assert Mark.SKIPPED is check_of(world.verdict(), Step.CONFIGURATION).mark
 
 
 def test_a_second_caller_uncovers_a_trust_in_the_whole_account(world: World) -> None:
@@ -265,7 +265,7 @@ def test_account_root_under_the_roles_own_arn_is_no_trust_in_the_account(world: 
         ArnEquals={"aws:PrincipalArn": world.backend},
     )
 
-    assert Mark.OK is judge(world.target, document(body)).mark
+    assert Mark.OK is judge_trust(world.target, document(body)).mark
 
 
 def test_unknown_credentials_of_ours_are_inconclusive(world: World) -> None:
@@ -347,7 +347,7 @@ def test_the_texts_name_account_and_role_and_no_secret(world: World) -> None:
 def test_a_good_role_is_not_diagnosed_and_not_asked_again(world: World) -> None:
     """Second looks are for what failed."""
     world.make()
-    world.give(witnesses=())
+    world.give(references=())
 
     assert ((), Mark.OK) == (world.verdict().diagnoses, marks(world.verdict())[Step.ASSUME])
 

@@ -15,7 +15,7 @@ from rolecall_runner.aws.retry import deadline
 from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.live.role import NotCheckable, RoleReading, RoleSettings
 from rolecall_runner.verify.context import VerifyContext
-from rolecall_runner.verify.drift import compare, drift_of, said_of
+from rolecall_runner.verify.drift import compare, drift_of, mark_drift
 from rolecall_runner.verify.verdict import Check, Mark
 from sandbox_rig import allow, running
 from verify_rig import BACKEND_ROLE, CUSTOMER, EXTERNAL_ID, TRUST, Stage, document, staged
@@ -96,8 +96,8 @@ def test_each_way_to_drift_is_said_as_what_it_is(
     assert Mark.FAILED == check.mark
     assert {kind} == check.evidence.keys() - {"notes", "other"}
     assert any(words in text for text in check.evidence[kind]), check.evidence
-    assert ("may do more" in check.what) == (kind == "wider")
-    assert ("misses some of what was agreed" in check.what) == (kind == "narrower")
+    assert ("allows more" in check.what) == (kind == "wider")
+    assert ("allows less than was agreed" in check.what) == (kind == "narrower")
 
 
 def test_tags_and_descriptions_are_notes_and_no_drift(stage: Stage) -> None:
@@ -160,7 +160,7 @@ def test_the_unique_id_of_a_deleted_principal_is_called_that(stage: Stage) -> No
     assert Mark.FAILED == check.mark
     assert 1 == len(check.evidence["stale_principals"])
     assert check.evidence["stale_principals"][0].startswith("AROA")
-    assert "the unique id of a role or user that was deleted" in check.what
+    assert "the unique ID of a deleted role or user" in check.what
 
 
 def test_the_end_of_a_targets_time_is_a_value(stage: Stage) -> None:
@@ -194,7 +194,7 @@ def test_an_unread_policy_that_nobody_agreed_to_is_wider() -> None:
     drift = compare(reading, AGREED, ARN)
 
     assert [(True, True)] == [(change.widens is True, "inline policy more" in change.text) for change in drift.changes]
-    assert Mark.FAILED == said_of(reading, drift)[0]
+    assert Mark.FAILED == mark_drift(reading, drift)[0]
 
 
 def test_a_throttled_read_is_inconclusive() -> None:
@@ -203,7 +203,7 @@ def test_a_throttled_read_is_inconclusive() -> None:
         "vendor", settings(document(TRUST)), NotCheckable("iam:ListRolePolicies", "Throttling"), frozenset()
     )
 
-    assert Mark.INCONCLUSIVE == said_of(reading, compare(reading, AGREED, ARN))[0]
+    assert Mark.INCONCLUSIVE == mark_drift(reading, compare(reading, AGREED, ARN))[0]
 
 
 def test_a_role_that_is_gone_fails() -> None:
@@ -212,7 +212,7 @@ def test_a_role_that_is_gone_fails() -> None:
     reading = RoleReading("vendor", gone, gone, gone)
     drift = compare(reading, AGREED, ARN)
 
-    assert (Mark.FAILED, True) == (said_of(reading, drift)[0], drift.gone)
+    assert (Mark.FAILED, True) == (mark_drift(reading, drift)[0], drift.gone)
 
 
 def test_others_access_in_the_same_module_is_no_drift() -> None:

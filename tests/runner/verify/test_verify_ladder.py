@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from rolecall_runner.aws.clients import Clients
-from rolecall_runner.verify.verdict import Mark, Step, verdict_from_json
-from roll_rig import World, causes, marks, rung_of, world_of, worlds
+from rolecall_runner.verify.verdict import Mark, Step, Verdict
+from roll_rig import World, causes, check_of, marks, world_of, worlds
 from sandbox_rig import Rig, trust
 
 LADDER = (
@@ -59,7 +59,7 @@ def test_refusals_of_a_role_that_lets_nobody_in_prove_nothing(world: World) -> N
     verdict = world.verdict()
 
     assert (Mark.FAILED, *[Mark.SKIPPED] * 5) == tuple(marks(verdict)[step] for step in LADDER)
-    assert "prove nothing" in rung_of(verdict, Step.MADE_UP_EXTERNAL_ID).what
+    assert "prove nothing" in check_of(verdict, Step.MADE_UP_EXTERNAL_ID).what
 
 
 def test_a_role_that_changes_its_mind_makes_its_refusals_worthless(world: World) -> None:
@@ -85,8 +85,8 @@ def test_a_role_without_external_id_in_the_manifest_fails_with_awss_advice(world
     world.make(trust(world.backend))
     verdict = world.verdict()
 
-    assert Mark.FAILED is rung_of(verdict, Step.NO_EXTERNAL_ID).mark
-    assert "AWS asks vendors not to use" in rung_of(verdict, Step.NO_EXTERNAL_ID).what
+    assert Mark.FAILED is check_of(verdict, Step.NO_EXTERNAL_ID).mark
+    assert "AWS asks vendors not to use" in check_of(verdict, Step.NO_EXTERNAL_ID).what
     assert ["no-external-id-agreed"] == causes(verdict)
 
 
@@ -98,8 +98,8 @@ def test_a_suppressed_rule_makes_a_missing_external_id_agreed(world: World) -> N
     verdict = world.verdict()
 
     assert (Mark.SKIPPED, True) == (
-        rung_of(verdict, Step.NO_EXTERNAL_ID).mark,
-        "an account of our own" in rung_of(verdict, Step.NO_EXTERNAL_ID).what,
+        check_of(verdict, Step.NO_EXTERNAL_ID).mark,
+        "an account of our own" in check_of(verdict, Step.NO_EXTERNAL_ID).what,
     )
     assert Mark.OK is verdict.mark
 
@@ -108,7 +108,7 @@ def test_a_suppressed_rule_makes_a_missing_external_id_agreed(world: World) -> N
     ("ids", "expected", "words"),
     [
         (("new", "old"), Mark.OK, "can be finished"),
-        (("new",), Mark.REFUSED, "refused already"),
+        (("new",), Mark.REFUSED, "already refused"),
     ],
 )
 def test_a_rotation_tries_the_previous_id_too(world: World, ids: tuple[str, ...], expected: Mark, words: str) -> None:
@@ -138,4 +138,4 @@ def test_no_external_id_of_another_customer_is_in_a_verdict(world: World) -> Non
     verdict = world.verdict()
 
     assert f"id-of-witness{world.number}" not in str(verdict.to_json())
-    assert verdict == verdict_from_json(verdict.to_json())
+    assert verdict == Verdict.from_json(verdict.to_json())

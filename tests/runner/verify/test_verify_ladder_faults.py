@@ -11,7 +11,7 @@ from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.aws.credentials import Sessions
 from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
 from rolecall_runner.verify.verdict import Mark, Step
-from roll_rig import BACKEND, causes, marks, rung_of, world_of, worlds
+from roll_rig import BACKEND, causes, check_of, marks, world_of, worlds
 from sandbox_rig import allow, trust
 
 TROUBLES = (
@@ -33,7 +33,7 @@ def test_lasting_trouble_is_inconclusive_and_named(kind: FaultKind, cause: str) 
         world = world_of(*both)
         world.make()
         verdict = world.verdict()
-    first = rung_of(verdict, Step.ASSUME)
+    first = check_of(verdict, Step.ASSUME)
 
     assert (Mark.INCONCLUSIVE, 3) == (first.mark, first.attempts)
     assert {Mark.SKIPPED} == {marks(verdict)[step] for step in REFUSALS}

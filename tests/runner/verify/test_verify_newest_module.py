@@ -12,7 +12,6 @@ from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.verify.access_snapshot import decode_access, encode_access
 from rolecall_runner.verify.context import Earlier, History, VerifyContext
-from rolecall_runner.verify.newest_module import UNSEEN
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict
 from rolecall_runner.verify.verify_run import verify
 from sandbox_rig import allow, running
@@ -142,7 +141,7 @@ def test_what_no_call_can_show_is_said(stage: Stage, then: dict[str, Any], now: 
 
     assert check is not None
     assert (Mark.OK, Mark.SKIPPED) == (found.mark, check.mark)
-    assert any(unseen in each for each in check.evidence[UNSEEN])
+    assert any(unseen in each for each in check.unseen)
 
 
 @pytest.mark.parametrize("applied", [False, True])
@@ -327,7 +326,7 @@ def test_a_trust_condition_that_nobody_tried_is_said(stage: Stage) -> None:
     check = newest(called(stage, target, role_of(target, "ec2:DescribeVpcs"), before))
 
     assert check is not None
-    assert (Mark.SKIPPED, ["the trust policy"]) == (check.mark, check.evidence[UNSEEN])
+    assert (Mark.SKIPPED, ("the trust policy",)) == (check.mark, check.unseen)
 
 
 @pytest.mark.parametrize("options", [{"actions": "none"}, {"actions": "none", "drift": False}])

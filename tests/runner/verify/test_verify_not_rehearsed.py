@@ -7,11 +7,10 @@ import pytest
 from rolecall_runner.aws.aws_errors import Failure, Status
 from rolecall_runner.query.answers import Count, QueryAnswer, Reason, RegionAnswer, outcome_of
 from rolecall_runner.reports.summary import not_rehearsed_line
-from rolecall_runner.verify.grants import _check as granted_rung
-from rolecall_runner.verify.grants import _outside_check
+from rolecall_runner.verify.grants import _granted_check, _outside_check
 from rolecall_runner.verify.probe_call import ProbeVerdict, Tried, answer_of
 from rolecall_runner.verify.safe_calls import SafeCall
-from rolecall_runner.verify.verdict import Mark, Verdict, verdict_from_json
+from rolecall_runner.verify.verdict import Mark, Verdict
 
 SAID = "An error occurred (SandboxUnsupported) when calling the DescribeReportDefinitions operation: The sandbox has no cur."
 CALL = SafeCall("cur:DescribeReportDefinitions", "cur", "DescribeReportDefinitions")
@@ -21,13 +20,13 @@ def test_a_granted_action_is_skipped_with_the_reason() -> None:
     """The check is skipped, says what the sandbox lacks, and the verdict counts the action apart."""
     failure = Failure(Status.SKIPPED, "SandboxUnsupported", SAID)
     assert ProbeVerdict.NOT_OFFERED is answer_of(failure)
-    for make in (granted_rung, _outside_check):
+    for make in (_granted_check, _outside_check):
         check = make(Tried(CALL, "us-east-1", ProbeVerdict.NOT_OFFERED, failure.code, failure.message))
         assert Mark.SKIPPED is check.mark
         assert "not rehearsed: the sandbox has no cur" in check.what
         verdict = Verdict("acme", "customer", "222222222222", "arn", (check,))
         assert ("cur:DescribeReportDefinitions",) == verdict.not_rehearsed
-        assert verdict == verdict_from_json(verdict.to_json())
+        assert verdict == Verdict.from_json(verdict.to_json())
         assert Mark.OK is not verdict.mark
 
 

@@ -10,21 +10,15 @@ from rolecall_generator.html_page import html_page_parts
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.summary import Tally, tally
 from rolecall_runner.verify import (
-    MEANINGS,
-    SIGNS,
-    TROUBLES,
     Check,
     Mark,
     RunInfo,
     Step,
     Verdict,
     customer_message,
-    said,
-    shown,
-    worst,
 )
 
-_ORDER = (*TROUBLES, Mark.OK, Mark.SKIPPED, Mark.REFUSED)
+_ORDER = (*Mark.problems(), Mark.OK, Mark.SKIPPED, Mark.REFUSED)
 _STYLES = {
     Mark.OK: "ok",
     Mark.REFUSED: "ok",
@@ -71,7 +65,7 @@ def run_html(info: RunInfo, verdicts: Iterable[Verdict], *, picture_svg: str, wo
 
     `picture_svg` is the graph as the generator's `to_svg` returns it (empty: the page has none), `words` its description.
     """
-    results = sorted((shown(verdict) for verdict in verdicts), key=lambda verdict: _ORDER.index(verdict.mark))
+    results = sorted((verdict.redacted() for verdict in verdicts), key=lambda verdict: _ORDER.index(verdict.mark))
     counted = tally(results, info.targets)
     occurring = {check.step for verdict in results for check in verdict.checks}
     steps = [step for step in Step if step in occurring]
@@ -85,7 +79,7 @@ def run_html(info: RunInfo, verdicts: Iterable[Verdict], *, picture_svg: str, wo
         "choices": _choices(counted),
         "steps": [_step_name(step) for step in steps],
         "rows": _rows(results, steps),
-        "meanings": [(SIGNS[mark], mark.value, meaning) for mark, meaning in MEANINGS.items()],
+        "meanings": [(mark.sign, mark.value, mark.meaning) for mark in Mark],
     }
     return html_page_parts("verify", view, svg=picture_svg, sentences=words)
 
@@ -102,10 +96,10 @@ def _facts(info: RunInfo) -> tuple[str, ...]:
 
 def _choices(counted: Tally) -> list[tuple[str, str]]:
     """Marks to show, separated by spaces (empty: all), and the label of each choice."""
-    troubles = sum(counted.marks[mark] for mark in TROUBLES)
+    troubles = sum(counted.marks[mark] for mark in Mark.problems())
     return [
         ("", f"all ({counted.asked:,})"),
-        (" ".join(TROUBLES), f"not ok ({troubles:,})"),
+        (" ".join(Mark.problems()), f"not ok ({troubles:,})"),
         *((mark.value, f"{mark} ({counted.marks[mark]:,})") for mark in _ORDER if counted.marks[mark]),
     ]
 
@@ -126,7 +120,7 @@ def _rows(verdicts: Iterable[Verdict], steps: Sequence[Step]) -> Iterator[_Row]:
             "" if verdict.kind == "customer" else verdict.kind.replace("-", " "),
             verdict.role_arn,
             cells[pattern],
-            [check for trouble in TROUBLES for check in checks if check.mark == trouble],
+            [check for trouble in Mark.problems() for check in checks if check.mark == trouble],
             [(diagnosis.cause, diagnosis.vendor) for diagnosis in verdict.diagnoses],
             customer_message(verdict).rstrip("\n"),
             checks,
@@ -137,17 +131,17 @@ def _cell(step: Step, marks: Sequence[Mark]) -> _CellView:
     name = _step_name(step)
     if not marks:
         return "none", "·", "", "not tried", name
-    found = Mark.REFUSED if set(marks) == {Mark.REFUSED} else worst(marks)
+    found = Mark.REFUSED if set(marks) == {Mark.REFUSED} else Mark.worst(marks)
     share = marks.count(found)
     if len(marks) == 1:
-        return _STYLES[found], SIGNS[found], "", found.value, name
+        return _STYLES[found], found.sign, "", found.value, name
     count = f"{share}/{len(marks)}" if share < len(marks) else f"{share}"
-    return _STYLES[found], SIGNS[found], count, f"{share} of {len(marks)} {found}", name
+    return _STYLES[found], found.sign, count, f"{share} of {len(marks)} {found}", name
 
 
 def _check(check: Check) -> _Check:
     mark = check.mark
-    return _Check(_STYLES[mark], SIGNS[mark], mark.value, _step_name(check.step), check.what, _effort(check), _reply(check))
+    return _Check(_STYLES[mark], mark.sign, mark.value, _step_name(check.step), check.what, _effort(check), _reply(check))
 
 
 def _step_name(step: Step) -> str:
@@ -158,7 +152,7 @@ def _step_name(step: Step) -> str:
 def _reply(check: Check) -> str:
     """Return AWS's reply and the evidence, one per line."""
     evidence = json.dumps(check.evidence, ensure_ascii=False) if check.evidence else ""
-    return "\n".join(filter(None, (said(check), evidence)))
+    return "\n".join(filter(None, (check.reply, evidence)))
 
 
 def _effort(check: Check) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rolecall_generator.text import json_text
 from rolecall_runner.reports.summary import tally
-from rolecall_runner.verify import Mark, RunInfo, Verdict, customer_message, shown
+from rolecall_runner.verify import Mark, RunInfo, Verdict, customer_message
 
 
 def run_json(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
@@ -17,7 +17,7 @@ def run_json(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
     `ok`: every account that was to be asked answered as intended. `rehearsal`: a sandbox answered instead of AWS. Each
     verdict is what `Verdict.to_json` says, with the `message` to the customer ("" when there is nothing to do).
     """
-    held = [shown(verdict) for verdict in verdicts]
+    held = [verdict.redacted() for verdict in verdicts]
     counted = tally(held, info.targets)
     body = {
         "run": info.to_json(),
@@ -31,7 +31,7 @@ def run_json(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
 
 def json_line(verdict: Verdict) -> str:
     """One verdict as a line of JSON with its newline, for JSONL. Only ASCII: no reader breaks the line elsewhere."""
-    return json_text(_body(shown(verdict)), separators=(",", ":")) + "\n"
+    return json_text(_body(verdict.redacted()), separators=(",", ":")) + "\n"
 
 
 def _body(verdict: Verdict) -> dict[str, Any]:

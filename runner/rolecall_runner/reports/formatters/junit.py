@@ -11,7 +11,7 @@ from xml.etree import ElementTree as Xml
 from rolecall_generator.reports import suites_text
 from rolecall_generator.text import lines_of
 from rolecall_runner.redact import REHEARSAL
-from rolecall_runner.verify import Check, Mark, RunInfo, Verdict, customer_message, label, said, shown
+from rolecall_runner.verify import Check, Mark, RunInfo, Verdict, customer_message
 
 _ELEMENTS = {
     Mark.FAILED: "failure",
@@ -27,14 +27,14 @@ def run_junit(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
     title = f"roll call of {info.manifest}{f', {REHEARSAL}' if info.rehearsal else ''}"
     root = Xml.Element("testsuites", name=lines_of(title), time=f"{info.seconds:.3f}")
     for verdict in verdicts:
-        _suite(root, shown(verdict))
+        _suite(root, verdict.redacted())
     return suites_text(root)
 
 
 def _suite(root: Xml.Element, verdict: Verdict) -> None:
     counts = {name: str(sum(verdict.counts[mark] for mark in marks)) for name, marks in _COUNTS.items()}
     seconds = sum(check.seconds for check in verdict.checks)
-    name = lines_of(label(verdict))
+    name = lines_of(verdict.label)
     sums = {"tests": str(len(verdict.checks)), **counts, "time": f"{seconds:.3f}"}
     suite = Xml.SubElement(root, "testsuite", {"name": name, **sums})
     properties = Xml.SubElement(suite, "properties")
@@ -59,7 +59,7 @@ def _case(suite: Xml.Element, account: str, check: Check) -> None:
     element = _ELEMENTS.get(check.mark)
     if element is None:
         return
-    outcome = Xml.SubElement(case, element, message=lines_of(said(check) or check.what))
+    outcome = Xml.SubElement(case, element, message=lines_of(check.reply or check.what))
     if element != "skipped":
         outcome.set("type", str(check.mark))
-        outcome.text = lines_of("\n".join(filter(None, (check.what, said(check)))))
+        outcome.text = lines_of("\n".join(filter(None, (check.what, check.reply))))
