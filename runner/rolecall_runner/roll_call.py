@@ -116,10 +116,10 @@ class RollCall:
 
 
 def verdict_of(result: Result, target: Target, *, rehearsal: bool = False) -> Verdict:
-    """The verdict in a result; a result without one (the task itself failed) becomes a verdict that says so."""
+    """The verdict of a result; if the task itself failed, a verdict with that error."""
     if isinstance(result.data, dict):
         return Verdict.from_json({key: value for key, value in result.data.items() if key != "mark"})
-    check = Check(Step.ASSUME, _MARK[result.status], "the roll call itself", result.code, result.error)
+    check = Check(Step.ASSUME, _MARK[result.status], "The verification itself failed.", result.code, result.error)
     return Verdict(
         target.name,
         str(target.kind),

@@ -113,14 +113,14 @@ CAUSES: Mapping[str, Cause] = {
         update=True,
     ),
     "trusts-whole-account": Cause(
-        "The trust policy of {role_arn} lets in more than {principal}: every principal of account {backend} that may assume "
+        "The trust policy of {role_arn} allows more than {principal}: every principal of account {backend} that may assume "
         "roles. Have {customer} apply the module.",
         "the role {role} in your account {account} trusts our whole account {backend} instead of the one role "
         "{principal}. The trust policy must name only that role.",
         update=True,
     ),
     "trusts-everybody": Cause(
-        "The trust policy of {role_arn} lets in principals of any account. Do not use the role; have {customer} apply the "
+        "The trust policy of {role_arn} allows principals of any account. Do not use the role; have {customer} apply the "
         "module at once.",
         "the role {role} in your account {account} can be assumed from any AWS account. Please act at once. "
         "The trust policy must name only {principal}.",
@@ -238,7 +238,7 @@ CAUSES: Mapping[str, Cause] = {
         "AWS throttled the calls until the end: run again with fewer workers (--forks), and check who else "
         "calls {backend}'s STS."
     ),
-    "service-trouble": Cause("AWS answered with errors of its own until the end ({detail}): run again later."),
+    "service-trouble": Cause("AWS returned internal errors on every attempt ({detail}): run again later."),
     "own-credentials-expired": Cause(
         "The credentials that the run started from have expired: renew them (an instance profile does so by itself), then "
         "run again."
@@ -293,8 +293,7 @@ CAUSES: Mapping[str, Cause] = {
         "open Security credentials, choose Assign MFA device, then sign out and in again with it.",
     ),
     "sandbox-limit": Cause(
-        "The sandbox does not offer this ({detail}), see docs/sandbox.md. It says nothing about the account; "
-        "AWS itself will."
+        "The sandbox does not simulate this ({detail}), see docs/sandbox.md. The result does not concern the account."
     ),
     "unknown": Cause("AWS answered with an error that rolecall does not know ({detail}): see docs/diagnosis.md."),
 }

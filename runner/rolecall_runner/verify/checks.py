@@ -253,7 +253,7 @@ def _check(
 WHOLE_ACCOUNT, ANY_ACCOUNT = "account", "everybody"
 """Values of the evidence `trusts`."""
 
-# A role that no trust policy names: if it is let in, so is every role of its account. AWS does not assign the ID of zeros.
+# A role that no trust policy names: if it is allowed, so is every role of its account. AWS does not assign the ID of zeros.
 _STRANGER = "rolecall-somebody-else"
 _NO_ACCOUNT = "000000000000"
 
@@ -278,7 +278,7 @@ def check_trust_scope(target: Target, credentials: SigningCredentials, context: 
 
 
 def judge_trust(target: Target, trust: PolicyDocument) -> Check:
-    """Check that a trust policy lets in no other principal of the backend's account, and none of another account.
+    """Check that a trust policy allows no other principal of the backend's account, and none of another account.
 
     These principals are assumed to send the right external ID and to meet every condition that they control.
     """

@@ -1,4 +1,4 @@
-"""Checks of switch roles: whether people can switch, and whether the trust policy lets in no one without MFA.
+"""Checks of switch roles: whether people can switch, and whether the trust policy enforces MFA.
 
 A run cannot switch in place of a person. So the configuration is read in both accounts, where the run has credentials that
 may read IAM, and the evaluator decides on it.
