@@ -118,7 +118,7 @@ def world_of(rig: Rig, clients: Clients, attempts: int = 3) -> World:
         clock=rig.clock,
         sleep=lambda _seconds: None,
         external_ids={each.name: str(each.external_id) for each in (target, witness)},
-        backend=access_of(Role(backend, None, {"assume": document(allow("sts:AssumeRole"))}, existing=True)),
+        backend=Access.of(Role(backend, None, {"assume": document(allow("sts:AssumeRole"))}, existing=True)),
         references=(target, witness),
         options=VerifySpec(actions="none", retry=RetryPolicy(attempts=attempts)),
     )

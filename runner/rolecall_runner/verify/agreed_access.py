@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from rolecall_generator.check import ModuleAccess
-from rolecall_generator.iam import Access, Condition, Module, ModuleKind, PolicyDocument, union
+from rolecall_generator.iam import Access, Condition, Module, ModuleKind, PolicyDocument
 from rolecall_runner.inventory import Target
 
 
@@ -21,7 +21,7 @@ def access_by_role(found: ModuleAccess) -> dict[str, Access]:
     for module in found.modules:
         if module.kind is not ModuleKind.BACKEND:
             parts = [*by_subject[module.kind is ModuleKind.CUSTOMER, module.subject], *_shared_group(module, by_path)]
-            whole = parts[0] if len(parts) == 1 else union(parts)
+            whole = parts[0] if len(parts) == 1 else Access.union(parts)
             by_role.update(dict.fromkeys(module.access.roles, whole))
     return by_role
 

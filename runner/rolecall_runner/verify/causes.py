@@ -301,7 +301,7 @@ CAUSES: Mapping[str, Cause] = {
 
 def diagnosis_of(cause: str, target: Target, detail: str = "") -> Diagnosis:
     """Fill the templates of a cause for one target. `detail` is redacted. Raises KeyError for an unknown cause."""
-    backend = parse_arn(target.backend_role_arn)
+    backend = Arn.parse(target.backend_role_arn)
     values = {
         "account": target.account_id,
         "role": target.role_arn.rpartition("/")[2],

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rolecall_generator.iam import Access, PolicyDocument, Role, parse_arn, role_arn
+from rolecall_generator.iam import Access, Arn, PolicyDocument, Role, role_arn
 from rolecall_generator.iam.evaluation import (
     Caller,
     Decision,

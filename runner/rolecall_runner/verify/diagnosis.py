@@ -321,7 +321,7 @@ def _allows(backend: Access, target: Target) -> bool | None:
     """Evaluate with a trust policy that allows everyone, so that only the policies of the backend role decide."""
     role = Role(target.role_arn, _ANYONE_MAY_ASSUME)
     request = Request(Caller(target.backend_role_arn), target.role_arn, context=assume_context(target, target.external_id))
-    decision = Evaluator(union([backend, Access(roles={role.arn: role})])).may_assume(request)
+    decision = Evaluator(Access.union([backend, Access(roles={role.arn: role})])).may_assume(request)
     unsure = decision.effect is Effect.REFUSED or (not decision.allowed and decision.unknown_policies)
     return None if unsure else decision.allowed
 
