@@ -55,7 +55,7 @@ def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First
     from rolecall_runner.aws.aws_config import AwsConfig, make_means  # noqa: PLC0415
     from rolecall_runner.execution.execution_options import run  # noqa: PLC0415
     from rolecall_runner.execution.interface import EngineSettings, PerProcess  # noqa: PLC0415
-    from rolecall_runner.query.answers import answer_of  # noqa: PLC0415
+    from rolecall_runner.query.answers import QueryAnswer  # noqa: PLC0415
     from rolecall_runner.query.execute import QueryTask  # noqa: PLC0415
     from rolecall_runner.query.spec import QuerySpec  # noqa: PLC0415
     from rolecall_runner.query.validate import validate_query  # noqa: PLC0415
@@ -67,7 +67,7 @@ def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First
     task = QueryTask(validate_query(QuerySpec("ec2", "describe_instances", select="Reservations[].Instances[]")), means)
     right = 0
     for result in run(task, fleet(accounts), engine=_engine(engine), settings=EngineSettings(WORKERS)):
-        for row in answer_of(result).rows():
+        for row in QueryAnswer.from_result(result).rows():
             first()
             right += row.values["InstanceId"] == instance_of(row.account_id) and row.region in REGIONS
     return right

@@ -22,7 +22,7 @@ from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings, Outside, PerProcess
 from rolecall_runner.inventory.inventory import Target, read_inventory
-from rolecall_runner.query.answers import QueryAnswer, answer_of
+from rolecall_runner.query.answers import QueryAnswer
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
@@ -86,7 +86,7 @@ class QueryRig:
         results = {
             result.target: result for result in run(task, self.targets, engine=engine, settings=settings, outside=outside)
         }
-        return [answer_of(results[target.name], target.account_id) for target in self.targets]
+        return [QueryAnswer.from_result(results[target.name], target.account_id) for target in self.targets]
 
     def boto3_client(self, target: Target, service: str, region: str) -> Any:
         """A client as anybody makes it: under an administrator's session of the account, with many retries."""

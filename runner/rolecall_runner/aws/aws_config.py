@@ -1,8 +1,6 @@
-"""What engines and tasks agree on.
+"""How a process connects to AWS: endpoint, caller, clients, and sessions.
 
-Who starts: the caller whose credentials the usual AWS chain finds (variables, profile, container, instance profile).
-
-How a process connects to AWS. Worker processes load this and their task, but nothing that reads a manifest.
+The caller's credentials come from the usual AWS chain: environment variables, profile, container, instance profile.
 """
 
 from __future__ import annotations
@@ -20,18 +18,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 from rolecall_generator.errors import CallerError, SelectionError
-from rolecall_runner.aws.aws_errors import WORTH_RETRYING, failure_of
-from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredentials, account
+from rolecall_runner.aws.aws_errors import EXPIRED_CODES, failure_of
+from rolecall_runner.aws.clients import DEFAULT_CONNECTIONS, Clients, ClientSettings, SigningCredentials, account
 from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Sessions
 from rolecall_runner.aws.retry import TimeIsUpError, deadline
 
-DEFAULT_WORKERS = 16
-"""Workers a process. Measured in November 2026: more of them make it slower, since one interpreter lock serves them all."""
-
-
 DEFAULT_REGION = "us-east-1"
 IDENTITY_SECONDS = 20.0
-_HOW = (
+_HINT = (
     "run on an instance with the backend role, or set AWS_PROFILE or --profile; to try it without AWS: --sandbox, or "
     'eval "$(runner sandbox env)"'
 )
@@ -45,52 +39,55 @@ def find_caller(
     mfa_code: Callable[[str], str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> CallerIdentity:
-    """The caller that the usual chain of credentials finds, and who that is as AWS says.
+    """Find the caller's credentials in the usual chain and identify them with GetCallerIdentity.
 
-    `profile` names a profile of the AWS CLI's files. `mfa_code` is asked for a code where a profile wants one: it gets
-    the question. `region` is where STS is asked; else AWS_REGION, the profile's, or us-east-1. Raises CallerError.
+    `profile` is a profile of the AWS CLI's files. `mfa_code` gets the prompt and returns the code, for profiles that
+    require one. `region` is the Region of the STS endpoint; defaults to AWS_REGION, the profile's Region, or us-east-1.
+    Raises CallerError.
     """
     variables = os.environ if environ is None else environ
     session = Session(profile=profile or variables.get("AWS_PROFILE") or None)
     try:
         _prompt_with(session, mfa_code)
         credentials = session.get_credentials()
-        where = region or variables.get("AWS_REGION") or session.get_config_variable("region") or DEFAULT_REGION
+        sts_region = region or variables.get("AWS_REGION") or session.get_config_variable("region") or DEFAULT_REGION
     except (BotoCoreError, ClientError) as error:
-        raise CallerError(f"the AWS credentials cannot be had: {error}", where=_place(profile), hint=_HOW) from error
+        raise CallerError(f"the AWS credentials could not be loaded: {error}", where=_place(profile), hint=_HINT) from error
     if credentials is None:
-        raise CallerError("there are no AWS credentials to start from", where=_place(profile), hint=_HOW)
-    return identify(clients, credentials, where)
+        raise CallerError("no AWS credentials found", where=_place(profile), hint=_HINT)
+    return identify(clients, credentials, sts_region)
 
 
 def identify(
     clients: Clients, credentials: SigningCredentials, region: str, *, seconds: float = IDENTITY_SECONDS
 ) -> CallerIdentity:
-    """Who holds these credentials, as GetCallerIdentity says within so many seconds. Raises CallerError."""
+    """Identify credentials with GetCallerIdentity; `seconds` limits the call and its retries. Raises CallerError."""
     where = f"STS in {region}"
     try:
-        # An address that takes connections and never answers must not hold the command for minutes.
+        # An endpoint that accepts connections and never replies must not block the command for minutes.
         with deadline(time.monotonic() + seconds), account(credentials):
             who = clients.client("sts", region).get_caller_identity()
     except (ClientError, BotoCoreError, TimeIsUpError) as error:
         failure = failure_of(error)
         if not failure.code:
             raise CallerError(
-                f"STS cannot be asked who calls: {failure.message}", where=where, hint="see to the network, or name --region"
+                f"GetCallerIdentity failed: {failure.message}",
+                where=where,
+                hint="check your network connection, or set --region",
             ) from error
-        if failure.code.startswith("ExpiredToken"):
+        if failure.code in EXPIRED_CODES:
             raise CallerError("the AWS credentials have expired", where=where, hint="renew them, then try again") from error
-        if failure.status in WORTH_RETRYING:
-            raise CallerError(f"STS does not say who calls: {failure.code}", where=where, hint="try again later") from error
-        raise CallerError(f"AWS does not take the credentials: {failure.code}", where=where, hint=_HOW) from error
+        if failure.status.is_transient:
+            raise CallerError(f"GetCallerIdentity failed: {failure.code}", where=where, hint="try again later") from error
+        raise CallerError(f"AWS rejected the credentials: {failure.code}", where=where, hint=_HINT) from error
     return CallerIdentity(credentials, who["Arn"], who["Account"], region, clients.rehearsal)
 
 
 def _prompt_with(session: Any, mfa_code: Callable[[str], str] | None) -> None:
-    """Let a profile's assume-role provider ask for the MFA code through `mfa_code`."""
+    """Make the assume-role provider of profiles prompt for the MFA code with `mfa_code`."""
     if mfa_code is not None:
         provider = session.get_component("credential_provider").get_provider("assume-role")
-        provider._prompter = mfa_code  # botocore 1.44 has no other way
+        provider._prompter = mfa_code  # botocore 1.44 has no public way
 
 
 def _place(profile: str | None) -> str | None:
@@ -99,22 +96,22 @@ def _place(profile: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class AwsConfig:
-    """How a process connects to AWS. Picklable and without secrets: each process finds the caller's credentials itself.
+    """How a process connects to AWS. Picklable and without secrets: each process loads the caller's credentials itself.
 
-    `profile`: of the AWS CLI; None: the usual chain of AWS credentials. `region`: of the STS endpoint. `endpoint_url`: for
-    all services, such as a sandbox; None for AWS. `workers`: connections per host.
+    `profile`: of the AWS CLI; None: the usual chain. `region`: of the STS endpoint. `endpoint_url`: of all services, such as
+    a sandbox; None: AWS. `workers`: connections kept open per host.
     """
 
     profile: str | None = None
     region: str | None = None
     endpoint_url: str | None = None
-    workers: int = DEFAULT_WORKERS
+    workers: int = DEFAULT_CONNECTIONS
 
 
 class SharingClients(Clients):
-    """`Clients` that read service models with `loader`, so that a process keeps each only once.
+    """`Clients` that load service models with `loader`, so that each is in memory only once per process.
 
-    EC2's model takes 35 MiB (botocore 1.44.5, resident).
+    EC2's model takes 35 MiB of resident memory (botocore 1.44.5).
     """
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
@@ -124,24 +121,24 @@ class SharingClients(Clients):
 
 @lru_cache(maxsize=1)
 def loader() -> Any:
-    """botocore's loader of service models and endpoint data, one per process; it caches what it has read."""
+    """botocore's loader of service models and endpoint data, one per process. It caches what it loads."""
     return botocore.loaders.create_loader()
 
 
 def make_means(config: AwsConfig, short_id: str) -> tuple[Clients, Sessions]:
-    """The clients and sessions of one process; `short_id` is the random part of the run's id. Raises CallerError."""
+    """Clients and sessions for one process; `short_id` is the random part of the run's id. Raises CallerError."""
     clients = SharingClients(ClientSettings(endpoint_url=config.endpoint_url, connections=config.workers))
     caller = find_caller(clients, profile=config.profile, region=config.region)
     return clients, Sessions(Assumer(clients, caller, short_id))
 
 
 def endpoint_of(environ: Mapping[str, str] | None = None) -> str | None:
-    """The endpoint for all services that the environment sets, as AWS's tools read it. Raises SelectionError."""
+    """AWS_ENDPOINT_URL, the endpoint of all services; None if it is not set. Raises SelectionError if it is not a URL."""
     address = (os.environ if environ is None else environ).get("AWS_ENDPOINT_URL") or None
     if address is not None and not (address.startswith(("http://", "https://")) and urlsplit(address).hostname):
         raise SelectionError(
-            f"{address} is not the URL of an AWS endpoint",
+            f"{address} is not a valid endpoint URL",
             where="AWS_ENDPOINT_URL",
-            hint="unset it, or write http://127.0.0.1:4000",
+            hint="unset it, or use a URL like http://127.0.0.1:4000",
         )
     return address

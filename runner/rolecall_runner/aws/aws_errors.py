@@ -1,9 +1,9 @@
-"""What a task says of one target; what fails there is said here too, never raised.
+"""What an exception of a task means for its account, and the table of AWS error codes behind that.
 
-What an exception means for the verdict on one account: refused, inconclusive, unreachable or failed. Decided by AWS's
-error code; its text is for people alone. Only an access-denied code is a refusal: a time-out, a throttle or a 5xx says
-nothing about the trust. Codes: "Common errors" of the STS, EC2 and IAM API references, botocore 1.44.5's standard retry
-mode, November 2026. botocore is not imported here: where it is not loaded, the exception is not its.
+The AWS error code decides; the message is only for people. Only an access-denied code is a refusal: a time-out, a throttle,
+or a 5xx status proves nothing about a trust. Codes: "Common errors" of the STS, EC2, and IAM API references and botocore
+1.44.5's standard retry mode, November 2026. This module does not import botocore: where botocore is not loaded, no
+exception can be one of its own.
 """
 
 from __future__ import annotations
@@ -17,35 +17,20 @@ from rolecall_generator.errors import RolecallError
 from rolecall_runner.aws.retry import TimeIsUpError
 from rolecall_runner.redact import redact
 
+ACCESS_DENIED = "AccessDenied"
+"""The only code with which STS refuses a call (STS API reference, "Common errors", November 2026)."""
 
-class Status(StrEnum):
-    """How a task ended for one target.
+EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+"""Codes for expired credentials ("Common errors" of the STS and EC2 API references, November 2026)."""
 
-    REFUSED: AWS said AccessDenied. INCONCLUSIVE: throttled, timed out, 5xx, cut: nothing is known; it was retried.
-    UNREACHABLE: no connection at all. FAILED: all else that went wrong, a fault of the task itself included.
-    """
-
-    OK = "ok"
-    REFUSED = "refused"
-    FAILED = "failed"
-    INCONCLUSIVE = "inconclusive"
-    UNREACHABLE = "unreachable"
-    SKIPPED = "skipped"
-
-
-WORTH_RETRYING = frozenset({Status.INCONCLUSIVE, Status.UNREACHABLE})
-"""What may come out otherwise a moment later."""
-
-
-REFUSALS = frozenset(
+_REFUSAL_CODES = frozenset(
     {
-        "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Client.UnauthorizedOperation",
+        ACCESS_DENIED, "AccessDeniedException", "UnauthorizedOperation", "Client.UnauthorizedOperation",
         "AuthorizationError", "AuthorizationErrorException", "NotAuthorized", "UnauthorizedException", "Forbidden", "403",
     }
 )  # fmt: skip
-"""Codes by which services say that the caller may not."""
-
-PASSING = frozenset(
+# Throttles, server errors, and sessions that ended during the run.
+_TRANSIENT_CODES = frozenset(
     {
         "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottledException", "RequestThrottled",
         "TooManyRequestsException", "RequestLimitExceeded", "BandwidthLimitExceeded", "LimitExceededException",
@@ -55,18 +40,46 @@ PASSING = frozenset(
         "ExpiredToken", "ExpiredTokenException", "IDPCommunicationError",
     }
 )  # fmt: skip
-"""Codes that pass by themselves: throttles, faults of AWS, sessions that ended in mid-run."""
-
-NOT_OFFERED = "SandboxUnsupported"
-"""The sandbox's code for what it does not simulate: nothing that AWS would say, however often it is asked."""
-
-_SERVER_FAULTS = 500
+_SANDBOX_UNSUPPORTED = "SandboxUnsupported"
+_SERVER_ERRORS = 500
 _MESSAGE_CHARACTERS = 2000
+
+
+class Status(StrEnum):
+    """Result of a task for one target.
+
+    REFUSED: AWS denied access. INCONCLUSIVE: throttled, timed out, 5xx, or cut off after all retries; proves nothing.
+    UNREACHABLE: no connection. SKIPPED: the sandbox does not simulate the call. FAILED: any other error, those of the task
+    itself included.
+    """
+
+    OK = "ok"
+    REFUSED = "refused"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    UNREACHABLE = "unreachable"
+    SKIPPED = "skipped"
+
+    @classmethod
+    def from_code(cls, code: str, http_status: int = 0) -> Status:
+        """The status of an error reply; `code` is the AWS error code, `http_status` 0 if it is not known."""
+        if code in _REFUSAL_CODES:
+            return cls.REFUSED
+        if code == _SANDBOX_UNSUPPORTED:
+            return cls.SKIPPED
+        if code in _TRANSIENT_CODES or http_status >= _SERVER_ERRORS:
+            return cls.INCONCLUSIVE
+        return cls.FAILED
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether a retry may give another result."""
+        return self in {Status.INCONCLUSIVE, Status.UNREACHABLE}
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What an exception says of the account: a status, AWS's code ("" when AWS said nothing), a text without secrets."""
+    """An exception of a task: status, AWS error code ("" if AWS sent no error), and message without secrets."""
 
     status: Status
     code: str
@@ -74,27 +87,17 @@ class Failure:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Judge an exception of a task. Never raises."""
+    """Classify an exception of a task. Never raises."""
     response: Any = getattr(error, "response", None)
     if isinstance(response, dict) and isinstance(response.get("Error"), dict):
         code = str(response["Error"].get("Code", ""))
         http = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return Failure(_status_of(code, http), code, _text(str(error)))
+        return Failure(Status.from_code(code, http), code, _text(str(error)))
     if isinstance(error, TimeIsUpError):
-        return Failure(Status.INCONCLUSIVE, "", "its time was up before it was done")
+        return Failure(Status.INCONCLUSIVE, "", "the time for this account was up")
     if isinstance(error, RolecallError):
         return Failure(Status.FAILED, "", _text(str(error)))
     return Failure(_status_of_exception(error), "", _text(f"{type(error).__name__}: {error}"))
-
-
-def _status_of(code: str, http: int) -> Status:
-    if code in REFUSALS:
-        return Status.REFUSED
-    if code == NOT_OFFERED:
-        return Status.SKIPPED
-    if code in PASSING or http >= _SERVER_FAULTS:
-        return Status.INCONCLUSIVE
-    return Status.FAILED
 
 
 def _status_of_exception(error: BaseException) -> Status:

@@ -1,26 +1,27 @@
-"""HTTP connections that share one TLS context, so that the certificates are read once and not for every connection.
+"""Boto clients shared by all accounts: one per service and Region; each call is signed for the account it is made in.
 
-botocore 1.44.5 passes the path of the CA bundle to urllib3, which parses it for every connection (20 ms for certifi's, with
-the interpreter locked). A handler of `before-send` may answer a request itself, and botocore then sends nothing; its stubs
-and moto work the same way. Proxies and streamed bodies are left to botocore's own session.
+A client per account would cost 0.5 s and megabytes each (service model, certificates, connections). Clients are therefore
+made once, with credentials that refuse to sign. The account's credentials come with each call: a handler of `before-sign`
+takes them from the context that `account` sets and passes them on as `request_credentials`, as AWS's S3 Access Grants
+plugin does. A call outside `account` raises an error and is never sent under the caller's own identity. The same handler
+signs retries. First attempts of form-encoded calls are made by `first_attempt`, for the same account. botocore signs with
+awscrt (`botocore[crt]`) where it is installed, else in Python; both use the account's credentials. awscrt only signs: its
+event loops do not survive a fork, and it sends without TCP_NODELAY.
 
-The pools are urllib3's own and not a `botocore.httpsession.URLLib3Session`: made by hand, that passes an empty list of
-socket options and so turns off TCP_NODELAY.
+Other state of a client in botocore 1.44.5, and how accounts are kept apart:
 
-boto clients that all accounts share: one per service and Region; each call is signed as the account it is made in. A
-client per account would cost 0.5 s and megabytes each (service model, certificates, connections). So clients are made
-once, with credentials that refuse to sign, and the account's credentials come with each call: a handler of
-`before-sign` takes them from the context that `account` sets and passes them on as `request_credentials`, as AWS's S3
-Access Grants plugin does. A call outside `account` raises; it is never sent under the caller's own identity. The same
-handler signs retries. First attempts of form-encoded calls are made by `first_attempt`, as the same account. botocore
-signs with awscrt (`botocore[crt]`) where it is installed, else in Python; both take the account's credentials from the
-same place. awscrt is only used to sign: its event loops do not survive a fork, and it sends without TCP_NODELAY. What
-else botocore 1.44.5 keeps in a client, and how accounts are kept apart: - S3 Express session credentials, per bucket:
-switched off. - Discovered endpoints (Timestream), per operation: switched off; operations that require them raise. -
-Bearer tokens from the environment (AWS_BEARER_TOKEN_...), which would replace the signature: refused. - Account-based
-endpoints, from the client's own credentials: switched off. - Presigned URLs and POST forms: signed through the same
-event, so they are the account's. - Regions of buckets (redirects): names only, the same for every account; kept. -
-Adaptive retries slow down all accounts when one is throttled: standard retries.
+- S3 Express session credentials, per bucket: switched off.
+- Discovered endpoints (Timestream), per operation: switched off; operations that require them raise an error.
+- Bearer tokens from the environment (AWS_BEARER_TOKEN_...), which would replace the signature: refused.
+- Account-based endpoints, from the client's own credentials: switched off.
+- Presigned URLs and POST forms: signed through the same event, so with the account's credentials.
+- Regions of buckets (redirects): names only, the same for every account; kept.
+- Adaptive retries slow down all accounts when one is throttled: standard retries are used.
+
+The HTTP connections share one TLS context. botocore passes the path of the CA bundle to urllib3, which parses it for every
+connection (20 ms for certifi's, with the interpreter locked). `Transport` sends from a handler of `before-send`, as
+botocore's stubs and moto do; proxies and streamed bodies are left to botocore's own session. The pools are urllib3's own:
+`botocore.httpsession.URLLib3Session` made directly passes an empty list of socket options, which turns off TCP_NODELAY.
 """
 
 from __future__ import annotations
@@ -56,11 +57,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from rolecall_generator._version import __version__
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.records import is_aws_address
+from rolecall_runner.aws.aws_errors import EXPIRED_CODES
 from rolecall_runner.aws.first_attempt import FirstAttempt, FrozenCredentials
 from rolecall_runner.aws.reply_parser import ReplyParserFactory
 from rolecall_runner.aws.retry import TimeIsUpError, seconds_left
 
-_ONCE = urllib3.Retry(False)  # botocore retries, with a new signature each time
+_NO_RETRIES = urllib3.Retry(False)  # botocore retries, with a new signature each time
 
 
 class _OneWrite:
@@ -104,7 +106,7 @@ class Transport:
     """An HTTP client for AWS; one for all services, threads and accounts of a process.
 
     `ca_bundle` is the path of the trusted certificates. Up to `connections` connections per host are kept open.
-    `connect_seconds` and `read_seconds` are time-outs; a deadline (see `deadline`) shortens them.
+    `connect_seconds` and `read_seconds` are time-outs; a `deadline` shortens them.
     """
 
     def __init__(self, ca_bundle: str, *, connections: int, connect_seconds: float, read_seconds: float) -> None:
@@ -112,7 +114,7 @@ class Transport:
         self._read_seconds = read_seconds
         self._timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
         context = ssl.create_default_context(cafile=ca_bundle)
-        self._pools = urllib3.PoolManager(num_pools=200, maxsize=connections, ssl_context=context, retries=_ONCE)
+        self._pools = urllib3.PoolManager(num_pools=200, maxsize=connections, ssl_context=context, retries=_NO_RETRIES)
         self._pools.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
         self._by_origin: dict[str, tuple[Any, bool]] = {}
 
@@ -132,7 +134,7 @@ class Transport:
                 path,
                 body=request.body,
                 headers=request.headers,
-                retries=_ONCE,
+                retries=_NO_RETRIES,
                 redirect=False,
                 assert_same_host=False,
                 timeout=self._timeout if left is None or left > self._read_seconds else self._shortened(left),
@@ -188,9 +190,6 @@ def _as_botocore(error: Exception, request: Any) -> Exception:
 
 DEFAULT_CONNECTIONS = 16
 
-EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-"""Error codes for expired credentials ("Common errors" of the STS and EC2 API references, November 2026)."""
-
 
 class OutsideAccountError(RolecallError):
     """A call would have been signed with no credentials, or with others than those of the account it belongs to."""
@@ -213,7 +212,7 @@ _account: ContextVar[SigningCredentials | None] = ContextVar("rolecall_account",
 
 @contextmanager
 def account(credentials: SigningCredentials) -> Iterator[None]:
-    """Sign calls of shared clients with these credentials, in this thread only; the innermost `account` counts."""
+    """Sign calls of shared clients with these credentials, in this thread only. The innermost `account` applies."""
     token = _account.set(credentials)
     try:
         yield
@@ -225,8 +224,8 @@ def account(credentials: SigningCredentials) -> Iterator[None]:
 class ClientSettings:
     """Connection settings of clients.
 
-    `endpoint_url` serves all services (the sandbox). `ca_bundle` is a path; None: botocore's choice. `connections` are kept
-    open per host: as many as there are workers. `max_attempts` includes the first one.
+    `endpoint_url`: of all services, as for the sandbox. `ca_bundle`: a path; None: botocore's default. `connections`: kept
+    open per host, one per worker. `max_attempts` includes the first one.
     """
 
     endpoint_url: str | None = None
@@ -277,7 +276,7 @@ class Clients:
         """
         found = self._clients.get((service, region))
         if found is None:
-            with self._lock:  # loading a service model twice would cost its time and memory twice
+            with self._lock:  # load each service model only once
                 found = self._clients.get((service, region))
                 if found is None:
                     with _collector_paused():
@@ -317,7 +316,7 @@ class Clients:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Pause the garbage collector while a service model loads: it frees nothing there and doubles the time."""
+    """Pause garbage collection while a service model loads: it frees nothing then, and doubles the time."""
     running = gc.isenabled()
     gc.disable()
     try:
@@ -346,7 +345,7 @@ class _RefusingProvider(botocore.credentials.CredentialProvider):  # type: ignor
 
 def _outside() -> OutsideAccountError:
     return OutsideAccountError(
-        "a call to AWS was made outside an account; it was not sent",
+        "a call to AWS outside `account` was not sent",
         hint="make the call inside `with account(credentials)`, in the same thread",
     )
 
@@ -385,7 +384,7 @@ def _renew_when_expired(response: Any, request_dict: Any, **_event: object) -> f
     """
     code = response[1].get("Error", {}).get("Code") if response is not None else None
     renew = getattr(_account.get(), "renew", None)
-    if code not in EXPIRED or renew is None or "rolecall_renewed" in request_dict["context"]:
+    if code not in EXPIRED_CODES or renew is None or "rolecall_renewed" in request_dict["context"]:
         return None
     request_dict["context"]["rolecall_renewed"] = True
     renew()
@@ -406,7 +405,7 @@ def _sign_as_account(request: Any, signature_version: Any, **_event: object) -> 
     signing = request.context.get("signing") or {}
     if signature_version == "bearer" or "identity_cache" in signing:
         raise OutsideAccountError(
-            f"a call would have been signed with the client's own {signature_version} credentials; it was not sent",
+            f"a call that would be signed with the client's own {signature_version} credentials was not sent",
             hint="unset AWS_BEARER_TOKEN_... in the environment, or leave this operation out",
         )
     # A copy: an account's credentials must not get into a mapping that another call might share.

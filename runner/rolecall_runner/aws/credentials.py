@@ -1,8 +1,8 @@
-"""AssumeRole, and what comes of it. Nothing else in the project calls AssumeRole.
+"""Credentials of assumed roles, refreshed before they expire. Nothing else in the project calls AssumeRole.
 
-Credentials are refreshed five minutes ahead of their end, one refresh at a time for each account. Sessions of a caller that
-is itself an assumed role end after an hour at most (role chaining; IAM user guide, November 2026). No secret is in a
-repr, an error or a log line of this module.
+Credentials are refreshed five minutes before they expire, with one refresh at a time per account. If the caller is an
+assumed role, its sessions last at most one hour (role chaining; IAM User Guide, November 2026). No repr, error, or log line
+of this module contains a secret.
 """
 
 from __future__ import annotations
@@ -17,33 +17,28 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from rolecall_generator.iam import quotas
-from rolecall_runner.aws.aws_errors import failure_of
+from rolecall_runner.aws.aws_errors import ACCESS_DENIED, failure_of
 from rolecall_runner.aws.clients import Clients, SigningCredentials, account
 from rolecall_runner.inventory import Target
 
 PROBE_SECONDS = 900
 SESSION_SECONDS = 3600
-REFUSAL = "AccessDenied"
-"""The code by which STS refuses (STS API reference, "Common errors", November 2026); no other is a refusal."""
 REFRESH_AHEAD = timedelta(minutes=5)
-
-Clock = Callable[[], datetime]
-"""The time of day, with a time zone."""
 
 _NOT_IN_NAMES = re.compile(r"[^\w+=,.@-]", re.ASCII)
 _NAME_CHARACTERS = 64
 
 
 def utc_now() -> datetime:
-    """The machine's time."""
+    """The current time."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Credentials of an assumed role. Field names are those that botocore's signers read; a repr shows no secret.
+    """Credentials of an assumed role, with the field names that botocore's signers read. The repr shows no secret.
 
-    `expires` has a time zone; `arn` is the session's, as GetCallerIdentity and the customer's CloudTrail show it.
+    `expires` has a time zone. `arn` is the ARN of the session, as in GetCallerIdentity and the customer's CloudTrail.
     """
 
     access_key: str = field(repr=False)
@@ -52,20 +47,32 @@ class Credentials:
     expires: datetime
     arn: str = ""
 
+    @classmethod
+    def from_reply(cls, reply: Mapping[str, Any]) -> Credentials:
+        """The credentials in a reply of AssumeRole, as boto3 returns it."""
+        found = reply["Credentials"]
+        return cls(
+            found["AccessKeyId"],
+            found["SecretAccessKey"],
+            found["SessionToken"],
+            found["Expiration"],
+            reply.get("AssumedRoleUser", {}).get("Arn", ""),
+        )
+
     def get_frozen_credentials(self) -> Credentials:
-        """What botocore signs with: these."""
+        """These credentials; botocore calls this to sign."""
         return self
 
     def valid_at(self, moment: datetime) -> bool:
-        """Whether they need no refresh yet."""
+        """Whether no refresh is due at this time."""
         return moment < self.expires - REFRESH_AHEAD
 
 
 @dataclass(frozen=True, slots=True)
 class CallerIdentity:
-    """Who assumes the roles: the backend role's session, or a person. `region` is where STS is asked.
+    """The principal that assumes the roles: a session of the backend role, or a person.
 
-    `rehearsal`: a sandbox said who it is, and not AWS.
+    `region` is the Region of the STS endpoint. `rehearsal`: the identity comes from a sandbox, not from AWS.
     """
 
     credentials: SigningCredentials = field(repr=False)
@@ -76,12 +83,12 @@ class CallerIdentity:
 
     @property
     def is_assumed_role(self) -> bool:
-        """Whether sessions are chained, and so end after an hour at most."""
+        """Whether its sessions are chained, and so last at most one hour."""
         return ":assumed-role/" in self.arn
 
     @property
     def name(self) -> str:
-        """Session or user name: the last part of the ARN."""
+        """Session or user name, the last part of the ARN."""
         return self.arn.rpartition("/")[2]
 
 
@@ -94,24 +101,24 @@ OWN = _Own.OWN
 
 
 class SessionCache(Protocol):
-    """Where credentials outlive a run; see `session_cache`."""
+    """Storage for credentials outside of an `AccountSession`."""
 
     def load(self, key: str) -> Credentials | None:
-        """Credentials kept under the key, None when there are none that still hold."""
+        """The unexpired credentials stored under the key, or None."""
 
     def save(self, key: str, credentials: Credentials) -> None:
-        """Keep credentials under the key."""
+        """Store credentials under the key."""
 
     def drop(self, key: str) -> None:
-        """Forget what is kept under the key."""
+        """Delete the credentials stored under the key, if any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assumer:
     """Assumes roles for one caller in one run.
 
-    `run_id` becomes part of the session name, `rolecall-RUNID`, by which a customer finds the run in CloudTrail.
-    `session_seconds` is asked for where the role and the caller's kind allow as much.
+    `run_id` is part of the session name, `rolecall-RUNID`, which identifies the run in the customer's CloudTrail.
+    `session_seconds` is the requested session duration; the limits of the role and of role chaining may shorten it.
     """
 
     clients: Clients
@@ -122,30 +129,30 @@ class Assumer:
     def assume(
         self, target: Target, *, external_id: str | _Own | None = OWN, seconds: int | None = None, name: str | None = None
     ) -> Credentials:
-        """Assume the target's role. `external_id` None sends none; a string sends that one: for probes.
+        """Assume the target's role with its external ID. Probes pass another `external_id`, or None to send none.
 
-        With its own id, a target amid a rotation whose role refuses the new one is asked once more with the previous one.
-        `seconds` defaults to a probe's 900 where another external id than the target's own is sent. Raises botocore's
+        During a rotation, a role that refuses the target's external ID is tried again with the previous one. `seconds`
+        defaults to 900 for probes, else to `session_seconds`. `name` replaces the session name. Raises botocore's
         ClientError (AccessDenied is a refusal) and connection errors.
         """
         if not isinstance(external_id, _Own):
             return self._assume(target, external_id, seconds or PROBE_SECONDS, name)
         if target.previous_external_id is None:
             return self._assume(target, target.external_id, seconds or self.session_seconds, name)
-        return self._assume_amid_rotation(target, target.previous_external_id, seconds or self.session_seconds, name)
+        return self._assume_in_rotation(target, target.previous_external_id, seconds or self.session_seconds, name)
 
-    def _assume_amid_rotation(self, target: Target, previous: str, seconds: int, name: str | None) -> Credentials:
-        """Until the customer applies the new module its role knows the previous external id alone."""
+    def _assume_in_rotation(self, target: Target, previous: str, seconds: int, name: str | None) -> Credentials:
+        """Until the customer applies the new module, the role accepts only the previous external ID."""
         try:
             return self._assume(target, target.external_id, seconds, name)
-        except Exception as refusal:  # any but a refusal goes on as it came
-            if failure_of(refusal).code != REFUSAL:
+        except Exception as refusal:  # any other error is raised again
+            if failure_of(refusal).code != ACCESS_DENIED:
                 raise
             try:
                 return self._assume(target, previous, seconds, name)
             except Exception as again:
-                # Both refused: what is wrong is not the rotation, so the answer to the current id is the one to hear.
-                raise (refusal if failure_of(again).code == REFUSAL else again) from None
+                # If both are refused, the rotation is not the cause: report the refusal of the current external ID.
+                raise (refusal if failure_of(again).code == ACCESS_DENIED else again) from None
 
     def _assume(self, target: Target, sent: str | None, seconds: int, name: str | None) -> Credentials:
         parameters: dict[str, Any] = {
@@ -164,40 +171,32 @@ class Assumer:
             parameters["SourceIdentity"] = allowed_name(self.caller.name)
         with account(self.caller.credentials):
             reply = self.clients.client("sts", self.caller.region).assume_role(**parameters)
-        return credentials_of(reply)
+        return Credentials.from_reply(reply)
 
     def _seconds(self, target: Target, wanted: int) -> int:
         limit = min(target.max_session_seconds, quotas.CHAINED_SESSION_SECONDS if self.caller.is_assumed_role else wanted)
         return max(PROBE_SECONDS, min(wanted, limit))
 
 
-def credentials_of(reply: Mapping[str, Any]) -> Credentials:
-    """The credentials in a reply of AssumeRole (boto3's form)."""
-    found = reply["Credentials"]
-    return Credentials(
-        found["AccessKeyId"],
-        found["SecretAccessKey"],
-        found["SessionToken"],
-        found["Expiration"],
-        reply.get("AssumedRoleUser", {}).get("Arn", ""),
-    )
-
-
-def session_name(run_id: str, what: str = "rolecall") -> str:
-    """A session name that the customer's CloudTrail explains: `rolecall-RUNID`; 64 allowed characters at most."""
-    return allowed_name(f"{what}-{run_id}")
+def session_name(run_id: str, prefix: str = "rolecall") -> str:
+    """The session name `rolecall-RUNID`, or with another prefix, limited to 64 allowed characters."""
+    return allowed_name(f"{prefix}-{run_id}")
 
 
 def allowed_name(text: str) -> str:
-    """Text as a session name or source identity: other characters become `-`; 2 to 64 of them (botocore's model of STS)."""
+    """Turn a string into a valid session name or source identity: 2 to 64 characters, invalid ones replaced by `-`."""
     return _NOT_IN_NAMES.sub("-", text)[:_NAME_CHARACTERS].ljust(2, "-")
 
 
 class AccountSession:
-    """A target's credentials over time: assumed when first needed, and again before they end. Thread-safe."""
+    """The credentials of one target: assumed when first needed, and again before they expire. Thread-safe."""
 
     def __init__(
-        self, assume: Callable[[], Credentials], clock: Clock, key: str = "", cache: SessionCache | None = None
+        self,
+        assume: Callable[[], Credentials],
+        clock: Callable[[], datetime],
+        key: str = "",
+        cache: SessionCache | None = None,
     ) -> None:
         self._assume = assume
         self._clock = clock
@@ -207,18 +206,18 @@ class AccountSession:
         self._credentials: Credentials | None = None
 
     def get_frozen_credentials(self) -> Credentials:
-        """Credentials that hold for five minutes at least. Raises what `Assumer.assume` raises."""
+        """Credentials valid for at least five minutes. Raises what `Assumer.assume` raises."""
         found = self._credentials
         if found is not None and found.valid_at(self._clock()):
             return found
-        with self._lock:  # whoever waited here finds the fresh ones
+        with self._lock:  # a thread that waited here finds the new credentials
             found = self._credentials
             if found is None or not found.valid_at(self._clock()):
                 found = self._credentials = self._fresh()
         return found
 
     def renew(self) -> None:
-        """Forget the credentials, the kept ones too: AWS has called them expired."""
+        """Discard the credentials, in the cache too, because AWS reports them as expired."""
         with self._lock:
             self._credentials = None
             if self._cache is not None:
@@ -236,9 +235,11 @@ class AccountSession:
 
 
 class Sessions:
-    """Sessions of many accounts. One that no one uses any more is forgotten, so that memory does not grow with accounts."""
+    """Sessions of many accounts. Unused sessions are released, so that memory does not grow with the number of accounts."""
 
-    def __init__(self, assumer: Assumer, *, clock: Clock = utc_now, cache: SessionCache | None = None) -> None:
+    def __init__(
+        self, assumer: Assumer, *, clock: Callable[[], datetime] = utc_now, cache: SessionCache | None = None
+    ) -> None:
         self._assumer = assumer
         self._clock = clock
         self._cache = cache
@@ -246,7 +247,7 @@ class Sessions:
         self._sessions: WeakValueDictionary[tuple[str, str | None], AccountSession] = WeakValueDictionary()
 
     def of(self, target: Target) -> AccountSession:
-        """The target's session, shared by all who hold it at the time; for `with account(...)`."""
+        """The target's session, for `with account(...)`; concurrent users of a target share one."""
         identity = (target.role_arn, target.external_id)
         with self._lock:
             session = self._sessions.get(identity)
@@ -259,5 +260,5 @@ class Sessions:
 
 
 def cache_key(caller: CallerIdentity, target: Target) -> str:
-    """What tells kept credentials apart: who assumed which role with which external id, in plain text."""
+    """The cache key of a session: caller, role, and external ID."""
     return "\0".join((caller.arn, target.role_arn, target.external_id or ""))

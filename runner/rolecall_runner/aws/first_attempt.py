@@ -33,18 +33,18 @@ from botocore.parsers import ResponseParserError, ResponseParserFactory
 
 from rolecall_runner.aws.retry import TimeIsUpError
 
-REFUSALS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "DryRunOperation"})
-"""Error codes that are final and have no fields of their own; others may be retried or modeled, and go to botocore."""
+# Errors without fields of their own that are never retried. All others go to botocore.
+_FINAL_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "DryRunOperation"})
 
 _FINAL_STATUS = frozenset({HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.PRECONDITION_FAILED})
 _FORM_PROTOCOLS = frozenset({"query", "ec2"})
 
 
 class FrozenCredentials(Protocol):
-    """Credentials as botocore's signers read them."""
+    """The attributes that botocore's signers read."""
 
     @property
-    def access_key(self) -> str: ...  # noqa: D102 - the name says it
+    def access_key(self) -> str: ...  # noqa: D102 - as in botocore
     @property
     def secret_key(self) -> str: ...  # noqa: D102
     @property
@@ -179,7 +179,7 @@ class FirstAttempt:
             return None
         if answer.status_code != HTTPStatus.OK:
             code = reply.get("Error", {}).get("Code")
-            if code not in REFUSALS or service.shape_for_error_code(code) is not None:
+            if code not in _FINAL_CODES or service.shape_for_error_code(code) is not None:
                 return None
         reply.setdefault("ResponseMetadata", {})["RetryAttempts"] = 0
         return reply

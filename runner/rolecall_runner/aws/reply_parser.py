@@ -1,8 +1,8 @@
-"""Replies of the protocols `query` and `ec2`, parsed as botocore parses them in a third to a half of the time.
+"""Parsers for replies of the protocols `query` and `ec2` that take a third to half of the time of botocore's.
 
 For every member that a shape may have, botocore 1.44.5 searches the reply (an EC2 instance has 70 members, most of them
-absent) and works out each time what the member is called on the wire. Here the names are worked out once per shape, and the
-elements of the reply are looked up. Rare features of shapes (unions, attributes, headers, modeled errors) are botocore's.
+absent) and computes the member's name on the wire each time. Here the names are computed once per shape, and only elements
+of the reply are looked up. Rare features of shapes (unions, attributes, headers, modeled errors) are left to botocore.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Structure:
 
 
 class _ByElement:
-    """Reads structures and lists; a mixin for botocore's parsers, whose methods it calls for everything else."""
+    """Mixin for botocore's parsers that reads structures and lists; they read everything else."""
 
     KNOWN_LOCATIONS: tuple[str, ...]
     _parse_shape: Callable[[Any, Any], Any]
@@ -63,7 +63,7 @@ class _ByElement:
             else:
                 found[place] = [found[place], element]
         members = structure.members
-        # In the order of the model, as botocore returns them: it becomes the order of a table's columns.
+        # In the order of the model, as botocore returns them; it becomes the order of columns.
         return {members[place].name: members[place].read(members[place].shape, found[place]) for place in sorted(found)}
 
     def _handle_list(self, shape: Any, node: Any) -> list[Any]:
@@ -77,7 +77,7 @@ class _ByElement:
         return getattr(self, f"_handle_{shape.type_name}", self._default_handle)
 
     def _structure(self, shape: Any) -> _Structure | None:
-        """The members of a structure; None where botocore reads it."""
+        """The members of a structure; None if botocore has to read it."""
         if shape.metadata.get("exception") or shape.is_tagged_union:
             return None
         members: list[_Member] = []
@@ -105,9 +105,9 @@ _PARSERS: dict[str, type] = {"query": _QueryReplies, "ec2": _EC2Replies}
 
 
 class ReplyParserFactory(ResponseParserFactory):  # type: ignore[misc]
-    """A session's `response_parser_factory` with the parsers of this module; botocore's own for all other protocols.
+    """A session's `response_parser_factory` with the parsers of this module, and botocore's for all other protocols.
 
-    botocore asks for a parser at every attempt. Those of this module are made once, since they remember shapes; they are
+    botocore requests a parser for every attempt. Those of this module are made once, because they cache shapes; they are
     thread-safe.
     """
 
@@ -116,7 +116,7 @@ class ReplyParserFactory(ResponseParserFactory):  # type: ignore[misc]
         self._made: dict[str, Any] = {}
 
     def set_parser_defaults(self, **defaults: Any) -> None:
-        """As in botocore; applies to parsers that were made before, too."""
+        """As in botocore, but also for parsers that exist already."""
         super().set_parser_defaults(**defaults)
         self._made.clear()
 

@@ -1,9 +1,7 @@
-"""How long one target may take: set by the engine, asked before every call.
+"""The deadline of one target, and the retry loop for targets and single calls.
 
-A thread cannot be ended from outside. So the time runs out twice: for the engine, which gives the target its verdict and
-goes on with another thread, and for the thread that is late, whose next call is refused here.
-
-Retries: one loop for whole targets and for single calls.
+A thread cannot be stopped from outside. When a target's time is up, the engine records its result and continues with
+another thread; the late thread is refused its next call.
 """
 
 from __future__ import annotations
@@ -16,13 +14,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 Clock = Callable[[], float]
-"""Seconds that only grow, as `time.monotonic`."""
+"""Monotonic seconds, as `time.monotonic` returns them."""
 
 _ends: ContextVar[tuple[float, Clock] | None] = ContextVar("rolecall_deadline", default=None)
 
 
 class TimeIsUpError(Exception):
-    """The target's time is up; what the task still wanted to ask was not asked."""
+    """The target's time is up; the call was not made."""
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Credentials kept on disk between runs, for their owner alone: a file a session, named by a hash of whose it is.
+"""Credentials cached on disk between runs, readable only by their owner: one file per session, named by a hash of its key.
 
-Off unless asked for. Who may read the folder may act as every account in it; so a folder or file that others may read, or
-that someone else owns, is refused rather than fixed: it may have been read already.
+Off by default. Whoever can read the folder can act in every account in it. A folder or file that others can access, or that
+another user owns, is therefore refused and not repaired: it may have been read already.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from rolecall_runner.aws.credentials import Credentials
 from rolecall_runner.private_files import create_private_file, make_private_folder
 
 _SUFFIX = ".session.json"
-_HALF_WRITTEN_SECONDS = 3600
+_PARTIAL_FILE_SECONDS = 3600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class SessionCacheError(RolecallError):
-    """The folder of kept sessions is not safe, or cannot be used."""
+    """The folder of cached sessions is unsafe or unusable."""
 
     exit_code = ExitCode.OUTPUT
 
 
 class DiskSessionCache:
-    """A `SessionCache` in a folder, made when absent. `user_id` is who must own it.
+    """A `SessionCache` in a folder, which is created if it does not exist. `user_id` returns the required owner.
 
-    Raises SessionCacheError when others may read it. A file that cannot be read as a session counts as none.
+    The constructor, `load`, and `save` raise SessionCacheError for a folder or file that others can access or that is not
+    usable. Files without a valid session are ignored.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], datetime], *, user_id: Callable[[], int] = os.getuid) -> None:
@@ -49,7 +50,7 @@ class DiskSessionCache:
         self.drop_expired()
 
     def load(self, key: str) -> Credentials | None:
-        """Credentials kept under the key that have not ended; None when there are none."""
+        """The unexpired credentials stored under the key, or None."""
         path = self._path(key)
         try:
             with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
@@ -62,7 +63,7 @@ class DiskSessionCache:
         return found if found is not None and found.expires > self._clock() else None
 
     def save(self, key: str, credentials: Credentials) -> None:
-        """Keep credentials, in one step: a reader sees the old file or the new one."""
+        """Store credentials under the key, atomically."""
         path = self._path(key)
         temporary = path.with_name(f".{secrets.token_hex(8)}.new")
         body = {
@@ -83,12 +84,12 @@ class DiskSessionCache:
             raise _unusable(path, error) from error
 
     def drop(self, key: str) -> None:
-        """Forget what is kept under the key."""
+        """Delete the credentials stored under the key, if any."""
         with contextlib.suppress(FileNotFoundError):
             self._path(key).unlink()
 
     def drop_expired(self) -> None:
-        """Delete the files of sessions that have ended, and what a kill left half written."""
+        """Delete expired sessions, and partial files that a killed process left behind."""
         for path in self._folder.iterdir():
             with contextlib.suppress(OSError):  # another process may delete it at the same time
                 if (
@@ -99,7 +100,7 @@ class DiskSessionCache:
                     path.unlink()
 
     def _abandoned(self, path: Path) -> bool:
-        return self._clock().timestamp() - path.lstat().st_mtime > _HALF_WRITTEN_SECONDS
+        return self._clock().timestamp() - path.lstat().st_mtime > _PARTIAL_FILE_SECONDS
 
     def _ended(self, path: Path) -> bool:
         try:
@@ -113,15 +114,15 @@ class DiskSessionCache:
     def _check(self, status: os.stat_result, path: Path, *, directory: bool) -> None:
         right_kind = stat.S_ISDIR(status.st_mode) if directory else stat.S_ISREG(status.st_mode)
         if not right_kind or status.st_uid != self._user_id():
-            what = "it belongs to another user" if right_kind else "it is a link, or no plain file or folder"
+            what = "it belongs to another user" if right_kind else "it is a link or a special file"
         elif status.st_mode & _OTHERS:
-            what = f"others may use it (mode {stat.S_IMODE(status.st_mode):04o})"
+            what = f"other users can access it (mode {stat.S_IMODE(status.st_mode):04o})"
         else:
             return
         raise SessionCacheError(
-            f"sessions are not kept here: {what}",
+            f"refusing to use this session cache: {what}",
             where=str(path),
-            hint="delete it; where others may have read it, revoke the sessions (IAM console, role, Revoke sessions)",
+            hint="delete it; if others may have read it, revoke the sessions (IAM console, role, Revoke sessions)",
         )
 
 
@@ -141,5 +142,5 @@ def _read(content: bytes, key: str) -> Credentials | None:
 def _unusable(path: Path, error: OSError) -> SessionCacheError:
     reason = error.strerror or type(error).__name__
     return SessionCacheError(
-        f"sessions cannot be kept here: {reason}", where=str(path), hint="choose another folder, or none"
+        f"the session cache cannot be used: {reason}", where=str(path), hint="choose another folder, or use no cache"
     )

@@ -16,7 +16,7 @@ from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionEr
 from rolecall_generator.terminal import agreed, emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import acting
-from rolecall_runner.aws import DEFAULT_WORKERS, AwsConfig, endpoint_of
+from rolecall_runner.aws import AwsConfig, endpoint_of
 from rolecall_runner.cli.options import (
     EngineOption,
     FaultsOption,
@@ -38,17 +38,14 @@ from rolecall_runner.cli.options import (
     repeated,
 )
 from rolecall_runner.data import ParquetRows, check_dataset_folder
-from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
+from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
 from rolecall_runner.inventory import EVERYBODY, Selection
 from rolecall_runner.query import (
-    Ability,
     QueryError,
     QuerySpec,
     Reason,
     base_query,
     check_reads,
-    check_replay,
-    check_targets,
     choose,
     describe,
     foresee,
@@ -146,8 +143,7 @@ def query(
     else:
         has_query = any(each is not None for each in (service, operation, named, file, param or None, *settings.values()))
         selection = Selection(limit, sample, seed, retry)
-        check_replay(selection, resume, has_query=has_query)
-        spec, targets = replay(resume or str(retry), None if resume else selection, manifest, out, runs=runs)
+        spec, targets = replay(selection, manifest, out, resume=resume, runs=runs, has_query=has_query)
     judged = check_reads(spec, allow_write=allow_write or dry_run)
     if dry_run:
         _dry_run(spec, judged, targets, output_format)
@@ -232,7 +228,7 @@ def _print_raw(text: str) -> None:
 
 def _warn(expected: Iterator[Forecast], accounts: int) -> None:
     """Say early who cannot answer; they are asked all the same, since what is deployed may be more."""
-    unable = [each for each in expected if each.ability is Ability.NO]
+    unable = [each for each in expected if each.is_unable]
     if unable:
         text = f"{len(unable):,} of {accounts:,} accounts cannot answer by what the manifest grants, as "
         stderr().print(f"{text}{unable[0].account}: {unable[0].why}", style="yellow", markup=False)
@@ -254,8 +250,7 @@ def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) 
 
 
 def _dry_run(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets, form: Form) -> None:
-    check_targets(spec.parameters, chosen.targets)
-    found = preview(spec, judged, chosen.targets, foresee(spec, chosen))
+    found = preview(spec, judged, chosen)
     if form == "table":
         for line in preview_lines(found):
             stdout().print(line, markup=False)

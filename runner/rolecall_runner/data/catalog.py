@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.text import lines_of
+from rolecall_runner.data.column_types import short_type
 from rolecall_runner.data.run_rows import QUERY_TASK, RESERVED_NAMES, RecordedQuery, layout_of, recorded_query, survey_rows
 from rolecall_runner.execution import RunRecord, find_run, list_runs
-from rolecall_runner.query import short_type
 from rolecall_runner.redact import REHEARSAL
 
 PREVIOUS = "_previous"

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_runner.data.catalog import PREVIOUS, Catalog, SqlError
+from rolecall_runner.data.column_types import Scalar, quote_name
 from rolecall_runner.data.database import Database, SqlAnswer, empty_database, quote_text
 from rolecall_runner.data.run_rows import RecordedQuery, TableLayout, layout_of, read_answers, read_rows, survey_rows
-from rolecall_runner.query import Reason, Scalar, quote_name
+from rolecall_runner.query import Reason
 
 _PLACE = ("account", "region")
 _PLACE_SHOWN = ("account", "account_id", "region")

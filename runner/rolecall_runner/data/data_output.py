@@ -29,6 +29,7 @@ from rich.table import Table
 from rolecall_generator.errors import ExitCode, OutputError, RolecallError
 from rolecall_generator.terminal import SafeConsole
 from rolecall_generator.text import json_text, one_line
+from rolecall_runner.data.column_types import Struct, duckdb_type, quote_name, type_from_json, type_to_json
 from rolecall_runner.data.database import (
     ROW_GROUP_ROWS,
     Feed,
@@ -51,7 +52,7 @@ from rolecall_runner.data.run_rows import (
 from rolecall_runner.execution import RunRecord
 from rolecall_runner.inventory import TargetKind
 from rolecall_runner.private_files import create_private_file, make_private_folder
-from rolecall_runner.query import QueryAnswer, Struct, duckdb_type, quote_name, type_from_json, type_to_json
+from rolecall_runner.query import QueryAnswer
 from rolecall_runner.reports import cell_of, csv_line
 
 Write = Callable[[str], object]

@@ -23,6 +23,7 @@ from typing import Any
 
 from rolecall_generator.errors import OutputError, ToolError, missing_extra
 from rolecall_runner.data.catalog import Catalog, RunTable, SqlError, named_tables
+from rolecall_runner.data.column_types import Scalar, Type, duckdb_encoder, duckdb_type, quote_name
 from rolecall_runner.data.run_rows import (
     RecordedQuery,
     layout_of,
@@ -34,7 +35,6 @@ from rolecall_runner.data.run_rows import (
 )
 from rolecall_runner.execution import Result, RunRecord, list_runs, read_results
 from rolecall_runner.private_files import create_private_file
-from rolecall_runner.query import Scalar, Type, duckdb_encoder, duckdb_type, quote_name
 
 PLAY_RESULTS = "play_results"
 ROW_GROUP_ROWS = 8192

@@ -14,8 +14,9 @@ from typing import Any
 
 from botocore import xform_name
 
+from rolecall_runner.data.column_types import ListOf, Scalar, Struct, Type, merge_structs, row_type, widen_row
 from rolecall_runner.execution import RunRecord, read_json, read_results
-from rolecall_runner.query import ListOf, QueryAnswer, Scalar, Struct, Type, answer_of, merge_structs, row_type, widen_row
+from rolecall_runner.query import QueryAnswer
 
 QUERY_TASK = "query"
 RESERVED_NAMES = frozenset({"runs", "errors", "play_results"})
@@ -128,7 +129,7 @@ def read_answers(runs: Path, query: RecordedQuery) -> Iterator[tuple[str, QueryA
     last = {result.key: number for number, result in enumerate(read_results(runs, run_id))}
     for number, result in enumerate(read_results(runs, run_id)):
         if last.get(result.key) == number:
-            yield result.kind, answer_of(result)
+            yield result.kind, QueryAnswer.from_result(result)
 
 
 def answer_rows(answer: QueryAnswer, query: RecordedQuery, unnest: str | None) -> Iterator[RunRow]:

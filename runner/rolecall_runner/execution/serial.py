@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 from rolecall_generator.errors import InterruptedRunError
-from rolecall_runner.aws import WORTH_RETRYING, deadline, failure_of, with_retries
+from rolecall_runner.aws import deadline, failure_of, with_retries
 from rolecall_runner.execution.execution_options import register
 from rolecall_runner.execution.interface import EngineSettings, Outcome, Outside, Result, Task
 from rolecall_runner.inventory import Target
@@ -40,7 +40,7 @@ def ask(task: Task, target: Target, settings: EngineSettings, outside: Outside) 
         outcome, attempts = with_retries(
             lambda: _once(task, target),
             settings.retry,
-            inconclusive=lambda outcome: outcome.status in WORTH_RETRYING,
+            inconclusive=lambda outcome: outcome.status.is_transient,
             random=outside.chance,
             sleep=outside.wait,
             stopped=outside.stop.is_set,

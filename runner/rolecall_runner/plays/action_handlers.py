@@ -26,7 +26,7 @@ from rolecall_runner.plays.play_model import (
     VerifyAction,
 )
 from rolecall_runner.plays.scripts import load_factory, load_function
-from rolecall_runner.query import QuerySpec, QueryTask, Reason, check_reads, check_targets, validate_query
+from rolecall_runner.query import QuerySpec, QueryTask, Reason, check_reads, validate_query
 
 _KEPT_QUESTIONS = 64
 Means = PerProcess[tuple[Clients, Sessions]]
@@ -56,7 +56,7 @@ class Query:
             part = replace(arguments, body=arguments.body["parameters"])
             rendered["parameters"] = part.render(variables, escaped)
         task = self._task(rendered)
-        check_targets(task.spec.parameters, [target])
+        task.check_target(target)
         outcome = task(target)
         places = (outcome.data or {}).get("places", ())
         rows = [{"region": place["region"], **row} for place in places for row in place["rows"]]

@@ -34,7 +34,7 @@ from rolecall_runner.plays.play_model import (
 )
 from rolecall_runner.plays.scripts import look_at
 from rolecall_runner.plays.templating import NOTHING, Value
-from rolecall_runner.query import QuerySpec, base_query, judge, override, validate_query
+from rolecall_runner.query import QuerySpec, base_query, check_reads, override, validate_query
 from rolecall_runner.specification import build
 from rolecall_runner.verify import Actions, VerifySpec
 
@@ -139,7 +139,7 @@ def _judged(action: QueryAction, inner: Fields) -> QueryAction:
         key = error.where if error.where in body else next(iter(named), "")
         inner.report.add(inner.mark(key) if key else inner.node.mark, error.what, error.hint or "hint the query")
         return action
-    writing = [each for each in (judge(*call) for call in spec.calls) if not each.reads]
+    writing = [each for each in check_reads(spec, allow_write=True) if not each.reads]
     if writing and not action.allow_write:
         each = writing[0]
         inner.report.add(

@@ -187,6 +187,25 @@ class QueryAnswer:
     error: str = ""
     rehearsal: bool = False
 
+    @classmethod
+    def from_result(cls, result: Result, account_id: str = "") -> QueryAnswer:
+        """Read the result of a `QueryTask`. `account_id` is used if the task failed before it could answer."""
+        body: Any = result.data if isinstance(result.data, Mapping) else {}
+        places = tuple(
+            RegionAnswer(
+                each["region"],
+                Reason(each["reason"]),
+                each["time"],
+                tuple(each["rows"]),
+                each.get("code", ""),
+                each.get("error", ""),
+                tuple(each.get("notes", ())),
+            )
+            for each in body.get("places", ())
+        )
+        reason = _BY_STATUS[result.status]
+        return cls(result.target, body.get("account_id", account_id), places, reason, result.code, result.error)
+
     def rows(self) -> Iterator[Row]:
         """All rows, Region by Region."""
         for place in self.places:
@@ -266,28 +285,3 @@ def outcome_of(account_id: str, places: list[RegionAnswer]) -> Outcome:
     first = next((place for place, status in zip(places, statuses, strict=True) if status is worst), None)
     code, error = (first.code, f"{first.region}: {first.error}") if first and worst is not Status.OK else ("", "")
     return Outcome(worst, {"account_id": account_id, "places": [place.to_json() for place in places]}, error, code)
-
-
-def answer_of(result: Result, account_id: str = "") -> QueryAnswer:
-    """Read a task's result back. `account_id` is said for those that have no data: they could not be asked at all."""
-    body: Any = result.data if isinstance(result.data, Mapping) else {}
-    places = tuple(
-        RegionAnswer(
-            each["region"],
-            Reason(each["reason"]),
-            each["time"],
-            tuple(each["rows"]),
-            each.get("code", ""),
-            each.get("error", ""),
-            tuple(each.get("notes", ())),
-        )
-        for each in body.get("places", ())
-    )
-    return QueryAnswer(
-        result.target,
-        body.get("account_id", account_id),
-        places,
-        _BY_STATUS[result.status],
-        result.code,
-        result.error,
-    )

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 from botocore.paginate import Paginator
 
-from rolecall_runner.aws import REFUSALS, AccountSession, Clients, Sessions, TimeIsUpError, account
+from rolecall_runner.aws import AccountSession, Clients, Sessions, Status, TimeIsUpError, account, utc_now
 from rolecall_runner.execution import Outcome, PerProcess
 from rolecall_runner.inventory import Target
-from rolecall_runner.query.answers import GLOBAL, Reason, RegionAnswer, distributes, outcome_of, reason_of, rows_of, search
+from rolecall_runner.query.answers import (
+    GLOBAL,
+    Reason,
+    RegionAnswer,
+    compiled,
+    distributes,
+    outcome_of,
+    reason_of,
+    rows_of,
+    search,
+)
 from rolecall_runner.query.operations import (
     Operation,
     enabled_regions,
@@ -22,7 +32,7 @@ from rolecall_runner.query.operations import (
     known_regions,
     planned_regions,
 )
-from rolecall_runner.query.parameters import Filling, fill
+from rolecall_runner.query.parameters import Filling, check_targets, fill
 from rolecall_runner.query.spec import FollowUp, QuerySpec
 from rolecall_runner.redact import plain
 
@@ -78,6 +88,16 @@ def default_select(operation: Operation) -> str | None:
     return f"{lists[0]}[]" if len(lists) == 1 else None
 
 
+def reply_model(service: str, operation: str, select: str | None) -> tuple[Any, Mapping[str, Any] | None]:
+    """The botocore shape of a reply, and the parsed JMESPath expression that selects its rows; None: the whole reply.
+
+    Raises QueryError for an unknown operation and for an invalid expression.
+    """
+    found = find_operation(service, operation)
+    chosen = select or default_select(found)
+    return found.model.output_shape, None if chosen is None else compiled(chosen).parsed
+
+
 def _replies(
     operation: Operation, client: Client, parameters: dict[str, Any], spec: QuerySpec, select: str | None
 ) -> Iterator[Mapping[str, Any]]:
@@ -117,7 +137,7 @@ def _follow(spec: QuerySpec, client_of: Any, filling: Filling, row: dict[str, An
             value = _further(follow_up, client_of(follow_up.service), item, spec)
         except ClientError as error:
             code, value = error.response["Error"]["Code"], None
-            if code not in follow_up.missing and code not in REFUSALS:
+            if code not in follow_up.missing and Status.from_code(code) is not Status.REFUSED:
                 raise
             if code not in follow_up.missing:
                 known = False
@@ -142,11 +162,6 @@ ATTEMPTS = 3
 _AGAIN = frozenset({Reason.INCONCLUSIVE, Reason.UNREACHABLE})
 
 
-def utc_now() -> datetime:
-    """The machine's time."""
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True)
 class QueryTask:
     """Executes a query in a target; `answers.answer_of` reads the data of its outcome.
@@ -160,8 +175,12 @@ class QueryTask:
     name: str = "query"
     _absent: set[tuple[str, str]] = field(default_factory=set, repr=False, compare=False)
 
+    def check_target(self, target: Target) -> None:
+        """Raise QueryError for a placeholder that the target has no value for."""
+        check_targets(self.spec.parameters, [target])
+
     def __call__(self, target: Target) -> Outcome:
-        """Ask one target. Raises what assuming its role raises; the engine makes a result of it."""
+        """Execute the query in one target. Raises what assuming its role raises."""
         clients, sessions = self.means.get()
         session = sessions.of(target)
         session.get_frozen_credentials()  # a role that cannot be assumed is one failure, not one a Region

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from botocore.model import OperationModel, ServiceModel
 
 from rolecall_generator.iam import PARTITIONS
-from rolecall_runner.aws import REFUSALS, Clients, loader
+from rolecall_runner.aws import Clients, Status, loader
 from rolecall_runner.inventory import Target
 from rolecall_runner.query.spec import QueryError, QuerySpec, RegionChoice
 
@@ -256,7 +256,7 @@ def enabled_regions(clients: Clients, target: Target) -> tuple[str, ...]:
         found = clients.client("ec2", home).describe_regions(AllRegions=False)
         return tuple(sorted(each["RegionName"] for each in found["Regions"]))
     except ClientError as error:
-        if error.response["Error"]["Code"] not in REFUSALS:
+        if Status.from_code(error.response["Error"]["Code"]) is not Status.REFUSED:
             raise
         try:
             return _listed_regions(clients, target)

@@ -90,6 +90,11 @@ class Forecast:
     ability: Ability
     why: str = ""
 
+    @property
+    def is_unable(self) -> bool:
+        """Whether the granted permissions do not allow the query."""
+        return self.ability is Ability.NO
+
 
 class IntendedAccess:
     """The intended access of targets, built from the plan when it is asked for."""
@@ -184,9 +189,14 @@ class Preview:
     forecasts: tuple[Forecast, ...]
 
     @property
+    def parameters(self) -> Any:
+        """The query's parameters as JSON values, with placeholders unfilled."""
+        return parameters_json(self.spec.parameters)
+
+    @property
     def unable(self) -> tuple[Forecast, ...]:
         """Accounts that cannot answer."""
-        return tuple(each for each in self.forecasts if each.ability is Ability.NO)
+        return tuple(each for each in self.forecasts if each.is_unable)
 
     @property
     def uncertain(self) -> tuple[Forecast, ...]:
@@ -201,7 +211,7 @@ class Preview:
         ]
         return {
             "query": self.spec.title,
-            "parameters": parameters_json(self.spec.parameters),
+            "parameters": self.parameters,
             "calls": calls,
             "accounts": self.accounts,
             "places": self.places,
@@ -212,7 +222,7 @@ class Preview:
         }
 
 
-def preview(
+def count_calls(
     spec: QuerySpec, judged: tuple[Judgement, ...], targets: Iterable[Target], forecasts: Iterable[Forecast]
 ) -> Preview:
     """Count what a query would ask. Sends nothing."""

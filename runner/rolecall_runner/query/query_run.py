@@ -39,10 +39,10 @@ from rolecall_runner.inventory import (
     sample,
     select,
 )
-from rolecall_runner.query.answers import QueryAnswer, answer_of
+from rolecall_runner.query.answers import QueryAnswer
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.parameters import check_targets
-from rolecall_runner.query.preflight import Forecast, IntendedAccess, Judgement, forecasts
+from rolecall_runner.query.preflight import Forecast, IntendedAccess, Judgement, Preview, count_calls, forecasts
 from rolecall_runner.query.spec import QueryError, QuerySpec
 from rolecall_runner.query.validate import describe, parameters_json, validate_query
 from rolecall_runner.specification import build
@@ -75,11 +75,7 @@ def from_record(record: RunRecord) -> tuple[Selection, QuerySpec]:
         ) from error
 
 
-def check_replay(selection: Selection, resume: str | None, *, has_query: bool) -> None:
-    """Raise QueryError for options that conflict with `--retry` or `--resume`.
-
-    Both take the query from the earlier run. A retry may select fewer accounts; a resumed run keeps its selection.
-    """
+def _check_replay(selection: Selection, resume: str | None, *, has_query: bool) -> None:
     option, name = ("--retry", selection.retry) if resume is None else ("--resume", resume)
     if has_query or (resume is not None and selection != Selection()):
         raise QueryError(
@@ -112,7 +108,7 @@ class QueryRun:
     record: RunRecord
     targets: tuple[Target, ...]
     waiting: tuple[Target, ...]
-    """Those that have no result yet: all of them but in a resumed run."""
+    """Targets without a result: all of them, except in a resumed run."""
     task: QueryTask
     options: ExecutionOptions
     journal: Journal
@@ -121,7 +117,7 @@ class QueryRun:
 
     @property
     def rehearsal(self) -> bool:
-        """Whether a sandbox answers instead of AWS, for any service that was asked so far."""
+        """Whether any call so far went to a sandbox instead of AWS."""
         means = self.task.means
         return self.record.rehearsal or (means.made and means.get()[0].rehearsal)
 
@@ -132,11 +128,11 @@ class QueryRun:
         """
         accounts = {_key(target): target.account_id for target in self.targets}
         for result in read_results(self.options.runs, self.record.run_id):
-            yield replace(answer_of(result, accounts.get(result.key, "")), rehearsal=self.record.rehearsal)
+            yield replace(QueryAnswer.from_result(result, accounts.get(result.key, "")), rehearsal=self.record.rehearsal)
         results = self.options.run(self.task, self.waiting, self.outside)
         with self.journal as journal:
             for result in recorded(results, journal):
-                yield replace(answer_of(result, accounts[result.key]), rehearsal=self.rehearsal)
+                yield replace(QueryAnswer.from_result(result, accounts[result.key]), rehearsal=self.rehearsal)
             journal.end(self.clock())
             self.record = journal.record
 
@@ -160,23 +156,43 @@ def choose(manifest: Path, out: Path, selection: Selection, *, runs: Path = RUNS
 
 
 def replay(
-    name: str, selection: Selection | None, manifest: Path, out: Path, *, runs: Path = RUNS
+    selection: Selection,
+    manifest: Path,
+    out: Path,
+    *,
+    resume: str | None = None,
+    runs: Path = RUNS,
+    has_query: bool = False,
 ) -> tuple[QuerySpec, QueryTargets]:
-    """The query of an earlier run: for the accounts of a selection that did not succeed in it, or (None) for its rest.
+    """Query and targets of the earlier run that `resume` or `selection.retry` names, as in `journal.find_run`.
 
-    `name` as in `journal.find_run`. Raises what `choose` raises.
+    `resume` continues the run with its own selection; a retry takes the accounts of `selection` that did not succeed in it.
+    Raises QueryError if a query is given too (`has_query`) or a selection with `resume`, and what `choose` raises.
     """
-    record = find_run(runs, name, task=TASK)
+    _check_replay(selection, resume, has_query=has_query)
+    record = find_run(runs, resume or str(selection.retry), task=TASK)
     before, spec = from_record(record)
-    again = before if selection is None else replace(selection, retry=record.run_id)
+    again = before if resume else replace(selection, retry=record.run_id)
     targets = choose(manifest, out, again, runs=runs)
-    return spec, replace(targets, resume=record.run_id if selection is None else None)
+    return spec, replace(targets, resume=record.run_id if resume else None)
 
 
 def foresee(spec: QuerySpec, chosen: QueryTargets) -> Iterator[Forecast]:
-    """Who can answer, by the permissions that the manifest grants. Sends nothing. Raises PlanError, OutputError."""
+    """Whether each account can answer, by the permissions that the manifest grants. Sends no request.
+
+    Raises PlanError, OutputError.
+    """
     plan = make_plan(chosen.inventory.manifest, previous_slots(read_lock(chosen.out)))
     return forecasts(spec, chosen.targets, IntendedAccess(plan))
+
+
+def preview(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets) -> Preview:
+    """What the query would call, and which accounts can answer. Sends no request.
+
+    Raises QueryError for placeholders that some account has no value for, PlanError, OutputError.
+    """
+    check_targets(spec.parameters, chosen.targets)
+    return count_calls(spec, judged, chosen.targets, foresee(spec, chosen))
 
 
 def prepare(
@@ -190,14 +206,14 @@ def prepare(
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
 ) -> QueryRun:
-    """Find the caller and open the journal. No request is sent to a customer's account yet.
+    """Find the caller and open the journal. Sends no request to the selected accounts.
 
     Raises QueryError for placeholders that some account has no value for, CallerError, JournalError.
     """
     check_targets(spec.parameters, chosen.targets)
     run_id = chosen.resume or new_run_id(clock(), token)
     means = PerProcess(partial(make_means, aws, run_id.rpartition("-")[2]))
-    clients, _ = means.get()  # before the journal: a run that no one can start leaves nothing behind
+    clients, _ = means.get()  # before the journal, so that a run without a caller leaves no record
     fingerprint = chosen.inventory.fingerprint
     if chosen.resume is not None:
         journal = Journal.resume(options.runs, run_id, fingerprint=fingerprint, rehearsal=clients.rehearsal)

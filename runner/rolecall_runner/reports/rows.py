@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rolecall_generator.text import json_text, one_line
-from rolecall_runner.query import Count, Forecast, Preview, QueryAnswer, parameters_json
+from rolecall_runner.query import Count, Forecast, Preview, QueryAnswer
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.csv_text import PLACE_COLUMNS, REHEARSAL_COLUMN, cell_of, columns_of, csv_line, record_of
 
@@ -232,8 +232,7 @@ _SHOWN = 10
 def preview_lines(found: Preview) -> Iterator[str]:
     """Each call with its action and level, how many there are at least, and who cannot answer."""
     first, *further = found.judged
-    parameters = parameters_json(found.spec.parameters)
-    with_what = f" with {json.dumps(parameters)}" if parameters else ""
+    with_what = f" with {json.dumps(found.parameters)}" if found.parameters else ""
     yield f"{first.service} {first.operation}{with_what}"
     yield f"  action {first.action}, access level {first.level}{_refused(first.reads)}"
     for each in further:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from rolecall_runner.aws import (
     CallerIdentity,
     Clients,
     ClientSettings,
-    Clock,
     Sessions,
     SigningCredentials,
     find_caller,
@@ -100,7 +100,7 @@ class VerifyContext:
     assumer: Assumer
     sessions: Sessions
     clients: Clients
-    clock: Clock = utc_now
+    clock: Callable[[], datetime] = utc_now
     ticks: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
     random: Callable[[], float] = random.random

@@ -15,7 +15,7 @@ from typing import Any
 
 from rolecall_generator.iam import Access, PolicyDocument, Principal, Role, Statement
 from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, IdentitySide, PrincipalKind, Request, identity_of
-from rolecall_runner.aws import PASSING, REFUSAL, account
+from rolecall_runner.aws import ACCESS_DENIED, Status, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import read_role
 from rolecall_runner.redact import redact
@@ -98,7 +98,7 @@ def _covered_elsewhere(_check: Check, _verdict: Verdict, _target: Target, _conte
 
 
 def _assume(check: Check, _verdict: Verdict, target: Target, context: VerifyContext) -> Found:
-    if check.code != REFUSAL:
+    if check.code != ACCESS_DENIED:
         yield from _wrong_request(check)
         return
     denial = denial_of(check.message)
@@ -251,11 +251,11 @@ def _undecided(check: Check, context: VerifyContext) -> Found:
         yield "sandbox-limit", _answer(check)
     elif code in _SERVICE_ERRORS:
         yield "service-trouble", code
-    elif code in PASSING:
+    elif Status.from_code(code).is_transient:
         yield "throttled", ""
     elif not code and check.message:
         yield "network", redact(check.message)
-    elif code and code != REFUSAL:
+    elif code and code != ACCESS_DENIED:
         yield "unknown", _answer(check)
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from rolecall_generator.iam import Access, ManagedPolicy, Role
 from rolecall_generator.iam.difference import Change, differences, plain_label
-from rolecall_runner.aws import REFUSALS, SigningCredentials, TimeIsUpError, account
+from rolecall_runner.aws import SigningCredentials, Status, TimeIsUpError, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import NotCheckable, RoleReading, RoleSettings, read_role
 from rolecall_runner.verify.access_snapshot import hash_external_ids
@@ -168,7 +168,9 @@ def mark_drift(reading: RoleReading, drift: Drift) -> tuple[Mark, str]:
     if drift.changes:
         return Mark.FAILED, _differs(drift)
     parts = "; ".join(map(str, drift.not_checkable))
-    passing = [part for part in drift.not_checkable if part.code not in REFUSALS | _GONE]
+    passing = [
+        part for part in drift.not_checkable if Status.from_code(part.code) is not Status.REFUSED and part.code not in _GONE
+    ]
     if passing:
         return Mark.INCONCLUSIVE, f"drift could not be checked this time: {parts}"
     if all(isinstance(part, NotCheckable) for part in (reading.settings, reading.inline, reading.attached)):

@@ -16,10 +16,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from rolecall_runner.aws import (
-    NOT_OFFERED,
-    REFUSAL,
-    REFUSALS,
-    WORTH_RETRYING,
+    ACCESS_DENIED,
     Failure,
     SigningCredentials,
     Status,
@@ -77,7 +74,7 @@ def _once(call: Callable[[], T], context: VerifyContext) -> CallResult[T]:
 
 
 def _mark(failure: Failure) -> Mark:
-    if failure.code == REFUSAL:
+    if failure.code == ACCESS_DENIED:
         return Mark.REFUSED
     if failure.status is Status.UNREACHABLE:
         return Mark.UNREACHABLE
@@ -157,12 +154,12 @@ _NOT_ENABLED = re.compile(r"not (?:been )?(?:enabled|subscribed|set up)|opt(?:ed
 
 
 def answer_of(failure: Failure) -> ProbeVerdict:
-    """What an error proves. Only a refusal by AWS counts as REFUSED; unknown errors are UNCLEAR."""
-    if failure.code in REFUSALS:
-        return ProbeVerdict.UNCLEAR if _NOT_ENABLED.search(failure.message) else ProbeVerdict.REFUSED
-    if failure.code == NOT_OFFERED:
+    """Judge an error of a call. Only a refusal by AWS is one; what is not known claims nothing."""
+    if failure.status is Status.REFUSED:
+        return ProbeVerdict.UNCLEAR if _NOT_SWITCHED_ON.search(failure.message) else ProbeVerdict.REFUSED
+    if failure.status is Status.SKIPPED:
         return ProbeVerdict.NOT_OFFERED
-    if failure.status in WORTH_RETRYING:
+    if failure.status.is_transient:
         return ProbeVerdict.UNCLEAR
     if _AFTER_AUTHORIZATION.search(failure.code):
         return ProbeVerdict.ALLOWED
@@ -175,7 +172,7 @@ def try_call(call: SafeCall, region: str, credentials: SigningCredentials, conte
     failure, attempts = with_retries(
         lambda: _call_once(call, region, credentials, context),
         context.options.retry,
-        inconclusive=lambda failure: failure is not None and failure.status in WORTH_RETRYING,
+        inconclusive=lambda failure: failure is not None and failure.status.is_transient,
         random=context.random,
         sleep=context.sleep,
     )

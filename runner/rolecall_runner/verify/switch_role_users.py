@@ -13,7 +13,7 @@ from typing import Any
 from rolecall_generator.iam import Access, Group, ManagedPolicy, User
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, IdentitySide, Request
-from rolecall_runner.aws import REFUSALS, TimeIsUpError, account
+from rolecall_runner.aws import SigningCredentials, Status, TimeIsUpError, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import (
     GONE,
@@ -203,5 +203,5 @@ def _unreadable(name: str, part: NotCheckable) -> Check:
     evidence = {"not_checkable": [str(part)]}
     if part.code in GONE:
         return Check(Step.CONFIGURATION, Mark.FAILED, f"{name} does not exist", part.code, evidence=evidence)
-    mark = Mark.SKIPPED if part.code in REFUSALS else Mark.INCONCLUSIVE
+    mark = Mark.SKIPPED if Status.from_code(part.code) is Status.REFUSED else Mark.INCONCLUSIVE
     return Check(Step.CONFIGURATION, mark, f"{name} is not checkable: {part}", part.code, evidence=evidence)

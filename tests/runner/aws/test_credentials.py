@@ -355,7 +355,7 @@ def test_a_folder_that_others_may_use_is_refused(tmp_path: Path, mode: int) -> N
     folder.mkdir()
     folder.chmod(mode)
 
-    with pytest.raises(SessionCacheError, match=r"others may use it .*\n  hint: delete it; .*revoke"):
+    with pytest.raises(SessionCacheError, match=r"other users can access it .*\n  hint: delete it; .*revoke"):
         DiskSessionCache(folder, Clock())
 
 
@@ -383,7 +383,7 @@ def test_a_link_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
     file.rename(tmp_path / "elsewhere")
     file.symlink_to(tmp_path / "elsewhere")
 
-    with pytest.raises(SessionCacheError, match="cannot be kept here"):
+    with pytest.raises(SessionCacheError, match="the session cache cannot be used"):
         cache.load("key")
 
 

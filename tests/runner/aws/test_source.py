@@ -36,13 +36,13 @@ def test_an_address_that_never_answers_is_told_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         clients = Clients(ClientSettings(endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}"))
         keys = Credentials("AKIAIOSFODNN7EXAMPLE", "x", None, datetime.max.replace(tzinfo=UTC))
-        with pytest.raises(CallerError, match="cannot be asked who calls"):
+        with pytest.raises(CallerError, match="GetCallerIdentity failed"):
             identify(clients, keys, REGION, seconds=0.5)
 
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [(FaultKind.THROTTLE, "STS does not say who calls: Throttling"), (FaultKind.EXPIRED, "credentials have expired")],
+    [(FaultKind.THROTTLE, "GetCallerIdentity failed: Throttling"), (FaultKind.EXPIRED, "credentials have expired")],
 )
 def test_trouble_of_sts_is_not_taken_for_bad_credentials(kind: FaultKind, words: str) -> None:
     """A throttle is to be tried again, an expired session to be renewed; neither says that the credentials are wrong."""
@@ -59,7 +59,7 @@ def test_an_address_that_is_none_is_a_mistake_of_the_environment(tmp_path: Path)
     (tmp_path / "accounts.yaml").write_text(MANIFEST)
     done = runner("verify", cwd=tmp_path, environ={"AWS_ENDPOINT_URL": "nonsense", "AWS_ACCESS_KEY_ID": "x"})
 
-    assert (2, True) == (done.code, "AWS_ENDPOINT_URL: nonsense is no address" in done.err)
+    assert (2, True) == (done.code, "AWS_ENDPOINT_URL: nonsense is not a valid endpoint URL" in done.err)
 
 
 def test_profiles_of_aws_login_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

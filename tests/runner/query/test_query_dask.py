@@ -29,7 +29,7 @@ from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings, PerProcess, Result
 from rolecall_runner.execution.journal import RUNS, list_runs
 from rolecall_runner.inventory.inventory import Target
-from rolecall_runner.query.answers import answer_of
+from rolecall_runner.query.answers import QueryAnswer
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.query.validate import validate_query
@@ -83,7 +83,7 @@ def query(stub: FastStub) -> QueryTask:
 
 def rows(results: list[Result]) -> list[tuple[str, str, str, str]]:
     """Every row with its account and Region, times left out."""
-    found = (row for result in results for row in answer_of(result).rows())
+    found = (row for result in results for row in QueryAnswer.from_result(result).rows())
     return sorted((row.account, row.account_id, row.region, json.dumps(row.values, sort_keys=True)) for row in found)
 
 

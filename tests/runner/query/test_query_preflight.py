@@ -9,7 +9,7 @@ import pytest
 from manifests import customer, manifest_of
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.inventory.inventory import inventory_of
-from rolecall_runner.query.preflight import Ability, Forecast, IntendedAccess, check_reads, forecasts, preview
+from rolecall_runner.query.preflight import Ability, Forecast, IntendedAccess, check_reads, count_calls, forecasts
 from rolecall_runner.query.spec import FollowUp, QuerySpec, RegionChoice
 from rolecall_runner.query.validate import validate_query
 
@@ -94,7 +94,7 @@ def test_a_preview_counts_accounts_and_regions() -> None:
 
     def counted(wanted: QuerySpec) -> tuple[int, int, int, bool]:
         question = validate_query(wanted)
-        found = preview(question, check_reads(question), targets, ())
+        found = count_calls(question, check_reads(question), targets, ())
         return found.accounts, found.places, found.unknown_places, found.once
 
     assert (2, 4, 0, False) == counted(QuerySpec("ec2", "describe_instances"))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rolecall_generator.iam import PARTITIONS, role_arn
-from rolecall_runner.aws import AccountSession, Clients, ClientSettings, Credentials, account, credentials_of
+from rolecall_runner.aws import AccountSession, Clients, ClientSettings, Credentials, account
 from rolecall_runner.sandbox.server.state_dir import operator_secret
 
 OPERATOR_ACCESS_KEY = "AKIAROLECALLOPERATOR"
@@ -66,4 +66,4 @@ class AdminClient:
         arn = role_arn(self._partition, account_id, "/", OPERATOR_ROLE)
         with account(self._own):
             reply = self._clients.client("sts", self._region).assume_role(RoleArn=arn, RoleSessionName="rolecall-sandbox")
-        return credentials_of(reply)
+        return Credentials.from_reply(reply)

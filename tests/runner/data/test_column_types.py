@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_runner.query.column_types import (
+from rolecall_runner.data.column_types import (
     ListOf,
     MapOf,
     Scalar,

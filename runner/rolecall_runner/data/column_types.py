@@ -17,10 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from rolecall_runner.query.answers import VALUE, compiled
-from rolecall_runner.query.execute import default_select
-from rolecall_runner.query.operations import find_operation
-from rolecall_runner.query.spec import QueryError
+from rolecall_runner.query import VALUE, QueryError, reply_model
 
 MOST_FIELDS = 300
 """Most fields an object type may gain from values. An object with more is treated as free-form and stored as JSON."""
@@ -354,12 +351,12 @@ def row_type(service: str, operation: str, select: str | None) -> Struct:
     the columns, or where the installed botocore does not know the operation.
     """
     try:
-        found = find_operation(service, operation)
-        chosen = select or default_select(found)
-        reply = shape_type(found.model.output_shape)
-        kind = reply if chosen is None else selected_type(compiled(chosen).parsed, reply)
+        shape, expression = reply_model(service, operation, select)
     except QueryError:
         return Struct({})
+    kind = shape_type(shape)
+    if expression is not None:
+        kind = selected_type(expression, kind)
     if isinstance(kind, ListOf):
         kind = kind.item
     if isinstance(kind, Struct):
