@@ -1,4 +1,4 @@
-"""How a task runs over targets: the options of a run, and the registry of engines that carry it out."""
+"""The options of a run, and the registry of engines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Reach = Literal["process", "machine", "cluster"]
 
 @dataclass(frozen=True, slots=True)
 class ExecutionOptions:
-    """How a run is carried out. Raises SelectionError for an unknown engine, or a scheduler without a cluster engine."""
+    """How a run is executed. Raises SelectionError for an unknown engine, and for a scheduler without a cluster engine."""
 
     engine: str = field(
         default="threads",
@@ -45,7 +45,7 @@ class ExecutionOptions:
 
     @property
     def reach(self) -> Reach:
-        """Where the engine runs tasks. On a cluster, a target whose worker was lost is processed again."""
+        """Where the engine runs tasks. A cluster processes a target again if its worker was lost."""
         return find_engine(self.engine).reach
 
     def run(self, task: Task, targets: Iterable[Target], outside: Outside | None = None) -> Iterator[Result]:
@@ -55,7 +55,7 @@ class ExecutionOptions:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredEngine:
-    """An engine that is chosen by name. `make` gets the options of the run."""
+    """A named engine. `make` creates it from the options of a run."""
 
     name: str
     make: Callable[[ExecutionOptions], Engine]
@@ -81,7 +81,7 @@ def engine_names() -> tuple[str, ...]:
 def find_engine(name: str) -> RegisteredEngine:
     """The engine of this name. Raises SelectionError."""
     if name not in _ENGINES and name not in (known := engine_names()):
-        raise SelectionError(f"there is no engine {name!r}", where="--engine", hint=f"engines are {', '.join(known)}")
+        raise SelectionError(f"unknown engine {name!r}", where="--engine", hint=f"engines are {', '.join(known)}")
     return _ENGINES[name]
 
 
@@ -95,7 +95,7 @@ def run(
 ) -> Iterator[Result]:
     """One result per target, as they complete. What fails for one target is its result.
 
-    `targets` may be endless: memory does not grow with them. Set `outside.stop` (or press Ctrl-C) to stop: targets in
+    `targets` may be infinite; memory does not grow with them. Set `outside.stop` (or press Ctrl-C) to stop: targets in
     progress get a few seconds, then InterruptedRunError is raised after the last result. No two targets may share kind and
     name.
     """

@@ -1,9 +1,4 @@
-"""What a task says of one target; what fails there is said here too, never raised.
-
-What engines and tasks agree on.
-
-What each process makes for itself, once: clients, connections, sessions.
-"""
+"""The interface of tasks and engines: outcomes, results, settings, and values that each process makes for itself."""
 
 from __future__ import annotations
 
@@ -21,7 +16,7 @@ from rolecall_runner.inventory import Target
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a task returns: `data` in JSON's types; `code` is AWS's error code, `error` a text without secrets."""
+    """What a task returns. `data`: JSON values. `code`: AWS error code. `error`: a message without secrets."""
 
     status: Status = Status.OK
     data: Any = None
@@ -31,7 +26,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One target's outcome. `started` has a time zone; `seconds` is the time of all `attempts`, waits included."""
+    """The result of a task for one target. `started` has a time zone; `seconds` covers all `attempts` and the pauses."""
 
     target: str
     task: str
@@ -50,7 +45,7 @@ class Result:
         return self.kind, self.target
 
     def to_json(self) -> dict[str, Any]:
-        """The result as JSON values; what is empty is left out."""
+        """The result as JSON values, without empty fields."""
         body: dict[str, Any] = {
             "target": self.target,
             "kind": self.kind,
@@ -81,19 +76,19 @@ def result_from_json(body: Mapping[str, Any]) -> Result:
 
 
 class Task(Protocol):
-    """What is asked of each target. Called from many threads; for the engine of processes it must be picklable."""
+    """Work for each target. Called from many threads. Must be picklable for engines of several processes."""
 
     @property
     def name(self) -> str:
         """The task's name in results."""
 
     def __call__(self, target: Target) -> Outcome:
-        """Ask one target. May raise: the engine makes a failed result of it."""
+        """Process one target. Exceptions become failed results."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What an engine takes from the world: two clocks, chance, and the sign to stop (Ctrl-C)."""
+    """External inputs of an engine: clocks, random numbers, sleep, and the event that stops the run (Ctrl-C)."""
 
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -102,7 +97,7 @@ class Outside:
     sleep: Callable[[float], object] | None = None
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but wake when the run is to stop."""
+        """Sleep until the time is over or the run is stopped."""
         if self.sleep is not None:
             self.sleep(seconds)
         else:
@@ -115,9 +110,9 @@ DEFAULT_WORKERS = 16
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What an engine needs to know. None as `timeout_seconds` means no limit.
+    """Settings of an engine. `timeout_seconds` None: no limit.
 
-    After Ctrl-C, targets in progress get `grace_seconds` to end.
+    After Ctrl-C, targets in progress have `grace_seconds` to end.
     """
 
     workers: int = field(
@@ -137,9 +132,9 @@ class Engine(Protocol):
     def __call__(
         self, task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside
     ) -> Iterator[Result]:
-        """One result a target, as they come; targets are taken only as fast as results are.
+        """One result per target, as they complete. Targets are taken only as fast as results are consumed.
 
-        Raises InterruptedRunError after the results that were there when the run was stopped.
+        Raises InterruptedRunError after the last result if the run was stopped.
         """
 
 
@@ -147,9 +142,9 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """A value that is made when first asked for, once in a process. Pickled, only its maker travels: never its secrets.
+    """A lazily made value, one per process. Pickling transfers only `make`, never the value with its secrets.
 
-    `make` must be picklable where the value is to travel: a function of a module, or `functools.partial` of one.
+    To be pickled, `make` must be a function of a module, or a `functools.partial` of one.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -159,11 +154,11 @@ class PerProcess(Generic[T]):
 
     @property
     def made(self) -> bool:
-        """Whether the value is there already."""
+        """Whether the value has been made."""
         return bool(self._made)
 
     def get(self) -> T:
-        """The value. Raises what its maker raises; the next call tries again."""
+        """The value. Raises what `make` raises; the next call tries again."""
         if not self._made:
             with self._lock:
                 if not self._made:

@@ -1,14 +1,12 @@
-"""A run's folder: what was asked of whom, and each result as it comes, so that nothing is lost or asked twice.
+"""The journal of a run: its record, and each result as soon as it arrives, so that no result is lost or computed twice.
 
-    .rolecall/runs/RUNID/run.json        what, when, selection, versions; written once, and again when the run ends
-    .rolecall/runs/RUNID/results.jsonl   a line a result, written in one go and flushed; done is what has a whole line
+    .rolecall/runs/RUNID/run.json        task, start, selection, versions; written at the start and at the end of the run
+    .rolecall/runs/RUNID/results.jsonl   one line per result, written in one call and flushed; a complete line is a result
 
-A kill can tear the last line; it is cut off when the run is resumed. Run ids sort by time.
+A killed process can leave an incomplete last line, which is cut off when the run is resumed. Run ids sort by time.
 
-Folders have mode 0700 and files 0600, since results hold what accounts answered. A run that belongs to another user or
-that others may write is refused: it decides what is asked again, and its text is shown.
-
-How a run's results came out, counted.
+Folders have mode 0700 and files 0600, since results contain data of the accounts. A run that belongs to another user, or
+that others can write, is refused: its record decides which calls are repeated, and its content is displayed.
 """
 
 from __future__ import annotations
@@ -49,27 +47,27 @@ _TO_RETRY = frozenset({Status.FAILED, Status.INCONCLUSIVE, Status.UNREACHABLE, S
 
 
 class JournalError(RolecallError):
-    """A run's folder cannot be written, read or resumed."""
+    """The folder of a run cannot be written, read, or resumed."""
 
     exit_code = ExitCode.OUTPUT
 
 
 class UnsafeRunError(JournalError):
-    """A run's folder or one of its files belongs to another user, or others may write it."""
+    """The folder of a run or one of its files belongs to another user, or others can write it."""
 
 
 class NoSuchRunError(JournalError):
-    """A name on the command line means no run, or several."""
+    """A name on the command line matches no run, or several."""
 
     exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What a run is. Times are ISO 8601 with a time zone; `ended` is "" while it runs, or when it was killed.
+    """The record of a run. Times are ISO 8601 with a time zone; `ended` is "" if the run has not ended.
 
-    `fingerprint`: of the manifest (`inventory.fingerprint`); `what`: what results depend on besides, as command and
-    options; `selection`: the pattern; `total`: how many targets were selected; `rehearsal`: a sandbox answered, not AWS.
+    `fingerprint`: of the manifest (`inventory.fingerprint`). `what`: everything else that results depend on, such as the
+    query. `selection`: the pattern. `total`: number of selected targets. `rehearsal`: with a sandbox instead of AWS.
     """
 
     run_id: str
@@ -87,17 +85,17 @@ class RunRecord:
 
     @property
     def short_id(self) -> str:
-        """The random part: what session names carry."""
+        """The random part of the id, as in session names."""
         return self.run_id.rpartition("-")[2]
 
 
 def new_run_id(now: datetime, token: Callable[[int], str]) -> str:
-    """A run id, `20261124-191500-0a1b2c`: UTC and three random bytes (`secrets.token_hex`), so that runs do not meet."""
+    """A unique run id, `20261124-191500-0a1b2c`: UTC time and three random bytes (`secrets.token_hex`)."""
     return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{token(3)}"
 
 
 class Journal:
-    """An open run. Only one process writes it: a second one is refused. Close it, or use it as a context manager."""
+    """An open run, locked against other processes. Close it, or use it as a context manager."""
 
     def __init__(self, folder: Path, record: RunRecord, descriptor: int, done: frozenset[tuple[str, str]]) -> None:
         self.folder = folder
@@ -109,7 +107,7 @@ class Journal:
 
     @classmethod
     def start(cls, runs: Path, record: RunRecord) -> Self:
-        """Begin a run's folder below `runs`. Raises JournalError."""
+        """Create the folder of a new run below `runs`. Raises JournalError."""
         folder = runs / record.run_id
         try:
             make_private_folder(runs)
@@ -126,31 +124,31 @@ class Journal:
     def resume(
         cls, runs: Path, run_id: str, *, fingerprint: str, what: str | None = None, rehearsal: bool | None = None
     ) -> Self:
-        """Open a run that did not end; `done` holds the keys (kind and name) of what has its result.
+        """Open a run to continue it; `done` holds the keys (kind and name) of the targets that have a result.
 
-        Raises JournalError when the manifest or what is asked is another one now, when AWS answers now and a sandbox did
-        then (or the other way round), or when the run is still going on.
+        Raises JournalError if the manifest, `what`, or `rehearsal` differs from the record, and if the run is in progress in
+        another process.
         """
         record = read_record(runs, run_id)
         folder = runs / run_id
         if rehearsal is not None and record.rehearsal != rehearsal:
             before, now = ("a sandbox", "AWS") if record.rehearsal else ("AWS", "a sandbox")
             raise JournalError(
-                f"run {run_id} was answered by {before}, and {now} would answer now: a run is one or the other",
+                f"run {run_id} used {before} and cannot be resumed with {now}",
                 where=str(folder),
-                hint="start a new run, or resume it where it was started",
+                hint="start a new run, or resume it in the environment where it was started",
             )
         if record.fingerprint != fingerprint:
             raise JournalError(
-                f"the manifest has changed since run {run_id}: its results would belong to two manifests",
+                f"the manifest has changed since run {run_id}",
                 where=record.manifest,
                 hint="start a new run, or restore the manifest of that run",
             )
         if what is not None and record.what != what:
             raise JournalError(
-                f"run {run_id} asked something else: {record.what}",
+                f"run {run_id} has other options: {record.what}",
                 where=str(folder),
-                hint="repeat its options, or start anew",
+                hint="repeat its options, or start a new run",
             )
         try:
             descriptor = _open(folder)
@@ -164,22 +162,19 @@ class Journal:
         return cls(folder, record, descriptor, done)
 
     def add(self, result: Result) -> None:
-        """Write a result; when this returns, a kill of this process does not lose it. Raises JournalError."""
-        # ASCII: half a surrogate pair in what AWS sent could not be encoded otherwise.
+        """Write a result. It survives the end of this process afterwards. Raises JournalError."""
+        # ASCII: a lone surrogate in a reply of AWS cannot be encoded in UTF-8.
         line = json.dumps(result.to_json(), separators=(",", ":")).encode() + b"\n"
         self._added = True
         try:
             written = os.write(self._descriptor, line)
-            while written < len(line):  # a nearly full disk takes a part first
+            while written < len(line):  # a nearly full disk may accept only a part
                 written += os.write(self._descriptor, line[written:])
         except OSError as error:
             raise _cannot("written", self.folder, error) from error
 
     def end(self, now: datetime) -> None:
-        """Note that the run is complete; one that was complete before and heard nothing new keeps its end.
-
-        Raises JournalError.
-        """
+        """Record the end of the run, unless it had ended before and no result was added. Raises JournalError."""
         if self.record.ended and not self._added:
             return
         self.record = replace(self.record, ended=now.isoformat())
@@ -189,7 +184,7 @@ class Journal:
             raise _cannot("written", self.folder, error) from error
 
     def close(self) -> None:
-        """Close the files and let others resume. Closing twice does nothing."""
+        """Close the files and release the lock. Can be called repeatedly."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -203,7 +198,7 @@ class Journal:
         self.close()
 
     def _remove(self) -> None:
-        """Leave nothing of a run that could not begin (a cluster that is refused): there is nothing to go on with."""
+        """Delete the folder of a run that could not start, as without a cluster: there is nothing to resume."""
         with contextlib.suppress(OSError):
             for name in (_RESULTS, _RECORD):
                 (self.folder / name).unlink()
@@ -211,14 +206,14 @@ class Journal:
 
 
 def recorded(results: Iterable[Result], journal: Journal) -> Iterator[Result]:
-    """Each result, after it was written to the journal."""
+    """Write each result to the journal, then yield it."""
     for result in results:
         journal.add(result)
         yield result
 
 
 def list_runs(runs: Path, *, task: str | None = None) -> list[RunRecord]:
-    """The runs below a folder, the latest first; folders that are no runs are passed over. Raises UnsafeRunError."""
+    """The runs below a folder, latest first; other folders are ignored. Raises UnsafeRunError."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         names = sorted((each.name for each in runs.iterdir() if _RUN_ID.fullmatch(each.name)), reverse=True)
         records = []
@@ -229,22 +224,22 @@ def list_runs(runs: Path, *, task: str | None = None) -> list[RunRecord]:
                 raise
             except JournalError:
                 continue
-        # Ids tell seconds apart; runs that began within one are told apart by their own record.
+        # Ids have a resolution of seconds; within one second, the start in the record decides.
         records.sort(key=lambda record: (record.started, record.run_id), reverse=True)
         return [record for record in records if task is None or record.task == task]
     return []
 
 
 def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
-    """The run that a person means: `last`, `previous`, an id, its random part, or the start of either.
+    """Find a run by `last`, `previous`, its id, the random part of its id, or a prefix of either.
 
-    Raises NoSuchRunError when there is none or more than one.
+    Raises NoSuchRunError for no match and for several.
     """
     known = list_runs(runs, task=task)
     if not known:
         of = f" of {task}" if task else ""
         raise NoSuchRunError(
-            f"there are no runs{of} yet", where=str(runs), hint="start one, or name their folder with --runs"
+            f"there are no runs{of} yet", where=str(runs), hint="start one, or set their folder with --runs"
         )
     places = {"last": 0, "latest": 0, "previous": 1}
     if name in places:
@@ -253,7 +248,7 @@ def find_run(runs: Path, name: str, *, task: str | None = None) -> RunRecord:
         exact = [record for record in known if name in (record.run_id, record.short_id)]
         found = exact or [record for record in known if record.run_id.startswith(name) or record.short_id.startswith(name)]
     if len(found) != 1 or not name:
-        what = f"there is no run {name}" if not found else f"{name} means {len(found)} runs"
+        what = f"there is no run {name}" if not found else f"{name} matches {len(found)} runs"
         raise NoSuchRunError(what, where=str(runs), hint="`runner history` lists the runs; `last` is the latest")
     return found[0]
 
@@ -262,7 +257,7 @@ def read_record(runs: Path, run_id: str) -> RunRecord:
     """A run's record. Raises JournalError."""
     path = runs / run_id / _RECORD
     if not _RUN_ID.fullmatch(run_id):
-        raise JournalError(f"{run_id} is no run id", where=str(runs), hint="`runner history` lists the runs")
+        raise JournalError(f"{run_id} is not a run id", where=str(runs), hint="`runner history` lists the runs")
     try:
         with _checked():
             check_private_folder(path.parent)
@@ -279,9 +274,9 @@ def read_record(runs: Path, run_id: str) -> RunRecord:
 
 
 def read_results(runs: Path, run_id: str) -> Iterator[Result]:
-    """A run's results, one at a time, in the order in which they came; a torn last line is passed over.
+    """Yield the results of a run in the order in which they arrived; an incomplete last line is ignored.
 
-    Raises JournalError for a line that is whole but no result.
+    Raises JournalError for a complete line that is not a result.
     """
     path = runs / run_id / _RESULTS
     try:
@@ -299,13 +294,13 @@ def read_results(runs: Path, run_id: str) -> Iterator[Result]:
 
 
 def keys_to_retry(runs: Path, run_id: str) -> frozenset[tuple[str, str]]:
-    """Kind and name of what did not end well in a run; a target's last result counts."""
+    """Kind and name of the targets that did not succeed in a run, by their last result."""
     last = {result.key: result.status for result in read_results(runs, run_id)}
     return frozenset(key for key, status in last.items() if status in _TO_RETRY)
 
 
 def read_json(data: bytes) -> Any:
-    """JSON whose strings are text: half a surrogate pair, which an account can send, has no place in SQL or Parquet.
+    """Parse JSON and replace lone surrogates, which replies may contain but SQL and Parquet cannot store.
 
     Raises ValueError.
     """
@@ -326,7 +321,7 @@ def _result(line: bytes, path: Path, number: int) -> Result:
 
 @contextlib.contextmanager
 def _checked() -> Iterator[None]:
-    """What is unsafe as an error of the journal."""
+    """Convert UnsafeFileError to UnsafeRunError."""
     try:
         yield
     except UnsafeFileError as error:
@@ -334,12 +329,12 @@ def _checked() -> Iterator[None]:
 
 
 def _open(folder: Path) -> int:
-    """The results of a run that exists, for more of them. Raises JournalError, OSError."""
+    """Open the results of an existing run for appending. Raises JournalError, OSError."""
     path = folder / _RESULTS
     with _checked():
         try:
             return _locked(open_private_file(path, flags=_APPEND), folder)
-        except FileNotFoundError:  # killed before its first result
+        except FileNotFoundError:  # the run ended before its first result
             return _locked(create_private_file(path, _APPEND), folder)
 
 
@@ -349,7 +344,7 @@ def _locked(descriptor: int, folder: Path) -> int:
     except BlockingIOError as error:
         os.close(descriptor)
         raise JournalError(
-            "the run is still going on in another process", where=str(folder), hint="wait for its end"
+            "the run is still in progress in another process", where=str(folder), hint="wait until it ends"
         ) from error
     except OSError:
         os.close(descriptor)
@@ -358,7 +353,7 @@ def _locked(descriptor: int, folder: Path) -> int:
 
 
 def _whole(folder: Path) -> int:
-    """Bytes of the results file up to the end of its last whole line."""
+    """Size in bytes of the results file up to the end of its last complete line."""
     size = 0
     with (folder / _RESULTS).open("rb") as file:
         for line in file:
@@ -368,7 +363,7 @@ def _whole(folder: Path) -> int:
 
 def _write_record(folder: Path, record: RunRecord) -> None:
     temporary = folder / f"{_RECORD}.new"
-    temporary.unlink(missing_ok=True)  # left by a kill
+    temporary.unlink(missing_ok=True)  # of a killed process
     with os.fdopen(create_private_file(temporary), "w", encoding="utf-8") as file:
         file.write(json.dumps(asdict(record), indent=2) + "\n")
     temporary.replace(folder / _RECORD)
@@ -376,12 +371,14 @@ def _write_record(folder: Path, record: RunRecord) -> None:
 
 def _cannot(what: str, path: Path, error: OSError) -> JournalError:
     return JournalError(
-        f"the run's folder cannot be {what}: {error.strerror or error}", where=str(path), hint="see to space and permissions"
+        f"the run's folder cannot be {what}: {error.strerror or error}",
+        where=str(path),
+        hint="check free space and permissions",
     )
 
 
 def counts_of(runs: Path, run_id: str) -> dict[str, int]:
-    """How many targets ended in each status, those that occur; a target's last result counts. Raises JournalError."""
+    """Number of targets by status, by their last result. Raises JournalError."""
     last = {result.key: result.status for result in read_results(runs, run_id)}
     statuses = list(last.values())
     return {str(status): statuses.count(status) for status in Status if status in statuses}

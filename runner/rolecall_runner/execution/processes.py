@@ -1,10 +1,8 @@
-"""Several processes of threads, for machines with several cores: one interpreter lock each.
+"""The engine of several processes, each with threads, for machines with several cores.
 
-Targets travel in chunks, results in batches; a task travels once, pickled, and makes its clients where it arrives (see
-`per_process`). Credentials never travel: each process assumes by itself. A process that dies costs nothing but the targets
-that it was asking: they become inconclusive, and another process takes the rest.
-
-A process of the engine of processes: takes chunks of targets from a pipe, sends results back in batches.
+Targets are sent in chunks, results come back in batches. The task is pickled once and makes its clients in each process
+(see `PerProcess`); credentials are never sent. If a process dies, the targets in progress become inconclusive and a new
+process takes the rest.
 """
 
 from __future__ import annotations
@@ -34,19 +32,19 @@ _LOSSES_EACH = 5
 
 
 class WorkerProcessError(RolecallError):
-    """Processes of the engine keep ending before their work is done."""
+    """Worker processes keep ending before their work is done."""
 
     exit_code = ExitCode.TOOL
 
 
 @dataclass(slots=True)
 class _Member:
-    """A process and what it was given but has not answered, in the order in which it was given."""
+    """A process with its targets that have no result yet, in the order in which they were sent."""
 
     process: SpawnProcess
     connection: Connection
     open: dict[tuple[str, str], Target] = field(default_factory=dict)
-    told_to_end: bool = False
+    is_ending: bool = False
 
 
 @dataclass(slots=True)
@@ -62,7 +60,7 @@ class ProcessEngine:
     ) -> Iterator[Result]:
         """Run a picklable task; see `Engine`."""
         source = iter(targets)
-        # Twice what a process's threads hold, so that a process never waits for work while it waits for answers.
+        # Twice what the threads of a process hold, so that no process waits for targets.
         chunk = settings.workers * AHEAD * 2
         stop_by: float | None = None
         try:
@@ -97,13 +95,13 @@ class ProcessEngine:
 
     def _feed(self, source: Iterator[Target], chunk: int) -> None:
         for member in self._members:
-            if len(member.open) <= chunk and not member.told_to_end:
+            if len(member.open) <= chunk and not member.is_ending:
                 targets = list(islice(source, chunk))
                 if targets:
                     _give(member, targets)
                 else:
                     _tell(member, None)
-                    member.told_to_end = True
+                    member.is_ending = True
 
     def _answers(self, task: Task, settings: EngineSettings, outside: Outside) -> Iterator[Result]:
         ready = wait([member.connection for member in self._members], timeout=_POLL_SECONDS)
@@ -118,7 +116,7 @@ class ProcessEngine:
                     yield result
 
     def _lost(self, member: _Member, task: Task, settings: EngineSettings, outside: Outside) -> Iterator[Result]:
-        """A process has ended: by itself, its work done, or killed. What it had begun may have been asked or not."""
+        """A process has ended, normally or not. The targets it had started may have been processed or not."""
         self._members.remove(member)
         member.process.join()
         member.connection.close()
@@ -129,11 +127,11 @@ class ProcessEngine:
         self._losses += 1
         if self._losses > self.processes * _LOSSES_EACH:
             raise WorkerProcessError(
-                f"the processes that ask the targets end by themselves (exit code {member.process.exitcode})",
-                hint="look for memory or a sandbox that ends them, or run with the engine of threads",
+                f"worker processes keep ending unexpectedly (exit code {member.process.exitcode})",
+                hint="check memory limits and what may kill them, or use --engine threads",
             )
         _give(self._hire(task, settings), waiting[asked:])
-        text = f"the process that asked it ended (exit code {member.process.exitcode})"
+        text = f"its worker process ended (exit code {member.process.exitcode})"
         for target in waiting[:asked]:
             yield Result(target.name, task.name, Status.INCONCLUSIVE, outside.now(), error=text, kind=target.kind)
 
@@ -164,22 +162,22 @@ def _tell(member: _Member, message: Chunk) -> None:
     try:
         member.connection.send(message)
     except OSError:
-        return  # it has ended: `_answers` finds out
+        return  # the process has ended; `_answers` handles that
 
 
 register("processes", lambda options: ProcessEngine(options.processes), reach="machine")
 
 
 Chunk = list[Target] | str | None
-"""What comes through the pipe: targets, "stop" (Ctrl-C), or None (no more targets)."""
+"""A message to a process: targets, "stop" (Ctrl-C), or None (no more targets)."""
 
 _BATCH = 32
 _BATCH_SECONDS = 0.1
 
 
 def serve(task: Task, settings: EngineSettings, connection: Connection) -> None:
-    """Ask targets until there are no more, or the parent stops or is gone."""
-    # Ctrl-C goes to all processes of a terminal; the parent tells this one what to do about it.
+    """Process targets in a worker process until there are no more, or the parent stops or ends."""
+    # A terminal sends Ctrl-C to all its processes; only the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     outside = Outside()
     incoming: queue.SimpleQueue[list[Target] | None] = queue.SimpleQueue()

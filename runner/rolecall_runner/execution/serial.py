@@ -1,7 +1,4 @@
-"""One target after the other, in the caller's thread: for debugging, and where order matters.
-
-One target, asked until the result is conclusive or the attempts or the time are used up.
-"""
+"""The serial engine: one target after the other, in the caller's thread; for debugging, and where order matters."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from rolecall_runner.redact import redact
 
 
 def run_serial(task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside) -> Iterator[Result]:
-    """An `Engine`. A target's time-out works between its calls: the call that is being made is not cut short."""
+    """An `Engine`. A target's time-out applies between its calls; a call in progress is not interrupted."""
     for target in targets:
         if outside.stop.is_set():
             raise InterruptedRunError("interrupted; what was done stays")
@@ -33,7 +30,7 @@ register("serial", lambda _options: run_serial)
 
 
 def ask(task: Task, target: Target, settings: EngineSettings, outside: Outside) -> Result:
-    """Run the task for one target, with retries. Raises nothing but KeyboardInterrupt and the like."""
+    """Run the task for one target, with retries until the result is conclusive. Only raises BaseExceptions."""
     begin, started = outside.clock(), outside.now()
     timeout = settings.timeout_seconds
     with deadline(begin + timeout, outside.clock) if timeout is not None else nullcontext():
@@ -62,7 +59,7 @@ def ask(task: Task, target: Target, settings: EngineSettings, outside: Outside) 
 def _once(task: Task, target: Target) -> Outcome:
     try:
         outcome = task(target)
-    except Exception as error:  # whatever a task raises is this target's result, not the run's end
+    except Exception as error:  # an error in one target must not end the run
         failure = failure_of(error)
         return Outcome(failure.status, None, failure.message, failure.code)
     return replace(outcome, error=redact(outcome.error)) if outcome.error else outcome

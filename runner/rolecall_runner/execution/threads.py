@@ -1,9 +1,7 @@
-"""Many targets at a time in threads of this process; targets are taken as fast as results are, so memory stays flat.
+"""The engine of threads. It takes targets only as fast as results arrive, so memory does not grow with them.
 
-The threads are daemons and not those of `concurrent.futures`: one that is late cannot be ended, so it is left behind (its
-next call is refused, see `deadline`) and another takes its place; the program does not wait for it when it ends.
-
-Ctrl-C as a sign to stop: what was asked is handed out, then the run ends. A second one ends it at once.
+The threads are daemons and not those of `concurrent.futures`: a thread that exceeds its time-out cannot be stopped. It is
+abandoned (its next call is refused, see `deadline`), another takes its place, and the program does not wait for it at exit.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ from rolecall_runner.execution.serial import ask
 from rolecall_runner.inventory import Target
 
 AHEAD = 2
-"""Targets taken for each worker: one that is asked, one that waits, so that no worker does."""
+"""Targets taken per worker: one in progress and one waiting, so that no worker idles."""
 
 _POLL_SECONDS = 0.25
 
@@ -51,7 +49,7 @@ def run_threads(
     *,
     idle: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
-    """An `Engine`. `idle` is called whenever no result came for a moment."""
+    """An `Engine`. `idle` is called when no result has arrived for a moment."""
     crew = _Crew(task, settings, outside)
     source = iter(targets)
     complete = False
@@ -79,7 +77,7 @@ def run_threads(
 
 
 class _Crew:
-    """The workers, what they have to do, and what came of it. Used by one thread, but for `_work`."""
+    """The worker threads with their jobs and results. Used by one thread, except for `_work`."""
 
     def __init__(self, task: Task, settings: EngineSettings, outside: Outside) -> None:
         self._task = task
@@ -103,7 +101,7 @@ class _Crew:
         return len(self.outstanding) < self._settings.workers * AHEAD
 
     def add(self, target: Target) -> None:
-        """Take a target; hires a worker where there are too few."""
+        """Queue a target, and start another worker if there are too few."""
         job = _Job(self._taken, target)
         self._taken += 1
         self.outstanding.add(job.number)
@@ -112,7 +110,7 @@ class _Crew:
             self._hire()
 
     def wait(self) -> Result | None:
-        """The next result, or None when none came for a moment. Ctrl-C only stops the run."""
+        """The next result, or None if none has arrived for a moment. Ctrl-C stops the run and is not raised."""
         try:
             return self._next()
         except KeyboardInterrupt:
@@ -122,7 +120,7 @@ class _Crew:
             return None
 
     def dismiss(self) -> None:
-        """Send the workers home; those that are asking end by themselves."""
+        """Let all workers end after their current target."""
         self._take_back()
         for _ in range(self._workers):
             self._jobs.put(None)
@@ -149,7 +147,7 @@ class _Crew:
             self.given_up = True
 
     def _take_back(self) -> None:
-        """Take back what no worker has begun."""
+        """Remove the jobs that no worker has started."""
         while True:
             try:
                 job = self._jobs.get_nowait()
@@ -160,13 +158,13 @@ class _Crew:
                 self.returned += 1
 
     def _late(self) -> Result | None:
-        """The verdict on a target whose time is up; its worker is left behind, another one hired."""
+        """The result of a target whose time is up; its worker is abandoned and replaced."""
         timeout = self._settings.timeout_seconds
         if timeout is None:
             return None
         now = self._outside.clock()
         with self._lock:
-            # A moment's grace: where the task itself ends at the deadline, its own words say more.
+            # Wait a little longer: if the task itself ends at the deadline, its message is more precise.
             overdue = next((w for w, r in self._running.items() if now - r.begin > timeout + _POLL_SECONDS), None)
             if overdue is None:
                 return None
@@ -194,14 +192,14 @@ class _Crew:
     def _work(self, me: int) -> None:
         while (job := self._jobs.get()) is not None:
             if self._outside.stop.is_set():
-                self._jobs.put(job)  # to be taken back: nothing is begun after the sign to stop
+                self._jobs.put(job)  # for `_take_back`: no target is started after a stop
                 return
             with self._lock:
                 self._running[me] = _Running(job, self._outside.clock(), self._outside.now())
             result = ask(self._task, job.target, self._settings, self._outside)
             with self._lock:
                 if self._running.pop(me, None) is None:
-                    return  # left behind: the verdict is given already
+                    return  # abandoned: the result was reported already
             self._done.put((job, result))
 
 
@@ -210,9 +208,9 @@ register("threads", lambda _options: run_threads)
 
 @contextmanager
 def stops_on_ctrl_c(stop: threading.Event) -> Iterator[None]:
-    """Inside, the first SIGINT or SIGTERM sets `stop`; the second raises KeyboardInterrupt. For the main thread alone.
+    """Inside, the first SIGINT or SIGTERM sets `stop`; the second raises KeyboardInterrupt. Only for the main thread.
 
-    Without it a Ctrl-C might come while a result is being written or shown, and that result would be torn or lost.
+    Otherwise, Ctrl-C might interrupt the writing of a result, and that result would be damaged or lost.
     """
 
     def sign(_number: int, _frame: FrameType | None) -> None:

@@ -144,7 +144,7 @@ def _judged(action: QueryAction, inner: Fields) -> QueryAction:
         each = writing[0]
         inner.report.add(
             inner.mark("operation"),
-            f"{each.service} {each.operation} is no read operation: the access level of {each.action} is {each.level}",
+            f"{each.service} {each.operation} is not a read operation: the access level of {each.action} is {each.level}",
             "add allow_write: true to the query, and --allow-write to the command",
         )
     return replace(action, writes=bool(writing))

@@ -19,27 +19,30 @@ from rolecall_runner.redact import REHEARSAL
 
 _HINT = 'see https://jmespath.org/specification.html; quote names with - as "a-b"'
 VALUE = "value"
-"""The column of rows that are one bare value."""
+"""The column of rows that consist of a single value."""
 
 
 @lru_cache(maxsize=256)
 def compiled(expression: str) -> Any:
-    """The compiled expression. Raises QueryError with the position in it."""
+    """Compile a JMESPath expression. Raises QueryError with the position of a syntax error."""
+    invalid = f"{expression!r} is not a valid JMESPath expression"
     try:
         made = jmespath.compile(expression)
     except ParseError as error:
         column = (error.lex_position or 0) + 1
         place = f"{error.token_value!r} at column {column}" if error.token_value else f"end at column {column}"
-        raise QueryError(f"{expression!r} is no JMESPath: unexpected {place}", where="select", hint=_HINT) from None
+        raise QueryError(
+            f"{expression!r} is not a valid JMESPath expression: unexpected {place}", where="select", hint=_HINT
+        ) from None
     except JMESPathError as error:
-        raise QueryError(f"{expression!r} is no JMESPath: {error}", where="select", hint=_HINT) from None
+        raise QueryError(f"{invalid}: {error}", where="select", hint=_HINT) from None
     if unknown := set(_functions(made.parsed)) - set(Functions.FUNCTION_TABLE):
         raise QueryError(f"JMESPath has no function {min(unknown)}", where="select", hint=_HINT)
     return made
 
 
 def _functions(node: Any) -> Iterator[str]:
-    """Names of all functions that an expression calls; jmespath itself asks only when it comes to them."""
+    """Names of all functions in an expression; jmespath itself checks them only when they are called."""
     if isinstance(node, Mapping):
         if node["type"] == "function_expression":
             yield node["value"]
@@ -48,19 +51,19 @@ def _functions(node: Any) -> Iterator[str]:
 
 
 def search(expression: str, value: Any) -> Any:
-    """What the expression finds in JSON values. Raises QueryError, as for a number where a text is needed."""
+    """Apply the expression to a JSON value. Raises QueryError for type errors, as for a number in place of a string."""
     try:
         return compiled(expression).search(value)
     except JMESPathError as error:
-        text = f"{expression!r} cannot be applied to the answer: {error}"
-        raise QueryError(text, where="select", hint="look at one answer without --select first") from None
+        message = f"{expression!r} cannot be applied to the reply: {error}"
+        raise QueryError(message, where="select", hint="run the query without --select to see a whole reply") from None
 
 
 def distributes(expression: str, keys: Sequence[str]) -> bool:
-    """Whether the finds of all pages, one after the other, are those of the joined answer.
+    """Whether applying the expression to each page gives the same rows as applying it to the merged pages.
 
-    True for a projection of a list that pages carry (`Reservations[].Instances[].InstanceId`): it looks at one item at a
-    time. A slice, an index, a pipe or a function at the top looks at the whole.
+    `keys` are the lists in each page. True for a projection of such a list (`Reservations[].Instances[].InstanceId`), which
+    reads one item at a time. False for a slice, an index, a pipe, or a function at the top.
     """
     roots = [jmespath.compile(key).parsed for key in keys]
     return _distributes(compiled(expression).parsed, roots)
@@ -76,7 +79,7 @@ def _distributes(node: Mapping[str, Any], roots: Sequence[Any]) -> bool:
 
 
 def rows_of(found: Any, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """Rows of what an expression found: an object is a row, a list one row an item, a bare value a row of one column."""
+    """Rows of a JSON value: an object is a row, a list has a row per item, and a single value is a row of one column."""
     if found is None:
         return
     for item in found if isinstance(found, list) else [found]:
@@ -93,13 +96,13 @@ def _name(columns: Sequence[str], index: int) -> str:
 
 
 GLOBAL = "global"
-"""In the place of a Region, for services that answer for the whole account."""
+"""In place of a Region, for services without Regions."""
 
 
 class Reason(StrEnum):
-    """How one account and Region came out. All but the last three are facts about the account, not failures of the run.
+    """Result of one account and Region. All but the last three are facts about the account, not failures of the run.
 
-    NOT_REHEARSED: the sandbox has no such service or operation, so that nothing is known of AWS's answer.
+    NOT_REHEARSED: the sandbox has no such service or operation, so AWS's answer is unknown.
     """
 
     OK = "ok"
@@ -114,8 +117,8 @@ class Reason(StrEnum):
 
 
 _DISABLED = frozenset({"RegionDisabledException", "UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure"})
-"""What services say to a good session in a Region that the account has not enabled (IAM User Guide, "Managing AWS STS in an
-AWS Region"; EC2 API reference, "Error codes": AuthFailure; November 2026)."""
+"""Error codes for a valid session in a Region that the account has not enabled (IAM User Guide, "Managing AWS STS in an AWS
+Region"; EC2 API reference, "Error codes": AuthFailure; November 2026)."""
 _NOT_SUBSCRIBED = frozenset(
     {"OptInRequired", "SubscriptionRequiredException", "NotSignedUp", "AWSOrganizationsNotInUseException",
      "DataUnavailableException", "AWSSupportSubscriptionRequired", "NotSubscribedException"}
@@ -140,9 +143,9 @@ _WORSE = (Status.OK, Status.SKIPPED, Status.REFUSED, Status.INCONCLUSIVE, Status
 
 @dataclass(frozen=True, slots=True)
 class RegionAnswer:
-    """One account and Region. `time` is when it was asked (ISO 8601); `rows` are JSON objects; none where it failed.
+    """The answer of one account and Region. `time`: of the call (ISO 8601). `rows`: JSON objects; empty on failure.
 
-    `code` and `error` are AWS's; `notes` say which further calls for single rows were not answered.
+    `code` and `error` are from AWS. `notes` list further calls that failed for some rows.
     """
 
     region: str
@@ -154,7 +157,7 @@ class RegionAnswer:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The place as JSON values; what is empty is left out, but for the rows."""
+        """The answer as JSON values, without empty fields other than `rows`."""
         body: dict[str, Any] = {"region": self.region, "reason": str(self.reason), "time": self.time}
         optional: dict[str, Any] = {"code": self.code, "error": self.error, "notes": list(self.notes)}
         return body | {"rows": list(self.rows)} | {key: value for key, value in optional.items() if value}
@@ -162,7 +165,7 @@ class RegionAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the answer with where it comes from. `time` is ISO 8601. `rehearsal`: a sandbox answered, not AWS."""
+    """One row with its origin. `time` is ISO 8601. `rehearsal`: the row comes from a sandbox, not from AWS."""
 
     account: str
     account_id: str
@@ -174,9 +177,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class QueryAnswer:
-    """One account's answer. `reason` and `error` are the account's own when nothing in it could be asked (no places).
+    """The answer of one account. `reason`, `code`, and `error` apply if no call could be made, so without `places`.
 
-    `rehearsal`: a sandbox answered, not AWS.
+    `rehearsal`: the answer comes from a sandbox, not from AWS.
     """
 
     account: str
@@ -213,7 +216,7 @@ class QueryAnswer:
                 yield Row(self.account, self.account_id, place.region, place.time, values, self.rehearsal)
 
     def troubles(self) -> Iterator[dict[str, str]]:
-        """What did not answer: account, account_id, region, reason, code, error. Notes on single rows are among them."""
+        """Failures and notes, each with account, account_id, region, reason, code, and error."""
         if not self.places and self.reason is not Reason.OK:
             yield self._trouble("", self.reason, self.code, self.error)
         for place in self.places:
@@ -235,7 +238,7 @@ class QueryAnswer:
 
 @dataclass(slots=True)
 class Count:
-    """A run's places by reason, and its rows: for the last line and the exit code."""
+    """Counts of a run: accounts, rows, and accounts and Regions by reason."""
 
     accounts: int = 0
     rows: int = 0
@@ -243,7 +246,7 @@ class Count:
     rehearsal: bool = False
 
     def add(self, answer: QueryAnswer) -> None:
-        """Count one account."""
+        """Add the answer of one account."""
         self.accounts += 1
         self.rehearsal = self.rehearsal or answer.rehearsal
         for reason in [place.reason for place in answer.places] or [answer.reason]:
@@ -252,7 +255,7 @@ class Count:
 
     @property
     def text(self) -> str:
-        """The counts in a line: `12 rows from 3 accounts; places: 5 ok, 1 denied`; what a sandbox said is marked."""
+        """One line: `12 rows from 3 accounts; accounts and Regions: 5 ok, 1 denied`, marked for a sandbox."""
         places = ", ".join(
             f"{count:,} {reason}" for reason, count in sorted(self.reasons.items(), key=lambda item: -item[1])
         )
@@ -266,7 +269,7 @@ def _counted(number: int, thing: str) -> str:
 
 
 def reason_of(error: BaseException, *, listed: bool = True) -> tuple[Reason, str, str]:
-    """Reason, code and text of what a call raised. `listed` False: the endpoint data has no such service in the Region."""
+    """Reason, error code, and message of an exception. `listed`: botocore's endpoint data has the service in the Region."""
     failure = failure_of(error)
     reason = _BY_STATUS[failure.status]
     if failure.code in _DISABLED:
@@ -279,7 +282,7 @@ def reason_of(error: BaseException, *, listed: bool = True) -> tuple[Reason, str
 
 
 def outcome_of(account_id: str, places: list[RegionAnswer]) -> Outcome:
-    """A task's outcome: its status is the worst of the places', facts about the account count as ok."""
+    """The outcome of a task with the worst status of its places; facts about the account count as ok."""
     statuses = [_STATUS.get(place.reason, Status.OK) for place in places]
     worst = max(statuses, key=_WORSE.index, default=Status.OK)
     first = next((place for place, status in zip(places, statuses, strict=True) if status is worst), None)

@@ -37,10 +37,10 @@ from rolecall_runner.query.spec import FollowUp, QuerySpec
 from rolecall_runner.redact import plain
 
 EACH_KEY = "*"
-"""As `into`: each key of the further answer becomes a column."""
+"""Value of `FollowUp.into`: one column per key of the reply."""
 
 Client = Any
-"""A client of boto3, signed for the account by its surroundings."""
+"""A boto3 client, to be called inside `account`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class RegionRows:
 def ask_place(spec: QuerySpec, client_of: Any, filling: Filling) -> RegionRows:
     """Execute the query in one account and Region; `client_of(service)` returns the client of a service there.
 
-    All rows or none: raises what the first call raises. Further calls that are denied become notes.
+    Raises what the first call raises; then no rows are returned. Further calls that are denied become notes.
     """
     operation = find_operation(spec.service, spec.operation)
     found = _rows(spec, operation, client_of(spec.service), fill(spec.parameters, filling))
@@ -65,7 +65,7 @@ def ask_place(spec: QuerySpec, client_of: Any, filling: Filling) -> RegionRows:
             break
         whole = dict(row)
         known = _follow(spec, client_of, filling, whole, notes)
-        # What a refused call leaves unknown is shown, not filtered away.
+        # A row with an unknown column is kept: the filter cannot be evaluated.
         if spec.where is None or not known or search(spec.where, whole):
             rows.append(whole)
     texts = tuple(f"{call} for {count:,} of the rows: the column is empty" for call, count in notes.items())
@@ -80,7 +80,7 @@ def _rows(spec: QuerySpec, operation: Operation, client: Client, parameters: dic
 
 
 def default_select(operation: Operation) -> str | None:
-    """What is selected when no one says: the list that pages carry, or the reply's only list; None: the whole reply."""
+    """The default `select`: the main list of the pages, or the only list of the reply; None: the whole reply."""
     if operation.result_keys:
         return f"{operation.result_keys[0]}[]"
     shape = operation.model.output_shape
@@ -112,7 +112,7 @@ def _replies(
         yield from _pages(operation, method, parameters, sizes)
     else:
         first = method(**parameters)
-        if operation.is_last(first):  # most answers are one page: botocore's paginator is not asked how to go on
+        if operation.is_last(first):  # most replies are one page and do not need botocore's paginator
             yield first
         else:
             yield from _pages(operation, _given_first(first, method), parameters, sizes)
@@ -123,13 +123,13 @@ def _pages(operation: Operation, method: Any, parameters: dict[str, Any], sizes:
 
 
 def _given_first(reply: Mapping[str, Any], method: Any) -> Any:
-    """The method, whose first call has been made."""
+    """The method, with `reply` as the result of its first call."""
     replies = [reply]
     return lambda **parameters: replies.pop() if replies else method(**parameters)
 
 
 def _follow(spec: QuerySpec, client_of: Any, filling: Filling, row: dict[str, Any], notes: dict[str, int]) -> bool:
-    """Add the columns of further calls to a row; False when one of them is not known."""
+    """Add the columns of further calls to a row; False if a column is unknown because its call was denied."""
     known = True
     for follow_up in spec.for_each:
         item = Filling(filling.target, filling.moment, filling.region, row)
@@ -157,16 +157,16 @@ def _further(follow_up: FollowUp, client: Client, filling: Filling, spec: QueryS
 
 
 ATTEMPTS = 3
-"""How often one Region is asked within one attempt of the account, so that a throttle does not cost the other Regions."""
+"""Attempts per Region within one attempt of the account, so that a throttle does not repeat the other Regions."""
 
 _AGAIN = frozenset({Reason.INCONCLUSIVE, Reason.UNREACHABLE})
 
 
 @dataclass(frozen=True)
 class QueryTask:
-    """Executes a query in a target; `answers.answer_of` reads the data of its outcome.
+    """Executes a query in a target; `QueryAnswer.from_result` reads its result.
 
-    `means` makes clients and sessions, once in each process. `now` tells rows their time, and relative dates theirs.
+    `means` makes clients and sessions, once per process. `now` is the clock for the time of rows and for relative dates.
     """
 
     spec: QuerySpec
@@ -183,15 +183,15 @@ class QueryTask:
         """Execute the query in one target. Raises what assuming its role raises."""
         clients, sessions = self.means.get()
         session = sessions.of(target)
-        session.get_frozen_credentials()  # a role that cannot be assumed is one failure, not one a Region
+        session.get_frozen_credentials()  # fail once, not once per Region, if the role cannot be assumed
         with account(session):
             regions = planned_regions(self.spec, target)
             if regions is None:
                 try:
                     regions = enabled_regions(clients, target)
-                except Exception as error:  # no Region is known, so this is the account's whole answer
+                except Exception as error:  # without Regions there is nothing else to call
                     reason, code, text = reason_of(error)
-                    text = f"its enabled Regions cannot be listed: {text}"
+                    text = f"the enabled Regions could not be listed: {text}"
                     return outcome_of(
                         target.account_id, [RegionAnswer("", reason, self.now().isoformat(), code=code, error=text)]
                     )
@@ -210,7 +210,7 @@ class QueryTask:
                     lambda service: clients.client(service, region),
                     Filling(target, moment, region),
                 )
-            except Exception as error:  # one Region's failure is its own place; the others are asked all the same
+            except Exception as error:  # a failure in one Region does not affect the others
                 place = self._failed(error, target, region, shown, moment)
                 if place.reason not in _AGAIN or attempt == ATTEMPTS or isinstance(error, TimeIsUpError):
                     return place
@@ -225,5 +225,5 @@ class QueryTask:
         listed = region in known_regions(self.spec.service, target.partition) or shown == GLOBAL
         reason, code, text = reason_of(error, listed=listed)
         if reason is Reason.ABSENT:
-            self._absent.add((self.spec.service, region))  # a fact of the Region: no other account need find it out
+            self._absent.add((self.spec.service, region))  # the same in every account
         return RegionAnswer(shown, reason, moment.isoformat(), code=code, error=text)

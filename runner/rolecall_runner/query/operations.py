@@ -35,16 +35,16 @@ TOKENS = (
     ("ContinuationToken", "NextContinuationToken"),
     ("PaginationToken", "PaginationToken"),
 )
-"""Names of the token in request and reply, for operations that botocore 1.44.5 has no paginator for."""
+"""Names of the page token in request and reply, for operations without a paginator in botocore 1.44.5."""
 
 _LIMITS = ("MaxResults", "maxResults", "MaxItems", "maxItems", "Limit", "limit", "PageSize", "pageSize", "MaxRecords")
-# These alone of S3 belong to a Region; all others are answered wherever the bucket lives.
+# The only regional operations of S3; all others work for buckets in any Region.
 _REGIONAL_S3 = frozenset({"ListDirectoryBuckets"})
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation of a service. `method` is the client's; `paging` is botocore's pagination, None: one reply is all."""
+    """An operation of a service. `method`: of the client. `paging`: botocore's pagination; None: a single reply."""
 
     service: str
     name: str
@@ -54,7 +54,7 @@ class Operation:
 
     @property
     def result_keys(self) -> tuple[str, ...]:
-        """JMESPath of the lists that pages carry, the main one first."""
+        """JMESPath expressions of the lists in each page, the main list first."""
         if self.paging is None:
             return ()
         keys = self.paging["result_key"]
@@ -66,7 +66,7 @@ class Operation:
         return self.paging.get("limit_key") if self.paging is not None else None
 
     def is_last(self, page: Mapping[str, Any]) -> bool:
-        """Whether a page holds no token for a next one. False says nothing: botocore's paginator knows."""
+        """Whether a page has no token for a next one. False is inconclusive; botocore's paginator decides."""
         if self.paging is None:
             return True
         tokens = self.paging["output_token"]
@@ -75,7 +75,7 @@ class Operation:
 
 @lru_cache(maxsize=1)
 def service_names() -> tuple[str, ...]:
-    """Names of all services, as boto3 has them."""
+    """The boto3 names of all services."""
     return tuple(loader().list_available_services("service-2"))
 
 
@@ -86,7 +86,7 @@ _LOADING = threading.Lock()
 
 def service_model(service: str) -> ServiceModel:
     """The model of a service. Raises QueryError with the nearest names."""
-    # Threads that all come first would each load it, at 40 MB a time for EC2.
+    # Without the lock, concurrent threads would each load the model (40 MB for EC2).
     with _LOADING:
         return _service_model(service)
 
@@ -94,7 +94,7 @@ def service_model(service: str) -> ServiceModel:
 @lru_cache(maxsize=8)
 def _service_model(service: str) -> ServiceModel:
     if service not in service_names():
-        raise QueryError(f"there is no service {service!r}", where="query", hint=_nearest(service, service_names()))
+        raise QueryError(f"unknown service {service!r}", where="query", hint=_nearest(service, service_names()))
     return ServiceModel(loader().load_service_model(service, "service-2"), service)
 
 
@@ -117,9 +117,9 @@ def find_operation(service: str, text: str) -> Operation:
 
 
 def home_region(service: str, operation: str, partition: str) -> str | None:
-    """The Region in which an operation is asked once for the whole account; None when every Region has its own answer.
+    """The Region for an operation that covers the whole account in one call; None for a regional operation.
 
-    Source: botocore's endpoint data (`isRegionalized`, `partitionEndpoint`). S3 answers for a bucket wherever it lives.
+    Source: botocore's endpoint data (`isRegionalized`, `partitionEndpoint`). S3 serves buckets of all Regions from any one.
     """
     default = PARTITIONS[partition].default_region
     if service == "s3":
@@ -137,14 +137,14 @@ def home_region(service: str, operation: str, partition: str) -> str | None:
 
 
 def known_regions(service: str, partition: str) -> frozenset[str]:
-    """Regions that botocore's endpoint data has for a service; newer ones may be missing."""
+    """Regions of a service in botocore's endpoint data; new Regions may be missing."""
     data = _partition_data(partition)
     endpoints = data.get("services", {}).get(service_model(service).endpoint_prefix, {}).get("endpoints", {})
     return frozenset(set(endpoints) & set(data.get("regions", {})))
 
 
 def is_region(name: str, partition: str) -> bool:
-    """Whether a name is a Region of the partition: a listed one, or one of the same form (a new one)."""
+    """Whether a name is a known Region of the partition, or matches its naming scheme (a new Region)."""
     data = _partition_data(partition)
     if name in data.get("regions", {}):
         return True
@@ -173,7 +173,7 @@ def _paging(service: str, operation: OperationModel) -> Mapping[str, Any] | None
 
 
 def _whole(paging: Mapping[str, Any] | None, operation: OperationModel) -> Mapping[str, Any] | None:
-    """Joined answers keep all that a page says, not its lists alone: from the first page, as botocore has it."""
+    """Make merged pages keep all other members of the first page, too, not only the lists."""
     if paging is None or operation.output_shape is None:
         return paging
     tokens, lists = paging["output_token"], paging["result_key"]
@@ -185,7 +185,7 @@ def _whole(paging: Mapping[str, Any] | None, operation: OperationModel) -> Mappi
 
 
 def _guessed_paging(operation: OperationModel) -> Mapping[str, Any] | None:
-    """Pagination by the names of tokens: without it an answer would end after its first page, and no one would know."""
+    """Pagination derived from the names of tokens; without it, results would silently end after the first page."""
     if operation.input_shape is None or operation.output_shape is None:
         return None
     given, got = operation.input_shape.members, operation.output_shape.members
@@ -213,7 +213,7 @@ _ENABLED = ["ENABLED", "ENABLED_BY_DEFAULT"]
 def read_regions(texts: tuple[str, ...], partition: str | None = "aws") -> tuple[str, ...] | RegionChoice:
     """The Regions of `--regions`: `manifest`, `enabled`, or names with commas.
 
-    Raises QueryError for what is no Region of the partition; None: of any.
+    Raises QueryError for a name that is not a Region of the partition, or with None, of any partition.
     """
     names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
     if not names:
@@ -223,15 +223,15 @@ def read_regions(texts: tuple[str, ...], partition: str | None = "aws") -> tuple
     for name in names:
         if not any(is_region(name, each) for each in ([partition] if partition else PARTITIONS)):
             raise QueryError(
-                f"{name!r} is no Region of the partition {partition}" if partition else f"{name!r} is no Region",
+                f"{name!r} is not a Region" + (f" of the partition {partition}" if partition else ""),
                 where="--regions",
-                hint="give Regions with commas, or `manifest`, or `enabled`",
+                hint="give Regions separated by commas, `manifest`, or `enabled`",
             )
     return tuple(dict.fromkeys(names))
 
 
 def planned_regions(spec: QuerySpec, target: Target) -> tuple[str, ...] | None:
-    """Regions known before any call: a global service's one home, those given or the manifest's; None: ask the account."""
+    """Regions known without a call; None: the account's enabled Regions have to be listed."""
     home = home_region(spec.service, spec.operation, target.partition)
     if home is not None:
         return (home,)
@@ -242,14 +242,14 @@ def planned_regions(spec: QuerySpec, target: Target) -> tuple[str, ...] | None:
 
 
 def is_global(spec: QuerySpec, target: Target) -> bool:
-    """Whether one call answers for the whole account."""
+    """Whether one call covers the whole account."""
     return home_region(spec.service, spec.operation, target.partition) is not None
 
 
 def enabled_regions(clients: Clients, target: Target) -> tuple[str, ...]:
-    """Regions that the account has enabled, sorted; to be called inside `account`.
+    """The enabled Regions of the account, sorted. Call it inside `account`.
 
-    Asks EC2, and Account Management where EC2 refuses. Raises botocore's ClientError (EC2's) and connection errors.
+    Calls EC2, and Account Management if EC2 denies access. Raises botocore's ClientError (EC2's) and connection errors.
     """
     home = target.regions[0] if target.regions else PARTITIONS[target.partition].default_region
     try:

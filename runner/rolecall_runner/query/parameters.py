@@ -24,17 +24,17 @@ from rolecall_runner.query.operations import Operation
 from rolecall_runner.query.spec import QueryError
 
 _NUMBERS = {"float", "double"}
-WORDS = {
+TYPE_NAMES = {
     "integer": "a whole number", "long": "a whole number", "float": "a number", "double": "a number",
     "boolean": "true or false", "list": "a JSON list", "structure": "a JSON object", "map": "a JSON object",
-    "string": "text", "timestamp": "a time, as in 2026-11-24T09:00:00Z", "blob": "text",
+    "string": "a string", "timestamp": "a time, as in 2026-11-24T09:00:00Z", "blob": "a string",
 }  # fmt: skip
-"""The model's types for people."""
+"""Types of service models, for messages."""
 _TRUTHS = {"true": True, "false": False}
 
 
 def scalar(text: str, type_name: str, name: str) -> Any:
-    """A text as the type that the model wants. Raises QueryError."""
+    """Convert a string to a scalar type of the model. Raises QueryError."""
     try:
         if type_name in {"integer", "long"}:
             return int(text)
@@ -50,7 +50,9 @@ def scalar(text: str, type_name: str, name: str) -> Any:
 def wrong(name: str, kind: str, value: Any) -> QueryError:
     """The error for a value of another type than the parameter's."""
     shown = value if isinstance(value, str) else json.dumps(value, default=str)
-    return QueryError(f"{shown!r} is not {WORDS[kind]}", where=f"parameter {name} ({kind})", hint=f"write {WORDS[kind]}")
+    return QueryError(
+        f"{shown!r} is not {TYPE_NAMES[kind]}", where=f"parameter {name} ({kind})", hint=f"write {TYPE_NAMES[kind]}"
+    )
 
 
 _NAME = r"[a-z_]+(?:\.[^{}]*)?(?:[+-]\d+[a-z]?)?"
@@ -65,7 +67,7 @@ _MONTHS = 12
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """A value of another type than text that is a placeholder: filled first, then read as its type."""
+    """A placeholder for a value that is not a string: converted to its type after substitution."""
 
     text: str
     type_name: str
@@ -73,7 +75,7 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What placeholders stand for in one call; `moment` has a time zone."""
+    """Values of placeholders for one call; `moment` has a time zone."""
 
     target: Target
     moment: datetime
@@ -94,24 +96,24 @@ def placeholders(value: Any) -> Iterator[str]:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text is one placeholder and nothing else."""
+    """Whether a string consists of a single placeholder."""
     match = _PLACEHOLDER.fullmatch(text)
     return match is not None and bool(match[2])
 
 
 def check_names(value: Any, *, where: str, items: bool = False) -> None:
-    """Raise QueryError for a placeholder that nothing can fill; `items`: those of a row are known too."""
+    """Raise QueryError for unknown placeholders. `items`: allow {item.COLUMN}."""
     for name in placeholders(value):
         head, dot, rest = name.partition(".")
         good = name in {*_PLAIN, "region"} or (head in _MAPS and dot and rest) or _moment_parts(name) is not None
         if not good and not (items and head == "item" and rest):
             raise QueryError(
-                f"nothing is called {{{name}}}", where=where, hint=f"known are {_KNOWN}; write {{{{{name}}}}} for the text"
+                f"unknown placeholder {{{name}}}", where=where, hint=f"use {_KNOWN}; write {{{{{name}}}}} for a literal"
             )
 
 
 def check_targets(value: Any, targets: Iterable[Target]) -> None:
-    """Raise QueryError that names the accounts for which a label, tag or variable is missing; before any call."""
+    """Raise QueryError with the accounts that lack a label, tag, or variable used in a placeholder."""
     wanted = [name for name in dict.fromkeys(placeholders(value)) if name.partition(".")[0] in _MAPS]
     if not wanted:
         return
@@ -124,12 +126,12 @@ def check_targets(value: Any, targets: Iterable[Target]) -> None:
     for name, names in lacking.items():
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - a handful
         raise QueryError(
-            f"{{{name}}} has no value for {shown}", where="query parameters", hint=f"give them {name} in the manifest"
+            f"{{{name}}} has no value for {shown}", where="query parameters", hint=f"add {name} in the manifest"
         )
 
 
 def fill(value: Any, filling: Filling) -> Any:
-    """The value with all placeholders filled in; the value itself is not changed. Raises QueryError."""
+    """A copy of the value with all placeholders replaced. Raises QueryError for a placeholder without a value."""
     if isinstance(value, str):
         return _PLACEHOLDER.sub(lambda match: f"{{{match[1]}}}" if match[1] else _text(match[2], filling), value)
     if isinstance(value, Deferred):
@@ -152,7 +154,7 @@ def _text(name: str, filling: Filling) -> str:
         return found
     known: Mapping[str, Any] = filling.item if head == "item" else getattr(filling.target, head)
     if known.get(rest) is None:
-        raise QueryError(f"{{{name}}} has no value", where=filling.target.name, hint=f"give it {name}")
+        raise QueryError(f"{{{name}}} has no value", where=filling.target.name, hint=f"set {name}")
     return str(known[rest])
 
 
@@ -178,10 +180,10 @@ def _time(name: str, moment: datetime) -> str | None:
 
 
 def read_parameters(operation: Operation, texts: Iterable[str], *, complete: bool = True) -> dict[str, Any]:
-    """Parameters of `NAME=VALUE` texts: JSON, or plain text where the model wants text or a number.
+    """Parse `NAME=VALUE` arguments. Values are JSON, or plain for strings, numbers, and lists of these with commas.
 
-    A list of texts takes commas, and a parameter said twice adds up. `complete`: those that AWS requires must be there.
-    Raises QueryError with parameter and type.
+    Repeated lists are concatenated. `complete`: check that all required parameters are given. Raises QueryError with
+    parameter and type.
     """
     read: dict[str, Any] = {}
     for text in texts:
@@ -199,9 +201,9 @@ def read_parameters(operation: Operation, texts: Iterable[str], *, complete: boo
 
 
 def type_parameters(operation: Operation, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values (of YAML, of JSON) with the model's types.
+    """Convert values from YAML or JSON to the model's types.
 
-    Raises QueryError with parameter and type, also for missing ones.
+    Raises QueryError with parameter and type, also for missing required parameters.
     """
     shape = operation.model.input_shape
     if shape is None:
@@ -217,7 +219,7 @@ def _members(operation: Operation) -> Mapping[str, Any]:
 
 
 def _from_text(text: str, shape: Any, name: str) -> Any:
-    """A text as JSON where that is meant; what it is then worth is `_typed`'s to say."""
+    """Parse an argument as JSON if it looks like JSON; `_typed` converts the result."""
     start = text.lstrip()[:1]
     if shape.type_name == "string":
         return _json(text, name, shape) if start == '"' else text
@@ -235,9 +237,9 @@ def _json(text: str, name: str, shape: Any) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise QueryError(
-            f"the value is not JSON: {error.msg} (column {error.colno})",
+            f"the value is not valid JSON: {error.msg} (column {error.colno})",
             where=f"parameter {name}",
-            hint=f"it wants {WORDS[shape.type_name]}; quote it for the shell",
+            hint=f"write {TYPE_NAMES[shape.type_name]}, quoted for the shell",
         ) from None
 
 
@@ -270,7 +272,7 @@ def _scalar(value: Any, kind: str, name: str) -> Any:
         return value
     if kind in {"integer", "long"} and is_number and int(value) == value:
         return int(value)
-    if kind in {"timestamp", "string"} and isinstance(value, date):  # YAML reads dates by itself
+    if kind in {"timestamp", "string"} and isinstance(value, date):  # YAML parses dates
         return value.isoformat()
     raise wrong(name, kind, value)
 
@@ -286,11 +288,11 @@ def _structure(value: Any, shape: Any, name: str, *, top: bool = False) -> dict[
     for key in shape.required_members:
         if key not in typed and not shape.members[key].metadata.get("idempotencyToken"):
             kind = shape.members[key].type_name
-            raise QueryError(f"{name} needs {key}", where="parameters", hint=f"give {key}: {WORDS[kind]}")
+            raise QueryError(f"{name} requires {key}", where="parameters", hint=f"set {key} to {TYPE_NAMES[kind]}")
     return typed
 
 
 def _unknown(name: str, members: Mapping[str, Any], where: str) -> QueryError:
     close = difflib.get_close_matches(name, list(members), n=3, cutoff=0.4)
     known = close or sorted(members)[:10]
-    return QueryError(f"there is no parameter {name!r}", where=where, hint=f"did you mean {', '.join(known)}?")
+    return QueryError(f"unknown parameter {name!r}", where=where, hint=f"did you mean {', '.join(known)}?")

@@ -1,4 +1,4 @@
-"""What a query would do before anything is sent: access levels of its calls, who may make them, and a preview."""
+"""Checks before a query is sent: access levels of its calls, which accounts allow them, and a preview."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READING = frozenset({"Read", "List"})
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The action that allows an operation, and its access levels in the Service Authorization Reference; none: unknown."""
+    """The IAM action of an operation, with its access levels in the Service Authorization Reference; empty if unknown."""
 
     service: str
     operation: str
@@ -31,17 +31,17 @@ class Judgement:
 
     @property
     def reads(self) -> bool:
-        """True when every level is Read or List. An action that is not known reads nothing for sure."""
+        """Whether every level is Read or List; False for an unknown action."""
         return bool(self.levels) and self.levels <= READING
 
     @property
     def level(self) -> str:
-        """The levels as one word or several; `unknown`."""
+        """The levels, separated by commas, or `unknown`."""
         return ", ".join(sorted(self.levels)) or "unknown"
 
 
 def judge(service: str, operation: str) -> Judgement:
-    """The access level of an operation, named as its service model does."""
+    """The access level of an operation; both names as in the service model."""
     action = action_of(service, operation)
     found = find_action(action)
     return Judgement(service, operation, str(found) if found else action, found.levels if found else frozenset())
@@ -58,11 +58,15 @@ def check_reads(spec: QuerySpec, *, allow_write: bool = False) -> tuple[Judgemen
 def _refuse(writing: Iterable[Judgement]) -> None:
     for each in writing:
         if each.levels:
-            what = f"{each.service} {each.operation} is no read operation: the access level of {each.action} is {each.level}"
+            what = (
+                f"{each.service} {each.operation} is not a read operation: the access level of {each.action} is {each.level}"
+            )
         else:
-            what = f"whether {each.service} {each.operation} only reads is not known: AWS's list has no action {each.action}"
+            what = (
+                f"{each.service} {each.operation} may not be a read operation: {each.action} is not in AWS's list of actions"
+            )
         raise QueryError(
-            what, where="Service Authorization Reference", hint="--allow-write lets it pass, after a confirmation"
+            what, where="Service Authorization Reference", hint="add --allow-write to run it, after a confirmation"
         )
 
 
@@ -71,7 +75,7 @@ _KINDS = {TargetKind.CUSTOMER: ModuleKind.CUSTOMER, TargetKind.SWITCH_ROLE: Modu
 
 
 class Ability(StrEnum):
-    """Whether the granted permissions allow a call. MAYBE: on some resources, or a policy whose text is not known."""
+    """Whether the granted permissions allow a call. MAYBE: on some resources, under conditions, or by an unknown policy."""
 
     YES = "yes"
     MAYBE = "maybe"
@@ -83,7 +87,7 @@ _ORDER = (Ability.YES, Ability.MAYBE, Ability.NO)
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is to be expected of one account: the least of its calls' and Regions' abilities, and why it is no plain yes."""
+    """The lowest ability of one account over all calls and Regions; `why` is the reason if it is not YES."""
 
     account: str
     account_id: str
@@ -97,13 +101,13 @@ class Forecast:
 
 
 class IntendedAccess:
-    """The intended access of targets, built from the plan when it is asked for."""
+    """The intended access of targets, built lazily from the plan."""
 
     def __init__(self, plan: Plan) -> None:
         self._modules: Mapping[tuple[str, str], PlannedModule] = {(each.kind, each.subject): each for each in plan.modules}
 
     def access(self, target: Target) -> Access:
-        """The access of the target's module; empty when the plan has none."""
+        """The access of the target's module; empty if the plan has none."""
         module = self._modules.get((_KINDS[target.kind], target.name))
         return module.build().access if module is not None else Access()
 
@@ -115,7 +119,7 @@ def forecasts(spec: QuerySpec, targets: Iterable[Target], intended: IntendedAcce
 
 
 def forecast(spec: QuerySpec, target: Target, access: Access) -> Forecast:
-    """What one target will be able to answer with this access of its role."""
+    """Whether the target can answer, given the access of its role."""
     if target.role_arn not in access.roles:
         return Forecast(target.name, target.account_id, Ability.MAYBE, "its permissions are not in the plan")
     evaluator = Evaluator(access)
@@ -126,7 +130,7 @@ def forecast(spec: QuerySpec, target: Target, access: Access) -> Forecast:
     for service, operation in spec.calls:
         action = _action(service, operation)
         if action is None:
-            found.append((Ability.MAYBE, f"AWS's list has no action for {service} {operation}"))
+            found.append((Ability.MAYBE, f"the action of {service} {operation} is not in AWS's list"))
         else:
             found += [_may(evaluator, access, target, action, region) for region in regions]
     ability, why = max(found, key=_rank)
@@ -158,15 +162,15 @@ def _may(evaluator: Evaluator, access: Access, target: Target, action: str, regi
     if decision.effect is Effect.EXPLICIT_DENY:
         return Ability.NO, f"{where}: {decision.reason}"
     if decision.unknown_policies:
-        return Ability.MAYBE, f"{where}: the text of {', '.join(decision.unknown_policies)} is not known"
+        return Ability.MAYBE, f"{where}: the content of {', '.join(decision.unknown_policies)} is unknown"
     for resource in _resources(access, target.role_arn):
         if decide(resource).allowed:
-            return Ability.MAYBE, f"{where}: on some resources, as {resource}"
+            return Ability.MAYBE, f"{where}: only on some resources, such as {resource}"
     return Ability.NO, f"{where}: {decision.reason}"
 
 
 def _resources(access: Access, role_arn: str) -> tuple[str, ...]:
-    """The resources that the role's own statements name, each once."""
+    """The distinct resources in the statements of the role's policies."""
     role = access.roles[role_arn]
     attached = [access.policies[arn].document for arn in sorted(role.attached) if arn in access.policies]
     documents = [*role.inline.values(), *attached]
@@ -175,9 +179,9 @@ def _resources(access: Access, role_arn: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`places` counts accounts and Regions; `unknown_places` are accounts whose Regions only they can tell.
+    """What a query would call. `places` counts pairs of account and Region, with at least one call each.
 
-    Pages and further calls for each row come on top of one call a place.
+    `unknown_places` counts accounts whose enabled Regions have to be listed first. `once`: one call covers an account.
     """
 
     spec: QuerySpec
@@ -195,12 +199,12 @@ class Preview:
 
     @property
     def unable(self) -> tuple[Forecast, ...]:
-        """Accounts that cannot answer."""
+        """Accounts whose permissions do not allow the query."""
         return tuple(each for each in self.forecasts if each.is_unable)
 
     @property
     def uncertain(self) -> tuple[Forecast, ...]:
-        """Accounts of which it is not known."""
+        """Accounts whose permissions may or may not allow the query."""
         return tuple(each for each in self.forecasts if each.ability is Ability.MAYBE)
 
     def to_json(self) -> dict[str, Any]:
@@ -225,7 +229,7 @@ class Preview:
 def count_calls(
     spec: QuerySpec, judged: tuple[Judgement, ...], targets: Iterable[Target], forecasts: Iterable[Forecast]
 ) -> Preview:
-    """Count what a query would ask. Sends nothing."""
+    """Count the calls of a query. Sends no request."""
     accounts = places = unknown = 0
     once = False
     for target in targets:

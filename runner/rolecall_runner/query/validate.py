@@ -91,7 +91,7 @@ def find_query(name: str) -> QuerySpec:
     known = {each.name: each for each in shipped()}
     if name not in known:
         close = get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)
-        raise QueryError(f"there is no query {name!r}", where="named", hint=f"did you mean {', '.join(close)}?")
+        raise QueryError(f"unknown query {name!r}", where="named", hint=f"did you mean {', '.join(close)}?")
     return known[name]
 
 
@@ -101,17 +101,17 @@ def load_query(path: Path) -> QuerySpec:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise QueryError(f"the query file cannot be read: {reason}", where=str(path), hint="name a YAML file") from None
+        raise QueryError(f"the query file cannot be read: {reason}", where=str(path), hint="give a YAML file") from None
     return read_query(text, str(path))
 
 
 def read_query(text: str, where: str) -> QuerySpec:
-    """The query in the text of a file; `where` names the file in errors. Raises QueryError."""
+    """Parse the content of a query file; `where` is the file name for errors. Raises QueryError."""
     try:
         body = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise QueryError(f"invalid YAML: {error.problem}", where=f"{where}{line}", hint="correct that line") from None
+        raise QueryError(f"invalid YAML: {error.problem}", where=f"{where}{line}", hint="fix this line") from None
     except yaml.YAMLError as error:
         raise QueryError(f"invalid YAML: {error}", where=where, hint="write plain text") from None
     if not isinstance(body, Mapping):
@@ -128,7 +128,7 @@ def read_query(text: str, where: str) -> QuerySpec:
 
 
 def parameters_json(value: Any) -> Any:
-    """Checked parameters as JSON values, with placeholders as they were written."""
+    """Checked parameters as JSON values, with placeholders unfilled."""
     if isinstance(value, Deferred):
         return value.text
     if isinstance(value, Mapping):

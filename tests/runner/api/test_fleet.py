@@ -78,7 +78,7 @@ def test_verdicts_are_those_of_the_roll_call(fleet: Fleet) -> None:
 
 def test_a_writing_operation_is_refused(fleet: Fleet) -> None:
     """Nothing is asked without allow_write."""
-    with pytest.raises(QueryError, match="is no read operation"):
+    with pytest.raises(QueryError, match="is not a read operation"):
         fleet.query("ec2", "delete_vpc", {"VpcId": "vpc-1"})
 
 

@@ -100,7 +100,7 @@ def test_a_process_that_dies_costs_only_what_it_was_asking() -> None:
     lost = [result for result in results if result.status == Status.INCONCLUSIVE]
     assert 200 == len({result.target for result in results}) == len(results)
     assert 1 <= len(lost) <= QUICK.workers
-    assert {"the process that asked it ended (exit code 7)"} == {result.error for result in lost}
+    assert {"its worker process ended (exit code 7)"} == {result.error for result in lost}
 
 
 def test_processes_that_always_die_end_the_run() -> None:

@@ -89,8 +89,8 @@ def test_wherever_a_kill_tears_the_file_it_resumes(tmp_path: Path, cut: int) -> 
     ("changes", "said"),
     [
         ({"fingerprint": "beef"}, "the manifest has changed since run"),
-        ({"what": "verify --sample 3"}, "asked something else"),
-        ({"rehearsal": True}, "was answered by AWS, and a sandbox would answer now"),
+        ({"what": "verify --sample 3"}, "has other options"),
+        ({"rehearsal": True}, "used AWS and cannot be resumed with a sandbox"),
     ],
 )
 def test_a_run_of_something_else_refuses_to_resume(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
@@ -103,7 +103,7 @@ def test_a_run_of_something_else_refuses_to_resume(tmp_path: Path, changes: dict
 
 def test_a_run_that_goes_on_is_not_resumed(tmp_path: Path) -> None:
     """Two processes would ask everything twice."""
-    with Journal.start(tmp_path, RECORD), pytest.raises(JournalError, match="still going on"):
+    with Journal.start(tmp_path, RECORD), pytest.raises(JournalError, match="still in progress"):
         Journal.resume(tmp_path, RECORD.run_id, fingerprint="f00d")
 
 

@@ -147,7 +147,11 @@ BAD = {
         "the same for every account",
     ),
     "no JMESPath": Bad(
-        task("query: {service: ec2, operation: describe_vpcs, select: 'Vpcs[}'}"), 3, 63, "is no JMESPath", "jmespath"
+        task("query: {service: ec2, operation: describe_vpcs, select: 'Vpcs[}'}"),
+        3,
+        63,
+        "is not a valid JMESPath",
+        "jmespath",
     ),
     "an unknown parameter": Bad(
         task("query:", "  service: ec2", "  operation: describe_vpcs", "  parameters: {Filter: []}"),
@@ -157,10 +161,14 @@ BAD = {
         "Filters",
     ),
     "an unknown Region": Bad(
-        task("query: {service: ec2, operation: describe_vpcs, regions: mars-1}"), 3, 64, "'mars-1' is no Region", "enabled"
+        task("query: {service: ec2, operation: describe_vpcs, regions: mars-1}"),
+        3,
+        64,
+        "'mars-1' is not a Region",
+        "enabled",
     ),
-    "an unknown named query": Bad(task("query: {named: s3-bucket}"), 3, 22, "there is no query 's3-bucket'", "s3-buckets"),
-    "a query file that is not there": Bad(task("query: {file: none.yaml}"), 3, 21, "cannot be read", "name a YAML file"),
+    "an unknown named query": Bad(task("query: {named: s3-bucket}"), 3, 22, "unknown query 's3-bucket'", "s3-buckets"),
+    "a query file that is not there": Bad(task("query: {file: none.yaml}"), 3, 21, "cannot be read", "give a YAML file"),
     "a limit of 0": Bad(
         task("query: {service: ec2, operation: describe_vpcs, limit: 0}"), 3, 62, "limit: ", "Maximum number of rows"
     ),
@@ -168,7 +176,7 @@ BAD = {
         task("query: {service: ec2, operation: delete_vpc, parameters: {VpcId: vpc-1}}"),
         3,
         40,
-        "ec2 DeleteVpc is no read operation",
+        "ec2 DeleteVpc is not a read operation",
         "add allow_write: true",
     ),
     "an expression inside parameters": Bad(

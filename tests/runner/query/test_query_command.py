@@ -92,7 +92,7 @@ def test_writing_is_refused_and_wants_a_yes(folder: Path) -> None:
         (("ec2", "describe_vpcz"), 2, "did you mean describe_vpcs"),
         (("ec2", "describe_vpcs", "-p", "MaxResults=x"), 2, "parameter MaxResults (integer)"),
         (("ec2", "describe_vpcs", "-s", "Vpcs[.x"), 2, "column 6"),
-        (("ec2", "describe_vpcs", "-r", "mars-1"), 2, "'mars-1' is no Region"),
+        (("ec2", "describe_vpcs", "-r", "mars-1"), 2, "'mars-1' is not a Region"),
         (("ec2", "describe_vpcs", "-l", "acount1"), 2, "account1"),
         (("iam", "get_user", "-p", "UserName={labels.nothing}", "--sandbox"), 2, "has no value for account1"),
         (("ec2", "describe_vpcs"), 8, "no AWS credentials found"),

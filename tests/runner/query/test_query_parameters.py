@@ -64,10 +64,10 @@ def test_texts_take_the_models_types(service: str, operation: str, text: str, ex
         ("MaxResults=many", "parameter MaxResults (integer): 'many' is not a whole number"),
         ("DryRun=perhaps", "parameter DryRun (boolean): 'perhaps' is not true or false"),
         ("Filters=running", "parameter Filters (list): 'running' is not a JSON list"),
-        ("Filters=[{", "parameter Filters: the value is not JSON"),
+        ("Filters=[{", "parameter Filters: the value is not valid JSON"),
         ('Filters={"Name":"a"}', "parameter Filters (list)"),
         ('Filters=["a"]', "parameter Filters[0] (structure): 'a' is not a JSON object"),
-        ('Filters=[{"Name":1}]', "parameter Filters[0].Name (string): '1' is not text"),
+        ('Filters=[{"Name":1}]', "parameter Filters[0].Name (string): '1' is not a string"),
         ('Filters=[{"Nam":"a"}]', "did you mean Name?"),
         ("Filter=[]", "did you mean Filters"),
         ("MaxResults=1{name}", "parameter MaxResults (integer)"),
@@ -84,7 +84,7 @@ def test_errors_name_parameter_and_type(text: str, words: str) -> None:
 
 def test_a_required_parameter_must_be_there() -> None:
     """AWS would refuse the call; so do we, before it."""
-    with pytest.raises(QueryError, match="describe_table needs TableName"):
+    with pytest.raises(QueryError, match="describe_table requires TableName"):
         validate_query(QuerySpec("dynamodb", "describe_table"))
 
 
@@ -149,7 +149,7 @@ def test_a_number_may_come_from_a_variable() -> None:
 @pytest.mark.parametrize("name", ["{nme}", "{labels}", "{labels.}", "{item.user}", "{today-3y}", "{month-1d}"])
 def test_an_unknown_placeholder_is_an_error_before_any_call(name: str) -> None:
     """The error names it and those that there are."""
-    with pytest.raises(QueryError, match="nothing is called") as raised:
+    with pytest.raises(QueryError, match="unknown placeholder") as raised:
         validate_query(QuerySpec("iam", "get_user"), [f"UserName={name}"])
 
     assert "{labels.X}" in str(raised.value)

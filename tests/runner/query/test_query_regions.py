@@ -74,7 +74,7 @@ def test_regions_said_do_not_multiply_a_global_service() -> None:
 def test_regions_are_read_and_checked(texts: tuple[str, ...], expected: Any) -> None:
     """What is no Region of the partition is refused before any call."""
     if expected is None:
-        with pytest.raises(QueryError, match="is no Region of the partition aws"):
+        with pytest.raises(QueryError, match="is not a Region of the partition aws"):
             read_regions(texts)
     else:
         assert expected == read_regions(texts)

@@ -103,5 +103,5 @@ def test_a_wrong_expression_says_where(expression: str, place: str) -> None:
 
 def test_an_expression_that_does_not_fit_the_answer_is_our_error() -> None:
     """A function of numbers over texts is said as such."""
-    with pytest.raises(QueryError, match="cannot be applied to the answer"):
+    with pytest.raises(QueryError, match="cannot be applied to the reply"):
         search("sum(Groups)", {"Groups": ["a"]})
