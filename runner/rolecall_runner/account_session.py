@@ -1,10 +1,7 @@
-"""One customer's session, for daily work: found by name, assumed as the roll call does.
+"""Working in one account: an assumed session, a program that runs with it, and links into the AWS console.
 
-A program run as an account: the assumed session in its environment, and nothing else of the caller's AWS.
-
-Links into the AWS console: the switch-role page for people, and a federated sign-in with an assumed role's session.
-Source: IAM User Guide, "Enable custom identity broker access to the AWS console" (getSigninToken by GET; no
-SessionDuration for sessions that were assumed from a role's session), November 2026.
+Source of the console links: IAM User Guide, "Enable custom identity broker access to the AWS console" (getSigninToken by
+GET; no SessionDuration for sessions that were assumed from a role's session), November 2026.
 """
 
 from __future__ import annotations
@@ -40,7 +37,7 @@ from rolecall_runner.inventory import Target, TargetKind, find_target, read_inve
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """An assumed session of one target and the Region that its work is in."""
+    """An assumed session of one target, and the Region to work in."""
 
     target: Target
     region: str
@@ -57,12 +54,12 @@ def open_session(
     endpoint_url: str | None = None,
     session_cache: Path | None = None,
 ) -> OpenSession:
-    """Assume a customer's role by the usual chain of credentials, for an hour where role and chaining allow as much.
+    """Assume a customer's role with the usual chain of credentials, for one hour or the maximum of the role.
 
-    `session_cache`: a folder, for its owner's eyes alone, that keeps the session for the next command.
+    `session_cache`: a private folder that keeps the session for the next command.
 
-    Raises ManifestError, PlanError, OutputError, SelectionError and CallerError (also when the role refuses),
-    SessionCacheError for a folder that others may read.
+    Raises ManifestError, PlanError, OutputError, SelectionError, CallerError (also if the role refuses), and
+    SessionCacheError for a folder that others can access.
     """
     target = find_target(read_inventory(manifest, out=out), name, TargetKind.CUSTOMER)
     clients = Clients(ClientSettings(endpoint_url=endpoint_url, connections=2))
@@ -74,10 +71,14 @@ def open_session(
     except ClientError as error:
         code = error.response["Error"]["Code"]
         raise CallerError(
-            f"{caller.arn} cannot assume it: {code}", where=target.role_arn, hint=f"runner verify --limit {name} says why"
+            f"{caller.arn} cannot assume it: {code}",
+            where=target.role_arn,
+            hint=f"runner verify --limit {name} shows why",
         ) from error
     except BotoCoreError as error:
-        raise CallerError(f"STS cannot be asked: {error}", where=target.role_arn, hint="see to the network") from error
+        raise CallerError(
+            f"STS cannot be reached: {error}", where=target.role_arn, hint="check your network connection"
+        ) from error
     return OpenSession(target, region or (target.regions[0] if target.regions else caller.region), credentials)
 
 
@@ -96,13 +97,13 @@ _CALLERS_OWN = (
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "ROLECALL_SANDBOX_OPERATOR_SECRET",
 )
-"""Variables by which a program would act as the caller instead of the account."""
+"""Variables that would make a program act as the caller instead of the account."""
 
 
 def environment_for(
     credentials: Credentials, region: str, *, name: str, endpoint_url: str | None = None, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """The environment in which AWS's tools act as the session; `name` is for the person's prompt (ROLECALL_ACCOUNT)."""
+    """The environment for AWS tools to use the session; `name` is available to prompts as ROLECALL_ACCOUNT."""
     kept = {key: value for key, value in environ.items() if key not in _CALLERS_OWN}
     session = {
         "AWS_ACCESS_KEY_ID": credentials.access_key,
@@ -111,7 +112,7 @@ def environment_for(
         "AWS_CREDENTIAL_EXPIRATION": credentials.expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        # Without it a program whose session has ended would fall back on the instance's own role.
+        # Otherwise a program with an expired session would fall back to the instance's own role.
         "AWS_EC2_METADATA_DISABLED": "true",
         "ROLECALL_ACCOUNT": name,
     }
@@ -119,7 +120,7 @@ def environment_for(
 
 
 def run_as(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a program in that environment, with this terminal; gives its exit code (128 + number for a signal).
+    """Run a program in this terminal and environment; returns its exit code (128 + number for a signal).
 
     Raises ToolError when it cannot be started.
     """
@@ -127,26 +128,26 @@ def run_as(command: Sequence[str], environment: Mapping[str, str]) -> int:
         done = subprocess.run(list(command), env=dict(environment), check=False)  # noqa: S603 - what the user asked for
     except OSError as error:
         raise ToolError(
-            f"{command[0]} cannot be started: {error.strerror}", hint="name a program that is on PATH"
+            f"{command[0]} cannot be started: {error.strerror}", hint="give a program that is on PATH"
         ) from error
     return done.returncode if done.returncode >= 0 else 128 - done.returncode
 
 
 def login_shell(environ: Mapping[str, str] | None = None) -> str:
-    """The person's shell."""
+    """The user's shell: SHELL, or /bin/sh."""
     return (os.environ if environ is None else environ).get("SHELL") or "/bin/sh"
 
 
 Fetch = Callable[[str], tuple[int, bytes]]
-"""GETs an address over TLS; gives status and body. Raises OSError. The address holds credentials: never log it."""
+"""GET a URL over TLS; returns status and body. Raises OSError. The URL contains credentials: never log it."""
 
 _MAXIMUM_REPLY = 65_536
 
 
 def console_url(credentials: Credentials, *, partition: str, fetch: Fetch, destination: str | None = None) -> str:
-    """A link that opens the console as the session; good for 15 minutes, and for whoever holds it.
+    """A link that opens the console with the session, for anyone who has the link; valid for 15 minutes.
 
-    Raises CallerError where the partition has no federation page, or it refuses the session.
+    Raises CallerError if the partition has no federation page, or the page refuses the session.
     """
     host = PARTITIONS[partition].console_host
     if host is None:
@@ -160,8 +161,8 @@ def console_url(credentials: Credentials, *, partition: str, fetch: Fetch, desti
         status, body = fetch(f"{endpoint}?{asking}")
         token = json.loads(body[:_MAXIMUM_REPLY])["SigninToken"] if status == 200 else None  # noqa: PLR2004 - OK
     except (OSError, ValueError, KeyError, TypeError) as error:
-        # Not chained: the address, and so the credentials, could be in the cause's text.
-        raise CallerError(f"no sign-in token was to be had: {type(error).__name__}", where=endpoint, hint=_HINT) from None
+        # Not chained: the cause could contain the URL with the credentials.
+        raise CallerError(f"could not get a sign-in token: {type(error).__name__}", where=endpoint, hint=_HINT) from None
     if token is None:
         raise CallerError(f"the sign-in page refused the session (HTTP {status})", where=endpoint, hint=_HINT)
     there = destination or f"https://{_console_home(host)}/"
@@ -177,7 +178,7 @@ def _console_home(host: str) -> str:
 
 
 def fetch(address: str) -> tuple[int, bytes]:
-    """GET over TLS with the machine's certificates; no redirect is followed, since the address holds credentials."""
+    """GET over TLS without following redirects, since the URL contains credentials."""
     try:
         reply = urllib3.request("GET", address, redirect=False, retries=urllib3.Retry(2, redirect=0), timeout=10.0)
     except urllib3.exceptions.HTTPError as error:

@@ -1,13 +1,18 @@
-"""Who a command acts as: the usual AWS chain, or the backend role of a sandbox that lives as long as the command.
+"""The Python API: the accounts of a manifest as one object, and the credentials that a command acts with.
 
-The accounts of a manifest as one Python object; what the command line does, and with functions of one's own. >>> from
-rolecall_runner.api import Fleet, VerifySpec >>> def networks(session, account): ... return len(session.client("ec2",
-account.regions[0]).describe_vpcs()["Vpcs"]) >>> with Fleet("accounts.yaml", limit="account1:account2", sandbox=True) as
-fleet: ... for result in sorted(fleet.run(networks), key=lambda result: result.target): ... print(result.target,
-result.status, result.data) ... for row in fleet.query("ec2", "describe_vpcs", select="Vpcs[].{vpc: VpcId, default:
-IsDefault}"): ... print(row.account, row.region, row.values["default"]) ... print(sorted(f"{verdict.name}
-{verdict.mark}" for verdict in fleet.verify(VerifySpec(actions="none")))) account1 ok 1 account2 refused None account1
-us-east-1 True ['account1 ok', 'account2 ok']
+>>> from rolecall_runner.api import Fleet, VerifySpec
+>>> def networks(session, account):
+...     return len(session.client("ec2", account.regions[0]).describe_vpcs()["Vpcs"])
+>>> with Fleet("accounts.yaml", limit="account1:account2", sandbox=True) as fleet:
+...     for result in sorted(fleet.run(networks), key=lambda result: result.target):
+...         print(result.target, result.status, result.data)
+...     for row in fleet.query("ec2", "describe_vpcs", select="Vpcs[].{vpc: VpcId, default: IsDefault}"):
+...         print(row.account, row.region, row.values["default"])
+...     print(sorted(f"{verdict.name} {verdict.mark}" for verdict in fleet.verify(VerifySpec(actions="none"))))
+account1 ok 1
+account2 refused None
+account1 us-east-1 True
+['account1 ok', 'account2 ok']
 """
 
 from __future__ import annotations
@@ -52,15 +57,15 @@ Bar = tuple[Callable[[int], None], Callable[[int], None]]
 
 @contextmanager
 def acting(manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, role: str | None = None) -> Iterator[str]:
-    """Inside, the environment is the sandbox's when `sandbox` is true; gives a sentence that says where one acts.
+    """With `sandbox`, start one and set the environment to its endpoint and credentials; yields a description of the target.
 
-    The environment is what processes of the engine inherit too. Raises SandboxError, SelectionError for faults
-    without a sandbox, and what a manifest raises.
+    Worker processes inherit the environment. Raises SandboxError, SelectionError for `faults` or `role` without a sandbox,
+    and the errors of loading a manifest.
     """
     if faults and not sandbox:
-        raise SelectionError("faults are made in a sandbox alone", where="--faults", hint="add --sandbox, or leave it out")
+        raise SelectionError("faults require a sandbox", where="--faults", hint="add --sandbox, or remove --faults")
     if role is not None and not sandbox:
-        raise SelectionError("AWS says who you are", where="--as", hint="add --sandbox, or use --profile")
+        raise SelectionError("--as requires a sandbox", where="--as", hint="add --sandbox, or use --profile")
     if not sandbox:
         yield "in AWS"
         return
@@ -82,10 +87,10 @@ _RUN_ID_BYTES = 3
 
 
 class Bound:
-    """Something of botocore's (a client, paginator, page iterator, waiter) whose calls are signed as one account.
+    """Proxy for a botocore client, paginator, page iterator, or waiter that signs its calls for one account.
 
-    Each call, and each page that is fetched, is made inside `with account(...)`; so it works in any thread, and two accounts
-    can be held side by side.
+    Each call, and each fetched page, runs inside `with account(...)`. Proxies work in any thread, also for several accounts
+    at the same time.
     """
 
     def __init__(self, value: Any, credentials: SigningCredentials) -> None:
@@ -117,7 +122,7 @@ class Bound:
 
 
 def _bound(value: Any, credentials: SigningCredentials) -> Any:
-    """What a call gave; what makes further calls by itself is bound too. Plain answers stay as they are."""
+    """The result of a call, bound to the account if it makes further calls itself."""
     if isinstance(value, Paginator | PageIterator | Waiter):
         return Bound(value, credentials)
     return iter(Bound(value, credentials)) if isinstance(value, Iterator) else value
@@ -125,14 +130,14 @@ def _bound(value: Any, credentials: SigningCredentials) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class AccountClients:
-    """What a function gets as `session`: the shared clients, bound to one account."""
+    """The `session` argument of functions: the shared clients, bound to one account."""
 
     clients: Clients = field(repr=False)
     credentials: SigningCredentials = field(repr=False)
     account: Target
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """The client of a service (boto3's name) in a Region; left out: the account's first in the manifest.
+        """The client of a service (boto3's name) in a Region; defaults to the account's first Region in the manifest.
 
         Raises botocore's UnknownServiceError.
         """
@@ -141,12 +146,12 @@ class AccountClients:
 
 
 Function = Callable[[AccountClients, Target], Any]
-"""A function of one's own: it gets a session and the account, and gives data, or an Outcome."""
+"""A user's function: takes a session and the account, returns data or an Outcome."""
 
 
 @dataclass(frozen=True)
 class FunctionTask:
-    """A function as engines take it. Its data become JSON values: times as ISO 8601, secrets of AWS's replies hidden."""
+    """A function as a task. Its data become JSON values, with times in ISO 8601 and secrets in replies hidden."""
 
     function: Function
     means: PerProcess[tuple[Clients, Sessions]]
@@ -156,7 +161,7 @@ class FunctionTask:
         """Call the function for one target. Raises what assuming its role and the function raise."""
         clients, sessions = self.means.get()
         session = sessions.of(target)
-        session.get_frozen_credentials()  # a role that cannot be assumed is said before the function has done anything
+        session.get_frozen_credentials()  # fail before the function runs if the role cannot be assumed
         given = self.function(AccountClients(clients, session, target), target)
         if isinstance(given, Outcome):
             return replace(given, data=plain(given.data))
@@ -164,7 +169,7 @@ class FunctionTask:
 
 
 class Rows:
-    """Rows of a query, as accounts answer; `troubles` has what did not answer so far, as `Answer.troubles` says it."""
+    """Rows of a query, as accounts answer. `troubles`: the failures so far, as in `QueryAnswer.troubles`."""
 
     def __init__(self, answers: Iterable[QueryAnswer]) -> None:
         self._answers = answers
@@ -177,15 +182,14 @@ class Rows:
 
 
 class Fleet:
-    """The accounts of a manifest. No request is sent before the first question.
+    """The accounts of a manifest. No request is sent before the first call of `run`, `query`, or `verify`.
 
-    `limit` is a host pattern; `all` means the customers, since switch roles are for people. `out` is the folder that
-    `gen terraform` wrote. `region` is that of the STS endpoint. With `sandbox` a sandbox answers instead of AWS until
-    `close` (or the end of `with`), with `faults` as in `--faults`; its endpoint and credentials are in this process's
-    environment meanwhile. `execution` chooses the engine and the folder for run records. `session_name` ends the names of
-    sessions, `rolecall-NAME`, by which a customer finds the run in CloudTrail; random by default. Methods raise the errors
-    that end the command of the same name (ManifestError, SelectionError, CallerError, QueryError, ...); what fails for one
-    account is in its result.
+    `limit`: host pattern; `all` means the customers, since switch roles are for people. `out`: output folder of
+    `gen terraform`. `region`: of the STS endpoint. `sandbox`: use a sandbox instead of AWS until `close` (or the end of
+    `with`), with `faults` as in `--faults`; this process's environment then contains its endpoint and credentials.
+    `execution`: engine and folder for run records. `session_name`: suffix of session names, `rolecall-NAME`, which identify
+    the run in the customer's CloudTrail; random by default. Methods raise the errors of the command of the same name
+    (ManifestError, SelectionError, CallerError, QueryError, ...); the failure of one account is in its result.
     """
 
     def __init__(  # noqa: PLR0913 - keyword arguments with defaults
@@ -223,7 +227,7 @@ class Fleet:
         self.close()
 
     def close(self) -> None:
-        """End the sandbox and close connections. The fleet can be asked again afterwards."""
+        """Stop the sandbox and close connections. The fleet can be used again afterwards."""
         if self._clients is not None:
             self._clients.close()
         self._stack.close()
@@ -239,11 +243,11 @@ class Fleet:
 
     @property
     def rehearsal(self) -> bool:
-        """Whether a sandbox answers instead of AWS; False before the first question."""
+        """Whether calls go to a sandbox instead of AWS; False before the first call."""
         return self._means is not None and self._means.made and self._means.get()[0].rehearsal
 
     def narrow(self, keys: frozenset[tuple[str, str]], run_id: str) -> None:
-        """Keep those of the selected targets (by kind and name) for whom a run did not end well. Raises SelectionError."""
+        """Keep only the selected targets with these keys (kind and name), those to retry of a run. Raises SelectionError."""
         self._chosen = replace(self.chosen, targets=tuple(only(self.chosen.targets, keys, run_id)))
 
     @property
@@ -267,9 +271,9 @@ class Fleet:
         settings: EngineSettings | None = None,
         outside: Outside | None = None,
     ) -> Iterator[Result]:
-        """Run a task, or a function `(session, account) -> data`, over the accounts; results come as they are there.
+        """Run a task, or a function `(session, account) -> data`, over the accounts; yields results as they complete.
 
-        `accounts` are all selected ones when left out. For the engine of processes a function must be one of a module.
+        `accounts` defaults to all selected ones. Engines of several processes require a function of a module.
         """
         means = self.means
         if self._clients is None:
@@ -292,9 +296,9 @@ class Fleet:
         regions: Iterable[str] = (),
         allow_write: bool = False,
     ) -> Rows:
-        """Ask one operation of every account and Region; see `runner query`. Raises QueryError for a wrong question.
+        """Call one operation in every account and Region, as `runner query` does. Raises QueryError for an invalid query.
 
-        `regions`: names, `manifest` (when left out) or `enabled`. `select`, `where`: JMESPath over the answer and over rows.
+        `regions`: names, `manifest` (the default), or `enabled`. `select`, `where`: JMESPath over the reply and over rows.
         """
         spec = override(
             QuerySpec(service, operation),
@@ -307,13 +311,13 @@ class Fleet:
         return Rows(self.ask(validate_query(spec), allow_write=allow_write))
 
     def ask(self, spec: QuerySpec, *, allow_write: bool = False) -> Iterator[QueryAnswer]:
-        """Execute a validated query; one answer per account, kept in the runs' folder. Raises QueryError, CallerError."""
+        """Execute a validated query and record the run; yields one answer per account. Raises QueryError, CallerError."""
         judged = check_reads(spec, allow_write=allow_write)
         self._open()
         return iter(prepare(spec, judged, self.chosen, aws=self._aws(), options=self.execution))
 
     def verify(self, options: VerifySpec | None = None) -> Iterator[Verdict]:
-        """Call the roll of the accounts; verdicts as they come, kept in the runs' folder. For the main thread alone."""
+        """Verify the accounts and record the run; yields verdicts as they complete. Only for the main thread."""
         self._open()
         limit = self.limit
         if limit == "all" and self.accounts:  # as for queries: the customers
@@ -321,10 +325,10 @@ class Fleet:
         return iter(prepare_roll_call(self._start(options), Selection(limit), self.execution))
 
     def verify_task(self, options: VerifySpec | None = None) -> VerifyTask:
-        """The roll call as a task for `run`: its data are a verdict as JSON values."""
+        """Verification as a task for `run`; its data is a verdict as JSON values."""
         self._open()
         start = self._start(options, self._short_id)
-        with suppress(StatusError):  # a help only: without it an older module is not recognized as one
+        with suppress(StatusError):  # optional: without it, an older module is not recognized as such
             status = status_path(self.out, rehearsal=rehearsing(os.environ))
             start = replace(start, history=read_history(status, self.accounts))
         return VerifyTask(PerProcess(partial(make_context, start)))

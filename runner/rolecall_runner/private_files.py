@@ -1,9 +1,7 @@
-"""Files and folders that only their owner may use: runs, session caches, the sandbox's state.
+"""Files and folders that only their owner may use: runs, session caches, and the sandbox's state.
 
-They are created with the right mode from the start, whatever the umask, so there is no moment in which others may read
-them. Before one is read, owner and mode are checked: what another user could have written is refused.
-
-Not for `output/` and bundles: people share those.
+They are created with their final mode regardless of the umask, so others can never read them. Owner and mode are checked
+before reading: a file that another user could have written is refused. Not for `output/` and bundles, which are shared.
 """
 
 from __future__ import annotations

@@ -1,14 +1,8 @@
-"""Secrets taken out of text: for messages of AWS, exceptions and log lines, whatever wrote them.
+"""Remove secrets from messages, log records, and replies, and convert replies to JSON values.
 
-What AWS hands out is known by its form, or by the name that stands before it. Forms: access key ids start with AKIA, ASIA
-or ABIA (IAM user guide, "Unique identifiers", November 2026); secret keys have 40 characters of base64; session tokens are
-base64 of several hundred characters. Unique ids of roles and users (AROA, AIDA) and external ids are no secrets and stay.
-
-A play's run as one JSON object, as Ansible's callback of that name gives it: plays, their tasks, accounts, stats.
-
-Replies of botocore as JSON values: times as ISO 8601, bytes as base64, and what the model calls sensitive hidden.
-
-How every output marks what a sandbox said instead of AWS.
+Secrets are recognized by their form or by the name in front of them. Forms: access key ids start with AKIA, ASIA, or ABIA
+(IAM User Guide, "Unique identifiers", November 2026); secret keys have 40 characters of base64; session tokens are base64
+of several hundred characters. Unique ids of roles and users (AROA, AIDA) and external ids are not secrets and stay.
 """
 
 from __future__ import annotations
@@ -41,7 +35,7 @@ _TOKEN = re.compile(r"(?<![A-Za-z0-9/+=%])[A-Za-z0-9/+=%_-]{120,}")
 
 
 def redact(text: str) -> str:
-    """The text without secret keys, session tokens, signatures and passwords; of an access key id its last four stay."""
+    """Remove secret keys, session tokens, signatures, and passwords; access key ids keep their last four characters."""
     text = _NAMED.sub(rf"\g<1>{HIDDEN}", text)
     text = _TOKEN.sub(HIDDEN, text)
     text = _SECRET.sub(HIDDEN, text)
@@ -49,13 +43,13 @@ def redact(text: str) -> str:
 
 
 class RedactingFilter(logging.Filter):
-    """Redacts log records: botocore's debug log writes headers, canonical requests and the replies of STS in full.
+    """Redacts log records. botocore's debug log contains headers, canonical requests, and replies of STS.
 
-    A message is one line, without control characters: replies and names of accounts are in it.
+    Messages become one line without control characters, since they contain replies and account names.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Replace the record's text, and its traceback's, by the redacted ones; the record always passes."""
+        """Redact the message and the traceback of the record; returns True."""
         record.msg = one_line(redact(record.getMessage()))
         record.args = None
         if record.exc_info and record.exc_info[1] is not None:
@@ -65,7 +59,7 @@ class RedactingFilter(logging.Filter):
 
 
 def redacted(given: Any, key: str = "") -> Any:
-    """JSON values with every text redacted; a key that names a secret hides its text."""
+    """JSON values with all strings redacted, also by the name of their key."""
     if isinstance(given, str):
         named = f"{key}: {redact(given)}"
         return redact(named).removeprefix(f"{key}: ") if key else redact(given)
@@ -75,16 +69,19 @@ def redacted(given: Any, key: str = "") -> Any:
 
 
 _SECRETS = frozenset({"sessiontoken", "secretaccesskey", "authorizationtoken", "authtoken", "clientsecret", "privatekey"})
-"""Members that are secrets even where a model does not say so (STS's session token), in lower case."""
+"""Members that are secret although their model does not mark them (STS's session token), in lower case."""
 _SCALARS = frozenset({str, bool, int, float, type(None)})
 
 
 def plain(value: Any, shape: Any = None, *, reveal: bool = False) -> Any:
-    """A reply, or a part of it with its shape, in JSON's types. `reveal` shows sensitive values."""
+    """Convert a botocore reply, or a part with its shape, to JSON values: times in ISO 8601, bytes in base64.
+
+    Values that the model marks as sensitive are hidden unless `reveal` is true.
+    """
     if not reveal and value is not None and shape is not None and shape.metadata.get("sensitive"):
         return HIDDEN
     kind = type(value)
-    if kind in _SCALARS:  # asked first: most of a reply are these
+    if kind in _SCALARS:  # first, since most values are scalars
         return value
     if kind is dict or isinstance(value, Mapping):
         return {str(key): _member(key, item, shape, reveal) for key, item in value.items() if key != "ResponseMetadata"}
@@ -114,3 +111,4 @@ def _member(key: Any, value: Any, shape: Any, reveal: bool) -> Any:
 
 
 REHEARSAL = "rehearsal (sandbox)"
+"""Mark for output that comes from a sandbox instead of AWS."""

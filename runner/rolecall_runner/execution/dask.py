@@ -1,19 +1,16 @@
-"""A Dask cluster to run on: an existing one by its scheduler's address, or one of processes on this machine for trial.
+"""The engine of Dask clusters: an existing cluster, or one of processes on this machine for trials.
 
-The only module that opens connections to Dask. What the cluster must have: rolecall, the same Python (3.x) and the same
-Dask on scheduler and workers; for a scheduler reads the name of the function that it passes on.
+The only module that opens connections to Dask. Scheduler and workers need rolecall, the same Python 3.x, and the same Dask;
+the scheduler too, because it reads the name of the function that it passes on.
 
-Past one machine: the same tasks on a Dask cluster. Targets go out in chunks, results come back chunk by chunk; so many
-chunks are under way as keep every worker busy, and no more. Credentials never travel: each worker process finds its
-caller and assumes by itself. A chunk whose worker is lost is asked again on another (Dask's `allowed-failures`, three
-times unless the scheduler is set otherwise), then target by target while all else waits; a target that ends every
-worker which asks it is inconclusive. So a target may be asked twice, but has one result.
+Targets are sent in chunks, just enough to keep every worker busy, and results come back per chunk. Credentials are never
+sent: each worker process finds its caller and assumes roles itself. A chunk whose worker is lost is processed again by
+another worker (Dask's `allowed-failures`, three times by default), then target by target while everything else waits. A
+target that ends every worker that processes it is inconclusive. So a target may be processed twice but has one result.
 
-What runs in a worker process of a Dask cluster: a chunk of targets, asked by threads as in every other process. A task
-is unpickled once in a process and run, so that its clients and sessions are made once there (see `per_process`). Tasks,
-targets and results travel as bytes: the scheduler passes them on and never opens them.
-
-Loaded by the worker processes of an embedded Dask cluster when they begin (`preload` of Dask's workers).
+A worker process runs the targets of a chunk in threads. It unpickles a task once per run, so that its clients and sessions
+are made once (see `PerProcess`). Tasks, targets, and results are sent as bytes, which the scheduler never unpickles. The
+worker processes of an embedded cluster load this module as a `preload`.
 """
 
 from __future__ import annotations
@@ -43,26 +40,26 @@ from rolecall_runner.inventory import Target
 from rolecall_runner.redact import redact
 
 _EMBEDDED_CHUNKS_AT_ONCE = 2
-"""So that a process never idles while the last targets of a chunk are slow."""
+"""Two, so that a process does not idle while the last targets of a chunk are slow."""
 _SHOWN = 3
 _PACKAGES = ("rolecall", "dask", "distributed")
 _SAME = "install the same rolecall, Dask and Python 3.x on this machine, the scheduler and all workers"
 
 
 class ClusterError(RolecallError):
-    """The Dask cluster cannot be used, or was lost in mid-run."""
+    """The Dask cluster cannot be used, or was lost during the run."""
 
     exit_code = ExitCode.TOOL
 
 
 @dataclass(frozen=True, slots=True)
 class DaskCluster:
-    """Which cluster, and how to get at it.
+    """Connection settings of a cluster.
 
-    `scheduler`: its address (`tls://10.0.0.5:8786`); None for an embedded cluster of `workers` processes, on loopback and
-    over TLS with keys that exist in memory alone. `tls_ca`, `tls_cert`, `tls_key`: PEM files, all three or none (then
-    Dask's own configuration counts). `connect_seconds` to reach the scheduler, `wait_seconds` for a worker to be there, at
-    the start and whenever all were lost.
+    `scheduler`: address (`tls://10.0.0.5:8786`); None: an embedded cluster of `workers` processes, on loopback and over TLS
+    with keys that are only in memory. `tls_ca`, `tls_cert`, `tls_key`: PEM files, all three or none (then Dask's own
+    configuration applies). `connect_seconds`: time-out for the scheduler. `wait_seconds`: time-out for a worker, at the
+    start and after all workers were lost.
     """
 
     scheduler: str | None = None
@@ -75,15 +72,15 @@ class DaskCluster:
 
     @property
     def place(self) -> str:
-        """What messages call it."""
+        """Name of the cluster in messages."""
         return self.scheduler or "the cluster on this machine"
 
 
 @contextmanager
 def connected(cluster: DaskCluster) -> Iterator[Any]:
-    """A client (`distributed.Client`) of a cluster that has workers and the right versions; ends with what it started.
+    """A client (`distributed.Client`) of a cluster with workers and matching versions. Stops an embedded cluster at the end.
 
-    Raises ToolError when Dask is not installed, ClusterError for all that is wrong with the cluster.
+    Raises ToolError if Dask is not installed, and ClusterError.
     """
     distributed = _distributed()
     security = _security(distributed, cluster)
@@ -111,7 +108,7 @@ def connected(cluster: DaskCluster) -> Iterator[Any]:
 
 
 def check_versions(found: Mapping[str, Any], place: str) -> None:
-    """Compare what `Client.get_versions(packages=["rolecall"])` found. Raises ClusterError that names who differs."""
+    """Check the result of `Client.get_versions(packages=["rolecall"])`. Raises ClusterError with the differences."""
     ours = _versions(found["client"])
     others = {"the scheduler": found["scheduler"]} | {f"worker {name}": each for name, each in found["workers"].items()}
     wrong = [(name, _difference(ours, _versions(each))) for name, each in others.items()]
@@ -130,7 +127,7 @@ def _difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
 
 
 def _versions(found: Mapping[str, Any] | None) -> dict[str, str]:
-    """Versions by name; what is not installed is left out."""
+    """Versions of the installed packages by name."""
     packages: Mapping[str, str | None] = (found or {}).get("packages", {})
     python = {"Python": ".".join(str(packages["python"]).split(".")[:2])} if packages.get("python") else {}
     return python | {name: version for name in _PACKAGES if (version := packages.get(name))}
@@ -169,7 +166,7 @@ def _security(distributed: Any, cluster: DaskCluster) -> Any:
 
 
 def _temporary(distributed: Any) -> Any:
-    """Keys for one run: without them any user of this machine could run code in the workers, under our credentials."""
+    """Keys for one run. Otherwise any user of this machine could run code in the workers with the caller's credentials."""
     try:
         return distributed.Security.temporary()
     except ImportError:
@@ -203,7 +200,7 @@ def _client(distributed: Any, cluster: DaskCluster, address: str, security: Any)
 
 
 def no_workers(cluster: DaskCluster) -> ClusterError:
-    """No one is there to ask targets."""
+    """The error for a cluster without workers."""
     return ClusterError(
         f"no worker has come within {cluster.wait_seconds:g} s",
         where=cluster.place,
@@ -214,9 +211,9 @@ def no_workers(cluster: DaskCluster) -> ClusterError:
 _POLL_SECONDS = 0.25
 _ENDING_SECONDS = 10.0
 _CENSUS_SECONDS = 2.0
-"""How often the number of workers is looked at: clusters grow and shrink in mid-run."""
+"""Interval for counting workers, since clusters grow and shrink during a run."""
 _LOST_IN_A_ROW = 5
-"""So many targets one after the other that end their workers: it is not the targets."""
+"""After this many consecutive targets that end their workers, the targets are not the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +259,7 @@ class Flight:
         self._returned = False
 
     def results(self, targets: Iterable[Target]) -> Iterator[Result]:
-        """One result a target, as chunks come back. Raises InterruptedRunError, ClusterError."""
+        """One result per target, as chunks complete. Raises InterruptedRunError, ClusterError."""
         source = iter(targets)
         try:
             while True:
@@ -286,7 +283,7 @@ class Flight:
     def _feed(self, source: Iterator[Target]) -> None:
         self._count_workers()
         if self._again:
-            if not self._open:  # alone in the cluster, so that only the guilty one is judged
+            if not self._open:  # one at a time, to find the target that ends its worker
                 self._send((self._again.popleft(),))
             return
         while len(self._open) < self._room or not self._open:
@@ -296,7 +293,7 @@ class Flight:
             self._send(chunk)
 
     def _chunk_size(self) -> int:
-        """Small ones until every worker has some, so that the first rows are soon there."""
+        """Smaller chunks until every worker has one, so that first results arrive early."""
         return self._settings.workers if self._sent < self._room else self._settings.workers * AHEAD
 
     def _send(self, chunk: tuple[Target, ...]) -> None:
@@ -328,7 +325,7 @@ class Flight:
         chunk = self._open.pop(future.key).targets
         try:
             answers = unpacked(future.result())
-        except (Exception, CancelledError) as error:  # whatever a worker or the way to it came to
+        except (Exception, CancelledError) as error:  # of a worker or of the connection
             if self._outside.stop.is_set():
                 self._returned = True
             else:
@@ -345,7 +342,7 @@ class Flight:
         self._returned = True
 
     def _failed(self, error: BaseException, chunk: tuple[Target, ...]) -> Iterator[Result]:
-        """A chunk came to nothing: its workers were lost, else something is wrong with the cluster as a whole."""
+        """Handle a failed chunk: retry it if its workers were lost, else raise ClusterError."""
         if isinstance(error, CancelledError):
             raise ClusterError(
                 "the connection to the scheduler was lost",
@@ -358,7 +355,7 @@ class Flight:
                 where=self._cluster.place,
                 hint="install the same rolecall, Dask and Python 3.x on this machine, the scheduler and all workers",
             )
-        if len(chunk) > 1:  # find out whose fault it was: the others need not suffer
+        if len(chunk) > 1:  # retry one by one to find the cause
             self._again.extend(chunk)
             return
         self._lost += 1
@@ -381,15 +378,15 @@ class Flight:
         )
 
     def _wound_up(self) -> bool:
-        """Tell the workers once; True when their time is up."""
+        """Stop the workers once; returns whether their grace time is over."""
         if self._stop_by is None:
             self._stop_by = self._outside.clock() + self._settings.grace_seconds + _ENDING_SECONDS
-            # Aside, since a worker that hangs would let us wait for ever.
+            # In a thread, since a worker that hangs would block forever.
             threading.Thread(target=self._tell_workers_to_stop, daemon=True).start()
         return self._outside.clock() >= self._stop_by
 
     def _tell_workers_to_stop(self) -> None:
-        with suppress(Exception):  # the connection may be gone before all have answered; no one waits for this
+        with suppress(Exception):  # best effort; the connection may be gone
             self._client.run(stop_run, self._run_id, on_error="ignore")
 
 
@@ -402,12 +399,12 @@ register("dask", _from_options, reach="cluster")
 
 
 _RUNS_KEPT = 4
-"""Runs whose clients a worker process keeps: a cluster outlives many runs, their connections should not."""
+"""Number of runs whose clients a worker process keeps open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The results of a chunk; `whole` is False when the run was stopped before all its targets were asked."""
+    """The results of a chunk; `whole` is False if the run was stopped before all its targets were processed."""
 
     results: tuple[Result, ...]
     whole: bool
@@ -420,7 +417,7 @@ class _Run:
 
 
 class _Runs:
-    """The runs that this process takes part in, the latest few. Thread-safe."""
+    """The latest runs of this process. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -449,21 +446,20 @@ _RUNS = _Runs()
 
 
 def packed(targets: Iterable[Target], settings: EngineSettings) -> bytes:
-    """A chunk of targets as `ask_chunk` takes it."""
+    """Serialize a chunk of targets for `ask_chunk`."""
     return pickle.dumps((tuple(targets), settings))
 
 
 def unpacked(answers: bytes) -> Answers:
-    """What `ask_chunk` returned."""
+    """Deserialize the result of `ask_chunk`."""
     found: Answers = pickle.loads(answers)  # noqa: S301 - from a worker, which the client trusts with its accounts
     return found
 
 
 def ask_chunk(run_id: str, task: bytes, chunk: bytes) -> bytes:
-    """Ask all targets of a chunk, in a worker process of Dask; packed `Answers`.
+    """Process a chunk of targets in a worker process of Dask; returns packed `Answers`.
 
-    The process's threads together are the settings' workers: where Dask runs several chunks at once in a process, each
-    gets its share.
+    Chunks that run concurrently in a process share the settings' number of workers.
     """
     targets, settings = pickle.loads(chunk)  # noqa: S301 - as the task
     share = replace(settings, workers=max(1, settings.workers // _chunks_at_once()))
@@ -472,7 +468,7 @@ def ask_chunk(run_id: str, task: bytes, chunk: bytes) -> bytes:
 
 
 def ask_targets(task: Task, targets: Iterable[Target], settings: EngineSettings, outside: Outside) -> Answers:
-    """Ask in threads until all are done or the run is stopped; never raises what a task raises."""
+    """Process targets in threads until all are done or the run is stopped. Errors of tasks are results."""
     results: list[Result] = []
     try:
         results.extend(run_threads(task, targets, settings, outside))
@@ -482,7 +478,7 @@ def ask_targets(task: Task, targets: Iterable[Target], settings: EngineSettings,
 
 
 def stop_run(run_id: str) -> None:
-    """Stop a run in this process: what is being asked may end, nothing more is begun."""
+    """Stop a run in this process after the targets in progress."""
     _RUNS.stop_of(run_id).set()
 
 
@@ -493,5 +489,5 @@ def _chunks_at_once() -> int:
 
 
 def dask_setup(_worker: object) -> None:
-    """Leave Ctrl-C to the process that started the cluster: a terminal sends it to all, and workers would end by it."""
+    """Ignore Ctrl-C in workers: a terminal sends it to all processes, and only the client handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,9 +1,4 @@
-"""Whom a run asks: one role in one account, with all that is needed to assume it and to select it.
-
-The manifest's targets: every customer and switch role with all that assuming and selecting needs, in its order.
-
-One customer's session, for daily work: found by name, assumed as the roll call does.
-"""
+"""The targets of a manifest: each is a role in one account, with the data to assume and select it."""
 
 from __future__ import annotations
 
@@ -23,7 +18,7 @@ from rolecall_generator.records import Rotation, read_rotations
 
 
 class TargetKind(StrEnum):
-    """What the target is in the manifest."""
+    """Kind of a target in the manifest."""
 
     CUSTOMER = "customer"
     SWITCH_ROLE = "switch-role"
@@ -31,12 +26,12 @@ class TargetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A role that a run assumes, or asks about.
+    """A role that a run assumes or reads.
 
-    `name` is unique among targets of one kind. `external_id` None: the role is assumed without one. Amid a rotation
-    `previous_external_id` counts too; `retired_external_id`, of the last one, must be refused. `backend_role_arn` is the
-    principal that may assume it: the backend role of a customer, the trusted account's root of a switch role.
-    `regions` are those that queries ask; `labels` and `tags` serve selection, `variables` queries and plays. `session_tags`
+    `name` is unique among targets of one kind. `external_id` None: the role is assumed without one. During a rotation
+    `previous_external_id` is valid too; `retired_external_id`, of the last rotation, must be refused. `backend_role_arn` is
+    the principal that may assume it: a customer's backend role, or the root of a switch role's trusted account. `regions`
+    are used by queries; `labels` and `tags` serve selection, `variables` queries and plays. `session_tags`
     and `source_identity`: whether the role's trust lets the caller pass them. `require_mfa`: a person must sign in with MFA.
     """
 
@@ -65,7 +60,7 @@ _FINGERPRINT_DIGITS = 16
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All targets of a manifest. `fingerprint` changes with what the manifest says, not with its comments or layout."""
+    """All targets of a manifest. `fingerprint` depends on the manifest's content, not on comments or layout."""
 
     manifest: Manifest = field(repr=False)
     targets: tuple[Target, ...]
@@ -99,7 +94,7 @@ def inventory_of(
 
 
 def _retired(target: Target, rotations: Mapping[str, Rotation]) -> Target:
-    """The target with the id that its last rotation has retired, unless it has come back since."""
+    """Add the external id that the last rotation retired, unless it is in use again."""
     rotation = rotations.get(target.name)
     retired = rotation.retired if rotation is not None else ""
     if not retired or retired in {target.external_id, target.previous_external_id}:
@@ -108,7 +103,7 @@ def _retired(target: Target, rotations: Mapping[str, Rotation]) -> Target:
 
 
 def fingerprint(manifest: Manifest) -> str:
-    """SHA-256 (its first 16 hex digits) of what the manifest says."""
+    """The first 16 hex digits of the SHA-256 of the manifest's content."""
     return hashlib.sha256(manifest.model_dump_json().encode()).hexdigest()[:_FINGERPRINT_DIGITS]
 
 
@@ -159,7 +154,7 @@ def _switch_role(entry: SwitchRole, partition: str, regions: tuple[str, ...]) ->
 
 
 def find_target(inventory: Inventory, name: str, kind: TargetKind | None = None) -> Target:
-    """The target of a name. Raises SelectionError for none, and for two of one name (a customer and a switch role)."""
+    """Find a target by name. Raises SelectionError for no match, and for a customer and a switch role of that name."""
     found = [target for target in inventory.targets if target.name == name and kind in (None, target.kind)]
     if len(found) == 1:
         return found[0]

@@ -1,13 +1,13 @@
-"""Which targets a run asks: host patterns as Ansible's users know them.
+"""Selection of targets by host patterns, as in Ansible.
 
     all                 every target                     tier=gold     a label or tag; wildcards in the value
     acme                a name                           region=eu-*   also region, permission and kind of the target
     acme-*, a?me        names with wildcards             222222222222  an account id
     ~ac(me|ne)          a regular expression, from the start of the name
-    @names.txt          a file of terms, one a line; `#` starts a comment
+    @names.txt          a file of terms, one per line; `#` starts a comment
 
-Terms are joined with `:` or `,`. As in Ansible, all plain terms are united first, then `:&term` narrows, then `:!term`
-excludes, wherever they stand; without a plain term one starts from all. `\\` makes the next character an ordinary one.
+Terms are joined with `:` or `,`. As in Ansible, the union of all plain terms is narrowed by `:&term`, then reduced by
+`:!term`, in any order; without a plain term the union is all targets. `\\` escapes the next character.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ class Selection:
 
 
 def read_text(path: str) -> str:
-    """A file's text; how `@file` is read by default."""
+    """Read a text file; the default for `@file`."""
     return Path(path).read_text("utf-8")
 
 
 def select(targets: Sequence[Target], pattern: str, *, read: Callable[[str], str] = read_text) -> tuple[Target, ...]:
-    """The targets that a pattern means, in the order of `targets`.
+    """The targets that match a pattern, in the order of `targets`.
 
-    Raises SelectionError for a term that selects nothing (an exclusion too: it may be a slip of the pen), with the nearest
-    name, for a pattern without terms, and when nothing is left.
+    Raises SelectionError for a term without a match (in exclusions too, since it may be a typo), with the nearest name, for
+    a pattern without terms, and if no target remains.
     """
     if not targets:
         raise SelectionError("the manifest has no customer and no switch role", hint="add one, or name another manifest")
@@ -88,7 +88,7 @@ def select(targets: Sequence[Target], pattern: str, *, read: Callable[[str], str
 
 
 def sample(targets: Sequence[Target], count: int, seed: int) -> tuple[Target, ...]:
-    """So many of the targets, the same ones for the same seed, in their order. Raises SelectionError for less than one."""
+    """A random sample of this size, in order; the same for the same seed. Raises SelectionError for a size below 1."""
     if count < 1:
         raise SelectionError(f"a sample of {count} selects no account", hint="ask for a sample of 1 or more")
     picked = random.Random(seed).sample(range(len(targets)), min(count, len(targets)))  # noqa: S311 - a choice, no secret
@@ -96,9 +96,9 @@ def sample(targets: Sequence[Target], count: int, seed: int) -> tuple[Target, ..
 
 
 def only(targets: Iterable[Target], keys: Collection[tuple[str, str]], run: str) -> tuple[Target, ...]:
-    """The targets of these keys (kind and name), as of the failed ones of an earlier run; those that are gone are left out.
+    """The targets with these keys (kind and name), as of the failed ones of an earlier run.
 
-    Raises SelectionError when none is left.
+    Keys without a target are ignored. Raises SelectionError if no target remains.
     """
     found = tuple(target for target in targets if (str(target.kind), target.name) in keys)
     if not found:
@@ -141,7 +141,7 @@ def _split(pattern: str) -> list[str]:
 
 
 def _matches(targets: Sequence[Target], term: _Term, read: Callable[[str], str]) -> set[int]:
-    """Places of the targets that a term means. Raises SelectionError when there are none."""
+    """Indexes of the targets that match a term. Raises SelectionError if there are none."""
     if term.text.startswith("@"):
         found: set[int] = set()
         for line in _lines(term.text[1:], read):
@@ -176,7 +176,7 @@ def _test(text: str) -> Test:
         try:
             regex = re.compile(text[1:])
         except re.error as error:
-            hint = "hint the expression after ~"
+            hint = "fix the expression after ~"
             raise SelectionError(f"not a regular expression: {error}", where=text, hint=hint) from error
         return lambda target: regex.match(target.name) is not None
     if _ACCOUNT_ID.fullmatch(text):
@@ -190,7 +190,7 @@ def _test(text: str) -> Test:
 
 
 def _values(target: Target, key: str) -> Iterable[str]:
-    """What a target says under a key: its label, its tag, else its regions, permission sets or kind."""
+    """Values of a key: a label or a tag, else the target's regions, permission sets, or kind."""
     own = [each[key] for each in (target.labels, target.tags) if key in each]
     if own:
         return own

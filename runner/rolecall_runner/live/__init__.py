@@ -1,4 +1,4 @@
-"""Live IAM to access."""
+"""Access read from live IAM."""
 
 from rolecall_runner.live.account import UnreadableDocumentError, document_of, read_account
 from rolecall_runner.live.role import NotCheckable, RoleReading, RoleSettings, read_role

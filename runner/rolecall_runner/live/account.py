@@ -1,9 +1,8 @@
-"""Policy documents, tags and boundaries as IAM's answers carry them -> the access model's values.
+"""The access of one account, read from IAM with as few calls as possible, and conversions of IAM's replies.
 
-Everything in one account's IAM -> `Access`, with as few calls as IAM allows. GetAccountAuthorizationDetails has the
-policies of all users, groups and roles in one paged answer. It leaves out what the three reads next to it bring: a
-role's description and session length (ListRoles), tags of policies and instance profiles (one read each), console
-passwords (one read for each user). Source: botocore 1.44.5, service model iam; November 2026.
+GetAccountAuthorizationDetails returns the policies of all users, groups, and roles in one paged reply. Missing there, and
+read separately: description and session length of roles (ListRoles), tags of policies and instance profiles (one call
+each), and console passwords (one call per user). Source: botocore 1.44.5, service model iam; November 2026.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ from rolecall_generator.records import OWNER_TAG
 
 
 class UnreadableDocumentError(RolecallError):
-    """IAM holds a policy document that is no policy: nothing can be said about its account."""
+    """A policy document in IAM is invalid, so the access of its account is unknown."""
 
     exit_code = ExitCode.FINDINGS
 
 
 def document_of(value: object, *, where: str, partition: str = "aws") -> PolicyDocument:
-    """A document as boto3 hands it over: an object, or text that may still be URL-encoded (RFC 3986, as IAM sends it).
+    """Parse a policy document as boto3 returns it: an object, or a string that may be URL-encoded (RFC 3986).
 
-    An account id as principal becomes its root ARN, as IAM itself stores it. Raises UnreadableDocumentError, which names
-    `where` (an ARN) and shows nothing of the text.
+    An account id as principal becomes its root ARN, as in IAM. Raises UnreadableDocumentError with `where` (an ARN) and
+    without the content.
     """
     try:
         body = _decoded(value) if isinstance(value, str) else value
@@ -77,12 +76,12 @@ def _with_root_arns(statement: Statement, partition: str) -> Statement:
 
 
 def tags_of(item: Mapping[str, Any]) -> dict[str, str]:
-    """The tags of an answer's item without the mark of a bundle's script; none when IAM leaves them out."""
+    """The tags of an item, without the owner tag of bundle scripts; empty if the reply has none."""
     return {tag["Key"]: tag["Value"] for tag in item.get("Tags") or () if tag["Key"] != OWNER_TAG}
 
 
 def boundary_of(item: Mapping[str, Any]) -> str | None:
-    """ARN of the permissions boundary, None without one."""
+    """ARN of the permissions boundary, or None."""
     arn: str | None = (item.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
     return arn
 
@@ -98,16 +97,16 @@ def partition_of(arn: str) -> str:
 
 
 SERVICE_LINKED_PATH = "/aws-service-role/"
-"""Roles below this path are AWS's own: no one in the account writes or deletes them. (IAM user guide, November 2026.)"""
+"""Path of roles that only AWS services can change or delete (IAM User Guide, November 2026)."""
 
 _OWN_KINDS = ["User", "Role", "Group", "LocalManagedPolicy"]
 
 
 def read_account(iam: Any, *, leave_out: Iterable[str] = ()) -> Access:
-    """Everything in the account of `iam` (a boto3 IAM client), but for AWS's own policies and service-linked roles.
+    """Read the access of an account with a boto3 IAM client, except AWS's policies and service-linked roles.
 
-    `leave_out`: names of roles that do not count, as the one that the reader itself assumes. Comparable with intended
-    access after `canonical()`; what is only a plan's knowledge (`existing`, PGP keys) is not in it. Raises botocore's
+    `leave_out`: names of roles to ignore, such as the reader's own. Comparable with intended access after `canonical()`;
+    fields that only a plan has (`existing`, PGP keys) are not set. Raises botocore's
     ClientError and BotoCoreError, and UnreadableDocumentError.
     """
     details = _details(iam)

@@ -1,7 +1,7 @@
-"""One role as it stands in IAM, as far as the reader may look: every part is known, or not checkable with IAM's reason.
+"""One role in IAM, as far as it can be read: each part is known, or not checkable with IAM's error code.
 
-A role can read itself only where its owner allowed that (`iam:GetRole` and five more actions on itself). What it may not
-read is never taken for unchanged.
+A role can read itself only if its owner allows it (`iam:GetRole` and five more actions on itself). Parts that it cannot
+read are never reported as unchanged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""People and their groups as they stand in IAM: every one known, or not checkable with IAM's reason."""
+"""Users and groups in IAM, as far as they can be read: each is known, or not checkable with IAM's error code."""
 
 from __future__ import annotations
 

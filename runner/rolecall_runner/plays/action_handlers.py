@@ -28,20 +28,20 @@ from rolecall_runner.plays.play_model import (
 from rolecall_runner.plays.scripts import load_factory, load_function
 from rolecall_runner.query import QuerySpec, QueryTask, Reason, check_reads, validate_query
 
-_KEPT_QUESTIONS = 64
+_CACHED_QUERIES = 64
 Means = PerProcess[tuple[Clients, Sessions]]
 
 
 class Performer(Protocol):
-    """Does a task's action in one account. May raise; called from many threads."""
+    """Runs a task's action in one account. Called from many threads."""
 
     def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
-        """Data of the outcome is a mapping: what is registered."""
+        """Run the action; the data of the outcome is a mapping, which is registered. May raise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Asks the question; registers `rows` (each with its `region`) and `troubles`."""
+    """Runs a query; registers `rows` (each with its `region`) and `troubles`."""
 
     action: QueryAction
     means: Means
@@ -69,9 +69,9 @@ class Query:
 
     def _task(self, rendered: Mapping[str, Any]) -> QueryTask:
         key = json.dumps(rendered, sort_keys=True, default=repr)
-        with self._lock:  # the same question for many accounts is checked once
+        with self._lock:  # validate a query that many accounts share only once
             if key not in self._tasks:
-                if len(self._tasks) >= _KEPT_QUESTIONS:  # each account asks its own: memory must not grow with them
+                if len(self._tasks) >= _CACHED_QUERIES:  # queries that differ by account must not grow memory
                     self._tasks.clear()
                 self._tasks[key] = QueryTask(self._spec(rendered), self.means)
             return self._tasks[key]
@@ -84,7 +84,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Calls the roll; registers `verdict`."""
+    """Verifies the account; registers `verdict`."""
 
     task: Task
 
@@ -119,7 +119,7 @@ class Assert:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Calls a function; registers what it gives as `data`. A mapping with `changed: true` counts as a change."""
+    """Calls a function; registers its result as `data`. A mapping with `changed: true` counts as a change."""
 
     action: ScriptAction
     function: Callable[..., Any]
@@ -137,7 +137,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A third party's task, made for these arguments; registered as a script's data."""
+    """Runs a third-party task made for these arguments; registers its result as `data`."""
 
     action: PluginAction
     factory: Callable[[Any], Any]
@@ -158,7 +158,7 @@ def _with_change(outcome: Outcome) -> Outcome:
 
 @dataclass(slots=True)
 class Workshop:
-    """Makes performers; all that can be wrong with functions and third parties' tasks is said before anything is asked."""
+    """Makes performers. Functions and third-party tasks are loaded first, so that their errors precede any call."""
 
     fleet: Fleet
     folder: Path

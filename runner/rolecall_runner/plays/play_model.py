@@ -1,9 +1,4 @@
-"""What can be wrong with a play.
-
-A play that was read and checked.
-
-What happens in a play, as values: the faces (text, JSON) show them.
-"""
+"""Plays after reading and validation, their events, and their errors."""
 
 from __future__ import annotations
 
@@ -19,13 +14,13 @@ from rolecall_runner.verify import VerifySpec
 
 
 class PlayError(RolecallError):
-    """A play cannot be run as it is written or asked for; nothing was done."""
+    """A play cannot be run as written or with these options; no task was started."""
 
     exit_code = ExitCode.USAGE
 
 
 class PlayFileError(PlayError):
-    """A play file is wrong; `problems` holds everything found, each with line, column and hint."""
+    """A play file is invalid; `problems` holds all errors with line, column, and hint."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -42,7 +37,7 @@ DEFAULT_DELAY_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class PlayStep:
-    """How many accounts a batch has: a number of them, or a share of all in percent."""
+    """Size of a batch: a number of accounts, or a percentage of all."""
 
     size: float
     percent: bool = False
@@ -50,7 +45,7 @@ class PlayStep:
 
 @dataclass(frozen=True, slots=True)
 class QueryAction:
-    """Ask AWS. `arguments` are those of a query: parameters, select, ...; service and operation are plain texts."""
+    """Run a query. `arguments` are those of a query: parameters, select, ...; service and operation are constants."""
 
     arguments: Value
     writes: bool = False
@@ -59,7 +54,7 @@ class QueryAction:
 
     @property
     def names(self) -> frozenset[str]:
-        """The variables that it reads."""
+        """Names of the variables in the action."""
         return self.arguments.names
 
 
@@ -74,7 +69,7 @@ class VerifyAction:
 
 @dataclass(frozen=True, slots=True)
 class AssertAction:
-    """All of these must be true."""
+    """Assert that all expressions are true."""
 
     that: tuple[Expression, ...]
     fail_msg: Value | None = None
@@ -83,7 +78,7 @@ class AssertAction:
 
     @property
     def names(self) -> frozenset[str]:
-        """The variables that it reads."""
+        """Names of the variables in the action."""
         own = [each for each in (self.fail_msg, self.success_msg, *self.that) if each is not None]
         return frozenset(name for each in own for name in each.names)
 
@@ -98,13 +93,13 @@ class ScriptAction:
 
     @property
     def names(self) -> frozenset[str]:
-        """The variables that it reads."""
+        """Names of the variables in the action."""
         return self.arguments.names
 
 
 @dataclass(frozen=True, slots=True)
 class PluginAction:
-    """A task of someone else, by its name in the entry point group `rolecall.tasks`."""
+    """A third-party task, by its name in the entry point group `rolecall.tasks`."""
 
     name: str
     arguments: Value
@@ -112,7 +107,7 @@ class PluginAction:
 
     @property
     def names(self) -> frozenset[str]:
-        """The variables that it reads."""
+        """Names of the variables in the action."""
         return self.arguments.names
 
 
@@ -121,7 +116,7 @@ Action = QueryAction | VerifyAction | AssertAction | ScriptAction | PluginAction
 
 @dataclass(frozen=True, slots=True)
 class PlayTask:
-    """One task. `tags` include the play's. `retries` count next to the first try; `delay` is in seconds."""
+    """One task. `tags` include the play's. `retries`: attempts after the first. `delay`: in seconds."""
 
     name: str
     place: Place
@@ -147,13 +142,13 @@ class PlayTask:
 
     @property
     def acts(self) -> bool:
-        """Whether it may change something, as far as anybody knows: such a task is not run under --check."""
+        """Whether the task may change something; such tasks are not run with --check."""
         return self.action.kind in {"script", "plugin"} or (isinstance(self.action, QueryAction) and self.action.writes)
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """One play. `max_fail_percentage` None: the play goes on while any account of a batch is left."""
+    """One play. `max_fail_percentage` None: the play continues while any account of a batch remains."""
 
     name: str
     place: Place
@@ -181,12 +176,12 @@ class TaskEnding(StrEnum):
 
 
 BAD = frozenset({TaskEnding.FAILED, TaskEnding.UNREACHABLE, TaskEnding.INCONCLUSIVE})
-"""After these an account takes no further part."""
+"""Endings after which an account runs no further tasks."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayBegins:
-    """A play with this many accounts; none: the play is passed over."""
+    """A play starts with this many accounts; 0: it is skipped."""
 
     play: Play
     accounts: int
@@ -194,7 +189,7 @@ class PlayBegins:
 
 @dataclass(frozen=True, slots=True)
 class TaskBegins:
-    """A task, or a handler, over the accounts of a batch."""
+    """A task or handler starts for the accounts of a batch."""
 
     task: PlayTask
     handler: bool = False
@@ -202,7 +197,7 @@ class TaskBegins:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """A task's end in one account. `data` is what is registered; `seconds` with all tries."""
+    """A task ended in one account. `data` is registered; `seconds` covers all attempts."""
 
     account: str
     account_id: str
@@ -216,7 +211,7 @@ class TaskEnded:
 
 @dataclass(frozen=True, slots=True)
 class PlayStops:
-    """The run goes no further, and why."""
+    """The run stops; `why` is the reason."""
 
     play: Play
     why: str
@@ -224,21 +219,21 @@ class PlayStops:
 
 @dataclass(slots=True)
 class Recap:
-    """Counts of endings by account, in the order in which accounts took part. `rehearsal`: a sandbox answered, not AWS."""
+    """Counts of endings by account, in order of appearance. `rehearsal`: with a sandbox instead of AWS."""
 
     counts: dict[str, dict[TaskEnding, int]] = field(default_factory=dict)
     stopped: str = ""
     rehearsal: bool = False
 
     def add(self, event: TaskEnded) -> None:
-        """Count one more."""
+        """Count one ending."""
         own = self.counts.setdefault(event.account, dict.fromkeys(TaskEnding, 0))
         own[event.ending] += 1
         if event.ending is TaskEnding.CHANGED:  # as in Ansible, what changed was ok too
             own[TaskEnding.OK] += 1
 
     def any(self, endings: frozenset[TaskEnding]) -> bool:
-        """Whether some account ended so."""
+        """Whether any account has one of these endings."""
         return any(count[ending] for count in self.counts.values() for ending in endings)
 
 

@@ -25,7 +25,7 @@ def test_faults_are_never_silently_left_out(notes: Path, command: list[str]) -> 
     done = runner(*command, "--faults", "throttle=1", cwd=notes)
 
     assert (2, "") == (done.code, done.out)
-    assert "error: --faults: faults are made in a sandbox alone\n  hint: add --sandbox" in done.err
+    assert "error: --faults: faults require a sandbox\n  hint: add --sandbox" in done.err
 
 
 def test_a_plugin_folder_that_is_not_there_is_said(notes: Path) -> None:

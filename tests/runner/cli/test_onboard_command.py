@@ -95,7 +95,7 @@ def test_mistakes_are_named_with_their_mend(stage: Stage) -> None:
         ("account1", "--timeout", "soon"): "write 30s, 15m, 2h, 7d or 1h30m",
         ("acount1",): "did you mean account1?",
         ("reena-in-sumesh",): "reena-in-sumesh is a switch role",
-        ("account1", "--as", "backend_role"): "--as: AWS says who you are",
+        ("account1", "--as", "backend_role"): "--as: --as requires a sandbox",
     }
     for arguments, words in cases.items():
         done = run(stage, "onboard", *arguments)
