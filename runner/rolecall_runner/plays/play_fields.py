@@ -1,6 +1,6 @@
-"""Keys of a play's mapping read one by one: each of its type, else a problem with line, column and hint.
+"""Reads the keys of a mapping in a play file: checks types, and the names that expressions may use.
 
-Which names an expression may use, known before anything is run.
+Errors are reported with line, column, and hint.
 """
 
 from __future__ import annotations

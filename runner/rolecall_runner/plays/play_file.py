@@ -1,8 +1,6 @@
-"""`serial`: in batches of how many accounts a play goes on.
+"""Reads play files: plays, their tasks with actions (query, verify, assert, script, third-party), and `serial` batches.
 
-What a task does, read from its key: query, verify, assert, script, or a third party's.
-
-A play file to plays: every problem of the file at once, each with line, column and hint. Nothing of it is run.
+All errors of a file are reported in one pass, each with line, column, and hint. Nothing in the file is executed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One task in one account: its condition, its loop, its tries; the engine runs it over the accounts of a batch.
+"""Runs plays over accounts with Ansible's linear strategy: each task in all accounts of a batch, then the next task.
 
-Plays over accounts, Ansible's linear way: a task in all accounts of a batch, then the next task.
+In one account, a task has a condition, a loop, and attempts.
 """
 
 from __future__ import annotations

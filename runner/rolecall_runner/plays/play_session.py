@@ -1,11 +1,8 @@
-"""Which tasks of a play are run: by tags, and from which task on.
+"""A run of plays: the plays to run, the choice of tasks by tags, and the journal.
 
-A run of plays in the runs' folder: each task's end in each account as it comes, so that a run that was cut goes on. A
-line of the journal is one task in one account; its data say where in the plays (`at`), how it ended, and what was
-registered, without secrets. A run that goes on takes these lines for the tasks that they are of: what was done is not
-done again. What was being done when the run was cut has no line, and is done anew.
-
-Which play a command line means: a file's, or that of an earlier run; and the fleet and the record that it is run with.
+The end of each task in each account is one line of the journal. Its data contain the position in the plays (`at`), the
+ending, and the registered values without secrets. A resumed run reads these lines and does not repeat the tasks; a task
+that was in progress when the run was interrupted has no line and is run again.
 """
 
 from __future__ import annotations

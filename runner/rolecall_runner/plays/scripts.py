@@ -1,4 +1,4 @@
-"""Python functions that plays name, and tasks from third parties: looked at without running them, loaded before a run."""
+"""Python functions in plays, and third-party tasks: checked without running them, and loaded before a run."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What can be wrong with a play.
+"""Expressions and templates of plays, evaluated in Jinja's sandbox.
 
-Expressions and texts of plays, by Jinja's sandbox: expressions alone, no statements; what is undefined is an error. A
-text that is one `{{ expression }}` and nothing else keeps the expression's type; else values become text. What comes
-out is never read as a template again: a customer's tag that holds `{{ ... }}` stays a text.
+Only expressions are allowed, no statements, and undefined names are errors. A string that consists of a single
+`{{ expression }}` keeps the type of the expression; other templates give strings. Results are never evaluated again, so a
+customer's tag that contains `{{ ... }}` remains a string.
 """
 
 from __future__ import annotations
