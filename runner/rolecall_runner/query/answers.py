@@ -12,6 +12,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError, ParseError
 from jmespath.functions import Functions
 
+from rolecall_generator.text import counted
 from rolecall_runner.aws import Status, failure_of
 from rolecall_runner.execution import Outcome, Result
 from rolecall_runner.query.spec import QueryError
@@ -259,13 +260,9 @@ class Count:
         places = ", ".join(
             f"{count:,} {reason}" for reason, count in sorted(self.reasons.items(), key=lambda item: -item[1])
         )
-        rows, accounts = _counted(self.rows, "row"), _counted(self.accounts, "account")
+        rows, accounts = counted(self.rows, "row"), counted(self.accounts, "account")
         mark = f"{REHEARSAL}: " if self.rehearsal else ""
         return f"{mark}{rows} from {accounts}; accounts and Regions: {places}"
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def reason_of(error: BaseException, *, listed: bool = True) -> tuple[Reason, str, str]:
