@@ -154,9 +154,9 @@ _NOT_ENABLED = re.compile(r"not (?:been )?(?:enabled|subscribed|set up)|opt(?:ed
 
 
 def answer_of(failure: Failure) -> ProbeVerdict:
-    """Judge an error of a call. Only a refusal by AWS is one; what is not known claims nothing."""
+    """What an error proves. Only a refusal by AWS counts as REFUSED; unknown errors are UNCLEAR."""
     if failure.status is Status.REFUSED:
-        return ProbeVerdict.UNCLEAR if _NOT_SWITCHED_ON.search(failure.message) else ProbeVerdict.REFUSED
+        return ProbeVerdict.UNCLEAR if _NOT_ENABLED.search(failure.message) else ProbeVerdict.REFUSED
     if failure.status is Status.SKIPPED:
         return ProbeVerdict.NOT_OFFERED
     if failure.status.is_transient:

@@ -13,7 +13,7 @@ from typing import Any
 from rolecall_generator.iam import Access, Group, ManagedPolicy, User
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_generator.iam.evaluation import Caller, Effect, Evaluator, IdentitySide, Request
-from rolecall_runner.aws import SigningCredentials, Status, TimeIsUpError, account
+from rolecall_runner.aws import Status, TimeIsUpError, account
 from rolecall_runner.inventory import Target
 from rolecall_runner.live import (
     GONE,
