@@ -15,7 +15,7 @@ from rolecall_runner.query.answers import GLOBAL, Reason
 from rolecall_runner.query.operations import Operation, find_operation
 from rolecall_runner.query.spec import FollowUp, QuerySpec
 from rolecall_runner.query.validate import validate_query
-from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.sandbox.protocol.faults import CutConnection, FaultPlan, ServerError, Throttle
 from small_pages import SmallPages
 
 VOLATILE = {"databases": {"LatestRestorableTime"}}
@@ -27,9 +27,9 @@ def faults(in_a_row: int) -> FaultPlan:
     return FaultPlan(
         5,
         (
-            FaultRule(FaultKind.THROTTLE, 0.3, at_most=in_a_row),
-            FaultRule(FaultKind.SERVER_ERROR, 0.1, at_most=1),
-            FaultRule(FaultKind.CUT, 0.05, at_most=1),
+            Throttle(0.3, at_most=in_a_row),
+            ServerError(0.1, at_most=1),
+            CutConnection(0.05, at_most=1),
         ),
     )
 

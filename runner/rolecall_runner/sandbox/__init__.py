@@ -1,4 +1,4 @@
-"""AWS on this machine, on top of moto: STS and IAM decide as the evaluator does."""
+"""The sandbox: AWS accounts on this machine, on top of moto, with the evaluator's decisions in STS and IAM."""
 
 from typing import TYPE_CHECKING
 

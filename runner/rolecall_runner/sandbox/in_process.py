@@ -1,4 +1,4 @@
-"""A sandbox for one command alone: started from the manifest's modules, ended with the command."""
+"""A sandbox in this process for the duration of a command, seeded from a manifest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rolecall_runner.sandbox.server.state_dir import Actor
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A running sandbox, who acts in it as the backend, and in a sentence where its accounts come from."""
+    """A running sandbox: the selected backend role, all actors, and a phrase with the source of its accounts."""
 
     sandbox: Sandbox = field(repr=False)
     backend: Actor
@@ -35,9 +35,10 @@ def embedded(
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Iterator[Embedded]:
-    """Start a sandbox with the accounts of a manifest. `acting` names the backend role, the first when left out.
+    """Run a sandbox with the accounts of a manifest. `acting` selects the backend role by name, by default the first.
 
-    `faults` as people write them. Raises what `read_scenery`, `furnish` and `parse_faults` raise, and SelectionError.
+    `faults` is a fault plan. Raises SelectionError without such a role, and the errors of `read_scenery`, `seed` and
+    `parse_faults`.
     """
     plan = parse_faults(faults) if faults else None
     sandbox_seed = read_scenery(manifest, out)
@@ -49,8 +50,8 @@ def embedded(
         if not chosen:
             names = ", ".join(actor.name for actor in roles)
             raise SelectionError(
-                f"there is no backend role {acting}" if acting else "the manifest has no backend role",
+                f"no backend role is named {acting}" if acting else "the manifest has no backend role",
                 where=str(manifest),
-                hint=f"name one of {names}" if names else "add customers and a backend to the manifest",
+                hint=f"use one of {names}" if names else "add customers and a backend to the manifest",
             )
         yield Embedded(sandbox, chosen[0], seeded.actors, sandbox_seed.how)

@@ -1,4 +1,4 @@
-"""The process of a sandbox, from inside: furnish, say so, wait, keep the state where that was asked for."""
+"""The process of `runner sandbox up`: seeds a sandbox, publishes its address, and waits for its end."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from rolecall_runner.sandbox.server.state_dir import (
     write_record,
 )
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 class _EndedError(Exception):
-    """Told to end before the accounts stood."""
+    """Stopped before all accounts were provisioned."""
 
 
 def serve(home: Home, ended: threading.Event) -> None:
-    """The life of the process: start, furnish, say so, wait, keep the state where that was asked for."""
+    """Run the sandbox until `ended` is set or its record disappears; with `keep_state`, restore and save its accounts."""
     wanted = SandboxRequest(**read_record(home.wanted))
     faults = parse_faults(wanted.faults) if wanted.faults else None
     sandbox_seed = read_scenery(Path(wanted.manifest), Path(wanted.out)) if wanted.manifest else None
@@ -67,8 +67,8 @@ def serve(home: Home, ended: threading.Event) -> None:
         )
         write_record(home.record, asdict(running))
         own = home.record.read_bytes()
-        # A record that says something else, or a folder that is gone: no one could find this sandbox to end it.
-        while not ended.wait(_LOOK_SECONDS) and _says(home.record, own):
+        # Also stop when the record was replaced or removed: nothing could find this sandbox to stop it.
+        while not ended.wait(_POLL_SECONDS) and _unchanged(home.record, own):
             pass
         if wanted.keep_state and home.folder.exists():
             sandbox.save(home.state)
@@ -77,11 +77,11 @@ def serve(home: Home, ended: threading.Event) -> None:
 
 
 def _write_line(log: IO[str], line: str) -> None:
-    """A line of the log; actions and names come from whoever calls."""
+    """Write one line; names in it come from callers and may contain line breaks."""
     log.write(f"{one_line(line)}\n")
 
 
-def _says(record: Path, own: bytes) -> bool:
+def _unchanged(record: Path, own: bytes) -> bool:
     try:
         return record.read_bytes() == own
     except OSError:
@@ -89,7 +89,7 @@ def _says(record: Path, own: bytes) -> bool:
 
 
 def _progress(home: Home, ended: threading.Event) -> dict[str, Callable[[int], None]]:
-    """What `furnish` tells, into the folder, where `start` reads it."""
+    """Callbacks of `seed` that write the progress file, which `start` reads."""
     total = [0]
 
     def started(number: int) -> None:
@@ -104,7 +104,7 @@ def _progress(home: Home, ended: threading.Event) -> dict[str, Callable[[int], N
 
 
 def main(folder: str) -> int:
-    """The process of a sandbox; what keeps it from starting goes into its folder."""
+    """Run a sandbox for a state directory; an error goes to its failure file. Returns the exit code."""
     home = Home(Path(folder))
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -14,13 +14,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from rolecall_runner.aws.clients import Clients, ClientSettings, account
-from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.sandbox.protocol.faults import FAULTS, CutConnection, Fault, FaultPlan, ServiceDenied, SlowReply
 from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 from sandbox_rig import REGION, running, trust
 
 CALLER, CUSTOMER = "111111111111", "222222222222"
-TROUBLED: dict[FaultKind, str] = {
-    kind: f"{300_000_000_000 + number}" for number, kind in enumerate(FaultKind) if kind is not FaultKind.SLOW
+TROUBLED: dict[type[Fault], str] = {
+    kind: f"{300_000_000_000 + number}" for number, kind in enumerate(FAULTS.values()) if kind is not SlowReply
 }
 """The account from which a call meets only this trouble."""
 
@@ -56,7 +56,7 @@ def shared(url: str, key: SandboxCredentials) -> Iterator[Any]:
 
 def outcomes(way: Callable[[str, SandboxCredentials], Any]) -> Outcomes:
     """What AssumeRole comes to for each case, in a sandbox of its own: both ways meet the same troubles in their order."""
-    rules = (FaultRule(kind, 1.0, caller, "sts:AssumeRole", seconds=3_600) for kind, caller in TROUBLED.items())
+    rules = (kind(1.0, caller, "sts:AssumeRole") for kind, caller in TROUBLED.items())
     found: Outcomes = {}
     with running(FaultPlan(0, tuple(rules))) as rig:
         for caller, external_id in CASES:
@@ -96,15 +96,15 @@ def test_a_role_opens_or_refuses_alike(both: tuple[Outcomes, Outcomes], external
     assert (external_id == "wrong-id") == ("AccessDenied" in str(ours[CALLER, external_id]))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TROUBLED if kind is not FaultKind.CUT])
-def test_troubles_come_to_the_same_error(both: tuple[Outcomes, Outcomes], kind: FaultKind) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in TROUBLED if kind is not CutConnection])
+def test_troubles_come_to_the_same_error(both: tuple[Outcomes, Outcomes], kind: type[Fault]) -> None:
     """Throttled, failed, expired, skewed: the same error after the same number of attempts."""
     botocores, ours = (each[TROUBLED[kind], "right-id"] for each in both)
 
     assert botocores == ours
-    assert (kind is FaultKind.DENIED) == ("AccessDenied" in str(ours))
+    assert (kind is ServiceDenied) == ("AccessDenied" in str(ours))
 
 
 def test_half_an_answer_is_a_broken_connection(both: tuple[Outcomes, Outcomes]) -> None:
     """botocore's own session takes it for bad XML and quotes it, session keys and all; ours never shows it."""
-    assert ("ConnectionClosedError",) == both[1][TROUBLED[FaultKind.CUT], "right-id"]
+    assert ("ConnectionClosedError",) == both[1][TROUBLED[CutConnection], "right-id"]

@@ -16,7 +16,7 @@ from rolecall_generator.errors import CallerError
 from rolecall_runner.aws.aws_config import find_caller, identify
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.aws.credentials import Credentials
-from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.sandbox.protocol.faults import ExpiredToken, Fault, FaultPlan, Throttle
 from sandbox_rig import REGION, running, service_trust
 
 MANIFEST = """
@@ -42,11 +42,11 @@ def test_an_address_that_never_answers_is_told_in_time() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [(FaultKind.THROTTLE, "GetCallerIdentity failed: Throttling"), (FaultKind.EXPIRED, "credentials have expired")],
+    [(Throttle, "STS does not say who calls: Throttling"), (ExpiredToken, "credentials have expired")],
 )
-def test_trouble_of_sts_is_not_taken_for_bad_credentials(kind: FaultKind, words: str) -> None:
+def test_trouble_of_sts_is_not_taken_for_bad_credentials(kind: type[Fault], words: str) -> None:
     """A throttle is to be tried again, an expired session to be renewed; neither says that the credentials are wrong."""
-    plan = FaultPlan(0, (FaultRule(kind, 1.0, "*", "sts:GetCallerIdentity"),))
+    plan = FaultPlan(0, (kind(1.0, "*", "sts:GetCallerIdentity"),))
     with running(plan) as rig:
         own = rig.sandbox.instance_credentials(rig.role("111111111111", "backend", service_trust()))
         keys = Credentials(own.access_key, own.secret, own.session_token, datetime.max.replace(tzinfo=UTC))
@@ -100,4 +100,4 @@ def test_each_backend_role_calls_the_roll_of_its_own_customers(tmp_path: Path) -
     assert (0, 0) == (first.code, second.code), first.out + second.out
     assert "The one account answers the roll call" in second.out
     assert "1 skipped" in first.out
-    assert (2, True) == (nobody.code, "there is no backend role three" in nobody.err)
+    assert (2, True) == (nobody.code, "no backend role is named three" in nobody.err)

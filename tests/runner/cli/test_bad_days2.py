@@ -67,7 +67,7 @@ def test_a_second_start_is_refused_while_the_first_one_starts(
     home: Home, starting: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
     """Of two starts in one folder one alone has the lock; the other is refused and starts nothing."""
-    with pytest.raises(SandboxError, match="another sandbox starts or runs in this folder"):
+    with pytest.raises(SandboxError, match="another sandbox is starting or running in this folder"):
         start(home, wanted(tmp_path))
 
     assert (None, False) == (starting.poll(), home.wanted.exists())

@@ -177,7 +177,7 @@ def test_a_second_sandbox_in_the_same_folder_is_refused(notes: Path) -> None:
     again = runner("sandbox", "up", cwd=notes)
 
     assert 7 == again.returncode
-    assert "a sandbox runs already at http://127.0.0.1:" in again.stderr
+    assert "a sandbox is already running at http://127.0.0.1:" in again.stderr
     assert "runner sandbox down" in again.stderr
 
 
@@ -197,7 +197,7 @@ def test_what_keeps_it_from_starting_is_said(notes: Path) -> None:
         (faults, "thrttle"),
         (manifest, "bad.yaml:1:"),
         (nobody, "there is no no one in the sandbox"),
-        (absent, "no sandbox runs"),
+        (absent, "no sandbox is running"),
     ):
         assert done.returncode not in (0, 1, 70), done.stderr
         assert words in done.stderr

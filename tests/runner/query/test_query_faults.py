@@ -11,7 +11,7 @@ from query_rig import REGIONS, seeded
 from rolecall_runner.query.answers import Reason
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.query.validate import validate_query
-from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.sandbox.protocol.faults import Fault, FaultPlan, RegionDisabled, ServerError, ServiceDenied, Throttle
 
 READS = "ec2:DescribeInstances|iam:ListUsers"
 INSTANCES = "Reservations[].Instances[].InstanceId"
@@ -26,11 +26,11 @@ def plain_loop(client: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
-        (FaultRule(FaultKind.REGION_DISABLED, regions="eu-west-1"), Reason.DISABLED),
-        (FaultRule(FaultKind.DENIED, actions="ec2:*", regions="eu-west-1"), Reason.DENIED),
+        (RegionDisabled(regions="eu-west-1"), Reason.DISABLED),
+        (ServiceDenied(actions="ec2:*", regions="eu-west-1"), Reason.DENIED),
     ],
 )
-def test_a_region_that_says_no_costs_the_others_nothing(tmp_path: Path, rule: FaultRule, reason: Reason) -> None:
+def test_a_region_that_says_no_costs_the_others_nothing(tmp_path: Path, rule: Fault, reason: Reason) -> None:
     """A Region that is not enabled, or a service denied there, is that Region's reason; the account has answered."""
     with seeded(tmp_path, ["account1"], FaultPlan(1, (rule,))) as rig:
         (answer,) = rig.ask(validate_query(QuerySpec("ec2", "describe_vpcs")))
@@ -41,8 +41,8 @@ def test_a_region_that_says_no_costs_the_others_nothing(tmp_path: Path, rule: Fa
 def test_answers_are_whole_under_faults(tmp_path: Path) -> None:
     """Throttles and 5xx in a quarter of all calls change no row."""
     rules = (
-        FaultRule(FaultKind.THROTTLE, 0.2, at_most=2, actions=READS),
-        FaultRule(FaultKind.SERVER_ERROR, 0.1, at_most=1, actions=READS),
+        Throttle(0.2, at_most=2, actions=READS),
+        ServerError(0.1, at_most=1, actions=READS),
     )
     wanted = [
         validate_query(QuerySpec("ec2", "describe_instances", select=INSTANCES, page_size=5)),

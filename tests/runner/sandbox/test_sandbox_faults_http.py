@@ -8,17 +8,24 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.sandbox.protocol.faults import (
+    CutConnection,
+    ExpiredToken,
+    FaultPlan,
+    RegionDisabled,
+    ServiceDenied,
+    Throttle,
+)
 from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 from sandbox_rig import Rig, running
 
 ACCOUNT = "222222222222"
 RULES = (
-    FaultRule(FaultKind.THROTTLE, actions="ec2:DescribeVpcs", at_most=1),
-    FaultRule(FaultKind.CUT, actions="ec2:DescribeSubnets", at_most=3),
-    FaultRule(FaultKind.DENIED, actions="rds:*"),
-    FaultRule(FaultKind.REGION_DISABLED, regions="ap-east-1"),
-    FaultRule(FaultKind.EXPIRED, actions="sqs:ListQueues", at_most=1),
+    Throttle(actions="ec2:DescribeVpcs", at_most=1),
+    CutConnection(actions="ec2:DescribeSubnets", at_most=3),
+    ServiceDenied(actions="rds:*"),
+    RegionDisabled(regions="ap-east-1"),
+    ExpiredToken(actions="sqs:ListQueues", at_most=1),
 )
 
 

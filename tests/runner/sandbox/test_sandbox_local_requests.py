@@ -16,7 +16,7 @@ from botocore.credentials import Credentials as BotoCredentials
 from sandbox_rig import Rig, running
 
 IDENTITY = b"Action=GetCallerIdentity&Version=2011-06-15"
-REFUSAL = b"This server answers only requests that are addressed to 127.0.0.1 and do not come from a web page.\n"
+REFUSAL = b"This server accepts only requests to 127.0.0.1 that do not come from a web page.\n"
 FORM = "application/x-www-form-urlencoded"
 PATHS = ("/", "/moto-api/data.json", "/moto-api/reset", "/latest/meta-data/", "/a-bucket/a-key", "/_sandbox/credentials/x")
 
@@ -110,7 +110,7 @@ def test_the_host_is_checked_before_anything_else(rig: Rig, method: str, path: s
 
     assert 403 == status
     assert b"access-control" not in reply.lower()
-    assert ["- " + method + " refused: another Host"] == rig.lines[lines:]
+    assert ["- " + method + " rejected: Host header of another host"] == rig.lines[lines:]
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])

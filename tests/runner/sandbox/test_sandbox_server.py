@@ -21,7 +21,7 @@ from botocore.parsers import ResponseParserError
 from rolecall_generator.errors import RolecallError
 from rolecall_runner.sandbox.authorization.companion_actions import UNENFORCED
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
-from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.sandbox.protocol.faults import CutConnection, FaultPlan, SlowReply
 from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
 from rolecall_runner.sandbox.server.server import Sandbox
 from rolecall_runner.sandbox.sts.sandbox_sessions import new_secret
@@ -80,7 +80,7 @@ def test_it_listens_on_loopback_alone() -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])  # noqa: S104 - what must be refused
 def test_it_cannot_be_told_to_listen_elsewhere(host: str) -> None:
     """No one can open the sandbox to a network, not even on purpose."""
-    with pytest.raises(SandboxError, match=r"listens on 127\.0\.0\.1 alone"):
+    with pytest.raises(SandboxError, match=r"listens only on 127\.0\.0\.1"):
         Sandbox(host=host)
 
 
@@ -99,7 +99,7 @@ def test_a_port_that_is_taken_is_an_error_that_says_so() -> None:
 
 def test_one_sandbox_at_a_time_in_a_process() -> None:
     """A second one is refused with the hint, and may start once the first has ended."""
-    with Sandbox(), pytest.raises(SandboxError, match="running in this process already"):
+    with Sandbox(), pytest.raises(SandboxError, match="already running in this process"):
         Sandbox()
     Sandbox().close()
 
@@ -189,7 +189,7 @@ def test_broken_requests_end_their_connection_alone(rig: Rig, raw: bytes, capfd:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_cut_connection_is_cut(seed: int) -> None:
     """The client sees its connection end, before the answer or in the middle of it; the operator is spared."""
-    with running(FaultPlan(seed, (FaultRule(FaultKind.CUT),))) as rig:
+    with running(FaultPlan(seed, (CutConnection(),))) as rig:
         rig.role(VENDOR, "backend_role", service_trust())
         client = rig.client("sts", rig.sandbox.instance_credentials(BACKEND))
 
@@ -202,7 +202,7 @@ def test_a_cut_connection_is_cut(seed: int) -> None:
 def test_a_slow_answer_waits_by_the_given_sleep() -> None:
     """The delay is the plan's, and the answer comes all the same."""
     waited: list[float] = []
-    plan = FaultPlan(1, (FaultRule(FaultKind.SLOW, seconds=2.5),))
+    plan = FaultPlan(1, (SlowReply(seconds=2.5),))
     with Sandbox(faults=plan, sleep=waited.append) as sandbox:
         client = Rig(sandbox, HandClock()).client("sts", sandbox.root_credentials(VENDOR))
         arn = client.get_caller_identity()["Arn"]

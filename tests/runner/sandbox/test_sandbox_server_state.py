@@ -74,5 +74,5 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "state"
     file.write_bytes(content)
 
-    with Sandbox() as sandbox, pytest.raises(SandboxError, match="cannot be taken up"):
+    with Sandbox() as sandbox, pytest.raises(SandboxError, match="cannot restore the sandbox state"):
         sandbox.restore(file)

@@ -248,7 +248,7 @@ REFUSED: dict[str, No] = {
         lambda a: a.iam.create_policy_version(
             PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess", PolicyDocument=json.dumps(allow("s3:*"))
         ),
-        "AWS's own policy",
+        "is an AWS managed policy",
         "AccessDenied",
         403,
     ),

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from rolecall_runner.aws.aws_errors import Failure, Status
-from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.sandbox.protocol.faults import (
+    CutConnection,
+    ExpiredToken,
+    Fault,
+    FaultPlan,
+    RegionDisabled,
+    ServerError,
+    Throttle,
+)
 from rolecall_runner.verify.grants import try_grants, try_outside
 from rolecall_runner.verify.probe_call import ProbeVerdict, answer_of
 from rolecall_runner.verify.verdict import Mark
@@ -13,15 +21,13 @@ from sandbox_rig import running
 from verify_rig import staged
 
 
-def plan(kind: FaultKind, at_most: int | None = None) -> FaultPlan:
+def plan(kind: type[Fault], at_most: int | None = None) -> FaultPlan:
     """Every call but those of STS fails in one way; `at_most` so often in a row."""
-    return FaultPlan(rules=(FaultRule(kind, actions="sqs:*|iam:List*|ec2:*|kms:*", at_most=at_most),))
+    return FaultPlan(faults=(kind(actions="sqs:*|iam:List*|ec2:*|kms:*", at_most=at_most),))
 
 
-@pytest.mark.parametrize(
-    "kind", [FaultKind.THROTTLE, FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.EXPIRED, FaultKind.REGION_DISABLED]
-)
-def test_trouble_that_stays_is_inconclusive(kind: FaultKind) -> None:
+@pytest.mark.parametrize("kind", [Throttle, ServerError, CutConnection, ExpiredToken, RegionDisabled])
+def test_trouble_that_stays_is_inconclusive(kind: type[Fault]) -> None:
     """Neither a grant nor a refusal is concluded from it."""
     with running(plan(kind)) as rig, staged(rig) as stage:
         target = stage.role("busy", "sqs:ListQueues")
@@ -31,8 +37,8 @@ def test_trouble_that_stays_is_inconclusive(kind: FaultKind) -> None:
     assert "is not known" in check.what
 
 
-@pytest.mark.parametrize("kind", [FaultKind.THROTTLE, FaultKind.SERVER_ERROR, FaultKind.CUT])
-def test_trouble_that_passes_is_asked_again(kind: FaultKind) -> None:
+@pytest.mark.parametrize("kind", [Throttle, ServerError, CutConnection])
+def test_trouble_that_passes_is_asked_again(kind: type[Fault]) -> None:
     """After two faults in a row the third attempt has the answer, for grants as for refusals."""
     with running(plan(kind, at_most=2)) as rig, staged(rig) as stage:
         target = stage.role("busy", "sqs:ListQueues")
@@ -46,7 +52,7 @@ def test_trouble_that_passes_is_asked_again(kind: FaultKind) -> None:
 
 def test_a_session_that_ended_is_renewed_and_the_call_repeated() -> None:
     """Expired credentials are assumed anew where the run's own session is at hand."""
-    with running(plan(FaultKind.EXPIRED, at_most=1)) as rig, staged(rig) as stage:
+    with running(plan(ExpiredToken, at_most=1)) as rig, staged(rig) as stage:
         target = stage.role("busy", "sqs:ListQueues")
         session = stage.context.sessions.of(target)
         (check,) = try_grants(target, session, stage.agreed(target, "sqs:ListQueues"))

@@ -9,26 +9,36 @@ import pytest
 
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.aws.credentials import Sessions
-from rolecall_runner.sandbox.protocol.faults import FaultKind, FaultPlan, FaultRule
+from rolecall_runner.sandbox.protocol.faults import (
+    ClockSkew,
+    CutConnection,
+    ExpiredToken,
+    Fault,
+    FaultPlan,
+    RegionDisabled,
+    ServerError,
+    ServiceDenied,
+    Throttle,
+)
 from rolecall_runner.verify.verdict import Mark, Step
 from roll_rig import BACKEND, causes, check_of, marks, world_of, worlds
 from sandbox_rig import allow, trust
 
 TROUBLES = (
-    (FaultKind.THROTTLE, "throttled"),
-    (FaultKind.SERVER_ERROR, "service-trouble"),
-    (FaultKind.CUT, "network"),
-    (FaultKind.EXPIRED, "own-credentials-expired"),
-    (FaultKind.REGION_DISABLED, "region-disabled"),
-    (FaultKind.CLOCK_SKEW, "clock-off"),
+    (Throttle, "throttled"),
+    (ServerError, "service-trouble"),
+    (CutConnection, "network"),
+    (ExpiredToken, "own-credentials-expired"),
+    (RegionDisabled, "region-disabled"),
+    (ClockSkew, "clock-off"),
 )
 REFUSALS = (Step.NO_EXTERNAL_ID, Step.OTHER_EXTERNAL_ID, Step.MADE_UP_EXTERNAL_ID)
 
 
 @pytest.mark.parametrize(("kind", "cause"), TROUBLES)
-def test_lasting_trouble_is_inconclusive_and_named(kind: FaultKind, cause: str) -> None:
+def test_lasting_trouble_is_inconclusive_and_named(kind: type[Fault], cause: str) -> None:
     """The first assume is tried as often as allowed, claims nothing, and the trouble is diagnosed."""
-    plan = FaultPlan(0, (FaultRule(kind, 1.0, BACKEND, "sts:AssumeRole", seconds=3_600),))
+    plan = FaultPlan(0, (kind(1.0, BACKEND, "sts:AssumeRole"),))
     with worlds(plan) as both:
         world = world_of(*both)
         world.make()
@@ -42,7 +52,7 @@ def test_lasting_trouble_is_inconclusive_and_named(kind: FaultKind, cause: str) 
 
 def test_a_clock_that_is_off_is_told_by_how_much() -> None:
     """AWS's text has both times; the vendor reads the difference."""
-    plan = FaultPlan(0, (FaultRule(FaultKind.CLOCK_SKEW, 1.0, BACKEND, "sts:AssumeRole", seconds=3_600),))
+    plan = FaultPlan(0, (ClockSkew(1.0, BACKEND, "sts:AssumeRole"),))
     with worlds(plan) as both:
         verdict = world_of(*both).verdict()
 
@@ -51,7 +61,7 @@ def test_a_clock_that_is_off_is_told_by_how_much() -> None:
 
 def test_a_disabled_region_is_told_with_one_that_works() -> None:
     """A second look asks STS in another Region."""
-    plan = FaultPlan(0, (FaultRule(FaultKind.REGION_DISABLED, 1.0, BACKEND, "sts:AssumeRole", regions="us-east-1"),))
+    plan = FaultPlan(0, (RegionDisabled(1.0, BACKEND, "sts:AssumeRole", regions="us-east-1"),))
     with worlds(plan) as both:
         verdict = world_of(*both).verdict()
 
@@ -60,7 +70,7 @@ def test_a_disabled_region_is_told_with_one_that_works() -> None:
 
 def test_trouble_in_the_middle_leaves_a_refusal_undecided() -> None:
     """A throttle where a refusal is due is no refusal: the check is inconclusive, not refused, when it does not pass."""
-    plan = FaultPlan(0, (FaultRule(FaultKind.THROTTLE, 0.6, BACKEND, "sts:AssumeRole"),))
+    plan = FaultPlan(0, (Throttle(0.6, BACKEND, "sts:AssumeRole"),))
     with worlds(plan) as (rig, clients):
         world = world_of(rig, clients)
         world.make()
@@ -78,9 +88,9 @@ def test_passing_troubles_change_no_verdict() -> None:
     """With 30 % throttles, 10 % faults of AWS, cut connections and ended sessions, good is good and open is open."""
     calls = {"accounts": "1*|2*|3*", "actions": "sts:*", "at_most": 2}
     rules = tuple(
-        FaultRule(kind, chance, **calls)  # type: ignore[arg-type]
+        kind(chance, **calls)  # type: ignore[arg-type]
         for kind, chance in (
-            (FaultKind.THROTTLE, 0.3), (FaultKind.SERVER_ERROR, 0.1), (FaultKind.CUT, 0.05), (FaultKind.EXPIRED, 0.05),
+            (Throttle, 0.3), (ServerError, 0.1), (CutConnection, 0.05), (ExpiredToken, 0.05),
         )
     )  # fmt: skip
     with worlds(FaultPlan(7, rules)) as (rig, clients):
@@ -97,7 +107,7 @@ def test_passing_troubles_change_no_verdict() -> None:
 
 def test_an_organizations_policy_is_named() -> None:
     """A service control policy that keeps the backend from STS fails the assume, and is told as our own organization's."""
-    with worlds(FaultPlan(0, (FaultRule(FaultKind.DENIED, 1.0, BACKEND, "sts:AssumeRole"),))) as both:
+    with worlds(FaultPlan(0, (ServiceDenied(1.0, BACKEND, "sts:AssumeRole"),))) as both:
         world = world_of(*both)
         world.make()
         verdict = world.verdict()

@@ -1,1 +1,1 @@
-"""The sandbox's IAM: moto's backends, IAM's own validation, and writes."""
+"""IAM of the sandbox: moto's backends, and the validation and operations that moto lacks."""

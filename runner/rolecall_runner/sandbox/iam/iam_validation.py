@@ -1,10 +1,8 @@
-"""IAM's limits on names, paths, sizes and attachments, which moto 5.2.5 does not hold.
+"""Validation of IAM's parameters, quotas and policy documents, which moto 5.2.5 does not check.
 
-Sources: "IAM and AWS STS quotas" and botocore 1.44.5's model of IAM, November 2026; texts as IAM sends them.
-
-What IAM holds against a policy document before it keeps it. Pure: who exists is asked through an argument. Texts: as
-IAM sends them, from its API reference and from public bug reports of Terraform's AWS provider, November 2026; where
-none is documented the wording is the sandbox's own.
+Messages are those of IAM, from its API reference and from public bug reports of Terraform's AWS provider; where none is
+documented the message is the sandbox's own. Limits: "IAM and AWS STS quotas" and botocore 1.44.5's model of IAM. November
+2026.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ _PATH = re.compile(r"/|/[\x21-\x7e]+/", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Quotas that AWS raises on request, with their defaults."""
+    """Adjustable quotas of IAM, with their defaults."""
 
     trust_policy_characters: int = quotas.TRUST_POLICY_CHARACTERS
     role_managed_policies: int = quotas.ROLE_MANAGED_POLICIES
@@ -33,7 +31,7 @@ class Limits:
     group_managed_policies: int = quotas.GROUP_MANAGED_POLICIES
 
     def attachments(self, kind: str) -> int:
-        """How many managed policies a role, user or group may hold."""
+        """The number of managed policies that can be attached to a `Role`, `User` or `Group`."""
         return {
             "Role": self.role_managed_policies,
             "User": self.user_managed_policies,
@@ -56,17 +54,14 @@ _INLINE_CHARACTERS: Mapping[str, int] = {
 
 
 def check_new(kind: str, form: Mapping[str, str], backend: Any) -> None:
-    """Hold name and path of a new role, user, group, policy or instance profile against the limits.
-
-    Raises AwsRefusalError.
-    """
+    """Check name and path of a new role, user, group, policy or instance profile. Raises AwsRefusalError."""
     check_name(kind, form.get(f"{kind}Name", ""))
     check_path(form.get("Path", "/"))
     check_unique(kind, form.get(f"{kind}Name", ""), backend)
 
 
 def check_name(kind: str, name: str) -> None:
-    """Length and characters of a name. Raises AwsRefusalError."""
+    """Check length and characters of a name. Raises AwsRefusalError."""
     parameter = f"{kind[0].lower()}{kind[1:]}Name"
     most = _NAME_CHARACTERS[kind]
     if len(name) > most:
@@ -81,7 +76,7 @@ def check_name(kind: str, name: str) -> None:
 
 
 def check_path(path: str) -> None:
-    """Length and form of a path. Raises AwsRefusalError."""
+    """Check length and format of a path. Raises AwsRefusalError."""
     if len(path) > quotas.PATH_CHARACTERS:
         raise unconstrained("path", path, f"have length less than or equal to {quotas.PATH_CHARACTERS}")
     if not _PATH.fullmatch(path):
@@ -92,7 +87,10 @@ def check_path(path: str) -> None:
 
 
 def check_unique(kind: str, name: str, backend: Any) -> None:
-    """ "Names are not distinguished by case" (IAM identifiers), which moto compares letter by letter."""
+    """Check that the name is free. "Names are not distinguished by case" (IAM identifiers), but moto compares case.
+
+    Raises AwsRefusalError.
+    """
     known = {
         "Role": lambda: [role.name for role in list(backend.roles.values())],
         "User": lambda: list(backend.users),
@@ -108,7 +106,7 @@ def check_unique(kind: str, name: str, backend: Any) -> None:
 
 
 def check_session_seconds(form: Mapping[str, str]) -> None:
-    """MaxSessionDuration of a role: 3,600 to 43,200 seconds. Raises AwsRefusalError."""
+    """Check MaxSessionDuration of a role: 3,600 to 43,200 seconds. Raises AwsRefusalError."""
     text = form.get("MaxSessionDuration")
     if text is None or not text.isdecimal():
         return
@@ -122,40 +120,40 @@ def check_session_seconds(form: Mapping[str, str]) -> None:
 
 
 def check_managed_size(text: str) -> None:
-    """Raises AwsRefusalError for a managed policy that is too long."""
+    """Check the size of a managed policy. Raises AwsRefusalError."""
     if characters(text) > quotas.MANAGED_POLICY_CHARACTERS:
         raise limit(f"Cannot exceed quota for PolicySize: {quotas.MANAGED_POLICY_CHARACTERS}")
 
 
 def check_inline_size(kind: str, holder: Any, policy_name: str, text: str) -> None:
-    """Raises AwsRefusalError when the holder's inline policies together would be too long."""
+    """Check the total size of an identity's inline policies with this one. Raises AwsRefusalError."""
     others = [characters(other) for name, other in list(holder.policies.items()) if name != policy_name]
     if sum(others) + characters(text) > _INLINE_CHARACTERS[kind]:
         raise limit(f"Maximum policy size of {_INLINE_CHARACTERS[kind]} bytes exceeded for {kind.lower()} {holder.name}")
 
 
 def check_attachment(kind: str, holder: Any, arn: str, limits: Limits) -> None:
-    """Raises AwsRefusalError when the holder has all the managed policies that it may have."""
+    """Check the number of managed policies of an identity with this one. Raises AwsRefusalError."""
     most = limits.attachments(kind)
     if arn not in holder.managed_policies and len(holder.managed_policies) >= most:
         raise limit(f"Cannot exceed quota for PoliciesPer{kind}: {most}")
 
 
 def check_boundary(arn: str, backend: Any) -> None:
-    """Raises AwsRefusalError when there is no such policy."""
+    """Check that a permissions boundary exists. Raises AwsRefusalError."""
     if arn not in backend.managed_policies:
         raise AwsRefusalError("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", NOT_FOUND)
 
 
 def check_no_attachment(arn: str, backend: Any) -> None:
-    """Raises AwsRefusalError when a policy that is to be deleted hangs on someone."""
+    """Check that a policy to delete is not attached. Raises AwsRefusalError."""
     for holders in (backend.roles, backend.users, backend.groups):
         if any(arn in holder.managed_policies for holder in list(holders.values())):
             raise AwsRefusalError("DeleteConflict", "Cannot delete a policy attached to entities.", CONFLICT)
 
 
 Exists = Callable[[str], bool]
-"""Whether the role, user or role session of an ARN has a principal behind it."""
+"""Whether the role, the user or the role of the session with an ARN exists."""
 
 _SPACE = re.compile(r'("(?:[^"\\]|\\.)*")|\s+')
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
@@ -163,22 +161,22 @@ _SERVICE = re.compile(r"[a-z0-9.-]+\.(?:amazonaws\.com(?:\.cn)?|amazon\.com|aws\
 
 
 def malformed(message: str) -> AwsRefusalError:
-    """The document is no policy (MalformedPolicyDocument, HTTP 400)."""
+    """MalformedPolicyDocument, HTTP 400: the document is not a valid policy."""
     return AwsRefusalError("MalformedPolicyDocument", message)
 
 
 def limit(message: str) -> AwsRefusalError:
-    """A quota would be exceeded (LimitExceeded, HTTP 409)."""
+    """LimitExceeded, HTTP 409: a quota would be exceeded."""
     return AwsRefusalError("LimitExceeded", message, CONFLICT)
 
 
 def characters(text: str) -> int:
-    """The size of a document as IAM counts it: "IAM doesn't count white space" (IAM quotas), outside of strings."""
+    """The size of a document without white space outside of strings, which IAM does not count (IAM quotas)."""
     return len(_SPACE.sub(lambda match: match.group(1) or "", text))
 
 
 def check_identity_document(text: str) -> PolicyDocument:
-    """Hold a permissions policy against the grammar. Raises AwsRefusalError."""
+    """Parse and check a permissions policy. Raises AwsRefusalError."""
     document = _read(text)
     for statement in document.statements:
         if statement.principals or statement.not_principals:
@@ -189,7 +187,7 @@ def check_identity_document(text: str) -> PolicyDocument:
 
 
 def check_trust_document(text: str, characters_allowed: int, exists: Exists, partition: str) -> PolicyDocument:
-    """Hold a trust policy against the grammar, its size and its principals. Raises AwsRefusalError."""
+    """Parse a trust policy and check its grammar, size and principals. Raises AwsRefusalError."""
     document = _read(text)
     if characters(text) > characters_allowed:
         raise limit(f"Cannot exceed quota for ACLSizePerRole: {characters_allowed}")
@@ -229,10 +227,10 @@ def _read(text: str) -> PolicyDocument:
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON's objects with every key once: of two, one would silently be lost."""
+    """A JSON object. Raises ValueError for duplicate keys."""
     body = dict(pairs)
     if len(body) != len(pairs):
-        raise ValueError("a key comes twice")
+        raise ValueError("duplicate key")
     return body
 
 
@@ -266,14 +264,14 @@ def _check_principal(principal: Principal, exists: Exists, partition: str) -> No
             raise malformed(f'Invalid principal in policy: "{text}"')
         return
     if kind == "AWS":
-        fine = _aws_principal(text, exists, partition)
+        valid = _aws_principal(text, exists, partition)
     elif kind == "Service":
-        fine = bool(_SERVICE.fullmatch(text))
+        valid = bool(_SERVICE.fullmatch(text))
     elif kind == "Federated":
-        fine = Arn.parse(text) is not None or "." in text
+        valid = parse_arn(text) is not None or "." in text
     else:
-        fine = False
-    if not fine:
+        valid = False
+    if not valid:
         raise malformed(f'Invalid principal in policy: "{kind if kind == "AWS" else kind.upper()}":"{text}"')
 
 

@@ -1,16 +1,4 @@
-"""Principals in stored trust policies: they must exist, and they are bound to one principal, not to a name.
-
-"When you save a trust policy, IAM transforms the ARN of a role or user to its unique principal id. If you delete it, the id
-appears in the console, because IAM can no longer map it back to a valid ARN ... even if you create it again, since the new
-one has another id" (JSON policy elements: Principal, November 2026). Here the text keeps the ARN while the principal lives
-and takes the id when it goes, so that the stored text is at all times what AWS would show.
-
-Operations of IAM that moto 5.2.5 does wrong or not at all, done on moto's own objects. Users' boundaries it does not
-keep: they are put on its users under the name that its replies read, so that GetUser shows them. Trust policies with
-sts:TagSession or sts:SetSourceIdentity it takes at CreateRole and refuses at UpdateAssumeRolePolicy.
-
-Calls to IAM on their way to the simulated service: held against AWS's rules before, noted after.
-"""
+"""IAM operations: validation before moto, corrections of moto, and trust policies that follow their principals."""
 
 from __future__ import annotations
 
@@ -39,20 +27,26 @@ from rolecall_runner.sandbox.iam.iam_validation import (
 )
 from rolecall_runner.sandbox.iam.moto_backends import StoredAccess, World
 from rolecall_runner.sandbox.protocol.error_catalog import NOT_FOUND, AwsRefusalError, denied, invalid
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, SessionInfo
+from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, QueryParameters, SessionInfo
 
 _UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{16,}", re.ASCII)
 
 
 class TrustStore:
-    """The trust policies of all accounts of a world."""
+    """Principals in the stored trust policies of all accounts.
+
+    "When you save a trust policy, IAM transforms the ARN of a role or user to its unique principal id. If you delete it,
+    the id appears in the console, because IAM can no longer map it back to a valid ARN ... even if you create it again,
+    since the new one has another id" (JSON policy elements: Principal, November 2026). The stored document has the ARN
+    while the principal exists and its unique id after it was deleted, which is what AWS shows.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def exists(self, arn: str) -> bool:
-        """Whether a role or user of this ARN lives; for a role session, whether a role of its name does."""
-        parsed = Arn.parse(arn)
+        """Whether the role or user with this ARN exists; for a role session, whether a role of its name exists."""
+        parsed = parse_arn(arn)
         if parsed is None:
             return False
         if parsed.service == "sts":
@@ -63,14 +57,14 @@ class TrustStore:
         return (self._world.role(arn) or self._world.user(arn)) is not None
 
     def with_arns(self, text: str) -> str:
-        """A document that is to be saved, with the unique ids of living principals as their ARNs; others stay."""
+        """A document to save, with unique ids of existing principals replaced by their ARNs."""
         if not _UNIQUE_ID.search(text):
             return text
-        living = {principal_id: arn for _, _, iam in self._world.iam_everywhere() for principal_id, arn in principals(iam)}
-        return replace_principals(text, living)
+        existing = {principal_id: arn for _, _, iam in self._world.iam_everywhere() for principal_id, arn in principals(iam)}
+        return replace_principals(text, existing)
 
     def follow(self, before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
-        """Bring every trust policy up to date after the principals of an account changed (unique id -> ARN).
+        """Update all trust policies after the principals of an account (ARN by unique id) changed.
 
         Returns the ids of the accounts whose trust policies changed.
         """
@@ -91,26 +85,29 @@ def principals(iam: Any) -> list[tuple[str, str]]:
 
 
 def replace_principals(text: str, moves: Mapping[str, str]) -> str:
-    """A trust policy with AWS principals renamed; the text itself when none is in it."""
+    """A trust policy with AWS principals replaced; the same string when it contains none of them."""
     body = json.loads(text)
     statements = body["Statement"] if isinstance(body["Statement"], list) else [body["Statement"]]
-    touched = False
+    changed = False
     for statement in statements:
         principal = statement.get("Principal")
         named = principal.get("AWS") if isinstance(principal, dict) else None
         if isinstance(named, str) and named in moves:
-            principal["AWS"], touched = moves[named], True
+            principal["AWS"], changed = moves[named], True
         elif isinstance(named, list) and any(one in moves for one in named):
-            principal["AWS"], touched = [moves.get(one, one) for one in named], True
-    return json.dumps(body) if touched else text
+            principal["AWS"], changed = [moves.get(one, one) for one in named], True
+    return json.dumps(body) if changed else text
 
 
-Form = Mapping[str, str]
 _XMLNS = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 
-def perform(operation: str, form: Form, backend: Any) -> HttpReply | None:
-    """Do one of these operations; None for all others. Raises AwsRefusalError when there is no such role or user."""
+def perform(operation: str, form: QueryParameters, backend: Any) -> HttpReply | None:
+    """Run an operation that moto lacks or gets wrong; None for all others.
+
+    moto 5.2.5 rejects sts:TagSession and sts:SetSourceIdentity at UpdateAssumeRolePolicy and ignores the permissions
+    boundaries of users. Raises AwsRefusalError when the role or user does not exist.
+    """
     own = _OPERATIONS.get(operation)
     if own is None:
         return None
@@ -123,13 +120,13 @@ def perform(operation: str, form: Form, backend: Any) -> HttpReply | None:
     return HttpReply(200, (("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)), body.encode())
 
 
-def note(operation: str, form: Form, backend: Any) -> None:
-    """Keep what moto drops of a call that it has done: the boundary of a new user."""
+def note(operation: str, form: QueryParameters, backend: Any) -> None:
+    """Store the permissions boundary of a new user, which moto ignores."""
     if operation == "CreateUser" and "PermissionsBoundary" in form:
         _put_boundary(form, backend)
 
 
-def _update_trust(form: Form, backend: Any) -> None:
+def _update_trust(form: QueryParameters, backend: Any) -> None:
     name = form.get("RoleName", "")
     role = next((role for role in list(backend.roles.values()) if role.name == name), None)
     if role is None:
@@ -137,38 +134,37 @@ def _update_trust(form: Form, backend: Any) -> None:
     role.assume_role_policy_document = form["PolicyDocument"]
 
 
-def _put_boundary(form: Form, backend: Any) -> None:
+def _put_boundary(form: QueryParameters, backend: Any) -> None:
     _user(form, backend).permissions_boundary = {
         "PermissionsBoundaryType": "Policy",
         "PermissionsBoundaryArn": form["PermissionsBoundary"],
     }
 
 
-def _delete_boundary(form: Form, backend: Any) -> None:
+def _delete_boundary(form: QueryParameters, backend: Any) -> None:
     _user(form, backend).permissions_boundary = None
 
 
-def _user(form: Form, backend: Any) -> Any:
+def _user(form: QueryParameters, backend: Any) -> Any:
     name = form.get("UserName", "")
     if name not in backend.users:
         raise AwsRefusalError("NoSuchEntity", f"The user with name {name} cannot be found.", NOT_FOUND)
     return backend.users[name]
 
 
-_OPERATIONS: Mapping[str, Callable[[Form, Any], None]] = {
+_OPERATIONS: Mapping[str, Callable[[QueryParameters, Any], None]] = {
     "UpdateAssumeRolePolicy": _update_trust,
     "PutUserPermissionsBoundary": _put_boundary,
     "DeleteUserPermissionsBoundary": _delete_boundary,
 }
 
 
-QueryParameters = dict[str, str]
 Dispatch = Callable[[bytes], HttpReply]
-"""Hands the call on with the given form as its body."""
+"""Sends the call to moto, with this request body."""
 
 _READS = ("Get", "List", "Simulate", "Generate")
 # "If you do not specify a user name, IAM determines the user name implicitly" (IAM API reference, each of these).
-_ON_ONESELF = {
+_DEFAULT_TO_CALLER = {
     "CreateAccessKey", "DeleteAccessKey", "GetLoginProfile", "GetUser", "ListAccessKeys", "ListMFADevices",
     "UpdateAccessKey",
 }  # fmt: skip
@@ -177,7 +173,9 @@ _FIRST_ERROR = 300
 
 
 class IamWrites:
-    """All calls to IAM of one world. Writes come one at a time: a principal must not go while another trusts it."""
+    """Calls to IAM: validation, moto, and updates of dependent state. Writes are serialized, so that a principal cannot be
+    deleted while a trust policy that names it is saved.
+    """
 
     def __init__(self, world: World, stored: StoredAccess, limits: Limits) -> None:
         self._world = world
@@ -187,7 +185,7 @@ class IamWrites:
         self._lock = threading.Lock()
 
     def perform(self, call: ApiCall, form: QueryParameters, caller: SessionInfo, dispatch: Dispatch) -> HttpReply:
-        """Check, dispatch and note a call. Raises AwsRefusalError where AWS refuses."""
+        """Validate and run a call. Raises AwsRefusalError where AWS refuses."""
         partition = caller.arn.split(":")[1]
         form = with_own_name(call.operation, form, caller)
         self._know_policies(call, form, caller.account_id, partition)
@@ -206,17 +204,17 @@ class IamWrites:
             return reply
 
     def _know_policies(self, call: ApiCall, form: QueryParameters, account_id: str, partition: str) -> None:
-        """Let the account know the AWS managed policies that the call speaks of."""
+        """Load the AWS managed policies that the call needs."""
         if _asks_for_aws_policies(call.operation, form):
             self._world.know_all_aws_policies(account_id, partition)
         for name in ("PolicyArn", "PermissionsBoundary"):
             if ":iam::aws:policy/" in form.get(name, ""):
                 self._world.know_aws_policy(account_id, partition, form[name])
 
-    def _checked(self, operation: str, form: QueryParameters, backend: object, partition: str) -> QueryParameters:
-        """The form as it may be dispatched. Raises AwsRefusalError where AWS refuses."""
+    def _checked(self, operation: str, form: dict[str, str], backend: object, partition: str) -> dict[str, str]:
+        """The validated parameters for moto. Raises AwsRefusalError where AWS refuses."""
         if "PolicyArn" in form and ":iam::aws:" in form["PolicyArn"] and not operation.startswith(("Attach", "Detach")):
-            raise denied(f"{form['PolicyArn']} is AWS's own policy and cannot be changed")
+            raise denied(f"{form['PolicyArn']} is an AWS managed policy and cannot be changed")
         trust = {"CreateRole": "AssumeRolePolicyDocument", "UpdateAssumeRolePolicy": "PolicyDocument"}.get(operation)
         if trust is not None and trust in form:
             form[trust] = self._trusts.with_arns(form[trust])
@@ -235,7 +233,10 @@ class IamWrites:
         return form
 
     def _check_permissions(self, operation: str, form: QueryParameters, backend: object) -> None:
-        """Inline policies and attachments of a holder that exists; moto refuses for one that does not."""
+        """Check inline policies and attachments. For an identity that does not exist, moto returns the error.
+
+        Raises AwsRefusalError.
+        """
         for kind in _HOLDERS:
             holder = find_holder(kind, form.get(f"{kind}Name", ""), backend)
             if operation == f"Put{kind}Policy":
@@ -248,11 +249,11 @@ class IamWrites:
 
 
 def with_own_name(operation: str, form: QueryParameters, caller: SessionInfo) -> QueryParameters:
-    """The form with the caller's own name where IAM takes it for granted; moto knows no names of sessions.
+    """The parameters with the caller's name where IAM uses it by default: moto does not know the name of a session's user.
 
-    Raises AwsRefusalError for a caller that is no user.
+    Raises AwsRefusalError for a caller that is not a user.
     """
-    if operation not in _ON_ONESELF or "UserName" in form:
+    if operation not in _DEFAULT_TO_CALLER or "UserName" in form:
         return form
     parsed = Arn.parse(caller.arn)
     if parsed is None or parsed.service != "iam" or parsed.kind != "user":
@@ -261,13 +262,13 @@ def with_own_name(operation: str, form: QueryParameters, caller: SessionInfo) ->
 
 
 def find_holder(kind: str, name: str, backend: object) -> object | None:
-    """A role, user or group by its name."""
+    """A role, user or group by name, None when it does not exist."""
     holders = getattr(backend, f"{kind.lower()}s")
     return next((holder for holder in list(holders.values()) if holder.name == name), None)
 
 
 def _asks_for_aws_policies(operation: str, form: QueryParameters) -> bool:
-    """Whether the answer lists policies of AWS's that nothing is attached to: they take 5 MB an account."""
+    """Whether the reply lists unattached AWS managed policies, which take 5 MB per account."""
     if operation == "ListPolicies":
         return form.get("Scope") != "Local"
     filters = {value for key, value in form.items() if key.startswith("Filter.member.")}

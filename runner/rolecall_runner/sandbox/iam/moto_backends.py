@@ -1,13 +1,4 @@
-"""The simulated services behind the gate: the only module that knows moto from inside.
-
-moto keeps its state in the process, so there is one world at a time. It is loaded at first use: it costs about a second.
-
-The IAM that is stored in the sandbox's accounts as `Access`, kept until someone writes to IAM.
-
-The sandbox's accounts in a file, so that they outlive it: IAM, S3, EC2, DynamoDB and RDS. Sessions do not. moto's
-objects are pickled as they are. Reading admits the classes of moto and a few plain ones alone, so that a file can make
-nothing else run; it is for the sandbox of the same moto version, and for its owner's eyes, since access keys are in it.
-"""
+"""moto's backends: accounts and services, their IAM as `Access`, saving and restoring."""
 
 from __future__ import annotations
 
@@ -28,31 +19,31 @@ from rolecall_generator.iam.evaluation import Evaluator
 from rolecall_runner.private_files import make_private_folder, read_private_file, write_private_file
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 
-# moto reads this from the environment alone, at every new account and Region, into each of which it would copy its AMIs.
+# Read by moto from the environment for every new account and Region, to each of which it would copy its AMIs.
 _NO_AMIS = "MOTO_EC2_LOAD_DEFAULT_AMIS"
 
-# moto's CloudFormation writes roles and policies without the sandbox's checks of callers and documents.
-_LEFT_OUT = {"cloudformation"}
+# moto's CloudFormation writes roles and policies without the sandbox's authorization and validation.
+_EXCLUDED = {"cloudformation"}
 
 WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def _is_served(host: str, patterns: Iterable[tuple[str, Any]]) -> bool:
-    """Whether the sandbox offers the service of a host, which is a host name or the name of one of moto's modules."""
+    """Whether the sandbox supports the service of a host name, or of a module of moto."""
     from moto.backends import list_of_moto_modules  # noqa: PLC0415 - heavy, as below
 
     if host in {"moto_api", "instance_metadata"} or host in list_of_moto_modules():
-        return host not in _LEFT_OUT
+        return host not in _EXCLUDED
     found = next((name for name, pattern in patterns if pattern.match(f"http://{host}")), None)
-    return found is not None and found not in _LEFT_OUT and (found != "s3" or host.partition(".")[0] == "s3")
+    return found is not None and found not in _EXCLUDED and (found != "s3" or host.partition(".")[0] == "s3")
 
 
 class ServiceMissingError(NotImplementedError):
-    """The sandbox has no such service."""
+    """The sandbox does not support the service."""
 
 
 def raised_in_moto(error: BaseException) -> bool:
-    """Whether moto, or a library that it called, raised the error."""
+    """Whether the error was raised in moto or in a library called by it."""
     trace = error.__traceback__
     while trace is not None:
         if str(trace.tb_frame.f_globals.get("__name__", "")).startswith("moto."):
@@ -62,19 +53,22 @@ def raised_in_moto(error: BaseException) -> bool:
 
 
 class World:
-    """All accounts of one sandbox. Raises SandboxError when another one lives in this process."""
+    """moto's backends for all accounts of one sandbox. They are global in the process, so there is one sandbox at a time.
+
+    moto is loaded at first use, which takes about a second. Raises SandboxError when another sandbox is running.
+    """
 
     _lock = threading.Lock()
-    _alive: World | None = None
+    _open: World | None = None
 
     def __init__(self) -> None:
         with World._lock:
-            if World._alive is not None:
+            if World._open is not None:
                 raise SandboxError(
-                    "a sandbox is running in this process already",
-                    hint="leave its `with` block first, or start the second one in a process of its own",
+                    "a sandbox is already running in this process",
+                    hint="close it first, or start the second one in another process",
                 )
-            World._alive = self
+            World._open = self
         self._environment: str | None = None
         try:
             self._load()
@@ -101,51 +95,51 @@ class World:
         self._iam = iam_backends
 
         class Dispatcher(DomainDispatcherApplication):
-            """moto's dispatcher, which raises ServiceMissingError for a service that the sandbox does not have.
+            """moto's dispatcher, raising ServiceMissingError for a service that the sandbox does not support.
 
-            moto prints a line instead and then fails, or lets S3 answer: its pattern matches every name that starts with s3.
+            moto would print a line and fail, or use S3, whose pattern matches every host name that starts with s3.
             """
 
             def get_backend_for_host(self, host: str | None) -> Any:
                 if host is not None and not _is_served(host, self.backend_url_patterns):
-                    raise ServiceMissingError(f"the sandbox has no service for {host}")
+                    raise ServiceMissingError(f"the sandbox does not support {host}")
                 return super().get_backend_for_host(host)
 
         self.app: WsgiApp = Dispatcher(create_backend_app)
 
     def close(self) -> None:
-        """Forget everything; another world may begin."""
+        """Discard all accounts and allow another sandbox in this process."""
         with World._lock:
-            if World._alive is self:
-                World._alive = None
+            if World._open is self:
+                World._open = None
                 if hasattr(self, "_reset"):
                     self._reset()
                 if self._environment is None:
                     os.environ.pop(_NO_AMIS, None)
 
     def iam(self, account_id: str, partition: str) -> Any:
-        """moto's IAM of an account, made at first use."""
+        """moto's IAM backend of an account, created at first use."""
         return self._iam[account_id][partition]
 
     def iam_everywhere(self) -> Iterator[tuple[str, str, Any]]:
-        """Account id, partition and IAM of all accounts that have any."""
+        """Account id, partition and IAM backend of all accounts."""
         for account_id, partitions in list(self._iam.items()):
             for partition, backend in list(partitions.items()):
                 yield account_id, "aws" if partition == "global" else partition, backend
 
     def backends(self, service: str) -> dict[str, dict[str, Any]]:
-        """What a service keeps: account id -> Region or partition -> moto's object."""
+        """A service's backends by account id and Region, or partition."""
         return {account_id: dict(regions) for account_id, regions in self._service(service).items()}
 
     def put_backends(self, service: str, found: dict[str, dict[str, Any]]) -> None:
-        """Put what `backends` gave in the place of all that the service keeps."""
+        """Replace all backends of a service by those returned by `backends`."""
         kept = self._service(service)
         kept.clear()
         for account_id, regions in found.items():
             for region, backend in regions.items():
                 kept[account_id][region] = backend
                 if service == "s3":
-                    # In which account a bucket is, whoever asks for it.
+                    # moto's index of buckets over all accounts.
                     kept.bucket_accounts.update(dict.fromkeys(backend.buckets, (region, account_id)))
 
     def _service(self, service: str) -> Any:
@@ -155,32 +149,32 @@ class World:
         return get_backend(name)
 
     def role(self, arn: str) -> Any | None:
-        """A stored role by its ARN, None when there is none."""
-        parsed = Arn.parse(arn)
+        """A role by ARN, None when it does not exist."""
+        parsed = parse_arn(arn)
         if parsed is None or parsed.service != "iam" or parsed.kind != "role" or not self.has_account(parsed):
             return None
         return next((role for role in list(self.iam_of(parsed).roles.values()) if role.arn == arn), None)
 
     def user(self, arn: str) -> Any | None:
-        """A stored user by its ARN, None when there is none."""
-        parsed = Arn.parse(arn)
+        """A user by ARN, None when it does not exist."""
+        parsed = parse_arn(arn)
         if parsed is None or parsed.service != "iam" or parsed.kind != "user" or not self.has_account(parsed):
             return None
         user = self.iam_of(parsed).users.get(parsed.name)
         return user if user is not None and user.arn == arn else None
 
     def iam_of(self, arn: Any) -> Any:
-        """moto's IAM of the account that an ARN names."""
+        """moto's IAM backend of the account in an ARN."""
         return self.iam(arn.account_id, arn.partition)
 
     def has_account(self, arn: Any) -> bool:
-        """Whether anything was ever stored in the account that an ARN names."""
+        """Whether the account in an ARN has an IAM backend."""
         return arn.account_id in self._iam and arn.partition in PARTITIONS
 
     def know_aws_policy(self, account_id: str, partition: str, arn: str) -> str | None:
-        """Let an account know one of AWS's managed policies; its text, or None when AWS has no such policy.
+        """Load an AWS managed policy into an account and return its document; None when AWS has no such policy.
 
-        moto's own way parses all 1,400 for each account, which costs a thousand accounts gigabytes.
+        moto would load all 1,400 for each account, which takes gigabytes for a thousand accounts.
         """
         backend = self.iam(account_id, partition)
         known = backend.managed_policies.get(arn)
@@ -195,7 +189,7 @@ class World:
         return text
 
     def know_all_aws_policies(self, account_id: str, partition: str) -> None:
-        """Let an account know all of AWS's managed policies, for those who list them."""
+        """Load all AWS managed policies into an account."""
         for name in aws_policies():
             self.know_aws_policy(account_id, partition, f"arn:{partition}:iam::aws:policy/{name}")
 
@@ -205,7 +199,7 @@ _policies_lock = threading.Lock()
 
 
 def aws_policies() -> dict[str, tuple[str, Any]]:
-    """AWS's managed policies as moto 5.2.5 carries them: path and name -> (name, data), read once in a process."""
+    """The AWS managed policies of moto 5.2.5, as (name, data) by path and name. Parsed once per process."""
     from moto.iam.aws_managed_policies import aws_managed_policies_data  # noqa: PLC0415 - 4 MB of text
 
     with _policies_lock:
@@ -222,7 +216,7 @@ def _managed(backend: Any, name: str, data: Any) -> Any:
 
 
 def partition_of(region: str) -> str:
-    """The partition of a Region, `aws` for names that look like none."""
+    """The partition of a Region, `aws` for an unknown Region."""
     from moto.utilities.utils import get_partition  # noqa: PLC0415 - heavy, and an extra
 
     partition: str = get_partition(region)
@@ -233,7 +227,7 @@ _Account = tuple[str, str]
 
 
 class StoredAccess:
-    """Access over all accounts of a world; one account is read again after it was changed. Safe between threads."""
+    """The stored IAM of all accounts as `Access`, cached per account until it changes. Thread-safe."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -242,20 +236,20 @@ class StoredAccess:
         self._all: tuple[Access, Evaluator] | None = None
 
     def changed(self, account_id: str) -> None:
-        """Someone wrote to the IAM of the account."""
+        """Invalidate an account after a write to its IAM."""
         with self._lock:
             for partition in PARTITIONS:
                 self._accounts.pop((account_id, partition), None)
             self._all = None
 
     def forget(self) -> None:
-        """Read everything again."""
+        """Invalidate all accounts."""
         with self._lock:
             self._accounts.clear()
             self._all = None
 
     def account(self, account_id: str, partition: str) -> Access:
-        """What one account holds."""
+        """The IAM of one account."""
         with self._lock:
             key = (account_id, partition)
             if key not in self._accounts:
@@ -263,7 +257,7 @@ class StoredAccess:
             return self._accounts[key]
 
     def everything(self) -> tuple[Access, Evaluator]:
-        """All accounts together, and the evaluator over them."""
+        """The IAM of all accounts, and an evaluator for it."""
         with self._lock:
             if self._all is None:
                 access = Access({}, {}, {}, {}, {})
@@ -274,13 +268,13 @@ class StoredAccess:
 
 
 def _add(total: Any, part: Access) -> None:
-    """Put one account's entries to the rest; ARNs carry the account, so nothing meets but AWS's own policies."""
+    """Add the entries of one account. ARNs contain the account, so only AWS managed policies overlap."""
     for name in ("roles", "policies", "groups", "users", "instance_profiles"):
         getattr(total, name).update(getattr(part, name))
 
 
 def read_backend(backend: Any) -> Access:
-    """One account's IAM, from moto's own objects: no request, no JSON on the way but the documents themselves."""
+    """The IAM of one account, read from moto's objects without API calls."""
     roles = {role.arn: _role(role) for role in list(backend.roles.values())}
     groups = {
         group.arn: Group(group.arn, _inline(group.policies), frozenset(group.managed_policies))
@@ -292,7 +286,7 @@ def read_backend(backend: Any) -> Access:
         for profile in list(backend.instance_profiles.values())
         if profile.roles
     }
-    # Of AWS's own policies those that hang on someone: an account in which they were listed knows all 1,400.
+    # Only the attached AWS managed policies: after a listing the account has all 1,400.
     holders: list[Role | User] = [*roles.values(), *users.values()]
     named = {arn for holder in holders for arn in (*holder.attached, holder.boundary or "")}
     named |= {arn for group in groups.values() for arn in group.attached}
@@ -348,8 +342,8 @@ def _tags(tags: Any) -> dict[str, str]:
 
 @lru_cache(maxsize=16_384)
 def document_of(text: str) -> PolicyDocument:
-    """A stored document. Raises ValueError when it is none, which the checks at saving exclude."""
-    return PolicyDocument.from_json(json.loads(text))
+    """Parse a stored policy document. Raises ValueError for an invalid one, which validation at saving excludes."""
+    return policy_from_json(json.loads(text))
 
 
 _MARK = "rolecall sandbox state"
@@ -367,7 +361,10 @@ _PLAIN = {
 
 
 def save(world: World, accounts: set[str], path: Path) -> None:
-    """Write all accounts to a file that its owner alone can read. Raises SandboxError when it cannot be written."""
+    """Save all accounts (IAM, S3, EC2, DynamoDB, RDS) to a file with mode 0600: it contains access keys.
+
+    Sessions are not saved. Raises SandboxError when the file cannot be written.
+    """
     head = {"mark": _MARK, "form": _FORM, "moto": version("moto"), "accounts": sorted(accounts)}
     body = pickle.dumps({name: world.backends(name) for name in SERVICES}, protocol=5)
     try:
@@ -375,23 +372,27 @@ def save(world: World, accounts: set[str], path: Path) -> None:
         write_private_file(path, json.dumps(head).encode() + b"\n" + body)
     except OSError as error:
         raise SandboxError(
-            f"the sandbox's state cannot be written: {error.strerror}", where=str(path), hint="choose another file"
+            f"cannot write the sandbox state: {error.strerror}", where=str(path), hint="choose another file"
         ) from error
 
 
 def restore(world: World, path: Path) -> set[str]:
-    """Read the accounts of a file into a new world; the ids of the accounts. Raises SandboxError for any other file."""
+    """Load the accounts of a saved file and return their ids.
+
+    The file contains pickled objects of moto; only classes of moto and a few standard classes are unpickled. Raises
+    SandboxError for any other file and for one of another moto version.
+    """
     try:
         head_line, _, body = read_private_file(path).partition(b"\n")
     except OSError as error:
         raise SandboxError(
-            f"the sandbox's state cannot be read: {error.strerror}", where=str(path), hint="choose another file"
+            f"cannot read the sandbox state: {error.strerror}", where=str(path), hint="choose another file"
         ) from error
     head = _head(head_line, path)
     try:
         found = _Reader(io.BytesIO(body)).load()
     except Exception as error:
-        raise _foreign(path, f"its content is damaged ({type(error).__name__})") from error
+        raise _invalid_state(path, f"the content is damaged ({type(error).__name__})") from error
     for name in SERVICES:
         world.put_backends(name, found.get(name, {}))
     return set(head["accounts"])
@@ -401,22 +402,22 @@ def _head(line: bytes, path: Path) -> Any:
     try:
         head = json.loads(line)
     except ValueError as error:
-        raise _foreign(path, "it is no state of a sandbox") from error
+        raise _invalid_state(path, "not a sandbox state") from error
     if not isinstance(head, dict) or head.get("mark") != _MARK or head.get("form") != _FORM:
-        raise _foreign(path, "it is no state of a sandbox of this version")
+        raise _invalid_state(path, "not a sandbox state of this version")
     if head.get("moto") != version("moto"):
-        raise _foreign(path, f"it was written with moto {head.get('moto')}, and {version('moto')} is installed")
+        raise _invalid_state(path, f"saved with moto {head.get('moto')}, but {version('moto')} is installed")
     return head
 
 
-def _foreign(path: Path, why: str) -> SandboxError:
+def _invalid_state(path: Path, why: str) -> SandboxError:
     return SandboxError(
-        f"the file cannot be taken up: {why}", where=str(path), hint="remove the file and provision the accounts again"
+        f"cannot restore the sandbox state: {why}", where=str(path), hint="remove the file and provision the accounts again"
     )
 
 
 class _Reader(pickle.Unpickler):
-    """Reads moto's classes and plain ones, nothing that could do anything else."""
+    """Unpickles only classes of moto and the standard classes of `_PLAIN`."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("builtins", "getattr"):
@@ -427,13 +428,13 @@ class _Reader(pickle.Unpickler):
                 return found
         elif (module, name) in _PLAIN:
             return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"{module}.{name} has no place in a sandbox's state")
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a sandbox state")
 
 
 def _member(owner: Any, name: str) -> Any:
-    """What Python 3.11 pickles with getattr and moto needs: members of enumerations, and the filters of security groups."""
+    """The getattr calls that Python 3.11 pickles for moto: members of enums, and the filters of security groups."""
     if isinstance(owner, type) and issubclass(owner, Enum):
         return owner[name]
     if type(owner).__module__.startswith("moto.ec2.models.") and name.startswith("filter_"):
         return getattr(owner, name)
-    raise pickle.UnpicklingError(f"{name} has no place in a sandbox's state")
+    raise pickle.UnpicklingError(f"{name} is not allowed in a sandbox state")

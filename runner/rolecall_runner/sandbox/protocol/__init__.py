@@ -1,1 +1,1 @@
-"""Requests, replies, errors and injected faults of the sandbox."""
+"""HTTP types, error replies and injected faults of the sandbox."""

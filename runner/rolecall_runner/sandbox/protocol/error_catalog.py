@@ -1,14 +1,8 @@
-"""The sandbox's own errors.
+"""Error replies of the sandbox, in the codes, messages and formats of each AWS service.
 
-A refusal on its way to the caller, as AWS would word it.
-
-Error replies as the services send them, so that botocore and the AWS CLI parse code and message. Forms: Smithy's AWS
-protocol pages (awsQuery, ec2Query, awsJson1_0, restJson1, restXml, rpcv2Cbor) and the S3 API reference ("REST error
-responses"), November 2026.
-
-The troubles that every service knows, each by the code, text and HTTP status of its dialect. Sources: "Common errors"
-of the IAM, STS, DynamoDB and Lambda API references, "Error codes for the Amazon EC2 API", "Error responses" of the S3
-API reference; November 2026.
+Sources, November 2026: Smithy's AWS protocol pages (awsQuery, ec2Query, awsJson1_0, restJson1, restXml, rpcv2Cbor), "Error
+responses" of the S3 API reference, "Common errors" of the IAM, STS, DynamoDB and Lambda API references, "Error codes for
+the Amazon EC2 API".
 """
 
 from __future__ import annotations
@@ -24,7 +18,7 @@ from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply
 
 
 class SandboxError(RolecallError):
-    """The sandbox cannot start, or cannot do what was asked of it."""
+    """The sandbox cannot start or cannot carry out a request."""
 
     exit_code = ExitCode.TOOL
 
@@ -33,7 +27,7 @@ BAD_REQUEST, FORBIDDEN, NOT_FOUND, CONFLICT, NOT_OFFERED = 400, 403, 404, 409, 5
 
 
 class AwsRefusalError(Exception):
-    """One call is refused; the gate turns it into a reply in the protocol of the service, so no user sees this."""
+    """AWS would refuse the call; the request pipeline turns this into an error reply."""
 
     def __init__(self, code: str, message: str, status: int = BAD_REQUEST) -> None:
         self.code = code
@@ -43,19 +37,19 @@ class AwsRefusalError(Exception):
 
 
 def invalid(message: str) -> AwsRefusalError:
-    """A parameter is wrong (ValidationError, HTTP 400)."""
+    """ValidationError, HTTP 400: a parameter is invalid."""
     return AwsRefusalError("ValidationError", message)
 
 
 def unconstrained(name: str, value: object, constraint: str) -> AwsRefusalError:
-    """A parameter breaks a constraint of the service model; `constraint` goes on after `Member must `."""
+    """ValidationError for a constraint of the service model; `constraint` continues `Member must `."""
     return invalid(
         f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: Member must {constraint}"
     )
 
 
 def denied(message: str) -> AwsRefusalError:
-    """Not allowed (AccessDenied, HTTP 403)."""
+    """AccessDenied, HTTP 403."""
     return AwsRefusalError("AccessDenied", message, FORBIDDEN)
 
 
@@ -64,63 +58,63 @@ QUERY, EC2, JSON, REST_JSON, REST_XML, CBOR, S3 = "query", "ec2", "json", "rest-
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SERVER_SIDE = 500
 _SHORT, _BYTE, _TWO_BYTES = 24, 1 << 8, 1 << 16
-# These speak JSON since 2023 but promise the codes of their query days (the model's `awsQueryCompatible`).
+# JSON protocol since 2023, with the error codes of the former query protocol (`awsQueryCompatible` in the model).
 _QUERY_COMPATIBLE = {"sqs", "monitoring"}
 
 
 def dialect(call: ApiCall) -> str:
-    """How the service writes errors: the call's protocol, and `s3`, which differs from all other rest-xml services."""
+    """The error format of a service: the call's protocol, or S3, which differs from the other rest-xml services."""
     return S3 if call.service == "s3" and call.protocol == REST_XML else call.protocol
 
 
 def refusal(call: ApiCall | str, code: str, message: str, status: int, request_id: str) -> HttpReply:
-    """An error reply; `call` may be a dialect alone (query, ec2, json, rest-json, rest-xml, cbor, s3).
+    """An error reply for a call, or for a dialect: query, ec2, json, rest-json, rest-xml, cbor or s3.
 
     `status` is the HTTP status. Raises ValueError for an unknown dialect.
     """
     form = call if isinstance(call, str) else dialect(call)
-    writer = _WRITERS.get(form)
-    if writer is None:
-        raise ValueError(f"no error form for {form!r}")
-    headers, body = writer(code, message, status, request_id)
+    encode = _ENCODERS.get(form)
+    if encode is None:
+        raise ValueError(f"unknown dialect {form!r}")
+    headers, body = encode(code, message, status, request_id)
     if not isinstance(call, str):
         if form == S3 and call.operation.startswith("Head"):
-            body = b""  # a reply to HEAD has no body; clients then show the status alone
+            body = b""  # a reply to HEAD has no body
         if call.service in _QUERY_COMPATIBLE and form in {JSON, CBOR}:
             plain = code.removesuffix("Exception") if code.startswith("AccessDenied") else code
-            headers = (*headers, ("x-amzn-query-error", f"{plain};{_fault(status)}"))
+            headers = (*headers, ("x-amzn-query-error", f"{plain};{_fault_type(status)}"))
     return HttpReply(status, (*headers, ("Content-Length", str(len(body)))), body)
 
 
-_Written = tuple[tuple[tuple[str, str], ...], bytes]
+_Encoded = tuple[tuple[tuple[str, str], ...], bytes]
 
 
-def _query(code: str, message: str, status: int, request_id: str) -> _Written:
+def _query(code: str, message: str, status: int, request_id: str) -> _Encoded:
     body = (
-        f"<ErrorResponse><Error><Type>{_fault(status)}</Type><Code>{_text(code)}</Code>"
-        f"<Message>{_text(message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        f"<ErrorResponse><Error><Type>{_fault_type(status)}</Type><Code>{_xml(code)}</Code>"
+        f"<Message>{_xml(message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
     )
     return (("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)), body.encode()
 
 
-def _ec2(code: str, message: str, _status: int, request_id: str) -> _Written:
+def _ec2(code: str, message: str, _status: int, request_id: str) -> _Encoded:
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Response><Errors><Error><Code>{_text(code)}</Code><Message>{_text(message)}</Message></Error></Errors>"
+        f"<Response><Errors><Error><Code>{_xml(code)}</Code><Message>{_xml(message)}</Message></Error></Errors>"
         f"<RequestID>{request_id}</RequestID></Response>"
     )
     return (("Content-Type", "text/xml;charset=UTF-8"), ("x-amzn-RequestId", request_id)), body.encode()
 
 
-def _s3(code: str, message: str, _status: int, request_id: str) -> _Written:
+def _s3(code: str, message: str, _status: int, request_id: str) -> _Encoded:
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{_text(code)}</Code><Message>{_text(message)}</Message><RequestId>{request_id}</RequestId></Error>"
+        f"<Error><Code>{_xml(code)}</Code><Message>{_xml(message)}</Message><RequestId>{request_id}</RequestId></Error>"
     )
     return (("Content-Type", "application/xml"), ("x-amz-request-id", request_id)), body.encode()
 
 
-def _json(code: str, message: str, _status: int, request_id: str) -> _Written:
+def _json(code: str, message: str, _status: int, request_id: str) -> _Encoded:
     return (
         ("Content-Type", "application/x-amz-json-1.0"),
         ("x-amzn-RequestId", request_id),
@@ -128,7 +122,7 @@ def _json(code: str, message: str, _status: int, request_id: str) -> _Written:
     ), json.dumps({"__type": code, "message": message}).encode()
 
 
-def _rest_json(code: str, message: str, _status: int, request_id: str) -> _Written:
+def _rest_json(code: str, message: str, _status: int, request_id: str) -> _Encoded:
     return (
         ("Content-Type", "application/json"),
         ("x-amzn-RequestId", request_id),
@@ -136,7 +130,7 @@ def _rest_json(code: str, message: str, _status: int, request_id: str) -> _Writt
     ), json.dumps({"message": message}).encode()
 
 
-def _cbor(code: str, message: str, _status: int, request_id: str) -> _Written:
+def _cbor(code: str, message: str, _status: int, request_id: str) -> _Encoded:
     body = bytes([0xA2]) + b"".join(map(_cbor_text, ("__type", code, "message", message)))
     return (
         ("Content-Type", "application/cbor"),
@@ -146,7 +140,7 @@ def _cbor(code: str, message: str, _status: int, request_id: str) -> _Written:
 
 
 def _cbor_text(text: str) -> bytes:
-    """A text string of RFC 8949, section 3: major type 3 with its length; a whole library for this would be one more."""
+    """A text string of RFC 8949, section 3: major type 3 with its length."""
     raw = text.encode()[: _TWO_BYTES - 1]
     if len(raw) < _SHORT:
         return bytes([0x60 | len(raw)]) + raw
@@ -155,7 +149,7 @@ def _cbor_text(text: str) -> bytes:
     return bytes([0x79]) + len(raw).to_bytes(2, "big") + raw
 
 
-_WRITERS: dict[str, Callable[[str, str, int, str], _Written]] = {
+_ENCODERS: dict[str, Callable[[str, str, int, str], _Encoded]] = {
     QUERY: _query,
     EC2: _ec2,
     JSON: _json,
@@ -166,24 +160,24 @@ _WRITERS: dict[str, Callable[[str, str, int, str], _Written]] = {
 }
 
 
-def _fault(status: int) -> str:
+def _fault_type(status: int) -> str:
     return "Receiver" if status >= _SERVER_SIDE else "Sender"
 
 
-def _text(text: str) -> str:
-    """Text for XML: characters that XML 1.0 cannot carry would make the whole reply unreadable."""
+def _xml(text: str) -> str:
+    """Escaped for XML 1.0; characters that it does not allow are replaced."""
     return escape(_NOT_XML.sub("\ufffd", text))
 
 
-_Answer = tuple[str, int, str]
-"""Code, HTTP status, the usual text."""
+_Error = tuple[str, int, str]
+"""Code, HTTP status, default message."""
 
 
 class ErrorCategory(StrEnum):
-    """What is wrong with a call, whatever the service."""
+    """Errors that every service has, each with a code of its own dialect."""
 
     UNKNOWN_KEY = "unknown-key"
-    EXPIRED_TOKEN = "expired-token"  # noqa: S105 - a name, no token
+    EXPIRED_TOKEN = "expired-token"  # noqa: S105 - not a token
     BAD_SIGNATURE = "bad-signature"
     UNSIGNED = "unsigned"
     SKEWED_CLOCK = "skewed-clock"
@@ -207,10 +201,10 @@ _MISMATCH = (
 _MISSING = "Request is missing Authentication Token"
 _INTERNAL = "The request processing has failed because of an unknown error, exception or failure."
 _UNAVAILABLE = "Service is unable to handle request."
-_UNSUPPORTED = "The sandbox does not offer this."
+_UNSUPPORTED = "The sandbox does not support this operation."
 _SKEWED_S3 = "The difference between the request time and the current time is too large."
 
-_QUERY_ANSWERS: Mapping[ErrorCategory, _Answer] = {
+_QUERY_ERRORS: Mapping[ErrorCategory, _Error] = {
     ErrorCategory.UNKNOWN_KEY: ("InvalidClientTokenId", 403, _INVALID),
     ErrorCategory.EXPIRED_TOKEN: ("ExpiredToken", 403, _EXPIRED),
     ErrorCategory.BAD_SIGNATURE: ("SignatureDoesNotMatch", 403, _MISMATCH),
@@ -223,8 +217,8 @@ _QUERY_ANSWERS: Mapping[ErrorCategory, _Answer] = {
     ErrorCategory.REGION_DISABLED: ("InvalidClientTokenId", 403, _INVALID),
     ErrorCategory.UNSUPPORTED: (UNSUPPORTED_CODE, 501, _UNSUPPORTED),
 }
-_JSON_ANSWERS: Mapping[ErrorCategory, _Answer] = {
-    **_QUERY_ANSWERS,
+_JSON_ERRORS: Mapping[ErrorCategory, _Error] = {
+    **_QUERY_ERRORS,
     ErrorCategory.UNKNOWN_KEY: ("UnrecognizedClientException", 400, _INVALID),
     ErrorCategory.EXPIRED_TOKEN: ("ExpiredTokenException", 400, _EXPIRED),
     ErrorCategory.BAD_SIGNATURE: ("InvalidSignatureException", 400, _MISMATCH),
@@ -235,12 +229,12 @@ _JSON_ANSWERS: Mapping[ErrorCategory, _Answer] = {
     ErrorCategory.UNAVAILABLE: ("ServiceUnavailableException", 503, _UNAVAILABLE),
     ErrorCategory.REGION_DISABLED: ("UnrecognizedClientException", 400, _INVALID),
 }
-_REST_JSON_ANSWERS: Mapping[ErrorCategory, _Answer] = {
-    trouble: (code, 403 if status == 400 else status, text)  # noqa: PLR2004 - HTTP's own numbers
-    for trouble, (code, status, text) in _JSON_ANSWERS.items()
+_REST_JSON_ERRORS: Mapping[ErrorCategory, _Error] = {
+    category: (code, FORBIDDEN if status == BAD_REQUEST else status, text)
+    for category, (code, status, text) in _JSON_ERRORS.items()
 } | {ErrorCategory.THROTTLED: ("ThrottlingException", 429, "Rate exceeded")}
-_EC2_ANSWERS: Mapping[ErrorCategory, _Answer] = {
-    **_QUERY_ANSWERS,
+_EC2_ERRORS: Mapping[ErrorCategory, _Error] = {
+    **_QUERY_ERRORS,
     ErrorCategory.UNKNOWN_KEY: ("AuthFailure", 401, _NOT_VALIDATED),
     ErrorCategory.EXPIRED_TOKEN: ("RequestExpired", 400, "Request has expired."),
     ErrorCategory.BAD_SIGNATURE: ("AuthFailure", 401, _NOT_VALIDATED),
@@ -251,8 +245,8 @@ _EC2_ANSWERS: Mapping[ErrorCategory, _Answer] = {
     ErrorCategory.UNAVAILABLE: ("Unavailable", 503, "The service is unavailable. Please try again shortly."),
     ErrorCategory.REGION_DISABLED: ("AuthFailure", 401, _NOT_VALIDATED),
 }
-_S3_ANSWERS: Mapping[ErrorCategory, _Answer] = {
-    **_QUERY_ANSWERS,
+_S3_ERRORS: Mapping[ErrorCategory, _Error] = {
+    **_QUERY_ERRORS,
     ErrorCategory.UNKNOWN_KEY: (
         "InvalidAccessKeyId", 403, _NO_KEY,
     ),
@@ -264,16 +258,16 @@ _S3_ANSWERS: Mapping[ErrorCategory, _Answer] = {
     ErrorCategory.UNAVAILABLE: ("ServiceUnavailable", 503, "Please reduce your request rate."),
     ErrorCategory.REGION_DISABLED: ("InvalidAccessKeyId", 403, _NO_KEY),
 }  # fmt: skip
-_ANSWERS: Mapping[str, Mapping[ErrorCategory, _Answer]] = {
-    QUERY: _QUERY_ANSWERS,
-    REST_XML: _QUERY_ANSWERS,
-    EC2: _EC2_ANSWERS,
-    JSON: _JSON_ANSWERS,
-    CBOR: _JSON_ANSWERS,
-    REST_JSON: _REST_JSON_ANSWERS,
-    S3: _S3_ANSWERS,
+_ERRORS: Mapping[str, Mapping[ErrorCategory, _Error]] = {
+    QUERY: _QUERY_ERRORS,
+    REST_XML: _QUERY_ERRORS,
+    EC2: _EC2_ERRORS,
+    JSON: _JSON_ERRORS,
+    CBOR: _JSON_ERRORS,
+    REST_JSON: _REST_JSON_ERRORS,
+    S3: _S3_ERRORS,
 }
-_OF_SERVICES: Mapping[tuple[str, ErrorCategory], tuple[str, int]] = {
+_SERVICE_ERRORS: Mapping[tuple[str, ErrorCategory], tuple[str, int]] = {
     ("dynamodb", ErrorCategory.INTERNAL): ("InternalServerError", 500),
     ("kms", ErrorCategory.INTERNAL): ("KMSInternalException", 500),
     ("lambda", ErrorCategory.THROTTLED): ("TooManyRequestsException", 429),
@@ -283,23 +277,23 @@ _OF_SERVICES: Mapping[tuple[str, ErrorCategory], tuple[str, int]] = {
     ("sns", ErrorCategory.DENIED): ("AuthorizationError", 403),
     ("sts", ErrorCategory.REGION_DISABLED): ("RegionDisabledException", 403),
 }
-"""Services whose own error lists (their botocore models, 1.44.5) name another code."""
+"""Codes and statuses of single services, from their botocore models (1.44.5)."""
 
 
-def answer(call: ApiCall, trouble: ErrorCategory) -> _Answer:
-    """Code, HTTP status and usual text of a trouble in the dialect of the call's service."""
-    code, status, text = _ANSWERS[dialect(call)][trouble]
-    own = _OF_SERVICES.get((call.service, trouble))
-    return (*own, text) if own else (code, status, text)
+def answer(call: ApiCall, category: ErrorCategory) -> _Error:
+    """Code, HTTP status and default message of an error in the dialect of the call's service."""
+    code, status, text = _ERRORS[dialect(call)][category]
+    special = _SERVICE_ERRORS.get((call.service, category))
+    return (*special, text) if special else (code, status, text)
 
 
-def refuse(call: ApiCall, trouble: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
-    """The reply for a trouble; `message` in place of the usual text."""
-    code, status, text = answer(call, trouble)
+def refuse(call: ApiCall, category: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
+    """The error reply to a call; `message` replaces the default message."""
+    code, status, text = answer(call, category)
     return refusal(call, code, message or text, status, request_id)
 
 
-def refuse_unread(form: str, trouble: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
-    """As `refuse` for a request that could not be read as a call: `form` is the dialect that it seems to speak."""
-    code, status, text = _ANSWERS[form][trouble]
+def refuse_unread(form: str, category: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
+    """As `refuse`, for a request that is not a readable call; `form` is its probable dialect."""
+    code, status, text = _ERRORS[form][category]
     return refusal(form, code, message or text, status, request_id)

@@ -1,23 +1,21 @@
-"""Faults on request: which call fails, and how, decided by a seed, the account, the action and the call's running number.
+"""Injected faults: the kinds of fault, fault plans, and the draw that decides which calls fail.
 
-Neither time nor the order of threads has a part in it: the k-th call of an action in an account fails or passes in every
-run of the same plan.
-
-Fault plans as people write them: `throttle=0.3,5xx=0.1,slow=0.2:1.5,seed=7`.
-
-Faults that answer with an error: which code, status and text, by the service of the call.
+A kind of fault is a subclass of `Fault`, registered with `register_fault`; it defines its form in a fault plan, the error
+that it sends and what it does to the connection. The draw depends only on the seed, the account, the action and the number
+of the call, so a plan hits the same calls in every run, whatever the timing and the order of threads.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from math import isfinite
-from typing import Any
+from typing import ClassVar, Self, TypeVar
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam.matching import wildcard
@@ -28,232 +26,206 @@ _HASH_BYTES = 7
 _HASH_RANGE = float(1 << (8 * _HASH_BYTES))
 
 
-class FaultKind(StrEnum):
-    """What goes wrong. SLOW only delays; CUT closes the connection; all others answer with an error."""
-
-    THROTTLE = "throttle"
-    SERVER_ERROR = "server-error"
-    SLOW = "slow"
-    CUT = "cut"
-    EXPIRED = "expired"
-    REGION_DISABLED = "region-disabled"
-    DENIED = "denied"
-    CLOCK_SKEW = "clock-skew"
-
-
-@dataclass(frozen=True, slots=True)
-class FaultRule:
-    """One rule. Patterns take `*` and `?` and several alternatives between `|`; actions are held without regard to case.
-
-    `probability` from 0 to 1; `seconds` is the delay of SLOW and how far CLOCK_SKEW is off (the server's clock minus the
-    caller's, may be negative); `at_most` faults in a row per account and action, None without end.
-    """
-
-    kind: FaultKind
-    probability: float = 1.0
-    accounts: str = "*"
-    actions: str = "*"
-    regions: str = "*"
-    seconds: float = 0.0
-    at_most: int | None = None
-
-    def concerns(self, account_id: str, action: str, region: str) -> bool:
-        """Whether a call falls under the rule."""
-        return _any(self.accounts, account_id) and _any(self.actions.lower(), action.lower()) and _any(self.regions, region)
-
-
-@dataclass(frozen=True, slots=True)
-class FaultPlan:
-    """Rules in their order: the first that strikes counts."""
-
-    seed: int = 0
-    rules: tuple[FaultRule, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault to apply.
-
-    SLOW: wait `seconds`, then answer as usual. CUT: close the connection, with `midway` after half of the true reply's
-    bytes, else before the first. All other kinds: send `fault_replies.fault_reply` and do not run the call. `variant` is
-    even or odd, for kinds with two forms (500 and 503).
-    """
-
-    kind: FaultKind
-    seconds: float = 0.0
-    midway: bool = False
-    variant: int = 0
-
-
-@dataclass(slots=True)
-class _Count:
-    calls: int = 0
-    in_a_row: dict[int, int] = field(default_factory=dict)
-
-
-class Faults:
-    """A plan at work: counts the calls of each account and action. Safe to share between threads."""
-
-    def __init__(self, plan: FaultPlan) -> None:
-        self._plan = plan
-        self._counts: dict[tuple[str, str], _Count] = {}
-        self._lock = threading.Lock()
-
-    def draw(self, account_id: str, action: str, region: str) -> Fault | None:
-        """The fault that strikes this call, or None. Each call is drawn once; `action` is SERVICE:NAME as IAM writes it."""
-        with self._lock:
-            count = self._counts.setdefault((account_id, action), _Count())
-            count.calls += 1
-            for index, rule in enumerate(self._plan.rules):
-                if not rule.concerns(account_id, action, region):
-                    continue
-                struck = count.in_a_row.get(index, 0)
-                chance, variant = _chance(self._plan.seed, index, account_id, action, count.calls)
-                if chance < rule.probability and (rule.at_most is None or struck < rule.at_most):
-                    count.in_a_row[index] = struck + 1
-                    return Fault(rule.kind, rule.seconds, midway=bool(variant & 1), variant=variant)
-                count.in_a_row[index] = 0
-        return None
-
-
-def _chance(seed: int, rule: int, account_id: str, action: str, number: int) -> tuple[float, int]:
-    """A number from 0 up to 1 and a byte, the same in every run: Python's own hash differs from process to process."""
-    digest = hashlib.sha256(f"{seed}|{rule}|{account_id}|{action.lower()}|{number}".encode()).digest()
-    return int.from_bytes(digest[:_HASH_BYTES], "big") / _HASH_RANGE, digest[_HASH_BYTES]
-
-
-def _any(patterns: str, text: str) -> bool:
-    return any(wildcard(pattern.strip())(text) for pattern in patterns.split("|"))
-
-
 class FaultTextError(RolecallError):
-    """A fault plan on the command line cannot be read."""
+    """A fault plan cannot be parsed."""
 
     exit_code = ExitCode.USAGE
 
 
-_HINT = (
-    "write NAME=VALUE with commas between: throttle, 5xx, cut, expired = probability from 0 to 1; slow = "
-    "PROBABILITY:SECONDS; region-disabled = Region; denied = service or action; clock-skew = seconds; and for all of them "
-    "seed, at-most = whole numbers, accounts, actions = patterns with * and |"
-)
-_PROBABLE = {
-    "throttle": FaultKind.THROTTLE,
-    "5xx": FaultKind.SERVER_ERROR,
-    "server-error": FaultKind.SERVER_ERROR,
-    "cut": FaultKind.CUT,
-    "expired": FaultKind.EXPIRED,
-}
-_PASSING = {FaultKind.THROTTLE, FaultKind.SERVER_ERROR, FaultKind.CUT, FaultKind.SLOW, FaultKind.EXPIRED}
+@dataclass(frozen=True, slots=True)
+class FaultCall:
+    """A call that a fault hits: its caller's account and ARN, the sandbox's time, and the id for the reply.
 
-
-@dataclass(slots=True)
-class _Reading:
-    """What has been read so far; `common` is laid over every rule at the end."""
-
-    seed: int = 0
-    rules: list[FaultRule] = field(default_factory=list)
-    common: dict[str, str | int] = field(default_factory=dict)
-
-
-def parse_faults(text: str) -> FaultPlan:
-    """Read a fault plan.
-
-    `throttle`, `5xx`, `cut`, `expired` take a probability; `slow` takes PROBABILITY:SECONDS; `region-disabled` takes a
-    Region, `denied` a service or an action pattern, `clock-skew` seconds. `seed` and `at-most` (faults in a row per account
-    and action) are whole numbers; `accounts` and `actions` are patterns that limit every rule of the text.
-
-    Raises FaultTextError with the part that is wrong.
+    `variant`, from 0 to 255, selects one of the forms of faults that have several.
     """
-    reading = _Reading()
-    seen: set[str] = set()
-    for name, value, part in _parts(text):
-        if name in seen and name in {"seed", "at-most", "accounts", "actions"}:
-            raise FaultTextError(f"{name} is said twice", where=f"faults {text!r}", hint=_HINT)
-        seen.add(name)
-        _read_part(reading, name, value, part)
-    rules = tuple(replace(rule, **_limits(rule, reading.common)) for rule in reading.rules)
-    if not rules:
-        raise FaultTextError("the fault plan names no fault", where=f"faults {text!r}", hint=_HINT)
-    return FaultPlan(reading.seed, rules)
+
+    call: ApiCall
+    request_id: str
+    account_id: str
+    arn: str
+    now: datetime
+    variant: int
 
 
-def _parts(text: str) -> Iterator[tuple[str, str, str]]:
-    for part in text.split(","):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not name or not equals or not value:
-            raise FaultTextError(f"{part.strip()!r} is not NAME=VALUE", where=f"faults {text!r}", hint=_HINT)
-        yield name.lower(), value, part.strip()
+@dataclass(frozen=True, slots=True)
+class FaultEffect:
+    """What a fault does to a call.
+
+    `reply`: the error to send instead of running the call; None runs the call. `delay_seconds`: wait before sending.
+    `cut_after`: the share of the body, from 0 up to 1, after which the connection is closed; 0 closes it before the first
+    byte of the reply, None leaves it open.
+    """
+
+    reply: HttpReply | None = None
+    delay_seconds: float = 0.0
+    cut_after: float | None = None
 
 
-def _read_part(reading: _Reading, name: str, value: str, part: str) -> None:
-    if name in _PROBABLE:
-        reading.rules.append(FaultRule(_PROBABLE[name], _number(value, part, _probability)))
-    elif name == "slow":
-        chance, colon, seconds = value.partition(":")
-        if not colon:
-            raise FaultTextError("slow needs a probability and seconds", where=f"faults {part!r}", hint=_HINT)
-        delay = _number(seconds, part, _positive)
-        reading.rules.append(FaultRule(FaultKind.SLOW, _number(chance, part, _probability), seconds=delay))
-    elif name == "region-disabled":
-        reading.rules.append(FaultRule(FaultKind.REGION_DISABLED, regions=value))
-    elif name == "denied":
-        reading.rules.append(FaultRule(FaultKind.DENIED, actions=value if ":" in value else f"{value}:*"))
-    elif name == "clock-skew":
-        reading.rules.append(FaultRule(FaultKind.CLOCK_SKEW, seconds=_number(value, part, _finite)))
-    elif name == "seed":
-        reading.seed = int(_number(value, part, int))
-    elif name == "at-most":
-        reading.common["at_most"] = int(_number(value, part, _count))
-    elif name in {"accounts", "actions"}:
-        reading.common[name] = value
-    else:
-        raise FaultTextError(f"there is no fault {name!r}", where=f"faults {part!r}", hint=_HINT)
+@dataclass(frozen=True)
+class Fault(ABC):
+    """One fault of a plan.
+
+    `probability` is from 0 to 1. Patterns accept `*` and `?`, and alternatives separated by `|`; actions (SERVICE:NAME) are
+    compared without regard to case. `at_most` limits consecutive faults per account and action; None is no limit.
+
+    Class attributes: `name` in plans and logs, `alias` a shorter name for plans, `usage` the form of the value in a plan,
+    `transient` whether a retry can succeed, so that `at-most` of a plan applies.
+    """
+
+    name: ClassVar[str]
+    alias: ClassVar[str] = ""
+    usage: ClassVar[str] = "probability from 0 to 1"
+    transient: ClassVar[bool] = True
+
+    probability: float = 1.0
+    accounts: str = "*"
+    actions: str = "*"
+    regions: str = "*"
+    at_most: int | None = None
+
+    @classmethod
+    def parse(cls, value: str) -> Self:
+        """The fault for the value of `NAME=VALUE` in a plan. Raises ValueError for an invalid one."""
+        return cls(_probability(value))
+
+    def matches(self, account_id: str, action: str, region: str) -> bool:
+        """Whether the fault can hit a call."""
+        return (
+            _any_match(self.accounts, account_id)
+            and _any_match(self.actions.lower(), action.lower())
+            and _any_match(self.regions, region)
+        )
+
+    @abstractmethod
+    def effect(self, hit: FaultCall, /) -> FaultEffect:
+        """What the fault does to a call that it hits."""
 
 
-def _limits(rule: FaultRule, common: dict[str, str | int]) -> dict[str, Any]:
-    """What the text says for all rules; a rule keeps its own actions, and what is no passing trouble never ends."""
-    kept = set(common)
-    if rule.actions != "*":
-        kept.discard("actions")
-    if rule.kind not in _PASSING:
-        kept.discard("at_most")
-    return {key: common[key] for key in kept}
+FAULTS: dict[str, type[Fault]] = {}
+"""Kinds of faults by name."""
+
+AnyFault = TypeVar("AnyFault", bound=Fault)
+Value = TypeVar("Value")
 
 
-def _number(text: str, part: str, read: Callable[[str], float]) -> float:
-    try:
-        return read(text)
-    except ValueError as error:
-        raise FaultTextError(f"{text!r} is no right value here", where=f"faults {part!r}", hint=_HINT) from error
+def register_fault(kind: type[AnyFault]) -> type[AnyFault]:
+    """Class decorator: make a kind of fault available to fault plans."""
+    FAULTS[kind.name] = kind
+    return kind
 
 
-def _probability(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(text)
-    return value
+@register_fault
+class Throttle(Fault):
+    """The service answers that the rate of calls is exceeded."""
+
+    name = "throttle"
+
+    def effect(self, hit: FaultCall, /) -> FaultEffect:
+        """The service's throttling error."""
+        return FaultEffect(refuse(hit.call, ErrorCategory.THROTTLED, hit.request_id))
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value < float("inf"):
-        raise ValueError(text)
-    return value
+@register_fault
+class ServerError(Fault):
+    """The service fails with HTTP 500 or 503."""
+
+    name = "server-error"
+    alias = "5xx"
+
+    def effect(self, hit: FaultCall, /) -> FaultEffect:
+        """An internal error (500) for an even variant, otherwise unavailable (503)."""
+        return FaultEffect(
+            refuse(hit.call, ErrorCategory.UNAVAILABLE if hit.variant & 1 else ErrorCategory.INTERNAL, hit.request_id)
+        )
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if not isfinite(value):
-        raise ValueError(text)
-    return value
+@register_fault
+class CutConnection(Fault):
+    """The connection is closed before or during the reply. The call itself has run."""
+
+    name = "cut"
+
+    def effect(self, hit: FaultCall, /) -> FaultEffect:
+        """Closed before the first byte for an even variant, otherwise after half of the body."""
+        return FaultEffect(cut_after=0.5 if hit.variant & 1 else 0.0)
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+@register_fault
+class ExpiredToken(Fault):
+    """The service answers that the caller's session has expired."""
+
+    name = "expired"
+
+    def effect(self, hit: FaultCall, /) -> FaultEffect:
+        """The service's error for expired credentials."""
+        return FaultEffect(refuse(hit.call, ErrorCategory.EXPIRED_TOKEN, hit.request_id))
+
+
+@register_fault
+@dataclass(frozen=True)
+class SlowReply(Fault):
+    """The reply is sent after `seconds`."""
+
+    name = "slow"
+    usage = "PROBABILITY:SECONDS"
+
+    seconds: float = 1.0
+
+    @classmethod
+    def parse(cls, value: str) -> Self:
+        """From `PROBABILITY:SECONDS`."""
+        probability, _, seconds = value.partition(":")
+        return cls(_probability(probability), seconds=_number(seconds, lambda number: 0.0 <= number < float("inf")))
+
+    def effect(self, _hit: FaultCall, /) -> FaultEffect:
+        """A delay of `seconds`."""
+        return FaultEffect(delay_seconds=self.seconds)
+
+
+@register_fault
+class RegionDisabled(Fault):
+    """The service answers as in a Region that the account has not enabled."""
+
+    name = "region-disabled"
+    usage = "Region"
+    transient = False
+
+    @classmethod
+    def parse(cls, value: str) -> Self:
+        """From a pattern of Regions."""
+        return cls(regions=value)
+
+    def effect(self, hit: FaultCall, /) -> FaultEffect:
+        """RegionDisabledException of STS (see its API reference); other services reject the access key as unknown."""
+        message = (
+            f"STS is not activated in this region for account:{hit.account_id}. Your account administrator can activate STS "
+            "in this region using the IAM Console."
+        )
+        return FaultEffect(
+            refuse(hit.call, ErrorCategory.REGION_DISABLED, hit.request_id, message if hit.call.service == "sts" else None)
+        )
+
+
+@register_fault
+class ServiceDenied(Fault):
+    """A service control policy denies the action."""
+
+    name = "denied"
+    usage = "service or action"
+    transient = False
+
+    @classmethod
+    def parse(cls, value: str) -> Self:
+        """From a service or a pattern of actions."""
+        return cls(actions=value if ":" in value else f"{value}:*")
+
+    def effect(self, hit: FaultCall, /) -> FaultEffect:
+        """An explicit deny."""
+        message = (
+            f"User: {hit.arn} is not authorized to perform: {hit.call.action} with an explicit deny in a service control "
+            "policy"
+        )
+        return FaultEffect(refuse(hit.call, ErrorCategory.DENIED, hit.request_id, message))
 
 
 # Signature Version 4: "the request must reach AWS within five minutes of the time stamp in the request" (IAM User Guide);
@@ -262,59 +234,37 @@ _TOLERANCE = timedelta(minutes=5)
 _TOLERANCE_S3 = timedelta(minutes=15)
 _STAMP = "%Y%m%dT%H%M%SZ"
 
-_PLAIN: Mapping[FaultKind, ErrorCategory] = {
-    FaultKind.THROTTLE: ErrorCategory.THROTTLED,
-    FaultKind.EXPIRED: ErrorCategory.EXPIRED_TOKEN,
-}
+
+@register_fault
+@dataclass(frozen=True)
+class ClockSkew(Fault):
+    """The service's clock is `seconds` ahead of the caller's, or behind when negative."""
+
+    name = "clock-skew"
+    usage = "seconds"
+    transient = False
+
+    seconds: float = 3_600.0
+
+    @classmethod
+    def parse(cls, value: str) -> Self:
+        """From a number of seconds."""
+        return cls(seconds=_number(value, isfinite))
+
+    def effect(self, hit: FaultCall, /) -> FaultEffect:
+        """The error for a signature that is too old or too new; no effect within the service's tolerance."""
+        tolerance = _TOLERANCE_S3 if dialect(hit.call) == S3 else _TOLERANCE
+        signed = hit.now.astimezone(UTC)
+        server = signed + timedelta(seconds=self.seconds)
+        if abs(server - signed) <= tolerance:
+            return FaultEffect()
+        message = answer(hit.call, ErrorCategory.SKEWED_CLOCK)[2]
+        if message.startswith("Signature"):
+            message = _skew_message(signed, server, tolerance)
+        return FaultEffect(refuse(hit.call, ErrorCategory.SKEWED_CLOCK, hit.request_id, message))
 
 
-def fault_reply(
-    call: ApiCall, fault: Fault, request_id: str, *, account_id: str, arn: str, now: datetime
-) -> HttpReply | None:
-    """The error that the fault sends instead of running the call.
-
-    None when it sends none: SLOW and CUT act on the connection, and a clock that is off by less than the service tolerates
-    disturbs no one. `arn` is the caller's, `now` the sandbox's time.
-    """
-    if fault.kind in {FaultKind.SLOW, FaultKind.CUT}:
-        return None
-    if fault.kind is FaultKind.CLOCK_SKEW:
-        message = _skew(call, fault, now)
-        return None if message is None else refuse(call, ErrorCategory.SKEWED_CLOCK, request_id, message)
-    if fault.kind is FaultKind.SERVER_ERROR:
-        return refuse(call, ErrorCategory.UNAVAILABLE if fault.variant & 1 else ErrorCategory.INTERNAL, request_id)
-    if fault.kind is FaultKind.REGION_DISABLED:
-        return refuse(call, ErrorCategory.REGION_DISABLED, request_id, _region_disabled(call, account_id))
-    if fault.kind is FaultKind.DENIED:
-        return refuse(call, ErrorCategory.DENIED, request_id, _denied(call, arn))
-    return refuse(call, _PLAIN[fault.kind], request_id)
-
-
-def _denied(call: ApiCall, arn: str) -> str:
-    return f"User: {arn} is not authorized to perform: {call.action} with an explicit deny in a service control policy"
-
-
-def _region_disabled(call: ApiCall, account_id: str) -> str | None:
-    """What STS says (its API reference, RegionDisabledException); other services only do not know the key there."""
-    if call.service != "sts":
-        return None
-    return (
-        f"STS is not activated in this region for account:{account_id}. Your account administrator can activate STS in this "
-        "region using the IAM Console."
-    )
-
-
-def _skew(call: ApiCall, fault: Fault, now: datetime) -> str | None:
-    """The text about a signature that is too old or too new for a clock `fault.seconds` ahead; None within tolerance."""
-    s3 = dialect(call) == S3
-    tolerance = _TOLERANCE_S3 if s3 else _TOLERANCE
-    signed = now.astimezone(UTC)
-    server = signed + timedelta(seconds=fault.seconds)
-    if abs(server - signed) <= tolerance:
-        return None
-    usual = answer(call, ErrorCategory.SKEWED_CLOCK)[2]
-    if not usual.startswith("Signature"):
-        return usual
+def _skew_message(signed: datetime, server: datetime, tolerance: timedelta) -> str:
     minutes = int(tolerance.total_seconds() // 60)
     stamps = signed.strftime(_STAMP), server.strftime(_STAMP)
     if server > signed:
@@ -322,3 +272,145 @@ def _skew(call: ApiCall, fault: Fault, now: datetime) -> str | None:
         return f"Signature expired: {stamps[0]} is now earlier than {edge} ({stamps[1]} - {minutes} min.)"
     edge = (server + tolerance).strftime(_STAMP)
     return f"Signature not yet current: {stamps[0]} is still later than {edge} ({stamps[1]} + {minutes} min.)"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """Faults in order of precedence: at most one hits a call, the first that is drawn."""
+
+    seed: int = 0
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InjectedFault:
+    """A fault drawn for one call, and its variant (see FaultCall)."""
+
+    fault: Fault
+    variant: int
+
+
+@dataclass(slots=True)
+class _CallCount:
+    calls: int = 0
+    consecutive: dict[int, int] = field(default_factory=dict)
+
+
+class FaultInjector:
+    """Applies a plan: counts the calls of each account and action. Thread-safe."""
+
+    def __init__(self, plan: FaultPlan) -> None:
+        self._plan = plan
+        self._counts: dict[tuple[str, str], _CallCount] = defaultdict(_CallCount)
+        self._lock = threading.Lock()
+
+    def draw(self, account_id: str, action: str, region: str) -> InjectedFault | None:
+        """The fault that hits this call, or None. Draw once per call; `action` is SERVICE:NAME as in IAM policies."""
+        with self._lock:
+            count = self._counts[account_id, action]
+            count.calls += 1
+            for index, fault in enumerate(self._plan.faults):
+                if not fault.matches(account_id, action, region):
+                    continue
+                consecutive = count.consecutive.get(index, 0)
+                chance, variant = _chance(self._plan.seed, index, account_id, action, count.calls)
+                if chance < fault.probability and (fault.at_most is None or consecutive < fault.at_most):
+                    count.consecutive[index] = consecutive + 1
+                    return InjectedFault(fault, variant)
+                count.consecutive[index] = 0
+        return None
+
+
+def _chance(seed: int, index: int, account_id: str, action: str, number: int) -> tuple[float, int]:
+    """A number in [0, 1) and a byte, from a digest: Python's `hash` differs from process to process."""
+    digest = hashlib.sha256(f"{seed}|{index}|{account_id}|{action.lower()}|{number}".encode()).digest()
+    return int.from_bytes(digest[:_HASH_BYTES], "big") / _HASH_RANGE, digest[_HASH_BYTES]
+
+
+def _any_match(patterns: str, text: str) -> bool:
+    return any(wildcard(pattern.strip())(text) for pattern in patterns.split("|"))
+
+
+_OPTIONS = ("seed", "at-most", "accounts", "actions")
+
+
+def parse_faults(text: str) -> FaultPlan:
+    """Parse a fault plan such as `throttle=0.3,5xx=0.1,slow=0.2:1.5,seed=7`.
+
+    The names are those of the registered kinds. `seed` and `at-most` are whole numbers; `at-most`, `accounts` and `actions`
+    apply to every fault of the plan, except that `at-most` needs a transient fault and `actions` one without its own.
+
+    Raises FaultTextError that quotes the invalid part.
+    """
+    kinds = {spelling: kind for kind in FAULTS.values() for spelling in (kind.name, kind.alias) if spelling}
+    faults: list[Fault] = []
+    options: dict[str, str] = {}
+    for name, value, part in _parts(text):
+        if name in options:
+            raise _plan_error(f"{name} is given twice", text)
+        if name in _OPTIONS:
+            options[name] = value
+        elif name in kinds:
+            faults.append(_read(kinds[name].parse, value, part))
+        else:
+            raise _plan_error(f"unknown fault {name!r}", part)
+    if not faults:
+        raise _plan_error("the fault plan contains no fault", text)
+    seed = _read(int, options["seed"], text) if "seed" in options else 0
+    at_most = _read(_count, options["at-most"], text) if "at-most" in options else None
+    return FaultPlan(seed, tuple(_restricted(fault, options, at_most) for fault in faults))
+
+
+def _restricted(fault: Fault, options: dict[str, str], at_most: int | None) -> Fault:
+    """The fault within the options of its plan."""
+    return replace(
+        fault,
+        accounts=options.get("accounts", fault.accounts),
+        actions=options.get("actions", "*") if fault.actions == "*" else fault.actions,
+        at_most=at_most if fault.transient else None,
+    )
+
+
+def _parts(text: str) -> Iterator[tuple[str, str, str]]:
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not name or not equals or not value:
+            raise _plan_error(f"{part.strip()!r} is not NAME=VALUE", text)
+        yield name.lower(), value, part.strip()
+
+
+def _plan_error(message: str, text: str) -> FaultTextError:
+    names: dict[str, list[str]] = defaultdict(list)
+    for kind in FAULTS.values():
+        names[kind.usage].append(kind.alias or kind.name)
+    forms = "; ".join(f"{', '.join(group)} = {usage}" for usage, group in names.items())
+    hint = (
+        f"use comma-separated NAME=VALUE: {forms}; options for all faults: seed, at-most = whole numbers, "
+        "accounts, actions = patterns with * and |"
+    )
+    return FaultTextError(message, where=f"faults {text!r}", hint=hint)
+
+
+def _read(parse: Callable[[str], Value], value: str, part: str) -> Value:
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise _plan_error(f"{value!r} is not a valid value", part) from error
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _probability(text: str) -> float:
+    return _number(text, lambda number: 0.0 <= number <= 1.0)
+
+
+def _number(text: str, valid: Callable[[float], bool]) -> float:
+    number = float(text)
+    if not valid(number):
+        raise ValueError(text)
+    return number

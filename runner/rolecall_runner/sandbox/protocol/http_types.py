@@ -1,11 +1,7 @@
-"""What the stages of the sandbox hand to one another: the HTTP request, the AWS call in it, who calls, the reply.
+"""HTTP request and reply, the AWS call in a request, its caller, and the check of Signature Version 4.
 
-Who signed a request, for which Region and service: the credential scope of Signature Version 4. Source: "Elements of an
-AWS API request signature" (IAM User Guide), November 2026.
-
-Signature Version 4, recomputed with botocore's own signer from the request as it came in. Source: "AWS Signature
-Version 4 for API requests" (IAM User Guide), November 2026. The time stamp's age is not checked: the sandbox's clock is
-its own.
+Signatures are recomputed with botocore's signer. Sources: "Elements of an AWS API request signature" and "AWS Signature
+Version 4 for API requests" (IAM User Guide), November 2026.
 """
 
 from __future__ import annotations
@@ -29,8 +25,9 @@ from rolecall_generator.iam import PolicyDocument
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request as it came in. `path` and `query` are as they were sent (still percent-encoded); names of `headers` are
-    lower-case; `body` is not printed, since a password may be in it.
+    """An HTTP request as received. `path` and `query` are percent-encoded as sent; header names are lower-case.
+
+    `body` is left out of the repr: it may contain a password.
     """
 
     method: str
@@ -41,9 +38,19 @@ class HttpRequest:
     host: str
 
 
+QueryParameters = Mapping[str, str]
+"""Parameters of a call in the query protocol; lists are written as `Tags.member.1.Key`."""
+
+
+def query_parameters(request: HttpRequest) -> dict[str, str]:
+    """The parameters of a request in the query protocol, from query string and body."""
+    pairs = parse_qsl(request.query, keep_blank_values=True)
+    return dict(pairs + parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """One reply; `body` is not printed, since credentials may be in it."""
+    """An HTTP reply. `body` is left out of the repr: it may contain credentials."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -52,12 +59,12 @@ class HttpReply:
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """The AWS operation that a request asks for.
+    """The AWS operation of a request.
 
-    `service` is the name that requests are signed with (`ec2`), `action` the IAM action (`ec2:DescribeInstances`),
-    `resources` the ARNs that it concerns or `("*",)`, `protocol` one of query, ec2, json, rest-json, rest-xml. `access_key`
-    is None for an unsigned request. `parameters` are there where they are cheap to read. `context` holds the condition keys
-    (lower-case names) that the request itself says.
+    `service` is the signing name (`ec2`), `action` the IAM action (`ec2:DescribeInstances`), `resources` the ARNs that it
+    applies to or `("*",)`, `protocol` one of query, ec2, json, rest-json, rest-xml. `access_key` is None for an unsigned
+    request. `parameters` are named and typed as in botocore's model. `context` holds the condition keys (lower-case names)
+    whose values follow from the request.
     """
 
     service: str
@@ -74,14 +81,13 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """Who calls: the holder of an access key, long-term (a user's: no token, no expiry) or temporary.
+    """The caller behind an access key: a user's long-term key (no token, no expiry) or a temporary session.
 
-    `arn` is what GetCallerIdentity shows: the assumed-role, user or root ARN. `role_arn` is the role of a role session, with
-    its path. `user_id` is the unique id that GetCallerIdentity shows (`AROA...:session` for a role session). `tags` are the
-    session's tags, `transitive` the keys of those that are handed on in a chain. `session_policies` are all that narrow the
-    session (inline and managed): an action must be allowed by one of them, when there are any. `chained`: the session was
-    assumed by another role session. `operator`: the administrator of every account that provisioning uses. `mfa_at`: when
-    the second factor was given, None for never.
+    `arn` and `user_id` are those of GetCallerIdentity (`AROA...:session` for a role session). `role_arn` is the role of a
+    role session, with its path. `tags` are the session tags, `transitive` the keys that role chaining passes on.
+    `session_policies`, inline and managed: if there are any, one must allow the action. `chained`: assumed by another role
+    session. `operator`: the administrator of every account, used for provisioning. `mfa_at`: the time of the MFA
+    authentication, or None.
     """
 
     access_key: str
@@ -104,13 +110,13 @@ class SessionInfo:
 
 
 _CREDENTIAL = re.compile(r"^([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request$")
-# The credential first and once, as all SDKs write it: moto looks at the first alone.
+# Credential first and once, as SDKs write it: moto reads only the first.
 _SCOPE_HEADER = re.compile(r"^AWS4-HMAC-SHA256 +Credential=([^, ]+)(?!.*Credential=)")
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialScope:
-    """Access key, Region and signing name; `presigned` when the signature stands in the query."""
+    """Access key, Region and signing name of a signature; `presigned`: the signature is in the query string."""
 
     access_key: str
     region: str
@@ -120,7 +126,7 @@ class CredentialScope:
 
 
 def credential_scope(request: HttpRequest) -> CredentialScope | None:
-    """The scope that the Authorization header or a presigned query names; None for other signatures and for none."""
+    """The credential scope from the Authorization header or a presigned query; None without a Signature Version 4."""
     header = _SCOPE_HEADER.match(request.headers.get("authorization", ""))
     query = {name.lower(): values[0] for name, values in parse_qs(request.query).items()}
     credential = header.group(1) if header else query.get("x-amz-credential", "")
@@ -138,7 +144,10 @@ _PLAIN_PATHS = {"s3", "s3-outposts", "s3-object-lambda"}
 
 
 def signature_matches(request: HttpRequest, secret: str) -> bool:
-    """Whether the request was signed with the secret and its body is the signed one; False for what cannot be read."""
+    """Whether the request and its body were signed with the secret; False for a malformed signature.
+
+    The age of the time stamp is not checked: the sandbox has a clock of its own.
+    """
     query = dict(parse_qsl(request.query, keep_blank_values=True))
     if "X-Amz-Signature" in query:
         scope, signed, signature = (query.get(f"X-Amz-{name}", "") for name in ("Credential", "SignedHeaders", "Signature"))
@@ -150,7 +159,7 @@ def signature_matches(request: HttpRequest, secret: str) -> bool:
         scope, signed, signature = found["scope"], found["signed"], found["signature"]
         stamp = request.headers.get("x-amz-date", "")
     parts = scope.split("/")
-    if len(parts) != 5 or not stamp or not _body_is_signed(request):  # noqa: PLR2004 - key, day, Region, service, word
+    if len(parts) != 5 or not stamp or not _body_is_signed(request):  # noqa: PLR2004 - key, date, Region, service, aws4_request
         return False
     signer = _signer(parts[3], parts[2], secret, signed)
     rebuilt = _rebuild(request, signed, stamp)
@@ -159,13 +168,13 @@ def signature_matches(request: HttpRequest, secret: str) -> bool:
     return hmac.compare_digest(expected, str(signature))
 
 
-class _AsSigned:
-    """Signs the headers that the caller signed, not those that botocore itself would choose."""
+class _SignedHeaders:
+    """Signs the headers that the caller signed instead of botocore's choice."""
 
     signed: tuple[str, ...] = ()
 
     def headers_to_sign(self, request: Any) -> HTTPMessage:
-        """The caller's choice, from the request as it came."""
+        """The headers that the caller signed."""
         chosen = HTTPMessage()
         for name in self.signed:
             if name in request.headers:
@@ -173,12 +182,12 @@ class _AsSigned:
         return chosen
 
 
-class _Signer(_AsSigned, SigV4Auth):  # type: ignore[misc]
-    """For all services but S3."""
+class _Signer(_SignedHeaders, SigV4Auth):  # type: ignore[misc]
+    """Signer for all services except S3."""
 
 
-class _S3Signer(_AsSigned, S3SigV4Auth):  # type: ignore[misc]
-    """For S3, whose paths are signed as they are."""
+class _S3Signer(_SignedHeaders, S3SigV4Auth):  # type: ignore[misc]
+    """Signer for S3, which signs paths without normalizing them."""
 
 
 def _signer(service: str, region: str, secret: str, signed: str) -> Any:
@@ -203,6 +212,6 @@ def _rebuild(request: HttpRequest, signed: str, stamp: str) -> Any:
 
 
 def _body_is_signed(request: HttpRequest) -> bool:
-    """Whether the body has the hash that was signed, where the caller names one."""
-    said: str = request.headers.get("x-amz-content-sha256", UNSIGNED_PAYLOAD)
-    return said.startswith(("UNSIGNED", "STREAMING")) or said == hashlib.sha256(request.body).hexdigest()
+    """Whether the body matches the x-amz-content-sha256 header, if there is one."""
+    declared: str = request.headers.get("x-amz-content-sha256", UNSIGNED_PAYLOAD)
+    return declared.startswith(("UNSIGNED", "STREAMING")) or declared == hashlib.sha256(request.body).hexdigest()

@@ -1,1 +1,1 @@
-"""The sandbox's HTTP server and its state on disk."""
+"""The sandbox's HTTP server, the request pipeline, and the state directory of a sandbox process."""

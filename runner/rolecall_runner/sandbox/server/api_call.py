@@ -1,12 +1,4 @@
-"""Which botocore service a request belongs to: several share the name that requests are signed with.
-
-moto's own routing and parsing read the request, so that what is authorised is what moto then does. Models are loaded at a
-service's first request and kept.
-
-Requests read back as AWS calls: who signed, which operation, which IAM action, on what, under which condition keys.
-Nothing is let through unread: what no service model knows, and what IAM has no action for, is refused with a text that
-names it.
-"""
+"""Parses HTTP requests into AWS calls: service, operation, IAM action, resources and condition keys."""
 
 from __future__ import annotations
 
@@ -55,16 +47,16 @@ _SHARED: Mapping[str, tuple[str, ...]] = {
     "states": ("stepfunctions",),
     "tagging": ("resourcegroupstaggingapi",),
 }
-"""Botocore's services by signing name where neither the name itself nor IAM's prefix leads there, or in a better order."""
+"""botocore services by signing name, where the name and the IAM prefix do not lead to them, or in a better order."""
 
 
 class UnreadableError(ValueError):
-    """The request names an operation, but its parameters cannot be read."""
+    """The parameters of a request cannot be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceOperation:
-    """An operation found: botocore's service name, the protocol spoken, what the request says, what it could say."""
+    """The operation of a request: botocore's service, protocol, parameters, and all members of the input shape."""
 
     service: str
     name: str
@@ -74,9 +66,10 @@ class ServiceOperation:
 
 
 def find_operation(signing_name: str, request: Request) -> ServiceOperation | None:
-    """The operation of a request that is signed for `signing_name`; None when no model knows it.
+    """The operation of a request that is signed for `signing_name`; None when no service model has it.
 
-    Raises UnreadableError when the parameters do not fit the operation's model.
+    moto's own routing and parsing are used, so that the authorized call is the one that moto runs. Raises UnreadableError
+    when the parameters do not match the model.
     """
     for service in _candidates(signing_name, request):
         found = _match(service, request)
@@ -86,9 +79,9 @@ def find_operation(signing_name: str, request: Request) -> ServiceOperation | No
 
 
 def _candidates(signing_name: str, request: Request) -> Iterator[str]:
-    """Services that may sign with the name; botocore has no index of it, and reading all its models takes seconds."""
+    """Services with this signing name. botocore has no index of signing names, and loading all models takes seconds."""
     if signing_name == "s3":
-        # As moto tells them apart; the paths of S3 Control would also do as bucket and key.
+        # Same distinction as in moto: paths of S3 Control are also valid bucket names and keys.
         control = request.raw_path.startswith("/v20180820/") or "s3-control" in request.host
         yield "s3control" if control else "s3"
         return
@@ -107,7 +100,7 @@ def _match(service: str, request: Request) -> ServiceOperation | None:
         operation, uri_parameters = get_service_router(service).match(request)
     except (DataNotFoundError, HTTPException, NotImplementedError):
         return None
-    _check_form(operation.name, protocol, request)
+    _check_ambiguity(operation.name, protocol, request)
     shape = operation.input_shape
     if protocol in {"json", "rest-json"} and (shape is None or "payload" not in shape.serialization):
         _check_json(operation.name, request.data)
@@ -117,26 +110,27 @@ def _match(service: str, request: Request) -> ServiceOperation | None:
     )
 
 
-def _check_form(name: str, protocol: str, request: Request) -> None:
-    """Nothing may be one thing to who checks and another to who acts: moto looks at `Action` and `X-Amz-Target` first,
-    whatever the protocol.
+def _check_ambiguity(name: str, protocol: str, request: Request) -> None:
+    """Reject requests that moto would read differently: it routes by `Action` and `X-Amz-Target` in every protocol.
+
+    Raises UnreadableError.
     """
     if protocol in {"query", "ec2"}:
         if any(len(texts) > 1 for _, texts in request.values.lists()):
-            raise UnreadableError(f"{name}: a parameter is said twice")
+            raise UnreadableError(f"{name}: duplicate parameter")
     elif "Action" in request.values:
-        raise UnreadableError(f"{name}: an Action has no place in this protocol")
+        raise UnreadableError(f"{name}: Action is not allowed in this protocol")
     if protocol.startswith("rest-") and "X-Amz-Target" in request.headers:
-        raise UnreadableError(f"{name}: a target has no place in this protocol")
+        raise UnreadableError(f"{name}: X-Amz-Target is not allowed in this protocol")
 
 
 def _check_json(name: str, body: bytes) -> None:
-    """moto takes a body that is no JSON for an empty one; AWS refuses it, and nothing is let through half read."""
+    """Reject a body that is not a JSON object, which moto treats as empty. Raises UnreadableError."""
     try:
         if body and not isinstance(json.loads(body.decode("utf-8")), dict):
-            raise UnreadableError(f"{name}: its body is no JSON object")
+            raise UnreadableError(f"{name}: the body is not a JSON object")
     except ValueError as error:
-        raise UnreadableError(f"{name}: its body is no JSON object") from error
+        raise UnreadableError(f"{name}: the body is not a JSON object") from error
 
 
 def _parameters(operation: Any, protocol: str, request: Request, uri_parameters: dict[str, Any]) -> Mapping[str, object]:
@@ -152,8 +146,8 @@ def _parameters(operation: Any, protocol: str, request: Request, uri_parameters:
             }
         )
     except (RequestParserError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        # moto's parsers raise all of these for a body that is not what the model says.
-        raise UnreadableError(f"{operation.name}: its parameters cannot be read ({type(error).__name__})") from error
+        # moto's parsers raise any of these for a body that does not match the model.
+        raise UnreadableError(f"{operation.name}: the parameters cannot be parsed ({type(error).__name__})") from error
     return {name: value for name, value in parsed.items() if value is not None}
 
 
@@ -165,51 +159,51 @@ _BAD_REQUEST = 400
 
 
 def read_call(request: HttpRequest, request_id: str = NO_REQUEST_ID) -> ApiCall | HttpReply:
-    """The AWS call in a request, or the reply that refuses it, in the protocol that it seems to speak.
+    """The AWS call of a request, or the error reply, in the probable protocol of the request.
 
-    `resources` of the call keep partition and account open (see `resource_arns.filled`); an empty tuple says that they
-    cannot be told. `parameters` are named and typed as in botocore's models.
+    Operations that no service model has, or without an IAM action, are rejected. `resources` of the call contain the
+    placeholders `${Partition}` and `${Account}` (see `filled`); an empty tuple means that they are unknown.
     """
     scope = credential_scope(request) or _unsigned_sts(request)
     if scope is None:
-        return refuse_unread(_seeming(request, None), ErrorCategory.UNSIGNED, request_id)
-    form = _seeming(request, scope)
-    if text := _unoffered(request, scope, form):
+        return refuse_unread(_probable_dialect(request, None), ErrorCategory.UNSIGNED, request_id)
+    form = _probable_dialect(request, scope)
+    if text := _unsupported(request, scope, form):
         return refuse_unread(form, ErrorCategory.UNSUPPORTED, request_id, text)
     try:
-        operation = find_operation(scope.service, _normalised(request))
+        operation = find_operation(scope.service, _moto_request(request))
     except UnreadableError as error:
         return refusal(form, "SerializationException", str(error), _BAD_REQUEST, request_id)
     if operation is None:
-        text = f"The sandbox knows no operation of {scope.service} for {_asked_for(request)}."
+        text = f"The sandbox does not know an operation of {scope.service} for {_target(request)}."
         return refuse_unread(form, ErrorCategory.UNSUPPORTED, request_id, text)
     action = action_of(operation.service, operation.name)
     if find_action(action) is None:
-        text = f"The sandbox knows no IAM action that allows {operation.service} {operation.name}."
+        text = f"The sandbox does not know the IAM action for {operation.service} {operation.name}."
         return refuse_unread(form, ErrorCategory.UNSUPPORTED, request_id, text)
     return _call(request, scope, operation, action)
 
 
-def _unoffered(request: HttpRequest, scope: CredentialScope, form: str) -> str:
-    """Why the sandbox does not read requests of this kind, or nothing."""
+def _unsupported(request: HttpRequest, scope: CredentialScope, form: str) -> str:
+    """Why the sandbox does not support the request, or an empty string."""
     if form == CBOR:
-        return f"The sandbox does not speak RPC v2 CBOR, in which {scope.service} was asked for {request.path}."
+        return f"The sandbox does not support RPC v2 CBOR, the protocol of the {scope.service} request to {request.path}."
     if scope.presigned and scope.service not in _PRESIGNED:
-        return f"The sandbox takes presigned requests of S3 and STS alone, not of {scope.service}."
+        return f"The sandbox supports presigned requests only for S3 and STS, not for {scope.service}."
     if scope.presigned and scope.service == "s3" and ("x-amz-target" in request.headers or b"Action=" in request.body):
-        # moto tells the service of a request without an Authorization header by these, whatever its path says.
-        return "The sandbox takes no presigned upload that reads like a call to another service."
+        # Without an Authorization header moto selects the service by these, whatever the path.
+        return "The sandbox does not support presigned uploads that contain a call to another service."
     return ""
 
 
 def _call(request: HttpRequest, scope: CredentialScope, operation: ServiceOperation, action: str) -> ApiCall:
     members = frozenset(name.lower() for name in operation.members)
-    asked = CallSubject(operation.name, operation.parameters, members, scope.region)
+    subject = CallSubject(operation.name, operation.parameters, members, scope.region)
     return ApiCall(
         service=scope.service,
         operation=operation.name,
         action=action,
-        resources=resources_of(operation.service, action, asked),
+        resources=resources_of(operation.service, action, subject),
         protocol=operation.protocol,
         region=scope.region,
         access_key=scope.access_key or None,
@@ -220,7 +214,7 @@ def _call(request: HttpRequest, scope: CredentialScope, operation: ServiceOperat
 
 
 def _unsigned_sts(request: HttpRequest) -> CredentialScope | None:
-    """A scope for STS's operations that are not signed (AssumeRoleWithSAML, AssumeRoleWithWebIdentity)."""
+    """A scope for the unsigned operations of STS: AssumeRoleWithSAML, AssumeRoleWithWebIdentity."""
     if "authorization" in request.headers:
         return None
     form = {**_form(request.query), **_form(request.body.decode("utf-8", "replace") if _is_form(request) else "")}
@@ -229,15 +223,15 @@ def _unsigned_sts(request: HttpRequest) -> CredentialScope | None:
     return CredentialScope("", "us-east-1", "sts")
 
 
-def _normalised(request: HttpRequest) -> Request:
-    """The request in moto's type, which its routing and parsing take."""
+def _moto_request(request: HttpRequest) -> Request:
+    """The request as moto's type."""
     query = f"?{request.query}" if request.query else ""
     headers: Mapping[str, str] = {**request.headers, "host": request.host}
     return Request.from_primitives(request.method, f"http://{request.host}{request.path}{query}", headers, request.body)
 
 
-def _seeming(request: HttpRequest, scope: CredentialScope | None) -> str:
-    """The dialect that a request seems to speak, good enough to tell its sender why it cannot be read."""
+def _probable_dialect(request: HttpRequest, scope: CredentialScope | None) -> str:
+    """The dialect for an error reply to a request that is not yet parsed."""
     service = scope.service if scope else ""
     if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
         return CBOR
@@ -260,8 +254,8 @@ def _form(text: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(text).items()}
 
 
-def _asked_for(request: HttpRequest) -> str:
-    """What the request asks for, in the words of its protocol."""
+def _target(request: HttpRequest) -> str:
+    """The operation as the request names it: target, action, or method and path."""
     if target := request.headers.get("x-amz-target"):
         return target
     form = {**_form(request.query), **_form(request.body.decode("utf-8", "replace") if _is_form(request) else "")}

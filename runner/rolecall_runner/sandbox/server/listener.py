@@ -1,15 +1,4 @@
-"""Which requests the sandbox reads at all: those that are addressed to it and do not come from a web page.
-
-A page in a browser can send requests to 127.0.0.1, and by rebinding its own name to 127.0.0.1 it can also read the
-replies (DNS rebinding). Such a request carries the page's name in `Host`, and browsers add `Origin` and
-`Sec-Fetch-Site` (Fetch Metadata Request Headers, W3C). AWS's SDKs, the AWS CLI and Terraform send neither.
-
-HTTP on the loopback interface: werkzeug's threaded server, quiet, with connections that can be cut.
-
-Credentials over HTTP, as a container's agent gives them: SDKs, the AWS CLI and Terraform refresh by themselves.
-Protocol: "Container credential provider" (AWS SDKs and Tools Reference Guide), November 2026: GET on
-AWS_CONTAINER_CREDENTIALS_FULL_URI with AWS_CONTAINER_AUTHORIZATION_TOKEN in the Authorization header.
-"""
+"""The HTTP server of the sandbox, which accepts only local requests, and its endpoint for container credentials."""
 
 from __future__ import annotations
 
@@ -33,48 +22,51 @@ from werkzeug.wsgi import get_input_stream
 
 from rolecall_runner.sandbox.iam.moto_backends import WsgiApp
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
-from rolecall_runner.sandbox.protocol.faults import Fault, FaultKind
 from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
 from rolecall_runner.sandbox.server.request_pipeline import PipelineReply
 from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 
 NAMES = ("127.0.0.1", "localhost")
-"""Host names by which the sandbox may be addressed."""
+"""Host names of the sandbox."""
 
 
 def refusal_reason(target: str, headers: Message, port: int) -> str | None:
-    """Why a request is refused before it is read any further, or None when it may go on.
+    """Why a request is rejected before its body is read, or None to accept it.
 
-    `target` is the request target as it was sent, `headers` all headers in order, `port` the one that is listened on.
-    Exactly one `Host` header is required, in HTTP/1.0 too; an absolute target (`GET http://host/ HTTP/1.1`) must name
-    the sandbox as well. Headers of proxies such as `X-Forwarded-Host` are not looked at.
+    A page in a browser can send requests to 127.0.0.1, and through DNS rebinding it can read the replies. Such a request has
+    the page's host name in `Host`, and browsers add `Origin` and `Sec-Fetch-Site` (Fetch Metadata Request Headers, W3C); AWS
+    SDKs, the AWS CLI and Terraform send neither.
+
+    `target` is the request target as sent, `headers` all headers in order, `port` the port of the sandbox. Exactly one
+    `Host` header is required, in HTTP/1.0 too; an absolute target (`GET http://host/ HTTP/1.1`) must name the sandbox as
+    well. Proxy headers such as `X-Forwarded-Host` are ignored.
     """
-    allowed = {f"{name}:{port}" for name in NAMES} | (set(NAMES) if port == 80 else set())  # noqa: PLR2004 - HTTP's own
+    allowed = {f"{name}:{port}" for name in NAMES} | (set(NAMES) if port == 80 else set())  # noqa: PLR2004 - HTTP's default port
     hosts: Sequence[str] = headers.get_all("Host", [])
     if len(hosts) != 1:
         return f"{len(hosts)} Host headers"
     if hosts[0].strip().lower() not in allowed:
-        return "another Host"
+        return "Host header of another host"
     if not target.startswith("/") and target != "*":
         try:
             named = urlsplit(target)
         except ValueError:
-            return "a target that is no address"
+            return "invalid request target"
         if named.scheme.lower() != "http" or named.netloc.lower() not in allowed:
-            return "a target on another host"
+            return "request target on another host"
     if "Origin" in headers or headers.get("Sec-Fetch-Site", "none").strip().lower() != "none":
-        return "a request of a web page"
+        return "request from a web page"
     return None
 
 
 LOOPBACK = "127.0.0.1"
-_REFUSAL = b"This server answers only requests that are addressed to 127.0.0.1 and do not come from a web page.\n"
+_REJECTION = b"This server accepts only requests to 127.0.0.1 that do not come from a web page.\n"
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 _FORM = "application/x-www-form-urlencoded"
 
 
 class _Server(ThreadedWSGIServer):
-    """Remembers its connections, so that stopping ends them too: clients keep them open for their next request."""
+    """Tracks open connections, so that they can be closed on shutdown: clients keep them alive."""
 
     def __init__(self, host: str, port: int, app: Any, handler: Any, fd: int) -> None:
         self._open: set[socket.socket] = set()
@@ -89,23 +81,23 @@ class _Server(ThreadedWSGIServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A request that is no HTTP, or a client that went away: it concerns its connection alone, and nobody's terminal."""
+        """Print nothing for malformed requests and closed connections."""
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name for it
-        """Say nothing: the gate keeps the log."""
+        """Print nothing: the request pipeline writes the log."""
 
-    def end_connections(self) -> None:
-        """End every open connection."""
+    def close_connections(self) -> None:
+        """Close all open connections."""
         for connection in list(self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
 class Listener:
-    """Serves one callable over HTTP. `port` 0 takes a free one. Raises SandboxError when the port is taken.
+    """Serves a callable over HTTP on the loopback interface. `port` 0 selects a free port.
 
-    Requests with another `Host` and requests of web pages are refused with 403 before anything else of them is looked
-    at; `log` gets a line for each.
+    Requests with another `Host` and requests of web pages are rejected with 403 before their body is read; `log` receives a
+    line for each. Raises SandboxError when the port is in use.
     """
 
     def __init__(
@@ -117,36 +109,36 @@ class Listener:
     ) -> None:
 
         class Handler(MotoRequestHandler):
-            # Headers and body go out in two writes: with Nagle's algorithm each reply waited 40 ms for the client's
+            # Headers and body are two writes: with Nagle's algorithm each reply would wait 40 ms for the client's
             # delayed acknowledgement.
             disable_nagle_algorithm = True
             protocol_version = "HTTP/1.1"
 
             def parse_request(self) -> bool:
-                """Read the request line and the headers; False when the request is refused."""
+                """Parse the request line and the headers; False when the request is rejected."""
                 return super().parse_request() and self._is_local()
 
             def handle_expect_100(self) -> bool:
-                """Ask for the body only of a request that is read on."""
+                """Ask for the body only of an accepted request."""
                 return self._is_local() and super().handle_expect_100()
 
             def _is_local(self) -> bool:
                 reason = refusal_reason(self.path, self.headers, self.server.server_address[1])
                 if reason is None:
                     return True
-                log(f"- {self.command} refused: {reason}")
+                log(f"- {self.command} rejected: {reason}")
                 self.close_connection = True
                 self.send_response_only(HTTPStatus.FORBIDDEN)
-                for name, value in (("Content-Type", "text/plain"), ("Content-Length", str(len(_REFUSAL)))):
+                for name, value in (("Content-Type", "text/plain"), ("Content-Length", str(len(_REJECTION)))):
                     self.send_header(name, value)
                 self.send_header("Connection", "close")
                 self.end_headers()
                 if self.command != "HEAD":
-                    self.wfile.write(_REFUSAL)
+                    self.wfile.write(_REJECTION)
                 return False
 
             def log(self, kind: str, message: str, *args: Any) -> None:
-                """Say nothing: the gate keeps the log."""
+                """Print nothing: the request pipeline writes the log."""
 
         self._answer = answer
         self._sleep = sleep
@@ -159,36 +151,36 @@ class Listener:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True)
 
     def start(self) -> None:
-        """Serve from a thread of its own."""
+        """Serve in a background thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop serving and end what is open."""
+        """Stop serving and close all connections."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
-        self._server.end_connections()
+        self._server.close_connections()
         self._server.server_close()
 
     def _wsgi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         try:
             request = read_environ(environ)
         except (OSError, ValueError):
-            # The body breaks off or is no chunked body: no service has been asked anything yet.
+            # The body is truncated or not valid chunked encoding.
             start_response("400 Bad Request", [("Content-Length", "0"), ("Connection", "close")])
             return ()
         answer = self._answer(request)
-        reply, fault = answer.reply, answer.fault
-        if fault is not None and fault.kind is FaultKind.SLOW:
-            self._sleep(fault.seconds)
-        if fault is not None and fault.kind is FaultKind.CUT and not (fault.midway and reply.body):
+        reply, cut_after = answer.reply, answer.cut_after
+        if answer.delay_seconds:
+            self._sleep(answer.delay_seconds)
+        if cut_after is not None and not (cut_after and reply.body):
             _cut(environ)
         start_response(f"{reply.status} {_phrase(reply.status)}", _headers(reply))
-        return _body(environ, reply, fault)
+        return _body(environ, reply, cut_after)
 
 
 def _bind(port: int) -> socket.socket:
-    """A listening socket on loopback. werkzeug would end the program when the port is taken."""
+    """A listening socket on loopback. werkzeug would exit the process when the port is in use."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -197,30 +189,30 @@ def _bind(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         raise SandboxError(
-            f"port {port} on {LOOPBACK} cannot be used: {error}", hint="choose another port, or 0 for any that is free"
+            f"cannot listen on {LOOPBACK}, port {port}: {error}", hint="choose another port, or 0 for any free port"
         ) from error
     return listening
 
 
-def _body(environ: dict[str, Any], reply: HttpReply, fault: Fault | None) -> Iterator[bytes]:
-    if fault is not None and fault.kind is FaultKind.CUT:
-        yield reply.body[: len(reply.body) // 2]
+def _body(environ: dict[str, Any], reply: HttpReply, cut_after: float | None) -> Iterator[bytes]:
+    if cut_after is not None:
+        yield reply.body[: int(len(reply.body) * cut_after)]
         _cut(environ)
     yield reply.body
 
 
 def _cut(environ: dict[str, Any]) -> None:
-    """Close the connection under the reply. Raises the error by which werkzeug ends a request without a word."""
+    """Close the connection. Raises the error that makes werkzeug end the request silently."""
     with contextlib.suppress(OSError):
         environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-    raise ConnectionAbortedError("cut on request")
+    raise ConnectionAbortedError("injected fault")
 
 
 def _headers(reply: HttpReply) -> list[tuple[str, str]]:
     kept = [pair for pair in reply.headers if pair[0].lower() not in {"content-length", "transfer-encoding", "connection"}]
-    said = next((value for name, value in reply.headers if name.lower() == "content-length"), None)
-    # A reply to HEAD says the length of a body that it does not carry.
-    return [*kept, ("Content-Length", said if said is not None and not reply.body else str(len(reply.body)))]
+    declared = next((value for name, value in reply.headers if name.lower() == "content-length"), None)
+    # A reply to HEAD declares the length of a body that it does not have.
+    return [*kept, ("Content-Length", declared if declared is not None and not reply.body else str(len(reply.body)))]
 
 
 def _phrase(status: int) -> str:
@@ -231,7 +223,7 @@ def _phrase(status: int) -> str:
 
 
 def read_environ(environ: dict[str, Any]) -> HttpRequest:
-    """The request in a WSGI environment, with its whole body."""
+    """The request of a WSGI environment. Raises OSError or ValueError when its body is incomplete."""
     target = urlsplit(environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO", "/"))
     headers = {name[5:].replace("_", "-").lower(): str(value) for name, value in environ.items() if name.startswith("HTTP_")}
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
@@ -244,7 +236,7 @@ def read_environ(environ: dict[str, Any]) -> HttpRequest:
 
 
 def dispatch(app: WsgiApp, request: HttpRequest, account_id: str) -> HttpReply:
-    """Hand a request to a WSGI application in an account of moto's."""
+    """Send a request to moto's WSGI application, in one account."""
     headers = Headers([(name, value) for name, value in request.headers.items() if name != "x-moto-account-id"])
     builder = EnvironBuilder(
         path=request.path, query_string=request.query, method=request.method, headers=headers, data=request.body
@@ -256,19 +248,23 @@ def dispatch(app: WsgiApp, request: HttpRequest, account_id: str) -> HttpReply:
     return HttpReply(int(status.split()[0]), tuple(reply_headers.items()), b"".join(body))
 
 
-# No bucket can have this name: it would begin with an underscore.
+# Not the name of a bucket, which cannot start with an underscore.
 PREFIX = "/_sandbox/credentials/"
 
 
 class CredentialsEndpoint:
-    """Hands out sessions of the roles that were opened, to whoever has the token; `issue` gives None for one that is gone"""
+    """Container credential provider: SDKs, the AWS CLI and Terraform fetch and renew a role's credentials here.
+
+    Protocol: "Container credential provider" (AWS SDKs and Tools Reference Guide), November 2026. `issue` returns None for a
+    role that does not exist.
+    """
 
     def __init__(self, issue: Callable[[str], SandboxCredentials | None]) -> None:
         self._issue = issue
         self._tokens: dict[str, tuple[str, str]] = {}
 
     def open(self, role_arn: str, url: str) -> Mapping[str, str]:
-        """The environment in which AWS's tools act as the role; `url` is the sandbox's address."""
+        """Environment variables for AWS tools to act as the role; `url` is the address of the sandbox."""
         name = secrets.token_hex(8)
         token = secrets.token_urlsafe(32)
         self._tokens[name] = role_arn, token
@@ -280,12 +276,12 @@ class CredentialsEndpoint:
     def answer(self, request: HttpRequest) -> HttpReply:
         """Answer a request below PREFIX."""
         role_arn, token = self._tokens.get(request.path.removeprefix(PREFIX), ("", ""))
-        said = request.headers.get("authorization", "")
-        if not token or not hmac.compare_digest(token.encode(), said.encode()):
-            return _reply(403, {"code": "AccessDenied", "message": "The authorization token is not the right one."})
+        given = request.headers.get("authorization", "")
+        if not token or not hmac.compare_digest(token.encode(), given.encode()):
+            return _reply(403, {"code": "AccessDenied", "message": "The authorization token is invalid."})
         found = self._issue(role_arn)
         if found is None or found.expires is None:
-            return _reply(404, {"code": "NoSuchRole", "message": f"There is no role {role_arn}."})
+            return _reply(404, {"code": "NoSuchRole", "message": f"Role {role_arn} does not exist."})
         return _reply(
             200,
             {

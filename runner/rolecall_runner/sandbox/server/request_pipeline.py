@@ -1,4 +1,4 @@
-"""The way of a request through the sandbox: read, caller, faults, STS, the checks of IAM, authorization, the service."""
+"""The path of a request through the sandbox: parsing, caller, faults, authorization, STS and IAM, simulated service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from rolecall_runner.redact import redact
 from rolecall_runner.sandbox.authorization.companion_actions import unenforced
@@ -22,37 +22,37 @@ from rolecall_runner.sandbox.protocol.error_catalog import (
     refuse,
     refuse_unread,
 )
-from rolecall_runner.sandbox.protocol.faults import Fault, FaultKind, Faults, fault_reply
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, HttpRequest, SessionInfo
+from rolecall_runner.sandbox.protocol.faults import FaultCall, FaultEffect, FaultInjector
+from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, HttpRequest, SessionInfo, query_parameters
 from rolecall_runner.sandbox.server.api_call import read_call
 from rolecall_runner.sandbox.sts.sandbox_sessions import CallerLookup
 from rolecall_runner.sandbox.sts.sts import Sts
 
-Form = dict[str, str]
-# Of STS's operations those that ask a permission of the caller alone; AssumeRole asks both sides and the rest no one.
-_PERMITTED_STS = {"GetAccessKeyInfo"}
+# STS operations that the authorizer decides. AssumeRole is decided by the STS service; the others need no permission.
+_AUTHORIZED_STS = {"GetAccessKeyInfo"}
 _OWN_SERVICES = frozenset({"iam", "sts"})
-"""Services of which the sandbox does a part by itself: what breaks there is a fault of its own."""
+"""Services that the sandbox implements in part: an exception there is an error of the sandbox, not of moto."""
 Authorize = Callable[[ApiCall, SessionInfo, str], HttpReply | None]
-"""Decides everything after the assume: a refusal, or None to let the call through; the text is the request id."""
+"""Authorizes a call of a session: the refusal, or None to allow it. The string is the request id."""
 Dispatch = Callable[[HttpRequest, str], HttpReply]
-"""Hands a request to the simulated service in an account."""
+"""Sends a request to the simulated service in an account."""
 
-# Paths by which moto would answer for itself, past accounts and policies.
-_SIDE_DOORS = ("/moto-api", "/latest/meta-data/", "/latest/api/")
+# Paths that moto serves without accounts and policies.
+_MOTO_PATHS = ("/moto-api", "/latest/meta-data/", "/latest/api/")
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineReply:
-    """A reply and what is to happen to the connection that carries it."""
+    """A reply, and what a fault does to its connection: see `FaultEffect`."""
 
     reply: HttpReply
-    fault: Fault | None = None
+    delay_seconds: float = 0.0
+    cut_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Everything that stands between the socket and the simulated services."""
+    """All steps between the HTTP server and the simulated services."""
 
     callers: CallerLookup
     sts: Sts
@@ -60,18 +60,18 @@ class Gate:
     authorize: Authorize
     dispatch: Dispatch
     partition_of: Callable[[str], str]
-    faults: Faults | None
+    faults: FaultInjector | None
     clock: Callable[[], datetime]
     new_request_id: Callable[[], str]
     log: Callable[[str], None]
 
     def answer(self, request: HttpRequest) -> PipelineReply:
-        """Answer one request; never raises: one broken call must not end the sandbox."""
+        """Answer one request. Never raises: an exception becomes an error reply."""
         request_id = self.new_request_id()
         try:
             call = read_call(request, request_id)
         except Exception as error:
-            self.log(f"- {request.method} {request.path} cannot be read: {_named(error)}")
+            self.log(f"- {request.method} {request.path} failed to parse: {_describe(error)}")
             return PipelineReply(refuse_unread(QUERY, ErrorCategory.INTERNAL, request_id))
         if isinstance(call, HttpReply):
             self.log(f"- {request.method} {request.path} {call.status}")
@@ -82,17 +82,17 @@ class Gate:
             self.log(f"{call.action} {call.region} {error.status} {error.code}")
             return PipelineReply(refusal(call, error.code, error.message, error.status, request_id))
         except NotImplementedError as error:
-            self.log(f"{call.action} {call.region} is not simulated")
-            return PipelineReply(_not_offered(call, request_id, whole_service=isinstance(error, ServiceMissingError)))
+            self.log(f"{call.action} {call.region} is not supported")
+            return PipelineReply(_unsupported(call, request_id, whole_service=isinstance(error, ServiceMissingError)))
         except Exception as error:
-            return PipelineReply(self._broken(call, error, request_id))
+            return PipelineReply(self._internal_error(call, error, request_id))
 
-    def _broken(self, call: ApiCall, error: Exception, request_id: str) -> HttpReply:
-        """The reply where something below the gate broke."""
-        self.log(f"{call.action} failed inside the sandbox: {_named(error)}")
+    def _internal_error(self, call: ApiCall, error: Exception, request_id: str) -> HttpReply:
+        """The reply after an exception."""
+        self.log(f"{call.action} failed inside the sandbox: {_describe(error)}")
         if call.service not in _OWN_SERVICES and raised_in_moto(error):
-            # The same request fails however often it is made: nothing that AWS would do.
-            text = f"The sandbox cannot answer {_service(call)} {call.operation}."
+            # Not an internal error of AWS: SDKs would retry that, and the request fails every time.
+            text = f"The sandbox does not support {_service(call)} {call.operation}."
             return refuse(call, ErrorCategory.UNSUPPORTED, request_id, text)
         return refuse(call, ErrorCategory.INTERNAL, request_id)
 
@@ -101,23 +101,24 @@ class Gate:
         if isinstance(caller, ErrorCategory):
             self.log(f"- {call.action} {call.region} {caller.value}")
             return PipelineReply(refuse(call, caller, request_id))
-        # The operator seeds accounts before anybody rehearses: faults are for those who do.
-        struck_at = self.faults if self.faults and not caller.operator else None
-        fault = struck_at.draw(caller.account_id, call.action, call.region) if struck_at else None
-        reply: HttpReply | None = None
-        if fault is not None:
-            reply = fault_reply(call, fault, request_id, account_id=caller.account_id, arn=caller.arn, now=self.clock())
-        struck = "" if fault is None else f" fault={fault.kind}"
+        # No faults for the operator, who seeds the accounts.
+        injector = None if caller.operator else self.faults
+        hit = injector.draw(caller.account_id, call.action, call.region) if injector else None
+        effect = FaultEffect()
+        if hit is not None:
+            effect = hit.fault.effect(FaultCall(call, request_id, caller.account_id, caller.arn, self.clock(), hit.variant))
+        reply = effect.reply
         if reply is None:
             try:
                 reply = self._perform(call, request, caller, request_id)
             except AwsRefusalError as error:
-                if fault is None:
+                if hit is None:
                     raise
-                # A refusal too comes late or is cut off, as any other answer.
+                # A delay or a cut applies to refusals too.
                 reply = refusal(call, error.code, error.message, error.status, request_id)
-        self.log(f"{caller.arn} {call.action} {call.region} {reply.status}{struck}")
-        return PipelineReply(reply, fault if fault and fault.kind in {FaultKind.SLOW, FaultKind.CUT} else None)
+        suffix = "" if hit is None else f" fault={hit.fault.name}"
+        self.log(f"{caller.arn} {call.action} {call.region} {reply.status}{suffix}")
+        return PipelineReply(reply, effect.delay_seconds, effect.cut_after)
 
     def _caller(self, call: ApiCall, request: HttpRequest) -> SessionInfo | ErrorCategory:
         if call.service == "sts" and call.operation.startswith("AssumeRoleWith"):
@@ -125,7 +126,7 @@ class Gate:
         caller = self.callers.who(call, request)
         if isinstance(caller, ErrorCategory):
             return caller
-        # Credentials of one partition are not known in another.
+        # Credentials are valid only in their own partition.
         if caller.arn.split(":")[1] != self.partition_of(call.region):
             return ErrorCategory.UNKNOWN_KEY
         # "You cannot call any IAM API operations unless MFA authentication information is included in the request." (STS
@@ -140,62 +141,55 @@ class Gate:
         if refused is not None:
             return refused
         if call.service == "sts":
-            return self.sts.answer(call, form_of(request), caller, request_id)
+            return self.sts.answer(call, query_parameters(request), caller, request_id)
         if call.service == "iam":
             return self.iam.perform(
                 call,
-                form_of(request),
+                query_parameters(request),
                 caller,
                 lambda body: self.dispatch(replace(request, query="", body=body), caller.account_id),
             )
         reply = self.dispatch(request, caller.account_id)
-        if _is_a_web_page(reply) or _is_bare_not_found(reply, request):
-            # What moto's web framework, and moto's own routing, say where moto has no such operation.
-            return _not_offered(call, request_id)
+        if _is_html(reply) or _is_bare_not_found(reply, request):
+            # Replies of moto's web framework and routing for operations that moto does not have.
+            return _unsupported(call, request_id)
         return reply
 
     def _refusal(self, call: ApiCall, request: HttpRequest, caller: SessionInfo, request_id: str) -> HttpReply | None:
-        """Why the call may not be made, or None."""
-        if call.service == "sts" and call.operation not in _PERMITTED_STS:
+        """The reply to a call that is not allowed, or None."""
+        if call.service == "sts" and call.operation not in _AUTHORIZED_STS:
             return None
-        # A path may hide letters behind percent signs.
-        if unquote(request.path).startswith(_SIDE_DOORS):
-            return refuse(call, ErrorCategory.UNSUPPORTED, request_id, f"The sandbox does not offer {call.action}.")
+        if unquote(request.path).startswith(_MOTO_PATHS):
+            return refuse(call, ErrorCategory.UNSUPPORTED, request_id, f"The sandbox does not support {call.action}.")
         if not caller.operator:
             return self.authorize(call, caller, request_id)
-        # The operator may all that the sandbox enforces. It is not put to the policies: it writes them, and each write would
-        # have all of them prepared anew.
+        # The operator may do everything that the sandbox enforces. The authorizer is not called: the operator writes
+        # policies, and each write would make the authorizer compile all of them again.
         why = unenforced(call)
         return refuse(call, ErrorCategory.UNSUPPORTED, request_id, why) if why else None
 
 
-def _named(error: Exception) -> str:
-    """An error for the log, with the line that raised it; its text may quote the request."""
+def _describe(error: Exception) -> str:
+    """An error for the log, with its source line, redacted: the message may quote the request."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return redact(f"{type(error).__name__}: {error}{where}")
 
 
-def form_of(request: HttpRequest) -> Form:
-    """The parameters of a request in the query protocol, from query and body."""
-    pairs = parse_qsl(request.query, keep_blank_values=True)
-    return dict(pairs + parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-
-
-def _not_offered(call: ApiCall, request_id: str, *, whole_service: bool = False) -> HttpReply:
+def _unsupported(call: ApiCall, request_id: str, *, whole_service: bool = False) -> HttpReply:
     operation = "" if whole_service else f" {call.operation}"
-    return refuse(call, ErrorCategory.UNSUPPORTED, request_id, f"The sandbox has no {_service(call)}{operation}.")
+    return refuse(call, ErrorCategory.UNSUPPORTED, request_id, f"The sandbox does not support {_service(call)}{operation}.")
 
 
 def _service(call: ApiCall) -> str:
-    """The service as IAM calls it: the name that the manifest's actions start with."""
+    """The service's prefix in IAM actions."""
     return call.action.partition(":")[0]
 
 
 def _is_bare_not_found(reply: HttpReply, request: HttpRequest) -> bool:
-    """Not found without a word: services say what they did not find, but in replies to HEAD, which have no body."""
+    """Whether this is a 404 without a body. Services name what is missing, except in replies to HEAD."""
     return reply.status == HTTPStatus.NOT_FOUND and not reply.body and request.method != "HEAD"
 
 
-def _is_a_web_page(reply: HttpReply) -> bool:
+def _is_html(reply: HttpReply) -> bool:
     return reply.status >= HTTPStatus.BAD_REQUEST and reply.body[:15].lower() == b"<!doctype html>"

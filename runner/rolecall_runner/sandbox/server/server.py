@@ -1,4 +1,4 @@
-"""AWS on this machine: one sandbox, its accounts, its address, and credentials for those who act in it."""
+"""The sandbox: AWS accounts in this process, their endpoint, and credentials for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rolecall_runner.sandbox.iam.iam_validation import Limits
 from rolecall_runner.sandbox.iam.iam_writes import IamWrites
 from rolecall_runner.sandbox.iam.moto_backends import StoredAccess, World, partition_of, restore, save
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
-from rolecall_runner.sandbox.protocol.faults import FaultPlan, Faults
+from rolecall_runner.sandbox.protocol.faults import FaultInjector, FaultPlan
 from rolecall_runner.sandbox.protocol.http_types import HttpRequest, SessionInfo, signature_matches
 from rolecall_runner.sandbox.server.listener import LOOPBACK, PREFIX, CredentialsEndpoint, Listener, dispatch
 from rolecall_runner.sandbox.server.request_pipeline import Gate, PipelineReply
@@ -33,23 +33,22 @@ from rolecall_runner.sandbox.sts.sandbox_sessions import (
 )
 from rolecall_runner.sandbox.sts.sts import Sts
 
-# What an instance profile's credentials live for, about six hours ("Retrieve security credentials from instance metadata",
+# Lifetime of an instance profile's credentials, about six hours ("Retrieve security credentials from instance metadata",
 # Amazon EC2 User Guide, November 2026).
 INSTANCE_SECONDS = 21_600
 DEFAULT_LIMITS = Limits()
 
 
 def utc_now() -> datetime:
-    """The machine's time."""
+    """The current time of the system clock."""
     return datetime.now(UTC)
 
 
 class Sandbox:
-    """A server on loopback that behaves like AWS where trust matters. One at a time in a process.
+    """An AWS simulator on the loopback interface, with AWS's decisions on access. One per process at a time.
 
-    `port` 0 takes a free one; `host` may be a loopback name alone; `clock` gives the time that sessions expire by, with a
-    time zone; `faults` is a plan or None; `log` takes one line a call, without secrets. Raises SandboxError when it cannot
-    start.
+    `port` 0 selects a free port; `host` must be a loopback name; `clock` returns the time for session expiry, with a time
+    zone; `log` receives one line per call, without secrets. Raises SandboxError when it cannot start.
 
         with Sandbox() as sandbox:
             client = boto3.client("sts", endpoint_url=sandbox.url, ...)
@@ -69,8 +68,8 @@ class Sandbox:
     ) -> None:
         if host not in {LOOPBACK, "localhost"}:
             raise SandboxError(
-                f"the sandbox listens on {LOOPBACK} alone, not on {host}",
-                hint="leave the host out; the sandbox hands out administrators' credentials and is no server for others",
+                f"the sandbox listens only on {LOOPBACK}, not on {host}",
+                hint="omit the host: the sandbox provides administrator credentials and must not be reachable by others",
             )
         self._world = World()
         try:
@@ -83,7 +82,7 @@ class Sandbox:
             self._operator = operator(self.partition, new_secret())
             self._callers = CallerLookup(self._world, self._sessions, signature_matches, self._operator)
             self._sts = Sts(self._world, self._stored, self._sessions, clock, self.accounts.add)
-            self._gate = self._make_gate(Faults(faults) if faults else None, limits, log)
+            self._pipeline = self._make_pipeline(FaultInjector(faults) if faults else None, limits, log)
             self._endpoint = CredentialsEndpoint(self._credentials_of_role)
             self._listener = Listener(port, self._answer, sleep, log)
         except BaseException:
@@ -100,7 +99,7 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """End the sandbox and forget its accounts; needed without a `with` block, harmless after one."""
+        """Stop the sandbox and discard its accounts. Needed only without a `with` block; idempotent."""
         forget_secret(self.url)
         self._listener.stop()
         self._world.close()
@@ -108,19 +107,19 @@ class Sandbox:
     def _answer(self, request: HttpRequest) -> PipelineReply:
         if request.path.startswith(PREFIX):
             return PipelineReply(self._endpoint.answer(request))
-        return self._gate.answer(request)
+        return self._pipeline.answer(request)
 
     def save(self, path: Path) -> None:
-        """Write the accounts to a file (see `state`); sessions are not in it. Raises SandboxError."""
+        """Write the accounts, without sessions, to a file. Raises SandboxError."""
         save(self._world, self.accounts, path)
 
     def restore(self, path: Path) -> None:
-        """Put the accounts of a file in the place of all that is here. Raises SandboxError."""
+        """Replace all accounts by those of a file. Raises SandboxError."""
         self.accounts.clear()
         self.accounts |= restore(self._world, path)
         self._stored.forget()
 
-    def _make_gate(self, faults: Faults | None, limits: Limits, log: Callable[[str], None]) -> Gate:
+    def _make_pipeline(self, faults: FaultInjector | None, limits: Limits, log: Callable[[str], None]) -> Gate:
         return Gate(
             callers=self._callers,
             sts=self._sts,
@@ -135,17 +134,17 @@ class Sandbox:
         )
 
     def operator_credentials(self) -> SandboxCredentials:
-        """The operator's key, with the secret of this start: it may assume the administrator's role in every account."""
+        """The operator's access key, which may assume the administrator role of every account."""
         return credentials_of(self._operator)
 
     def instance_credentials(self, role_arn: str, *, instance_id: str = "i-0123456789abcdef0") -> SandboxCredentials:
-        """Credentials as an EC2 instance has them under a role. Raises SandboxError when there is no such role."""
+        """Credentials of a role as on an EC2 instance. Raises SandboxError when the role does not exist."""
         return credentials_of(self._instance_session(role_arn, instance_id))
 
     def container_environment(self, role_arn: str) -> Mapping[str, str]:
-        """Variables under which AWS's tools act as the role and renew their credentials by themselves.
+        """Environment variables for AWS tools to act as the role; the tools renew the credentials.
 
-        Raises SandboxError when there is no such role.
+        Raises SandboxError when the role does not exist.
         """
         self._role(role_arn)
         return self._endpoint.open(role_arn, self.url)
@@ -160,7 +159,7 @@ class Sandbox:
         parsed = Arn.parse(role_arn)
         role = self._stored.account(parsed.account_id, parsed.partition).roles.get(role_arn) if parsed else None
         if role is None:
-            raise SandboxError(f"there is no role {role_arn} in the sandbox", hint="provision its account first")
+            raise SandboxError(f"role {role_arn} does not exist in the sandbox", hint="provision its account first")
         return role
 
     def _instance_session(self, role_arn: str, instance_id: str) -> SessionInfo:
@@ -168,18 +167,18 @@ class Sandbox:
         return self._sts.role_session(assumption, instance_id, chained=False)
 
     def user_credentials(self, user_arn: str, *, mfa: bool = False) -> SandboxCredentials:
-        """A user's session, as after signing in to the console; with `mfa` the second factor was given just now.
+        """A user's session, as after signing in to the console; `mfa`: authenticated with MFA now.
 
-        Raises SandboxError when there is no such user.
+        Raises SandboxError when the user does not exist.
         """
         user = self._world.user(user_arn)
         if user is None:
-            raise SandboxError(f"there is no user {user_arn} in the sandbox", hint="provision its account first")
+            raise SandboxError(f"user {user_arn} does not exist in the sandbox", hint="provision its account first")
         holder = SessionInfo("", "", None, user.account_id, user.arn, user_id=user.id)
         return credentials_of(self._sts.user_session(holder, seconds=USER_SESSION_SECONDS, mfa=mfa))
 
     def root_credentials(self, account_id: str) -> SandboxCredentials:
-        """A long-term key of an account's root user, which may do nothing that trust policies decide."""
+        """A long-term key of an account's root user, which cannot assume roles."""
         arn = root_arn(self.partition, account_id)
         key = f"AKIAROOT{account_id}"
         root = SessionInfo(key, new_secret(), None, account_id, arn, user_id=account_id)

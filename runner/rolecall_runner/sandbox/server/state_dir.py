@@ -1,14 +1,4 @@
-"""The secret of the operator's access key: random for each start of a sandbox, and known only where the sandbox runs.
-
-A process runs one sandbox at a time. Whoever acts as its operator (provisioning, rehearsal) runs in the same process and
-finds the secret here by the sandbox's address; worker processes find it in their environment.
-
-A sandbox in a process of its own, from outside: started, found again, ended; nothing of moto is loaded for it. All
-files are for their owner only (0600 in a folder with 0700), and are checked before they are read. `sandbox.json` says
-where it is and who can act in it; `environments.json` the variables of each actor and of the operator, with
-credentials; `sandbox.log` a line a call; `state` the accounts of the last run. `sandbox.lock` is held (flock) by the
-process for its life and has its number in it from the start.
-"""
+"""Starts, finds and stops sandbox processes through their state directories, without loading moto."""
 
 from __future__ import annotations
 
@@ -38,40 +28,45 @@ from rolecall_runner.private_files import (
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 
 OPERATOR_VARIABLE = "ROLECALL_SANDBOX_OPERATOR_SECRET"
-"""Environment variable that hands the secret to worker processes of a command with `--sandbox`."""
+"""Environment variable that passes the secret to worker processes of a command with `--sandbox`."""
 
 _SECRETS: dict[str, str] = {}
 
 
 def keep_secret(url: str, secret: str) -> None:
-    """Let this process find the secret of the sandbox at `url`."""
+    """Keep the operator's secret of the sandbox at `url` for `operator_secret`."""
     _SECRETS[url] = secret
 
 
 def forget_secret(url: str) -> None:
-    """The sandbox at `url` has ended."""
+    """Discard the secret of the sandbox at `url`."""
     _SECRETS.pop(url, None)
 
 
 def operator_secret(url: str, environ: Mapping[str, str] | None = None) -> str:
-    """The operator's secret key at `url`; a string that no sandbox accepts when it is not known."""
+    """The operator's secret access key of the sandbox at `url`; when it is not known, a string that no sandbox accepts.
+
+    The secret is random for each sandbox. It is found in the process of the sandbox, and in worker processes through
+    OPERATOR_VARIABLE.
+    """
     variables = os.environ if environ is None else environ
     return _SECRETS.get(url) or variables.get(OPERATOR_VARIABLE) or "unknown"
 
 
 _POLL_SECONDS = 0.05
 _END_SECONDS = 20.0
-_LOCK_SECONDS = 1.0  # what a sandbox that just ended may still take to let go
+_LOCK_SECONDS = 1.0  # time for a stopped sandbox to release the lock
 
 
 OPERATOR = "operator"
-"""Name by which `environments` has the variables of the operator, unless an actor has it."""
+"""Key of the operator's variables in `environments`, unless an actor has this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxRequest:
-    """What a sandbox is started with; `faults` as people write them. Paths are absolute, `manifest` None for none;
-    `region` empty for the main one of the manifest's partition.
+    """The settings of a sandbox process. Paths are absolute; `manifest` None starts it empty.
+
+    An empty `region` selects the default Region of the manifest's partition; `faults` is a fault plan.
     """
 
     manifest: str | None
@@ -84,7 +79,7 @@ class SandboxRequest:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Someone who can act in the sandbox: a backend role by its name, a person by the user's name."""
+    """A principal with credentials in the sandbox: a backend role (kind `role`) or a user (kind `user`)."""
 
     name: str
     arn: str
@@ -93,7 +88,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A sandbox that runs: its process id, address, accounts and actors."""
+    """A running sandbox process; `how` is the source of its accounts."""
 
     pid: int
     url: str
@@ -106,7 +101,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A sandbox that was ended: its process id, and its address, empty when it had not stood yet."""
+    """A stopped sandbox process; `url` is empty when it was still starting."""
 
     pid: int
     url: str
@@ -114,53 +109,53 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The folder of one sandbox."""
+    """The state directory of one sandbox process. All files have mode 0600, in a directory with mode 0700."""
 
     folder: Path
 
     @property
     def record(self) -> Path:
-        """Where it is and who can act in it."""
+        """Address and actors of the running sandbox (see `Running`)."""
         return self.folder / "sandbox.json"
 
     @property
     def environments(self) -> Path:
-        """The variables of each actor."""
+        """Environment variables, with credentials, of each actor and the operator."""
         return self.folder / "environments.json"
 
     @property
     def wanted(self) -> Path:
-        """What it was started with."""
+        """The settings (see `SandboxRequest`)."""
         return self.folder / "wanted.json"
 
     @property
     def log(self) -> Path:
-        """A line a call."""
+        """The log: one line per call."""
         return self.folder / "sandbox.log"
 
     @property
     def failure(self) -> Path:
-        """Why it did not start."""
+        """The error that prevented the start."""
         return self.folder / "failure.json"
 
     @property
     def progress(self) -> Path:
-        """How many accounts are done, and of how many."""
+        """Numbers of provisioned accounts and of all accounts."""
         return self.folder / "progress.json"
 
     @property
     def lock(self) -> Path:
-        """Held by the sandbox's process, with its number in it."""
+        """Locked (flock) by the sandbox process for its lifetime; contains its process id."""
         return self.folder / "sandbox.lock"
 
     @property
     def state(self) -> Path:
-        """The accounts of the last run that was told to keep them."""
+        """The accounts of the last run with `keep_state`."""
         return self.folder / "state"
 
 
 def find(home: Home) -> Running | None:
-    """The sandbox that runs from this folder; None when there is none, or its process has gone."""
+    """The running sandbox of this directory; None when there is none or its process has ended."""
     try:
         body = read_record(home.record)
         running = Running(
@@ -178,18 +173,19 @@ def start(
     timeout_seconds: float = 120.0,
     waiting: Callable[[int, int], None] = lambda _d, _t: None,
 ) -> Running:
-    """Start a sandbox and wait until its accounts stand. `waiting` hears how many accounts are done, and of how many.
+    """Start a sandbox process and wait until its accounts are provisioned.
 
-    Raises SandboxError when one runs already or it does not start, or what kept it from starting as its own error says.
+    `waiting` is called with the numbers of provisioned accounts and of all accounts. Raises SandboxError when a sandbox is
+    already running or this one does not start; its exit code is that of the error in the process.
     """
     if (running := find(home)) is not None:
         raise SandboxError(
-            f"a sandbox runs already at {running.url}", where=str(home.folder), hint="runner sandbox down ends it"
+            f"a sandbox is already running at {running.url}", where=str(home.folder), hint="stop it: runner sandbox down"
         )
     _require_moto()
     make_private_folder(home.folder)
     check_private_folder(home.folder)
-    with _held(home) as lock:
+    with _locked(home) as lock:
         for stale in (home.record, home.failure, home.environments, home.progress):
             stale.unlink(missing_ok=True)
         write_record(home.wanted, asdict(wanted))
@@ -199,26 +195,29 @@ def start(
         if (running := find(home)) is not None:
             return running
         if child.poll() is not None:
-            raise _why(home)
-        _tell(home, waiting)
+            raise _start_error(home)
+        _report_progress(home, waiting)
         time.sleep(_POLL_SECONDS)
     child.terminate()
-    raise SandboxError(f"the sandbox did not stand within {timeout_seconds:.0f} s", where=str(home.log), hint="read its log")
+    raise SandboxError(f"the sandbox did not start within {timeout_seconds:.0f} s", where=str(home.log), hint="read its log")
 
 
 @contextmanager
-def _held(home: Home) -> Iterator[int]:
-    """The folder's lock, empty; a process that inherits the descriptor goes on holding it. Raises SandboxError."""
+def _locked(home: Home) -> Iterator[int]:
+    """Take the directory's lock; the descriptor of the empty lock file. A child process that inherits it keeps the lock.
+
+    Raises SandboxError when another process holds it.
+    """
     try:
         descriptor = create_private_file(home.lock, os.O_RDWR)
     except FileExistsError:
         descriptor = open_private_file(home.lock, flags=os.O_RDWR)
     try:
         deadline = time.monotonic() + _LOCK_SECONDS
-        while not _take(descriptor):
+        while not _try_lock(descriptor):
             if time.monotonic() > deadline:
-                what = "another sandbox starts or runs in this folder"
-                raise SandboxError(what, where=str(home.folder), hint="runner sandbox down ends it")
+                what = "another sandbox is starting or running in this folder"
+                raise SandboxError(what, where=str(home.folder), hint="stop it: runner sandbox down")
             time.sleep(_POLL_SECONDS)
         os.ftruncate(descriptor, 0)
         yield descriptor
@@ -226,7 +225,7 @@ def _held(home: Home) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _take(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -236,12 +235,12 @@ def _take(descriptor: int) -> bool:
 
 def _spawn(home: Home, lock: int) -> subprocess.Popen[bytes]:
     with open_log(home) as log:
-        child = subprocess.Popen(  # noqa: S603 - this very program
+        child = subprocess.Popen(  # noqa: S603 - this program
             [sys.executable, "-m", "rolecall_runner.sandbox.process", str(home.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C in the terminal is not for it
+            start_new_session=True,  # not interrupted by Ctrl-C in the terminal
             pass_fds=(lock,),
         )
     os.pwrite(lock, str(child.pid).encode(), 0)
@@ -249,19 +248,21 @@ def _spawn(home: Home, lock: int) -> subprocess.Popen[bytes]:
 
 
 def _holder(home: Home) -> int | None:
-    """The process that holds the folder's lock, whatever its record says; None when no one does."""
+    """The process that holds the directory's lock; None when it is free."""
     try:
         descriptor = open_private_file(home.lock, flags=os.O_RDWR)
     except FileNotFoundError:
         return None
     try:
         deadline = time.monotonic() + _LOCK_SECONDS
-        while not _take(descriptor):
-            # Empty for the moment between the lock and the process.
+        while not _try_lock(descriptor):
+            # Empty between the lock and the start of the process.
             if (text := os.pread(descriptor, 20, 0)).isdigit():
                 return int(text)
             if time.monotonic() > deadline:
-                raise SandboxError("the lock names no process", where=str(home.lock), hint="end the process that holds it")
+                raise SandboxError(
+                    "the lock file has no process id", where=str(home.lock), hint="stop the process that holds it"
+                )
             time.sleep(_POLL_SECONDS)
         return None
     finally:
@@ -269,7 +270,7 @@ def _holder(home: Home) -> int | None:
 
 
 def _require_moto() -> None:
-    """Raise ToolError here, and not in a process that no one sees, when the extra is not installed."""
+    """Raise ToolError before the process is started when the extra is not installed."""
     if importlib.util.find_spec("moto") is None:
         missing = missing_extra(ModuleNotFoundError(name="moto"))
         if missing is not None:
@@ -277,57 +278,57 @@ def _require_moto() -> None:
 
 
 def stop(home: Home) -> Ended | None:
-    """End the sandbox of this folder, one that is still starting too, and wait for it; None when there was none.
+    """Stop the sandbox of this directory, running or starting, and wait for its end; None when there is none.
 
-    Raises SandboxError if it stays.
+    Raises SandboxError when it does not stop.
     """
     running = find(home)
     pid = running.pid if running else _holder(home)
     if pid is None:
         return None
-    with suppress(ProcessLookupError):  # it ended by itself just now
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _END_SECONDS
     while time.monotonic() < deadline:
-        # The process is gone a moment before the system lets go of its lock.
+        # The system releases the lock a moment after the process has ended.
         if not _is_ours(pid, home) and _holder(home) != pid:
             return Ended(pid, running.url if running else "")
         time.sleep(_POLL_SECONDS)
-    raise SandboxError(f"the sandbox (process {pid}) does not end", where=str(home.folder), hint=f"end it: kill -9 {pid}")
+    raise SandboxError(f"the sandbox (process {pid}) does not stop", where=str(home.folder), hint=f"stop it: kill -9 {pid}")
 
 
 def environments(home: Home) -> dict[str, dict[str, str]]:
-    """The variables of each actor by name. Raises SandboxError when no sandbox runs."""
+    """Environment variables by actor. Raises SandboxError when no sandbox is running."""
     if find(home) is None:
-        raise SandboxError("no sandbox runs", where=str(home.folder), hint="runner sandbox up starts one")
+        raise SandboxError("no sandbox is running", where=str(home.folder), hint="start one: runner sandbox up")
     found: dict[str, dict[str, str]] = read_record(home.environments)
     return found
 
 
 def _is_ours(pid: int, home: Home) -> bool:
-    """Whether the process lives and is the one that serves this folder; its number may be another's by now."""
+    """Whether the process is running and serves this directory: its id may have been reused."""
     try:
         os.kill(pid, 0)
     except OSError:
         return False
     line = Path(f"/proc/{pid}/cmdline")
-    if not line.exists():  # macOS: that it lives must do
+    if not line.exists():  # macOS has no /proc
         return True
     words = line.read_bytes().split(b"\0")
     return os.fsencode(str(home.folder)) in words
 
 
-def _why(home: Home) -> RolecallError:
+def _start_error(home: Home) -> RolecallError:
     try:
         body = read_record(home.failure)
         error = SandboxError(body["text"])
-        error.exit_code = ExitCode(body["exit_code"])  # its own: a broken manifest is not a broken tool
+        error.exit_code = ExitCode(body["exit_code"])  # of the original error, such as a manifest error
         return error
     except (OSError, ValueError, KeyError):
-        return SandboxError("the sandbox ended before it stood", where=str(home.log), hint="read its log")
+        return SandboxError("the sandbox ended before it was ready", where=str(home.log), hint="read its log")
 
 
-def _tell(home: Home, waiting: Callable[[int, int], None]) -> None:
+def _report_progress(home: Home, waiting: Callable[[int, int], None]) -> None:
     try:
         done, total = read_record(home.progress)
     except (OSError, ValueError):
@@ -336,17 +337,17 @@ def _tell(home: Home, waiting: Callable[[int, int], None]) -> None:
 
 
 def write_record(path: Path, body: Any) -> None:
-    """Write one of the folder's JSON files, whole or not at all, for its owner only. Raises OSError."""
+    """Write a JSON file of the directory atomically, with mode 0600. Raises OSError."""
     write_private_file(path, json.dumps(body, indent=2).encode())
 
 
 def read_record(path: Path) -> Any:
-    """One of the folder's JSON files. Raises UnsafeFileError when others may write it, OSError, ValueError."""
+    """Read a JSON file of the directory. Raises UnsafeFileError when others may write it, OSError, ValueError."""
     return json.loads(read_private_file(path))
 
 
 def open_log(home: Home) -> IO[bytes]:
-    """The log, to append to, for its owner only. Raises UnsafeFileError, OSError."""
+    """Open the log for appending, with mode 0600. Raises UnsafeFileError, OSError."""
     flags = os.O_WRONLY | os.O_APPEND
     try:
         return os.fdopen(create_private_file(home.log, os.O_APPEND), "ab")

@@ -21,10 +21,7 @@ from rolecall_runner.sandbox.authorization.authorizer import session_context
 from rolecall_runner.sandbox.iam.iam_validation import check_identity_document
 from rolecall_runner.sandbox.iam.moto_backends import StoredAccess
 from rolecall_runner.sandbox.protocol.error_catalog import AwsRefusalError, denied, invalid, unconstrained
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, SessionInfo
-
-Form = Mapping[str, str]
-"""Parameters by name, lists as `Tags.member.1.Key`."""
+from rolecall_runner.sandbox.protocol.http_types import ApiCall, QueryParameters, SessionInfo
 
 MINIMUM_SECONDS = 900
 USER_SESSION_SECONDS = 43_200
@@ -67,7 +64,7 @@ class AssumeRoleRequest:
         return self.role_arn.split(":")[1]
 
 
-def read_assume_role(form: Form) -> AssumeRoleRequest:
+def read_assume_role(form: QueryParameters) -> AssumeRoleRequest:
     """Read AssumeRole. Raises AwsRefusalError with AWS's text for the first thing that is wrong."""
     arn = _text(form, "RoleArn", 20, 2_048, None)
     name = _text(form, "RoleSessionName", 2, 64, _NAME)
@@ -94,7 +91,7 @@ def read_assume_role(form: Form) -> AssumeRoleRequest:
     return request
 
 
-def read_seconds(form: Form, maximum: int) -> int | None:
+def read_seconds(form: QueryParameters, maximum: int) -> int | None:
     """DurationSeconds within 900 and `maximum`, None when it is left open."""
     text = form.get("DurationSeconds")
     if text is None:
@@ -109,12 +106,12 @@ def read_seconds(form: Form, maximum: int) -> int | None:
     return seconds
 
 
-def read_mfa(form: Form) -> tuple[str | None, str | None]:
+def read_mfa(form: QueryParameters) -> tuple[str | None, str | None]:
     """Serial number and one-time code, each None when it is not said."""
     return _text(form, "SerialNumber", 9, 256, _SERIAL), _text(form, "TokenCode", 6, 6, _TOKEN)
 
 
-def read_tags(form: Form) -> tuple[dict[str, str], tuple[str, ...]]:
+def read_tags(form: QueryParameters) -> tuple[dict[str, str], tuple[str, ...]]:
     """Session tags and the keys of those that are handed on."""
     keys = members(form, "Tags", "Key")
     values = members(form, "Tags", "Value")
@@ -138,7 +135,7 @@ def read_tags(form: Form) -> tuple[dict[str, str], tuple[str, ...]]:
     return dict(zip(keys, values, strict=True)), transitive
 
 
-def members(form: Form, name: str, part: str = "") -> Sequence[str]:
+def members(form: QueryParameters, name: str, part: str = "") -> Sequence[str]:
     """The values of a list parameter in their order: `NAME.member.N` or `NAME.member.N.PART`."""
     found: list[str] = []
     tail = f".{part}" if part else ""
@@ -147,7 +144,7 @@ def members(form: Form, name: str, part: str = "") -> Sequence[str]:
     return found
 
 
-def _policy(form: Form) -> PolicyDocument | None:
+def _policy(form: QueryParameters) -> PolicyDocument | None:
     text = form.get("Policy")
     if text is None:
         return None
@@ -157,7 +154,7 @@ def _policy(form: Form) -> PolicyDocument | None:
     return check_identity_document(text)
 
 
-def _policy_arns(form: Form) -> tuple[str, ...]:
+def _policy_arns(form: QueryParameters) -> tuple[str, ...]:
     arns = members(form, "PolicyArns", "arn")
     if len(arns) > SESSION_POLICY_ARNS:
         raise unconstrained("policyArns", f"[{len(arns)} ARNs]", f"have length less than or equal to {SESSION_POLICY_ARNS}")
@@ -172,7 +169,7 @@ def _check_arn(arn: str) -> None:
         raise invalid(f"{arn} is invalid")
 
 
-def _text(form: Form, name: str, least: int, most: int, pattern: re.Pattern[str] | None) -> str | None:
+def _text(form: QueryParameters, name: str, least: int, most: int, pattern: re.Pattern[str] | None) -> str | None:
     value = form.get(name)
     if value is not None:
         _within(name[0].lower() + name[1:], value, least, most, pattern)

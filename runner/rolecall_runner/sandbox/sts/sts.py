@@ -11,14 +11,13 @@ from xml.etree import ElementTree as ET
 from rolecall_generator.iam import Arn, PolicyDocument, role_arn
 from rolecall_runner.sandbox.iam.moto_backends import StoredAccess, World, document_of
 from rolecall_runner.sandbox.protocol.error_catalog import NOT_OFFERED, AwsRefusalError, denied
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, SessionInfo
+from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, QueryParameters, SessionInfo
 from rolecall_runner.sandbox.sts.assume_role import (
     SESSION_POLICY_CHARACTERS,
     USER_SESSION_MAXIMUM_SECONDS,
     USER_SESSION_SECONDS,
     AssumeRoleRequest,
     Assumption,
-    Form,
     decide_assume,
     read_assume_role,
     read_mfa,
@@ -44,21 +43,21 @@ class Sts:
         self._sessions = sessions
         self._clock = clock
         self._on_account = on_account
-        self._operations: dict[str, Callable[[ApiCall, Form, SessionInfo], Fields]] = {
+        self._operations: dict[str, Callable[[ApiCall, QueryParameters, SessionInfo], Fields]] = {
             "AssumeRole": self._assume_role,
             "GetCallerIdentity": self._get_caller_identity,
             "GetSessionToken": self._get_session_token,
             "GetAccessKeyInfo": self._get_access_key_info,
         }
 
-    def answer(self, call: ApiCall, form: Form, caller: SessionInfo, request_id: str) -> HttpReply:
+    def answer(self, call: ApiCall, form: QueryParameters, caller: SessionInfo, request_id: str) -> HttpReply:
         """Answer one call. Raises AwsRefusalError where AWS refuses, and for operations that are not offered."""
         operation = self._operations.get(call.operation)
         if operation is None:
             raise AwsRefusalError("SandboxUnsupported", f"The sandbox does not offer sts:{call.operation}.", NOT_OFFERED)
         return _reply(call.operation, operation(call, form, caller), request_id)
 
-    def _assume_role(self, call: ApiCall, form: Form, caller: SessionInfo) -> Fields:
+    def _assume_role(self, call: ApiCall, form: QueryParameters, caller: SessionInfo) -> Fields:
         request = read_assume_role(form)
         if caller.operator and request.role_arn.endswith(f":role/{OPERATOR_ROLE}"):
             return _assumed(self._operate(request), request)
@@ -165,10 +164,10 @@ class Sts:
             raise AwsRefusalError("MalformedPolicyDocument", f"Policy {arn} does not exist or is not attachable.")
         return policy.document
 
-    def _get_caller_identity(self, _call: ApiCall, _form: Form, caller: SessionInfo) -> Fields:
+    def _get_caller_identity(self, _call: ApiCall, _form: QueryParameters, caller: SessionInfo) -> Fields:
         return {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account_id}
 
-    def _get_session_token(self, _call: ApiCall, form: Form, caller: SessionInfo) -> Fields:
+    def _get_session_token(self, _call: ApiCall, form: QueryParameters, caller: SessionInfo) -> Fields:
         seconds = read_seconds(form, USER_SESSION_MAXIMUM_SECONDS)
         serial, code = read_mfa(form)
         if caller.session_token is not None or caller.operator:
@@ -177,7 +176,7 @@ class Sts:
         session = self.user_session(caller, seconds=seconds or USER_SESSION_SECONDS, mfa=mfa_age is not None)
         return {"Credentials": _credentials(session)}
 
-    def _get_access_key_info(self, _call: ApiCall, form: Form, _caller: SessionInfo) -> Fields:
+    def _get_access_key_info(self, _call: ApiCall, form: QueryParameters, _caller: SessionInfo) -> Fields:
         key = form.get("AccessKeyId", "")
         session = self._sessions.find(key)
         if session is not None:
