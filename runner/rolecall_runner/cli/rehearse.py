@@ -78,7 +78,7 @@ def rehearse(
         done = run(
             manifest,
             tool=tool,
-            sandbox=sandbox,
+            url=sandbox.url,
             selection=RehearsalSelection(only or (), sample, seed, out),
             progress=_listener(*bar),
         )

@@ -1,4 +1,4 @@
-"""Applying modules in the sandbox with the real Terraform."""
+"""Rehearsal: the modules of a manifest applied in the sandbox with Terraform, compared and destroyed."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,4 @@
-"""Modules through real Terraform: applied in groups, two at a time, and destroyed again whatever happened between.
-
-The two ways of modules into the sandbox: through real Terraform, or as their files say where there is none.
-"""
+"""The two ways to apply modules in the sandbox: with Terraform, or parsed and provisioned without it."""
 
 from __future__ import annotations
 
@@ -21,13 +18,44 @@ from rolecall_runner.rehearsal.rehearsal_report import ModuleOutcome, ModuleRehe
 from rolecall_runner.rehearsal.terraform_cli import Finished, Provider, Terraform, Workspace, make_workspace
 from rolecall_runner.sandbox import AdminClient, by_account, provision, withdraw
 
-_INTERRUPTED = "it was stopped before its end"
+_INTERRUPTED = "interrupted"
 
 
-class Applier:
-    """Applies modules and destroys what it applied. `results` holds every module's outcome by its path."""
+class RehearsalBackend(Protocol):
+    """Applies the modules in the sandbox and destroys them."""
 
-    def __init__(self, terraform: Terraform, provider: Provider, url: str, folder: Path, parallel: int, step: Steps) -> None:
+    @property
+    def results(self) -> Mapping[str, ModuleRehearsal]:
+        """The outcome so far of each module, by path."""
+        ...
+
+    def apply(self) -> None:
+        """Apply all modules. Errors of a module are in its result."""
+        ...
+
+    def destroy(self) -> None:
+        """Destroy everything that was applied, also after an interrupted `apply`."""
+        ...
+
+
+class TerraformBackend:
+    """Uses Terraform. The backend module, named in the trust policies of the others, is applied first, destroyed last."""
+
+    def __init__(
+        self,
+        chosen: Sequence[RehearsedModules],
+        terraform: Terraform,
+        provider: Provider,
+        *,
+        url: str,
+        folder: Path,
+        parallel: int,
+        step: Steps,
+    ) -> None:
+        self._groups = (
+            [item for item in chosen if item.is_backend],
+            [item for item in chosen if not item.is_backend],
+        )
         self._terraform = terraform
         self._provider = provider
         self._url = url
@@ -35,16 +63,23 @@ class Applier:
         self._parallel = parallel
         self._step = step
         self._stopped = threading.Event()
-        self._begun: dict[str, Workspace] = {}
-        self.results: dict[str, ModuleRehearsal] = {}
+        self._started: dict[str, Workspace] = {}
+        self._results: dict[str, ModuleRehearsal] = {}
 
-    def apply(self, chosen: Iterable[RehearsedModules]) -> None:
-        """Apply modules side by side. What one of them refuses is in its result; a Ctrl-C ends all and is raised."""
-        self._each(chosen, self._apply)
+    @property
+    def results(self) -> Mapping[str, ModuleRehearsal]:
+        """The outcome so far of each module, by path."""
+        return self._results
 
-    def destroy(self, chosen: Iterable[RehearsedModules]) -> None:
-        """Destroy what was begun of these modules, side by side."""
-        self._each((item for item in chosen if item.path in self._begun), self._destroy)
+    def apply(self) -> None:
+        """Apply the modules, in parallel. Errors are in the results; KeyboardInterrupt stops all and is raised."""
+        for group in self._groups:
+            self._each(group, self._apply)
+
+    def destroy(self) -> None:
+        """Destroy the modules whose apply was started, in parallel."""
+        for group in reversed(self._groups):
+            self._each((item for item in group if item.path in self._started), self._destroy)
 
     def _each(self, chosen: Iterable[RehearsedModules], work: Callable[[RehearsedModules], None]) -> None:
         self._stopped.clear()
@@ -61,9 +96,9 @@ class Applier:
 
     def _apply(self, chosen: RehearsedModules) -> None:
         result = ModuleRehearsal(chosen.path, chosen.account_id, ModuleOutcome.INTERRUPTED, error=_INTERRUPTED)
-        self.results[chosen.path] = result
+        self._results[chosen.path] = result
         if reason := reason_to_skip(chosen.module, self._provider.version):
-            self.results[chosen.path] = replace(result, outcome=ModuleOutcome.SKIPPED, error=reason)
+            self._results[chosen.path] = replace(result, outcome=ModuleOutcome.SKIPPED, error=reason)
             return
         with self._step(Stage.APPLY, chosen.path) as ending:
             done = self._init_and_apply(chosen)
@@ -73,7 +108,7 @@ class Applier:
             result = replace(result, outcome=ModuleOutcome.APPLIED, error=None)
         elif not self._stopped.is_set():
             result = replace(result, outcome=ModuleOutcome.FAILED, error=done.error)
-        self.results[chosen.path] = result
+        self._results[chosen.path] = result
 
     def _init_and_apply(self, chosen: RehearsedModules) -> Finished:
         try:
@@ -87,7 +122,7 @@ class Applier:
             done = workspace.init()
             if done.code or self._stopped.is_set():
                 return done if done.code else Finished(1, _INTERRUPTED)
-            self._begun[chosen.path] = workspace
+            self._started[chosen.path] = workspace
             return workspace.apply()
         except (OSError, RolecallError) as error:
             return Finished(1, f"Error: {error}")
@@ -95,61 +130,18 @@ class Applier:
     def _destroy(self, chosen: RehearsedModules) -> None:
         with self._step(Stage.DESTROY, chosen.path) as ending:
             try:
-                done = self._begun[chosen.path].destroy()
+                done = self._started[chosen.path].destroy()
             except RolecallError as error:
                 done = Finished(1, f"Error: {error}")
             ending.ok = done.code == 0
-        result = self.results[chosen.path]
-        self.results[chosen.path] = replace(
+        result = self._results[chosen.path]
+        self._results[chosen.path] = replace(
             result, destroyed=done.code == 0, destroy_error=done.error if done.code else None
         )
 
 
-class RehearsalBackend(Protocol):
-    """Brings the modules into the sandbox and takes them out again. `results`: every module's outcome by its path."""
-
-    @property
-    def results(self) -> Mapping[str, ModuleRehearsal]:
-        """What is known so far."""
-        ...
-
-    def apply(self) -> None:
-        """Bring all in; what one module refuses is in its result."""
-        ...
-
-    def destroy(self) -> None:
-        """Take out again what was brought in, also after an `apply` that was cut short."""
-        ...
-
-
-class TerraformWay:
-    """Through Terraform: the backend first, since the customers' trust names what it makes; it goes last."""
-
-    def __init__(self, chosen: Sequence[RehearsedModules], applier: Applier) -> None:
-        self._groups = (
-            [item for item in chosen if item.is_backend],
-            [item for item in chosen if not item.is_backend],
-        )
-        self._applier = applier
-
-    @property
-    def results(self) -> Mapping[str, ModuleRehearsal]:
-        """What is known so far."""
-        return self._applier.results
-
-    def apply(self) -> None:
-        """Apply group after group."""
-        for group in self._groups:
-            self._applier.apply(group)
-
-    def destroy(self) -> None:
-        """Destroy in the opposite order."""
-        for group in reversed(self._groups):
-            self._applier.destroy(group)
-
-
-class ParsedWay:
-    """As the files say: read back and provisioned through IAM's API."""
+class ParsedBackend:
+    """Parses the modules' files and provisions their access through the IAM API, without Terraform."""
 
     def __init__(self, chosen: Sequence[RehearsedModules], operator: AdminClient, before: Mapping[str, Access]) -> None:
         self._chosen = chosen
@@ -159,11 +151,11 @@ class ParsedWay:
 
     @property
     def results(self) -> Mapping[str, ModuleRehearsal]:
-        """What is known so far."""
+        """The outcome so far of each module, by path."""
         return self._results
 
     def apply(self) -> None:
-        """Read every module and provision all that is readable."""
+        """Parse every module and provision those without errors."""
         readable = [access for item in self._chosen if (access := self._read(item)) is not None]
         done = provision(by_account(Access.union(readable)), operator=self._operator)
         problems = {account.account_id: "\n".join(account.problems) for account in done.failed}
@@ -176,8 +168,8 @@ class ParsedWay:
         access = None
         try:
             parsed = parse_module(item.folder, account_id=item.account_id, partition=item.module.partition)
-        except RolecallError as problem:
-            errors = [str(problem)]
+        except RolecallError as error:
+            errors = [str(error)]
         else:
             errors = [finding.message for finding in parsed.findings if finding.severity is Severity.ERROR]
             access = parsed.access
@@ -187,9 +179,9 @@ class ParsedWay:
         return access
 
     def destroy(self) -> None:
-        """Take away whatever the accounts did not have before."""
+        """Remove what the accounts did not have before."""
         done = withdraw(self._before, operator=self._operator)
         problems = {account.account_id: "\n".join(account.problems) for account in done.failed}
         for path, result in self._results.items():
-            refusal = problems.get(result.account_id)
-            self._results[path] = replace(result, destroyed=refusal is None, destroy_error=refusal)
+            error = problems.get(result.account_id)
+            self._results[path] = replace(result, destroyed=error is None, destroy_error=error)

@@ -1,4 +1,4 @@
-"""Which modules are rehearsed: all, those of chosen names, or a sample; the backend comes first wherever it is needed."""
+"""Selects and writes the modules to rehearse."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from rolecall_generator.manifest import load_manifest
 from rolecall_generator.output import read_lock
 from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots, select
 
-PLAIN_PASSWORD_SINCE = (4, 1)
-"""The provider that first makes a console password without a PGP key (changelog of hashicorp/aws, 4.1.0)."""
+_PASSWORD_WITHOUT_PGP_KEY_SINCE = (4, 1)
+"""First AWS provider version with console passwords without PGP key (changelog of hashicorp/aws, 4.1.0)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RehearsedModules:
-    """A module to rehearse: what it intends and where its files are."""
+    """A module to rehearse, and the folder of its files."""
 
     module: Module
     folder: Path
 
     @property
     def path(self) -> str:
-        """The module's path below the output folder."""
+        """The path of the module in the output folder."""
         return self.module.path
 
     @property
     def account_id(self) -> str:
-        """The account that it belongs into."""
+        """The account of the module."""
         return self.module.account.account_id
 
     @property
     def is_backend(self) -> bool:
-        """Whether the others' trust may name what this one makes."""
+        """Whether this is the backend module, whose roles the trust policies of others name."""
         return self.module.kind is ModuleKind.BACKEND
 
 
@@ -49,11 +49,11 @@ def choose(
     seed: int = 0,
     out: Path | None = None,
 ) -> tuple[RehearsedModules, ...]:
-    """Plan a manifest and write the chosen modules' files below `folder`.
+    """Plan a manifest, select modules and write their files below `folder`.
 
-    `names`: customers, switch roles, paths or `backend`; `sample`: that many of them (a switch role counts once), the same
-    ones for the same seed, and the backend besides. `out`: the output folder whose lock remembers which backend policy
-    carries whom. Raises ManifestError, PlanError, OutputError or SelectionError.
+    `names`: customers, switch roles, paths or `backend`; all modules when empty. `sample`: the size of a random sample of
+    customers and switch roles, reproducible by `seed`; the backend is always included. `out`: the output folder whose lock
+    records the assignment of customers to backend policies. Raises ManifestError, PlanError, OutputError or SelectionError.
     """
     loaded = load_manifest(manifest)
     previous = previous_slots(read_lock(out)) if out is not None else {}
@@ -61,7 +61,7 @@ def choose(
     paths = select(plan, names) if names else frozenset(module.path for module in plan.modules)
     if sample is not None:
         paths = _sample(plan, paths, sample, seed)
-    return tuple(_written(module, manifest.name, folder) for module in plan.modules if module.path in paths)
+    return tuple(_write(module, manifest.name, folder) for module in plan.modules if module.path in paths)
 
 
 def _sample(plan: Plan, paths: Collection[str], count: int, seed: int) -> frozenset[str]:
@@ -76,7 +76,7 @@ def _subject(module: PlannedModule) -> tuple[bool, str]:
     return module.kind is ModuleKind.CUSTOMER, module.subject
 
 
-def _written(planned: PlannedModule, source: str, folder: Path) -> RehearsedModules:
+def _write(planned: PlannedModule, source: str, folder: Path) -> RehearsedModules:
     target = folder / planned.path
     target.mkdir(parents=True, exist_ok=True)
     for name, text in module_source(planned, source).render().items():
@@ -85,13 +85,13 @@ def _written(planned: PlannedModule, source: str, folder: Path) -> RehearsedModu
 
 
 def reason_to_skip(module: Module, provider_version: str | None) -> str | None:
-    """Why this provider cannot apply the module; None when it can."""
+    """Why this provider version cannot apply the module; None when it can."""
     plain = [user for user in module.access.users.values() if user.console_password and not user.console_password.pgp_key]
-    if not plain or provider_version is None or _version(provider_version) >= PLAIN_PASSWORD_SINCE:
+    if not plain or provider_version is None or _version(provider_version) >= _PASSWORD_WITHOUT_PGP_KEY_SINCE:
         return None
     return (
-        f"it makes a console password without a PGP key, which needs provider 4.1; the one here is {provider_version}: "
-        "give the user a pgp_key, or rehearse with a newer provider"
+        f"a console password without a PGP key needs AWS provider 4.1 or later, found {provider_version}: set a pgp_key for "
+        "the user or use a newer provider"
     )
 
 

@@ -1,7 +1,4 @@
-"""How access from different sources is made comparable.
-
-The rehearsal as one call: prepare, apply (backend first), compare, what is wired in between, destroy, check.
-"""
+"""Rehearses modules in the sandbox: prepare, apply, compare, destroy, and check that nothing is left."""
 
 from __future__ import annotations
 
@@ -10,12 +7,11 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from rolecall_generator.iam import Access, ConsolePassword
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_runner.live import read_account
-from rolecall_runner.rehearsal.backends import Applier, ParsedWay, RehearsalBackend, TerraformWay
+from rolecall_runner.rehearsal.backends import ParsedBackend, RehearsalBackend, TerraformBackend
 from rolecall_runner.rehearsal.module_selection import RehearsedModules, choose
 from rolecall_runner.rehearsal.rehearsal_report import (
     AccountRehearsal,
@@ -42,14 +38,14 @@ from rolecall_runner.sandbox import (
 
 
 def account_differences(before: Access, intended: Iterable[Access], found: Access) -> tuple[Change, ...]:
-    """How an account differs from what stood in it before, with all that was intended put on top."""
-    return differences(_comparable(Access.union([before, *intended])), _comparable(found))
+    """Differences between an account as it was before plus all intended access, and the account as found."""
+    return differences(_comparable(union([before, *intended])), _comparable(found))
 
 
 def _comparable(access: Access) -> Access:
-    """Without what one side cannot know: the PGP key of a first password, and whether it must be changed.
+    """Without details that one side does not have: PGP key and reset flag of a console password, and `existing`.
 
-    moto 5.2.5 does not keep PasswordResetRequired of a created login profile.
+    moto 5.2.5 ignores PasswordResetRequired of a new login profile.
     """
     users = {
         arn: replace(user, console_password=ConsolePassword() if user.console_password else None, existing=False)
@@ -63,18 +59,9 @@ def _comparable(access: Access) -> Access:
 NO_TERRAFORM = "no terraform or tofu is on PATH"
 
 
-class HasUrl(Protocol):
-    """A running sandbox."""
-
-    @property
-    def url(self) -> str:
-        """Its address, as in `http://127.0.0.1:4000`."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class RehearsalSelection:
-    """Which modules: all, those of `names`, a `sample` of so many by `seed`. `out`: see `choose`."""
+    """The modules to rehearse: those of `names` (all when empty), a random `sample` of this size. See `choose`."""
 
     names: Collection[str] = ()
     sample: int | None = None
@@ -84,7 +71,10 @@ class RehearsalSelection:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """The Terraform to use (None: there is none), where its provider is (None: its own way), modules at a time."""
+    """The Terraform to use, None if not installed.
+
+    `plugin_dir` is the folder of its provider, None for Terraform's default; `parallel` the number of concurrent modules.
+    """
 
     terraform: Terraform | None
     plugin_dir: Path | None = None
@@ -95,18 +85,19 @@ def rehearse(
     manifest: Path,
     *,
     tool: Tool,
-    sandbox: HasUrl,
+    url: str,
     selection: RehearsalSelection = RehearsalSelection(),
     keep: bool = False,
     progress: Listener = lambda _progress: None,
     after_apply: Callable[[Applied], None] = lambda _applied: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Rehearsal:
-    """Rehearse the modules of a manifest in a sandbox that no one else changes meanwhile.
+    """Apply the modules of a manifest in the sandbox at `url`, compare the accounts with the intended access, and destroy.
 
-    `keep` leaves all standing. `after_apply` is called between comparing and destroying; what it raises is raised, after
-    the destroy. What one module or account refuses is in the result. Raises ManifestError, PlanError, OutputError or
-    SelectionError before anything is made, and on Ctrl-C KeyboardInterrupt once everything is destroyed.
+    Nothing else may change the sandbox meanwhile. `keep` skips the destroy. `after_apply` is called between compare and
+    destroy; its exceptions are raised after the destroy. Errors of one module or account are in the result. Raises
+    ManifestError, PlanError, OutputError or SelectionError before anything is created; on Ctrl-C KeyboardInterrupt, after
+    the destroy.
     """
     started = clock()
     step = Steps(progress, clock)
@@ -120,31 +111,38 @@ def rehearse(
             seed=selection.seed,
             out=selection.out,
         )
-        operator = AdminClient(sandbox.url, partition=chosen[0].module.partition if chosen else "aws")
+        operator = AdminClient(url, partition=chosen[0].module.partition if chosen else "aws")
         with step(Stage.PROVIDER, None):
             provider = _provider(tool, work / "provider")
         with step(Stage.PREPARE, None):
             before = _prepare(operator, chosen)
         if tool.terraform is None or isinstance(provider, str):
-            way: RehearsalBackend = ParsedWay(chosen, operator, before.accounts)
+            backend: RehearsalBackend = ParsedBackend(chosen, operator, before.accounts)
         else:
-            workspaces = work / "workspaces"
-            way = TerraformWay(chosen, Applier(tool.terraform, provider, sandbox.url, workspaces, tool.parallel, step))
-        accounts = _there_and_back(_Scene(chosen, operator, before, step), way, after_apply, keep=keep)
-    return _report(way.results, provider, chosen, accounts, kept=keep, seconds=clock() - started)
+            backend = TerraformBackend(
+                chosen,
+                tool.terraform,
+                provider,
+                url=url,
+                folder=work / "workspaces",
+                parallel=tool.parallel,
+                step=step,
+            )
+        accounts = _apply_and_destroy(_Context(chosen, operator, before, step), backend, after_apply, keep=keep)
+    return _report(backend.results, provider, chosen, accounts, kept=keep, seconds=clock() - started)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Accounts by their ids, and why others could not be read."""
+    """Accounts by id, and the errors of those that could not be read."""
 
     accounts: Mapping[str, Access]
     problems: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
-    """What stays the same through a rehearsal."""
+class _Context:
+    """The fixed inputs of a rehearsal."""
 
     chosen: Sequence[RehearsedModules]
     operator: AdminClient
@@ -152,44 +150,44 @@ class _Scene:
     step: Steps
 
 
-def _there_and_back(
-    scene: _Scene, way: RehearsalBackend, after_apply: Callable[[Applied], None], *, keep: bool
+def _apply_and_destroy(
+    context: _Context, backend: RehearsalBackend, after_apply: Callable[[Applied], None], *, keep: bool
 ) -> tuple[AccountRehearsal, ...]:
-    """Apply, compare, call, destroy, check. The destroy comes whatever happens before it."""
+    """Apply, compare, call `after_apply`, destroy and check; the destroy also after an exception."""
     try:
-        way.apply()
-        with scene.step(Stage.COMPARE, None):
-            accounts = _compare(scene, way.results)
-        with scene.step(Stage.AFTER_APPLY, None):
-            done = [result for result in way.results.values() if result.outcome is ModuleOutcome.APPLIED]
+        backend.apply()
+        with context.step(Stage.COMPARE, None):
+            accounts = _compare(context, backend.results)
+        with context.step(Stage.AFTER_APPLY, None):
+            done = [result for result in backend.results.values() if result.outcome is ModuleOutcome.APPLIED]
             paths = tuple(result.path for result in done)
-            after_apply(Applied(scene.operator.url, paths, tuple(sorted({result.account_id for result in done}))))
+            after_apply(Applied(context.operator.url, paths, tuple(sorted({result.account_id for result in done}))))
     finally:
         if not keep:
-            way.destroy()
+            backend.destroy()
     if keep:
         return accounts
-    with scene.step(Stage.CHECK, None):
-        now = _read_all(scene.operator, [account.account_id for account in accounts])
-    return tuple(_with_left(account, scene.before, now) for account in accounts)
+    with context.step(Stage.CHECK, None):
+        now = _read_all(context.operator, [account.account_id for account in accounts])
+    return tuple(_with_left(account, context.before, now) for account in accounts)
 
 
 def _prepare(operator: AdminClient, chosen: Sequence[RehearsedModules]) -> _Reading:
-    """Make who must stand already, and read every account as it is before the first module."""
+    """Create principals and policies that the modules need, and read every account before the first module."""
     accesses = [item.module.access for item in chosen]
-    made_before = Access.union([bare_principals(accesses), placeholder_policies(accesses)])
-    done = provision(by_account(made_before), operator=operator)
+    prerequisites = union([bare_principals(accesses), placeholder_policies(accesses)])
+    done = provision(by_account(prerequisites), operator=operator)
     before = _read_all(operator, sorted({item.account_id for item in chosen}))
     refused = {account.account_id: "; ".join(account.problems) for account in done.failed}
     return _Reading(before.accounts, {**refused, **before.problems})
 
 
 def _provider(tool: Tool, folder: Path) -> Provider | str:
-    """The provider, or why there is no real Terraform to be had."""
+    """The provider, or why Terraform cannot be used."""
     if tool.terraform is None:
         return NO_TERRAFORM
     found = find_provider(tool.terraform, folder, tool.plugin_dir)
-    return found if isinstance(found, Provider) else f"the AWS provider cannot be had: {found.error}"
+    return found if isinstance(found, Provider) else f"the AWS provider could not be loaded: {found.error}"
 
 
 def _read_all(operator: AdminClient, account_ids: Sequence[str]) -> _Reading:
@@ -204,19 +202,19 @@ def _read_all(operator: AdminClient, account_ids: Sequence[str]) -> _Reading:
     return _Reading(accounts, problems)
 
 
-def _compare(scene: _Scene, results: Mapping[str, ModuleRehearsal]) -> tuple[AccountRehearsal, ...]:
-    account_ids = list(dict.fromkeys(item.account_id for item in scene.chosen))
-    found = _read_all(scene.operator, account_ids)
+def _compare(context: _Context, results: Mapping[str, ModuleRehearsal]) -> tuple[AccountRehearsal, ...]:
+    account_ids = list(dict.fromkeys(item.account_id for item in context.chosen))
+    found = _read_all(context.operator, account_ids)
     compared = []
     for account_id in account_ids:
-        members = [item for item in scene.chosen if item.account_id == account_id]
+        members = [item for item in context.chosen if item.account_id == account_id]
         outcomes = {results[item.path].outcome for item in members}
-        problem = scene.before.problems.get(account_id) or found.problems.get(account_id)
+        problem = context.before.problems.get(account_id) or found.problems.get(account_id)
         changes: tuple[Change, ...] = ()
-        # A module that failed half-way has made no one knows what: its own error says more than a comparison.
+        # No comparison after a failed module: what it created is not known, and its error is reported.
         if problem is None and outcomes <= {ModuleOutcome.APPLIED, ModuleOutcome.SKIPPED}:
             intended = [item.module.access for item in members if results[item.path].outcome is ModuleOutcome.APPLIED]
-            changes = account_differences(scene.before.accounts[account_id], intended, found.accounts[account_id])
+            changes = account_differences(context.before.accounts[account_id], intended, found.accounts[account_id])
         compared.append(AccountRehearsal(account_id, changes, problem=problem))
     return tuple(compared)
 
@@ -240,7 +238,7 @@ def _report(
     modules = tuple(results[item.path] for item in chosen)
     note = note_on(tuple(placeholder_policies(item.module.access for item in chosen).policies))
     if isinstance(provider, str):
-        why = f"{provider}; what the modules' files say was provisioned instead{note}"
+        why = f"{provider}; the modules were parsed and provisioned instead{note}"
         return Rehearsal(RehearsalMethod.PARSED, why, modules, accounts, kept, seconds=seconds)
     version = provider.version or "of unknown version"
     why = f"version {provider.tool_version} with AWS provider {version} applied the modules{note}"

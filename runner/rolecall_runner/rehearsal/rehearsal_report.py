@@ -1,7 +1,4 @@
-"""What a rehearsal found: frozen values, and their JSON form.
-
-What a rehearsal tells while it goes on.
-"""
+"""Results and progress of a rehearsal."""
 
 from __future__ import annotations
 
@@ -16,14 +13,14 @@ from rolecall_generator.iam.difference import Change
 
 
 class RehearsalMethod(StrEnum):
-    """What brought the modules into the sandbox."""
+    """How the modules were applied."""
 
     TERRAFORM = "terraform"
     PARSED = "parsed modules"
 
 
 class ModuleOutcome(StrEnum):
-    """How far a module came."""
+    """The result of applying a module."""
 
     APPLIED = "applied"
     FAILED = "failed"
@@ -33,7 +30,7 @@ class ModuleOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModuleRehearsal:
-    """One module. `error` is Terraform's own words, or why it was skipped; `destroy_error` likewise for its end."""
+    """The result of one module. `error`: Terraform's error or why it was skipped; `destroy_error`: that of the destroy."""
 
     path: str
     account_id: str
@@ -46,9 +43,10 @@ class ModuleRehearsal:
 
 @dataclass(frozen=True, slots=True)
 class AccountRehearsal:
-    """One account: how it differed from what was intended once all was applied, and what was left after the destroy.
+    """The result of one account.
 
-    `differences` go from intended to found. `problem`: why it could not be read, or why comparing would say nothing.
+    `differences`: from the intended to the found access after apply. `left`: differences to the start after destroy.
+    `problem`: why the account could not be prepared or read.
     """
 
     account_id: str
@@ -59,7 +57,7 @@ class AccountRehearsal:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A whole rehearsal, modules in the order of the plan. `why` says in a sentence why it went this way (`how`)."""
+    """The result of a rehearsal, modules in order of the plan. `why` explains the method (`how`) in a sentence."""
 
     how: RehearsalMethod
     why: str
@@ -71,12 +69,12 @@ class Rehearsal:
     seconds: float = 0.0
 
     def with_outcome(self, outcome: ModuleOutcome) -> tuple[ModuleRehearsal, ...]:
-        """The modules that came so far."""
+        """The modules with this outcome."""
         return tuple(module for module in self.modules if module.outcome is outcome)
 
     @property
     def passed(self) -> bool:
-        """Whether all that was tried was applied, is as intended, and (unless kept) went without a trace."""
+        """Whether at least one module was applied, none failed, and no account has differences, leftovers or problems."""
         modules = all(
             module.outcome is ModuleOutcome.SKIPPED
             or (module.outcome is ModuleOutcome.APPLIED and module.destroy_error is None)
@@ -87,7 +85,7 @@ class Rehearsal:
 
 
 def rehearsal_json(rehearsal: Rehearsal) -> dict[str, Any]:
-    """The rehearsal as plain JSON values: seconds as numbers, outcomes as words, `passed` next to them."""
+    """The rehearsal as JSON values."""
     return {
         "passed": rehearsal.passed,
         "how": str(rehearsal.how),
@@ -118,7 +116,7 @@ def _changes(changes: Sequence[Change]) -> list[dict[str, Any]]:
 
 
 class Stage(StrEnum):
-    """The stages of a rehearsal, in their order."""
+    """Stages of a rehearsal, in order."""
 
     PROVIDER = "provider"
     PREPARE = "prepare"
@@ -131,7 +129,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A stage that begins (`ok` is None) or has ended, for one module or (`path` is None) for all; `seconds` it took."""
+    """Start (`ok` is None) or end of a stage, of one module or (`path` is None) of all; `seconds` is its duration."""
 
     stage: Stage
     path: str | None = None
@@ -141,7 +139,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What stands in the sandbox between apply and destroy: its address, module paths and account ids."""
+    """Applied modules and their account ids, and the URL of the sandbox."""
 
     url: str
     modules: tuple[str, ...]
@@ -149,19 +147,19 @@ class Applied:
 
 
 Listener = Callable[[Progress], None]
-"""Hears the progress; called from several threads, one at a time."""
+"""Called with the progress, from several threads but never concurrently."""
 
 
 @dataclass(slots=True)
 class StageEnding:
-    """How a step ends: the block says whether it went well; `seconds` is known after the block."""
+    """The end of a step: `ok` is set in its block, `seconds` after it."""
 
     ok: bool = True
     seconds: float = 0.0
 
 
 class Steps:
-    """Tells a listener when steps begin and how they end, one at a time whatever thread they are in."""
+    """Reports start and end of steps to a listener. Thread-safe."""
 
     def __init__(self, listener: Listener, clock: Callable[[], float]) -> None:
         self._listener = listener
@@ -170,9 +168,9 @@ class Steps:
 
     @contextmanager
     def __call__(self, stage: Stage, path: str | None = None) -> Iterator[StageEnding]:
-        """A step from here to the end of the block; what the block raises is a step that went badly."""
+        """Report the block as a step, which fails when the block raises."""
         ending = StageEnding()
-        self._tell(Progress(stage, path))
+        self._report(Progress(stage, path))
         started = self._clock()
         try:
             yield ending
@@ -181,8 +179,8 @@ class Steps:
             raise
         finally:
             ending.seconds = self._clock() - started
-            self._tell(Progress(stage, path, ending.ok, ending.seconds))
+            self._report(Progress(stage, path, ending.ok, ending.seconds))
 
-    def _tell(self, what: Progress) -> None:
+    def _report(self, progress: Progress) -> None:
         with self._lock:
-            self._listener(what)
+            self._listener(progress)

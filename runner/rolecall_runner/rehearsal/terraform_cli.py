@@ -1,7 +1,4 @@
-"""Finds terraform or tofu and runs it: one command, its folder, its whole text. Nothing of the caller's AWS goes along.
-
-A root configuration for one module: the provider of the sandbox, in the module's account, and the module as child.
-"""
+"""Runs terraform or tofu on the root configuration of a module in the sandbox."""
 
 from __future__ import annotations
 
@@ -21,17 +18,17 @@ from rolecall_generator.iam import PARTITIONS, role_arn
 from rolecall_runner.rehearsal.module_selection import RehearsedModules
 from rolecall_runner.sandbox import OPERATOR_KEY, OPERATOR_ROLE, operator_secret
 
-NAMES = ("terraform", "tofu")
-TIMEOUT_SECONDS = 600
+_NAMES = ("terraform", "tofu")
+_TIMEOUT_SECONDS = 600
 
-# What would let a rehearsal act as someone, or do something else than asked: credentials and profiles, extra arguments,
-# another workspace or data folder, values for variables.
-_KEPT_OUT = ("AWS_", "TF_CLI_ARGS", "TF_WORKSPACE", "TF_DATA_DIR", "TF_VAR_", "TF_LOG")
+# Variables that would change a rehearsal: credentials and profiles, extra arguments, another workspace or data folder,
+# values of Terraform variables.
+_REMOVED_VARIABLES = ("AWS_", "TF_CLI_ARGS", "TF_WORKSPACE", "TF_DATA_DIR", "TF_VAR_", "TF_LOG")
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a command ended: its exit code, what it put out, and its errors and warnings."""
+    """Exit code, standard output and standard error of a command."""
 
     code: int
     out: str
@@ -39,12 +36,12 @@ class Finished:
 
     @property
     def text(self) -> str:
-        """All that it said."""
+        """Standard output and standard error."""
         return f"{self.out}\n{self.err}"
 
     @property
     def error(self) -> str:
-        """The first `Error:` block without its frame, at most twenty lines; without one the last lines."""
+        """The first `Error:` block without its frame, at most 20 lines; without one the last 8 lines."""
         lines = [line.strip("╷│╵ ").rstrip() for line in self.text.splitlines()]
         start = next((number for number, line in enumerate(lines) if line.startswith("Error:")), None)
         if start is None:
@@ -56,20 +53,20 @@ class Finished:
 
 @dataclass(frozen=True)
 class Terraform:
-    """A program that runs Terraform configurations: `command` as subprocess takes it. `stop` ends what is running."""
+    """Runs terraform or tofu, without the AWS configuration of the caller. `command` is an argument list for subprocess."""
 
     command: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     _running: set[subprocess.Popen[str]] = field(default_factory=set, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def run(self, folder: Path, *arguments: str, timeout: float = TIMEOUT_SECONDS) -> Finished:
-        """Run in a folder. A Ctrl-C at the terminal does not reach the program: `stop` tells it, in order.
+    def run(self, folder: Path, *arguments: str, timeout: float = _TIMEOUT_SECONDS) -> Finished:
+        """Run a command in a folder. After `timeout` seconds it is stopped and has failed.
 
-        Raises ToolError when the program cannot be started. A command past `timeout` seconds is ended and counts as failed.
+        Ctrl-C in the terminal does not interrupt it, see `stop`. Raises ToolError when the program cannot be started.
         """
         try:
-            process = subprocess.Popen(  # noqa: S603 - a program that the user named or has on PATH
+            process = subprocess.Popen(  # noqa: S603 - a program selected by the user or on PATH
                 [*self.command, *arguments],
                 cwd=folder,
                 env=self._environment(),
@@ -83,28 +80,28 @@ class Terraform:
             )
         except OSError as error:
             raise ToolError(
-                f"{self.command[0]} cannot be started: {error.strerror}", hint="name a terraform or tofu that runs here"
+                f"{self.command[0]} cannot be started: {error.strerror}", hint="specify a working terraform or tofu"
             ) from error
         with self._lock:
             self._running.add(process)
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            out, err = _end(process)
-            err += f"\nError: it took longer than {timeout:.0f} s and was ended\n"
+            out, err = _stop(process)
+            err += f"\nError: stopped after {timeout:.0f} s (timeout)\n"
         finally:
             with self._lock:
                 self._running.discard(process)
         return Finished(process.returncode, out, err)
 
     def stop(self) -> None:
-        """Ask every running command to end in order, as one Ctrl-C would: state is written before it goes."""
+        """Interrupt all running commands like Ctrl-C, so that they write their state before they end."""
         with self._lock:
             for process in self._running:
                 process.send_signal(signal.SIGINT)
 
     def version(self, folder: Path) -> tuple[str, str | None]:
-        """Versions of the program and of the AWS provider that the folder was initialised with (None without one)."""
+        """Versions of the program and of the AWS provider of an initialized folder, None without provider."""
         done = self.run(folder, "version", "-json")
         try:
             body = json.loads(done.out)
@@ -115,7 +112,7 @@ class Terraform:
         return str(body.get("terraform_version", "unknown")), aws
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in self.environ.items() if not name.startswith(_KEPT_OUT)}
+        kept = {name: value for name, value in self.environ.items() if not name.startswith(_REMOVED_VARIABLES)}
         return kept | {
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
@@ -126,7 +123,7 @@ class Terraform:
         }
 
 
-def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
+def _stop(process: subprocess.Popen[str]) -> tuple[str, str]:
     process.send_signal(signal.SIGINT)
     try:
         return process.communicate(timeout=30)
@@ -138,14 +135,14 @@ def _end(process: subprocess.Popen[str]) -> tuple[str, str]:
 def find_terraform(
     which: Callable[[str], str | None] = shutil.which, environ: Mapping[str, str] | None = None
 ) -> Terraform | None:
-    """The terraform, else the tofu, on PATH; None when there is neither."""
-    for name in NAMES:
+    """terraform or tofu on PATH, in this order; None when neither is installed."""
+    for name in _NAMES:
         if found := which(name):
             return Terraform((found,), dict(os.environ) if environ is None else dict(environ))
     return None
 
 
-# `ec2`: without this endpoint provider 3.39 asks the real one for two minutes. `s3` for modules of others.
+# `ec2`: without this endpoint provider 3.39 tries the real one for two minutes. `s3`: for modules of others.
 _PROVIDER = """\
 provider "aws" {{
   region                      = "{region}"
@@ -187,27 +184,27 @@ terraform {
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A folder in which one module is initialised, applied and destroyed. `plugins` holds the provider."""
+    """A folder with the root configuration of one module. `plugins` is the folder of the provider."""
 
     folder: Path
     terraform: Terraform
     plugins: Path
 
     def init(self) -> Finished:
-        """Initialise with the provider at hand; nothing is fetched."""
+        """Initialize with the provider in `plugins`, without downloads."""
         return self.terraform.run(self.folder, "init", "-input=false", "-no-color", f"-plugin-dir={self.plugins}")
 
     def apply(self) -> Finished:
-        """Apply without asking."""
+        """Apply without confirmation."""
         return self.terraform.run(self.folder, "apply", "-auto-approve", "-input=false", "-no-color")
 
     def destroy(self) -> Finished:
-        """Destroy without asking."""
+        """Destroy without confirmation."""
         return self.terraform.run(self.folder, "destroy", "-auto-approve", "-input=false", "-no-color")
 
 
 def provider_block(url: str, account_id: str, partition: str = "aws") -> str:
-    """The provider of a root configuration that acts in an account of the sandbox, as its operator."""
+    """The provider block of a root configuration for an account of the sandbox, with the operator's credentials."""
     return _PROVIDER.format(
         region=PARTITIONS[partition].default_region,
         access_key=OPERATOR_KEY,
@@ -218,10 +215,10 @@ def provider_block(url: str, account_id: str, partition: str = "aws") -> str:
 
 
 def make_workspace(folder: Path, chosen: RehearsedModules, *, url: str, terraform: Terraform, plugins: Path) -> Workspace:
-    """Write the root configuration of a module into a new folder, with a copy of the module's files below it."""
+    """Write the root configuration of a module and a copy of the module to a new folder."""
     folder.mkdir(parents=True)
     shutil.copytree(chosen.folder, folder / "module")
-    for path in (folder / "module").glob("*.tf"):  # what is rehearsed is destroyed again, shared or not
+    for path in (folder / "module").glob("*.tf"):  # modules are destroyed after the rehearsal
         path.write_text(_GUARD.sub(r"\1false", path.read_text(encoding="utf-8")), encoding="utf-8")
     root = provider_block(url, chosen.account_id, chosen.module.partition) + _CALL
     (folder / "root.tf").write_text(root, encoding="utf-8")
@@ -230,7 +227,7 @@ def make_workspace(folder: Path, chosen: RehearsedModules, *, url: str, terrafor
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """The AWS provider that a rehearsal uses: the folder that holds it, its version, and the program's."""
+    """The AWS provider of a rehearsal: its folder and version, and the version of the program."""
 
     plugins: Path
     version: str | None
@@ -238,10 +235,9 @@ class Provider:
 
 
 def find_provider(terraform: Terraform, folder: Path, plugin_dir: Path | None) -> Provider | Finished:
-    """Get the provider once: from `plugin_dir`, else as this Terraform gets providers (its cache, mirror or registry).
+    """Install the AWS provider once for all modules: from `plugin_dir`, or from Terraform's cache, mirror or registry.
 
-    What the first initialisation found serves all modules, so nothing is fetched twice. Finished, as it failed, when there
-    is none.
+    Returns the failed command when there is no provider.
     """
     folder.mkdir(parents=True)
     (folder / "main.tf").write_text(_PROBE, encoding="utf-8")

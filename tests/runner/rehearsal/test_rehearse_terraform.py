@@ -60,7 +60,7 @@ def test_the_notes_accounts_from_apply_to_destroy(
             access = read_access(applied.url, account_id)
             standing[account_id] = [parsed.name for arn in (*access.roles, *access.users) if (parsed := Arn.parse(arn))]
 
-    done = rehearse(example_manifest(tmp_path, aws_provider), tool=tool, sandbox=sandbox, after_apply=look)
+    done = rehearse(example_manifest(tmp_path, aws_provider), tool=tool, url=sandbox.url, after_apply=look)
 
     assert [] == [module for module in done.modules if module.outcome is not ModuleOutcome.APPLIED or not module.destroyed]
     assert [] == [account for account in done.accounts if account.differences or account.left or account.problem]
@@ -91,7 +91,7 @@ def test_a_module_that_iam_refuses_fails_alone(sandbox: Sandbox, tool: Tool, tmp
         )
     )
 
-    done = rehearse(path, tool=tool, sandbox=sandbox, selection=RehearsalSelection(names=["customer0", "customer1"]))
+    done = rehearse(path, tool=tool, url=sandbox.url, selection=RehearsalSelection(names=["customer0", "customer1"]))
 
     applied, failed = done.modules
     assert (ModuleOutcome.APPLIED, True) == (applied.outcome, applied.destroyed)

@@ -81,7 +81,7 @@ class Case:
     session: tuple[Statement, ...] | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    trouble: ErrorCategory = ErrorCategory.DENIED
+    error: ErrorCategory = ErrorCategory.DENIED
 
 
 IDENTITY_SILENT = "because no identity-based policy allows the {} action"
@@ -204,10 +204,10 @@ CASES = [
          IDENTITY_SILENT.format("iam:PassRole")),
     # What cannot be decided.
     Case("a tag of the resource is not known", START, (allow("ec2:*", StringEquals={"aws:ResourceTag/team": "red"}),),
-         "the value of aws:resourcetag/team is not known here", trouble=UNDECIDED),
+         "the value of aws:resourcetag/team is not known", error=UNDECIDED),
     Case("a deny on a tag of the resource", START,
          (allow("ec2:*"), deny("ec2:*", StringEquals={"ec2:ResourceTag/prod": "yes"})), "ec2:resourcetag/prod",
-         trouble=UNDECIDED),
+         error=UNDECIDED),
     Case("a role's tag is known", GET_ROLE, (allow("iam:*", StringEquals={"aws:ResourceTag/team": "blue"}),), ""),
     Case("a role has another tag", GET_ROLE, (allow("iam:*", StringEquals={"iam:ResourceTag/team": "red"}),),
          IDENTITY_SILENT.format("iam:GetRole")),
@@ -216,22 +216,22 @@ CASES = [
     Case("a key that the action never carries", INSTANCES,
          (allow("ec2:*"), deny("ec2:*", StringEquals={"aws:ResourceTag/team": "red"})), ""),
     Case("a bucket's owner is not known", GET, (allow("*", StringEquals={"aws:ResourceAccount": ACCOUNT}),),
-         "aws:resourceaccount", trouble=UNDECIDED),
+         "aws:resourceaccount", error=UNDECIDED),
     Case("an ARN's owner is known", TABLE, (allow("*", StringEquals={"aws:ResourceAccount": ACCOUNT}),), ""),
     Case("a key that is not told, all allowed", DECRYPT, (allow("kms:Decrypt"),), ""),
     Case("a key that is not told, one allowed", DECRYPT, (allow("kms:Decrypt", f"arn:aws:kms:*:{ACCOUNT}:key/1"),),
-         "the request does not tell the resource", trouble=UNDECIDED),
+         "the resource is not known from the request", error=UNDECIDED),
     Case("a key that is not told, one denied", DECRYPT, (allow("*"), deny("kms:*", f"arn:aws:kms:*:{ACCOUNT}:key/1")),
-         "the request does not tell the resource", trouble=UNDECIDED),
+         "the resource is not known from the request", error=UNDECIDED),
     Case("a secret by a pattern", READ_SECRET, (allow("secretsmanager:*", f"{SECRET}db-*"),), ""),
     Case("a secret by its full ARN", READ_SECRET, (allow("secretsmanager:*", f"{SECRET}db-AbCdEf"),),
-         "full ARN", trouble=UNDECIDED),
+         "full ARN", error=UNDECIDED),
     Case("a secret that may be denied", READ_SECRET, (allow("*"), deny("*", f"{SECRET}db-AbCdEf")), "full ARN",
-         trouble=UNDECIDED),
+         error=UNDECIDED),
     Case("an unknown operator", GET, (allow("*"), deny("*", StringResembles={"aws:UserAgent": "x"})),
-         "unknown condition operator", trouble=UNDECIDED),
+         "unknown condition operator", error=UNDECIDED),
     Case("a bucket policy is not enforced", ("s3", "put_bucket_policy", {"Bucket": "my-bucket", "Policy": "{}"}),
-         (allow("*"),), "does not enforce policies on buckets", trouble=UNDECIDED),
+         (allow("*"),), "does not enforce policies on buckets", error=UNDECIDED),
 ]  # fmt: skip
 
 
@@ -260,7 +260,7 @@ def test_the_table_of_decisions_holds(case: Case) -> None:
     """Each row is decided as AWS decides it, and refused in AWS's words."""
     verdict = decide(read(case.call, case.headers), session_of(case), access_for(case), NOW)
 
-    assert (None if not case.expected else case.trouble) == verdict.trouble, verdict.message
+    assert (None if not case.expected else case.error) == verdict.error, verdict.message
     assert case.expected in verdict.message
 
 
@@ -272,11 +272,11 @@ def test_boundaries_and_session_policies_only_take_away(case: Case) -> None:
     """A boundary or a session policy that allows all changes nothing; one that denies all leaves nothing allowed."""
     call, wide, closed = read(case.call, case.headers), (allow("*"),), (allow("*"), deny("*"))
 
-    def trouble(row: Case) -> ErrorCategory | None:
-        return decide(call, session_of(row), access_for(row), NOW).trouble
+    def error(row: Case) -> ErrorCategory | None:
+        return decide(call, session_of(row), access_for(row), NOW).error
 
-    assert {trouble(case)} == {trouble(replace(case, boundary=wide)), trouble(replace(case, session=wide))}
-    assert None not in {trouble(replace(case, boundary=closed)), trouble(replace(case, session=closed))}
+    assert {error(case)} == {error(replace(case, boundary=wide)), error(replace(case, session=wide))}
+    assert None not in {error(replace(case, boundary=closed)), error(replace(case, session=closed))}
 
 
 def decide_for_user(access: Access, call: Call = INSTANCES, **info: Any) -> AuthorizationVerdict:
@@ -317,9 +317,9 @@ def test_attached_aws_policies_are_enforced_by_their_text() -> None:
     user = User(USER, attached=frozenset({arn}))
     known = Access.of(user, ManagedPolicy(arn, document(allow("ec2:Describe*"))))
 
-    assert ErrorCategory.UNSUPPORTED == decide_for_user(Access.of(user)).trouble
+    assert ErrorCategory.UNSUPPORTED == decide_for_user(access_of(user)).error
     assert decide_for_user(known).allowed
-    assert ErrorCategory.DENIED == decide_for_user(known, START).trouble
+    assert ErrorCategory.DENIED == decide_for_user(known, START).error
 
 
 def test_an_instance_profile_passes_its_role() -> None:
@@ -341,7 +341,7 @@ def test_the_operator_and_the_root_user_may_do_everything() -> None:
     policy: Call = ("sqs", "create_queue", {"QueueName": "q", "Attributes": {"Policy": "{}"}})
 
     assert [True, True] == [decide(read(START), who, Access(), NOW).allowed for who in (operator, root)]
-    assert ErrorCategory.UNSUPPORTED == decide(read(policy), operator, Access(), NOW).trouble
+    assert ErrorCategory.UNSUPPORTED == decide(read(policy), operator, Access(), NOW).error
 
 
 def test_the_session_of_a_role_that_is_gone_may_nothing() -> None:
@@ -349,7 +349,7 @@ def test_the_session_of_a_role_that_is_gone_may_nothing() -> None:
     case = Case("gone", INSTANCES, (), "")
     verdict = decide(read(INSTANCES), session_of(case), Access(), NOW)
 
-    assert ErrorCategory.DENIED == verdict.trouble
+    assert ErrorCategory.DENIED == verdict.error
 
 
 def test_a_dry_run_says_whether_the_call_would_be_allowed() -> None:

@@ -63,7 +63,7 @@ UNREADABLE: Mapping[str, tuple[HttpRequest, int, str]] = {
         "authorization": f"{CREDENTIAL.format('s3')}, Credential=A/1/r/iam/aws4_request"}), 403, "AccessDenied"),
     "a presigned request of IAM": (request("GET", "/", None, b"", f"Action=ListRoles&{PRESIGNED.format('iam')}"), 501,
                                    "presigned requests only for S3"),
-    "a presigned upload that contains a call": (request("PUT", "/b/k", None, b"Action=CreateUser", PRESIGNED.format("s3")), 501,
+    "a presigned upload with a call": (request("PUT", "/b/k", None, b"Action=CreateUser", PRESIGNED.format("s3")), 501,
                                           "contain a call to another service"),
     "an operation without an action": (request("POST", "/", "dynamodb", b'{"Statement": "x"}', content_type=JSON,
                                                x_amz_target="DynamoDB_20120810.ExecuteStatement"), 501,

@@ -89,7 +89,7 @@ def test_a_sandbox_stands_with_boundaries_and_own_policies(sandbox_seed: Sandbox
 def test_a_rehearsal_passes_with_boundaries_and_own_policies(manifest: Path) -> None:
     """The modules are applied and gone again, and why says what was not rehearsed."""
     with Sandbox() as sandbox:
-        done = rehearse(manifest, tool=Tool(None), sandbox=sandbox, selection=RehearsalSelection())
+        done = rehearse(manifest, tool=Tool(None), url=sandbox.url, selection=RehearsalSelection())
     assert done.passed
     assert "not known" in done.why
 

@@ -90,7 +90,7 @@ def test_a_port_that_is_taken_is_an_error_that_says_so() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(RolecallError, match=f"port {port} on 127"):
+        with pytest.raises(RolecallError, match=f"127.0.0.1, port {port}"):
             Sandbox(port=port)
 
     with Sandbox(port=0) as sandbox:
@@ -269,7 +269,7 @@ def test_a_fault_inside_the_sandbox_is_a_service_error_without_secrets(rig: Rig)
     def broken(_request: HttpRequest, _account_id: str) -> HttpReply:
         raise RuntimeError(f"secret_access_key={secret}")
 
-    gate = replace(rig.sandbox._gate, dispatch=broken, log=lines.append)
+    gate = replace(rig.sandbox._pipeline, dispatch=broken, log=lines.append)
     signed = AWSRequest("GET", rig.sandbox.url + "/", data=b"")
     session = rig.sandbox.root_credentials(VENDOR)
     S3SigV4Auth(BotoCredentials(session.access_key, session.secret), "s3", "us-east-1").add_auth(signed)

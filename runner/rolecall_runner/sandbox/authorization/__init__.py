@@ -1,1 +1,1 @@
-"""Whether a request to the sandbox is allowed."""
+"""Authorization of calls to the sandbox: permissions, resources, condition keys and the decision."""

@@ -1,19 +1,12 @@
-"""What a session may do after the assume: the project's evaluator over the stored policies, answered in AWS's words.
+"""Decides calls of sessions with the evaluator over the stored policies, with AWS's refusal messages.
 
-Allowed is what identity policies, permissions boundary and session policies allow together and none denies. What cannot be
-decided (a condition key whose value is not known here, a resource that the request does not tell) is refused with a code of
-its own, never allowed.
-
-Texts: "Troubleshoot access denied error messages" (IAM User Guide) and "Error codes for the Amazon EC2 API", November 2026.
-
-Where a decision hangs on what is not known here: a key's value, or the resource itself. The evaluator takes a key that
-a request does not say as absent. That is right for keys that the action never carries; for one that it may carry, a
-Deny could hold and an Allow could fail, so nothing is claimed.
+A call that cannot be decided, because the value of a condition key or the resource is not known, is refused with a code of
+its own and never allowed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -38,9 +31,8 @@ from rolecall_runner.sandbox.authorization.companion_actions import Need, needs,
 from rolecall_runner.sandbox.authorization.context_keys import RESOURCE_TAGS, carries_unsaid
 from rolecall_runner.sandbox.authorization.request_resources import EVERYTHING, StoredPaths, filled
 from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory, refusal, refuse
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, SessionInfo
+from rolecall_runner.sandbox.protocol.http_types import ApiCall, ContextValues, HttpReply, SessionInfo
 
-Context = Mapping[str, tuple[str, ...]]
 _DRY_RUN = "Request would have succeeded, but DryRun flag is set."
 _PRECONDITION_FAILED = 412
 _IDENTITY, _BOUNDARY, _SESSION = "identity-based policy", "permissions boundary", "session policy"
@@ -48,22 +40,22 @@ _IDENTITY, _BOUNDARY, _SESSION = "identity-based policy", "permissions boundary"
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationVerdict:
-    """Whether a call may run. `trouble` says why not: DENIED, or UNSUPPORTED where it cannot be decided."""
+    """The decision on a call: `error` is None to allow it, DENIED, or UNSUPPORTED when it cannot be decided."""
 
-    trouble: ErrorCategory | None = None
+    error: ErrorCategory | None = None
     message: str = ""
 
     @property
     def allowed(self) -> bool:
-        """True when the call may run."""
-        return self.trouble is None
+        """Whether the call is allowed."""
+        return self.error is None
 
 
 ALLOWED = AuthorizationVerdict()
 
 
 class Authorizer:
-    """Decides calls over one Access; policies and callers are prepared once. `evaluator`, when given, is over the same."""
+    """Decides calls on one Access, whose policies are compiled once. `evaluator` must be for the same Access."""
 
     def __init__(self, access: Access, evaluator: Evaluator | None = None) -> None:
         self._access = access
@@ -73,7 +65,10 @@ class Authorizer:
         self._paths = StoredPaths(access)
 
     def decide(self, call: ApiCall, session: SessionInfo, now: datetime) -> AuthorizationVerdict:
-        """Whether the session may make the call at the time `now`."""
+        """Decide a call of a session at the time `now`.
+
+        Allowed is what identity policies, permissions boundary and session policies allow together and none denies.
+        """
         if text := unenforced(call):
             return AuthorizationVerdict(ErrorCategory.UNSUPPORTED, text)
         # "the root user ... has complete access to all AWS services and resources in the account" (IAM User Guide)
@@ -85,15 +80,15 @@ class Authorizer:
             resources = filled(need.resources, partition, session.account_id, session.arn)
             for resource in resources or (None,):
                 known = None if resource is None else self._paths.full(resource)
-                verdict = self._one(call, session, need, known, {**need.context, **own_keys})
+                verdict = self._decide_need(call, session, need, known, {**need.context, **own_keys})
                 if not verdict.allowed:
                     return verdict
         return ALLOWED
 
-    def _one(
-        self, call: ApiCall, session: SessionInfo, need: Need, resource: str | None, context: Context
+    def _decide_need(
+        self, call: ApiCall, session: SessionInfo, need: Need, resource: str | None, context: ContextValues
     ) -> AuthorizationVerdict:
-        """One action on one resource; None is a resource that the request does not tell."""
+        """Decide one action on one resource; None is a resource that is not known from the request."""
         name = resource or EVERYTHING[0]
         keys = {**context, **_resource_account(name, call, session), **_resource_tags(self._access, name)}
         decision = self._evaluator.may(Request(Caller(session.arn), name, need.action, keys))
@@ -101,41 +96,41 @@ class Authorizer:
         profile = self._callers.profile(Caller(session.arn))
         everything = {**profile.context, **keys}
         layers = (profile.policies, profile.boundary, narrowed or None)
-        session_say = scan(narrowed, need.action.lower(), name, everything).outcome if narrowed else Say.ALLOW
-        if decision.effect is Effect.EXPLICIT_DENY or session_say is Say.DENY:
+        session_effect = scan(narrowed, need.action.lower(), name, everything).say if narrowed else Say.ALLOW
+        if decision.effect is Effect.EXPLICIT_DENY or session_effect is Say.DENY:
             kind = _denying_kind(decision)
             return AuthorizationVerdict(
                 ErrorCategory.DENIED, refusal_text(call, session, need.action, resource, f"with an explicit deny in {kind}")
             )
-        if why := _undecided(decision, session_say) or doubt(layers, need.action, resource, everything):
+        if why := _unknown_policy(decision, session_effect) or doubt(layers, need.action, resource, everything):
             return AuthorizationVerdict(
                 ErrorCategory.UNSUPPORTED, f"The sandbox cannot decide {need.action} on {name} for {session.arn}: {why}."
             )
-        if decision.allowed and session_say is Say.ALLOW:
+        if decision.allowed and session_effect is Say.ALLOW:
             return ALLOWED
-        kind = self._silent_kind(decision, profile.policies, need.action, name, everything)
+        kind = self._missing_allow(decision, profile.policies, need.action, name, everything)
         reason = f"because no {kind} allows the {need.action} action"
         return AuthorizationVerdict(ErrorCategory.DENIED, refusal_text(call, session, need.action, resource, reason))
 
-    def _silent_kind(
-        self, decision: Decision, policies: tuple[Placed, ...], action: str, resource: str, context: Context
+    def _missing_allow(
+        self, decision: Decision, policies: tuple[Placed, ...], action: str, resource: str, context: ContextValues
     ) -> str:
-        """Which kind of policy does not allow."""
+        """The kind of policy that lacks an Allow."""
         if decision.allowed:
             return _SESSION
-        said = scan(policies, action.lower(), resource, context).outcome
-        return _BOUNDARY if said is Say.ALLOW else _IDENTITY
+        effect = scan(policies, action.lower(), resource, context).say
+        return _BOUNDARY if effect is Say.ALLOW else _IDENTITY
 
 
 def decide(
     call: ApiCall, session: SessionInfo, access: Access, now: datetime, evaluator: Evaluator | None = None
 ) -> AuthorizationVerdict:
-    """One decision; who decides many over the same Access keeps an Authorizer."""
+    """Decide one call. Use an Authorizer for several calls on the same Access."""
     return Authorizer(access, evaluator).decide(call, session, now)
 
 
 class Authorization:
-    """Decisions over an Access that changes: prepared anew when `everything` hands out another one."""
+    """Decisions on the current Access: `everything` returns it, and a new Authorizer is made when it changes."""
 
     def __init__(self, everything: Callable[[], tuple[Access, Evaluator]], clock: Callable[[], datetime]) -> None:
         self._everything = everything
@@ -143,24 +138,24 @@ class Authorization:
         self._prepared: tuple[Access, Authorizer] | None = None
 
     def answer(self, call: ApiCall, session: SessionInfo, request_id: str) -> HttpReply | None:
-        """The refusal of a call, or the answer to a dry run; None to let it through."""
+        """The refusal of a call or the reply to a dry run; None to run it."""
         access, evaluator = self._everything()
-        # Read once: another thread may put its own in between, which is as good.
+        # Read once: another thread may replace it, by an equivalent one.
         prepared = self._prepared
         if prepared is None or prepared[0] is not access:
             prepared = self._prepared = access, Authorizer(access, evaluator)
         verdict = prepared[1].decide(call, session, self._clock())
-        if verdict.trouble is not None:
-            return refuse(call, verdict.trouble, request_id, verdict.message)
+        if verdict.error is not None:
+            return refuse(call, verdict.error, request_id, verdict.message)
         if call.service == "ec2" and call.parameters.get("DryRun") is True:
-            # "If you have the required permissions, the error response is DryRunOperation." moto knows it for a few
-            # operations only, and would run the others.
+            # "If you have the required permissions, the error response is DryRunOperation." moto supports this for a few
+            # operations and would run the others.
             return refusal(call, "DryRunOperation", _DRY_RUN, _PRECONDITION_FAILED, request_id)
         return None
 
 
 def session_context(session: SessionInfo, now: datetime) -> dict[str, tuple[str, ...]]:
-    """Condition keys that follow from the session and the time ("AWS global condition context keys")."""
+    """Condition keys of the session and the time ("AWS global condition context keys", IAM User Guide)."""
     temporary = session.session_token is not None
     # "This key is not present when the user signs in with long-term credentials" (aws:MultiFactorAuthPresent)
     mfa = (str(session.mfa).lower(),) if temporary else ()
@@ -178,7 +173,11 @@ def session_context(session: SessionInfo, now: datetime) -> dict[str, tuple[str,
 
 
 def refusal_text(call: ApiCall, session: SessionInfo, action: str, resource: str | None, reason: str) -> str:
-    """AWS's text of a refusal; EC2 puts a sentence before it, S3 puts the resource between quotes."""
+    """AWS's message of a refusal. EC2 adds a sentence before it; S3 quotes the resource.
+
+    Sources: "Troubleshoot access denied error messages" (IAM User Guide), "Error codes for the Amazon EC2 API", November
+    2026.
+    """
     place = ""
     if resource is not None and (resource != "*" or call.service != "ec2"):
         place = f' on resource: "{resource}"' if call.service == "s3" and resource != "*" else f" on resource: {resource}"
@@ -187,15 +186,15 @@ def refusal_text(call: ApiCall, session: SessionInfo, action: str, resource: str
 
 
 def _resource_account(resource: str, call: ApiCall, session: SessionInfo) -> dict[str, tuple[str, ...]]:
-    """The account that owns the resource: that of its ARN, else the caller's; but a bucket may be anybody's."""
-    says = resource.split(":", 5)[4:5]
-    if says and says[0]:
-        return {"aws:resourceaccount": (says[0],)}
+    """The account of the resource: that of its ARN, otherwise the caller's. Unknown for buckets, whose ARNs have none."""
+    account = resource.split(":", 5)[4:5]
+    if account and account[0]:
+        return {"aws:resourceaccount": (account[0],)}
     return {} if call.service == "s3" else {"aws:resourceaccount": (session.account_id,)}
 
 
 def _resource_tags(access: Access, resource: str) -> dict[str, tuple[str, ...]]:
-    """Tags of IAM's own resources, which are known here; the tags of other services' resources are not."""
+    """Tags of IAM resources. Those of other services' resources are not known."""
     for kind in (access.roles, access.users, access.policies, access.instance_profiles):
         found = kind.get(resource)
         if found is not None:
@@ -210,91 +209,91 @@ def _denying_kind(decision: Decision) -> str:
     return f"a {_BOUNDARY}" if decision.policy.startswith("permissions boundary") else f"an {_IDENTITY}"
 
 
-def _undecided(decision: Decision, session_say: Say) -> str:
-    """Why nothing can be claimed, or nothing."""
+def _unknown_policy(decision: Decision, session_effect: Say) -> str:
+    """Why an unknown policy prevents a decision, or an empty string."""
     if decision.effect is Effect.REFUSED:
         return decision.reason.removeprefix("refused: ")
     if decision.unknown_policies:
-        return f"the text of {', '.join(decision.unknown_policies)} is not known"
-    return "a session policy needs what is not known here" if session_say in {Say.MAYBE_ALLOW, Say.MAYBE_DENY} else ""
+        return f"the content of {', '.join(decision.unknown_policies)} is not known"
+    return "a session policy depends on unknown values" if session_effect in {Say.MAYBE_ALLOW, Say.MAYBE_DENY} else ""
 
 
 Layer = tuple[Placed, ...] | None
-"""Policies of one kind, of which one must allow; None where there are none of that kind, and nothing is asked."""
+"""Policies of one kind, one of which must allow; None when this kind does not restrict the caller."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Hint:
-    """One statement that may concern the call, and the reason why that is not sure (empty: it is)."""
+class _Match:
+    """A statement that may apply to the call; `why` is the reason for the uncertainty, empty when it applies."""
 
     allow: bool
     why: str
 
 
-def doubt(layers: tuple[Layer, ...], action: str, resource: str | None, context: Context) -> str:
-    """Why the call cannot be decided, or nothing. `resource` None says that the request does not tell it.
+def doubt(layers: tuple[Layer, ...], action: str, resource: str | None, context: ContextValues) -> str:
+    """Why a call cannot be decided, or an empty string. `resource` is None when it is not known from the request.
 
-    No doubt where a sure statement allows in every layer and no unsure one denies, or where some layer has no statement
-    that could allow.
+    The evaluator treats a key that the request does not have as absent. That is correct for keys that the action never has;
+    for a key that it may have with an unknown value, a Deny could apply and an Allow could fail. The call is decided if
+    every layer has a statement that certainly allows and none that may deny, or if a layer has none that could allow.
     """
-    hints = [list(_hints(layer, action, resource, context)) for layer in layers if layer is not None]
-    if any(not any(hint.allow for hint in layer) for layer in hints):
+    matches = [list(_matches(layer, action, resource, context)) for layer in layers if layer is not None]
+    if any(not any(match.allow for match in layer) for layer in matches):
         return ""
-    for layer in hints:
-        for hint in layer:
-            if hint.why and not hint.allow:
-                return hint.why
-    for layer in hints:
-        if not any(hint.allow and not hint.why for hint in layer):
-            return next(hint.why for hint in layer if hint.allow)
+    for layer in matches:
+        for match in layer:
+            if match.why and not match.allow:
+                return match.why
+    for layer in matches:
+        if not any(match.allow and not match.why for match in layer):
+            return next(match.why for match in layer if match.allow)
     return ""
 
 
-def _hints(layer: tuple[Placed, ...], action: str, resource: str | None, context: Context) -> Iterator[_Hint]:
+def _matches(layer: tuple[Placed, ...], action: str, resource: str | None, context: ContextValues) -> Iterator[_Match]:
     for _, document in layer:
         for statement in document.statements:
-            why = _reach(statement, action, resource, context)
+            why = _applies(statement, action, resource, context)
             if why is None:
                 continue
             if statement.refusal:
-                yield _Hint(statement.allow, statement.refusal)
+                yield _Match(statement.allow, statement.refusal)
                 continue
-            truth, unsaid = _holds(statement, action, context)
+            truth, unknown = _holds(statement, action, context)
             if truth is not Truth.FALSE:
-                yield _Hint(statement.allow, unsaid or why)
+                yield _Match(statement.allow, unknown or why)
 
 
-def _reach(statement: CompiledStatement, action: str, resource: str | None, context: Context) -> str | None:
-    """None: the statement is about something else; empty: it is about the call; else why that is not sure."""
+def _applies(statement: CompiledStatement, action: str, resource: str | None, context: ContextValues) -> str | None:
+    """None: the statement does not apply to the call; empty: it does; otherwise why this is not certain."""
     source = statement.source
     if resource is not None and statement.concerns(action.lower(), resource, context):
         return ""
     if not _widened(replace(source, conditions=())).concerns(action.lower(), "*", context):
         return None
     if resource is None:
-        everything = "*" in source.resources
-        return "" if everything else "the request does not tell the resource"
+        return "" if "*" in source.resources else "the resource is not known from the request"
     if resource.endswith("??????"):
-        # A secret that is named without the six characters which AWS puts to its name.
+        # A secret named without the six characters that AWS appends to its name.
         stem = resource.removesuffix("??????")
         if any(pattern.startswith(stem) for pattern in (*source.resources, *source.not_resources)):
-            return "the request does not tell the secret's full ARN"
+            return "the full ARN of the secret is not known from the request"
     return None
 
 
 @lru_cache(maxsize=4_096)
 def _widened(statement: Statement) -> CompiledStatement:
-    """The statement about its actions alone."""
+    """The statement for all resources."""
     return CompiledStatement(replace(statement, resources=("*",), not_resources=()), Side.IDENTITY, variables=True)
 
 
-def _holds(statement: CompiledStatement, action: str, context: Context) -> tuple[Truth, str]:
-    """Whether the conditions on known keys hold, and the first key whose value is not known."""
-    unsaid = ""
+def _holds(statement: CompiledStatement, action: str, context: ContextValues) -> tuple[Truth, str]:
+    """Whether the conditions on known keys hold, and a message for the first key with an unknown value."""
+    reason = ""
     for test in statement.tests:
         unknown = next((key for key in (test.key, *test.variables) if carries_unsaid(action, context, key)), "")
         if unknown:
-            unsaid = unsaid or f"the value of {unknown} is not known here"
+            reason = reason or f"the value of {unknown} is not known"
         elif test.run(context) is Truth.FALSE:
             return Truth.FALSE, ""
-    return Truth.TRUE, unsaid
+    return Truth.TRUE, reason

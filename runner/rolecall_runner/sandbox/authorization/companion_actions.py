@@ -1,10 +1,8 @@
-"""All permissions that a call needs: next to its own action those on sources, passed roles and tags.
+"""The permissions that a call needs besides its own action, and calls whose effect the sandbox cannot enforce.
 
 Sources: "Required permissions for Amazon S3 API operations" (S3 User Guide), "Grant a user permissions to pass a role to an
 AWS service" (IAM User Guide), "Grant permission to tag Amazon EC2 resources during creation" (EC2 User Guide), "ReEncrypt"
 (KMS API reference); November 2026.
-
-What the sandbox does not enforce, by the calls that would ask for it: they are refused, so that no one relies on it.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from rolecall_generator.iam import Access
-from rolecall_runner.sandbox.protocol.http_types import ApiCall
+from rolecall_runner.sandbox.protocol.http_types import ApiCall, ContextValues
 
 _ROLE = re.compile(r"^arn:[^:]+:iam::\d{12}:role/.+$")
 _ROLE_PARAMETER = re.compile(r"role(?:arn)?$", re.IGNORECASE)
@@ -38,36 +36,36 @@ _TAGS_OF_IAM: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One permission that a call needs: the action on every one of the resources (empty: they cannot be told)."""
+    """A permission that a call needs: the action on each of the resources; none when they are not known."""
 
     action: str
     resources: tuple[str, ...]
-    context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    context: ContextValues = field(default_factory=dict)
 
 
 def needs(call: ApiCall, access: Access, account_id: str) -> tuple[Need, ...]:
-    """The permissions that a call needs, its own first. `access` tells the role inside an instance profile."""
+    """The permissions that a call needs, starting with its own action. `access` contains the roles of instance profiles."""
     own = Need(call.action, call.resources, call.context)
     further: list[Need] = []
     if call.service == "s3":
-        own = _versioned(call, own)
-        further += _of_s3(call)
+        own = _for_version(call, own)
+        further += _s3_needs(call)
     elif call.action == "kms:ReEncryptFrom":
         further.append(replace(own, action="kms:ReEncryptTo", resources=_destination_key(call)))
     elif call.service == "ec2":
-        further += _of_new_tags(call)
+        further += _ec2_tag_needs(call)
     elif call.service == "iam" and call.operation in _TAGS_OF_IAM and call.parameters.get("Tags"):
         further.append(replace(own, action=f"iam:{_TAGS_OF_IAM[call.operation]}"))
-    return (own, *further, *_passed_roles(call, access, account_id))
+    return (own, *further, *_pass_role_needs(call, access, account_id))
 
 
-def _versioned(call: ApiCall, own: Need) -> Need:
+def _for_version(call: ApiCall, own: Need) -> Need:
     if call.operation not in _VERSIONED or not call.parameters.get("VersionId"):
         return own
     return replace(own, action=own.action.replace("Object", "ObjectVersion", 1))
 
 
-def _of_s3(call: ApiCall) -> Iterator[Need]:
+def _s3_needs(call: ApiCall) -> Iterator[Need]:
     source = call.parameters.get("CopySource")
     if call.operation in {"CopyObject", "UploadPartCopy"}:
         path, _, version = str(source).partition("?versionId=")
@@ -88,7 +86,7 @@ def _destination_key(call: ApiCall) -> tuple[str, ...]:
     return (key if key.startswith("arn:") else f"arn:${{Partition}}:kms:{call.region}:${{Account}}:key/{key}",)
 
 
-def _of_new_tags(call: ApiCall) -> Iterator[Need]:
+def _ec2_tag_needs(call: ApiCall) -> Iterator[Need]:
     specifications = call.parameters.get("TagSpecifications")
     for specification in specifications if isinstance(specifications, list) else ():
         if isinstance(specification, Mapping) and specification.get("Tags"):
@@ -98,11 +96,11 @@ def _of_new_tags(call: ApiCall) -> Iterator[Need]:
             yield Need("ec2:CreateTags", (arn,), {**call.context, "ec2:createaction": (call.operation,)})
 
 
-def _passed_roles(call: ApiCall, access: Access, account_id: str) -> Iterator[Need]:
-    """Roles that the call hands to a service: `iam:PassRole` is a permission of its own, on the role.
+def _pass_role_needs(call: ApiCall, access: Access, account_id: str) -> Iterator[Need]:
+    """`iam:PassRole` for each role that the call passes to a service.
 
-    The Service Authorization Reference says it for no action, so it is read off the parameters: a role's ARN under a name
-    that ends in "role" or "role ARN", in an operation that changes something.
+    The Service Authorization Reference does not list it, so it follows from the parameters: a role ARN in a parameter whose
+    name ends in "role" or "role ARN", in an operation that changes something.
     """
     if call.operation.startswith(("Describe", "Get", "List")) or call.service == "sts":
         return
@@ -111,7 +109,7 @@ def _passed_roles(call: ApiCall, access: Access, account_id: str) -> Iterator[Ne
         roles.append(f"arn:${{Partition}}:iam::${{Account}}:role/{call.parameters.get('RoleName')}")
     profile = call.parameters.get("IamInstanceProfile")
     if isinstance(profile, Mapping):
-        # A profile that is not there passes no role: the service then says that it is not there.
+        # A missing profile passes no role; the service reports it.
         name = str(profile.get("Arn") or profile.get("Name")).rpartition("/")[2]
         roles += [stored.role for stored in access.instance_profiles.values() if _is_named(stored.arn, account_id, name)]
     service = _PASSED_TO.get(call.action.partition(":")[0])
@@ -125,7 +123,7 @@ def _is_named(arn: str, account_id: str, name: str) -> bool:
 
 
 def _roles_in(value: object, name: str = "") -> Iterator[str]:
-    """ARNs of roles below names that say "role"."""
+    """Role ARNs in parameters with the name of a role, nested ones included."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _roles_in(inner, str(key))
@@ -152,19 +150,19 @@ UNENFORCED: Mapping[str, str] = {
     "sns:AddPermission": "policies on topics",
     "sqs:AddPermission": "policies on queues",
 }
-"""Actions that write what the sandbox does not enforce, with the words for it."""
+"""Actions that store something that the sandbox does not enforce, with a description of it."""
 
 
 def unenforced(call: ApiCall) -> str | None:
-    """Why the sandbox refuses to store what the call asks for; None when it enforces what the call can ask for."""
+    """Why the sandbox refuses a call that stores something that it does not enforce; None for other calls."""
     what = UNENFORCED.get(call.action)
-    if what is None and "Policy" in _attributes(call):
+    if what is None and "Policy" in _attribute_names(call):
         what = "policies on queues and topics"
-    return None if what is None else f"The sandbox does not enforce {what}, so it refuses {call.action}."
+    return None if what is None else f"The sandbox does not enforce {what} and refuses {call.action}."
 
 
-def _attributes(call: ApiCall) -> tuple[str, ...]:
-    """Names of the attributes that a call to SQS or SNS sets."""
+def _attribute_names(call: ApiCall) -> tuple[str, ...]:
+    """Names of the attributes that a call to SQS or SNS sets, with an empty name among them."""
     if call.service not in {"sqs", "sns"} or not call.operation.startswith(("Create", "Set")):
         return ()
     attributes = call.parameters.get("Attributes")

@@ -1,4 +1,4 @@
-"""Condition keys that a request itself says, and which further keys it could carry without our knowing.
+"""Condition keys of a request, and which keys it may have with unknown values.
 
 Sources: "AWS global condition context keys" (IAM User Guide), "Actions, resources, and condition keys for Amazon S3" and
 "for Amazon EC2", November 2026.
@@ -12,12 +12,12 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from rolecall_runner.sandbox.authorization.request_resources import condition_keys
-from rolecall_runner.sandbox.protocol.http_types import CredentialScope, HttpRequest
+from rolecall_runner.sandbox.protocol.http_types import ContextValues, CredentialScope, HttpRequest
 
 Values = tuple[str, ...]
 
 _LOOPBACK = "127.0.0.1"
-# Keys that no request to the sandbox carries: it has no organisation, no VPC endpoints, no services that call for someone.
+# Keys that requests to the sandbox never have: it has no organization, no VPC endpoints and no calls by AWS services.
 _ABSENT = (
     "aws:assumedroot", "aws:calledvia", "aws:calledviafirst", "aws:calledvialast", "aws:chatbotsourcearn",
     "aws:ec2instancesourceprivateipv4", "aws:ec2instancesourcevpc", "aws:federatedprovider", "aws:principalorgid",
@@ -39,18 +39,18 @@ _EC2_PARAMETERS: Mapping[str, str] = {
     "ec2:volumetype": "VolumeType",
 }
 RESOURCE_TAGS = ("aws:resourcetag/", "iam:resourcetag/")
-"""Prefixes of the keys for a resource's tags; a context that holds the bare prefix knows all of the resource's tags."""
-# Every request carries them, for what it is about: where nothing says the value, it is not known.
+"""Prefixes of keys for resource tags. A context with a bare prefix as key contains all tags of the resource."""
+# Every request has these keys; without a value in the context, the value is not known.
 _ALWAYS = {"aws:resourceaccount", "aws:userid"}
 
 
 def request_context(
     action: str, request: HttpRequest, scope: CredentialScope, parameters: Mapping[str, object]
 ) -> dict[str, Values]:
-    """Condition keys in lower case with their values; an empty tuple is a key that the request is known not to carry.
+    """Condition keys in lower case with their values; an empty tuple is a key that the request certainly does not have.
 
-    `aws:SourceIp` is the loopback address, or the one that an `X-Forwarded-For` header gives, so that conditions on it can
-    be rehearsed. `aws:SecureTransport` is true: the sandbox stands for AWS's endpoints, which clients reach over TLS.
+    `aws:SourceIp` is the loopback address, or that of an `X-Forwarded-For` header, to rehearse conditions on it.
+    `aws:SecureTransport` is true, as for AWS endpoints over TLS.
     """
     service = action.partition(":")[0]
     context: dict[str, Values] = dict.fromkeys(_ABSENT, ())
@@ -73,10 +73,10 @@ def request_context(
     return context
 
 
-def carries_unsaid(action: str, context: Mapping[str, Values], key: str) -> bool:
-    """Whether a request of the action may carry the key with a value that is not known here.
+def carries_unsaid(action: str, context: ContextValues, key: str) -> bool:
+    """Whether a request of the action may have the key with an unknown value.
 
-    Such a key cannot be taken as absent: a Deny on it might hold. `key` is in lower case, as are those of `context`.
+    Such a key must not be treated as absent: a Deny on it could apply. `key` and those of `context` are in lower case.
     """
     if key in context or key.startswith(("aws:requesttag/", "aws:principaltag/", "s3:x-amz-")):
         return False
@@ -89,7 +89,7 @@ def carries_unsaid(action: str, context: Mapping[str, Values], key: str) -> bool
 
 @lru_cache(maxsize=8_192)
 def _patterns(action: str) -> tuple[re.Pattern[str], ...]:
-    """Keys of an action as expressions: `aws:resourcetag/${tagkey}` and `s3:existingobjecttag/<key>` take any tag."""
+    """Regular expressions for the keys of an action; `aws:resourcetag/${tagkey}` and the like match any tag."""
     return tuple(
         re.compile(re.sub(r"\\\$\\\{[^}]*\\\}|<[^>]*>|(?<=/)tag\\-key", ".+", re.escape(key)) + r"\Z")
         for key in condition_keys(action)
@@ -110,7 +110,7 @@ def _header(request: HttpRequest, name: str) -> Values:
 
 
 def _s3(request: HttpRequest, scope: CredentialScope, parameters: Mapping[str, object]) -> Iterator[tuple[str, Values]]:
-    """What S3 takes from headers and query; a header that is not there is a key that is not there."""
+    """Condition keys of S3 from headers and query string."""
     for key, name in _S3_QUERY.items():
         yield key, _text(parameters.get(name))
     for name, value in request.headers.items():
@@ -127,7 +127,7 @@ def _text(value: object) -> Values:
 
 
 def _tags(parameters: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """Tags that the request puts on something: lists of key and value, or an object, under the names that services use."""
+    """Tags in the request: lists of keys and values or an object, under the parameter names that services use."""
     for name, value in parameters.items():
         if name.lower() in {"tags", "taglist"}:
             yield from _pairs(value)

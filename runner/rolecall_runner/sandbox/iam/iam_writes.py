@@ -102,7 +102,7 @@ def replace_principals(text: str, moves: Mapping[str, str]) -> str:
 _XMLNS = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 
-def perform(operation: str, form: QueryParameters, backend: Any) -> HttpReply | None:
+def _run_own_operation(operation: str, form: QueryParameters, backend: Any) -> HttpReply | None:
     """Run an operation that moto lacks or gets wrong; None for all others.
 
     moto 5.2.5 rejects sts:TagSession and sts:SetSourceIdentity at UpdateAssumeRolePolicy and ignores the permissions
@@ -120,7 +120,7 @@ def perform(operation: str, form: QueryParameters, backend: Any) -> HttpReply | 
     return HttpReply(200, (("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)), body.encode())
 
 
-def note(operation: str, form: QueryParameters, backend: Any) -> None:
+def _store_boundary(operation: str, form: QueryParameters, backend: Any) -> None:
     """Store the permissions boundary of a new user, which moto ignores."""
     if operation == "CreateUser" and "PermissionsBoundary" in form:
         _put_boundary(form, backend)
@@ -159,9 +159,6 @@ _OPERATIONS: Mapping[str, Callable[[QueryParameters, Any], None]] = {
 }
 
 
-Dispatch = Callable[[bytes], HttpReply]
-"""Sends the call to moto, with this request body."""
-
 _READS = ("Get", "List", "Simulate", "Generate")
 # "If you do not specify a user name, IAM determines the user name implicitly" (IAM API reference, each of these).
 _DEFAULT_TO_CALLER = {
@@ -184,8 +181,10 @@ class IamWrites:
         self._trusts = TrustStore(world)
         self._lock = threading.Lock()
 
-    def perform(self, call: ApiCall, form: QueryParameters, caller: SessionInfo, dispatch: Dispatch) -> HttpReply:
-        """Validate and run a call. Raises AwsRefusalError where AWS refuses."""
+    def perform(
+        self, call: ApiCall, form: QueryParameters, caller: SessionInfo, dispatch: Callable[[bytes], HttpReply]
+    ) -> HttpReply:
+        """Validate and run a call; `dispatch` sends a request body to moto. Raises AwsRefusalError where AWS refuses."""
         partition = caller.arn.split(":")[1]
         form = with_own_name(call.operation, form, caller)
         self._know_policies(call, form, caller.account_id, partition)
@@ -195,10 +194,10 @@ class IamWrites:
             backend = self._world.iam(caller.account_id, partition)
             sent = self._checked(call.operation, dict(form), backend, partition)
             before = dict(principals(backend))
-            own = perform(call.operation, sent, backend)
+            own = _run_own_operation(call.operation, sent, backend)
             reply = own or dispatch(urlencode(sent).encode())
             if reply.status < _FIRST_ERROR:
-                note(call.operation, sent, backend)
+                _store_boundary(call.operation, sent, backend)
                 for account_id in {caller.account_id, *self._trusts.follow(before, dict(principals(backend)))}:
                     self._stored.changed(account_id)
             return reply

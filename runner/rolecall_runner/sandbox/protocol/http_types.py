@@ -38,6 +38,9 @@ class HttpRequest:
     host: str
 
 
+ContextValues = Mapping[str, tuple[str, ...]]
+"""Values of condition keys, by lower-case key."""
+
 QueryParameters = Mapping[str, str]
 """Parameters of a call in the query protocol; lists are written as `Tags.member.1.Key`."""
 
@@ -76,7 +79,7 @@ class ApiCall:
     access_key: str | None
     session_token: str | None = field(repr=False)
     parameters: Mapping[str, object] = field(default_factory=dict, repr=False)
-    context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    context: ContextValues = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

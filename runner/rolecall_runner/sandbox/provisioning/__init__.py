@@ -1,1 +1,1 @@
-"""Creating in the sandbox what a manifest plans."""
+"""Seeding and provisioning of the sandbox's accounts."""

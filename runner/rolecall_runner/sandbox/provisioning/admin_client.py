@@ -1,4 +1,4 @@
-"""The sandbox's operator: administrator of every account, through the shared clients, signed per call."""
+"""The sandbox's administrator (operator): clients that act in any account."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from typing import Any
 from rolecall_generator.iam import PARTITIONS, role_arn
 from rolecall_runner.aws import AccountSession, Clients, ClientSettings, Credentials, account
 from rolecall_runner.sandbox.server.state_dir import operator_secret
+from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_KEY, OPERATOR_ROLE
 
-OPERATOR_ACCESS_KEY = "AKIAROLECALLOPERATOR"
-OPERATOR_ROLE = "OrganizationAccountAccessRole"
-"""A role that the sandbox has in every account, without listing it: the name that AWS Organizations gives such a role."""
-
-_FOR_EVER = datetime.max.replace(tzinfo=UTC)
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class AdminClient:
-    """Hands out IAM (and other) clients that act in whichever account `acting_in` names. Safe to share among threads."""
+    """boto3 clients that act as administrator of the account selected with `acting_in`. Thread-safe."""
 
     def __init__(
         self,
@@ -30,7 +27,7 @@ class AdminClient:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._url = url
-        self._own = Credentials(OPERATOR_ACCESS_KEY, operator_secret(url), None, _FOR_EVER)
+        self._own = Credentials(OPERATOR_KEY, operator_secret(url), None, _NEVER)
         self._partition = partition
         self._region = PARTITIONS[partition].default_region
         self._clients = Clients(ClientSettings(endpoint_url=url, connections=workers, max_attempts=3))
@@ -39,27 +36,27 @@ class AdminClient:
 
     @property
     def url(self) -> str:
-        """The sandbox's address."""
+        """The URL of the sandbox."""
         return self._url
 
     @property
     def partition(self) -> str:
-        """The partition whose accounts are meant."""
+        """The partition of the accounts."""
         return self._partition
 
     def client(self, service: str) -> Any:
-        """The shared client of a service; use it inside `acting_in` alone. Calls outside raise OutsideAccountError."""
+        """The shared client of a service, for use inside `acting_in`. Calls outside of it raise OutsideAccountError."""
         return self._clients.client(service, self._region)
 
     @contextmanager
     def acting_in(self, account_id: str) -> Iterator[None]:
-        """Calls inside the block (of this thread) act as administrator of the account. Raises botocore's errors."""
+        """Act as administrator of the account in this block and thread. Raises botocore's errors."""
         with account(self.session(account_id).get_frozen_credentials()):
             yield
 
     def session(self, account_id: str) -> AccountSession:
-        """The operator's session in an account, renewed by itself."""
-        # setdefault is one step: two threads that come together share what the first one made.
+        """The operator's session in an account, renewed automatically."""
+        # setdefault is atomic: concurrent threads share one session.
         return self._sessions.setdefault(account_id, AccountSession(lambda: self._assume(account_id), self._clock))
 
     def _assume(self, account_id: str) -> Credentials:

@@ -1,9 +1,4 @@
-"""From what an account has to what it shall have: the IAM calls between, in an order in which each finds what it names.
-
-Pure: nothing here talks to AWS. What is there already costs no call, what is there and not wanted stays.
-
-From what an account has back to what it had: the IAM calls that take away what came since. Pure, as `steps`.
-"""
+"""The IAM calls between two states of an account: `steps` adds what is missing, `removal_steps` removes what was added."""
 
 from __future__ import annotations
 
@@ -28,7 +23,7 @@ from rolecall_generator.iam import (
 
 @dataclass(frozen=True, slots=True)
 class IamStep:
-    """One IAM call: boto3's operation, the ARN that it is about, its arguments (not printed: a password may be in them)."""
+    """One IAM call: boto3 method, ARN of its subject, arguments (left out of the repr: they may contain a password)."""
 
     operation: str
     subject: str
@@ -36,9 +31,9 @@ class IamStep:
 
 
 def steps(found: Access, wanted: Access, *, new_password: Callable[[], str]) -> Iterator[IamStep]:
-    """The calls that bring every wanted part about. Policies come first, then groups and users, roles, instance profiles.
+    """The calls from `found` to `wanted`, in dependency order; extra parts of `found` are kept.
 
-    `existing` parts are made bare (a role trusts EC2) where they are missing, and keep their trust where they are not.
+    Missing parts marked `existing` are created empty, roles with a trust policy for EC2; others keep their trust policy.
     """
     for policy in wanted.policies.values():
         yield from _policy(found.policies.get(policy.arn), policy)
@@ -85,7 +80,7 @@ def _user(old: User | None, new: User, new_password: Callable[[], str]) -> Itera
         if had is None:
             yield IamStep("create_login_profile", new.arn, profile)
         if had is None or had.reset_required != new.console_password.reset_required:
-            # moto 5.2.5 forgets PasswordResetRequired at creation, and the whole profile at an update without password.
+            # moto 5.2.5 ignores PasswordResetRequired at creation, and drops the profile at an update without password.
             yield IamStep("update_login_profile", new.arn, profile)
 
 
@@ -155,8 +150,8 @@ def _named(kind: str, arn: str) -> dict[str, Any]:
 
 
 def arn_of(text: str) -> Arn:
-    """The parts of an ARN. Raises ValueError for a text that is none."""
-    parsed = Arn.parse(text)
+    """Parse an ARN. Raises ValueError."""
+    parsed = parse_arn(text)
     if parsed is None:
         raise ValueError(f"{text} is not an ARN")
     return parsed
@@ -171,13 +166,13 @@ def _text(document: PolicyDocument) -> str:
 
 
 def _without_empty_sids(body: dict[str, Any]) -> dict[str, Any]:
-    # Two statements with the same Sid are refused, and an empty one is one (IAM, "Statement IDs must be unique").
+    # IAM rejects duplicate Sids, empty ones included ("Statement IDs must be unique").
     statements = [{key: value for key, value in item.items() if (key, value) != ("Sid", "")} for item in body["Statement"]]
     return body | {"Statement": statements}
 
 
 def _instances_trust(arn: str) -> PolicyDocument:
-    """What a role of before is taken to trust: EC2, which keeps a service principal of its own in the China Regions."""
+    """A trust policy for EC2, which has another service principal in the China Regions."""
     service = "ec2.amazonaws.com.cn" if arn_of(arn).partition == "aws-cn" else "ec2.amazonaws.com"
     return PolicyDocument((Statement("Allow", ("sts:AssumeRole",), principals=(Principal("Service", service),)),))
 
@@ -186,10 +181,7 @@ Holder = Role | Group | User
 
 
 def removal_steps(found: Access, before: Access) -> Iterator[IamStep]:
-    """The calls that take away every part that `before` does not have, and what hangs newly on the parts that stay.
-
-    Users go before groups and everything before the policies, since IAM deletes nothing that something hangs on.
-    """
+    """The calls that remove everything in `found` that is not in `before`, in an order that IAM accepts."""
     for arn, profile in found.instance_profiles.items():
         if arn not in before.instance_profiles:
             name = {"InstanceProfileName": arn_of(arn).name}

@@ -1,13 +1,4 @@
-"""Managed policies that a manifest names and no module makes: in the sandbox a placeholder stands for each.
-
-A customer's own policy is in the customer's account, and its content is not known here. Without it IAM would refuse every
-role that names it. A placeholder boundary allows everything, so that the role's own policies decide; a placeholder that is
-attached allows only what needs no permission at all. What the real policy limits or allows is not rehearsed: outputs say so.
-
-A sandbox seeded from a manifest: its accounts, its modules as they are written, and who can act in it.
-
-Who must stand in the accounts before anything that names them can be made.
-"""
+"""Seeds a sandbox from a manifest: its modules, placeholders for what they do not create, and the actors."""
 
 from __future__ import annotations
 
@@ -27,55 +18,60 @@ from rolecall_runner.sandbox.server.server import Sandbox
 from rolecall_runner.sandbox.server.state_dir import Actor
 
 PLACEHOLDER_TAG = "rolecall-placeholder"
-_DESCRIPTION = "Placeholder of the rolecall sandbox: what the real policy says is not known"
-_NO_LIMIT = PolicyDocument((Statement("Allow", ("*",), ("*",), sid="PlaceholderBoundary"),))
+_DESCRIPTION = "Placeholder of the rolecall sandbox: the content of the real policy is not known"
+_ALLOW_ALL = PolicyDocument((Statement("Allow", ("*",), ("*",), sid="PlaceholderBoundary"),))
 _NOTHING = PolicyDocument((Statement("Allow", ("sts:GetCallerIdentity",), ("*",), sid="PlaceholderPolicy"),))
 
 
 def placeholder_policies(accesses: Iterable[Access]) -> Access:
-    """A placeholder for every policy of an account that is attached or a boundary and that no module makes."""
-    whole = Access.union(accesses)
+    """Placeholders for customer managed policies that are attached or used as boundary, but created by no module.
+
+    IAM refuses roles that name missing policies, and the content of these is not known. A placeholder boundary allows
+    everything, so that the role's own policies decide; an attached placeholder allows only sts:GetCallerIdentity, which
+    needs no permission. The effect of the real policies is not rehearsed, which `note_on` reports.
+    """
+    whole = union(accesses)
     boundaries = {one.boundary for kind in (whole.roles, whole.users) for one in kind.values() if one.boundary}
     attached = {arn for kind in (whole.roles, whole.groups, whole.users) for one in kind.values() for arn in one.attached}
-    missing = sorted(arn for arn in (boundaries | attached) - whole.policies.keys() if _is_an_accounts_own(arn))
-    return Access.of(
+    missing = sorted(arn for arn in (boundaries | attached) - whole.policies.keys() if _is_customer_managed(arn))
+    return access_of(
         *(
-            ManagedPolicy(arn, _NO_LIMIT if arn in boundaries else _NOTHING, _DESCRIPTION, tags={PLACEHOLDER_TAG: "true"})
+            ManagedPolicy(arn, _ALLOW_ALL if arn in boundaries else _NOTHING, _DESCRIPTION, tags={PLACEHOLDER_TAG: "true"})
             for arn in missing
         )
     )
 
 
-def _is_an_accounts_own(arn: str) -> bool:
-    parsed = Arn.parse(arn)
+def _is_customer_managed(arn: str) -> bool:
+    parsed = parse_arn(arn)
     return parsed is not None and parsed.account_id.isdigit()
 
 
 def note_on(placeholders: Sequence[str]) -> str:
-    """A sentence's end that says what is not rehearsed, by the ARNs; empty when there are none."""
+    """A note on placeholder policies to append to a sentence; empty without placeholders."""
     if not placeholders:
         return ""
     first, more = placeholders[0], len(placeholders) - 1
     which = first + (f" and {more:,} more" if more else "")
-    return f"; the content of {which} is not known, so placeholders stand in and what it allows or limits is not rehearsed"
+    return f"; the content of {which} is not known, so placeholders are used and its effect is not rehearsed"
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxSeed:
-    """What a sandbox is to be seeded with; `how` says in a sentence where its accounts' IAM comes from."""
+    """The modules to seed a sandbox with; `how` is a phrase with their source."""
 
     found: ModuleAccess
     how: str
 
     @property
     def limits(self) -> Limits:
-        """The quotas that the manifest says AWS has raised."""
+        """The quotas of the manifest."""
         return limits_of(self.found.loaded.manifest)
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxContents:
-    """What stands in the sandbox."""
+    """The accounts and actors of a seeded sandbox, and the result of provisioning."""
 
     accounts: tuple[str, ...]
     actors: tuple[Actor, ...]
@@ -83,7 +79,7 @@ class SandboxContents:
 
 
 def limits_of(manifest: Manifest) -> Limits:
-    """The quotas of a manifest as the sandbox holds them."""
+    """The quotas of a manifest as limits of the sandbox."""
     return Limits(
         trust_policy_characters=manifest.quotas.trust_policy_characters,
         role_managed_policies=manifest.quotas.role_managed_policies,
@@ -91,18 +87,18 @@ def limits_of(manifest: Manifest) -> Limits:
 
 
 def read_scenery(manifest: Path, out: Path) -> SandboxSeed:
-    """The modules of a manifest as they are written in `out`, or as planned where nothing is written.
+    """The modules of a manifest as generated in `out`, or as planned when nothing was generated.
 
-    Raises ManifestError, PlanError, OutputError; SandboxError where the written modules cannot be read as a whole.
+    Raises ManifestError, PlanError, OutputError; SandboxError when a generated module cannot be parsed completely.
     """
     planned = not (out / LOCK_NAME).exists()
     found = module_access(manifest, out, planned=planned)
     if unread := [finding for finding in found.findings if finding.rule.startswith("RC90") and finding.rule != "RC909"]:
         first = unread[0]
         raise SandboxError(
-            f"the written modules cannot be read as a whole: {first.rule} {first.message}",
+            f"the generated modules cannot be parsed completely: {first.rule} {first.message}",
             where=f"{first.file}:{first.line or 1}" if first.file else str(out),
-            hint="see gen check for all of them, or run gen terraform",
+            hint="list all findings with gen check, or run gen terraform",
         )
     how = f"as planned from {manifest}" if planned else f"as written in {out}"
     return SandboxSeed(found, how + note_on(tuple(placeholder_policies(found.accesses).policies)))
@@ -115,13 +111,13 @@ def seed(
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> SandboxContents:
-    """Make the accounts. `started` hears how many there are, `progress` how many are done.
+    """Provision the accounts. `started` is called with their number, `progress` with the number of finished ones.
 
-    Raises SandboxError where an account cannot be made as it is written.
+    Raises SandboxError when IAM refuses part of an account.
     """
     found = sandbox_seed.found
-    made_before = (bare_principals(found.accesses), placeholder_policies(found.accesses))
-    accesses = by_account(Access.union([*found.accesses, *made_before]))
+    prerequisites = (bare_principals(found.accesses), placeholder_policies(found.accesses))
+    accesses = by_account(union([*found.accesses, *prerequisites]))
     started(len(accesses))
     done: set[str] = set()
 
@@ -133,9 +129,9 @@ def seed(
     provisioned = provision(accesses, operator=operator, progress=count)
     if failed := provisioned.failed:
         raise SandboxError(
-            f"{len(failed)} accounts cannot be made as they are written; first: {failed[0].problems[0]}",
+            f"{len(failed)} accounts could not be provisioned; first: {failed[0].problems[0]}",
             where=f"account {failed[0].account_id}",
-            hint="gen check says what AWS would refuse",
+            hint="gen check reports what AWS would refuse",
         )
     actors = actors_of(found)
     _register_devices(operator, actors)
@@ -143,7 +139,7 @@ def seed(
 
 
 def _register_devices(operator: AdminClient, actors: Iterable[Actor]) -> None:
-    """Give every person an MFA device, as people register one at their first sign-in: no module can do that for them."""
+    """Register an MFA device for every user without one, as users do at their first sign-in: Terraform cannot."""
     for actor in actors:
         parsed = Arn.parse(actor.arn)
         if actor.kind == "user" and parsed is not None:
@@ -158,7 +154,7 @@ def _register_devices(operator: AdminClient, actors: Iterable[Actor]) -> None:
 
 
 def actors_of(found: ModuleAccess) -> tuple[Actor, ...]:
-    """The backend roles, then the people of all switch roles, each once."""
+    """The backend roles, then the users of all switch roles, without duplicates."""
     actors: dict[str, Actor] = {}
     for module in found.modules:
         if module.kind is ModuleKind.BACKEND:
@@ -170,15 +166,16 @@ def actors_of(found: ModuleAccess) -> tuple[Actor, ...]:
 
 
 def environment_of(sandbox: Sandbox, actor: Actor, *, mfa: bool = True) -> dict[str, str]:
-    """The variables under which AWS's tools act as the actor in the sandbox; those of roles renew by themselves.
+    """Environment variables for AWS tools to act as the actor in the sandbox.
 
-    They hold credentials, good for this sandbox alone. A person has signed in with MFA unless `mfa` is false.
+    They contain credentials for this sandbox; those of roles are renewed automatically. `mfa`: whether a user has signed in
+    with MFA.
     """
     return {**_common(sandbox), **_credentials(sandbox, actor, mfa=mfa)}
 
 
 def operator_environment(sandbox: Sandbox) -> dict[str, str]:
-    """The variables under which AWS's tools act as the operator, who may assume the administrator's role of any account."""
+    """Environment variables for AWS tools to act as the operator, who may assume the administrator role of any account."""
     key = sandbox.operator_credentials()
     return {**_common(sandbox), "AWS_ACCESS_KEY_ID": key.access_key, "AWS_SECRET_ACCESS_KEY": key.secret}
 
@@ -204,9 +201,9 @@ def _credentials(sandbox: Sandbox, actor: Actor, *, mfa: bool) -> Mapping[str, s
 
 
 def bare_principals(accesses: Iterable[Access]) -> Access:
-    """Principals that the modules only look up, and roles and users that a trust names and no module makes: all bare.
+    """Empty principals for those that the modules look up, or name in a trust policy, without creating them.
 
-    A backend role that a manifest calls existing is one of them: IAM refuses a trust that names a missing principal.
+    IAM refuses trust policies with missing principals. Backend roles declared as existing are among them.
     """
     whole = Access.union(accesses)
     existing: list[Role | Group | User] = [

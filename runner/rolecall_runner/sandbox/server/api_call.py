@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -154,7 +153,6 @@ def _parameters(operation: Any, protocol: str, request: Request, uri_parameters:
 NO_REQUEST_ID = "00000000-0000-0000-0000-000000000000"
 _PRESIGNED = {"s3", "sts"}
 _STS_VERSION = "2011-06-15"
-_RPC_PATH = re.compile(r"^/service/([^/]+)/operation/([^/]+)$")
 _BAD_REQUEST = 400
 
 

@@ -1,1 +1,1 @@
-"""The sandbox's STS: sessions and AssumeRole."""
+"""STS of the sandbox: sessions, and the decision on AssumeRole."""

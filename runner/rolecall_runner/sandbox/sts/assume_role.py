@@ -1,11 +1,7 @@
-"""The parameters of AssumeRole and GetSessionToken, read from the form and held against the limits of the service model.
+"""AssumeRole: validation of its parameters, and the decision over the stored policies.
 
-Limits and patterns: botocore 1.44.5's model of STS and the STS API reference, November 2026. Texts are those that AWS
-sends; where none is documented the wording is the sandbox's own.
-
-AssumeRole: the decision over the stored policies, by the project's own evaluator. Rules: IAM User Guide ("Policy
-evaluation logic", "Cross-account policy evaluation logic", "Pass session tags in AWS STS", "Monitor and control actions
-taken with assumed roles", "Roles terms and concepts"), November 2026.
+Limits and patterns: botocore 1.44.5's model of STS and the STS API reference, November 2026. Messages are those of AWS;
+where none is documented the message is the sandbox's own.
 """
 
 from __future__ import annotations
@@ -21,7 +17,7 @@ from rolecall_runner.sandbox.authorization.authorizer import session_context
 from rolecall_runner.sandbox.iam.iam_validation import check_identity_document
 from rolecall_runner.sandbox.iam.moto_backends import StoredAccess
 from rolecall_runner.sandbox.protocol.error_catalog import AwsRefusalError, denied, invalid, unconstrained
-from rolecall_runner.sandbox.protocol.http_types import ApiCall, QueryParameters, SessionInfo
+from rolecall_runner.sandbox.protocol.http_types import ApiCall, ContextValues, QueryParameters, SessionInfo
 
 MINIMUM_SECONDS = 900
 USER_SESSION_SECONDS = 43_200
@@ -39,7 +35,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class AssumeRoleRequest:
-    """A well-formed request; `seconds` is None when the caller left the duration open."""
+    """Validated parameters of AssumeRole; `seconds` is None without DurationSeconds."""
 
     role_arn: str
     session_name: str
@@ -55,17 +51,17 @@ class AssumeRoleRequest:
 
     @property
     def account_id(self) -> str:
-        """The role's account."""
+        """The account id of the role."""
         return self.role_arn.split(":")[4]
 
     @property
     def partition(self) -> str:
-        """The role's partition."""
+        """The partition of the role."""
         return self.role_arn.split(":")[1]
 
 
 def read_assume_role(form: QueryParameters) -> AssumeRoleRequest:
-    """Read AssumeRole. Raises AwsRefusalError with AWS's text for the first thing that is wrong."""
+    """Parse and validate AssumeRole. Raises AwsRefusalError for the first invalid parameter."""
     arn = _text(form, "RoleArn", 20, 2_048, None)
     name = _text(form, "RoleSessionName", 2, 64, _NAME)
     if arn is None or name is None:
@@ -92,7 +88,7 @@ def read_assume_role(form: QueryParameters) -> AssumeRoleRequest:
 
 
 def read_seconds(form: QueryParameters, maximum: int) -> int | None:
-    """DurationSeconds within 900 and `maximum`, None when it is left open."""
+    """DurationSeconds, from 900 to `maximum`; None when it is absent. Raises AwsRefusalError."""
     text = form.get("DurationSeconds")
     if text is None:
         return None
@@ -107,12 +103,12 @@ def read_seconds(form: QueryParameters, maximum: int) -> int | None:
 
 
 def read_mfa(form: QueryParameters) -> tuple[str | None, str | None]:
-    """Serial number and one-time code, each None when it is not said."""
+    """SerialNumber and TokenCode, each None when it is absent. Raises AwsRefusalError."""
     return _text(form, "SerialNumber", 9, 256, _SERIAL), _text(form, "TokenCode", 6, 6, _TOKEN)
 
 
 def read_tags(form: QueryParameters) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Session tags and the keys of those that are handed on."""
+    """Session tags, and the keys of the transitive ones. Raises AwsRefusalError."""
     keys = members(form, "Tags", "Key")
     values = members(form, "Tags", "Value")
     if len(keys) > quotas.TAGS:
@@ -120,7 +116,7 @@ def read_tags(form: QueryParameters) -> tuple[dict[str, str], tuple[str, ...]]:
     for key in keys:
         _within("tags.key", key, 1, 128, _TAG)
         if key.lower().startswith("aws:"):
-            raise AwsRefusalError("InvalidParameterValue", "Tag keys may not begin with aws:, which AWS keeps to itself")
+            raise AwsRefusalError("InvalidParameterValue", "Tag keys may not begin with aws:, a reserved prefix")
     for value in values:
         _within("tags.value", value, 0, 256, _TAG)
     if len({key.lower() for key in keys}) < len(keys):
@@ -136,7 +132,7 @@ def read_tags(form: QueryParameters) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def members(form: QueryParameters, name: str, part: str = "") -> Sequence[str]:
-    """The values of a list parameter in their order: `NAME.member.N` or `NAME.member.N.PART`."""
+    """The values of a list parameter in order: `NAME.member.N` or `NAME.member.N.PART`."""
     found: list[str] = []
     tail = f".{part}" if part else ""
     while (value := form.get(f"{name}.member.{len(found) + 1}{tail}")) is not None:
@@ -185,12 +181,9 @@ def _within(name: str, value: str, least: int, most: int, pattern: re.Pattern[st
         raise unconstrained(name, value, f"have length less than or equal to {most}")
 
 
-Values = Mapping[str, tuple[str, ...]]
-
-
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """What an allowed AssumeRole gives the new session."""
+    """The properties of the session of an allowed AssumeRole."""
 
     role: Role
     seconds: int
@@ -208,9 +201,11 @@ def decide_assume(
     mfa_age: int | None,
     now: datetime,
 ) -> Assumption:
-    """Let the caller assume the role or raise AwsRefusalError.
+    """Decide AssumeRole with the evaluator over the stored policies. Raises AwsRefusalError when it is refused.
 
-    `mfa_age`: seconds since the second factor was given, None when there is none.
+    `mfa_age`: seconds since the MFA authentication, None without one. Rules: IAM User Guide ("Policy evaluation logic",
+    "Cross-account policy evaluation logic", "Pass session tags in AWS STS", "Monitor and control actions taken with assumed
+    roles", "Roles terms and concepts"), November 2026.
     """
     tags, transitive = _inherited_tags(caller, request)
     source_identity = _source_identity(caller, request)
@@ -218,11 +213,11 @@ def decide_assume(
     context = {
         **call.context,
         **session_context(caller, now),
-        **_own_keys(request, source_identity),
+        **_sts_keys(request, source_identity),
         **_mfa_keys(caller, mfa_age),
     }
     decision = _decision(evaluator, caller, request, context)
-    # A role that does not exist is refused in the same words, as AWS does: the answer must not tell which roles there are.
+    # Same refusal for a role that does not exist, as in AWS: it must not reveal which roles exist.
     if not decision.allowed:
         if (parsed := Arn.parse(caller.arn)) is not None and parsed.resource == "root":
             raise denied("Roles may not be assumed by root accounts.")
@@ -231,52 +226,55 @@ def decide_assume(
     return Assumption(role, _seconds(caller, request, role), tags, transitive, source_identity)
 
 
-def _own_keys(request: AssumeRoleRequest, source_identity: str | None) -> dict[str, tuple[str, ...]]:
-    """The condition keys of STS; an empty tuple is a key that the request does not carry."""
+def _sts_keys(request: AssumeRoleRequest, source_identity: str | None) -> dict[str, tuple[str, ...]]:
+    """Condition keys of STS; an empty tuple means that the request does not have the key."""
     return {
-        "sts:externalid": _one(request.external_id),
+        "sts:externalid": _optional(request.external_id),
         "sts:rolesessionname": (request.session_name,),
-        "sts:sourceidentity": _one(source_identity),
+        "sts:sourceidentity": _optional(source_identity),
         "sts:transitivetagkeys": request.transitive,
     }
 
 
 def _mfa_keys(caller: SessionInfo, mfa_age: int | None) -> dict[str, tuple[str, ...]]:
-    """The second factor of the request or the session. Long-term keys without one do not carry the keys at all."""
+    """Condition keys on MFA of the request or the session. Requests with long-term keys and without MFA do not have them."""
     if mfa_age is not None:
         return {"aws:multifactorauthpresent": ("true",), "aws:multifactorauthage": (str(mfa_age),)}
     present = () if caller.session_token is None else ("false",)
     return {"aws:multifactorauthpresent": present, "aws:multifactorauthage": ()}
 
 
-def _decision(evaluator: Evaluator, caller: SessionInfo, request: AssumeRoleRequest, context: Values) -> Decision:
+def _decision(evaluator: Evaluator, caller: SessionInfo, request: AssumeRoleRequest, context: ContextValues) -> Decision:
     side = IdentitySide.ALLOWS_ALL if caller.operator else IdentitySide.KNOWN
     who = Caller(caller.arn, side, session_policies=tuple(caller.session_policies))
     return evaluator.may_assume(Request(who, request.role_arn, context=context))
 
 
 def _inherited_tags(caller: SessionInfo, request: AssumeRoleRequest) -> tuple[dict[str, str], frozenset[str]]:
-    """The new session's tags: what the request passes and what the chain hands on, which cannot be overwritten."""
-    handed_on = {key.lower() for key in caller.transitive}
-    if handed_on & {key.lower() for key in request.tags}:
+    """Tags of the new session and its transitive keys. Raises AwsRefusalError when the request sets a transitive tag."""
+    inherited_keys = {key.lower() for key in caller.transitive}
+    if inherited_keys & {key.lower() for key in request.tags}:
         raise AwsRefusalError(
             "InvalidParameterValue",
             "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the "
             "calling session.",
         )
-    inherited = {key: value for key, value in caller.tags.items() if key.lower() in handed_on}
+    inherited = {key: value for key, value in caller.tags.items() if key.lower() in inherited_keys}
     return {**inherited, **request.tags}, frozenset(caller.transitive | frozenset(request.transitive))
 
 
 def _source_identity(caller: SessionInfo, request: AssumeRoleRequest) -> str | None:
-    """ "After a source identity is set ... the value cannot be changed"; it is passed on in every chained request."""
+    """The source identity of the new session: "After a source identity is set ... the value cannot be changed".
+
+    Raises AwsRefusalError when the request changes it.
+    """
     if caller.source_identity and request.source_identity not in {None, caller.source_identity}:
         raise denied("The source identity of a session cannot be changed in a role chain.")
     return request.source_identity or caller.source_identity
 
 
 def _seconds(caller: SessionInfo, request: AssumeRoleRequest, role: Role) -> int:
-    """How long the session may last: the role's own maximum, and one hour for a session that assumes a role."""
+    """Duration of the new session, up to the role's maximum, or one hour with role chaining. Raises AwsRefusalError."""
     chained = caller.role_arn is not None
     if request.seconds is None:
         return quotas.CHAINED_SESSION_SECONDS
@@ -287,5 +285,5 @@ def _seconds(caller: SessionInfo, request: AssumeRoleRequest, role: Role) -> int
     return request.seconds
 
 
-def _one(value: str | None) -> tuple[str, ...]:
+def _optional(value: str | None) -> tuple[str, ...]:
     return () if value is None else (value,)

@@ -1,7 +1,4 @@
-"""Who holds which access key: role sessions, sessions of users, and the operator. Long-term keys live in IAM.
-
-Who calls: from the access key of a request to the session or user behind it.
-"""
+"""Sessions of the sandbox, and the lookup of the caller behind an access key."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpRequest, SessionInfo
 
 Clock = Callable[[], datetime]
-"""The sandbox's time, with a time zone."""
+"""Returns the sandbox's current time, with a time zone."""
 
 OPERATOR_KEY = "AKIAROLECALLOPERATOR"
 OPERATOR_ACCOUNT = "000000000000"
@@ -31,7 +28,7 @@ _SECRET_BYTES, _TOKEN_BYTES = 30, 180
 
 @dataclass(frozen=True, slots=True)
 class SandboxCredentials:
-    """Credentials as a person or program uses them, secret and token not printed; `expires` is None for long-term keys."""
+    """Credentials; secret and token are left out of the repr, `expires` is None for long-term keys."""
 
     access_key: str
     secret: str = field(repr=False)
@@ -40,18 +37,18 @@ class SandboxCredentials:
 
 
 def credentials_of(session: SessionInfo) -> SandboxCredentials:
-    """The part of a session that its holder is given."""
+    """The credentials of a session."""
     return SandboxCredentials(session.access_key, session.secret, session.session_token, session.expires)
 
 
 def operator(partition: str, secret: str) -> SessionInfo:
-    """The provisioner's identity, with the secret of this start."""
+    """The identity that provisions accounts, with its secret access key."""
     arn = f"arn:{partition}:iam::{OPERATOR_ACCOUNT}:user/operator"
     return SessionInfo(OPERATOR_KEY, secret, None, OPERATOR_ACCOUNT, arn, user_id="AIDAROLECALLOPERATOR", operator=True)
 
 
 def new_secret() -> str:
-    """A secret access key in AWS's form, 40 characters of base64, so that what hides secrets knows it."""
+    """A random secret access key in AWS's format, 40 characters of base64, which secret scanners and redaction recognize."""
     return _base64(_SECRET_BYTES)
 
 
@@ -60,7 +57,7 @@ def _base64(count: int) -> str:
 
 
 class SandboxSessions:
-    """Temporary credentials by access key. Safe to share between threads."""
+    """Sessions by access key. Thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -69,7 +66,7 @@ class SandboxSessions:
         self._next_sweep = 1_024
 
     def issue(self, session: SessionInfo) -> SessionInfo:
-        """Give a session its access key, secret and token, and keep it."""
+        """Store a session with a new access key, secret and token, and return it."""
         key = "ASIA" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(_KEY_CHARACTERS))
         made = replace(session, access_key=key, secret=new_secret(), session_token=_base64(_TOKEN_BYTES))
         with self._lock:
@@ -79,16 +76,17 @@ class SandboxSessions:
         return made
 
     def find(self, access_key: str) -> SessionInfo | None:
-        """The session of an access key, expired or not."""
+        """The session of an access key, which may have expired; None for an unknown key."""
         return self._by_key.get(access_key)
 
     def expired(self, session: SessionInfo) -> bool:
-        """Whether the session's time is over."""
+        """Whether the session has expired."""
         return session.expires is not None and session.expires <= self._clock()
 
     def _sweep(self) -> None:
-        """Forget what expired more than an hour ago, so that a long-lived sandbox does not grow: until then the holder is
-        told that the session has expired, afterwards that the key is not known, as AWS does in the end.
+        """Delete sessions that expired more than an hour ago, to limit memory.
+
+        Their keys then count as unknown instead of expired, as in AWS after some time.
         """
         now = self._clock()
         old = [key for key, s in self._by_key.items() if s.expires and (now - s.expires).total_seconds() > 3_600]  # noqa: PLR2004
@@ -101,22 +99,22 @@ SignatureCheck = Callable[[HttpRequest, str], bool]
 
 
 class CallerLookup:
-    """Finds callers by their access keys: the operator, sessions, and the users' long-term keys in IAM."""
+    """Finds the caller of an access key: the operator, a session, a root user, or a user with a long-term key in IAM."""
 
     def __init__(self, world: World, sessions: SandboxSessions, check: SignatureCheck, operator: SessionInfo) -> None:
         self._world = world
         self._sessions = sessions
         self._check = check
         self._operator = operator
-        self._places: dict[str, tuple[str, str]] = {}
+        self._accounts_of_keys: dict[str, tuple[str, str]] = {}
         self._roots: dict[str, SessionInfo] = {}
 
     def add_root(self, root: SessionInfo) -> None:
-        """Know the access key of an account's root user."""
+        """Add the access key of an account's root user."""
         self._roots[root.access_key] = root
 
     def who(self, call: ApiCall, request: HttpRequest) -> SessionInfo | ErrorCategory:
-        """The caller, or what is wrong with its credentials."""
+        """The caller of a request, or the error of its credentials."""
         if call.access_key is None:
             return ErrorCategory.UNSIGNED
         session: SessionInfo | None
@@ -129,7 +127,7 @@ class CallerLookup:
                 return ErrorCategory.UNKNOWN_KEY
             if self._sessions.expired(session):
                 return ErrorCategory.EXPIRED_TOKEN
-            session = self._living(session)
+            session = self._existing(session)
         elif call.session_token is None:
             session = self._user(call.access_key)
         return self._signed(request, session)
@@ -139,8 +137,8 @@ class CallerLookup:
             return ErrorCategory.UNKNOWN_KEY
         return session if self._check(request, session.secret) else ErrorCategory.BAD_SIGNATURE
 
-    def _living(self, session: SessionInfo) -> SessionInfo | None:
-        """None when the role or user behind the session is gone, also when another one has its name by now."""
+    def _existing(self, session: SessionInfo) -> SessionInfo | None:
+        """None when the role or user of the session was deleted, even if another one has its name."""
         if session.operator:
             return session
         principal_id = session.user_id.partition(":")[0]
@@ -157,22 +155,22 @@ class CallerLookup:
         if found is None:
             return None
         account_id, backend, key = found
-        # By the key, not by the name on it: moto keeps the keys of deleted users, and a renamed user's old name on its keys.
+        # Not by `key.user_name`: moto keeps the keys of deleted users, and the old name on the keys of renamed users.
         user = next((user for user in list(backend.users.values()) if key in user.access_keys), None)
         if user is None or key.status != "Active":
             return None
         return SessionInfo(access_key, key.secret_access_key, None, account_id, user.arn, user_id=user.id)
 
     def _key(self, access_key: str) -> tuple[str, Any, Any] | None:
-        """The stored key and its account; its place is remembered, since looking through all accounts takes long."""
-        place = self._places.get(access_key)
-        if place is not None:
-            backend = self._world.iam(*place)
+        """Account id, IAM backend and key; the account is cached, because the search visits all accounts."""
+        account = self._accounts_of_keys.get(access_key)
+        if account is not None:
+            backend = self._world.iam(*account)
             key = backend.access_keys.get(access_key)
-            return None if key is None else (place[0], backend, key)
+            return None if key is None else (account[0], backend, key)
         for account_id, partition, backend in self._world.iam_everywhere():
             key = backend.access_keys.get(access_key)
             if key is not None and key.user_name is not None:
-                self._places[access_key] = account_id, partition
+                self._accounts_of_keys[access_key] = account_id, partition
                 return account_id, backend, key
         return None

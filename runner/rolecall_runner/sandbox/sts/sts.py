@@ -1,4 +1,4 @@
-"""The operations of STS that the sandbox answers itself; the rest is refused by name."""
+"""STS: AssumeRole, GetCallerIdentity, GetSessionToken and GetAccessKeyInfo."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
 _SIX_DIGITS = re.compile(r"[0-9]{6}", re.ASCII)
 
 Fields = Mapping[str, object]
-"""A reply as nested mappings of text; None leaves a field out."""
+"""A reply as nested mappings of strings; None omits a field."""
 
 
 class Sts:
-    """STS over the stored IAM of one world."""
+    """STS on the stored IAM; `on_account` is called with the id of each account that the operator enters."""
 
     def __init__(
         self, world: World, stored: StoredAccess, sessions: SandboxSessions, clock: Clock, on_account: Callable[[str], None]
@@ -51,10 +51,10 @@ class Sts:
         }
 
     def answer(self, call: ApiCall, form: QueryParameters, caller: SessionInfo, request_id: str) -> HttpReply:
-        """Answer one call. Raises AwsRefusalError where AWS refuses, and for operations that are not offered."""
+        """Answer a call. Raises AwsRefusalError where AWS refuses, and for unsupported operations."""
         operation = self._operations.get(call.operation)
         if operation is None:
-            raise AwsRefusalError("SandboxUnsupported", f"The sandbox does not offer sts:{call.operation}.", NOT_OFFERED)
+            raise AwsRefusalError("SandboxUnsupported", f"The sandbox does not support sts:{call.operation}.", NOT_OFFERED)
         return _reply(call.operation, operation(call, form, caller), request_id)
 
     def _assume_role(self, call: ApiCall, form: QueryParameters, caller: SessionInfo) -> Fields:
@@ -69,7 +69,7 @@ class Sts:
         return _assumed(session, request)
 
     def _operate(self, request: AssumeRoleRequest) -> SessionInfo:
-        """Make the operator administrator of an account, which begins to exist with that."""
+        """Issue an administrator session for the operator, which creates the account."""
         self._on_account(request.account_id)
         now = self._clock()
         arn = f"arn:{request.partition}:sts::{request.account_id}:assumed-role/{OPERATOR_ROLE}/{request.session_name}"
@@ -91,11 +91,11 @@ class Sts:
     def role_session(
         self, assumption: Assumption, name: str, *, chained: bool, policies: tuple[PolicyDocument, ...] = ()
     ) -> SessionInfo:
-        """Issue a session of a role that was allowed."""
-        parsed = Arn.parse(assumption.role.arn)
+        """Issue a role session. Raises AwsRefusalError when the role no longer exists."""
+        parsed = parse_arn(assumption.role.arn)
         stored = self._world.role(assumption.role.arn)
         if parsed is None or stored is None:
-            raise denied(f"{assumption.role.arn} is gone")
+            raise denied(f"{assumption.role.arn} no longer exists")
         now = self._clock()
         return self._sessions.issue(
             SessionInfo(
@@ -117,13 +117,16 @@ class Sts:
         )
 
     def user_session(self, user: SessionInfo, *, seconds: int, mfa: bool) -> SessionInfo:
-        """Issue the session of a user (or the root user) that GetSessionToken gives."""
+        """Issue a session of a user or the root user, as for GetSessionToken."""
         now = self._clock()
         expires = now + timedelta(seconds=seconds)
         return self._sessions.issue(replace(user, issued=now, expires=expires, mfa=mfa, mfa_at=now if mfa else None))
 
     def _mfa_age(self, caller: SessionInfo, serial: str | None, code: str | None, now: datetime) -> int | None:
-        """Seconds since the second factor: 0 when it comes with the request, else what the session carries."""
+        """Seconds since the MFA authentication: 0 with MFA in the request, otherwise that of the session; None without MFA.
+
+        Raises AwsRefusalError for an invalid device or code.
+        """
         if serial is None and code is None:
             return None if caller.mfa_at is None else int((now - caller.mfa_at).total_seconds())
         if serial is None or code is None:
@@ -138,9 +141,9 @@ class Sts:
         return 0
 
     def _has_device(self, caller: SessionInfo, serial: str) -> bool:
-        """Whether a device is the user's: enabled for it, or virtual, in its account and nobody's.
+        """Whether a device is enabled for the user, or is an unassigned virtual device of the account.
 
-        The latter since Terraform can make a virtual device but cannot enable it.
+        Terraform can create a virtual device but cannot enable it.
         """
         user = self._world.user(caller.arn)
         parsed = Arn.parse(caller.arn)
@@ -154,7 +157,7 @@ class Sts:
         return (*documents, *(self._policy(request, arn) for arn in request.policy_arns))
 
     def _policy(self, request: AssumeRoleRequest, arn: str) -> PolicyDocument:
-        """A managed policy of the role's account, or AWS's own."""
+        """A managed policy of the role's account or of AWS. Raises AwsRefusalError when it does not exist."""
         if ":iam::aws:policy/" in arn:
             text = self._world.know_aws_policy(request.account_id, request.partition, arn)
             if text is not None:
@@ -184,7 +187,7 @@ class Sts:
         for account_id, _partition, backend in self._world.iam_everywhere():
             if key in backend.access_keys:
                 return {"Account": account_id}
-        raise AwsRefusalError("InvalidClientTokenId", f"The access key {key} is not known here.", 403)
+        raise AwsRefusalError("InvalidClientTokenId", f"The access key {key} does not exist in the sandbox.", 403)
 
 
 def _assumed(session: SessionInfo, request: AssumeRoleRequest) -> Fields:
@@ -194,7 +197,7 @@ def _assumed(session: SessionInfo, request: AssumeRoleRequest) -> Fields:
         "SourceIdentity": session.source_identity,
     }
     if request.policy is not None:
-        # AWS packs policies and tags into a binary form that it does not document; this is the share of the plain text.
+        # AWS uses an undocumented packed binary format; this is the percentage for plain text.
         fields["PackedPolicySize"] = str(-(-100 * request.policy.size // SESSION_POLICY_CHARACTERS))
     return fields
 
