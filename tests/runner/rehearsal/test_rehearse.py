@@ -1,4 +1,4 @@
-"""The rehearsal around Terraform: what is chosen, the order, failures as values, the destroy that always comes."""
+"""Rehearsals with a fake Terraform: selection, order, failures as values, and the destroy in every case."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def manifest_file(folder: Path, *customers: dict[str, Any]) -> Path:
 
 @dataclass
 class Fake:
-    """The fake program and what it was asked."""
+    """The fake program and its recorded commands."""
 
     log: Path
 
@@ -77,7 +77,7 @@ class Fake:
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Fake:
-    """A fake Terraform that makes nothing."""
+    """A fake Terraform that creates nothing."""
     return Fake(tmp_path / "log")
 
 
@@ -86,7 +86,7 @@ def outcomes(rehearsal: Rehearsal) -> dict[str, ModuleOutcome]:
 
 
 def test_without_terraform_the_parsed_modules_are_provisioned_and_the_report_says_so(sandbox: Sandbox) -> None:
-    """The notes' accounts stand as intended, go again without a trace, and the report names the way and its reason."""
+    """The example accounts are as intended, nothing is left after the destroy, and the report has method and reason."""
     seen: list[Applied] = []
 
     done = rehearse(NOTES, tool=NO_TOOL, url=sandbox.url, after_apply=seen.append)
@@ -101,7 +101,7 @@ def test_without_terraform_the_parsed_modules_are_provisioned_and_the_report_say
 
 
 def test_between_apply_and_destroy_the_intended_access_stands(sandbox: Sandbox) -> None:
-    """What is wired in between finds the roles; after the rehearsal they are gone."""
+    """`after_apply` finds the roles; after the rehearsal they are gone."""
     found: list[set[str]] = []
     role = "arn:aws:iam::222222222222:role/role1"
 
@@ -115,7 +115,7 @@ def test_between_apply_and_destroy_the_intended_access_stands(sandbox: Sandbox) 
 
 
 def test_kept_modules_stand_after_the_rehearsal(sandbox: Sandbox) -> None:
-    """`keep` destroys nothing and says so."""
+    """`keep` skips the destroy, and the report has it."""
     done = rehearse(NOTES, tool=NO_TOOL, url=sandbox.url, keep=True)
 
     assert done.kept
@@ -124,7 +124,7 @@ def test_kept_modules_stand_after_the_rehearsal(sandbox: Sandbox) -> None:
 
 
 def test_a_module_that_is_refused_is_a_value_and_the_others_go_on(sandbox: Sandbox, tmp_path: Path) -> None:
-    """IAM's refusal is the module's error; the other modules are applied, compared and taken away."""
+    """IAM's refusal is the module's error; the other modules are applied, compared and destroyed."""
     manifest = manifest_file(tmp_path, customer(0), customer(1, permissions_boundary=MISSING_BOUNDARY), customer(2))
 
     done = rehearse(manifest, tool=NO_TOOL, url=sandbox.url)
@@ -138,7 +138,7 @@ def test_a_module_that_is_refused_is_a_value_and_the_others_go_on(sandbox: Sandb
 
 
 def test_the_backend_comes_first_and_goes_last(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
-    """Customers' trust names what the backend makes."""
+    """The backend is applied before the customers, whose trust policies name its roles."""
     rehearse(manifest_file(tmp_path, customer(0), customer(1)), tool=fake.tool(), url=sandbox.url)
 
     work = [call for call in fake.calls if call.startswith(("apply", "destroy"))]
@@ -153,7 +153,7 @@ def test_the_backend_comes_first_and_goes_last(sandbox: Sandbox, fake: Fake, tmp
 
 
 def test_what_terraform_did_not_make_is_a_difference(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
-    """A Terraform that says it applied and made nothing does not pass."""
+    """An apply that succeeds without creating anything does not pass."""
     done = rehearse(manifest_file(tmp_path, customer(0)), tool=fake.tool(), url=sandbox.url)
 
     assert RehearsalMethod.TERRAFORM is done.how
@@ -168,7 +168,7 @@ def test_what_terraform_did_not_make_is_a_difference(sandbox: Sandbox, fake: Fak
 
 
 def test_a_failed_apply_is_told_in_terraforms_words_and_destroyed(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
-    """Its Error block stands in the result; what it may have made half-way is destroyed like the rest."""
+    """Its Error block is in the result; what it may have created is destroyed like the rest."""
     manifest = manifest_file(tmp_path, customer(0), customer(1))
 
     done = rehearse(manifest, tool=fake.tool(FAKE_FAIL="apply customers/customer0"), url=sandbox.url)
@@ -181,7 +181,7 @@ def test_a_failed_apply_is_told_in_terraforms_words_and_destroyed(sandbox: Sandb
 
 
 def test_a_failed_destroy_is_a_value_too(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
-    """The module was applied; that it stayed is said next to it, and the rehearsal does not pass."""
+    """The module is applied with an error of the destroy, and the rehearsal does not pass."""
     manifest = manifest_file(tmp_path, customer(0))
 
     done = rehearse(manifest, tool=fake.tool(FAKE_FAIL="destroy customers/customer0"), url=sandbox.url)
@@ -193,7 +193,7 @@ def test_a_failed_destroy_is_a_value_too(sandbox: Sandbox, fake: Fake, tmp_path:
 
 
 def test_a_provider_that_cannot_be_had_means_parsed_modules(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
-    """Terraform is there but not its provider: the report says so in Terraform's words, and the way is the other one."""
+    """Terraform without the provider: the report has Terraform's error, and the modules are parsed."""
     manifest = manifest_file(tmp_path, customer(0))
 
     done = rehearse(manifest, tool=fake.tool(FAKE_FAIL="init provider"), url=sandbox.url)
@@ -221,7 +221,7 @@ def test_an_interruption_destroys_what_was_begun_and_begins_nothing_more(
 
 
 def test_what_the_call_between_raises_comes_after_the_destroy(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
-    """A verification that breaks does not leave the modules standing."""
+    """The modules are destroyed after an exception in `after_apply`."""
 
     def broken(_applied: Applied) -> None:
         raise RuntimeError("verify broke")
@@ -250,7 +250,7 @@ def test_plain_passwords_are_skipped_where_the_provider_cannot_make_them(
 
 
 def test_a_sample_is_the_same_for_the_same_seed_and_brings_the_backend(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Three of twenty customers and the backend, and other ones for another seed."""
+    """Three of twenty customers and the backend, with others for another seed."""
     manifest = manifest_file(tmp_path, *(customer(number) for number in range(20)))
 
     def sample(seed: int) -> list[str]:
@@ -264,7 +264,7 @@ def test_a_sample_is_the_same_for_the_same_seed_and_brings_the_backend(sandbox: 
 
 
 def test_a_customer_alone_finds_the_backend_role_that_its_trust_names(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Without the backend's module the role is made bare, since IAM refuses a trust that names no one."""
+    """Without the backend module an empty role is created, since IAM refuses a trust policy with a missing principal."""
     manifest = manifest_file(tmp_path, customer(0))
 
     done = rehearse(manifest, tool=NO_TOOL, url=sandbox.url, selection=RehearsalSelection(names=["customer0"]))
@@ -274,7 +274,7 @@ def test_a_customer_alone_finds_the_backend_role_that_its_trust_names(sandbox: S
 
 
 def test_only_principals_that_no_module_makes_are_made_bare() -> None:
-    """Existing ones, and roles and users that a trust names; accounts, services and what is made itself are not."""
+    """Existing principals, and roles and users in trust policies; not accounts, services and created ones."""
     made, named, user = (f"arn:aws:iam::111111111111:{name}" for name in ("role/made", "role/named", "user/u"))
     principals = [
         Principal("AWS", made),
@@ -290,7 +290,7 @@ def test_only_principals_that_no_module_makes_are_made_bare() -> None:
 
 
 def test_the_report_is_json(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
-    """Everything of it survives the way through JSON, with words for outcomes and sentences for differences."""
+    """The JSON form has outcomes as strings and differences as objects."""
     done = rehearse(
         manifest_file(tmp_path, customer(0)),
         tool=fake.tool(FAKE_FAIL="apply backend"),
@@ -331,7 +331,7 @@ def test_terraform_is_taken_before_tofu(here: list[str], expected: str | None) -
 
 
 def test_a_command_that_takes_too_long_is_ended_and_failed(tmp_path: Path) -> None:
-    """It is asked to end and its result says why."""
+    """It is stopped, and its result has the reason."""
     slow = Terraform((sys.executable, "-c", "import time; time.sleep(60)"), {})
 
     done = slow.run(tmp_path, timeout=0.2)

@@ -1,4 +1,4 @@
-"""The rehearsal with real Terraform and the real provider, in the sandbox that enforces trust."""
+"""Rehearsals with Terraform and the AWS provider in the sandbox."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def example_manifest(folder: Path, provider: Provider) -> Path:
-    """The example accounts; for a provider before 4.1 with a PGP key, without which it makes no first password."""
+    """The example accounts; for a provider before 4.1 with a PGP key, which it needs for a console password."""
     body: dict[str, Any] = yaml.safe_load(NOTES.read_text())
     if provider.version < (4, 1, 0):
         body["switch_roles"][0]["users"][0]["pgp_key"] = PGP_KEY
@@ -52,7 +52,7 @@ def example_manifest(folder: Path, provider: Provider) -> Path:
 def test_the_notes_accounts_from_apply_to_destroy(
     sandbox: Sandbox, tool: Tool, aws_provider: Provider, tmp_path: Path
 ) -> None:
-    """All six modules are applied backend first, stand exactly as intended, and go without a trace."""
+    """All six modules are applied backend first, are exactly as intended, and nothing is left after the destroy."""
     standing: dict[str, list[str]] = {}
 
     def look(applied: Applied) -> None:
@@ -76,7 +76,7 @@ def test_the_notes_accounts_from_apply_to_destroy(
 
 
 def test_a_module_that_iam_refuses_fails_alone(sandbox: Sandbox, tool: Tool, tmp_path: Path) -> None:
-    """Terraform's own Error block names the refused role; the other customer is applied, compared and destroyed."""
+    """Terraform's Error block names the refused role; the other customer is applied, compared and destroyed."""
     refused = customer(1, permissions_boundary="arn:aws:iam::aws:policy/nowhere")
     path = tmp_path / "accounts.yaml"
     path.write_text(

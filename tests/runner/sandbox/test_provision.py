@@ -1,4 +1,4 @@
-"""Access into the sandbox's accounts: what was wanted stands, a second run changes nothing, refusals are values."""
+"""Provisioning of Access: everything is created, a second run changes nothing, errors are values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def trusting(*arns: str) -> PolicyDocument:
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    """An empty sandbox: it refuses a trust that names a missing principal, so the order is judged by what stands."""
+    """An empty sandbox: it refuses a trust that names a missing principal, so the order matters."""
     with Sandbox() as sandbox:
         yield sandbox.url
 
@@ -72,7 +72,7 @@ def test_everything_that_access_can_hold_stands_after_provisioning(operator: Adm
 
 
 def test_a_second_run_changes_nothing(operator: AdminClient) -> None:
-    """What stands costs no changing call, on the notes' manifest and on an account with everything."""
+    """Existing resources cause no changing call, for the example manifest and for an account with every kind."""
     accesses = {**by_account(make_plan(notes_manifest()).access()), ACCOUNT: everything()}
 
     first = provision(accesses, operator=operator)
@@ -85,7 +85,7 @@ def test_a_second_run_changes_nothing(operator: AdminClient) -> None:
 
 @pytest.mark.parametrize("kind", ["roles", "policies", "groups", "users", "instance_profiles"])
 def test_changed_parts_come_to_what_is_wanted(operator: AdminClient, endpoint: str, kind: str) -> None:
-    """A part that stands otherwise is brought to its wanted form, and the rest stays."""
+    """A part that differs is updated, and the rest is kept."""
     wanted = everything()
     before = dict(getattr(wanted, kind))
     for arn, part in before.items():
@@ -143,7 +143,7 @@ def test_principals_stand_before_the_trusts_that_name_them(operator: AdminClient
 
 
 def test_what_one_account_refuses_is_a_value_and_the_others_go_on(operator: AdminClient, endpoint: str) -> None:
-    """A policy that IAM does not take is told with its ARN; the rest of the account and the others stand."""
+    """A policy that IAM rejects is reported with its ARN; the rest of the account and the others are created."""
     bad = ManagedPolicy(f"{ARN}:policy/bad", PolicyDocument((Statement("Maybe", ("s3:GetObject",), ("*",)),)))
     other = Role("arn:aws:iam::210000000002:role/r", trusting(f"{ARN}:root"))
     accesses = by_account(Access.of(bad, Role(f"{ARN}:role/r", trusting(f"{ARN}:root")), other))
@@ -165,13 +165,13 @@ def test_a_server_that_is_gone_is_a_value_for_each_account() -> None:
 
 
 def test_calls_outside_an_account_never_go_out(operator: AdminClient) -> None:
-    """Without a chosen account nothing is signed."""
+    """Calls outside of an account are not signed."""
     with pytest.raises(OutsideAccountError):
         operator.client("iam").list_roles()
 
 
 def test_passwords_are_in_no_representation() -> None:
-    """A step shows its operation and subject alone."""
+    """The repr of a step has only operation and subject."""
     made = [*steps(Access(), everything(), new_password=lambda: "Very-secret-1")]
 
     assert any("Very-secret-1" in str(step.arguments) for step in made)

@@ -71,7 +71,7 @@ def document(*statements: Statement) -> PolicyDocument:
 
 @dataclass(frozen=True)
 class Case:
-    """One row: what the policies say, what is called, and what comes of it (a part of the message, or nothing)."""
+    """One row: policies, call, and expected decision (a part of the message, empty when allowed)."""
 
     name: str
     call: Call
@@ -312,7 +312,7 @@ def test_long_term_keys_carry_no_mfa_key() -> None:
 
 
 def test_attached_aws_policies_are_enforced_by_their_text() -> None:
-    """A policy of AWS allows what its document says, and nothing is claimed while the document is not known."""
+    """A policy of AWS allows what its document says, and no decision is made while the document is not known."""
     arn = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess"
     user = User(USER, attached=frozenset({arn}))
     known = Access.of(user, ManagedPolicy(arn, document(allow("ec2:Describe*"))))

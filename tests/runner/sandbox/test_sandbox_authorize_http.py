@@ -51,7 +51,7 @@ def rig() -> Iterator[Rig]:
 
 @pytest.fixture(scope="module")
 def keys(rig: Rig) -> tuple[SandboxCredentials, SandboxCredentials]:
-    """Sessions of a role that may do all and of one that may do nothing but be assumed."""
+    """Sessions of a role with all permissions and of one without any."""
     arn, user = rig.user(ACCOUNT, "ann", "sts:AssumeRole")
     roles = [rig.role(ACCOUNT, "all", trust(arn), main=["*"]), rig.role(ACCOUNT, "nothing", trust(arn))]
     everything, nothing = (rig.assume(user, role) for role in roles)
@@ -136,7 +136,7 @@ def test_an_explicit_deny_by_region_holds_over_http(rig: Rig) -> None:
 
 
 def test_a_dry_run_runs_nothing(rig: Rig, keys: tuple[SandboxCredentials, SandboxCredentials]) -> None:
-    """A dry run of what is allowed answers 412 and makes nothing."""
+    """A dry run of an allowed call returns 412 and creates nothing."""
     vpcs = rig.client("ec2", keys[0]).describe_vpcs
     before = len(vpcs()["Vpcs"])
     answer = code_of(rig, keys[0], "ec2", "create_vpc", {"CidrBlock": "10.1.0.0/16", "DryRun": True})

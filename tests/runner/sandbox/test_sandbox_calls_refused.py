@@ -102,7 +102,7 @@ def test_sts_operations_that_nobody_signs_are_read() -> None:
     ],
 )
 def test_s3_is_read_in_both_styles(host: str, path: str) -> None:
-    """The bucket stands in the host or in the path."""
+    """The bucket is in the host or in the path."""
     call = read_call(request("GET", path, "s3", host=host))
 
     assert isinstance(call, ApiCall)
@@ -132,7 +132,7 @@ def test_presigned_urls_are_read() -> None:
 
 
 def test_what_a_caller_writes_into_names_stays_in_the_name() -> None:
-    """Neither a placeholder in a key nor a colon can change whose resource is asked for."""
+    """Neither a placeholder in a key nor a colon changes the account of the resource."""
     call = read_call(caught("s3", "get_object", {"Bucket": "my-bucket", "Key": "${Account}/x:y"}))
 
     assert isinstance(call, ApiCall)
@@ -174,7 +174,7 @@ def refused(sent: HttpRequest, trouble: ErrorCategory, message: str | None = Non
 
 @pytest.mark.parametrize("service", SAMPLES)
 def test_botocore_reads_code_text_and_status_of_a_refusal(service: str) -> None:
-    """The refusal stands in the protocol of the service, its text unharmed."""
+    """The refusal has the protocol of the service and the complete message."""
     method, parameters = SAMPLES[service]
     code, message, status = error_of(service, method, parameters, lambda sent: refused(sent, ErrorCategory.DENIED, TEXT))
 
@@ -206,7 +206,7 @@ def test_every_trouble_has_a_code_and_a_text_everywhere(service: str, trouble: E
 
 
 def test_a_refused_head_request_has_no_body() -> None:
-    """HEAD replies carry no body, so the client has the status alone."""
+    """Replies to HEAD have no body, so the client sees only the status."""
     reply = refused(caught("s3", "head_bucket", {"Bucket": "my-bucket"}), ErrorCategory.DENIED)
 
     assert (403, b"") == (reply.status, reply.body)

@@ -67,7 +67,7 @@ def test_the_same_plan_strikes_the_same_calls() -> None:
     assert all(first != other for other in others)
 
 
-def test_the_order_of_threads_has_no_part_in_it() -> None:
+def test_the_order_of_threads_does_not_matter() -> None:
     """Calls of many accounts at once fail exactly as they do one account after another."""
     accounts = [f"{number:012d}" for number in range(1, 9)]
     faults, seen = plan(HALF), dict[str, list[bool]]()
@@ -81,7 +81,7 @@ def test_the_order_of_threads_has_no_part_in_it() -> None:
 
 
 def test_the_probability_is_kept() -> None:
-    """Over many calls the share of faults is the one asked for; 0 strikes never, 1 always."""
+    """The share of faults over many calls is the given probability; 0 is never, 1 always."""
     shares = [sum(struck(plan(Throttle(p)), 4_000)) / 4_000 for p in (0.0, 0.25, 1.0)]
 
     assert [0.0, 1.0] == [shares[0], shares[2]]
@@ -113,7 +113,7 @@ def test_a_rule_strikes_what_its_patterns_take(rule: Fault, account: str, action
 
 
 def test_the_first_rule_that_strikes_counts() -> None:
-    """Rules stand in an order, and one call has one fault."""
+    """The first fault drawn applies, and a call has one fault."""
     faults = plan(ExpiredToken(0.0), CutConnection(), Throttle())
     hit = faults.draw(ONE, DESCRIBE, "eu-west-1")
 
@@ -236,7 +236,7 @@ def test_a_fault_is_added_from_outside(suspended: type[Fault]) -> None:
 
 
 def test_a_plan_is_read_from_text() -> None:
-    """All that the command line can say comes out as rules; common limits hold for passing troubles."""
+    """Every form of the command line is parsed; common options apply, `at-most` to transient faults."""
     kinds = "throttle=0.3, 5xx=0.1,cut=0.05,slow=0.2:1.5,denied=rds,region-disabled=ap-*,clock-skew=-900"
     text = f"{kinds},at-most=2,seed=7,accounts=1*"
 
@@ -255,7 +255,7 @@ def test_a_plan_is_read_from_text() -> None:
 
 
 def test_a_denied_service_keeps_its_own_actions() -> None:
-    """`actions` limits the other rules, not the one that names its service."""
+    """`actions` does not apply to a fault with its own actions."""
     found = parse_faults("throttle=1,denied=rds,denied=s3:Get*,actions=ec2:*")
 
     assert ["ec2:*", "rds:*", "s3:Get*"] == [rule.actions for rule in found.faults]
@@ -280,7 +280,7 @@ def test_a_denied_service_keeps_its_own_actions() -> None:
     ],
 )
 def test_a_wrong_plan_is_refused_with_the_part_and_the_hint(text: str, part: str) -> None:
-    """The error says which part is wrong and what could stand there."""
+    """The error quotes the invalid part and lists the valid forms."""
     with pytest.raises(FaultTextError) as caught_error:
         parse_faults(text)
 

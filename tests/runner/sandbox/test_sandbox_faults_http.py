@@ -1,4 +1,4 @@
-"""Faults over HTTP: what a client of the real SDK meets."""
+"""Faults over HTTP, as boto3 sees them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def user(rig: Rig) -> SandboxCredentials:
 
 
 def outcome(client: Any, method: str) -> str:
-    """The error's code, the kind of a broken connection, or nothing when the call ran."""
+    """The error code, the type of a connection error, or an empty string on success."""
     try:
         getattr(client, method)()
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""Only requests that are addressed to the sandbox, and not by a web page, are read; only this start's secrets count."""
+"""Only requests to the sandbox that are not from a web page are accepted, and only with the secrets of this sandbox."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_its_own_addresses_are_answered(rig: Rig, host: str) -> None:
     ],
 )
 def test_another_host_is_refused(rig: Rig, host: str) -> None:
-    """A correctly signed request under any other name gets 403 and nothing of a service."""
+    """A correctly signed request for any other host name is rejected with 403."""
     name = host.format(port=port_of(rig))
 
     assert 403 == post(rig, [name], signed_for=name or "evil.example")
@@ -190,7 +190,7 @@ def test_a_body_is_not_asked_for_before_the_host_is_known(rig: Rig) -> None:
 
 
 def test_a_second_request_on_a_connection_is_checked_too(rig: Rig) -> None:
-    """One request under the right name opens nothing for the next."""
+    """An accepted request does not make the next one on the connection acceptable."""
     own = f"127.0.0.1:{port_of(rig)}"
     with contextlib.closing(http.client.HTTPConnection(own, timeout=10)) as connection:
         statuses = []

@@ -52,7 +52,7 @@ def sandbox_seed(manifest: Path, tmp_path: Path) -> SandboxSeed:
 
 
 def test_a_placeholder_is_made_for_each_policy_that_no_module_makes(manifest: Path, tmp_path: Path) -> None:
-    """An account's own policies get one, AWS's do not; a boundary allows everything, an attached policy nothing."""
+    """Customer managed policies get a placeholder, AWS managed ones do not; a boundary one allows all."""
     found = module_access(manifest, tmp_path / "output", planned=True)
     made = placeholder_policies(found.accesses)
     assert [ATTACHED, BOUNDARY] == sorted(made.policies)
@@ -69,7 +69,7 @@ def test_the_note_counts_what_is_not_known() -> None:
 
 
 def test_a_sandbox_stands_with_boundaries_and_own_policies(sandbox_seed: SandboxSeed) -> None:
-    """Every account is made, the role has its boundary and policy, both are marked, and the sandbox says so."""
+    """All accounts are created, the role has its boundary and policy, both are tagged, and the source mentions them."""
     assert ATTACHED in sandbox_seed.how
     with Sandbox() as sandbox:
         seeded = seed(sandbox, sandbox_seed)
@@ -87,7 +87,7 @@ def test_a_sandbox_stands_with_boundaries_and_own_policies(sandbox_seed: Sandbox
 
 
 def test_a_rehearsal_passes_with_boundaries_and_own_policies(manifest: Path) -> None:
-    """The modules are applied and gone again, and why says what was not rehearsed."""
+    """The modules are applied and destroyed, and the reason names what was not rehearsed."""
     with Sandbox() as sandbox:
         done = rehearse(manifest, tool=Tool(None), url=sandbox.url, selection=RehearsalSelection())
     assert done.passed

@@ -1,4 +1,4 @@
-"""The sandbox as a server: where it listens, how it ends, what it does on the wire, what it says of itself."""
+"""The sandbox as a server: address, shutdown, HTTP behavior, documentation."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_each_start_has_a_secret_of_its_own() -> None:
 
 
 def test_a_new_sandbox_is_empty() -> None:
-    """Nothing of one sandbox is left in the next."""
+    """State does not carry over to the next sandbox."""
     with running() as first:
         first.role(VENDOR, "left-over", service_trust())
     with running() as second:
@@ -175,7 +175,7 @@ def test_presigned_links_are_checked(rig: Rig, key: str) -> None:
     ],
 )
 def test_broken_requests_end_their_connection_alone(rig: Rig, raw: bytes, capfd: pytest.CaptureFixture[str]) -> None:
-    """Nothing is printed, and the next caller is answered as ever."""
+    """Nothing is printed, and the next request succeeds."""
     with socket.create_connection(("127.0.0.1", int(rig.sandbox.url.rpartition(":")[2])), timeout=10) as caller:
         caller.sendall(raw)
         caller.shutdown(socket.SHUT_WR)
@@ -213,7 +213,7 @@ def test_a_slow_answer_waits_by_the_given_sleep() -> None:
 
 
 def test_no_secret_is_in_the_log_or_in_a_repr(rig: Rig) -> None:
-    """Secrets and tokens go to their holder alone."""
+    """Secrets and tokens are not logged or printed."""
     _, key = rig.user(VENDOR, "reena", "sts:*")
     session = rig.assume(rig.sandbox.instance_credentials(BACKEND), TARGET)
     rig.client("sts", session).get_caller_identity()
@@ -255,14 +255,14 @@ def test_leaving_ends_open_connections() -> None:
 
 
 def test_the_page_names_all_that_is_refused_as_not_enforced() -> None:
-    """Whoever reads the documentation knows before the first call."""
+    """The documentation lists every call that the sandbox refuses."""
     page = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text("utf-8")
 
     assert [] == [action for action in UNENFORCED if f"`{action}`" not in page]
 
 
 def test_a_fault_inside_the_sandbox_is_a_service_error_without_secrets(rig: Rig) -> None:
-    """What breaks below the gate reaches the caller as AWS's own failure; the log says what broke and hides secrets."""
+    """An exception in the pipeline becomes an internal error for the caller; the log has it without secrets."""
     secret = new_secret()
     lines: list[str] = []
 

@@ -52,7 +52,7 @@ class Trap:
 
 
 def foreign_files() -> dict[str, bytes]:
-    """Files that are no state of a sandbox."""
+    """Files that are not a sandbox state."""
     from importlib.metadata import version  # noqa: PLC0415 - next to its use
 
     def head(**changes: Any) -> bytes:
@@ -70,7 +70,7 @@ def foreign_files() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("content", foreign_files().values(), ids=foreign_files())
 def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Whatever else is in a file, it is not taken up and nothing of it runs."""
+    """Any other file is rejected, and no code in it is run."""
     file = tmp_path / "state"
     file.write_bytes(content)
 

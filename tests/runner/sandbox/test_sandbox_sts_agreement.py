@@ -121,7 +121,7 @@ def draw_identity(random: Random, account: str) -> PolicyDocument:
 
 
 def expected(it: Configuration) -> bool:
-    """What the evaluator says of the configuration as it was thought up."""
+    """The evaluator's decision on the generated configuration."""
     home = it.caller.split(":")[4]
     policy = f"arn:aws:iam::{home}:policy/boundary"
     holder: Role | User

@@ -80,7 +80,7 @@ def ended(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_the_cli_acts_as_the_instances_role(ended: dict[str, Any]) -> None:
-    """It takes its credentials from the endpoint and is who the role says."""
+    """The AWS CLI loads credentials from the endpoint and has the identity of the role."""
     code, out, _ = ended["identity"]
 
     assert 0 == code
@@ -88,7 +88,7 @@ def test_the_cli_acts_as_the_instances_role(ended: dict[str, Any]) -> None:
 
 
 def test_the_cli_assumes_with_the_right_external_id(ended: dict[str, Any]) -> None:
-    """The session is the customer's role, under the name that was asked for."""
+    """The session is the customer's role, with the requested session name."""
     code, out, _ = ended["right id"]
 
     assert 0 == code

@@ -1,4 +1,4 @@
-"""AssumeRole over HTTP with the real SDK, one probe a rule: who is let in, and what AWS says to those who are not."""
+"""AssumeRole over HTTP with boto3, one probe per rule: allowed, or refused with AWS's error."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_the_operator_is_administrator_of_every_account_it_enters(rig: Rig) -> N
 
 
 def test_not_even_the_operator_stores_what_is_not_enforced(rig: Rig) -> None:
-    """A bucket policy would be kept and never asked, so it is refused."""
+    """A bucket policy would be stored but not enforced, so it is refused."""
     s3 = rig.administrator(CUSTOMER, "s3")
     s3.create_bucket(Bucket="of-the-customer")
     with pytest.raises(ClientError) as caught:
@@ -234,7 +234,7 @@ def test_another_partition_has_its_own_arns() -> None:
 
 
 def test_the_sdk_renews_container_credentials_by_itself(rig: Rig) -> None:
-    """botocore's own provider reads the endpoint, and a wrong token gets nothing."""
+    """botocore's provider reads the endpoint, and a wrong token is rejected."""
     rig.clock.now = datetime.now(UTC)  # the SDK holds expiry against its own clock
     environment = dict(rig.sandbox.container_environment(BACKEND))
     found = ContainerProvider(environment, ContainerMetadataFetcher()).load().get_frozen_credentials()
@@ -255,7 +255,7 @@ def test_credentials_of_what_does_not_exist_are_refused(rig: Rig) -> None:
 
 
 def test_limits_that_aws_raised_are_held_as_raised() -> None:
-    """A vendor whose account may attach 12 policies can rehearse that."""
+    """Raised quotas of an account are applied."""
     with running(limits=Limits(role_managed_policies=12)) as rig:
         rig.role(VENDOR, "holder", service_trust())
         iam = rig.administrator(VENDOR)

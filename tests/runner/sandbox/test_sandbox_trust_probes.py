@@ -257,7 +257,7 @@ REFUSED: dict[str, No] = {
 
 @pytest.mark.parametrize("no", REFUSED.values(), ids=REFUSED)
 def test_what_aws_refuses_is_refused(account: Account, no: No) -> None:
-    """Code, HTTP status and message are AWS's, and nothing was written."""
+    """Code, HTTP status and message are those of AWS, and nothing was written."""
     with pytest.raises(ClientError) as caught:
         no.attempt(account)
 
