@@ -1,4 +1,4 @@
-"""The scripts touch what they made and nothing else, whatever has the same name: with the real AWS CLI on the sandbox."""
+"""The scripts change only resources that they created, with the AWS CLI on the sandbox."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 @pytest.fixture(scope="module")
 def terminal() -> Iterator[Shell]:
-    """One sandbox and one shell for all tests here; each leaves its account as it was."""
+    """One sandbox and one shell for all tests of this module; each test restores its account."""
     with running() as rig, tempfile.TemporaryDirectory() as folder:
         rig.clock.now = rig.clock.now.replace(year=2035)  # the CLI holds expiry against its own clock
         rig.role("111111111111", "backend_role", service_trust())
@@ -75,7 +75,7 @@ def live(cli: Shell) -> Access:
 
 
 def empty(client: Any) -> None:
-    """Delete everything in the account, whoever made it."""
+    """Delete everything in the account."""
     for profile in client.list_instance_profiles()["InstanceProfiles"]:
         name = {"InstanceProfileName": profile["InstanceProfileName"]}
         for role in profile["Roles"]:
@@ -111,7 +111,7 @@ def changes(cli: Shell, module: Module) -> Any:
 
 
 def refused(cli: Shell, name: str, module: Module, *arguments: str) -> str:
-    """Run a script that must stop with exit code 1 and leave everything as it was; what it said."""
+    """Run a script that must stop with exit code 1 and change nothing; returns its output."""
     before = live(cli)
     done = script(cli, name, module, *arguments)
     assert (1, "") == (done.returncode, done.stdout), done.stderr
@@ -120,7 +120,7 @@ def refused(cli: Shell, name: str, module: Module, *arguments: str) -> str:
 
 
 def test_a_role_that_somebody_else_made_is_left_alone(cli: Shell) -> None:
-    """--adopt takes it over, but not with what is attached to it; together with --exact it becomes the module's role."""
+    """--adopt takes over the role, but not its attachments; with --exact it becomes the module's role."""
     iam(cli).create_role(RoleName="role1", AssumeRolePolicyDocument=json.dumps(STRANGER))
     iam(cli).attach_role_policy(RoleName="role1", PolicyArn=ADMIN)
 
@@ -217,7 +217,7 @@ def in_a_profile(client: Any) -> None:
 def test_a_role_that_is_not_as_the_script_made_it_stops_it(
     cli: Shell, there: Callable[[Any], object], still_refused: list[str]
 ) -> None:
-    """The mark alone shows nothing, nor does the trust alone; what is on the role counts as well."""
+    """Neither the tag nor the trust policy is sufficient; the content of the role counts as well."""
     there(iam(cli))
 
     refused(cli, "apply", CUSTOMER)
@@ -230,7 +230,7 @@ def test_a_role_that_is_not_as_the_script_made_it_stops_it(
 
 @pytest.mark.slow
 def test_a_new_version_of_the_same_vendor_is_brought_in(cli: Shell) -> None:
-    """Another external id, name of the customer and session length are an update, not a stranger's role."""
+    """Another external id, name of the customer and session length are an update, not a role of another owner."""
     assert 0 == script(cli, "apply", CUSTOMER).returncode
     changed = {"name": "other", "external_id": "rotated", "max_session_seconds": 7200, "tags": {"managed-by": "rolecall"}}
     entry = {"account_id": ACCOUNT, "role": "role1", "path": "/", **changed}
@@ -292,13 +292,13 @@ def test_people_that_somebody_else_made_stop_it(
 
 
 def with_bystanders(wanted: Access, found: Access) -> Access:
-    """The access together with users whom it does not name and who are in no group of it."""
+    """The access, with users that are neither in it nor in its groups."""
     return replace(wanted, users={**{arn: user for arn, user in found.users.items() if not user.groups}, **wanted.users})
 
 
 @pytest.mark.slow
 def test_a_member_who_is_not_of_this_version_stops_an_update(cli: Shell) -> None:
-    """Someone put a person into the group: the script says who, and --exact takes the person out."""
+    """A user added to the group is reported, and removed with --exact."""
     assert 0 == script(cli, "apply", PEOPLE).returncode
     iam(cli).create_user(UserName="mallory")
     iam(cli).add_user_to_group(GroupName="g", UserName="mallory")
@@ -319,7 +319,7 @@ def test_a_member_who_is_not_of_this_version_stops_an_update(cli: Shell) -> None
     ids=["group", "user", "policy"],
 )
 def test_removing_leaves_what_the_script_did_not_make(cli: Shell, there: Callable[[Any], object]) -> None:
-    """Nothing is removed as long as one thing of the same name is someone else's."""
+    """Nothing is removed while a resource with one of the names has another owner."""
     there(iam(cli))
 
     refused(cli, "remove", PEOPLE, "--yes")
@@ -327,7 +327,7 @@ def test_removing_leaves_what_the_script_did_not_make(cli: Shell, there: Callabl
 
 @pytest.mark.slow
 def test_what_other_switch_roles_need_is_not_removed(cli: Shell) -> None:
-    """remove.sh of a shared group refuses, and --shared says that it is meant."""
+    """remove.sh refuses a shared group without --shared."""
     shared = replace(PEOPLE, dependents=("ops-dev",))
     assert 0 == script(cli, "apply", shared).returncode
 

@@ -1,4 +1,4 @@
-"""The scripts run by a real shell with the real AWS CLI: what stands is the module's access, and removing leaves nothing."""
+"""The scripts in a shell with the AWS CLI: they create the module's access, and removal leaves nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PASSWORD = 'First "password" \\1'  # noqa: S105 - test data
 
 @pytest.fixture(scope="module")
 def terminal() -> Iterator[Shell]:
-    """One sandbox and one shell for all tests here; each leaves its account as it was."""
+    """One sandbox and one shell for all tests of this module; each test restores its account."""
     with running() as rig, tempfile.TemporaryDirectory() as folder:
         rig.clock.now = rig.clock.now.replace(year=2035)  # the CLI holds expiry against its own clock
         rig.role("111111111111", "backend_role", service_trust())
@@ -63,7 +63,7 @@ def changes(cli: Shell, module: Module, before: Access = Access()) -> tuple[Chan
 
 
 def test_the_customers_script_makes_its_access_twice_the_same_and_takes_it_away(cli: Shell) -> None:
-    """Standard output is the line to send back alone; a second run changes nothing."""
+    """Standard output is only the line to send back; a second run changes nothing."""
     for _ in range(2):
         done = apply(cli, CUSTOMER)
         assert (0, f"{ARN}:role/role1\n") == (done.returncode, done.stdout), done.stderr
@@ -76,7 +76,7 @@ def test_the_customers_script_makes_its_access_twice_the_same_and_takes_it_away(
 
 @pytest.mark.slow
 def test_the_peoples_script_asks_for_the_first_password_once(cli: Shell) -> None:
-    """Group, policies and user; the password is shown nowhere, and a second run leaves it alone."""
+    """Group, policies and user; the password is never printed, and a second run keeps it."""
     first = apply(cli, PEOPLE, answers=f"{PASSWORD}\n")
     assert 0 == first.returncode, first.stderr
     assert () == changes(cli, PEOPLE)
@@ -93,7 +93,7 @@ def test_the_peoples_script_asks_for_the_first_password_once(cli: Shell) -> None
 
 @pytest.mark.slow
 def test_without_a_password_nothing_goes_on(cli: Shell) -> None:
-    """No password is made up: the script says how to give one, and the next run goes on from there."""
+    """No password is generated: the script explains how to provide one, and the next run continues."""
     done = apply(cli, PEOPLE)
     assert (1, True) == (done.returncode, "one line for each new user on standard input" in done.stderr)
 
@@ -114,7 +114,7 @@ def test_the_trusting_side_sends_its_link_back(cli: Shell) -> None:
 
 
 def test_in_another_account_nothing_is_changed(cli: Shell) -> None:
-    """Both scripts look at the account first and name both."""
+    """Both scripts check the account first and print both ids."""
     done = apply(cli, CUSTOMER, account_id="999999999999")
 
     assert 1 == done.returncode
@@ -124,7 +124,7 @@ def test_in_another_account_nothing_is_changed(cli: Shell) -> None:
 
 @pytest.mark.slow
 def test_everything_comes_out_as_written_and_what_existed_stays(cli: Shell) -> None:
-    """Texts full of shell signs and of the CLI's own `file://`; removing leaves the group and the user of before."""
+    """Strings with shell characters and the CLI's `file://`; removal keeps the existing group and user."""
     module = module_of(everything(existing=True))
     iam = cli.rig.administrator(ACCOUNT)
     iam.create_group(GroupName="people", Path="/old/")
@@ -177,7 +177,7 @@ def people_less(access: Access) -> Access:
 
 @pytest.mark.slow
 def test_a_boundary_of_an_earlier_version_is_not_taken_off(cli: Shell) -> None:
-    """To take a limit off widens the access: the script stops and says how, since that is for people to do."""
+    """Removing a permissions boundary widens the access: the script stops and prints the manual steps."""
     old = module_of(people_less(everything(existing=False)))
     (role,) = old.access.roles.values()
     new = replace(old, access=replace(old.access, roles={role.arn: replace(role, boundary=None)}))
@@ -210,7 +210,7 @@ def test_the_sixth_version_of_a_policy_takes_the_oldest_ones_place(cli: Shell) -
 
 
 def test_something_else_of_the_same_name_is_left_alone(cli: Shell) -> None:
-    """A role of the name below another path is not ours: neither script touches it."""
+    """Neither script changes a role of the same name with another path."""
     iam = cli.rig.administrator(ACCOUNT)
     iam.create_role(RoleName="role1", Path="/theirs/", AssumeRolePolicyDocument=json.dumps(service_trust()))
     before = read_access(cli.rig.sandbox.url, ACCOUNT)
@@ -222,7 +222,7 @@ def test_something_else_of_the_same_name_is_left_alone(cli: Shell) -> None:
 
 
 def test_removing_asks_first(cli: Shell) -> None:
-    """Anything but yes leaves everything."""
+    """Any answer except yes removes nothing."""
     apply(cli, CUSTOMER)
 
     refused = remove(cli, CUSTOMER, answers="no\n")
@@ -247,14 +247,14 @@ def test_what_somebody_put_on_the_role_stops_the_removal_in_awss_words(cli: Shel
 
 @pytest.mark.parametrize("script", ["aws-cli/apply.sh", "aws-cli/remove.sh"])
 def test_an_unknown_argument_is_refused(cli: Shell, script: str) -> None:
-    """With the usage and exit code 2, before anything is asked."""
+    """With the usage and exit code 2, before any prompt."""
     done = cli.run(cli_script_form(handover(CUSTOMER))[script], "--force", account_id=ACCOUNT)
 
     assert (2, True) == (done.returncode, done.stderr.startswith("usage: sh "))
 
 
 def test_a_rig_is_what_the_shell_runs_in(cli: Shell) -> None:
-    """The CLI of these tests is the real one: it says so itself."""
+    """These tests use the AWS CLI, by its version output."""
     done = cli.run(b"aws --version\n", account_id=ACCOUNT)
 
     assert done.stdout.startswith("aws-cli/")

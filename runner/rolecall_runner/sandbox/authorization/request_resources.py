@@ -93,15 +93,15 @@ class CallSubject:
     def _by_lower_name(self) -> Mapping[str, object]:
         return {name.lower(): value for name, value in self.parameters.items()}
 
-    def texts(self, name: str) -> tuple[str, ...]:
+    def strings(self, name: str) -> tuple[str, ...]:
         """String values of a parameter, by its lower-case name; empty when it is absent."""
         value = self._by_lower_name.get(name)
         items = value if isinstance(value, list) else [value]
         return tuple(item for item in items if isinstance(item, str) and item)
 
-    def text(self, name: str) -> str:
+    def string(self, name: str) -> str:
         """The first string value of a parameter, empty when it is absent."""
-        return next(iter(self.texts(name)), "")
+        return next(iter(self.strings(name)), "")
 
     def inside(self, *path: str) -> Iterator[object]:
         """Values at a path through nested parameters, of all elements of lists on the path."""
@@ -130,22 +130,22 @@ _OF_OBJECTS = ("Object", "MultipartUpload")
 
 def s3(action: str, call: CallSubject) -> tuple[str, ...] | None:
     """Buckets and objects. Unknown for access points."""
-    bucket = call.text("bucket")
+    bucket = call.string("bucket")
     if not bucket or bucket.startswith("arn:"):
         return ()
     whole = f"arn:${{Partition}}:s3:::{bucket}"
     if call.operation == "DeleteObjects":
         return tuple(f"{whole}/{key}" for key in call.inside("Delete", "Objects", "Key"))
-    key = call.text("key")
+    key = call.string("key")
     of_object = key and (any(name in action for name in _OF_OBJECTS)) and "bucket" not in action.lower()
     return (f"{whole}/{key}",) if of_object else (whole,)
 
 
 def sqs(_action: str, call: CallSubject) -> tuple[str, ...] | None:
     """Queues by URL (its last two parts are account and name) or by name."""
-    if name := call.text("queuename"):
+    if name := call.string("queuename"):
         return (_regional("sqs", call, name),)
-    parts = urlsplit(call.text("queueurl")).path.strip("/").split("/")
+    parts = urlsplit(call.string("queueurl")).path.strip("/").split("/")
     if len(parts) < 2:  # noqa: PLR2004 - account and name
         return None
     return (f"arn:${{Partition}}:sqs:{call.region}:{parts[-2]}:{parts[-1]}",)
@@ -154,10 +154,10 @@ def sqs(_action: str, call: CallSubject) -> tuple[str, ...] | None:
 def kms(action: str, call: CallSubject) -> tuple[str, ...] | None:
     """Keys by id or ARN. Unknown for an alias, because its key is not known."""
     if action in {"CreateAlias", "DeleteAlias", "UpdateAlias"}:
-        alias, key = call.text("aliasname"), call.text("targetkeyid")
+        alias, key = call.string("aliasname"), call.string("targetkeyid")
         return (_regional("kms", call, alias), _key(call, key)) if key else ()
     names = {"ReEncryptFrom": "sourcekeyid"}
-    key = call.text(names.get(action, "keyid"))
+    key = call.string(names.get(action, "keyid"))
     return () if not key or "alias/" in key else (_key(call, key),)
 
 
@@ -167,7 +167,7 @@ def _key(call: CallSubject, key: str) -> str:
 
 def secretsmanager(_action: str, call: CallSubject) -> tuple[str, ...] | None:
     """Secrets by ARN, or by name followed by six unknown characters."""
-    names = call.texts("secretid") or call.texts("name")
+    names = call.strings("secretid") or call.strings("name")
     arns = (
         name if name.startswith("arn:") else _regional("secretsmanager", call, f"secret:{name}-??????") for name in names
     )
@@ -176,14 +176,14 @@ def secretsmanager(_action: str, call: CallSubject) -> tuple[str, ...] | None:
 
 def function(_action: str, call: CallSubject) -> tuple[str, ...] | None:
     """Lambda functions by name, ACCOUNT:function:NAME or ARN, with version or alias."""
-    name = call.text("functionname")
+    name = call.string("functionname")
     if not name:
         return None
     if not name.startswith("arn:"):
         account, separator, plain = name.rpartition("function:")
         owner = account.strip(":") if separator and account else "${Account}"
         name = f"arn:${{Partition}}:lambda:{call.region}:{owner}:function:{plain}"
-    qualifier = call.text("qualifier")
+    qualifier = call.string("qualifier")
     return (f"{name}:{qualifier}" if qualifier else name,)
 
 
@@ -194,7 +194,7 @@ def dynamodb(_action: str, call: CallSubject) -> tuple[str, ...] | None:
         tables += list(items) if isinstance(items, Mapping) else []
     names = [str(table) for table in tables]
     arns = [name if name.startswith("arn:") else _regional("dynamodb", call, f"table/{name}") for name in names]
-    index = call.text("indexname")
+    index = call.string("indexname")
     if index and call.operation in {"Query", "Scan"}:
         return tuple(f"{arn}/index/{index}" for arn in arns)
     return tuple(arns) or None
@@ -211,14 +211,14 @@ _OF_THE_CALLER = {
 
 def iam(action: str, call: CallSubject) -> tuple[str, ...] | None:
     """Principals by name, with the path when they are created (see StoredPaths for the others)."""
-    if action in _OF_THE_CALLER and not call.text("username"):
+    if action in _OF_THE_CALLER and not call.string("username"):
         return (CALLER,)
-    path = (call.text("path") or "/") if action.startswith("Create") else "/"
+    path = (call.string("path") or "/") if action.startswith("Create") else "/"
     for kind, parameter in _NAMED:
-        name = call.text(parameter)
+        name = call.string(parameter)
         if name and _is_about(action, kind):
             return (f"arn:${{Partition}}:iam::${{Account}}:{kind}{path}{name}",)
-    policy = call.text("policyarn")
+    policy = call.string("policyarn")
     return (policy,) if policy and "Policy" in action and not _is_attachment(action) else None
 
 
@@ -239,7 +239,7 @@ def _is_attachment(action: str) -> bool:
 
 def sts(_action: str, call: CallSubject) -> tuple[str, ...] | None:
     """The role ARN of the request, `*` for other operations."""
-    role = call.text("rolearn")
+    role = call.string("rolearn")
     return (role,) if role else ("*",)
 
 
@@ -257,7 +257,7 @@ def ec2(action: str, call: CallSubject) -> tuple[str, ...] | None:
     if action not in {"CreateTags", "DeleteTags"}:
         return None
     arns = []
-    for identifier in call.texts("resources"):
+    for identifier in call.strings("resources"):
         kind = _BY_ID.get(identifier.partition("-")[0])
         if kind is None:
             return ()
@@ -354,7 +354,7 @@ class _Filling:
 
 def _by_names(types: tuple[ResourceType, ...], call: CallSubject) -> Iterator[str]:
     """ARNs by matching names of the form's variables and the request's parameters."""
-    target = next((value for name in _TAG_TARGETS for value in call.texts(name) if value.startswith("arn:")), None)
+    target = next((value for name in _TAG_TARGETS for value in call.strings(name) if value.startswith("arn:")), None)
     if target is not None:
         yield target
         return
@@ -378,13 +378,13 @@ def _fill(form: str, call: CallSubject) -> _Filling:
             continue
         names = _parameter_names(variable)
         possible = possible or any(name in call.members for name in names)
-        found = next((texts for name in names if (texts := call.texts(name))), ())
+        found = next((strings for name in names if (strings := call.strings(name))), ())
         if found:
             values[variable] = found
-    whole = tuple(text for texts in values.values() for text in texts if text.startswith("arn:"))
+    whole = tuple(text for strings in values.values() for text in strings if text.startswith("arn:"))
     if whole:
         return _Filling(whole, given=True, possible=True)
-    rows = max((len(texts) for texts in values.values()), default=1)
+    rows = max((len(strings) for strings in values.values()), default=1)
     return _Filling(tuple(_row(form, values, row, call.region) for row in range(rows)), bool(values), possible)
 
 
@@ -395,8 +395,8 @@ def _row(form: str, values: Mapping[str, tuple[str, ...]], row: int, region: str
             return match.group()
         if name == "Region":
             return region
-        texts = values.get(name, EVERYTHING)
-        return texts[min(row, len(texts) - 1)].lstrip("/")
+        strings = values.get(name, EVERYTHING)
+        return strings[min(row, len(strings) - 1)].lstrip("/")
 
     return _VARIABLE.sub(value, form)
 
