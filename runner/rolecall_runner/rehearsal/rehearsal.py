@@ -39,7 +39,7 @@ from rolecall_runner.sandbox import (
 
 def account_differences(before: Access, intended: Iterable[Access], found: Access) -> tuple[Change, ...]:
     """Differences between an account as it was before plus all intended access, and the account as found."""
-    return differences(_comparable(union([before, *intended])), _comparable(found))
+    return differences(_comparable(Access.union([before, *intended])), _comparable(found))
 
 
 def _comparable(access: Access) -> Access:
@@ -175,7 +175,7 @@ def _apply_and_destroy(
 def _prepare(operator: AdminClient, chosen: Sequence[RehearsedModules]) -> _Reading:
     """Create principals and policies that the modules need, and read every account before the first module."""
     accesses = [item.module.access for item in chosen]
-    prerequisites = union([bare_principals(accesses), placeholder_policies(accesses)])
+    prerequisites = Access.union([bare_principals(accesses), placeholder_policies(accesses)])
     done = provision(by_account(prerequisites), operator=operator)
     before = _read_all(operator, sorted({item.account_id for item in chosen}))
     refused = {account.account_id: "; ".join(account.problems) for account in done.failed}

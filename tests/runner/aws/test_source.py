@@ -42,7 +42,7 @@ def test_an_address_that_never_answers_is_told_in_time() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [(Throttle, "STS does not say who calls: Throttling"), (ExpiredToken, "credentials have expired")],
+    [(Throttle, "GetCallerIdentity failed: Throttling"), (ExpiredToken, "credentials have expired")],
 )
 def test_trouble_of_sts_is_not_taken_for_bad_credentials(kind: type[Fault], words: str) -> None:
     """A throttle is to be tried again, an expired session to be renewed; neither says that the credentials are wrong."""

@@ -317,7 +317,7 @@ def test_attached_aws_policies_are_enforced_by_their_text() -> None:
     user = User(USER, attached=frozenset({arn}))
     known = Access.of(user, ManagedPolicy(arn, document(allow("ec2:Describe*"))))
 
-    assert ErrorCategory.UNSUPPORTED == decide_for_user(access_of(user)).error
+    assert ErrorCategory.UNSUPPORTED == decide_for_user(Access.of(user)).error
     assert decide_for_user(known).allowed
     assert ErrorCategory.DENIED == decide_for_user(known, START).error
 

@@ -96,7 +96,7 @@ class Authorizer:
         profile = self._callers.profile(Caller(session.arn))
         everything = {**profile.context, **keys}
         layers = (profile.policies, profile.boundary, narrowed or None)
-        session_effect = scan(narrowed, need.action.lower(), name, everything).say if narrowed else Say.ALLOW
+        session_effect = scan(narrowed, need.action.lower(), name, everything).outcome if narrowed else Say.ALLOW
         if decision.effect is Effect.EXPLICIT_DENY or session_effect is Say.DENY:
             kind = _denying_kind(decision)
             return AuthorizationVerdict(
@@ -118,7 +118,7 @@ class Authorizer:
         """The kind of policy that lacks an Allow."""
         if decision.allowed:
             return _SESSION
-        effect = scan(policies, action.lower(), resource, context).say
+        effect = scan(policies, action.lower(), resource, context).outcome
         return _BOUNDARY if effect is Say.ALLOW else _IDENTITY
 
 

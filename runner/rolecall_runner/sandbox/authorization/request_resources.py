@@ -424,7 +424,7 @@ class StoredPaths:
 
     def full(self, arn: str) -> str:
         """The stored ARN with its path; the argument for unknown resources and other services."""
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is None or parsed.service != "iam":
             return arn
         return self._full.get((parsed.account_id, parsed.kind, parsed.name.lower()), arn)

@@ -268,7 +268,7 @@ def _check_principal(principal: Principal, exists: Exists, partition: str) -> No
     elif kind == "Service":
         valid = bool(_SERVICE.fullmatch(text))
     elif kind == "Federated":
-        valid = parse_arn(text) is not None or "." in text
+        valid = Arn.parse(text) is not None or "." in text
     else:
         valid = False
     if not valid:

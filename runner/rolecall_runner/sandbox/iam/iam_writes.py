@@ -46,7 +46,7 @@ class TrustStore:
 
     def exists(self, arn: str) -> bool:
         """Whether the role or user with this ARN exists; for a role session, whether a role of its name exists."""
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is None:
             return False
         if parsed.service == "sts":

@@ -150,14 +150,14 @@ class World:
 
     def role(self, arn: str) -> Any | None:
         """A role by ARN, None when it does not exist."""
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is None or parsed.service != "iam" or parsed.kind != "role" or not self.has_account(parsed):
             return None
         return next((role for role in list(self.iam_of(parsed).roles.values()) if role.arn == arn), None)
 
     def user(self, arn: str) -> Any | None:
         """A user by ARN, None when it does not exist."""
-        parsed = parse_arn(arn)
+        parsed = Arn.parse(arn)
         if parsed is None or parsed.service != "iam" or parsed.kind != "user" or not self.has_account(parsed):
             return None
         user = self.iam_of(parsed).users.get(parsed.name)
@@ -343,7 +343,7 @@ def _tags(tags: Any) -> dict[str, str]:
 @lru_cache(maxsize=16_384)
 def document_of(text: str) -> PolicyDocument:
     """Parse a stored policy document. Raises ValueError for an invalid one, which validation at saving excludes."""
-    return policy_from_json(json.loads(text))
+    return PolicyDocument.from_json(json.loads(text))
 
 
 _MARK = "rolecall sandbox state"

@@ -151,7 +151,7 @@ def _named(kind: str, arn: str) -> dict[str, Any]:
 
 def arn_of(text: str) -> Arn:
     """Parse an ARN. Raises ValueError."""
-    parsed = parse_arn(text)
+    parsed = Arn.parse(text)
     if parsed is None:
         raise ValueError(f"{text} is not an ARN")
     return parsed

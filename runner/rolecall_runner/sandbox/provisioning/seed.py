@@ -30,11 +30,11 @@ def placeholder_policies(accesses: Iterable[Access]) -> Access:
     everything, so that the role's own policies decide; an attached placeholder allows only sts:GetCallerIdentity, which
     needs no permission. The effect of the real policies is not rehearsed, which `note_on` reports.
     """
-    whole = union(accesses)
+    whole = Access.union(accesses)
     boundaries = {one.boundary for kind in (whole.roles, whole.users) for one in kind.values() if one.boundary}
     attached = {arn for kind in (whole.roles, whole.groups, whole.users) for one in kind.values() for arn in one.attached}
     missing = sorted(arn for arn in (boundaries | attached) - whole.policies.keys() if _is_customer_managed(arn))
-    return access_of(
+    return Access.of(
         *(
             ManagedPolicy(arn, _ALLOW_ALL if arn in boundaries else _NOTHING, _DESCRIPTION, tags={PLACEHOLDER_TAG: "true"})
             for arn in missing
@@ -43,7 +43,7 @@ def placeholder_policies(accesses: Iterable[Access]) -> Access:
 
 
 def _is_customer_managed(arn: str) -> bool:
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     return parsed is not None and parsed.account_id.isdigit()
 
 
@@ -117,7 +117,7 @@ def seed(
     """
     found = sandbox_seed.found
     prerequisites = (bare_principals(found.accesses), placeholder_policies(found.accesses))
-    accesses = by_account(union([*found.accesses, *prerequisites]))
+    accesses = by_account(Access.union([*found.accesses, *prerequisites]))
     started(len(accesses))
     done: set[str] = set()
 

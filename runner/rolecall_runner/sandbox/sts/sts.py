@@ -92,7 +92,7 @@ class Sts:
         self, assumption: Assumption, name: str, *, chained: bool, policies: tuple[PolicyDocument, ...] = ()
     ) -> SessionInfo:
         """Issue a role session. Raises AwsRefusalError when the role no longer exists."""
-        parsed = parse_arn(assumption.role.arn)
+        parsed = Arn.parse(assumption.role.arn)
         stored = self._world.role(assumption.role.arn)
         if parsed is None or stored is None:
             raise denied(f"{assumption.role.arn} no longer exists")
