@@ -1,9 +1,9 @@
-"""The command `gen`: parses, calls one function, prints, exits."""
+"""The commands `gen check` and `gen prove`."""
 
 from __future__ import annotations
 
 import gc
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,10 +12,26 @@ from rolecall_generator.check import prove_manifest
 from rolecall_generator.cli.options import ManifestArgument, OnlyOption, OutputFolderOption, QuietOption, _exit_on
 from rolecall_generator.errors import ExitCode
 from rolecall_generator.findings import Severity
-from rolecall_generator.reports import print_check, print_proof, proof_text, report_text
+from rolecall_generator.reports import (
+    CheckReport,
+    ProofReport,
+    check_formats,
+    format_check,
+    format_proof,
+    print_check,
+    print_proof,
+    proof_formats,
+)
 from rolecall_generator.terminal import emit, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.workers import collection_paused
+
+if TYPE_CHECKING:
+    CheckFormat = str
+    ProofFormat = str
+else:  # Typer reads the choices from a Literal, here one that is made at run time
+    CheckFormat = Literal[("table", *check_formats())]
+    ProofFormat = Literal[("table", *proof_formats())]
 
 CHECK_EXAMPLES = """Examples:
 
@@ -39,9 +55,7 @@ def check(
     fail_on: Annotated[
         Literal["error", "warning", "note"], typer.Option("--fail-on", help="The least severity that makes exit code 1.")
     ] = "warning",
-    output_format: Annotated[
-        Literal["table", "json", "sarif", "junit"], typer.Option("--format", help="For people, or for machines.")
-    ] = "table",
+    output_format: Annotated[CheckFormat, typer.Option("--format", help="Output format.")] = "table",
     quiet: QuietOption = False,
 ) -> None:
     """Read the written modules back, compare them with the manifest, prove who can assume what, and apply the rules.
@@ -50,10 +64,10 @@ def check(
     """
     with collection_paused(), progress_bar("modules", quiet=quiet or output_format != "table") as (started, progress):
         found = run_check(manifest, out, sent_back=path or (), only=only or (), started=started, progress=progress)
-        # What the check of a fleet holds is no garbage until the process ends: looking it over costs a tenth of the time.
+        # The result is needed until the process ends; examining it for garbage would take a tenth of the time.
         gc.freeze()
     if output_format != "table":
-        emit(report_text(found, output_format, manifest=manifest, root="" if path else f"{out}/"), end="")
+        emit(format_check(CheckReport(found, manifest, "" if path else f"{out}/"), output_format), end="")
     elif not quiet:
         print_check(stdout(), found)
     _exit_on(found, Severity[fail_on.upper()])
@@ -74,9 +88,7 @@ def prove(
     planned: Annotated[
         bool, typer.Option("--planned", help="Prove what gen terraform would write, not what is written.")
     ] = False,
-    output_format: Annotated[
-        Literal["table", "json", "html", "svg", "mermaid"], typer.Option("--format", help="For people, or for machines.")
-    ] = "table",
+    output_format: Annotated[ProofFormat, typer.Option("--format", help="Output format.")] = "table",
     quiet: QuietOption = False,
 ) -> None:
     """Prove who can assume which role: the intended callers and no one else.
@@ -86,7 +98,7 @@ def prove(
     with progress_bar("modules", quiet=quiet or output_format != "table") as (started, progress):
         proven = prove_manifest(manifest, out, planned=planned, started=started, progress=progress)
     if output_format != "table":
-        emit(proof_text(proven, output_format, title=str(manifest)), end="")
+        emit(format_proof(ProofReport(proven, str(manifest)), output_format), end="")
     elif not quiet:
         print_proof(stdout(), proven)
     if any(finding.severity > Severity.NOTE for finding in proven.findings) or not proven.proof.ok:

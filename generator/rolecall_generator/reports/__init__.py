@@ -5,25 +5,32 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import exports
 
 if TYPE_CHECKING:
-    from rolecall_generator.reports.formatters import report_text
+    from rolecall_generator.reports.formatters import check_formats, format_check, format_proof, proof_formats
+    from rolecall_generator.reports.formatters.interface import CheckReport, ProofReport
+    from rolecall_generator.reports.formatters.json import check_body
     from rolecall_generator.reports.formatters.junit import suites_text
-    from rolecall_generator.reports.formatters.table import check_body, print_check
-    from rolecall_generator.reports.proof_report import print_proof, proof_text
+    from rolecall_generator.reports.formatters.table import print_check, print_proof
 
-__all__ = ["check_body", "print_check", "print_proof", "proof_text", "report_text", "suites_text"]
+__all__ = [
+    "CheckReport",
+    "ProofReport",
+    "check_body",
+    "check_formats",
+    "format_check",
+    "format_proof",
+    "print_check",
+    "print_proof",
+    "proof_formats",
+    "suites_text",
+]
 
 __getattr__ = exports(
     __name__,
     {
-        "formatters": ("report_text",),
+        "formatters": ("check_formats", "format_check", "format_proof", "proof_formats"),
+        "formatters.interface": ("CheckReport", "ProofReport"),
+        "formatters.json": ("check_body",),
         "formatters.junit": ("suites_text",),
-        "formatters.table": (
-            "check_body",
-            "print_check",
-        ),
-        "proof_report": (
-            "print_proof",
-            "proof_text",
-        ),
+        "formatters.table": ("print_check", "print_proof"),
     },
 )

@@ -19,11 +19,12 @@ from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.proof.matrix import CellState, condition_words, counterexample, summarize
 from rolecall_generator.proof.prove import Case, Proof, Trust, prove
+from rolecall_generator.reports.formatters.html import proof_html
+from rolecall_generator.reports.formatters.json import proof_json
 from rolecall_generator.reports.graph.graph_layout import lay_out
 from rolecall_generator.reports.graph.graph_model import EdgeState, describe, reaches
 from rolecall_generator.reports.graph.mermaid import to_mermaid
 from rolecall_generator.reports.graph.svg import to_svg
-from rolecall_generator.reports.proof_report import proof_html, proof_json
 from rolecall_generator.text import lines_of
 
 NO_ID: dict[str, Any] = {"Condition": None}

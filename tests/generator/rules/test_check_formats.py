@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.manifest.models import Suppression
-from rolecall_generator.reports.formatters.json import to_json
+from rolecall_generator.reports.formatters.json import report_body
 from rolecall_generator.reports.formatters.junit import to_junit
 from rolecall_generator.reports.formatters.sarif import to_sarif
 from rolecall_generator.rules.registry import all_rules
 from rolecall_generator.rules.rule import Report, Suppressed, apply_suppressions
+from rolecall_generator.text import json_text
 
 ERROR = Finding("RC103", Severity.ERROR, "account1", "no <external> id & \x00", "make one", "customers/a b/main.tf", 12)
 NOTE = Finding("RC204", Severity.NOTE, "account2", "changes everything", "name resources")
@@ -108,7 +109,7 @@ def test_sarif_rules_lead_to_their_pages() -> None:
 
 def test_json_counts_and_lists() -> None:
     """The JSON form counts by severity and keeps the reasons of suppressed findings."""
-    body = json.loads(to_json(REPORT))
+    body = report_body(REPORT)
     assert {"error": 1, "warning": 1, "note": 1, "suppressed": 1} == body["summary"]
     assert "agreed" == body["suppressed"][0]["reason"]
     assert 12 == body["findings"][0]["line"]
@@ -129,9 +130,9 @@ def test_any_text_gives_readable_documents(text: str) -> None:
     """Whatever a parsed file holds in a name, all three forms stay well-formed."""
     report = Report((Finding("RC1", Severity.ERROR, text, text, text, text, 1),))
     assert 1 == len(Xml.fromstring(to_junit(report, ())).findall(".//failure"))  # noqa: S314 - our own text
-    assert text == json.loads(to_json(report))["findings"][0]["message"]
+    assert text == json.loads(json_text(report_body(report)))["findings"][0]["message"]
     assert 1 == len(sarif(report)["runs"][0]["results"])
-    (to_junit(report, ()) + to_json(report) + to_sarif(report, ())).encode()
+    (to_junit(report, ()) + json_text(report_body(report)) + to_sarif(report, ())).encode()
 
 
 def suppression(rule: str, subject: str = "*") -> Suppression:

@@ -13,9 +13,9 @@ from page_contrasts import contrasts_of
 from proof_worlds import BACKEND, HOSTILE, customer_arn, customers
 from rolecall_generator.iam.model import Access
 from rolecall_generator.proof.prove import Proof
+from rolecall_generator.reports.formatters.html import proof_html
 from rolecall_generator.reports.graph.graph_model import reaches
 from rolecall_generator.reports.graph.svg import to_svg
-from rolecall_generator.reports.proof_report import proof_html
 
 pytestmark = pytest.mark.browser
 

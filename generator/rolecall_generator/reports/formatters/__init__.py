@@ -1,23 +1,43 @@
-"""One module per output format."""
+"""Output formats of `gen check` and `gen prove`: one module per format."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import importlib
+import pkgutil
+from functools import cache
 
-from rolecall_generator.check import Checked
-from rolecall_generator.reports.formatters.json import report_body, to_json
-from rolecall_generator.reports.formatters.junit import to_junit
-from rolecall_generator.reports.formatters.sarif import to_sarif
-from rolecall_generator.reports.formatters.table import catalogue, check_body
-from rolecall_generator.text import json_text
-
-__all__ = ["report_body", "to_json", "to_junit", "to_sarif"]
+from rolecall_generator.reports.formatters.interface import CheckReport, Formatter, ProofReport
 
 
-def report_text(checked: Checked, form: str, *, manifest: Path, root: str) -> str:
-    """The report in the form `json`, `sarif` or `junit`. `root` leads to the folder that findings' files count from."""
-    if form == "sarif":
-        return to_sarif(checked.report, catalogue(), default_file=str(manifest), root=root)
-    if form == "junit":
-        return to_junit(checked.report, catalogue())
-    return json_text(check_body(checked), indent=2) + "\n"
+@cache
+def all_formatters() -> dict[str, Formatter]:
+    """The formatters that modules of this folder register as `FORMATTER`, by module name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    modules = ((name, importlib.import_module(f"{__name__}.{name}")) for name in names)
+    return {name: module.FORMATTER for name, module in modules if hasattr(module, "FORMATTER")}
+
+
+def check_formats() -> tuple[str, ...]:
+    """Names of the formats for the result of `gen check`."""
+    return tuple(name for name, formatter in all_formatters().items() if formatter.check is not None)
+
+
+def proof_formats() -> tuple[str, ...]:
+    """Names of the formats for the result of `gen prove`."""
+    return tuple(name for name, formatter in all_formatters().items() if formatter.proof is not None)
+
+
+def format_check(report: CheckReport, name: str) -> str:
+    """Render the result of `gen check` in one of `check_formats()`, with a newline at the end. Raises KeyError."""
+    formatter = all_formatters()[name]
+    if formatter.check is None:
+        raise KeyError(name)
+    return formatter.check(report)
+
+
+def format_proof(report: ProofReport, name: str) -> str:
+    """Render the result of `gen prove` in one of `proof_formats()`, with a newline at the end. Raises KeyError."""
+    formatter = all_formatters()[name]
+    if formatter.proof is None:
+        raise KeyError(name)
+    return formatter.proof(report)

@@ -1,9 +1,6 @@
-"""A report as JUnit XML: what build servers show.
+"""JUnit XML, as Jenkins, GitLab and Azure DevOps read it: testsuites, testsuite, testcase, failure, skipped.
 
-There is no standard; the elements are those that Jenkins, GitLab and Azure DevOps read: testsuites, testsuite, testcase,
-failure, skipped. A suite is a rule, a test case is a finding: notes pass, warnings and errors fail, suppressed are skipped.
-
-What all JUnit reports share: the root element sums up its suites.
+A suite is a rule, a test case is a finding. Notes pass, warnings and errors fail, and suppressed findings are skipped.
 """
 
 from __future__ import annotations
@@ -13,12 +10,13 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as Xml
 
 from rolecall_generator.findings import Finding, FindingKind, Severity
+from rolecall_generator.reports.formatters.interface import CheckReport, Formatter, catalogue
 from rolecall_generator.rules import Report
 from rolecall_generator.text import lines_of
 
 
 def to_junit(report: Report, rules: Iterable[FindingKind]) -> str:
-    """The report as XML. A rule without findings is one passed test case, so that a clean run shows what was checked."""
+    """The report as XML. A rule without findings is one passed test case, so that the report lists every rule."""
     cases: dict[str, list[tuple[Finding, str | None]]] = defaultdict(list)
     titles = {rule.id: rule.title for rule in rules}
     for finding in report.active:
@@ -59,14 +57,21 @@ def _case(suite: Xml.Element, finding: Finding, reason: str | None) -> None:
     elif finding.severity > Severity.NOTE:
         failure = Xml.SubElement(case, "failure", type=finding.severity.name.lower(), message=lines_of(finding.message))
         place = f"{finding.file}:{finding.line}\n" if finding.file else ""
-        failure.text = lines_of(f"{place}{finding.message}\nmend: {finding.hint}")
+        failure.text = lines_of(f"{place}{finding.message}\nhint: {finding.hint}")
     else:
         Xml.SubElement(case, "system-out").text = lines_of(f"hint: {finding.hint}")
 
 
 def suites_text(root: Xml.Element) -> str:
-    """The XML of a `testsuites` element, with the sums over its suites set and lines indented."""
+    """The indented XML of a `testsuites` element, with its counts set to the sums over its suites."""
     for count in ("tests", "failures", "errors", "skipped"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
     Xml.indent(root)
     return Xml.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
+
+
+def _check(report: CheckReport) -> str:
+    return to_junit(report.checked.report, catalogue())
+
+
+FORMATTER = Formatter(check=_check)

@@ -1,4 +1,4 @@
-"""A report as SARIF 2.1.0, as GitHub code scanning reads it.
+"""SARIF 2.1.0, as GitHub code scanning reads it.
 
 Sources, November 2026: OASIS "Static Analysis Results Interchange Format (SARIF) Version 2.1.0"; GitHub documentation,
 "SARIF support for code scanning" (which properties it reads, and its limits).
@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from rolecall_generator._version import __version__
 from rolecall_generator.findings import Finding, FindingKind, Severity
+from rolecall_generator.reports.formatters.interface import CheckReport, Formatter, catalogue
 from rolecall_generator.rules import Report
 from rolecall_generator.text import json_text
 
@@ -35,10 +36,15 @@ def to_sarif(
 ) -> str:
     """The report as one SARIF run.
 
-    GitHub needs a place for every result: those without one point at line 1 of `default_file`. `pages` is the address under
-    which the documentation stands, with a slash at its end; without it rules carry their help as text alone. `root` is
-    what leads from the repository's root to the checked folder, as in `output/`; findings' files are relative to that
-    folder. Suppressed findings are left out, since GitHub would raise alerts for them.
+    Suppressed findings are left out, because GitHub would raise alerts for them. GitHub drops results beyond
+    `GITHUB_RESULTS`, so only the most severe ones are written; the property `leftOut` counts the rest.
+
+    Args:
+        report: The findings.
+        rules: Kinds of finding to describe.
+        default_file: File of findings without a location: GitHub requires one for each result.
+        pages: URL of the documentation with a trailing slash; without it, rules have no `helpUri`.
+        root: Path from the repository's root to the folder that the findings' files are relative to, as in `output/`.
     """
     active = sorted(report.active, key=lambda finding: -finding.severity)
     shown = active[:GITHUB_RESULTS]
@@ -93,7 +99,7 @@ def _result(finding: Finding, index: Mapping[str, int], default_file: str, root:
         "ruleId": finding.rule,
         "ruleIndex": index[finding.rule],
         "level": _LEVELS[finding.severity],
-        "message": {"text": f"{finding.subject}: {finding.message}\nMend: {finding.hint}{declared}"},
+        "message": {"text": f"{finding.subject}: {finding.message}\nHint: {finding.hint}{declared}"},
         "locations": [
             {
                 "physicalLocation": {
@@ -108,6 +114,13 @@ def _result(finding: Finding, index: Mapping[str, int], default_file: str, root:
 
 
 def _fingerprint(finding: Finding) -> str:
-    """The same for the same fault wherever its line moves, so that an alert stays one alert."""
+    """A fingerprint without the line number, so that an alert survives edits elsewhere in its file."""
     text = "\0".join((finding.rule, finding.subject, finding.file or "", finding.message))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16] + ":1"
+
+
+def _check(report: CheckReport) -> str:
+    return to_sarif(report.checked.report, catalogue(), default_file=str(report.manifest), root=report.root)
+
+
+FORMATTER = Formatter(check=_check)

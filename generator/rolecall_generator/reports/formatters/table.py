@@ -1,45 +1,32 @@
-"""Results of `gen check`: findings with place and hint and a summary for people; JSON, SARIF and JUnit for machines."""
+"""Results of `gen check` and `gen prove` on the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from rolecall_generator import findings as check_findings
-from rolecall_generator.check import Checked
-from rolecall_generator.findings import Finding, FindingKind, Severity, kinds_in
-from rolecall_generator.reports.formatters.json import report_body
-from rolecall_generator.rules import all_rules
-from rolecall_generator.terraform.parser import schema as parser_findings
+from rolecall_generator.check import Checked, Proven
+from rolecall_generator.findings import Finding, Severity
+from rolecall_generator.proof import CellMark, CellState, Matrix, MatrixRow, counterexample, summarize
+from rolecall_generator.text import counted
 
 _SHOWN = 200
-"""Findings shown in full; the rest are counted. JSON, SARIF and JUnit have them all."""
+"""Findings shown in full; the rest are counted. The other formats contain all of them."""
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
-def catalogue() -> tuple[FindingKind, ...]:
-    """Every kind of finding that `gen check` can report, by ID."""
-    kinds = (*all_rules(), *kinds_in(vars(check_findings)), *kinds_in(vars(parser_findings)))
-    return tuple(sorted(kinds, key=lambda kind: kind.id))
-
-
-def check_body(checked: Checked) -> dict[str, Any]:
-    """What `gen check --format json` prints: counts, findings, suppressed findings with their reasons."""
-    counts = {"modules": checked.modules, "cells": checked.cells, "failed_cells": checked.failed_cells}
-    return {**counts, **report_body(checked.report)}
-
-
 def print_check(console: Console, checked: Checked, *, least: Severity = Severity.NOTE) -> None:
-    """The findings from `least` up, the worst first, and the summary."""
+    """Print the findings of severity `least` and above, most severe first, and the summary."""
     findings = sorted(checked.report.active, key=lambda finding: -finding.severity)
     shown = [finding for finding in findings if finding.severity >= least]
     for finding in shown[:_SHOWN]:
         print_finding(console, finding)
     if len(shown) > _SHOWN:
-        console.print(f"and {len(shown) - _SHOWN:,} more (--format json has them all)")
+        console.print(f"and {len(shown) - _SHOWN:,} more (--format json lists all)")
         console.print()
     for entry in checked.report.suppressed:
         console.print(f"suppressed: {entry.finding.rule} {entry.finding.subject}: {entry.reason}", style="dim", markup=False)
@@ -47,7 +34,7 @@ def print_check(console: Console, checked: Checked, *, least: Severity = Severit
 
 
 def summary(checked: Checked) -> str:
-    """What was checked, and how it came out, in one line."""
+    """What was checked and what was found, in one line."""
     cells, failed = checked.cells, checked.failed_cells
     proven = f"{cells - failed:,} of {cells:,} access checks passed" if failed else f"{cells:,} access checks passed"
     modules = f"{checked.modules:,} {'module' if checked.modules == 1 else 'modules'} checked"
@@ -68,7 +55,7 @@ def _style(checked: Checked) -> str:
 
 
 def print_finding(console: Console, finding: Finding) -> None:
-    """One finding: severity, rule, subject and place, then what is wrong and the hint."""
+    """Print severity, rule, subject and location, then message and hint."""
     places = [f"{finding.file}:{finding.line or 1}"] if finding.file else []
     place = "".join(f"  {each}" for each in (*places, *((finding.declared,) if finding.declared else ())))
     console.print(f"{finding.severity.name.lower():<7} ", style=_STYLES[finding.severity], end="")
@@ -76,3 +63,66 @@ def print_finding(console: Console, finding: Finding) -> None:
     console.print(f"        {finding.message}", markup=False)
     console.print(f"        hint: {finding.hint}", markup=False, style="dim")
     console.print()
+
+
+_FAILING_ROWS = 40
+_MARKS = {
+    CellState.OK: ("✓", "green"),
+    CellState.FAILED: ("✗", "bold red"),
+    CellState.NOT_ASKED: ("", ""),
+    CellState.DELEGATED: ("○", "cyan"),
+}
+
+
+def print_proof(console: Console, proven: Proven) -> None:
+    """Print the matrix with its legend, the counterexample of each failure, and a summary line."""
+    matrix = summarize(proven.proof)
+    rows, as_intended = matrix.shown()
+    table = Table(title="who can assume what", title_justify="left", title_style="bold")
+    for heading in ("subject", "role"):
+        table.add_column(heading, overflow="fold")
+    for number, _ in enumerate(matrix.columns, start=1):
+        table.add_column(str(number), justify="center")
+    for row in rows[:_FAILING_ROWS]:
+        table.add_row(row.subject, _role(row), *map(_mark_text, row.marks))
+    if rows:
+        console.print(table)
+    if as_intended:
+        console.print(f"{as_intended:,} {'more ' if rows else ''}rows as intended")
+    for number, case in enumerate(matrix.columns, start=1):
+        wanted = "allowed" if number == 1 else "refused"
+        console.print(f"  {number:>2}  {case.value}: {wanted}", style="dim", markup=False)
+    _print_failures(console, rows)
+    for finding in proven.findings:
+        print_finding(console, finding)
+    _print_summary(console, proven, matrix)
+
+
+def _role(row: MatrixRow) -> str:
+    parts = row.role_arn.split(":", 5)
+    return f"{parts[4]} {parts[5].removeprefix('role/')}"
+
+
+def _mark_text(mark: CellMark) -> Text:
+    return Text(*_MARKS[mark.state])
+
+
+def _print_failures(console: Console, rows: tuple[MatrixRow, ...]) -> None:
+    for row in rows[:_FAILING_ROWS]:
+        for cell in row.failures:
+            console.print(f"✗ {row.subject}: ", style="bold red", end="", markup=False)
+            console.print(counterexample(cell), markup=False)
+
+
+def _print_summary(console: Console, proven: Proven, matrix: Matrix) -> None:
+    delegated = len(proven.proof.delegated)
+    proven_cells = matrix.asked - matrix.failed - delegated
+    what = "as planned" if proven.planned else "as written"
+    text = f"{proven_cells:,} of {matrix.asked:,} access checks passed, {what}"
+    if delegated:
+        text += f"; {delegated:,} left to the trusted account, as intended (○)"
+    if matrix.failed:
+        text += f"; {matrix.failed:,} failed"
+    if proven.findings:
+        text += f"; {counted(len(proven.findings), 'finding')} in the written modules, see gen check"
+    console.print(text, style="bold red" if matrix.failed or proven.findings else "green", markup=False)

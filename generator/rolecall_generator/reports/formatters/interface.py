@@ -1,0 +1,61 @@
+"""The interface of an output format, and what it is given: the result of `gen check` or of `gen prove`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rolecall_generator import findings as check_findings
+from rolecall_generator.check import Checked, Proven
+from rolecall_generator.findings import FindingKind, kinds_in
+from rolecall_generator.reports.graph import Graph, reaches
+from rolecall_generator.rules import all_rules
+from rolecall_generator.terraform.parser import schema as parser_findings
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """The result of `gen check`.
+
+    Attributes:
+        checked: Findings and counts.
+        manifest: The manifest's path.
+        root: Path from the working directory to the folder that the findings' files are relative to, with a trailing
+            slash, or empty.
+    """
+
+    checked: Checked
+    manifest: Path
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProofReport:
+    """The result of `gen prove`; `title` is the name of what was proven."""
+
+    proven: Proven
+    title: str
+
+    def graph(self) -> Graph:
+        """The graph of who reaches which role."""
+        return reaches(self.proven.access, self.proven.proof, self.proven.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Formatter:
+    """An output format. A module of this folder registers it as `FORMATTER`; the module's name is the option's value.
+
+    Attributes:
+        check: Renders the result of `gen check`; None if the command does not offer the format.
+        proof: The same for `gen prove`.
+    """
+
+    check: Callable[[CheckReport], str] | None = None
+    proof: Callable[[ProofReport], str] | None = None
+
+
+def catalogue() -> tuple[FindingKind, ...]:
+    """Every kind of finding that `gen check` can report, by ID."""
+    kinds = (*all_rules(), *kinds_in(vars(check_findings)), *kinds_in(vars(parser_findings)))
+    return tuple(sorted(kinds, key=lambda kind: kind.id))
