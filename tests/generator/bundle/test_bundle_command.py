@@ -101,7 +101,10 @@ def test_a_foreign_file_ends_with_the_code_of_the_output(tmp_path: Path) -> None
     done = gen("bundle", "--format", "json", cwd=tmp_path)
 
     assert 5 == done.returncode
-    assert "error: output/bundles/customer1: in the way, and not written by rolecall: ../customer1.zip" in done.stderr
+    assert (
+        "error: output/bundles/customer1: refusing to overwrite files not created by rolecall: ../customer1.zip"
+        in done.stderr
+    )
     assert "hint: move it out of the folder of bundles, then run again" in done.stderr
     body = json.loads(done.stdout)
     assert (["customer0"], ["customer1"]) == (body["bundles"]["created"], list(body["failed"]))

@@ -53,7 +53,7 @@ def test_a_file_added_to_a_bundle_is_never_lost(tmp_path: Path) -> None:
     changed = [customer(number, external_id=f"another-{number}") for number in range(3)]
     again = bundles(write_manifest(tmp_path, *changed))
 
-    assert {"customer1": "in the way, and not written by rolecall: notes.txt"} == dict(again.failed)
+    assert {"customer1": "refusing to overwrite files not created by rolecall: notes.txt"} == dict(again.failed)
     assert ("customer0", "customer2") == again.report.changed
     assert {name: content for name, content in before.items() if name.startswith("customer1")} == {
         name: content for name, content in bundle_tree(again).items() if name.startswith("customer1")

@@ -1,1 +1,18 @@
-"""One module per form of a bundle: Terraform, CloudFormation, AWS CLI, console."""
+"""Forms of the access in a bundle, one module per form: Terraform, CloudFormation, AWS CLI, console, security review."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from rolecall_generator.bundle.forms.interface import Form
+
+
+@cache
+def all_forms() -> tuple[Form, ...]:
+    """The forms that modules of this folder register as `FORM`, by position, then folder."""
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    modules = (importlib.import_module(f"{__name__}.{name}") for name in names)
+    forms: list[Form] = [module.FORM for module in modules if hasattr(module, "FORM")]
+    return tuple(sorted(forms, key=lambda form: (form.position, form.folder)))

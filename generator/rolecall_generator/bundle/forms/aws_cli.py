@@ -1,9 +1,8 @@
-"""The AWS CLI form: one script that makes the access and one that takes it away, for any POSIX shell.
+"""The AWS CLI form: a script that creates the access and a script that removes it, for any POSIX shell.
 
-One module's access as the scripts' templates take it: every value a literal of the shell. All that is free text goes to
-the AWS CLI inside JSON, for the CLI reads `file://...` as the name of a file wherever an argument starts with it ("Load
-a parameter from a file", AWS CLI user guide, November 2026). JSON is written without `'` and without the backtick, so
-it stands in single quotes of the shell and in a literal of JMESPath as it is.
+The templates get every value as a shell literal. Free text is passed to the AWS CLI inside JSON, because the CLI reads an
+argument that starts with `file://` as a file name ("Load a parameter from a file", AWS CLI user guide, November 2026). JSON
+is written without `'` and without backticks, so it can be put in single quotes of the shell and in a JMESPath literal.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from rolecall_generator.bundle.forms.interface import Files, Handover
+from rolecall_generator.bundle.forms.interface import Files, Form, Handover, Instructions
 from rolecall_generator.iam import (
     PARTITIONS,
     Access,
@@ -38,19 +37,16 @@ SCRIPTS = ("apply.sh", "remove.sh")
 
 
 def cli_script_form(handover: Handover) -> Files:
-    """`aws-cli/apply.sh` and `aws-cli/remove.sh`: POSIX sh, for the AWS CLI of version 1 or 2.
-
-    A form has no file modes: people run them as `sh apply.sh`.
-    """
+    """`aws-cli/apply.sh` and `aws-cli/remove.sh`: POSIX sh, for AWS CLI version 1 or 2."""
     view = _view(handover)
     return {f"{FOLDER}/{name}": render_text(name, view).encode() for name in SCRIPTS}
 
 
 def owner_of(module: Module) -> str:
-    """The value of the tag that marks what the script of a module makes.
+    """The value of the tag on everything that a module's script creates.
 
-    It depends on the vendor's role, the switch role's role or the group alone: not on the version of the bundle, nor on what
-    the vendor calls the customer. A digest, since an ARN can be longer than a tag's value and hold other characters.
+    It depends only on the vendor's role, the switch role's role or the group: not on the version of the bundle, nor on the
+    customer's name. It is a digest, because an ARN can be longer than a tag value and contain other characters.
     """
     access = module.access
     parts = (*access.roles, *access.groups, *access.policies)
@@ -82,14 +78,14 @@ def _view(handover: Handover) -> dict[str, Any]:
     }
 
 
-# IAM's names. They hold nothing that means something to a shell inside quotes, nor does an option's `=` let a leading hyphen
-# pass for an option.
+# Names of IAM: no character has a meaning inside shell quotes. A name follows the `=` of an option, so a leading hyphen does
+# not start another option.
 _NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Inline:
-    """An inline policy: its name, plain, and its document as a literal."""
+    """An inline policy: its plain name, and its document as a shell literal."""
 
     name: str
     document: str
@@ -97,12 +93,16 @@ class Inline:
 
 @dataclass(frozen=True, slots=True)
 class ScriptPart:
-    """A role, managed policy, group or user. `name` and `groups` are plain, all else are literals of the shell.
+    """A role, managed policy, group or user. `kind`, `name` and `groups` are plain, all other strings are shell literals.
 
-    `settings` is what creating takes besides name, path and trust, `update` what changing it takes; JSON both. `principals`
-    is what AWS says of the trust policy's principals, JSON too. `members` are in a group or have a managed policy; they and
-    `wanted_*` are lists with a space between, for the shell's `case`. `password` is `true` or `false` (must it be changed?)
-    or nothing.
+    Attributes:
+        settings: JSON of the settings for creation other than name, path and trust policy.
+        update: JSON of the settings for a change.
+        principals: JSON of the trust policy's principals, as the AWS CLI prints it.
+        members: Members of a group, or principals with a managed policy, separated by spaces, for `case`.
+        wanted_inline: Names of the inline policies, separated by spaces.
+        wanted_attached: ARNs of the attached policies, separated by spaces.
+        password: `true` or `false`, for whether a first console password must be changed; empty without a password.
     """
 
     kind: str
@@ -126,18 +126,18 @@ class ScriptPart:
 
     @property
     def title(self) -> str:
-        """The part as a sentence starts with it: `Role role1`."""
+        """Kind and name at the start of a sentence: `Role role1`."""
         return f"{self.kind.capitalize()} {self.name}"
 
 
 def parts_of(access: Access, owner: str) -> dict[str, list[ScriptPart]]:
     """The access by kind: `policies`, `roles`, `groups`, `users`. Raises ValueError for an instance profile.
 
-    `owner` is the value of the tag that marks what the script makes.
+    `owner` is the value of the tag on everything that the script creates.
     """
     mark = {OWNER_TAG: owner}
     if access.instance_profiles:
-        raise ValueError("instance profiles belong into the backend account, whose module is not handed over")
+        raise ValueError("instance profiles belong to the backend account, whose module is not handed over")
     return {
         "policies": [_policy(policy, access, mark) for policy in access.policies.values()],
         "roles": [_role(role, mark) for role in access.roles.values()],
@@ -147,26 +147,26 @@ def parts_of(access: Access, owner: str) -> dict[str, list[ScriptPart]]:
 
 
 def quoted(text: str) -> str:
-    """Any text as one word of a POSIX shell."""
+    """Any string as one word of a POSIX shell."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 
 def json_literal(value: object, indent: int | None = None) -> str:
-    """JSON as one word of a shell: ASCII, no `'` and no backtick in it but as `\\u0027` and `\\u0060`."""
+    """JSON as one word of a shell: ASCII, with `'` and the backtick written as `\\u0027` and `\\u0060`."""
     text = json.dumps(value, indent=indent)
     return "'" + text.replace("'", "\\u0027").replace("`", "\\u0060") + "'"
 
 
 @lru_cache(maxsize=256)
 def shared_literal(document: PolicyDocument) -> str:
-    """`document_literal` of permissions, which many customers share."""
+    """`document_literal` with a cache, for permissions that many customers share."""
     return document_literal(document)
 
 
 def document_literal(document: PolicyDocument) -> str:
-    """A policy document as one word of a shell, laid out for readers; AWS does not count white space.
+    """A policy document as one word of a shell, indented; AWS does not count white space.
 
-    Empty statement ids are left out: IAM refuses two that are equal.
+    Empty statement IDs are omitted, because IAM rejects two equal ones.
     """
     body = document.to_json()
     for statement in body["Statement"]:
@@ -209,7 +209,7 @@ def _role(role: Role, mark: Mapping[str, str]) -> ScriptPart:
 
 
 def _principals(of_statements: Sequence[Mapping[str, str | list[str]]]) -> str:
-    """What `is_own_role` of the scripts asks AWS for, as the AWS CLI prints it."""
+    """The output of the AWS CLI for the query of `is_own_role` in the scripts."""
     kinds = [kind for principals in of_statements for kind in sorted(principals)]
     named: dict[str, list[str]] = {"AWS": [], "Service": [], "Federated": []}
     for principals in of_statements:
@@ -260,7 +260,7 @@ def _named(arn: str, kind: str) -> dict[str, Any]:
 
 def _name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name that IAM takes")
+        raise ValueError(f"{name!r} is not a valid IAM name")
     return name
 
 
@@ -278,3 +278,17 @@ def _tags(tags: Mapping[str, str]) -> dict[str, Any]:
 
 def _tag_literal(tags: Mapping[str, str]) -> str:
     return json_literal(_tags(tags)["Tags"]) if tags else ""
+
+
+_APPLY = """\
+For a terminal with credentials for the account, or AWS CloudShell. You can read the script first, and run it more than once.
+
+    sh aws-cli/apply.sh"""
+
+
+def _instructions(module: Module) -> Instructions:
+    shared = " is refused; `--shared` removes everything, including the access of the others" if module.dependents else ""
+    return Instructions("With the AWS CLI", _APPLY, f"AWS CLI: `sh aws-cli/remove.sh`{shared}.")
+
+
+FORM = Form(FOLDER, cli_script_form, _instructions, position=3)

@@ -1,13 +1,9 @@
-"""The CloudFormation form: the same access as a template, with the ways to deploy it.
+"""The CloudFormation form: a template with guard, parameters, resources and outputs, and instructions to deploy it.
 
-One module as a CloudFormation template: guard, parameters, resources, outputs.
-
-One module's access as CloudFormation resources. Properties: resource schemas AWS::IAM::Role, ManagedPolicy, Policy,
-Group, User and UserToGroupAddition, CloudFormation registry, November 2026. AWS::IAM::RolePolicy, GroupPolicy and
-UserPolicy do not exist in GovCloud (its user guide, "AWS CloudFormation", November 2026), so inline policies of
-existing principals are AWS::IAM::Policy. A managed policy takes no tags there.
-
-Policy documents and texts as CloudFormation takes them: nothing in them may be read as one of its functions.
+Properties follow the resource schemas AWS::IAM::Role, ManagedPolicy, Policy, Group, User and UserToGroupAddition
+(CloudFormation registry, November 2026). AWS::IAM::RolePolicy, GroupPolicy and UserPolicy do not exist in GovCloud (its user
+guide, "AWS CloudFormation", November 2026), so inline policies of existing principals are AWS::IAM::Policy. Managed policies
+have no tags. Strings that CloudFormation would interpret, as intrinsic functions or dynamic references, are errors.
 """
 
 from __future__ import annotations
@@ -20,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from rolecall_generator.bundle.forms.interface import Files, Handover
+from rolecall_generator.bundle.forms.interface import Files, Form, Handover, Instructions
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam import (
     PARTITIONS,
@@ -48,9 +44,9 @@ _NOT_IN_STACK_NAME = re.compile(r"[^A-Za-z0-9-]")
 
 
 def cloudformation_form(handover: Handover) -> Files:
-    """`cloudformation/template.json` and `README.md`; the README alone where nothing is made in the account.
+    """`cloudformation/template.json` and `README.md`; only the README if the module creates nothing.
 
-    Raises CloudFormationError when CloudFormation cannot say the access.
+    Raises CloudFormationError if CloudFormation cannot express the access.
     """
     text = template_text(handover.module, handover.source)
     files = {f"{FOLDER}/README.md": render_text("cloudformation.md", _view(handover, text)).encode()}
@@ -60,16 +56,16 @@ def cloudformation_form(handover: Handover) -> Files:
 
 
 def stack_name(module: Module) -> str:
-    """The stack's proposed name: letters, digits and hyphens, 128 at most."""
+    """The suggested stack name: letters, digits and hyphens, at most 128."""
     name = _NOT_IN_STACK_NAME.sub("-", module.subject)
     return f"vendor-access-{name}" if module.kind is ModuleKind.CUSTOMER else f"switch-role-{name}-{module.kind}"
 
 
 def quick_create_link(module: Module, template_url: str) -> str | None:
-    """The console's page with template and stack name filled in; None where the console's host is not public.
+    """URL of the console's page with template and stack name filled in; None if the partition has no public console.
 
-    Parameters with NoEcho cannot be filled in by a link, and there are no others. Source: "Create quick-create links for
-    stacks", CloudFormation user guide, November 2026.
+    A link cannot fill in NoEcho parameters, and the template has no others. Source: "Create quick-create links for stacks",
+    CloudFormation user guide, November 2026.
     """
     host = _CONSOLE_HOSTS.get(module.partition)
     if host is None:
@@ -110,7 +106,7 @@ def _view(handover: Handover, text: str | None) -> dict[str, Any]:
 GUARD = "RightAccount"
 FORMAT_VERSION = "2010-09-09"
 BODY_BYTES = 51_200
-"""Longest template that is sent with the call; a longer one must lie in S3. ("CloudFormation quotas", November 2026.)"""
+"""Maximum size of a template in a request; a larger one must be in S3 ("CloudFormation quotas", November 2026)."""
 _VALUE_OUTPUTS = {
     "external_id": ("ExternalId", "External id that the vendor must present. Not a secret."),
     "switch_role_url": ("SwitchRoleUrl", "Link that switches the console to the role."),
@@ -120,10 +116,10 @@ Json = dict[str, Any]
 
 
 def template_text(module: Module, source: str) -> str | None:
-    """The template, or None when nothing is made in the account: a template must have a resource.
+    """The template, or None if the module creates nothing: a template needs at least one resource.
 
-    `source` is the manifest's file name. Raises CloudFormationError for what CloudFormation cannot say, with the module's
-    path in it.
+    `source` is the manifest's file name. Raises CloudFormationError, with the module's path, for access that CloudFormation
+    cannot express.
     """
     try:
         resources = resources_of(module.access, shared=bool(module.dependents))
@@ -149,11 +145,12 @@ def _template(module: Module, source: str, resources: Json) -> Json:
 
 
 def _guard(module: Module) -> Json:
-    """Rules are looked at before anything is made ("CloudFormation template Rules syntax", November 2026).
+    """A rule that fails in any other account.
 
-    The page shows parameters alone, but pseudo parameters work: the templates of github.com/mozilla/security are bound to
-    their accounts so, and those of aws-samples/amazon-cloudfront-secure-static-site to a Region (both read November 2026).
-    A rule's text can name no account but its own.
+    CloudFormation evaluates rules before it creates resources ("CloudFormation template Rules syntax", November 2026). That
+    page documents only parameters, but pseudo parameters work: the templates of github.com/mozilla/security are bound to
+    their accounts like this, and those of aws-samples/amazon-cloudfront-secure-static-site to a Region (November 2026). An
+    assertion's description is a fixed string, so it cannot name the account that was used.
     """
     account = module.account
     return {
@@ -168,9 +165,9 @@ def _guard(module: Module) -> Json:
 
 
 def _parameters(module: Module) -> Json:
-    """The first console passwords: chosen by who applies, shown by no one (NoEcho), in no file.
+    """Parameters for the first console passwords, which the person who deploys chooses; NoEcho hides them.
 
-    CloudFormation cannot encrypt for a PGP key, and a password that it makes itself would stand in an output.
+    CloudFormation cannot encrypt for a PGP key, and a password that it generates would be in an output.
     """
     return {
         password_id(user): {
@@ -187,7 +184,7 @@ def _parameters(module: Module) -> Json:
 
 
 def _outputs(module: Module) -> Json:
-    """What the Terraform module puts out, under the names that CloudFormation takes."""
+    """The outputs of the Terraform module, under names that CloudFormation accepts."""
     access = module.access
     outputs: Json = {}
     if module.kind is ModuleKind.TRUSTED:
@@ -219,29 +216,28 @@ def _output(description: str, value: object) -> Json:
 
 
 SINGLE_ROLE = "Role"
-"""Logical id of the role: every module that is handed over has one at most."""
+"""Logical ID of the role: a module that is handed over has at most one."""
 _WORD = re.compile(r"[A-Za-z0-9]+")
-# cfn-lint would have the password in Secrets Manager: one more thing to pay and to remove, for a password that lives until
-# the first sign-in.
+# cfn-lint recommends Secrets Manager, a paid resource to remove later, for a password that is valid until the first sign-in.
 _PASSWORD_BY_PARAMETER = {"cfn-lint": {"config": {"ignore_checks": ["W1011"]}}}
 
 _ADDITION = "AWS::IAM::UserToGroupAddition"
-# With Retain alone a stack that could not be created would leave what stands in the way of the next attempt.
+# With only Retain, a stack whose creation fails would leave resources that block the next attempt.
 _RETAINED = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
 Holder = Role | Group | User
 
 
 def resources_of(access: Access, *, shared: bool = False) -> dict[str, Json]:
-    """Resources by logical id, in the order in which people read them: role, policies, group, users.
+    """Resources by logical ID, in the order role, policies, group, users.
 
-    `shared`: other switch roles need the group and its users too, so deleting the stack leaves them, see `_retained`.
-    Raises CloudFormationError for what has no resource: someone else's managed policy on a principal that exists already,
-    and instance profiles.
+    `shared`: other switch roles use the group and its users too, so deleting the stack keeps them, see `_retained`.
+    Raises CloudFormationError for access without a resource type: a foreign managed policy on an existing principal, and
+    instance profiles.
     """
     if access.instance_profiles:
         raise CloudFormationError(
-            f"{next(iter(access.instance_profiles))} has no place in a template",
-            hint="apply the Terraform module: it is the only form of the backend account",
+            f"{next(iter(access.instance_profiles))} cannot be part of a template",
+            hint="use the Terraform module: it is the only form for the backend account",
         )
     found: dict[str, Json] = {}
     for role in access.roles.values():
@@ -256,11 +252,11 @@ def resources_of(access: Access, *, shared: bool = False) -> dict[str, Json]:
 
 
 def _retained(resources: dict[str, Json], access: Access) -> dict[str, Json]:
-    """The resources, those of people retained when the stack is deleted, and all members of a group in one resource more.
+    """Retain the group, its users and policies when the stack is deleted, and list all members in one more resource.
 
-    CloudFormation retains what is deleted with its stack and what a new version of the template leaves out, without telling
-    them apart. A person who is left out must lose the access all the same: the list of members is a property, so its update
-    takes the person out of the group, while the user stays.
+    CloudFormation does not distinguish between a deleted stack and a resource that a new template version leaves out: both
+    are retained. A user who is left out must still lose the access. The list of members is a property, so its update takes
+    the user out of the group, while the user itself remains.
     """
     people = {*map(group_id, access.groups), *map(user_id, access.users)}
     for group in access.groups.values():
@@ -284,22 +280,22 @@ def _retained(resources: dict[str, Json], access: Access) -> dict[str, Json]:
 
 def _add(found: dict[str, Json], new: Mapping[str, Json]) -> None:
     if double := found.keys() & new.keys():
-        raise CloudFormationError(f"two resources would have the logical id {min(double)}", hint="rename one of them")
+        raise CloudFormationError(f"two resources would have the logical ID {min(double)}", hint="rename one of them")
     found |= new
 
 
 def arn_of(text: str) -> Arn:
-    """The parts of an ARN. Raises ValueError for a text that is none."""
-    parsed = Arn.parse(text)
+    """The parts of an ARN. Raises ValueError for a string that is not an ARN."""
+    parsed = parse_arn(text)
     if parsed is None:
         raise ValueError(f"{text} is not an ARN")
     return parsed
 
 
 def logical_id(kind: str, name: str) -> str:
-    """A logical id that depends on the name alone, so that it stays when others come and go: letters and digits.
+    """A logical ID of letters and digits that depends only on the name, so that it is stable when other resources change.
 
-    Names with other signs carry a digest, so that no two ever meet: IAM tells no names apart by case alone.
+    A name with other characters gets a digest, so that IDs are unique: IAM names are not distinguished by case.
     """
     words = _WORD.findall(name)
     plain = "".join(word[0].upper() + word[1:] for word in words)
@@ -307,27 +303,27 @@ def logical_id(kind: str, name: str) -> str:
 
 
 def policy_id(policy: ManagedPolicy) -> str:
-    """Logical id of a managed policy."""
+    """Logical ID of a managed policy."""
     return logical_id("Policy", arn_of(policy.arn).name)
 
 
 def group_id(arn: str) -> str:
-    """Logical id of a group."""
+    """Logical ID of a group."""
     return logical_id("Group", arn_of(arn).name)
 
 
 def user_id(arn: str) -> str:
-    """Logical id of a user."""
+    """Logical ID of a user."""
     return logical_id("User", arn_of(arn).name)
 
 
 def role_id(role: Role, access: Access) -> str:
-    """Logical id of a role."""
+    """Logical ID of a role."""
     return SINGLE_ROLE if len(access.roles) == 1 else logical_id("Role", arn_of(role.arn).name)
 
 
 def password_id(user: User) -> str:
-    """Name of the parameter that takes a user's first console password."""
+    """Name of the parameter for a user's first console password."""
     return logical_id("FirstPassword", arn_of(user.arn).name)
 
 
@@ -352,7 +348,7 @@ def _policy(policy: ManagedPolicy, access: Access) -> Json:
     if policy.description:
         properties["Description"] = policy.description
     properties["PolicyDocument"] = policy_json(policy.document)
-    # Onto principals that exist already: they are no resources of this stack, so the policy names them.
+    # Existing principals are not resources of this stack, so the policy lists them.
     for name, holders in (("Roles", access.roles), ("Groups", access.groups), ("Users", access.users)):
         if names := _names(holder for holder in holders.values() if holder.existing and policy.arn in holder.attached):
             properties[name] = names
@@ -381,7 +377,7 @@ def _user(user: User, access: Access) -> dict[str, Json]:
 
 
 def _existing_user(user: User, access: Access) -> dict[str, Json]:
-    """A user that is only added to groups: the stack takes the membership away again, never the user."""
+    """An existing user that is only added to groups: deleting the stack removes the membership, not the user."""
     name = arn_of(user.arn).name
     found = _existing(user, access)
     for group in sorted(user.groups):
@@ -392,12 +388,12 @@ def _existing_user(user: User, access: Access) -> dict[str, Json]:
 
 
 def _existing(holder: Holder, access: Access) -> dict[str, Json]:
-    """The inline policies that a principal gets that exists already; own managed policies name it themselves."""
+    """Inline policies of an existing principal; the managed policies of this stack list it themselves."""
     kind, name = type(holder).__name__, arn_of(holder.arn).name
     if foreign := holder.attached - access.policies.keys():
         raise CloudFormationError(
-            f"{min(foreign)} cannot be attached to {holder.arn}, which exists already",
-            hint="put the statements into a permission set of your own, or apply the Terraform module",
+            f"{min(foreign)} cannot be attached to {holder.arn}, which already exists",
+            hint="put the statements into a permission set of your own, or use the Terraform module",
         )
     return {
         logical_id("Inline", f"{kind}/{name}/{policy}"): _resource(
@@ -437,7 +433,7 @@ def _resource(kind: str, properties: Json) -> Json:
     return {"Type": f"AWS::IAM::{kind}", "Properties": properties}
 
 
-# What CloudFormation replaces inside any text of a template, with no way to escape it ("Get values stored in other services
+# CloudFormation replaces it in any string of a template, and it cannot be escaped ("Get values stored in other services
 # using dynamic references", CloudFormation user guide, November 2026).
 DYNAMIC_REFERENCE = "{{resolve:"
 _FUNCTION_KEYS = {"Ref", "Condition", "Transform"}
@@ -445,22 +441,22 @@ _FUNCTION_PREFIX = "Fn::"
 
 
 class CloudFormationError(RolecallError):
-    """The access cannot be said in CloudFormation, or a template is not one of ours."""
+    """CloudFormation cannot express the access, or a template is not one of rolecall's."""
 
     exit_code = ExitCode.PLAN
 
 
 @lru_cache(maxsize=256)
 def policy_json(document: PolicyDocument) -> dict[str, Any]:
-    """`document_json` of permissions, which many customers share: do not change what comes."""
+    """`document_json` with a cache for permissions that many customers share. The result must not be modified."""
     return document_json(document)
 
 
 def document_json(document: PolicyDocument) -> dict[str, Any]:
     """The document as AWS's JSON.
 
-    Empty statement ids are left out: IAM refuses two that are equal, and an empty one is one. Raises CloudFormationError for
-    a condition whose operator or key CloudFormation would take for a function, as in `{"Ref": ...}`.
+    Empty statement IDs are omitted, because IAM rejects two equal ones. Raises CloudFormationError for a condition whose
+    operator or key CloudFormation would interpret as a function, as in `{"Ref": ...}`.
     """
     body = document.to_json()
     for statement in body["Statement"]:
@@ -469,8 +465,8 @@ def document_json(document: PolicyDocument) -> dict[str, Any]:
         for key in _condition_keys(statement.get("Condition", {})):
             if key in _FUNCTION_KEYS or key.startswith(_FUNCTION_PREFIX):
                 raise CloudFormationError(
-                    f"CloudFormation takes the condition {key!r} for one of its functions",
-                    hint="name a condition operator and a condition key of IAM",
+                    f"CloudFormation would interpret the condition {key!r} as a function",
+                    hint="use a condition operator and a condition key of IAM",
                 )
     return body
 
@@ -482,10 +478,23 @@ def _condition_keys(conditions: Mapping[str, Mapping[str, object]]) -> Iterator[
 
 
 def check_texts(text: str, where: str) -> None:
-    """Raise CloudFormationError when the template's text has what CloudFormation would replace by a stored secret."""
+    """Raise CloudFormationError if the template contains a dynamic reference, which CloudFormation would replace."""
     if DYNAMIC_REFERENCE in text:
         raise CloudFormationError(
-            f"a text of the access holds {DYNAMIC_REFERENCE!r}: CloudFormation would put another value in its place",
+            f"the access contains {DYNAMIC_REFERENCE!r}, which CloudFormation would replace",
             where=where,
             hint=f"write the description, path or policy without {DYNAMIC_REFERENCE!r}",
         )
+
+
+_APPLY = """\
+For accounts without Terraform: a stack that you create in the console, from a link or an uploaded template, and delete in
+one step. [cloudformation/](cloudformation/README.md) describes how, also for many accounts at once."""
+
+
+def _instructions(module: Module) -> Instructions:
+    kept = "; group, users and policies of the group are kept" if module.dependents else ""
+    return Instructions("With CloudFormation", _APPLY, f"CloudFormation: delete the stack{kept}.")
+
+
+FORM = Form(FOLDER, cloudformation_form, _instructions, position=2)

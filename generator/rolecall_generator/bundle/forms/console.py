@@ -1,7 +1,7 @@
-"""The console walk-through: numbered steps with this module's values, for both flows and both sides.
+"""The console walk-through: numbered steps with the module's values, for customers and for both sides of a switch role.
 
-What the walk-through has people make: roles, policies, groups and users with every setting in a table of its own. The
-tables and the JSON blocks say everything about the access, so it can be read back from the text alone.
+Each role, policy, group and user has a table of its settings. The tables and the JSON blocks describe the access completely:
+it can be parsed back from the page.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rolecall_generator.bundle.forms.interface import Files, Handover
+from rolecall_generator.bundle.forms.interface import Files, Form, Handover, Instructions
 from rolecall_generator.bundle.review.phrases import document_text, name_of
 from rolecall_generator.iam import PARTITIONS, Arn, Group, ManagedPolicy, Module, ModuleKind, Role, User, quotas
 from rolecall_generator.terraform import render_text
 from rolecall_generator.text import duration, markdown
 
-WALKTHROUGH = "console/walkthrough.md"
+FOLDER = "console"
+WALKTHROUGH = f"{FOLDER}/walkthrough.md"
 
 
 def walkthrough_form(handover: Handover) -> Files:
-    """`console/walkthrough.md`: what to click in the AWS console so that the module's access exists, and no more."""
+    """`console/walkthrough.md`: the steps in the AWS console that create exactly the module's access."""
     return {WALKTHROUGH: render_text("walkthrough.md", _view(handover)).encode()}
 
 
@@ -55,24 +56,24 @@ def _view(handover: Handover) -> dict[str, Any]:
 
 
 def _sign_in(module: Module) -> str:
-    """Sign-in URL of the account that has the users; empty where AWS documents no public host."""
+    """Sign-in URL of the users' account; empty if AWS documents no public host for the partition."""
     switch, host = module.switch_role, PARTITIONS[module.partition].console_host
     return f"https://{switch.home.account_id}.{host}/console" if switch is not None and host is not None else ""
 
 
 AS_JSON = "JSON "
-"""How a cell begins whose code span is a JSON string."""
+"""Prefix of a cell whose code span is a JSON string."""
 
 _AFTER_SPACE = re.compile("(?<= ) ")
 
 CONSOLE_PATH = "/"
-"""The only IAM path at which the console makes anything (IAM User Guide, "IAM identifiers", November 2026)."""
+"""The only IAM path that the console can use for new resources (IAM User Guide, "IAM identifiers", November 2026)."""
 
 
 def exact(text: str) -> str:
-    """Text as a cell of a table from which it can be read back: a code span, `JSON` and a code span, or `(empty)`.
+    """A string as a table cell that can be parsed back: a code span, `JSON` and a code span, or `(empty)`.
 
-    A code span of Markdown keeps no line break, no blanks side by side and no character that cannot be seen.
+    A Markdown code span does not preserve line breaks, consecutive spaces and invisible characters.
     """
     if not text:
         return "(empty)"
@@ -87,9 +88,21 @@ def _escaped(found: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WalkthroughPart:
-    """Something to make. `settings` and `tags` are rows of Markdown cells; `policies` are names to tick.
+    """A role, managed policy, group or user.
 
-    `documents` are policy documents by name. `command` makes the part where the console cannot: below an IAM path.
+    Attributes:
+        name: Plain name.
+        settings: Rows of Markdown cells: label and value.
+        tags: Rows of Markdown cells: key and value.
+        policies: ARNs of the policies to attach.
+        documents: Names and JSON of policy documents.
+        trust: JSON of the trust policy.
+        boundary: ARN of the permissions boundary, or empty.
+        session: Maximum session duration; empty if it is the default.
+        command: AWS CLI command that creates it, if the console cannot because of its IAM path.
+        existing: Whether it already exists.
+        password: Whether the user gets a first console password.
+        encrypted: Whether that password is encrypted for a PGP key.
     """
 
     name: str
@@ -107,13 +120,13 @@ class WalkthroughPart:
 
     @property
     def has_json(self) -> bool:
-        """True when a cell of the tables is written as a JSON string."""
+        """Whether a table cell is written as a JSON string."""
         return any(cell.startswith(AS_JSON) for row in (*self.settings, *self.tags) for cell in row)
 
 
 def role_part(role: Role) -> WalkthroughPart:
-    """A role with its trust policy, the policies to tick and its inline policies."""
-    arn = Arn.parse(role.arn)
+    """A role with its trust policy, the policies to attach and its inline policies."""
+    arn = parse_arn(role.arn)
     path = arn.path if arn is not None else CONSOLE_PATH
     name = name_of(role.arn)
     trust = document_text(role.trust) if role.trust is not None else ""
@@ -152,8 +165,8 @@ def policy_part(policy: ManagedPolicy) -> WalkthroughPart:
 
 
 def group_part(group: Group) -> WalkthroughPart:
-    """A group, made or existing, with the policies to attach."""
-    arn = Arn.parse(group.arn)
+    """A new or existing group with the policies to attach."""
+    arn = parse_arn(group.arn)
     path = arn.path if arn is not None else CONSOLE_PATH
     name = name_of(group.arn)
     settings = [("User group name", exact(name)), ("Path", exact(path)), ("Exists already", _yes(group.existing))]
@@ -169,8 +182,8 @@ def group_part(group: Group) -> WalkthroughPart:
 
 
 def user_part(user: User) -> WalkthroughPart:
-    """A user, made or existing, with its groups and whether it gets a first console password."""
-    arn = Arn.parse(user.arn)
+    """A new or existing user with its groups and its first console password, if any."""
+    arn = parse_arn(user.arn)
     path = arn.path if arn is not None else CONSOLE_PATH
     name, password = name_of(user.arn), user.console_password
     settings = [("User name", exact(name)), ("Path", exact(path)), ("Exists already", _yes(user.existing))]
@@ -198,7 +211,7 @@ def _yes(value: bool) -> str:
 
 
 def _command(operation: str, path: str, options: Mapping[str, str], tags: Mapping[str, str]) -> str:
-    """The AWS CLI command for CloudShell; empty where the console makes the same."""
+    """The AWS CLI command for CloudShell; empty if the console can create the same."""
     if path == CONSOLE_PATH:
         return ""
     words = ["aws", "iam", operation]
@@ -212,5 +225,15 @@ def _command(operation: str, path: str, options: Mapping[str, str], tags: Mappin
 
 
 def _compact(value: str) -> str:
-    """JSON without line breaks, everything else as it is."""
+    """JSON without line breaks; other values are unchanged."""
     return json.dumps(json.loads(value), separators=(",", ":")) if value.startswith("{\n") else value
+
+
+_APPLY = "To see every step: [console/walkthrough.md](console/walkthrough.md), with all values filled in."
+
+
+def _instructions(_module: Module) -> Instructions:
+    return Instructions("By hand in the console", _APPLY, guarded=False)
+
+
+FORM = Form(FOLDER, walkthrough_form, _instructions, position=4)

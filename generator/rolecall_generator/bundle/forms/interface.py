@@ -1,4 +1,4 @@
-"""What every form of a bundle is made from: one module, and nothing of any other customer."""
+"""The interface of a bundle's forms: what a form is made from, and what it provides."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from rolecall_generator.proof import Proof
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """One module as it is handed over.
+    """One module to hand over. It contains nothing of other customers.
 
-    `terraform` holds the module's files by name, as gen terraform writes them. `proof` is the proof of this module alone:
-    other customers do not occur in it. `template_url` is where the vendor puts the CloudFormation template, None when it
-    is not put anywhere; `source` is the manifest's file name. `pdf` asks for the security review as a PDF as well.
+    Attributes:
+        module: The module.
+        source: File name of the manifest.
+        terraform: The module's files by name, as `gen terraform` writes them.
+        proof: Proof of this module.
+        template_url: URL at which the vendor publishes the CloudFormation template; None if it is not published.
+        pdf: Whether the security review is also written as a PDF.
     """
 
     module: Module
@@ -29,5 +33,39 @@ class Handover:
 Files = Mapping[str, bytes]
 """Files by path relative to the bundle's folder, with forward slashes; the same handover gives the same bytes."""
 
-Form = Callable[[Handover], Files]
-"""One form of the access. Pure: no clock, no disk but the package's own templates, no randomness."""
+
+@dataclass(frozen=True, slots=True)
+class Instructions:
+    """How to give and remove the access with a form, for the bundle's README.
+
+    Attributes:
+        title: Heading.
+        apply: Markdown below the heading.
+        remove: Markdown of a list item on removing the access; empty if the README has no item for it.
+        guarded: Whether it refuses accounts other than the module's.
+    """
+
+    title: str
+    apply: str
+    remove: str = ""
+    guarded: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One form of the access in a bundle. A module of this folder registers it as `FORM`.
+
+    Attributes:
+        folder: The form's folder in the bundle.
+        render: Returns the files, all below `folder`. It is pure: it reads no clock, no random numbers, and no files except
+            the package's templates.
+        instructions: Describes the form in the README; None for a form that gives no access, as the security review.
+        position: Forms are sorted by it, in the README as well.
+        libraries: Distributions besides Jinja2 whose versions the files depend on.
+    """
+
+    folder: str
+    render: Callable[[Handover], Files]
+    instructions: Callable[[Module], Instructions] | None = None
+    position: int = 100
+    libraries: tuple[str, ...] = ()

