@@ -1,13 +1,18 @@
-"""Who a command acts as: the usual AWS chain, or the backend role of a sandbox that lives as long as the command.
+"""The accounts of a manifest as one Python object: everything the command line does, and your own functions in each account.
 
-The accounts of a manifest as one Python object; what the command line does, and with functions of one's own. >>> from
-rolecall_runner.api import Fleet, VerifySpec >>> def networks(session, account): ... return len(session.client("ec2",
-account.regions[0]).describe_vpcs()["Vpcs"]) >>> with Fleet("accounts.yaml", limit="account1:account2", sandbox=True) as
-fleet: ... for result in sorted(fleet.run(networks), key=lambda result: result.target): ... print(result.target,
-result.status, result.data) ... for row in fleet.query("ec2", "describe_vpcs", select="Vpcs[].{vpc: VpcId, default:
-IsDefault}"): ... print(row.account, row.region, row.values["default"]) ... print(sorted(f"{verdict.name}
-{verdict.mark}" for verdict in fleet.verify(VerifySpec(actions="none")))) account1 ok 1 account2 refused None account1
-us-east-1 True ['account1 ok', 'account2 ok']
+>>> from rolecall_runner.api import Fleet, VerifySpec
+>>> def networks(session, account):
+...     return len(session.client("ec2", account.regions[0]).describe_vpcs()["Vpcs"])
+>>> with Fleet("accounts.yaml", limit="account1:account2", sandbox=True) as fleet:
+...     for result in sorted(fleet.run(networks), key=lambda result: result.target):
+...         print(result.target, result.status, result.data)
+...     for row in fleet.query("ec2", "describe_vpcs", select="Vpcs[].{vpc: VpcId, default: IsDefault}"):
+...         print(row.account, row.region, row.values["default"])
+...     print(sorted(f"{verdict.name} {verdict.mark}" for verdict in fleet.verify(VerifySpec(actions="none"))))
+account1 ok 1
+account2 refused None
+account1 us-east-1 True
+['account1 ok', 'account2 ok']
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from rolecall_generator.bundle import review as document
 from rolecall_generator.bundle.forms.interface import Files, Handover
 from rolecall_generator.bundle.review.content import NOTE, Review, review_of
-from rolecall_generator.bundle.review.pdf import review_pdf
 from rolecall_generator.bundle.review.permissions_text import GrantText
 from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue
 from rolecall_generator.html_page import html_page
@@ -23,7 +23,7 @@ def review_form(handover: Handover) -> Files:
         f"{FOLDER}/review.html": review_html(review).encode(),
     }
     if handover.pdf:
-        files[f"{FOLDER}/review.pdf"] = review_pdf(review)
+        files[f"{FOLDER}/review.pdf"] = document.review_pdf(review)  # loads reportlab
     return files
 
 
