@@ -100,7 +100,7 @@ DIFFERENCE = FindingKind(
 )
 NOT_WRITTEN = FindingKind("RC802", "Module is not written", Severity.ERROR, "run gen terraform")
 UNPLANNED = FindingKind(
-    "RC803", "Folder that belongs to nobody", Severity.ERROR, "remove it, or move it out of the output folder"
+    "RC803", "Folder that belongs to no one", Severity.ERROR, "remove it, or move it out of the output folder"
 )
 
 

@@ -224,7 +224,7 @@ def test_without_credentials_an_organization_is_not_asked(folder: Path) -> None:
     done = gen("import", "organizations", "--profile", "nobody", cwd=folder, environ=away)
 
     assert (8, "") == (done.code, done.out)
-    assert "profile no one: the AWS credentials cannot be had" in done.err
+    assert "profile nobody: the AWS credentials cannot be had" in done.err
     assert "hint: " in done.err
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import exports
 
 if TYPE_CHECKING:
-    from rolecall_runner.aws.aws_config import DEFAULT_WORKERS, AwsConfig, endpoint_of, find_caller, loader, make_means
+    from rolecall_runner.aws.aws_config import AwsConfig, endpoint_of, find_caller, loader, make_means
     from rolecall_runner.aws.aws_errors import NOT_OFFERED, PASSING, REFUSALS, WORTH_RETRYING, Failure, Status, failure_of
     from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredentials, account
     from rolecall_runner.aws.credentials import (
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rolecall_runner.aws.session_cache import DiskSessionCache
 
 __all__ = [
-    "DEFAULT_WORKERS",
     "NOT_OFFERED",
     "PASSING",
     "REFUSAL",
@@ -63,7 +62,6 @@ __getattr__ = exports(
     {
         "aws_config": (
             "AwsConfig",
-            "DEFAULT_WORKERS",
             "endpoint_of",
             "find_caller",
             "loader",

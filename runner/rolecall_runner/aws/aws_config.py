@@ -25,8 +25,8 @@ from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredenti
 from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Sessions
 from rolecall_runner.aws.retry import TimeIsUpError, deadline
 
-DEFAULT_WORKERS = 16
-"""Workers a process. Measured in November 2026: more of them make it slower, since one interpreter lock serves them all."""
+DEFAULT_CONNECTIONS = 16
+"""Connections per endpoint and process: as many as there are workers by default."""
 
 
 DEFAULT_REGION = "us-east-1"
@@ -108,7 +108,7 @@ class AwsConfig:
     profile: str | None = None
     region: str | None = None
     endpoint_url: str | None = None
-    workers: int = DEFAULT_WORKERS
+    workers: int = DEFAULT_CONNECTIONS
 
 
 class SharingClients(Clients):

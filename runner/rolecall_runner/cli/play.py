@@ -13,7 +13,6 @@ from rolecall_generator.errors import ExitCode, InterruptedRunError
 from rolecall_generator.terminal import emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import Fleet, acting
-from rolecall_runner.aws import DEFAULT_WORKERS
 from rolecall_runner.cli.options import (
     FaultsOption,
     ForksOption,
@@ -24,7 +23,7 @@ from rolecall_runner.cli.options import (
     TimeoutOption,
     repeated,
 )
-from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
+from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
 from rolecall_runner.plays import (
     PlayOptions,
     PlayStops,

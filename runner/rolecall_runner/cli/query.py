@@ -16,7 +16,7 @@ from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionEr
 from rolecall_generator.terminal import agreed, emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import acting
-from rolecall_runner.aws import DEFAULT_WORKERS, AwsConfig, endpoint_of
+from rolecall_runner.aws import AwsConfig, endpoint_of
 from rolecall_runner.cli.options import (
     EngineOption,
     FaultsOption,
@@ -38,7 +38,7 @@ from rolecall_runner.cli.options import (
     repeated,
 )
 from rolecall_runner.data import ParquetRows, check_dataset_folder
-from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
+from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
 from rolecall_runner.inventory import EVERYBODY, Selection
 from rolecall_runner.query import (
     Ability,

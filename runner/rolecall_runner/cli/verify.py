@@ -18,7 +18,7 @@ from rolecall_generator.reports.graph import describe, reaches, to_svg
 from rolecall_generator.terminal import emit, print_error, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.api import acting
-from rolecall_runner.aws import DEFAULT_WORKERS, AwsConfig, endpoint_of
+from rolecall_runner.aws import AwsConfig, endpoint_of
 from rolecall_runner.cli.options import (
     EngineOption,
     FaultsOption,
@@ -39,7 +39,7 @@ from rolecall_runner.cli.options import (
     option,
     repeated,
 )
-from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions
+from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions
 from rolecall_runner.inventory import EVERYBODY, Selection
 from rolecall_runner.reports import RollCallProgress, json_line, print_recap, run_html, run_json, run_junit
 from rolecall_runner.roll_call import prepare

@@ -6,7 +6,15 @@ from rolecall_generator.lazy import exports
 
 if TYPE_CHECKING:
     from rolecall_runner.execution.execution_options import ExecutionOptions, engine_names
-    from rolecall_runner.execution.interface import EngineSettings, Outcome, Outside, PerProcess, Result, Task
+    from rolecall_runner.execution.interface import (
+        DEFAULT_WORKERS,
+        EngineSettings,
+        Outcome,
+        Outside,
+        PerProcess,
+        Result,
+        Task,
+    )
     from rolecall_runner.execution.journal import (
         RUNS,
         Journal,
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from rolecall_runner.execution.threads import stops_on_ctrl_c
 
 __all__ = [
+    "DEFAULT_WORKERS",
     "RUNS",
     "EngineSettings",
     "ExecutionOptions",
@@ -55,6 +64,7 @@ __getattr__ = exports(
             "engine_names",
         ),
         "interface": (
+            "DEFAULT_WORKERS",
             "EngineSettings",
             "Outcome",
             "Outside",

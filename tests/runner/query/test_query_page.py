@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from rolecall_runner.api import Fleet
-from rolecall_runner.aws.aws_config import DEFAULT_WORKERS
 from rolecall_runner.cli.play import play
 from rolecall_runner.cli.query import query
 from rolecall_runner.cli.verify import verify
 from rolecall_runner.execution.execution_options import DEFAULT_PROCESSES, ExecutionOptions
+from rolecall_runner.execution.interface import DEFAULT_WORKERS
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "query.md").read_text("utf-8")
 ROWS = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \|$", PAGE, re.MULTILINE)
