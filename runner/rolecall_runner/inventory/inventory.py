@@ -1,9 +1,4 @@
-"""Whom a run asks: one role in one account, with all that is needed to assume it and to select it.
-
-The manifest's targets: every customer and switch role with all that assuming and selecting needs, in its order.
-
-One customer's session, for daily work: found by name, assumed as the roll call does.
-"""
+"""The targets of a manifest: every customer and switch role with all that assuming and selecting needs, in its order."""
 
 from __future__ import annotations
 
@@ -11,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from enum import StrEnum
 from pathlib import Path
 
 from rolecall_generator.errors import SelectionError
@@ -20,45 +14,7 @@ from rolecall_generator.manifest import Manifest, ResolvedCustomer, SwitchRole, 
 from rolecall_generator.output import read_lock
 from rolecall_generator.planning import Slot, assign_customers, backend_role_arns, customer_role_arn, previous_slots
 from rolecall_generator.records import Rotation, read_rotations
-
-
-class TargetKind(StrEnum):
-    """What the target is in the manifest."""
-
-    CUSTOMER = "customer"
-    SWITCH_ROLE = "switch-role"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A role that a run assumes, or asks about.
-
-    `name` is unique among targets of one kind. `external_id` None: the role is assumed without one. Amid a rotation
-    `previous_external_id` counts too; `retired_external_id`, of the last one, must be refused. `backend_role_arn` is the
-    principal that may assume it: the backend role of a customer, the trusted account's root of a switch role.
-    `regions` are those that queries ask; `labels` and `tags` serve selection, `variables` queries and plays. `session_tags`
-    and `source_identity`: whether the role's trust lets the caller pass them. `require_mfa`: a person must sign in with MFA.
-    """
-
-    name: str
-    account_id: str
-    partition: str
-    role_arn: str
-    external_id: str | None = None
-    previous_external_id: str | None = None
-    retired_external_id: str | None = None
-    backend_role_arn: str = ""
-    regions: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
-    permissions: tuple[str, ...] = ()
-    max_session_seconds: int = 3600
-    session_tags: bool = False
-    source_identity: bool = False
-    kind: TargetKind = TargetKind.CUSTOMER
-    require_mfa: bool = False
-
+from rolecall_runner.inventory.targets import Target, TargetKind
 
 _FINGERPRINT_DIGITS = 16
 

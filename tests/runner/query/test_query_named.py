@@ -26,7 +26,7 @@ def test_shipped_queries_are_sound(name: str) -> None:
 
 def test_the_shipped_set_answers_the_usual_questions() -> None:
     """Names are those of the files."""
-    folder = ROOT / "runner" / "rolecall_runner" / "queries"
+    folder = ROOT / "runner" / "rolecall_runner" / "query" / "named"
 
     assert sorted(path.stem for path in folder.glob("*.yaml")) == sorted(query.name for query in shipped())
     assert {"ec2-instances", "s3-buckets", "rds-instances", "users-without-mfa", "public-buckets", "cost-by-service"} <= {
