@@ -48,8 +48,8 @@ def edit(path: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("generator/rolecall_generator/plan/customer.py", "TrustBackendRole", "TrustBackendRale"),
-        ("templates/main.tf.j2", "The wrong-account guard", "The wrong account guard"),
+        ("generator/rolecall_generator/planning/customer.py", "TrustBackendRole", "TrustBackendRale"),
+        ("templates/terraform/main.tf.j2", "The wrong-account guard", "The wrong account guard"),
     ],
 )
 def test_an_edited_package_never_says_nothing_to_write(file: str, old: str, new: str, copy: Path) -> None:
@@ -78,7 +78,7 @@ def test_an_edited_package_checks_anew(copy: Path) -> None:
     """What was as planned before the edit is not remembered as that."""
     assert 0 == gen(copy, "terraform").returncode
     assert 0 == gen(copy, "check").returncode
-    edit(copy / "generator/rolecall_generator/plan/customer.py", "TrustBackendRole", "TrustBackendRale")
+    edit(copy / "generator/rolecall_generator/planning/customer.py", "TrustBackendRole", "TrustBackendRale")
     found = gen(copy, "check", "--format", "json")
 
     assert 1 == found.returncode, found.stderr
