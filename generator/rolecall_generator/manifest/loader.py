@@ -237,7 +237,7 @@ def _refusal(folder: Path, file: Path) -> tuple[str, str] | None:
     try:
         resolved = file.resolve(strict=True)
     except (OSError, RuntimeError):
-        return f"include {shown} is a link that leads nowhere", "hint the link, or remove it"
+        return f"include {shown} is a link that leads nowhere", "fix the link, or remove it"
     if not resolved.is_relative_to(folder.resolve()):
         return f"include {shown} is a link that leaves the manifest's folder", "copy the file into the folder"
     if not resolved.is_file():

@@ -176,7 +176,7 @@ def _test(text: str) -> Test:
         try:
             regex = re.compile(text[1:])
         except re.error as error:
-            hint = "hint the expression after ~"
+            hint = "fix the expression after ~"
             raise SelectionError(f"not a regular expression: {error}", where=text, hint=hint) from error
         return lambda target: regex.match(target.name) is not None
     if _ACCOUNT_ID.fullmatch(text):

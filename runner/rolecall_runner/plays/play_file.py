@@ -137,7 +137,7 @@ def _judged(action: QueryAction, inner: Fields) -> QueryAction:
         words = f"{error.where} {error.what}"
         named = [key for key in reversed(QUERY_KEYS) if key in body and key.rstrip("s") in words]
         key = error.where if error.where in body else next(iter(named), "")
-        inner.report.add(inner.mark(key) if key else inner.node.mark, error.what, error.hint or "hint the query")
+        inner.report.add(inner.mark(key) if key else inner.node.mark, error.what, error.hint or "fix the query")
         return action
     writing = [each for each in (judge(*call) for call in spec.calls) if not each.reads]
     if writing and not action.allow_write:
