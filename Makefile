@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 STAMP = $(VENV)/.rolecall-installed
 PYTEST_ARGS ?= -m "not slow and not benchmark"
 
-.PHONY: help demo test lint format benchmark golden lock docs docs-serve man dist sbom clean
+.PHONY: help demo test lint format benchmark golden lock docs docs-serve picture man dist sbom clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -48,7 +48,7 @@ $(STAMP): requirements.lock pyproject.toml
 		"then repeat; make clean starts over"; exit 7; } >&2
 	@touch $(STAMP)
 
-demo: $(STAMP) ## Render the notes' accounts and show the result
+demo: $(STAMP) ## Run the main workflow on the example accounts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
 
 test: $(STAMP) ## Run all tests but the slow ones
@@ -84,6 +84,9 @@ docs: $(STAMP) ## Build the documentation site into site/, offline
 
 docs-serve: $(STAMP) ## Serve it on this machine, renewed at every change
 	$(MKDOCS) serve
+
+picture: $(STAMP) ## Draw docs/images/packages.svg after a change of the package order
+	$(BIN)/python tests/tools/package_picture.py
 
 man: $(STAMP) ## Write the man pages into man/
 	$(BIN)/python tests/tools/build_reference.py man

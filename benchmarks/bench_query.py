@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 
 from fast_stub import SOURCE_KEY, FastStub, instance_of, secret_of
 from process_memory import family, memory
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from stub_fleet import stub_targets
 
 WORKERS = 16

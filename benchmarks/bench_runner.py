@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 
 from fast_stub import SOURCE_KEY, FastStub, Options, instance_of, secret_of
 from measuring import measured
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from stub_fleet import REGION, AskStub, MakeSessions, stub_target, stub_targets
 
 LATENCIES = (0, 50, 150)

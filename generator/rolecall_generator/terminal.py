@@ -178,8 +178,10 @@ class LazyGroup(_SafeGroup):
     def load(self, name: str) -> Any:
         """The command or command group of that name, with its parameters."""
         group = typer.main.get_group(import_module(self.modules[name].module).app)
-        self.commands[name] = group.commands.get(name, group)
-        return self.commands[name]
+        loaded = group.commands.get(name, group)
+        loaded.name = name
+        self.commands[name] = loaded
+        return loaded
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the arguments name, and import its module."""

@@ -32,6 +32,7 @@ from botocore.waiter import Waiter
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.records import rehearsing, status_path
+from rolecall_runner import sandbox as aws_sandbox  # its names load moto when they are used
 from rolecall_runner.aws import AwsConfig, Clients, Sessions, SigningCredentials, account, endpoint_of, make_means
 from rolecall_runner.execution import EngineSettings, ExecutionOptions, Outcome, Outside, PerProcess, Result, Task
 from rolecall_runner.inventory import Selection, Target, only
@@ -48,7 +49,6 @@ from rolecall_runner.query import (
 )
 from rolecall_runner.redact import plain
 from rolecall_runner.roll_call import prepare as prepare_roll_call
-from rolecall_runner.sandbox import OPERATOR_VARIABLE, embedded, environment_of
 from rolecall_runner.status import StatusError, read_history
 from rolecall_runner.verify import RunConfig, Verdict, VerifySpec, VerifyTask, make_context
 
@@ -70,12 +70,12 @@ def acting(manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, r
         yield "in AWS"
         return
     started, progress = bar
-    with embedded(manifest, out, acting=role, faults=faults, started=started, progress=progress) as world:
+    with aws_sandbox.embedded(manifest, out, acting=role, faults=faults, started=started, progress=progress) as world:
         before = dict(os.environ)
         for key in [key for key in before if key.startswith("AWS_")]:
             del os.environ[key]
-        os.environ.update(environment_of(world.sandbox, world.backend))
-        os.environ[OPERATOR_VARIABLE] = world.sandbox.operator_credentials().secret
+        os.environ.update(aws_sandbox.environment_of(world.sandbox, world.backend))
+        os.environ[aws_sandbox.OPERATOR_VARIABLE] = world.sandbox.operator_credentials().secret
         try:
             yield f"in a sandbox, {world.how}"
         finally:

@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 import pytest
 
-from command_lines import PROGRAMS
+from command_lines import PROGRAMS, loaded_commands
 from command_rig import Ended, gen, runner
 from hostile_aws import hostile_aws
 from hostile_text import HOSTILE, leaks
@@ -252,7 +252,7 @@ def _records(folder: Path) -> None:
 
 
 def leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
-    for name, child in getattr(command, "commands", {}).items():
+    for name, child in loaded_commands(command).items():
         yield from leaves(child, f"{path} {name}")
     if not hasattr(command, "commands"):
         yield path, command

@@ -25,7 +25,7 @@ from rolecall_generator.terminal import SafeConsole, emit, print_error, print_li
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [*(ROOT / "generator").rglob("*.py"), *(ROOT / "runner").rglob("*.py")]
-CONSOLE = ROOT / "generator" / "rolecall_generator" / "console.py"
+CONSOLE = ROOT / "generator" / "rolecall_generator" / "terminal.py"
 ANY = st.text(st.characters(), max_size=60) | st.lists(st.sampled_from(HOSTILE), max_size=4).map("".join)
 
 

@@ -20,8 +20,8 @@ from rolecall_runner.cli.verify import verify
 from rolecall_runner.execution.execution_options import ExecutionOptions, engine_names, register
 from rolecall_runner.execution.interface import EngineSettings, Outside, Result, Task
 from rolecall_runner.execution.journal import JournalError, RunRecord
-from rolecall_runner.inventory.inventory import Target
 from rolecall_runner.inventory.selection import Selection
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.plays.play_file import QUERY_KEYS, VERIFY_KEYS
 from rolecall_runner.query.preflight import check_reads
 from rolecall_runner.query.query_run import from_record, to_record

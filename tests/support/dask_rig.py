@@ -16,7 +16,7 @@ import distributed
 from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.interface import EngineSettings, Outcome, PerProcess
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 
 LOCAL_CLUSTER: Any = distributed.LocalCluster
 QUICK = EngineSettings(workers=4, retry=RetryPolicy(3, 0.0, 0.0), grace_seconds=0.5)

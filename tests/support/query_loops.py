@@ -10,7 +10,7 @@ from typing import Any
 
 from query_rig import REGIONS, QueryRig
 from rolecall_generator.iam.catalog.actions import action_of
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.answers import GLOBAL, Reason
 from rolecall_runner.query.operations import Operation, find_operation
 from rolecall_runner.query.spec import FollowUp, QuerySpec

@@ -21,7 +21,8 @@ from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Sessions
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings, Outside, PerProcess
-from rolecall_runner.inventory.inventory import Target, read_inventory
+from rolecall_runner.inventory.inventory import read_inventory
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.answers import QueryAnswer
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec

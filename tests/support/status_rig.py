@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from rolecall_runner.inventory.inventory import Target, TargetKind
+from rolecall_runner.inventory.targets import Target, TargetKind
 from rolecall_runner.status.status_file import StatusEntry
 from rolecall_runner.status.update import apply_verdict
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import fast_stub
 from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.execution.interface import Outcome, PerProcess
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 
 REGION = "us-east-1"
 

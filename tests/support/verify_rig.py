@@ -13,7 +13,7 @@ from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.aws.credentials import Assumer, CallerIdentity, Credentials, Sessions
 from rolecall_runner.aws.retry import RetryPolicy
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.sandbox.sts.sandbox_sessions import SandboxCredentials
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.verify_spec import VerifySpec

@@ -9,9 +9,9 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-sys.path.insert(
-    0, str(Path(__file__).resolve().parents[1] / "support")
-)  # MkDocs loads this file by its path, outside any package
+# MkDocs loads this file by its path, outside any package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from tools.app_tree import PROGRAMS, program
 from tools.reference_page import reference_page

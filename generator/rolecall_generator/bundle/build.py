@@ -117,7 +117,7 @@ def readme_form(handover: Handover, files: Collection[str]) -> Files:
     empty = not (access.roles or access.groups or access.users)
     view = {
         **module_view(module, handover.source),
-        "source": printable(handover.source),
+        "source": one_line(handover.source),
         "kind": str(module.kind),
         "ways": [] if empty else [instructions(module) for instructions in forms],
         "reviews": sorted(name for name in files if name.startswith("review/")),

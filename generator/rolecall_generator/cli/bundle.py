@@ -197,7 +197,7 @@ def print_bundles(console: Console, done: Bundled, command: Callable[[str], str]
     if safe is not None:
         console.print(_next_step(done.folder, safe, command), markup=False, soft_wrap=True)
     elif made:
-        console.print("next: hint the errors, then run gen bundle again", markup=False, soft_wrap=True)
+        console.print("next: fix the errors, then run gen bundle again", markup=False, soft_wrap=True)
 
 
 def _nothing_to_write(unchanged: int) -> str:

@@ -17,9 +17,9 @@ from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.manifest import load_manifest
 from rolecall_generator.terminal import emit_json, folder_of, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST
+from rolecall_runner import sandbox as aws_sandbox  # its names load moto when they are used
 from rolecall_runner.rehearsal import RehearsalSelection, Tool, find_terraform, rehearsal_json
 from rolecall_runner.rehearsal import rehearse as run
-from rolecall_runner.sandbox import Sandbox, limits_of
 
 if TYPE_CHECKING:
     from rolecall_runner.rehearsal import Progress, Rehearsal
@@ -74,7 +74,10 @@ def rehearse(
     region = PARTITIONS[wanted.partition].default_region
     tool = Tool(None if no_terraform else find_terraform(), plugin_dir, parallel)
     silent = quiet or output_format == "json"
-    with progress_bar("modules", quiet=silent) as bar, Sandbox(region=region, limits=limits_of(wanted)) as sandbox:
+    with (
+        progress_bar("modules", quiet=silent) as bar,
+        aws_sandbox.Sandbox(region=region, limits=aws_sandbox.limits_of(wanted)) as sandbox,
+    ):
         done = run(
             manifest,
             tool=tool,

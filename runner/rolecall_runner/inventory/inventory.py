@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from enum import StrEnum
 from pathlib import Path
 
 from rolecall_generator.errors import SelectionError
@@ -15,45 +14,7 @@ from rolecall_generator.manifest import Manifest, ResolvedCustomer, SwitchRole, 
 from rolecall_generator.output import read_lock
 from rolecall_generator.planning import Slot, assign_customers, backend_role_arns, customer_role_arn, previous_slots
 from rolecall_generator.records import Rotation, read_rotations
-
-
-class TargetKind(StrEnum):
-    """Kind of a target in the manifest."""
-
-    CUSTOMER = "customer"
-    SWITCH_ROLE = "switch-role"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A role that a run assumes or reads.
-
-    `name` is unique among targets of one kind. `external_id` None: the role is assumed without one. During a rotation
-    `previous_external_id` is valid too; `retired_external_id`, of the last rotation, must be refused. `backend_role_arn` is
-    the principal that may assume it: a customer's backend role, or the root of a switch role's trusted account. `regions`
-    are used by queries; `labels` and `tags` serve selection, `variables` queries and plays. `session_tags`
-    and `source_identity`: whether the role's trust lets the caller pass them. `require_mfa`: a person must sign in with MFA.
-    """
-
-    name: str
-    account_id: str
-    partition: str
-    role_arn: str
-    external_id: str | None = None
-    previous_external_id: str | None = None
-    retired_external_id: str | None = None
-    backend_role_arn: str = ""
-    regions: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
-    permissions: tuple[str, ...] = ()
-    max_session_seconds: int = 3600
-    session_tags: bool = False
-    source_identity: bool = False
-    kind: TargetKind = TargetKind.CUSTOMER
-    require_mfa: bool = False
-
+from rolecall_runner.inventory.targets import Target, TargetKind
 
 _FINGERPRINT_DIGITS = 16
 

@@ -21,7 +21,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _OPENING, _CLOSING = "([{", ")]}"

@@ -167,7 +167,7 @@ class Fields:
         try:
             return make()
         except TemplateError as error:
-            self.report.add(mark, error.what, error.hint or "hint the expression")
+            self.report.add(mark, error.what, error.hint or "fix the expression")
             return instead
 
     def _one(self, key: str, default: T, good: Callable[[Any], bool], what: str, hint: str) -> T:

@@ -135,7 +135,7 @@ def _judged(action: QueryAction, inner: Fields) -> QueryAction:
         words = f"{error.where} {error.what}"
         named = [key for key in reversed(QUERY_KEYS) if key in body and key.rstrip("s") in words]
         key = error.where if error.where in body else next(iter(named), "")
-        inner.report.add(inner.mark(key) if key else inner.node.mark, error.what, error.hint or "hint the query")
+        inner.report.add(inner.mark(key) if key else inner.node.mark, error.what, error.hint or "fix the query")
         return action
     writing = [each for each in check_reads(spec, allow_write=True) if not each.reads]
     if writing and not action.allow_write:

@@ -38,7 +38,7 @@ def _look_at_file(path: Path, shown: str, name: str) -> Iterator[tuple[str, str]
         yield f"{shown} cannot be read: {error.strerror}", "the file is looked for next to the play"
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
-        yield f"{shown} is no Python: {getattr(error, 'msg', error)}", f"hint its line {line}" if line else "hint the file"
+        yield f"{shown} is no Python: {getattr(error, 'msg', error)}", f"fix line {line}" if line else "fix the file"
     else:
         known = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
         other = {target.id for node in tree.body if isinstance(node, ast.Assign | ast.ImportFrom | ast.Import)
@@ -63,7 +63,7 @@ def load_function(function: str, folder: Path) -> Callable[..., Any]:
         found = getattr(module, name)
     except Exception as error:  # whatever somebody's module raises while it is imported
         text = f"{function} cannot be loaded: {type(error).__name__}: {error}"
-        raise PlayError(text, where="script", hint="hint the module, or install what it needs") from error
+        raise PlayError(text, where="script", hint="fix the module, or install what it needs") from error
     if not callable(found):
         raise PlayError(f"{function} is no function", where="script", hint=_HINT)
     return found  # type: ignore[no-any-return]

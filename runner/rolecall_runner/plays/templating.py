@@ -89,7 +89,7 @@ class Expression:
 def _hint(words: str) -> str:
     if "undefined" in words or "has no attribute" in words:
         return "use `is defined` or `| default(...)`, or see to it that the task which registers it has run"
-    return "hint the expression"
+    return "fix the expression"
 
 
 def expression(text: str) -> Expression:

@@ -161,7 +161,7 @@ def test_without_a_safe_bundle_nobody_is_told_to_hand_one_over(tmp_path: Path) -
     del manifest["customers"][0]["external_id"]
     (tmp_path / "accounts.yaml").write_text(json.dumps(manifest))
 
-    assert "next: hint the errors, then run gen bundle again" in gen("bundle", cwd=tmp_path).stdout
+    assert "next: fix the errors, then run gen bundle again" in gen("bundle", cwd=tmp_path).stdout
 
 
 def test_a_bundle_that_cannot_be_read_leaves_the_others_checked(tmp_path: Path) -> None:

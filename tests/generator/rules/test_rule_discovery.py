@@ -11,7 +11,7 @@ import pytest
 
 from rolecall_generator import rules as checks
 from rolecall_generator.findings import FindingKind, Severity
-from rolecall_generator.iam.model import Role, access_of
+from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.reports.formatters.interface import catalogue
 from rolecall_generator.reports.formatters.junit import to_junit
 from rolecall_generator.reports.formatters.sarif import to_sarif

@@ -16,7 +16,7 @@ from rolecall_runner.api import AccountClients, Fleet
 from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.execution.execution_options import ExecutionOptions
 from rolecall_runner.execution.interface import Outcome
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.spec import QueryError
 
 

@@ -69,7 +69,7 @@ def test_a_broken_run_hides_no_other_run(notes: Path) -> None:
 
 def test_ctrl_c_while_a_sandbox_starts_says_that_it_goes_on(notes: Path) -> None:
     """Ctrl-C ends the waiting, not the sandbox: the message says so, and how to end it."""
-    with mock.patch("rolecall_runner.sandbox.server.state_dir.start", side_effect=KeyboardInterrupt):
+    with mock.patch("rolecall_runner.cli.sandbox.start", side_effect=KeyboardInterrupt):
         done = runner("sandbox", "up", cwd=notes)
 
     assert 130 == done.code

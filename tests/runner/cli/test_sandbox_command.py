@@ -196,7 +196,7 @@ def test_what_keeps_it_from_starting_is_said(notes: Path) -> None:
         (port, "in use"),
         (faults, "thrttle"),
         (manifest, "bad.yaml:1:"),
-        (nobody, "there is no no one in the sandbox"),
+        (nobody, "there is no nobody in the sandbox"),
         (absent, "no sandbox is running"),
     ):
         assert done.returncode not in (0, 1, 70), done.stderr

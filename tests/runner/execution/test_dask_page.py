@@ -45,4 +45,4 @@ def test_the_page_gives_the_defaults_of_the_cluster() -> None:
     defaults = {each.name: each.default for each in fields(DaskCluster)}
 
     assert f"waits {defaults['wait_seconds']:g} s" in PAGE
-    assert 'DaskEngine(DaskCluster("tls://' in PAGE
+    assert 'ExecutionOptions("dask", scheduler="tls://' in PAGE

@@ -16,7 +16,7 @@ from rolecall_runner.aws.retry import RetryPolicy, seconds_left
 from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings, Outcome, Outside, PerProcess, Result
 from rolecall_runner.execution.processes import ProcessEngine, WorkerProcessError
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 
 ENGINES: tuple[str, ...] = ("serial", "threads", "processes")
 IN_PROCESS: tuple[str, ...] = ("serial", "threads")

@@ -20,7 +20,7 @@ from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings, Outcome, Outside
 from rolecall_runner.execution.journal import Journal, RunRecord, read_results, recorded
 from rolecall_runner.execution.threads import stops_on_ctrl_c
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 
 COUNT = 400
 RUN_ID = "20261124-191500-0a1b2c"

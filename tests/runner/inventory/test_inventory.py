@@ -7,7 +7,8 @@ from pathlib import Path
 from manifests import customer, manifest_of, notes_manifest
 from rolecall_generator.generate import generate
 from rolecall_generator.planning.backend import Slot
-from rolecall_runner.inventory.inventory import TargetKind, fingerprint, inventory_of, read_inventory
+from rolecall_runner.inventory.inventory import fingerprint, inventory_of, read_inventory
+from rolecall_runner.inventory.targets import TargetKind
 
 
 def test_a_customer_becomes_a_target_with_every_value_final() -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.inventory.inventory import Target, TargetKind
 from rolecall_runner.inventory.selection import only, sample, select
+from rolecall_runner.inventory.targets import Target, TargetKind
 
 
 def target(name: str, number: int, **changes: object) -> Target:

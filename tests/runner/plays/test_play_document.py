@@ -196,7 +196,7 @@ BAD = {
     "a script of no form": Bad(task("script: checks.py"), 3, 15, "'checks.py' names no function", "file.py:function"),
     "a script that is not there": Bad(task("script: none.py:f"), 3, 15, "none.py cannot be read", "next to the play"),
     "a function that is not there": Bad(task("script: checks.py:lok"), 3, 15, "checks.py has no function lok", "write look"),
-    "a script of no Python": Bad(task("script: broken.py:f"), 3, 15, "broken.py is no Python", "hint its line 2"),
+    "a script of no Python": Bad(task("script: broken.py:f"), 3, 15, "broken.py is no Python", "fix line 2"),
     "script arguments of no mapping": Bad(
         task("script: {function: 'checks.py:look', arguments: [1]}"),
         3,

@@ -71,7 +71,7 @@ class World:
         self._environ = environ
         for name in ("ran.txt", "cut", "down"):
             (folder / name).unlink(missing_ok=True)
-        write(folder, mend__yaml=PLAY)
+        write(folder, hint__yaml=PLAY)
 
     def play(self, *arguments: str) -> Ended:
         """`runner play ARGUMENTS`, one account after the other."""
@@ -174,7 +174,7 @@ def test_a_retry_plays_for_those_who_failed(world: World) -> None:
 def test_an_ignored_failure_is_none_of_the_account(world: World) -> None:
     """It is kept with its error, but no one needs to be asked again for it."""
     world.touch("down")
-    write(world.folder, mend__yaml="- hosts: all\n  tasks:\n    - {name: Try, script: marks.py:mark, ignore_errors: true}\n")
+    write(world.folder, hint__yaml="- hosts: all\n  tasks:\n    - {name: Try, script: marks.py:mark, ignore_errors: true}\n")
     done = world.play("hint.yaml", "--format", "json")
     again = world.play("--resume", "last", "--format", "json")
 
@@ -188,7 +188,7 @@ def test_an_ignored_failure_is_none_of_the_account(world: World) -> None:
 def test_a_play_that_has_changed_cannot_be_gone_on_with(world: World) -> None:
     """What was done belongs to another play; a retry takes the file as it is."""
     world.play("hint.yaml")
-    write(world.folder, mend__yaml=PLAY.replace("Second", "Other"))
+    write(world.folder, hint__yaml=PLAY.replace("Second", "Other"))
     done = world.play("--resume", "last")
 
     assert int(ExitCode.OUTPUT) == done.code
@@ -199,7 +199,7 @@ def test_a_secret_is_not_kept_and_a_run_that_needs_it_cannot_go_on(world: World)
     """The run's folder has no password; a later task would get a wrong one, so it is said."""
     write(
         world.folder,
-        mend__yaml="- hosts: all\n  tasks:\n    - {name: Make, script: marks.py:secret, register: made}\n"
+        hint__yaml="- hosts: all\n  tasks:\n    - {name: Make, script: marks.py:secret, register: made}\n"
         "    - {name: Use, assert: {that: made.data.password == 'hunter2'}}\n",
     )
     world.touch("cut")

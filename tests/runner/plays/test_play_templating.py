@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.plays.play_file import escaped
 from rolecall_runner.plays.templating import TemplateError, expression, value
 from rolecall_runner.query.parameters import Filling, fill

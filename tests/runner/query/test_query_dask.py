@@ -28,7 +28,7 @@ from rolecall_runner.execution.dask import DaskCluster, DaskEngine
 from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings, PerProcess, Result
 from rolecall_runner.execution.journal import RUNS, list_runs
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.answers import QueryAnswer
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec

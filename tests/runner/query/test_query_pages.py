@@ -13,7 +13,7 @@ from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.clients import Clients
 from rolecall_runner.aws.credentials import Credentials, Sessions
 from rolecall_runner.execution.interface import PerProcess
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.execute import QueryTask, ask_place
 from rolecall_runner.query.parameters import Filling
 from rolecall_runner.query.spec import QuerySpec

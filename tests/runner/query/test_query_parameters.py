@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.operations import find_operation
 from rolecall_runner.query.parameters import Filling, check_targets, fill, read_parameters, type_parameters
 from rolecall_runner.query.spec import QueryError, QuerySpec

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from rolecall_runner.aws.clients import Clients
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.answers import Reason, reason_of
 from rolecall_runner.query.operations import enabled_regions, find_operation, home_region, planned_regions, read_regions
 from rolecall_runner.query.spec import QueryError, QuerySpec, RegionChoice

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from query_rig import MOMENT, REGIONS, QueryRig, seeded
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.answers import Reason
 from rolecall_runner.query.spec import FollowUp, QuerySpec, RegionChoice
 from rolecall_runner.query.validate import find_query, validate_query

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from query_rig import REGIONS, QueryRig, seeded
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.answers import Reason
 from rolecall_runner.query.execute import ask_place
 from rolecall_runner.query.operations import find_operation

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.status.overview import CustomerState, Present, StatusRow, by_age, by_name, by_urgency, counts, overview
 from rolecall_runner.status.status_file import HandedOver, StatusEntry, StatusFile, key_of
 from status_rig import MONDAY, NEW, NOW, OLD, TUESDAY, WEDNESDAY, after, drifted, not_there, switch_role, target

@@ -8,7 +8,7 @@ import pytest
 
 from rolecall_generator.iam.arn import iam_arn
 from rolecall_generator.iam.catalog.actions import action_of
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.grants import try_grants, try_outside
 from rolecall_runner.verify.safe_calls import never, only_reads

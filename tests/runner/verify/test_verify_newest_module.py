@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rolecall_generator.iam.model import Access, Role
-from rolecall_runner.inventory.inventory import Target
+from rolecall_runner.inventory.targets import Target
 from rolecall_runner.verify.access_snapshot import decode_access, encode_access
 from rolecall_runner.verify.context import Earlier, History, VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict

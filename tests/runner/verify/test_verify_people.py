@@ -13,7 +13,7 @@ from manifests import manifest_of
 from rolecall_generator.iam.model import Access
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.aws.credentials import Credentials
-from rolecall_runner.inventory.inventory import Target, TargetKind
+from rolecall_runner.inventory.targets import Target, TargetKind
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.provision import by_account, provision
 from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE

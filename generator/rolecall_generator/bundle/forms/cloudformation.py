@@ -286,7 +286,7 @@ def _add(found: dict[str, Json], new: Mapping[str, Json]) -> None:
 
 def arn_of(text: str) -> Arn:
     """The parts of an ARN. Raises ValueError for a string that is not an ARN."""
-    parsed = parse_arn(text)
+    parsed = Arn.parse(text)
     if parsed is None:
         raise ValueError(f"{text} is not an ARN")
     return parsed

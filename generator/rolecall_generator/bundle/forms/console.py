@@ -126,7 +126,7 @@ class WalkthroughPart:
 
 def role_part(role: Role) -> WalkthroughPart:
     """A role with its trust policy, the policies to attach and its inline policies."""
-    arn = parse_arn(role.arn)
+    arn = Arn.parse(role.arn)
     path = arn.path if arn is not None else CONSOLE_PATH
     name = name_of(role.arn)
     trust = document_text(role.trust) if role.trust is not None else ""
@@ -166,7 +166,7 @@ def policy_part(policy: ManagedPolicy) -> WalkthroughPart:
 
 def group_part(group: Group) -> WalkthroughPart:
     """A new or existing group with the policies to attach."""
-    arn = parse_arn(group.arn)
+    arn = Arn.parse(group.arn)
     path = arn.path if arn is not None else CONSOLE_PATH
     name = name_of(group.arn)
     settings = [("User group name", exact(name)), ("Path", exact(path)), ("Exists already", _yes(group.existing))]
@@ -183,7 +183,7 @@ def group_part(group: Group) -> WalkthroughPart:
 
 def user_part(user: User) -> WalkthroughPart:
     """A new or existing user with its groups and its first console password, if any."""
-    arn = parse_arn(user.arn)
+    arn = Arn.parse(user.arn)
     path = arn.path if arn is not None else CONSOLE_PATH
     name, password = name_of(user.arn), user.console_password
     settings = [("User name", exact(name)), ("Path", exact(path)), ("Exists already", _yes(user.existing))]

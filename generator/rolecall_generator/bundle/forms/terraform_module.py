@@ -29,7 +29,7 @@ def terraform_module_form(handover: Handover) -> Files:
     text = render_text(
         "access.tftest.hcl",
         {
-            "source": printable(handover.source),
+            "source": one_line(handover.source),
             "overrides": [(*place, hcl.string(value)) for *place, value in overrides(view, module.account.account_id)],
             "checks": [(condition, hcl.string(message)) for condition, message in module_checks(view)],
             "dependents": view["dependents"],
