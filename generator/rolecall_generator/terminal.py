@@ -1,7 +1,7 @@
-"""What both programs share on a terminal: output, error display, exit codes, progress. Logic never imports this.
+"""The terminal: consoles, errors and exit codes, prompts, progress, and lazily loaded commands.
 
-Everything that is printed goes through here, and through the sanitizer of `text` on its way: `SafeConsole` for people,
-`emit` for formats. A test sees that no other module prints (tests/test_printing.py).
+Everything that is printed passes through this module and through the sanitizer in `text`: `SafeConsole` for text, `emit` for
+machine-readable formats. tests/project/test_printing.py checks that no other module prints.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from rolecall_generator.errors import (
 )
 from rolecall_generator.text import json_text, lines_of, one_line
 
-_READER_GONE = 128 + 13  # SIGPIPE, as shells count
+_READER_GONE = 128 + 13  # exit code of shells for SIGPIPE
 _OF_FILES = frozenset(
     {errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP, errno.EMFILE}
     | {errno.ENAMETOOLONG, errno.ENOENT, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
@@ -43,21 +43,21 @@ _OF_FILES = frozenset(
 
 
 class SafeConsole(Console):
-    """A console on which no text can do more than be read.
+    """A console that sanitizes all text.
 
-    A string or a `Text` is one line: line breaks in it become spaces. Several lines are several calls, or a `Group`.
-    There is no markup: styles come as arguments or in a `Text`.
+    A string or a `Text` is printed as one line: line breaks become spaces. For several lines, call it several times or use a `Group`.
+    Markup is disabled: pass styles as arguments or in a `Text`.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"highlight": False, "markup": False, "emoji": False, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """A string as rich's text, sanitized; markup is not read, whoever asks for it."""
+        """A string as rich's `Text`, sanitized and without markup."""
         return super().render_str(one_line(text), **{**options, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The segments of whatever is printed. What rich makes of strings in tables and bars passes here too."""
+        """Sanitize the segments of a renderable, including those of tables and progress bars."""
         if isinstance(renderable, Text):
             renderable = _one_line(renderable)
         for segment in super().render(renderable, options):
@@ -65,7 +65,7 @@ class SafeConsole(Console):
             linked = style is not None and style.link is not None
             if segment.control or not (linked or _needs_cleaning(text)):
                 yield segment
-            else:  # a link is a place where a click leads, and that no one sees
+            else:  # the target of a link is not visible
                 yield Segment(lines_of(text), style.update_link(None) if linked and style else style)
 
     def out(
@@ -76,7 +76,7 @@ class SafeConsole(Console):
         style: str | Style | None = None,
         highlight: bool | None = None,
     ) -> None:
-        """Lines that are laid out already, written fast; each part of a line that is not ours must be `one_line`."""
+        """Print lines without layout, which is fast. Untrusted parts of a line must be sanitized with `one_line` before."""
         del highlight
         self.print(Segments([Segment(lines_of(sep.join(map(str, objects))) + end)]), style=style, crop=False)
 
@@ -95,7 +95,7 @@ def _one_line(text: Text) -> Text:
 
 
 def stdout() -> SafeConsole:
-    """The console for results. Honours NO_COLOR; plain text through a pipe."""
+    """The console for results. Plain text in a pipe; honours NO_COLOR."""
     return SafeConsole(soft_wrap=not sys.stdout.isatty())
 
 
@@ -105,15 +105,15 @@ def stderr() -> SafeConsole:
 
 
 def print_lines(console: Console, text: str, **options: Any) -> None:
-    """Print a text of several lines, as a letter to be copied: unwrapped, from the left edge, sanitized line by line."""
+    """Print text of several lines without wrapping, for copying. Each line is sanitized."""
     for line in lines_of(text).rstrip("\n").split("\n"):
         console.print(line, markup=False, highlight=False, soft_wrap=True, **options)
 
 
 def emit(text: str, *, end: str = "\n") -> None:
-    """Write a format (JSON, CSV, HTML, a log) to standard output, as it is into a file, sanitized on a terminal.
+    """Write machine-readable output (JSON, CSV, HTML, a log) to standard output; on a terminal, it is sanitized.
 
-    The format itself must be safe to be read by machines: see `text.json_text` and `html_page`.
+    The caller is responsible for safe output in a file or pipe, see `text.json_text` and `html_page`.
     """
     typer.echo((lines_of(text) if sys.stdout.isatty() else text) + end, nl=False)
 
@@ -124,12 +124,12 @@ def emit_json(value: Any, *, indent: int | None = 2) -> None:
 
 
 def agreed(question: str, *, on_stderr: bool = False) -> bool:
-    """Ask a yes-or-no question on the terminal; no is the default. Raises typer.Abort on Ctrl-C."""
+    """Prompt for confirmation; the default is no. Raises typer.Abort on Ctrl-C."""
     return typer.confirm(one_line(question), default=False, err=on_stderr)
 
 
 class _SafeGroup(TyperGroup):
-    """Commands whose usage errors are sanitized: Typer prints them itself, and they quote the command line."""
+    """Commands whose usage errors are sanitized, because Typer prints them and they contain parts of the command line."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the command line."""
@@ -137,7 +137,7 @@ class _SafeGroup(TyperGroup):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for, whose command line is parsed here too."""
+        """Parse the command's arguments and run it."""
         with _sanitized_errors():
             return super().invoke(ctx)
 
@@ -155,10 +155,10 @@ def _sanitized_errors() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class CommandModule:
-    """Where a command is, and the line that the program's help shows for it.
+    """The module of a command, and its summary in the program's help.
 
     Attributes:
-        module: The module whose `app` (a `typer.Typer`) has the command, or is the command group itself.
+        module: The module whose `app` (a `typer.Typer`) contains the command or is the command group.
         summary: First line of the command's help.
     """
 
@@ -167,7 +167,7 @@ class CommandModule:
 
 
 class LazyGroup(_SafeGroup):
-    """Commands whose modules are imported when they run: help and completion of the program load none of them."""
+    """Commands whose modules are imported when they run. The program's help and completion import none of them."""
 
     modules: ClassVar[Mapping[str, CommandModule]] = {}
 
@@ -176,7 +176,7 @@ class LazyGroup(_SafeGroup):
         self.commands = {name: TyperCommand(name, help=each.summary) for name, each in self.modules.items()}
 
     def load(self, name: str) -> Any:
-        """The command or command group of that name, with its parameters."""
+        """Import the command or command group of that name."""
         group = typer.main.get_group(import_module(self.modules[name].module).app)
         loaded = group.commands.get(name, group)
         loaded.name = name
@@ -191,7 +191,7 @@ class LazyGroup(_SafeGroup):
 
 
 class SafeTyper(typer.Typer):
-    """An application whose every failure ends in one clear message and an exit code of the table.
+    """An application that reports each error in one message and with an exit code of `ExitCode`.
 
     Args:
         commands: The commands by name, in the order of the help.
@@ -203,7 +203,7 @@ class SafeTyper(typer.Typer):
         super().__init__(**{"cls": group, **options})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command line; translate what it raises."""
+        """Run the command line and convert exceptions to messages and exit codes."""
         ready_streams()
         try:
             try:
@@ -213,12 +213,12 @@ class SafeTyper(typer.Typer):
         except RolecallError as error:
             _fail(f"error: {error}", error.exit_code)
         except SystemExit as ended:
-            # Typer ends with 1, which means findings here, when the reader of a pipe has gone (`| head -1`).
+            # If a pipe is closed (`| head -1`), Typer exits with 1, which would mean findings.
             if isinstance(ended.__context__, BrokenPipeError):
                 sys.exit(_READER_GONE)
-            # Typer says nothing of a Ctrl-C that no command has caught.
+            # Typer prints no message on Ctrl-C.
             if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):
-                _fail("error: interrupted; what was complete stays", ExitCode.INTERRUPTED)
+                _fail("error: interrupted; completed work is kept", ExitCode.INTERRUPTED)
             raise
         except BrokenPipeError:
             sys.exit(_READER_GONE)
@@ -229,16 +229,16 @@ class SafeTyper(typer.Typer):
                 _fail(f"error: {missing}", missing.exit_code)
             if isinstance(error, OSError) and error.errno in _OF_FILES:
                 _fail(f"error: {_refused(error)}", ExitCode.OUTPUT)
-            hint = "please report it, with the output of the same command under ROLECALL_DEBUG=1"
+            hint = "report it with the output of the same command with ROLECALL_DEBUG=1"
             what = one_line(f"{type(error).__name__}: {error}")
-            _fail(f"error: a fault in rolecall itself: {what}\n  hint: {hint}", ExitCode.INTERNAL)
+            _fail(f"internal error: {what}\n  hint: {hint}", ExitCode.INTERNAL)
 
 
 def ready_streams() -> None:
-    """Let no mark and no file name stop a command on its way out.
+    """Prepare standard output and standard error so that no character causes an encoding error.
 
-    Text for an ASCII locale (cron, small containers) and for pipes is UTF-8, as Python does it for the C locale (PEP 538).
-    What another terminal cannot show is shown as a code. A stream that the caller closed swallows what is written.
+    Output to pipes and in an ASCII locale (cron, containers) is UTF-8, as in PEP 538. Other terminals get escapes for
+    characters that they cannot encode. A stream that is closed is replaced by the null device.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -250,19 +250,19 @@ def ready_streams() -> None:
 
 
 def _flush() -> None:
-    """Write out what is still held, here and not at Python's end, where no one could say what went wrong."""
+    """Flush standard output here, where an error can be reported, and not at interpreter shutdown."""
     try:
         sys.stdout.flush()
     except OSError:
-        # What is held cannot go anywhere: Python would try again at its end, and end with 120.
+        # Python would flush again at shutdown, fail, and exit with 120.
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
         raise
 
 
 def _refused(error: OSError) -> OutputError:
     where = "standard output" if error.filename is None else str(error.filename)
-    hint = "see to space, permissions and limits there, then run again: what was complete stays"
-    return OutputError(f"the system refused: {error.strerror}", where=where, hint=hint)
+    hint = "check free space, permissions and limits, then run the command again; completed work is kept"
+    return OutputError(f"operating system error: {error.strerror}", where=where, hint=hint)
 
 
 def _fail(message: str, code: ExitCode) -> NoReturn:
@@ -271,21 +271,24 @@ def _fail(message: str, code: ExitCode) -> NoReturn:
 
 
 def print_error(message: str, *, style: str | None = "red") -> None:
-    """Print an error on standard error; its lines are those of `str(RolecallError)`, whose parts are one line each."""
+    """Print an error of several lines, as `str(RolecallError)` returns it, on standard error."""
     console = stderr()
     for line in message.split("\n"):
         console.print(line, style=style)
 
 
 def folder_of(option: str) -> Callable[[str | Path], Path]:
-    """A folder of an option's text, for Typer's `parser`.
+    """Make a parser for an option that takes a folder, for Typer's `parser`.
 
-    An empty text raises SelectionError: as a path it would be the current folder, and it comes from an unset variable.
+    The parser raises SelectionError for an empty string, which would mean the current folder and usually comes from an unset
+    variable.
     """
 
     def folder(text: str | Path) -> Path:
         if not str(text):
-            raise SelectionError("an empty name is no folder", where=option, hint="name a folder; . is the current one")
+            raise SelectionError(
+                "the folder name is empty", where=option, hint="give the path of a folder; . is the current one"
+            )
         return Path(text)
 
     return folder
@@ -293,15 +296,15 @@ def folder_of(option: str) -> Callable[[str | Path], Path]:
 
 @contextmanager
 def progress_bar(text: str, *, quiet: bool) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    """Two callables, for the total and for the count done; a bar on a terminal, silence elsewhere.
+    """Show a progress bar on a terminal; yields two callables, for the total and for the number done.
 
-    Ctrl-C inside becomes InterruptedRunError: Typer would end with exit code 1, which means findings here.
+    Raises InterruptedRunError on Ctrl-C: Typer would exit with 1, which means findings.
     """
     try:
         with _bar(text, quiet=quiet) as callables:
             yield callables
     except KeyboardInterrupt:
-        raise InterruptedRunError("interrupted; what was complete stays") from None
+        raise InterruptedRunError("interrupted; completed work is kept") from None
 
 
 @contextmanager
@@ -309,7 +312,7 @@ def _bar(text: str, *, quiet: bool) -> Iterator[tuple[Callable[[int], None], Cal
     if quiet or not sys.stderr.isatty():
         yield (lambda _total: None), (lambda _done: None)
         return
-    # Imported here: no bar, no cost.
+    # Imported here, because most runs show no bar.
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
         MofNCompleteColumn,

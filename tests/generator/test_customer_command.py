@@ -117,7 +117,7 @@ def test_without_a_terminal_nobody_can_agree(notes: Path) -> None:
     done = gen("remove", "account1", cwd=notes)
 
     assert 2 == done.code
-    assert "no one is here to agree" in done.err
+    assert "confirmation requires a terminal" in done.err
     assert "--yes" in done.err
     assert NOTES.read_text() == manifest(notes)
 
@@ -130,7 +130,7 @@ def test_on_a_terminal_the_difference_is_agreed_to(notes: Path, answer: str, cod
     ended, shown = on_a_terminal("remove", "account2", cwd=notes, answer=answer)
 
     assert code == ended
-    assert shown.index("- customers/account2 (goes)") < shown.index("Write this? [y/N]")
+    assert shown.index("- customers/account2 (goes)") < shown.index("Write these changes? [y/N]")
     assert gone == ("account2" not in manifest(notes))
     assert gone == ("terraform destroy" in shown)
 
@@ -139,7 +139,7 @@ def test_an_end_of_input_ends_the_line_of_the_question(notes: Path) -> None:
     """After Ctrl-D, as after Ctrl-C, the message stands in a line of its own."""
     _, shown = on_a_terminal("remove", "account2", cwd=notes, answer="\x04")
 
-    assert "Write this? [y/N]: \nerror: not agreed; nothing was written\n" in shown
+    assert "Write these changes? [y/N]: \nerror: not confirmed; nothing was written\n" in shown
 
 
 def test_json_is_one_object(notes: Path) -> None:
@@ -195,7 +195,7 @@ def test_fields_are_set_and_unset(notes: Path) -> None:
         (("remove", "acount1"), 2, "write account1"),
         (("rename", "account1", "account2"), 3, "has the name of another"),
         (("rename", "account1", "no/slash"), 3, "is not a valid folder name"),
-        (("set", "account1"), 2, "there is nothing to set"),
+        (("set", "account1"), 2, "nothing to set"),
         (("set", "account1", "--unset", "name"), 3, "nothing was written"),
         (("set", "account1", "--unset", "account-id"), 2, "hint: write account_id"),
         (("set", "account1", "--unset", "role", "--role", "x"), 2, "role is both set and unset"),

@@ -45,7 +45,7 @@ def test_a_full_disk_behind_standard_output_is_said(notes: Path, command: list[s
         done = gen(*command, cwd=notes, stdout=full.fileno())
 
     assert 5 == done.returncode
-    assert b"error: standard output: the system refused: No space left on device\n  hint: " in done.stderr
+    assert b"error: standard output: operating system error: No space left on device\n  hint: " in done.stderr
 
 
 def test_a_reader_that_goes_away_is_no_finding(notes: Path) -> None:
@@ -110,4 +110,4 @@ def test_ctrl_c_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         app([])
 
-    assert (130, "error: interrupted; what was complete stays\n") == (ended.value.code, capsys.readouterr().err)
+    assert (130, "error: interrupted; completed work is kept\n") == (ended.value.code, capsys.readouterr().err)

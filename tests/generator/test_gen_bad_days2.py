@@ -47,7 +47,7 @@ def test_an_empty_output_folder_is_not_the_current_one(notes: Path, command: str
     done = gen(command, "--out", "")
 
     assert isinstance(done.exception, SelectionError)
-    assert "--out: an empty name is no folder" in str(done.exception)
+    assert "--out: the folder name is empty" in str(done.exception)
     assert ["accounts.yaml"] == [path.name for path in notes.iterdir()]
 
 

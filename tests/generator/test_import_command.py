@@ -78,7 +78,7 @@ def test_the_same_table_twice_changes_nothing(folder: Path) -> None:
     done = import_table(folder, "--yes")
 
     assert (0, before) == (done.code, files(folder))
-    assert ["0 new, 0 changed, 3 unchanged", "Nothing to change: the manifest says so already."] == done.out.splitlines()
+    assert ["0 new, 0 changed, 3 unchanged", "No changes: the manifest is up to date."] == done.out.splitlines()
 
 
 @pytest.mark.parametrize(("options", "code"), [(["--dry-run"], 0), ([], 2), (["--format", "json"], 2)])
@@ -147,7 +147,7 @@ def test_an_update_is_shown_as_a_difference(folder: Path) -> None:
     assert [
         "0 new, 0 changed, 0 unchanged, 1 that differ",
         "x (222222222222) is customer account1; role differ: --update takes them over",
-        "Nothing is changed: --update takes over what differs.",
+        "No changes: use --update to apply the differences.",
     ] == kept.out.splitlines()
     assert "AWS cannot rename a role: VendorAccess is deleted and Auditor is made" in changed.out
     assert "role: Auditor" in (folder / "accounts.yaml").read_text("utf-8")
@@ -257,7 +257,7 @@ def test_a_table_that_is_wrong_in_many_ways_is_mended_in_one_go(folder: Path) ->
     [
         (["--finish", "--abort"], "--finish and --abort do not go together"),
         (["--external-id", "x1", "--finish"], "--finish and --external-id do not go together"),
-        (["--force"], "--force belongs to --finish"),
+        (["--force"], "--force requires --finish"),
     ],
 )
 def test_options_of_a_rotation_that_do_not_go_together(folder: Path, options: list[str], said: str) -> None:

@@ -1,9 +1,9 @@
-"""A bundle's files as one zip: the same files give the same bytes, whatever the clock, the umask or the folder.
+"""Zips of bundles: the same files give the same bytes, independent of time, umask and folder.
 
-A zip has many encodings of the same files, and readers disagree about some: data before, between and after the entries, two
-directories, entries that only some readers find. So a bundle's zip has one encoding: `container` writes it, and
-`gen bundle-check` compares with it byte for byte. Only the compressed bytes within an entry are left open: they are those
-of the zlib that Python was built with; `stored` gives the same bytes under every zlib.
+The same files can be encoded in a zip in many ways, and programs differ in how they read some of them: data before, between
+and after the entries, two directories, hidden entries. A bundle's zip therefore has exactly one encoding. `container` writes
+it, and `gen bundle-check` compares byte for byte. Only the compressed data depends on the zlib that Python was built with;
+uncompressed zips (`stored`) do not.
 
 Format: PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16.
 """
@@ -26,17 +26,17 @@ _END = struct.Struct("<4s4H2LH")
 _VERSION = 20
 _UNIX = 3
 _MIDNIGHT_1980 = 0, 0x21
-"""Time and date in MS-DOS form, the earliest that a zip can hold: files of a bundle have no time of their own."""
+"""Time and date in MS-DOS format, the earliest that a zip supports."""
 _UTF_8 = 0x800
 _FILE, _PROGRAM = 0o100644 << 16, 0o100755 << 16
 _LEVEL = 6
 _PACKED = (".pdf",)
-"""Files that are compressed in themselves."""
+"""File types that are already compressed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveEntry:
-    """One file of a zip: its full name, `data` as it is in the zip, and CRC-32 and size in bytes of its content."""
+    """One file of a zip: full name, compression method, stored data, CRC-32 and size in bytes of the content."""
 
     name: str
     method: int
@@ -46,7 +46,7 @@ class ArchiveEntry:
 
 
 def is_program(name: str) -> bool:
-    """Whether a file of a bundle is meant to be run."""
+    """Whether a file of a bundle is executable."""
     return name.endswith(".sh")
 
 
@@ -61,7 +61,7 @@ def zip_bytes(files: Files, top: str, *, stored: bool = False) -> bytes:
 
 
 def container(entries: Sequence[ArchiveEntry]) -> bytes:
-    """The bytes of a bundle's zip with these entries, in this order. Raises struct.error beyond a plain zip's limits."""
+    """The bytes of a bundle's zip with these entries, in this order. Raises struct.error if it would need ZIP64."""
     body, directory = bytearray(), bytearray()
     for entry in entries:
         name = entry.name.encode()
@@ -75,7 +75,7 @@ def container(entries: Sequence[ArchiveEntry]) -> bytes:
 
 
 def local_length(name: str) -> int:
-    """Bytes of an entry before its data, in a zip that `container` wrote."""
+    """Number of bytes of an entry before its data, in a zip that `container` wrote."""
     return _LOCAL.size + len(name.encode())
 
 

@@ -1,10 +1,8 @@
-"""SHA256SUMS, in the form of GNU coreutils: `sha256sum -c SHA256SUMS` and `shasum -a 256 -c SHA256SUMS` read it.
+"""SHA256SUMS, and the state of a bundle on disk: absent, as written, altered, or files that rolecall did not create.
 
-There is exactly one right content for a set of files. Everything else is refused, however harmless it looks: what a reader
-of this module skips or reads differently from `sha256sum` is a file that no one checked.
-
-What stands where a bundle belongs: nothing, the bundle as it was written, an altered one, or someone else's files. A
-bundle says by itself which files are its own: SHA256SUMS lists them, and the lock holds the digest of SHA256SUMS.
+SHA256SUMS has the format of GNU coreutils, for `sha256sum -c` and `shasum -a 256 -c`. There is exactly one valid content
+for a set of files, and any other is rejected: a file would not be verified if its line was parsed differently here and by
+`sha256sum`. SHA256SUMS lists the bundle's own files, and the lock has its digest.
 """
 
 from __future__ import annotations
@@ -24,12 +22,12 @@ _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 def sums_of(files: Files) -> bytes:
-    """The checksums of the files, sorted by name, one a line."""
+    """The checksums of the files, sorted by name, one per line."""
     return _encode({name: sha256(content) for name, content in files.items()})
 
 
 def read_sums(content: bytes) -> Mapping[str, str]:
-    """SHA-256 (hex) by file name. Raises ValueError for anything but what `sums_of` writes for at least one file."""
+    """SHA-256 (hex) by file name. Raises ValueError for content that `sums_of` would not write for at least one file."""
     sums: dict[str, str] = {}
     lines = content.decode().split("\n")
     if lines.pop():
@@ -41,9 +39,9 @@ def read_sums(content: bytes) -> Mapping[str, str]:
         if match is None:
             raise ValueError(f"line {number} is not a checksum, two spaces and a file name")
         if match[2] in sums:
-            raise ValueError(f"line {number} names {match[2]} a second time")
+            raise ValueError(f"line {number} lists {match[2]} again")
         if not is_bundle_name(match[2]) or is_sums_name(match[2]):
-            raise ValueError(f"line {number} names a file that a bundle does not list")
+            raise ValueError(f"line {number} lists a file that cannot be in a bundle")
         sums[match[2]] = match[1]
     if content != _encode(sums):
         raise ValueError("its lines are not sorted by file name")
@@ -53,14 +51,14 @@ def read_sums(content: bytes) -> Mapping[str, str]:
 def is_bundle_name(name: str) -> bool:
     """Whether a path can occur in a bundle: ASCII letters, digits and `._-` between single forward slashes.
 
-    So no name is absolute, leads out of the folder, is hidden, or is another name on a file system that folds Unicode, drops
-    a trailing dot or reads a backslash as a separator. Names that differ only in case are for the caller to find.
+    Such a path is not absolute, stays in the folder, is not hidden, and is the same on file systems that normalize Unicode,
+    drop trailing dots or treat a backslash as a separator. The caller has to detect paths that differ only in case.
     """
     return all(_PART.fullmatch(part) and not part.endswith(".") for part in name.split("/"))
 
 
 def is_sums_name(name: str) -> bool:
-    """Whether a path would pass for SHA256SUMS or a signature of it, at any depth and in any case."""
+    """Whether a path can be mistaken for SHA256SUMS or its signature, at any depth and in any case."""
     return name.rpartition("/")[2].casefold().startswith(SUMS.casefold())
 
 
@@ -69,17 +67,20 @@ def _encode(sums: Mapping[str, str]) -> bytes:
 
 
 Hashes = Mapping[str, str]
-"""SHA-256 (hex) by name relative to the bundle's folder; "" for a link or another thing that is no file."""
+"""SHA-256 (hex) by name relative to the bundle's folder; "" for anything but a regular file."""
 Owned = Mapping[str, frozenset[str]]
-"""By file name, hashes that rolecall itself wrote: of files directly in the bundle's folder, and of the zip next to it."""
+"""Hashes that rolecall wrote, by file name: of files directly in the bundle's folder, and of its zip."""
 
 
 @dataclass(frozen=True, slots=True)
 class BundleState:
-    """A bundle's place: the files `found` in its folder, the hash of the `packed` zip next to it (None when there is none).
+    """The state of a bundle on disk.
 
-    `listed` is what SHA256SUMS says, empty when that file is not one that rolecall wrote. `blocked` names what is there
-    instead of a folder, or of one of the folders above it.
+    Attributes:
+        found: Files in its folder.
+        packed: Hash of its zip; None if there is no zip.
+        listed: Checksums in SHA256SUMS; empty if rolecall did not write that file.
+        blocked: What exists in place of the folder or of a parent folder; None if nothing does.
     """
 
     found: Hashes
@@ -89,19 +90,19 @@ class BundleState:
 
     @property
     def empty(self) -> bool:
-        """True when nothing is there, not even an empty folder's content."""
+        """Whether there are no files."""
         return not self.found and self.packed is None and self.blocked is None
 
     def intact(self, written: Hashes, zip_name: str) -> bool:
-        """True when the bundle is there as it was `written` (the lock's hashes), and nothing else."""
+        """Whether exactly the files exist that were `written` (the lock's hashes)."""
         own = {**self.listed, **written}
         return bool(self.listed) and self.packed == own.pop(zip_name, None) and self.found == own
 
     def foreign(self, contents: Hashes, packed: str, owned: Owned, zip_name: str) -> list[str]:
-        """What is there and is not rolecall's. `contents` are the hashes of what is to be written, `packed` of its zip.
+        """Files that rolecall did not create.
 
-        Of a bundle that rolecall wrote (`owned`) all that it lists is its own, altered or not. Of another only files that
-        are as they would be written.
+        In a bundle that rolecall wrote (`owned` is not empty), all listed files are its own, even if altered. Otherwise
+        only files that equal those to be written are: `contents` has their hashes, and `packed` is that of the zip.
         """
         if self.blocked is not None:
             return [self.blocked]
@@ -113,12 +114,12 @@ class BundleState:
 
 
 def zip_name(path: str) -> str:
-    """Name of the zip that stands next to a bundle's folder."""
+    """Name of the zip next to a bundle's folder."""
     return f"{path.rpartition('/')[2]}.zip"
 
 
 def look(root: str, path: str, owned: Owned) -> BundleState:
-    """See what stands at a bundle's place below `root`, by content. Raises OSError for what cannot be read."""
+    """Read the state of a bundle below `root`. Raises OSError for files that cannot be read."""
     folder = f"{root}/{path}"
     blocked = _blocked(root, path)
     if blocked is not None:
@@ -131,7 +132,7 @@ def look(root: str, path: str, owned: Owned) -> BundleState:
 
 
 def _blocked(root: str, path: str) -> str | None:
-    """The first part of a path that is there and no real folder; nothing is ever written through a symbolic link."""
+    """The first existing part of a path that is not a folder. A symbolic link counts: rolecall never writes through one."""
     parts = path.split("/")
     for count in range(1, len(parts) + 1):
         part = "/".join(parts[:count])
@@ -158,7 +159,7 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def _hash(path: str) -> str | None:
-    """SHA-256 of a file; "" of anything else, a link included; None when nothing is there."""
+    """SHA-256 of a regular file; "" for anything else, including a link; None if it does not exist."""
     if regular_stamp(path) is None:
         return "" if os.path.lexists(path) else None
     return sha256(read_regular(path))

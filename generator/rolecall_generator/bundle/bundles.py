@@ -1,9 +1,7 @@
-"""`gen bundle` as one call: manifest -> plan -> a folder and a zip a bundle. Prints nothing.
+"""Writing all bundles of a manifest: one folder and one zip per bundle.
 
-The folder of bundles has a lock of its own, as an output folder has: what rolecall wrote, so that what is stale goes and
-what is someone else's stays. A killed run is found again by the journal.
-
-Removing the bundle of someone who left the manifest: what rolecall wrote, and nothing else.
+Like the output folder, the folder of bundles has a lock. It lists the files that rolecall wrote, so that bundles that are no
+longer planned can be removed while other files are kept. A journal allows the next run to continue after an interruption.
 """
 
 from __future__ import annotations
@@ -41,14 +39,14 @@ from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous
 from rolecall_generator.records import SUMS, bundle_path
 from rolecall_generator.workers import collection_paused
 
-_LOCK_CHARACTERS = 512  # room for a bundle in the lock
-_EVERYBODY = 2  # one customer who leaves is an ordinary day
+_LOCK_CHARACTERS = 512  # reserved per bundle
+_SEVERAL = 2  # removing the only bundle needs no confirmation
 _PDF_LIBRARY = "reportlab"
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the user chose: which bundles, and how they are made."""
+    """Options of `gen bundle`: which bundles are written, and how."""
 
     names: Collection[str] = ()
     template_url_base: str | None = None
@@ -61,9 +59,13 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Bundled:
-    """What a run did: bundles by state (paths below `folder`), and by path the reason why one could not be made.
+    """The result of a run.
 
-    `objections` holds, by path, the errors in what a bundle asks for: it is written, and should not be handed over.
+    Attributes:
+        folder: The folder of bundles; all paths are relative to it.
+        report: Bundles by state.
+        failed: Why a bundle could not be written, by path.
+        objections: Error findings by path. Such a bundle is written, but should not be handed over.
     """
 
     folder: Path
@@ -86,7 +88,7 @@ def write_bundles(
 
     `started` is called with the number of bundles, `progress` with the number of bundles done so far.
 
-    Raises ManifestError, PlanError, SelectionError, ToolError or OutputError; bundles completed by then are kept.
+    Raises ManifestError, PlanError, SelectionError, ToolError or OutputError; complete bundles are kept.
     """
     folder = out / BUNDLES
     if choices.signer is not None:
@@ -100,7 +102,7 @@ def write_bundles(
         chosen = _chosen(plan, choices.names)
     with open_output(folder, disk=disk) as opened:
         if choices.prune and not choices.prune_all and chosen is None:
-            _refuse_to_lose_everybody(folder, opened.lock, bundles)
+            _refuse_to_remove_all(folder, opened.lock, bundles)
         measure = Measure(loaded.manifest.quotas, tuple(loaded.manifest.suppress))
         run = _Run(opened, choices, manifest.name, measure)
         wanted = {path: planned for path, planned in bundles.items() if chosen is None or planned.path in chosen}
@@ -111,7 +113,7 @@ def write_bundles(
 
 
 def _bundles(plan: Plan, manifest: Path) -> dict[str, PlannedModule]:
-    """Modules by the path of their bundle. Raises OutputError when two would lie in one place."""
+    """Modules by path of their bundle. Raises OutputError if two have the same path."""
     found = {bundle_path(each.path): each for each in plan.modules if each.kind is not ModuleKind.BACKEND}
     taken = {LOCK_NAME.casefold(): LOCK_NAME, "switch-roles": "the folder of switch roles"}
     for path, planned in found.items():
@@ -119,7 +121,7 @@ def _bundles(plan: Plan, manifest: Path) -> dict[str, PlannedModule]:
             other = taken.setdefault(place.casefold(), f"{planned.subject}'s {place}")
             if other != f"{planned.subject}'s {place}":
                 raise OutputError(
-                    f"{planned.subject}'s bundle would lie where {other} lies",
+                    f"{planned.subject}'s bundle would have the same path as {other}",
                     where=str(manifest),
                     hint=f"give {planned.subject} another name",
                 )
@@ -127,23 +129,23 @@ def _bundles(plan: Plan, manifest: Path) -> dict[str, PlannedModule]:
 
 
 def _chosen(plan: Plan, names: Collection[str]) -> frozenset[str] | None:
-    """Paths of the modules that are named; None for all of them. Raises SelectionError."""
+    """Paths of the selected modules; None for all. Raises SelectionError."""
     if not names:
         return None
     if "backend" in names:
         raise SelectionError(
-            "the backend's module is your own: there is no bundle of it", where="NAME", hint="name customers or switch roles"
+            "the backend module has no bundle: you apply it yourself", where="NAME", hint="name customers or switch roles"
         )
     return select(plan, names, where="NAME")
 
 
-def _refuse_to_lose_everybody(folder: Path, lock: Lock, bundles: Collection[str]) -> None:
-    """Raise OutputError when no bundle of the last run is left: more often a lost include than a wish."""
-    if len(lock.modules) >= _EVERYBODY and not lock.modules.keys() & set(bundles):
+def _refuse_to_remove_all(folder: Path, lock: Lock, bundles: Collection[str]) -> None:
+    """Raise OutputError if all bundles of the last run would be removed, which is more often a mistake than intended."""
+    if len(lock.modules) >= _SEVERAL and not lock.modules.keys() & set(bundles):
         raise OutputError(
-            f"none of the {len(lock.modules):,} bundles of the last run is in the manifest: every one of them would go",
+            f"none of the {len(lock.modules):,} bundles of the last run is in the manifest: all of them would be deleted",
             where=str(folder),
-            hint="look for a lost include or an empty list; --prune-all deletes the bundles, --no-prune keeps them",
+            hint="check for a missing include or an empty list; --prune-all deletes the bundles, --no-prune keeps them",
         )
 
 
@@ -166,7 +168,7 @@ class _Run:
         processes: int | None,
         progress: Callable[[int], None],
     ) -> None:
-        """Make the wanted bundles; the lock is written whatever happens."""
+        """Build the wanted bundles. The lock is written even if an error is raised."""
         choices = self._choices
         orders = self._orders(wanted, modules)
         replaced = self._placer.staging_folder()
@@ -179,7 +181,7 @@ class _Run:
                 self._count(outcome)
                 progress(done)
         except BaseException:
-            self._placer.close()  # first: on a full disk it makes the room that the lock needs
+            self._placer.close()  # first: on a full disk it frees the space reserved for the lock
             with suppress(OSError):
                 self._save()
             raise
@@ -221,7 +223,7 @@ class _Run:
 
 
 def _owned(lock: Lock, path: str) -> dict[str, frozenset[str]]:
-    """By file name, the hashes that rolecall itself wrote at a bundle's place."""
+    """Hashes of the files that rolecall wrote for a bundle, by file name."""
     owned = dict(lock.pending.get(path, {}))
     if (entry := lock.modules.get(path)) is not None:
         for name, sha in entry.files.items():
@@ -230,7 +232,7 @@ def _owned(lock: Lock, path: str) -> dict[str, frozenset[str]]:
 
 
 def _counterpart(planned: PlannedModule, modules: Mapping[str, PlannedModule]) -> Module | None:
-    """A switch role's other side."""
+    """The module of a switch role's other side."""
     match planned.kind:
         case ModuleKind.TRUSTING:
             return modules[switch_role_path(planned.subject, ModuleKind.TRUSTED)].build()
@@ -241,7 +243,7 @@ def _counterpart(planned: PlannedModule, modules: Mapping[str, PlannedModule]) -
 
 
 def _people(module: Module, counterpart: Module | None, modules: Mapping[str, PlannedModule]) -> Module | None:
-    """The module of a switch role's group and users, where it is another switch role's."""
+    """The module of a switch role's group and users, if it belongs to another switch role."""
     if module.switch_role is None:
         return None
     path = module.switch_role.people_path
@@ -258,7 +260,7 @@ def _require_pdf_library() -> None:
 
 
 def _fingerprint(choices: Choices) -> str:
-    """Digest of all that determines a bundle besides its module: HTML templates, library versions, the user's choices."""
+    """Digest of everything except the module that a bundle depends on: HTML templates, library versions, options."""
     libraries = sorted({"jinja2", *(library for form in all_forms() for library in form.libraries)})
     if choices.pdf:
         libraries.append(_PDF_LIBRARY)
@@ -269,12 +271,12 @@ def _fingerprint(choices: Choices) -> str:
 
 
 def remove_bundle(disk: Disk, root: str, path: str, owned: Owned) -> list[str]:
-    """Remove a bundle's folder and zip; hands back what was left, by path: others' files, and files edited by hand."""
+    """Remove a bundle's folder and zip. Return the paths of kept files: edited ones and foreign ones."""
     standing = look(root, path, owned)
     if standing.blocked is not None:
         return [standing.blocked]
     kept = []
-    # SHA256SUMS goes last: until then a killed run's rest is still known as the bundle's own.
+    # SHA256SUMS is deleted last: with it, the next run recognizes the rest if this one is killed.
     for name, sha in sorted(standing.found.items(), key=lambda item: item[0] == SUMS):
         if sha and (standing.listed.get(name) == sha or sha in owned.get(name, ())):
             disk.unlink(f"{root}/{path}/{name}")

@@ -1,8 +1,8 @@
-"""Whether a bundle is as it was made: every file as SHA256SUMS says, none missing, none added, signed where that is asked.
+"""Verification of bundles: each file matches SHA256SUMS, no file is missing or added, and a required signature is valid.
 
-A bundle comes back from someone else and is read with suspicion; nothing of it is unpacked. What passes must be what every
-other program finds in it: SHA256SUMS is exactly what `sums_of` writes, a zip is byte for byte what `container` writes around
-the compressed data found in it, and a folder holds nothing but the files that are listed.
+A bundle is untrusted input, and no file of it is extracted. A bundle that passes has the same content for all programs:
+SHA256SUMS is exactly what `sums_of` writes, a zip is byte for byte what `container` writes for the compressed data in it,
+and a folder contains only the listed files.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ from rolecall_generator.text import counted
 
 _MOST_FILES = 1_000
 _MOST_BYTES = 64 * 1024 * 1024
-"""More than any bundle has by far: what holds more is not opened further."""
+"""Far more than any bundle has. A larger folder or zip is not read."""
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, RuntimeError)
-"""ValueError and RuntimeError: how zipfile speaks of impossible offsets, names that are no text, and passwords."""
+"""zipfile raises ValueError and RuntimeError for invalid offsets, undecodable names, and encrypted files."""
 
-_ODD_FILE = "is a link or no plain file; a bundle has neither"
+_PATH_HINT = "give the path of a bundle's folder or zip"
+_ODD_FILE = "is a symbolic link or not a regular file"
 
 _Contents = Mapping[str, bytes | None]
-"""Contents by name below the bundle's folder; None for a file that cannot be unpacked."""
+"""Contents by name relative to the bundle's folder; None for a file that cannot be unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
 class BundleProblem:
-    """What is wrong with one file of a bundle."""
+    """A problem with one file of a bundle."""
 
     file: str
     what: str
@@ -48,7 +49,7 @@ class BundleProblem:
 
 @dataclass(frozen=True, slots=True)
 class BundleVerification:
-    """What a check found. `files` counts those of the bundle; `signature` says in words what is known of it."""
+    """The result of a verification: number of files, problems, and the state of the signature as a phrase."""
 
     files: int
     troubles: tuple[BundleProblem, ...]
@@ -56,37 +57,40 @@ class BundleVerification:
 
     @property
     def ok(self) -> bool:
-        """True when nothing is wrong."""
+        """Whether there are no problems."""
         return not self.troubles
 
 
 def verify_bundle(path: Path, trusted: Trusted) -> BundleVerification:
-    """Check a folder or a zip. Raises OutputError when there is neither, or it cannot be read; ToolError; SelectionError."""
+    """Verify a folder or a zip.
+
+    Raises OutputError if the bundle does not exist or cannot be read, ToolError if the signing program is not installed.
+    """
     try:
         if path.is_dir():
             return _verify(*_of_folder(path), trusted)
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
-            raise OutputError("is neither a folder nor a file", where=str(path), hint="name a bundle's folder or its zip")
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block
+            raise OutputError("is neither a folder nor a file", where=str(path), hint=_PATH_HINT)
         return verify_zip(path, trusted)
     except FileNotFoundError as error:
-        raise OutputError("there is no such bundle", where=str(path), hint="name a bundle's folder or its zip") from error
+        raise OutputError("bundle not found", where=str(path), hint=_PATH_HINT) from error
     except OSError as error:
         what = f"cannot be read: {error.strerror or error}"
         raise OutputError(what, where=str(error.filename or path), hint="make it readable for this user") from error
 
 
 def verify_zip(source: Path | BinaryIO, trusted: Trusted) -> BundleVerification:
-    """Check a zip. Raises OutputError when it is none or is damaged, OSError when it cannot be read; ToolError."""
+    """Verify a zip. Raises OutputError if it is not a zip or damaged, OSError if it cannot be read, and ToolError."""
     try:
         with zipfile.ZipFile(source) as archive:
             return _verify(*_of_zip(archive), trusted)
     except _DAMAGE as error:
         where = str(source) if isinstance(source, Path) else None
-        raise OutputError(f"is no zip that can be read ({error})", where=where, hint="ask for it again") from error
+        raise OutputError(f"is not a readable zip file ({error})", where=where, hint="ask for a new copy") from error
 
 
 def _of_folder(folder: Path) -> tuple[_Contents, list[BundleProblem]]:
-    """Contents by name, and what a bundle's folder never has."""
+    """Contents by name, and problems."""
     troubles: list[BundleProblem] = []
     names: list[str] = []
     total = 0
@@ -95,10 +99,11 @@ def _of_folder(folder: Path) -> tuple[_Contents, list[BundleProblem]]:
             names.append(name)
             total += (folder / name).lstat().st_size
         else:
-            troubles.append(BundleProblem(name, _ODD_FILE if kind == "odd" else "is an empty folder; a bundle has none"))
+            problem = _ODD_FILE if kind == "odd" else "is an empty folder, which bundles do not contain"
+            troubles.append(BundleProblem(name, problem))
         if len(names) + len(troubles) > _MOST_FILES or total > _MOST_BYTES:
             return {}, [
-                BundleProblem(".", f"holds more than a bundle can (over {_extent(len(names), total)}); it was not read")
+                BundleProblem(".", f"exceeds the size limit of a bundle (over {_extent(len(names), total)}); not read")
             ]
     odd = _odd_names(names)
     troubles += [BundleProblem(name, why) for name, why in odd.items()]
@@ -106,7 +111,7 @@ def _of_folder(folder: Path) -> tuple[_Contents, list[BundleProblem]]:
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, str]]:
-    """Names below a folder with their kind: `file`, `empty` (a folder without anything) or `odd`."""
+    """Names below a folder with their kind: `file`, `empty` (an empty folder) or `odd` (any other file type)."""
     with os.scandir(folder / prefix) as scanned:
         entries = sorted(scanned, key=lambda entry: entry.name)
     for entry in entries:
@@ -120,12 +125,12 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def _of_zip(archive: zipfile.ZipFile) -> tuple[_Contents, list[BundleProblem]]:
-    """Contents by name below the bundle's folder in the zip, and what no bundle's zip has."""
+    """Contents by name relative to the bundle's folder in the zip, and problems."""
     entries = [entry for entry in archive.infolist() if not _is_folder(entry)]
     data = _bytes_of(archive)
     size = max(sum(entry.file_size for entry in entries), len(data))
     if len(entries) > _MOST_FILES or size > _MOST_BYTES:
-        return {}, [BundleProblem(".", f"holds more than a bundle can ({_extent(len(entries), size)}); it was not opened")]
+        return {}, [BundleProblem(".", f"exceeds the size limit of a bundle ({_extent(len(entries), size)}); not opened")]
     tops = [entry.filename.removesuffix(SUMS) for entry in entries if entry.filename.rpartition("/")[2] == SUMS]
     top = min(tops, key=len, default="")
     contents: dict[str, bytes | None] = {}
@@ -135,23 +140,21 @@ def _of_zip(archive: zipfile.ZipFile) -> tuple[_Contents, list[BundleProblem]]:
         if trouble := _oddity(entry):
             troubles.append(BundleProblem(entry.filename, trouble))
         elif not entry.filename.startswith(top):
-            troubles.append(BundleProblem(entry.filename, f"was added next to the bundle's folder {top}"))
+            troubles.append(BundleProblem(entry.filename, f"is outside the bundle's folder {top}"))
         elif name in contents:
-            troubles.append(BundleProblem(entry.filename, "is in the zip a second time"))
+            troubles.append(BundleProblem(entry.filename, "occurs twice in the zip"))
         else:
             contents[name] = _content(archive, entry)
     for name, why in _odd_names(contents).items():
         troubles.append(BundleProblem(f"{top}{name}", why))
         del contents[name]
     if not troubles and None not in contents.values() and not _is_canonical(archive.infolist(), data):
-        troubles.append(
-            BundleProblem(".", "is not packed as gen bundle packs it: other programs may find other files in it")
-        )
+        troubles.append(BundleProblem(".", "was not packed by gen bundle: other programs may extract different files"))
     return contents, troubles
 
 
 def _bytes_of(archive: zipfile.ZipFile) -> bytes:
-    """The zip as it is, and one byte more than a bundle can have of a larger one."""
+    """The zip's bytes, at most one more than the size limit."""
     if archive.fp is None:
         raise ValueError("the zip is closed")
     archive.fp.seek(0)
@@ -159,11 +162,10 @@ def _bytes_of(archive: zipfile.ZipFile) -> bytes:
 
 
 def _is_canonical(entries: Collection[zipfile.ZipInfo], data: bytes) -> bool:
-    """Whether a zip is byte for byte what gen bundle writes, but for the choices of its zlib.
+    """Whether a zip is byte for byte what `gen bundle` writes, except for the compressed data, which depends on zlib.
 
-    Each compressed stream must end where its entry ends. Everything else is written anew from the directory's values and
-    compared: what lies before, between or behind the entries, a local header that differs, and any flag, extra field or
-    comment make a difference.
+    Each compressed stream must end where its entry ends. Everything else is rebuilt from the directory and compared, which
+    detects data before, between and after the entries, different local headers, flags, extra fields and comments.
     """
     names = [entry.orig_filename for entry in entries]
     if not names or names != sorted(set(names)) or len({name.partition("/")[0] for name in names}) != 1:
@@ -184,7 +186,7 @@ def _is_canonical(entries: Collection[zipfile.ZipInfo], data: bytes) -> bool:
 
 
 def _ends_with(packed: bytes, size: int) -> bool:
-    """Whether a deflate stream fills these bytes to the last one and unpacks to `size` bytes."""
+    """Whether a deflate stream takes exactly these bytes and unpacks to `size` bytes."""
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         content = stream.decompress(packed, size + 1)
@@ -194,17 +196,17 @@ def _ends_with(packed: bytes, size: int) -> bool:
 
 
 def _odd_names(names: Iterable[str]) -> dict[str, str]:
-    """By name, why it is one that no bundle has, or that somewhere unpacks to the same file as another."""
+    """Names that a bundle cannot contain, or that collide on some file systems, with the problem."""
     odd: dict[str, str] = {}
     known: dict[str, str] = {}
     for name in sorted(names):
         folders = [name[:at] for at, character in enumerate(name) if character == "/"]
         if not is_bundle_name(name):
-            odd[name] = "has a name that no bundle has"
+            odd[name] = "has a name that is not allowed in a bundle"
         elif is_sums_name(name) and name not in {SUMS, *SIGNATURES}:
-            odd[name] = f"is named like {SUMS} and is not it"
+            odd[name] = f"has a name that can be mistaken for {SUMS}"
         elif other := next((known[part] for part in (name.casefold(), *map(str.casefold, folders)) if part in known), None):
-            odd[name] = f"takes the place of {other} where case does not count"
+            odd[name] = f"has the same name as {other} on a case-insensitive file system"
         known.setdefault(name.casefold(), name)
     return odd
 
@@ -218,13 +220,13 @@ def _is_folder(entry: zipfile.ZipInfo) -> bool:
 
 
 def _oddity(entry: zipfile.ZipInfo) -> str | None:
-    """What a bundle's zip never has: names that lead elsewhere, links, encrypted files."""
-    # orig_filename is what stands in the zip; zipfile itself cuts a name at a NUL.
+    """The problem of an entry with a path outside the folder, a file type other than regular, or encryption; else None."""
+    # orig_filename is the name in the zip; zipfile cuts filename at a NUL.
     name = entry.orig_filename.removesuffix("/")
     if name.startswith("/") or "\\" in name or "\0" in name or ":" in name.partition("/")[0]:
-        return "has a name that leads out of the folder"
+        return "has a path outside the bundle's folder"
     if any(part in {"", ".", ".."} for part in name.split("/")):
-        return "has a name that leads out of the folder"
+        return "has a path outside the bundle's folder"
     mode = entry.external_attr >> 16
     if stat.S_IFMT(mode) not in {0, stat.S_IFREG, stat.S_IFDIR}:
         return _ODD_FILE
@@ -232,7 +234,7 @@ def _oddity(entry: zipfile.ZipInfo) -> str | None:
 
 
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | None:
-    """A file's content, and no more than it says it has: what else it would unpack to is not read. None when damaged."""
+    """A file's content, at most one byte more than its declared size; None if it is damaged."""
     try:
         with archive.open(entry) as file:
             return file.read(entry.file_size + 1)
@@ -247,21 +249,21 @@ def _verify(contents: _Contents, troubles: list[BundleProblem], trusted: Trusted
         if name not in contents:
             found.append(BundleProblem(name, "is missing"))
         elif (content := contents[name]) is None or sha256(content) != wanted:
-            found.append(BundleProblem(name, f"was changed: it is not what {SUMS} says"))
+            found.append(BundleProblem(name, f"was changed: its checksum differs from {SUMS}"))
     extra = sorted(contents.keys() - sums.keys() - {SUMS, *SIGNATURES}) if sums else []
-    found += [BundleProblem(name, f"was added: {SUMS} does not name it") for name in extra]
+    found += [BundleProblem(name, f"was added: it is not listed in {SUMS}") for name in extra]
     signature = _signature(contents, trusted, found)
     return BundleVerification(len(contents), tuple(found), signature)
 
 
 def _sums(contents: _Contents, found: list[BundleProblem]) -> Mapping[str, str]:
-    """What SHA256SUMS lists. Empty only together with a trouble: then nothing is known of the other files."""
+    """The checksums in SHA256SUMS; empty, with a problem appended to `found`, if it is missing or invalid."""
     if SUMS not in contents:
-        found.append(BundleProblem(SUMS, "is missing: nothing can be said of the other files"))
+        found.append(BundleProblem(SUMS, "is missing: the other files cannot be verified"))
         return {}
     content = contents[SUMS]
     if content is None:
-        found.append(BundleProblem(SUMS, "was changed: it cannot be unpacked"))
+        found.append(BundleProblem(SUMS, "is damaged: it cannot be unpacked"))
         return {}
     try:
         return read_sums(content)
@@ -271,15 +273,15 @@ def _sums(contents: _Contents, found: list[BundleProblem]) -> Mapping[str, str]:
 
 
 def _signature(contents: _Contents, trusted: Trusted, found: list[BundleProblem]) -> str:
-    """In words; a signature that was asked for and does not count is a trouble."""
+    """The state of the signature as a phrase; a failed verification is appended to `found`."""
     there = [name for name in SIGNATURES if name in contents]
-    if trusted.nobody:
-        return f"{', '.join(there)} was not checked: name whose it should be" if there else "not signed"
+    if not trusted.required:
+        return f"{', '.join(there)} was not verified: specify the expected signer" if there else "not signed"
     with tempfile.TemporaryDirectory(prefix="rolecall-") as folder:
         for name in {SUMS, *there} & contents.keys():
             Path(folder, name).write_bytes(contents[name] or b"")
         refusal = trusted.refusal(Path(folder))
     if refusal is not None:
-        found.append(BundleProblem(trusted.signature, f"the signature does not count: {refusal}"))
-        return "the signature does not count"
-    return f"{trusted.signature} is by who was named"
+        found.append(BundleProblem(trusted.signature, f"signature verification failed: {refusal}"))
+        return "signature verification failed"
+    return f"{trusted.signature} verified"

@@ -1,7 +1,4 @@
-"""`gen bundle` and `gen bundle-check`: what a customer is handed, and whether it still is what was handed over.
-
-Results of `gen bundle` and `gen bundle-check` for people (tables) and for machines (JSON).
-"""
+"""The commands `gen bundle` and `gen bundle-check`."""
 
 from __future__ import annotations
 
@@ -29,13 +26,13 @@ if TYPE_CHECKING:
 
 BUNDLE_EXAMPLES = """Examples:
 
-gen bundle                                    a folder and a zip for everybody, in output/bundles
+gen bundle                                    a folder and a zip per customer and switch role, in output/bundles
 
 gen bundle account1 --template-url-base https://acme-templates.s3.amazonaws.com/rolecall
 
 gen bundle --sign minisign --key ~/.minisign/minisign.key
 
-gen bundle --pdf                              with each security review as a PDF as well"""
+gen bundle --pdf                              also write each security review as a PDF"""
 
 CHECK_EXAMPLES = """Examples:
 
@@ -47,46 +44,55 @@ gen bundle-check output/bundles/account1 --public-key minisign.pub"""
 def bundle(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="NAME", autocompletion=complete_targets, help="Customers or switch roles; all when left out."
-        ),
+        typer.Argument(metavar="NAME", autocompletion=complete_targets, help="Customers or switch roles; all by default."),
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: Annotated[
         Path,
-        typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="The output folder; they go below it."),
+        typer.Option(
+            "--out",
+            parser=folder_of("--out"),
+            metavar="<path>",
+            help="Output folder; bundles are written to its subfolder bundles.",
+        ),
     ] = DEFAULT_OUT,
     template_url_base: Annotated[
         str | None,
-        typer.Option("--template-url-base", metavar="URL", help="Where you put the bundles' templates: an https address."),
+        typer.Option(
+            "--template-url-base", metavar="URL", help="Base URL (https) at which you publish the CloudFormation templates."
+        ),
     ] = None,
     sign: Annotated[
-        Literal["minisign", "sigstore"] | None, typer.Option("--sign", help="Sign the checksums with this program of yours.")
+        Literal["minisign", "sigstore"] | None, typer.Option("--sign", help="Sign the checksums with this program.")
     ] = None,
     key: Annotated[
-        str | None, typer.Option("--key", metavar="FILE", help="minisign's secret key, where it is not in its usual place.")
+        str | None,
+        typer.Option("--key", metavar="FILE", help="File of minisign's secret key, if it is not the default file."),
     ] = None,
     pdf: Annotated[
-        bool, typer.Option("--pdf", help="Write the security review as a PDF as well. Requires the extra 'pdf'.")
+        bool, typer.Option("--pdf", help="Also write the security review as a PDF. Requires the extra 'pdf'.")
     ] = False,
     stored: Annotated[
-        bool, typer.Option("--stored", help="Zips without compression: the same bytes whichever zlib made them.")
+        bool,
+        typer.Option(
+            "--stored", help="Write zips without compression, so that the bytes do not depend on the version of zlib."
+        ),
     ] = False,
     prune: Annotated[bool, typer.Option("--prune/--no-prune", help="Delete bundles that are no longer planned.")] = True,
-    prune_all: Annotated[bool, typer.Option("--prune-all", help="Allow --prune to take every bundle.")] = False,
+    prune_all: Annotated[bool, typer.Option("--prune-all", help="Allow --prune to delete all bundles.")] = False,
     output_format: FormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Write what each customer is handed: a folder and a zip with all ways to give the access, and a page to start with.
+    """Write a bundle per customer and switch role: a folder and a zip with all ways to give the access, and a README.
 
-    Exit code 1 when one is not safe to hand over: gen check finds an error in what it asks for. It is written all the same.
-    Exit code 5 when a bundle could not be written; the others are.
+    Exit code 1 if a bundle is not safe to hand over because gen check finds an error in its module; it is written anyway.
+    Exit code 5 if a bundle could not be written; the others are written.
     """
     if template_url_base is not None and not template_url_base.startswith("https://"):
-        where, hint = "--template-url-base", "give an https address, as in https://BUCKET.s3.amazonaws.com/rolecall"
-        raise SelectionError("CloudFormation takes templates from https addresses alone", where=where, hint=hint)
+        where, hint = "--template-url-base", "use an https URL, for example https://BUCKET.s3.amazonaws.com/rolecall"
+        raise SelectionError("CloudFormation accepts templates only from https URLs", where=where, hint=hint)
     if key is not None and sign != "minisign":
-        raise SelectionError("a key is for minisign alone", where="--key", hint="add --sign minisign, or leave the key out")
+        raise SelectionError("--key is only valid for minisign", where="--key", hint="add --sign minisign, or remove --key")
     signer = None if sign is None else Signer(sign, None if key is None else str(Path(key).expanduser().absolute()))
     choices = Choices(names or (), template_url_base, stored, signer, prune, prune_all, pdf)
     with progress_bar("bundles", quiet=quiet or output_format == "json") as (started, progress):
@@ -105,27 +111,28 @@ def bundle_check(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", readable=False, help="Bundles: folders or zips.")],
     public_key: Annotated[
         str | None,
-        typer.Option("--public-key", metavar="KEY", help="Ask for minisign's signature by this key, or file."),
+        typer.Option(
+            "--public-key", metavar="KEY", help="Require a minisign signature by this public key; a key or a file."
+        ),
     ] = None,
     identity: Annotated[
-        str | None, typer.Option("--identity", metavar="WHO", help="Ask for sigstore's signature by this identity.")
+        str | None, typer.Option("--identity", metavar="WHO", help="Require a sigstore signature by this identity.")
     ] = None,
-    issuer: Annotated[str | None, typer.Option("--issuer", metavar="URL", help="Who vouches for --identity.")] = None,
+    issuer: Annotated[str | None, typer.Option("--issuer", metavar="URL", help="OIDC issuer of --identity.")] = None,
     output_format: FormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Say whether bundles are as they were made: each changed, missing or additional file is named.
+    """Verify bundles against their checksums and list each changed, missing or added file.
 
-    Exit code 1 when something is found, 5 when one cannot be read.
+    Exit code 1 if a bundle does not pass, 5 if one cannot be read.
     """
-
     trusted = Trusted(public_key, identity, issuer)
     found: list[tuple[Path, BundleVerification]] = []
     unreadable: list[OutputError] = []
     for path in paths:
         try:
             found.append((path, verify_bundle(path, trusted)))
-        except OutputError as error:  # the other bundles are checked all the same
+        except OutputError as error:  # check the other bundles, too
             unreadable.append(error)
     if output_format == "json":
         emit_json([check_json(path, verified) for path, verified in found])
@@ -142,7 +149,7 @@ def bundle_check(
 
 
 _SHOWN = 20
-"""Rows of a table; a fleet of thousands is summed up."""
+"""Maximum number of rows of a table."""
 _HINT = "  hint: "
 _UNSAFE = "not safe to hand over"
 _STATES = ("created", "changed", "restored", "unchanged", "removed")
@@ -150,7 +157,7 @@ _STYLES = {"created": "green", "changed": "yellow", "restored": "yellow", "remov
 
 
 def bundles_json(done: Bundled) -> dict[str, Any]:
-    """What `gen bundle --format json` prints; paths are relative to `folder`."""
+    """The object that `gen bundle --format json` prints; paths are relative to `folder`."""
     report = done.report
     return {
         "folder": str(done.folder),
@@ -167,14 +174,14 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def print_bundles(console: Console, done: Bundled, command: Callable[[str], str] = str) -> None:
-    """The summary of `gen bundle`: bundles and their state, then what to do next.
+    """Print the bundles with their state, and the next step.
 
-    `command` gives a command line to copy the options that are needed here.
+    `command` completes a command line with the options for manifest and output folder.
     """
     report = done.report
     bad = done.objections
     rows = [(path, state) for state in _STATES for path in getattr(report, state) if state != "unchanged" or path in bad]
-    rows.sort(key=lambda row: row[0] not in bad)  # the first rows alone are shown
+    rows.sort(key=lambda row: row[0] not in bad)  # only the first rows are shown
     table = Table(title=str(done.folder), title_justify="left", title_style="bold")
     table.add_column("bundle", overflow="fold")
     table.add_column("state")
@@ -191,7 +198,7 @@ def print_bundles(console: Console, done: Bundled, command: Callable[[str], str]
     elif not done.failed:
         console.print(_nothing_to_write(len(report.unchanged)))
     for path in report.kept:
-        console.print(f"kept: {path} (not rolecall's, or edited by hand)", style="yellow", markup=False)
+        console.print(f"kept: {path} (not created by rolecall, or edited by hand)", style="yellow", markup=False)
     made = [path for path, state in rows if state != "removed"]
     safe = next((path for path in made if path not in bad), None)
     if safe is not None:
@@ -202,50 +209,48 @@ def print_bundles(console: Console, done: Bundled, command: Callable[[str], str]
 
 def _nothing_to_write(unchanged: int) -> str:
     if not unchanged:
-        return "Nothing to hand over: the manifest has neither customers nor switch roles."
-    return f"Nothing to write: {'1 bundle is' if unchanged == 1 else f'{unchanged:,} bundles are'} as the manifest says."
+        return "No bundles: the manifest has neither customers nor switch roles."
+    return f"Nothing to write: {'1 bundle is' if unchanged == 1 else f'{unchanged:,} bundles are'} up to date."
 
 
 def print_failures(console: Console, done: Bundled) -> None:
-    """Each bundle that could not be made, with the reason and the hint."""
+    """Print each bundle that could not be written, with reason and hint."""
     for path, reason in done.failed.items():
-        for line in f"error: {done.folder / path}: {reason}".split(
-            "\n"
-        ):  # an error's text has its hint on a line of its own
+        for line in f"error: {done.folder / path}: {reason}".split("\n"):  # str(RolecallError) has its hint on a second line
             console.print(line, style="red", markup=False, soft_wrap=True)
-        if _HINT not in reason:  # an error has its own; what remains is something foreign that stands in the way
+        if _HINT not in reason:  # only foreign files have no hint of their own
             console.print(f"{_HINT}move it out of the folder of bundles, then run again", markup=False, soft_wrap=True)
 
 
 def print_objections(console: Console, done: Bundled) -> None:
-    """Each bundle that should not be handed over, with what is wrong with it and the hint."""
+    """Print the error findings of each bundle that should not be handed over."""
     lines = [(path, finding) for path, found in done.objections.items() for finding in found]
     for path, finding in lines[:_SHOWN]:
         console.print(f"error: {done.folder / path}: {_UNSAFE}", style="bold red", markup=False, soft_wrap=True)
         console.print(f"  {finding.rule}: {finding.message}", style="red", markup=False, soft_wrap=True)
         console.print(f"{_HINT}{finding.hint}", markup=False, soft_wrap=True)
     if len(lines) > _SHOWN:
-        console.print(f"and {len(lines) - _SHOWN:,} more (--format json has them all)", markup=False)
+        console.print(f"and {len(lines) - _SHOWN:,} more (--format json lists all)", markup=False)
 
 
 def _next_step(folder: Path, path: str, command: Callable[[str], str]) -> str:
-    """What to do with a bundle; of a customer's role the runner can see when it is applied."""
+    """The next step for a bundle; `runner onboard` is for customers only."""
     hand_over = f"next: hand over {folder / path}.zip, or the folder next to it"
-    return hand_over if "/" in path else f"{hand_over}; when it is applied, run: {command(f'runner onboard {path}')}"
+    return hand_over if "/" in path else f"{hand_over}; after it is applied, run: {command(f'runner onboard {path}')}"
 
 
 def check_json(path: Path, found: BundleVerification) -> dict[str, Any]:
-    """One bundle of `gen bundle-check --format json`."""
+    """The object that `gen bundle-check --format json` prints for one bundle."""
     return {"bundle": str(path), "ok": found.ok, "files": found.files, "signature": found.signature,
             "troubles": [{"file": trouble.file, "what": trouble.what} for trouble in found.troubles]}  # fmt: skip
 
 
 def print_checks(console: Console, path: Path, found: BundleVerification) -> None:
-    """One bundle of `gen bundle-check`: its troubles by file, or that there is none."""
+    """Print the problems of one bundle, or that there are none."""
     for trouble in found.troubles:
         console.print(f"{path}: {trouble.file}: {trouble.what}", markup=False, style="red", soft_wrap=True)
     if found.ok:
-        said = f"{path}: {found.files:,} files are as they were made; {found.signature}"
+        said = f"{path}: {found.files:,} files match SHA256SUMS; {found.signature}"
         console.print(said, markup=False, soft_wrap=True)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from rolecall_generator.check import check as run_check
 from rolecall_generator.check import prove_manifest
-from rolecall_generator.cli.options import ManifestArgument, OnlyOption, OutputFolderOption, QuietOption, _exit_on
+from rolecall_generator.cli.options import ManifestArgument, OnlyOption, OutOption, QuietOption, exit_on
 from rolecall_generator.errors import ExitCode
 from rolecall_generator.findings import Severity
 from rolecall_generator.reports import (
@@ -35,32 +35,32 @@ else:  # Typer reads the choices from a Literal, here one that is made at run ti
 
 CHECK_EXAMPLES = """Examples:
 
-gen check                                                  what gen terraform wrote
+gen check                                                  the output of gen terraform
 
 gen check accounts.yaml --path ~/mail/account1             a folder that a customer sent back
 
-gen check --path account1=/tmp/modified --format json      ... where the folder does not say whose it is
+gen check --path account1=/tmp/modified --format json      ... whose customer is not recognized
 
 gen check --format sarif > rolecall.sarif                  for GitHub code scanning"""
 
 
 def check(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
-    out: OutputFolderOption = DEFAULT_OUT,
+    out: OutOption = DEFAULT_OUT,
     path: Annotated[
         list[str] | None,
-        typer.Option("--path", metavar="[NAME=]DIR", help="A folder that a customer sent back; may be repeated."),
+        typer.Option("--path", metavar="[NAME=]DIR", help="Folder that a customer sent back; may be repeated."),
     ] = None,
     only: OnlyOption = None,
     fail_on: Annotated[
-        Literal["error", "warning", "note"], typer.Option("--fail-on", help="The least severity that makes exit code 1.")
+        Literal["error", "warning", "note"], typer.Option("--fail-on", help="Lowest severity that causes exit code 1.")
     ] = "warning",
     output_format: Annotated[CheckFormat, typer.Option("--format", help="Output format.")] = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Read the written modules back, compare them with the manifest, prove who can assume what, and apply the rules.
+    """Parse the written modules, compare them with the manifest, prove who can assume what, and apply the rules.
 
-    Exit code 1 when something is found, 0 when nothing is. Rules: docs/rules/.
+    Exit code 1 if there are findings, otherwise 0. The rules are described in docs/rules/.
     """
     with collection_paused(), progress_bar("modules", quiet=quiet or output_format != "table") as (started, progress):
         found = run_check(manifest, out, sent_back=path or (), only=only or (), started=started, progress=progress)
@@ -70,30 +70,30 @@ def check(
         emit(format_check(CheckReport(found, manifest, "" if path else f"{out}/"), output_format), end="")
     elif not quiet:
         print_check(stdout(), found)
-    _exit_on(found, Severity[fail_on.upper()])
+    exit_on(found, Severity[fail_on.upper()])
 
 
 PROVE_EXAMPLES = """Examples:
 
-gen prove                                    the matrix of what gen terraform wrote
+gen prove                                    the matrix for the output of gen terraform
 
-gen prove --format html > proof.html         one page with the picture, for a security review
+gen prove --format html > proof.html         a page with the graph, for a security review
 
-gen prove --format mermaid > trust.mmd       who reaches what, as a picture for Markdown"""
+gen prove --format mermaid > trust.mmd       the graph of who reaches what, for Markdown"""
 
 
 def prove(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
-    out: OutputFolderOption = DEFAULT_OUT,
+    out: OutOption = DEFAULT_OUT,
     planned: Annotated[
-        bool, typer.Option("--planned", help="Prove what gen terraform would write, not what is written.")
+        bool, typer.Option("--planned", help="Prove what gen terraform would write instead of what is written.")
     ] = False,
     output_format: Annotated[ProofFormat, typer.Option("--format", help="Output format.")] = "table",
     quiet: QuietOption = False,
 ) -> None:
     """Prove who can assume which role: the intended callers and no one else.
 
-    Exit code 1 when a cell is not as intended.
+    Exit code 1 if a request does not have the intended result, or a written module has findings.
     """
     with progress_bar("modules", quiet=quiet or output_format != "table") as (started, progress):
         proven = prove_manifest(manifest, out, planned=planned, started=started, progress=progress)

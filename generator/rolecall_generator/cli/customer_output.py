@@ -1,16 +1,21 @@
-"""Customers, and changes of them, for people (text) and for machines (JSON)."""
+"""Output of the commands that show or change customers, and confirmation of changes of the manifest."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from rolecall_generator.errors import InterruptedRunError, SelectionError
+from rolecall_generator.terminal import agreed, emit, emit_json, print_lines, stdout
 
 if TYPE_CHECKING:
     from rolecall_generator.customers import (
@@ -26,19 +31,19 @@ if TYPE_CHECKING:
 
 
 _SHOWN = 20
-"""Modules shown with their changes, and lines of a file; a fleet of thousands is summed up."""
+"""Maximum number of modules, and of lines per file, in a list of changes."""
 _WHOLE_NAME = 20
-"""Characters of a customer's name that a narrow table does not break."""
+"""Maximum length of customer names that a table does not wrap."""
 _MARKS = {
     "new": (("+", "green"), " (new)"),
-    "gone": (("-", "red"), " (goes)"),
+    "gone": (("-", "red"), " (removed)"),
     "changed": (("~", "yellow"), ""),
-    "text": (("~", "dim"), " (texts alone; no access changes)"),
+    "text": (("~", "dim"), " (text only; no access changes)"),
 }
 
 
 def print_proposal(console: Console, proposal: Proposal) -> None:
-    """What changes in the files, then in the access; what widens access is marked."""
+    """Print the changes in the files and in the access; changes that widen access are marked."""
     for path, lines in proposal.text_changes().items():
         console.print(path, style="bold", markup=False)
         for line in lines[:_SHOWN]:
@@ -50,7 +55,7 @@ def print_proposal(console: Console, proposal: Proposal) -> None:
 
 
 def print_difference(console: Console, difference: AccessDifference) -> None:
-    """The access that changes, a module a block, in the words of `gen diff`."""
+    """Print the changes in access by module, in the format of `gen diff`."""
     console.print("access", style="bold")
     if difference.note:
         _say(console, difference.note, style="yellow")
@@ -58,26 +63,28 @@ def print_difference(console: Console, difference: AccessDifference) -> None:
         _print_module(console, module)
     _more(console, len(difference.modules), "modules")
     if not difference.modules:
-        console.print("    none of it changes")
+        console.print("    no changes")
 
 
 def _print_module(console: Console, module: ModuleDifference) -> None:
     if module.moved_from is not None:
         console.print(Text.assemble((">", "yellow"), f" {module.moved_from} is now {module.path}"), soft_wrap=True)
         if not module.changes:
-            _say(console, "the folder's name alone; no AWS resource changes")
+            _say(console, "only the folder is renamed; no AWS resource changes")
     else:
         mark, remark = _MARKS[module.state]
         console.print(Text.assemble(mark, f" {module.path}{remark}"))
     for change in module.changes:
         _say(console, change.text, mark="widens " if change.widens else "")
     for old, new in module.replaced:
-        text = f"AWS cannot rename a role: {_name(old)} is deleted and {_name(new)} is made; access is away in between"
+        text = (
+            f"AWS cannot rename a role: {_name(old)} is deleted and {_name(new)} is created; there is no access in between"
+        )
         _say(console, text, style="yellow")
 
 
 def _say(console: Console, text: str, *, indent: int = 4, mark: str = "", style: str | None = None) -> None:
-    """A sentence, broken on a terminal so that its lines stand below each other; an ARN is never broken. `mark` in red."""
+    """Print a sentence, wrapped on a terminal without breaking ARNs; `mark` is printed in red before it."""
     room = max(console.width - indent - 2, 20)
     lines = [mark + text]
     if console.is_terminal:
@@ -99,7 +106,7 @@ def _name(arn: str) -> str:
 
 
 def print_steps(console: Console, steps: Sequence[NextStep]) -> None:
-    """What to do next, a command a line; nothing where there is nothing to do."""
+    """Print the next steps, one command per line."""
     if not steps:
         return
     console.print("next", style="bold")
@@ -115,7 +122,7 @@ def print_steps(console: Console, steps: Sequence[NextStep]) -> None:
 
 
 def proposal_json(proposal: Proposal, *, written: bool, steps: Sequence[NextStep] = ()) -> dict[str, Any]:
-    """What the commands print with --format json."""
+    """The object that the commands print with `--format json`."""
     return {
         "written": written,
         "files": {path: list(lines) for path, lines in proposal.text_changes().items()},
@@ -126,7 +133,7 @@ def proposal_json(proposal: Proposal, *, written: bool, steps: Sequence[NextStep
 
 
 def difference_json(difference: AccessDifference) -> dict[str, Any]:
-    """A difference in the form of `gen diff --format json`, with the folders that moved and the roles that are replaced."""
+    """A difference in the format of `gen diff --format json`, with moved folders and replaced roles."""
     return {
         "unchanged": difference.unchanged,
         "note": difference.note,
@@ -144,7 +151,7 @@ def difference_json(difference: AccessDifference) -> dict[str, Any]:
 
 
 def print_customers(console: Console, rows: Sequence[CustomerRow]) -> None:
-    """The table of `gen customer list`."""
+    """Print the table of `gen customer list`."""
     if not rows:
         console.print("no customer")
         return
@@ -167,18 +174,18 @@ def print_customers(console: Console, rows: Sequence[CustomerRow]) -> None:
 
 
 def customers_json(rows: Sequence[CustomerRow]) -> list[dict[str, Any]]:
-    """What `gen customer list --format json` prints."""
+    """The list that `gen customer list --format json` prints."""
     return [{**customer_json(row.customer), "role_arn": row.role_arn, "state": row.state} for row in rows]
 
 
 def customer_json(customer: ResolvedCustomer) -> dict[str, Any]:
-    """A customer with every value final; the keys are those of the manifest."""
+    """A customer with all defaults applied; the keys are those of the manifest."""
     body = asdict(customer)
     return body | {key: dict(body[key]) for key in ("tags", "labels", "variables")}
 
 
 def print_customer(console: Console, shown: ShownCustomer, profile: str) -> None:
-    """One customer for people: settings, access, files, and the profile of the AWS CLI."""
+    """Print one customer: settings, access, files, and the AWS CLI profile."""
     for key, value in _settings(shown):
         console.print(Text(f"{key:<13}", "bold").append(value, "not bold"), soft_wrap=True)
     console.print("access", style="bold")
@@ -203,7 +210,7 @@ def _settings(shown: ShownCustomer) -> Iterator[tuple[str, str]]:
     yield "trusts", f"{shown.backend_role_arn} ({one.trust})"
     yield "external id", one.external_id or "none: the role can be assumed without one"
     if one.previous_external_id:
-        yield "", f"{one.previous_external_id} is accepted too: a rotation is under way"
+        yield "", f"{one.previous_external_id} is also accepted: a rotation is under way"
     yield "assumed by", shown.backend_policy
     yield "permissions", ", ".join(one.permissions) or "none"
     yield "session", f"at most {one.max_session_seconds} s"
@@ -218,7 +225,7 @@ def _settings(shown: ShownCustomer) -> Iterator[tuple[str, str]]:
 
 
 def customer_shown_json(shown: ShownCustomer, profile: str) -> dict[str, Any]:
-    """What `gen customer show --format json` prints."""
+    """The object that `gen customer show --format json` prints."""
     return {
         **customer_json(shown.customer),
         "place": str(shown.place),
@@ -268,3 +275,54 @@ def rotations_json(found: Sequence[OngoingRotation]) -> list[dict[str, str | Non
         }
         for one in found
     ]
+
+
+_CONFIRMATION_HINT = "use --yes to write without confirmation, or --dry-run to only show the changes"
+
+
+def agree_and_write(
+    proposal: Proposal,
+    *,
+    yes: bool,
+    dry_run: bool,
+    output_format: str,
+) -> bool:
+    """Show a proposal, ask for confirmation, write it and print the next steps. Returns whether it was written.
+
+    Without a terminal raises SelectionError unless `yes` or `dry_run`. A refusal raises InterruptedRunError.
+    """
+    writes = not dry_run and not proposal.empty
+    if output_format == "json":
+        if writes and not yes:
+            raise SelectionError("--format json cannot prompt for confirmation", hint=_CONFIRMATION_HINT)
+        if writes:
+            proposal.write()
+        emit_json(proposal_json(proposal, written=writes, steps=proposal.steps if writes else ()))
+        return writes
+    console = stdout()
+    if proposal.empty:
+        console.print("No changes: the manifest is up to date.")
+        return False
+    print_proposal(console, proposal)
+    if not writes:
+        return False
+    if not yes:
+        _ask()
+    proposal.write()
+    console.print(f"wrote {', '.join(str(path) for path in proposal.edited.files)}", markup=False)
+    print_steps(console, proposal.steps)
+    if proposal.remark:
+        print_lines(console, proposal.remark)
+    return True
+
+
+def _ask() -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise SelectionError("confirmation requires a terminal; nothing was written", hint=_CONFIRMATION_HINT)
+    try:
+        wanted = agreed("Write these changes?")
+    except typer.Abort:
+        emit("")  # ends the line of the prompt
+        wanted = False
+    if not wanted:
+        raise InterruptedRunError("not confirmed; nothing was written")

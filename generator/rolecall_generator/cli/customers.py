@@ -1,7 +1,4 @@
-"""`gen customer rotate-external-id`: a new external id next to the old one, until the runner has seen it accepted.
-
-`gen customer`: the life of a customer, one command a step.
-"""
+"""The commands `gen customer`: add, change, rename, remove and show customers, and rotate external IDs."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rolecall_generator.cli.customer_output import (
+    agree_and_write,
     customer_shown_json,
     customers_json,
     print_customer,
@@ -28,7 +26,6 @@ from rolecall_generator.cli.options import (
     ManifestOption,
     OutOption,
     YesOption,
-    agree_and_write,
     complete_customers,
     complete_targets,
 )
@@ -58,36 +55,36 @@ if TYPE_CHECKING:
 
 ROTATE_EXAMPLES = """Examples:
 
-gen customer rotate-external-id account1               a fresh id; the old one stays next to it
+gen customer rotate-external-id account1               a new ID; the old one is still accepted
 
-gen customer rotate-external-id account1 --finish      when runner verify has seen the new one
+gen customer rotate-external-id account1 --finish      after runner verify has seen the new one accepted
 
 gen customer rotate-external-id account1 --abort       back to the old one"""
 
 ROTATIONS_EXAMPLES = """Examples:
 
-gen customer rotations                       who is amid a rotation, and whom each waits for
+gen customer rotations                       all rotations, and what each is waiting for
 
-gen customer rotations --older-than 30       for a nightly job: exit code 1 when one takes longer than 30 days"""
+gen customer rotations --older-than 30       for a nightly job: exit code 1 if one takes longer than 30 days"""
 
 
 def rotate_external_id(
-    name: Annotated[str, typer.Argument(autocompletion=complete_customers, help="A customer of the manifest.")],
-    finish: Annotated[bool, typer.Option("--finish", help="Take the previous id out.")] = False,
-    abort: Annotated[bool, typer.Option("--abort", help="Go back to the previous id.")] = False,
+    name: Annotated[str, typer.Argument(autocompletion=complete_customers, help="Customer of the manifest.")],
+    finish: Annotated[bool, typer.Option("--finish", help="Remove the previous ID.")] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Return to the previous ID.")] = False,
     external_id: Annotated[
-        str | None, typer.Option("--external-id", metavar="ID", help="The new id; a fresh one when left out.")
+        str | None, typer.Option("--external-id", metavar="ID", help="The new ID; a random one by default.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Finish although the new id was not seen to be accepted.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Finish even if the new ID was not verified.")] = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     output_format: FormatOption = "table",
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
-    """Give a customer a new external id. Both are accepted until the rotation is finished, so that nothing stops working.
+    """Give a customer a new external ID. Both IDs are accepted until the rotation is finished, so there is no outage.
 
-    Exit code 1 when --finish finds that the new id was not seen to be accepted; nothing is changed then.
+    Exit code 1 if --finish is used before the new ID was verified; nothing is changed in that case.
     """
     _one_step(finish=finish, abort=abort, external_id=external_id, force=force)
     proposal = _propose(manifest, out, name, finish=finish, abort=abort, external_id=external_id, force=force)
@@ -106,26 +103,29 @@ def _propose(
 
 
 def _one_step(*, finish: bool, abort: bool, external_id: str | None, force: bool) -> None:
-    """Raise SelectionError for options that do not go together."""
+    """Raise SelectionError for options that are mutually exclusive."""
     given = {"--finish": finish, "--abort": abort, "--external-id": external_id is not None}
     chosen = [option for option, there in given.items() if there]
     if len(chosen) > 1:
-        raise SelectionError(f"{' and '.join(chosen)} do not go together", hint="use one of them")
+        raise SelectionError(f"{' and '.join(chosen)} are mutually exclusive", hint="use one of them")
     if force and not finish:
-        raise SelectionError("--force belongs to --finish", where="--force", hint="leave it out")
+        raise SelectionError("--force requires --finish", where="--force", hint="remove it")
 
 
 def rotations(
     older_than: Annotated[
-        int | None, typer.Option("--older-than", metavar="DAYS", min=0, help="Only those that take longer; exit code 1.")
+        int | None,
+        typer.Option(
+            "--older-than", metavar="DAYS", min=0, help="Only rotations older than this; exit code 1 if there are any."
+        ),
     ] = None,
     output_format: FormatOption = "table",
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
-    """List the rotations of external ids that are under way: since when, and whom each waits for.
+    """List the rotations of external IDs in progress: since when, and what each is waiting for.
 
-    Exit code 1 with --older-than when there are any.
+    Exit code 1 with --older-than if there are any.
     """
     now = datetime.now(UTC)
     found = [
@@ -142,34 +142,39 @@ def rotations(
         raise typer.Exit(int(ExitCode.FINDINGS))
 
 
-app = typer.Typer(name="customer", no_args_is_help=True, help="Add, change, rename, remove and look at customers.")
+app = typer.Typer(name="customer", no_args_is_help=True, help="Add, change, rename, remove and show customers.")
 
 NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", autocompletion=complete_targets, help="A customer of the manifest.")
+    str, typer.Argument(metavar="NAME", autocompletion=complete_targets, help="Customer of the manifest.")
 ]
-SwitchRoleOption = Annotated[bool, typer.Option("--switch-role", help="The name is a switch role's, not a customer's.")]
+SwitchRoleOption = Annotated[bool, typer.Option("--switch-role", help="NAME is a switch role.")]
 
-AccountOption = Annotated[str | None, typer.Option("--account-id", metavar="ID", help="The account's id, 12 digits.")]
-RoleOption = Annotated[str | None, typer.Option("--role", help="The role's name, in place of the default.")]
-PathOption = Annotated[str | None, typer.Option("--path", help="The role's IAM path, in place of the default.")]
-ExternalIdOption = Annotated[str | None, typer.Option("--external-id", metavar="ID", help="In place of a fresh one.")]
-PermissionsOption = Annotated[
-    list[str] | None, typer.Option("--permissions", metavar="SET", help="A permission set; may be repeated.")
+AccountOption = Annotated[str | None, typer.Option("--account-id", metavar="ID", help="Account ID, 12 digits.")]
+RoleOption = Annotated[str | None, typer.Option("--role", help="Role name instead of the default.")]
+PathOption = Annotated[str | None, typer.Option("--path", help="IAM path of the role instead of the default.")]
+ExternalIdOption = Annotated[
+    str | None, typer.Option("--external-id", metavar="ID", help="External ID instead of a random one.")
 ]
-RegionOption = Annotated[list[str] | None, typer.Option("--region", help="A Region that queries ask; may be repeated.")]
-TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="An AWS tag; may be repeated.")]
+PermissionsOption = Annotated[
+    list[str] | None, typer.Option("--permissions", metavar="SET", help="Permission set; may be repeated.")
+]
+RegionOption = Annotated[list[str] | None, typer.Option("--region", help="Region for queries; may be repeated.")]
+TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="AWS tag; may be repeated.")]
 LabelOption = Annotated[
-    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label for selection; may be repeated.")
+    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Label for selection; may be repeated.")
 ]
 VariableOption = Annotated[
-    list[str] | None, typer.Option("--variable", metavar="KEY=VALUE", help="A value for queries and plays; may be repeated.")
+    list[str] | None,
+    typer.Option("--variable", metavar="KEY=VALUE", help="Variable for queries and plays; may be repeated."),
 ]
-BackendRoleOption = Annotated[str | None, typer.Option("--backend-role", metavar="ROLE", help="Whom the role trusts.")]
+BackendRoleOption = Annotated[
+    str | None, typer.Option("--backend-role", metavar="ROLE", help="Backend role that the role trusts.")
+]
 TrustOption = Annotated[
-    Literal["role-arn", "account-root"] | None, typer.Option("--trust", help="How the trust names the backend role.")
+    Literal["role-arn", "account-root"] | None, typer.Option("--trust", help="Principal of the trust policy.")
 ]
 SessionOption = Annotated[
-    int | None, typer.Option("--max-session-seconds", metavar="SECONDS", help="The longest session, 3600 to 43200.")
+    int | None, typer.Option("--max-session-seconds", metavar="SECONDS", help="Maximum session duration, 3600 to 43200.")
 ]
 BoundaryOption = Annotated[
     str | None, typer.Option("--permissions-boundary", metavar="ARN", help="Permissions boundary of the role.")
@@ -192,8 +197,8 @@ gen customer add acme --account-id 222222222222 --file customers/acme.yaml --dry
 
 @app.command(epilog=_ADD_EXAMPLES)
 def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The new customer's name; also its module's folder.")],
-    account_id: Annotated[str, typer.Option("--account-id", metavar="ID", help="The account's id, 12 digits.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new customer and of its module's folder.")],
+    account_id: Annotated[str, typer.Option("--account-id", metavar="ID", help="Account ID, 12 digits.")],
     role: RoleOption = None,
     path: PathOption = None,
     external_id: ExternalIdOption = None,
@@ -211,7 +216,7 @@ def add(
     file: Annotated[
         Path | None,
         typer.Option(
-            "--file", readable=False, help="Where to write it: a file of the manifest, or a new one below its folder."
+            "--file", readable=False, help="File for the entry: one of the manifest's files, or a new one in its folder."
         ),
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
@@ -220,9 +225,9 @@ def add(
     dry_run: DryRunOption = False,
     output_format: FormatOption = "table",
 ) -> None:
-    """Add a customer to the manifest, with a fresh external id, after showing what access that gives.
+    """Add a customer with a new external ID to the manifest, after showing the access that it grants.
 
-    The manifest's comments, order and form stay as they are. What is not given comes from the manifest's defaults.
+    Comments, order and formatting of the manifest are preserved. Omitted options use the manifest's defaults.
     """
     values = _values(
         name=name, account_id=account_id, role=role, path=path, external_id=external_id, permissions=permissions,
@@ -261,7 +266,7 @@ def set_fields(
     variable: VariableOption = None,
     unset: Annotated[
         list[str] | None,
-        typer.Option("--unset", metavar="KEY", help="A key of the entry to take out, as in the manifest; may be repeated."),
+        typer.Option("--unset", metavar="KEY", help="Key of the entry to remove, as in the manifest; may be repeated."),
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
@@ -269,9 +274,9 @@ def set_fields(
     dry_run: DryRunOption = False,
     output_format: FormatOption = "table",
 ) -> None:
-    """Change a customer's entry, after showing what that does to the access. Tags, labels and variables are added.
+    """Change a customer's entry, after showing how the access changes. Tags, labels and variables are added.
 
-    To exchange the external id without an outage use `gen customer rotate-external-id`.
+    To change the external ID without an outage, use `gen customer rotate-external-id`.
     """
     values = _values(
         account_id=account_id, role=role, path=path, external_id=external_id, permissions=permissions,
@@ -280,7 +285,7 @@ def set_fields(
         tags=_pairs("--tag", tag), labels=_pairs("--label", label), variables=_pairs("--variable", variable),
     )  # fmt: skip
     if not values and not unset:
-        raise SelectionError("there is nothing to set", hint="name what shall change, as in --label tier=gold")
+        raise SelectionError("nothing to set", hint="specify the changes, for example --label tier=gold")
     proposal = change_customer(manifest, out, name, values, drop=unset or ())
     agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
 
@@ -304,7 +309,7 @@ def remove(
 
 @app.command(epilog="Example:  gen customer rename acme acme-europe")
 def rename(
-    old: Annotated[str, typer.Argument(metavar="OLD", autocompletion=complete_targets, help="A customer of the manifest.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", autocompletion=complete_targets, help="Customer of the manifest.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
     switch_role: SwitchRoleOption = False,
     manifest: ManifestOption = DEFAULT_MANIFEST,
@@ -332,21 +337,22 @@ def list_all(
         typer.Argument(
             metavar="PATTERN",
             autocompletion=complete_customers,
-            help="Names or account ids, with wildcards; all when left out.",
+            help="Names or account IDs, with wildcards; all by default.",
         ),
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option("--label", metavar="KEY=VALUE", help="Only with this label; wildcards; may be repeated."),
+        typer.Option("--label", metavar="KEY=VALUE", help="Only with this label; accepts wildcards; may be repeated."),
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Only with this tag; wildcards; may be repeated.")
+        list[str] | None,
+        typer.Option("--tag", metavar="KEY=VALUE", help="Only with this tag; accepts wildcards; may be repeated."),
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     output_format: FormatOption = "table",
 ) -> None:
-    """List the customers, with the state of their modules in the output folder."""
+    """List the customers with the state of their modules in the output folder."""
     rows = list_customers(manifest, out, patterns or (), labels=_pairs("--label", label), tags=_pairs("--tag", tag))
     if output_format == "json":
         emit_json(customers_json(rows))
@@ -361,7 +367,7 @@ def show(
     out: OutOption = DEFAULT_OUT,
     output_format: FormatOption = "table",
 ) -> None:
-    """Show one customer with all defaults filled in: role, trust, access, backend policy, files, and an AWS CLI profile."""
+    """Show one customer with all defaults applied: role, trust, access, backend policy, files, and AWS CLI profile."""
     loaded = load_manifest(manifest)
     shown = show_customer(loaded, out, name)
     profile = profiles_text(loaded.manifest, [name])
@@ -381,12 +387,12 @@ def _values(**fields: Value | Sequence[str] | None) -> dict[str, Value]:
 
 
 def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
-    """KEY=VALUE of a repeated option. Raises SelectionError for a text without `=`."""
+    """KEY=VALUE of a repeated option. Raises SelectionError for a string without `=`."""
     pairs: dict[str, str] = {}
     for text in texts or ():
         key, sign, value = text.partition("=")
         if not sign or not key:
-            raise SelectionError(f"{text} is not KEY=VALUE", where=option, hint="write it as in tier=gold")
+            raise SelectionError(f"{text} is not KEY=VALUE", where=option, hint="use the format of tier=gold")
         pairs[key] = value
     return pairs
 

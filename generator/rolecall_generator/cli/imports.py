@@ -1,4 +1,4 @@
-"""`gen import`: accounts from a table, an AWS Organization or Terraform's outputs as customers of the manifest."""
+"""The commands `gen import`: add accounts from a CSV file, an AWS Organization or Terraform outputs to the manifest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rolecall_generator.cli.options import DryRunOption, FormatOption, ManifestOption, OutOption, YesOption, agree_and_write
+from rolecall_generator.cli.customer_output import agree_and_write
+from rolecall_generator.cli.options import DryRunOption, FormatOption, ManifestOption, OutOption, YesOption
 from rolecall_generator.customers import import_customers
 from rolecall_generator.errors import RolecallError, SelectionError
 from rolecall_generator.importers import (
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 app = typer.Typer(
-    name="import", no_args_is_help=True, help="Take accounts over from a table, an AWS Organization, Terraform's outputs."
+    name="import", no_args_is_help=True, help="Import accounts from a CSV file, an AWS Organization or Terraform outputs."
 )
 
 INTO = Path("customers") / "imported.yaml"
@@ -44,38 +45,38 @@ _NAMED = 10
 IntoOption = Annotated[
     Path | None,
     typer.Option(
-        "--into", metavar="FILE", help="The file for new customers: the manifest, one that it includes, or a new one; "
-        "customers/imported.yaml next to the manifest when left out.",
+        "--into", metavar="FILE", help="File for new customers: the manifest, a file that it includes, or a new one; "
+        "customers/imported.yaml next to the manifest by default.",
     ),
 ]  # fmt: skip
 PermissionsOption = Annotated[
     list[str] | None,
-    typer.Option("--permissions", metavar="SET", help="A permission set for new customers; may be repeated."),
+    typer.Option("--permissions", metavar="SET", help="Permission set for new customers; may be repeated."),
 ]
 UpdateOption = Annotated[
-    bool, typer.Option("--update/--no-update", help="Change entries of accounts that the manifest has already.")
+    bool, typer.Option("--update/--no-update", help="Change entries of accounts that are already in the manifest.")
 ]
 
 CSV_EXAMPLES = """Examples:
 
-gen import csv fleet.csv --dry-run                        what would be added, and who is known already
+gen import csv fleet.csv --dry-run                        show what would be added
 
 gen import csv crm.csv --column name="Account Name" --column account_id=AWS --permissions s3-read
 
-gen import csv fleet.csv --update --yes                   known accounts too, without a question"""
+gen import csv fleet.csv --update --yes                   also change known accounts, without confirmation"""
 
 
 @app.command("csv", epilog=CSV_EXAMPLES)
 def csv_command(
-    file: Annotated[Path, typer.Argument(readable=False, help="The table: CSV with a header row, as spreadsheets save it.")],
+    file: Annotated[Path, typer.Argument(readable=False, help="CSV file with a header row.")],
     column: Annotated[
         list[str] | None,
-        typer.Option("--column", metavar="FIELD=HEADER", help="Which column holds a field; may be repeated."),
+        typer.Option("--column", metavar="FIELD=HEADER", help="Column of a field; may be repeated."),
     ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option("--delimiter", help="What parts the cells; found out when left out.")
+    delimiter: Annotated[str | None, typer.Option("--delimiter", help="Delimiter; detected by default.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="Encoding, for example cp1252; UTF-8 or UTF-16 by default.")
     ] = None,
-    encoding: Annotated[str | None, typer.Option("--encoding", help="As in cp1252; UTF-8 or UTF-16 when left out.")] = None,
     into: IntoOption = None,
     permissions: PermissionsOption = None,
     update: UpdateOption = False,
@@ -85,15 +86,15 @@ def csv_command(
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
-    """Import the accounts of a table. A row that is wrong is named with all others that are, and nothing is imported.
+    """Import the accounts of a CSV file. All invalid rows are reported in one pass, and then nothing is imported.
 
-    Accounts that the manifest has already stay as they are, so that the same import twice changes nothing.
+    Accounts that are already in the manifest do not change, so importing the same file again has no effect.
     """
     if delimiter is not None and len(delimiter.replace("\\t", "\t")) != 1:
-        raise SelectionError("a delimiter is one character", where="--delimiter", hint="write ; or \\t for a tab")
-    told = delimiter.replace("\\t", "\t") if delimiter else None
+        raise SelectionError("the delimiter must be one character", where="--delimiter", hint="use ; or \\t for a tab")
+    character = delimiter.replace("\\t", "\t") if delimiter else None
     columns = parse_columns(column or ())
-    reading = _read(lambda: read_csv_accounts(file, columns, delimiter=told, encoding=encoding), manifest)
+    reading = _read(lambda: read_csv_accounts(file, columns, delimiter=character, encoding=encoding), manifest)
     _import(reading, manifest, out, into, permissions, update=update, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
@@ -107,15 +108,23 @@ gen import organizations --ou Prod --ou ou-ab12-3456789a --exclude 'sandbox-*' -
 @app.command("organizations", epilog=ORGANIZATIONS_EXAMPLES)
 def organizations_command(
     profile: Annotated[
-        str | None, typer.Option("--profile", help="An AWS CLI profile; the usual chain of credentials when left out.")
+        str | None, typer.Option("--profile", help="AWS CLI profile; the default credential chain if omitted.")
     ] = None,
     ou: Annotated[
         list[str] | None,
-        typer.Option("--ou", metavar="UNIT", help="Only this unit and all below it: id, name or path; may be repeated."),
+        typer.Option(
+            "--ou",
+            metavar="UNIT",
+            help="Only this organizational unit and those below it: ID, name or path; may be repeated.",
+        ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option("--exclude", metavar="WHOM", help="An account's id, name or pattern, or a unit; may be repeated."),
+        typer.Option(
+            "--exclude",
+            metavar="ACCOUNT",
+            help="Exclude an account by ID, name or pattern, or an organizational unit; may be repeated.",
+        ),
     ] = None,
     into: IntoOption = None,
     permissions: PermissionsOption = None,
@@ -126,10 +135,10 @@ def organizations_command(
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
-    """Import the active accounts of an AWS Organization, with the path of their unit as the label `ou`.
+    """Import the active accounts of an AWS Organization, with the path of their organizational unit as the label `ou`.
 
-    It reads, in the management account or a delegated administrator's: organizations:ListRoots,
-    ListOrganizationalUnitsForParent, ListAccountsForParent. Suspended accounts are left out, and named.
+    Requires organizations:ListRoots, ListOrganizationalUnitsForParent and ListAccountsForParent in the management account or
+    a delegated administrator account. Suspended accounts are skipped and listed.
     """
     backend = load_manifest(manifest).manifest.backend
     own = {backend.account_id: "the backend account"} if backend is not None else {}
@@ -140,9 +149,9 @@ def organizations_command(
 
 OUTPUTS_EXAMPLES = """Examples:
 
-gen import terraform-outputs returned/acme.json            what acme's `terraform output -json` wrote
+gen import terraform-outputs returned/acme.json            output of `terraform output -json` at acme
 
-gen import terraform-outputs returned/*.json --no-update   new customers alone"""
+gen import terraform-outputs returned/*.json --no-update   only new customers"""
 
 
 @app.command("terraform-outputs", epilog=OUTPUTS_EXAMPLES)
@@ -150,7 +159,9 @@ def outputs_command(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...", readable=False, help="Of `terraform output -json`, `terraform show -json`, a state."
+            metavar="FILE...",
+            readable=False,
+            help="Output of `terraform output -json` or `terraform show -json`, or a state file.",
         ),
     ],
     into: IntoOption = None,
@@ -162,17 +173,17 @@ def outputs_command(
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
 ) -> None:
-    """Import what customers' applies gave. Entries whose role differs are shown, and brought up to it.
+    """Import the Terraform outputs of customers. Entries with a different role are shown and updated.
 
-    A file is matched by its content: the account id in its role_arn, and the external id that you gave to that account. A
-    new customer is named by its file, or by the file's folder where that is called outputs.json.
+    A file is matched by its content: the account ID in its role_arn, and the external ID that you gave to that account. A
+    new customer gets the name of its file, or of the file's folder if the file is called outputs.json.
     """
     reading = _read(lambda: read_output_accounts(files), manifest)
     _import(reading, manifest, out, into, permissions, update=update, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 def _read(read: Callable[[], Reading], manifest: Path) -> Reading:
-    """Read a source; where it is wrong, say what the manifest finds wrong of it too, unless that cannot be loaded."""
+    """Read a source. On problems, also report those that its accounts have with the manifest, if that can be loaded."""
     try:
         return read()
     except ImportProblemsError as error:
@@ -201,10 +212,10 @@ def _import(
     plan = plan_import(reading, loaded.manifest, settings)
     edits = edits_of(plan, into or manifest.parent / INTO)
     notes = tuple(notes_of(plan, None if output_format == "json" else _NAMED))
-    if not edits and output_format != "json":  # what changes nothing need not be planned
-        said = "Nothing to change: the manifest says so already."
+    if not edits and output_format != "json":  # without edits there is nothing to plan
+        said = "No changes: the manifest is up to date."
         if any(one.differs for one in plan.known):
-            said = "Nothing is changed: --update takes over what differs."
+            said = "No changes: use --update to apply the differences."
         for note in (*notes, said):
             stdout().print(note, markup=False)
         return

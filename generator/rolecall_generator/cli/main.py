@@ -1,4 +1,4 @@
-"""The command `gen`: parses, calls one function, prints, exits."""
+"""The program `gen`: its commands and their summaries."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import rolecall_generator
 from rolecall_generator.terminal import CommandModule, SafeTyper, emit
 
 COMMANDS = {
-    "init": CommandModule("rolecall_generator.cli.terraform", "Write a commented starter manifest with fresh external ids."),
+    "init": CommandModule("rolecall_generator.cli.terraform", "Write a commented starter manifest with new external IDs."),
     "schema": CommandModule("rolecall_generator.cli.terraform", "Print the manifest's JSON Schema, for editors."),
     "terraform": CommandModule(
-        "rolecall_generator.cli.terraform", "Write the Terraform modules of both sides, then check them as `gen check` does."
+        "rolecall_generator.cli.terraform", "Write the Terraform modules of both sides and check them like `gen check`."
     ),
     "check": CommandModule(
         "rolecall_generator.cli.check",
-        "Read the written modules back, compare them with the manifest, prove who can assume what, and apply the rules.",
+        "Parse the written modules, compare them with the manifest, prove who can assume what, and apply the rules.",
     ),
     "prove": CommandModule(
         "rolecall_generator.cli.check",
@@ -25,7 +25,7 @@ COMMANDS = {
     ),
     "diff": CommandModule(
         "rolecall_generator.cli.terraform",
-        "Show what the next `gen terraform` would change, in terms of access: who, what, on which condition.",
+        "Show how the next `gen terraform` would change the access: who, what, on which condition.",
     ),
     "profiles": CommandModule(
         "rolecall_generator.cli.terraform",
@@ -33,15 +33,15 @@ COMMANDS = {
     ),
     "bundle": CommandModule(
         "rolecall_generator.cli.bundle",
-        "Write what each customer is handed: a folder and a zip with all ways to give the access, and a page to start with.",
+        "Write a bundle per customer and switch role: a folder and a zip with all ways to give the access, and a README.",
     ),
     "bundle-check": CommandModule(
         "rolecall_generator.cli.bundle",
-        "Say whether bundles are as they were made: each changed, missing or additional file is named.",
+        "Verify bundles against their checksums and list each changed, missing or added file.",
     ),
-    "customer": CommandModule("rolecall_generator.cli.customers", "Add, change, rename, remove and look at customers."),
+    "customer": CommandModule("rolecall_generator.cli.customers", "Add, change, rename, remove and show customers."),
     "import": CommandModule(
-        "rolecall_generator.cli.imports", "Take accounts over from a table, an AWS Organization, Terraform's outputs."
+        "rolecall_generator.cli.imports", "Import accounts from a CSV file, an AWS Organization or Terraform outputs."
     ),
 }
 

@@ -1,9 +1,4 @@
-"""The command `gen`: parses, calls one function, prints, exits.
-
-Results of `gen` for people (tables) and for machines (JSON).
-
-`gen profiles`: AWS CLI profiles of the manifest's roles.
-"""
+"""The commands `gen init`, `schema`, `terraform`, `diff` and `profiles`."""
 
 from __future__ import annotations
 
@@ -22,9 +17,9 @@ from rolecall_generator.cli.options import (
     FormatOption,
     ManifestArgument,
     OnlyOption,
-    OutputFolderOption,
+    OutOption,
     QuietOption,
-    _exit_on,
+    exit_on,
 )
 from rolecall_generator.customers import profiles_text
 from rolecall_generator.errors import ExitCode, SelectionError
@@ -42,20 +37,20 @@ if TYPE_CHECKING:
 
 
 PruneOption = Annotated[bool, typer.Option("--prune/--no-prune", help="Delete generated files that are no longer planned.")]
-PruneAllOption = Annotated[bool, typer.Option("--prune-all", help="Allow --prune to take every customer's module.")]
+PruneAllOption = Annotated[bool, typer.Option("--prune-all", help="Allow --prune to delete the modules of all customers.")]
 RepackOption = Annotated[
-    bool, typer.Option("--repack", help="Close holes in the backend's policies; moves customers between them.")
+    bool, typer.Option("--repack", help="Fill gaps in the backend's policies by moving customers between them.")
 ]
 
 
 def init(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a commented starter manifest with fresh external ids."""
+    """Write a commented starter manifest with new external IDs."""
     write_starter(manifest, force=force)
     stdout().print(f"wrote {manifest}")
-    stdout().print(f"next: put in your account ids, then run: gen terraform {manifest}")
+    stdout().print(f"next: enter your account IDs, then run: gen terraform {manifest}")
 
 
 def schema() -> None:
@@ -65,27 +60,27 @@ def schema() -> None:
 
 def terraform(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
-    out: OutputFolderOption = DEFAULT_OUT,
+    out: OutOption = DEFAULT_OUT,
     only: OnlyOption = None,
     prune: PruneOption = True,
     prune_all: PruneAllOption = False,
     repack: RepackOption = False,
     checked: Annotated[
-        bool, typer.Option("--check/--no-check", help="Read the modules back, compare and prove them after writing.")
+        bool, typer.Option("--check/--no-check", help="Check the modules after writing them, like gen check.")
     ] = True,
     output_format: FormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Write the Terraform modules of both sides, then check them as `gen check` does.
+    """Write the Terraform modules of both sides and check them like `gen check`.
 
-    Exit code 1 when the check finds an error; the modules are written all the same.
+    Exit code 1 if the check finds an error; the modules are written anyway.
     """
     with progress_bar("modules", quiet=quiet or output_format == "json") as (started, progress):
         pruning = {"prune": prune, "prune_all": prune_all}
         done = generate(manifest, out, only=only or (), repack=repack, started=started, progress=progress, **pruning)
     found = None
     if checked:
-        # --no-prune keeps on purpose what is no longer planned.
+        # --no-prune keeps modules that are no longer planned on purpose.
         found = _check_written(manifest, out, only or (), leftovers=prune, quiet=quiet or output_format == "json")
     if output_format == "json":
         emit_json(generation_json(done, out, found))
@@ -104,21 +99,21 @@ def _check_written(manifest: Path, out: Path, only: Sequence[str], *, leftovers:
 
 
 def _show_errors(found: Checked, *, quiet: bool) -> None:
-    """Errors in full and the summary, where a person looks; exit with FINDINGS when there are any."""
+    """Print errors and the summary unless `quiet`; exit with FINDINGS if there are errors."""
     if not quiet:
         print_check(stdout(), found, least=Severity.ERROR)
-    _exit_on(found, Severity.ERROR)
+    exit_on(found, Severity.ERROR)
 
 
 def diff(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
-    out: OutputFolderOption = DEFAULT_OUT,
+    out: OutOption = DEFAULT_OUT,
     output_format: FormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Show what the next `gen terraform` would change, in terms of access: who, what, on which condition.
+    """Show how the next `gen terraform` would change the access: who, what, on which condition.
 
-    Exit code 1 when something would change, 0 when nothing would.
+    Exit code 1 if something would change, otherwise 0.
     """
     with progress_bar("modules", quiet=quiet or output_format == "json") as (started, progress):
         found = compare(manifest, out, started=started, progress=progress)
@@ -131,13 +126,13 @@ def diff(
 
 
 _SHOWN = 20
-"""Rows of a table; a fleet of thousands is summed up."""
+"""Maximum number of rows of a table."""
 
 _STATES = ("created", "changed", "restored", "unchanged", "removed")
 
 
 def generation_json(done: Generation, out: Path, checked: Checked | None = None) -> dict[str, Any]:
-    """What `gen terraform --format json` prints; `check` is null where there was none."""
+    """The object that `gen terraform --format json` prints; `check` is null without a check."""
     report = done.report
     return {
         "output": str(out),
@@ -151,7 +146,7 @@ def generation_json(done: Generation, out: Path, checked: Checked | None = None)
 
 
 def print_generation(console: Console, done: Generation, out: Path) -> None:
-    """The summary of `gen terraform`: modules by kind and state, then what to do next."""
+    """Print the modules with their state, counts, notes, and links of switch roles."""
     report = done.report
     state_of = {path: state for state in _STATES for path in getattr(report, state)}
     table = Table(title=f"{out}", title_justify="left", title_style="bold")
@@ -174,16 +169,16 @@ def print_generation(console: Console, done: Generation, out: Path) -> None:
     if report.files_written or report.removed:
         console.print(f"{report.files_written:,} files written; modules: {counts or 'none'}")
     else:
-        console.print(f"Nothing to write: {len(report.unchanged):,} modules are as the manifest says.")
+        console.print(f"Nothing to write: {len(report.unchanged):,} modules are up to date.")
     for path in report.kept:
-        console.print(f"kept: {path} (not rolecall's, or edited by hand)", style="yellow", markup=False)
+        console.print(f"kept: {path} (not created by rolecall, or edited by hand)", style="yellow", markup=False)
     for note in done.notes:
         console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
     _print_links(console, done)
 
 
 def next_steps(done: Generation, manifest: Path, out: Path) -> list[str]:
-    """What to do with written modules: see them at work without AWS, then hand them over."""
+    """Command lines to try the modules without AWS and to hand them over."""
     customer = next((module.subject for module in done.plan.modules if module.kind is ModuleKind.CUSTOMER), None)
     steps = [f"next, to hand it over: {command_line('gen bundle', manifest, out)}"]
     if customer is not None:  # the backend role calls: without customers there is none
@@ -200,7 +195,7 @@ def _grants(module: Module) -> str:
     parts = [f"role {arn.rpartition('/')[2]}" for arn in access.roles]
     parts += [f"group {arn.rpartition('/')[2]}" for arn in access.groups]
     parts += [f"user {arn.rpartition('/')[2]}" for arn in access.users]
-    return ", ".join(parts) or "the link alone"
+    return ", ".join(parts) or "only the link"
 
 
 def _print_links(console: Console, done: Generation) -> None:
@@ -208,12 +203,12 @@ def _print_links(console: Console, done: Generation) -> None:
         if module.kind is ModuleKind.TRUSTING:
             details = module.build().switch_role
             if details is not None and details.link is not None:
-                # A link that is wrapped cannot be copied.
+                # A wrapped link cannot be copied.
                 console.print(f"switch role {module.subject}: {details.link}", markup=False, soft_wrap=True)
 
 
 def comparison_json(found: Comparison) -> dict[str, Any]:
-    """What `gen diff --format json` prints."""
+    """The object that `gen diff --format json` prints."""
     return {
         "unchanged": found.unchanged,
         "modules": [
@@ -232,7 +227,7 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
 
 
 def print_comparison(console: Console, found: Comparison) -> None:
-    """The changes of `gen diff`, a module a block; what widens access is marked."""
+    """Print the changes of each module; changes that widen access are marked."""
     signs = {
         "new": ("+", "green"),
         "changed": ("~", "yellow"),
@@ -241,10 +236,10 @@ def print_comparison(console: Console, found: Comparison) -> None:
         "extra": ("!", "yellow"),
     }
     notes = {
-        "text": " (texts alone; no access changes)",
+        "text": " (text only; no access changes)",
         "gone": " (will be removed)",
         "new": " (new)",
-        "extra": " (files that gen terraform leaves alone)",
+        "extra": " (files that gen terraform does not manage)",
     }
     for module in found.modules:
         console.print(Text.assemble(signs[module.state], f" {module.path}{notes.get(module.state, '')}"))
@@ -255,26 +250,26 @@ def print_comparison(console: Console, found: Comparison) -> None:
             place = f" ({finding.file}:{finding.line or 1})" if finding.file else ""
             console.print(f"    {finding.severity.name.lower()}: {finding.message}{place}", markup=False, style="yellow")
     if not found.modules:
-        console.print(f"No difference: {found.unchanged:,} modules are as the manifest says.")
+        console.print(f"No difference: {found.unchanged:,} modules are up to date.")
 
 
 PROFILES_EXAMPLES = """Examples:
 
-gen profiles >> ~/.aws/config                              on an instance that runs under the backend role
+gen profiles >> ~/.aws/config                              on an instance with the backend role
 
 gen profiles --source-profile vendor --only account1       from a profile of your own
 
 aws --profile account1 sts get-caller-identity"""
 
-# What would end the name of a profile, or its line, in ~/.aws/config.
+# Characters that would end a profile's name or its line in ~/.aws/config.
 _NOT_IN_A_PREFIX = re.compile(r"""[^\S]|[\[\]"'#;\\]|[^ -~]""")
 _NOT_IN_A_PROFILE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _one_line(option: str, text: str, unfit: re.Pattern[str]) -> None:
     if found := unfit.search(text):
-        hint = "leave it out: the AWS CLI could not read the profile"
-        raise SelectionError(f"{found.group()!r} cannot stand in a profile", where=option, hint=hint)
+        hint = "remove it: the AWS CLI could not parse the profile"
+        raise SelectionError(f"{found.group()!r} is not allowed in a profile", where=option, hint=hint)
 
 
 def profiles(
@@ -282,12 +277,12 @@ def profiles(
     only: OnlyOption = None,
     credential_source: Annotated[
         Literal["Ec2InstanceMetadata", "EcsContainer", "Environment"],
-        typer.Option("--credential-source", help="Where the AWS CLI finds the backend role's credentials."),
+        typer.Option("--credential-source", help="Source of the backend role's credentials for the AWS CLI."),
     ] = "Ec2InstanceMetadata",
     source_profile: Annotated[
-        str | None, typer.Option("--source-profile", help="A profile to start from, in place of --credential-source.")
+        str | None, typer.Option("--source-profile", help="Profile with the credentials, instead of --credential-source.")
     ] = None,
-    prefix: Annotated[str, typer.Option("--prefix", help="Put before each profile's name.")] = "",
+    prefix: Annotated[str, typer.Option("--prefix", help="Prefix of the profile names.")] = "",
 ) -> None:
     """Print AWS CLI profiles for every customer's role, and for people who switch roles."""
     _one_line("--prefix", prefix, _NOT_IN_A_PREFIX)

@@ -38,8 +38,8 @@ def test_bundles_are_written_checked_and_told(tmp_path: Path) -> None:
     assert "bundles: 2 created" in first.stdout
     assert "next: hand over output/bundles/customer0.zip" in first.stdout
     assert "runner onboard customer0" in first.stdout
-    assert "Nothing to write: 2 bundles are as the manifest says." in second.stdout
-    assert 2 == checked.stdout.count("files are as they were made; not signed")
+    assert "Nothing to write: 2 bundles are up to date." in second.stdout
+    assert 2 == checked.stdout.count("files match SHA256SUMS; not signed")
 
 
 def test_pdf_is_written_only_on_request(tmp_path: Path) -> None:
@@ -114,11 +114,11 @@ def test_a_foreign_file_ends_with_the_code_of_the_output(tmp_path: Path) -> None
     ("arguments", "code", "said"),
     [
         (["bundle", "nobody"], 2, "there is no customer or switch role named nobody"),
-        (["bundle", "--key", "k"], 2, "a key is for minisign alone"),
+        (["bundle", "--key", "k"], 2, "--key is only valid for minisign"),
         (["bundle", "--template-url-base", "http://x"], 2, "https addresses alone"),
         (["bundle", "--sign", "minisign"], 7, "minisign is not on PATH"),
         (["bundle", "--manifest", "none.yaml"], 3, "none.yaml"),
-        (["bundle-check", "nothing.zip"], 5, "there is no such bundle"),
+        (["bundle-check", "nothing.zip"], 5, "bundle not found"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_words(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
@@ -173,9 +173,9 @@ def test_a_bundle_that_cannot_be_read_leaves_the_others_checked(tmp_path: Path) 
     told, as_json = gen("bundle-check", *paths, cwd=tmp_path), gen("bundle-check", *paths, "--format", "json", cwd=tmp_path)
 
     assert (5, 5) == (told.returncode, as_json.returncode)
-    assert "customer0.zip: 14 files are as they were made" in told.stdout
-    assert "half.zip: is no zip that can be read" in told.stderr
-    assert "nothing.zip: there is no such bundle" in told.stderr
+    assert "customer0.zip: 14 files match SHA256SUMS" in told.stdout
+    assert "half.zip: is not a readable zip file" in told.stderr
+    assert "nothing.zip: bundle not found" in told.stderr
     assert ["output/bundles/customer0.zip"] == [each["bundle"] for each in json.loads(as_json.stdout)]
 
 

@@ -107,7 +107,7 @@ def test_a_zips_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) 
     path = packed(tmp_path / "it.zip", {**good, place: b"evil"})
     path.write_bytes(path.read_bytes().replace(place.encode(), name.encode()))
 
-    assert "has a name that leads out of the folder" in [what for _, what in told(check(path))]
+    assert "has a path outside the bundle's folder" in [what for _, what in told(check(path))]
 
 
 def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_file_that_is_in_a_zip_twice_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("acme/README.md", b"other")
 
-    assert ("acme/README.md", "is in the zip a second time") in told(check(path))
+    assert ("acme/README.md", "occurs twice in the zip") in told(check(path))
 
 
 def test_a_second_folder_in_a_zip_is_named(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "it.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("acme/big", bytes(65 * 1024 * 1024))
-    assert "holds more than a bundle can" in str(check(path).troubles)
+    assert "exceeds the size limit of a bundle" in str(check(path).troubles)
 
     packed(path, {f"acme/{number}": b"" for number in range(1_001)})
     assert "1,001 files" in str(check(path).troubles)
@@ -157,7 +157,7 @@ def test_what_is_no_zip_is_said_to_be_none(tmp_path: Path, content: bytes) -> No
     path = tmp_path / "it.zip"
     path.write_bytes(content)
 
-    with pytest.raises(OutputError, match="is no zip that can be read"):
+    with pytest.raises(OutputError, match="is not a readable zip file"):
         check(path)
 
 
@@ -176,7 +176,7 @@ def test_a_damaged_zip_ends_in_words(noise: bytes, place: int) -> None:
 
 def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
     """A path that leads nowhere is an error with its name."""
-    with pytest.raises(OutputError, match=r"nobody\.zip: there is no such bundle"):
+    with pytest.raises(OutputError, match=r"nobody\.zip: bundle not found"):
         check(tmp_path / "nobody.zip")
 
 
@@ -203,4 +203,4 @@ def test_of_a_bomb_its_size_is_said_and_nothing_else(tmp_path: Path) -> None:
     """How many files and MiB it claims; that SHA256SUMS was not looked for is no trouble of its own."""
     (trouble,) = check(packed(tmp_path / "bomb.zip", {"customer0/zeros": bytes(65 * 1024 * 1024)})).troubles
 
-    assert "holds more than a bundle can (1 file, 65.0 MiB); it was not opened" == trouble.what
+    assert "exceeds the size limit of a bundle (1 file, 65.0 MiB); it was not opened" == trouble.what

@@ -82,9 +82,7 @@ def test_a_note_of_the_difference_is_shown() -> None:
     console = pipe(io.StringIO())
     print_difference(console, AccessDifference((), 3, "the manifest as it stands cannot be planned"))
 
-    assert ["access", "    the manifest as it stands cannot be planned", "    none of it changes"] == shown(
-        console
-    ).splitlines()
+    assert ["access", "    the manifest as it stands cannot be planned", "    no changes"] == shown(console).splitlines()
 
 
 def test_steps_stand_beside_their_reasons_where_there_is_room() -> None:

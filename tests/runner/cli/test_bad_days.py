@@ -41,7 +41,7 @@ def test_a_home_that_is_no_folder_is_the_systems_refusal(notes: Path) -> None:
     done = runner("sandbox", "up", "--home", notes / "accounts.yaml", cwd=notes)
 
     assert (5, "") == (done.code, done.out)
-    assert f"error: {notes / 'accounts.yaml'}: the system refused: " in done.err
+    assert f"error: {notes / 'accounts.yaml'}: operating system error: " in done.err
 
 
 @pytest.mark.parametrize(("option", "value"), [("--retry", "last"), ("--limit", "account1"), ("--sample", "1")])

@@ -151,4 +151,4 @@ def test_an_empty_output_folder_is_not_the_current_one(notes: Path, command: lis
     done = runner(*command, "--out", "", cwd=notes)
 
     assert (2, "") == (done.code, done.out)
-    assert "error: --out: an empty name is no folder\n  hint: name a folder" in done.err
+    assert "error: --out: the folder name is empty\n  hint: name a folder" in done.err
