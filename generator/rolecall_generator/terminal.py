@@ -1,4 +1,4 @@
-"""The terminal: consoles, errors and exit codes, prompts, progress, and lazily loaded commands.
+"""The terminal: consoles, errors and exit codes, prompts, progress, and Typer applications with lazily loaded commands.
 
 Everything that is printed passes through this module and through the sanitizer in `text`: `SafeConsole` for text, `emit` for
 machine-readable formats. tests/project/test_printing.py checks that no other module prints.
@@ -45,8 +45,8 @@ _OF_FILES = frozenset(
 class SafeConsole(Console):
     """A console that sanitizes all text.
 
-    A string or a `Text` is printed as one line: line breaks become spaces. For several lines, call it several times or use a `Group`.
-    Markup is disabled: pass styles as arguments or in a `Text`.
+    A string or a `Text` is printed as one line: line breaks become spaces. For several lines, use several calls or a
+    `Group`. Markup is disabled: pass styles as arguments or in a `Text`.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -237,8 +237,8 @@ class SafeTyper(typer.Typer):
 def ready_streams() -> None:
     """Prepare standard output and standard error so that no character causes an encoding error.
 
-    Output to pipes and in an ASCII locale (cron, containers) is UTF-8, as in PEP 538. Other terminals get escapes for
-    characters that they cannot encode. A stream that is closed is replaced by the null device.
+    Output to pipes, and in an ASCII locale (cron, small containers), is UTF-8, as in PEP 538. Other terminals get escapes
+    for characters that they cannot encode. A stream that is closed is replaced by the null device.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

@@ -67,7 +67,7 @@ def test_edited_page_template_changes_bundles_but_no_module(copy: Path) -> None:
     """A bundle contains an HTML page, a module does not."""
     assert 0 == gen(copy, "terraform").returncode
     assert 0 == gen(copy, "bundle", "account1").returncode
-    edit(copy / "templates/html/review.html.j2", "What it may do", "What it CAN do")
+    edit(copy / "templates/html/review.html.j2", "What it allows", "What it PERMITS")
 
     assert "Nothing to write" in gen(copy, "terraform").stdout
     assert 0 == gen(copy, "bundle", "account1").returncode

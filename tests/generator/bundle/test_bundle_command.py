@@ -115,7 +115,7 @@ def test_a_foreign_file_ends_with_the_code_of_the_output(tmp_path: Path) -> None
     [
         (["bundle", "nobody"], 2, "there is no customer or switch role named nobody"),
         (["bundle", "--key", "k"], 2, "--key is only valid for minisign"),
-        (["bundle", "--template-url-base", "http://x"], 2, "https addresses alone"),
+        (["bundle", "--template-url-base", "http://x"], 2, "only from https URLs"),
         (["bundle", "--sign", "minisign"], 7, "minisign is not on PATH"),
         (["bundle", "--manifest", "none.yaml"], 3, "none.yaml"),
         (["bundle-check", "nothing.zip"], 5, "bundle not found"),
@@ -198,7 +198,7 @@ def test_a_manifest_without_customers_has_nothing_to_hand_over(tmp_path: Path) -
     world(tmp_path, 0)
     done = gen("bundle", cwd=tmp_path)
 
-    assert (0, "Nothing to hand over: the manifest has neither customers nor switch roles.") == (
+    assert (0, "No bundles: the manifest has neither customers nor switch roles.") == (
         done.returncode,
         done.stdout.strip(),
     )

@@ -76,7 +76,7 @@ def test_an_account_in_which_nothing_is_made_has_nothing_to_do() -> None:
 
     assert "nothing to do" in text
     assert [] == [way for way in WAYS if way in text]
-    assert "## Take the access back" not in text
+    assert "## Remove the access" not in text
 
 
 @pytest.mark.parametrize("path", ["switch-roles/ops/trusting", "switch-roles/ops/trusted"])
@@ -105,7 +105,7 @@ def test_links_lead_to_files_and_values_stay_text(values: dict[str, Any]) -> Non
 
 def test_two_external_ids_are_explained() -> None:
     """During a rotation the page says why there are two; of one id it says nothing."""
-    said = "two stand side by side while the id is rotated"
+    said = "both are valid while the ID is rotated"
     both = customer(0, external_id="the-new-id", previous_external_id="the-old-id")
 
     assert said in page(manifest_of(0, customers=[both]), "customer0")

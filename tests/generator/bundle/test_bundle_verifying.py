@@ -68,7 +68,7 @@ def test_bundles_as_they_were_made_pass(made: Path) -> None:
         (lambda folder: (folder / "SHA256SUMS").write_text("?"), [("SHA256SUMS", "cannot be read")]),
         (
             lambda folder: (folder / "a").symlink_to(folder / "README.md"),
-            [("a", "is a link or no plain file; a bundle has neither")],
+            [("a", "is a symbolic link or not a regular file")],
         ),
     ],
     ids=["changed", "missing", "added", "no sums", "bad sums", "link"],
@@ -119,7 +119,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
         link.create_system, link.external_attr = 3, 0o120777 << 16
         archive.writestr(link, "/etc/passwd")
 
-    assert [("acme/link", "is a link or no plain file; a bundle has neither")] == told(check(path))
+    assert [("acme/link", "is a symbolic link or not a regular file")] == told(check(path))
 
 
 def test_a_file_that_is_in_a_zip_twice_is_refused(tmp_path: Path) -> None:
@@ -203,4 +203,4 @@ def test_of_a_bomb_its_size_is_said_and_nothing_else(tmp_path: Path) -> None:
     """How many files and MiB it claims; that SHA256SUMS was not looked for is no trouble of its own."""
     (trouble,) = check(packed(tmp_path / "bomb.zip", {"customer0/zeros": bytes(65 * 1024 * 1024)})).troubles
 
-    assert "exceeds the size limit of a bundle (1 file, 65.0 MiB); it was not opened" == trouble.what
+    assert "exceeds the size limit of a bundle (1 file, 65.0 MiB); not opened" == trouble.what

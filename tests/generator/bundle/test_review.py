@@ -78,7 +78,7 @@ def test_the_page_says_who_may_assume_the_role_and_on_which_condition() -> None:
 
     assert "Access to account 222222222222 (account1)" == str(review.title)
     assert "The role arn:aws:iam::111111111111:role/backend_role, and no one else." == fact(review, "Who may assume it")
-    assert "The external id 0f0c4f7c1e6b4a1d9a52b7c3d8e9f101 is presented." == fact(review, "On which condition")
+    assert "The external ID 0f0c4f7c1e6b4a1d9a52b7c3d8e9f101 is presented." == fact(review, "On which condition")
     assert "At most 1 hour (3600 seconds)." == fact(review, "Session")
 
 
@@ -87,19 +87,19 @@ def test_trust_by_account_and_principal_arn_names_the_role() -> None:
     review = customer(trust="account-root")
 
     assert "The role arn:aws:iam::111111111111:role/backend_role, and no one else." == fact(review, "Who may assume it")
-    assert "The external id id-1 is presented." == fact(review, "On which condition")
+    assert "The external ID id-1 is presented." == fact(review, "On which condition")
 
 
 def test_a_role_without_external_id_is_told_so() -> None:
     """Nothing is glossed over: no condition is said to be none."""
-    assert fact(customer(external_id=None), "On which condition").startswith("No condition: neither an external id")
+    assert fact(customer(external_id=None), "On which condition").startswith("No condition: neither an external ID")
 
 
 def test_both_external_ids_of_a_rotation_are_named() -> None:
     """During a rotation two ids are accepted, and the page says why."""
     said = fact(customer(previous_external_id="id-0"), "On which condition")
 
-    assert "The external id id-1 or id-0 is presented (two stand side by side while the id is rotated)." == said
+    assert "The external ID id-1 or id-0 is presented (both are valid while the ID is rotated)." == said
 
 
 def test_what_may_be_done_with_a_session_besides_is_told() -> None:
@@ -115,7 +115,7 @@ def test_switching_people_are_named_beside_the_account_that_is_trusted() -> None
     review = review_of(notes()["switch-roles/reena-in-sumesh/trusting"])
 
     assert (
-        "Whom account 078352025563 lets in, and no one else. Meant: reena of account 078352025563."
+        "Principals that account 078352025563 allows, and no one else. Intended: reena of account 078352025563."
     ) == fact(review, "Who may assume it")  # fmt: skip
     assert "The caller has signed in with MFA." == fact(review, "On which condition")
 
@@ -140,9 +140,12 @@ def test_actions_are_counted_by_access_level(actions: list[str], said: str) -> N
 @pytest.mark.parametrize(
     ("permissions", "said"),
     [
-        (statement(actions=["*"]), "This allows everything that the account's own policies do not deny."),
+        (statement(actions=["*"]), "This allows everything that no other policy denies."),
         (statement(actions=["iam:CreateAccess*"]), "iam:CreateAccessKey makes credentials of someone else."),
-        (statement(not_actions=["iam:*"]), "This allows whatever is not named, actions that AWS adds later among them."),
+        (
+            statement(not_actions=["iam:*"]),
+            "This allows all actions that are not listed, including those that AWS adds in the future.",
+        ),
         ({"managed_policies": ["AdministratorAccess"]}, "This policy allows everything."),
     ],
 )
@@ -174,8 +177,8 @@ def test_managed_policies_are_named_by_arn() -> None:
     other = "arn:aws:iam::222222222222:policy/own"
     theirs, aws = customer({"managed_policies": ["ReadOnlyAccess", other]}).grants
 
-    assert "arn:aws:iam::aws:policy/ReadOnlyAccess. AWS keeps its text" in str(aws.said)
-    assert f"Everything in the policy {other} of account 222222222222; its text is not part" in str(theirs.said)
+    assert "arn:aws:iam::aws:policy/ReadOnlyAccess. AWS may change its content" in str(aws.said)
+    assert f"Everything in the policy {other} of account 222222222222; its content is not part" in str(theirs.said)
 
 
 @pytest.mark.parametrize("path", sorted(notes()))
@@ -195,7 +198,7 @@ def test_a_good_proof_is_told_case_by_case() -> None:
     verdict = review_of(notes()[ACCOUNT1]).verdict
 
     assert ("good", "Proven: 6 of 6 requests decided as intended.") == (verdict.standing, verdict.said)
-    assert ["let in", *["refused"] * 5] == [str(row.outcome) for row in verdict.rows]
+    assert ["allowed", *["refused"] * 5] == [str(row.outcome) for row in verdict.rows]
 
 
 def test_what_the_account_decides_is_said_to_be_left_to_it() -> None:
@@ -214,7 +217,7 @@ def test_a_failed_proof_shows_its_counterexamples() -> None:
         "arn:aws:iam::111111111111:role/backend_role can assume arn:aws:iam::222222222222:role/role1 without an external id"
     )
 
-    assert "Not as intended: 2 of 6 requests came out otherwise." == review.verdict.said
+    assert "Not as intended: 2 of 6 requests had another result." == review.verdict.said
     assert said in str(review.verdict.failures[0])
     assert said in review_markdown(review)
     assert ("header", {"class": "bad"}) in Page(review_html(review)).elements
@@ -224,8 +227,8 @@ def test_each_way_to_take_access_back_is_named() -> None:
     """Running sessions first, then the four ways by which it was given."""
     ways = {way.when: str(way.how) for way in review_of(notes()[ACCOUNT1]).ways}
 
-    assert ["At once", "Running sessions", "Terraform", "CloudFormation", "AWS CLI", "Console"] == list(ways)
-    assert "AWSRevokeOlderSessions" in ways["At once"]
+    assert ["Immediately", "Running sessions", "Terraform", "CloudFormation", "AWS CLI", "Console"] == list(ways)
+    assert "AWSRevokeOlderSessions" in ways["Immediately"]
     assert "They end after 1 hour at the latest." in ways["Running sessions"]
 
 
@@ -234,7 +237,7 @@ def test_people_can_be_taken_out_one_by_one() -> None:
     ways = {way.when: str(way.how) for way in review_of(notes()["switch-roles/reena-in-sumesh/trusted"]).ways}
 
     assert "IAM console, User groups, reena-switchers, tab Users: remove the user from the group." == ways["One person"]
-    assert ways["Running sessions"].startswith("Cut in account 507074252730: IAM console, Roles, reena-assumedRole, tab")
+    assert ways["Running sessions"].startswith("End them in account 507074252730: IAM console, Roles, reena-assumedRole")
 
 
 def test_a_module_that_makes_nothing_says_so() -> None:
@@ -245,7 +248,7 @@ def test_a_module_that_makes_nothing_says_so() -> None:
     }  # fmt: skip
     review = review_of(changed(switch_roles=[switch])["switch-roles/s/trusted"])
 
-    assert str(review.lead).startswith("Nothing is made in this account")
+    assert str(review.lead).startswith("Nothing is created in this account")
     assert ((), ()) == (review.ways, review.grants)
 
 
@@ -339,5 +342,5 @@ def test_an_existing_group_is_not_deleted_to_take_access_back() -> None:
     review = review_of(changed(switch_roles=[entry])["switch-roles/s/trusted"])
     (console,) = [str(way.how) for way in review.ways if way.when == "Console"]
 
-    assert "staff, tab Permissions: remove assume-switched. The group itself was there before" in console
+    assert "staff, tab Permissions: remove assume-switched. The group itself existed before" in console
     assert "Delete" not in console

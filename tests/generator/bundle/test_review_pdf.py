@@ -81,8 +81,8 @@ def test_the_document_says_what_it_is() -> None:
 def test_each_section_has_a_bookmark_on_its_page() -> None:
     """The outline lists the sections in order, and each entry leads to the page that shows its heading."""
     sections = [
-        "Who, and on which condition", "Who reaches what", "What it may do", "What is proven", "How to take it back",
-        "The exact documents",
+        "Who can assume it, and on which condition", "Who reaches what", "What it allows", "Proof", "How to revoke it",
+        "Policy documents",
     ]  # fmt: skip
     reader = reader_of(review_of(people(40, group_in="trusting")))
     found = [item for item in reader.outline if isinstance(item, Destination)]

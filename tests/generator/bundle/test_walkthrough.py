@@ -184,7 +184,7 @@ def test_a_partition_without_public_console_has_no_link() -> None:
 def test_group_and_users_follow_the_manifest_into_the_trusting_account() -> None:
     """With group_in: trusting the trusting side makes them, and the trusted side nothing."""
     assert "Create the group `people`" in switch("trusting", group_in="trusting")
-    assert "nothing is made in this account" in switch("trusted", group_in="trusting")
+    assert "nothing is created in this account" in switch("trusted", group_in="trusting")
 
 
 def test_what_exists_is_not_made_again() -> None:

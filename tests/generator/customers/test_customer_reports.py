@@ -154,7 +154,7 @@ def test_a_customer_amid_a_rotation_is_shown_as_such(manifest: Path) -> None:
 
     lines = shown(first).splitlines()
     assert "external id  new" in lines
-    assert "             old is accepted too: a rotation is under way" in lines
+    assert "             old is also accepted: a rotation is under way" in lines
     assert "boundary     arn:aws:iam::aws:policy/P" in lines
     assert "    [profile c00]" in lines
     assert "external id  none: the role can be assumed without one" in shown(second)

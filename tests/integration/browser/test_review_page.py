@@ -65,8 +65,8 @@ def test_headings_lead_through_the_page(opened: Callable[[Handover], Page]) -> N
     assert ["Access to account 222222222222 (account1)"] == page.locator("main h1").all_inner_texts()
     assert "Security review: Access to account 222222222222 (account1)" == page.title()
     assert [
-        "Who, and on which condition", "Who reaches what", "What it may do", "What is proven", "How to take it back",
-        "The exact documents",
+        "Who can assume it, and on which condition", "Who reaches what", "What it allows", "Proof", "How to revoke it",
+        "Policy documents",
     ] == page.locator("main h2").all_inner_texts()  # fmt: skip
 
 

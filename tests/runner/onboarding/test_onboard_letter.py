@@ -84,8 +84,8 @@ def test_it_says_how_to_take_the_access_back() -> None:
         for sent in (Sent(), Sent(frozenset({"terraform", "review"})))
     ]
 
-    assert {"At once", "Running sessions", "Terraform", "CloudFormation", "AWS CLI", "Console"} == ways[0]
-    assert {"At once", "Running sessions", "Terraform", "Console"} == ways[1]
+    assert {"Immediately", "Running sessions", "Terraform", "CloudFormation", "AWS CLI", "Console"} == ways[0]
+    assert {"Immediately", "Running sessions", "Terraform", "Console"} == ways[1]
 
 
 def test_it_names_what_cloudtrail_shows() -> None:

@@ -1,7 +1,4 @@
-"""All that a security reviewer is told of one module, before it is written as Markdown, HTML or PDF.
-
-The proof's verdicts in words: what was asked, how often, and what came out.
-"""
+"""The content of a security review, independent of the output format, with the proof's results in words."""
 
 from __future__ import annotations
 
@@ -41,7 +38,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class ReviewDocument:
-    """A policy document: what it is called, and AWS's JSON."""
+    """A policy document: title and AWS's JSON."""
 
     title: Phrase
     text: str
@@ -49,7 +46,7 @@ class ReviewDocument:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The page: who, what, on which condition, how to revoke, what is proven. `graph` is empty where no one is trusted."""
+    """A security review. `graph` has no edges if no one is trusted."""
 
     title: Phrase
     lead: Phrase
@@ -62,11 +59,11 @@ class Review:
     documents: tuple[ReviewDocument, ...]
 
 
-_WHY = say("It is no secret. It keeps the vendor from being tricked into using this role for someone else.")
+_WHY = say("It is not a secret. It prevents others from tricking the vendor into using this role for them.")
 
 
 def review_of(handover: Handover) -> Review:
-    """The review of the module that is handed over."""
+    """The review of a module."""
     module = handover.module
     owners: tuple[Role | Group, ...] = (*module.access.roles.values(), *module.access.groups.values())
     trusts = [
@@ -119,16 +116,16 @@ def _lead(module: Module) -> Phrase:
     if module.customer is not None:
         account = Arn.parse(module.customer.backend_role_arn)
         vendor = account.account_id if account is not None else ""
-        return say(f"{made} for the vendor, account {{}}. No user, no access key and no password is made.", vendor)
+        return say(f"{made} for the vendor, account {{}}. No user, access key or password is created.", vendor)
     switch = _switch_role(module)
     if module.kind is ModuleKind.TRUSTING:
         people = switch.trusted
-        return say(f"{made}. People of account {{}} ({{}}) switch to the role.", people.account_id, people.name)
+        return say(f"{made}. Users of account {{}} ({{}}) switch to the role.", people.account_id, people.name)
     if not made and switch.keeper != switch.name:
-        said = "Nothing is made for this switch role alone: group {} and its users are shared, and in the module of {}."
+        said = "Nothing is created for this switch role: group {} and its users are shared and belong to the module of {}."
         return say(said, switch.group, switch.keeper)
     if not made:
-        return say("Nothing is made in this account: group and users are in account {}.", switch.trusting.account_id)
+        return say("Nothing is created in this account: group and users are in account {}.", switch.trusting.account_id)
     there, targets = switch.trusting, switch.targets
     if len(targets) > 1:
         return say(f"{made}. Members of the group switch to {{}}.", listed(targets))
@@ -137,7 +134,7 @@ def _lead(module: Module) -> Phrase:
 
 
 def _made(module: Module) -> str:
-    """What the module makes, counted: `1 role and 2 policies`."""
+    """Counts of what the module creates: `1 role and 2 policies`."""
     access = module.access
     parts = (
         (len(access.roles), "role", "roles"),
@@ -156,7 +153,7 @@ def _facts(module: Module) -> list[Fact]:
         found.append(Fact("Users", _users(access.users.values())))
     if module.kind is not ModuleKind.CUSTOMER and not access.roles:
         found += _switch(module)
-    found += [Fact("Policy", say("{}, made with it", arn)) for arn in access.policies]
+    found += [Fact("Policy", say("{}, created with it", arn)) for arn in access.policies]
     tags = _tags(module)
     if tags:
         found.append(Fact("Tags", listed(say("{} = {}", key, value) for key, value in sorted(tags.items()))))
@@ -164,7 +161,7 @@ def _facts(module: Module) -> list[Fact]:
 
 
 def _tags(module: Module) -> Mapping[str, str]:
-    """Tags of what the module makes; all its parts carry the same."""
+    """Tags of the created resources, which are the same for all of them."""
     tagged: tuple[Role | User | ManagedPolicy, ...] = (
         *module.access.roles.values(),
         *module.access.users.values(),
@@ -182,16 +179,16 @@ def _role(module: Module, role: Role) -> list[Fact]:
         Fact("Role", say("{}", role.arn)),
         Fact("Who may assume it", sentence([who_assumes(role), *people])),
         Fact("On which condition", sentence([on_condition(role), besides] if besides else [on_condition(role)])),
-        *([Fact("Why an external id", _WHY)] if customer is not None and customer.external_ids else []),
+        *([Fact("Why an external ID", _WHY)] if customer is not None and customer.external_ids else []),
         Fact("Session", session(role, callers)),
         Fact("Permissions boundary", say("{}", role.boundary) if role.boundary else Phrase(("None.",))),
     ]
 
 
 def _people(switch: SwitchRoleDetails) -> list[Phrase]:
-    """The users who are meant to switch, where the trust policy names a whole account."""
+    """The users who are intended to switch, if the trust policy trusts a whole account."""
     users = listed(map(_user_name, switch.users))
-    return [say("Meant: {} of account {}.", users, switch.home.account_id)] if switch.users else []
+    return [say("Intended: {} of account {}.", users, switch.home.account_id)] if switch.users else []
 
 
 def _switch(module: Module) -> list[Fact]:
@@ -201,18 +198,18 @@ def _switch(module: Module) -> list[Fact]:
     if len(targets) > 1:
         return [
             *roles,
-            Fact("On which condition", Phrase(("What the trust policy of each role says: see its own review.",))),
+            Fact("On which condition", Phrase(("See the review of each role.",))),
         ]
-    asked = "Signed in with MFA." if switch.require_mfa else "None: MFA is not asked for."
+    asked = "Signed in with MFA." if switch.require_mfa else "None: MFA is not required."
     return [*roles, Fact("On which condition", Phrase((asked,))), Fact("Session", session(switch.role))]
 
 
 def _group(group: Group) -> Phrase:
-    return say("{} (exists already; it gets a policy)" if group.existing else "{}", group.arn)
+    return say("{} (already exists; a policy is attached)" if group.existing else "{}", group.arn)
 
 
 def _users(users: Iterable[User]) -> Phrase:
-    """Users by what is made for them, each with the path that it has."""
+    """Users grouped by what is created for them, with their paths."""
     kinds: dict[str, list[str]] = {}
     for user in users:
         kinds.setdefault(_kind(user), []).append(_user_name(user.arn))
@@ -221,36 +218,36 @@ def _users(users: Iterable[User]) -> Phrase:
 
 def _kind(user: User) -> str:
     if user.existing:
-        return "(exists already, joins the group)"
+        return "(already exists, is added to the group)"
     return "with a first console password, to be changed at sign-in" if user.console_password else "without a password"
 
 
 def _user_name(arn: str) -> str:
-    """A user's name with the path before it, as in `staff/ann`."""
-    parsed = Arn.parse(arn)
+    """A user's path and name, as in `staff/ann`."""
+    parsed = parse_arn(arn)
     return parsed.resource.partition("/")[2] if parsed is not None else arn
 
 
 _ASKED = {
-    Case.INTENDED: "The intended caller, with all that is asked of it",
-    Case.NO_EXTERNAL_ID: "The intended caller without an external id",
-    Case.OTHER_EXTERNAL_ID: "The intended caller with another external id",
-    Case.NO_MFA: "Someone of the trusted account with access keys, without MFA",
-    Case.MFA_FALSE: "Someone of the trusted account, signed in without MFA",
+    Case.INTENDED: "The intended caller, with all conditions met",
+    Case.NO_EXTERNAL_ID: "The intended caller without an external ID",
+    Case.OTHER_EXTERNAL_ID: "The intended caller with another external ID",
+    Case.NO_MFA: "A user of the trusted account with access keys, without MFA",
+    Case.MFA_FALSE: "A user of the trusted account, signed in without MFA",
     Case.OTHER_PRINCIPAL: "Another principal of the caller's account",
     Case.OTHER_ACCOUNT: "A principal of the same name in another account",
-    Case.STRANGER: "Anybody of an account that occurs nowhere",
+    Case.STRANGER: "A principal of an unrelated account",
     Case.OTHER_USER: "Another user",
-    Case.OTHER: "Another principal that the trust policy could mean",
+    Case.OTHER: "Another principal that the trust policy could match",
 }
 
 _SHOWN = 5
-"""So many counterexamples are written out."""
+"""Maximum number of counterexamples."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProofRow:
-    """All requests of one kind. `standing` is ok, failed, or delegated: the caller's account decides, as intended."""
+    """All requests of one kind. `standing` is ok, failed, or delegated (the caller's account decides, as intended)."""
 
     request: str
     asked: int
@@ -260,7 +257,7 @@ class ProofRow:
 
 @dataclass(frozen=True, slots=True)
 class ProofSummary:
-    """What the proof says. `standing` is good, bad, or none where nothing was to be proven."""
+    """The result of the proof. `standing` is good, bad, or none if there was nothing to prove."""
 
     standing: str
     said: str
@@ -269,20 +266,20 @@ class ProofSummary:
 
 
 NOTE = (
-    "Each request was decided by evaluating these policies as IAM does. Requests that must be refused assume the worst: the "
-    "caller's own account allows everything, and the caller sends whatever helps."
+    "Each request was decided by evaluating these policies as IAM does. Requests that must be refused assume the worst "
+    "case: the caller's own account allows everything, and the caller chooses all other values of the request."
 )
-"""How the proof was made, for the small print."""
+"""The method of the proof."""
 
 
 def verdict_of(proof: Proof) -> ProofSummary:
     """The proof of one module in words."""
     if not proof.cells:
-        return ProofSummary("none", "Nothing to prove: no role is made here that anybody could assume.")
+        return ProofSummary("none", "Nothing to prove: the module creates no role.")
     rows = tuple(_row(case, [cell for cell in proof.cells if cell.case is case]) for case in Case if _occurs(case, proof))
     asked, wrong, left = len(proof.cells), len(proof.failures), len(proof.delegated)
     if wrong:
-        said = f"Not as intended: {wrong:,} of {counted(asked, 'request')} came out otherwise."
+        said = f"Not as intended: {wrong:,} of {counted(asked, 'request')} had another result."
         return ProofSummary("bad", said, rows, _failures(proof.failures))
     others = f"; {left:,} {'is' if left == 1 else 'are'} left to the caller's account, as intended" if left else ""
     return ProofSummary(
@@ -303,11 +300,11 @@ def _row(case: Case, cells: list[Cell]) -> ProofRow:
         accounts = dict.fromkeys(identity_of(cell.request.principal.arn).account_id for cell in delegated)
         outcome, standing = say("left to account {}", listed(accounts)), "delegated"
     else:
-        outcome, standing = Phrase(("let in" if cells[0].expected else "refused",)), "ok"
+        outcome, standing = Phrase(("allowed" if cells[0].expected else "refused",)), "ok"
     return ProofRow(_ASKED[case], len(cells), outcome, standing)
 
 
 def _failures(cells: Iterable[Cell]) -> tuple[Phrase, ...]:
     found = [Phrase((PhraseValue(counterexample(cell), prose=True),)) for cell in cells]
     left = len(found) - _SHOWN
-    return (*found[:_SHOWN], *([Phrase((f"{counted(left, 'more request')} came out otherwise.",))] if left > 0 else []))
+    return (*found[:_SHOWN], *([Phrase((f"{counted(left, 'more request')} had another result.",))] if left > 0 else []))

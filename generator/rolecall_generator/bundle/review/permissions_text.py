@@ -1,4 +1,4 @@
-"""What a principal may do: each statement as a sentence, with its actions counted by AWS's access levels."""
+"""Permissions in words: each statement as a sentence, with the number of actions per access level."""
 
 from __future__ import annotations
 
@@ -21,17 +21,25 @@ from rolecall_generator.iam.catalog import (
 from rolecall_generator.text import counted
 
 LEVELS = ("List", "Read", "Write", "Tagging", "Permissions management")
-"""AWS's access levels, the most harmless first (Service Authorization Reference, November 2026)."""
+"""AWS's access levels, least powerful first (Service Authorization Reference, November 2026)."""
 
 _NAMED = 8
-"""So many actions or resources are named in a sentence; more are counted there, and stand in the exact statement."""
+"""Maximum number of actions or resources in a sentence; more are counted."""
 
 _WARNINGS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class GrantText:
-    """One thing that is granted. `levels` counts its actions, and is empty where AWS alone knows; `sweeping`: very much."""
+    """One grant.
+
+    Attributes:
+        said: The grant in words.
+        source: The policy and statement.
+        levels: Number of actions per access level; empty for AWS managed policies.
+        warnings: What a reviewer should notice.
+        sweeping: Whether it grants very broad access.
+    """
 
     said: Phrase
     source: Phrase | None = None
@@ -41,7 +49,7 @@ class GrantText:
 
 
 def grants_of(owner: Role | Group, access: Access) -> tuple[GrantText, ...]:
-    """Everything that hangs on a role or group: inline policies, policies made with it, policies of AWS and of others."""
+    """All permissions of a role or group: inline policies, own managed policies, and those of AWS and other accounts."""
     found: list[GrantText] = []
     for name, document in sorted(owner.inline.items()):
         found += _of_document(document, say("Inline policy {}", name))
@@ -80,11 +88,11 @@ def _resources(statement: Statement) -> Phrase:
 
 
 def _some(values: tuple[str, ...], thing: str) -> Phrase:
-    """All by name when they are few, else the first of them and how many there are."""
+    """All values if they are few, else the first ones and the total."""
     if len(values) <= _NAMED:
         return listed(values)
     first = listed(values[: _NAMED - 2], ",").parts
-    return Phrase((f"{counted(len(values), thing)} (", *first, ", and the others in the exact statement)"))
+    return Phrase((f"{counted(len(values), thing)} (", *first, ", the others are in the policy document)"))
 
 
 def _conditions(conditions: tuple[Condition, ...]) -> Phrase:
@@ -113,11 +121,11 @@ def _level(action: str) -> str:
 
 
 def _warnings(statement: Statement) -> tuple[Phrase, ...]:
-    """What a reviewer must not overlook: everything at once, or actions by which a principal gets more than is written."""
+    """Warnings for a reviewer: very broad access, and actions that allow privilege escalation."""
     if statement.not_actions:
-        return (Phrase(("This allows whatever is not named, actions that AWS adds later among them.",)),)
+        return (Phrase(("This allows all actions that are not listed, including those that AWS adds in the future.",)),)
     if set(statement.actions) & {"*", "*:*"}:
-        return (Phrase(("This allows everything that the account's own policies do not deny.",)),)
+        return (Phrase(("This allows everything that no other policy denies.",)),)
     found = dict.fromkeys(action for pattern in statement.actions for action in escalations(pattern))
     said = [say(f"{{}} {ESCALATION[action]}.", _written(action)) for action in list(found)[:_WARNINGS]]
     left = len(found) - len(said)
@@ -136,19 +144,23 @@ def _managed(arn: str) -> GrantText:
     if name is None:
         account = Arn.parse(arn)
         where = account.account_id if account is not None else arn
-        return GrantText(say("Everything in the policy {} of account {}; its text is not part of this bundle.", arn, where))
-    said = say("Everything in AWS's managed policy {}. AWS keeps its text and may change it.", arn)
+        return GrantText(
+            say("Everything in the policy {} of account {}; its content is not part of this bundle.", arn, where)
+        )
+    said = say("Everything in the AWS managed policy {}. AWS may change its content.", arn)
     notes = []
     if name in SWEEPING:
         notes.append(Phrase((f"This policy {SWEEPING[name]}.",)))
     if name in DEPRECATED:
         new = DEPRECATED[name].replacement
-        notes.append(say("AWS has deprecated it in favour of {}.", new) if new else Phrase(("AWS has deprecated it.",)))
+        notes.append(
+            say("AWS has deprecated it; the replacement is {}.", new) if new else Phrase(("AWS has deprecated it.",))
+        )
     return GrantText(said, warnings=tuple(notes), sweeping=name in SWEEPING)
 
 
 def documents_of(owners: Iterable[Role | Group], access: Access) -> list[tuple[Phrase, PolicyDocument]]:
-    """Every policy document on the owners with what it is called, in the order of `grants_of`."""
+    """Every policy document of the owners with its title, in the order of `grants_of`."""
     found: list[tuple[Phrase, PolicyDocument]] = []
     for owner in owners:
         found += [(say("Inline policy {}", name), document) for name, document in sorted(owner.inline.items())]

@@ -1,16 +1,11 @@
-"""Sentences whose values stay apart from our own words, so that every form escapes them in its own way.
+"""Sentences of the security review: the type `Phrase`, trust policies in words, and how to revoke access.
 
-A `Phrase` is what a text says; Markdown, HTML and PDF are ways of writing it down. Our own words are trusted, a value never
-is: it may hold whatever stands in a manifest.
+A `Phrase` keeps fixed text and values apart, so that Markdown, HTML and PDF can each escape the values, which are untrusted:
+they can contain anything that a manifest contains.
 
-Policy documents as the text that people read, compare and paste.
-
-How access is taken back: each way to remove it, and how to cut sessions that run. Sources, read November 2026: IAM User
-Guide, "Revoke IAM role temporary security credentials" (the console attaches the inline policy AWSRevokeOlderSessions,
-which denies everything to sessions opened before) and "Disabling permissions for temporary security credentials"
-(permissions are evaluated at each request; changes may take a few minutes).
-
-Who may assume a role, and on which condition: a trust policy in words.
+Sources on revoking access, November 2026: IAM User Guide, "Revoke IAM role temporary security credentials" (the console
+attaches the inline policy AWSRevokeOlderSessions, which denies everything to earlier sessions) and "Disabling permissions
+for temporary security credentials" (permissions are evaluated at each request; changes may take a few minutes).
 """
 
 from __future__ import annotations
@@ -28,9 +23,9 @@ from rolecall_generator.text import duration, markdown
 
 @dataclass(frozen=True, slots=True)
 class PhraseValue:
-    """A part of a phrase that comes from the manifest: a name, an ARN, an id, a condition's value.
+    """A value from the manifest in a phrase: a name, an ARN, an ID, the value of a condition.
 
-    `prose`: whole sentences with such values in them, which are set as text where a form can do that safely.
+    `prose`: the value is a whole sentence, which is not formatted as code.
     """
 
     text: str
@@ -39,7 +34,7 @@ class PhraseValue:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A sentence or a part of one: our own words, and values between them."""
+    """A sentence or a part of one: fixed text and values."""
 
     parts: tuple[str | PhraseValue, ...]
 
@@ -47,22 +42,22 @@ class Phrase:
         return "".join(part.text if isinstance(part, PhraseValue) else part for part in self.parts)
 
     def __html__(self) -> str:
-        """HTML, values as code. Jinja2 takes it as escaped already."""
+        """HTML with values as code; Jinja2 does not escape it again."""
         return "".join(map(_element, self.parts))
 
     @property
     def md(self) -> str:
         """Markdown for running text and lists, values as code spans."""
-        # The bar is escaped for tables alone: within a code span elsewhere the backslash would show.
+        # The bar is escaped only in tables: in a code span elsewhere, the backslash would be visible.
         return self.cell.replace("\\|", "|")
 
     @property
     def cell(self) -> str:
-        """Markdown for a cell of a table."""
+        """Markdown for a table cell."""
         return "".join(_markdown(part.text) if isinstance(part, PhraseValue) else part for part in self.parts)
 
 
-# What customers share stays in these however many there are: it is asked for again with each of them.
+# Many customers share the same values.
 _html = lru_cache(maxsize=4_096)(escape)
 _markdown = lru_cache(maxsize=4_096)(markdown)
 
@@ -74,7 +69,7 @@ def _element(part: str | PhraseValue) -> str:
 
 
 def say(pattern: str, *values: str | Phrase) -> Phrase:
-    """A phrase of our own words with each `{}` replaced: by a value, or by the parts of another phrase."""
+    """Make a phrase from a pattern in which each `{}` is replaced by a value or by the parts of another phrase."""
     words = _split(pattern)
     if len(words) != len(values) + 1:
         raise ValueError(f"{pattern!r} has {len(words) - 1} places for {len(values)} values")
@@ -94,7 +89,7 @@ def _split(pattern: str) -> tuple[str, ...]:
 
 
 def listed(values: Iterable[str | Phrase], last: str = "and") -> Phrase:
-    """Values as people list them: `a`, `b` and `c`. `last` is a word, or a sign that stands before each further value."""
+    """Join values: `a`, `b` and `c`. `last` is the conjunction, or a character that separates all values."""
     items = list(values)
     if not items:
         return Phrase(())
@@ -103,12 +98,12 @@ def listed(values: Iterable[str | Phrase], last: str = "and") -> Phrase:
 
 
 def sentence(phrases: Sequence[Phrase]) -> Phrase:
-    """Phrases one after the other, a space between them."""
+    """Join phrases with spaces."""
     return say(" ".join(["{}"] * len(phrases)), *phrases)
 
 
 def capital(phrase: Phrase) -> Phrase:
-    """The phrase as the beginning of a sentence; a value at its head stays as it is."""
+    """Capitalize the phrase, unless it starts with a value."""
     first = phrase.parts[0] if phrase.parts else ""
     if not first or isinstance(first, PhraseValue):
         return phrase
@@ -116,14 +111,14 @@ def capital(phrase: Phrase) -> Phrase:
 
 
 _HIDDEN = re.compile("[^\n\x20-\x7e\xa1-\xac\xae-\xff]")
-"""What cannot be seen or could mislead; a soft hyphen too. A policy holds printable Latin-1 alone."""
+"""Invisible or misleading characters, including the soft hyphen. A policy contains only printable Latin-1."""
 
 
 @lru_cache(maxsize=1_024)
 def document_text(document: PolicyDocument) -> str:
-    """The document as AWS's JSON, indented by two spaces; characters that cannot be seen are written as JSON escapes.
+    """The document as AWS's JSON, indented by two spaces, with JSON escapes for invisible characters.
 
-    Statements without id have none here: the empty one that provider 3.39 writes means the same.
+    Empty statement IDs, as provider 3.39 writes them, are omitted.
     """
     body = document.to_json()
     for statement in body["Statement"]:
@@ -134,27 +129,27 @@ def document_text(document: PolicyDocument) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RevocationWay:
-    """One way to take access back: when or with what, and what to do."""
+    """A way to revoke access: a label and instructions."""
 
     when: str
     how: Phrase
 
 
 _REMOVE = (
-    RevocationWay("Terraform", say("{} in the folder that was applied.", "terraform destroy")),
+    RevocationWay("Terraform", say("Run {} in the folder where it was applied.", "terraform destroy")),
     RevocationWay("CloudFormation", Phrase(("Delete the stack.",))),
     RevocationWay("AWS CLI", say("Run {}.", "aws-cli/remove.sh")),
 )
 
 
 def name_of(arn: str) -> str:
-    """The plain name at an ARN's end."""
-    parsed = Arn.parse(arn)
+    """The name in an ARN."""
+    parsed = parse_arn(arn)
     return parsed.name if parsed is not None else arn
 
 
 def revoking(module: Module) -> tuple[RevocationWay, ...]:
-    """All ways for what the module makes; none for a module that makes nothing."""
+    """All ways to revoke what the module creates; empty for a module that creates nothing."""
     made = module.access.roles or module.access.groups or module.access.users or module.access.policies
     if not made:
         return ()
@@ -164,10 +159,10 @@ def revoking(module: Module) -> tuple[RevocationWay, ...]:
 
 _REVOKE = (
     "IAM console, Roles, {}, tab Revoke sessions, Revoke active sessions: AWS attaches the inline policy {}, which denies "
-    "everything to sessions opened before. Then remove the role: until then new sessions can be opened."
+    "everything to earlier sessions. Then remove the role: until then, new sessions can be opened."
 )
 _RUNNING = (
-    "Without the role's policies they can do nothing, within a few minutes: AWS evaluates permissions at every request. "
+    "Without the role's policies, they lose all permissions within minutes: AWS evaluates permissions at every request. "
     "They end after {} at the latest."
 )
 
@@ -175,13 +170,13 @@ _RUNNING = (
 def _role(role: Role) -> tuple[RevocationWay, ...]:
     longest = Phrase((duration(role.max_session_seconds),))
     return (
-        RevocationWay("At once", say(_REVOKE, name_of(role.arn), "AWSRevokeOlderSessions")),
+        RevocationWay("Immediately", say(_REVOKE, name_of(role.arn), "AWSRevokeOlderSessions")),
         RevocationWay("Running sessions", say(_RUNNING, longest)),
     )
 
 
 def _people(module: Module) -> tuple[RevocationWay, ...]:
-    """Where the people are: how one person loses the right to switch."""
+    """How to remove one user from the group."""
     if not module.access.groups:
         return ()
     group = name_of(next(iter(module.access.groups)))
@@ -193,7 +188,7 @@ def _people(module: Module) -> tuple[RevocationWay, ...]:
     target = module.switch_role.role
     there = Arn.parse(target.arn)
     account = there.account_id if there is not None else ""
-    running = say("Cut in account {}: IAM console, Roles, {}, tab Revoke sessions.", account, name_of(target.arn))
+    running = say("End them in account {}: IAM console, Roles, {}, tab Revoke sessions.", account, name_of(target.arn))
     return (person, RevocationWay("Running sessions", running))
 
 
@@ -204,7 +199,7 @@ def _console(module: Module) -> tuple[RevocationWay, ...]:
         where = "Roles" if module.access.roles else "User groups"
         return (RevocationWay("Console", say(f"IAM console, {where}, {{}}, Delete.", name)),)
     policies = listed(name_of(arn) for arn in sorted(group.attached & module.access.policies.keys()))
-    kept = "IAM console, User groups, {}, tab Permissions: remove {}. The group itself was there before, and stays."
+    kept = "IAM console, User groups, {}, tab Permissions: remove {}. The group itself existed before and is kept."
     return (RevocationWay("Console", say(kept, name_of(group.arn), policies)),)
 
 
@@ -224,7 +219,7 @@ def statements_of(role: Role) -> tuple[Statement, ...]:
 
 
 def who_assumes(role: Role) -> Phrase:
-    """Everybody whom the trust policy names: by `aws:PrincipalArn` where a statement asks for it, else by principal."""
+    """All callers that the trust policy allows: by condition on `aws:PrincipalArn` if there is one, else by principal."""
     named = [who for statement in statements_of(role) if statement.effect == "Allow" for who in _callers(statement)]
     if not named:
         return Phrase(("No one.",))
@@ -241,51 +236,51 @@ def _callers(statement: Statement) -> list[Phrase]:
 def _principal(principal: Principal) -> Phrase:
     text = principal.identifier
     if text == "*":
-        return Phrase(("everybody",))
+        return Phrase(("any principal",))
     if principal.type == "AWS":
-        return say("whom account {} lets in", text) if text.isdigit() else _arn(text)
+        return say("principals that account {} allows", text) if text.isdigit() else _arn(text)
     return say("the service {}", text)
 
 
 def _arn(text: str) -> Phrase:
     parsed = Arn.parse(text)
     if parsed is not None and parsed.resource == "root":
-        return say("whom account {} lets in", parsed.account_id)
+        return say("principals that account {} allows", parsed.account_id)
     return say(f"the {parsed.kind if parsed is not None and parsed.kind in {'role', 'user'} else 'principal'} {{}}", text)
 
 
 def on_condition(role: Role) -> Phrase:
-    """What a request must bring along. Statements that ask for the same are said once."""
+    """The conditions of the trust policy, without repetitions."""
     asked = dict.fromkeys(_asks(statement) for statement in statements_of(role) if statement.effect == "Allow")
-    return sentence(list(asked)) if asked else Phrase(("Nothing is asked.",))
+    return sentence(list(asked)) if asked else Phrase(("None.",))
 
 
 def _asks(statement: Statement) -> Phrase:
     conditions = [item for item in statement.conditions if item.key.lower() != _PRINCIPAL_ARN]
     if not conditions:
-        return Phrase(("No condition: neither an external id nor MFA is asked for.",))
+        return Phrase(("No condition: neither an external ID nor MFA is required.",))
     return capital(say("{}.", listed(_condition(item) for item in conditions)))
 
 
 def _condition(condition: Condition) -> Phrase:
     key, values = condition.key.lower(), condition.values
     if key == _EXTERNAL_ID and condition.operator == "StringEquals":
-        more = "" if len(values) == 1 else " (two stand side by side while the id is rotated)"
-        return say(f"the external id {{}} is presented{more}", listed(values, "or"))
+        more = "" if len(values) == 1 else " (both are valid while the ID is rotated)"
+        return say(f"the external ID {{}} is presented{more}", listed(values, "or"))
     if key == _MFA and condition.operator == "Bool" and values == ("true",):
         return Phrase(("the caller has signed in with MFA",))
     return say("{} {} {}", condition.key, condition.operator, listed(values, "or"))
 
 
 def allowed_besides(role: Role) -> Phrase | None:
-    """What the caller may do with the session beyond opening it; None when nothing."""
+    """What the trust policy allows besides assuming the role; None if nothing."""
     actions = dict.fromkeys(action for statement in statements_of(role) for action in statement.actions)
     extras = [say(_EXTRAS[action], action) for action in actions if action in _EXTRAS]
     return say("The caller may also {}.", listed(extras)) if extras else None
 
 
 def session(role: Role, callers: Iterable[str] = ()) -> Phrase:
-    """How long a session lasts at most. `callers` are ARNs of who opens it."""
+    """The maximum session duration. `callers` are the ARNs of the callers."""
     longest = role.max_session_seconds
     chained = longest > quotas.CHAINED_SESSION_SECONDS and any(":role/" in arn for arn in callers)
     limit = " A role that assumes this one gets 1 hour at most (role chaining)." if chained else ""
