@@ -131,7 +131,7 @@ def test_a_condition_that_reads_like_a_function_is_refused(key: str) -> None:
 )
 def test_a_stored_secret_is_never_fetched(change: dict[str, Any]) -> None:
     """CloudFormation replaces `{{resolve:...}}` in any text and knows no escape for it: refused, with the module."""
-    with pytest.raises(CloudFormationError, match="would put another value in its place") as caught:
+    with pytest.raises(CloudFormationError, match="which CloudFormation would replace") as caught:
         cloudformation_form(handover(module_of(with_role(**change))))
 
     assert "customers/account1" == caught.value.where
@@ -155,7 +155,7 @@ def test_nothing_to_make_is_said_and_no_template_is_written() -> None:
     files = cloudformation_form(handover(module_of(Access(), kind=ModuleKind.TRUSTED)))
 
     assert [README] == list(files)
-    assert "Nothing is made in this account" in files[README].decode()
+    assert "Nothing is created in this account" in files[README].decode()
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_a_partition_without_public_console_has_no_link() -> None:
     text = switch("trusting", partition="aws-iso")
 
     assert "<https://" not in text
-    assert "The account id `333333333333` and the role's name `switched`" in text
+    assert "The account ID `333333333333` and the role's name `switched`" in text
 
 
 def test_group_and_users_follow_the_manifest_into_the_trusting_account() -> None:
@@ -204,7 +204,7 @@ def test_the_policy_that_the_console_adds_is_taken_away() -> None:
 
 def test_who_gets_no_password_is_told_what_is_missing_for_the_console() -> None:
     """Of a new user without a password alone: one with a password can sign in, one that exists is as it is."""
-    said = "cannot sign in to switch in the browser"
+    said = "cannot sign in to the console"
 
     assert said in switch("trusted", users=[{"name": "reena"}])
     assert said not in switch("trusted", users=[{"name": "reena", "console_password": True}])
@@ -224,7 +224,7 @@ def test_what_existed_before_is_not_deleted_by_the_last_steps() -> None:
 
 def test_a_first_password_is_spoken_of_where_there_is_one() -> None:
     """No one is told to change a password that was not given."""
-    said = "given a first password changes it"
+    said = "Users with a first password change it"
 
     assert said in switch("trusted", users=[{"name": "ann", "console_password": True}])
     assert said not in switch("trusted", users=[{"name": "ann", "existing": True}])

@@ -1,4 +1,4 @@
-"""The picture of who can assume what, as SVG and Mermaid."""
+"""The graph of who can assume which role, as SVG and Mermaid."""
 
 from rolecall_generator.reports.graph.graph_layout import (
     BOX_WIDTH,

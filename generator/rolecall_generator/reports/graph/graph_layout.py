@@ -1,6 +1,6 @@
-"""Where everything of the picture stands: callers left, roles right, boxes for accounts, a port for every edge.
+"""The layout of the graph: callers on the left, roles on the right, a box per account, a port per edge.
 
-All lengths are in SVG user units, which are CSS pixels when the picture is shown in its own size.
+All lengths are in SVG user units, which are CSS pixels at the original size.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Rect:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An account's box with its nodes; `shape` of an account without title is not drawn."""
+    """An account's box with its nodes; the box of an account without title is not drawn."""
 
     account: GraphAccount
     shape: Rect
@@ -53,7 +53,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class GraphLayout:
-    """Everything placed, and the picture's size."""
+    """Positions of all elements, and the size of the graph."""
 
     width: float
     height: float
@@ -61,11 +61,11 @@ class GraphLayout:
     roles: tuple[Box, ...]
     curves: tuple[Curve, ...]
     legend: tuple[tuple[EdgeState, float, float], ...]
-    """Kinds of edge that occur, each with the place where its line begins."""
+    """Kinds of edge that occur, each with the start of its line."""
 
 
 def lay_out(graph: Graph) -> GraphLayout:
-    """Place the graph: roles in their order from the top, callers next to the middle of what they reach."""
+    """Lay out the graph: roles in order from the top, callers next to the middle of the roles that they reach."""
     incoming: dict[str, list[Edge]] = {}
     for edge in graph.edges:
         incoming.setdefault(edge.target, []).append(edge)
@@ -86,7 +86,7 @@ def lay_out(graph: Graph) -> GraphLayout:
 
 
 def _legend(graph: Graph, top: float) -> tuple[tuple[EdgeState, float, float], ...]:
-    """Three kinds of edge next to each other in a row."""
+    """The legend, with three kinds of edge per row."""
     seen = {edge.standing for edge in graph.edges}
     kinds = [standing for standing in EdgeState if standing in seen]
     step = (WIDTH - 2 * MARGIN) / 3
@@ -94,14 +94,14 @@ def _legend(graph: Graph, top: float) -> tuple[tuple[EdgeState, float, float], .
 
 
 def _room(edge: Edge) -> float:
-    """Height of an edge's label with the air around it."""
+    """Height of an edge's label with padding."""
     return LINE * len(edge.label) + 5
 
 
 def _column(
     accounts: Sequence[GraphAccount], x: float, heights: Mapping[str, float], wishes: Mapping[str, float]
 ) -> tuple[Box, ...]:
-    """Boxes one below the other, each as near to the middle that it wishes as those above it allow."""
+    """Boxes one below the other, each as close to its wanted centre as the boxes above allow."""
     total = [_box_height(account, heights) for account in accounts]
     tops = [
         max(TOP, wishes.get(account.account_id, 0) - height / 2) for account, height in zip(accounts, total, strict=True)

@@ -1,9 +1,4 @@
-"""Who reaches what, as a graph: accounts with their principals, and an edge for each reach with its conditions.
-
-From an access and its proof to the edges of the picture: who reaches which role, and whether that is meant.
-
-From reaches to the graph: principals in their accounts, and roles that are alike as one.
-"""
+"""The graph of who reaches which role, made from an access and its proof; similar roles are drawn as one node."""
 
 from __future__ import annotations
 
@@ -17,7 +12,7 @@ from rolecall_generator.proof import OTHER, STRANGER, Case, Cell, Proof, conditi
 
 
 class EdgeState(Enum):
-    """What is known of a reach. TRUSTED: a trust policy says so, and no proof was at hand."""
+    """The result for an edge. TRUSTED: a trust policy allows it, and there is no proof."""
 
     INTENDED = "intended"
     UNINTENDED = "not intended"
@@ -28,13 +23,13 @@ class EdgeState(Enum):
 
     @property
     def failed(self) -> bool:
-        """True for what a proof found wrong."""
+        """Whether the proof failed or was undecided."""
         return self in {EdgeState.UNINTENDED, EdgeState.BROKEN, EdgeState.UNDECIDED}
 
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A principal or a role; `count` is above 1 for roles that stand together. `key` is the ARN where there is one."""
+    """A principal, a role, or `count` roles. `key` is the ARN, if there is one."""
 
     key: str
     name: str
@@ -45,7 +40,7 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True)
 class GraphAccount:
-    """An account's box; `account_id` is empty for what belongs to no account or to many."""
+    """An account's box; `account_id` is empty for nodes of no account or of several."""
 
     account_id: str
     title: str
@@ -54,7 +49,7 @@ class GraphAccount:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Who (a key among the callers) reaches which role (a key among the roles) on which conditions, in words."""
+    """An edge from a caller's key to a role's key, with the conditions in words."""
 
     source: str
     target: str
@@ -63,7 +58,7 @@ class Edge:
 
     @property
     def label(self) -> tuple[str, ...]:
-        """Lines to write at the edge: the conditions, or that there are none."""
+        """Lines of the label: the conditions, or that there are none."""
         if self.standing in {EdgeState.BROKEN, EdgeState.UNDECIDED}:
             return (self.standing.value,)
         if self.standing is EdgeState.DELEGATED:
@@ -73,7 +68,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Callers by account, roles by account, and the edges between them. An account may stand on both sides."""
+    """Callers by account, roles by account, and the edges between them. An account can be on both sides."""
 
     callers: tuple[GraphAccount, ...]
     roles: tuple[GraphAccount, ...]
@@ -81,12 +76,12 @@ class Graph:
 
     @property
     def failed(self) -> bool:
-        """True when any reach is otherwise than intended."""
+        """Whether any edge is not as intended."""
         return any(edge.standing.failed for edge in self.edges)
 
 
 def describe(graph: Graph) -> Iterator[str]:
-    """The graph in sentences, what is wrong first: `role backend_role (111111111111) reaches role role1 (222222222222)
+    """The graph in sentences, failed edges first: `role backend_role (111111111111) reaches role role1 (222222222222)
     on condition of external id`.
     """
     callers, roles = (
@@ -104,9 +99,9 @@ def _called(account: GraphAccount, node: GraphNode) -> str:
 
 def _reaches(edge: Edge) -> str:
     verbs = {
-        EdgeState.BROKEN: "should reach, and cannot,",
+        EdgeState.BROKEN: "should reach but cannot reach",
         EdgeState.UNDECIDED: "may or may not reach",
-        EdgeState.UNINTENDED: "reaches, though no one meant it,",
+        EdgeState.UNINTENDED: "unintentionally reaches",
         EdgeState.DELEGATED: "reaches, if its account allows it,",
     }
     return verbs.get(edge.standing, "reaches")
@@ -121,19 +116,19 @@ def _how(edge: Edge) -> str:
 
 
 _SHORT = {Case.OTHER_EXTERNAL_ID: "with another's external id"}
-"""Words that must be shorter next to an edge than in a sentence."""
+"""Shorter labels for edges than in sentences."""
 
 
 @dataclass(slots=True)
 class Reaches:
-    """Edges between ARNs, one for each caller, role and standing; the subject of each role; an account of no one."""
+    """Edges between ARNs, one per caller, role and state; the subject of each role; the ID of the invented account."""
 
     edges: dict[tuple[str, str, EdgeState], Edge] = field(default_factory=dict)
     subjects: dict[str, str] = field(default_factory=dict)
-    nobodys_account: str = ""
+    stranger_account: str = ""
 
     def add(self, edge: Edge) -> None:
-        """Join with an edge between the same two: the conditions of both stand at it."""
+        """Add an edge; an edge of the same caller, role and state gets the conditions of both."""
         key = edge.source, edge.target, edge.standing
         known = self.edges.get(key)
         if known is not None and known.conditions != edge.conditions:
@@ -142,13 +137,13 @@ class Reaches:
 
 
 def from_proof(proof: Proof) -> Reaches:
-    """Every reach that was meant and every one that was found; refusals that were meant draw nothing."""
+    """Edges for intended access and for access that was found; intended refusals have no edge."""
     found = Reaches()
     for cell in proof.cells:
         role = cell.request.resource
         found.subjects.setdefault(role, cell.subject)
-        if cell.case is Case.STRANGER and not found.nobodys_account:
-            found.nobodys_account = cell.request.principal.arn.split(":")[4]
+        if cell.case is Case.STRANGER and not found.stranger_account:
+            found.stranger_account = cell.request.principal.arn.split(":")[4]
         standing = _standing(cell)
         if standing is not None:
             conditions = _conditions(cell, standing)
@@ -173,7 +168,7 @@ def _conditions(cell: Cell, standing: EdgeState) -> tuple[str, ...]:
 
 
 def from_access(access: Access) -> Reaches:
-    """Every reach that a trust policy names, with its conditions; denials and the callers' own policies are not weighed."""
+    """Edges for all principals in trust policies, with conditions; denials and the callers' policies are ignored."""
     found = Reaches()
     for arn, role in access.roles.items():
         for statement in role.trust.statements if role.trust is not None else ():
@@ -184,7 +179,7 @@ def from_access(access: Access) -> Reaches:
 
 
 def _callers(statement: Statement, role_arn: str) -> Iterator[str]:
-    """Whom the statement names: by condition on `aws:PrincipalArn` where it has one, else by its principals."""
+    """Callers of a statement: by condition on `aws:PrincipalArn` if it has one, else by its principals."""
     named = [value for item in statement.conditions if item.key.lower() == "aws:principalarn" for value in item.values]
     if named:
         yield from named
@@ -198,19 +193,19 @@ def _callers(statement: Statement, role_arn: str) -> Iterator[str]:
 
 
 SINGLY = 40
-"""Up to so many roles each one is drawn; with more, those that are reached alike and as meant stand as one."""
+"""Up to this number, each role is drawn; beyond it, roles with the same edges are drawn as one node."""
 
 FAILING_SINGLY = 200
-"""More failing roles than this would make a picture that no one can open; those beyond stand as one, as failing."""
+"""Maximum number of failing roles that are drawn separately."""
 
 _PLACEHOLDERS = {OTHER: "any other", STRANGER: "any"}
 
 
 def reaches(access: Access, proof: Proof | None = None, names: Mapping[str, str] | None = None) -> Graph:
-    """The picture of who reaches what.
+    """Make the graph of who reaches which role.
 
-    With a proof: what was meant and holds, what was meant and does not, and what no one meant. Without: what the trust
-    policies of `access` name. `names` are names of accounts by id.
+    With a proof, the edges are intended access, refused intended access, and unintended access. Without one, they are
+    the principals in the trust policies of `access`. `names` are account names by ID.
     """
     found = from_access(access) if proof is None else from_proof(proof)
     by_role: dict[str, list[Edge]] = {}
@@ -219,7 +214,7 @@ def reaches(access: Access, proof: Proof | None = None, names: Mapping[str, str]
     single, groups = _grouped(by_role)
     edges = [edge for role in single for edge in by_role[role]]
     nodes = {role: GraphNode(role, *_named(role), found.subjects.get(role, "")) for role in single}
-    title = _Titles(names or {}, found.nobodys_account)
+    title = _Titles(names or {}, found.stranger_account)
     roles = title.accounts(nodes.values())
     for number, members in enumerate(groups, 1):
         node, ways = _group(f"group {number}", members, by_role)
@@ -231,19 +226,19 @@ def reaches(access: Access, proof: Proof | None = None, names: Mapping[str, str]
 
 
 def _grouped(by_role: Mapping[str, list[Edge]]) -> tuple[list[str], list[list[str]]]:
-    """Roles to draw singly, and groups of roles that the same callers reach in the same way."""
+    """Roles to draw separately, and groups of roles with the same edges."""
     if len(by_role) <= SINGLY:
         return list(by_role), []
     failing = [role for role, edges in by_role.items() if any(edge.standing.failed for edge in edges)]
-    alone = dict.fromkeys(failing[:FAILING_SINGLY])
+    single = dict.fromkeys(failing[:FAILING_SINGLY])
     alike: dict[frozenset[tuple[object, ...]], list[str]] = {}
     for role, edges in by_role.items():
-        if role not in alone:
+        if role not in single:
             way = frozenset((edge.source, edge.conditions, edge.standing) for edge in edges)
             alike.setdefault(way, []).append(role)
     groups = [roles for roles in alike.values() if len(roles) > 1]
-    alone.update(dict.fromkeys(roles[0] for roles in alike.values() if len(roles) == 1))
-    return list(alone), groups
+    single.update(dict.fromkeys(roles[0] for roles in alike.values() if len(roles) == 1))
+    return list(single), groups
 
 
 def _group(key: str, roles: list[str], by_role: Mapping[str, list[Edge]]) -> tuple[GraphNode, list[Edge]]:
@@ -255,10 +250,10 @@ def _group(key: str, roles: list[str], by_role: Mapping[str, list[Edge]]) -> tup
 
 
 def _named(arn: str) -> tuple[str, str]:
-    """A principal's name and kind as people say them."""
+    """A principal's name and kind for display."""
     who, kind = identity_of(arn), kind_word(arn)
     if arn == "*":
-        return "everybody", ""
+        return "any principal", ""
     for stem, words in _PLACEHOLDERS.items():
         if is_invented(arn, stem):
             return f"{words} {kind}", ""
@@ -266,21 +261,21 @@ def _named(arn: str) -> tuple[str, str]:
 
 
 class _Titles:
-    """Accounts and how they are called: by name and id where the name is known."""
+    """Titles of accounts: name and ID if the name is known."""
 
-    def __init__(self, names: Mapping[str, str], nobodys: str) -> None:
+    def __init__(self, names: Mapping[str, str], stranger: str) -> None:
         self._names = names
-        self._nobodys = nobodys
+        self._stranger = stranger
 
     def accounts(self, nodes: Iterable[GraphNode]) -> tuple[GraphAccount, ...]:
-        """Boxes in the order in which their accounts occur, each with its nodes."""
+        """Boxes with their nodes, in order of first occurrence."""
         boxes: dict[str, list[GraphNode]] = {}
         for node in nodes:
             boxes.setdefault(identity_of(node.key).account_id, []).append(node)
         return tuple(GraphAccount(account, self._title(account), tuple(held)) for account, held in boxes.items())
 
     def _title(self, account_id: str) -> str:
-        if account_id and account_id == self._nobodys:
+        if account_id and account_id == self._stranger:
             return "any other account"
         name = self._names.get(account_id)
         return f"{name} · {account_id}" if name else account_id

@@ -1,4 +1,4 @@
-"""The picture as Mermaid text, for pages that draw it themselves (GitHub, GitLab, wikis)."""
+"""The graph as Mermaid text, which GitHub, GitLab and wikis render."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SAFE = frozenset(" .,:/_-@=")
 
 
 def to_mermaid(graph: Graph) -> str:
-    """A flowchart from left to right, safe for any name. Ends with a newline."""
+    """A flowchart from left to right, with all names escaped. Ends with a newline."""
     ids: dict[str, str] = {}
     lines = ["flowchart LR"]
     for number, (title, nodes) in enumerate(_accounts(graph), 1):
@@ -33,7 +33,7 @@ def to_mermaid(graph: Graph) -> str:
 
 
 def _accounts(graph: Graph) -> list[tuple[str, dict[str, GraphNode]]]:
-    """Accounts of both sides as one, since a node stands once in Mermaid; groups keep their own boxes."""
+    """Accounts of both sides merged, because a node occurs only once in Mermaid; groups of roles have their own boxes."""
     boxes: dict[tuple[str, str], dict[str, GraphNode]] = {}
     known: set[str] = set()
     for account in (*graph.roles, *graph.callers):
@@ -65,7 +65,7 @@ def _label(node: GraphNode) -> str:
 
 
 def _text(text: str) -> str:
-    """A label's text: letters and digits as they are, all else as Mermaid's entity codes (#35; is #).
+    """Escape a label: all characters except letters, digits and safe ones become Mermaid entity codes (#35; is #).
 
     Mermaid documentation, "Entity codes to escape characters", November 2026: "numbers given are base 10".
     """

@@ -1,4 +1,4 @@
-"""The picture as SVG: stands alone or within a page, in light and dark, with its sentences as text alternative."""
+"""The graph as SVG, standalone or in a page, in light and dark, with its sentences as text alternative."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from rolecall_generator.reports.graph.graph_layout import (
 from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphNode, describe
 
 SENTENCES = 60
-"""A longer text alternative helps no one who has it read out."""
+"""Maximum number of sentences in the text alternative."""
 
 _NAME_CHARACTERS = 28
 _LABEL_CHARACTERS = 36
 _CHARACTER = 7.0
-"""Width of a letter at the edges, in SVG user units: the mean of common sans-serif fonts at that size, a little more."""
+"""Width of a character of a label in SVG user units, slightly more than the mean of common sans-serif fonts."""
 
 _LABEL_GAP = 20
 _STRAIGHT = 190
-"""The longest straight piece of an edge, in SVG user units: what is left must be enough for a gentle bend."""
+"""Maximum length of the straight part of an edge, in SVG user units; the rest is the bend."""
 
 _CLASSES = {
     EdgeState.UNINTENDED: "rc-bad",
@@ -43,17 +43,17 @@ _LEGENDS = {
     EdgeState.INTENDED: "intended, and proven",
     EdgeState.DELEGATED: "left to the account, as intended",
     EdgeState.TRUSTED: "trusted by the role",
-    EdgeState.UNINTENDED: "works, and no one meant it",
+    EdgeState.UNINTENDED: "not intended, but works",
     EdgeState.BROKEN: "intended, but refused",
     EdgeState.UNDECIDED: "could not be decided",
 }
 
 
 def to_svg(graph: Graph) -> str:
-    """The SVG element; `title` and `desc` say the same in words. Ends with a newline."""
+    """The SVG element, with the graph in words in `title` and `desc`. Ends with a newline."""
     layout = lay_out(graph)
     size = f'width="{layout.width:g}" height="{layout.height:g}" viewBox="0 0 {layout.width:g} {layout.height:g}"'
-    # What is wrong is drawn last, so that nothing covers it.
+    # Failed edges are drawn last, so that nothing covers them.
     curves = sorted(layout.curves, key=lambda curve: curve.edge.standing.failed)
     failed = {key for edge in graph.edges if edge.standing.failed for key in (edge.source, edge.target)}
     parts = (
@@ -77,7 +77,7 @@ def _title(graph: Graph) -> str:
     wrong = sum(edge.standing.failed for edge in graph.edges)
     if not wrong:
         return "Who reaches which role"
-    return f"Who reaches which role: {wrong:,} {'reach is' if wrong == 1 else 'reaches are'} otherwise than intended"
+    return f"Who reaches which role: {wrong:,} {'reach is' if wrong == 1 else 'reaches are'} not as intended"
 
 
 def _words(graph: Graph) -> str:
@@ -123,7 +123,7 @@ def _full(node: GraphNode) -> str:
 
 
 def _curve(curve: Curve) -> str:
-    """A bend, then a straight piece on which the label stands."""
+    """A bend, then a straight part for the label."""
     (x1, y1), (x2, y2) = curve.start, curve.end
     level = x2 - _LABEL_GAP - min(_label_width(_lines(curve)), _STRAIGHT)
     bend = (level - x1) * 0.5
@@ -133,7 +133,7 @@ def _curve(curve: Curve) -> str:
 
 
 def _label(curve: Curve) -> str:
-    """The words stand just before the role, each line at its own height: edges into one role have ports of their own."""
+    """The label in front of the role."""
     (x, y), lines = curve.end, _lines(curve)
     right, top, height, width = x - _LABEL_GAP, y - LINE * len(lines) / 2, LINE * len(lines), _label_width(lines)
     plate = f'<rect class="rc-plate" rx="3" {_rect(Rect(right - width + 3, top, width, height))}/>'
@@ -167,7 +167,7 @@ def _rect(shape: Rect) -> str:
 
 
 def _shortened(text: str, length: int) -> str:
-    """The text, or its beginning and end around an ellipsis: names differ at both."""
+    """The text, with its middle replaced by an ellipsis if it is too long."""
     if len(text) <= length:
         return text
     half = (length - 1) // 2
