@@ -175,7 +175,7 @@ def test_nothing_to_make_calls_nothing(tmp_path: Path) -> None:
     """Where group and users live elsewhere, both scripts say so."""
     module = module_of(Access(), kind=ModuleKind.TRUSTED)
 
-    for name, words in ((APPLY, "Nothing is made in this account"), (REMOVE, "Nothing was made in this account")):
+    for name, words in ((APPLY, "Nothing is created in this account"), (REMOVE, "Nothing was created in this account")):
         recording = run(module, tmp_path, name)
         assert (0, ["get-caller-identity"]) == (recording.done.returncode, [call.operation for call in recording.calls])
         assert words in recording.done.stderr
