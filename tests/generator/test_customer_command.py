@@ -108,7 +108,7 @@ def test_a_dry_run_shows_and_writes_nothing(notes: Path) -> None:
     done = gen("remove", "account1", "--dry-run", cwd=notes)
 
     assert 0 == done.code
-    assert "- customers/account1 (goes)" in done.out
+    assert "- customers/account1 (removed)" in done.out
     assert NOTES.read_text() == manifest(notes)
 
 
@@ -130,7 +130,7 @@ def test_on_a_terminal_the_difference_is_agreed_to(notes: Path, answer: str, cod
     ended, shown = on_a_terminal("remove", "account2", cwd=notes, answer=answer)
 
     assert code == ended
-    assert shown.index("- customers/account2 (goes)") < shown.index("Write these changes? [y/N]")
+    assert shown.index("- customers/account2 (removed)") < shown.index("Write these changes? [y/N]")
     assert gone == ("account2" not in manifest(notes))
     assert gone == ("terraform destroy" in shown)
 
@@ -160,7 +160,7 @@ def test_a_rename_prints_the_moved_block(notes: Path) -> None:
     """For those who call the folder as a child module."""
     done = gen("rename", "account1", "acme", "--yes", cwd=notes)
 
-    assert "customers/account1 is now customers/acme\n    the folder's name alone; no AWS resource changes\n" in done.out
+    assert "customers/account1 is now customers/acme\n    only the folder is renamed; no AWS resource changes\n" in done.out
     assert "moved {\n  from = module.account1\n  to   = module.acme\n}\n" in done.out
 
 
@@ -178,10 +178,10 @@ def test_fields_are_set_and_unset(notes: Path) -> None:
     done = gen("set", "account1", "--role", "Auditor", "--unset", "permissions", "--tag", "team=a", "--yes", cwd=notes)
 
     assert 0 == done.code
-    assert "AWS cannot rename a role: role1 is deleted and Auditor is made" in done.out
+    assert "AWS cannot rename a role: role1 is deleted and Auditor is created" in done.out
     wanted = '{name: account1, account_id: "222222222222", role: Auditor, external_id: "0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"'
     assert f"{wanted}, tags: {{team: a}}}}" in manifest(notes)
-    assert "Nothing to change" in gen("set", "account1", "--role", "Auditor", cwd=notes).out
+    assert "No changes" in gen("set", "account1", "--role", "Auditor", cwd=notes).out
 
 
 @pytest.mark.parametrize(

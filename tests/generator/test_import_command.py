@@ -149,7 +149,7 @@ def test_an_update_is_shown_as_a_difference(folder: Path) -> None:
         "x (222222222222) is customer account1; role differ: --update takes them over",
         "No changes: use --update to apply the differences.",
     ] == kept.out.splitlines()
-    assert "AWS cannot rename a role: VendorAccess is deleted and Auditor is made" in changed.out
+    assert "AWS cannot rename a role: VendorAccess is deleted and Auditor is created" in changed.out
     assert "role: Auditor" in (folder / "accounts.yaml").read_text("utf-8")
     assert "# the first" in (folder / "accounts.yaml").read_text("utf-8")
 
@@ -174,7 +174,7 @@ def test_a_customers_outputs_are_taken_over(folder: Path) -> None:
 
     assert (0, 0) == (first.code, second.code)
     assert ("Own", "/v/", "first-id") == (found.role, found.path, found.external_id)
-    assert "Nothing to change" in second.out
+    assert "No changes" in second.out
 
 
 def test_an_external_id_that_a_customer_chose_is_refused(folder: Path) -> None:
@@ -255,8 +255,8 @@ def test_a_table_that_is_wrong_in_many_ways_is_mended_in_one_go(folder: Path) ->
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--finish", "--abort"], "--finish and --abort do not go together"),
-        (["--external-id", "x1", "--finish"], "--finish and --external-id do not go together"),
+        (["--finish", "--abort"], "--finish and --abort are mutually exclusive"),
+        (["--external-id", "x1", "--finish"], "--finish and --external-id are mutually exclusive"),
         (["--force"], "--force requires --finish"),
     ],
 )
