@@ -17,14 +17,14 @@ from rolecall_generator.bundle.bundle_state import read_sums
 SOURCE = '''
 """A form that is not part of rolecall."""
 
-from rolecall_generator.bundle.forms.interface import Form, Instructions
+from rolecall_generator.bundle.forms.interface import BundleForm, Instructions
 
 
 def render(handover):
     return {"pulumi/index.ts": handover.module.account.account_id.encode()}
 
 
-FORM = Form("pulumi", render, lambda module: Instructions("With Pulumi", "Run `pulumi up`.", "Pulumi: `pulumi destroy`."))
+FORM = BundleForm("pulumi", render, lambda _: Instructions("With Pulumi", "Run `pulumi up`.", "Pulumi: `pulumi destroy`."))
 '''
 
 

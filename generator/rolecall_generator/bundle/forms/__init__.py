@@ -6,13 +6,13 @@ import importlib
 import pkgutil
 from functools import cache
 
-from rolecall_generator.bundle.forms.interface import Form
+from rolecall_generator.bundle.forms.interface import BundleForm
 
 
 @cache
-def all_forms() -> tuple[Form, ...]:
+def all_forms() -> tuple[BundleForm, ...]:
     """The forms that modules of this folder register as `FORM`, by position, then folder."""
     names = (module.name for module in pkgutil.iter_modules(__path__))
     modules = (importlib.import_module(f"{__name__}.{name}") for name in names)
-    forms: list[Form] = [module.FORM for module in modules if hasattr(module, "FORM")]
+    forms: list[BundleForm] = [module.FORM for module in modules if hasattr(module, "FORM")]
     return tuple(sorted(forms, key=lambda form: (form.position, form.folder)))

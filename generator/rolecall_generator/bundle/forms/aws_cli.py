@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from rolecall_generator.bundle.forms.interface import Files, Form, Handover, Instructions
+from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions
 from rolecall_generator.iam import (
     PARTITIONS,
     Access,
@@ -291,4 +291,4 @@ def _instructions(module: Module) -> Instructions:
     return Instructions("With the AWS CLI", _APPLY, f"AWS CLI: `sh aws-cli/remove.sh`{shared}.")
 
 
-FORM = Form(FOLDER, cli_script_form, _instructions, position=3)
+FORM = BundleForm(FOLDER, cli_script_form, _instructions, position=3)

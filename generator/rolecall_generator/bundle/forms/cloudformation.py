@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from rolecall_generator.bundle.forms.interface import Files, Form, Handover, Instructions
+from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam import (
     PARTITIONS,
@@ -497,4 +497,4 @@ def _instructions(module: Module) -> Instructions:
     return Instructions("With CloudFormation", _APPLY, f"CloudFormation: delete the stack{kept}.")
 
 
-FORM = Form(FOLDER, cloudformation_form, _instructions, position=2)
+FORM = BundleForm(FOLDER, cloudformation_form, _instructions, position=2)

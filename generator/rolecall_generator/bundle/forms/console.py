@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rolecall_generator.bundle.forms.interface import Files, Form, Handover, Instructions
+from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions
 from rolecall_generator.bundle.review.phrases import document_text, name_of
 from rolecall_generator.iam import PARTITIONS, Arn, Group, ManagedPolicy, Module, ModuleKind, Role, User, quotas
 from rolecall_generator.terraform import render_text
@@ -236,4 +236,4 @@ def _instructions(_module: Module) -> Instructions:
     return Instructions("By hand in the console", _APPLY, guarded=False)
 
 
-FORM = Form(FOLDER, walkthrough_form, _instructions, position=4)
+FORM = BundleForm(FOLDER, walkthrough_form, _instructions, position=4)

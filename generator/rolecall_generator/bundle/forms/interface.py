@@ -52,7 +52,7 @@ class Instructions:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class BundleForm:
     """One form of the access in a bundle. A module of this folder registers it as `FORM`.
 
     Attributes:

