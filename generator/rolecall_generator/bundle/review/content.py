@@ -224,7 +224,7 @@ def _kind(user: User) -> str:
 
 def _user_name(arn: str) -> str:
     """A user's path and name, as in `staff/ann`."""
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     return parsed.resource.partition("/")[2] if parsed is not None else arn
 
 

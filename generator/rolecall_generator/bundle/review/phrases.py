@@ -144,7 +144,7 @@ _REMOVE = (
 
 def name_of(arn: str) -> str:
     """The name in an ARN."""
-    parsed = parse_arn(arn)
+    parsed = Arn.parse(arn)
     return parsed.name if parsed is not None else arn
 
 
