@@ -1,8 +1,6 @@
-"""Arguments and options that several commands share. Help texts, limits and defaults come from the specifications.
+"""Options that several commands share, durations, and the command line that continues a run.
 
-Lengths of time as people write them: `30s`, `15m`, `2h`, `7d`, `1h30m`.
-
-A command line that goes on from here: with the options that were given, where another run needs them too.
+Help texts, limits and defaults come from the specifications.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from rolecall_generator.cli import complete_targets
 from rolecall_generator.errors import SelectionError
 from rolecall_runner.execution import EngineSettings, ExecutionOptions, engine_names
 from rolecall_runner.inventory import Selection
+from rolecall_runner.reports import FormatRegistry
 
 
 def option(
@@ -40,6 +39,23 @@ def option(
         max=metadata.get("le"),
         metavar=metavar,
         autocompletion=autocompletion,
+    )
+
+
+def format_option(formats: FormatRegistry[Any]) -> Any:
+    """The option `--format` with the registered formats."""
+
+    def known(name: str) -> str:
+        if name not in (names := formats.names()):
+            raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, names))}.")
+        return name
+
+    return typer.Option(
+        "--format",
+        parser=known,
+        metavar=f"[{'|'.join(formats.names())}]",
+        autocompletion=lambda incomplete: [name for name in formats.names() if name.startswith(incomplete)],
+        help="Output format.",
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +22,7 @@ from rolecall_runner.cli.options import (
     RunsOption,
     SandboxOption,
     TimeoutOption,
+    format_option,
     repeated,
 )
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
@@ -41,10 +43,11 @@ from rolecall_runner.plays import (
     run_folder,
     tags_of,
 )
-from rolecall_runner.reports import JsonFace, TextFace, listed, listing_lines
+from rolecall_runner.reports import PLAY_FORMATS, PlayOutput, listed, listing_lines
 
 if TYPE_CHECKING:
     from rolecall_runner.plays import Play
+    from rolecall_runner.reports import PlayWriter
 
 
 EXAMPLES = """Examples:
@@ -62,8 +65,6 @@ runner play audit.yaml --tags inventory --start-at-task 'List volumes'
 runner play --retry last                                         that play again, for those for whom it did not end well
 
 runner play --resume last                                        the rest of a run that was cut short"""
-
-Form = Literal["table", "json"]
 
 
 def play(
@@ -104,7 +105,7 @@ def play(
     sandbox: SandboxOption = False,
     faults: FaultsOption = "",
     runs: RunsOption = RUNS,
-    output_format: Annotated[Form, typer.Option("--format", help="Output format.")] = "table",
+    output_format: Annotated[str, format_option(PLAY_FORMATS)] = "table",
     quiet: QuietOption = False,
 ) -> None:
     """Run the tasks of a play over accounts: query, verify, assert, script.
@@ -138,40 +139,41 @@ def play(
         workshop = Workshop(fleet, played.file.parent, plugins, allow_write)
         runner = Runner(fleet, workshop, played.check, settings, record=folder)
         resume_by = repeated(context, f"runner play --resume {run.run_id}")
-        recap = _run(runner, plays, _face(output_format, quiet=quiet), resume_by, fleet)
+        recap = _run(runner, plays, PLAY_FORMATS.find(output_format)(_output(quiet=quiet)), resume_by, fleet)
     _end(recap)
 
 
-def _run(runner: Runner, plays: tuple[Play, ...], face: TextFace | JsonFace, resume_by: str, fleet: Fleet) -> Recap:
+def _run(runner: Runner, plays: tuple[Play, ...], writer: PlayWriter, resume_by: str, fleet: Fleet) -> Recap:
     recap = Recap()
     try:
         with stops_on_ctrl_c(runner.outside.stop):
             for event in runner.run(plays):
-                face.add(event)
+                writer.add(event)
                 if isinstance(event, TaskEnded):
                     recap.add(event)
                 elif isinstance(event, PlayStops):
                     recap.stopped = event.why
     except InterruptedRunError as error:
         recap.rehearsal = fleet.rehearsal
-        face.close(recap)
+        writer.close(recap)
         raise InterruptedRunError(error.what, hint=resume_by) from None
     recap.rehearsal = fleet.rehearsal
-    face.close(recap)
+    writer.close(recap)
     return recap
 
 
-def _face(form: Form, *, quiet: bool) -> TextFace | JsonFace:
-    if form == "json":
-        return JsonFace(lambda text: emit(text, end=""))
-    console = stdout()
-    if quiet:
-        errors = stderr()
-        return TextFace(lambda text, style: errors.print(text, style=style, markup=False) if style == "red" else None)
-    return TextFace(lambda text, style: console.print(text, style=style or None, markup=False))
+def _output(*, quiet: bool) -> PlayOutput:
+    """Lines go to stdout; with `quiet` only errors are shown, on stderr."""
+    console = stderr() if quiet else stdout()
+
+    def line(text: str, style: str) -> None:
+        if not quiet or style == "red":
+            console.print(text, style=style or None, markup=False)
+
+    return PlayOutput(partial(emit, end=""), line)
 
 
-def _print_list(plays: tuple[Play, ...], fleet: Fleet, form: Form, *, tasks: bool, hosts: bool) -> None:
+def _print_list(plays: tuple[Play, ...], fleet: Fleet, form: str, *, tasks: bool, hosts: bool) -> None:
     found = listed(plays, fleet, tasks=tasks, hosts=hosts)
     if form == "json":
         emit_json(found)

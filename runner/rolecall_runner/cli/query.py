@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,6 +34,7 @@ from rolecall_runner.cli.options import (
     SeedOption,
     TimeoutOption,
     TlsOption,
+    format_option,
     option,
     repeated,
 )
@@ -47,7 +48,6 @@ from rolecall_runner.query import (
     base_query,
     check_reads,
     choose,
-    describe,
     foresee,
     override,
     prepare,
@@ -56,7 +56,7 @@ from rolecall_runner.query import (
     shipped,
     validate_query,
 )
-from rolecall_runner.reports import CsvRowWriter, JsonLines, JsonRows, TableRows, Troubles, preview_lines
+from rolecall_runner.reports import ROW_FORMATS, RowFormat, RowOutput, TextOutput, Troubles, preview_lines
 
 if TYPE_CHECKING:
     from rolecall_runner.data import DatasetSummary
@@ -80,7 +80,16 @@ runner query --retry last                                         the same query
 
 runner query --resume last                                        the rest of a run that was cut short"""
 
-Form = Literal["table", "json", "jsonl", "csv", "parquet"]
+
+def _dataset(output: RowOutput) -> RowWriter:
+    def report(found: DatasetSummary) -> None:
+        stderr().print(f"{found.rows:,} rows in {found.files:,} files in {found.folder}", markup=False)
+
+    return ParquetRows(output.runs, output.record, output.folder, report)
+
+
+# Registered here because `reports` cannot import `data`.
+ROW_FORMATS.add("parquet", RowFormat(_dataset, check=check_dataset_folder))
 
 
 def query(
@@ -121,7 +130,7 @@ def query(
     role: RoleOption = None,
     faults: FaultsOption = "",
     runs: RunsOption = RUNS,
-    output_format: Annotated[Form, typer.Option("--format", help="Output format.")] = "table",
+    output_format: Annotated[str, format_option(ROW_FORMATS)] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Output folder, for --format parquet.")] = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -161,10 +170,11 @@ def query(
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
             stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
         aws = AwsConfig(profile, region, endpoint_of(), forks)
-        if output_format == "parquet":
-            _check_folder(output)
+        form = ROW_FORMATS.find(output_format)
+        form.check(output)
         done = prepare(spec, judged, targets, aws=aws, options=options)
-        writer = _dataset(done, runs, output) if output_format == "parquet" else _writer(output_format, spec)
+        text = TextOutput(partial(emit, end=""), stdout(), on_terminal=sys.stdout.isatty())
+        writer = form.make(RowOutput(text, spec, done.record, runs, output))
         resume_by = repeated(context, f"runner query --resume {done.record.run_id}")
         count = _ask(done, writer, resume_by, expected, quiet=quiet or output_format == "table")
     _end(count, quiet=quiet)
@@ -200,32 +210,6 @@ def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[F
     return troubles.count
 
 
-def _writer(form: Form, spec: QuerySpec) -> RowWriter:
-    if form == "json":
-        return JsonRows(_print_raw, describe(spec))
-    if form == "jsonl":
-        return JsonLines(_print_raw)
-    if form == "csv":
-        return CsvRowWriter(_print_raw, spec.columns, on_terminal=sys.stdout.isatty())
-    return TableRows(stdout(), spec.columns)
-
-
-def _check_folder(output: Path | None) -> None:
-    """Check the dataset folder before anything is sent."""
-    check_dataset_folder(output)
-
-
-def _dataset(done: QueryRun, runs: Path, output: Path | None) -> RowWriter:
-    def report(found: DatasetSummary) -> None:
-        stderr().print(f"{found.rows:,} rows in {found.files:,} files in {found.folder}", markup=False)
-
-    return ParquetRows(runs, done.record, output, report)
-
-
-def _print_raw(text: str) -> None:
-    emit(text, end="")
-
-
 def _warn(expected: Iterator[Forecast], accounts: int) -> None:
     """Say early who cannot answer; they are asked all the same, since what is deployed may be more."""
     unable = [each for each in expected if each.is_unable]
@@ -249,8 +233,9 @@ def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) 
         raise typer.Exit(int(ExitCode.OK))
 
 
-def _dry_run(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets, form: Form) -> None:
-    found = preview(spec, judged, chosen)
+def _dry_run(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets, form: str) -> None:
+    check_targets(spec.parameters, chosen.targets)
+    found = preview(spec, judged, chosen.targets, foresee(spec, chosen))
     if form == "table":
         for line in preview_lines(found):
             stdout().print(line, markup=False)
@@ -258,7 +243,7 @@ def _dry_run(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTarget
         emit_json(found.to_json(), indent=2 if form == "json" else None)
 
 
-def _print_list(form: Form) -> None:
+def _print_list(form: str) -> None:
     known: list[dict[str, Any]] = [{"name": each.name, "description": each.description} for each in shipped()]
     if form != "table":
         emit_json(known)

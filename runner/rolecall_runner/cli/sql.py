@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rolecall_generator.cli import QuietOption
 from rolecall_generator.terminal import emit, emit_json, progress_bar, stderr, stdout
-from rolecall_runner.cli.options import RunsOption
+from rolecall_runner.cli.options import RunsOption, format_option
 from rolecall_runner.data import (
+    ANSWER_FORMATS,
     SqlError,
     compare_runs,
-    data_output,
     list_tables,
     named_tables,
     open_database,
     print_table,
     read_catalog,
     temporary_path,
+    write_file,
 )
 from rolecall_runner.execution import RUNS
 from rolecall_runner.redact import REHEARSAL
+from rolecall_runner.reports import TextOutput
 
 if TYPE_CHECKING:
-    from rolecall_runner.data import Catalog, SqlAnswer
+    from rolecall_runner.data import AnswerFormat, Catalog, SqlAnswer
 
 
 EXAMPLES = """Examples:
@@ -41,8 +44,6 @@ runner sql --changes ec2_instances              rows that are new, gone or chang
 runner sql --run last --run 20261123 "select run_id, count(*) from ec2_instances group by all"
 
 runner sql "from ec2_instances" --format parquet --output instances.parquet"""
-
-Form = Literal["table", "json", "jsonl", "csv", "parquet"]
 
 
 def sql(
@@ -59,7 +60,7 @@ def sql(
         typer.Option("--run", metavar="RUN", help="Use the rows of this run: an id, last, previous, all. Repeatable."),
     ] = None,
     runs: RunsOption = RUNS,
-    output_format: Annotated[Form, typer.Option("--format", help="Output format.")] = "table",
+    output_format: Annotated[str, format_option(ANSWER_FORMATS)] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -69,18 +70,19 @@ def sql(
     `play_results`.
     """
     _check_options(statement, tables=tables, changes=changes, key=key, output_format=output_format, output=output)
+    form = ANSWER_FORMATS.find(output_format)
     with progress_bar("rows", quiet=True):  # only for Ctrl-C: the rows are written meanwhile
         catalog = read_catalog(runs, run or ())
         if tables:
             _list_tables(catalog, output_format)
         elif changes is not None:
-            _write_changes(catalog, changes, key, output_format, output, quiet=quiet)
+            _write_changes(catalog, changes, key, form, output, quiet=quiet)
         else:
-            _write_answer(catalog, str(statement), output_format, output, quiet=quiet)
+            _write_answer(catalog, str(statement), form, output, quiet=quiet)
 
 
 def _check_options(
-    statement: str | None, *, tables: bool, changes: str | None, key: str | None, output_format: Form, output: Path | None
+    statement: str | None, *, tables: bool, changes: str | None, key: str | None, output_format: str, output: Path | None
 ) -> None:
     actions = sum((statement is not None, tables, changes is not None))
     if actions != 1:
@@ -88,11 +90,12 @@ def _check_options(
         raise SqlError(what, where="sql", hint='runner sql "select ...", or --tables, or --changes TABLE')
     if key is not None and changes is None:
         raise SqlError("--key needs --changes", where="--key", hint="add --changes TABLE")
-    if output_format == "parquet" and (output is None or tables):
-        raise SqlError("--format parquet needs a file", where="--format parquet", hint="add --output FILE to a statement")
+    if ANSWER_FORMATS.find(output_format).text is None and (output is None or tables):
+        format_ = f"--format {output_format}"
+        raise SqlError(f"{format_} needs a file", where=format_, hint="add --output FILE to a statement")
 
 
-def _write_answer(catalog: Catalog, statement: str, form: Form, output: Path | None, *, quiet: bool) -> None:
+def _write_answer(catalog: Catalog, statement: str, form: AnswerFormat, output: Path | None, *, quiet: bool) -> None:
     with open_database(catalog, statement, output and temporary_path(output)) as database:
         answer = database.ask(statement)
         if not quiet:
@@ -101,7 +104,9 @@ def _write_answer(catalog: Catalog, statement: str, form: Form, output: Path | N
         _write(answer, form, output)
 
 
-def _write_changes(catalog: Catalog, table: str, key: str | None, form: Form, output: Path | None, *, quiet: bool) -> None:
+def _write_changes(
+    catalog: Catalog, table: str, key: str | None, form: AnswerFormat, output: Path | None, *, quiet: bool
+) -> None:
     keys = [name.strip() for name in (key or "").split(",") if name.strip()]
     with compare_runs(catalog, table, keys, output and temporary_path(output)) as found:
         if not quiet:
@@ -115,22 +120,14 @@ def _write_changes(catalog: Catalog, table: str, key: str | None, form: Form, ou
         _write(found.answer, form, output)
 
 
-def _write(answer: SqlAnswer, form: Form, output: Path | None) -> None:
+def _write(answer: SqlAnswer, form: AnswerFormat, output: Path | None) -> None:
     if output is not None:
-        data_output.write_file(answer, form, output)
-    elif form == "table":
-        data_output.write_table(answer, stdout())
-    elif form == "csv":
-        data_output.write_csv(answer, _print_raw, on_terminal=sys.stdout.isatty())
-    else:
-        data_output.WRITERS[form](answer, _print_raw)
+        write_file(answer, form, output)
+    elif form.text is not None:
+        form.text(answer, TextOutput(partial(emit, end=""), stdout(), on_terminal=sys.stdout.isatty()))
 
 
-def _print_raw(text: str) -> None:
-    emit(text, end="")
-
-
-def _list_tables(catalog: Catalog, form: Form) -> None:
+def _list_tables(catalog: Catalog, form: str) -> None:
     found = list(list_tables(catalog))
     if form != "table":
         emit_json(

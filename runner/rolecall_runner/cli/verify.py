@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -36,19 +37,19 @@ from rolecall_runner.cli.options import (
     SeedOption,
     TimeoutOption,
     TlsOption,
+    format_option,
     option,
     repeated,
 )
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions
 from rolecall_runner.inventory import EVERYBODY, Selection
-from rolecall_runner.reports import RollCallProgress, json_line, print_recap, run_html, run_json, run_junit
+from rolecall_runner.reports import VERDICT_FORMATS, RollCallProgress, TextOutput, VerdictOutput
 from rolecall_runner.roll_call import prepare
 from rolecall_runner.status import StatusPlace, note_verdicts
 from rolecall_runner.verify import Actions, Mark, RunConfig, VerifySpec
 
 if TYPE_CHECKING:
     from rolecall_runner.roll_call import RollCall
-    from rolecall_runner.verify import Verdict
 
 
 EXAMPLES = """Examples:
@@ -64,8 +65,6 @@ runner verify --retry last                               those that failed in th
 runner verify --resume last                              the rest of a run that was cut short
 
 runner verify --format html > roll-call.html             one page, with the picture"""
-
-Form = Literal["table", "json", "jsonl", "junit", "html"]
 
 
 def verify(
@@ -96,7 +95,7 @@ def verify(
     role: RoleOption = None,
     faults: FaultsOption = "",
     runs: RunsOption = RUNS,
-    output_format: Annotated[Form, typer.Option("--format", help="Output format.")] = "table",
+    output_format: Annotated[str, format_option(VERDICT_FORMATS)] = "table",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for each account as it ends.")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -106,6 +105,9 @@ def verify(
     """
     _one_choice(limit=limit, sample=sample, retry=retry, resume=resume)
     options = VerifySpec(actions, drift)
+    form = VERDICT_FORMATS.find(output_format)
+    text = TextOutput(partial(emit, end=""), stdout())
+    output = VerdictOutput(text, StatusPlace(manifest, out).command, partial(_picture, manifest, out))
     execution = ExecutionOptions(
         engine, settings=EngineSettings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
     )
@@ -123,13 +125,13 @@ def verify(
         try:
             for verdict in call:
                 display.finished(verdict)
-                if output_format == "jsonl":
-                    _print_line(verdict)
+                if form.each is not None:
+                    form.each(output, verdict)
         except InterruptedRunError as error:
             interrupted = error
     _note(call, start)
-    if output_format != "jsonl" and not (quiet and output_format == "table"):
-        _report(call, output_format, manifest, out)
+    if form.report is not None and not (quiet and output_format == "table"):
+        form.report(output, call.info(), call.verdicts())
     if interrupted is not None:
         raise InterruptedRunError(
             f"interrupted; {len(list(call.verdicts())):,} of {call.record.total:,} accounts are done",
@@ -176,23 +178,6 @@ def _readers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
             f"{wrong[0]} names no account with a profile", where="--reader", hint="write --reader 507074252730=my-profile"
         )
     return tuple(pairs)
-
-
-def _print_line(verdict: Verdict) -> None:
-    emit(json_line(verdict), end="")
-
-
-def _report(call: RollCall, form: Form, manifest: Path, out: Path) -> None:
-    if form == "json":
-        emit(run_json(call.info(), call.verdicts()), end="")
-    elif form == "junit":
-        emit(run_junit(call.info(), call.verdicts()), end="")
-    elif form == "html":
-        picture, words = _picture(manifest, out)
-        for part in run_html(call.info(), call.verdicts(), picture_svg=picture, words=words):
-            emit(part, end="")
-    else:
-        print_recap(stdout(), call.info(), call.verdicts(), StatusPlace(manifest, out).command)
 
 
 def _picture(manifest: Path, out: Path) -> tuple[str, tuple[str, ...]]:

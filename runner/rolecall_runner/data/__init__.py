@@ -8,15 +8,20 @@ if TYPE_CHECKING:
     from rolecall_runner.data.catalog import Catalog, SqlError, list_tables, named_tables, read_catalog
     from rolecall_runner.data.changes import compare_runs
     from rolecall_runner.data.data_output import (
+        ANSWER_FORMATS,
+        AnswerFormat,
         DatasetSummary,
         ParquetRows,
         check_dataset_folder,
         print_table,
         temporary_path,
+        write_file,
     )
     from rolecall_runner.data.database import SqlAnswer, open_database
 
 __all__ = [
+    "ANSWER_FORMATS",
+    "AnswerFormat",
     "Catalog",
     "DatasetSummary",
     "ParquetRows",
@@ -30,6 +35,7 @@ __all__ = [
     "print_table",
     "read_catalog",
     "temporary_path",
+    "write_file",
 ]
 
 __getattr__ = exports(
@@ -44,11 +50,14 @@ __getattr__ = exports(
         ),
         "changes": ("compare_runs",),
         "data_output": (
+            "ANSWER_FORMATS",
+            "AnswerFormat",
             "DatasetSummary",
             "ParquetRows",
             "check_dataset_folder",
             "print_table",
             "temporary_path",
+            "write_file",
         ),
         "database": (
             "SqlAnswer",

@@ -9,7 +9,6 @@ that of the model and of all earlier runs, widened by the values. Each file appe
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import tempfile
@@ -52,10 +51,9 @@ from rolecall_runner.data.run_rows import (
 from rolecall_runner.execution import RunRecord
 from rolecall_runner.inventory import TargetKind
 from rolecall_runner.private_files import create_private_file, make_private_folder
-from rolecall_runner.query import QueryAnswer
-from rolecall_runner.reports import cell_of, csv_line
+from rolecall_runner.query import QueryAnswer, Struct, duckdb_type, quote_name, type_from_json, type_to_json
+from rolecall_runner.reports import FormatRegistry, TextOutput, cell_of, csv_line
 
-Write = Callable[[str], object]
 TABLE_ROWS = 1000
 """Most rows that a table on the terminal shows; all of them are in memory to determine the widths."""
 FILE_WIDTH = 200
@@ -68,8 +66,9 @@ _TYPES_KEY = "rolecall.types"
 _PARQUET_OPTIONS = f"format parquet, compression zstd, row_group_size {ROW_GROUP_ROWS}, use_tmp_file false"
 
 
-def write_json(answer: SqlAnswer, write: Write) -> None:
+def write_json(answer: SqlAnswer, output: TextOutput) -> None:
     """Write one object: `{"columns": [{"name", "type"}], "rows": [{...}]}`, rows as they arrive."""
+    write = output.write
     columns = [{"name": name, "type": kind} for name, kind in answer.columns]
     write('{\n  "columns": ' + json_text(columns) + ',\n  "rows": [')
     first = True
@@ -79,39 +78,36 @@ def write_json(answer: SqlAnswer, write: Write) -> None:
     write("]\n}\n" if first else "\n  ]\n}\n")
 
 
-def write_json_lines(answer: SqlAnswer, write: Write) -> None:
+def write_json_lines(answer: SqlAnswer, output: TextOutput) -> None:
     """Write one line of ASCII JSON per row."""
     for row in answer.rows():
-        write(json_text(row, separators=(",", ":")) + "\n")
+        output.write(json_text(row, separators=(",", ":")) + "\n")
 
 
-def write_csv(answer: SqlAnswer, write: Write, *, on_terminal: bool = False) -> None:
-    """Write CSV with a header; `on_terminal`: each row on one line. See `csv_text`."""
-    write(csv_line(answer.names, on_terminal=on_terminal))
+def write_csv(answer: SqlAnswer, output: TextOutput) -> None:
+    """Write CSV with a header; on a terminal, each row on one line."""
+    output.write(csv_line(answer.names, on_terminal=output.on_terminal))
     for row in answer.rows():
-        write(csv_line((row[name] for name in answer.names), on_terminal=on_terminal))
+        output.write(csv_line((row[name] for name in answer.names), on_terminal=output.on_terminal))
 
 
-WRITERS: Mapping[str, Callable[[SqlAnswer, Write], None]] = {
-    "json": write_json,
-    "jsonl": write_json_lines,
-    "csv": write_csv,
-}
-"""Writers of text by the name of the format."""
+@dataclass(frozen=True, slots=True)
+class AnswerFormat:
+    """A format of SQL answers: `text` writes it as text, `file` into a new file; one of the two is set."""
+
+    text: Callable[[SqlAnswer, TextOutput], None] | None = None
+    file: Callable[[SqlAnswer, Path], None] | None = None
 
 
-def write_file(answer: SqlAnswer, form: str, path: Path) -> None:
-    """Write the answer to a file with mode 0600, which appears complete or not at all.
-
-    `form`: a key of WRITERS, `parquet` or `table`. Raises OutputError, SqlError.
-    """
+def write_file(answer: SqlAnswer, form: AnswerFormat, path: Path) -> None:
+    """Write the answer to a file with mode 0600, which appears complete or not at all. Raises OutputError, SqlError."""
     try:
         with _replacing(path) as temporary:
-            if form == "parquet":
-                answer.write_parquet(temporary)
-                return
-            with temporary.open("w", encoding="utf-8", newline="") as text:
-                _write_text(answer, form, text)
+            if form.file is not None:
+                form.file(answer, temporary)
+            elif form.text is not None:
+                with temporary.open("w", encoding="utf-8", newline="") as text:
+                    form.text(answer, TextOutput(text.write, SafeConsole(file=text, width=FILE_WIDTH)))
     except OSError as error:
         raise OutputError(
             f"the file could not be written: {error.strerror or error}",
@@ -139,15 +135,9 @@ def _replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _write_text(answer: SqlAnswer, form: str, text: io.TextIOWrapper) -> None:
-    if form in WRITERS:
-        WRITERS[form](answer, text.write)
-    else:
-        write_table(answer, SafeConsole(file=text, width=FILE_WIDTH))
-
-
-def write_table(answer: SqlAnswer, console: Console) -> None:
+def write_table(answer: SqlAnswer, output: TextOutput) -> None:
     """Write a table of the first rows, and how many more there are."""
+    console = output.console
     rows = answer.rows()
     shown = list(islice(rows, TABLE_ROWS))
     print_table(console, answer.names, shown)
@@ -166,6 +156,15 @@ def print_table(console: Console, names: tuple[str, ...], rows: list[Mapping[str
     # Nothing is folded in a pipe: programs that read lines expect whole rows.
     width = console.width if console.is_terminal else max(console.width, _full_width(console, table))
     console.print(table, width=width, crop=False)
+
+
+ANSWER_FORMATS: FormatRegistry[AnswerFormat] = FormatRegistry()
+"""Formats of `runner sql`."""
+ANSWER_FORMATS.add("table", AnswerFormat(write_table))
+ANSWER_FORMATS.add("json", AnswerFormat(write_json))
+ANSWER_FORMATS.add("jsonl", AnswerFormat(write_json_lines))
+ANSWER_FORMATS.add("csv", AnswerFormat(write_csv))
+ANSWER_FORMATS.add("parquet", AnswerFormat(file=lambda answer, path: answer.write_parquet(path)))
 
 
 def _full_width(console: Console, table: Table) -> int:

@@ -1,9 +1,4 @@
-"""A play as people who know Ansible read it: PLAY, TASK, a line an account, PLAY RECAP.
-
-A play's run as one JSON object, as Ansible's callback of that name gives it: plays, their tasks, accounts, stats.
-
-`--list-tasks` and `--list-hosts`: what a run would be, without one.
-"""
+"""Plays on a terminal in the form of Ansible, and the lists of `--list-tasks` and `--list-hosts`."""
 
 from __future__ import annotations
 
@@ -11,13 +6,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from rolecall_generator.text import json_text, one_line
+from rolecall_generator.text import one_line
 from rolecall_runner.api import Fleet
 from rolecall_runner.plays import Event, Play, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded, TaskEnding, accounts_of
-from rolecall_runner.redact import REHEARSAL, redact, redacted
+from rolecall_runner.redact import REHEARSAL, redact
 
 Line = Callable[[str, str], object]
-"""Takes a line of text and its style (rich's words, "" for none)."""
+"""Writes a line in a style of rich ("" for none)."""
 
 WIDTH = 79
 _SHOWN_CHARACTERS = 160
@@ -122,41 +117,6 @@ def recap_lines(recap: Recap) -> Iterator[tuple[str, str]]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-class JsonFace:
-    """`{"plays": [{"name", "tasks": [{"name", "hosts": {account: {...}}}]}], "stats": {account: {...}}, "rehearsal": bool}`.
-
-    Written at the end. No secret is written: every text is redacted.
-    """
-
-    def __init__(self, write: Callable[[str], object]) -> None:
-        self._write = write
-        self._plays: list[dict[str, Any]] = []
-
-    def add(self, event: Event) -> None:
-        """Keep one event."""
-        if isinstance(event, PlayBegins):
-            self._plays.append({"name": event.play.name, "accounts": event.accounts, "tasks": [], "stopped": ""})
-        elif isinstance(event, TaskBegins):
-            body = {"name": event.task.name, "handler": event.handler, "hosts": {}}
-            self._plays[-1]["tasks"].append(body)
-        elif isinstance(event, TaskEnded):
-            body = {
-                **event.data,
-                "account_id": event.account_id,
-                "ending": str(event.ending),
-                "seconds": round(event.seconds, 3),
-            }
-            self._plays[-1]["tasks"][-1]["hosts"][event.account] = redacted(body)
-        elif isinstance(event, PlayStops):
-            self._plays[-1]["stopped"] = event.why
-
-    def close(self, recap: Recap) -> None:
-        """Write the object."""
-        stats = {name: {str(ending): count for ending, count in own.items()} for name, own in recap.counts.items()}
-        body = {"plays": self._plays, "stats": stats, "rehearsal": recap.rehearsal}
-        self._write(json_text(body, indent=2, default=str) + "\n")
 
 
 def listed(plays: Sequence[Play], fleet: Fleet, *, tasks: bool, hosts: bool) -> list[dict[str, Any]]:

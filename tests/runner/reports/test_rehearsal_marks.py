@@ -19,12 +19,13 @@ from rolecall_generator.records import is_aws_address, rehearsing
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.plays.play_model import Recap
 from rolecall_runner.query.answers import Count, QueryAnswer, Reason, RegionAnswer
-from rolecall_runner.reports.csv_text import record_of
+from rolecall_runner.reports.formatters.csv import CsvRowWriter
 from rolecall_runner.reports.formatters.html import run_html
-from rolecall_runner.reports.formatters.json import json_line, run_json
+from rolecall_runner.reports.formatters.json import run_json
+from rolecall_runner.reports.formatters.jsonl import JsonLines, json_line
 from rolecall_runner.reports.formatters.junit import run_junit
 from rolecall_runner.reports.play_output import TextFace
-from rolecall_runner.reports.rows import CsvRowWriter, JsonLines
+from rolecall_runner.reports.rows import record_of
 from rolecall_runner.reports.summary import print_recap
 from rolecall_runner.verify.verdict import Verdict
 from verdict_worlds import INFO, mixed

@@ -19,8 +19,12 @@ from rich.text import Text
 
 from hostile_text import HOSTILE, leaks
 from rolecall_runner.query.answers import QueryAnswer, Reason, RegionAnswer
-from rolecall_runner.reports.csv_text import RowWriter, record_of
-from rolecall_runner.reports.rows import CsvRowWriter, JsonLines, JsonRows, TableRows, Troubles
+from rolecall_runner.reports import RowWriter
+from rolecall_runner.reports.formatters.csv import CsvRowWriter
+from rolecall_runner.reports.formatters.json import JsonRows
+from rolecall_runner.reports.formatters.jsonl import JsonLines
+from rolecall_runner.reports.formatters.table import TableRows
+from rolecall_runner.reports.rows import Troubles, record_of
 
 TIME = "2026-11-24T09:00:00+00:00"
 VALUES = st.dictionaries(

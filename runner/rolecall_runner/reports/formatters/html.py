@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rolecall_generator.html_page import html_page_parts
 from rolecall_runner.redact import REHEARSAL
+from rolecall_runner.reports.formatters.registry import VERDICT_FORMATS, VerdictFormat, VerdictOutput
 from rolecall_runner.reports.summary import Tally, tally
 from rolecall_runner.verify import (
     Check,
@@ -159,3 +160,12 @@ def _effort(check: Check) -> str:
     """Return the duration and the number of attempts, where there were several; empty when neither is known."""
     parts = (f"{check.seconds:.2f} s" if check.seconds else "", f"{check.attempts} attempts" if check.attempts > 1 else "")
     return ", ".join(filter(None, parts))
+
+
+def _report(output: VerdictOutput, info: RunInfo, verdicts: Iterable[Verdict]) -> None:
+    picture, words = output.picture()
+    for part in run_html(info, verdicts, picture_svg=picture, words=words):
+        output.text.write(part)
+
+
+VERDICT_FORMATS.add("html", VerdictFormat(report=_report))

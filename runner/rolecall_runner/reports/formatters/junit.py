@@ -1,6 +1,6 @@
-"""The roll call as JUnit XML, for build servers: a suite is an account, a test case is a check of its ladder.
+"""A verify run as JUnit XML, for build servers: a suite per account, a test case per check.
 
-What failed is a failure; what could not be found out (inconclusive, unreachable) is an error; skipped is skipped.
+The mark `failed` is a failure, `inconclusive` and `unreachable` are errors, `skipped` is skipped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from xml.etree import ElementTree as Xml
 from rolecall_generator.reports import suites_text
 from rolecall_generator.text import lines_of
 from rolecall_runner.redact import REHEARSAL
-from rolecall_runner.verify import Check, Mark, RunInfo, Verdict, customer_message
+from rolecall_runner.reports.formatters.registry import VERDICT_FORMATS, VerdictFormat
+from rolecall_runner.verify import Check, Mark, RunInfo, Verdict, customer_message, label, said, shown
 
 _ELEMENTS = {
     Mark.FAILED: "failure",
@@ -23,7 +24,7 @@ _COUNTS = {"failures": (Mark.FAILED,), "errors": (Mark.INCONCLUSIVE, Mark.UNREAC
 
 
 def run_junit(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
-    """The whole run as XML. Times are in seconds; the diagnoses stand in the suite's `system-out`."""
+    """The run as XML. Times are in seconds; diagnoses are in the suite's `system-out`."""
     title = f"roll call of {info.manifest}{f', {REHEARSAL}' if info.rehearsal else ''}"
     root = Xml.Element("testsuites", name=lines_of(title), time=f"{info.seconds:.3f}")
     for verdict in verdicts:
@@ -62,4 +63,9 @@ def _case(suite: Xml.Element, account: str, check: Check) -> None:
     outcome = Xml.SubElement(case, element, message=lines_of(check.reply or check.what))
     if element != "skipped":
         outcome.set("type", str(check.mark))
-        outcome.text = lines_of("\n".join(filter(None, (check.what, check.reply))))
+        outcome.text = lines_of("\n".join(filter(None, (check.what, said(check)))))
+
+
+VERDICT_FORMATS.add(
+    "junit", VerdictFormat(report=lambda output, info, verdicts: output.text.write(run_junit(info, verdicts)))
+)

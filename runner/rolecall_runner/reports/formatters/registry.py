@@ -1,0 +1,143 @@
+"""The registries of output formats: one each for verify runs, rows of queries and plays.
+
+A format is a module of this folder. It registers what it offers under its name:
+
+    ROW_FORMATS.add("csv", RowFormat(lambda output: CsvRowWriter(output.text.write, output.spec.columns)))
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from rich.console import Console
+
+from rolecall_generator.errors import SelectionError
+from rolecall_runner.reports import formatters
+
+if TYPE_CHECKING:
+    from rolecall_runner.execution import RunRecord
+    from rolecall_runner.plays import Event, Recap
+    from rolecall_runner.query import QueryAnswer, QuerySpec
+    from rolecall_runner.verify import RunInfo, Verdict
+
+DEFAULT_FORMAT = "table"
+
+Write = Callable[[str], object]
+"""Writes a string, for example `sys.stdout.write`."""
+
+Format = TypeVar("Format")
+
+
+class FormatRegistry(Generic[Format]):
+    """Formats of one kind of result, by name. The modules of `folder`, if given, are imported before a name is looked up."""
+
+    def __init__(self, folder: ModuleType | None = None) -> None:
+        self._folder = folder
+        self._formats: dict[str, Format] = {}
+
+    def add(self, name: str, offered: Format) -> None:
+        """Register a format; a later one of the same name replaces it."""
+        self._formats[name] = offered
+
+    def names(self) -> tuple[str, ...]:
+        """All names in alphabetical order, the default first."""
+        if self._folder is not None:
+            for module in pkgutil.iter_modules(self._folder.__path__, f"{self._folder.__name__}."):
+                importlib.import_module(module.name)
+        return tuple(sorted(self._formats, key=lambda name: (name != DEFAULT_FORMAT, name)))
+
+    def find(self, name: str) -> Format:
+        """The format of this name. Raises SelectionError."""
+        if name not in self.names():
+            raise SelectionError(
+                f"there is no format {name!r}", where="--format", hint=f"formats are {', '.join(self.names())}"
+            )
+        return self._formats[name]
+
+
+@dataclass(frozen=True, slots=True)
+class TextOutput:
+    """Where text goes: `write` for programs, `console` for people. `on_terminal`: `write` ends on a terminal."""
+
+    write: Write
+    console: Console
+    on_terminal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictOutput:
+    """What a format of a verify run can use.
+
+    `command` adds the options of this run to a command line that is shown as a hint. `picture` returns the access graph as
+    SVG and the sentences that describe it.
+    """
+
+    text: TextOutput
+    command: Callable[[str], str]
+    picture: Callable[[], tuple[str, tuple[str, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictFormat:
+    """`each` writes a verdict as soon as it is known, `report` the whole run when it has ended or was interrupted."""
+
+    each: Callable[[VerdictOutput, Verdict], object] | None = None
+    report: Callable[[VerdictOutput, RunInfo, Iterable[Verdict]], object] | None = None
+
+
+class RowWriter(Protocol):
+    """Writes the rows of a query as accounts answer."""
+
+    def add(self, answer: QueryAnswer) -> None:
+        """Write the rows of one account."""
+
+    def close(self) -> None:
+        """Write what is left; nothing is written afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowOutput:
+    """What a format of rows can use. `runs` holds the journal of the run `record`; `folder` is the option `--output`."""
+
+    text: TextOutput
+    spec: QuerySpec
+    record: RunRecord
+    runs: Path
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowFormat:
+    """`make` returns the writer. `check` receives the option `--output` before a request is sent; it may raise."""
+
+    make: Callable[[RowOutput], RowWriter]
+    check: Callable[[Path | None], object] = lambda _folder: None
+
+
+class PlayWriter(Protocol):
+    """Writes a run of plays."""
+
+    def add(self, event: Event) -> None:
+        """Take one event."""
+
+    def close(self, recap: Recap) -> None:
+        """Write what is left, and the counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayOutput:
+    """Where a run of plays goes. `line` writes a line in a style of rich ("" for none), if it is to be shown."""
+
+    write: Write
+    line: Callable[[str, str], object]
+
+
+VERDICT_FORMATS: FormatRegistry[VerdictFormat] = FormatRegistry(formatters)
+ROW_FORMATS: FormatRegistry[RowFormat] = FormatRegistry(formatters)
+PLAY_FORMATS: FormatRegistry[Callable[[PlayOutput], PlayWriter]] = FormatRegistry(formatters)
