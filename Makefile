@@ -54,9 +54,10 @@ demo: $(STAMP) ## Run the main workflow on the example accounts
 test: $(STAMP) ## Run all tests but the slow ones
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
-lint: $(STAMP) ## Check style and types
+lint: $(STAMP) ## Check style, spelling and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 format: $(STAMP) ## Rewrite to the project's style

@@ -53,7 +53,7 @@ def format_option(formats: FormatRegistry[Any]) -> Any:
     return typer.Option(
         "--format",
         parser=known,
-        metavar=f"[{'|'.join(formats.names())}]",
+        metavar=f"<{'|'.join(formats.names())}>",
         autocompletion=lambda incomplete: [name for name in formats.names() if name.startswith(incomplete)],
         help="Output format.",
     )
