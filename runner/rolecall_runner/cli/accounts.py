@@ -1,4 +1,4 @@
-"""Commands of daily work: links into the console, a program run as a customer, the runs so far."""
+"""Commands for daily work: console links, programs with a customer's session, the history of runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def switch_url(
     name: Annotated[str, typer.Argument(autocompletion=complete_switch_roles, help="A switch role of the manifest.")],
     manifest: ManifestOption = DEFAULT_MANIFEST,
 ) -> None:
-    """Print the link that opens the console's switch-role page, filled in. It holds no secret; people may keep it."""
+    """Print a link to the switch-role page of the console, filled in. It contains no secret."""
     wanted = load_manifest(manifest).manifest
     entry = next((entry for entry in wanted.switch_roles if entry.name == name), None)
     if entry is None:
@@ -47,7 +47,7 @@ def switch_url(
 
 CONSOLE_EXAMPLES = """Examples:
 
-runner console account1                    a link that opens account1's console; good for 15 minutes
+runner console account1                    a link to account1's console, valid for 15 minutes
 
 runner console account1 --destination https://console.aws.amazon.com/s3/"""
 
@@ -56,12 +56,12 @@ def console(
     name: NameArgument,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
-    destination: Annotated[str | None, typer.Option("--destination", help="The console page to open.")] = None,
+    destination: Annotated[str | None, typer.Option("--destination", help="Console page to open.")] = None,
     session_cache: SessionCacheOption = None,
     profile: ProfileOption = None,
     region: RegionOption = None,
 ) -> None:
-    """Print a sign-in link to a customer's console, as the assumed session. Whoever has the link has the session."""
+    """Print a sign-in link to a customer's console. Treat it as a secret: it contains the session."""
     session = open_session(
         manifest, out, name, profile=profile, region=region, endpoint_url=endpoint_of(), session_cache=session_cache
     )
@@ -72,7 +72,7 @@ SHELL_EXAMPLES = """Examples:
 
 runner shell account1 -- aws s3 ls
 
-runner shell account1                      a shell of your own, as account1
+runner shell account1                      your shell, with the session of account1
 
 runner shell account1 --sandbox -- aws sts get-caller-identity"""
 
@@ -81,7 +81,7 @@ def shell(
     name: NameArgument,
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="-- COMMAND", help="A program and its arguments; your shell when left out."),
+        typer.Argument(metavar="-- COMMAND", help="Program and its arguments. Default: your shell."),
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
@@ -90,9 +90,9 @@ def shell(
     region: RegionOption = None,
     sandbox: SandboxOption = False,
 ) -> None:
-    """Run a program as a customer's role: its environment holds the session, and nothing of your own AWS.
+    """Run a program with the credentials of a customer's role, and without your own.
 
-    Ends with the program's exit code. The session ends after an hour.
+    The exit code is that of the program. The session expires after an hour.
     """
     with (
         progress_bar("accounts of the sandbox", quiet=False) as bar,
@@ -115,15 +115,15 @@ HISTORY_EXAMPLES = "Example:  runner history --format json"
 def history(
     runs: RunsOption = RUNS,
     output_format: FormatOption = "table",
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many of the latest.")] = 20,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of runs.")] = 20,
 ) -> None:
-    """List the runs so far, the latest first: what, of whom, how it ended, and whether it can be resumed."""
+    """List the runs, the latest first, with their results and whether they can be resumed."""
     found = [(record, _counts(runs, record.run_id)) for record in list_runs(runs)[:count]]
     if output_format == "json":
         emit_json([{**asdict(record), "counts": counts} for record, counts in found])
         return
     if not found:
-        stdout().print(f"no runs in {runs} yet; runner verify makes one", markup=False)
+        stdout().print(f"no runs in {runs}; start one with runner verify", markup=False)
         return
     table = Table(title="runs", title_justify="left", title_style="bold")
     for heading in ("run", "task", "selection", "done", "results", "state"):
@@ -133,14 +133,14 @@ def history(
         if counts is None:
             table.add_row(record.run_id, task, record.selection, f"?/{record.total:,}", "", "cannot be read")
             continue
-        said = ", ".join(f"{status} {number:,}" for status, number in counts.items())
-        state = "ended" if record.ended else "cut short: --resume"
-        table.add_row(record.run_id, task, record.selection, f"{sum(counts.values()):,}/{record.total:,}", said, state)
+        counted = ", ".join(f"{status} {number:,}" for status, number in counts.items())
+        state = "ended" if record.ended else "interrupted: --resume"
+        table.add_row(record.run_id, task, record.selection, f"{sum(counts.values()):,}/{record.total:,}", counted, state)
     stdout().print(table)
 
 
 def _counts(runs: Path, run_id: str) -> dict[str, int] | None:
-    """How a run came out; None when its results cannot be read, which must not hide the other runs."""
+    """The results of a run by status; None, with a warning, if they cannot be read."""
     try:
         return counts_of(runs, run_id)
     except RolecallError as error:

@@ -1,4 +1,4 @@
-"""The command `runner`: composed of the groups in `commands`."""
+"""The command `runner` with its subcommands."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from rolecall_generator.terminal import CommandModule, SafeTyper, emit
 
 COMMANDS = {
     "sandbox": CommandModule(
-        "rolecall_runner.cli.sandbox", "AWS on this machine: trust policies enforced, accounts from the manifest."
+        "rolecall_runner.cli.sandbox",
+        "Run AWS on this machine: accounts of the manifest, trust policies enforced.",
     ),
     "rehearse": CommandModule(
         "rolecall_runner.cli.rehearse",
-        "Apply the modules in a sandbox with real Terraform, compare what it made, destroy, and see that nothing is left.",
+        "Apply the modules in a sandbox with Terraform, compare the result with the plan, and destroy it again.",
     ),
     "verify": CommandModule(
         "rolecall_runner.cli.verify",
-        "Call the roll: assume every role, see that wrong callers are refused, try what was granted, look for drift.",
+        "Assume every role, check that wrong callers are refused, try granted actions, and detect drift.",
     ),
     "query": CommandModule(
         "rolecall_runner.cli.query",
@@ -27,34 +28,32 @@ COMMANDS = {
     ),
     "sql": CommandModule(
         "rolecall_runner.cli.sql",
-        "Query the rows of earlier queries in SQL. Sends nothing to AWS. Each table holds the last run of its query.",
+        "Query the rows of earlier queries in SQL, without AWS calls. Each table holds the last run of its query.",
     ),
-    "play": CommandModule(
-        "rolecall_runner.cli.play", "Run the tasks of a play over accounts: query, verify, assert, script."
-    ),
+    "play": CommandModule("rolecall_runner.cli.play", "Run the tasks of a play in accounts: query, verify, assert, script."),
     "switch-url": CommandModule(
         "rolecall_runner.cli.accounts",
-        "Print the link that opens the console's switch-role page, filled in. It holds no secret; people may keep it.",
+        "Print a link to the switch-role page of the console, filled in. It contains no secret.",
     ),
     "console": CommandModule(
         "rolecall_runner.cli.accounts",
-        "Print a sign-in link to a customer's console, as the assumed session. Whoever has the link has the session.",
+        "Print a sign-in link to a customer's console. Treat it as a secret: it contains the session.",
     ),
     "shell": CommandModule(
         "rolecall_runner.cli.accounts",
-        "Run a program as a customer's role: its environment holds the session, and nothing of your own AWS.",
+        "Run a program with the credentials of a customer's role, and without your own.",
     ),
     "history": CommandModule(
         "rolecall_runner.cli.accounts",
-        "List the runs so far, the latest first: what, of whom, how it ended, and whether it can be resumed.",
+        "List the runs, the latest first, with their results and whether they can be resumed.",
     ),
     "onboard": CommandModule(
         "rolecall_runner.cli.onboarding",
-        "Wait for a customer's apply, call the roll, keep the verdict, and print what to tell the customer.",
+        "Wait for a customer's apply, verify the account, record the result, and print a message to the customer.",
     ),
     "status": CommandModule(
         "rolecall_runner.cli.onboarding",
-        "Show where each customer and switch role stands: handed over, applied, verified, drifting, failed since.",
+        "Show the state of each customer and switch role: handed over, applied, verified, drifting, failed.",
     ),
 }
 
@@ -64,7 +63,7 @@ app = SafeTyper(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="The roll call in live accounts: rehearse, verify, query.",
+    help="Rehearse, verify and query live accounts.",
 )
 
 
@@ -78,4 +77,4 @@ def _version(wanted: bool) -> None:
 def main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """The roll call in live accounts: rehearse, verify, query."""
+    """Rehearse, verify and query live accounts."""

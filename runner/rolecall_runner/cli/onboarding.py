@@ -1,7 +1,4 @@
-"""`runner onboard`: from the hand-over to a verified customer.
-
-`runner status`: who has the module, who applied it, who was verified and when.
-"""
+"""`runner onboard` waits for an apply and verifies the customer; `runner status` shows the state of all of them."""
 
 from __future__ import annotations
 
@@ -42,13 +39,13 @@ if TYPE_CHECKING:
 
 ONBOARD_EXAMPLES = """Examples:
 
-runner onboard acme                              after its bundle went out: waits for the apply
+runner onboard acme                              after you have sent the bundle
 
-runner onboard acme --every 10s --timeout 30m    ... while someone is on the telephone
+runner onboard acme --every 10s --timeout 30m    with shorter pauses and time limit
 
-runner onboard acme --once                       one look, for a job that runs every hour
+runner onboard acme --once                       one attempt, for a scheduled job
 
-runner onboard acme --sandbox                    try it here, without AWS"""
+runner onboard acme --sandbox                    without AWS, in a sandbox"""
 
 
 def onboard(
@@ -62,16 +59,16 @@ def onboard(
             parser=duration_of("--every"),
             metavar="TIME",
             show_default="30s",
-            help="The longest pause between two looks.",
+            help="Longest pause between two attempts.",
         ),
     ] = timedelta(seconds=30),
     timeout: Annotated[
         timedelta,
         typer.Option(
-            "--timeout", parser=duration_of("--timeout"), metavar="TIME", show_default="2h", help="How long to wait in all."
+            "--timeout", parser=duration_of("--timeout"), metavar="TIME", show_default="2h", help="Time limit of the wait."
         ),
     ] = timedelta(hours=2),
-    once: Annotated[bool, typer.Option("--once", help="Look once, and do not wait.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Try once, without waiting.")] = False,
     profile: ProfileOption = None,
     region: RegionOption = None,
     sandbox: SandboxOption = False,
@@ -81,9 +78,9 @@ def onboard(
     output_format: FormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Wait for a customer's apply, call the roll, keep the verdict, and print what to tell the customer.
+    """Wait for a customer's apply, verify the account, record the result, and print a message to the customer.
 
-    Exit code 0 when the customer is verified, 1 when something is not as agreed, 9 when nothing could be said.
+    Exit code 0 if the customer is verified, 1 if a check failed, 9 if the result is inconclusive.
     """
     pace = Pace(every.total_seconds(), timeout.total_seconds(), once)
     outside = Outside()
@@ -100,7 +97,7 @@ def onboard(
         )
     place = StatusPlace(manifest, out, ended.rehearsal, sandbox)
     if outside.stop.is_set() and not ended.verified:
-        hint = f"{place.command(f'runner onboard {shlex.quote(name)}')} goes on waiting; what was noted stays"
+        hint = f"{place.command(f'runner onboard {shlex.quote(name)}')} continues the wait; recorded results are kept"
         raise InterruptedRunError(f"interrupted; of {name}: {ended.last.what}", hint=hint)
     _report(ended, place, output_format, quiet=quiet)
 
@@ -117,15 +114,15 @@ def _report(ended: Onboarded, place: StatusPlace, output_format: str, *, quiet: 
 
 STATUS_EXAMPLES = """Examples:
 
-runner status                                    the whole fleet: counts, then who needs somebody
+runner status                                    all: counts, and the accounts that need attention
 
-runner status 'tier=gold' --all                  as runner verify --limit selects, every row
+runner status 'tier=gold' --all                  a selection as in runner verify --limit, all rows
 
-runner status --state failed --sort age          those alone, the longest unheard of first
+runner status --state failed --sort age          only failed ones, the longest unverified first
 
-runner status --handed-over acme globex          note that their bundles went out
+runner status --handed-over acme globex          record that you sent their bundles
 
-runner status --fail-on failed --fail-on stale   for a nightly job: exit code 1 when there are any"""
+runner status --fail-on failed --fail-on stale   for a scheduled job: exit code 1 if there are any"""
 
 _STATES = ", ".join(CustomerState)
 
@@ -136,19 +133,19 @@ def status(
         typer.Argument(
             metavar="NAME",
             autocompletion=complete_targets,
-            help="Whom to show: names, or patterns as of runner verify --limit.",
+            help="Names, or patterns as in runner verify --limit.",
         ),
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     label: Annotated[
-        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Only those with this label or tag.")
+        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Only accounts with this label or tag.")
     ] = None,
     state: Annotated[
         list[CustomerState] | None,
-        typer.Option("--state", metavar="STATE", help=f"Only those in this state: {_STATES}. May be repeated."),
+        typer.Option("--state", metavar="STATE", help=f"Only accounts in this state: {_STATES}. Repeatable."),
     ] = None,
-    sort: Annotated[Literal["state", "name", "age", "manifest"], typer.Option("--sort", help="In which order.")] = "state",
+    sort: Annotated[Literal["state", "name", "age", "manifest"], typer.Option("--sort", help="Sort order.")] = "state",
     stale_after: Annotated[
         timedelta,
         typer.Option(
@@ -156,37 +153,35 @@ def status(
             parser=duration_of("--stale-after"),
             metavar="TIME",
             show_default="7d",
-            help="How long a verdict counts.",
+            help="Age after which a verification is stale.",
         ),
     ] = timedelta(days=7),
-    handed_over: Annotated[
-        bool, typer.Option("--handed-over", help="Note that these were sent what is in the output folder now.")
-    ] = False,
+    handed_over: Annotated[bool, typer.Option("--handed-over", help="Record that the current bundles were sent.")] = False,
     applied: Annotated[
         bool,
-        typer.Option("--applied", help="Note that these say they applied the newest module, for changes no call can show."),
+        typer.Option("--applied", help="Record that the newest module is applied, for changes that no call can show."),
     ] = False,
     form: FormOption = None,
     sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="What was heard from sandboxes, kept apart from what AWS said.")
+        bool, typer.Option("--sandbox", help="Show results from sandboxes, which are stored separately.")
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="Every row, however many.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show all rows.")] = False,
     fail_on: Annotated[
         list[CustomerState] | None,
-        typer.Option("--fail-on", metavar="STATE", help="Exit code 1 when anybody shown is in it. May be repeated."),
+        typer.Option("--fail-on", metavar="STATE", help="Exit code 1 if a shown account is in this state. Repeatable."),
     ] = None,
     output_format: FormatOption = "table",
 ) -> None:
-    """Show where each customer and switch role stands: handed over, applied, verified, drifting, failed since.
+    """Show the state of each customer and switch role: handed over, applied, verified, drifting, failed.
 
-    It reads what runner verify and runner onboard noted; nothing is asked of AWS.
+    Reads what runner verify and runner onboard recorded, without AWS calls.
     """
     place = StatusPlace(manifest, out, sandbox or rehearsing(os.environ), sandbox)
     targets = chosen(place, names or (), label or ())
     now = datetime.now(UTC)
     noted = {"--handed-over": handed_over, "--applied": applied, "--form": form is not None}
     if not (names or label) and (first := next((option for option, given in noted.items() if given), None)):
-        raise SelectionError("no accounts are named", where=first, hint="name them; all means every account")
+        raise SelectionError("no accounts are named", where=first, hint="name accounts; `all` selects every account")
     if handed_over:
         hand_over(place, targets, now, form or "")
     elif form is not None:

@@ -84,28 +84,22 @@ TlsOption = Annotated[
 ]
 FaultsOption = Annotated[
     str,
-    typer.Option("--faults", metavar="PLAN", help="Faults on purpose, as in throttle=0.3,5xx=0.1,cut=0.05,seed=7."),
+    typer.Option("--faults", metavar="PLAN", help="Inject faults, for example throttle=0.3,5xx=0.1,cut=0.05,seed=7."),
 ]
-ProfileOption = Annotated[
-    str | None, typer.Option("--profile", help="A profile of the AWS CLI; the usual chain of credentials when left out.")
-]
-RegionOption = Annotated[str | None, typer.Option("--region", help="The Region in which STS is asked.")]
-SandboxOption = Annotated[
-    bool, typer.Option("--sandbox", help="Ask a sandbox that lives as long as this command, seeded from the manifest.")
-]
+ProfileOption = Annotated[str | None, typer.Option("--profile", help="AWS CLI profile. Default: the AWS credential chain.")]
+RegionOption = Annotated[str | None, typer.Option("--region", help="Region for STS calls.")]
+SandboxOption = Annotated[bool, typer.Option("--sandbox", help="Use a temporary sandbox with the accounts of the manifest.")]
 SessionCacheOption = Annotated[
     Path | None,
-    typer.Option(
-        "--session-cache", metavar="DIR", help="Keep the session there, readable by you alone, for the next command."
-    ),
+    typer.Option("--session-cache", metavar="DIR", help="Cache the session in this folder, readable only by you."),
 ]
 RoleOption = Annotated[
     str | None,
-    typer.Option("--as", metavar="ROLE", help="With --sandbox: the backend role to act as, where there are several."),
+    typer.Option("--as", metavar="ROLE", help="With --sandbox: the backend role to use, if there are several."),
 ]
 FormOption = Annotated[
     Literal["terraform", "cloudformation", "aws-cli", "console"] | None,
-    typer.Option("--form", help="How the customer applies modules; later messages to the customer use that form."),
+    typer.Option("--form", help="How the customer applies modules; later messages to the customer describe this way."),
 ]
 
 
@@ -115,7 +109,7 @@ _LONGEST = timedelta(days=36500)
 
 
 def duration_of(option: str) -> Callable[[str | timedelta], timedelta]:
-    """A length of time of an option's text, for Typer's `parser`; more than nothing. Raises SelectionError."""
+    """A parser of positive durations such as `30s`, `15m`, `2h`, `7d` and `1h30m`; it raises SelectionError."""
 
     def duration(text: str | timedelta) -> timedelta:
         if isinstance(text, timedelta):
@@ -123,7 +117,7 @@ def duration_of(option: str) -> Callable[[str | timedelta], timedelta]:
         parts = _PART.findall(text)
         found = timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
         if "".join(number + unit for number, unit in parts) != text or not timedelta(0) < found <= _LONGEST:
-            raise SelectionError(f"{text!r} is no length of time", where=option, hint="write 30s, 15m, 2h, 7d or 1h30m")
+            raise SelectionError(f"{text!r} is not a valid duration", where=option, hint="write 30s, 15m, 2h, 7d or 1h30m")
         return found
 
     return duration
@@ -133,11 +127,11 @@ HOW_AND_WHERE = frozenset(
     {"manifest", "out", "runs", "profile", "region", "sandbox", "role", "faults", "engine", "scheduler", "scheduler_tls",
      "forks", "timeout", "reader", "output_format", "output", "verbose", "quiet", "allow_write"}
 )  # fmt: skip
-"""Parameters of commands that say how and where, not what: a run that is gone on with knows what by itself."""
+"""Parameters that a resumed run needs again; the others are stored in the run."""
 
 
 def repeated(context: typer.Context, words: str, names: Collection[str] = HOW_AND_WHERE) -> str:
-    """`words` with those parameters of `names` that stood on the command line, quoted for a shell."""
+    """The command `words` with those parameters in `names` that are on the command line, quoted for a shell."""
     return " ".join([words, *(shlex.quote(part) for part in _given(context, names))])
 
 

@@ -1,4 +1,4 @@
-"""`runner play`: the tasks of a YAML file over the accounts of the manifest."""
+"""`runner play`: the tasks of a YAML file in the accounts of the manifest."""
 
 from __future__ import annotations
 
@@ -52,51 +52,51 @@ if TYPE_CHECKING:
 
 EXAMPLES = """Examples:
 
-runner play examples/plays/audit.yaml --sandbox                  try it here, without AWS
+runner play examples/plays/audit.yaml --sandbox                  without AWS, in a sandbox
 
-runner play audit.yaml --list-tasks                              what would be run
+runner play audit.yaml --list-tasks                              the tasks, without running them
 
-runner play audit.yaml --limit 'tier=gold:!acme' --forks 32      as Ansible's users write it
+runner play audit.yaml --limit 'tier=gold:!acme' --forks 32      patterns as in Ansible
 
-runner play hint.yaml --check                                    what reads is run, what may change something is not
+runner play fix.yaml  --check                                    runs only what reads
 
 runner play audit.yaml --tags inventory --start-at-task 'List volumes'
 
-runner play --retry last                                         that play again, for those for whom it did not end well
+runner play --retry last                                         that play again for accounts that failed
 
-runner play --resume last                                        the rest of a run that was cut short"""
+runner play --resume last                                        the rest of an interrupted run"""
 
 
 def play(
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="The file of plays; that of the run with --retry and --resume.")
+        Path | None, typer.Argument(metavar="FILE", help="File of plays. With --retry and --resume: that of the run.")
     ] = None,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     limit: Annotated[
         str,
         typer.Option(
-            "--limit", "-l", metavar="PATTERN", autocompletion=complete_targets, help="Whom to ask, within the plays' hosts."
+            "--limit", "-l", metavar="PATTERN", autocompletion=complete_targets, help="Accounts, within the plays' hosts."
         ),
     ] = "all",
     tags: Annotated[list[str] | None, typer.Option("--tags", "-t", help="Only tasks with one of these tags.")] = None,
-    skip_tags: Annotated[list[str] | None, typer.Option("--skip-tags", help="No task with one of these tags.")] = None,
+    skip_tags: Annotated[list[str] | None, typer.Option("--skip-tags", help="Skip tasks with one of these tags.")] = None,
     start_at: Annotated[
-        str | None, typer.Option("--start-at-task", metavar="NAME", help="Begin with this task; wildcards.")
+        str | None, typer.Option("--start-at-task", metavar="NAME", help="Start at this task; wildcards are allowed.")
     ] = None,
     retry: Annotated[
         str | None,
-        typer.Option("--retry", metavar="RUN", help="That run's play anew, for those for whom it did not end well."),
+        typer.Option("--retry", metavar="RUN", help="Run that run's play again for accounts that failed."),
     ] = None,
     resume: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run that was cut short.")
+        str | None, typer.Option("--resume", metavar="RUN", help="Continue a run that was interrupted.")
     ] = None,
-    check: Annotated[bool, typer.Option("--check", "-C", help="Run no script and nothing that writes.")] = False,
-    list_tasks: Annotated[bool, typer.Option("--list-tasks", help="List the tasks; run nothing.")] = False,
-    list_hosts: Annotated[bool, typer.Option("--list-hosts", help="List the accounts; run nothing.")] = False,
+    check: Annotated[bool, typer.Option("--check", "-C", help="Skip scripts and everything that writes.")] = False,
+    list_tasks: Annotated[bool, typer.Option("--list-tasks", help="List the tasks without running them.")] = False,
+    list_hosts: Annotated[bool, typer.Option("--list-hosts", help="List the accounts without running tasks.")] = False,
     allow_write: Annotated[
-        bool, typer.Option("--allow-write", help="Let queries write where their task says allow_write: true.")
+        bool, typer.Option("--allow-write", help="Allow queries to write if their task has allow_write: true.")
     ] = False,
     forks: ForksOption = DEFAULT_WORKERS,
     timeout: TimeoutOption = 300.0,
@@ -108,9 +108,9 @@ def play(
     output_format: Annotated[str, format_option(PLAY_FORMATS)] = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Run the tasks of a play over accounts: query, verify, assert, script.
+    """Run the tasks of a play in accounts: query, verify, assert, script.
 
-    Exit code 0 when all went well, 1 when a task failed in some account, 9 when some could not be reached.
+    Exit code 0 if all tasks passed, 1 if a task failed in an account, 9 if some accounts could not be reached.
     """
     task_filter = TaskFilter(tags_of(tags or ()), tags_of(skip_tags or ()), start_at)
     played, run = played_of(PlayOptions(file, limit, task_filter, check=check, retry=retry, resume=resume), runs)

@@ -1,4 +1,4 @@
-"""`runner query`: one read operation asked of every account and Region, answered as rows."""
+"""`runner query`: one read operation in every account and Region; the result is rows."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ runner query ec2 describe_instances --regions enabled --select 'Reservations[].I
 
 runner query ec2 describe_volumes --param 'Filters=[{"Name":"status","Values":["available"]}]' --format csv
 
-runner query s3 list_buckets --limit tier=gold --dry-run          what would be asked, and who cannot answer
+runner query s3 list_buckets --limit tier=gold --dry-run          planned calls, and accounts that cannot answer
 
 runner query --list                                               the queries that ship with rolecall
 
@@ -78,7 +78,7 @@ runner query --named users-without-mfa --format jsonl > rows.jsonl
 
 runner query --retry last                                         the same query for accounts that did not answer
 
-runner query --resume last                                        the rest of a run that was cut short"""
+runner query --resume last                                        the rest of an interrupted run"""
 
 
 def _dataset(output: RowOutput) -> RowWriter:
@@ -181,40 +181,40 @@ def query(
 
 
 def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[Forecast], *, quiet: bool) -> Count:
-    """Write rows as they come, then to stderr what did not answer; in a table's way a bar would be torn.
+    """Write rows as they arrive, then the accounts without an answer to stderr. `quiet` shows no progress bar.
 
-    `resume_by`: the command line that goes on with the run. `expected` is what the manifest lets expect of each account.
+    `resume_by`: the command line that resumes the run. `expected`: the forecasts of the accounts by the manifest.
     """
-    troubles = Troubles()
+    errors = Troubles()
     interrupted = False
     with progress_bar("accounts", quiet=quiet) as (started, progress), stops_on_ctrl_c(done.outside.stop):
         started(len(done.targets))
         try:
             for answer in done:
                 writer.add(answer)
-                troubles.add(answer)
-                progress(troubles.count.accounts)
-                if troubles.count.accounts == 1:  # not before: of 10,000 accounts it takes as long as the first row
+                errors.add(answer)
+                progress(errors.count.accounts)
+                if errors.count.accounts == 1:  # later than the first row: for 10,000 accounts it takes as long
                     _warn(expected, len(done.targets))
         except InterruptedRunError:
             interrupted = True
         finally:
             writer.close()
-    for line in troubles.lines():
+    for line in errors.lines():
         stderr().print(line, style="yellow", markup=False)
     if interrupted:
         raise InterruptedRunError(
-            f"interrupted; {troubles.count.accounts:,} of {done.record.total:,} accounts are done",
+            f"interrupted; {errors.count.accounts:,} of {done.record.total:,} accounts are done",
             hint=resume_by,
         )
-    return troubles.count
+    return errors.count
 
 
 def _warn(expected: Iterator[Forecast], accounts: int) -> None:
-    """Say early who cannot answer; they are asked all the same, since what is deployed may be more."""
-    unable = [each for each in expected if each.is_unable]
+    """Warn of accounts that cannot answer by the manifest; they are queried anyway, since deployed roles may differ."""
+    unable = [each for each in expected if each.ability is Ability.NO]
     if unable:
-        text = f"{len(unable):,} of {accounts:,} accounts cannot answer by what the manifest grants, as "
+        text = f"{len(unable):,} of {accounts:,} accounts have no permission for this by the manifest, for example "
         stderr().print(f"{text}{unable[0].account}: {unable[0].why}", style="yellow", markup=False)
 
 
@@ -225,9 +225,9 @@ def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) 
     words = ", ".join(f"{each.service} {each.operation} ({each.level})" for each in writing)
     if not sys.stdin.isatty():
         raise QueryError(
-            f"{words} changes {len(chosen.targets):,} accounts, and no one can be asked",
+            f"{words} changes {len(chosen.targets):,} accounts, and there is no terminal for a confirmation",
             where="--allow-write",
-            hint="add --yes when that is meant",
+            hint="add --yes to confirm",
         )
     if not agreed(f"{words} in {len(chosen.targets):,} accounts?", on_stderr=True):
         raise typer.Exit(int(ExitCode.OK))

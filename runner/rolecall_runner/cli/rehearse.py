@@ -1,4 +1,4 @@
-"""`runner rehearse`: every module applied in the sandbox, compared with what was intended, and destroyed again."""
+"""`runner rehearse`: apply every module in the sandbox, compare the result with the plan, and destroy it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ EXAMPLES = """Examples:
 
 runner rehearse                                   every module of accounts.yaml, with the terraform on PATH
 
-runner rehearse --only account1 --out output      one customer, as it is written in output/
+runner rehearse --only account1 --out output      one customer, from the files in output/
 
-runner rehearse --sample 20 --seed 7              twenty modules, the same ones each time
+runner rehearse --sample 20 --seed 7              a repeatable random sample of 20 modules
 
 runner rehearse --plugin-dir ~/.terraform.d/plugins"""
 
@@ -45,30 +45,30 @@ def rehearse(
             "--out",
             parser=folder_of("--out"),
             metavar="<path>",
-            help="Rehearse what is written there; what the manifest says when left out.",
+            help="Rehearse the modules in this folder. Default: those of the manifest.",
         ),
     ] = None,
     only: OnlyOption = None,
-    sample: Annotated[int | None, typer.Option("--sample", min=1, help="So many modules, chosen by --seed.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Which sample.")] = 0,
+    sample: Annotated[int | None, typer.Option("--sample", min=1, help="Random sample of this size.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the random sample.")] = 0,
     plugin_dir: Annotated[
-        Path | None, typer.Option("--plugin-dir", help="A folder of unpacked Terraform providers; no network is used then.")
+        Path | None, typer.Option("--plugin-dir", help="Folder of unpacked Terraform providers, instead of the network.")
     ] = None,
-    parallel: Annotated[int, typer.Option("--parallel", min=1, max=16, help="How many modules at a time.")] = 2,
+    parallel: Annotated[int, typer.Option("--parallel", min=1, max=16, help="Number of modules applied concurrently.")] = 2,
     no_terraform: Annotated[
-        bool, typer.Option("--no-terraform", help="Provision from the modules' files, without Terraform.")
+        bool, typer.Option("--no-terraform", help="Provision from the parsed modules, without Terraform.")
     ] = False,
     output_format: FormatOption = "table",
     quiet: QuietOption = False,
 ) -> None:
-    """Apply the modules in a sandbox with real Terraform, compare what it made, destroy, and see that nothing is left.
+    """Apply the modules in a sandbox with Terraform, compare the result with the plan, and destroy it again.
 
-    Where there is no terraform or tofu on PATH, or no AWS provider, the modules' files are read and provisioned instead, and
-    the report says so. Exit code 1 when anything is not as intended.
+    Without terraform or tofu on PATH, or without an AWS provider, the modules are parsed and provisioned instead; the report
+    names the method. Exit code 1 if anything differs from the plan, or is left after the destroy.
     """
     if plugin_dir is not None and not plugin_dir.is_dir():
         raise SelectionError(
-            "there is no such folder", where=f"--plugin-dir {plugin_dir}", hint="name one that holds providers"
+            "folder not found", where=f"--plugin-dir {plugin_dir}", hint="name a folder with unpacked providers"
         )
     wanted = load_manifest(manifest).manifest
     region = PARTITIONS[wanted.partition].default_region
@@ -94,7 +94,7 @@ def rehearse(
 
 
 def _listener(started: Callable[[int], None], progress: Callable[[int], None]) -> Callable[[Progress], None]:
-    """The bar counts the steps of single modules: an apply and a destroy for each."""
+    """A listener that counts applies and destroys of single modules for the progress bar."""
     begun: set[tuple[str, str]] = set()
     ended: list[str] = []
 
@@ -111,18 +111,18 @@ def _listener(started: Callable[[int], None], progress: Callable[[int], None]) -
 
 
 def print_rehearsal(console: Console, done: Rehearsal) -> None:
-    """Modules with their outcome, every difference in access terms, and a line that says which way it went."""
+    """Print the modules with their outcome, all differences, and a summary."""
     table = Table(title="rehearsal", title_justify="left", title_style="bold")
     for heading in ("module", "account", "outcome", "seconds"):
         table.add_column(heading, overflow="fold", justify="right" if heading == "seconds" else "left")
-    troubled = [module for module in done.modules if module.error or module.destroy_error]
-    shown = list(done.modules) if len(done.modules) <= _ROWS else troubled[:_ROWS]
+    failed = [module for module in done.modules if module.error or module.destroy_error]
+    shown = list(done.modules) if len(done.modules) <= _ROWS else failed[:_ROWS]
     for module in shown:
         style = {"applied": "green", "failed": "bold red", "skipped": "yellow"}.get(module.outcome, "")
         gone = ", destroyed" if module.destroyed else ""
         table.add_row(module.path, module.account_id, Text.assemble((module.outcome, style), gone), f"{module.seconds:.1f}")
     console.print(table)
-    for module in troubled:
+    for module in failed:
         for text in filter(None, (module.error, module.destroy_error)):
             console.print(f"{module.path}: {module.outcome}", style="bold", markup=False)
             for line in text.splitlines():
@@ -146,8 +146,8 @@ def _summary(done: Rehearsal) -> str:
         text += f", {skipped:,} skipped"
     changed = sum(len(account.differences) for account in done.accounts)
     left = sum(len(account.left) for account in done.accounts)
-    made = "what they made is what was intended" if not changed else f"{changed:,} differences from what was intended"
-    return f"{text}; {made}; {'nothing was left' if not left else f'{left:,} things were left'}"
+    made = "the result is as planned" if not changed else f"{changed:,} differences from the plan"
+    return f"{text}; {made}; {'nothing is left' if not left else f'{left:,} objects are left'}"
 
 
 app = typer.Typer()

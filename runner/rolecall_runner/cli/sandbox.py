@@ -1,4 +1,4 @@
-"""`runner sandbox`: AWS on this machine, for rehearsal."""
+"""`runner sandbox`: start, inspect and stop the sandbox."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from rolecall_runner.sandbox import Running
 
 
-app = typer.Typer(no_args_is_help=True, help="AWS on this machine: trust policies enforced, accounts from the manifest.")
+app = typer.Typer(no_args_is_help=True, help="Run AWS on this machine: accounts of the manifest, trust policies enforced.")
 
-HomeOption = Annotated[Path, typer.Option("--home", help="The folder that the sandbox keeps its records in.")]
+HomeOption = Annotated[Path, typer.Option("--home", help="Folder for the state of the sandbox.")]
 DEFAULT_HOME = Path(".rolecall/sandbox")
 
 _UP_EXAMPLES = """Examples:
 
 runner sandbox up && eval "$(runner sandbox env)" && aws sts get-caller-identity
 
-runner sandbox up --keep-state                    accounts survive down and up
+runner sandbox up --keep-state                    keep the accounts after down
 
 runner sandbox up --faults throttle=0.3,5xx=0.1,seed=7"""
 
@@ -39,19 +39,19 @@ runner sandbox up --faults throttle=0.3,5xx=0.1,seed=7"""
 def up(
     manifest: Annotated[
         Path | None,
-        typer.Argument(metavar="MANIFEST", readable=False, help="The manifest; accounts.yaml when there is one."),
+        typer.Argument(metavar="MANIFEST", readable=False, help="Manifest. Default: accounts.yaml if it exists."),
     ] = None,
     out: OutOption = DEFAULT_OUT,
     home: HomeOption = DEFAULT_HOME,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; a free one when left out.")] = 0,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port. Default: a free one.")] = 0,
     region: Annotated[
-        str | None, typer.Option("--region", help="The Region; the main one of the manifest's partition when left out.")
+        str | None, typer.Option("--region", help="Region. Default: the main one of the manifest's partition.")
     ] = None,
-    keep_state: Annotated[bool, typer.Option("--keep-state", help="Keep the accounts from one run to the next.")] = False,
+    keep_state: Annotated[bool, typer.Option("--keep-state", help="Keep the accounts from one start to the next.")] = False,
     faults: FaultsOption = "",
     quiet: QuietOption = False,
 ) -> None:
-    """Start a sandbox in the background, with the manifest's accounts as gen terraform wrote them."""
+    """Start a sandbox in the background, with the accounts of the manifest and the modules of gen terraform."""
     if manifest is None and DEFAULT_MANIFEST.exists():
         manifest = DEFAULT_MANIFEST
     source = None if manifest is None else str(manifest.resolve())
@@ -65,11 +65,11 @@ def up(
 
             running = start(Home(home.resolve()), wanted, waiting=waiting)
     except InterruptedRunError:
-        # It is a process of its own, out of Ctrl-C's reach.
-        hint = "runner sandbox status says when it stands, runner sandbox down ends it"
-        raise InterruptedRunError("interrupted; the sandbox goes on starting", where=str(home), hint=hint) from None
+        # Ctrl-C does not reach the sandbox process.
+        hint = "check it with runner sandbox status, stop it with runner sandbox down"
+        raise InterruptedRunError("interrupted; the sandbox is still starting", where=str(home), hint=hint) from None
     if not quiet:
-        _print_running(running, f"the sandbox runs at {running.url}")
+        _print_running(running, f"the sandbox is running at {running.url}")
         stdout().print('next: eval "$(runner sandbox env)"', markup=False)
 
 
@@ -86,14 +86,14 @@ runner sandbox env --format json"""
 def env(
     actor: Annotated[
         str | None,
-        typer.Option("--as", metavar="NAME", help="A backend role or a user; the first backend role when left out."),
+        typer.Option("--as", metavar="NAME", help="Backend role or user. Default: the first backend role."),
     ] = None,
     home: HomeOption = DEFAULT_HOME,
-    output_format: Annotated[Literal["sh", "json"], typer.Option("--format", help="For a shell, or for machines.")] = "sh",
+    output_format: Annotated[Literal["sh", "json"], typer.Option("--format", help="Output format.")] = "sh",
 ) -> None:
     """Print the environment in which the AWS CLI, boto3 and Terraform act in the sandbox.
 
-    It holds credentials that are good for this sandbox alone.
+    It contains credentials that are valid only for this sandbox.
     """
     found = environments(Home(home.resolve()))
     name = actor or next(iter(found))
@@ -107,7 +107,7 @@ def env(
     if output_format == "json":
         emit_json(found[name])
         return
-    # What is set already would win over the container's credentials.
+    # These variables take precedence over the container credentials.
     names = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     for stale in (*names, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN"):
         if stale not in found[name]:
@@ -118,14 +118,14 @@ def env(
 
 @app.command(epilog="Example:  runner sandbox status --format json")
 def status(home: HomeOption = DEFAULT_HOME, output_format: FormatOption = "table") -> None:
-    """Say whether a sandbox runs, where, with which accounts, and who can act in it. Exit code 1 when none runs."""
+    """Show the running sandbox with its accounts, roles and users. Exit code 1 if none is running."""
     running = find(Home(home.resolve()))
     if output_format == "json":
         emit_json({"running": running is not None, **(asdict(running) if running else {})})
     elif running is None:
-        stdout().print("no sandbox runs here; runner sandbox up starts one", markup=False)
+        stdout().print("no sandbox is running; start one with runner sandbox up", markup=False)
     else:
-        _print_running(running, f"the sandbox runs at {running.url} since {running.started} (process {running.pid})")
+        _print_running(running, f"the sandbox is running at {running.url} since {running.started}, process {running.pid})")
     if running is None:
         raise typer.Exit(int(ExitCode.FINDINGS))
 
@@ -133,15 +133,15 @@ def status(home: HomeOption = DEFAULT_HOME, output_format: FormatOption = "table
 @app.command(epilog="Example:  runner sandbox logs --follow")
 def logs(
     home: HomeOption = DEFAULT_HOME,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Number of last lines.")] = 50,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on printing until Ctrl-C or the sandbox's end.")
+        bool, typer.Option("--follow", "-f", help="Continue until Ctrl-C or until the sandbox stops.")
     ] = False,
 ) -> None:
-    """Print the sandbox's log: a line a call, with caller, action, Region and status."""
+    """Print the log: one line per call, with caller, action, Region and status."""
     place = Home(home.resolve())
     if not place.log.exists():
-        raise SelectionError("there is no log", where=str(place.log), hint="runner sandbox up starts a sandbox")
+        raise SelectionError("log not found", where=str(place.log), hint="start a sandbox with runner sandbox up")
     with place.log.open(encoding="utf-8", errors="replace") as file:
         tail = file.readlines()[-lines:] if lines else []
         emit(lines_of("".join(tail)), end="")
@@ -155,11 +155,11 @@ def logs(
 
 @app.command(epilog="Example:  runner sandbox down")
 def down(home: HomeOption = DEFAULT_HOME, quiet: QuietOption = False) -> None:
-    """End the sandbox. Without --keep-state at its start, all that was made in it is gone."""
+    """Stop the sandbox. Without --keep-state at its start, its accounts are deleted."""
     ended = stop(Home(home.resolve()))
     if not quiet:
-        where = f"at {ended.url}" if ended and ended.url else "before it stood"
-        stdout().print(f"ended the sandbox {where}" if ended else "no sandbox ran here", markup=False)
+        where = f"at {ended.url}" if ended and ended.url else "during its start"
+        stdout().print(f"stopped the sandbox {where}" if ended else "no sandbox was running", markup=False)
 
 
 def _print_running(running: Running, headline: str) -> None:
@@ -168,5 +168,5 @@ def _print_running(running: Running, headline: str) -> None:
     console.print(f"{len(running.accounts):,} accounts, {running.how}", markup=False)
     if running.actors:
         console.print(
-            f"who can act in it: {', '.join(f'{actor.name} ({actor.kind})' for actor in running.actors)}", markup=False
+            f"roles and users: {', '.join(f'{actor.name} ({actor.kind})' for actor in running.actors)}", markup=False
         )

@@ -1,4 +1,4 @@
-"""`runner verify`: the roll call over all customers and switch roles."""
+"""`runner verify`: checks of all customers and switch roles in live accounts."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ if TYPE_CHECKING:
 
 EXAMPLES = """Examples:
 
-runner verify --sandbox                                  try it here, without AWS
+runner verify --sandbox                                  without AWS, in a sandbox
 
-runner verify                                            on an instance under the backend role
+runner verify                                            on an instance with the backend role
 
-runner verify --limit 'tier=gold:!acme' --forks 32       as Ansible's users write it
+runner verify --limit 'tier=gold:!acme' --forks 32       patterns as in Ansible
 
-runner verify --retry last                               those that failed in the last run
+runner verify --retry last                               accounts that failed in the last run
 
-runner verify --resume last                              the rest of a run that was cut short
+runner verify --resume last                              the rest of an interrupted run
 
-runner verify --format html > roll-call.html             one page, with the picture"""
+runner verify --format html > verify.html                one page, with the access graph"""
 
 
 def verify(
@@ -86,7 +86,9 @@ def verify(
     reader: Annotated[
         list[str] | None,
         typer.Option(
-            "--reader", metavar="ACCOUNT_ID=PROFILE", help="An AWS CLI profile that may read IAM on a switch role's side."
+            "--reader",
+            metavar="ACCOUNT_ID=PROFILE",
+            help="AWS CLI profile that may read IAM in a switch role's account.",
         ),
     ] = None,
     profile: ProfileOption = None,
@@ -96,12 +98,12 @@ def verify(
     faults: FaultsOption = "",
     runs: RunsOption = RUNS,
     output_format: Annotated[str, format_option(VERDICT_FORMATS)] = "table",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A line for each account as it ends.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print a line for each finished account.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Call the roll: assume every role, see that wrong callers are refused, try what was granted, look for drift.
+    """Assume every role, check that wrong callers are refused, try granted actions, and detect drift.
 
-    Exit code 0 when all is as agreed, 1 when something is not, 9 when nothing is wrong but some could not be asked.
+    Exit code 0 if all checks passed, 1 if one failed, 9 if some accounts could not be checked and no check failed.
     """
     _one_choice(limit=limit, sample=sample, retry=retry, resume=resume)
     options = VerifySpec(actions, drift)
@@ -141,7 +143,7 @@ def verify(
 
 
 def _note(call: RollCall, start: RunConfig) -> None:
-    """What was heard, for `runner status`. That it cannot be kept must not hide the run."""
+    """Record the verdicts for `runner status`. A failure is a warning, so that the results are still shown."""
     try:
         note_verdicts(
             start.out,
@@ -158,30 +160,32 @@ def _note(call: RollCall, start: RunConfig) -> None:
 
 
 def _one_choice(*, limit: str, sample: int | None, retry: str | None, resume: str | None) -> None:
-    """A run that is resumed has chosen already. Raises SelectionError for what would be left out in silence."""
+    """Raise SelectionError for --resume with another selection, which would be ignored."""
     others = {"--retry": retry is not None, "--sample": sample is not None, "--limit": limit != EVERYBODY}
     if resume is not None and (clash := [option for option, given in others.items() if given]):
         raise SelectionError(
-            f"a run that is resumed asks whom it asked before: {clash[0]} has no place here",
+            f"{clash[0]} cannot be used with --resume: a resumed run keeps its accounts",
             where="--resume",
-            hint=f"leave {clash[0]} out, or start a new run without --resume",
+            hint=f"remove {clash[0]}, or start a new run without --resume",
         )
 
 
 def _readers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Account ids with their profiles. Raises SelectionError for anything else."""
+    """Account ids with their profiles. Raises SelectionError."""
     pairs = [(account_id, profile) for account_id, _, profile in (text.partition("=") for text in texts)]
     if wrong := [
         text for text, (account_id, profile) in zip(texts, pairs, strict=True) if not (account_id.isdigit() and profile)
     ]:
         raise SelectionError(
-            f"{wrong[0]} names no account with a profile", where="--reader", hint="write --reader 507074252730=my-profile"
+            f"{wrong[0]} is not ACCOUNT_ID=PROFILE",
+            where="--reader",
+            hint="write --reader 507074252730=my-profile",
         )
     return tuple(pairs)
 
 
 def _picture(manifest: Path, out: Path) -> tuple[str, tuple[str, ...]]:
-    """Who reaches what, from the written modules where there are any."""
+    """The access graph of the written modules if there are any, else of the manifest, and its description."""
     proven = prove_manifest(manifest, out, planned=not (out / LOCK_NAME).exists())
     graph = reaches(proven.access, proven.proof, proven.names)
     return to_svg(graph), tuple(describe(graph))

@@ -1,9 +1,4 @@
-"""What is seen while the apply is waited for: one living line on a terminal, a plain one at each change elsewhere.
-
-How an onboarding ended, on a terminal: what is wrong and its hint, then the text for the customer, to be copied.
-
-How an onboarding ended, for machines.
-"""
+"""Output of `runner onboard`: the wait for the apply, and the result with the message to the customer."""
 
 from __future__ import annotations
 
@@ -31,7 +26,10 @@ _MINUTE, _HOUR = 60, 3600
 
 
 class WaitDisplay:
-    """A context manager; told each look by `hear`. `clock` gives monotonic seconds; `quiet` shows nothing."""
+    """Context manager that shows the wait: a live line on a terminal, otherwise one line per change.
+
+    Pass each sighting to `hear`. `clock` returns monotonic seconds; `quiet` shows nothing.
+    """
 
     def __init__(
         self, console: Console, name: str, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
@@ -59,14 +57,14 @@ class WaitDisplay:
             self._live.stop()
 
     def hear(self, sighting: Sighting) -> None:
-        """A look was taken."""
+        """Show a sighting."""
         before = self._last
         self._last, self._heard = sighting, self._clock()
         if self._live is None and not self._quiet and (before is None or sighting_text(before) != sighting_text(sighting)):
             self._console.print(f"{self._name}: {sighting_text(sighting)}", markup=False)
 
     def warn(self, sentence: str) -> None:
-        """Something to know before the wait; it stays on the screen, and is said to those who see no looks too."""
+        """Print a warning, also if the sightings are not shown."""
         self._console.print(Text(f"warning: {self._name}: {one_line(sentence)}", style="yellow"))
 
     def _render(self) -> RenderableType:
@@ -74,7 +72,7 @@ class WaitDisplay:
         return Group(self._spinner, Text(f"  {self._times()}; Ctrl-C ends the wait", style="dim", no_wrap=True))
 
     def _line(self) -> Text:
-        what = "asking for the first time" if self._last is None else sighting_text(self._last)
+        what = "checking for the first time" if self._last is None else sighting_text(self._last)
         return Text(f"{self._name}: {what}")
 
     def _times(self) -> str:
@@ -83,18 +81,18 @@ class WaitDisplay:
         if self._last is None or self._last.pause_seconds is None:
             return waited
         left = max(0.0, self._last.pause_seconds - (now - self._heard))
-        return f"{waited}, look {self._last.look}, the next in {spell(left)}"
+        return f"{waited}, attempt {self._last.look}, the next in {spell(left)}"
 
 
 def sighting_text(sighting: Sighting) -> str:
-    """What a look showed; between roll calls that something is not as agreed yet."""
+    """The result of an attempt in words."""
     if sighting.let_in and sighting.pause_seconds is not None:
-        return "the role lets us in, but not all is as agreed yet"
+        return "the role can be assumed, but other checks do not pass yet"
     return sighting.what if sighting.let_in else f"not yet: {sighting.what}"
 
 
 def spell(seconds: float) -> str:
-    """`12 s`, `3 min 05 s`, `1 h 02 min`."""
+    """For example `12 s`, `3 min 05 s`, `1 h 02 min`."""
     whole = int(seconds)
     if whole < _MINUTE:
         return f"{whole} s"
@@ -107,10 +105,10 @@ _RULE = "-" * 8
 
 
 def print_onboarded(console: Console, ended: Onboarded, place: StatusPlace) -> None:
-    """Print it. The text for the customer stands at the left edge and is not wrapped."""
+    """Print the result. The message to the customer is neither indented nor wrapped."""
     console.print(Text(one_line(headline(ended)), style=STYLES[Mark.OK if ended.verified else Mark.FAILED]))
     if not ended.verified:
-        _print_troubles(console, ended)
+        _print_problems(console, ended)
     if ended.letter:
         name = one_line(ended.target.name)
         console.print(Text(f"{_RULE} message to {name} {_RULE}", style="cyan"))
@@ -120,7 +118,7 @@ def print_onboarded(console: Console, ended: Onboarded, place: StatusPlace) -> N
 
 
 def headline(ended: Onboarded) -> str:
-    """How it ended, in a sentence; what a sandbox said is marked."""
+    """The result in one sentence; results of a sandbox are marked."""
     mark = f"{REHEARSAL}: " if ended.rehearsal else ""
     return f"{mark}{_headline(ended)}"
 
@@ -129,31 +127,31 @@ def _headline(ended: Onboarded) -> str:
     name = ended.target.name
     sign = (ended.verdict.mark if ended.verified or ended.verdict.mark is not Mark.OK else Mark.FAILED).sign
     if ended.verified:
-        return f"{sign} {name} is verified: all is as agreed (run {ended.run})"
+        return f"{sign} {name} is verified: all checks passed (run {ended.run})"
     if ended.unseen:
         return (
-            f"? {name} lets us in and all that was tried is as agreed (run {ended.run}), but no call shows whether the "
+            f"? the role of {name} can be assumed and all checks passed (run {ended.run}), but no call shows whether the "
             f"newest module is applied: {'; '.join(ended.unseen)}"
         )
     if ended.run:
-        return f"{sign} {name} lets us in, but the roll call did not end well: {ended.verdict.mark} (run {ended.run})"
-    looks = "1 look" if ended.last.look == 1 else f"{ended.last.look:,} looks in {spell(ended.last.waited_seconds)}"
-    return f"{sign} {name} does not let us in yet ({looks}): {ended.last.what}"
+        return f"{sign} the role of {name} can be assumed, but checks did not pass: {ended.verdict.mark} (run {ended.run})"
+    attempts = "1 attempt" if ended.last.look == 1 else f"{ended.last.look:,} attempts in {spell(ended.last.waited_seconds)}"
+    return f"{sign} the role of {name} cannot be assumed yet ({attempts}): {ended.last.what}"
 
 
 def next_step(ended: Onboarded, place: StatusPlace) -> str:
-    """The command that leads on."""
+    """The next command."""
     name = shlex.quote(ended.target.name)
     if ended.unseen:
-        return f"{place.command(f'runner status {name} --applied')} when the customer says that it is applied"
+        return f"{place.command(f'runner status {name} --applied')} when the customer confirms the apply"
     if not ended.verified:
         return place.command(f"runner onboard {name}")
     return place.command(f"gen bundle {name}" if place.rehearsal else "runner status")
 
 
-def _print_troubles(console: Console, ended: Onboarded) -> None:
-    verdict = ended.verdict.redacted()
-    for mark in Mark.problems():
+def _print_problems(console: Console, ended: Onboarded) -> None:
+    verdict = shown(ended.verdict)
+    for mark in TROUBLES:
         for check in verdict.checks:
             if check.mark is mark:
                 answer = f" (AWS: {check.reply})" if check.reply else ""
@@ -167,9 +165,9 @@ def _print_troubles(console: Console, ended: Onboarded) -> None:
 def onboarded_json(ended: Onboarded) -> str:
     """One object, indented, with its last newline.
 
-    `rehearsal`: a sandbox answered instead of AWS. `verified`: all is as agreed. `let_in`: the role was assumed.
-    `unseen`: changes of the newest module that no call could show. `run`: the roll call's id, null where there was none.
-    `verdict` is what `Verdict.to_json` says, `entry` the customer's entry of the status file, `letter` the text to send.
+    `rehearsal`: the result comes from a sandbox. `verified`: all checks passed. `let_in`: the role was assumed. `unseen`:
+    changes of the newest module that no call can show. `run`: the id of the verify run, null if there was none. `verdict`
+    is `Verdict.to_json`, `entry` the customer's entry of the status file, `letter` the message to send.
     """
     body = {
         "customer": ended.target.name,

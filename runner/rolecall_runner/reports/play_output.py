@@ -32,7 +32,7 @@ _WORDS = {
     TaskEnding.INCONCLUSIVE: "fatal",
     TaskEnding.IGNORED: "failed",
 }
-_CRIES = {
+_ERRORS = {
     TaskEnding.FAILED: "FAILED! => ",
     TaskEnding.UNREACHABLE: "UNREACHABLE! => ",
     TaskEnding.INCONCLUSIVE: "INCONCLUSIVE! => ",
@@ -41,7 +41,7 @@ _CRIES = {
 
 
 class TextFace:
-    """Writes events as they come. No secret is written: all text is redacted."""
+    """Writes events as they arrive; all text is redacted."""
 
     def __init__(self, line: Line) -> None:
         self._write = line
@@ -77,15 +77,15 @@ class TextFace:
     def _ended(self, event: TaskEnded) -> None:
         word = _WORDS.get(event.ending, str(event.ending))
         said = _said(event)
-        arrow = "" if event.ending in _CRIES or not said else "=> "
-        text = f"{word}: [{event.account}]{': ' if event.ending in _CRIES else ' '}{_CRIES.get(event.ending, arrow)}{said}"
+        arrow = "" if event.ending in _ERRORS or not said else "=> "
+        text = f"{word}: [{event.account}]{': ' if event.ending in _ERRORS else ' '}{_ERRORS.get(event.ending, arrow)}{said}"
         self._line(redact(_one_line(text)).rstrip(), _STYLES[event.ending])
         if event.ending is TaskEnding.IGNORED:
             self._line("...ignoring", "cyan")
 
 
 def _said(event: TaskEnded) -> str:
-    """What a line says beyond the ending: an error, a number of rows, what a script gave."""
+    """What follows the ending: an error, a number of rows, the output of a script."""
     if event.error:
         code = f"{event.code}: " if event.code and event.code not in event.error else ""
         return f"({event.error})" if event.ending is TaskEnding.SKIPPED else f"{code}{event.error}"
@@ -93,8 +93,8 @@ def _said(event: TaskEnded) -> str:
     if isinstance(data.get("results"), list):
         return f"{len(data['results']):,} items"
     if isinstance(data.get("rows"), list):
-        troubles = f", {len(data['troubles']):,} Regions without an answer" if data.get("troubles") else ""
-        return f"{len(data['rows']):,} rows{troubles}"
+        missing = f", {len(data['troubles']):,} Regions without an answer" if data.get("troubles") else ""
+        return f"{len(data['rows']):,} rows{missing}"
     if data.get("msg"):
         return str(data["msg"])
     return _short(data["data"]) if data.get("data") is not None else ""
@@ -102,12 +102,12 @@ def _said(event: TaskEnded) -> str:
 
 def _short(given: Any) -> str:
     text = given if isinstance(given, str) else json.dumps(given, default=str)
-    text = redact(text)  # before it is cut: half a secret is not known as one
+    text = redact(text)  # before it is cut, since half a secret is not recognized
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def recap_lines(recap: Recap) -> Iterator[tuple[str, str]]:
-    """A line an account: `account1 : ok=3 changed=0 ...`, with its style."""
+    """Lines such as `account1 : ok=3 changed=0 ...`, each with its style."""
     width = max((len(name) for name in recap.counts), default=0)
     for name, counts in recap.counts.items():
         bad = [ending for ending in (TaskEnding.FAILED, TaskEnding.UNREACHABLE, TaskEnding.INCONCLUSIVE) if counts[ending]]
@@ -120,7 +120,7 @@ def _one_line(text: str) -> str:
 
 
 def listed(plays: Sequence[Play], fleet: Fleet, *, tasks: bool, hosts: bool) -> list[dict[str, Any]]:
-    """The plays as JSON values; nothing is asked of AWS. Raises PlayError, ManifestError, SelectionError."""
+    """The plays as JSON values, without AWS calls. Raises PlayError, ManifestError, SelectionError."""
     found = []
     for number, play in enumerate(plays, 1):
         body: dict[str, Any] = {"play": number, "name": play.name, "pattern": play.hosts}
@@ -133,7 +133,7 @@ def listed(plays: Sequence[Play], fleet: Fleet, *, tasks: bool, hosts: bool) -> 
 
 
 def listing_lines(found: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """The same for people, as Ansible shows it."""
+    """The same as text, in the form of Ansible."""
     for body in found:
         yield f"play #{body['play']} ({body['name']}): {body['pattern']}"
         if "hosts" in body:

@@ -11,13 +11,13 @@ from rolecall_generator.text import json_text, one_line
 from rolecall_runner.query import Count, Forecast, Preview, QueryAnswer, Row, parameters_json
 
 PLACE_COLUMNS = ("account", "account_id", "region", "time")
-"""Columns that every row has, before its own."""
+"""The first columns of every row."""
 REHEARSAL_COLUMN = "rehearsal"
-"""A column after those, true in every row that a sandbox gave; rows of AWS do not have it."""
+"""The column after those, true in rows from a sandbox; rows from AWS do not have it."""
 
 
 def record_of(row: Row) -> dict[str, Any]:
-    """The row as one object: where it comes from, then its values; those called as a place's column get `value_` before."""
+    """The row as one object: its origin, then its values. Values named like an origin column get the prefix `value_`."""
     mark = {REHEARSAL_COLUMN: True} if row.rehearsal else {}
     taken = (*PLACE_COLUMNS, *mark)
     return {
@@ -31,7 +31,7 @@ def record_of(row: Row) -> dict[str, Any]:
 
 
 def columns_of(records: Iterable[Mapping[str, Any]], wanted: Iterable[str] = ()) -> tuple[str, ...]:
-    """The columns of a table: the place's, then those wanted, else all that the records have, in order of appearance."""
+    """The columns of a table: the first columns, then those wanted, else all of the records in order of appearance."""
     chosen = tuple(wanted)
     known = list(records)
     if not chosen:
@@ -42,7 +42,7 @@ def columns_of(records: Iterable[Mapping[str, Any]], wanted: Iterable[str] = ())
 
 
 def cell_of(value: Any) -> str:
-    """A value as text of one cell: nothing for None, plain text for text and numbers, JSON for all else."""
+    """The string of a cell: empty for None, JSON for lists and objects."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -56,7 +56,7 @@ _SHOWN = 10
 
 
 def preview_lines(found: Preview) -> Iterator[str]:
-    """Each call with its action and level, how many there are at least, and who cannot answer."""
+    """Each call with its action and access level, the number of calls, and the accounts that cannot answer."""
     first, *further = found.judged
     with_what = f" with {json.dumps(found.parameters)}" if found.parameters else ""
     yield f"{first.service} {first.operation}{with_what}"
@@ -64,13 +64,13 @@ def preview_lines(found: Preview) -> Iterator[str]:
     for each in further:
         yield f"for each row: {each.service} {each.operation}"
         yield f"  action {each.action}, access level {each.level}{_refused(each.reads)}"
-    where = "once an account" if found.once else "a Region each"
-    yield f"{found.accounts:,} accounts, {found.places:,} first calls ({where}), one more for each further page"
+    where = "once per account" if found.once else "one per Region"
+    yield f"{found.accounts:,} accounts, {found.places:,} first calls ({where}), plus one for each further page"
     if found.unknown_places:
-        yield f"and the enabled Regions of {found.unknown_places:,} accounts, which they are asked for first"
+        yield f"and calls in the enabled Regions of {found.unknown_places:,} accounts, which are listed first"
     yield from _who("cannot answer", found.unable)
     yield from _who("may or may not answer", found.uncertain)
-    yield "nothing was sent"
+    yield "no request was sent"
 
 
 def _refused(reads: bool) -> str:
@@ -83,7 +83,7 @@ def _who(what: str, forecasts: tuple[Forecast, ...]) -> Iterator[str]:
     for each in forecasts[:_SHOWN]:
         yield f"  {each.account}: {each.why}"
     if len(forecasts) > _SHOWN:
-        yield f"  and {len(forecasts) - _SHOWN:,} more (--format json has them all)"
+        yield f"  and {len(forecasts) - _SHOWN:,} more (use --format json for all)"
 
 
 _NAMES = 3
@@ -92,13 +92,13 @@ _GROUPS = 50
 
 @dataclass(slots=True)
 class Troubles:
-    """Counts answers, and keeps what did not answer: a few names for each reason and code, so that memory stays flat."""
+    """Counts answers, and groups missing ones by reason and error code with a few names each, in constant memory."""
 
     count: Count = field(default_factory=Count)
     _groups: dict[tuple[str, str], tuple[int, list[str], str]] = field(default_factory=dict)
 
     def add(self, answer: QueryAnswer) -> None:
-        """Take one account."""
+        """Count the answer of one account."""
         self.count.add(answer)
         for each in answer.troubles():
             key = (each["reason"], each["code"] or each["error"])
@@ -110,7 +110,7 @@ class Troubles:
             self._groups[key] = (number + 1, names, error)
 
     def lines(self) -> Iterator[str]:
-        """A line for each reason and code, the commonest first: how many, who, and what AWS said to the first."""
+        """One line per reason and code, the most frequent first: accounts, and the first error message."""
         for (reason, _), (number, names, error) in sorted(self._groups.items(), key=lambda item: -item[1][0]):
             more = f" and {number - len(names):,} more" if number > len(names) else ""
             yield f"{reason}: {', '.join(names)}{more}: {one_line(error)}"

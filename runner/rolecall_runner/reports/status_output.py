@@ -20,10 +20,10 @@ from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.status import CustomerState, StatusPlace, StatusReport, StatusRow
 
 SHOWN = 50
-"""Rows of the table; of more the most urgent are shown."""
+"""Most rows of the table; the most urgent are shown."""
 
 ALL_SHOWN = 20
-"""With more targets than this those that are verified are not listed."""
+"""With more targets than this, verified ones are not listed."""
 
 STYLES = {
     CustomerState.FAILED: "bold red",
@@ -45,25 +45,25 @@ SIGNS = {
     CustomerState.NOT_HANDED_OVER: "-",
     CustomerState.VERIFIED: "✓",
 }
-"""A sign for each state, for those who see no colours."""
+"""Signs for readers who cannot see colours."""
 
 _NEXT = {
-    CustomerState.FAILED: ("runner verify --limit {name}", "says why"),
-    CustomerState.DRIFTING: ("runner verify --limit {name}", "says what differs"),
-    CustomerState.OUTDATED: ("gen bundle {name}", "to be sent; then: {onboard}"),
-    CustomerState.STALE: ("runner verify --limit {name}", "calls the roll anew"),
-    CustomerState.APPLIED: ("{onboard}", "calls the roll"),
-    CustomerState.HANDED_OVER: ("{onboard}", "waits for the apply"),
-    CustomerState.NOT_HANDED_OVER: ("gen bundle {name}", "to be sent; then: {onboard}"),
+    CustomerState.FAILED: ("runner verify --limit {name}", "for the reason"),
+    CustomerState.DRIFTING: ("runner verify --limit {name}", "for the differences"),
+    CustomerState.OUTDATED: ("gen bundle {name}", "send it; then: {onboard}"),
+    CustomerState.STALE: ("runner verify --limit {name}", "to verify it again"),
+    CustomerState.APPLIED: ("{onboard}", "to verify it"),
+    CustomerState.HANDED_OVER: ("{onboard}", "to wait for the apply"),
+    CustomerState.NOT_HANDED_OVER: ("gen bundle {name}", "send it; then: {onboard}"),
 }
-"""For each state the command that leads on; `{onboard}` is the one for the target's kind."""
+"""The next command for each state; `{onboard}` is the one for the target's kind."""
 
 _ONBOARD = {TargetKind.CUSTOMER: "runner onboard {name}", TargetKind.SWITCH_ROLE: "runner verify --limit {name}"}
 _SECONDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def print_status(console: Console, report: StatusReport, *, every: bool) -> None:
-    """Print it. `every`: all rows, the verified ones too, however many there are."""
+    """Print the table and the next commands. `every`: all rows."""
     rows = report.rows
     console.print(_headline(report))
     listed = [row for row in rows if every or len(rows) <= ALL_SHOWN or row.state is not CustomerState.VERIFIED]
@@ -71,12 +71,12 @@ def print_status(console: Console, report: StatusReport, *, every: bool) -> None
     if shown:
         console.print(_table(shown, report.now))
     if len(shown) < len(listed):
-        console.print(f"and {len(listed) - len(shown):,} more: --all, --state or --format json has them", style="yellow")
+        console.print(f"and {len(listed) - len(shown):,} more: use --all, --state or --format json", style="yellow")
     _print_next(console, report, listed)
 
 
 def age(since: datetime | None, now: datetime) -> str:
-    """How long ago in the largest unit that fits: `3 d`, `5 h`; "" when not known."""
+    """The time since then in the largest unit that fits: `3 d`, `5 h`; "" if unknown."""
     if since is None:
         return ""
     seconds = max(0, int((now - since).total_seconds()))
@@ -93,7 +93,7 @@ def _headline(report: StatusReport) -> Text:
 
 
 def words(state: CustomerState) -> str:
-    """A state as people say it."""
+    """The state in words, for example `handed over`."""
     return state.replace("-", " ")
 
 
@@ -115,7 +115,7 @@ def _name(row: StatusRow) -> str:
 
 
 def _print_next(console: Console, report: StatusReport, rows: Sequence[StatusRow]) -> None:
-    """For the first target of each state, the command that leads on."""
+    """Print the next command for the first target of each state."""
     first: dict[CustomerState, StatusRow] = {}
     for row in rows:
         first.setdefault(row.state, row)
@@ -130,11 +130,11 @@ def _next(place: StatusPlace, row: StatusRow) -> tuple[str, str]:
     name = shlex.quote(row.target.name)
     onboard = _ONBOARD[row.target.kind].format(name=name)
     if row.state is CustomerState.OUTDATED and row.entry.pending is not None and row.entry.pending.unseen:
-        return place.command(f"runner status {name} --applied"), "when the customer says that it is applied"
+        return place.command(f"runner status {name} --applied"), "when the customer confirms the apply"
     if row.state is CustomerState.OUTDATED and row.entry.pending is not None and not row.entry.pending.module:
         return place.command("gen terraform"), f"then: {place.command(f'gen bundle {name}')}"
     if row.state is CustomerState.NOT_HANDED_OVER and row.bundled:
-        return place.command(onboard), f"after {place.out / BUNDLES / row.target.name} went out"
+        return place.command(onboard), f"after you have sent {place.out / BUNDLES / row.target.name}"
     command, why = _NEXT[row.state]
     return place.command(command.format(name=name, onboard=onboard)), why.format(onboard=place.command(onboard))
 

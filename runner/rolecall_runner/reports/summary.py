@@ -1,13 +1,4 @@
-"""Whose newest module no call could show to be applied: lines below a roll call.
-
-How marks look on a terminal.
-
-How many accounts came out how, and the sentences that say so.
-
-Who is amid a rotation of its external id, and what each rotation waits for: lines below a roll call.
-
-The end of the roll call on a terminal: a line an account as Ansible users know it, what is wrong and its hint, a sum.
-"""
+"""The summary of a verify run on a terminal: a line per account, problems with their hints, counts, next steps."""
 
 from __future__ import annotations
 
@@ -39,22 +30,22 @@ _NAMED = 5
 
 @dataclass(slots=True)
 class UnseenTally:
-    """Names of accounts that ended well, although a change of their newest module could not be seen."""
+    """Accounts that passed although no call can show whether their newest module is applied."""
 
     names: list[str] = field(default_factory=list)
 
     def add(self, verdict: Verdict) -> None:
-        """Count a verdict."""
+        """Count one verdict."""
         if any(check.step is Step.MODULE and check.mark is Mark.SKIPPED for check in verdict.checks):
             self.names.append(verdict.name)
 
     def lines(self, command: Callable[[str], str] = str) -> Iterator[str]:
-        """A sentence with the command that leads on, where there are any. `command` adds the options needed here."""
+        """One sentence with the next command, if there are any. `command` adds the options of this run."""
         if self.names:
             rest = f" and {len(self.names) - _NAMED:,} more" if len(self.names) > _NAMED else ""
             named = f"{', '.join(self.names[:_NAMED])}{rest}"
             confirm = command(f"runner status {shlex.quote(self.names[0])} --applied")
-            yield f"newest module: no call shows whether {named} applied it; {confirm} notes that a customer says so"
+            yield f"newest module: no call shows whether {named} applied it; if the customer confirms it, run {confirm}"
 
 
 STYLES = {
@@ -69,77 +60,76 @@ STYLES = {
 
 @dataclass(slots=True)
 class Tally:
-    """Accounts by their verdict's mark; grows as results come. `targets` as in `RunInfo`."""
+    """Number of accounts per mark of their verdicts. `targets` as in `RunInfo`."""
 
     targets: int = 0
     marks: Counter[Mark] = field(default_factory=Counter)
 
     def add(self, verdict: Verdict) -> None:
-        """Count one more."""
+        """Count one verdict."""
         self.marks[verdict.mark] += 1
 
     @property
     def asked(self) -> int:
-        """Verdicts so far."""
+        """Number of verdicts so far."""
         return self.marks.total()
 
     @property
     def total(self) -> int:
-        """Accounts that were to be asked."""
+        """Number of selected accounts."""
         return max(self.targets, self.asked)
 
     @property
     def good(self) -> bool:
-        """Whether everybody answered as intended; skipped ones do not count against it, missing ones do."""
+        """Whether all selected accounts passed or were skipped, and at least one passed."""
         return bool(self.marks[Mark.OK]) and self.total == self.marks[Mark.OK] + self.marks[Mark.SKIPPED]
 
     def headline(self) -> str:
-        """`3 of 4 accounts answer the roll call`."""
+        """For example `3 of 4 accounts passed`."""
         if not self.total:
-            return "No account was asked"
+            return "No account selected"
         wanted, ok = self.total - self.marks[Mark.SKIPPED], self.marks[Mark.OK]
         if not wanted:
-            return "No account was asked: all were skipped"
-        noun, verb = ("account", "answers") if wanted == 1 else ("accounts", "answer")
-        share = f"{ok:,} of {wanted:,}" if ok < wanted else "The one" if wanted == 1 else f"All {wanted:,}"
-        return f"{share} {noun} {verb} the roll call"
+            return "No account verified: all were skipped"
+        share = f"All {wanted:,}" if 1 < wanted == ok else f"{ok:,} of {wanted:,}"
+        return f"{share} {'account' if wanted == 1 else 'accounts'} passed"
 
     def rest(self) -> str:
-        """The others by mark, the worst first: `1 failed, 2 unreachable, 5 not asked`; empty when there are none."""
-        parts = [f"{self.marks[mark]:,} {mark}" for mark in (*Mark.problems(), Mark.SKIPPED) if self.marks[mark]]
+        """Accounts that did not pass, the worst mark first: `1 failed, 2 unreachable, 5 not verified`; else empty."""
+        parts = [f"{self.marks[mark]:,} {mark}" for mark in (*TROUBLES, Mark.SKIPPED) if self.marks[mark]]
         if left := self.total - self.asked:
-            parts.append(f"{left:,} not asked")
+            parts.append(f"{left:,} not verified")
         return ", ".join(parts)
 
 
 def tally(verdicts: Iterable[Verdict], targets: int = 0) -> Tally:
-    """Count them all."""
+    """Count all verdicts."""
     return Tally(targets, Counter(verdict.mark for verdict in verdicts))
 
 
 @dataclass(slots=True)
 class RotationTally:
-    """Customers amid a rotation, by how far it is. Only their names are held."""
+    """Names of customers whose external id is being rotated, by the state of the rotation."""
 
     names: dict[RotationState, list[str]] = field(default_factory=dict)
 
     def add(self, verdict: Verdict) -> None:
-        """Count a verdict."""
-        state = verdict.rotation
+        """Count one verdict."""
+        state = rotation_of(verdict)
         if state is not None:
             self.names.setdefault(state, []).append(verdict.name)
 
     def lines(self, command: Callable[[str], str] = str) -> Iterator[str]:
-        """A sentence for those that wait for the customer, one for those that wait for us.
+        """One sentence for rotations that wait for the customer, one for those that wait for you.
 
-        `command` gives a command line the options that lead on from here.
+        `command` adds the options of this run to a command line.
         """
         if waiting := self.names.get(RotationState.WAITING):
-            yield f"rotation: {_listed(waiting)} took the previous external id alone: yet to apply the new module"
+            yield f"rotation: {_listed(waiting)} accepted only the previous external id: the new module is not applied"
         seen = [*self.names.get(RotationState.BOTH, ()), *self.names.get(RotationState.NEW_ALONE, ())]
         if seen:
             finish = command(f"gen customer rotate-external-id {shlex.quote(seen[0])} --finish")
-            yield f"rotation: {_listed(seen)} took the new external id: finish with {finish}"
+            yield f"rotation: {_listed(seen)} accepted the new external id: finish with {finish}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -148,10 +138,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 ALL_SHOWN = 50
-"""With more accounts than this only those that are not ok are shown."""
+"""With more accounts than this, only those that are not ok are shown."""
 
 EXPLAINED = 50
-"""So many accounts' troubles are explained in full; what follows them has its line alone."""
+"""Number of accounts whose problems are explained; the others have only their line."""
 
 _COLUMNS = (Mark.OK, Mark.REFUSED, Mark.FAILED, Mark.INCONCLUSIVE, Mark.UNREACHABLE, Mark.SKIPPED)
 _ACTIONS_SHOWN = 5
@@ -160,30 +150,30 @@ _INDENT = 4
 
 
 def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], command: Callable[[str], str] = str) -> None:
-    """Print it all. Of the verdicts only the first fifty and those that are not ok are held in memory.
+    """Print the summary. Only the first 50 verdicts and those that are not ok are held in memory.
 
-    `command` gives a command line to copy the options that are needed here.
+    `command` adds the options of this run to a command line that is shown.
     """
     rotations, unseen, missing = RotationTally(), UnseenTally(), Counter[str]()
-    counted, shown_ones, fine = _collect(info, _counted(verdicts, rotations, unseen, missing))
-    if shown_ones:
-        console.print(f"ROLL CALL RECAP{f', {REHEARSAL}' if info.rehearsal else ''}", style="bold")
-    labels = [_shortened(one_line(verdict.label)) for verdict in shown_ones]
+    counted, listed, hidden = _collect(info, _counted(verdicts, rotations, unseen, missing))
+    if listed:
+        console.print(f"VERIFY RECAP{f', {REHEARSAL}' if info.rehearsal else ''}", style="bold")
+    labels = [_shortened(one_line(label(verdict))) for verdict in listed]
     width = max(map(len, labels), default=0)
-    digits = _digits(shown_ones)
+    digits = _digits(listed)
     explained = 0
-    for name, verdict in zip(labels, shown_ones, strict=True):
+    for name, verdict in zip(labels, listed, strict=True):
         _print(console, recap_line(verdict, name.ljust(width), digits))
         if verdict.mark in Mark.problems():
             explained += 1
             if explained <= EXPLAINED:
                 _explain(console, verdict.redacted(), name)
     if explained > EXPLAINED:
-        left = f"{explained - EXPLAINED:,} more accounts are not explained here: --format html or json has them all"
+        left = f"{explained - EXPLAINED:,} more accounts are not explained here; use --format html or json"
         console.print(left, style="yellow", highlight=False)
-    if fine:
-        noun = "account is" if fine == 1 else "accounts are"
-        console.print(f"{fine:,} {'other ' if shown_ones else ''}{noun} ok", style="green", highlight=False)
+    if hidden:
+        noun = "account is" if hidden == 1 else "accounts are"
+        console.print(f"{hidden:,} {'other ' if listed else ''}{noun} ok", style="green", highlight=False)
     for line in (*rotations.lines(command), *unseen.lines(command)):
         console.print(one_line(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
     if missing:
@@ -193,7 +183,7 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], co
 
 
 def recap_line(verdict: Verdict, name: str, digits: Sequence[int] = (1,) * len(_COLUMNS)) -> Text:
-    """`account1 : ok=4 refused=3 failed=0 ...`; `digits` are the widths of the counts, in the columns' order."""
+    """For example `account1 : ok=4 refused=3 failed=0 ...`; `digits` are the widths of the counts by column."""
     line = Text.assemble((name, STYLES[verdict.mark]), " :")
     for mark, width in zip(_COLUMNS, digits, strict=True):
         count = verdict.counts[mark]
@@ -204,17 +194,17 @@ def recap_line(verdict: Verdict, name: str, digits: Sequence[int] = (1,) * len(_
 
 
 def summary_line(info: RunInfo, counted: Tally) -> str:
-    """`38 of 40 accounts answer the roll call: 2 failed (12.3 s, run 0a1b2c3d)`."""
+    """For example `38 of 40 accounts passed: 2 failed (12.3 s, run 0a1b2c3d)`."""
     rest = counted.rest()
     mark = f"{REHEARSAL}: " if info.rehearsal else ""
     return one_line(f"{mark}{counted.headline()}{f': {rest}' if rest else ''} ({info.seconds:.1f} s, run {info.run_id})")
 
 
 def not_rehearsed_line(missing: Mapping[str, int]) -> str:
-    """`not rehearsed, as the sandbox lacks them: cur:DescribeReportDefinitions (3 accounts)`, the first few actions."""
+    """For example `not supported by the sandbox: cur:DescribeReportDefinitions (3 accounts)`, at most five actions."""
     named = [f"{action} ({count:,} {'account' if count == 1 else 'accounts'})" for action, count in sorted(missing.items())]
     more = f" and {len(named) - _ACTIONS_SHOWN:,} more" if len(named) > _ACTIONS_SHOWN else ""
-    return one_line(f"not rehearsed, as the sandbox lacks them: {', '.join(named[:_ACTIONS_SHOWN])}{more}")
+    return one_line(f"not supported by the sandbox: {', '.join(named[:_ACTIONS_SHOWN])}{more}")
 
 
 def _counted(
@@ -228,7 +218,7 @@ def _counted(
 
 
 def _collect(info: RunInfo, verdicts: Iterable[Verdict]) -> tuple[Tally, list[Verdict], int]:
-    """The counts, the verdicts to show in their order, and how many ok ones are not shown."""
+    """Return the counts, the verdicts to show in order, and the number of ok verdicts that are not shown."""
     counted = Tally(info.targets)
     first: list[Verdict] = []
     later: list[Verdict] = []
@@ -255,15 +245,15 @@ def _explain(console: Console, verdict: Verdict, name: str) -> None:
     for mark in Mark.problems():
         for check in verdict.checks:
             if check.mark is mark:
-                _print_rung(console, check)
+                _print_check(console, check)
     for diagnosis in verdict.diagnoses:
         _print_diagnosis(console, diagnosis)
     if message := customer_message(verdict):
-        _print_letter(console, message, name)
+        _print_message(console, message, name)
     console.print()
 
 
-def _print_rung(console: Console, check: Check) -> None:
+def _print_check(console: Console, check: Check) -> None:
     tries = f" ({check.attempts} attempts)" if check.attempts > 1 else ""
     head = f"{check.mark.sign} {check.step}"
     _print(console, Text.assemble((head, STYLES[check.mark]), f"  {_one_line(check.what)}{tries}"), _INDENT)
@@ -276,8 +266,8 @@ def _print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
     _print(console, text, _INDENT)
 
 
-def _print_letter(console: Console, text: str, name: str) -> None:
-    """The text stands at the left edge and is not wrapped, so that it can be copied as it is."""
+def _print_message(console: Console, text: str, name: str) -> None:
+    """Print the message without indentation and wrapping, so that it can be copied."""
     rule = "-" * 8
     _print(console, Text(f"{rule} message to {name} {rule}", style="cyan"))
     print_lines(console, text)
@@ -285,7 +275,7 @@ def _print_letter(console: Console, text: str, name: str) -> None:
 
 
 def _print(console: Console, text: Text, indent: int = 0) -> None:
-    """Print it, its later lines two characters further in; through a pipe the line stays whole."""
+    """Print the text with hanging indentation of two; a pipe gets one line."""
     if console.soft_wrap:
         console.print(Text(" " * indent).append_text(text))
         return

@@ -62,8 +62,8 @@ def test_the_header_says_how_many_answer(opened: Callable[..., Page]) -> None:
     """The verdict in words and in the title, what became of the others, and of which run the page is."""
     page = opened(mixed())
 
-    assert "✗ 2 of 6 accounts answer the roll call" == page.inner_text("#verdict")
-    assert "Verification of accounts.yaml: 2 of 6 accounts answer the roll call" == page.title()
+    assert "✗ 2 of 6 accounts passed" == page.inner_text("#verdict")
+    assert "Verification of accounts.yaml: 2 of 6 accounts passed" == page.title()
     assert "2 failed, 1 unreachable, 1 inconclusive, 1 skipped" == page.inner_text(".summary")
     assert all(fact in page.inner_text("header") for fact in ("2026-11-24 09:00:00 UTC", INFO.run_id, INFO.caller_arn))
 
@@ -72,7 +72,7 @@ def test_a_good_run_is_said_to_be_good(opened: Callable[..., Page]) -> None:
     """Green, with no trouble shown, and the picture styled by its own rules."""
     page = opened(many(3))
 
-    assert "✓ All 3 accounts answer the roll call" == page.inner_text("#verdict")
+    assert "✓ All 3 accounts passed" == page.inner_text("#verdict")
     assert (1, 0) == (page.locator("header.good").count(), page.locator("article").count())
     assert "1.6px" == page.locator(".rc-edge").first.evaluate("edge => getComputedStyle(edge).strokeWidth")
 
@@ -180,7 +180,7 @@ def test_hostile_texts_are_shown_as_text(watched: Watched, opened: Callable[...,
     assert [HOSTILE] == names(page)
     assert customer_message(verdict).rstrip() == page.locator(".message pre").text_content()
     assert "<img src=x" in customer_message(verdict)
-    assert ("Verification of accounts.yaml: 0 of 1 account answers the roll call", 0) == (
+    assert ("Verification of accounts.yaml: 0 of 1 account passed", 0) == (
         page.title(),
         page.locator("img").count(),
     )

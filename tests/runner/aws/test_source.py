@@ -98,6 +98,6 @@ def test_each_backend_role_calls_the_roll_of_its_own_customers(tmp_path: Path) -
     nobody = runner(*quick, "--as", "three", cwd=tmp_path)
 
     assert (0, 0) == (first.code, second.code), first.out + second.out
-    assert "The one account answers the roll call" in second.out
+    assert "1 of 1 account passed" in second.out
     assert "1 skipped" in first.out
     assert (2, True) == (nobody.code, "no backend role is named three" in nobody.err)

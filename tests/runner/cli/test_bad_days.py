@@ -33,7 +33,7 @@ def test_a_plugin_folder_that_is_not_there_is_said(notes: Path) -> None:
     done = runner("rehearse", "--plugin-dir", notes / "nowhere", cwd=notes)
 
     assert (2, "") == (done.code, done.out)
-    assert "nowhere: there is no such folder\n  hint: " in done.err
+    assert "nowhere: folder not found\n  hint: " in done.err
 
 
 def test_a_home_that_is_no_folder_is_the_systems_refusal(notes: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_resumed_run_takes_no_other_choice(notes: Path, option: str, value: st
     done = runner("verify", "--resume", "last", option, value, cwd=notes)
 
     assert (2, "") == (done.code, done.out)
-    assert f"{option} has no place here\n  hint: leave {option} out" in done.err
+    assert f"{option} cannot be used with --resume\n  hint: leave {option} out" in done.err
 
 
 def test_a_broken_run_hides_no_other_run(notes: Path) -> None:
@@ -73,5 +73,5 @@ def test_ctrl_c_while_a_sandbox_starts_says_that_it_goes_on(notes: Path) -> None
         done = runner("sandbox", "up", cwd=notes)
 
     assert 130 == done.code
-    assert "interrupted; the sandbox goes on starting\n  hint: " in done.err
+    assert "interrupted; the sandbox is still starting\n  hint: " in done.err
     assert "runner sandbox down" in done.err

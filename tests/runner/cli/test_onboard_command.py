@@ -91,7 +91,7 @@ def test_where_nothing_can_be_said_the_code_is_another(stage: Stage) -> None:
 def test_mistakes_are_named_with_their_mend(stage: Stage) -> None:
     """A time that is none, a name that is not there, another role on AWS."""
     cases = {
-        ("account1", "--every", "0s"): "--every: '0s' is no length of time",
+        ("account1", "--every", "0s"): "--every: '0s' is not a valid duration",
         ("account1", "--timeout", "soon"): "write 30s, 15m, 2h, 7d or 1h30m",
         ("acount1",): "did you mean account1?",
         ("reena-in-sumesh",): "reena-in-sumesh is a switch role",
@@ -119,7 +119,7 @@ def test_ctrl_c_ends_the_wait_and_says_how_to_go_on(stage: Stage) -> None:
     assert first.startswith("account1: not yet: AWS refuses: the role does not exist")
     assert (130, "") == (child.returncode, out), err
     assert "interrupted; of account1: AWS refuses" in err
-    assert "hint: runner onboard account1 goes on waiting; what was noted stays" in err
+    assert "hint: runner onboard account1 continues the wait; recorded results are kept" in err
     assert "Traceback" not in err
     assert json.loads((stage.folder / "output" / "status.sandbox.json").read_text())["customers"]["account1"]["handed_over"]
 
@@ -145,7 +145,7 @@ def test_a_broken_status_file_does_not_fail_a_roll_call(stage: Stage) -> None:
     done = run(stage, "verify", "--actions", "none", "--no-drift", "--limit", "account2")
     shown = run(stage, "status")
 
-    assert (0, True) == (done.code, "The one account answers the roll call" in done.out.splitlines()[-1])
+    assert (0, True) == (done.code, "1 of 1 account passed" in done.out.splitlines()[-1])
     assert "warning: output/status.sandbox.json: the status file is damaged (it is not JSON)" in done.err
     assert (5, True) == (shown.code, "hint: restore it from version control" in shown.err)
 

@@ -183,7 +183,7 @@ def test_a_module_that_changed_after_the_hand_over_is_shown(tmp_path: Path) -> N
 
     assert {"customer000": "handed-over", "customer001": "handed-over"} == before
     assert {"customer000": "outdated", "customer001": "outdated"} == changed
-    assert "outdated: gen bundle customer000   to be sent; then: runner onboard customer000" in shown
+    assert "outdated: gen bundle customer000   send it; then: runner onboard customer000" in shown
     assert {"customer000": "outdated", "customer001": "handed-over"} == states(folder)
 
 

@@ -46,7 +46,7 @@ def test_all_is_as_agreed(world: Embedded, notes: Path) -> None:
     assert 0 == done.code, done.out + done.err
     lines = [line for line in done.out.splitlines() if re.match(r"account\d +: ok=\d+ +refused=\d+ ", line)]
     assert 3 == len(lines)
-    assert "All 3 accounts answer the roll call" in done.out
+    assert "All 3 accounts passed" in done.out
     assert [(4, {"ok": 3, "skipped": 1})] == [(run["total"], run["counts"]) for run in history]
 
 

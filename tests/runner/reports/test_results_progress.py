@@ -6,11 +6,9 @@ import io
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from consoles import pipe
 from consoles import terminal as show_on
-from rolecall_runner.reports.progress import RollCallProgress, counts_text, finished_line, names_text, rate_text
+from rolecall_runner.reports.progress import RollCallProgress, counts_text, finished_line, rate_text
 from rolecall_runner.reports.summary import tally
 from rolecall_runner.verify.verdict import Verdict
 from verdict_worlds import INFO, REFUSAL, many, mixed, refused, verdict
@@ -22,8 +20,6 @@ def run(verdicts: list[Verdict], *, terminal: bool, width: int = 160, **options:
     console = show_on(file, width=width) if terminal else pipe(file)
     with RollCallProgress(console, **options, clock=lambda: INFO.seconds) as progress:
         progress.started(len(verdicts))
-        for found in verdicts:
-            progress.asking(found.name)
         for found in verdicts:
             progress.finished(found)
     return file.getvalue()
@@ -57,12 +53,10 @@ def test_a_narrow_terminal_still_shows_bar_and_counts() -> None:
     with RollCallProgress(console) as progress:
         progress.started(20)
         progress.finished(verdict("first"))
-        for number in range(19):
-            progress.asking(f"customer-of-a-rather-long-name-{number}-in-europe")
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]", file.getvalue())]
 
     assert any(line.startswith("━") and " 1/20 0:00:0" in line for line in lines)
-    assert any(line.startswith("ok 1  asking customer-of-a-rather-long-name-0") and "…" in line for line in lines)
+    assert any(line.rstrip() == "ok 1" for line in lines)
     assert 60 >= max(map(len, lines))
 
 
@@ -91,20 +85,6 @@ def test_threads_may_report_at_the_same_time() -> None:
 
     assert {f"[{number:3}/200]" for number in range(1, 201)} == {line[:9] for line in lines}
     assert {f"customer-{number}" for number in range(200)} == {line.split()[-4].rstrip(":") for line in lines}
-
-
-@pytest.mark.parametrize(
-    ("names", "text"),
-    [
-        ([], ""),
-        (["acme"], "asking acme"),
-        (["acme", "globex", "initech"], "asking acme, globex and 1 more"),
-        (["a-name-that-is-far-too-long", "b"], "asking a-name-that-is-… and 1 more"),
-    ],
-)
-def test_names_being_asked_fit_their_place(names: list[str], text: str) -> None:
-    """As many as fit, the rest as a number; one at least, cut where it must be."""
-    assert text == names_text(names, 16)
 
 
 def test_a_rate_is_given_once_it_means_something() -> None:

@@ -103,16 +103,16 @@ def test_the_explanations_of_many_failures_end_somewhere() -> None:
     text = recap(many(60, 60))
 
     assert (60, EXPLAINED) == (len(lines(text)), text.count("likely cause:"))
-    assert "10 more accounts are not explained here: --format html or json has them all" in text
+    assert "10 more accounts are not explained here; use --format html or json" in text
 
 
 def test_the_last_line_sums_up() -> None:
     """How many answer, what became of the others, how long it took, and the run's id for later."""
     assert (
-        "2 of 6 accounts answer the roll call: 2 failed, 1 unreachable, 1 inconclusive, 1 skipped (12.3 s, run 0a1b2c3d)"
+        "2 of 6 accounts passed: 2 failed, 1 unreachable, 1 inconclusive, 1 skipped (12.3 s, run 0a1b2c3d)"
         == recap(mixed()).splitlines()[-1]
     )
-    assert "All 3 accounts answer the roll call (12.3 s, run 0a1b2c3d)" == recap(many(3)).splitlines()[-1]
+    assert "All 3 accounts passed (12.3 s, run 0a1b2c3d)" == recap(many(3)).splitlines()[-1]
 
 
 def test_colours_say_what_the_words_say() -> None:

@@ -105,13 +105,13 @@ def test_the_object_of_a_run_counts_accounts_by_mark() -> None:
 @pytest.mark.parametrize(
     ("verdicts", "targets", "good", "headline", "rest"),
     [
-        ([], 0, False, "No account was asked", ""),
-        ([verdict()], 0, True, "The one account answers the roll call", ""),
-        ([verdict()] * 3, 0, True, "All 3 accounts answer the roll call", ""),
-        ([verdict()] * 3, 5, False, "3 of 5 accounts answer the roll call", "2 not asked"),
-        ([verdict(assume="failed")], 0, False, "0 of 1 account answers the roll call", "1 failed"),
-        ([mixed()[5]], 0, False, "No account was asked: all were skipped", "1 skipped"),
-        ([mixed()[5], verdict()], 0, True, "The one account answers the roll call", "1 skipped"),
+        ([], 0, False, "No account selected", ""),
+        ([verdict()], 0, True, "1 of 1 account passed", ""),
+        ([verdict()] * 3, 0, True, "All 3 accounts passed", ""),
+        ([verdict()] * 3, 5, False, "3 of 5 accounts passed", "2 not verified"),
+        ([verdict(assume="failed")], 0, False, "0 of 1 account passed", "1 failed"),
+        ([mixed()[5]], 0, False, "No account verified: all were skipped", "1 skipped"),
+        ([mixed()[5], verdict()], 0, True, "1 of 1 account passed", "1 skipped"),
     ],
 )
 def test_the_headline_claims_nothing_that_was_not_found(

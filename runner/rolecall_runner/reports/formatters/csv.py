@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def csv_line(values: Iterable[Any], *, on_terminal: bool = False) -> str:
-    """One record with its CR LF. Numbers and booleans are as they are, None is nothing, other values are JSON."""
+    """One record with CR LF. None is empty, lists and objects are JSON."""
     text = io.StringIO()
     csv.writer(text, lineterminator=_END).writerow([_cell(value, on_terminal=on_terminal) for value in values])
     return lines_of(text.getvalue().removesuffix(_END)) + _END
@@ -41,7 +41,7 @@ def _cell(value: Any, *, on_terminal: bool) -> str:
 
 
 def _runs(text: str, shown: str) -> bool:
-    """Whether a spreadsheet could take the text for a formula, as it was or as it is shown."""
+    """Whether a spreadsheet could take the original or the shown text for a formula."""
     if text.startswith(_BREAKS):
         return True
     if _NUMBER.fullmatch(text):
@@ -50,7 +50,7 @@ def _runs(text: str, shown: str) -> bool:
 
 
 def _first_visible(text: str) -> str:
-    """The first character that is no blank and not invisible, in its plain form; empty when there is none."""
+    """The first visible character in its compatibility form (NFKC); empty if there is none."""
     for character in text:
         if character not in {REPLACEMENT, "'"} and not character.isspace() and one_line(character) != REPLACEMENT:
             return unicodedata.normalize("NFKC", character)[:1]
@@ -61,7 +61,11 @@ MORE = "more"
 
 
 class CsvRowWriter:
-    """Writes CSV with a header line, as accounts answer. `on_terminal`: a row is one line, whatever its values hold."""
+    """Writes CSV with a header as accounts answer. `on_terminal`: line breaks in values are replaced.
+
+    The columns are the selected ones, else those of the first account with rows and `more`, a JSON object of the further
+    values of later rows.
+    """
 
     def __init__(self, write: Callable[[str], object], columns: Sequence[str] = (), *, on_terminal: bool = False) -> None:
         self._write = write
@@ -84,7 +88,7 @@ class CsvRowWriter:
         self._write("".join(lines))
 
     def close(self) -> None:
-        """Write the header where there were no rows at all."""
+        """Write the header if there were no rows."""
         if not self._columns:
             self._columns = columns_of((), self._wanted)
             self._write(self._line(self._header()))

@@ -47,7 +47,7 @@ class _Check(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """One account as the template shows it; `troubles` are the checks that need attention, the worst first."""
+    """One account as the template shows it; `problems` are the checks that need attention, the worst first."""
 
     style: str
     mark: str
@@ -55,7 +55,7 @@ class _Row(NamedTuple):
     kind: str
     role_arn: str
     cells: Sequence[_CellView]
-    troubles: Sequence[_Check]
+    problems: Sequence[_Check]
     causes: Sequence[tuple[str, str]]
     message: str
     checks: Sequence[_Check]
@@ -97,10 +97,10 @@ def _facts(info: RunInfo) -> tuple[str, ...]:
 
 def _choices(counted: Tally) -> list[tuple[str, str]]:
     """Marks to show, separated by spaces (empty: all), and the label of each choice."""
-    troubles = sum(counted.marks[mark] for mark in Mark.problems())
+    not_ok = sum(counted.marks[mark] for mark in TROUBLES)
     return [
         ("", f"all ({counted.asked:,})"),
-        (" ".join(Mark.problems()), f"not ok ({troubles:,})"),
+        (" ".join(TROUBLES), f"not ok ({not_ok:,})"),
         *((mark.value, f"{mark} ({counted.marks[mark]:,})") for mark in _ORDER if counted.marks[mark]),
     ]
 
@@ -121,7 +121,7 @@ def _rows(verdicts: Iterable[Verdict], steps: Sequence[Step]) -> Iterator[_Row]:
             "" if verdict.kind == "customer" else verdict.kind.replace("-", " "),
             verdict.role_arn,
             cells[pattern],
-            [check for trouble in Mark.problems() for check in checks if check.mark == trouble],
+            [check for problem in TROUBLES for check in checks if check.mark == problem],
             [(diagnosis.cause, diagnosis.vendor) for diagnosis in verdict.diagnoses],
             customer_message(verdict).rstrip("\n"),
             checks,

@@ -54,14 +54,14 @@ class JsonRows:
     def __init__(self, write: Write, query: Mapping[str, Any]) -> None:
         self._write = write
         self._count = Count()
-        self._troubles: list[dict[str, str]] = []
+        self._missing: list[dict[str, str]] = []
         self._first = True
         write('{\n  "query": ' + json_text(dict(query), default=str) + ',\n  "rows": [')
 
     def add(self, answer: QueryAnswer) -> None:
         """Write the rows of one account."""
         self._count.add(answer)
-        self._troubles.extend(answer.troubles())
+        self._missing.extend(answer.troubles())
         for row in answer.rows():
             self._write(("\n    " if self._first else ",\n    ") + json_text(record_of(row)))
             self._first = False
@@ -69,7 +69,7 @@ class JsonRows:
     def close(self) -> None:
         """Write the accounts without an answer, the counts, and the end of the object."""
         rest = {
-            "not_answered": self._troubles,
+            "not_answered": self._missing,
             "accounts": self._count.accounts,
             "row_count": self._count.rows,
             "rehearsal": self._count.rehearsal,

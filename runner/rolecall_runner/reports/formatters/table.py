@@ -27,7 +27,7 @@ from rolecall_runner.reports.summary import print_recap
 from rolecall_runner.verify import RunInfo, Verdict
 
 FIRST_ROWS = 60
-"""Rows that are waited for before columns and widths are settled."""
+"""Number of rows that determine the columns and widths."""
 _HIDDEN = frozenset({"account_id", "time", REHEARSAL_COLUMN})
 _NARROWEST = 6
 _BETWEEN = "   "
@@ -35,7 +35,11 @@ _WIDEST = 60
 
 
 class TableRows:
-    """Prints a table. `columns` are the wanted ones; account id and time are left out of tables unless wanted."""
+    """Prints a table in parts as accounts answer; wide cells are folded.
+
+    `columns` are the selected ones; account id and time are shown only if selected. Further columns of later rows are named
+    below the table.
+    """
 
     def __init__(self, console: Console, columns: Sequence[str] = (), *, first_rows: int = FIRST_ROWS) -> None:
         self._console = console
@@ -47,13 +51,13 @@ class TableRows:
         self._printed = False
 
     def add(self, answer: QueryAnswer) -> None:
-        """Take the rows of one account, and print when there are enough."""
+        """Add the rows of one account; print when there are enough."""
         self._waiting.extend(record_of(row) for row in answer.rows())
         if self._widths or len(self._waiting) >= self._first_rows:
             self._print()
 
     def close(self) -> None:
-        """Print what is left."""
+        """Print the remaining rows."""
         if self._waiting:
             self._print()
         if self._unseen:
@@ -76,7 +80,7 @@ class TableRows:
         self._printed = True
 
     def _head(self) -> None:
-        """The columns' names above a line; where a name is folded, the others stand next to its end."""
+        """Print the column names and a line; names are aligned at the bottom."""
         if any(REHEARSAL_COLUMN in record for record in self._waiting):
             self._console.out(REHEARSAL, style="yellow", highlight=False)
         names = [self._folded(one_line(column), width) for column, width in self._widths.items()]
@@ -89,7 +93,7 @@ class TableRows:
         return self._rows([self._folded(one_line(cell_of(record.get(name))), width) for name, width in self._widths.items()])
 
     def _rows(self, cells: Sequence[Sequence[str]]) -> Iterator[str]:
-        """Lines of cells side by side. rich's table takes twenty times as long, and a query may have 100,000 rows."""
+        """Lines of cells. rich's table takes twenty times as long, and a query may have 100,000 rows."""
         for number in range(max(map(len, cells))):
             parts = (each[number] if number < len(each) else "" for each in cells)
             yield _BETWEEN.join(
@@ -102,7 +106,7 @@ class TableRows:
         return [line.plain for line in Text(text).wrap(self._console, width, overflow="fold")]
 
     def _measure(self) -> dict[str, int]:
-        """Widths of the columns: as the widest cell, then the widest columns narrowed until all fit the terminal."""
+        """Widths of the columns: of the widest cell, then reduced from the widest column until all fit the terminal."""
         shown = [
             column for column in columns_of(self._waiting, self._wanted) if column not in _HIDDEN or column in self._wanted
         ]
@@ -126,7 +130,7 @@ class TableRows:
 
 
 def _width(text: str) -> int:
-    """Cells of a terminal that the text takes."""
+    """Width of the text on a terminal, in cells."""
     return len(text) if text.isascii() else cell_len(text)
 
 
