@@ -26,14 +26,14 @@ export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
 # The configuration is asked where uv is first needed, since pip takes a moment; what has no answer stays unset. It is read out of
-# the list, `name='value'` a line and \n between several values: `pip config get` reads one of pip's files alone.
+# the list, `name='value'` a line and \n between several values: `pip config get` reads only one of pip's files.
 TELL_UV = told=$$("$(PYTHON)" -m pip --disable-pip-version-check config list 2>/dev/null); \
 	tell() { test -n "$$(printenv $$1)" || { \
 	said=$$(printf '%s\n' "$$told" | sed -n "s/^global\.$$2='\(.*\)'\$$/\1/p" | sed 's/\\n/ /g' | xargs | tr ' ' ,); \
 	test -z "$$said" || export "$$1=$$said"; }; }; \
 	tell SSL_CERT_FILE cert; tell UV_DEFAULT_INDEX index-url; tell UV_FIND_LINKS find-links
 
-# A virtual environment whose Python has gone (a moved checkout, an upgraded system) is made anew.
+# A virtual environment whose Python has gone (a moved checkout, an upgraded system) is created again.
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found"; \
 		echo "  hint: install one, or name it: make $(MAKECMDGOALS) PYTHON=/usr/bin/python3.12"; exit 7; } >&2

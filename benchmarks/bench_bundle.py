@@ -4,7 +4,7 @@
 
 Prints, asserts nothing. The bare loop writes the very files of the bundles to one zip each with the standard library, at the
 same level, in one process; reading them is not counted. `gen bundle` is the whole command, its start included, and writes
-the folders besides. Peak memory is that of all its processes together, for all customers and for a fifth of them.
+also the folders. Peak memory is that of all its processes together, for all customers and for a fifth of them.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def main() -> None:
     print(f"first module of a process, start of Python included: {cold:.2f} s")  # noqa: T201
     print(f"python-hcl2 alone, distinct files: {alone:.2f} ms a module")  # noqa: T201
     print(f"parse to Access: {whole:.2f} ms a module, {whole / alone:.3f} of python-hcl2 alone")  # noqa: T201
-    print(f"files from disk: {reading:.2f} ms a module; scanning all of them anew: {scanning:.2f} ms")  # noqa: T201
+    print(f"files from disk: {reading:.2f} ms a module; scanning all of them again: {scanning:.2f} ms")  # noqa: T201
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")  # noqa: T201
 
 

@@ -63,7 +63,7 @@ def write_manifest(path: Path, customers: int) -> None:
 
 
 def journal_of(inventory: Inventory, runs: Path) -> None:
-    """A run in which everybody answered."""
+    """A run in which everyone answered."""
     record = RunRecord(RUN, "verify", "accounts.yaml", inventory.fingerprint, "all", len(inventory.targets), NOW.isoformat())
     with Journal.start(runs, record) as journal:
         for target in inventory.targets:

@@ -101,7 +101,7 @@ def test_counts_come_first_then_who_needs_somebody(five: Path) -> None:
     assert ["customer002", "customer003", "customer001", "customer004", "customer000"] == [
         line.split()[0] for line in lines if line.startswith("customer")
     ]
-    assert "failed: runner verify --limit customer002   says why" in lines
+    assert "failed: runner verify --limit customer002   for the reason" in lines
     assert any(line.startswith("not handed over: gen bundle customer004   ") for line in lines)
 
 
@@ -193,7 +193,7 @@ def test_commands_that_lead_on_have_the_options_that_are_needed(five: Path) -> N
     (five / "output").rename(five / "modules")
     done = status(five, "--manifest", "my accounts.yaml", "--out", "modules")
 
-    assert "failed: runner verify 'my accounts.yaml' --limit customer002 --out modules   says why" in done.out
+    assert "failed: runner verify 'my accounts.yaml' --limit customer002 --out modules   for the reason" in done.out
     assert "gen bundle customer004 --manifest 'my accounts.yaml' --out modules" in done.out
 
 
