@@ -59,7 +59,8 @@ def test_a_customer_that_has_not_applied(stage: Stage) -> None:
 
     assert 1 == done.code
     assert done.out.startswith(
-        "rehearsal (sandbox): ✗ the role of account1 cannot be assumed yet (1 attempt): AWS refuses: the role is not there, or "
+        "rehearsal (sandbox): ✗ the role of account1 cannot be assumed yet (1 attempt): "
+        "AWS refuses: the role is not there, or "
     )
     assert "[role-missing]" in done.out
     assert "`aws iam get-role --role-name role1`" in " ".join(done.out.split())
