@@ -207,7 +207,7 @@ def test_of_a_large_fleet_those_that_are_well_are_counted_alone(tmp_path: Path) 
 
     assert "120 accounts: 60 not handed over, 60 verified" == status(folder).out.splitlines()[0]
     assert [50, 120, 60, 0] == [rows(), rows("--all"), rows("--state", "verified"), rows("--state", "failed")]
-    assert "and 10 more: --all, --state or --format json has them" in status(folder).out
+    assert "and 10 more: use --all, --state or --format json" in status(folder).out
 
 
 def test_the_table_fits_80_columns(five: Path) -> None:
