@@ -212,7 +212,7 @@ def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[F
 
 def _warn(expected: Iterator[Forecast], accounts: int) -> None:
     """Warn of accounts that cannot answer by the manifest; they are queried anyway, since deployed roles may differ."""
-    unable = [each for each in expected if each.ability is Ability.NO]
+    unable = [each for each in expected if each.is_unable]
     if unable:
         text = f"{len(unable):,} of {accounts:,} accounts have no permission for this by the manifest, for example "
         stderr().print(f"{text}{unable[0].account}: {unable[0].why}", style="yellow", markup=False)
@@ -234,8 +234,7 @@ def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) 
 
 
 def _dry_run(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets, form: str) -> None:
-    check_targets(spec.parameters, chosen.targets)
-    found = preview(spec, judged, chosen.targets, foresee(spec, chosen))
+    found = preview(spec, judged, chosen)
     if form == "table":
         for line in preview_lines(found):
             stdout().print(line, markup=False)

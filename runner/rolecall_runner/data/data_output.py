@@ -51,7 +51,7 @@ from rolecall_runner.data.run_rows import (
 from rolecall_runner.execution import RunRecord
 from rolecall_runner.inventory import TargetKind
 from rolecall_runner.private_files import create_private_file, make_private_folder
-from rolecall_runner.query import QueryAnswer, Struct, duckdb_type, quote_name, type_from_json, type_to_json
+from rolecall_runner.query import QueryAnswer
 from rolecall_runner.reports import FormatRegistry, TextOutput, cell_of, csv_line
 
 TABLE_ROWS = 1000

@@ -150,8 +150,8 @@ def next_step(ended: Onboarded, place: StatusPlace) -> str:
 
 
 def _print_problems(console: Console, ended: Onboarded) -> None:
-    verdict = shown(ended.verdict)
-    for mark in TROUBLES:
+    verdict = ended.verdict.redacted()
+    for mark in Mark.problems():
         for check in verdict.checks:
             if check.mark is mark:
                 answer = f" (AWS: {check.reply})" if check.reply else ""

@@ -102,9 +102,9 @@ def rate_text(done: int, seconds: float) -> str:
 def finished_line(verdict: Verdict, tally: Tally) -> str:
     """For example `[ 3/40] ✗ account2: failed: no-external-id: AccessDenied: ...`; an account that is ok has its time."""
     number = f"{tally.asked:,}".rjust(len(f"{tally.total:,}"))
-    head = f"[{number}/{tally.total:,}] {SIGNS[verdict.mark]} {label(verdict)}: {verdict.mark}"
+    head = f"[{number}/{tally.total:,}] {verdict.mark.sign} {verdict.label}: {verdict.mark}"
     # Redacting takes most of the time per line, so it is skipped where nothing is quoted.
-    checks = () if verdict.mark is Mark.OK else shown(verdict).checks
+    checks = () if verdict.mark is Mark.OK else verdict.redacted().checks
     worst = next((check for check in checks if check.mark is verdict.mark), None)
     if worst is None:
         return one_line(f"{head} ({sum(check.seconds for check in verdict.checks):.1f} s)")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rolecall_generator.text import json_text, one_line
-from rolecall_runner.query import Count, Forecast, Preview, QueryAnswer, Row, parameters_json
+from rolecall_runner.query import Count, Forecast, Preview, QueryAnswer, Row
 
 PLACE_COLUMNS = ("account", "account_id", "region", "time")
 """The first columns of every row."""

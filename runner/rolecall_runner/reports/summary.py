@@ -96,7 +96,7 @@ class Tally:
 
     def rest(self) -> str:
         """Accounts that did not pass, the worst mark first: `1 failed, 2 unreachable, 5 not verified`; else empty."""
-        parts = [f"{self.marks[mark]:,} {mark}" for mark in (*TROUBLES, Mark.SKIPPED) if self.marks[mark]]
+        parts = [f"{self.marks[mark]:,} {mark}" for mark in (*Mark.problems(), Mark.SKIPPED) if self.marks[mark]]
         if left := self.total - self.asked:
             parts.append(f"{left:,} not verified")
         return ", ".join(parts)
@@ -115,7 +115,7 @@ class RotationTally:
 
     def add(self, verdict: Verdict) -> None:
         """Count one verdict."""
-        state = rotation_of(verdict)
+        state = verdict.rotation
         if state is not None:
             self.names.setdefault(state, []).append(verdict.name)
 
@@ -158,7 +158,7 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], co
     counted, listed, hidden = _collect(info, _counted(verdicts, rotations, unseen, missing))
     if listed:
         console.print(f"VERIFY RECAP{f', {REHEARSAL}' if info.rehearsal else ''}", style="bold")
-    labels = [_shortened(one_line(label(verdict))) for verdict in listed]
+    labels = [_shortened(one_line(verdict.label)) for verdict in listed]
     width = max(map(len, labels), default=0)
     digits = _digits(listed)
     explained = 0

@@ -144,7 +144,7 @@ def test_without_a_terminal_each_change_is_a_line() -> None:
         display.hear(Sighting(verdict(granted="failed"), 4, 12.0, 30.0))
 
     assert [
-        f"account1: not yet: {seen(not_there())}",
+        f"account1: not yet: {describe(not_there())}",
         "account1: not yet: AWS throttles",
         "account1: the role lets us in",
         "account1: the role can be assumed, but other checks do not pass yet",

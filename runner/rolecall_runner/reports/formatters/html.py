@@ -97,10 +97,10 @@ def _facts(info: RunInfo) -> tuple[str, ...]:
 
 def _choices(counted: Tally) -> list[tuple[str, str]]:
     """Marks to show, separated by spaces (empty: all), and the label of each choice."""
-    not_ok = sum(counted.marks[mark] for mark in TROUBLES)
+    not_ok = sum(counted.marks[mark] for mark in Mark.problems())
     return [
         ("", f"all ({counted.asked:,})"),
-        (" ".join(TROUBLES), f"not ok ({not_ok:,})"),
+        (" ".join(Mark.problems()), f"not ok ({not_ok:,})"),
         *((mark.value, f"{mark} ({counted.marks[mark]:,})") for mark in _ORDER if counted.marks[mark]),
     ]
 
@@ -121,7 +121,7 @@ def _rows(verdicts: Iterable[Verdict], steps: Sequence[Step]) -> Iterator[_Row]:
             "" if verdict.kind == "customer" else verdict.kind.replace("-", " "),
             verdict.role_arn,
             cells[pattern],
-            [check for problem in TROUBLES for check in checks if check.mark == problem],
+            [check for problem in Mark.problems() for check in checks if check.mark == problem],
             [(diagnosis.cause, diagnosis.vendor) for diagnosis in verdict.diagnoses],
             customer_message(verdict).rstrip("\n"),
             checks,

@@ -7,12 +7,12 @@ from rolecall_runner.query import QueryAnswer
 from rolecall_runner.reports.formatters.json import verdict_body
 from rolecall_runner.reports.formatters.registry import ROW_FORMATS, VERDICT_FORMATS, RowFormat, VerdictFormat, Write
 from rolecall_runner.reports.rows import record_of
-from rolecall_runner.verify import Verdict, shown
+from rolecall_runner.verify import Verdict
 
 
 def json_line(verdict: Verdict) -> str:
     """One verdict as a line of JSON with its newline. Only ASCII: readers must not find other line breaks (U+2028)."""
-    return json_text(verdict_body(shown(verdict)), separators=(",", ":")) + "\n"
+    return json_text(verdict_body(verdict.redacted()), separators=(",", ":")) + "\n"
 
 
 class JsonLines:

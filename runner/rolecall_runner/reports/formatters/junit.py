@@ -12,7 +12,7 @@ from rolecall_generator.reports import suites_text
 from rolecall_generator.text import lines_of
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.formatters.registry import VERDICT_FORMATS, VerdictFormat
-from rolecall_runner.verify import Check, Mark, RunInfo, Verdict, customer_message, label, said, shown
+from rolecall_runner.verify import Check, Mark, RunInfo, Verdict, customer_message
 
 _ELEMENTS = {
     Mark.FAILED: "failure",
@@ -63,7 +63,7 @@ def _case(suite: Xml.Element, account: str, check: Check) -> None:
     outcome = Xml.SubElement(case, element, message=lines_of(check.reply or check.what))
     if element != "skipped":
         outcome.set("type", str(check.mark))
-        outcome.text = lines_of("\n".join(filter(None, (check.what, said(check)))))
+        outcome.text = lines_of("\n".join(filter(None, (check.what, check.reply))))
 
 
 VERDICT_FORMATS.add(
