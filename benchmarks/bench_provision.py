@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 from manifests import manifest_of
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.provision import by_account, provision
+from rolecall_runner.sandbox.provisioning.provision import provision, split_by_account
 from rolecall_runner.sandbox.server.server import Sandbox
 
 CUSTOMERS = 1_000
@@ -28,7 +28,7 @@ def peak_mib() -> float:
 
 def main(customers: int) -> None:
     """Provision a manifest's accounts twice."""
-    accesses = by_account(make_plan(manifest_of(customers)).access())
+    accesses = split_by_account(make_plan(manifest_of(customers)).access())
     backend = next(iter(accesses))
     with Sandbox() as sandbox:
         operator = AdminClient(sandbox.url)

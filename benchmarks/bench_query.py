@@ -52,7 +52,7 @@ def fleet(accounts: int) -> Iterator[Target]:
 
 def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First) -> int:
     """With rolecall's task: how many rows are those of their account and Region."""
-    from rolecall_runner.aws.aws_config import AwsConfig, make_means  # noqa: PLC0415
+    from rolecall_runner.aws.aws_config import AwsConfig, connect  # noqa: PLC0415
     from rolecall_runner.execution.execution_options import run  # noqa: PLC0415
     from rolecall_runner.execution.interface import EngineSettings, PerProcess  # noqa: PLC0415
     from rolecall_runner.query.answers import QueryAnswer  # noqa: PLC0415
@@ -63,7 +63,7 @@ def by_engine(engine: str, url: str, ca_bundle: str, accounts: int, first: First
     # Every process finds the caller by itself, as in a real run.
     os.environ |= {"AWS_ACCESS_KEY_ID": SOURCE_KEY, "AWS_SECRET_ACCESS_KEY": secret_of(SOURCE_KEY)}
     os.environ |= {"AWS_CA_BUNDLE": ca_bundle, "AWS_REGION": REGIONS[0]}
-    means = PerProcess(partial(make_means, AwsConfig(endpoint_url=url, workers=WORKERS), "0a1b2c3d"))
+    means = PerProcess(partial(connect, AwsConfig(endpoint_url=url, workers=WORKERS), "0a1b2c3d"))
     task = QueryTask(validate_query(QuerySpec("ec2", "describe_instances", select="Reservations[].Instances[]")), means)
     right = 0
     for result in run(task, fleet(accounts), engine=_engine(engine), settings=EngineSettings(WORKERS)):

@@ -22,14 +22,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 
 from measuring import measured
-from rolecall_generator.check.module_access import module_access
+from rolecall_generator.check.module_access import read_access
 from rolecall_generator.generate import generate
 from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import Journal, RunRecord, read_results
 from rolecall_runner.inventory.inventory import Inventory, read_inventory
 from rolecall_runner.roll_call import verdict_of
-from rolecall_runner.status.update import note_verdicts, written
+from rolecall_runner.status.update import read_output_digests, record_verdicts
 from rolecall_runner.verify import access_by_role
 from rolecall_runner.verify.verdict import Verdict
 from verdict_worlds import LADDER
@@ -86,10 +86,10 @@ def seconds_of_noting(folder: Path, inventory: Inventory) -> tuple[float, float]
     reading = time.perf_counter() - begin
     begin = time.perf_counter()
     found = verdicts(inventory, folder / "runs")
-    written_now = written(folder / "out")
-    planned = access_by_role(module_access(folder / "accounts.yaml", folder / "out", planned=True))
+    written_now = read_output_digests(folder / "out")
+    planned = access_by_role(read_access(folder / "accounts.yaml", folder / "out", planned=True))
     context: Any = SimpleNamespace(intended=planned, written=planned)
-    note_verdicts(
+    record_verdicts(
         folder / "out", inventory.targets, found, now=NOW, run=RUN, rehearsal=False, context=context, modules=written_now
     )
     if count != len(inventory.targets):

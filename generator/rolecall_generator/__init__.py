@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_generator._version import UNKNOWN_VERSION, __version__
@@ -22,7 +22,7 @@ __all__ = [
     "write_bundles",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "_version": ("UNKNOWN_VERSION", "__version__"),

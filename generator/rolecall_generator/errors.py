@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from rolecall_generator.text import one_line
+from rolecall_generator.text import sanitize_line
 
 
 class ExitCode(IntEnum):
@@ -41,8 +41,8 @@ class RolecallError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        text = one_line(f"{self.where}: {self.what}" if self.where else self.what)
-        return f"{text}\n  hint: {one_line(self.hint)}" if self.hint else text
+        text = sanitize_line(f"{self.where}: {self.what}" if self.where else self.what)
+        return f"{text}\n  hint: {sanitize_line(self.hint)}" if self.hint else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}"
-        return f"{one_line(f'{place}: {self.what}')}\n  hint: {one_line(self.hint)}"
+        return f"{sanitize_line(f'{place}: {self.what}')}\n  hint: {sanitize_line(self.hint)}"
 
 
 class ManifestError(RolecallError):

@@ -90,7 +90,7 @@ PROOF_UNDECIDED = FindingKind(
     Severity.ERROR,
     "rewrite the trust policy with principals and operators that AWS documents",
 )
-DIFFERENCE = FindingKind(
+ACCESS_DIFFERENCE = FindingKind(
     "RC801",
     "Written access differs from the manifest",
     Severity.ERROR,

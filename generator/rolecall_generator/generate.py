@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from rolecall_generator.errors import OutputError, RolecallError
-from rolecall_generator.findings import DIFFERENCE, Finding, Severity
+from rolecall_generator.findings import ACCESS_DIFFERENCE, Finding, Severity
 from rolecall_generator.iam import Access, Group, ModuleKind, User
 from rolecall_generator.iam.difference import Change, Label, differences, labeller
 from rolecall_generator.manifest import LoadedManifest, load_manifest
@@ -20,10 +20,10 @@ from rolecall_generator.output import (
     LockedModule,
     ModuleSource,
     WriteReport,
+    find_unplanned,
     read_lock,
     read_regular,
     sha256,
-    unplanned,
     write_output,
 )
 from rolecall_generator.package_digest import feature_release, package_digest
@@ -210,7 +210,7 @@ def compare(
     planned = {module.path for module in plan.modules}
     untouched = len(plan.modules) - len(touched)
     touched += [_gone(path, out, name) for path in sorted(locked) if path not in planned]
-    stray = (found for found in unplanned(out, planned, locked) if found.subject not in locked)
+    stray = (found for found in find_unplanned(out, planned, locked) if found.subject not in locked)
     touched += [ModuleChanges(found.subject, "extra", (), (found,)) for found in stray]
     return Comparison(tuple(touched), untouched)
 
@@ -237,7 +237,7 @@ def _extra(module: PlannedModule, out: Path) -> Iterator[ModuleChanges]:
     if written.access.canonical() != built.access.canonical():
         message = "other files change the access that the generated files grant; run gen check for details"
         place = f"{module.path}/main.tf"
-        findings += (DIFFERENCE.finding(module.subject, message, place, 1, hint="remove the other files"),)
+        findings += (ACCESS_DIFFERENCE.finding(module.subject, message, place, 1, hint="remove the other files"),)
     if findings:
         yield ModuleChanges(module.path, "extra", (), findings)
 

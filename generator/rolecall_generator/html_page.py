@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rolecall_generator.package_digest import template_folder
-from rolecall_generator.text import lines_of
+from rolecall_generator.text import sanitize_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,7 +34,7 @@ _BUFFER = 5_000
 
 def escape(text: str) -> str:
     """Return the text for an element or a quoted attribute of HTML or XML; hidden characters become U+FFFD."""
-    return html.escape(lines_of(text), quote=True)
+    return html.escape(sanitize_lines(text), quote=True)
 
 
 def csp_hash(text: str) -> str:
@@ -91,4 +91,4 @@ def _visible(value: Any) -> Any:
 
 
 # Rows share most of their strings.
-_sanitized = lru_cache(maxsize=4_096)(lines_of)
+_sanitized = lru_cache(maxsize=4_096)(sanitize_lines)

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 
-def exports(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
+def lazy_getattr(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
     """Make a package's `__getattr__`, which imports a module on the first use of one of its names.
 
     A name must differ from the package's submodules: importing a submodule sets an attribute of that name.

@@ -21,9 +21,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rolecall_generator.errors import OutputError
-from rolecall_generator.output import alone, output_error
+from rolecall_generator.output import folder_lock, output_error
 
-SUMS = "SHA256SUMS"
+SUMS_NAME = "SHA256SUMS"
 """File name of a bundle's checksums."""
 TERRAFORM = "terraform"
 """Folder of the Terraform module in a bundle."""
@@ -120,7 +120,7 @@ def change_rotations(out: Path, change: Callable[[Mapping[str, Rotation]], Mappi
     temporary = path.with_name(f".{ROTATIONS_NAME}.new")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with alone(out):
+        with folder_lock(out):
             changed = {name: asdict(entry) for name, entry in sorted(change(read_rotations(out)).items())}
             body = {"version": ROTATIONS_VERSION, "rotations": changed}
             _place(temporary, path, json.dumps(body, indent=2) + "\n")

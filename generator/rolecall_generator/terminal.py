@@ -33,7 +33,7 @@ from rolecall_generator.errors import (
     SelectionError,
     missing_extra,
 )
-from rolecall_generator.text import json_text, lines_of, one_line
+from rolecall_generator.text import json_text, sanitize_line, sanitize_lines
 
 _READER_GONE = 128 + 13  # exit code of shells for SIGPIPE
 _OF_FILES = frozenset(
@@ -54,7 +54,7 @@ class SafeConsole(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """A string as rich's `Text`, sanitized and without markup."""
-        return super().render_str(one_line(text), **{**options, "markup": False, "emoji": False})
+        return super().render_str(sanitize_line(text), **{**options, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Sanitize the segments of a renderable, including those of tables and progress bars."""
@@ -66,7 +66,7 @@ class SafeConsole(Console):
             if segment.control or not (linked or _needs_cleaning(text)):
                 yield segment
             else:  # the target of a link is not visible
-                yield Segment(lines_of(text), style.update_link(None) if linked and style else style)
+                yield Segment(sanitize_lines(text), style.update_link(None) if linked and style else style)
 
     def out(
         self,
@@ -78,7 +78,7 @@ class SafeConsole(Console):
     ) -> None:
         """Print lines without layout, which is fast. Untrusted parts of a line must be sanitized with `one_line` before."""
         del highlight
-        self.print(Segments([Segment(lines_of(sep.join(map(str, objects))) + end)]), style=style, crop=False)
+        self.print(Segments([Segment(sanitize_lines(sep.join(map(str, objects))) + end)]), style=style, crop=False)
 
 
 def _needs_cleaning(text: str) -> bool:
@@ -86,7 +86,7 @@ def _needs_cleaning(text: str) -> bool:
 
 
 def _one_line(text: Text) -> Text:
-    safe = one_line(text.plain)
+    safe = sanitize_line(text.plain)
     if safe == text.plain:
         return text
     copy = text.copy()
@@ -106,7 +106,7 @@ def stderr() -> SafeConsole:
 
 def print_lines(console: Console, text: str, **options: Any) -> None:
     """Print text of several lines without wrapping, for copying. Each line is sanitized."""
-    for line in lines_of(text).rstrip("\n").split("\n"):
+    for line in sanitize_lines(text).rstrip("\n").split("\n"):
         console.print(line, markup=False, highlight=False, soft_wrap=True, **options)
 
 
@@ -115,7 +115,7 @@ def emit(text: str, *, end: str = "\n") -> None:
 
     The caller is responsible for safe output in a file or pipe, see `text.json_text` and `html_page`.
     """
-    typer.echo((lines_of(text) if sys.stdout.isatty() else text) + end, nl=False)
+    typer.echo((sanitize_lines(text) if sys.stdout.isatty() else text) + end, nl=False)
 
 
 def emit_json(value: Any, *, indent: int | None = 2) -> None:
@@ -123,9 +123,9 @@ def emit_json(value: Any, *, indent: int | None = 2) -> None:
     emit(json_text(value, indent=indent))
 
 
-def agreed(question: str, *, on_stderr: bool = False) -> bool:
+def confirm(question: str, *, on_stderr: bool = False) -> bool:
     """Prompt for confirmation; the default is no. Raises typer.Abort on Ctrl-C."""
-    return typer.confirm(one_line(question), default=False, err=on_stderr)
+    return typer.confirm(sanitize_line(question), default=False, err=on_stderr)
 
 
 class _SafeGroup(TyperGroup):
@@ -148,7 +148,7 @@ def _sanitized_errors() -> Iterator[None]:
         yield
     except Exception as error:
         if (message := getattr(error, "format_message", None)) is not None:
-            sanitized = one_line(message())
+            sanitized = sanitize_line(message())
             error.format_message = lambda: sanitized  # type: ignore[attr-defined]
         raise
 
@@ -204,7 +204,7 @@ class SafeTyper(typer.Typer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line and convert exceptions to messages and exit codes."""
-        ready_streams()
+        prepare_streams()
         try:
             try:
                 return super().__call__(*args, **kwargs)
@@ -230,11 +230,11 @@ class SafeTyper(typer.Typer):
             if isinstance(error, OSError) and error.errno in _OF_FILES:
                 _fail(f"error: {_refused(error)}", ExitCode.OUTPUT)
             hint = "report it with the output of the same command with ROLECALL_DEBUG=1"
-            what = one_line(f"{type(error).__name__}: {error}")
+            what = sanitize_line(f"{type(error).__name__}: {error}")
             _fail(f"internal error: {what}\n  hint: {hint}", ExitCode.INTERNAL)
 
 
-def ready_streams() -> None:
+def prepare_streams() -> None:
     """Prepare standard output and standard error so that no character causes an encoding error.
 
     Output to pipes, and in an ASCII locale (cron, small containers), is UTF-8, as in PEP 538. Other terminals get escapes
@@ -277,7 +277,7 @@ def print_error(message: str, *, style: str | None = "red") -> None:
         console.print(line, style=style)
 
 
-def folder_of(option: str) -> Callable[[str | Path], Path]:
+def folder_parser(option: str) -> Callable[[str | Path], Path]:
     """Make a parser for an option that takes a folder, for Typer's `parser`.
 
     The parser raises SelectionError for an empty string, which would mean the current folder and usually comes from an unset

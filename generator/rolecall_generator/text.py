@@ -45,19 +45,19 @@ _COMMAND = re.compile(r"(?m)(?<=#)#(?=\w*\[)|(?<![^\n])(?P<blank>[^\S\n]*):(?=:[
 _JSON_COMMAND = re.compile(r"(?<=#)#(?=\w*\[)")
 
 
-def one_line(text: str) -> str:
+def sanitize_line(text: str) -> str:
     """Sanitize a string for one line: line breaks and tabs become spaces, hidden characters U+FFFD. The length is kept."""
     if text.isascii() and text.isprintable():
         return _without_commands(text)
     return _without_commands(_NOT_ON_A_LINE.sub(REPLACEMENT, text.translate(_BLANKS)))
 
 
-def lines_of(text: str) -> str:
+def sanitize_lines(text: str) -> str:
     """Sanitize a string of several lines: tabs and line feeds are kept, CR LF becomes a line feed."""
     return _without_commands(_NOT_IN_LINES.sub(REPLACEMENT, text.replace("\r\n", "\n")))
 
 
-def first_hidden(text: str) -> int | None:
+def first_hidden_index(text: str) -> int | None:
     """The index of the first hidden character; None if there is none. Line breaks and tabs are not hidden characters."""
     if text.isascii() and text.isprintable():
         return None
@@ -158,7 +158,7 @@ def suggest(word: str, known: Iterable[str], otherwise: str) -> str:
 
 def clip(text: str, characters: int = 60) -> str:
     """Sanitize a string for one line and shorten it to this length."""
-    shown = one_line(text[: characters + 1])
+    shown = sanitize_line(text[: characters + 1])
     return shown if len(shown) <= characters else shown[: characters - 3] + "..."
 
 
@@ -169,17 +169,17 @@ _UNITS = (("hour", 3_600), ("minute", 60), ("second", 1))
 def duration(seconds: int) -> str:
     """A duration in the largest unit that divides it: `1 hour`, `90 minutes`."""
     unit, size = next((unit, size) for unit, size in _UNITS if seconds % size == 0)
-    return counted(seconds // size, unit)
+    return pluralize(seconds // size, unit)
 
 
-def counted(number: int, thing: str) -> str:
+def pluralize(number: int, thing: str) -> str:
     """`1 role`, `2 roles`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
-def markdown(text: str) -> str:
+def markdown_code(text: str) -> str:
     """Any string as a Markdown code span."""
-    plain = " ".join(one_line(text).split())
+    plain = " ".join(sanitize_line(text).split())
     fence = "`"
     while fence in plain:
         fence += "`"

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_runner._version import __version__
@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Fleet", "__version__"]
 
-__getattr__ = exports(__name__, {"api": ("Fleet",), "_version": ("__version__",)})
+__getattr__ = lazy_getattr(__name__, {"api": ("Fleet",), "_version": ("__version__",)})

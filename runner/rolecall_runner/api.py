@@ -33,30 +33,32 @@ from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.records import rehearsing, status_path
 from rolecall_runner import sandbox as aws_sandbox  # its names load moto when they are used
-from rolecall_runner.aws import AwsConfig, Clients, Sessions, SigningCredentials, account, endpoint_of, make_means
+from rolecall_runner.aws import AwsConfig, Clients, Sessions, SigningCredentials, account, connect, endpoint_from_environment
 from rolecall_runner.execution import EngineSettings, ExecutionOptions, Outcome, Outside, PerProcess, Result, Task
-from rolecall_runner.inventory import Selection, Target, only
+from rolecall_runner.inventory import Selection, Target, select_keys
 from rolecall_runner.query import (
     QueryAnswer,
     QuerySpec,
     QueryTargets,
     Row,
     check_reads,
-    choose,
+    choose_targets,
     override,
     prepare,
     validate_query,
 )
-from rolecall_runner.redact import plain
-from rolecall_runner.roll_call import prepare as prepare_roll_call
-from rolecall_runner.status import StatusError, read_history
+from rolecall_runner.redact import to_json_values
+from rolecall_runner.roll_call import prepare_verify_run as prepare_roll_call
+from rolecall_runner.status import StatusError, read_module_history
 from rolecall_runner.verify import RunConfig, Verdict, VerifySpec, VerifyTask, make_context
 
 Bar = tuple[Callable[[int], None], Callable[[int], None]]
 
 
 @contextmanager
-def acting(manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, role: str | None = None) -> Iterator[str]:
+def execution_context(
+    manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, role: str | None = None
+) -> Iterator[str]:
     """With `sandbox`, start one and set the environment to its endpoint and credentials; yields a description of the target.
 
     Worker processes inherit the environment. Raises SandboxError, SelectionError for `faults` or `role` without a sandbox,
@@ -70,11 +72,13 @@ def acting(manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, r
         yield "in AWS"
         return
     started, progress = bar
-    with aws_sandbox.embedded(manifest, out, acting=role, faults=faults, started=started, progress=progress) as world:
+    with aws_sandbox.in_process_sandbox(
+        manifest, out, acting=role, faults=faults, started=started, progress=progress
+    ) as world:
         before = dict(os.environ)
         for key in [key for key in before if key.startswith("AWS_")]:
             del os.environ[key]
-        os.environ.update(aws_sandbox.environment_of(world.sandbox, world.backend))
+        os.environ.update(aws_sandbox.actor_environment(world.sandbox, world.backend))
         os.environ[aws_sandbox.OPERATOR_VARIABLE] = world.sandbox.operator_credentials().secret
         try:
             yield f"in a sandbox, {world.how}"
@@ -86,7 +90,7 @@ def acting(manifest: Path, out: Path, *, sandbox: bool, faults: str, bar: Bar, r
 _RUN_ID_BYTES = 3
 
 
-class Bound:
+class AccountProxy:
     """Proxy for a botocore client, paginator, page iterator, or waiter that signs its calls for one account.
 
     Each call, and each fetched page, runs inside `with account(...)`. Proxies work in any thread, also for several accounts
@@ -124,8 +128,8 @@ class Bound:
 def _bound(value: Any, credentials: SigningCredentials) -> Any:
     """The result of a call, bound to the account if it makes further calls itself."""
     if isinstance(value, Paginator | PageIterator | Waiter):
-        return Bound(value, credentials)
-    return iter(Bound(value, credentials)) if isinstance(value, Iterator) else value
+        return AccountProxy(value, credentials)
+    return iter(AccountProxy(value, credentials)) if isinstance(value, Iterator) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ class AccountClients:
         Raises botocore's UnknownServiceError.
         """
         where = region or next(iter(self.account.regions), PARTITIONS[self.account.partition].default_region)
-        return Bound(self.clients.client(service, where), self.credentials)
+        return AccountProxy(self.clients.client(service, where), self.credentials)
 
 
 Function = Callable[[AccountClients, Target], Any]
@@ -164,8 +168,8 @@ class FunctionTask:
         session.get_frozen_credentials()  # fail before the function runs if the role cannot be assumed
         given = self.function(AccountClients(clients, session, target), target)
         if isinstance(given, Outcome):
-            return replace(given, data=plain(given.data))
-        return Outcome(data=plain(list(given) if isinstance(given, Iterator) else given))
+            return replace(given, data=to_json_values(given.data))
+        return Outcome(data=to_json_values(list(given) if isinstance(given, Iterator) else given))
 
 
 class Rows:
@@ -238,7 +242,7 @@ class Fleet:
     def chosen(self) -> QueryTargets:
         """Inventory and selected targets, read once. Raises ManifestError, PlanError, OutputError, SelectionError."""
         if self._chosen is None:
-            self._chosen = choose(self.manifest, self.out, Selection(self.limit))
+            self._chosen = choose_targets(self.manifest, self.out, Selection(self.limit))
         return self._chosen
 
     @property
@@ -248,7 +252,7 @@ class Fleet:
 
     def narrow(self, keys: frozenset[tuple[str, str]], run_id: str) -> None:
         """Keep only the selected targets with these keys (kind and name), those to retry of a run. Raises SelectionError."""
-        self._chosen = replace(self.chosen, targets=tuple(only(self.chosen.targets, keys, run_id)))
+        self._chosen = replace(self.chosen, targets=tuple(select_keys(self.chosen.targets, keys, run_id)))
 
     @property
     def accounts(self) -> tuple[Target, ...]:
@@ -260,7 +264,7 @@ class Fleet:
         """Clients and sessions, made once in each process. Raises SandboxError; the first `get` raises CallerError."""
         self._open()
         if self._means is None:
-            self._means = PerProcess(partial(make_means, self._aws(), self._short_id))
+            self._means = PerProcess(partial(connect, self._aws(), self._short_id))
         return self._means
 
     def run(
@@ -330,17 +334,19 @@ class Fleet:
         start = self._start(options, self._short_id)
         with suppress(StatusError):  # optional: without it, an older module is not recognized as such
             status = status_path(self.out, rehearsal=rehearsing(os.environ))
-            start = replace(start, history=read_history(status, self.accounts))
+            start = replace(start, history=read_module_history(status, self.accounts))
         return VerifyTask(PerProcess(partial(make_context, start)))
 
     def _start(self, options: VerifySpec | None, run_id: str = "") -> RunConfig:
         return RunConfig(self.manifest, self.out, run_id, self._aws(), options or VerifySpec())
 
     def _aws(self) -> AwsConfig:
-        return AwsConfig(self._profile, self._region, endpoint_of(), self.execution.settings.workers)
+        return AwsConfig(self._profile, self._region, endpoint_from_environment(), self.execution.settings.workers)
 
     def _open(self) -> None:
         if not self._opened:
             bar = (lambda _total: None), (lambda _done: None)
-            self._stack.enter_context(acting(self.manifest, self.out, sandbox=self._sandbox, faults=self._faults, bar=bar))
+            self._stack.enter_context(
+                execution_context(self.manifest, self.out, sandbox=self._sandbox, faults=self._faults, bar=bar)
+            )
             self._opened = True

@@ -15,7 +15,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from rolecall_generator.text import lines_of, one_line
+from rolecall_generator.text import sanitize_line, sanitize_lines
 
 HIDDEN = "(hidden)"
 
@@ -50,22 +50,22 @@ class RedactingFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the message and the traceback of the record; returns True."""
-        record.msg = one_line(redact(record.getMessage()))
+        record.msg = sanitize_line(redact(record.getMessage()))
         record.args = None
         if record.exc_info and record.exc_info[1] is not None:
-            record.exc_text = lines_of(redact(logging.Formatter().formatException(record.exc_info)))
+            record.exc_text = sanitize_lines(redact(logging.Formatter().formatException(record.exc_info)))
             record.exc_info = None
         return True
 
 
-def redacted(given: Any, key: str = "") -> Any:
+def redact_json(given: Any, key: str = "") -> Any:
     """JSON values with all strings redacted, also by the name of their key."""
     if isinstance(given, str):
         named = f"{key}: {redact(given)}"
         return redact(named).removeprefix(f"{key}: ") if key else redact(given)
     if isinstance(given, Mapping):
-        return {str(name): redacted(item, str(name)) for name, item in given.items()}
-    return [redacted(item, key) for item in given] if isinstance(given, list | tuple) else given
+        return {str(name): redact_json(item, str(name)) for name, item in given.items()}
+    return [redact_json(item, key) for item in given] if isinstance(given, list | tuple) else given
 
 
 _SECRETS = frozenset({"sessiontoken", "secretaccesskey", "authorizationtoken", "authtoken", "clientsecret", "privatekey"})
@@ -73,7 +73,7 @@ _SECRETS = frozenset({"sessiontoken", "secretaccesskey", "authorizationtoken", "
 _SCALARS = frozenset({str, bool, int, float, type(None)})
 
 
-def plain(value: Any, shape: Any = None, *, reveal: bool = False) -> Any:
+def to_json_values(value: Any, shape: Any = None, *, reveal: bool = False) -> Any:
     """Convert a botocore reply, or a part with its shape, to JSON values: times in ISO 8601, bytes in base64.
 
     Values that the model marks as sensitive are hidden unless `reveal` is true.
@@ -87,7 +87,7 @@ def plain(value: Any, shape: Any = None, *, reveal: bool = False) -> Any:
         return {str(key): _member(key, item, shape, reveal) for key, item in value.items() if key != "ResponseMetadata"}
     if kind is list or isinstance(value, list | tuple | set):
         inner = shape.member if shape is not None and shape.type_name == "list" else None
-        return [plain(item, inner, reveal=reveal) for item in value]
+        return [to_json_values(item, inner, reveal=reveal) for item in value]
     return _scalar(value)
 
 
@@ -107,7 +107,7 @@ def _member(key: Any, value: Any, shape: Any, reveal: bool) -> Any:
     inner = None
     if shape is not None:
         inner = shape.members.get(key) if shape.type_name == "structure" else getattr(shape, "value", None)
-    return plain(value, inner, reveal=reveal)
+    return to_json_values(value, inner, reveal=reveal)
 
 
 REHEARSAL = "rehearsal (sandbox)"

@@ -26,16 +26,16 @@ from rolecall_runner.execution import (
     keys_to_retry,
     new_run_id,
     read_results,
-    recorded,
+    record_results,
     stops_on_ctrl_c,
 )
-from rolecall_runner.inventory import Inventory, Selection, Target, only, read_inventory, sample, select
+from rolecall_runner.inventory import Inventory, Selection, Target, read_inventory, sample, select, select_keys
 from rolecall_runner.specification import build
-from rolecall_runner.status import OutputDigests, StatusError, read_history, written
+from rolecall_runner.status import OutputDigests, StatusError, read_module_history, read_output_digests
 from rolecall_runner.verify import (
     Check,
-    History,
     Mark,
+    ModuleHistory,
     RunConfig,
     RunInfo,
     Step,
@@ -57,7 +57,7 @@ _MARK = {
 
 
 @dataclass(slots=True)
-class RollCall:
+class VerifyRun:
     """A verify run. Iterate it for the verdicts as they arrive; `info` and `verdicts` then describe the whole run."""
 
     record: RunRecord
@@ -79,7 +79,7 @@ class RollCall:
         by_key = {(str(target.kind), target.name): target for target in self.waiting}
         results = self.execution.run(self.task, self.waiting, self.outside)
         with stops_on_ctrl_c(self.outside.stop), self.journal as journal:
-            for result in recorded(results, journal):
+            for result in record_results(results, journal):
                 verdict = verdict_of(result, by_key[result.key], rehearsal=self.record.rehearsal)
                 self._rehearsed = self._rehearsed or verdict.rehearsal
                 yield verdict
@@ -130,7 +130,7 @@ def verdict_of(result: Result, target: Target, *, rehearsal: bool = False) -> Ve
     )
 
 
-def prepare(
+def prepare_verify_run(
     start: RunConfig,
     selection: Selection,
     execution: ExecutionOptions,
@@ -139,7 +139,7 @@ def prepare(
     clock: Callable[[], datetime] = utc_now,
     token: Callable[[int], str] = secrets.token_hex,
     outside: Outside | None = None,
-) -> RollCall:
+) -> VerifyRun:
     """Select the targets, find the caller and open the journal; no account is called yet.
 
     `resume`: ID of the run to resume, as the user gave it; selection and options are then those of that run.
@@ -172,12 +172,12 @@ def prepare(
         )
         journal = Journal.start(execution.runs, record)
     waiting = tuple(target for target in targets if (str(target.kind), target.name) not in journal.done)
-    history = History()
+    history = ModuleHistory()
     with suppress(StatusError):  # recording the verdicts reports that the file is damaged; the run does not need it
-        history = read_history(status_path(start.out, rehearsal=caller.rehearsal), targets)
+        history = read_module_history(status_path(start.out, rehearsal=caller.rehearsal), targets)
     task = VerifyTask(PerProcess(partial(make_context, replace(start, run_id=journal.record.short_id, history=history))))
-    found = written(start.out)
-    return RollCall(journal.record, caller, targets, waiting, execution, journal, task, outside or Outside(), found, clock)
+    found = read_output_digests(start.out)
+    return VerifyRun(journal.record, caller, targets, waiting, execution, journal, task, outside or Outside(), found, clock)
 
 
 def options_from_record(record: RunRecord) -> tuple[Selection, VerifySpec]:
@@ -199,7 +199,7 @@ def _chosen(inventory: Inventory, selection: Selection, runs: Path) -> tuple[Tar
     targets: Sequence[Target] = select(inventory.targets, selection.limit)
     if selection.retry is not None:
         record = find_run(runs, selection.retry, task=TASK)
-        targets = only(targets, keys_to_retry(runs, record.run_id), record.run_id)
+        targets = select_keys(targets, keys_to_retry(runs, record.run_id), record.run_id)
     if selection.sample is not None:
         targets = sample(targets, selection.sample, selection.seed)
     return tuple(targets)

@@ -13,7 +13,7 @@ from bundle_worlds import bundles, world
 from manifests import NOTES
 from rolecall_generator.bundle import build as bundle_fleet
 from rolecall_generator.check import module_check as fleet
-from rolecall_generator.check.manifest_check import check
+from rolecall_generator.check.manifest_check import check_output
 from rolecall_generator.check.module_access import prove_manifest
 from rolecall_generator.errors import OutputError
 from rolecall_generator.generate import generate
@@ -73,16 +73,16 @@ def test_few_items_use_no_worker_process(items: int, processes: int | None, expe
 def test_a_killed_worker_of_a_check_is_an_output_error(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """gen check and gen prove raise the same error, and the next run is complete."""
     monkeypatch.setattr(fleet, "FEW", 2)
-    before = check(notes / "accounts.yaml", notes / "output", processes=2).report.active
+    before = check_output(notes / "accounts.yaml", notes / "output", processes=2).report.active
     (notes / "output/.rolecall.cache").unlink(missing_ok=True)
     with monkeypatch.context() as broken:
         broken.setattr(fleet, "_read_chunk", pool_jobs.killed)
         with pytest.raises(OutputError):
-            check(notes / "accounts.yaml", notes / "output", processes=2)
+            check_output(notes / "accounts.yaml", notes / "output", processes=2)
         with pytest.raises(OutputError):
             prove_manifest(notes / "accounts.yaml", notes / "output", processes=2)
 
-    assert before == check(notes / "accounts.yaml", notes / "output", processes=2).report.active
+    assert before == check_output(notes / "accounts.yaml", notes / "output", processes=2).report.active
 
 
 def test_a_killed_worker_of_gen_bundle_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

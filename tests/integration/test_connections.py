@@ -22,8 +22,8 @@ from rolecall_generator.manifest.loader import load_manifest
 from rolecall_generator.manifest.models import resolve_customers
 from rolecall_generator.planning.backend import customer_role_arn
 from rolecall_runner.aws.clients import Transport
-from rolecall_runner.sandbox.in_process import Embedded, embedded
-from rolecall_runner.sandbox.provisioning.seed import environment_of
+from rolecall_runner.sandbox.in_process import InProcessSandbox, in_process_sandbox
+from rolecall_runner.sandbox.provisioning.seed import actor_environment
 
 COMMANDS = (
     "terraform",
@@ -84,9 +84,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[Embedded]:
+def world() -> Iterator[InProcessSandbox]:
     """A sandbox with the example accounts."""
-    with embedded(NOTES, Path("nowhere")) as found:
+    with in_process_sandbox(NOTES, Path("nowhere")) as found:
         yield found
 
 
@@ -112,9 +112,9 @@ def test_nothing_in_a_returned_folder_is_run(folder: Path) -> None:
     assert not (folder / "ran").exists()
 
 
-def test_the_runner_connects_to_aws_only(world: Embedded, folder: Path) -> None:
+def test_the_runner_connects_to_aws_only(world: InProcessSandbox, folder: Path) -> None:
     """A whole verification reaches the endpoint that stands for AWS, and nothing else: no telemetry, no update check."""
-    environment = environment_of(world.sandbox, world.backend)
+    environment = actor_environment(world.sandbox, world.backend)
     url = urlsplit(world.sandbox.url)
 
     assert {f"{url.hostname} {url.port}"} == connections("runner", "verify", cwd=folder, environ=environment)
@@ -130,7 +130,7 @@ def test_the_hook_sees_a_connection(folder: Path) -> None:
     assert "socket.connect 127.0.0.1 9\n" == (folder / "seen").read_text()
 
 
-def test_only_roles_of_the_manifest_are_assumed(world: Embedded, folder: Path) -> None:
+def test_only_roles_of_the_manifest_are_assumed(world: InProcessSandbox, folder: Path) -> None:
     """Every AssumeRole that leaves names a role of a customer in the manifest, also those that must be refused."""
     assumed: set[str] = set()
     send = Transport.send
@@ -143,7 +143,7 @@ def test_only_roles_of_the_manifest_are_assumed(world: Embedded, folder: Path) -
         return send(self, request, **event)
 
     with mock.patch.object(Transport, "send", record):
-        done = runner("verify", "--format", "json", cwd=folder, environ=environment_of(world.sandbox, world.backend))
+        done = runner("verify", "--format", "json", cwd=folder, environ=actor_environment(world.sandbox, world.backend))
 
     manifest = load_manifest(NOTES).manifest
     known = {customer_role_arn(manifest.partition, customer) for customer in resolve_customers(manifest)}

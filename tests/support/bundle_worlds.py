@@ -9,7 +9,7 @@ from typing import Any
 from manifests import customer, manifest_of
 from output_trees import tree
 from rolecall_generator.bundle.build import handover_proof
-from rolecall_generator.bundle.bundles import Bundled, Choices, write_bundles
+from rolecall_generator.bundle.bundles import BundleOptions, BundleReport, write_bundles
 from rolecall_generator.bundle.forms.interface import Handover
 from rolecall_generator.iam.model import ModuleKind
 from rolecall_generator.manifest.models import Manifest
@@ -42,13 +42,13 @@ def world(folder: Path, count: int = 3, **changes: Any) -> Path:
     return write_manifest(folder, *(customer(number) for number in range(count)), **changes)
 
 
-def bundles(manifest: Path, *, out: Path | None = None, **options: Any) -> Bundled:
+def bundles(manifest: Path, *, out: Path | None = None, **options: Any) -> BundleReport:
     """Run `gen bundle` as one call; options of Choices and of write_bundles mixed."""
-    chosen = {name: options.pop(name) for name in list(options) if name in Choices.__dataclass_fields__}
-    return write_bundles(manifest, out or manifest.parent / "output", Choices(**chosen), **options)
+    chosen = {name: options.pop(name) for name in list(options) if name in BundleOptions.__dataclass_fields__}
+    return write_bundles(manifest, out or manifest.parent / "output", BundleOptions(**chosen), **options)
 
 
-def bundle_tree(done: Bundled) -> dict[str, bytes]:
+def bundle_tree(done: BundleReport) -> dict[str, bytes]:
     """All files of the bundles by path, the lock and the like left out."""
     return tree(done.folder)
 

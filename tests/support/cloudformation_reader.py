@@ -15,7 +15,7 @@ from rolecall_generator.bundle.forms.cloudformation import (
     FORMAT_VERSION,
     GUARD,
     CloudFormationError,
-    check_texts,
+    check_strings,
     document_json,
 )
 from rolecall_generator.iam.arn import Arn, iam_arn
@@ -257,7 +257,7 @@ def parse_template(text: str) -> Json:
     if template.get("AWSTemplateFormatVersion") != FORMAT_VERSION:
         raise refused("the template", "its format version")
     # Written anew, so that no escape hides anything.
-    check_texts(json.dumps(template), "the template")
+    check_strings(json.dumps(template), "the template")
     return template
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from rolecall_generator.generate import generate
 from rolecall_runner.execution.interface import Outside
-from rolecall_runner.sandbox.in_process import Embedded, embedded
+from rolecall_runner.sandbox.in_process import InProcessSandbox, in_process_sandbox
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.seed import environment_of
+from rolecall_runner.sandbox.provisioning.seed import actor_environment
 
 ACCOUNT, ROLE = "222222222222", "role1"
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -24,14 +24,14 @@ START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 class Stage:
     """A sandbox, the folder with its manifest and modules, and what account1's role was when it was taken away."""
 
-    world: Embedded
+    world: InProcessSandbox
     folder: Path
     kept: dict[str, Any] = field(default_factory=dict)
 
     @property
     def environ(self) -> Mapping[str, str]:
         """The variables of the backend role."""
-        return environment_of(self.world.sandbox, self.world.backend)
+        return actor_environment(self.world.sandbox, self.world.backend)
 
     def take_away(self) -> None:
         """Before the apply: the role is not there."""
@@ -72,7 +72,7 @@ def staged(manifest: Path, folder: Path) -> Iterator[Stage]:
     """A sandbox seeded from a manifest, which is copied to the folder with its modules written below it."""
     (folder / "accounts.yaml").write_bytes(manifest.read_bytes())
     generate(folder / "accounts.yaml", folder / "output")
-    with embedded(folder / "accounts.yaml", folder / "output") as world:
+    with in_process_sandbox(folder / "accounts.yaml", folder / "output") as world:
         yield Stage(world, folder)
 
 

@@ -28,7 +28,7 @@ from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.sandbox.protocol.faults import FaultPlan
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.seed import read_scenery
+from rolecall_runner.sandbox.provisioning.seed import read_seed
 from rolecall_runner.sandbox.provisioning.seed import seed as furnish
 from rolecall_runner.sandbox.server.server import Sandbox
 
@@ -143,7 +143,7 @@ def seeded(folder: Path, names: Sequence[str], faults: FaultPlan | None = None) 
     manifest.write_text(manifest_text(names), "utf-8")
     lines: list[str] = []
     with Sandbox(faults=faults, log=lines.append) as sandbox:
-        made = furnish(sandbox, read_scenery(manifest, folder / "output"))
+        made = furnish(sandbox, read_seed(manifest, folder / "output"))
         backend = next(actor for actor in made.actors if actor.kind == "role")
         found = sandbox.instance_credentials(backend.arn)
         source = botocore.credentials.Credentials(found.access_key, found.secret, found.session_token)

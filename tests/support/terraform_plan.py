@@ -22,7 +22,7 @@ from rolecall_generator.iam.arn import iam_arn
 from rolecall_generator.iam.model import Access, ConsolePassword, Group, InstanceProfile, ManagedPolicy, Role, User
 from rolecall_generator.iam.policy import PolicyDocument
 from rolecall_generator.terraform.parser.parse import ParsedModule
-from rolecall_runner.rehearsal.terraform_cli import Finished, provider_block
+from rolecall_runner.rehearsal.terraform_cli import CompletedCommand, provider_block
 from terraform_providers import Provider
 from terraform_rig import Call, Workspace, put, workspace_of_many
 
@@ -184,7 +184,7 @@ def _references(expressions: Mapping[str, Any]) -> dict[str, Sequence[str]]:
     }
 
 
-def _refusal(done: Finished) -> str:
+def _refusal(done: CompletedCommand) -> str:
     return done.error or done.text
 
 

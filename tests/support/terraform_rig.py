@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from rolecall_runner.rehearsal.terraform_cli import Finished, Terraform, provider_block
+from rolecall_runner.rehearsal.terraform_cli import CompletedCommand, Terraform, provider_block
 from terraform_providers import Provider, missing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +71,7 @@ class Workspace:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / CLI_CONFIG).write_text("disable_checkpoint = true\n", encoding="utf-8")
 
-    def run(self, *arguments: str, expect: int | None = 0, warn: bool = False) -> Finished:
+    def run(self, *arguments: str, expect: int | None = 0, warn: bool = False) -> CompletedCommand:
         """Run Terraform here. Fails the test with the whole output on an exit code other than `expect`, and on a warning.
 
         `warn`: warnings are welcome, as for modules that are not ours.
@@ -89,7 +89,7 @@ class Workspace:
             pytest.fail(f"{command} warned:\n{done.text}")
         return done
 
-    def run_json(self, *arguments: str, expect: int | None = 0) -> Finished:
+    def run_json(self, *arguments: str, expect: int | None = 0) -> CompletedCommand:
         """Run a command with -json. Fails the test on any diagnostic, and as `run` does."""
         done = self.run(arguments[0], "-json", *arguments[1:], expect=expect)
         if found := diagnostics(done.out):

@@ -2,40 +2,40 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_generator.bundle.bundles import Bundled, Choices, write_bundles
+    from rolecall_generator.bundle.bundles import BundleOptions, BundleReport, write_bundles
     from rolecall_generator.bundle.review.permissions_text import grants_of
-    from rolecall_generator.bundle.review.phrases import revoking
-    from rolecall_generator.bundle.signing import Signer, Trusted
+    from rolecall_generator.bundle.review.phrases import revocation_ways
+    from rolecall_generator.bundle.signing import RequiredSigner, Signer
     from rolecall_generator.bundle.verification import BundleVerification, verify_bundle
 
 __all__ = [
+    "BundleOptions",
+    "BundleReport",
     "BundleVerification",
-    "Bundled",
-    "Choices",
+    "RequiredSigner",
     "Signer",
-    "Trusted",
     "grants_of",
-    "revoking",
+    "revocation_ways",
     "verify_bundle",
     "write_bundles",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "bundles": (
-            "Bundled",
-            "Choices",
+            "BundleReport",
+            "BundleOptions",
             "write_bundles",
         ),
         "review.permissions_text": ("grants_of",),
-        "review.phrases": ("revoking",),
+        "review.phrases": ("revocation_ways",),
         "signing": (
             "Signer",
-            "Trusted",
+            "RequiredSigner",
         ),
         "verification": (
             "BundleVerification",

@@ -11,28 +11,28 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rolecall_generator.bundle.archive import is_program, zip_bytes
-from rolecall_generator.bundle.bundle_state import BundleState, Hashes, Owned, look, sums_of, zip_name
+from rolecall_generator.bundle.bundle_state import BundleState, Hashes, Owned, read_bundle_state, sums_of, zip_name
 from rolecall_generator.bundle.forms import all_forms
 from rolecall_generator.bundle.forms.interface import Files, Handover
 from rolecall_generator.bundle.signing import Signer
-from rolecall_generator.check import arns_of, intended_of, proof_findings
+from rolecall_generator.check import access_arns, intended_trust, proof_findings
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.iam import Access, Module, ModuleKind, PolicyDocument, Role, Statement
 from rolecall_generator.manifest import Quotas, Suppression
 from rolecall_generator.output import Disk, LockedModule, Placer, sha256
 from rolecall_generator.proof import Proof, prove
-from rolecall_generator.records import SUMS
+from rolecall_generator.records import SUMS_NAME
 from rolecall_generator.rules import CheckContext, apply_suppressions, run_rules
 from rolecall_generator.terraform import module_view, render_module, render_text
-from rolecall_generator.text import one_line
+from rolecall_generator.text import sanitize_line
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
 
 README = "README.md"
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class CheckSettings:
     """What the check of bundles takes from the manifest: quotas and suppressions."""
 
     quotas: Quotas
@@ -57,7 +57,7 @@ class BundleSettings:
     root: str
     source: str
     replaced: str
-    measure: Measure
+    measure: CheckSettings
     template_url_base: str | None = None
     stored: bool = False
     signer: Signer | None = None
@@ -65,7 +65,7 @@ class BundleSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BundleOrder:
     """One bundle to build.
 
     Attributes:
@@ -117,7 +117,7 @@ def readme_form(handover: Handover, files: Collection[str]) -> Files:
     empty = not (access.roles or access.groups or access.users)
     view = {
         **module_view(module, handover.source),
-        "source": one_line(handover.source),
+        "source": sanitize_line(handover.source),
         "kind": str(module.kind),
         "ways": [] if empty else [instructions(module) for instructions in forms],
         "reviews": sorted(name for name in files if name.startswith("review/")),
@@ -151,7 +151,7 @@ def handover_proof(module: Module, counterpart: Module | None = None, people: Mo
     modules = [module] if counterpart is None else [module, counterpart]
     access = Access.union((*(each.access for each in modules), _people_of(people), _vendor_side(module)))
     roles = [arn for each in modules for arn in each.access.roles]
-    return prove(access, intended_of(modules).trusts, roles=roles)
+    return prove(access, intended_trust(modules).trusts, roles=roles)
 
 
 def _people_of(module: Module | None) -> Access:
@@ -168,7 +168,9 @@ def _vendor_side(module: Module) -> Access:
     return Access.of(Role(module.customer.backend_role_arn, trust=None, inline={"assume": grant}, existing=True))
 
 
-def objections(items: Sequence[Order], proofs: Iterable[Proof], measure: Measure) -> dict[str, tuple[Finding, ...]]:
+def objections(
+    items: Sequence[BundleOrder], proofs: Iterable[Proof], measure: CheckSettings
+) -> dict[str, tuple[Finding, ...]]:
     """Error findings by path of the bundle, as `gen check` would report them for its module.
 
     `proofs` are in the order of `items`. Bundles are checked together, because equal documents are evaluated once.
@@ -189,11 +191,11 @@ def objections(items: Sequence[Order], proofs: Iterable[Proof], measure: Measure
     return by_path
 
 
-def _context(items: Sequence[Order], measure: Measure) -> CheckContext:
+def _context(items: Sequence[BundleOrder], measure: CheckSettings) -> CheckContext:
     """The input of the rules. Subjects are paths of bundles, because both sides of a switch role have the same name."""
     modules = [item.module for item in items]
-    intended = intended_of(modules)
-    paths: Mapping[str, str] = {arn: item.path for item in items for arn in arns_of(item.module.access)}
+    intended = intended_trust(modules)
+    paths: Mapping[str, str] = {arn: item.path for item in items for arn in access_arns(item.module.access)}
     return CheckContext(
         Access.union(module.access for module in modules),
         subjects=paths,
@@ -204,7 +206,7 @@ def _context(items: Sequence[Order], measure: Measure) -> CheckContext:
     )
 
 
-def _active(finding: Finding, measure: Measure) -> bool:
+def _active(finding: Finding, measure: CheckSettings) -> bool:
     return bool(apply_suppressions((finding,), measure.suppress, complete=False).active)
 
 
@@ -217,21 +219,21 @@ def bundle_files(handover: Handover) -> Files:
                 raise ValueError(f"two forms write {name}")
             files[name] = content
     files |= readme_form(handover, frozenset(files))
-    return {**files, SUMS: sums_of(files)}
+    return {**files, SUMS_NAME: sums_of(files)}
 
 
 @dataclass(frozen=True, slots=True)
 class _Staged:
     """A bundle in the staging folder, ready to be moved into place."""
 
-    order: Order
+    order: BundleOrder
     folder: str
     packed: bytes
     entry: LockedModule
     files: int
 
 
-def make_chunk(orders: Sequence[Order], settings: BundleSettings, disk: Disk) -> list[BundleOutcome]:
+def build_chunk(orders: Sequence[BundleOrder], settings: BundleSettings, disk: Disk) -> list[BundleOutcome]:
     """Build some bundles; results are in the order of `orders`. Raises OSError if the folder cannot be written."""
     placer = Placer(disk, settings.root)
     proofs = [handover_proof(order.module, order.counterpart, order.people) for order in orders]
@@ -247,9 +249,9 @@ def make_chunk(orders: Sequence[Order], settings: BundleSettings, disk: Disk) ->
         placer.close()
 
 
-def _prepare(order: Order, proof: Proof, settings: BundleSettings, placer: Placer) -> _Staged | BundleOutcome:
+def _prepare(order: BundleOrder, proof: Proof, settings: BundleSettings, placer: Placer) -> _Staged | BundleOutcome:
     path, name = order.path, zip_name(order.path)
-    standing = look(settings.root, path, order.owned)
+    standing = read_bundle_state(settings.root, path, order.owned)
     locked = order.locked
     if locked is not None and locked.fingerprint == order.fingerprint and standing.intact(locked.files, name):
         return BundleOutcome(path, "unchanged", locked)
@@ -263,12 +265,12 @@ def _prepare(order: Order, proof: Proof, settings: BundleSettings, placer: Place
         error.filename = f"{settings.root}/{path}"  # instead of the staging folder, which is temporary
         raise
     if settings.signer is not None:
-        files = {**files, **settings.signer.sign(staged, SUMS, where=f"{settings.root}/{path}")}
+        files = {**files, **settings.signer.sign(staged, SUMS_NAME, where=f"{settings.root}/{path}")}
     packed = zip_bytes(files, path.rpartition("/")[2], stored=settings.stored)
     return _judge(order, standing, _Staged(order, staged, packed, _entry(order, files, packed), len(files) + 1), files)
 
 
-def _judge(order: Order, standing: BundleState, staged: _Staged, files: Files) -> _Staged | BundleOutcome:
+def _judge(order: BundleOrder, standing: BundleState, staged: _Staged, files: Files) -> _Staged | BundleOutcome:
     """Never replace files that rolecall did not create, and never write the same files again."""
     if standing.empty:
         return staged
@@ -299,7 +301,7 @@ def _state(locked: LockedModule | None, entry: LockedModule) -> str:
     return "restored" if locked.files == entry.files else "changed"
 
 
-def _handover(order: Order, proof: Proof, settings: BundleSettings) -> Handover:
+def _handover(order: BundleOrder, proof: Proof, settings: BundleSettings) -> Handover:
     module, base = order.module, settings.template_url_base
     return Handover(
         module,
@@ -311,9 +313,9 @@ def _handover(order: Order, proof: Proof, settings: BundleSettings) -> Handover:
     )
 
 
-def _entry(order: Order, files: Files, packed: bytes) -> LockedModule:
+def _entry(order: BundleOrder, files: Files, packed: bytes) -> LockedModule:
     """The lock's entry: hashes of SHA256SUMS, its signature and the zip. SHA256SUMS lists the other files."""
-    top: Mapping[str, str] = {name: sha256(content) for name, content in files.items() if name.startswith(SUMS)}
+    top: Mapping[str, str] = {name: sha256(content) for name, content in files.items() if name.startswith(SUMS_NAME)}
     return LockedModule(order.fingerprint, {**top, zip_name(order.path): sha256(packed)})
 
 
@@ -322,8 +324,8 @@ FEW = 200
 _CHUNK = 32
 
 
-def make_bundles(
-    orders: Iterable[Order], count: int, settings: BundleSettings, *, disk: Disk, processes: int | None = None
+def build_bundles(
+    orders: Iterable[BundleOrder], count: int, settings: BundleSettings, *, disk: Disk, processes: int | None = None
 ) -> Iterator[BundleOutcome]:
     """Build `count` bundles, in order.
 
@@ -333,12 +335,12 @@ def make_bundles(
     workers = processes or worker_count(count, few=FEW)
     if workers == 1 or settings.signer is not None:
         for chunk in chunked(orders, _CHUNK):
-            yield from make_chunk(chunk, settings, disk)
+            yield from build_chunk(chunk, settings, disk)
     else:
         yield from _in_processes(orders, settings, workers)
 
 
-def _in_processes(orders: Iterable[Order], settings: BundleSettings, workers: int) -> Iterator[BundleOutcome]:
+def _in_processes(orders: Iterable[BundleOrder], settings: BundleSettings, workers: int) -> Iterator[BundleOutcome]:
     resume = "run the command again: complete bundles are kept"
     pool = Pool(_prepare_worker, (settings,), _make, where=settings.root, resume=resume)
     for outcomes in pool.run(chunked(orders, _CHUNK), workers):
@@ -349,7 +351,7 @@ def _prepare_worker(settings: BundleSettings) -> BundleSettings:
     return settings
 
 
-def _make(settings: BundleSettings, chunk: list[Order]) -> list[BundleOutcome]:
+def _make(settings: BundleSettings, chunk: list[BundleOrder]) -> list[BundleOutcome]:
     # Garbage collection would take a tenth of the time, and building creates no growing reference cycles.
     with collection_paused():
-        return make_chunk(chunk, settings, Disk())
+        return build_chunk(chunk, settings, Disk())

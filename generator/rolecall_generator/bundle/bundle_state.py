@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from rolecall_generator.bundle.forms.interface import Files
 from rolecall_generator.output import read_regular, regular_stamp, sha256
-from rolecall_generator.records import SUMS
+from rolecall_generator.records import SUMS_NAME
 
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\\\r\n]+)")
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -59,7 +59,7 @@ def is_bundle_name(name: str) -> bool:
 
 def is_sums_name(name: str) -> bool:
     """Whether a path can be mistaken for SHA256SUMS or its signature, at any depth and in any case."""
-    return name.rpartition("/")[2].casefold().startswith(SUMS.casefold())
+    return name.rpartition("/")[2].casefold().startswith(SUMS_NAME.casefold())
 
 
 def _encode(sums: Mapping[str, str]) -> bytes:
@@ -118,7 +118,7 @@ def zip_name(path: str) -> str:
     return f"{path.rpartition('/')[2]}.zip"
 
 
-def look(root: str, path: str, owned: Owned) -> BundleState:
+def read_bundle_state(root: str, path: str, owned: Owned) -> BundleState:
     """Read the state of a bundle below `root`. Raises OSError for files that cannot be read."""
     folder = f"{root}/{path}"
     blocked = _blocked(root, path)
@@ -126,8 +126,8 @@ def look(root: str, path: str, owned: Owned) -> BundleState:
         return BundleState({}, None, {}, blocked)
     found = dict(_walk(folder, ""))
     listed: Hashes = {}
-    if found.get(SUMS) and found[SUMS] in owned.get(SUMS, ()):
-        listed = read_sums(read_regular(f"{folder}/{SUMS}"))
+    if found.get(SUMS_NAME) and found[SUMS_NAME] in owned.get(SUMS_NAME, ()):
+        listed = read_sums(read_regular(f"{folder}/{SUMS_NAME}"))
     return BundleState(found, _hash(f"{folder}.zip"), listed)
 
 

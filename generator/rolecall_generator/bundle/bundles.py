@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rolecall_generator.bundle.build import BundleOutcome, BundleSettings, Measure, Order, make_bundles
-from rolecall_generator.bundle.bundle_state import Owned, look, zip_name
+from rolecall_generator.bundle.build import BundleOrder, BundleOutcome, BundleSettings, CheckSettings, build_bundles
+from rolecall_generator.bundle.bundle_state import Owned, read_bundle_state, zip_name
 from rolecall_generator.bundle.forms import all_forms
 from rolecall_generator.bundle.signing import Signer
 from rolecall_generator.errors import OutputError, SelectionError, missing_extra
@@ -36,7 +36,7 @@ from rolecall_generator.output import (
 )
 from rolecall_generator.package_digest import page_digest
 from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots, select, switch_role_path
-from rolecall_generator.records import SUMS, bundle_path
+from rolecall_generator.records import SUMS_NAME, bundle_path
 from rolecall_generator.workers import collection_paused
 
 _LOCK_CHARACTERS = 512  # reserved per bundle
@@ -45,7 +45,7 @@ _PDF_LIBRARY = "reportlab"
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class BundleOptions:
     """Options of `gen bundle`: which bundles are written, and how."""
 
     names: Collection[str] = ()
@@ -58,7 +58,7 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
-class Bundled:
+class BundleReport:
     """The result of a run.
 
     Attributes:
@@ -77,13 +77,13 @@ class Bundled:
 def write_bundles(
     manifest: Path,
     out: Path,
-    choices: Choices,
+    choices: BundleOptions,
     *,
     processes: int | None = None,
     disk: Disk | None = None,
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
-) -> Bundled:
+) -> BundleReport:
     """Write the bundles of a manifest to `out`/bundles.
 
     `started` is called with the number of bundles, `progress` with the number of bundles done so far.
@@ -103,13 +103,13 @@ def write_bundles(
     with open_output(folder, disk=disk) as opened:
         if choices.prune and not choices.prune_all and chosen is None:
             _refuse_to_remove_all(folder, opened.lock, bundles)
-        measure = Measure(loaded.manifest.quotas, tuple(loaded.manifest.suppress))
+        measure = CheckSettings(loaded.manifest.quotas, tuple(loaded.manifest.suppress))
         run = _Run(opened, choices, manifest.name, measure)
         wanted = {path: planned for path, planned in bundles.items() if chosen is None or planned.path in chosen}
         started(len(wanted))
         run.make(wanted, {planned.path: planned for planned in bundles.values()}, processes, progress)
         run.end(bundles.keys(), everything=chosen is None)
-    return Bundled(folder, run.tally.report(), run.failed, run.objections)
+    return BundleReport(folder, run.tally.report(), run.failed, run.objections)
 
 
 def _bundles(plan: Plan, manifest: Path) -> dict[str, PlannedModule]:
@@ -152,7 +152,7 @@ def _refuse_to_remove_all(folder: Path, lock: Lock, bundles: Collection[str]) ->
 class _Run:
     """One run over the folder of bundles; `_entries` become the next lock."""
 
-    def __init__(self, folder: OutputFolder, choices: Choices, source: str, measure: Measure) -> None:
+    def __init__(self, folder: OutputFolder, choices: BundleOptions, source: str, measure: CheckSettings) -> None:
         self._folder, self._choices, self._source, self._measure = folder, choices, source, measure
         self._root, self._disk, self._lock, self._placer = folder.root, folder.disk, folder.lock, folder.placer
         self._entries = dict(folder.lock.modules)
@@ -176,7 +176,7 @@ class _Run:
         settings = BundleSettings(self._root, self._source, replaced, self._measure, *chosen)
         try:
             self._placer.reserve(_LOCK_CHARACTERS * (len(wanted) + len(self._entries)))
-            outcomes = make_bundles(orders, len(wanted), settings, disk=self._disk, processes=processes)
+            outcomes = build_bundles(orders, len(wanted), settings, disk=self._disk, processes=processes)
             for done, outcome in enumerate(outcomes, start=1):
                 self._count(outcome)
                 progress(done)
@@ -197,14 +197,14 @@ class _Run:
         self._save()
         self._folder.delete_journal(self._handled)
 
-    def _orders(self, wanted: Mapping[str, PlannedModule], modules: Mapping[str, PlannedModule]) -> Iterator[Order]:
+    def _orders(self, wanted: Mapping[str, PlannedModule], modules: Mapping[str, PlannedModule]) -> Iterator[BundleOrder]:
         common = _fingerprint(self._choices)
         for path, planned in wanted.items():
             fingerprint = f"{module_source(planned, self._source).fingerprint}-{common}"
             locked, owned = self._lock.modules.get(path), _owned(self._lock, path)
             module, counterpart = planned.build(), _counterpart(planned, modules)
             people = _people(module, counterpart, modules)
-            yield Order(module, counterpart, path, fingerprint, locked, owned, people)
+            yield BundleOrder(module, counterpart, path, fingerprint, locked, owned, people)
 
     def _count(self, outcome: BundleOutcome) -> None:
         self._handled.add(outcome.path)
@@ -259,7 +259,7 @@ def _require_pdf_library() -> None:
         raise missing_extra(error) or error from None
 
 
-def _fingerprint(choices: Choices) -> str:
+def _fingerprint(choices: BundleOptions) -> str:
     """Digest of everything except the module that a bundle depends on: HTML templates, library versions, options."""
     libraries = sorted({"jinja2", *(library for form in all_forms() for library in form.libraries)})
     if choices.pdf:
@@ -272,12 +272,12 @@ def _fingerprint(choices: Choices) -> str:
 
 def remove_bundle(disk: Disk, root: str, path: str, owned: Owned) -> list[str]:
     """Remove a bundle's folder and zip. Return the paths of kept files: edited ones and foreign ones."""
-    standing = look(root, path, owned)
+    standing = read_bundle_state(root, path, owned)
     if standing.blocked is not None:
         return [standing.blocked]
     kept = []
     # SHA256SUMS is deleted last: with it, the next run recognizes the rest if this one is killed.
-    for name, sha in sorted(standing.found.items(), key=lambda item: item[0] == SUMS):
+    for name, sha in sorted(standing.found.items(), key=lambda item: item[0] == SUMS_NAME):
         if sha and (standing.listed.get(name) == sha or sha in owned.get(name, ())):
             disk.unlink(f"{root}/{path}/{name}")
         else:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.errors import SelectionError, ToolError
-from rolecall_generator.records import SUMS
+from rolecall_generator.records import SUMS_NAME
 
-MINISIGN, SIGSTORE = f"{SUMS}.minisig", f"{SUMS}.sigstore.json"
+MINISIGN, SIGSTORE = f"{SUMS_NAME}.minisig", f"{SUMS_NAME}.sigstore.json"
 SIGNATURES = (MINISIGN, SIGSTORE)
 _LONGEST_REFUSAL = 400
 """Maximum number of characters of a program's output in a message. The last ones are shown."""
@@ -55,7 +55,7 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True)
-class Trusted:
+class RequiredSigner:
     """The required signer: a minisign public key (a file, or the key itself), or a sigstore identity and its issuer."""
 
     public_key: str | None = None
@@ -95,9 +95,9 @@ class Trusted:
         if self.public_key is not None:
             flag = "-p" if Path(self.public_key).is_file() else "-P"
             key = str(Path(self.public_key).resolve()) if flag == "-p" else self.public_key
-            return [_find("minisign", "--public-key"), "-V", "-m", SUMS, "-x", MINISIGN, flag, key]
+            return [_find("minisign", "--public-key"), "-V", "-m", SUMS_NAME, "-x", MINISIGN, flag, key]
         who = ["--cert-identity", str(self.identity), "--cert-oidc-issuer", str(self.issuer)]
-        return [_find("sigstore", "--identity"), "verify", "identity", "--bundle", SIGSTORE, *who, SUMS]
+        return [_find("sigstore", "--identity"), "verify", "identity", "--bundle", SIGSTORE, *who, SUMS_NAME]
 
 
 def _find(program: str, option: str) -> str:

@@ -19,11 +19,11 @@ from typing import BinaryIO
 
 from rolecall_generator.bundle.archive import DEFLATED, STORED, ArchiveEntry, container, local_length, method_of
 from rolecall_generator.bundle.bundle_state import is_bundle_name, is_sums_name, read_sums
-from rolecall_generator.bundle.signing import SIGNATURES, Trusted
+from rolecall_generator.bundle.signing import SIGNATURES, RequiredSigner
 from rolecall_generator.errors import OutputError
 from rolecall_generator.output import read_regular, sha256
-from rolecall_generator.records import SUMS
-from rolecall_generator.text import counted
+from rolecall_generator.records import SUMS_NAME
+from rolecall_generator.text import pluralize
 
 _MOST_FILES = 1_000
 _MOST_BYTES = 64 * 1024 * 1024
@@ -61,7 +61,7 @@ class BundleVerification:
         return not self.troubles
 
 
-def verify_bundle(path: Path, trusted: Trusted) -> BundleVerification:
+def verify_bundle(path: Path, trusted: RequiredSigner) -> BundleVerification:
     """Verify a folder or a zip.
 
     Raises OutputError if the bundle does not exist or cannot be read, ToolError if the signing program is not installed.
@@ -79,7 +79,7 @@ def verify_bundle(path: Path, trusted: Trusted) -> BundleVerification:
         raise OutputError(what, where=str(error.filename or path), hint="make it readable for this user") from error
 
 
-def verify_zip(source: Path | BinaryIO, trusted: Trusted) -> BundleVerification:
+def verify_zip(source: Path | BinaryIO, trusted: RequiredSigner) -> BundleVerification:
     """Verify a zip. Raises OutputError if it is not a zip or damaged, OSError if it cannot be read, and ToolError."""
     try:
         with zipfile.ZipFile(source) as archive:
@@ -131,7 +131,7 @@ def _of_zip(archive: zipfile.ZipFile) -> tuple[_Contents, list[BundleProblem]]:
     size = max(sum(entry.file_size for entry in entries), len(data))
     if len(entries) > _MOST_FILES or size > _MOST_BYTES:
         return {}, [BundleProblem(".", f"exceeds the size limit of a bundle ({_extent(len(entries), size)}); not opened")]
-    tops = [entry.filename.removesuffix(SUMS) for entry in entries if entry.filename.rpartition("/")[2] == SUMS]
+    tops = [entry.filename.removesuffix(SUMS_NAME) for entry in entries if entry.filename.rpartition("/")[2] == SUMS_NAME]
     top = min(tops, key=len, default="")
     contents: dict[str, bytes | None] = {}
     troubles = []
@@ -203,8 +203,8 @@ def _odd_names(names: Iterable[str]) -> dict[str, str]:
         folders = [name[:at] for at, character in enumerate(name) if character == "/"]
         if not is_bundle_name(name):
             odd[name] = "has a name that is not allowed in a bundle"
-        elif is_sums_name(name) and name not in {SUMS, *SIGNATURES}:
-            odd[name] = f"has a name that can be mistaken for {SUMS}"
+        elif is_sums_name(name) and name not in {SUMS_NAME, *SIGNATURES}:
+            odd[name] = f"has a name that can be mistaken for {SUMS_NAME}"
         elif other := next((known[part] for part in (name.casefold(), *map(str.casefold, folders)) if part in known), None):
             odd[name] = f"has the same name as {other} on a case-insensitive file system"
         known.setdefault(name.casefold(), name)
@@ -212,7 +212,7 @@ def _odd_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def _extent(files: int, size: int) -> str:
-    return f"{counted(files, 'file')}, {size / (1024 * 1024):,.1f} MiB"
+    return f"{pluralize(files, 'file')}, {size / (1024 * 1024):,.1f} MiB"
 
 
 def _is_folder(entry: zipfile.ZipInfo) -> bool:
@@ -242,43 +242,43 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | None:
         return None
 
 
-def _verify(contents: _Contents, troubles: list[BundleProblem], trusted: Trusted) -> BundleVerification:
+def _verify(contents: _Contents, troubles: list[BundleProblem], trusted: RequiredSigner) -> BundleVerification:
     found = list(troubles)
     sums = _sums(contents, found) if contents or not troubles else {}
     for name, wanted in sums.items():
         if name not in contents:
             found.append(BundleProblem(name, "is missing"))
         elif (content := contents[name]) is None or sha256(content) != wanted:
-            found.append(BundleProblem(name, f"was changed: its checksum differs from {SUMS}"))
-    extra = sorted(contents.keys() - sums.keys() - {SUMS, *SIGNATURES}) if sums else []
-    found += [BundleProblem(name, f"was added: it is not listed in {SUMS}") for name in extra]
+            found.append(BundleProblem(name, f"was changed: its checksum differs from {SUMS_NAME}"))
+    extra = sorted(contents.keys() - sums.keys() - {SUMS_NAME, *SIGNATURES}) if sums else []
+    found += [BundleProblem(name, f"was added: it is not listed in {SUMS_NAME}") for name in extra]
     signature = _signature(contents, trusted, found)
     return BundleVerification(len(contents), tuple(found), signature)
 
 
 def _sums(contents: _Contents, found: list[BundleProblem]) -> Mapping[str, str]:
     """The checksums in SHA256SUMS; empty, with a problem appended to `found`, if it is missing or invalid."""
-    if SUMS not in contents:
-        found.append(BundleProblem(SUMS, "is missing: the other files cannot be verified"))
+    if SUMS_NAME not in contents:
+        found.append(BundleProblem(SUMS_NAME, "is missing: the other files cannot be verified"))
         return {}
-    content = contents[SUMS]
+    content = contents[SUMS_NAME]
     if content is None:
-        found.append(BundleProblem(SUMS, "is damaged: it cannot be unpacked"))
+        found.append(BundleProblem(SUMS_NAME, "is damaged: it cannot be unpacked"))
         return {}
     try:
         return read_sums(content)
     except ValueError as error:
-        found.append(BundleProblem(SUMS, f"cannot be read: {error}"))
+        found.append(BundleProblem(SUMS_NAME, f"cannot be read: {error}"))
         return {}
 
 
-def _signature(contents: _Contents, trusted: Trusted, found: list[BundleProblem]) -> str:
+def _signature(contents: _Contents, trusted: RequiredSigner, found: list[BundleProblem]) -> str:
     """The state of the signature as a phrase; a failed verification is appended to `found`."""
     there = [name for name in SIGNATURES if name in contents]
     if not trusted.required:
         return f"{', '.join(there)} was not verified: specify the expected signer" if there else "not signed"
     with tempfile.TemporaryDirectory(prefix="rolecall-") as folder:
-        for name in {SUMS, *there} & contents.keys():
+        for name in {SUMS_NAME, *there} & contents.keys():
             Path(folder, name).write_bytes(contents[name] or b"")
         refusal = trusted.refusal(Path(folder))
     if refusal is not None:

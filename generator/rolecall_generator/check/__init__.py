@@ -1,16 +1,23 @@
 """The use cases of `gen check` and `gen prove`."""
 
-from rolecall_generator.check.manifest_check import Checked, check, proof_findings
-from rolecall_generator.check.module_access import ModuleAccess, Proven, arns_of, intended_of, module_access, prove_manifest
+from rolecall_generator.check.manifest_check import CheckSummary, check_output, proof_findings
+from rolecall_generator.check.module_access import (
+    ManifestAccess,
+    ManifestProof,
+    access_arns,
+    intended_trust,
+    prove_manifest,
+    read_access,
+)
 
 __all__ = [
-    "Checked",
-    "ModuleAccess",
-    "Proven",
-    "arns_of",
-    "check",
-    "intended_of",
-    "module_access",
+    "CheckSummary",
+    "ManifestAccess",
+    "ManifestProof",
+    "access_arns",
+    "check_output",
+    "intended_trust",
     "proof_findings",
     "prove_manifest",
+    "read_access",
 ]

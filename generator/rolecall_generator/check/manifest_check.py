@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from rolecall_generator.check.finding_locations import DeclaredStatements, region_findings
-from rolecall_generator.check.module_access import arns_of, intended_of
+from rolecall_generator.check.module_access import access_arns, intended_trust
 from rolecall_generator.check.module_check import (
     CheckInputs,
     ModuleVerdict,
@@ -30,7 +30,7 @@ from rolecall_generator.output import CheckResult, Lock, load_state, read_lock
 from rolecall_generator.planning import Plan, make_plan, previous_slots, select
 from rolecall_generator.proof import Proof, counterexample, prove
 from rolecall_generator.rules import CheckContext, Report, apply_suppressions, run_rules
-from rolecall_generator.terraform.parser import declared_places
+from rolecall_generator.terraform.parser import find_declarations
 from rolecall_generator.workers import collection_paused
 
 _REFUSED_HINT = "run gen terraform: trust policy and the caller's own policies must both allow it"
@@ -51,7 +51,7 @@ def proof_findings(proof: Proof, context: CheckContext) -> Iterator[Finding]:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckSummary:
     """The result of a check. `modules` is the number of modules checked, `read` of those parsed (the others were cached).
 
     `cells` is the number of cells of the proof, `failed_cells` of those without the expected result.
@@ -74,7 +74,7 @@ class CheckScope:
     roots: tuple[str, ...]
 
 
-def check(
+def check_output(
     manifest: Path,
     out: Path,
     *,
@@ -84,7 +84,7 @@ def check(
     processes: int | None = None,
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
-) -> Checked:
+) -> CheckSummary:
     """Check the written modules of a manifest, or modules that customers sent back.
 
     Args:
@@ -136,7 +136,7 @@ def check(
         if leftovers:
             findings += unplanned_findings(out, plan, lock)
         report = apply_suppressions([*findings, *result.judged], loaded.manifest.suppress)
-    return Checked(report, result.cells, result.failed_cells, len(plan.modules), written.read)
+    return CheckSummary(report, result.cells, result.failed_cells, len(plan.modules), written.read)
 
 
 class _Source:
@@ -160,12 +160,14 @@ class _Source:
         return whole.hexdigest()
 
 
-def _check_part(loaded: LoadedManifest, plan: Plan, scope: CheckScope, findings: Iterable[Finding], *, read: int) -> Checked:
+def _check_part(
+    loaded: LoadedManifest, plan: Plan, scope: CheckScope, findings: Iterable[Finding], *, read: int
+) -> CheckSummary:
     """Check some modules; the others are assumed to be as planned."""
     proof, judged = _judge(loaded, plan, scope, complete=False)
     found = [*findings, *(finding for verdict in scope.verdicts for finding in verdict.findings), *judged]
     report = apply_suppressions(found, loaded.manifest.suppress, complete=False)
-    return Checked(report, len(proof.cells), len(proof.failures), len(scope.modules), read)
+    return CheckSummary(report, len(proof.cells), len(proof.failures), len(scope.modules), read)
 
 
 def _judge_all(loaded: LoadedManifest, plan: Plan, scope: CheckScope, key: str) -> CheckResult:
@@ -197,7 +199,7 @@ def _judge(loaded: LoadedManifest, plan: Plan, scope: CheckScope, *, complete: b
     written = Access.union(verdict.access for verdict in scope.verdicts)
     checked = {module.path for module in scope.modules}
     others = () if complete else tuple(module.build() for module in plan.modules if module.path not in checked)
-    intended = intended_of((*scope.modules, *others))
+    intended = intended_trust((*scope.modules, *others))
     context = CheckContext(
         written,
         subjects={**_subjects(scope), **intended.subjects},
@@ -229,7 +231,7 @@ def _subjects(scope: CheckScope) -> dict[str, str]:
     found: dict[str, str] = {}
     for module, verdict in zip(scope.modules, scope.verdicts, strict=True):
         if verdict.findings:
-            found.update(dict.fromkeys(arns_of(verdict.access), module.subject))
+            found.update(dict.fromkeys(access_arns(verdict.access), module.subject))
     return found
 
 
@@ -237,13 +239,13 @@ def _placer(scope: CheckScope) -> Callable[[str], tuple[str, int] | None]:
     """Return a function that finds the file and line of a part by its ARN; it parses a module at the first use."""
     module_of: dict[str, int] = {}
     for index, verdict in enumerate(scope.verdicts):
-        for arn in arns_of(verdict.access):
+        for arn in access_arns(verdict.access):
             module_of.setdefault(arn, index)
 
     @cache
     def places(index: int) -> dict[str, tuple[str, int]]:
         module = scope.modules[index]
-        return declared_places(scope.folders[index], account_id=module.account.account_id, partition=module.partition)
+        return find_declarations(scope.folders[index], account_id=module.account.account_id, partition=module.partition)
 
     def place(arn: str) -> tuple[str, int] | None:
         index = module_of.get(arn)

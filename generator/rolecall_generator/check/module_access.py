@@ -42,11 +42,11 @@ class _Collected:
     external_ids: dict[str, str] = field(default_factory=dict)
 
 
-def intended_of(modules: Iterable[Module]) -> IntendedTrust:
+def intended_trust(modules: Iterable[Module]) -> IntendedTrust:
     """The intended trust of planned modules, in the order of the modules."""
     found = _Collected()
     for module in modules:
-        for arn in arns_of(module.access):
+        for arn in access_arns(module.access):
             found.subjects.setdefault(arn, module.subject)
         found.roles.setdefault(module.kind, set()).update(module.access.roles)
         if module.customer is not None:
@@ -65,7 +65,7 @@ def intended_of(modules: Iterable[Module]) -> IntendedTrust:
     )
 
 
-def arns_of(access: Access) -> Iterator[str]:
+def access_arns(access: Access) -> Iterator[str]:
     """Yield the ARNs of all roles, policies, groups, users and instance profiles."""
     for parts in (access.roles, access.policies, access.groups, access.users, access.instance_profiles):
         yield from parts
@@ -99,7 +99,7 @@ def _backend(module: Module) -> Iterator[Trust]:
 
 
 @dataclass(frozen=True, slots=True)
-class ModuleAccess:
+class ManifestAccess:
     """The planned modules of a manifest, and the access of each as written, or as planned if that was requested.
 
     `findings` are the differences between the two, and what could not be read.
@@ -112,7 +112,7 @@ class ModuleAccess:
     findings: tuple[Finding, ...] = ()
 
 
-def module_access(
+def read_access(
     manifest: Path,
     out: Path,
     *,
@@ -120,7 +120,7 @@ def module_access(
     processes: int | None = None,
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
-) -> ModuleAccess:
+) -> ManifestAccess:
     """Read the modules written in `out`; with `planned` take the modules that gen terraform would write.
 
     `started` is called with the number of modules, `progress` with the number done so far. Raises ManifestError, PlanError
@@ -141,11 +141,11 @@ def module_access(
             for index, verdict in written.verdicts.items():
                 accesses[index] = verdict.access
                 findings += verdict.findings
-        return ModuleAccess(loaded, plan, modules, tuple(accesses), findings)
+        return ManifestAccess(loaded, plan, modules, tuple(accesses), findings)
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class ManifestProof:
     """The proof of a manifest's modules, the access that it covers, and findings about what it does not cover.
 
     `planned` is true if the access is that of the plan, not of the written modules.
@@ -167,15 +167,15 @@ def prove_manifest(
     processes: int | None = None,
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
-) -> Proven:
+) -> ManifestProof:
     """Prove the modules written in `out`; with `planned` the modules that gen terraform would write.
 
     `started` is called with the number of modules, `progress` with the number done so far. Raises ManifestError, PlanError
     or OutputError.
     """
-    found = module_access(manifest, out, planned=planned, processes=processes, started=started, progress=progress)
+    found = read_access(manifest, out, planned=planned, processes=processes, started=started, progress=progress)
     leftovers = () if planned else unplanned_findings(out, found.plan, read_lock(out))
     with collection_paused():
         access = Access.union(found.accesses)
-        proof = prove(access, intended_of(found.modules).trusts, roles=access.roles.keys())
-    return Proven(proof, access, (*found.findings, *leftovers), planned, found.loaded.manifest.account_names())
+        proof = prove(access, intended_trust(found.modules).trusts, roles=access.roles.keys())
+    return ManifestProof(proof, access, (*found.findings, *leftovers), planned, found.loaded.manifest.account_names())

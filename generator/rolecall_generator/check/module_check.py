@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rolecall_generator.errors import ModuleError, OutputError
-from rolecall_generator.findings import DIFFERENCE, NOT_WRITTEN, Finding
+from rolecall_generator.findings import ACCESS_DIFFERENCE, NOT_WRITTEN, Finding
 from rolecall_generator.iam import Access, Module, PolicyDocument, quotas
 from rolecall_generator.iam.difference import Label, differences, labeller
 from rolecall_generator.manifest import load_manifest
-from rolecall_generator.output import FolderStamp, Lock, OutputState, read_lock, stamp_folder, unplanned
+from rolecall_generator.output import FolderStamp, Lock, OutputState, find_unplanned, read_lock, stamp_folder
 from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots
-from rolecall_generator.terraform.parser import GUARD, UNREADABLE, ParsedModule, declared_places, parse_module
+from rolecall_generator.terraform.parser import GUARD, UNREADABLE, ParsedModule, find_declarations, parse_module
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
 
 FEW = 400
@@ -149,11 +149,11 @@ def _placed(finding: Finding, subject: str, root: str) -> Finding:
 def _differences(
     planned: Module, written: Access, folder: Path, root: str, label: Label, hint: str | None
 ) -> Iterator[Finding]:
-    places = declared_places(folder, account_id=planned.account.account_id, partition=planned.partition)
+    places = find_declarations(folder, account_id=planned.account.account_id, partition=planned.partition)
     for change in differences(planned.access, written, label=label):
         file, line = places.get(change.subject, ("main.tf", 1))
         text = f"{change.text} (more than the manifest says)" if change.widens else change.text
-        yield DIFFERENCE.finding(planned.subject, text, path_in_findings(root, file), line, hint=hint)
+        yield ACCESS_DIFFERENCE.finding(planned.subject, text, path_in_findings(root, file), line, hint=hint)
 
 
 def path_in_findings(root: str, file: str | None) -> str | None:
@@ -163,7 +163,7 @@ def path_in_findings(root: str, file: str | None) -> str | None:
 
 def unplanned_findings(out: Path, plan: Plan, lock: Lock) -> tuple[Finding, ...]:
     """Findings for folders and Terraform files of the output folder that are not planned. Raises OutputError."""
-    return unplanned(out, {module.path for module in plan.modules}, lock.modules.keys())
+    return find_unplanned(out, {module.path for module in plan.modules}, lock.modules.keys())
 
 
 @dataclass(frozen=True, slots=True)

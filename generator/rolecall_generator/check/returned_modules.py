@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rolecall_generator.check.module_access import arns_of
+from rolecall_generator.check.module_access import access_arns
 from rolecall_generator.check.module_check import RETURNED_HINT, ModuleVerdict, check_module
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.findings import UNPLANNED, Finding
@@ -74,12 +74,12 @@ def _by_content(plan: Plan, folder: Path, parsed: ParsedModule) -> PlannedModule
             module for module in plan.modules if folder.resolve().name in (module.subject, module.path.rpartition("/")[2])
         ]
         return named[0] if len(named) == 1 else None
-    names = set(arns_of(parsed.access))
+    names = set(access_arns(parsed.access))
     best: tuple[int, PlannedModule] | None = None
     for planned in plan.modules:
         module = planned.build()
         if module.account.account_id == parsed.guard_account_id:
-            common = len(names & set(arns_of(module.access)))
+            common = len(names & set(access_arns(module.access)))
             if best is None or common > best[0]:
                 best = (common, planned)
     return None if best is None else best[1]

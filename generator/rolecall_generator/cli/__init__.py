@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_generator.cli.main import app
@@ -31,7 +31,7 @@ __all__ = [
     "complete_targets",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "main": ("app",),

@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rolecall_generator.bundle import Choices, Signer, Trusted, verify_bundle, write_bundles
+from rolecall_generator.bundle import BundleOptions, RequiredSigner, Signer, verify_bundle, write_bundles
 from rolecall_generator.cli.options import FormatOption, ManifestOption, QuietOption, complete_targets
 from rolecall_generator.errors import ExitCode, OutputError, SelectionError
-from rolecall_generator.terminal import emit_json, folder_of, print_error, progress_bar, stderr, stdout
+from rolecall_generator.terminal import emit_json, folder_parser, print_error, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rolecall_generator.bundle import Bundled, BundleVerification
+    from rolecall_generator.bundle import BundleReport, BundleVerification
     from rolecall_generator.findings import Finding
 
 
@@ -51,7 +51,7 @@ def bundle(
         Path,
         typer.Option(
             "--out",
-            parser=folder_of("--out"),
+            parser=folder_parser("--out"),
             metavar="<path>",
             help="Output folder; bundles are written to its subfolder bundles.",
         ),
@@ -94,7 +94,7 @@ def bundle(
     if key is not None and sign != "minisign":
         raise SelectionError("--key is only valid for minisign", where="--key", hint="add --sign minisign, or remove --key")
     signer = None if sign is None else Signer(sign, None if key is None else str(Path(key).expanduser().absolute()))
-    choices = Choices(names or (), template_url_base, stored, signer, prune, prune_all, pdf)
+    choices = BundleOptions(names or (), template_url_base, stored, signer, prune, prune_all, pdf)
     with progress_bar("bundles", quiet=quiet or output_format == "json") as (started, progress):
         done = write_bundles(manifest, out, choices, started=started, progress=progress)
     if output_format == "json":
@@ -126,7 +126,7 @@ def bundle_check(
 
     Exit code 1 if a bundle does not pass, 5 if one cannot be read.
     """
-    trusted = Trusted(public_key, identity, issuer)
+    trusted = RequiredSigner(public_key, identity, issuer)
     found: list[tuple[Path, BundleVerification]] = []
     unreadable: list[OutputError] = []
     for path in paths:
@@ -156,7 +156,7 @@ _STATES = ("created", "changed", "restored", "unchanged", "removed")
 _STYLES = {"created": "green", "changed": "yellow", "restored": "yellow", "removed": "red", "failed": "bold red"}
 
 
-def bundles_json(done: Bundled) -> dict[str, Any]:
+def bundles_json(done: BundleReport) -> dict[str, Any]:
     """The object that `gen bundle --format json` prints; paths are relative to `folder`."""
     report = done.report
     return {
@@ -173,7 +173,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {"rule": finding.rule, "message": finding.message, "hint": finding.hint}
 
 
-def print_bundles(console: Console, done: Bundled, command: Callable[[str], str] = str) -> None:
+def print_bundles(console: Console, done: BundleReport, command: Callable[[str], str] = str) -> None:
     """Print the bundles with their state, and the next step.
 
     `command` completes a command line with the options for manifest and output folder.
@@ -213,7 +213,7 @@ def _nothing_to_write(unchanged: int) -> str:
     return f"Nothing to write: {'1 bundle is' if unchanged == 1 else f'{unchanged:,} bundles are'} up to date."
 
 
-def print_failures(console: Console, done: Bundled) -> None:
+def print_failures(console: Console, done: BundleReport) -> None:
     """Print each bundle that could not be written, with reason and hint."""
     for path, reason in done.failed.items():
         for line in f"error: {done.folder / path}: {reason}".split("\n"):  # str(RolecallError) has its hint on a second line
@@ -222,7 +222,7 @@ def print_failures(console: Console, done: Bundled) -> None:
             console.print(f"{_HINT}move it out of the folder of bundles, then run again", markup=False, soft_wrap=True)
 
 
-def print_objections(console: Console, done: Bundled) -> None:
+def print_objections(console: Console, done: BundleReport) -> None:
     """Print the error findings of each bundle that should not be handed over."""
     lines = [(path, finding) for path, found in done.objections.items() for finding in found]
     for path, finding in lines[:_SHOWN]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rolecall_generator.check import check as run_check
+from rolecall_generator.check import check_output as run_check
 from rolecall_generator.check import prove_manifest
 from rolecall_generator.cli.options import ManifestArgument, OnlyOption, OutOption, QuietOption, exit_on
 from rolecall_generator.errors import ExitCode

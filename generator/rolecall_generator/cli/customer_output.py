@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rolecall_generator.errors import InterruptedRunError, SelectionError
-from rolecall_generator.terminal import agreed, emit, emit_json, print_lines, stdout
+from rolecall_generator.terminal import confirm, emit, emit_json, print_lines, stdout
 
 if TYPE_CHECKING:
     from rolecall_generator.customers import (
@@ -280,7 +280,7 @@ def rotations_json(found: Sequence[OngoingRotation]) -> list[dict[str, str | Non
 _CONFIRMATION_HINT = "use --yes to write without confirmation, or --dry-run to only show the changes"
 
 
-def agree_and_write(
+def confirm_and_write(
     proposal: Proposal,
     *,
     yes: bool,
@@ -320,7 +320,7 @@ def _ask() -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise SelectionError("confirmation requires a terminal; nothing was written", hint=_CONFIRMATION_HINT)
     try:
-        wanted = agreed("Write these changes?")
+        wanted = confirm("Write these changes?")
     except typer.Abort:
         emit("")  # ends the line of the prompt
         wanted = False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rolecall_generator.cli.customer_output import (
-    agree_and_write,
+    confirm_and_write,
     customer_shown_json,
     customers_json,
     print_customer,
@@ -35,10 +35,10 @@ from rolecall_generator.customers import (
     change_customer,
     finish_rotation,
     list_customers,
+    ongoing_rotations,
     profiles_text,
     remove_entries,
     rename_entry,
-    rotations_under_way,
     show_customer,
     start_rotation,
 )
@@ -88,7 +88,7 @@ def rotate_external_id(
     """
     _one_step(finish=finish, abort=abort, external_id=external_id, force=force)
     proposal = _propose(manifest, out, name, finish=finish, abort=abort, external_id=external_id, force=force)
-    agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
+    confirm_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 def _propose(
@@ -130,7 +130,7 @@ def rotations(
     now = datetime.now(UTC)
     found = [
         one
-        for one in rotations_under_way(manifest, out, rehearsal=rehearsing(os.environ))
+        for one in ongoing_rotations(manifest, out, rehearsal=rehearsing(os.environ))
         if older_than is None or (days := one.days(now)) is None or days > older_than
     ]
     if output_format == "json":
@@ -236,7 +236,7 @@ def add(
         tags=_pairs("--tag", tag), labels=_pairs("--label", label), variables=_pairs("--variable", variable),
     )  # fmt: skip
     proposal = add_customer(manifest, out, values, file=file)
-    agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
+    confirm_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 _SET_EXAMPLES = """Examples:
@@ -287,7 +287,7 @@ def set_fields(
     if not values and not unset:
         raise SelectionError("nothing to set", hint="specify the changes, for example --label tier=gold")
     proposal = change_customer(manifest, out, name, values, drop=unset or ())
-    agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
+    confirm_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 @app.command(epilog="Example:  gen customer remove acme --dry-run")
@@ -304,7 +304,7 @@ def remove(
 ) -> None:
     """Take customers out of the manifest, after showing what access ends. The roles stay until their owners destroy them."""
     proposal = remove_entries(manifest, out, names, section=_section(switch_role))
-    agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
+    confirm_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 @app.command(epilog="Example:  gen customer rename acme acme-europe")
@@ -320,7 +320,7 @@ def rename(
 ) -> None:
     """Give a customer another name. No AWS resource changes: the name is the folder's, and in no ARN."""
     proposal = rename_entry(manifest, out, old, new, section=_section(switch_role))
-    agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
+    confirm_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
 
 
 _LIST_EXAMPLES = """Examples:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rolecall_generator.cli.customer_output import agree_and_write
+from rolecall_generator.cli.customer_output import confirm_and_write
 from rolecall_generator.cli.options import DryRunOption, FormatOption, ManifestOption, OutOption, YesOption
 from rolecall_generator.customers import import_customers
 from rolecall_generator.errors import RolecallError, SelectionError
@@ -16,15 +16,15 @@ from rolecall_generator.importers import (
     ImportProblemsError,
     ImportSettings,
     OrganizationSelection,
-    all_problems,
-    edits_of,
+    import_edits,
+    import_notes,
     make_client,
-    notes_of,
     parse_columns,
     plan_import,
     read_csv_accounts,
     read_organization,
     read_output_accounts,
+    with_manifest_problems,
 )
 from rolecall_generator.manifest import fresh_external_id, load_manifest
 from rolecall_generator.records import read_rotations
@@ -191,7 +191,7 @@ def _read(read: Callable[[], Reading], manifest: Path) -> Reading:
             known = load_manifest(manifest).manifest
         except RolecallError:
             raise error from None
-        raise all_problems(error, known) from error
+        raise with_manifest_problems(error, known) from error
 
 
 def _import(
@@ -210,8 +210,8 @@ def _import(
     settings = ImportSettings(fresh_external_id, tuple(permissions) if permissions else None, update, retired)
     loaded = load_manifest(manifest)
     plan = plan_import(reading, loaded.manifest, settings)
-    edits = edits_of(plan, into or manifest.parent / INTO)
-    notes = tuple(notes_of(plan, None if output_format == "json" else _NAMED))
+    edits = import_edits(plan, into or manifest.parent / INTO)
+    notes = tuple(import_notes(plan, None if output_format == "json" else _NAMED))
     if not edits and output_format != "json":  # without edits there is nothing to plan
         said = "No changes: the manifest is up to date."
         if any(one.differs for one in plan.known):
@@ -220,4 +220,4 @@ def _import(
             stdout().print(note, markup=False)
         return
     proposal = import_customers(loaded, out, edits, notes=notes)
-    agree_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
+    confirm_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rolecall_generator.errors import ExitCode
-from rolecall_generator.manifest import names_in
-from rolecall_generator.terminal import folder_of
+from rolecall_generator.manifest import entry_names
+from rolecall_generator.terminal import folder_parser
 from rolecall_generator.text import DEFAULT_MANIFEST
 
 if TYPE_CHECKING:
-    from rolecall_generator.check import Checked
+    from rolecall_generator.check import CheckSummary
     from rolecall_generator.findings import Severity
 
 
@@ -26,7 +26,7 @@ def _names(sections: Sequence[str]) -> Offer:
     def offer(ctx: Any, incomplete: str) -> list[str]:
         # A shell would print an error message into the command line that is being typed.
         try:
-            return [name for name in names_in(_manifest(ctx), *sections) if name.startswith(incomplete)]
+            return [name for name in entry_names(_manifest(ctx), *sections) if name.startswith(incomplete)]
         except Exception:  # the command itself reports it
             return []
 
@@ -52,7 +52,7 @@ ManifestArgument = Annotated[
 ]
 ManifestOption = Annotated[Path, typer.Option("--manifest", readable=False, help="Manifest file.")]
 OutOption = Annotated[
-    Path, typer.Option("--out", parser=folder_of("--out"), metavar="<path>", help="Output folder of gen terraform.")
+    Path, typer.Option("--out", parser=folder_parser("--out"), metavar="<path>", help="Output folder of gen terraform.")
 ]
 OnlyOption = Annotated[
     list[str] | None,
@@ -64,7 +64,7 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only err
 FormatOption = Annotated[Literal["table", "json"], typer.Option("--format", help="Output format.")]
 
 
-def exit_on(found: Checked, least: Severity) -> None:
+def exit_on(found: CheckSummary, least: Severity) -> None:
     """Exit with FINDINGS if there are findings of severity `least` or above."""
     if found.report.worst is not None and found.report.worst >= least:
         raise typer.Exit(int(ExitCode.FINDINGS))

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rolecall_generator.check import check as run_check
+from rolecall_generator.check import check_output as run_check
 from rolecall_generator.cli.options import (
     FormatOption,
     ManifestArgument,
@@ -32,7 +32,7 @@ from rolecall_generator.terminal import emit, emit_json, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 
 if TYPE_CHECKING:
-    from rolecall_generator.check import Checked
+    from rolecall_generator.check import CheckSummary
     from rolecall_generator.generate import Comparison, Generation
 
 
@@ -93,12 +93,12 @@ def terraform(
             stdout().print(line, soft_wrap=True)
 
 
-def _check_written(manifest: Path, out: Path, only: Sequence[str], *, leftovers: bool, quiet: bool) -> Checked:
+def _check_written(manifest: Path, out: Path, only: Sequence[str], *, leftovers: bool, quiet: bool) -> CheckSummary:
     with progress_bar("checked", quiet=quiet) as (started, progress):
         return run_check(manifest, out, only=only, leftovers=leftovers, started=started, progress=progress)
 
 
-def _show_errors(found: Checked, *, quiet: bool) -> None:
+def _show_errors(found: CheckSummary, *, quiet: bool) -> None:
     """Print errors and the summary unless `quiet`; exit with FINDINGS if there are errors."""
     if not quiet:
         print_check(stdout(), found, least=Severity.ERROR)
@@ -131,7 +131,7 @@ _SHOWN = 20
 _STATES = ("created", "changed", "restored", "unchanged", "removed")
 
 
-def generation_json(done: Generation, out: Path, checked: Checked | None = None) -> dict[str, Any]:
+def generation_json(done: Generation, out: Path, checked: CheckSummary | None = None) -> dict[str, Any]:
     """The object that `gen terraform --format json` prints; `check` is null without a check."""
     report = done.report
     return {

@@ -13,7 +13,7 @@ from rolecall_generator.customers.rotation import (
     OngoingRotation,
     abort_rotation,
     finish_rotation,
-    rotations_under_way,
+    ongoing_rotations,
     start_rotation,
 )
 
@@ -31,10 +31,10 @@ __all__ = [
     "finish_rotation",
     "import_customers",
     "list_customers",
+    "ongoing_rotations",
     "profiles_text",
     "remove_entries",
     "rename_entry",
-    "rotations_under_way",
     "show_customer",
     "start_rotation",
 ]

@@ -249,7 +249,7 @@ class OngoingRotation:
         return None if self.started is None else (now - self.started).days
 
 
-def rotations_under_way(manifest: Path, out: Path, *, rehearsal: bool = False) -> Iterator[OngoingRotation]:
+def ongoing_rotations(manifest: Path, out: Path, *, rehearsal: bool = False) -> Iterator[OngoingRotation]:
     """The rotations in progress, in the manifest's order. Raises ManifestError, OutputError."""
     records = read_rotations(out)
     customers = load_manifest(manifest).manifest.customers

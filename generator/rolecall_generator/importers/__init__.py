@@ -1,8 +1,8 @@
 """Accounts from other sources: CSV tables, AWS Organizations, Terraform outputs."""
 
 from rolecall_generator.importers.csv_table import parse_columns, read_csv_accounts
-from rolecall_generator.importers.import_plan import ImportSettings, edits_of, notes_of, plan_import
-from rolecall_generator.importers.interface import ImportProblemsError, Reading, all_problems
+from rolecall_generator.importers.import_plan import ImportSettings, import_edits, import_notes, plan_import
+from rolecall_generator.importers.interface import ImportProblemsError, Reading, with_manifest_problems
 from rolecall_generator.importers.organizations import OrganizationSelection, make_client, read_organization
 from rolecall_generator.importers.terraform_outputs import read_output_accounts
 
@@ -11,13 +11,13 @@ __all__ = [
     "ImportSettings",
     "OrganizationSelection",
     "Reading",
-    "all_problems",
-    "edits_of",
+    "import_edits",
+    "import_notes",
     "make_client",
-    "notes_of",
     "parse_columns",
     "plan_import",
     "read_csv_accounts",
     "read_organization",
     "read_output_accounts",
+    "with_manifest_problems",
 ]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rolecall_generator.errors import Problem, SelectionError
 from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, LeftOut, Reading, Value, problems_of
-from rolecall_generator.manifest import Customer, Manifest, fold
+from rolecall_generator.manifest import Customer, Manifest, normalized_name
 from rolecall_generator.manifest.editing import AddCustomer, Edit, SetField
 from rolecall_generator.text import clip, suggest
 
@@ -80,7 +80,7 @@ def plan_import(reading: Reading, manifest: Manifest, settings: ImportSettings) 
     for customer in manifest.customers:
         by_account.setdefault(customer.account_id, []).append(customer)
     names = CustomerNames(customer.name for customer in manifest.customers)
-    owners = {fold(customer.name): customer for customer in manifest.customers}
+    owners = {normalized_name(customer.name): customer for customer in manifest.customers}
     foreign: list[Problem] = []
     draft = _Draft()
     for account in reading.accounts:
@@ -191,7 +191,7 @@ def _named_as_another(
     account: ImportedAccount, customer: Customer | None, owners: Mapping[str, Customer]
 ) -> Iterator[Problem]:
     """The problem of a source with the name of one customer and the account of another."""
-    owner = owners.get(fold(account.name), customer)
+    owner = owners.get(normalized_name(account.name), customer)
     if owner is not None and owner is not customer:
         whose = f"of customer {customer.name}" if customer is not None else "which no customer has"
         yield account.problem(
@@ -252,28 +252,28 @@ class CustomerNames:
     """Assigns unique names: one that differs from a used name only in case or ._- gets the account id appended."""
 
     def __init__(self, used: Iterable[str]) -> None:
-        self._used = {fold(name) for name in used}
+        self._used = {normalized_name(name) for name in used}
 
     def name(self, text: str, account_id: str) -> str:
         """Return an unused name and mark it as used."""
         wanted = slug(text, account_id)
         found, number = wanted, 1
-        while fold(found) in self._used:
+        while normalized_name(found) in self._used:
             tail = f"-{account_id}" if number == 1 else f"-{account_id}-{number}"
             found = f"{wanted[: _CHARACTERS - len(tail)].rstrip('-._')}{tail}"
             number += 1
-        self._used.add(fold(found))
+        self._used.add(normalized_name(found))
         return found
 
 
-def edits_of(plan: ImportPlan, into: Path | None) -> Sequence[Edit]:
+def import_edits(plan: ImportPlan, into: Path | None) -> Sequence[Edit]:
     """The edits of a plan. `into`: the file for new customers; None: the file of the last customer."""
     edits: list[Edit] = [SetField(change.customer, change.field, change.new) for change in plan.changed]
     edits += (AddCustomer(entry, into) for entry in plan.added)
     return edits
 
 
-def notes_of(plan: ImportPlan, most: int | None = None) -> Iterator[str]:
+def import_notes(plan: ImportPlan, most: int | None = None) -> Iterator[str]:
     """Summary of an import for the user: counts, differences, skipped accounts. `most`: maximum names per kind."""
     changed = len({change.customer for change in plan.changed})
     same = [one for one in plan.known if not one.differs]

@@ -9,7 +9,7 @@ from rolecall_generator.errors import ManifestError, Problem
 from rolecall_generator.iam import Arn
 from rolecall_generator.manifest import Manifest, customer_problems
 from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, Point
-from rolecall_generator.text import clip, code_point, first_hidden
+from rolecall_generator.text import clip, code_point, first_hidden_index
 
 Value = str | int | bool | Sequence[str] | Mapping[str, str]
 """The value of a customer's field."""
@@ -95,7 +95,7 @@ def role_fields(arn: str) -> dict[str, Value] | None:
     return {"account_id": parsed.account_id, "role": name, "path": f"{path}/"}
 
 
-def all_problems(error: ImportProblemsError, manifest: Manifest) -> ImportProblemsError:
+def with_manifest_problems(error: ImportProblemsError, manifest: Manifest) -> ImportProblemsError:
     """Add the problems of the accounts that could be read, so that all are reported in one pass."""
     places = {(problem.file, problem.line, problem.column) for problem in error.problems}
     more = problems_of(error.accounts, manifest)
@@ -118,7 +118,7 @@ def _invisible(accounts: Iterable[ImportedAccount]) -> Iterator[Problem]:
     """Invisible characters, which make a name look like another one in the manifest and in reviews."""
     for account in accounts:
         for key, text in (("name", account.name), *_strings(account.fields)):
-            if (hidden := first_hidden(text)) is not None:
+            if (hidden := first_hidden_index(text)) is not None:
                 yield account.problem(
                     key, f'{key} "{clip(text)}" contains the invisible character {code_point(text[hidden])}',
                     "remove it in the source, or leave this account out",

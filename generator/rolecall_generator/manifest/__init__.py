@@ -1,7 +1,7 @@
 """The manifest: accounts.yaml and its includes, loaded to typed models; every problem has its position."""
 
 from rolecall_generator.manifest.csv_file import CSV_COLUMNS, parse_csv
-from rolecall_generator.manifest.loader import SUFFIXES, LoadedManifest, load_manifest, names_in
+from rolecall_generator.manifest.loader import INCLUDE_SUFFIXES, LoadedManifest, entry_names, load_manifest
 from rolecall_generator.manifest.messages import customer_problems
 from rolecall_generator.manifest.models import (
     AccountRef,
@@ -18,33 +18,33 @@ from rolecall_generator.manifest.models import (
     SwitchUser,
     resolve_customers,
 )
-from rolecall_generator.manifest.people import People
+from rolecall_generator.manifest.people import SharedGroup
 from rolecall_generator.manifest.starter import fresh_external_id, json_schema, write_starter
-from rolecall_generator.manifest.validation import fold
+from rolecall_generator.manifest.validation import normalized_name
 
 __all__ = [
     "CSV_COLUMNS",
-    "SUFFIXES",
+    "INCLUDE_SUFFIXES",
     "AccountRef",
     "Backend",
     "BackendRole",
     "Customer",
     "LoadedManifest",
     "Manifest",
-    "People",
     "PermissionSet",
     "Quotas",
     "ResolvedCustomer",
+    "SharedGroup",
     "StatementSpec",
     "Suppression",
     "SwitchRole",
     "SwitchUser",
     "customer_problems",
-    "fold",
+    "entry_names",
     "fresh_external_id",
     "json_schema",
     "load_manifest",
-    "names_in",
+    "normalized_name",
     "parse_csv",
     "resolve_customers",
     "write_starter",

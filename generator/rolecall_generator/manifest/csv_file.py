@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rolecall_generator.errors import Problem
 from rolecall_generator.manifest.models import Customer
 from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, Point, YamlSource
-from rolecall_generator.text import clip, first_hidden, suggest
+from rolecall_generator.text import clip, first_hidden_index, suggest
 from rolecall_generator.workers import collection_paused
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ def parse_csv(text: str, file: str) -> YamlSource:
             _read_rows(reader, header, customers, file, problems)
     except csv.Error as error:
         problems.append(Problem(file, max(reader.line_num, 1), 1, f"not CSV: {error}", "quote cells that contain commas"))
-    return YamlSource(file, tree, tuple(problems), unicodedata.is_normalized("NFC", text) and first_hidden(text) is None)
+    return YamlSource(
+        file, tree, tuple(problems), unicodedata.is_normalized("NFC", text) and first_hidden_index(text) is None
+    )
 
 
 def _check_header(header: list[str], file: str, problems: list[Problem]) -> None:

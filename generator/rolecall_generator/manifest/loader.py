@@ -22,7 +22,7 @@ from rolecall_generator.manifest.yaml_source import (
     ListNode,
     Loc,
     MapNode,
-    Places,
+    SourceMap,
     YamlMark,
     YamlSource,
     parse_source,
@@ -30,10 +30,10 @@ from rolecall_generator.manifest.yaml_source import (
     read_text,
     walk,
 )
-from rolecall_generator.text import clip, code_point, first_hidden
+from rolecall_generator.text import clip, code_point, first_hidden_index
 from rolecall_generator.workers import collection_paused
 
-SUFFIXES = (".yaml", ".yml", ".csv")
+INCLUDE_SUFFIXES = (".yaml", ".yml", ".csv")
 """File name extensions of included files."""
 _MAXIMUM_INCLUDED_FILES = 20_000
 _SALVAGE_ROUNDS = 3
@@ -47,7 +47,7 @@ class LoadedManifest:
     """
 
     manifest: Manifest
-    places: Places
+    places: SourceMap
     files: tuple[Path, ...]
 
     def includes(self, file: Path) -> bool:
@@ -85,7 +85,7 @@ def _load(path: Path, read: Read, new_files: Collection[Path]) -> LoadedManifest
         model, found = _validate(source, Manifest if source is main else IncludedFile, lookalikes)
         models.append(model)
         problems += lookalikes + found
-    places = Places([(source.file, source.tree) for source in sources])
+    places = SourceMap([(source.file, source.tree) for source in sources])
     if isinstance(models[0], Manifest):
         manifest = _merge(models[0], [model for model in models[1:] if isinstance(model, IncludedFile)])
         problems += crosscheck(manifest, places, declared)
@@ -246,7 +246,7 @@ def _refusal(folder: Path, file: Path) -> tuple[str, str] | None:
         return f"include {shown} is a link that leaves the manifest's folder", "copy the file into the folder"
     if not resolved.is_file():
         return f"include {shown} is not a regular file", "name YAML or CSV files"
-    if file.suffix.lower() not in SUFFIXES:
+    if file.suffix.lower() not in INCLUDE_SUFFIXES:
         return f"include {shown} is neither YAML nor CSV", "name files that end in .yaml, .yml or .csv"
     return None
 
@@ -262,7 +262,7 @@ def _lookalikes(source: YamlSource) -> list[Problem]:
                 pending += ((key, node.marks[key][0]), (value, node.marks[key][1]))
         elif isinstance(node, ListNode):
             pending += zip(node, node.marks, strict=True)
-        elif isinstance(node, str) and (hidden := first_hidden(node)) is not None:
+        elif isinstance(node, str) and (hidden := first_hidden_index(node)) is not None:
             what = f'"{clip(node)}" contains the invisible character {code_point(node[hidden])}'
             problems.append(_problem(source.file, mark, what, "remove it, and find out who wrote it"))
         elif isinstance(node, str) and not unicodedata.is_normalized("NFC", node):
@@ -280,7 +280,7 @@ MOST_FILES = 2_000
 """Maximum number of included files that are read for shell completion."""
 
 
-def names_in(path: Path, *sections: str) -> list[str]:
+def entry_names(path: Path, *sections: str) -> list[str]:
     """Names of the entries of `sections` (customers, switch_roles) in the order of the files, for shell completion.
 
     Nothing is validated: files that cannot be read are skipped. Takes a quarter of the time of `load_manifest`.

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from rolecall_generator.errors import Problem
 from rolecall_generator.iam import ACCOUNT_ID_PATTERN
 from rolecall_generator.manifest.models import HINTS, IncludedFile, Manifest
-from rolecall_generator.manifest.yaml_source import ListNode, Loc, MapNode, Spot, kind_of, mark_of, place_at, walk
+from rolecall_generator.manifest.yaml_source import ListNode, Loc, MapNode, NodeRef, kind_of, mark_of, place_at, walk
 from rolecall_generator.text import clip, suggest
 
 _SWITCH_ROLE_KEY = 3
@@ -89,7 +89,7 @@ def _words(detail: ErrorDetails, loc: Loc, tree: Any, model: type[BaseModel], at
         phrase, hint = HINTS[context["pattern"]]
         return f"{subject} {phrase}", hint
     if make := _MESSAGES.get(kind):
-        return make(subject, Spot(None, None, loc[-1], True) if at_key else spot, context)
+        return make(subject, NodeRef(None, None, loc[-1], True) if at_key else spot, context)
     return f"{subject}: {detail['msg'][:1].lower()}{detail['msg'][1:]}", "see `gen schema` for the allowed values"
 
 
@@ -150,7 +150,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [found for argument in get_args(annotation) for found in _models_in(argument)]
 
 
-def _text(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
+def _text(subject: str, spot: NodeRef, _context: Mapping[str, Any]) -> Words:
     value, raw = spot.value, spot.raw
     if isinstance(value, MapNode | ListNode):
         shape = "a mapping" if isinstance(value, MapNode) else "a list"
@@ -166,23 +166,23 @@ def _text(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
     return f"{subject} {clip(raw)} is read by YAML as {kind_of(value)}{loss}", hint
 
 
-def _pattern(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
+def _pattern(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
     if spot.value == "":
         return f"{subject} is empty", "write a value, or remove the key"
     phrase, hint = HINTS.get(context["pattern"], ("does not match the allowed pattern", "see `gen schema` for its pattern"))
     return f'{subject} "{clip(str(spot.value))}" {phrase}', hint
 
 
-def _too_long(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
+def _too_long(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
     limit = context["max_length"]
     return f"{subject} has {len(spot.value):,} characters, and {limit:,} are allowed", f"shorten it to {limit:,} characters"
 
 
-def _too_short(subject: str, _spot: Spot, _context: Mapping[str, Any]) -> Words:
+def _too_short(subject: str, _spot: NodeRef, _context: Mapping[str, Any]) -> Words:
     return f"{subject} is empty", "write a value"
 
 
-def _literal(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
+def _literal(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
     shown = clip(_shown(spot))
     choices = re.findall(r"'([^']*)'", context["expected"]) or [str(context["expected"])]
     if len(choices) == 1:
@@ -190,23 +190,23 @@ def _literal(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
     return f"{subject} {shown} is not a valid choice", suggest(shown, choices, "write one of")
 
 
-def _number(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
+def _number(subject: str, spot: NodeRef, _context: Mapping[str, Any]) -> Words:
     return f"{subject} {clip(_shown(spot))} is not a whole number", "write a whole number without quotes"
 
 
-def _below(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
+def _below(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
     return f"{subject} {spot.value} is too small", f"write {context['ge']} or more"
 
 
-def _above(subject: str, spot: Spot, context: Mapping[str, Any]) -> Words:
+def _above(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
     return f"{subject} {spot.value} is too large", f"write {context['le']} or less"
 
 
-def _boolean(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
+def _boolean(subject: str, spot: NodeRef, _context: Mapping[str, Any]) -> Words:
     return f"{subject} {clip(_shown(spot))} is neither true nor false", "write true or false"
 
 
-def _list(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
+def _list(subject: str, spot: NodeRef, _context: Mapping[str, Any]) -> Words:
     if isinstance(spot.value, MapNode):
         return f"{subject} is a mapping where a list is expected", "start each entry with `- `"
     if spot.value is None:
@@ -215,20 +215,20 @@ def _list(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
     return f"{subject} is a single value where a list is expected", f"write [{shown}]"
 
 
-def _mapping(subject: str, spot: Spot, _context: Mapping[str, Any]) -> Words:
+def _mapping(subject: str, spot: NodeRef, _context: Mapping[str, Any]) -> Words:
     if spot.value is None:
         return f"{subject} has no value", "write `KEY: VALUE` below it, or remove the key"
     shape = "a list" if isinstance(spot.value, ListNode) else "a single value"
     return f"{subject} is {shape} where keys are expected", "write `KEY: VALUE` lines"
 
 
-def _shown(spot: Spot) -> str:
+def _shown(spot: NodeRef) -> str:
     if isinstance(spot.value, MapNode | ListNode):
         return "(a mapping)" if isinstance(spot.value, MapNode) else "(a list)"
     return spot.raw if spot.raw is not None else str(spot.value)
 
 
-_MESSAGES: dict[str, Callable[[str, Spot, Mapping[str, Any]], Words]] = {
+_MESSAGES: dict[str, Callable[[str, NodeRef, Mapping[str, Any]], Words]] = {
     "string_type": _text,
     "string_pattern_mismatch": _pattern,
     "string_too_long": _too_long,

@@ -14,7 +14,7 @@ from rolecall_generator.manifest.models import Manifest, SwitchRole, SwitchUser
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class SharedGroup:
     """A group of one account and its members.
 
     `keeper` is the switch role whose module manages them: the one that creates the group, else the first in the manifest.
@@ -39,7 +39,7 @@ class People:
         return tuple(found.values())
 
     @classmethod
-    def by_switch_role(cls, manifest: Manifest) -> Mapping[str, People]:
+    def by_switch_role(cls, manifest: Manifest) -> Mapping[str, SharedGroup]:
         """Map the name of each switch role to its group and members."""
         groups: dict[tuple[str, str], list[SwitchRole]] = {}
         users: dict[tuple[str, str], list[str]] = {}
@@ -48,7 +48,7 @@ class People:
             groups.setdefault((account, switch.switch_group.name.casefold()), []).append(switch)
             for user in switch.users:
                 users.setdefault((account, user.name.casefold()), []).append(switch.name)
-        found: dict[str, People] = {}
+        found: dict[str, SharedGroup] = {}
         for (account, _), sharing in groups.items():
             keeper = next((switch for switch in sharing if not switch.switch_group.existing), sharing[0])
             people = cls(keeper, (keeper, *(switch for switch in sharing if switch is not keeper)))

@@ -11,9 +11,15 @@ from dataclasses import dataclass
 
 from rolecall_generator.errors import Problem
 from rolecall_generator.iam import Arn, Condition, quotas
-from rolecall_generator.iam.validation import account_of, condition_faults, resource_fault, unfilled, unknown_operator
+from rolecall_generator.iam.validation import (
+    account_of,
+    condition_faults,
+    find_placeholder,
+    resource_fault,
+    unknown_operator_fault,
+)
 from rolecall_generator.manifest.models import Manifest, StatementSpec
-from rolecall_generator.manifest.yaml_source import Loc, Places
+from rolecall_generator.manifest.yaml_source import Loc, SourceMap
 from rolecall_generator.text import clip
 
 
@@ -48,7 +54,7 @@ _AWS = "aws"
 _ASSUME = "sts:"
 
 
-def arn_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def arn_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     """Problems of managed policies, boundaries, resources and paths."""
     users = users_of_sets(manifest)
     for name, permissions in manifest.permission_sets.items():
@@ -64,10 +70,10 @@ def arn_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
 
 
 def _policy(
-    policy: str, users: Sequence[SetUser], partitions: Sequence[str], at: Loc, places: Places, noun: str = "policy"
+    policy: str, users: Sequence[SetUser], partitions: Sequence[str], at: Loc, places: SourceMap, noun: str = "policy"
 ) -> Iterator[Problem]:
     """Problems of a managed policy or boundary that cannot be attached to the roles of these users."""
-    if (found := unfilled(policy)) is not None and found.certain:
+    if (found := find_placeholder(policy)) is not None and found.certain:
         yield places.problem(at, f"{policy} has a placeholder: {found.what}", found.hint)
         return
     parsed = Arn.parse(policy)
@@ -97,7 +103,7 @@ def _resources(
     users: Sequence[SetUser],
     partitions: Sequence[str],
     at: Loc,
-    places: Places,
+    places: SourceMap,
 ) -> Iterator[Problem]:
     for key, values in (("resources", statement.resources), ("not_resources", statement.not_resources)):
         for number, text in enumerate(values):
@@ -112,7 +118,7 @@ def _resources(
 
 def _variable_hint(text: str, manifest: Manifest) -> str | None:
     """The hint for a placeholder that has the name of a customer's variable; None for any other."""
-    found = unfilled(text)
+    found = find_placeholder(text)
     name = found.text.strip("${}%<>()[]@# ") if found else ""
     if name and any(name in customer.variables for customer in manifest.customers):
         return (
@@ -126,7 +132,7 @@ def _assumes_only(statement: StatementSpec) -> bool:
     return bool(statement.actions) and all(action.lower().startswith(_ASSUME) for action in statement.actions)
 
 
-def _other_account(text: str, manifest: Manifest, users: Sequence[SetUser], at: Loc, places: Places) -> Iterator[Problem]:
+def _other_account(text: str, manifest: Manifest, users: Sequence[SetUser], at: Loc, places: SourceMap) -> Iterator[Problem]:
     account = account_of(text)
     if account is None:
         return
@@ -150,7 +156,7 @@ def _anywhere(text: str) -> str:
     return ":".join((*parts[:4], "*", parts[5]))
 
 
-def _boundaries(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _boundaries(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     home = manifest.partition
     if manifest.backend:
         account = manifest.backend.account_id
@@ -174,19 +180,19 @@ def _boundaries(manifest: Manifest, places: Places) -> Iterator[Problem]:
 
 
 def _boundary(
-    boundary: str | None, users: Sequence[SetUser], at: Loc, places: Places, home: str | None = None
+    boundary: str | None, users: Sequence[SetUser], at: Loc, places: SourceMap, home: str | None = None
 ) -> Iterator[Problem]:
     if boundary:
         partitions = sorted({user.partition for user in users}) or [home or _AWS]
         yield from _policy(boundary, users, partitions, (*at, "permissions_boundary"), places, noun="boundary")
 
 
-def _paths(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _paths(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     """Paths with placeholders. IAM accepts their characters, so only this check reports them."""
     paths: dict[Loc, str] = {("defaults",): manifest.defaults.path}
     paths |= {("customers", i): entry.path for i, entry in enumerate(manifest.customers) if entry.path}
     paths |= {("switch_roles", i): entry.path for i, entry in enumerate(manifest.switch_roles)}
-    known = {path: unfilled(path) for path in set(paths.values())}
+    known = {path: find_placeholder(path) for path in set(paths.values())}
     for at, path in paths.items():
         found = known[path]
         if found and (found.certain or "$" in path):
@@ -197,7 +203,7 @@ def _paths(manifest: Manifest, places: Places) -> Iterator[Problem]:
             )
 
 
-def policy_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def policy_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     """Problems in the form of permission sets and their statements."""
     for name, permissions in manifest.permission_sets.items():
         at: Loc = ("permission_sets", name)
@@ -215,7 +221,7 @@ def policy_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
             sids.add(statement.sid)
 
 
-def _statement(statement: StatementSpec, at: Loc, places: Places) -> Iterator[Problem]:
+def _statement(statement: StatementSpec, at: Loc, places: SourceMap) -> Iterator[Problem]:
     for positive, negative, one, other in (
         (statement.actions, statement.not_actions, "actions", "not_actions"),
         (statement.resources, statement.not_resources, "resources", "not_resources"),
@@ -245,7 +251,7 @@ def _texts(statement: StatementSpec) -> Iterator[tuple[Loc, str]]:
                 yield ("conditions", operator, key, *((number,) if many else ())), text
 
 
-def tag_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def tag_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     """Tags that AWS rejects; a customer's tags are counted together with the defaults'."""
     common = manifest.defaults.tags
     yield from _tags({}, common, ("defaults", "tags"), places)
@@ -260,7 +266,7 @@ def tag_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
             yield from _tags(common, tags, (*at, "tags"), places)
 
 
-def _tags(common: Mapping[str, str], own: Mapping[str, str], at: Loc, places: Places) -> Iterator[Problem]:
+def _tags(common: Mapping[str, str], own: Mapping[str, str], at: Loc, places: SourceMap) -> Iterator[Problem]:
     folded = {key.casefold(): key for key in common}
     for key in own:
         lower = key.casefold()
@@ -276,7 +282,7 @@ def _tags(common: Mapping[str, str], own: Mapping[str, str], at: Loc, places: Pl
         yield places.problem(at, what, "remove some, or use labels, which have no limit and are not sent to AWS")
 
 
-def condition_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def condition_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     """Problems of all conditions."""
     for name, permissions in manifest.permission_sets.items():
         for number, statement in enumerate(permissions.statements):
@@ -285,10 +291,10 @@ def condition_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
             )
 
 
-def _conditions(statement: StatementSpec, at: Loc, manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _conditions(statement: StatementSpec, at: Loc, manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     for operator, keys in statement.conditions.items():
         here: Loc = (*at, operator)
-        if (unknown := unknown_operator(operator)) is not None:
+        if (unknown := unknown_operator_fault(operator)) is not None:
             yield places.problem(here, unknown.what, unknown.hint, key=True)
             continue
         if not keys:
@@ -304,7 +310,7 @@ def _conditions(statement: StatementSpec, at: Loc, manifest: Manifest, places: P
             yield from _condition(Condition(operator, key, values), here, isinstance(found, tuple), manifest, places)
 
 
-def _condition(condition: Condition, here: Loc, many: bool, manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _condition(condition: Condition, here: Loc, many: bool, manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     # The partition matters only for faults that are not refused; those are findings of gen check.
     for fault in condition_faults(condition, manifest.partition):
         if not fault.refused:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from rolecall_generator.errors import Problem
 from rolecall_generator.iam import quotas
 from rolecall_generator.manifest.models import SHARED_ID_RULE, Manifest, SwitchGroup, SwitchRole, SwitchUser
-from rolecall_generator.manifest.people import People, people_account
+from rolecall_generator.manifest.people import SharedGroup, people_account
 from rolecall_generator.manifest.policy_validation import arn_problems, condition_problems, policy_problems, tag_problems
-from rolecall_generator.manifest.yaml_source import Loc, Places
+from rolecall_generator.manifest.yaml_source import Loc, SourceMap
 from rolecall_generator.text import suggest
 
 
-def people_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def people_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     """Problems of switch roles."""
     for index, switch in enumerate(manifest.switch_roles):
         yield from _users(switch, index, places)
@@ -26,7 +26,7 @@ def people_problems(manifest: Manifest, places: Places) -> Iterator[Problem]:
     yield from _one_spelling(manifest, places)
 
 
-def _users(switch: SwitchRole, index: int, places: Places) -> Iterator[Problem]:
+def _users(switch: SwitchRole, index: int, places: SourceMap) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for number, user in enumerate(switch.users):
         at: Loc = ("switch_roles", index, "users", number)
@@ -45,7 +45,7 @@ def _users(switch: SwitchRole, index: int, places: Places) -> Iterator[Problem]:
         yield places.problem(("switch_roles", index, "trust"), what, "add users, or write trust: account")
 
 
-def _link(switch: SwitchRole, index: int, places: Places) -> Iterator[Problem]:
+def _link(switch: SwitchRole, index: int, places: SourceMap) -> Iterator[Problem]:
     length = len(f"{switch.path}{switch.role}".lstrip("/"))
     if length > quotas.SWITCH_ROLE_LINK_CHARACTERS:
         what = f"{switch.name}: path and name of the role have {length} characters together"
@@ -53,7 +53,7 @@ def _link(switch: SwitchRole, index: int, places: Places) -> Iterator[Problem]:
         yield places.problem(("switch_roles", index, "role"), what, hint)
 
 
-def _groups(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _groups(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     made: dict[tuple[str, str], int] = {}
     for index, switch in enumerate(manifest.switch_roles):
         group = switch.switch_group
@@ -67,9 +67,9 @@ def _groups(manifest: Manifest, places: Places) -> Iterator[Problem]:
                 yield places.problem(("switch_roles", index, "group"), what, hint)
 
 
-def _policies(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _policies(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     """Each group has its own policy; two policies with the same name in one account would overwrite each other."""
-    people = People.by_switch_role(manifest)
+    people = SharedGroup.by_switch_role(manifest)
     policies: dict[tuple[str, str], int] = {}
     for index, switch in enumerate(manifest.switch_roles):
         if people[switch.name].keeper is not switch:
@@ -83,7 +83,7 @@ def _policies(manifest: Manifest, places: Places) -> Iterator[Problem]:
             yield places.problem(("switch_roles", index, at), what, "rename one of them with `policy: NAME`")
 
 
-def _one_spelling(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _one_spelling(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     """IAM names are case-insensitive: a group or user must have the same name and path in every entry."""
     known: dict[tuple[str, str, str], tuple[SwitchGroup | SwitchUser, str]] = {}
     for index, switch in enumerate(manifest.switch_roles):
@@ -99,7 +99,7 @@ def _one_spelling(manifest: Manifest, places: Places) -> Iterator[Problem]:
                 yield places.problem(("switch_roles", index, *key), what, "use the same name and path in both")
 
 
-def _new_users(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _new_users(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     made: dict[tuple[str, str], int] = {}
     for index, switch in enumerate(manifest.switch_roles):
         account = people_account(switch)
@@ -126,7 +126,7 @@ class Declared:
     backend_roles: frozenset[str]
 
 
-def crosscheck(manifest: Manifest, places: Places, declared: Declared) -> list[Problem]:
+def crosscheck(manifest: Manifest, places: SourceMap, declared: Declared) -> list[Problem]:
     """Every problem across entries, in no particular order."""
     found: list[Problem] = []
     for check in (_duplicate_names, _duplicate_sets, _external_ids, _duplicate_roles, _backend, _fixed_role_names):
@@ -141,7 +141,7 @@ def crosscheck(manifest: Manifest, places: Places, declared: Declared) -> list[P
     return found
 
 
-def fold(name: str) -> str:
+def normalized_name(name: str) -> str:
     """The form in which names must differ: equal ones are easily confused, and one folder on some file systems."""
     return name.casefold().replace("_", "-").replace(".", "-")
 
@@ -155,28 +155,28 @@ def _repeated(keyed: Iterable[tuple[object, Loc]]) -> Iterator[tuple[Loc, Loc]]:
             yield loc, earlier
 
 
-def _duplicate_names(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _duplicate_names(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     for section, noun, names in (
         ("customers", "customer", [customer.name for customer in manifest.customers]),
         ("switch_roles", "switch role", [switch.name for switch in manifest.switch_roles]),
     ):
-        for later, earlier in _repeated((fold(name), (section, i, "name")) for i, name in enumerate(names)):
+        for later, earlier in _repeated((normalized_name(name), (section, i, "name")) for i, name in enumerate(names)):
             name, other = names[int(later[1])], names[int(earlier[1])]
             same = "has the name of another" if name == other else f"differs from {other} only in case or in ._-"
             what = f"{noun} {name} {same}, at {places.find(*earlier)}"
             yield places.problem(later, what, "give each a different name")
 
 
-def _duplicate_sets(_manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _duplicate_sets(_manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     first: dict[str, tuple[str, str, int]] = {}
     for name, file, mark in places.set_marks():
-        earlier = first.setdefault(fold(name), (name, file, mark.line))
+        earlier = first.setdefault(normalized_name(name), (name, file, mark.line))
         if earlier != (name, file, mark.line):
             what = f"permission set {name} has the name of another, {earlier[0]} at {earlier[1]}:{earlier[2] + 1}"
             yield Problem(file, mark.line + 1, mark.column + 1, what, "use names that differ not only in case or ._-")
 
 
-def _external_ids(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _external_ids(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     owners: dict[str, tuple[int, str]] = {}
     for index, customer in enumerate(manifest.customers):
         current, previous = customer.external_id, customer.previous_external_id
@@ -196,7 +196,7 @@ def _external_ids(manifest: Manifest, places: Places) -> Iterator[Problem]:
         yield from _shared_id(manifest, places, index, "previous_external_id", owner)
 
 
-def _shared_id(manifest: Manifest, places: Places, index: int, key: str, owner: tuple[int, str]) -> Iterator[Problem]:
+def _shared_id(manifest: Manifest, places: SourceMap, index: int, key: str, owner: tuple[int, str]) -> Iterator[Problem]:
     """The problem of an external id that two customers have, unless the manifest allows it."""
     customer, other = manifest.customers[index], manifest.customers[owner[0]]
     if owner[0] == index or manifest.may_share_external_id(customer.name, other.name):
@@ -209,7 +209,7 @@ def _shared_id(manifest: Manifest, places: Places, index: int, key: str, owner: 
     yield places.problem(("customers", index, key), what, hint)
 
 
-def _duplicate_roles(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _duplicate_roles(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     default = manifest.defaults.role.casefold()
     keyed: list[tuple[object, Loc]] = []
     if manifest.backend:
@@ -251,7 +251,7 @@ def _owner(manifest: Manifest, loc: Loc) -> str:
     return f"switch role {manifest.switch_roles[int(loc[1])].name}"
 
 
-def _set_references(manifest: Manifest, places: Places, declared: Declared) -> Iterator[Problem]:
+def _set_references(manifest: Manifest, places: SourceMap, declared: Declared) -> Iterator[Problem]:
     known = declared.permission_sets
     if known is None:
         return
@@ -267,7 +267,7 @@ def _set_references(manifest: Manifest, places: Places, declared: Declared) -> I
                 yield places.problem((*loc, "permissions", number), f"there is no permission set {name}", hint)
 
 
-def _backend(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _backend(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     backend = manifest.backend
     if backend is None:
         return
@@ -281,7 +281,7 @@ def _backend(manifest: Manifest, places: Places) -> Iterator[Problem]:
         yield places.problem(later, what, "give each backend role a different name; AWS ignores path and case")
 
 
-def _backend_references(manifest: Manifest, places: Places, declared: Declared) -> Iterator[Problem]:
+def _backend_references(manifest: Manifest, places: SourceMap, declared: Declared) -> Iterator[Problem]:
     if not manifest.customers:
         return
     if not declared.backend:
@@ -297,7 +297,7 @@ def _backend_references(manifest: Manifest, places: Places, declared: Declared) 
             yield places.problem(("customers", index, "backend_role"), what, hint)
 
 
-def _fixed_role_names(manifest: Manifest, places: Places) -> Iterator[Problem]:
+def _fixed_role_names(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     """With fixed-role-name one ARN pattern covers all customers of a backend role: they must share role name and path.
 
     Customers without a backend role are compared with each other, because the plan assigns their role.

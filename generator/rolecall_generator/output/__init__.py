@@ -3,7 +3,7 @@
 from rolecall_generator.output.atomic_write import (
     Disk,
     Placer,
-    alone,
+    folder_lock,
     output_error,
     read_regular,
     regular_stamp,
@@ -18,7 +18,7 @@ from rolecall_generator.output.output_state import (
     sha256,
     stamp_folder,
 )
-from rolecall_generator.output.unplanned import unplanned
+from rolecall_generator.output.unplanned import find_unplanned
 from rolecall_generator.output.writer import OutputFolder, WriteCounts, WriteReport, open_output, write_output
 
 __all__ = [
@@ -35,7 +35,8 @@ __all__ = [
     "Placer",
     "WriteCounts",
     "WriteReport",
-    "alone",
+    "find_unplanned",
+    "folder_lock",
     "load_state",
     "open_output",
     "output_error",
@@ -44,6 +45,5 @@ __all__ = [
     "regular_stamp",
     "sha256",
     "stamp_folder",
-    "unplanned",
     "write_output",
 ]

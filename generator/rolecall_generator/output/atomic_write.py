@@ -31,7 +31,7 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
     """Hold an exclusive lock on the folder; waits while another process of rolecall holds it. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:

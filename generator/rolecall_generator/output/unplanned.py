@@ -18,7 +18,7 @@ _MAX_ENTRIES = 1_000
 _TOP = ""
 
 
-def unplanned(out: Path, planned: Collection[str], known: Collection[str]) -> tuple[Finding, ...]:
+def find_unplanned(out: Path, planned: Collection[str], known: Collection[str]) -> tuple[Finding, ...]:
     """A finding for each entry of the output folder that belongs to no planned module. No file is read.
 
     `planned`: paths of the planned modules. `known`: paths of the modules in the lock, which an earlier run wrote; each gets

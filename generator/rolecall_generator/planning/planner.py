@@ -10,7 +10,7 @@ from functools import partial
 
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam import Access, Module, ModuleKind
-from rolecall_generator.manifest import Manifest, People, ResolvedCustomer, SwitchRole, resolve_customers
+from rolecall_generator.manifest import Manifest, ResolvedCustomer, SharedGroup, SwitchRole, resolve_customers
 from rolecall_generator.output import Lock
 from rolecall_generator.planning.backend import (
     BACKEND_PATH,
@@ -56,7 +56,7 @@ def make_plan(manifest: Manifest, previous: Mapping[str, Slot] | None = None, *,
     """
     permissions = _PermissionTable(manifest)
     customers = resolve_customers(manifest)
-    people = People.by_switch_role(manifest)
+    people = SharedGroup.by_switch_role(manifest)
     assignment = assign_customers(manifest, customers, previous or {}, repack=repack)
     modules = [
         *_backend(manifest, customers, assignment),
@@ -120,7 +120,7 @@ def _customers(
 
 
 def _switch_role(
-    manifest: Manifest, entry: SwitchRole, table: _PermissionTable, people: Mapping[str, People]
+    manifest: Manifest, entry: SwitchRole, table: _PermissionTable, people: Mapping[str, SharedGroup]
 ) -> list[PlannedModule]:
     partition = entry.partition or manifest.partition
     permissions, digest = table.get(entry.permissions)

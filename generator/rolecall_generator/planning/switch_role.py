@@ -33,7 +33,7 @@ from rolecall_generator.iam import (
     root_arn,
     switch_role_url,
 )
-from rolecall_generator.manifest import AccountRef, People, SwitchRole, SwitchUser
+from rolecall_generator.manifest import AccountRef, SharedGroup, SwitchRole, SwitchUser
 from rolecall_generator.planning.permissions import Permissions
 
 _MFA = Condition("Bool", "aws:MultiFactorAuthPresent", ("true",))
@@ -76,14 +76,14 @@ def user_arn(entry: SwitchRole, partition: str, path: str, name: str) -> str:
     return iam_arn(partition, _home(entry).account_id, "user", path, name)
 
 
-def people_path(people: People) -> str:
+def people_path(people: SharedGroup) -> str:
     """Folder of the module that manages a group and its users, relative to the output folder."""
     side = ModuleKind.TRUSTING if people.keeper.group_in == "trusting" else ModuleKind.TRUSTED
     return switch_role_path(people.keeper.name, side)
 
 
 def switch_role_modules(
-    entry: SwitchRole, partition: str, permissions: Permissions, people: People
+    entry: SwitchRole, partition: str, permissions: Permissions, people: SharedGroup
 ) -> tuple[Module, Module]:
     """The modules of the trusting and the trusted account. Raises PlanError when too many switch roles share a group."""
     role = Role(
@@ -156,7 +156,7 @@ def _label(account: AccountRef) -> AccountLabel:
     return AccountLabel(account.name, account.account_id)
 
 
-def _callers(entry: SwitchRole, people: People) -> tuple[SwitchUser, ...]:
+def _callers(entry: SwitchRole, people: SharedGroup) -> tuple[SwitchUser, ...]:
     """The users who may switch: every member of the group, or the users in the trust policy."""
     return entry.users if entry.trust == "users" else tuple(user for user, _ in people.users)
 
@@ -170,7 +170,7 @@ def _home(entry: SwitchRole) -> AccountRef:
     return entry.trusting if entry.group_in == "trusting" else entry.trusted
 
 
-def _people(people: People, partition: str) -> tuple[Group | ManagedPolicy | User, ...]:
+def _people(people: SharedGroup, partition: str) -> tuple[Group | ManagedPolicy | User, ...]:
     keeper = people.keeper
     account_id = _home(keeper).account_id
     group = keeper.switch_group
@@ -207,7 +207,7 @@ def _people(people: People, partition: str) -> tuple[Group | ManagedPolicy | Use
     return (*policies, Group(group_arn, attached=attached, existing=group.existing), *users)
 
 
-def _assume_policies(people: People, partition: str) -> list[ManagedPolicy]:
+def _assume_policies(people: SharedGroup, partition: str) -> list[ManagedPolicy]:
     """The policies that list the roles of a group: one, and more if the document exceeds the size quota.
 
     The description names only the keeper's role: AWS cannot change a description, so Terraform would replace the policy

@@ -1,23 +1,23 @@
 """The proof of who can assume which role, and its presentation as a matrix and as sentences."""
 
-from rolecall_generator.proof.callers import OTHER, STRANGER, is_invented
+from rolecall_generator.proof.callers import OTHER_PREFIX, STRANGER_PREFIX, is_generated_name
 from rolecall_generator.proof.matrix import (
     CellMark,
     CellState,
     Matrix,
     MatrixRow,
-    condition_words,
+    case_description,
+    condition_names,
     counterexample,
-    kind_word,
-    sentences,
+    counterexample_sentences,
+    principal_kind_name,
     summarize,
-    with_words,
 )
 from rolecall_generator.proof.prove import Case, Cell, Proof, Trust, prove
 
 __all__ = [
-    "OTHER",
-    "STRANGER",
+    "OTHER_PREFIX",
+    "STRANGER_PREFIX",
     "Case",
     "Cell",
     "CellMark",
@@ -26,12 +26,12 @@ __all__ = [
     "MatrixRow",
     "Proof",
     "Trust",
-    "condition_words",
+    "case_description",
+    "condition_names",
     "counterexample",
-    "is_invented",
-    "kind_word",
+    "counterexample_sentences",
+    "is_generated_name",
+    "principal_kind_name",
     "prove",
-    "sentences",
     "summarize",
-    "with_words",
 ]

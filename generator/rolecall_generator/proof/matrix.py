@@ -8,7 +8,7 @@ from enum import Enum
 from rolecall_generator.iam import Condition, Statement
 from rolecall_generator.iam.evaluation import ASSUME_ROLE, Effect, PrincipalKind, identity_of
 from rolecall_generator.iam.matching import find_operator
-from rolecall_generator.proof.callers import OTHER, STRANGER, is_invented
+from rolecall_generator.proof.callers import OTHER_PREFIX, STRANGER_PREFIX, is_generated_name
 from rolecall_generator.proof.prove import EXTERNAL_ID, Case, Cell, Proof
 
 
@@ -145,12 +145,12 @@ _KINDS = {
 }
 
 
-def kind_word(arn: str) -> str:
+def principal_kind_name(arn: str) -> str:
     """Kind of principal that an ARN names: user, role, session, account, or service (also for an identity provider)."""
     return _KINDS[identity_of(arn).kind]
 
 
-def condition_words(statement: Statement) -> tuple[str, ...]:
+def condition_names(statement: Statement) -> tuple[str, ...]:
     """Short names of the statement's conditions, without those on the caller: ("external id", "MFA")."""
     words = (_word(item) for item in statement.conditions if item.key.lower() not in _NAMES_THE_CALLER)
     return tuple(dict.fromkeys(words))
@@ -166,20 +166,20 @@ def _word(condition: Condition) -> str:
     return use.operator.describe(word, condition.values)
 
 
-def with_words(case: Case) -> str:
+def case_description(case: Case) -> str:
     """How the requests of this case differ from the intended one, as in "without MFA"; empty if only the caller differs."""
     return _WITH.get(case, "")
 
 
 def counterexample(cell: Cell) -> str:
     """The sentences of a failed cell on one line."""
-    return " ".join(sentences(cell))
+    return " ".join(counterexample_sentences(cell))
 
 
-def sentences(cell: Cell) -> tuple[str, ...]:
+def counterexample_sentences(cell: Cell) -> tuple[str, ...]:
     """The sentences of a failed cell: the request and its decision, then the reason."""
     request, decision = cell.request, cell.decision
-    who = f"{kind_word(request.principal.arn).capitalize()} {request.principal.arn}"
+    who = f"{principal_kind_name(request.principal.arn).capitalize()} {request.principal.arn}"
     what = "assume" if request.action == ASSUME_ROLE else f"use {request.action} on"
     how = f" {text}" if (text := _how(cell)) else ""
     if decision.effect is Effect.REFUSED:
@@ -196,7 +196,7 @@ def sentences(cell: Cell) -> tuple[str, ...]:
 def _how(cell: Cell) -> str:
     """How the request differs from the intended one, with the external ID that was sent."""
     sent = cell.request.context.get(EXTERNAL_ID, ())
-    text = with_words(cell.case)
+    text = case_description(cell.case)
     if isinstance(sent, str):
         return f"{text or 'with the external id'} {sent}"
     return text
@@ -224,6 +224,6 @@ def _assumed(cell: Cell) -> tuple[str, ...]:
 def _placeholder(arn: str) -> tuple[str, ...]:
     """The meaning of a name that the proof generated; empty for a declared principal."""
     name = identity_of(arn).name
-    if is_invented(arn, OTHER):
-        return (f"{name} represents any {kind_word(arn)} of that account.",)
-    return (f"{name} represents any principal of an unrelated account.",) if is_invented(arn, STRANGER) else ()
+    if is_generated_name(arn, OTHER_PREFIX):
+        return (f"{name} represents any {principal_kind_name(arn)} of that account.",)
+    return (f"{name} represents any principal of an unrelated account.",) if is_generated_name(arn, STRANGER_PREFIX) else ()

@@ -32,8 +32,8 @@ from rolecall_generator.iam.evaluation import (
     principal_context,
 )
 from rolecall_generator.iam.matching import (
+    NoPatterns,
     Patterns,
-    Shape,
     Truth,
     UnsupportedError,
     compile_condition,
@@ -41,7 +41,7 @@ from rolecall_generator.iam.matching import (
     patterns_of,
     variables_of,
 )
-from rolecall_generator.proof.callers import STRANGER, Candidate, Candidates, NameSource, other_in, unforeseeable_name
+from rolecall_generator.proof.callers import STRANGER_PREFIX, Candidate, Candidates, NameSource, other_in, unforeseeable_name
 from rolecall_generator.proof.trust_reading import (
     CLOSED,
     TrustReading,
@@ -280,7 +280,7 @@ class _Prover:
             accounts.setdefault(account, partition)
         for account, its_partition in accounts.items():
             yield from self._other(trust, Case.OTHER_PRINCIPAL, _worst(other_in(its_partition, account, suffix)))
-        yield self._must_fail(trust, Case.STRANGER, f"arn:{partition}:iam::{nowhere}:user/{STRANGER}-{suffix}")
+        yield self._must_fail(trust, Case.STRANGER, f"arn:{partition}:iam::{nowhere}:user/{STRANGER_PREFIX}-{suffix}")
 
     def _others(self, trust: Trust, asked: Set[str]) -> Iterator[Cell]:
         """Cells of all principals that the trust policy distinguishes, except those in `asked`."""
@@ -315,7 +315,7 @@ class _Prover:
 
     def _gap(self, trust: Trust, why: str) -> Cell:
         """The undecided cell for all callers that the search did not reach."""
-        stranger = f"arn:{identity_of(trust.role_arn).partition}:iam::{self.candidates.free_account}:role/{STRANGER}"
+        stranger = f"arn:{identity_of(trust.role_arn).partition}:iam::{self.candidates.free_account}:role/{STRANGER_PREFIX}"
         request = Request(Caller(stranger, IdentitySide.ALLOWS_ALL), trust.role_arn, free=True)
         reason = f"refused: which other callers the trust policy allows is not known: {why}"
         decision = Decision(Effect.REFUSED, reason, ASSUME_ROLE)
@@ -462,7 +462,9 @@ class _Prover:
             if cell.failed:
                 undecided = replace(cell, decision=_undecided(cell, "whether such an external id can exist is not known"))
         self.budget.left -= given - budget.left
-        shapes = {c: each for c, each in zip(asked, found, strict=True) if each in (Shape.RELATION, Shape.OTHER_OPERATOR)}
+        shapes = {
+            c: each for c, each in zip(asked, found, strict=True) if each in (NoPatterns.RELATION, NoPatterns.OTHER_OPERATOR)
+        }
         cell = self._must_fail(trust, Case.OTHER_EXTERNAL_ID, caller, {EXTERNAL_ID: self._foreign_id(trust)})
         if budget.spent:
             return replace(cell, decision=_undecided(cell, "searching its patterns of external ids takes too long"))
@@ -547,14 +549,14 @@ def _variables(condition: Condition) -> Collection[str]:
 
 def _external_id_patterns(
     condition: Condition, stated: Mapping[str, tuple[str, ...]], *, variables: bool
-) -> Patterns | Shape:
+) -> Patterns | NoPatterns:
     """The patterns that the condition compares an external ID with; a relation if another key is compared with it."""
     try:
         if condition.key.lower() != EXTERNAL_ID.lower():
-            return Shape.RELATION if variables else Shape.NONE_NEEDED
+            return NoPatterns.RELATION if variables else NoPatterns.NONE_NEEDED
         return patterns_of(condition, stated, {EXTERNAL_ID.lower()}, variables=variables)
     except UnsupportedError:
-        return Shape.NONE_NEEDED
+        return NoPatterns.NONE_NEEDED
 
 
 def _role_name(arn: str) -> tuple[str, str]:

@@ -13,8 +13,8 @@ from functools import lru_cache
 from rolecall_generator.iam import Arn, Condition, PolicyDocument, Principal, Role, Statement
 from rolecall_generator.iam.evaluation import PrincipalKind, identity_of
 from rolecall_generator.iam.matching import (
+    NoPatterns,
     Patterns,
-    Shape,
     UnsupportedError,
     compile_condition,
     literal,
@@ -81,7 +81,7 @@ def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated:
             found = _patterns(condition, stated, variables=variables)
             if isinstance(found, frozenset):
                 {_ARN: arns, _ACCOUNT: accounts, _NAME: names}[key].setdefault(found)
-            elif found is not Shape.NONE_NEEDED:
+            elif found is not NoPatterns.NONE_NEEDED:
                 indeterminate.setdefault(condition, indeterminate_reason(condition, found))
     if meant := _literals(arn for arn in intended if identity_of(arn).kind in {PrincipalKind.USER, PrincipalKind.ROLE}):
         arns.setdefault(meant)
@@ -107,7 +107,7 @@ def read_trust(role: Role, trust: PolicyDocument, intended: Set[str], delegated:
     )
 
 
-def indeterminate_reason(condition: Condition, shape: Shape) -> str:
+def indeterminate_reason(condition: Condition, shape: NoPatterns) -> str:
     """Why the condition cannot be searched."""
     return f"{condition.operator} on {condition.key}: {shape.value}"
 
@@ -119,15 +119,15 @@ def role_context(role: Role) -> Mapping[str, tuple[str, ...]]:
     return {"aws:resourceaccount": (parsed.account_id if parsed else "",), **tags}
 
 
-def _patterns(condition: Condition, stated: Mapping[str, tuple[str, ...]], *, variables: bool) -> Patterns | Shape:
+def _patterns(condition: Condition, stated: Mapping[str, tuple[str, ...]], *, variables: bool) -> Patterns | NoPatterns:
     try:
         if condition.key.lower() in _SEARCHED:
             return patterns_of(condition, stated, CALLER_KEYS, variables=variables)
         related = variables and any("${" in value for value in condition.values) and variables_of(condition) & CALLER_KEYS
-        return Shape.RELATION if related else Shape.NONE_NEEDED
+        return NoPatterns.RELATION if related else NoPatterns.NONE_NEEDED
     except UnsupportedError:
         # The evaluator does not decide by such a statement, whatever the caller.
-        return Shape.NONE_NEEDED
+        return NoPatterns.NONE_NEEDED
 
 
 def _depends_on_service(condition: Condition) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_generator.reports.formatters import check_formats, format_check, format_proof, proof_formats
@@ -24,7 +24,7 @@ __all__ = [
     "suites_text",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "formatters": ("check_formats", "format_check", "format_proof", "proof_formats"),

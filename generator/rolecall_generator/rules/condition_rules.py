@@ -11,7 +11,7 @@ from rolecall_generator.findings import Severity
 from rolecall_generator.iam import Arn, Condition, PolicyDocument, Statement
 from rolecall_generator.iam.catalog import actions, find_key, keys_of_action
 from rolecall_generator.iam.matching import find_operator
-from rolecall_generator.iam.validation import condition_faults, unknown_key
+from rolecall_generator.iam.validation import condition_faults, unknown_key_fault
 from rolecall_generator.rules.rule import CheckContext, Hit, Owner, named, over_access, over_statements, rule, trust_owner
 
 _EVERY_ACTION = frozenset({"*", "*:*"})
@@ -42,7 +42,7 @@ def unknown_condition_key(context: CheckContext) -> Iterator[tuple[Owner, Hit]]:
             )
             for statement in document.statements
             for condition in statement.conditions
-            if (fault := unknown_key(condition.key)) is not None
+            if (fault := unknown_key_fault(condition.key)) is not None
         ]
         yield from ((owner, hit) for owner in owners for hit in hits)
 

@@ -120,11 +120,11 @@ def deprecated_managed_policy(_arn: str, name: str) -> Hit | None:
 )
 def sweeping_managed_policy(_arn: str, name: str) -> Hit | None:
     """Policies with full access to an account or read access to all its data."""
-    if name not in known.SWEEPING:
+    if name not in known.OVERLY_BROAD:
         return None
     reads = name == "ReadOnlyAccess"
     return Hit(
-        f"has {name}, which {known.SWEEPING[name]}",
+        f"has {name}, which {known.OVERLY_BROAD[name]}",
         "attach job-function/ViewOnlyAccess or SecurityAudit" if reads else None,
         Severity.WARNING if reads else Severity.ERROR,
     )

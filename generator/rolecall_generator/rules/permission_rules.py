@@ -101,7 +101,7 @@ def privilege_escalation(statement: Statement) -> Iterator[Hit]:
     found: dict[str, None] = {}
     for pattern in statement.actions:
         if pattern not in _EVERYTHING:
-            found.update(dict.fromkeys(actions.escalations(pattern)))
+            found.update(dict.fromkeys(actions.escalation_actions(pattern)))
         if pattern.lower() in _ASSUME and _is_open(statement) and not statement.conditions:
             yield Hit(
                 f"allows {pattern} on every role that trusts the account",
@@ -112,7 +112,7 @@ def privilege_escalation(statement: Statement) -> Iterator[Hit]:
         first = next(iter(found))
         spelled = [str(actions.find_action(action) or action) for action in found]
         yield Hit(
-            f"allows privilege escalation: {_some(spelled)} ({spelled[0]} {actions.ESCALATION[first]})",
+            f"allows privilege escalation: {_some(spelled)} ({spelled[0]} {actions.ESCALATION_ACTIONS[first]})",
             severity=Severity.ERROR if _is_open(statement) and not statement.conditions else Severity.WARNING,
         )
 

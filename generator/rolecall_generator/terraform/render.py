@@ -21,7 +21,7 @@ from rolecall_generator.iam import (
 )
 from rolecall_generator.package_digest import template_folder
 from rolecall_generator.terraform import hcl
-from rolecall_generator.text import markdown, one_line
+from rolecall_generator.text import markdown_code, sanitize_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,7 +44,7 @@ def _environment() -> Environment:
         "hcl_list": hcl.strings,
         "hcl_map": hcl.mapping,
         "hcl_expressions": hcl.expressions,
-        "md": markdown,
+        "md": markdown_code,
     }
     environment.globals |= {"arns_by_name": _arns_by_name, "passwords_by_name": _passwords_by_name}
     return environment
@@ -67,7 +67,7 @@ def render_module(module: Module, source: str) -> dict[str, str]:
 
 def module_view(module: Module, source: str) -> Mapping[str, Any]:
     """The variables of the module's templates: its parts with block labels and the expressions that refer to them."""
-    return _view(module, one_line(source))
+    return _view(module, sanitize_line(source))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_runner.aws.aws_config import AwsConfig, endpoint_of, find_caller, loader, make_means
+    from rolecall_runner.aws.aws_config import AwsConfig, connect, endpoint_from_environment, find_caller, model_loader
     from rolecall_runner.aws.aws_errors import ACCESS_DENIED, Failure, Status, failure_of
     from rolecall_runner.aws.clients import Clients, ClientSettings, SigningCredentials, account
     from rolecall_runner.aws.credentials import (
@@ -38,20 +38,20 @@ __all__ = [
     "TimeIsUpError",
     "account",
     "allowed_name",
+    "connect",
     "deadline",
-    "endpoint_of",
+    "endpoint_from_environment",
     "failure_of",
     "find_caller",
-    "loader",
-    "make_means",
+    "model_loader",
     "utc_now",
     "with_retries",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
-        "aws_config": ("AwsConfig", "endpoint_of", "find_caller", "loader", "make_means"),
+        "aws_config": ("AwsConfig", "endpoint_from_environment", "find_caller", "model_loader", "connect"),
         "aws_errors": ("ACCESS_DENIED", "Failure", "Status", "failure_of"),
         "clients": ("ClientSettings", "Clients", "SigningCredentials", "account"),
         "credentials": ("AccountSession", "Assumer", "CallerIdentity", "Credentials", "Sessions", "allowed_name", "utc_now"),

@@ -116,23 +116,23 @@ class SharingClients(Clients):
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
         super().__init__(settings)
-        self._session.register_component("data_loader", loader())
+        self._session.register_component("data_loader", model_loader())
 
 
 @lru_cache(maxsize=1)
-def loader() -> Any:
+def model_loader() -> Any:
     """botocore's loader of service models and endpoint data, one per process. It caches what it loads."""
     return botocore.loaders.create_loader()
 
 
-def make_means(config: AwsConfig, short_id: str) -> tuple[Clients, Sessions]:
+def connect(config: AwsConfig, short_id: str) -> tuple[Clients, Sessions]:
     """Clients and sessions for one process; `short_id` is the random part of the run's id. Raises CallerError."""
     clients = SharingClients(ClientSettings(endpoint_url=config.endpoint_url, connections=config.workers))
     caller = find_caller(clients, profile=config.profile, region=config.region)
     return clients, Sessions(Assumer(clients, caller, short_id))
 
 
-def endpoint_of(environ: Mapping[str, str] | None = None) -> str | None:
+def endpoint_from_environment(environ: Mapping[str, str] | None = None) -> str | None:
     """AWS_ENDPOINT_URL, the endpoint of all services; None if it is not set. Raises SelectionError if it is not a URL."""
     address = (os.environ if environ is None else environ).get("AWS_ENDPOINT_URL") or None
     if address is not None and not (address.startswith(("http://", "https://")) and urlsplit(address).hostname):

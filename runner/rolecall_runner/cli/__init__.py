@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_runner.cli.main import app
 
 __all__ = ["app"]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "main": ("app",),

@@ -17,8 +17,8 @@ from rolecall_generator.manifest import load_manifest
 from rolecall_generator.terminal import emit, emit_json, print_error, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_runner.account_session import console_url, environment_for, fetch, login_shell, open_session, run_as
-from rolecall_runner.api import acting
-from rolecall_runner.aws import endpoint_of
+from rolecall_runner.api import execution_context
+from rolecall_runner.aws import endpoint_from_environment
 from rolecall_runner.cli.options import ProfileOption, RegionOption, RunsOption, SandboxOption, SessionCacheOption
 from rolecall_runner.execution import RUNS, counts_of, list_runs
 from rolecall_runner.redact import REHEARSAL
@@ -63,7 +63,13 @@ def console(
 ) -> None:
     """Print a sign-in link to a customer's console. Treat it as a secret: it contains the session."""
     session = open_session(
-        manifest, out, name, profile=profile, region=region, endpoint_url=endpoint_of(), session_cache=session_cache
+        manifest,
+        out,
+        name,
+        profile=profile,
+        region=region,
+        endpoint_url=endpoint_from_environment(),
+        session_cache=session_cache,
     )
     emit(console_url(session.credentials, partition=session.target.partition, fetch=fetch, destination=destination))
 
@@ -96,9 +102,9 @@ def shell(
     """
     with (
         progress_bar("accounts of the sandbox", quiet=False) as bar,
-        acting(manifest, out, sandbox=sandbox, faults="", bar=bar),
+        execution_context(manifest, out, sandbox=sandbox, faults="", bar=bar),
     ):
-        endpoint = endpoint_of()
+        endpoint = endpoint_from_environment()
         session = open_session(
             manifest, out, name, profile=profile, region=region, endpoint_url=endpoint, session_cache=session_cache
         )

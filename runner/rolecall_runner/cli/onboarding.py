@@ -15,8 +15,8 @@ from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionEr
 from rolecall_generator.records import rehearsing
 from rolecall_generator.terminal import emit, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
-from rolecall_runner.api import acting
-from rolecall_runner.aws import AwsConfig, endpoint_of
+from rolecall_runner.api import execution_context
+from rolecall_runner.aws import AwsConfig, endpoint_from_environment
 from rolecall_runner.cli.options import (
     FormOption,
     ProfileOption,
@@ -27,10 +27,18 @@ from rolecall_runner.cli.options import (
     duration_of,
 )
 from rolecall_runner.execution import RUNS, EngineSettings, ExecutionOptions, Outside, stops_on_ctrl_c
-from rolecall_runner.onboarding import Pace
+from rolecall_runner.onboarding import PollOptions
 from rolecall_runner.onboarding import onboard as run_onboard
-from rolecall_runner.reports import WaitDisplay, onboarded_json, print_onboarded, print_status, status_json
-from rolecall_runner.status import CustomerState, StatusPlace, chosen, hand_over, note_as_applied, report, set_form
+from rolecall_runner.reports import WaitDisplay, onboarding_json, print_onboarding, print_status, status_json
+from rolecall_runner.status import (
+    CustomerState,
+    StatusPlace,
+    confirm_applied,
+    make_status_report,
+    record_handover,
+    select_targets,
+    set_form,
+)
 from rolecall_runner.verify import Mark, RunConfig
 
 if TYPE_CHECKING:
@@ -82,12 +90,14 @@ def onboard(
 
     Exit code 0 if the customer is verified, 1 if a check failed, 9 if the result is inconclusive.
     """
-    pace = Pace(every.total_seconds(), timeout.total_seconds(), once)
+    pace = PollOptions(every.total_seconds(), timeout.total_seconds(), once)
     outside = Outside()
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
-            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults="", bar=bar, role=role))
-        start = RunConfig(manifest, out, aws=AwsConfig(profile, region, endpoint_of(), workers=1), sandbox=sandbox)
+            stack.enter_context(execution_context(manifest, out, sandbox=sandbox, faults="", bar=bar, role=role))
+        start = RunConfig(
+            manifest, out, aws=AwsConfig(profile, region, endpoint_from_environment(), workers=1), sandbox=sandbox
+        )
         options = ExecutionOptions(settings=EngineSettings(workers=1), runs=runs)
         stack.enter_context(stops_on_ctrl_c(outside.stop))
         display = stack.enter_context(WaitDisplay(stderr(), name, quiet=quiet or output_format == "json"))
@@ -104,9 +114,9 @@ def onboard(
 
 def _report(ended: Onboarded, place: StatusPlace, output_format: str, *, quiet: bool) -> None:
     if output_format == "json":
-        emit(onboarded_json(ended), end="")
+        emit(onboarding_json(ended), end="")
     elif not quiet:
-        print_onboarded(stdout(), ended, place)
+        print_onboarding(stdout(), ended, place)
     if not ended.verified:
         unclear = bool(ended.unseen) or ended.verdict.mark in {Mark.INCONCLUSIVE, Mark.UNREACHABLE}
         raise typer.Exit(int(ExitCode.INCONCLUSIVE if unclear else ExitCode.FINDINGS))
@@ -177,18 +187,18 @@ def status(
     Reads what runner verify and runner onboard recorded, without AWS calls.
     """
     place = StatusPlace(manifest, out, sandbox or rehearsing(os.environ), sandbox)
-    targets = chosen(place, names or (), label or ())
+    targets = select_targets(place, names or (), label or ())
     now = datetime.now(UTC)
     noted = {"--handed-over": handed_over, "--applied": applied, "--form": form is not None}
     if not (names or label) and (first := next((option for option, given in noted.items() if given), None)):
         raise SelectionError("no accounts are named", where=first, hint="name accounts; `all` selects every account")
     if handed_over:
-        hand_over(place, targets, now, form or "")
+        record_handover(place, targets, now, form or "")
     elif form is not None:
         set_form(place, targets, form)
     if applied:
-        note_as_applied(place, targets, now)
-    found = report(place, targets, now=now, stale_after=stale_after, states=state or (), sort=sort)
+        confirm_applied(place, targets, now)
+    found = make_status_report(place, targets, now=now, stale_after=stale_after, states=state or (), sort=sort)
     if output_format == "json":
         emit(status_json(found), end="")
     else:

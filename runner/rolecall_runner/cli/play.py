@@ -13,7 +13,7 @@ from rolecall_generator.cli import ManifestOption, OutOption, QuietOption, compl
 from rolecall_generator.errors import ExitCode, InterruptedRunError
 from rolecall_generator.terminal import emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
-from rolecall_runner.api import Fleet, acting
+from rolecall_runner.api import Fleet, execution_context
 from rolecall_runner.cli.options import (
     FaultsOption,
     ForksOption,
@@ -27,6 +27,7 @@ from rolecall_runner.cli.options import (
 )
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
 from rolecall_runner.plays import (
+    HandlerFactory,
     PlayOptions,
     PlayStops,
     Recap,
@@ -34,7 +35,6 @@ from rolecall_runner.plays import (
     TaskEnded,
     TaskEnding,
     TaskFilter,
-    Workshop,
     choose_tasks,
     installed_tasks,
     load_plays,
@@ -43,7 +43,7 @@ from rolecall_runner.plays import (
     run_folder,
     tags_of,
 )
-from rolecall_runner.reports import PLAY_FORMATS, PlayOutput, listed, listing_lines
+from rolecall_runner.reports import PLAY_FORMATS, PlayOutput, list_plays, play_list_lines
 
 if TYPE_CHECKING:
     from rolecall_runner.plays import Play
@@ -132,11 +132,11 @@ def play(
         return
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
-            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
+            stack.enter_context(execution_context(manifest, out, sandbox=sandbox, faults=faults, bar=bar))
         stack.callback(fleet.close)
         folder = run_folder(played, run, fleet)
         stack.callback(folder.close)
-        workshop = Workshop(fleet, played.file.parent, plugins, allow_write)
+        workshop = HandlerFactory(fleet, played.file.parent, plugins, allow_write)
         runner = Runner(fleet, workshop, played.check, settings, record=folder)
         resume_by = repeated(context, f"runner play --resume {run.run_id}")
         recap = _run(runner, plays, PLAY_FORMATS.find(output_format)(_output(quiet=quiet)), resume_by, fleet)
@@ -174,11 +174,11 @@ def _output(*, quiet: bool) -> PlayOutput:
 
 
 def _print_list(plays: tuple[Play, ...], fleet: Fleet, form: str, *, tasks: bool, hosts: bool) -> None:
-    found = listed(plays, fleet, tasks=tasks, hosts=hosts)
+    found = list_plays(plays, fleet, tasks=tasks, hosts=hosts)
     if form == "json":
         emit_json(found)
         return
-    for line in listing_lines(found):
+    for line in play_list_lines(found):
         stdout().print(line, markup=False)
 
 

@@ -13,10 +13,10 @@ import typer
 
 from rolecall_generator.cli import ManifestOption, OutOption, QuietOption
 from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
-from rolecall_generator.terminal import agreed, emit, emit_json, progress_bar, stderr, stdout
+from rolecall_generator.terminal import confirm, emit, emit_json, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
-from rolecall_runner.api import acting
-from rolecall_runner.aws import AwsConfig, endpoint_of
+from rolecall_runner.api import execution_context
+from rolecall_runner.aws import AwsConfig, endpoint_from_environment
 from rolecall_runner.cli.options import (
     EngineOption,
     FaultsOption,
@@ -40,23 +40,23 @@ from rolecall_runner.cli.options import (
 )
 from rolecall_runner.data import ParquetRows, check_dataset_folder
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions, stops_on_ctrl_c
-from rolecall_runner.inventory import EVERYBODY, Selection
+from rolecall_runner.inventory import ALL_TARGETS, Selection
 from rolecall_runner.query import (
     QueryError,
     QuerySpec,
     Reason,
     base_query,
     check_reads,
-    choose,
-    foresee,
+    choose_targets,
+    forecast_answers,
     override,
     prepare,
     preview,
     replay,
-    shipped,
+    shipped_queries,
     validate_query,
 )
-from rolecall_runner.reports import ROW_FORMATS, RowFormat, RowOutput, TextOutput, Troubles, preview_lines
+from rolecall_runner.reports import ROW_FORMATS, MissingAnswers, RowFormat, RowOutput, TextOutput, preview_lines
 
 if TYPE_CHECKING:
     from rolecall_runner.data import DatasetSummary
@@ -106,7 +106,7 @@ def query(
     listed: Annotated[bool, typer.Option("--list", help="List the queries that ship with rolecall.")] = False,
     manifest: ManifestOption = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
-    limit: LimitOption = EVERYBODY,
+    limit: LimitOption = ALL_TARGETS,
     sample: SampleOption = None,
     seed: SeedOption = 0,
     retry: RetryOption = None,
@@ -146,7 +146,7 @@ def query(
     settings = {"regions": regions or None, "select": select, "where": where, "columns": columns, "limit": rows}
     settings |= {"page_size": page_size, "reveal": reveal or None}
     if resume is None and retry is None:
-        targets = choose(manifest, out, Selection(limit, sample, seed))
+        targets = choose_targets(manifest, out, Selection(limit, sample, seed))
         partition = targets.inventory.manifest.partition
         spec = validate_query(override(base(), partition=partition, **settings), param or ())
     else:
@@ -157,7 +157,7 @@ def query(
     if dry_run:
         _dry_run(spec, judged, targets, output_format)
         return
-    expected = iter(()) if quiet else foresee(spec, targets)
+    expected = iter(()) if quiet else forecast_answers(spec, targets)
     options = ExecutionOptions(
         engine, settings=EngineSettings(forks, timeout), runs=runs, scheduler=scheduler, scheduler_tls=scheduler_tls
     )
@@ -168,8 +168,8 @@ def query(
     _confirm(judged, targets, yes=yes)
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
-            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
-        aws = AwsConfig(profile, region, endpoint_of(), forks)
+            stack.enter_context(execution_context(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
+        aws = AwsConfig(profile, region, endpoint_from_environment(), forks)
         form = ROW_FORMATS.find(output_format)
         form.check(output)
         done = prepare(spec, judged, targets, aws=aws, options=options)
@@ -185,7 +185,7 @@ def _ask(done: QueryRun, writer: RowWriter, resume_by: str, expected: Iterator[F
 
     `resume_by`: the command line that resumes the run. `expected`: the forecasts of the accounts by the manifest.
     """
-    errors = Troubles()
+    errors = MissingAnswers()
     interrupted = False
     with progress_bar("accounts", quiet=quiet) as (started, progress), stops_on_ctrl_c(done.outside.stop):
         started(len(done.targets))
@@ -229,7 +229,7 @@ def _confirm(judged: tuple[Judgement, ...], chosen: QueryTargets, *, yes: bool) 
             where="--allow-write",
             hint="add --yes to confirm",
         )
-    if not agreed(f"{words} in {len(chosen.targets):,} accounts?", on_stderr=True):
+    if not confirm(f"{words} in {len(chosen.targets):,} accounts?", on_stderr=True):
         raise typer.Exit(int(ExitCode.OK))
 
 
@@ -243,7 +243,7 @@ def _dry_run(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTarget
 
 
 def _print_list(form: str) -> None:
-    known: list[dict[str, Any]] = [{"name": each.name, "description": each.description} for each in shipped()]
+    known: list[dict[str, Any]] = [{"name": each.name, "description": each.description} for each in shipped_queries()]
     if form != "table":
         emit_json(known)
         return

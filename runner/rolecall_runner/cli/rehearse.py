@@ -15,14 +15,14 @@ from rolecall_generator.cli import FormatOption, ManifestArgument, OnlyOption, Q
 from rolecall_generator.errors import ExitCode, SelectionError
 from rolecall_generator.iam import PARTITIONS
 from rolecall_generator.manifest import load_manifest
-from rolecall_generator.terminal import emit_json, folder_of, progress_bar, stdout
+from rolecall_generator.terminal import emit_json, folder_parser, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST
 from rolecall_runner import sandbox as aws_sandbox  # its names load moto when they are used
-from rolecall_runner.rehearsal import RehearsalSelection, Tool, find_terraform, rehearsal_json
+from rolecall_runner.rehearsal import RehearsalSelection, TerraformTool, find_terraform, rehearsal_json
 from rolecall_runner.rehearsal import rehearse as run
 
 if TYPE_CHECKING:
-    from rolecall_runner.rehearsal import Progress, Rehearsal
+    from rolecall_runner.rehearsal import Rehearsal, RehearsalProgress
 
 
 _ROWS = 40
@@ -43,7 +43,7 @@ def rehearse(
         Path | None,
         typer.Option(
             "--out",
-            parser=folder_of("--out"),
+            parser=folder_parser("--out"),
             metavar="<path>",
             help="Rehearse the modules in this folder. Default: those of the manifest.",
         ),
@@ -72,11 +72,11 @@ def rehearse(
         )
     wanted = load_manifest(manifest).manifest
     region = PARTITIONS[wanted.partition].default_region
-    tool = Tool(None if no_terraform else find_terraform(), plugin_dir, parallel)
+    tool = TerraformTool(None if no_terraform else find_terraform(), plugin_dir, parallel)
     silent = quiet or output_format == "json"
     with (
         progress_bar("modules", quiet=silent) as bar,
-        aws_sandbox.Sandbox(region=region, limits=aws_sandbox.limits_of(wanted)) as sandbox,
+        aws_sandbox.Sandbox(region=region, limits=aws_sandbox.iam_limits(wanted)) as sandbox,
     ):
         done = run(
             manifest,
@@ -93,12 +93,12 @@ def rehearse(
         raise typer.Exit(int(ExitCode.FINDINGS))
 
 
-def _listener(started: Callable[[int], None], progress: Callable[[int], None]) -> Callable[[Progress], None]:
+def _listener(started: Callable[[int], None], progress: Callable[[int], None]) -> Callable[[RehearsalProgress], None]:
     """A listener that counts applies and destroys of single modules for the progress bar."""
     begun: set[tuple[str, str]] = set()
     ended: list[str] = []
 
-    def hear(what: Progress) -> None:
+    def hear(what: RehearsalProgress) -> None:
         if what.path is None:
             return
         begun.add((what.path, what.stage))

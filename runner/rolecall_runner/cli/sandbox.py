@@ -13,12 +13,20 @@ import typer
 from rolecall_generator.cli import FormatOption, OutOption, QuietOption
 from rolecall_generator.errors import ExitCode, InterruptedRunError, SelectionError
 from rolecall_generator.terminal import emit, emit_json, progress_bar, stdout
-from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, lines_of
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, sanitize_lines
 from rolecall_runner.cli.options import FaultsOption
-from rolecall_runner.sandbox import OPERATOR, Home, SandboxRequest, environments, find, start, stop
+from rolecall_runner.sandbox import (
+    OPERATOR,
+    SandboxRequest,
+    StateDir,
+    actor_environments,
+    find_sandbox,
+    start_sandbox,
+    stop_sandbox,
+)
 
 if TYPE_CHECKING:
-    from rolecall_runner.sandbox import Running
+    from rolecall_runner.sandbox import RunningSandbox
 
 
 app = typer.Typer(no_args_is_help=True, help="Run AWS on this machine: accounts of the manifest, trust policies enforced.")
@@ -63,7 +71,7 @@ def up(
                 started(total)
                 progress(done)
 
-            running = start(Home(home.resolve()), wanted, waiting=waiting)
+            running = start_sandbox(StateDir(home.resolve()), wanted, waiting=waiting)
     except InterruptedRunError:
         # Ctrl-C does not reach the sandbox process.
         hint = "check it with runner sandbox status, stop it with runner sandbox down"
@@ -95,7 +103,7 @@ def env(
 
     It contains credentials that are valid only for this sandbox.
     """
-    found = environments(Home(home.resolve()))
+    found = actor_environments(StateDir(home.resolve()))
     name = actor or next(iter(found))
     if actor is None and name == OPERATOR and len(found) == 1:
         raise SelectionError(
@@ -119,7 +127,7 @@ def env(
 @app.command(epilog="Example:  runner sandbox status --format json")
 def status(home: HomeOption = DEFAULT_HOME, output_format: FormatOption = "table") -> None:
     """Show the running sandbox with its accounts, roles and users. Exit code 1 if none is running."""
-    running = find(Home(home.resolve()))
+    running = find_sandbox(StateDir(home.resolve()))
     if output_format == "json":
         emit_json({"running": running is not None, **(asdict(running) if running else {})})
     elif running is None:
@@ -139,15 +147,15 @@ def logs(
     ] = False,
 ) -> None:
     """Print the log: one line per call, with caller, action, Region and status."""
-    place = Home(home.resolve())
+    place = StateDir(home.resolve())
     if not place.log.exists():
         raise SelectionError("log not found", where=str(place.log), hint="start a sandbox with runner sandbox up")
     with place.log.open(encoding="utf-8", errors="replace") as file:
         tail = file.readlines()[-lines:] if lines else []
-        emit(lines_of("".join(tail)), end="")
+        emit(sanitize_lines("".join(tail)), end="")
         try:
-            while follow and find(place) is not None:
-                emit(lines_of(file.read()), end="")
+            while follow and find_sandbox(place) is not None:
+                emit(sanitize_lines(file.read()), end="")
                 time.sleep(0.2)
         except KeyboardInterrupt:
             return
@@ -156,13 +164,13 @@ def logs(
 @app.command(epilog="Example:  runner sandbox down")
 def down(home: HomeOption = DEFAULT_HOME, quiet: QuietOption = False) -> None:
     """Stop the sandbox. Without --keep-state at its start, its accounts are deleted."""
-    ended = stop(Home(home.resolve()))
+    ended = stop_sandbox(StateDir(home.resolve()))
     if not quiet:
         where = f"at {ended.url}" if ended and ended.url else "during its start"
         stdout().print(f"stopped the sandbox {where}" if ended else "no sandbox was running", markup=False)
 
 
-def _print_running(running: Running, headline: str) -> None:
+def _print_running(running: RunningSandbox, headline: str) -> None:
     console = stdout()
     console.print(headline, style="bold", markup=False)
     console.print(f"{len(running.accounts):,} accounts, {running.how}", markup=False)

@@ -15,11 +15,11 @@ from rolecall_generator.check import prove_manifest
 from rolecall_generator.cli import ManifestArgument, OutOption, QuietOption
 from rolecall_generator.errors import ExitCode, InterruptedRunError, RolecallError, SelectionError
 from rolecall_generator.output import LOCK_NAME
-from rolecall_generator.reports.graph import describe, reaches, to_svg
+from rolecall_generator.reports.graph import access_graph, describe, to_svg
 from rolecall_generator.terminal import emit, print_error, progress_bar, stderr, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
-from rolecall_runner.api import acting
-from rolecall_runner.aws import AwsConfig, endpoint_of
+from rolecall_runner.api import execution_context
+from rolecall_runner.aws import AwsConfig, endpoint_from_environment
 from rolecall_runner.cli.options import (
     EngineOption,
     FaultsOption,
@@ -42,14 +42,14 @@ from rolecall_runner.cli.options import (
     repeated,
 )
 from rolecall_runner.execution import DEFAULT_WORKERS, RUNS, EngineSettings, ExecutionOptions
-from rolecall_runner.inventory import EVERYBODY, Selection
-from rolecall_runner.reports import VERDICT_FORMATS, RollCallProgress, TextOutput, VerdictOutput
-from rolecall_runner.roll_call import prepare
-from rolecall_runner.status import StatusPlace, note_verdicts
+from rolecall_runner.inventory import ALL_TARGETS, Selection
+from rolecall_runner.reports import VERDICT_FORMATS, TextOutput, VerdictOutput, VerifyProgress
+from rolecall_runner.roll_call import prepare_verify_run
+from rolecall_runner.status import StatusPlace, record_verdicts
 from rolecall_runner.verify import Actions, Mark, RunConfig, VerifySpec
 
 if TYPE_CHECKING:
-    from rolecall_runner.roll_call import RollCall
+    from rolecall_runner.roll_call import VerifyRun
 
 
 EXAMPLES = """Examples:
@@ -71,7 +71,7 @@ def verify(
     context: typer.Context,
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
-    limit: LimitOption = EVERYBODY,
+    limit: LimitOption = ALL_TARGETS,
     sample: SampleOption = None,
     seed: SeedOption = 0,
     retry: RetryOption = None,
@@ -115,12 +115,12 @@ def verify(
     )
     with ExitStack() as stack:
         with progress_bar("accounts of the sandbox", quiet=quiet) as bar:
-            stack.enter_context(acting(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
-        aws = AwsConfig(profile, region, endpoint_of(), forks)
+            stack.enter_context(execution_context(manifest, out, sandbox=sandbox, faults=faults, bar=bar, role=role))
+        aws = AwsConfig(profile, region, endpoint_from_environment(), forks)
         start = RunConfig(manifest, out, aws=aws, options=options, readers=_readers(reader or ()), sandbox=sandbox)
-        call = prepare(start, Selection(limit, sample, seed, retry), execution, resume=resume)
+        call = prepare_verify_run(start, Selection(limit, sample, seed, retry), execution, resume=resume)
         display = stack.enter_context(
-            RollCallProgress(stderr(), verbose=verbose, quiet=quiet or not (verbose or sys.stderr.isatty()))
+            VerifyProgress(stderr(), verbose=verbose, quiet=quiet or not (verbose or sys.stderr.isatty()))
         )
         display.started(len(call.waiting))
         interrupted = None
@@ -142,10 +142,10 @@ def verify(
     _end(call)
 
 
-def _note(call: RollCall, start: RunConfig) -> None:
+def _note(call: VerifyRun, start: RunConfig) -> None:
     """Record the verdicts for `runner status`. A failure is a warning, so that the results are still shown."""
     try:
-        note_verdicts(
+        record_verdicts(
             start.out,
             call.targets,
             call.verdicts(),
@@ -161,7 +161,7 @@ def _note(call: RollCall, start: RunConfig) -> None:
 
 def _one_choice(*, limit: str, sample: int | None, retry: str | None, resume: str | None) -> None:
     """Raise SelectionError for --resume with another selection, which would be ignored."""
-    others = {"--retry": retry is not None, "--sample": sample is not None, "--limit": limit != EVERYBODY}
+    others = {"--retry": retry is not None, "--sample": sample is not None, "--limit": limit != ALL_TARGETS}
     if resume is not None and (clash := [option for option, given in others.items() if given]):
         raise SelectionError(
             f"{clash[0]} cannot be used with --resume: a resumed run keeps its accounts",
@@ -187,11 +187,11 @@ def _readers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
 def _picture(manifest: Path, out: Path) -> tuple[str, tuple[str, ...]]:
     """The access graph of the written modules if there are any, else of the manifest, and its description."""
     proven = prove_manifest(manifest, out, planned=not (out / LOCK_NAME).exists())
-    graph = reaches(proven.access, proven.proof, proven.names)
+    graph = access_graph(proven.access, proven.proof, proven.names)
     return to_svg(graph), tuple(describe(graph))
 
 
-def _end(call: RollCall) -> None:
+def _end(call: VerifyRun) -> None:
     marks = {verdict.mark for verdict in call.verdicts()}
     if Mark.FAILED in marks:
         raise typer.Exit(int(ExitCode.FINDINGS))

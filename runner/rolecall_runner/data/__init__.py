@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_runner.data.catalog import Catalog, SqlError, list_tables, named_tables, read_catalog
@@ -38,7 +38,7 @@ __all__ = [
     "write_file",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "catalog": (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.errors import ExitCode, RolecallError
-from rolecall_generator.text import lines_of
+from rolecall_generator.text import sanitize_lines
 from rolecall_runner.data.column_types import short_type
 from rolecall_runner.data.run_rows import QUERY_TASK, RESERVED_NAMES, RecordedQuery, layout_of, recorded_query, survey_rows
 from rolecall_runner.execution import RunRecord, find_run, list_runs
@@ -32,7 +32,7 @@ class SqlError(RolecallError):
 
     def __str__(self) -> str:
         first, *hint = super().__str__().split("\n")
-        excerpt = lines_of(self.excerpt).split("\n") if self.excerpt else []
+        excerpt = sanitize_lines(self.excerpt).split("\n") if self.excerpt else []
         return "\n".join([first, *(f"  {line}" for line in excerpt), *hint])
 
 

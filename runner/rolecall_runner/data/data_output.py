@@ -27,7 +27,7 @@ from rich.table import Table
 
 from rolecall_generator.errors import ExitCode, OutputError, RolecallError
 from rolecall_generator.terminal import SafeConsole
-from rolecall_generator.text import json_text, one_line
+from rolecall_generator.text import json_text, sanitize_line
 from rolecall_runner.data.column_types import Struct, duckdb_type, quote_name, type_from_json, type_to_json
 from rolecall_runner.data.database import (
     ROW_GROUP_ROWS,
@@ -150,9 +150,9 @@ def print_table(console: Console, names: tuple[str, ...], rows: list[Mapping[str
     """Print rows under their columns; wide cells are folded."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in names:
-        table.add_column(one_line(name), overflow="fold")
+        table.add_column(sanitize_line(name), overflow="fold")
     for row in rows:
-        table.add_row(*(one_line(cell_of(row[name])) for name in names))
+        table.add_row(*(sanitize_line(cell_of(row[name])) for name in names))
     # Nothing is folded in a pipe: programs that read lines expect whole rows.
     width = console.width if console.is_terminal else max(console.width, _full_width(console, table))
     console.print(table, width=width, crop=False)

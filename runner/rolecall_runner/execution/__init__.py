@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_runner.execution.execution_options import ExecutionOptions, engine_names
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         new_run_id,
         read_json,
         read_results,
-        recorded,
+        record_results,
     )
     from rolecall_runner.execution.threads import stops_on_ctrl_c
 
@@ -52,11 +52,11 @@ __all__ = [
     "new_run_id",
     "read_json",
     "read_results",
-    "recorded",
+    "record_results",
     "stops_on_ctrl_c",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "execution_options": (
@@ -84,7 +84,7 @@ __getattr__ = exports(
             "new_run_id",
             "read_json",
             "read_results",
-            "recorded",
+            "record_results",
         ),
         "threads": ("stops_on_ctrl_c",),
     },

@@ -205,7 +205,7 @@ class Journal:
             self.folder.rmdir()
 
 
-def recorded(results: Iterable[Result], journal: Journal) -> Iterator[Result]:
+def record_results(results: Iterable[Result], journal: Journal) -> Iterator[Result]:
     """Write each result to the journal, then yield it."""
     for result in results:
         journal.add(result)

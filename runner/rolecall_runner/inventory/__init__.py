@@ -2,32 +2,32 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_runner.inventory.inventory import Inventory, find_target, inventory_of, read_inventory
-    from rolecall_runner.inventory.selection import EVERYBODY, Selection, only, sample, select
+    from rolecall_runner.inventory.selection import ALL_TARGETS, Selection, sample, select, select_keys
     from rolecall_runner.inventory.targets import Target, TargetKind
 
 __all__ = [
-    "EVERYBODY",
+    "ALL_TARGETS",
     "Inventory",
     "Selection",
     "Target",
     "TargetKind",
     "find_target",
     "inventory_of",
-    "only",
     "read_inventory",
     "sample",
     "select",
+    "select_keys",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "inventory": ("Inventory", "find_target", "inventory_of", "read_inventory"),
-        "selection": ("EVERYBODY", "Selection", "only", "sample", "select"),
+        "selection": ("ALL_TARGETS", "Selection", "select_keys", "sample", "select"),
         "targets": ("Target", "TargetKind"),
     },
 )

@@ -26,14 +26,14 @@ from rolecall_runner.inventory.targets import Target
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _OPENING, _CLOSING = "([{", ")]}"
 Test = Callable[[Target], bool]
-EVERYBODY = "all"
+ALL_TARGETS = "all"
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which targets a run includes: a host pattern, narrowed to a random sample or to the failures of an earlier run."""
 
-    limit: str = field(default=EVERYBODY, metadata={"description": "Accounts to include, as an Ansible host pattern."})
+    limit: str = field(default=ALL_TARGETS, metadata={"description": "Accounts to include, as an Ansible host pattern."})
     sample: int | None = field(
         default=None, metadata={"description": "Random sample of this size, see --seed.", "ge": 1, "strict": True}
     )
@@ -95,7 +95,7 @@ def sample(targets: Sequence[Target], count: int, seed: int) -> tuple[Target, ..
     return tuple(targets[index] for index in sorted(picked))
 
 
-def only(targets: Iterable[Target], keys: Collection[tuple[str, str]], run: str) -> tuple[Target, ...]:
+def select_keys(targets: Iterable[Target], keys: Collection[tuple[str, str]], run: str) -> tuple[Target, ...]:
     """The targets with these keys (kind and name), as of the failed ones of an earlier run.
 
     Keys without a target are ignored. Raises SelectionError if no target remains.

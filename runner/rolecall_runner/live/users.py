@@ -17,7 +17,7 @@ GONE = frozenset({"NoSuchEntity", "NoSuchEntityException"})
 
 
 @dataclass(frozen=True, slots=True)
-class PersonReading:
+class UserReading:
     """A user as read; `mfa_devices` are serial numbers. The code NoSuchEntity in `user` says that there is none."""
 
     user: User | NotCheckable
@@ -50,7 +50,7 @@ def read_group(iam: Any, wanted: Group) -> Group | NotCheckable:
     return attempt("GetGroup", read)
 
 
-def read_person(iam: Any, wanted: User) -> PersonReading:
+def read_user(iam: Any, wanted: User) -> UserReading:
     """The user with groups, policies, console password and MFA devices. Never raises what IAM or the connection refuse.
 
     What IAM does not show (how the first password was encrypted) is as wanted.
@@ -73,7 +73,7 @@ def read_person(iam: Any, wanted: User) -> PersonReading:
     def devices() -> tuple[str, ...]:
         return tuple(item["SerialNumber"] for item in _pages(iam, "list_mfa_devices", "MFADevices", UserName=name))
 
-    return PersonReading(attempt("GetUser", read), attempt("ListMFADevices", devices))
+    return UserReading(attempt("GetUser", read), attempt("ListMFADevices", devices))
 
 
 def read_policy(iam: Any, wanted: ManagedPolicy) -> ManagedPolicy | NotCheckable:

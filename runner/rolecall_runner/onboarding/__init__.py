@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_runner.onboarding.onboard_run import Onboarded, onboard
-    from rolecall_runner.onboarding.waiting import Pace, Sighting
+    from rolecall_runner.onboarding.waiting import PollAttempt, PollOptions
 
-__all__ = ["Onboarded", "Pace", "Sighting", "onboard"]
+__all__ = ["Onboarded", "PollAttempt", "PollOptions", "onboard"]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "onboard_run": (
@@ -18,8 +18,8 @@ __getattr__ = exports(
             "onboard",
         ),
         "waiting": (
-            "Pace",
-            "Sighting",
+            "PollOptions",
+            "PollAttempt",
         ),
     },
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from rolecall_generator.bundle import grants_of, revoking
+from rolecall_generator.bundle import grants_of, revocation_ways
 from rolecall_generator.iam import Access, AccountLabel, Module, ModuleKind
 from rolecall_generator.planning import customer_path
 from rolecall_runner.inventory import Target
@@ -86,7 +86,7 @@ def _cannot(verdict: Verdict) -> Iterable[str]:
 def _revocation(target: Target, access: Access, sent: Sent) -> Iterable[str]:
     label = AccountLabel(target.name, target.account_id)
     module = Module(ModuleKind.CUSTOMER, customer_path(target.name), target.name, label, target.partition, access)
-    for way in revoking(module):
+    for way in revocation_ways(module):
         folder = _FOLDERS.get(way.when, "")
         if not folder or not sent.folders or folder in sent.folders:
             yield f"{way.when}: {way.how}"

@@ -17,17 +17,17 @@ from rolecall_runner.aws import RetryPolicy, Sessions
 from rolecall_runner.execution import ExecutionOptions, Outside, PerProcess
 from rolecall_runner.inventory import Inventory, Selection, Target, TargetKind, find_target, read_inventory
 from rolecall_runner.onboarding.customer_message import Sent, failed_letter, verified_letter
-from rolecall_runner.onboarding.waiting import Pace, Sighting, wait_for_role
-from rolecall_runner.roll_call import prepare
+from rolecall_runner.onboarding.waiting import PollAttempt, PollOptions, wait_for_role
+from rolecall_runner.roll_call import prepare_verify_run
 from rolecall_runner.status import (
     OutputDigests,
     StatusEntry,
     bundle_folders,
-    note_hand_over,
-    note_verdicts,
-    read_history,
+    read_module_history,
+    read_output_digests,
     read_status,
-    written,
+    record_verdicts,
+    store_handover,
 )
 from rolecall_runner.verify import (
     CallMemo,
@@ -38,14 +38,14 @@ from rolecall_runner.verify import (
     VerifyTask,
     make_context,
     verify,
-    written_trust_allows,
+    written_trust_policy_allows,
 )
 
 
 def _outdated_file(target: Target, context: VerifyContext, found: OutputDigests) -> str:
     """A file that is older than the manifest, with a hint; empty if there is none. No apply of such a file can succeed."""
     name = shlex.quote(target.name)
-    if written_trust_allows(target, context) is False:
+    if written_trust_policy_allows(target, context) is False:
         return (
             f"the written module does not have the manifest's external ID: run gen terraform and gen bundle {name}, send it"
         )
@@ -68,7 +68,7 @@ class Onboarded:
     """
 
     target: Target
-    last: Sighting
+    last: PollAttempt
     verdict: Verdict
     run: str
     letter: str
@@ -95,10 +95,10 @@ def onboard(
     start: RunConfig,
     name: str,
     *,
-    pace: Pace,
+    pace: PollOptions,
     options: ExecutionOptions,
     outside: Outside,
-    hear: Callable[[Sighting], None],
+    hear: Callable[[PollAttempt], None],
     warn: Callable[[str], None] = lambda _sentence: None,
     form: str = "",
 ) -> Onboarded:
@@ -113,7 +113,7 @@ def onboard(
     context = make_context(replace(start, run_id=secrets.token_hex(_RUN_ID_BYTES)))
     rehearsal = context.rehearsal
     status = status_path(start.out, rehearsal=rehearsal)
-    note_hand_over(
+    store_handover(
         start.out,
         [target],
         now=outside.now(),
@@ -121,9 +121,11 @@ def onboard(
         access=lambda each: context.written.get(each.role_arn),
         form=form,
     )
-    context = replace(context, history=read_history(status, [target]))
-    record = partial(note_verdicts, start.out, [target], rehearsal=rehearsal, context=context, modules=written(start.out))
-    if older := _outdated_file(target, context, written(start.out)):
+    context = replace(context, history=read_module_history(status, [target]))
+    record = partial(
+        record_verdicts, start.out, [target], rehearsal=rehearsal, context=context, modules=read_output_digests(start.out)
+    )
+    if older := _outdated_file(target, context, read_output_digests(start.out)):
         warn(older)
     last = wait_for_role(lambda: _try_assume(target, context), pace, outside, hear)
     verdict, run = last.verdict, ""
@@ -163,7 +165,7 @@ def _full_runs(
     target: Target,
     options: ExecutionOptions,
     context: VerifyContext,
-    pace: Pace,
+    pace: PollOptions,
     outside: Outside,
 ) -> Iterator[tuple[Verdict, str]]:
     """Full verify runs of this customer with their IDs, until one is OK, a few at most, or Ctrl-C."""
@@ -174,7 +176,7 @@ def _full_runs(
             outside.wait(pace.every_seconds)
         if outside.stop.is_set():
             return
-        call = prepare(start, selection, options, outside=Outside(stop=outside.stop))
+        call = prepare_verify_run(start, selection, options, outside=Outside(stop=outside.stop))
         assumer = replace(context.assumer, run_id=call.record.short_id)
         own = replace(context, assumer=assumer, sessions=Sessions(assumer), memory=CallMemo())
         call.task = VerifyTask(PerProcess(partial(_same_context, own)))

@@ -57,7 +57,7 @@ _PERMANENT = frozenset({"wrong-caller", "own-credentials-expired", "own-credenti
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PollOptions:
     """How long to wait, in seconds: at most between two attempts, and in total. `once`: a single attempt."""
 
     every_seconds: float = 30.0
@@ -66,7 +66,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class PollAttempt:
     """One attempt. `look`: its number, from 1; `waited_seconds`: since the first; `pause_seconds`: until the next one."""
 
     verdict: Verdict
@@ -85,7 +85,9 @@ class Sighting:
         return "the role can be assumed" if self.let_in else describe(self.verdict)
 
 
-def wait_for_role(look: Callable[[], Verdict], pace: Pace, outside: Outside, hear: Callable[[Sighting], None]) -> Sighting:
+def wait_for_role(
+    look: Callable[[], Verdict], pace: PollOptions, outside: Outside, hear: Callable[[PollAttempt], None]
+) -> PollAttempt:
     """Try until the role can be assumed, the timeout ends, `outside.stop` is set, or waiting cannot help.
 
     Pauses grow from 5 seconds to `pace.every_seconds`, and further while AWS gives no clear answer, with a jitter of 10 %.
@@ -97,20 +99,20 @@ def wait_for_role(look: Callable[[], Verdict], pace: Pace, outside: Outside, hea
     while True:
         number += 1
         verdict = look()
-        sighting = Sighting(verdict, number, outside.clock() - begin)
+        sighting = PollAttempt(verdict, number, outside.clock() - begin)
         unclear = unclear + 1 if verdict.mark in {Mark.INCONCLUSIVE, Mark.UNREACHABLE} else 0
         left = pace.timeout_seconds - sighting.waited_seconds
         if sighting.let_in or pace.once or left <= 0 or _is_permanent(verdict):
             hear(sighting)
             return sighting
         pause = min(left, pause_seconds(number, unclear, pace, outside.chance()))
-        hear(Sighting(verdict, number, sighting.waited_seconds, pause))
+        hear(PollAttempt(verdict, number, sighting.waited_seconds, pause))
         outside.wait(pause)
         if outside.stop.is_set():
             return sighting
 
 
-def pause_seconds(look: int, unclear: int, pace: Pace, chance: float) -> float:
+def pause_seconds(look: int, unclear: int, pace: PollOptions, chance: float) -> float:
     """Seconds to wait after `look` attempts, the last `unclear` of them without a clear answer. `chance`: from 0 to 1."""
     plain = min(pace.every_seconds, FIRST_PAUSE_SECONDS * _GROWTH ** min(look - 1, 50))
     grown = min(max(pace.every_seconds, LONGEST_PAUSE_SECONDS), plain * 2.0 ** min(unclear, _MOST_DOUBLINGS))

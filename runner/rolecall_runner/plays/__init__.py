@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_runner.plays.action_handlers import Workshop
+    from rolecall_runner.plays.action_handlers import HandlerFactory
     from rolecall_runner.plays.play_file import load_plays
     from rolecall_runner.plays.play_model import Event, Play, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded, TaskEnding
     from rolecall_runner.plays.play_runner import Runner, accounts_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Event",
+    "HandlerFactory",
     "Play",
     "PlayBegins",
     "PlayOptions",
@@ -32,7 +33,6 @@ __all__ = [
     "TaskEnded",
     "TaskEnding",
     "TaskFilter",
-    "Workshop",
     "accounts_of",
     "choose_tasks",
     "installed_tasks",
@@ -43,10 +43,10 @@ __all__ = [
     "tags_of",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
-        "action_handlers": ("Workshop",),
+        "action_handlers": ("HandlerFactory",),
         "play_file": ("load_plays",),
         "play_model": (
             "Event",

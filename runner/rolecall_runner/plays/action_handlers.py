@@ -32,7 +32,7 @@ _CACHED_QUERIES = 64
 Means = PerProcess[tuple[Clients, Sessions]]
 
 
-class Performer(Protocol):
+class ActionHandler(Protocol):
     """Runs a task's action in one account. Called from many threads."""
 
     def __call__(self, target: Target, variables: Mapping[str, Any]) -> Outcome:
@@ -157,7 +157,7 @@ def _with_change(outcome: Outcome) -> Outcome:
 
 
 @dataclass(slots=True)
-class Workshop:
+class HandlerFactory:
     """Makes performers. Functions and third-party tasks are loaded first, so that their errors precede any call."""
 
     fleet: Fleet
@@ -165,7 +165,7 @@ class Workshop:
     plugins: Mapping[str, EntryPoint]
     allow_write: bool = False
 
-    def performer(self, task: PlayTask) -> Performer:
+    def performer(self, task: PlayTask) -> ActionHandler:
         """The performer of a task. Raises PlayError, SandboxError, CallerError."""
         action = task.action
         if isinstance(action, AssertAction):

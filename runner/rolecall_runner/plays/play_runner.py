@@ -14,7 +14,7 @@ from rolecall_runner.api import Fleet
 from rolecall_runner.aws import RetryPolicy, Status, failure_of
 from rolecall_runner.execution import EngineSettings, Outcome, Outside, Result
 from rolecall_runner.inventory import Target, TargetKind, select
-from rolecall_runner.plays.action_handlers import Performer, Workshop
+from rolecall_runner.plays.action_handlers import ActionHandler, HandlerFactory
 from rolecall_runner.plays.play_fields import account_variables
 from rolecall_runner.plays.play_file import batches
 from rolecall_runner.plays.play_model import (
@@ -43,7 +43,7 @@ class TaskInHost:
     """A play's task as engines take it. The outcome's data are what is registered, with flags; see `registered`."""
 
     task: PlayTask
-    performer: Performer
+    performer: ActionHandler
     variables: Mapping[tuple[str, str], Mapping[str, Any]]
     """Of every account of the batch, by kind and name."""
     outside: Outside
@@ -219,7 +219,7 @@ class Runner:
     """One run of plays. `check`: what may change something is left out."""
 
     fleet: Fleet
-    workshop: Workshop
+    workshop: HandlerFactory
     check: bool = False
     settings: EngineSettings = field(default_factory=EngineSettings)
     outside: Outside = field(default_factory=Outside)
@@ -258,7 +258,7 @@ class Runner:
         yield from self._plays(chosen, performers)
         self.record.end()
 
-    def _plays(self, chosen: Chosen, performers: dict[int, Performer]) -> Iterator[Event]:
+    def _plays(self, chosen: Chosen, performers: dict[int, ActionHandler]) -> Iterator[Event]:
         for play, accounts in chosen:
             left = [target for target in accounts if _key(target) not in self._lost]
             yield PlayBegins(play, len(left))
@@ -271,7 +271,7 @@ class Runner:
                     yield PlayStops(play, why)
                     return
 
-    def _batch(self, batch: _Batch, performers: dict[int, Performer]) -> Generator[Event, None, str]:
+    def _batch(self, batch: _Batch, performers: dict[int, ActionHandler]) -> Generator[Event, None, str]:
         """Run a batch; returns why the run is to stop, "" when it goes on."""
         play = batch.play
         for task in play.tasks:
@@ -289,7 +289,13 @@ class Runner:
         return "" if batch.alive else "every account of the batch failed"
 
     def _task(
-        self, task: PlayTask, batch: _Batch, accounts: list[Target], performer: Performer | None, *, handler: bool = False
+        self,
+        task: PlayTask,
+        batch: _Batch,
+        accounts: list[Target],
+        performer: ActionHandler | None,
+        *,
+        handler: bool = False,
     ) -> Iterator[Event]:
         yield TaskBegins(task, handler)
         at = self._places[id(task)]

@@ -31,9 +31,9 @@ from rolecall_runner.execution import (
     new_run_id,
     read_results,
 )
-from rolecall_runner.inventory import EVERYBODY, Selection
+from rolecall_runner.inventory import ALL_TARGETS, Selection
 from rolecall_runner.plays.play_model import Play, PlayError, PlayTask, TaskEnded, TaskEnding
-from rolecall_runner.redact import plain, redacted
+from rolecall_runner.redact import redact_json, to_json_values
 
 ALL, TAGGED, UNTAGGED, ALWAYS, NEVER = "all", "tagged", "untagged", "always", "never"
 _SPECIAL = frozenset({ALL, TAGGED, UNTAGGED, ALWAYS, NEVER})
@@ -108,7 +108,7 @@ class Played:
 
     file: Path
     digest: str
-    limit: str = EVERYBODY
+    limit: str = ALL_TARGETS
     wish: TaskFilter = field(default_factory=TaskFilter)
     check: bool = False
     retry: str | None = None
@@ -247,7 +247,7 @@ class RunFolder:
 
     def add(self, at: str, result: Result, event: TaskEnded) -> None:
         """Write a line. Its status is the account's: what a play ignores is no failure of it. Raises JournalError."""
-        whole = plain(event.data, reveal=True)
+        whole = to_json_values(event.data, reveal=True)
         safe = _without_secrets(event)
         ignored = event.ending is TaskEnding.IGNORED
         body: dict[str, Any] = {
@@ -277,8 +277,8 @@ class RunFolder:
 def _without_secrets(event: TaskEnded) -> dict[str, Any]:
     """What was registered, as it may be kept: rows of a query as `runner query` keeps them, all other texts redacted."""
     rows = {"rows", "results"} if event.task.action.kind == "query" else set()
-    safe: dict[str, Any] = plain(event.data)
-    return {key: value if key in rows else redacted(value, key) for key, value in safe.items()}
+    safe: dict[str, Any] = to_json_values(event.data)
+    return {key: value if key in rows else redact_json(value, key) for key, value in safe.items()}
 
 
 def _body(result: Result) -> Mapping[str, Any]:
@@ -292,7 +292,7 @@ class PlayOptions:
     """What a command line says of a play. `retry`, `resume`: runs, as people name them."""
 
     file: Path | None = None
-    limit: str = EVERYBODY
+    limit: str = ALL_TARGETS
     wish: TaskFilter = field(default_factory=TaskFilter)
     check: bool = False
     retry: str | None = None
@@ -321,7 +321,7 @@ def played_of(
     """What is to be played, in which run. Raises PlayError for too little or too much, JournalError, NoSuchRunError."""
     fresh = PlayRun(new_run_id(clock(), token))
     if options.resume is not None:
-        _check_alone(options, "--resume", options.resume, alone=options.limit == EVERYBODY and options.retry is None)
+        _check_alone(options, "--resume", options.resume, alone=options.limit == ALL_TARGETS and options.retry is None)
         record = find_run(runs, options.resume, task=TASK)
         before = recalled(record)
         check_unchanged(before, record.run_id)
@@ -330,7 +330,7 @@ def played_of(
         _check_alone(options, "--retry", options.retry, alone=True)
         record = find_run(runs, options.retry, task=TASK)
         before = recalled(record)
-        limit = before.limit if options.limit == EVERYBODY else options.limit
+        limit = before.limit if options.limit == ALL_TARGETS else options.limit
         return replace(before, digest=digest_of(before.file), limit=limit, retry=record.run_id), fresh
     if options.file is None:
         raise PlayError("no play is named", where="FILE", hint="runner play audit.yaml")

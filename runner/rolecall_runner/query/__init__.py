@@ -2,15 +2,23 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_runner.query.answers import VALUE, Count, QueryAnswer, Reason, Row
     from rolecall_runner.query.execute import QueryTask, reply_model
     from rolecall_runner.query.preflight import Forecast, Judgement, Preview, check_reads
-    from rolecall_runner.query.query_run import QueryRun, QueryTargets, choose, foresee, prepare, preview, replay
+    from rolecall_runner.query.query_run import (
+        QueryRun,
+        QueryTargets,
+        choose_targets,
+        forecast_answers,
+        prepare,
+        preview,
+        replay,
+    )
     from rolecall_runner.query.spec import QueryError, QuerySpec
-    from rolecall_runner.query.validate import base_query, describe, override, shipped, validate_query
+    from rolecall_runner.query.validate import base_query, describe, override, shipped_queries, validate_query
 
 __all__ = [
     "VALUE",
@@ -28,26 +36,26 @@ __all__ = [
     "Row",
     "base_query",
     "check_reads",
-    "choose",
+    "choose_targets",
     "describe",
-    "foresee",
+    "forecast_answers",
     "override",
     "prepare",
     "preview",
     "replay",
     "reply_model",
-    "shipped",
+    "shipped_queries",
     "validate_query",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "answers": ("VALUE", "Count", "QueryAnswer", "Reason", "Row"),
         "execute": ("QueryTask", "reply_model"),
         "preflight": ("Forecast", "Judgement", "Preview", "check_reads"),
-        "query_run": ("QueryRun", "QueryTargets", "choose", "foresee", "prepare", "preview", "replay"),
+        "query_run": ("QueryRun", "QueryTargets", "choose_targets", "forecast_answers", "prepare", "preview", "replay"),
         "spec": ("QueryError", "QuerySpec"),
-        "validate": ("base_query", "describe", "override", "shipped", "validate_query"),
+        "validate": ("base_query", "describe", "override", "shipped_queries", "validate_query"),
     },
 )

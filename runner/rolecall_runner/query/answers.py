@@ -12,7 +12,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError, ParseError
 from jmespath.functions import Functions
 
-from rolecall_generator.text import counted
+from rolecall_generator.text import pluralize
 from rolecall_runner.aws import Status, failure_of
 from rolecall_runner.execution import Outcome, Result
 from rolecall_runner.query.spec import QueryError
@@ -260,7 +260,7 @@ class Count:
         places = ", ".join(
             f"{count:,} {reason}" for reason, count in sorted(self.reasons.items(), key=lambda item: -item[1])
         )
-        rows, accounts = counted(self.rows, "row"), counted(self.accounts, "account")
+        rows, accounts = pluralize(self.rows, "row"), pluralize(self.accounts, "account")
         mark = f"{REHEARSAL}: " if self.rehearsal else ""
         return f"{mark}{rows} from {accounts}; accounts and Regions: {places}"
 

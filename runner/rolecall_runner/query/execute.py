@@ -34,7 +34,7 @@ from rolecall_runner.query.operations import (
 )
 from rolecall_runner.query.parameters import Filling, check_targets, fill
 from rolecall_runner.query.spec import FollowUp, QuerySpec
-from rolecall_runner.redact import plain
+from rolecall_runner.redact import to_json_values
 
 EACH_KEY = "*"
 """Value of `FollowUp.into`: one column per key of the reply."""
@@ -51,7 +51,7 @@ class RegionRows:
     notes: tuple[str, ...] = ()
 
 
-def ask_place(spec: QuerySpec, client_of: Any, filling: Filling) -> RegionRows:
+def query_region(spec: QuerySpec, client_of: Any, filling: Filling) -> RegionRows:
     """Execute the query in one account and Region; `client_of(service)` returns the client of a service there.
 
     Raises what the first call raises; then no rows are returned. Further calls that are denied become notes.
@@ -75,7 +75,7 @@ def ask_place(spec: QuerySpec, client_of: Any, filling: Filling) -> RegionRows:
 def _rows(spec: QuerySpec, operation: Operation, client: Client, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
     select = spec.select or default_select(operation)
     for reply in _replies(operation, client, parameters, spec, select):
-        value = plain(reply, operation.model.output_shape, reveal=spec.reveal)
+        value = to_json_values(reply, operation.model.output_shape, reveal=spec.reveal)
         yield from rows_of(value if select is None else search(select, value), spec.columns)
 
 
@@ -152,7 +152,7 @@ def _further(follow_up: FollowUp, client: Client, filling: Filling, spec: QueryS
     parameters = fill(follow_up.parameters, filling)
     whole = QuerySpec(follow_up.service, follow_up.operation, page_size=spec.page_size)
     reply = next(iter(_replies(operation, client, parameters, whole, None)))
-    value = plain(reply, operation.model.output_shape, reveal=spec.reveal)
+    value = to_json_values(reply, operation.model.output_shape, reveal=spec.reveal)
     return value if follow_up.select is None else search(follow_up.select, value)
 
 
@@ -205,7 +205,7 @@ class QueryTask:
             if (self.spec.service, region) in self._absent:
                 break
             try:
-                asked = ask_place(
+                asked = query_region(
                     self.spec,
                     lambda service: clients.client(service, region),
                     Filling(target, moment, region),

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from botocore.model import OperationModel, ServiceModel
 
 from rolecall_generator.iam import PARTITIONS
-from rolecall_runner.aws import Clients, Status, loader
+from rolecall_runner.aws import Clients, Status, model_loader
 from rolecall_runner.inventory import Target
 from rolecall_runner.query.spec import QueryError, QuerySpec, RegionChoice
 
@@ -76,7 +76,7 @@ class Operation:
 @lru_cache(maxsize=1)
 def service_names() -> tuple[str, ...]:
     """The boto3 names of all services."""
-    return tuple(loader().list_available_services("service-2"))
+    return tuple(model_loader().list_available_services("service-2"))
 
 
 _compiled = lru_cache(maxsize=64)(jmespath.compile)
@@ -95,7 +95,7 @@ def service_model(service: str) -> ServiceModel:
 def _service_model(service: str) -> ServiceModel:
     if service not in service_names():
         raise QueryError(f"unknown service {service!r}", where="query", hint=_nearest(service, service_names()))
-    return ServiceModel(loader().load_service_model(service, "service-2"), service)
+    return ServiceModel(model_loader().load_service_model(service, "service-2"), service)
 
 
 @lru_cache(maxsize=64)
@@ -161,12 +161,12 @@ def _partitions(partition: str) -> Iterator[Mapping[str, Any]]:
 
 @lru_cache(maxsize=1)
 def _endpoints() -> Mapping[str, Any]:
-    return loader().load_data("endpoints")  # type: ignore[no-any-return]
+    return model_loader().load_data("endpoints")  # type: ignore[no-any-return]
 
 
 def _paging(service: str, operation: OperationModel) -> Mapping[str, Any] | None:
     try:
-        known = loader().load_service_model(service, "paginators-1")["pagination"].get(operation.name)
+        known = model_loader().load_service_model(service, "paginators-1")["pagination"].get(operation.name)
     except botocore.exceptions.UnknownServiceError:
         known = None
     return _whole(known if known is not None else _guessed_paging(operation), operation)

@@ -13,7 +13,7 @@ from pathlib import Path
 from rolecall_generator._version import __version__
 from rolecall_generator.output import read_lock
 from rolecall_generator.planning import make_plan, previous_slots
-from rolecall_runner.aws import AwsConfig, make_means, utc_now
+from rolecall_runner.aws import AwsConfig, connect, utc_now
 from rolecall_runner.execution import (
     RUNS,
     ExecutionOptions,
@@ -26,18 +26,18 @@ from rolecall_runner.execution import (
     keys_to_retry,
     new_run_id,
     read_results,
-    recorded,
+    record_results,
 )
 from rolecall_runner.inventory import (
-    EVERYBODY,
+    ALL_TARGETS,
     Inventory,
     Selection,
     Target,
     TargetKind,
-    only,
     read_inventory,
     sample,
     select,
+    select_keys,
 )
 from rolecall_runner.query.answers import QueryAnswer
 from rolecall_runner.query.execute import QueryTask
@@ -131,13 +131,13 @@ class QueryRun:
             yield replace(QueryAnswer.from_result(result, accounts.get(result.key, "")), rehearsal=self.record.rehearsal)
         results = self.options.run(self.task, self.waiting, self.outside)
         with self.journal as journal:
-            for result in recorded(results, journal):
+            for result in record_results(results, journal):
                 yield replace(QueryAnswer.from_result(result, accounts[result.key]), rehearsal=self.rehearsal)
             journal.end(self.clock())
             self.record = journal.record
 
 
-def choose(manifest: Path, out: Path, selection: Selection, *, runs: Path = RUNS) -> QueryTargets:
+def choose_targets(manifest: Path, out: Path, selection: Selection, *, runs: Path = RUNS) -> QueryTargets:
     """The targets of a selection; the pattern `all` means the customers, since switch roles are for people.
 
     `runs`: the folder of the run that `selection.retry` names. Raises ManifestError, PlanError, OutputError, SelectionError,
@@ -145,11 +145,11 @@ def choose(manifest: Path, out: Path, selection: Selection, *, runs: Path = RUNS
     """
     inventory = read_inventory(manifest, out=out)
     targets = select(inventory.targets, selection.limit)
-    if selection.limit == EVERYBODY and selection.retry is None:
+    if selection.limit == ALL_TARGETS and selection.retry is None:
         targets = tuple(target for target in targets if target.kind is TargetKind.CUSTOMER) or targets
     if selection.retry is not None:
         selection = replace(selection, retry=find_run(runs, selection.retry, task=TASK).run_id)
-        targets = tuple(only(targets, keys_to_retry(runs, str(selection.retry)), str(selection.retry)))
+        targets = tuple(select_keys(targets, keys_to_retry(runs, str(selection.retry)), str(selection.retry)))
     if selection.sample is not None:
         targets = sample(targets, selection.sample, selection.seed)
     return QueryTargets(inventory, targets, selection, manifest, out)
@@ -173,11 +173,11 @@ def replay(
     record = find_run(runs, resume or str(selection.retry), task=TASK)
     before, spec = from_record(record)
     again = before if resume else replace(selection, retry=record.run_id)
-    targets = choose(manifest, out, again, runs=runs)
+    targets = choose_targets(manifest, out, again, runs=runs)
     return spec, replace(targets, resume=record.run_id if resume else None)
 
 
-def foresee(spec: QuerySpec, chosen: QueryTargets) -> Iterator[Forecast]:
+def forecast_answers(spec: QuerySpec, chosen: QueryTargets) -> Iterator[Forecast]:
     """Whether each account can answer, by the permissions that the manifest grants. Sends no request.
 
     Raises PlanError, OutputError.
@@ -192,7 +192,7 @@ def preview(spec: QuerySpec, judged: tuple[Judgement, ...], chosen: QueryTargets
     Raises QueryError for placeholders that some account has no value for, PlanError, OutputError.
     """
     check_targets(spec.parameters, chosen.targets)
-    return count_calls(spec, judged, chosen.targets, foresee(spec, chosen))
+    return count_calls(spec, judged, chosen.targets, forecast_answers(spec, chosen))
 
 
 def prepare(
@@ -212,7 +212,7 @@ def prepare(
     """
     check_targets(spec.parameters, chosen.targets)
     run_id = chosen.resume or new_run_id(clock(), token)
-    means = PerProcess(partial(make_means, aws, run_id.rpartition("-")[2]))
+    means = PerProcess(partial(connect, aws, run_id.rpartition("-")[2]))
     clients, _ = means.get()  # before the journal, so that a run without a caller leaves no record
     fingerprint = chosen.inventory.fingerprint
     if chosen.resume is not None:

@@ -77,7 +77,7 @@ def override(spec: QuerySpec, *, partition: str | None = None, **settings: Any) 
         raise QueryError(f"{key}: {what}", where=name, hint=f"{name}: {description_of(QuerySpec, name)}") from None
 
 
-def shipped() -> tuple[QuerySpec, ...]:
+def shipped_queries() -> tuple[QuerySpec, ...]:
     """The queries that come with the package, by name. Raises QueryError when one is broken."""
     return tuple(
         read_query(entry.read_text("utf-8"), entry.name)
@@ -88,7 +88,7 @@ def shipped() -> tuple[QuerySpec, ...]:
 
 def find_query(name: str) -> QuerySpec:
     """The shipped query of this name. Raises QueryError with the nearest names."""
-    known = {each.name: each for each in shipped()}
+    known = {each.name: each for each in shipped_queries()}
     if name not in known:
         close = get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)
         raise QueryError(f"unknown query {name!r}", where="named", hint=f"did you mean {', '.join(close)}?")

@@ -2,25 +2,33 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, Tool, rehearse
-    from rolecall_runner.rehearsal.rehearsal_report import Progress, Rehearsal, rehearsal_json
+    from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, TerraformTool, rehearse
+    from rolecall_runner.rehearsal.rehearsal_report import Rehearsal, RehearsalProgress, rehearsal_json
     from rolecall_runner.rehearsal.terraform_cli import find_terraform
 
-__all__ = ["Progress", "Rehearsal", "RehearsalSelection", "Tool", "find_terraform", "rehearsal_json", "rehearse"]
+__all__ = [
+    "Rehearsal",
+    "RehearsalProgress",
+    "RehearsalSelection",
+    "TerraformTool",
+    "find_terraform",
+    "rehearsal_json",
+    "rehearse",
+]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "rehearsal": (
             "RehearsalSelection",
-            "Tool",
+            "TerraformTool",
             "rehearse",
         ),
         "rehearsal_report": (
-            "Progress",
+            "RehearsalProgress",
             "Rehearsal",
             "rehearsal_json",
         ),

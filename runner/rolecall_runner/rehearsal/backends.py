@@ -15,8 +15,8 @@ from rolecall_generator.iam import Access
 from rolecall_generator.terraform.parser import parse_module
 from rolecall_runner.rehearsal.module_selection import RehearsedModules, reason_to_skip
 from rolecall_runner.rehearsal.rehearsal_report import ModuleOutcome, ModuleRehearsal, Stage, Steps
-from rolecall_runner.rehearsal.terraform_cli import Finished, Provider, Terraform, Workspace, make_workspace
-from rolecall_runner.sandbox import AdminClient, by_account, provision, withdraw
+from rolecall_runner.rehearsal.terraform_cli import CompletedCommand, Provider, Terraform, Workspace, make_workspace
+from rolecall_runner.sandbox import AdminClient, provision, remove_added, split_by_account
 
 _INTERRUPTED = "interrupted"
 
@@ -110,7 +110,7 @@ class TerraformBackend:
             result = replace(result, outcome=ModuleOutcome.FAILED, error=done.error)
         self._results[chosen.path] = result
 
-    def _init_and_apply(self, chosen: RehearsedModules) -> Finished:
+    def _init_and_apply(self, chosen: RehearsedModules) -> CompletedCommand:
         try:
             workspace = make_workspace(
                 self._folder / chosen.path,
@@ -121,18 +121,18 @@ class TerraformBackend:
             )
             done = workspace.init()
             if done.code or self._stopped.is_set():
-                return done if done.code else Finished(1, _INTERRUPTED)
+                return done if done.code else CompletedCommand(1, _INTERRUPTED)
             self._started[chosen.path] = workspace
             return workspace.apply()
         except (OSError, RolecallError) as error:
-            return Finished(1, f"Error: {error}")
+            return CompletedCommand(1, f"Error: {error}")
 
     def _destroy(self, chosen: RehearsedModules) -> None:
         with self._step(Stage.DESTROY, chosen.path) as ending:
             try:
                 done = self._started[chosen.path].destroy()
             except RolecallError as error:
-                done = Finished(1, f"Error: {error}")
+                done = CompletedCommand(1, f"Error: {error}")
             ending.ok = done.code == 0
         result = self._results[chosen.path]
         self._results[chosen.path] = replace(
@@ -157,7 +157,7 @@ class ParsedBackend:
     def apply(self) -> None:
         """Parse every module and provision those without errors."""
         readable = [access for item in self._chosen if (access := self._read(item)) is not None]
-        done = provision(by_account(Access.union(readable)), operator=self._operator)
+        done = provision(split_by_account(Access.union(readable)), operator=self._operator)
         problems = {account.account_id: "\n".join(account.problems) for account in done.failed}
         for path, result in self._results.items():
             if result.outcome is ModuleOutcome.APPLIED and result.account_id in problems:
@@ -180,7 +180,7 @@ class ParsedBackend:
 
     def destroy(self) -> None:
         """Remove what the accounts did not have before."""
-        done = withdraw(self._before, operator=self._operator)
+        done = remove_added(self._before, operator=self._operator)
         problems = {account.account_id: "\n".join(account.problems) for account in done.failed}
         for path, result in self._results.items():
             error = problems.get(result.account_id)

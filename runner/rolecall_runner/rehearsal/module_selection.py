@@ -40,7 +40,7 @@ class RehearsedModules:
         return self.module.kind is ModuleKind.BACKEND
 
 
-def choose(
+def select_modules(
     manifest: Path,
     folder: Path,
     *,

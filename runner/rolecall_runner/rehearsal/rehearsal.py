@@ -12,13 +12,13 @@ from rolecall_generator.iam import Access, ConsolePassword
 from rolecall_generator.iam.difference import Change, differences
 from rolecall_runner.live import read_account
 from rolecall_runner.rehearsal.backends import ParsedBackend, RehearsalBackend, TerraformBackend
-from rolecall_runner.rehearsal.module_selection import RehearsedModules, choose
+from rolecall_runner.rehearsal.module_selection import RehearsedModules, select_modules
 from rolecall_runner.rehearsal.rehearsal_report import (
     AccountRehearsal,
-    Applied,
-    Listener,
+    AppliedModules,
     ModuleOutcome,
     ModuleRehearsal,
+    ProgressListener,
     Rehearsal,
     RehearsalMethod,
     Stage,
@@ -29,11 +29,11 @@ from rolecall_runner.sandbox import (
     OPERATOR_ROLE,
     UPSTREAM_ERRORS,
     AdminClient,
-    bare_principals,
-    by_account,
-    note_on,
+    placeholder_note,
     placeholder_policies,
+    placeholder_principals,
     provision,
+    split_by_account,
 )
 
 
@@ -70,7 +70,7 @@ class RehearsalSelection:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class TerraformTool:
     """The Terraform to use, None if not installed.
 
     `plugin_dir` is the folder of its provider, None for Terraform's default; `parallel` the number of concurrent modules.
@@ -84,12 +84,12 @@ class Tool:
 def rehearse(
     manifest: Path,
     *,
-    tool: Tool,
+    tool: TerraformTool,
     url: str,
     selection: RehearsalSelection = RehearsalSelection(),
     keep: bool = False,
-    progress: Listener = lambda _progress: None,
-    after_apply: Callable[[Applied], None] = lambda _applied: None,
+    progress: ProgressListener = lambda _progress: None,
+    after_apply: Callable[[AppliedModules], None] = lambda _applied: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Rehearsal:
     """Apply the modules of a manifest in the sandbox at `url`, compare the accounts with the intended access, and destroy.
@@ -103,7 +103,7 @@ def rehearse(
     step = Steps(progress, clock)
     with tempfile.TemporaryDirectory(prefix="rolecall-rehearsal-") as name:
         work = Path(name)
-        chosen = choose(
+        chosen = select_modules(
             manifest,
             work / "modules",
             names=selection.names,
@@ -151,7 +151,7 @@ class _Context:
 
 
 def _apply_and_destroy(
-    context: _Context, backend: RehearsalBackend, after_apply: Callable[[Applied], None], *, keep: bool
+    context: _Context, backend: RehearsalBackend, after_apply: Callable[[AppliedModules], None], *, keep: bool
 ) -> tuple[AccountRehearsal, ...]:
     """Apply, compare, call `after_apply`, destroy and check; the destroy also after an exception."""
     try:
@@ -161,7 +161,7 @@ def _apply_and_destroy(
         with context.step(Stage.AFTER_APPLY, None):
             done = [result for result in backend.results.values() if result.outcome is ModuleOutcome.APPLIED]
             paths = tuple(result.path for result in done)
-            after_apply(Applied(context.operator.url, paths, tuple(sorted({result.account_id for result in done}))))
+            after_apply(AppliedModules(context.operator.url, paths, tuple(sorted({result.account_id for result in done}))))
     finally:
         if not keep:
             backend.destroy()
@@ -175,14 +175,14 @@ def _apply_and_destroy(
 def _prepare(operator: AdminClient, chosen: Sequence[RehearsedModules]) -> _Reading:
     """Create principals and policies that the modules need, and read every account before the first module."""
     accesses = [item.module.access for item in chosen]
-    prerequisites = Access.union([bare_principals(accesses), placeholder_policies(accesses)])
-    done = provision(by_account(prerequisites), operator=operator)
+    prerequisites = Access.union([placeholder_principals(accesses), placeholder_policies(accesses)])
+    done = provision(split_by_account(prerequisites), operator=operator)
     before = _read_all(operator, sorted({item.account_id for item in chosen}))
     refused = {account.account_id: "; ".join(account.problems) for account in done.failed}
     return _Reading(before.accounts, {**refused, **before.problems})
 
 
-def _provider(tool: Tool, folder: Path) -> Provider | str:
+def _provider(tool: TerraformTool, folder: Path) -> Provider | str:
     """The provider, or why Terraform cannot be used."""
     if tool.terraform is None:
         return NO_TERRAFORM
@@ -236,7 +236,7 @@ def _report(
     seconds: float,
 ) -> Rehearsal:
     modules = tuple(results[item.path] for item in chosen)
-    note = note_on(tuple(placeholder_policies(item.module.access for item in chosen).policies))
+    note = placeholder_note(tuple(placeholder_policies(item.module.access for item in chosen).policies))
     if isinstance(provider, str):
         why = f"{provider}; the modules were parsed and provisioned instead{note}"
         return Rehearsal(RehearsalMethod.PARSED, why, modules, accounts, kept, seconds=seconds)

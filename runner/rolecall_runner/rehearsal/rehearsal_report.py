@@ -128,7 +128,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RehearsalProgress:
     """Start (`ok` is None) or end of a stage, of one module or (`path` is None) of all; `seconds` is its duration."""
 
     stage: Stage
@@ -138,7 +138,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedModules:
     """Applied modules and their account ids, and the URL of the sandbox."""
 
     url: str
@@ -146,7 +146,7 @@ class Applied:
     accounts: tuple[str, ...]
 
 
-Listener = Callable[[Progress], None]
+ProgressListener = Callable[[RehearsalProgress], None]
 """Called with the progress, from several threads but never concurrently."""
 
 
@@ -161,7 +161,7 @@ class StageEnding:
 class Steps:
     """Reports start and end of steps to a listener. Thread-safe."""
 
-    def __init__(self, listener: Listener, clock: Callable[[], float]) -> None:
+    def __init__(self, listener: ProgressListener, clock: Callable[[], float]) -> None:
         self._listener = listener
         self._clock = clock
         self._lock = threading.Lock()
@@ -170,7 +170,7 @@ class Steps:
     def __call__(self, stage: Stage, path: str | None = None) -> Iterator[StageEnding]:
         """Report the block as a step, which fails when the block raises."""
         ending = StageEnding()
-        self._report(Progress(stage, path))
+        self._report(RehearsalProgress(stage, path))
         started = self._clock()
         try:
             yield ending
@@ -179,8 +179,8 @@ class Steps:
             raise
         finally:
             ending.seconds = self._clock() - started
-            self._report(Progress(stage, path, ending.ok, ending.seconds))
+            self._report(RehearsalProgress(stage, path, ending.ok, ending.seconds))
 
-    def _report(self, progress: Progress) -> None:
+    def _report(self, progress: RehearsalProgress) -> None:
         with self._lock:
             self._listener(progress)

@@ -27,7 +27,7 @@ _REMOVED_VARIABLES = ("AWS_", "TF_CLI_ARGS", "TF_WORKSPACE", "TF_DATA_DIR", "TF_
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class CompletedCommand:
     """Exit code, standard output and standard error of a command."""
 
     code: int
@@ -60,7 +60,7 @@ class Terraform:
     _running: set[subprocess.Popen[str]] = field(default_factory=set, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def run(self, folder: Path, *arguments: str, timeout: float = _TIMEOUT_SECONDS) -> Finished:
+    def run(self, folder: Path, *arguments: str, timeout: float = _TIMEOUT_SECONDS) -> CompletedCommand:
         """Run a command in a folder. After `timeout` seconds it is stopped and has failed.
 
         Ctrl-C in the terminal does not interrupt it, see `stop`. Raises ToolError when the program cannot be started.
@@ -92,7 +92,7 @@ class Terraform:
         finally:
             with self._lock:
                 self._running.discard(process)
-        return Finished(process.returncode, out, err)
+        return CompletedCommand(process.returncode, out, err)
 
     def stop(self) -> None:
         """Interrupt all running commands like Ctrl-C, so that they write their state before they end."""
@@ -190,15 +190,15 @@ class Workspace:
     terraform: Terraform
     plugins: Path
 
-    def init(self) -> Finished:
+    def init(self) -> CompletedCommand:
         """Initialize with the provider in `plugins`, without downloads."""
         return self.terraform.run(self.folder, "init", "-input=false", "-no-color", f"-plugin-dir={self.plugins}")
 
-    def apply(self) -> Finished:
+    def apply(self) -> CompletedCommand:
         """Apply without confirmation."""
         return self.terraform.run(self.folder, "apply", "-auto-approve", "-input=false", "-no-color")
 
-    def destroy(self) -> Finished:
+    def destroy(self) -> CompletedCommand:
         """Destroy without confirmation."""
         return self.terraform.run(self.folder, "destroy", "-auto-approve", "-input=false", "-no-color")
 
@@ -234,7 +234,7 @@ class Provider:
     tool_version: str
 
 
-def find_provider(terraform: Terraform, folder: Path, plugin_dir: Path | None) -> Provider | Finished:
+def find_provider(terraform: Terraform, folder: Path, plugin_dir: Path | None) -> Provider | CompletedCommand:
     """Install the AWS provider once for all modules: from `plugin_dir`, or from Terraform's cache, mirror or registry.
 
     Returns the failed command when there is no provider.

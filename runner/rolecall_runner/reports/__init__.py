@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_runner.reports.formatters.csv import csv_line
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
         VerdictFormat,
         VerdictOutput,
     )
-    from rolecall_runner.reports.onboarding_output import WaitDisplay, onboarded_json, print_onboarded
-    from rolecall_runner.reports.play_output import listed, listing_lines
-    from rolecall_runner.reports.progress import RollCallProgress
-    from rolecall_runner.reports.rows import Troubles, cell_of, preview_lines
+    from rolecall_runner.reports.onboarding_output import WaitDisplay, onboarding_json, print_onboarding
+    from rolecall_runner.reports.play_output import list_plays, play_list_lines
+    from rolecall_runner.reports.progress import VerifyProgress
+    from rolecall_runner.reports.rows import MissingAnswers, cell_of, preview_lines
     from rolecall_runner.reports.status_output import print_status, status_json
 
 __all__ = [
@@ -31,29 +31,29 @@ __all__ = [
     "ROW_FORMATS",
     "VERDICT_FORMATS",
     "FormatRegistry",
+    "MissingAnswers",
     "PlayOutput",
     "PlayWriter",
-    "RollCallProgress",
     "RowFormat",
     "RowOutput",
     "RowWriter",
     "TextOutput",
-    "Troubles",
     "VerdictFormat",
     "VerdictOutput",
+    "VerifyProgress",
     "WaitDisplay",
     "cell_of",
     "csv_line",
-    "listed",
-    "listing_lines",
-    "onboarded_json",
+    "list_plays",
+    "onboarding_json",
+    "play_list_lines",
     "preview_lines",
-    "print_onboarded",
+    "print_onboarding",
     "print_status",
     "status_json",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "formatters.registry": (
@@ -73,16 +73,16 @@ __getattr__ = exports(
         "formatters.csv": ("csv_line",),
         "onboarding_output": (
             "WaitDisplay",
-            "onboarded_json",
-            "print_onboarded",
+            "onboarding_json",
+            "print_onboarding",
         ),
         "play_output": (
-            "listed",
-            "listing_lines",
+            "list_plays",
+            "play_list_lines",
         ),
-        "progress": ("RollCallProgress",),
+        "progress": ("VerifyProgress",),
         "rows": (
-            "Troubles",
+            "MissingAnswers",
             "cell_of",
             "preview_lines",
         ),

@@ -14,8 +14,8 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from rolecall_generator.terminal import print_lines
-from rolecall_generator.text import json_text, one_line
-from rolecall_runner.onboarding import Onboarded, Sighting
+from rolecall_generator.text import json_text, sanitize_line
+from rolecall_runner.onboarding import Onboarded, PollAttempt
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.summary import STYLES
 from rolecall_runner.status import StatusPlace
@@ -35,10 +35,10 @@ class WaitDisplay:
         self, console: Console, name: str, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._console = console
-        self._name = one_line(name)
+        self._name = sanitize_line(name)
         self._clock = clock
         self._quiet = quiet
-        self._last: Sighting | None = None
+        self._last: PollAttempt | None = None
         self._heard = self._begun = clock()
         self._spinner = Spinner("dots", style="cyan")
         live = console.is_terminal and not console.is_dumb_terminal and not quiet
@@ -56,7 +56,7 @@ class WaitDisplay:
         if self._live is not None:
             self._live.stop()
 
-    def hear(self, sighting: Sighting) -> None:
+    def hear(self, sighting: PollAttempt) -> None:
         """Show a sighting."""
         before = self._last
         self._last, self._heard = sighting, self._clock()
@@ -65,7 +65,7 @@ class WaitDisplay:
 
     def warn(self, sentence: str) -> None:
         """Print a warning, also if the sightings are not shown."""
-        self._console.print(Text(f"warning: {self._name}: {one_line(sentence)}", style="yellow"))
+        self._console.print(Text(f"warning: {self._name}: {sanitize_line(sentence)}", style="yellow"))
 
     def _render(self) -> RenderableType:
         self._spinner.text = self._line()
@@ -84,7 +84,7 @@ class WaitDisplay:
         return f"{waited}, attempt {self._last.look}, the next in {spell(left)}"
 
 
-def sighting_text(sighting: Sighting) -> str:
+def sighting_text(sighting: PollAttempt) -> str:
     """The result of an attempt in words."""
     if sighting.let_in and sighting.pause_seconds is not None:
         return "the role can be assumed, but other checks do not pass yet"
@@ -104,13 +104,13 @@ def spell(seconds: float) -> str:
 _RULE = "-" * 8
 
 
-def print_onboarded(console: Console, ended: Onboarded, place: StatusPlace) -> None:
+def print_onboarding(console: Console, ended: Onboarded, place: StatusPlace) -> None:
     """Print the result. The message to the customer is neither indented nor wrapped."""
-    console.print(Text(one_line(headline(ended)), style=STYLES[Mark.OK if ended.verified else Mark.FAILED]))
+    console.print(Text(sanitize_line(headline(ended)), style=STYLES[Mark.OK if ended.verified else Mark.FAILED]))
     if not ended.verified:
         _print_problems(console, ended)
     if ended.letter:
-        name = one_line(ended.target.name)
+        name = sanitize_line(ended.target.name)
         console.print(Text(f"{_RULE} message to {name} {_RULE}", style="cyan"))
         print_lines(console, ended.letter)
         console.print(Text(f"{_RULE} end of the message {_RULE}", style="cyan"))
@@ -155,14 +155,14 @@ def _print_problems(console: Console, ended: Onboarded) -> None:
         for check in verdict.checks:
             if check.mark is mark:
                 answer = f" (AWS: {check.reply})" if check.reply else ""
-                line = one_line(" ".join(f"{check.what}{answer}".split()))
+                line = sanitize_line(" ".join(f"{check.what}{answer}".split()))
                 console.print(Text.assemble((f"  {mark.sign} {check.step}  ", STYLES[mark]), line))
     for diagnosis in verdict.diagnoses:
-        text = one_line(" ".join(diagnosis.vendor.split()))
+        text = sanitize_line(" ".join(diagnosis.vendor.split()))
         console.print(Text.assemble(("  likely cause: ", "bold"), f"{text} ", (f"[{diagnosis.cause}]", "dim")))
 
 
-def onboarded_json(ended: Onboarded) -> str:
+def onboarding_json(ended: Onboarded) -> str:
     """One object, indented, with its last newline.
 
     `rehearsal`: the result comes from a sandbox. `verified`: all checks passed. `let_in`: the role was assumed. `unseen`:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from rolecall_generator.text import one_line
+from rolecall_generator.text import sanitize_line
 from rolecall_runner.api import Fleet
 from rolecall_runner.plays import Event, Play, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded, TaskEnding, accounts_of
 from rolecall_runner.redact import REHEARSAL, redact
@@ -40,7 +40,7 @@ _ERRORS = {
 }
 
 
-class TextFace:
+class PlayText:
     """Writes events as they arrive; all text is redacted."""
 
     def __init__(self, line: Line) -> None:
@@ -68,7 +68,7 @@ class TextFace:
             self._line(line, style)
 
     def _line(self, text: str, style: str) -> None:
-        self._write(one_line(text), style)
+        self._write(sanitize_line(text), style)
 
     def _head(self, text: str) -> None:
         self._line("", "")
@@ -119,7 +119,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def listed(plays: Sequence[Play], fleet: Fleet, *, tasks: bool, hosts: bool) -> list[dict[str, Any]]:
+def list_plays(plays: Sequence[Play], fleet: Fleet, *, tasks: bool, hosts: bool) -> list[dict[str, Any]]:
     """The plays as JSON values, without AWS calls. Raises PlayError, ManifestError, SelectionError."""
     found = []
     for number, play in enumerate(plays, 1):
@@ -132,7 +132,7 @@ def listed(plays: Sequence[Play], fleet: Fleet, *, tasks: bool, hosts: bool) -> 
     return found
 
 
-def listing_lines(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+def play_list_lines(found: Sequence[dict[str, Any]]) -> Iterator[str]:
     """The same as text, in the form of Ansible."""
     for body in found:
         yield f"play #{body['play']} ({body['name']}): {body['pattern']}"

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from rolecall_generator.text import one_line
+from rolecall_generator.text import sanitize_line
 from rolecall_runner.reports.summary import STYLES, Tally
 from rolecall_runner.verify import Mark, Verdict
 
@@ -20,7 +20,7 @@ _RATE_AFTER_SECONDS = 1.0
 """Before that the rate is not meaningful."""
 
 
-class RollCallProgress:
+class VerifyProgress:
     """Context manager that shows the progress of one run; the methods may be called from any thread.
 
     On a terminal: a bar with counts by mark, time and rate, removed at the end of the run. Otherwise, or if `verbose`: one
@@ -107,8 +107,8 @@ def finished_line(verdict: Verdict, tally: Tally) -> str:
     checks = () if verdict.mark is Mark.OK else verdict.redacted().checks
     worst = next((check for check in checks if check.mark is verdict.mark), None)
     if worst is None:
-        return one_line(f"{head} ({sum(check.seconds for check in verdict.checks):.1f} s)")
-    return one_line(" ".join(f"{head}: {worst.step}: {worst.reply or worst.what}".split()))
+        return sanitize_line(f"{head} ({sum(check.seconds for check in verdict.checks):.1f} s)")
+    return sanitize_line(" ".join(f"{head}: {worst.step}: {worst.reply or worst.what}".split()))
 
 
 class _Bar(Progress):

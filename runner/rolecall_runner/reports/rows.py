@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rolecall_generator.text import json_text, one_line
+from rolecall_generator.text import json_text, sanitize_line
 from rolecall_runner.query import Count, Forecast, Preview, QueryAnswer, Row
 
 PLACE_COLUMNS = ("account", "account_id", "region", "time")
@@ -91,7 +91,7 @@ _GROUPS = 50
 
 
 @dataclass(slots=True)
-class Troubles:
+class MissingAnswers:
     """Counts answers, and groups missing ones by reason and error code with a few names each, in constant memory."""
 
     count: Count = field(default_factory=Count)
@@ -113,4 +113,4 @@ class Troubles:
         """One line per reason and code, the most frequent first: accounts, and the first error message."""
         for (reason, _), (number, names, error) in sorted(self._groups.items(), key=lambda item: -item[1][0]):
             more = f" and {number - len(names):,} more" if number > len(names) else ""
-            yield f"{reason}: {', '.join(names)}{more}: {one_line(error)}"
+            yield f"{reason}: {', '.join(names)}{more}: {sanitize_line(error)}"

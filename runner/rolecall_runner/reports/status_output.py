@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rolecall_generator.output import BUNDLES
-from rolecall_generator.text import json_text, one_line
+from rolecall_generator.text import json_text, sanitize_line
 from rolecall_runner.inventory import TargetKind
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.status import CustomerState, StatusPlace, StatusReport, StatusRow
@@ -106,12 +106,12 @@ def _table(rows: Sequence[StatusRow], now: datetime) -> Table:
     for row in rows:
         style = STYLES[row.state]
         state = Text(f"{SIGNS[row.state]} {words(row.state)}", style=style)
-        table.add_row(Text(_name(row)), state, age(row.since, now), Text(one_line(row.what)))
+        table.add_row(Text(_name(row)), state, age(row.since, now), Text(sanitize_line(row.what)))
     return table
 
 
 def _name(row: StatusRow) -> str:
-    return one_line(row.target.name if row.target.kind is TargetKind.CUSTOMER else f"{row.target.name} (switch role)")
+    return sanitize_line(row.target.name if row.target.kind is TargetKind.CUSTOMER else f"{row.target.name} (switch role)")
 
 
 def _print_next(console: Console, report: StatusReport, rows: Sequence[StatusRow]) -> None:

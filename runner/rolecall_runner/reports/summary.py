@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rolecall_generator.terminal import print_lines
-from rolecall_generator.text import one_line
+from rolecall_generator.text import sanitize_line
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.verify import (
     Check,
@@ -149,7 +149,7 @@ _LABEL_WIDTH = 44
 _INDENT = 4
 
 
-def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], command: Callable[[str], str] = str) -> None:
+def print_summary(console: Console, info: RunInfo, verdicts: Iterable[Verdict], command: Callable[[str], str] = str) -> None:
     """Print the summary. Only the first 50 verdicts and those that are not ok are held in memory.
 
     `command` adds the options of this run to a command line that is shown.
@@ -158,7 +158,7 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], co
     counted, listed, hidden = _collect(info, _counted(verdicts, rotations, unseen, missing))
     if listed:
         console.print(f"VERIFY RECAP{f', {REHEARSAL}' if info.rehearsal else ''}", style="bold")
-    labels = [_shortened(one_line(verdict.label)) for verdict in listed]
+    labels = [_shortened(sanitize_line(verdict.label)) for verdict in listed]
     width = max(map(len, labels), default=0)
     digits = _digits(listed)
     explained = 0
@@ -175,7 +175,7 @@ def print_recap(console: Console, info: RunInfo, verdicts: Iterable[Verdict], co
         noun = "account is" if hidden == 1 else "accounts are"
         console.print(f"{hidden:,} {'other ' if listed else ''}{noun} ok", style="green", highlight=False)
     for line in (*rotations.lines(command), *unseen.lines(command)):
-        console.print(one_line(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
+        console.print(sanitize_line(line), style="yellow", markup=False, highlight=False, soft_wrap=True)
     if missing:
         _print(console, Text(not_rehearsed_line(missing), style=STYLES[Mark.SKIPPED]))
     style = STYLES[Mark.OK] if counted.good else STYLES[Mark.FAILED]
@@ -197,14 +197,16 @@ def summary_line(info: RunInfo, counted: Tally) -> str:
     """For example `38 of 40 accounts passed: 2 failed (12.3 s, run 0a1b2c3d)`."""
     rest = counted.rest()
     mark = f"{REHEARSAL}: " if info.rehearsal else ""
-    return one_line(f"{mark}{counted.headline()}{f': {rest}' if rest else ''} ({info.seconds:.1f} s, run {info.run_id})")
+    return sanitize_line(
+        f"{mark}{counted.headline()}{f': {rest}' if rest else ''} ({info.seconds:.1f} s, run {info.run_id})"
+    )
 
 
 def not_rehearsed_line(missing: Mapping[str, int]) -> str:
     """For example `not supported by the sandbox: cur:DescribeReportDefinitions (3 accounts)`, at most five actions."""
     named = [f"{action} ({count:,} {'account' if count == 1 else 'accounts'})" for action, count in sorted(missing.items())]
     more = f" and {len(named) - _ACTIONS_SHOWN:,} more" if len(named) > _ACTIONS_SHOWN else ""
-    return one_line(f"not supported by the sandbox: {', '.join(named[:_ACTIONS_SHOWN])}{more}")
+    return sanitize_line(f"not supported by the sandbox: {', '.join(named[:_ACTIONS_SHOWN])}{more}")
 
 
 def _counted(
@@ -288,7 +290,7 @@ def _print(console: Console, text: Text, indent: int = 0) -> None:
 
 
 def _one_line(text: str) -> str:
-    return one_line(" ".join(text.split()))
+    return sanitize_line(" ".join(text.split()))
 
 
 def _shortened(text: str) -> str:

@@ -2,31 +2,31 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_runner.sandbox.in_process import embedded
+    from rolecall_runner.sandbox.in_process import in_process_sandbox
     from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-    from rolecall_runner.sandbox.provisioning.provision import UPSTREAM_ERRORS, by_account, provision, withdraw
+    from rolecall_runner.sandbox.provisioning.provision import UPSTREAM_ERRORS, provision, remove_added, split_by_account
     from rolecall_runner.sandbox.provisioning.seed import (
-        bare_principals,
-        environment_of,
-        limits_of,
-        note_on,
+        actor_environment,
+        iam_limits,
+        placeholder_note,
         placeholder_policies,
+        placeholder_principals,
     )
     from rolecall_runner.sandbox.server.server import Sandbox
     from rolecall_runner.sandbox.server.state_dir import (
         OPERATOR,
         OPERATOR_VARIABLE,
-        Home,
-        Running,
+        RunningSandbox,
         SandboxRequest,
-        environments,
-        find,
+        StateDir,
+        actor_environments,
+        find_sandbox,
         operator_secret,
-        start,
-        stop,
+        start_sandbox,
+        stop_sandbox,
     )
     from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_KEY, OPERATOR_ROLE
 
@@ -37,56 +37,56 @@ __all__ = [
     "OPERATOR_VARIABLE",
     "UPSTREAM_ERRORS",
     "AdminClient",
-    "Home",
-    "Running",
+    "RunningSandbox",
     "Sandbox",
     "SandboxRequest",
-    "bare_principals",
-    "by_account",
-    "embedded",
-    "environment_of",
-    "environments",
-    "find",
-    "limits_of",
-    "note_on",
+    "StateDir",
+    "actor_environment",
+    "actor_environments",
+    "find_sandbox",
+    "iam_limits",
+    "in_process_sandbox",
     "operator_secret",
+    "placeholder_note",
     "placeholder_policies",
+    "placeholder_principals",
     "provision",
-    "start",
-    "stop",
-    "withdraw",
+    "remove_added",
+    "split_by_account",
+    "start_sandbox",
+    "stop_sandbox",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
-        "in_process": ("embedded",),
+        "in_process": ("in_process_sandbox",),
         "provisioning.admin_client": ("AdminClient",),
         "provisioning.provision": (
             "UPSTREAM_ERRORS",
-            "by_account",
+            "split_by_account",
             "provision",
-            "withdraw",
+            "remove_added",
         ),
         "provisioning.seed": (
-            "bare_principals",
-            "environment_of",
-            "limits_of",
-            "note_on",
+            "placeholder_principals",
+            "actor_environment",
+            "iam_limits",
+            "placeholder_note",
             "placeholder_policies",
         ),
         "server.server": ("Sandbox",),
         "server.state_dir": (
-            "Home",
+            "StateDir",
             "OPERATOR",
             "OPERATOR_VARIABLE",
-            "Running",
+            "RunningSandbox",
             "SandboxRequest",
-            "environments",
-            "find",
+            "actor_environments",
+            "find_sandbox",
             "operator_secret",
-            "start",
-            "stop",
+            "start_sandbox",
+            "stop_sandbox",
         ),
         "sts.sandbox_sessions": (
             "OPERATOR_KEY",

@@ -10,13 +10,13 @@ from pathlib import Path
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.iam import PARTITIONS
 from rolecall_runner.sandbox.protocol.faults import parse_faults
-from rolecall_runner.sandbox.provisioning.seed import read_scenery, seed
+from rolecall_runner.sandbox.provisioning.seed import read_seed, seed
 from rolecall_runner.sandbox.server.server import Sandbox
 from rolecall_runner.sandbox.server.state_dir import Actor
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class InProcessSandbox:
     """A running sandbox: the selected backend role, all actors, and a phrase with the source of its accounts."""
 
     sandbox: Sandbox = field(repr=False)
@@ -26,7 +26,7 @@ class Embedded:
 
 
 @contextmanager
-def embedded(
+def in_process_sandbox(
     manifest: Path,
     out: Path,
     *,
@@ -34,14 +34,14 @@ def embedded(
     faults: str = "",
     started: Callable[[int], None] = lambda _total: None,
     progress: Callable[[int], None] = lambda _done: None,
-) -> Iterator[Embedded]:
+) -> Iterator[InProcessSandbox]:
     """Run a sandbox with the accounts of a manifest. `acting` selects the backend role by name, by default the first.
 
     `faults` is a fault plan. Raises SelectionError without such a role, and the errors of `read_scenery`, `seed` and
     `parse_faults`.
     """
     plan = parse_faults(faults) if faults else None
-    sandbox_seed = read_scenery(manifest, out)
+    sandbox_seed = read_seed(manifest, out)
     region = PARTITIONS[sandbox_seed.found.loaded.manifest.partition].default_region
     with Sandbox(region=region, faults=plan, limits=sandbox_seed.limits) as sandbox:
         seeded = seed(sandbox, sandbox_seed, started=started, progress=progress)
@@ -54,4 +54,4 @@ def embedded(
                 where=str(manifest),
                 hint=f"use one of {names}" if names else "add customers and a backend to the manifest",
             )
-        yield Embedded(sandbox, chosen[0], seeded.actors, sandbox_seed.how)
+        yield InProcessSandbox(sandbox, chosen[0], seeded.actors, sandbox_seed.how)

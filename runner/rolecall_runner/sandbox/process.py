@@ -16,15 +16,15 @@ from typing import IO
 
 from rolecall_generator.errors import RolecallError
 from rolecall_generator.iam import PARTITIONS
-from rolecall_generator.text import one_line
+from rolecall_generator.text import sanitize_line
 from rolecall_runner.sandbox.protocol.faults import parse_faults
-from rolecall_runner.sandbox.provisioning.seed import environment_of, operator_environment, read_scenery, seed
+from rolecall_runner.sandbox.provisioning.seed import actor_environment, operator_environment, read_seed, seed
 from rolecall_runner.sandbox.server.server import DEFAULT_LIMITS, Sandbox
 from rolecall_runner.sandbox.server.state_dir import (
     OPERATOR,
-    Home,
-    Running,
+    RunningSandbox,
     SandboxRequest,
+    StateDir,
     open_log,
     read_record,
     write_record,
@@ -37,11 +37,11 @@ class _EndedError(Exception):
     """Stopped before all accounts were provisioned."""
 
 
-def serve(home: Home, ended: threading.Event) -> None:
+def serve(home: StateDir, ended: threading.Event) -> None:
     """Run the sandbox until `ended` is set or its record disappears; with `keep_state`, restore and save its accounts."""
     wanted = SandboxRequest(**read_record(home.wanted))
     faults = parse_faults(wanted.faults) if wanted.faults else None
-    sandbox_seed = read_scenery(Path(wanted.manifest), Path(wanted.out)) if wanted.manifest else None
+    sandbox_seed = read_seed(Path(wanted.manifest), Path(wanted.out)) if wanted.manifest else None
     limits = sandbox_seed.limits if sandbox_seed else DEFAULT_LIMITS
     region = (
         wanted.region or PARTITIONS[sandbox_seed.found.loaded.manifest.partition if sandbox_seed else "aws"].default_region
@@ -54,9 +54,9 @@ def serve(home: Home, ended: threading.Event) -> None:
             sandbox.restore(home.state)
         found = seed(sandbox, sandbox_seed, **_progress(home, ended)) if sandbox_seed else None
         actors = found.actors if found else ()
-        variables = {actor.name: environment_of(sandbox, actor) for actor in actors}
+        variables = {actor.name: actor_environment(sandbox, actor) for actor in actors}
         write_record(home.environments, variables | {OPERATOR: operator_environment(sandbox)} | variables)
-        running = Running(
+        running = RunningSandbox(
             os.getpid(),
             sandbox.url,
             sandbox.region,
@@ -78,7 +78,7 @@ def serve(home: Home, ended: threading.Event) -> None:
 
 def _write_line(log: IO[str], line: str) -> None:
     """Write one line; names in it come from callers and may contain line breaks."""
-    log.write(f"{one_line(line)}\n")
+    log.write(f"{sanitize_line(line)}\n")
 
 
 def _unchanged(record: Path, own: bytes) -> bool:
@@ -88,7 +88,7 @@ def _unchanged(record: Path, own: bytes) -> bool:
         return False
 
 
-def _progress(home: Home, ended: threading.Event) -> dict[str, Callable[[int], None]]:
+def _progress(home: StateDir, ended: threading.Event) -> dict[str, Callable[[int], None]]:
     """Callbacks of `seed` that write the progress file, which `start` reads."""
     total = [0]
 
@@ -105,7 +105,7 @@ def _progress(home: Home, ended: threading.Event) -> dict[str, Callable[[int], N
 
 def main(folder: str) -> int:
     """Run a sandbox for a state directory; an error goes to its failure file. Returns the exit code."""
-    home = Home(Path(folder))
+    home = StateDir(Path(folder))
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

@@ -2,23 +2,29 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_runner.status.earlier_modules import read_history
+    from rolecall_runner.status.earlier_modules import read_module_history
     from rolecall_runner.status.overview import (
         CustomerState,
         StatusPlace,
         StatusReport,
         StatusRow,
-        chosen,
-        hand_over,
-        note_as_applied,
-        report,
+        confirm_applied,
+        make_status_report,
+        record_handover,
+        select_targets,
         set_form,
     )
     from rolecall_runner.status.status_file import StatusEntry, StatusError, read_status
-    from rolecall_runner.status.update import OutputDigests, bundle_folders, note_hand_over, note_verdicts, written
+    from rolecall_runner.status.update import (
+        OutputDigests,
+        bundle_folders,
+        read_output_digests,
+        record_verdicts,
+        store_handover,
+    )
 
 __all__ = [
     "CustomerState",
@@ -29,31 +35,31 @@ __all__ = [
     "StatusReport",
     "StatusRow",
     "bundle_folders",
-    "chosen",
-    "hand_over",
-    "note_as_applied",
-    "note_hand_over",
-    "note_verdicts",
-    "read_history",
+    "confirm_applied",
+    "make_status_report",
+    "read_module_history",
+    "read_output_digests",
     "read_status",
-    "report",
+    "record_handover",
+    "record_verdicts",
+    "select_targets",
     "set_form",
-    "written",
+    "store_handover",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
-        "earlier_modules": ("read_history",),
+        "earlier_modules": ("read_module_history",),
         "overview": (
             "CustomerState",
             "StatusPlace",
             "StatusReport",
             "StatusRow",
-            "chosen",
-            "hand_over",
-            "note_as_applied",
-            "report",
+            "select_targets",
+            "record_handover",
+            "confirm_applied",
+            "make_status_report",
             "set_form",
         ),
         "status_file": (
@@ -64,9 +70,9 @@ __getattr__ = exports(
         "update": (
             "OutputDigests",
             "bundle_folders",
-            "note_hand_over",
-            "note_verdicts",
-            "written",
+            "store_handover",
+            "record_verdicts",
+            "read_output_digests",
         ),
     },
 )

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from rolecall_runner.inventory import Target
 from rolecall_runner.status.status_file import StatusError, StatusKey, key_of, read_status
-from rolecall_runner.verify import Earlier, History, decode_access
+from rolecall_runner.verify import EarlierModule, ModuleHistory, decode_access
 
 
-def read_history(path: Path, targets: Iterable[Target]) -> History:
+def read_module_history(path: Path, targets: Iterable[Target]) -> ModuleHistory:
     """The history of these targets; empty without a status file. Raises StatusError."""
     status = read_status(path)
-    earlier: dict[StatusKey, tuple[Earlier, ...]] = {}
+    earlier: dict[StatusKey, tuple[EarlierModule, ...]] = {}
     forms: dict[StatusKey, str] = {}
     for target in targets:
         entry = status.of(target)
         try:
-            found = tuple(Earlier(decode_access(each.access), bool(each.gone)) for each in entry.versions)
+            found = tuple(EarlierModule(decode_access(each.access), bool(each.gone)) for each in entry.versions)
         except ValueError as error:
             hint = "restore it from version control, or delete it: runner verify writes a new one"
             raise StatusError(f"the status file is damaged ({target.name}: {error})", where=str(path), hint=hint) from error
@@ -26,4 +26,4 @@ def read_history(path: Path, targets: Iterable[Target]) -> History:
             earlier[key_of(target)] = found
         if entry.form:
             forms[key_of(target)] = entry.form
-    return History(earlier, forms)
+    return ModuleHistory(earlier, forms)

@@ -11,13 +11,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from rolecall_generator.check import module_access
+from rolecall_generator.check import read_access
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.records import external_id_digest, status_path
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 from rolecall_runner.inventory import Target, read_inventory, select
 from rolecall_runner.status.status_file import LastProblem, Pending, StatusEntry, StatusFile, read_status
-from rolecall_runner.status.update import note_hand_over, store_confirmation, store_form, written
+from rolecall_runner.status.update import read_output_digests, store_confirmation, store_form, store_handover
 from rolecall_runner.verify import Step, access_by_role
 
 
@@ -275,7 +275,7 @@ class StatusReport:
     now: datetime
 
 
-def chosen(place: StatusPlace, names: Sequence[str], labels: Sequence[str]) -> tuple[Target, ...]:
+def select_targets(place: StatusPlace, names: Sequence[str], labels: Sequence[str]) -> tuple[Target, ...]:
     """The targets with one of the names (or patterns) and all the labels (`key=value`); all targets if both are empty.
 
     Raises ManifestError, PlanError, OutputError and SelectionError.
@@ -291,12 +291,12 @@ def chosen(place: StatusPlace, names: Sequence[str], labels: Sequence[str]) -> t
         raise
 
 
-def hand_over(place: StatusPlace, targets: Sequence[Target], now: datetime, form: str = "") -> None:
+def record_handover(place: StatusPlace, targets: Sequence[Target], now: datetime, form: str = "") -> None:
     """Record that the content of the output folder was handed over to the targets, and how they apply it, if known.
 
     Raises SelectionError if nothing is written for a target, or if its bundle is older than its module.
     """
-    found = written(place.out)
+    found = read_output_digests(place.out)
     missing = [target.name for target in targets if not (found.bundle(target) or found.module(target))]
     if missing:
         rest = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
@@ -306,8 +306,8 @@ def hand_over(place: StatusPlace, targets: Sequence[Target], now: datetime, form
         rest = f" and {len(old) - 1:,} more" if len(old) > 1 else ""
         what = f"the bundle of {old[0]}{rest} is older than the module"
         raise SelectionError(what, where=str(place.out), hint=place.command(f"gen bundle {shlex.quote(old[0])}"))
-    by_role = access_by_role(module_access(place.manifest, place.out))
-    note_hand_over(
+    by_role = access_by_role(read_access(place.manifest, place.out))
+    store_handover(
         place.out,
         targets,
         now=now,
@@ -317,9 +317,9 @@ def hand_over(place: StatusPlace, targets: Sequence[Target], now: datetime, form
     )
 
 
-def note_as_applied(place: StatusPlace, targets: Sequence[Target], now: datetime) -> None:
+def confirm_applied(place: StatusPlace, targets: Sequence[Target], now: datetime) -> None:
     """Record that the targets' modules are applied. Raises SelectionError if one has no written module."""
-    found = written(place.out)
+    found = read_output_digests(place.out)
     if missing := [target.name for target in targets if not found.module(target)]:
         what = f"no module is written for {missing[0]}"
         raise SelectionError(what, where=str(place.out), hint=place.command("gen terraform"))
@@ -331,7 +331,7 @@ def set_form(place: StatusPlace, targets: Sequence[Target], form: str) -> None:
     store_form(place.out, targets, form, rehearsal=place.rehearsal)
 
 
-def report(
+def make_status_report(
     place: StatusPlace,
     targets: Sequence[Target],
     *,
@@ -342,7 +342,7 @@ def report(
 ) -> StatusReport:
     """The state of the targets. Raises StatusError, or OutputError for an invalid lock file."""
     status = read_status(place.status)
-    found = written(place.out)
+    found = read_output_digests(place.out)
 
     def present(target: Target) -> Present:
         return Present(found.module(target), found.bundle(target), found.bundle_is_old(target))

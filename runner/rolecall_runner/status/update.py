@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rolecall_generator.iam import Access, ModuleKind
 from rolecall_generator.output import BUNDLES, LockedModule, read_lock
 from rolecall_generator.planning import customer_path, switch_role_path
-from rolecall_generator.records import SUMS, TERRAFORM, bundle_path, external_id_digest, status_path
+from rolecall_generator.records import SUMS_NAME, TERRAFORM, bundle_path, external_id_digest, status_path
 from rolecall_runner.inventory import Target, TargetKind
 from rolecall_runner.redact import redact
 from rolecall_runner.status.status_file import (
@@ -80,19 +80,19 @@ class OutputDigests:
 
     def bundle(self, target: Target) -> str:
         """SHA-256 (hex) of the target's bundles: of their SHA256SUMS files; empty if there is none."""
-        sums = [text for text in (_read(folder / SUMS) for folder in bundle_folders(self.out, target)) if text]
+        sums = [text for text in (_read(folder / SUMS_NAME) for folder in bundle_folders(self.out, target)) if text]
         return _digest(b"\0".join(sums)) if sums else ""
 
     def bundle_is_old(self, target: Target) -> bool:
         """Whether a bundle of the target has another module than the written one; False without a bundle."""
         folders = zip(module_paths(target), bundle_folders(self.out, target), strict=True)
         return any(
-            (sums := _read(folder / SUMS)) and path in self.modules and _other(sums, self.modules[path].files)
+            (sums := _read(folder / SUMS_NAME)) and path in self.modules and _other(sums, self.modules[path].files)
             for path, folder in folders
         )
 
 
-def written(out: Path) -> OutputDigests:
+def read_output_digests(out: Path) -> OutputDigests:
     """Digests of an output folder. Raises OutputError for an invalid lock file."""
     return OutputDigests(out, read_lock(out).modules)
 
@@ -127,7 +127,7 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def note_hand_over(
+def store_handover(
     out: Path,
     targets: Iterable[Target],
     *,
@@ -142,7 +142,7 @@ def note_hand_over(
     received something else. `access` returns the access of a target's written module, None if it cannot be read. `form`: how
     the customers apply modules; empty if not known. Raises StatusError, or OutputError for an invalid lock file.
     """
-    found = written(out)
+    found = read_output_digests(out)
     chosen = tuple(targets)
 
     def change(before: StatusFile) -> Mapping[StatusKey, StatusEntry]:
@@ -159,7 +159,7 @@ def store_confirmation(out: Path, targets: Iterable[Target], *, now: datetime, r
 
     It counts only for changes that no check can show.
     """
-    found = written(out)
+    found = read_output_digests(out)
     chosen = tuple(targets)
 
     def change(before: StatusFile) -> Mapping[StatusKey, StatusEntry]:
@@ -351,7 +351,7 @@ def _problem(before: LastProblem | None, checks: list[Check], verdict: Verdict, 
     )
 
 
-def note_verdicts(
+def record_verdicts(
     out: Path,
     targets: Iterable[Target],
     verdicts: Iterable[Verdict],

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_runner.verify.access_snapshot import decode_access, encode_access
     from rolecall_runner.verify.agreed_access import access_by_role, before_applying
-    from rolecall_runner.verify.context import CallMemo, Earlier, History, RunConfig, VerifyContext, make_context
-    from rolecall_runner.verify.diagnosis import written_trust_allows
+    from rolecall_runner.verify.context import CallMemo, EarlierModule, ModuleHistory, RunConfig, VerifyContext, make_context
+    from rolecall_runner.verify.diagnosis import written_trust_policy_allows
     from rolecall_runner.verify.update_message import customer_message, join_message
     from rolecall_runner.verify.verdict import UNSEEN, Check, Diagnosis, Mark, RotationState, Step, Verdict
     from rolecall_runner.verify.verify_run import RunInfo, VerifyTask, verify
@@ -20,9 +20,9 @@ __all__ = [
     "CallMemo",
     "Check",
     "Diagnosis",
-    "Earlier",
-    "History",
+    "EarlierModule",
     "Mark",
+    "ModuleHistory",
     "RotationState",
     "RunConfig",
     "RunInfo",
@@ -39,16 +39,16 @@ __all__ = [
     "join_message",
     "make_context",
     "verify",
-    "written_trust_allows",
+    "written_trust_policy_allows",
 ]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "access_snapshot": ("decode_access", "encode_access"),
         "agreed_access": ("access_by_role", "before_applying"),
-        "context": ("CallMemo", "Earlier", "History", "RunConfig", "VerifyContext", "make_context"),
-        "diagnosis": ("written_trust_allows",),
+        "context": ("CallMemo", "EarlierModule", "ModuleHistory", "RunConfig", "VerifyContext", "make_context"),
+        "diagnosis": ("written_trust_policy_allows",),
         "update_message": ("customer_message", "join_message"),
         "verdict": ("Check", "Diagnosis", "Mark", "RotationState", "Step", "Verdict", "UNSEEN"),
         "verify_run": ("RunInfo", "VerifyTask", "verify"),

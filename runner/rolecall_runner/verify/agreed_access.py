@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from rolecall_generator.check import ModuleAccess
+from rolecall_generator.check import ManifestAccess
 from rolecall_generator.iam import Access, Condition, Module, ModuleKind, PolicyDocument
 from rolecall_runner.inventory import Target
 
 
-def access_by_role(found: ModuleAccess) -> dict[str, Access]:
+def access_by_role(found: ManifestAccess) -> dict[str, Access]:
     """The access that each role's modules grant, by role ARN: a customer's module, or both sides of a switch role."""
     by_path = {module.path: access for module, access in zip(found.modules, found.accesses, strict=True)}
     by_subject: dict[tuple[bool, str], list[Access]] = {}

@@ -12,7 +12,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from rolecall_generator.check import ModuleAccess, module_access
+from rolecall_generator.check import ManifestAccess, read_access
 from rolecall_generator.iam import Access, ModuleKind
 from rolecall_generator.manifest import Manifest
 from rolecall_generator.output import LOCK_NAME
@@ -58,7 +58,7 @@ class CallMemo:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class EarlierModule:
     """A module that was verified or handed over before the newest one, with digests in place of external IDs.
 
     `gone`: a later run has shown that it is no longer applied; what it granted is still probed.
@@ -73,10 +73,10 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class ModuleHistory:
     """Earlier modules of targets, and how customers apply modules (a `Form`), by kind and name of the target."""
 
-    earlier: Mapping[Key, tuple[Earlier, ...]] = field(default_factory=dict)
+    earlier: Mapping[Key, tuple[EarlierModule, ...]] = field(default_factory=dict)
     forms: Mapping[Key, str] = field(default_factory=dict)
 
 
@@ -113,7 +113,7 @@ class VerifyContext:
     without_external_id: Mapping[str, str] = field(default_factory=dict)
     readers: Mapping[str, SigningCredentials] = field(default_factory=dict, repr=False)
     second_caller: Assumer | None = None
-    history: History = field(default_factory=History)
+    history: ModuleHistory = field(default_factory=ModuleHistory)
     options: VerifySpec = field(default_factory=VerifySpec)
     memory: CallMemo = field(default_factory=CallMemo)
 
@@ -122,7 +122,7 @@ class VerifyContext:
         """Whether a sandbox answers instead of AWS."""
         return self.assumer.caller.rehearsal or self.clients.rehearsal
 
-    def earlier(self, target: Target) -> tuple[Earlier, ...]:
+    def earlier(self, target: Target) -> tuple[EarlierModule, ...]:
         """The target's earlier modules."""
         return self.history.earlier.get((str(target.kind), target.name), ())
 
@@ -172,7 +172,7 @@ class RunConfig:
     options: VerifySpec = field(default_factory=VerifySpec)
     readers: tuple[tuple[str, str], ...] = ()
     sandbox: bool = False
-    history: History = field(default_factory=History)
+    history: ModuleHistory = field(default_factory=ModuleHistory)
 
     def make_clients(self) -> Clients:
         """The clients of this process."""
@@ -191,11 +191,11 @@ def make_context(config: RunConfig) -> VerifyContext:
     clients = config.make_clients()
     caller = config.find_caller(clients)
     assumer = Assumer(clients, caller, config.run_id)
-    found = module_access(config.manifest, config.out, planned=True)
+    found = read_access(config.manifest, config.out, planned=True)
     manifest = found.loaded.manifest
     targets = inventory_of(manifest, found.plan.assignment.slots).targets
     customers = [target for target in targets if target.kind is TargetKind.CUSTOMER]
-    written = module_access(config.manifest, config.out) if (config.out / LOCK_NAME).exists() else None
+    written = read_access(config.manifest, config.out) if (config.out / LOCK_NAME).exists() else None
     return VerifyContext(
         assumer=assumer,
         sessions=Sessions(assumer),
@@ -227,7 +227,7 @@ def _readers(config: RunConfig, clients: Clients, manifest: Manifest) -> dict[st
     }
 
 
-def _backend_access(found: ModuleAccess) -> Access | None:
+def _backend_access(found: ManifestAccess) -> Access | None:
     """The access of the backend module; None in a manifest without one."""
     return next(
         (access for module, access in zip(found.modules, found.accesses, strict=True) if module.kind is ModuleKind.BACKEND),

@@ -111,7 +111,7 @@ def _assume(check: Check, _verdict: Verdict, target: Target, context: VerifyCont
         yield "wrong-caller", context.assumer.caller.arn
     elif _written_policy_allows(target, context) is False:
         yield "backend-policy-lacks-role", "the module as written does not name it; "
-    elif written_trust_allows(target, context) is False:
+    elif written_trust_policy_allows(target, context) is False:
         yield "module-not-current", ""
     elif _TAG_ACTIONS.search(check.message) or _can_assume_untagged(target, context):
         yield "session-tags-not-allowed", ""
@@ -294,7 +294,7 @@ def _written_policy_allows(target: Target, context: VerifyContext) -> bool | Non
     return None if context.backend is None else _allows(context.backend, target)
 
 
-def written_trust_allows(target: Target, context: VerifyContext) -> bool | None:
+def written_trust_policy_allows(target: Target, context: VerifyContext) -> bool | None:
     """Whether the customer's written module allows the backend role to assume the role; None if not known."""
     access = context.written.get(target.role_arn)
     if access is None:

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rolecall_generator.iam import Access, ManagedPolicy, PolicyDocument, Statement
 from rolecall_generator.iam.catalog import managed_policy_name
-from rolecall_generator.iam.evaluation import BUILT_IN, Caller, Evaluator, Request
+from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS, Caller, Evaluator, Request
 from rolecall_generator.iam.matching import name_matcher
 from rolecall_runner.aws import SigningCredentials, TimeIsUpError, account
 from rolecall_runner.inventory import Target
@@ -43,12 +43,14 @@ def bounds_of(target: Target, intended: Access, credentials: SigningCredentials,
     role = intended.roles[target.role_arn]
     named = [arn for arn in sorted(role.attached | {role.boundary or ""}) if arn and arn not in intended.policies]
     by_name = {arn: managed_policy_name(arn) or "" for arn in named}
-    wanted = {arn: name for arn, name in by_name.items() if name and name not in BUILT_IN}
+    wanted = {arn: name for arn, name in by_name.items() if name and name not in AWS_MANAGED_DOCUMENTS}
     known = _with(intended, {arn: WELL_KNOWN[each].least for arn, each in wanted.items() if each in WELL_KNOWN})
     documents = {arn: _read(arn, known, target, credentials, context) for arn in wanted}
     read = {arn: document for arn, document in documents.items() if document is not None}
     bounded = {arn: WELL_KNOWN[each] for arn, each in wanted.items() if arn not in read and each in WELL_KNOWN}
-    not_known = [arn for arn in named if arn not in read and arn not in bounded and by_name[arn] not in BUILT_IN]
+    not_known = [
+        arn for arn in named if arn not in read and arn not in bounded and by_name[arn] not in AWS_MANAGED_DOCUMENTS
+    ]
     return Bounds(
         _with(intended, read | {arn: policy.least for arn, policy in bounded.items()}),
         _with(intended, read | {arn: policy.most for arn, policy in bounded.items()}),
@@ -86,7 +88,7 @@ def statements_of(role_arn: str, access: Access) -> Iterator[Statement]:
         yield from document.statements
     for arn in sorted(role.attached):
         policy = access.policies.get(arn)
-        found = policy.document if policy is not None else BUILT_IN.get(managed_policy_name(arn) or "")
+        found = policy.document if policy is not None else AWS_MANAGED_DOCUMENTS.get(managed_policy_name(arn) or "")
         yield from found.statements if found is not None else ()
 
 

@@ -14,7 +14,7 @@ from itertools import zip_longest
 
 from rolecall_generator.iam import Access, Condition, PolicyDocument, Role, Statement
 from rolecall_generator.iam.catalog import expand, managed_policy_name
-from rolecall_generator.iam.evaluation import BUILT_IN, Caller, Effect, Evaluator, IdentitySide, Request
+from rolecall_generator.iam.evaluation import AWS_MANAGED_DOCUMENTS, Caller, Effect, Evaluator, IdentitySide, Request
 from rolecall_generator.iam.matching import name_matcher
 from rolecall_runner.inventory import Target
 from rolecall_runner.verify.access_snapshot import encode_access, hash_external_id, hash_external_ids
@@ -217,7 +217,7 @@ class ModuleSide:
     def document(self, arn: str) -> PolicyDocument | None:
         """The lower bound of an AWS managed policy; None if not known."""
         policy = self.bounds.least.policies.get(arn)
-        return policy.document if policy is not None else BUILT_IN.get(managed_policy_name(arn) or "")
+        return policy.document if policy is not None else AWS_MANAGED_DOCUMENTS.get(managed_policy_name(arn) or "")
 
     def _document(self, arn: str) -> PolicyDocument:
         return self.bounds.least.policies[arn].document

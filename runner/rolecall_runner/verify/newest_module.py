@@ -14,7 +14,7 @@ from rolecall_generator.iam import Access
 from rolecall_runner.aws import SigningCredentials
 from rolecall_runner.inventory import Target
 from rolecall_runner.verify.access_snapshot import same_access
-from rolecall_runner.verify.context import Earlier, VerifyContext
+from rolecall_runner.verify.context import EarlierModule, VerifyContext
 from rolecall_runner.verify.denials import denial_of
 from rolecall_runner.verify.expected_access import bounds_of
 from rolecall_runner.verify.module_changes import (
@@ -38,20 +38,20 @@ class Newest:
 
     target: Target
     intended: Access | None
-    earlier: tuple[Earlier, ...]
+    earlier: tuple[EarlierModule, ...]
     context: VerifyContext
-    _parts: list[tuple[Earlier, tuple[ChangedPart, ...]]] = field(default_factory=list)
+    _parts: list[tuple[EarlierModule, tuple[ChangedPart, ...]]] = field(default_factory=list)
     _answers: dict[tuple[str, ...], ProbeVerdict] = field(default_factory=dict)
     _older: list[str] = field(default_factory=list)
     _sides: list[ModuleSide] = field(default_factory=list)
 
     @property
-    def candidates(self) -> tuple[Earlier, ...]:
+    def candidates(self) -> tuple[EarlierModule, ...]:
         """Earlier modules that grant something else and that the customer may still have."""
         return tuple(each for each in self._others if not each.gone)
 
     @property
-    def _others(self) -> tuple[Earlier, ...]:
+    def _others(self) -> tuple[EarlierModule, ...]:
         if self.intended is None:
             return ()
         now = self.intended

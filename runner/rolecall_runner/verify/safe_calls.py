@@ -18,7 +18,7 @@ from botocore import xform_name
 from botocore.session import Session
 
 from rolecall_generator.iam import Arn
-from rolecall_generator.iam.catalog import PREFIXES, action_of, find_action
+from rolecall_generator.iam.catalog import SERVICE_PREFIXES, action_of, find_action
 from rolecall_generator.iam.matching import name_matcher
 
 NEVER: Mapping[str, tuple[str, ...]] = {
@@ -149,7 +149,7 @@ def _services_by_prefix() -> Mapping[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for service in _botocore().get_available_services():
         if service not in _NOT_DERIVED:
-            found.setdefault(PREFIXES.get(service, service), []).append(service)
+            found.setdefault(SERVICE_PREFIXES.get(service, service), []).append(service)
     return {prefix: tuple(sorted(names, key=lambda name: (name != prefix, name))) for prefix, names in found.items()}
 
 

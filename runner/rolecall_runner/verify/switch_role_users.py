@@ -18,13 +18,13 @@ from rolecall_runner.inventory import Target
 from rolecall_runner.live import (
     GONE,
     NotCheckable,
-    PersonReading,
     RoleReading,
     RoleSettings,
+    UserReading,
     read_group,
-    read_person,
     read_policy,
     read_role,
+    read_user,
 )
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.drift import compare, mark_drift
@@ -40,7 +40,7 @@ class _Live:
     role: RoleReading | None
     groups: Mapping[str, Group | NotCheckable]
     policies: Mapping[str, ManagedPolicy | NotCheckable]
-    people: Mapping[str, PersonReading]
+    people: Mapping[str, UserReading]
 
 
 def check_switch_role(target: Target, context: VerifyContext) -> Iterator[Check]:
@@ -73,14 +73,14 @@ def _read(target: Target, intended: Access, context: VerifyContext) -> _Live:
     iam = context.clients.client("iam", context.assumer.caller.region)
     groups: dict[str, Group | NotCheckable] = {}
     policies: dict[str, ManagedPolicy | NotCheckable] = {}
-    people: dict[str, PersonReading] = {}
+    people: dict[str, UserReading] = {}
     role = None
     for account_id, credentials in context.readers.items():
         with account(credentials):
             if account_id == target.account_id:
                 role = read_role(iam, target.role_arn.rpartition("/")[2])
             groups |= {arn: read_group(iam, each) for arn, each in intended.groups.items() if _account(arn) == account_id}
-            people |= {arn: read_person(iam, each) for arn, each in intended.users.items() if _account(arn) == account_id}
+            people |= {arn: read_user(iam, each) for arn, each in intended.users.items() if _account(arn) == account_id}
             owners: list[Group | User] = [*intended.groups.values(), *intended.users.values()]
             attached = {arn for owner in owners for arn in owner.attached}
             policies |= {
@@ -134,7 +134,7 @@ def _group_check(wanted: Group, found: Group | NotCheckable | None, intended: Ac
     return _compared(name, [*_counting(changes, existing=wanted.existing), *documents], unread)
 
 
-def _user_check(target: Target, intended: Access, live: _Live, wanted: User, found: PersonReading | None) -> Check:
+def _user_check(target: Target, intended: Access, live: _Live, wanted: User, found: UserReading | None) -> Check:
     name = f"user {wanted.arn.rpartition('/')[2]}"
     if found is None:
         return _no_reader(name, _account(wanted.arn))

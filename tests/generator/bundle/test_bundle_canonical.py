@@ -16,7 +16,7 @@ from bundle_worlds import bundles, world
 from fake_signers import install
 from rolecall_generator.bundle.archive import zip_bytes
 from rolecall_generator.bundle.bundle_state import read_sums, sums_of
-from rolecall_generator.bundle.signing import Signer, Trusted
+from rolecall_generator.bundle.signing import RequiredSigner, Signer
 from rolecall_generator.bundle.verification import BundleVerification, verify_bundle, verify_zip
 from rolecall_generator.errors import OutputError, SelectionError
 
@@ -34,7 +34,7 @@ END, CENTRAL = GOOD.rindex(b"PK\5\6"), GOOD.index(b"PK\1\2")
 def refused(data: bytes) -> bool:
     """Whether the check finds something or says that this is no zip."""
     try:
-        return not verify_zip(io.BytesIO(data), Trusted()).ok
+        return not verify_zip(io.BytesIO(data), RequiredSigner()).ok
     except OutputError:
         return True
 
@@ -137,7 +137,7 @@ def test_what_gen_bundle_writes_passes(tmp_path: Path) -> None:
     for choice in (False, True):
         folder = bundles(world(tmp_path / str(choice), 2), stored=choice).folder
         for path in (folder / "customer0.zip", folder / "customer1.zip", folder / "customer1"):
-            assert verify_bundle(path, Trusted()).ok
+            assert verify_bundle(path, RequiredSigner()).ok
 
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -251,7 +251,7 @@ def test_a_name_that_no_bundle_has_is_refused_even_when_it_is_listed(names: list
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    assert not verify_bundle(folder, Trusted()).ok
+    assert not verify_bundle(folder, RequiredSigner()).ok
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_sums_in_any_other_form_are_refused(content: bytes, tmp_path: Path) -> N
     for name, each in {**FILES, "SHA256SUMS": content}.items():
         (tmp_path / "acme" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "acme" / name).write_bytes(each)
-    assert not verify_bundle(tmp_path / "acme", Trusted()).ok
+    assert not verify_bundle(tmp_path / "acme", RequiredSigner()).ok
     assert set(FILES) == read_sums(SUMS).keys()
 
 
@@ -297,7 +297,7 @@ def folder(tmp_path: Path) -> Path:
     for name, content in {**FILES, "SHA256SUMS": SUMS}.items():
         (tmp_path / "acme" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "acme" / name).write_bytes(content)
-    assert verify_bundle(tmp_path / "acme", Trusted()).ok
+    assert verify_bundle(tmp_path / "acme", RequiredSigner()).ok
     return tmp_path / "acme"
 
 
@@ -322,7 +322,7 @@ def test_a_folder_holds_the_listed_files_and_nothing_else(folder: Path, change: 
     """No links, not even to the right content, and no empty folders."""
     change(folder)
 
-    assert not verify_bundle(folder, Trusted()).ok
+    assert not verify_bundle(folder, RequiredSigner()).ok
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS refuses such a name")
@@ -330,7 +330,7 @@ def test_a_name_that_is_not_utf_8_is_a_finding(folder: Path) -> None:
     """No traceback, whatever bytes a name holds."""
     (folder / "terraform" / "\udcff.tf").write_bytes(b"x")
 
-    assert not verify_bundle(folder, Trusted()).ok
+    assert not verify_bundle(folder, RequiredSigner()).ok
 
 
 def test_a_folder_is_not_read_beyond_a_bundles_size(folder: Path) -> None:
@@ -338,7 +338,7 @@ def test_a_folder_is_not_read_beyond_a_bundles_size(folder: Path) -> None:
     with (folder / "terraform" / "large.tf").open("wb") as stream:
         stream.truncate(1 << 40)
 
-    found: BundleVerification = verify_bundle(folder, Trusted())
+    found: BundleVerification = verify_bundle(folder, RequiredSigner())
     assert ["."] == [trouble.file for trouble in found.troubles]
 
 
@@ -346,7 +346,7 @@ def test_with_a_signature_asked_for_nothing_unsigned_passes(tmp_path: Path, monk
     """The signature is over SHA256SUMS as it is: a new listing, an older one or one without the signature do not pass."""
     monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign")))
     made = bundles(world(tmp_path, 1), signer=Signer("minisign")).folder / "customer0"
-    key = Trusted(public_key="RWQ")
+    key = RequiredSigner(public_key="RWQ")
     assert verify_bundle(made, key).ok
 
     (made / "README.md").write_bytes(b"other")
@@ -372,4 +372,4 @@ def test_with_a_signature_asked_for_nothing_unsigned_passes(tmp_path: Path, monk
 def test_an_option_that_asks_for_a_signature_is_never_ignored(options: dict[str, str]) -> None:
     """Half of an identity, or two kinds at once, is an error and not a check of less."""
     with pytest.raises(SelectionError):
-        Trusted(**options)
+        RequiredSigner(**options)

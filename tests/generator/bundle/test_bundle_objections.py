@@ -7,7 +7,7 @@ from typing import Any
 
 from bundle_worlds import SWITCH_ROLE, bundles, write_manifest
 from manifests import customer
-from rolecall_generator.bundle.build import Measure, Order, handover_proof, objections
+from rolecall_generator.bundle.build import BundleOrder, CheckSettings, handover_proof, objections
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.iam.model import ModuleKind
 from rolecall_generator.manifest.loader import load_manifest
@@ -78,9 +78,9 @@ def test_a_failed_proof_is_an_objection(tmp_path: Path) -> None:
     manifest = write_manifest(tmp_path, customer(0), switch_roles=[SWITCH_ROLE])
     modules = {each.kind: each.build() for each in make_plan(load_manifest(manifest).manifest).modules}
     trusting, trusted = modules[ModuleKind.TRUSTING], modules[ModuleKind.TRUSTED]
-    order = Order(trusting, trusted, "here", "")
+    order = BundleOrder(trusting, trusted, "here", "")
 
-    assert {} == objections([order], [handover_proof(trusting, trusted)], Measure(Quotas()))
-    failed = objections([order], [handover_proof(trusting)], Measure(Quotas()))
+    assert {} == objections([order], [handover_proof(trusting, trusted)], CheckSettings(Quotas()))
+    failed = objections([order], [handover_proof(trusting)], CheckSettings(Quotas()))
     assert ["here"] == list(failed)
     assert {("RC701", "ops")} == {(finding.rule, finding.subject) for finding in failed["here"]}

@@ -10,7 +10,7 @@ import pytest
 
 from bundle_worlds import bundle_tree, bundles, world
 from fake_signers import install
-from rolecall_generator.bundle.signing import Signer, Trusted
+from rolecall_generator.bundle.signing import RequiredSigner, Signer
 from rolecall_generator.bundle.verification import verify_bundle
 from rolecall_generator.errors import SelectionError, ToolError
 
@@ -26,7 +26,7 @@ def test_the_signature_lies_beside_the_checksums_in_folder_and_zip(
     done = bundles(world(tmp_path, 2), signer=Signer(program))
 
     for path in (done.folder / "customer1", done.folder / "customer1.zip"):
-        found = verify_bundle(path, Trusted())
+        found = verify_bundle(path, RequiredSigner())
         assert found.ok
         assert f"{signature} was not verified: specify the expected signer" == found.signature
     assert (done.folder / "customer1" / signature).is_file()
@@ -81,7 +81,7 @@ def test_a_signature_that_was_asked_for_must_be_there_and_fit(tmp_path: Path, mo
     """None, a good one, and one of other checksums."""
     monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "minisign")))
     manifest = world(tmp_path, 1)
-    key = Trusted(public_key="RWQ")
+    key = RequiredSigner(public_key="RWQ")
     folder = bundles(manifest).folder / "customer0"
     assert ["SHA256SUMS.minisig"] == [trouble.file for trouble in verify_bundle(folder, key).troubles]
 
@@ -98,10 +98,10 @@ def test_a_sigstore_identity_counts_with_its_issuer(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", str(install(tmp_path / "bin", "sigstore")))
     folder = bundles(world(tmp_path, 1), signer=Signer("sigstore")).folder / "customer0"
 
-    assert verify_bundle(folder, Trusted(identity="me@example.com", issuer="https://issuer")).ok
-    assert not verify_bundle(folder, Trusted(identity="you@example.com", issuer="https://issuer")).ok
+    assert verify_bundle(folder, RequiredSigner(identity="me@example.com", issuer="https://issuer")).ok
+    assert not verify_bundle(folder, RequiredSigner(identity="you@example.com", issuer="https://issuer")).ok
     with pytest.raises(SelectionError, match="add --issuer"):
-        verify_bundle(folder, Trusted(identity="me@example.com"))
+        verify_bundle(folder, RequiredSigner(identity="me@example.com"))
 
 
 @pytest.mark.skipif(shutil.which("minisign") is None, reason="no minisign on PATH")
@@ -116,5 +116,5 @@ def test_the_real_minisign_signs_and_checks(tmp_path: Path) -> None:
     second = bundles(world(tmp_path / "b", 1), signer=signer)
 
     assert bundle_tree(first) == bundle_tree(second)
-    assert verify_bundle(first.folder / "customer0.zip", Trusted(public_key=str(tmp_path / "mine.pub"))).ok
-    assert not verify_bundle(first.folder / "customer0.zip", Trusted(public_key=str(tmp_path / "other.pub"))).ok
+    assert verify_bundle(first.folder / "customer0.zip", RequiredSigner(public_key=str(tmp_path / "mine.pub"))).ok
+    assert not verify_bundle(first.folder / "customer0.zip", RequiredSigner(public_key=str(tmp_path / "other.pub"))).ok

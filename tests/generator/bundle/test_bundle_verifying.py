@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bundle_worlds import bundles, world
 from rolecall_generator.bundle.archive import zip_bytes
 from rolecall_generator.bundle.bundle_state import sums_of
-from rolecall_generator.bundle.signing import Trusted
+from rolecall_generator.bundle.signing import RequiredSigner
 from rolecall_generator.bundle.verification import BundleVerification, verify_bundle, verify_zip
 from rolecall_generator.errors import OutputError
 
@@ -29,7 +29,7 @@ def told(found: BundleVerification) -> list[tuple[str, str]]:
 
 
 def check(path: Path) -> BundleVerification:
-    return verify_bundle(path, Trusted())
+    return verify_bundle(path, RequiredSigner())
 
 
 def packed(path: Path, entries: dict[str, bytes]) -> Path:
@@ -90,7 +90,7 @@ def test_any_changed_byte_of_a_zips_content_is_found(data: st.DataObject) -> Non
     content = data.draw(st.binary(max_size=20).filter(lambda content: content != FILES[name]))
     path = io.BytesIO(zip_bytes({**GOOD, name: content}, "acme"))
 
-    assert [(name, "was changed")] == told(verify_zip(path, Trusted()))
+    assert [(name, "was changed")] == told(verify_zip(path, RequiredSigner()))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_damaged_zip_ends_in_words(noise: bytes, place: int) -> None:
     start = place % len(good)
     path = io.BytesIO(good[:start] + noise + good[start + len(noise) :])
     try:
-        found = verify_zip(path, Trusted())
+        found = verify_zip(path, RequiredSigner())
     except OutputError:
         return
     assert found.files <= len(GOOD)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from attacks import ADDITIONS, EDITS, MANIFEST
-from rolecall_generator.check.manifest_check import check
+from rolecall_generator.check.manifest_check import check_output
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.generate import generate
 
@@ -25,7 +25,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def errors(folder: Path) -> list[Finding]:
-    found = check(folder / "accounts.yaml", folder / "output").report.active
+    found = check_output(folder / "accounts.yaml", folder / "output").report.active
     return [finding for finding in found if finding.severity is Severity.ERROR]
 
 

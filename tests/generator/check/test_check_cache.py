@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manifests import NOTES
-from rolecall_generator.check.manifest_check import Checked, check
-from rolecall_generator.check.manifest_check import check as check_function
+from rolecall_generator.check.manifest_check import CheckSummary, check_output
+from rolecall_generator.check.manifest_check import check_output as check_function
 from rolecall_generator.generate import generate
 from rolecall_generator.output import output_state
 from rolecall_generator.output.output_state import CACHE_NAME, load_state
@@ -39,20 +39,20 @@ def world(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def checked(folder: Path) -> Checked:
-    return check(folder / "accounts.yaml", folder / "output")
+def checked(folder: Path) -> CheckSummary:
+    return check_output(folder / "accounts.yaml", folder / "output")
 
 
-def without_cache(folder: Path) -> Checked:
+def without_cache(folder: Path) -> CheckSummary:
     """The check of a copy of the output folder that has no cache."""
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "output"
         shutil.copytree(folder / "output", copy, symlinks=True)
         (copy / CACHE_NAME).unlink(missing_ok=True)
-        return check(folder / "accounts.yaml", copy)
+        return check_output(folder / "accounts.yaml", copy)
 
 
-def result_of(done: Checked) -> tuple[object, ...]:
+def result_of(done: CheckSummary) -> tuple[object, ...]:
     return done.report, done.cells, done.failed_cells, done.modules
 
 
@@ -164,7 +164,7 @@ def test_findings_of_unchanged_folder_come_from_cache(world: Path, monkeypatch: 
 
 def test_check_with_only_ignores_cached_result_of_all_modules(world: Path) -> None:
     whole = checked(world)
-    part = check(world / "accounts.yaml", world / "output", only=["account1"])
+    part = check_output(world / "accounts.yaml", world / "output", only=["account1"])
 
     assert () == part.report.active
     assert whole.cells > part.cells > 0

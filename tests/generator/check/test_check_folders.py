@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from manifests import NOTES
-from rolecall_generator.check.manifest_check import check
+from rolecall_generator.check.manifest_check import check_output
 from rolecall_generator.check.module_access import prove_manifest
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.generate import compare, generate
@@ -54,7 +54,7 @@ def put(folder: Path, path: str, content: str) -> None:
 
 
 def found(folder: Path, **options: object) -> list[Finding]:
-    return list(check(folder / "accounts.yaml", folder / "output", **options).report.active)  # type: ignore[arg-type]
+    return list(check_output(folder / "accounts.yaml", folder / "output", **options).report.active)  # type: ignore[arg-type]
 
 
 def errors(findings: list[Finding]) -> list[Finding]:

@@ -9,7 +9,7 @@ import pytest
 
 from manifests import NOTES
 from rolecall_generator.check import module_check as fleet
-from rolecall_generator.check.manifest_check import check
+from rolecall_generator.check.manifest_check import check_output
 from rolecall_generator.errors import ModuleError, SelectionError
 from rolecall_generator.findings import Finding
 from rolecall_generator.generate import generate
@@ -27,7 +27,7 @@ def notes(tmp_path: Path) -> Path:
 
 
 def found(folder: Path, **options: object) -> list[Finding]:
-    return list(check(folder / "accounts.yaml", folder / "output", **options).report.active)  # type: ignore[arg-type]
+    return list(check_output(folder / "accounts.yaml", folder / "output", **options).report.active)  # type: ignore[arg-type]
 
 
 def edit(folder: Path, module: str, old: str, new: str) -> None:
@@ -39,7 +39,7 @@ def edit(folder: Path, module: str, old: str, new: str) -> None:
 
 def test_the_example_accounts_are_as_intended(notes: Path) -> None:
     """Generated modules have no findings, and every cell of the proof is as expected."""
-    done = check(notes / "accounts.yaml", notes / "output")
+    done = check_output(notes / "accounts.yaml", notes / "output")
 
     assert () == done.report.active
     assert (0, True) == (done.failed_cells, done.cells > 0)
@@ -154,10 +154,10 @@ def test_a_folder_that_is_not_there_is_an_error(notes: Path) -> None:
 
 def test_unchanged_modules_are_not_read_again(notes: Path) -> None:
     """After an edit, each check reads only the edited module, as long as it has findings."""
-    check(notes / "accounts.yaml", notes / "output")
-    again = check(notes / "accounts.yaml", notes / "output")
+    check_output(notes / "accounts.yaml", notes / "output")
+    again = check_output(notes / "accounts.yaml", notes / "output")
     edit(notes / "output", "customers/account1", "s3:GetObject", "s3:PutObject")
-    edited = [check(notes / "accounts.yaml", notes / "output") for _ in range(2)]
+    edited = [check_output(notes / "accounts.yaml", notes / "output") for _ in range(2)]
 
     assert (0, ()) == (again.read, again.report.active)
     assert [1, 1] == [done.read for done in edited]
@@ -166,11 +166,11 @@ def test_unchanged_modules_are_not_read_again(notes: Path) -> None:
 
 def test_added_file_and_changed_plan_invalidate_cache(notes: Path) -> None:
     """The module is read again."""
-    check(notes / "accounts.yaml", notes / "output")
+    check_output(notes / "accounts.yaml", notes / "output")
     (notes / "output/customers/account1/x_override.tf").write_text('resource "aws_iam_role" "this" {\n  name = "x"\n}\n')
     text = (notes / "accounts.yaml").read_text()
     (notes / "accounts.yaml").write_text(text.replace("role: role2", "role: role9"))
-    done = check(notes / "accounts.yaml", notes / "output")
+    done = check_output(notes / "accounts.yaml", notes / "output")
 
     # account1 for the file; account2 and the backend, which names its role, for the plan.
     assert 3 == done.read
@@ -182,16 +182,16 @@ def test_invalid_cache_is_ignored(content: bytes, notes: Path) -> None:
     """All modules are read, and the result is the same."""
     (notes / "output" / CACHE_NAME).write_bytes(content)
 
-    assert (6, ()) == ((done := check(notes / "accounts.yaml", notes / "output")).read, done.report.active)
+    assert (6, ()) == ((done := check_output(notes / "accounts.yaml", notes / "output")).read, done.report.active)
 
 
 def test_module_behind_symbolic_link_is_not_cached(notes: Path, tmp_path: Path) -> None:
     """It is read each time, since changes of its target cannot be detected."""
-    check(notes / "accounts.yaml", notes / "output")
+    check_output(notes / "accounts.yaml", notes / "output")
     shutil.move(notes / "output/customers/account1", tmp_path / "elsewhere")
     (notes / "output/customers/account1").symlink_to(tmp_path / "elsewhere")
 
-    assert [1, 1] == [check(notes / "accounts.yaml", notes / "output").read for _ in range(2)]
+    assert [1, 1] == [check_output(notes / "accounts.yaml", notes / "output").read for _ in range(2)]
 
 
 def test_worker_processes_have_the_same_findings(notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:

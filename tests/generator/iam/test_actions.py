@@ -51,7 +51,7 @@ def test_wildcards_expand() -> None:
 
 def test_every_escalation_exists() -> None:
     """The manual list only has existing actions."""
-    assert [] == [action for action in actions.ESCALATION if actions.find_action(action) is None]
+    assert [] == [action for action in actions.ESCALATION_ACTIONS if actions.find_action(action) is None]
 
 
 def test_nearest_is_none_for_nonsense() -> None:
@@ -100,7 +100,7 @@ def test_deprecated_policies_agree_with_the_list() -> None:
 
 def test_sweeping_policies_exist() -> None:
     """The manual list only has existing policies."""
-    assert set(managed_policies.SWEEPING) <= managed_policies.known_names()
+    assert set(managed_policies.OVERLY_BROAD) <= managed_policies.known_names()
 
 
 def test_a_policy_is_found_under_its_right_path() -> None:

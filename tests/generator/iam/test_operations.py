@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.loaders import Loader
 
-from rolecall_generator.iam.catalog.actions import PREFIXES, action_of, find_action, prefix_of, services
+from rolecall_generator.iam.catalog.actions import SERVICE_PREFIXES, action_of, find_action, prefix_of, services
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_an_operation_has_its_action(service: str, operation: str, action: str) 
 
 def test_every_prefix_is_one_that_iam_knows() -> None:
     """No service is sent to a prefix that no policy could name."""
-    assert [] == sorted(set(PREFIXES.values()) - services())
+    assert [] == sorted(set(SERVICE_PREFIXES.values()) - services())
     assert "ec2" == prefix_of("ec2")
 
 

@@ -11,9 +11,9 @@ from rolecall_generator.errors import ManifestError
 from rolecall_generator.iam.matching.conditions import Truth, compile_condition
 from rolecall_generator.iam.matching.operators import OPERATORS, STRING, Compare, Operator, UnsupportedError, find_operator
 from rolecall_generator.iam.policy import Condition, Statement
-from rolecall_generator.iam.validation.condition_faults import condition_faults, unknown_operator
+from rolecall_generator.iam.validation.condition_faults import condition_faults, unknown_operator_fault
 from rolecall_generator.manifest.loader import load_manifest
-from rolecall_generator.proof.matrix import condition_words
+from rolecall_generator.proof.matrix import condition_names
 
 KEY = "s3:prefix"
 NEW = Condition("StringStartsWith", KEY, ("home/", "shared/"))
@@ -59,7 +59,7 @@ def test_registered_operator_is_evaluated_and_described() -> None:
     assert Truth.FALSE is test.run({KEY: ("logs/",)})
     assert Truth.FALSE is test.run({})
     assert [] == list(condition_faults(NEW, "aws"))
-    assert ("s3:prefix starting with home/ or shared/",) == condition_words(Statement("Allow", conditions=(NEW,)))
+    assert ("s3:prefix starting with home/ or shared/",) == condition_names(Statement("Allow", conditions=(NEW,)))
 
 
 def test_unregistered_operator_is_refused_everywhere(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_case_is_ignored_only_on_request(written: str, canonical: str | None) ->
     use = find_operator(written, any_case=True)
     assert canonical == (use.operator.name if use else None)
     assert find_operator(written) is None
-    assert unknown_operator(written) is not None
+    assert unknown_operator_fault(written) is not None
 
 
 @pytest.mark.parametrize("name", OPERATORS)

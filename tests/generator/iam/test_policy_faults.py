@@ -10,11 +10,11 @@ import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from rolecall_generator.iam.catalog.actions import iam_data
-from rolecall_generator.iam.catalog.condition_keys import _keys_of_others, find_key, is_federated, key_of_form
+from rolecall_generator.iam.catalog.condition_keys import _keys_of_others, find_key, is_federated, key_with_placeholder
 from rolecall_generator.iam.catalog.regions import is_known_region, nearest_region, partition_of_region
 from rolecall_generator.iam.policy import Condition, PolicyDocument, Statement
-from rolecall_generator.iam.validation.condition_faults import condition_faults, unknown_key
-from rolecall_generator.iam.validation.placeholders import unfilled
+from rolecall_generator.iam.validation.condition_faults import condition_faults, unknown_key_fault
+from rolecall_generator.iam.validation.placeholders import find_placeholder
 from rolecall_generator.iam.validation.resource_patterns import account_of, resource_fault
 
 OBSOLETE_KEYS = {"deepracer:UserToken", "deepracer:MultiUser", "lakeformation:GlueARN"}
@@ -49,7 +49,7 @@ def test_no_condition_of_an_aws_policy_is_at_fault() -> None:
 def test_the_catalogue_has_every_condition_key_of_an_aws_policy() -> None:
     """Keys that AWS uses are known, but for those of closed services."""
     keys = {condition.key for statement in statements() for condition in statement.conditions}
-    assert OBSOLETE_KEYS == {key for key in keys if unknown_key(key)}
+    assert OBSOLETE_KEYS == {key for key in keys if unknown_key_fault(key)}
 
 
 @pytest.mark.parametrize("name", [
@@ -66,7 +66,7 @@ def test_a_key_is_found_in_any_case_and_with_any_tag(name: str) -> None:
 def test_a_key_without_its_tag_is_none_but_recognized(name: str) -> None:
     """The form is returned for the hint."""
     assert find_key(name) is None
-    assert key_of_form(name) is not None
+    assert key_with_placeholder(name) is not None
 
 
 @pytest.mark.parametrize("name", ["saml:aud", "oidc.eks.us-east-1.amazonaws.com/id/X:sub", "gitlab.example.com:aud"])
@@ -93,7 +93,7 @@ def test_the_table_of_shared_prefixes_is_that_of_the_data() -> None:
 ])  # fmt: skip
 def test_what_only_looks_like_a_placeholder_is_left_alone(text: str) -> None:
     """Percent-encoding, versions of functions and AWS's own variables are no placeholders."""
-    assert unfilled(text) is None
+    assert find_placeholder(text) is None
 
 
 @pytest.mark.parametrize(("text", "account"), [

@@ -17,15 +17,15 @@ from proof_worlds import BACKEND, HOSTILE, customer_arn, customers, trust_statem
 from rolecall_generator.html_page import asset, csp_hash, escape
 from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument
-from rolecall_generator.proof.matrix import CellState, condition_words, counterexample, summarize
+from rolecall_generator.proof.matrix import CellState, condition_names, counterexample, summarize
 from rolecall_generator.proof.prove import Case, Proof, Trust, prove
 from rolecall_generator.reports.formatters.html import proof_html
 from rolecall_generator.reports.formatters.json import proof_json
 from rolecall_generator.reports.graph.graph_layout import lay_out
-from rolecall_generator.reports.graph.graph_model import EdgeState, describe, reaches
+from rolecall_generator.reports.graph.graph_model import EdgeState, access_graph, describe
 from rolecall_generator.reports.graph.mermaid import to_mermaid
 from rolecall_generator.reports.graph.svg import to_svg
-from rolecall_generator.text import lines_of
+from rolecall_generator.text import sanitize_lines
 
 NO_ID: dict[str, Any] = {"Condition": None}
 ROLE = "arn:aws:iam::507074252730:role/reena-assumedRole"
@@ -188,12 +188,12 @@ def test_conditions_have_short_words(condition: str, expected: str) -> None:
     """Words never say more than the operator asks for."""
     operator, key, value = condition.split()
 
-    assert (expected,) == condition_words(document({"Condition": {operator: {key: value}}}).statements[0])
+    assert (expected,) == condition_names(document({"Condition": {operator: {key: value}}}).statements[0])
 
 
 def test_mermaid_draws_reaches_with_conditions() -> None:
     """The whole text for two customers, one of them open."""
-    assert MERMAID == to_mermaid(reaches(*customers(2, {1: NO_ID}), names={"111111111111": "backend"}))
+    assert MERMAID == to_mermaid(access_graph(*customers(2, {1: NO_ID}), names={"111111111111": "backend"}))
 
 
 MERMAID = """\
@@ -216,7 +216,7 @@ flowchart LR
 
 def test_svg_says_the_same_in_words() -> None:
     """Title and description tell those who cannot see the picture, what is wrong first."""
-    root = parsed(to_svg(reaches(*customers(2, {1: NO_ID}))))
+    root = parsed(to_svg(access_graph(*customers(2, {1: NO_ID}))))
     texts = {child.tag.rpartition("}")[2]: child.text or "" for child in list(root)[:2]}
 
     assert "title desc" == " ".join(texts)
@@ -229,8 +229,8 @@ def test_every_way_to_stand_is_told_apart() -> None:
     shut = {"Condition": {"StringEquals": {"sts:ExternalId": "other"}}}
     odd = {"Condition": {"NoSuchOperator": {"sts:ExternalId": "a"}}}
     access, proof = customers(4, {1: NO_ID, 2: shut, 3: odd})
-    found = {edge.standing for edge in reaches(access, proof).edges} | {
-        edge.standing for edge in reaches(*switching()).edges
+    found = {edge.standing for edge in access_graph(access, proof).edges} | {
+        edge.standing for edge in access_graph(*switching()).edges
     }
 
     assert set(EdgeState) - {EdgeState.TRUSTED} == found
@@ -248,12 +248,12 @@ def test_without_a_proof_the_trust_policies_speak() -> None:
         "role backend_role (111111111111) reaches role Access (200000000000) on condition of external id",
         "role backend_role (111111111111) reaches role Access (200000000001) on condition of external id",
         "any principal reaches role Access (200000000002) without a condition",
-    ] == list(describe(reaches(access)))
+    ] == list(describe(access_graph(access)))
 
 
 def test_many_customers_stand_as_one_and_failing_ones_singly() -> None:
     """Beyond forty roles only what is wrong is drawn by itself."""
-    graph = reaches(*customers(100, {7: NO_ID, 9: NO_ID}))
+    graph = access_graph(*customers(100, {7: NO_ID, 9: NO_ID}))
     nodes = {node.key: node for account in graph.roles for node in account.nodes}
 
     assert [customer_arn(7), customer_arn(9), "group 1"] == list(nodes)
@@ -265,7 +265,7 @@ def test_many_customers_stand_as_one_and_failing_ones_singly() -> None:
 
 def test_a_picture_of_failures_alone_stays_small() -> None:
     """Where hundreds fail alike, those beyond two hundred stand as one, as failing."""
-    graph = reaches(*customers(300, dict.fromkeys(range(300), NO_ID)))
+    graph = access_graph(*customers(300, dict.fromkeys(range(300), NO_ID)))
 
     assert "100 failing roles" == graph.roles[-1].nodes[0].name
     assert {EdgeState.INTENDED, EdgeState.UNINTENDED} == {edge.standing for edge in graph.edges if edge.target == "group 1"}
@@ -281,7 +281,7 @@ WAYS = st.dictionaries(
 @given(st.integers(1, 12), WAYS)
 def test_nothing_of_the_picture_covers_another(count: int, holes: dict[int, dict[str, Any]]) -> None:
     """Boxes of a column do not overlap, every edge ends at a port of its own within its role, and all is on the paper."""
-    layout = lay_out(reaches(*customers(count, holes)))
+    layout = lay_out(access_graph(*customers(count, holes)))
     for column in (layout.callers, layout.roles):
         shapes = [box.shape for box in column]
         assert all(above.y + above.height < below.y for above, below in itertools.pairwise(shapes))
@@ -296,7 +296,7 @@ def test_nothing_of_the_picture_covers_another(count: int, holes: dict[int, dict
 
 def test_legend_explains_what_occurs_and_no_more() -> None:
     """Each kind of edge in the picture has its line in the legend."""
-    plain, broken = (to_svg(reaches(*customers(2, holes))) for holes in ({}, {1: NO_ID}))
+    plain, broken = (to_svg(access_graph(*customers(2, holes))) for holes in ({}, {1: NO_ID}))
 
     assert ("intended, and proven" in plain, "not intended, but works" in plain) == (True, False)
     assert "not intended, but works" in broken
@@ -304,7 +304,7 @@ def test_legend_explains_what_occurs_and_no_more() -> None:
 
 def test_nothing_asked_is_nothing_proven() -> None:
     """An empty manifest claims nothing, and its page and picture are still whole."""
-    picture = to_svg(reaches(Access(), Proof(())))
+    picture = to_svg(access_graph(Access(), Proof(())))
     page = proof_html(Proof(()), title="t", picture_svg=picture, generated="g")
 
     assert "No one reaches any role." == parsed(picture)[1].text
@@ -315,7 +315,7 @@ def test_nothing_asked_is_nothing_proven() -> None:
 def test_page_says_the_picture_in_words() -> None:
     """The sentences of the picture stand in the page, escaped."""
     access, proof = customers(1)
-    words = describe(reaches(access, proof, names={"111111111111": "<backend>"}))
+    words = describe(access_graph(access, proof, names={"111111111111": "<backend>"}))
     page = proof_html(proof, title="t", picture_svg="<svg></svg>", generated="g", words=words)
 
     assert "<li>role backend_role (&lt;backend&gt; · 111111111111) reaches role Access (200000000000) on" in page
@@ -325,7 +325,8 @@ def test_page_is_the_same_for_the_same_proof() -> None:
     """Nothing of the moment or the machine gets into the page."""
     worlds = [customers(5, {3: {"Principal": "*"}}) for _ in range(2)]
     pages = [
-        proof_html(proof, title="t", picture_svg=to_svg(reaches(access, proof)), generated="g") for access, proof in worlds
+        proof_html(proof, title="t", picture_svg=to_svg(access_graph(access, proof)), generated="g")
+        for access, proof in worlds
     ]
 
     assert pages[0] == pages[1]
@@ -334,7 +335,7 @@ def test_page_is_the_same_for_the_same_proof() -> None:
 def test_policy_names_the_hashes_of_what_stands_in_the_page() -> None:
     """Every style and script that runs has its hash in the policy, and the policy allows nothing else."""
     access, proof = customers(2)
-    page = proof_html(proof, title="t", picture_svg=to_svg(reaches(access, proof)), generated="g")
+    page = proof_html(proof, title="t", picture_svg=to_svg(access_graph(access, proof)), generated="g")
     policy = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)[0]
     inline = [csp_hash(text) for text in re.findall(r"<(?:style|script)>(.*?)</(?:style|script)>", page, re.DOTALL)]
 
@@ -357,19 +358,19 @@ def test_escaped_text_reads_as_it_was(text: str) -> None:
     read = parsed(f'<a b="{escape(text)}">{escape(text)}</a>')
 
     # XML reads every end of line as a line feed, and in attributes as a space (XML 1.0, 2.11 and 3.3.3).
-    assert re.sub("\r\n?", "\n", lines_of(text)) == (read.text or "")
-    assert re.sub("\r\n|[\r\n\t]", " ", lines_of(text)) == read.get("b")
+    assert re.sub("\r\n?", "\n", sanitize_lines(text)) == (read.text or "")
+    assert re.sub("\r\n|[\r\n\t]", " ", sanitize_lines(text)) == read.get("b")
 
 
 @given(st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs"))))
 def test_what_can_be_shown_is_shown(text: str) -> None:
     """Letters, digits, signs and spaces of every script stay as they are."""
-    assert text == lines_of(text)
+    assert text == sanitize_lines(text)
 
 
 def test_marks_that_turn_text_are_shown_as_such() -> None:
     """No name can make an ARN read as another one."""
-    assert "arn:\ufffd111" == lines_of("arn:\u202e111")
+    assert "arn:\ufffd111" == sanitize_lines("arn:\u202e111")
 
 
 @settings(deadline=None)
@@ -377,7 +378,7 @@ def test_marks_that_turn_text_are_shown_as_such() -> None:
 def test_mermaid_keeps_its_shape_for_any_name(account: str, name: str) -> None:
     """Whatever names are, the lines are those of plain names, and quotes stand only around labels."""
     access, proof = customers(1)
-    graph = reaches(access, proof, names={"111111111111": account})
+    graph = access_graph(access, proof, names={"111111111111": account})
     boxes = tuple(replace(box, nodes=tuple(replace(node, name=name) for node in box.nodes)) for box in graph.roles)
     lines = to_mermaid(replace(graph, roles=boxes)).split("\n")
 
@@ -390,10 +391,10 @@ def test_mermaid_keeps_its_shape_for_any_name(account: str, name: str) -> None:
 def test_page_and_picture_hold_for_any_name(subject: str, title: str, sid: str) -> None:
     """Names add no element to the page, the picture stays well-formed, and both can be written to a file."""
     access, proof = customers(2, {1: {"Sid": sid, "Condition": None}}, name=lambda number: f"{subject}{number}")
-    picture = to_svg(reaches(access, proof, names={"111111111111": title}))
+    picture = to_svg(access_graph(access, proof, names={"111111111111": title}))
     page = proof_html(proof, title=title, picture_svg=picture, generated=sid)
     plain_access, plain_proof = customers(2, {1: {"Condition": None}})
-    plain = proof_html(plain_proof, title="t", picture_svg=to_svg(reaches(plain_access, plain_proof)), generated="g")
+    plain = proof_html(plain_proof, title="t", picture_svg=to_svg(access_graph(plain_access, plain_proof)), generated="g")
 
     assert parsed(picture).tag.endswith("svg")
     assert page.encode("utf-8")
@@ -403,7 +404,7 @@ def test_page_and_picture_hold_for_any_name(subject: str, title: str, sid: str) 
 def test_hostile_name_ends_no_script() -> None:
     """The classic attack is text in the page, in every place that shows a name."""
     access, proof = customers(1, {0: NO_ID}, name=lambda _: HOSTILE)
-    page = proof_html(proof, title=HOSTILE, picture_svg=to_svg(reaches(access, proof)), generated=HOSTILE)
+    page = proof_html(proof, title=HOSTILE, picture_svg=to_svg(access_graph(access, proof)), generated=HOSTILE)
 
     assert 1 == page.count("</script>")
     assert "<img" not in page

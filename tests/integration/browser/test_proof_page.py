@@ -14,7 +14,7 @@ from proof_worlds import BACKEND, HOSTILE, customer_arn, customers
 from rolecall_generator.iam.model import Access
 from rolecall_generator.proof.prove import Proof
 from rolecall_generator.reports.formatters.html import proof_html
-from rolecall_generator.reports.graph.graph_model import reaches
+from rolecall_generator.reports.graph.graph_model import access_graph
 from rolecall_generator.reports.graph.svg import to_svg
 
 pytestmark = pytest.mark.browser
@@ -28,7 +28,7 @@ def opened(watched: Watched, tmp_path: Path) -> Callable[[tuple[Access, Proof]],
 
     def show(world: tuple[Access, Proof]) -> Page:
         path = tmp_path / "proof.html"
-        picture = to_svg(reaches(*world))
+        picture = to_svg(access_graph(*world))
         path.write_text(proof_html(world[1], title="accounts.yaml", picture_svg=picture, generated="today"), "utf-8")
         return watched.open(path)
 

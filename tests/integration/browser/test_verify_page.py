@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from browser_rig import Watched
 from page_contrasts import contrasts_of
 from proof_worlds import HOSTILE, customers
-from rolecall_generator.reports.graph.graph_model import describe, reaches
+from rolecall_generator.reports.graph.graph_model import access_graph, describe
 from rolecall_generator.reports.graph.svg import to_svg
 from rolecall_runner.reports.formatters.html import run_html
 from rolecall_runner.verify.update_message import customer_message
@@ -26,7 +26,7 @@ WORST_FIRST = ["account2", "account3", "globex", "acme-production-europe", "acco
 
 def page_of(verdicts: Iterable[Verdict]) -> str:
     """The report with the picture of a small world."""
-    graph = reaches(*customers(2))
+    graph = access_graph(*customers(2))
     return "".join(run_html(INFO, verdicts, picture_svg=to_svg(graph), words=describe(graph)))
 
 

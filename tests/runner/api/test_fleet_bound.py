@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from query_rig import QueryRig, seeded
-from rolecall_runner.api import AccountClients, Bound
+from rolecall_runner.api import AccountClients, AccountProxy
 from rolecall_runner.aws.clients import OutsideAccountError
 
 
@@ -59,7 +59,7 @@ def test_exceptions_and_plain_members_pass_through(rig: QueryRig) -> None:
     session = AccountClients(clients, sessions.of(target), target)
     client = session.client("dynamodb")
 
-    assert isinstance(client, Bound)
+    assert isinstance(client, AccountProxy)
     assert "us-east-1" == client.meta.region_name
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.describe_table(TableName="no-such-table")

@@ -22,7 +22,14 @@ from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import RUNS, Journal, RunRecord, read_record
 from rolecall_runner.inventory.selection import select
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
-from rolecall_runner.sandbox.server.state_dir import Ended, Home, SandboxRequest, find, start, stop
+from rolecall_runner.sandbox.server.state_dir import (
+    SandboxRequest,
+    StateDir,
+    StoppedSandbox,
+    find_sandbox,
+    start_sandbox,
+    stop_sandbox,
+)
 
 NOW = datetime(2026, 11, 24, 19, 15, tzinfo=UTC)
 RECORD = RunRecord("20261124-191500-0a1b2c", "verify", "accounts.yaml", "f00d", "all", 3, NOW.isoformat(), what="verify")
@@ -36,15 +43,15 @@ def notes(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+def home(tmp_path: Path) -> Iterator[StateDir]:
     """The folder of a sandbox, which is ended with the test."""
-    place = Home(tmp_path / "home")
+    place = StateDir(tmp_path / "home")
     yield place
-    stop(place)
+    stop_sandbox(place)
 
 
 @pytest.fixture
-def starting(home: Home) -> Iterator[subprocess.Popen[bytes]]:
+def starting(home: StateDir) -> Iterator[subprocess.Popen[bytes]]:
     """A process that holds the folder's lock as a sandbox that starts does, and never stands."""
     home.folder.mkdir()
     lock = os.open(home.lock, os.O_RDWR | os.O_CREAT)
@@ -64,41 +71,41 @@ def wanted(tmp_path: Path) -> SandboxRequest:
 
 
 def test_a_second_start_is_refused_while_the_first_one_starts(
-    home: Home, starting: subprocess.Popen[bytes], tmp_path: Path
+    home: StateDir, starting: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
     """Of two starts in one folder one alone has the lock; the other is refused and starts nothing."""
     with pytest.raises(SandboxError, match="another sandbox is starting or running in this folder"):
-        start(home, wanted(tmp_path))
+        start_sandbox(home, wanted(tmp_path))
 
     assert (None, False) == (starting.poll(), home.wanted.exists())
 
 
-def test_down_ends_a_sandbox_that_is_still_starting(home: Home, starting: subprocess.Popen[bytes]) -> None:
+def test_down_ends_a_sandbox_that_is_still_starting(home: StateDir, starting: subprocess.Popen[bytes]) -> None:
     """Who interrupts `up` and says `down` at once ends what was starting, though it has no record yet."""
-    assert Ended(starting.pid, "") == stop(home)
+    assert StoppedSandbox(starting.pid, "") == stop_sandbox(home)
     assert -signal.SIGTERM == starting.wait()
 
 
 def test_a_sandbox_whose_record_is_damaged_ends_by_itself(tmp_path: Path) -> None:
     """A sandbox that no one could find again does not stay; its folder is free for the next one."""
-    home = Home(tmp_path / "home")
+    home = StateDir(tmp_path / "home")
     code = "import sys; from rolecall_runner.cli import app; sys.argv[0] = 'runner'; app()"
     up = [sys.executable, "-c", code, "sandbox", "up", "--home", str(home.folder), "--quiet"]
     subprocess.run(up, cwd=tmp_path, check=True)
-    first = find(home)
+    first = find_sandbox(home)
     home.record.write_text("{", "utf-8")
     deadline = time.monotonic() + 20
     while home.record.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     subprocess.run(up, cwd=tmp_path, check=True)
-    second = find(home)
-    ended = stop(home)
+    second = find_sandbox(home)
+    ended = stop_sandbox(home)
 
     assert first is not None
     assert second is not None
     assert first.pid != second.pid
-    assert Ended(second.pid, second.url) == ended
-    assert (None, None) == (find(home), stop(home))
+    assert StoppedSandbox(second.pid, second.url) == ended
+    assert (None, None) == (find_sandbox(home), stop_sandbox(home))
 
 
 @pytest.mark.parametrize("option", ["--resume", "--retry"])

@@ -12,8 +12,8 @@ import pytest
 
 from command_rig import runner
 from manifests import NOTES
-from rolecall_runner.sandbox.in_process import embedded
-from rolecall_runner.sandbox.provisioning.seed import environment_of
+from rolecall_runner.sandbox.in_process import in_process_sandbox
+from rolecall_runner.sandbox.provisioning.seed import actor_environment
 
 
 @pytest.fixture
@@ -91,8 +91,8 @@ def test_a_history_without_runs_says_how_to_make_one(notes: Path) -> None:
 
 def test_a_kept_session_serves_the_next_command(notes: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """With --session-cache the second command asks STS for no role again; a folder that others may read is refused."""
-    with embedded(NOTES, Path("nowhere")) as world:
-        environ = environment_of(world.sandbox, world.backend)
+    with in_process_sandbox(NOTES, Path("nowhere")) as world:
+        environ = actor_environment(world.sandbox, world.backend)
         show = "import os; print(os.environ['AWS_ACCESS_KEY_ID'])"
         shell = ("shell", "account1", "--session-cache", "kept", "--", sys.executable, "-c", show)
         codes = [runner(*shell, cwd=notes, environ=environ).code for _ in range(2)]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from rolecall_runner.sandbox.in_process import embedded
-from rolecall_runner.sandbox.provisioning.seed import environment_of
+from rolecall_runner.sandbox.in_process import in_process_sandbox
+from rolecall_runner.sandbox.provisioning.seed import actor_environment
 
 NEXT = re.compile(r"^next\b.*?:.*?((?:gen|runner) [^;\n]*)$", re.MULTILINE)
 OWN_IDS = {"111111111111": "610000000001", "222222222222": "620000000002", "333333333333": "630000000003"}
@@ -107,8 +107,8 @@ def test_the_last_step_verifies_a_customer_that_has_applied(tmp_path: Path, prog
     written = Shell(home, programs, {}).type("gen terraform accounts.yaml")
     (hand_over,) = [step for step in next_steps(written) if step.startswith("gen bundle")]
     (onboard,) = next_steps(Shell(home, programs, {}).type(f"{hand_over} customer1"))
-    with embedded(home / "accounts.yaml", home / "output") as world:
-        vendor = Shell(home, programs, environment_of(world.sandbox, world.backend))
+    with in_process_sandbox(home / "accounts.yaml", home / "output") as world:
+        vendor = Shell(home, programs, actor_environment(world.sandbox, world.backend))
         said = vendor.type(onboard)
         shown = json.loads(vendor.type("runner status customer1 --format json"))
     (account,) = shown["accounts"]

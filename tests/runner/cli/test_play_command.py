@@ -12,8 +12,8 @@ import pytest
 
 from play_rig import run_play, write
 from query_rig import manifest_text
-from rolecall_runner.sandbox.in_process import embedded
-from rolecall_runner.sandbox.provisioning.seed import environment_of
+from rolecall_runner.sandbox.in_process import in_process_sandbox
+from rolecall_runner.sandbox.provisioning.seed import actor_environment
 
 CHECKS = """
 import json
@@ -90,8 +90,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A sandbox of two customers who may read and one who may not."""
     names = ["one", "two", "denied"]
     folder = write(tmp_path_factory.mktemp("play"), accounts__yaml=manifest_text(names), checks__py=CHECKS)
-    with embedded(folder / "accounts.yaml", folder / "output") as made:
-        yield World(folder, environment_of(made.sandbox, made.backend))
+    with in_process_sandbox(folder / "accounts.yaml", folder / "output") as made:
+        yield World(folder, actor_environment(made.sandbox, made.backend))
 
 
 def play_of(world: World, text: str, *arguments: str) -> tuple[int, str, str]:

@@ -19,9 +19,9 @@ from rolecall_generator.generate import generate
 from rolecall_generator.records import status_path
 from rolecall_runner.inventory.inventory import read_inventory
 from rolecall_runner.reports.status_output import age, print_status
-from rolecall_runner.status.overview import StatusPlace, chosen, report
+from rolecall_runner.status.overview import StatusPlace, make_status_report, select_targets
 from rolecall_runner.status.status_file import HandedOver, StatusEntry, change_status, key_of, read_status
-from rolecall_runner.status.update import apply_verdict, written
+from rolecall_runner.status.update import apply_verdict, read_output_digests
 from rolecall_runner.verify.verdict import Verdict
 from status_rig import drifted, not_there
 from verdict_worlds import verdict
@@ -50,7 +50,7 @@ def fleet(folder: Path, count: int, **changes: Any) -> Path:
 
 def note(folder: Path, heard_of: Mapping[str, tuple[int, Verdict]], *, handed: Mapping[str, str] | None = None) -> None:
     """Put verdicts of some days ago into the status file, and hand-overs by the digest of their module."""
-    modules = written(folder / "output")
+    modules = read_output_digests(folder / "output")
     targets = {target.name: target for target in read_inventory(folder / "accounts.yaml").targets}
     entries = {}
     for name, (days, found) in heard_of.items():
@@ -213,7 +213,7 @@ def test_of_a_large_fleet_those_that_are_well_are_counted_alone(tmp_path: Path) 
 def test_the_table_fits_80_columns(five: Path) -> None:
     """Long names and findings are folded within their columns; colours only where there are any."""
     place = StatusPlace(five / "accounts.yaml", five / "output")
-    found = report(place, chosen(place, (), ()), now=NOW)
+    found = make_status_report(place, select_targets(place, (), ()), now=NOW)
     long = [replace(row, target=replace(row.target, name="a-very-long-name-of-a-customer" * 3)) for row in found.rows]
     plain, coloured, file = io.StringIO(), io.StringIO(), io.StringIO()
     print_status(terminal(plain, width=80), replace(found, rows=long), every=True)
@@ -229,7 +229,7 @@ def test_the_table_fits_80_columns(five: Path) -> None:
 def test_what_a_name_holds_is_shown_as_text(five: Path) -> None:
     """Neither markup nor an escape sequence of a finding reaches the terminal."""
     place = StatusPlace(five / "accounts.yaml", five / "output")
-    found = report(place, chosen(place, ("customer000",), ()), now=NOW)
+    found = make_status_report(place, select_targets(place, ("customer000",), ()), now=NOW)
     evil = [replace(found.rows[0], what="[red]x[/] \x1b]0;title\x07")]
     file = io.StringIO()
     print_status(pipe(file), replace(found, rows=evil), every=True)

@@ -13,17 +13,17 @@ import pytest
 
 from command_rig import Ended, runner
 from manifests import NOTES
-from rolecall_runner.sandbox.in_process import Embedded, embedded
-from rolecall_runner.sandbox.provisioning.seed import environment_of
+from rolecall_runner.sandbox.in_process import InProcessSandbox, in_process_sandbox
+from rolecall_runner.sandbox.provisioning.seed import actor_environment
 
 QUICK = ("--actions", "none", "--no-drift")
 PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[Embedded]:
+def world() -> Iterator[InProcessSandbox]:
     """A sandbox with the notes' accounts, shared by the tests that leave it as it is."""
-    with embedded(NOTES, Path("nowhere")) as found:
+    with in_process_sandbox(NOTES, Path("nowhere")) as found:
         yield found
 
 
@@ -34,11 +34,11 @@ def notes(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def verify(world: Embedded, folder: Path, *arguments: str) -> Ended:
-    return runner("verify", *arguments, cwd=folder, environ=environment_of(world.sandbox, world.backend))
+def verify(world: InProcessSandbox, folder: Path, *arguments: str) -> Ended:
+    return runner("verify", *arguments, cwd=folder, environ=actor_environment(world.sandbox, world.backend))
 
 
-def test_all_is_as_agreed(world: Embedded, notes: Path) -> None:
+def test_all_is_as_agreed(world: InProcessSandbox, notes: Path) -> None:
     """The notes' customers answer the roll call; the recap has a line each, and the run is in the history."""
     done = verify(world, notes)
     history = json.loads(runner("history", "--format", "json", cwd=notes).out)
@@ -50,7 +50,7 @@ def test_all_is_as_agreed(world: Embedded, notes: Path) -> None:
     assert [(4, {"ok": 3, "skipped": 1})] == [(run["total"], run["counts"]) for run in history]
 
 
-def test_forms_for_programs(world: Embedded, notes: Path) -> None:
+def test_forms_for_programs(world: InProcessSandbox, notes: Path) -> None:
     """JSON, JSON lines, JUnit and the page hold the same accounts, and nothing else is printed."""
     done = {form: verify(world, notes, *QUICK, "--format", form).out for form in ("json", "jsonl", "junit", "html")}
     names = ["account1", "account2", "account3", "reena-in-sumesh"]
@@ -62,9 +62,9 @@ def test_forms_for_programs(world: Embedded, notes: Path) -> None:
     assert "<svg" in done["html"]
 
 
-def test_no_secret_is_in_any_form_or_file(world: Embedded, notes: Path) -> None:
+def test_no_secret_is_in_any_form_or_file(world: InProcessSandbox, notes: Path) -> None:
     """Neither output nor journal holds an access key, a secret or a token of any session."""
-    environment = environment_of(world.sandbox, world.backend)
+    environment = actor_environment(world.sandbox, world.backend)
     texts = []
     for form in ("table", "json", "html"):
         done = runner("verify", "--verbose", "--format", form, cwd=notes, environ=environment)
@@ -75,7 +75,7 @@ def test_no_secret_is_in_any_form_or_file(world: Embedded, notes: Path) -> None:
     assert not any(environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"] in text for text in texts)
 
 
-def test_selection_as_ansible_users_write_it(world: Embedded, notes: Path) -> None:
+def test_selection_as_ansible_users_write_it(world: InProcessSandbox, notes: Path) -> None:
     """Only those that the pattern means are asked; one that selects nothing is told the nearest name."""
     done = json.loads(verify(world, notes, *QUICK, "--limit", "account*:!account2", "--format", "json").out)
     sample = json.loads(verify(world, notes, *QUICK, "--sample", "2", "--seed", "3", "--format", "json").out)
@@ -86,7 +86,7 @@ def test_selection_as_ansible_users_write_it(world: Embedded, notes: Path) -> No
     assert (2, True) == (wrong.code, "did you mean account1?" in wrong.err)
 
 
-def test_mistakes_have_their_code_and_mend(world: Embedded, notes: Path) -> None:
+def test_mistakes_have_their_code_and_mend(world: InProcessSandbox, notes: Path) -> None:
     """No credentials, a run that is not there, a manifest that is broken, a run of another manifest."""
     verify(world, notes, *QUICK)
     nobody = runner("verify", cwd=notes)

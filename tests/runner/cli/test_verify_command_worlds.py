@@ -16,9 +16,9 @@ import pytest
 
 from command_rig import Ended, runner
 from manifests import NOTES
-from rolecall_runner.sandbox.in_process import Embedded, embedded
+from rolecall_runner.sandbox.in_process import InProcessSandbox, in_process_sandbox
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.seed import environment_of
+from rolecall_runner.sandbox.provisioning.seed import actor_environment
 
 QUICK = ("--actions", "none", "--no-drift")
 PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
@@ -31,11 +31,11 @@ def notes(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def verify(world: Embedded, folder: Path, *arguments: str) -> Ended:
-    return runner("verify", *arguments, cwd=folder, environ=environment_of(world.sandbox, world.backend))
+def verify(world: InProcessSandbox, folder: Path, *arguments: str) -> Ended:
+    return runner("verify", *arguments, cwd=folder, environ=actor_environment(world.sandbox, world.backend))
 
 
-def with_trust(world: Embedded, account_id: str, role: str, change: Any) -> None:
+def with_trust(world: InProcessSandbox, account_id: str, role: str, change: Any) -> None:
     operator = AdminClient(world.sandbox.url)
     with operator.acting_in(account_id):
         iam = operator.client("iam")
@@ -56,7 +56,7 @@ def test_a_sandbox_of_the_commands_own_reads_the_peoples_side(notes: Path) -> No
 
 def test_an_open_role_is_told_and_asked_again_with_retry(notes: Path) -> None:
     """A role without the external id condition ends with exit code 1 and a cause; --retry asks it alone."""
-    with embedded(NOTES, Path("nowhere")) as world:
+    with in_process_sandbox(NOTES, Path("nowhere")) as world:
         kept: dict[str, Any] = {}
         with_trust(world, "333333333333", "role2", lambda statement: kept.update(statement.pop("Condition")))
         first = verify(world, notes, *QUICK)
@@ -74,7 +74,9 @@ def test_an_open_role_is_told_and_asked_again_with_retry(notes: Path) -> None:
 
 def test_what_cannot_be_asked_is_inconclusive(notes: Path) -> None:
     """Where no one can be reached, nothing is failed and nothing is ok: exit code 9."""
-    with embedded(NOTES, Path("nowhere"), faults="denied=organizations,throttle=1,actions=sts:AssumeRole") as throttled:
+    with in_process_sandbox(
+        NOTES, Path("nowhere"), faults="denied=organizations,throttle=1,actions=sts:AssumeRole"
+    ) as throttled:
         done = verify(throttled, notes, *QUICK, "--timeout", "3")
 
     assert 9 == done.code, done.out
@@ -83,8 +85,8 @@ def test_what_cannot_be_asked_is_inconclusive(notes: Path) -> None:
 
 def test_ctrl_c_ends_with_what_is_done_and_says_how_to_go_on(notes: Path) -> None:
     """SIGINT in mid-run: exit code 130, the recap of those that are done, and the command that goes on."""
-    with embedded(NOTES, Path("nowhere"), faults="slow=1:0.4") as world:
-        environment = environment_of(world.sandbox, world.backend)
+    with in_process_sandbox(NOTES, Path("nowhere"), faults="slow=1:0.4") as world:
+        environment = actor_environment(world.sandbox, world.backend)
         child = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, "verify", *QUICK, "--engine", "serial", "--verbose"],
             cwd=notes,

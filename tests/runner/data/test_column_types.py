@@ -21,7 +21,7 @@ from rolecall_runner.data.column_types import (
     widen,
     widen_row,
 )
-from rolecall_runner.query.validate import shipped
+from rolecall_runner.query.validate import shipped_queries
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -81,7 +81,7 @@ def test_what_jmespath_selects_has_the_models_type(select: str, expected: dict[s
     assert expected == found
 
 
-@pytest.mark.parametrize("query", shipped(), ids=lambda query: query.name)
+@pytest.mark.parametrize("query", shipped_queries(), ids=lambda query: query.name)
 def test_shipped_queries_have_types_for_what_they_select(query: Any) -> None:
     """Every column that a shipped query selects from its first call is typed by the model."""
     assert [] == [name for name, kind in row_type(query.service, query.operation, query.select).fields.items() if not kind]

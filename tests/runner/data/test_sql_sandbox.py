@@ -18,7 +18,7 @@ from rolecall_runner.data.data_output import write_dataset
 from rolecall_runner.data.database import open_database
 from rolecall_runner.data.run_rows import recorded_query
 from rolecall_runner.execution.execution_options import run
-from rolecall_runner.execution.journal import Journal, RunRecord, read_record, recorded
+from rolecall_runner.execution.journal import Journal, RunRecord, read_record, record_results
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.query.validate import describe, find_query, validate_query
@@ -43,7 +43,7 @@ def ask(rig: QueryRig, runs: Path, run_id: str, question: QuerySpec) -> None:
     record = RunRecord(run_id, "query", "accounts.yaml", "f", "all", len(rig.targets), moment, text, "0", moment)
     task = QueryTask(question, rig.means, now=lambda: MOMENT)
     with Journal.start(runs, record) as journal:
-        for _ in recorded(run(task, rig.targets, engine="serial"), journal):
+        for _ in record_results(run(task, rig.targets, engine="serial"), journal):
             pass
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import fast_stub
 from dask_wire import deployed
 from fast_stub import FastStub
-from rolecall_runner.aws.aws_config import AwsConfig, make_means
+from rolecall_runner.aws.aws_config import AwsConfig, connect
 from rolecall_runner.aws.aws_errors import Status
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.dask import DaskCluster, DaskEngine
@@ -27,7 +27,7 @@ SETTINGS = EngineSettings(workers=4, retry=RetryPolicy(1))
 def query(url: str) -> QueryTask:
     """Instances of every account, asked by whoever the process finds in its environment."""
     return QueryTask(
-        QuerySpec("ec2", "DescribeInstances"), PerProcess(partial(make_means, AwsConfig(endpoint_url=url), "0a1b"))
+        QuerySpec("ec2", "DescribeInstances"), PerProcess(partial(connect, AwsConfig(endpoint_url=url), "0a1b"))
     )
 
 

@@ -18,7 +18,7 @@ from rolecall_generator.errors import InterruptedRunError
 from rolecall_runner.aws.retry import RetryPolicy
 from rolecall_runner.execution.execution_options import run
 from rolecall_runner.execution.interface import EngineSettings, Outcome, Outside
-from rolecall_runner.execution.journal import Journal, RunRecord, read_results, recorded
+from rolecall_runner.execution.journal import Journal, RunRecord, read_results, record_results
 from rolecall_runner.execution.threads import stops_on_ctrl_c
 from rolecall_runner.inventory.targets import Target
 
@@ -46,7 +46,7 @@ def go(runs: Path) -> None:
     outside = Outside()
     targets = (Target(f"c{n}", f"{n:012}", "aws", "arn") for n in range(COUNT) if ("customer", f"c{n}") not in journal.done)
     with journal, stops_on_ctrl_c(outside.stop):
-        for _ in recorded(
+        for _ in record_results(
             run(Double(), targets, settings=EngineSettings(4, retry=RetryPolicy(1)), outside=outside), journal
         ):
             pass

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rolecall_generator.errors import SelectionError
-from rolecall_runner.inventory.selection import only, sample, select
+from rolecall_runner.inventory.selection import sample, select, select_keys
 from rolecall_runner.inventory.targets import Target, TargetKind
 
 
@@ -139,10 +139,12 @@ def test_an_empty_sample_is_refused() -> None:
 
 def test_only_those_of_an_earlier_run_are_asked() -> None:
     """By kind and name, since a customer and a switch role may share a name."""
-    assert ("acme",) == tuple(each.name for each in only(TARGETS, {("customer", "acme"), ("customer", "core-2")}, "last"))
+    assert ("acme",) == tuple(
+        each.name for each in select_keys(TARGETS, {("customer", "acme"), ("customer", "core-2")}, "last")
+    )
 
 
 def test_an_earlier_run_with_nothing_left_is_said() -> None:
     """No target means no run, not an empty one."""
     with pytest.raises(SelectionError, match="nothing of it is left to be asked again"):
-        only(TARGETS, frozenset(), "last")
+        select_keys(TARGETS, frozenset(), "last")

@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 
 from rolecall_runner.onboarding.onboard_run import Onboarded
-from rolecall_runner.onboarding.waiting import Sighting
-from rolecall_runner.reports.onboarding_output import headline, next_step, onboarded_json
+from rolecall_runner.onboarding.waiting import PollAttempt
+from rolecall_runner.reports.onboarding_output import headline, next_step, onboarding_json
 from rolecall_runner.status.overview import StatusPlace
 from rolecall_runner.status.status_file import Pending, StatusEntry
 from status_rig import MONDAY, NEW, target
@@ -18,7 +18,7 @@ def ended(*unseen: str, rehearsal: bool = False) -> Onboarded:
     pending = Pending(MONDAY, MONDAY, "r", "cannot be seen", NEW, unseen) if unseen else None
     found = replace(verdict(), rehearsal=rehearsal)
     entry = StatusEntry(target().role_arn, pending=pending)
-    return Onboarded(target(), Sighting(found, 1, 0.0), found, "20261124-120000-0a1b2c", "", entry)
+    return Onboarded(target(), PollAttempt(found, 1, 0.0), found, "20261124-120000-0a1b2c", "", entry)
 
 
 def test_a_change_that_no_call_shows_is_no_verified_customer() -> None:
@@ -30,7 +30,7 @@ def test_a_change_that_no_call_shows_is_no_verified_customer() -> None:
     assert "s3:PutObject (withdrawn)" in headline(unseen)
     assert next_step(unseen, StatusPlace()).startswith("runner status account1 --applied")
     assert (False, ["s3:PutObject (withdrawn)"]) == (
-        (body := json.loads(onboarded_json(unseen)))["verified"],
+        (body := json.loads(onboarding_json(unseen)))["verified"],
         body["unseen"],
     )
 
@@ -38,4 +38,4 @@ def test_a_change_that_no_call_shows_is_no_verified_customer() -> None:
 def test_a_rehearsal_is_marked_in_the_headline_and_for_programs() -> None:
     """And a live one is not."""
     assert [True, False] == [headline(ended(rehearsal=each)).startswith("rehearsal (sandbox): ") for each in (True, False)]
-    assert [True, False] == [json.loads(onboarded_json(ended(rehearsal=each)))["rehearsal"] for each in (True, False)]
+    assert [True, False] == [json.loads(onboarding_json(ended(rehearsal=each)))["rehearsal"] for each in (True, False)]

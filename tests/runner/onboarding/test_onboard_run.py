@@ -14,7 +14,7 @@ import pytest
 
 from manifests import NOTES
 from onboard_rig import START, Day, Stage, staged
-from rolecall_generator.bundle.bundles import Choices, write_bundles
+from rolecall_generator.bundle.bundles import BundleOptions, write_bundles
 from rolecall_generator.errors import CallerError, SelectionError
 from rolecall_generator.generate import generate
 from rolecall_generator.records import status_path
@@ -23,7 +23,7 @@ from rolecall_runner.execution.execution_options import ExecutionOptions
 from rolecall_runner.execution.interface import EngineSettings, Outside
 from rolecall_runner.execution.journal import list_runs
 from rolecall_runner.onboarding.onboard_run import Onboarded, onboard
-from rolecall_runner.onboarding.waiting import Pace, Sighting
+from rolecall_runner.onboarding.waiting import PollAttempt, PollOptions
 from rolecall_runner.status.status_file import read_status
 from rolecall_runner.verify.context import RunConfig
 
@@ -57,16 +57,16 @@ def restored(stage: Stage) -> Iterator[None]:
 
 
 def run(
-    stage: Stage, folder: Path, day: Day, pace: Pace | None = None, outside: Outside | None = None
-) -> tuple[Onboarded, list[Sighting]]:
+    stage: Stage, folder: Path, day: Day, pace: PollOptions | None = None, outside: Outside | None = None
+) -> tuple[Onboarded, list[PollAttempt]]:
     """Onboard account1; what was heard meanwhile."""
-    heard: list[Sighting] = []
+    heard: list[PollAttempt] = []
     start = RunConfig(
         folder / "accounts.yaml", folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url, workers=1)
     )
     options = ExecutionOptions(settings=EngineSettings(workers=1), runs=folder / "runs")
     ended = onboard(
-        start, "account1", pace=pace or Pace(), options=options, outside=outside or day.outside(), hear=heard.append
+        start, "account1", pace=pace or PollOptions(), options=options, outside=outside or day.outside(), hear=heard.append
     )
     return ended, heard
 
@@ -80,14 +80,20 @@ def warnings_of(stage: Stage, folder: Path) -> list[str]:
     options = ExecutionOptions(settings=EngineSettings(workers=1), runs=folder / "runs")
     outside = Day().outside()
     onboard(
-        start, "account1", pace=Pace(once=True), options=options, outside=outside, hear=lambda _look: None, warn=heard.append
+        start,
+        "account1",
+        pace=PollOptions(once=True),
+        options=options,
+        outside=outside,
+        hear=lambda _look: None,
+        warn=heard.append,
     )
     return heard
 
 
 def bundled(folder: Path) -> None:
     """account1's bundle, of the modules as the manifest is now."""
-    choices = Choices(names=("account1",))
+    choices = BundleOptions(names=("account1",))
     write_bundles(folder / "accounts.yaml", folder / "output", choices)
 
 
@@ -144,7 +150,7 @@ def test_what_stays_wrong_is_failed_with_a_letter(stage: Stage, folder: Path) ->
 
 def test_nobody_applies(stage: Stage, folder: Path) -> None:
     """The time is up: nothing is claimed to have failed that never was there, and the text says what to do."""
-    ended, heard = run(stage, folder, Day(), Pace(every_seconds=60, timeout_seconds=90))
+    ended, heard = run(stage, folder, Day(), PollOptions(every_seconds=60, timeout_seconds=90))
 
     assert (False, "", 90) == (ended.verified, ended.run, ended.last.waited_seconds)
     assert [] == list_runs(folder / "runs")
@@ -167,13 +173,13 @@ def test_a_stop_keeps_what_was_noted(stage: Stage, folder: Path) -> None:
 
 def test_a_hand_over_that_is_known_keeps_its_date(stage: Stage, folder: Path) -> None:
     """The same module is not handed over twice; a bundle made since is."""
-    run(stage, folder, Day(), Pace(once=True))
+    run(stage, folder, Day(), PollOptions(once=True))
     later = replace(Day().outside(), now=lambda: START + timedelta(days=1))
-    run(stage, folder, Day(), Pace(once=True), later)
+    run(stage, folder, Day(), PollOptions(once=True), later)
     same = entry(folder)["handed_over"]
     (folder / "output" / "bundles" / "account1" / "terraform").mkdir(parents=True)
     (folder / "output" / "bundles" / "account1" / "SHA256SUMS").write_text("0  README.md\n")
-    ended, _ = run(stage, folder, Day(), Pace(once=True), later)
+    ended, _ = run(stage, folder, Day(), PollOptions(once=True), later)
     anew = entry(folder)["handed_over"]
 
     assert (START.isoformat(), "") == (same["date"], same["bundle"])
@@ -190,7 +196,7 @@ def test_the_previous_external_id_is_no_apply(stage: Stage, folder: Path) -> Non
     path = folder / "accounts.yaml"
     old = '"0f0c4f7c1e6b4a1d9a52b7c3d8e9f101"'
     path.write_text(path.read_text().replace(old, f'"the-new-external-id", previous_external_id: {old}'))
-    ended, heard = run(stage, folder, Day(), Pace(once=True))
+    ended, heard = run(stage, folder, Day(), PollOptions(once=True))
 
     assert (False, "") == (ended.verified, ended.run)
     assert ["it accepts only the previous external ID"] == [each.what for each in heard]
@@ -209,7 +215,7 @@ def test_a_module_or_bundle_that_is_older_than_the_manifest_is_warned_of(stage: 
     path.write_text(path.read_text().replace(old, f'"the-new-external-id", previous_external_id: {old}'))
     changed = warnings_of(stage, folder)
     generate(path, folder / "output")
-    ended, _ = run(stage, folder, Day(), Pace(once=True))
+    ended, _ = run(stage, folder, Day(), PollOptions(once=True))
     written = warnings_of(stage, folder)
     bundled(folder)
 
@@ -227,7 +233,9 @@ def test_a_customer_and_a_switch_role_of_one_name(stage: Stage, folder: Path) ->
     path.write_text(path.read_text().replace("reena-in-sumesh", "account2"))
     start = RunConfig(path, folder / "output", aws=AwsConfig(endpoint_url=stage.world.sandbox.url))
     options = ExecutionOptions(settings=EngineSettings(workers=1), runs=folder / "runs")
-    ended = onboard(start, "account2", pace=Pace(), options=options, outside=Day().outside(), hear=lambda _sighting: None)
+    ended = onboard(
+        start, "account2", pace=PollOptions(), options=options, outside=Day().outside(), hear=lambda _sighting: None
+    )
 
     assert (True, "customer") == (ended.verified, ended.verdict.kind)
 
@@ -252,7 +260,7 @@ def test_names_that_cannot_be_onboarded(stage: Stage, folder: Path) -> None:
             onboard(
                 start,
                 name,
-                pace=Pace(),
+                pace=PollOptions(),
                 options=ExecutionOptions(runs=folder / "runs"),
                 outside=Outside(),
                 hear=lambda _sighting: None,

@@ -11,7 +11,7 @@ import pytest
 
 from consoles import pipe, terminal
 from onboard_rig import Day
-from rolecall_runner.onboarding.waiting import REASONS, Pace, Sighting, describe, pause_seconds, wait_for_role
+from rolecall_runner.onboarding.waiting import REASONS, PollAttempt, PollOptions, describe, pause_seconds, wait_for_role
 from rolecall_runner.reports.onboarding_output import WaitDisplay, spell
 from rolecall_runner.verify.causes import CAUSES
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
@@ -27,10 +27,10 @@ def with_causes(*causes: str, mark: Mark = Mark.FAILED) -> Verdict:
     return replace(verdict(), checks=(check,), diagnoses=tuple(Diagnosis(cause, "", "") for cause in causes))
 
 
-def waited(looks: Iterable[Verdict], pace: Pace, day: Day | None = None) -> tuple[list[Sighting], list[float]]:
+def waited(looks: Iterable[Verdict], pace: PollOptions, day: Day | None = None) -> tuple[list[PollAttempt], list[float]]:
     """What was heard, and the pauses."""
     left = iter(looks)
-    heard: list[Sighting] = []
+    heard: list[PollAttempt] = []
     here = day or Day()
     last = wait_for_role(lambda: next(left), pace, here.outside(), heard.append)
 
@@ -40,7 +40,7 @@ def waited(looks: Iterable[Verdict], pace: Pace, day: Day | None = None) -> tupl
 
 def test_it_ends_with_the_first_assume() -> None:
     """Each look is told, the last one without a further pause."""
-    heard, pauses = waited([not_there(), not_there(), verdict()], Pace())
+    heard, pauses = waited([not_there(), not_there(), verdict()], PollOptions())
 
     assert [(1, False, 5.0), (2, False, 7.5), (3, True, None)] == [
         (each.look, each.let_in, each.pause_seconds) for each in heard
@@ -50,7 +50,7 @@ def test_it_ends_with_the_first_assume() -> None:
 
 def test_pauses_grow_to_what_was_asked_for() -> None:
     """The first minute is looked at closely: someone may be on the telephone."""
-    _, pauses = waited(NEVER, Pace(every_seconds=30, timeout_seconds=200))
+    _, pauses = waited(NEVER, PollOptions(every_seconds=30, timeout_seconds=200))
 
     assert [5.0, 7.5, 11.25, 16.875, 25.3125, 30.0, 30.0, 30.0] == pauses[:8]
     assert 200 == sum(pauses)
@@ -58,7 +58,7 @@ def test_pauses_grow_to_what_was_asked_for() -> None:
 
 def test_it_ends_when_the_time_is_up() -> None:
     """With one last look at the very end."""
-    heard, pauses = waited(NEVER, Pace(every_seconds=30, timeout_seconds=60))
+    heard, pauses = waited(NEVER, PollOptions(every_seconds=30, timeout_seconds=60))
 
     assert (60, 60, False) == (sum(pauses), heard[-1].waited_seconds, heard[-1].let_in)
     assert None is heard[-1].pause_seconds
@@ -66,7 +66,7 @@ def test_it_ends_when_the_time_is_up() -> None:
 
 def test_once_is_one_look() -> None:
     """For jobs that come again by themselves."""
-    heard, pauses = waited([not_there()], Pace(once=True))
+    heard, pauses = waited([not_there()], PollOptions(once=True))
 
     assert (1, []) == (len(heard), pauses)
 
@@ -74,30 +74,30 @@ def test_once_is_one_look() -> None:
 def test_what_gives_no_clear_answer_is_asked_less_and_less() -> None:
     """Up to five minutes, and back to the usual pause with the first clear answer."""
     unclear = with_causes("throttled", mark=Mark.INCONCLUSIVE)
-    pace = Pace(every_seconds=30)
+    pace = PollOptions(every_seconds=30)
     _, pauses = waited([*[not_there()] * 6, *[unclear] * 5, not_there(), verdict()], pace)
 
     assert [60, 120, 240, 300, 300, 30] == pauses[6:]
-    assert 600 == pause_seconds(9, 9, Pace(every_seconds=600), 0.5)
+    assert 600 == pause_seconds(9, 9, PollOptions(every_seconds=600), 0.5)
 
 
 def test_chance_moves_each_pause_by_a_tenth() -> None:
     """Many who wait do not ask at the same moment."""
-    assert [27.0, 30.0, 33.0] == [pytest.approx(pause_seconds(50, 0, Pace(), chance)) for chance in (0.0, 0.5, 1.0)]
-    assert pause_seconds(1_000_000, 1_000_000, Pace(), 0.5) <= 330
+    assert [27.0, 30.0, 33.0] == [pytest.approx(pause_seconds(50, 0, PollOptions(), chance)) for chance in (0.0, 0.5, 1.0)]
+    assert pause_seconds(1_000_000, 1_000_000, PollOptions(), 0.5) <= 330
 
 
 @pytest.mark.parametrize("cause", ["wrong-caller", "own-credentials-expired", "own-credentials-invalid"])
 def test_what_no_apply_mends_is_not_waited_for(cause: str) -> None:
     """Our own credentials are not the customer's to fix."""
-    heard, pauses = waited([with_causes(cause)], Pace())
+    heard, pauses = waited([with_causes(cause)], PollOptions())
 
     assert (1, []) == (len(heard), pauses)
 
 
 def test_another_backend_roles_customer_is_not_waited_for() -> None:
     """The look was skipped: it will be skipped the next time too."""
-    heard, _ = waited([with_causes(mark=Mark.SKIPPED)], Pace())
+    heard, _ = waited([with_causes(mark=Mark.SKIPPED)], PollOptions())
 
     assert 1 == len(heard)
 
@@ -107,7 +107,7 @@ def test_a_stop_ends_the_pause_and_the_wait() -> None:
     day = Day()
     outside = day.outside()
     day.in_pauses.append(outside.stop.set)
-    last = wait_for_role(not_there, Pace(), outside, lambda _sighting: None)
+    last = wait_for_role(not_there, PollOptions(), outside, lambda _sighting: None)
 
     assert (1, [5.0]) == (last.look, day.pauses)
 
@@ -133,15 +133,15 @@ def test_without_a_terminal_each_change_is_a_line() -> None:
     """The same thing seen again is not said again."""
     file = io.StringIO()
     with WaitDisplay(pipe(file), "account1") as display:
-        waiting = Sighting(not_there(), 1, 0.0, 5.0)
+        waiting = PollAttempt(not_there(), 1, 0.0, 5.0)
         for sighting in (
             waiting,
             replace(waiting, look=2),
-            Sighting(with_causes("throttled", mark=Mark.INCONCLUSIVE), 3, 9.0, 5.0),
+            PollAttempt(with_causes("throttled", mark=Mark.INCONCLUSIVE), 3, 9.0, 5.0),
         ):
             display.hear(sighting)
-        display.hear(Sighting(verdict(), 4, 12.0))
-        display.hear(Sighting(verdict(granted="failed"), 4, 12.0, 30.0))
+        display.hear(PollAttempt(verdict(), 4, 12.0))
+        display.hear(PollAttempt(verdict(granted="failed"), 4, 12.0, 30.0))
 
     assert [
         f"account1: not yet: {describe(not_there())}",
@@ -156,7 +156,7 @@ def test_quiet_says_nothing() -> None:
     files = [io.StringIO(), io.StringIO()]
     for console in (pipe(files[0]), terminal(files[1])):
         with WaitDisplay(console, "account1", quiet=True) as display:
-            display.hear(Sighting(not_there(), 1, 0.0, 5.0))
+            display.hear(PollAttempt(not_there(), 1, 0.0, 5.0))
 
     assert ["", ""] == [file.getvalue() for file in files]
 
@@ -166,7 +166,7 @@ def test_on_a_terminal_the_line_says_when_the_next_look_is() -> None:
     file = io.StringIO()
     seconds = [100.0]
     with WaitDisplay(terminal(file, width=80), "account1", clock=lambda: seconds[0]) as display:
-        display.hear(Sighting(not_there(), 3, 61.0, 30.0))
+        display.hear(PollAttempt(not_there(), 3, 61.0, 30.0))
         seconds[0] = 112.0
         display._live.refresh()  # type: ignore[union-attr]
 

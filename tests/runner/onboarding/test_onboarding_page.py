@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rolecall_generator.records import status_path
 from rolecall_runner.onboarding.onboard_run import VERIFY_ATTEMPTS
-from rolecall_runner.onboarding.waiting import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Pace
+from rolecall_runner.onboarding.waiting import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PollOptions
 from rolecall_runner.reports.status_output import ALL_SHOWN
 from rolecall_runner.status.overview import STALE_AFTER, CustomerState
 from rolecall_runner.status.status_file import StatusEntry, read_status
@@ -40,7 +40,7 @@ def test_the_example_is_a_status_file_with_every_key(tmp_path: Path) -> None:
 def test_the_figures_are_those_of_the_code() -> None:
     """Pauses, times and numbers of rows."""
     assert (5, 300, 30, 7200) == (
-        FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Pace().every_seconds, Pace().timeout_seconds,
+        FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PollOptions().every_seconds, PollOptions().timeout_seconds,
     )  # fmt: skip
     for words in ("after five seconds", "pauses grow to five minutes", "`--every` (30 s)", "`--timeout` (2 h)"):
         assert words in PAGE

@@ -18,11 +18,11 @@ from rolecall_runner.api import Fleet
 from rolecall_runner.execution.execution_options import ExecutionOptions
 from rolecall_runner.execution.interface import Result
 from rolecall_runner.execution.journal import list_runs, read_results
-from rolecall_runner.plays.action_handlers import Workshop
+from rolecall_runner.plays.action_handlers import HandlerFactory
 from rolecall_runner.plays.play_model import PlayError
 from rolecall_runner.plays.play_runner import Runner
-from rolecall_runner.sandbox.in_process import embedded
-from rolecall_runner.sandbox.provisioning.seed import environment_of
+from rolecall_runner.sandbox.in_process import in_process_sandbox
+from rolecall_runner.sandbox.provisioning.seed import actor_environment
 
 SCRIPT = """
 import os
@@ -103,8 +103,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
     """A sandbox of three customers, and the environment in which it is asked."""
     names = ["one", "two", "three"]
     folder = write(tmp_path_factory.mktemp("kept"), accounts__yaml=manifest_text(names), marks__py=SCRIPT)
-    with embedded(folder / "accounts.yaml", folder / "output") as made:
-        yield folder, environment_of(made.sandbox, made.backend)
+    with in_process_sandbox(folder / "accounts.yaml", folder / "output") as made:
+        yield folder, actor_environment(made.sandbox, made.backend)
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ def test_plays_run_in_one_process(world: World, engine: str) -> None:
     fleet = Fleet(world.folder / "accounts.yaml", out=world.folder / "output", execution=ExecutionOptions(engine))
 
     with pytest.raises(PlayError, match="plays run in one process"):
-        list(Runner(fleet, Workshop(fleet, world.folder, {})).run(()))
+        list(Runner(fleet, HandlerFactory(fleet, world.folder, {})).run(()))
 
 
 def test_a_run_that_nobody_can_start_leaves_nothing(world: World) -> None:

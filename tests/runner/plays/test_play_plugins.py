@@ -12,8 +12,8 @@ from play_rig import run_play, write
 from query_rig import manifest_text
 from rolecall_runner.plays.play_model import PlayError
 from rolecall_runner.plays.scripts import installed_tasks, load_factory, load_function
-from rolecall_runner.sandbox.in_process import embedded
-from rolecall_runner.sandbox.provisioning.seed import environment_of
+from rolecall_runner.sandbox.in_process import in_process_sandbox
+from rolecall_runner.sandbox.provisioning.seed import actor_environment
 
 CODE = """
 from rolecall_runner.execution.interface import Outcome
@@ -74,8 +74,8 @@ def test_a_third_partys_task_is_run_by_its_name(acme: Path) -> None:
     """A factory may give a Task, or a function of session and account; arguments are the account's."""
     write(acme, accounts__yaml=manifest_text(["one", "two"]), play__yaml=PLAY)
 
-    with embedded(acme / "accounts.yaml", acme / "output") as world:
-        environ = environment_of(world.sandbox, world.backend)
+    with in_process_sandbox(acme / "accounts.yaml", acme / "output") as world:
+        environ = actor_environment(world.sandbox, world.backend)
         done = run_play("play.yaml", cwd=acme, environ=environ)
         checked = run_play("play.yaml", "--check", "--limit", "one", cwd=acme, environ=environ)
 

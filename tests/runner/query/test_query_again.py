@@ -23,16 +23,16 @@ from rolecall_runner.inventory.selection import Selection
 from rolecall_runner.query.preflight import check_reads
 from rolecall_runner.query.query_run import from_record, to_record
 from rolecall_runner.query.spec import QuerySpec, RegionChoice
-from rolecall_runner.query.validate import shipped, validate_query
-from rolecall_runner.sandbox.in_process import embedded
-from rolecall_runner.sandbox.provisioning.seed import environment_of
+from rolecall_runner.query.validate import shipped_queries, validate_query
+from rolecall_runner.sandbox.in_process import in_process_sandbox
+from rolecall_runner.sandbox.provisioning.seed import actor_environment
 
 PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 ASK = ("ec2", "describe_vpcs", "-s", "Vpcs[].{vpc: VpcId}")
 COUNT = 24
 RECORD = RunRecord("20261124-191500-0a1b2c", "query", "accounts.yaml", "f00d", "all", 3, "2026-11-24T19:15:00+00:00")
 QUESTIONS = [
-    *(validate_query(wanted) for wanted in shipped()),
+    *(validate_query(wanted) for wanted in shipped_queries()),
     validate_query(
         QuerySpec(
             "ec2",
@@ -120,9 +120,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
     """Two dozen accounts that take their time; the folder, and the backend role's environment in them."""
     home = tmp_path_factory.mktemp("again")
     (home / "accounts.yaml").write_text(manifest_text([f"account{number}" for number in range(COUNT)]), "utf-8")
-    with embedded(home / "accounts.yaml", home / "output", faults="slow=1:0.05") as found:
+    with in_process_sandbox(home / "accounts.yaml", home / "output", faults="slow=1:0.05") as found:
         variables = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-        yield home, {**variables, **environment_of(found.sandbox, found.backend), "NO_COLOR": "1", "COLUMNS": "200"}
+        yield home, {**variables, **actor_environment(found.sandbox, found.backend), "NO_COLOR": "1", "COLUMNS": "200"}
 
 
 def start(world: tuple[Path, dict[str, str]], *arguments: str) -> subprocess.Popen[str]:

@@ -22,7 +22,7 @@ from dask_rig import local_cluster
 from dask_wire import ROOTS, deployed
 from fast_stub import FastStub, Options, instance_of
 from manifests import NOTES
-from rolecall_runner.aws.aws_config import AwsConfig, make_means
+from rolecall_runner.aws.aws_config import AwsConfig, connect
 from rolecall_runner.aws.clients import Clients, ClientSettings
 from rolecall_runner.execution.dask import DaskCluster, DaskEngine
 from rolecall_runner.execution.execution_options import run
@@ -33,9 +33,9 @@ from rolecall_runner.query.answers import QueryAnswer
 from rolecall_runner.query.execute import QueryTask
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.query.validate import validate_query
-from rolecall_runner.sandbox.in_process import embedded
+from rolecall_runner.sandbox.in_process import in_process_sandbox
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.seed import environment_of
+from rolecall_runner.sandbox.provisioning.seed import actor_environment
 from stub_fleet import stub_targets
 
 REGIONS = ("us-east-1", "eu-west-1")
@@ -78,7 +78,7 @@ def fleet() -> list[Target]:
 
 def query(stub: FastStub) -> QueryTask:
     """All instances, with the clients that each process makes for itself."""
-    return QueryTask(INSTANCES, PerProcess(partial(make_means, AwsConfig(endpoint_url=stub.url), "0a1b2c3d")))
+    return QueryTask(INSTANCES, PerProcess(partial(connect, AwsConfig(endpoint_url=stub.url), "0a1b2c3d")))
 
 
 def rows(results: list[Result]) -> list[tuple[str, str, str, str]]:
@@ -147,9 +147,9 @@ def shut(account_id: str, role: str, url: str) -> None:
 def test_the_roll_call_on_a_cluster_gives_the_verdicts_of_threads(tmp_path: Path) -> None:
     """The notes' accounts in a sandbox, one role of which trusts no one any more."""
     shutil.copy(NOTES, tmp_path / "accounts.yaml")
-    with embedded(NOTES, Path("nowhere")) as world:
+    with in_process_sandbox(NOTES, Path("nowhere")) as world:
         shut("444444444444", "role3", world.sandbox.url)
-        environ = environment_of(world.sandbox, world.backend)
+        environ = actor_environment(world.sandbox, world.backend)
         options = ("verify", "--limit", "account*", "--actions", "none", "--no-drift", "--format", "json")
         done = [runner(*options, "--engine", engine, cwd=tmp_path, environ=environ) for engine in ("threads", "dask")]
 

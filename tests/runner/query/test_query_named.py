@@ -9,12 +9,20 @@ import pytest
 
 from rolecall_runner.query.preflight import check_reads
 from rolecall_runner.query.spec import QueryError
-from rolecall_runner.query.validate import base_query, find_query, load_query, override, read_query, shipped, validate_query
+from rolecall_runner.query.validate import (
+    base_query,
+    find_query,
+    load_query,
+    override,
+    read_query,
+    shipped_queries,
+    validate_query,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("name", [query.name for query in shipped()])
+@pytest.mark.parametrize("name", [query.name for query in shipped_queries()])
 def test_shipped_queries_are_sound(name: str) -> None:
     """Each is checked by AWS's models, reads alone, says what it is, and stands on the documentation's page."""
     question = validate_query(find_query(name))
@@ -28,9 +36,9 @@ def test_the_shipped_set_answers_the_usual_questions() -> None:
     """Names are those of the files."""
     folder = ROOT / "runner" / "rolecall_runner" / "query" / "named"
 
-    assert sorted(path.stem for path in folder.glob("*.yaml")) == sorted(query.name for query in shipped())
+    assert sorted(path.stem for path in folder.glob("*.yaml")) == sorted(query.name for query in shipped_queries())
     assert {"ec2-instances", "s3-buckets", "rds-instances", "users-without-mfa", "public-buckets", "cost-by-service"} <= {
-        query.name for query in shipped()
+        query.name for query in shipped_queries()
     }
 
 

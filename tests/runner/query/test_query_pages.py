@@ -14,7 +14,7 @@ from rolecall_runner.aws.clients import Clients
 from rolecall_runner.aws.credentials import Credentials, Sessions
 from rolecall_runner.execution.interface import PerProcess
 from rolecall_runner.inventory.targets import Target
-from rolecall_runner.query.execute import QueryTask, ask_place
+from rolecall_runner.query.execute import QueryTask, query_region
 from rolecall_runner.query.parameters import Filling
 from rolecall_runner.query.spec import QuerySpec
 from rolecall_runner.query.validate import find_query, validate_query
@@ -41,7 +41,9 @@ def test_pages_without_a_paginator_are_followed_too() -> None:
         return {"ResultsByTime": [{"Groups": [group]}], **more}
 
     question = validate_query(find_query("cost-by-service"))
-    found = ask_place(question, lambda _service: Client("get_cost_and_usage", costs), Filling(TARGET, MOMENT, "us-east-1"))
+    found = query_region(
+        question, lambda _service: Client("get_cost_and_usage", costs), Filling(TARGET, MOMENT, "us-east-1")
+    )
 
     assert [("service1", "1.5", "USD"), ("service2", "1.5", "USD")] == [tuple(row.values()) for row in found.rows]
     assert {"Start": "2026-10-01", "End": "2026-11-01"} == asked[0]["TimePeriod"]
@@ -66,7 +68,7 @@ def test_each_page_is_asked_for_once(replies: list[dict[str, Any]], markers: lis
         return replies[len(asked) - 1]
 
     question = validate_query(QuerySpec("iam", "list_users", select="Users[].UserName"))
-    found = ask_place(question, lambda _service: Client("list_users", users), Filling(TARGET, MOMENT, "us-east-1"))
+    found = query_region(question, lambda _service: Client("list_users", users), Filling(TARGET, MOMENT, "us-east-1"))
 
     assert ([{"value": "ann"}], markers) == ([dict(row) for row in found.rows], asked)
 
@@ -76,7 +78,7 @@ def test_the_joined_answer_keeps_what_is_no_list() -> None:
     question = validate_query(QuerySpec("iam", "list_users", select="{n: length(Users), cut: IsTruncated}"))
     pages = iter([{"Users": [{}], "IsTruncated": True, "Marker": "m"}, {"Users": [{}], "IsTruncated": False}])
 
-    found = ask_place(
+    found = query_region(
         question, lambda _service: Client("list_users", lambda **_all: next(pages)), Filling(TARGET, MOMENT, "us-east-1")
     )
 
@@ -91,8 +93,10 @@ def test_sensitive_values_are_hidden_unless_revealed() -> None:
     client = Client("get_session_token", lambda **_all: reply)
     filling = Filling(TARGET, MOMENT, "us-east-1")
 
-    hidden = ask_place(validate_query(QuerySpec("sts", "get_session_token")), lambda _service: client, filling)
-    shown = ask_place(validate_query(QuerySpec("sts", "get_session_token", reveal=True)), lambda _service: client, filling)
+    hidden = query_region(validate_query(QuerySpec("sts", "get_session_token")), lambda _service: client, filling)
+    shown = query_region(
+        validate_query(QuerySpec("sts", "get_session_token", reveal=True)), lambda _service: client, filling
+    )
 
     assert "s3cret" not in str(hidden)
     assert "t0ken" not in str(hidden)

@@ -12,7 +12,7 @@ from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.answers import Reason
 from rolecall_runner.query.spec import FollowUp, QuerySpec, RegionChoice
 from rolecall_runner.query.validate import find_query, validate_query
-from rolecall_runner.redact import plain
+from rolecall_runner.redact import to_json_values
 
 NAMES = ("account1", "account2", "denied")
 Loop = Callable[[Any], list[Any]]
@@ -131,7 +131,7 @@ def test_a_whole_reply_is_the_row_when_there_is_nothing_to_list(rig: QueryRig) -
 
     (answer, *_) = rig.ask(question)
 
-    assert [plain(client.describe_table(TableName="table0"))] == list(answer.places[0].rows)
+    assert [to_json_values(client.describe_table(TableName="table0"))] == list(answer.places[0].rows)
 
 
 def test_what_does_not_distribute_is_asked_of_the_joined_answer(rig: QueryRig) -> None:

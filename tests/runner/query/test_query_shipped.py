@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 from query_rig import REGIONS, QueryRig, seeded
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.query.answers import Reason
-from rolecall_runner.query.execute import ask_place
+from rolecall_runner.query.execute import query_region
 from rolecall_runner.query.operations import find_operation
 from rolecall_runner.query.parameters import Filling
-from rolecall_runner.query.validate import find_query, shipped, validate_query
+from rolecall_runner.query.validate import find_query, shipped_queries, validate_query
 from shape_samples import sample_of
 
 Row = dict[str, Any]
@@ -191,7 +191,7 @@ UNOFFERED = {"cost-by-service"}
 
 def test_every_shipped_query_is_proven() -> None:
     """A new query needs its loop here, or a reason."""
-    assert {query.name for query in shipped()} == {*LOOPS, *UNOFFERED}
+    assert {query.name for query in shipped_queries()} == {*LOOPS, *UNOFFERED}
 
 
 @pytest.mark.parametrize("name", LOOPS)
@@ -228,12 +228,12 @@ class ModelClient:
         return lambda **_parameters: reply
 
 
-@pytest.mark.parametrize("name", [query.name for query in shipped()])
+@pytest.mark.parametrize("name", [query.name for query in shipped_queries()])
 def test_shipped_queries_name_what_aws_answers(name: str) -> None:
     """Against a reply with every member of AWS's model, each column has a value: no expression has a slip of the pen."""
     question = validate_query(find_query(name))
 
-    asked = ask_place(question, ModelClient, Filling(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1"))
+    asked = query_region(question, ModelClient, Filling(TARGET, datetime(2026, 11, 24, tzinfo=UTC), "us-east-1"))
 
     (row,) = asked.rows
     assert [] == [column for column in question.columns if row[column] in (None, [], {})]

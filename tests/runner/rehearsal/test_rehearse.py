@@ -17,21 +17,21 @@ from manifests import NOTES, customer, notes_manifest
 from rolecall_generator.iam.model import Access, Role, User
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_generator.planning.planner import make_plan
-from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, Tool, rehearse
+from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, TerraformTool, rehearse
 from rolecall_runner.rehearsal.rehearsal_report import (
-    Applied,
+    AppliedModules,
     ModuleOutcome,
-    Progress,
     Rehearsal,
     RehearsalMethod,
+    RehearsalProgress,
     Stage,
     rehearsal_json,
 )
 from rolecall_runner.rehearsal.terraform_cli import Terraform, find_terraform
-from rolecall_runner.sandbox.provisioning.seed import bare_principals
+from rolecall_runner.sandbox.provisioning.seed import placeholder_principals
 from rolecall_runner.sandbox.server.server import Sandbox
 
-NO_TOOL = Tool(None)
+NO_TOOL = TerraformTool(None)
 MISSING_BOUNDARY = "arn:aws:iam::aws:policy/nowhere"
 """A policy of AWS that does not exist; for one of an account the sandbox makes a placeholder."""
 
@@ -66,9 +66,9 @@ class Fake:
 
     log: Path
 
-    def tool(self, parallel: int = 1, **variables: str) -> Tool:
+    def tool(self, parallel: int = 1, **variables: str) -> TerraformTool:
         environ = {"FAKE_LOG": str(self.log), **variables}
-        return Tool(Terraform((sys.executable, fake_terraform.__file__), environ), parallel=parallel)
+        return TerraformTool(Terraform((sys.executable, fake_terraform.__file__), environ), parallel=parallel)
 
     @property
     def calls(self) -> list[str]:
@@ -87,7 +87,7 @@ def outcomes(rehearsal: Rehearsal) -> dict[str, ModuleOutcome]:
 
 def test_without_terraform_the_parsed_modules_are_provisioned_and_the_report_says_so(sandbox: Sandbox) -> None:
     """The example accounts are as intended, nothing is left after the destroy, and the report has method and reason."""
-    seen: list[Applied] = []
+    seen: list[AppliedModules] = []
 
     done = rehearse(NOTES, tool=NO_TOOL, url=sandbox.url, after_apply=seen.append)
 
@@ -105,7 +105,7 @@ def test_between_apply_and_destroy_the_intended_access_stands(sandbox: Sandbox) 
     found: list[set[str]] = []
     role = "arn:aws:iam::222222222222:role/role1"
 
-    def look(applied: Applied) -> None:
+    def look(applied: AppliedModules) -> None:
         found.append(set(read_access(applied.url, "222222222222").roles))
 
     rehearse(NOTES, tool=NO_TOOL, url=sandbox.url, after_apply=look)
@@ -209,7 +209,7 @@ def test_an_interruption_destroys_what_was_begun_and_begins_nothing_more(
     """Ctrl-C after the first customer: the backend and that customer are destroyed, the second is never applied."""
     manifest = manifest_file(tmp_path, customer(0), customer(1))
 
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: RehearsalProgress) -> None:
         if (progress.stage, progress.path, progress.ok) == (Stage.APPLY, "customers/customer0", True):
             raise KeyboardInterrupt
 
@@ -223,7 +223,7 @@ def test_an_interruption_destroys_what_was_begun_and_begins_nothing_more(
 def test_what_the_call_between_raises_comes_after_the_destroy(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:
     """The modules are destroyed after an exception in `after_apply`."""
 
-    def broken(_applied: Applied) -> None:
+    def broken(_applied: AppliedModules) -> None:
         raise RuntimeError("verify broke")
 
     with pytest.raises(RuntimeError, match="verify broke"):
@@ -286,7 +286,7 @@ def test_only_principals_that_no_module_makes_are_made_bare() -> None:
     trust = PolicyDocument((Statement("Allow", ("sts:AssumeRole",), principals=tuple(principals)),))
     access = Access.of(Role(made, trust), Role("arn:aws:iam::222222222222:role/r", trust))
 
-    assert Access.of(Role(named, None, existing=True), User(user, existing=True)) == bare_principals([access])
+    assert Access.of(Role(named, None, existing=True), User(user, existing=True)) == placeholder_principals([access])
 
 
 def test_the_report_is_json(sandbox: Sandbox, fake: Fake, tmp_path: Path) -> None:

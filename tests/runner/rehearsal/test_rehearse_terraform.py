@@ -13,8 +13,8 @@ import yaml
 from live_iam import read_access
 from manifests import NOTES, customer
 from rolecall_generator.iam.arn import Arn
-from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, Tool, rehearse
-from rolecall_runner.rehearsal.rehearsal_report import Applied, ModuleOutcome, RehearsalMethod
+from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, TerraformTool, rehearse
+from rolecall_runner.rehearsal.rehearsal_report import AppliedModules, ModuleOutcome, RehearsalMethod
 from rolecall_runner.rehearsal.terraform_cli import Terraform
 from rolecall_runner.sandbox.server.server import Sandbox
 from terraform_providers import Provider
@@ -26,9 +26,9 @@ PGP_KEY = (Path(__file__).parents[2] / "integration" / "terraform" / "test-key.b
 
 
 @pytest.fixture
-def tool(aws_provider: Provider) -> Tool:
+def tool(aws_provider: Provider) -> TerraformTool:
     """Terraform as the other tests find it, with one provider version."""
-    return Tool(Terraform(tuple(terraform_command())), aws_provider.plugins())
+    return TerraformTool(Terraform(tuple(terraform_command())), aws_provider.plugins())
 
 
 @pytest.fixture
@@ -50,12 +50,12 @@ def example_manifest(folder: Path, provider: Provider) -> Path:
 
 
 def test_the_notes_accounts_from_apply_to_destroy(
-    sandbox: Sandbox, tool: Tool, aws_provider: Provider, tmp_path: Path
+    sandbox: Sandbox, tool: TerraformTool, aws_provider: Provider, tmp_path: Path
 ) -> None:
     """All six modules are applied backend first, are exactly as intended, and nothing is left after the destroy."""
     standing: dict[str, list[str]] = {}
 
-    def look(applied: Applied) -> None:
+    def look(applied: AppliedModules) -> None:
         for account_id in applied.accounts:
             access = read_access(applied.url, account_id)
             standing[account_id] = [parsed.name for arn in (*access.roles, *access.users) if (parsed := Arn.parse(arn))]
@@ -75,7 +75,7 @@ def test_the_notes_accounts_from_apply_to_destroy(
     } == standing
 
 
-def test_a_module_that_iam_refuses_fails_alone(sandbox: Sandbox, tool: Tool, tmp_path: Path) -> None:
+def test_a_module_that_iam_refuses_fails_alone(sandbox: Sandbox, tool: TerraformTool, tmp_path: Path) -> None:
     """Terraform's Error block names the refused role; the other customer is applied, compared and destroyed."""
     refused = customer(1, permissions_boundary="arn:aws:iam::aws:policy/nowhere")
     path = tmp_path / "accounts.yaml"

@@ -24,9 +24,9 @@ from rolecall_runner.reports.formatters.html import run_html
 from rolecall_runner.reports.formatters.json import run_json
 from rolecall_runner.reports.formatters.jsonl import JsonLines, json_line
 from rolecall_runner.reports.formatters.junit import run_junit
-from rolecall_runner.reports.play_output import TextFace
+from rolecall_runner.reports.play_output import PlayText
 from rolecall_runner.reports.rows import record_of
-from rolecall_runner.reports.summary import print_recap
+from rolecall_runner.reports.summary import print_summary
 from rolecall_runner.verify.verdict import Verdict
 from verdict_worlds import INFO, mixed
 
@@ -43,7 +43,7 @@ def test_every_report_of_a_roll_call_says_it(rehearsal: bool) -> None:
     info = replace(INFO, rehearsal=rehearsal)
     verdicts = [replace(each, rehearsal=rehearsal) for each in mixed()]
     recap = io.StringIO()
-    print_recap(pipe(recap), info, verdicts)
+    print_summary(pipe(recap), info, verdicts)
     body = json.loads(run_json(info, verdicts))
     junit = run_junit(info, verdicts)
     texts = (
@@ -83,7 +83,7 @@ def test_rows_of_a_query_say_it(rehearsal: bool) -> None:
 def test_the_recap_of_a_play_says_it(rehearsal: bool) -> None:
     """In its head."""
     lines: list[str] = []
-    TextFace(lambda text, _style: lines.append(text)).close(Recap(rehearsal=rehearsal))
+    PlayText(lambda text, _style: lines.append(text)).close(Recap(rehearsal=rehearsal))
 
     assert rehearsal == any(MARK in line for line in lines)
 

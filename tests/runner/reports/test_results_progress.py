@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from consoles import pipe
 from consoles import terminal as show_on
-from rolecall_runner.reports.progress import RollCallProgress, counts_text, finished_line, rate_text
+from rolecall_runner.reports.progress import VerifyProgress, counts_text, finished_line, rate_text
 from rolecall_runner.reports.summary import tally
 from rolecall_runner.verify.verdict import Verdict
 from verdict_worlds import INFO, REFUSAL, many, mixed, refused, verdict
@@ -18,7 +18,7 @@ def run(verdicts: list[Verdict], *, terminal: bool, width: int = 160, **options:
     """What a run of these verdicts writes."""
     file = io.StringIO()
     console = show_on(file, width=width) if terminal else pipe(file)
-    with RollCallProgress(console, **options, clock=lambda: INFO.seconds) as progress:
+    with VerifyProgress(console, **options, clock=lambda: INFO.seconds) as progress:
         progress.started(len(verdicts))
         for found in verdicts:
             progress.finished(found)
@@ -50,7 +50,7 @@ def test_a_narrow_terminal_still_shows_bar_and_counts() -> None:
     """Long names are cut at the edge; bar, number, time and counts stay whole."""
     file = io.StringIO()
     console = show_on(file, width=60)
-    with RollCallProgress(console) as progress:
+    with VerifyProgress(console) as progress:
         progress.started(20)
         progress.finished(verdict("first"))
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]", file.getvalue())]
@@ -63,7 +63,7 @@ def test_a_narrow_terminal_still_shows_bar_and_counts() -> None:
 def test_a_terminal_that_cannot_move_its_cursor_gets_lines() -> None:
     """TERM=dumb, as in editors: a bar would be silence there."""
     file = io.StringIO()
-    with RollCallProgress(show_on(file, kind="dumb")) as progress:
+    with VerifyProgress(show_on(file, kind="dumb")) as progress:
         progress.started(1)
         progress.finished(verdict("account1"))
 
@@ -78,7 +78,7 @@ def test_quiet_writes_nothing() -> None:
 def test_threads_may_report_at_the_same_time() -> None:
     """No account is lost or counted twice, and lines never run into one another."""
     file = io.StringIO()
-    with RollCallProgress(pipe(file)) as progress, ThreadPoolExecutor(8) as pool:
+    with VerifyProgress(pipe(file)) as progress, ThreadPoolExecutor(8) as pool:
         progress.started(200)
         list(pool.map(progress.finished, many(200)))
     lines = file.getvalue().splitlines()

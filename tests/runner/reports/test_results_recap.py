@@ -11,7 +11,7 @@ import pytest
 
 from consoles import pipe
 from consoles import terminal as show_on
-from rolecall_runner.reports.summary import EXPLAINED, print_recap
+from rolecall_runner.reports.summary import EXPLAINED, print_summary
 from rolecall_runner.verify.update_message import customer_message
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from verdict_worlds import INFO, REFUSAL, many, mixed, refused, verdict, without_external_id
@@ -21,7 +21,7 @@ def recap(verdicts: Iterable[Verdict], *, width: int = 100, terminal: bool = Fal
     """The recap as a file or, on a `terminal`, as a person gets it, with or without `colour`."""
     file = io.StringIO()
     console = show_on(file, width=width, colour=colour) if terminal else pipe(file)
-    print_recap(console, INFO, verdicts)
+    print_summary(console, INFO, verdicts)
     return file.getvalue()
 
 

@@ -15,8 +15,8 @@ from rolecall_runner.reports.formatters.html import run_html
 from rolecall_runner.reports.formatters.json import run_json
 from rolecall_runner.reports.formatters.jsonl import json_line
 from rolecall_runner.reports.formatters.junit import run_junit
-from rolecall_runner.reports.progress import RollCallProgress
-from rolecall_runner.reports.summary import print_recap, tally
+from rolecall_runner.reports.progress import VerifyProgress
+from rolecall_runner.reports.summary import print_summary, tally
 from rolecall_runner.verify.verdict import Check, Diagnosis, Mark, Step, Verdict
 from verdict_worlds import INFO, mixed, verdict
 
@@ -37,13 +37,13 @@ def leaking() -> Verdict:
 
 def recap_text(found: Verdict) -> str:
     file = io.StringIO()
-    print_recap(pipe(file), INFO, [found])
+    print_summary(pipe(file), INFO, [found])
     return file.getvalue()
 
 
 def progress_line(found: Verdict) -> str:
     file = io.StringIO()
-    with RollCallProgress(pipe(file)) as progress:
+    with VerifyProgress(pipe(file)) as progress:
         progress.finished(found)
     return file.getvalue()
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from consoles import pipe
-from rolecall_runner.reports.summary import print_recap
+from rolecall_runner.reports.summary import print_summary
 from rolecall_runner.status.overview import StatusPlace
 from rolecall_runner.verify.verdict import ROTATION, RotationState, Verdict
 from verdict_worlds import INFO, verdict
@@ -22,7 +22,7 @@ def amid(name: str, state: RotationState) -> Verdict:
 def recap(*verdicts: Verdict) -> str:
     """The recap through a pipe."""
     file = io.StringIO()
-    print_recap(pipe(file), INFO, verdicts)
+    print_summary(pipe(file), INFO, verdicts)
     return file.getvalue()
 
 
@@ -49,7 +49,7 @@ def test_the_command_that_ends_a_rotation_has_the_options_of_this_run() -> None:
     """With another manifest or folder the plain command would act on the wrong one."""
     file = io.StringIO()
     place = StatusPlace(Path("eu.yaml"), Path("there"))
-    print_recap(pipe(file), INFO, [amid("beta", RotationState.BOTH)], place.command)
+    print_summary(pipe(file), INFO, [amid("beta", RotationState.BOTH)], place.command)
 
     assert rotation_lines(file.getvalue())[0].endswith(
         "finish with gen customer rotate-external-id beta --finish --manifest eu.yaml --out there"

@@ -24,7 +24,7 @@ from rolecall_runner.reports.formatters.csv import CsvRowWriter
 from rolecall_runner.reports.formatters.json import JsonRows
 from rolecall_runner.reports.formatters.jsonl import JsonLines
 from rolecall_runner.reports.formatters.table import TableRows
-from rolecall_runner.reports.rows import Troubles, record_of
+from rolecall_runner.reports.rows import MissingAnswers, record_of
 
 TIME = "2026-11-24T09:00:00+00:00"
 VALUES = st.dictionaries(
@@ -252,7 +252,7 @@ def test_a_table_steers_no_terminal() -> None:
 
 def test_troubles_are_grouped_with_a_few_names() -> None:
     """A thousand accounts with one reason are one line, and memory does not grow with them."""
-    troubles = Troubles()
+    troubles = MissingAnswers()
     for number in range(1000):
         place = RegionAnswer("eu-west-1", Reason.DENIED, TIME, code="AccessDenied", error="not you")
         troubles.add(QueryAnswer(f"a{number}", "222222222222", (place,)))

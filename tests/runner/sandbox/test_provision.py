@@ -15,8 +15,8 @@ from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.aws.clients import OutsideAccountError
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.provision import by_account, provision
-from rolecall_runner.sandbox.provisioning.reconcile import steps
+from rolecall_runner.sandbox.provisioning.provision import provision, split_by_account
+from rolecall_runner.sandbox.provisioning.reconcile import creation_steps
 from rolecall_runner.sandbox.server.server import Sandbox
 
 ACCOUNT = "210000000001"
@@ -73,7 +73,7 @@ def test_everything_that_access_can_hold_stands_after_provisioning(operator: Adm
 
 def test_a_second_run_changes_nothing(operator: AdminClient) -> None:
     """Existing resources cause no changing call, for the example manifest and for an account with every kind."""
-    accesses = {**by_account(make_plan(notes_manifest()).access()), ACCOUNT: everything()}
+    accesses = {**split_by_account(make_plan(notes_manifest()).access()), ACCOUNT: everything()}
 
     first = provision(accesses, operator=operator)
     second = provision(accesses, operator=operator)
@@ -135,7 +135,7 @@ def test_principals_stand_before_the_trusts_that_name_them(operator: AdminClient
     )
     finished: list[str] = []
 
-    done = provision(by_account(chain), operator=operator, workers=1, progress=finished.append)
+    done = provision(split_by_account(chain), operator=operator, workers=1, progress=finished.append)
 
     assert () == done.failed
     # All accounts once, then the last of the chain first.
@@ -146,7 +146,7 @@ def test_what_one_account_refuses_is_a_value_and_the_others_go_on(operator: Admi
     """A policy that IAM rejects is reported with its ARN; the rest of the account and the others are created."""
     bad = ManagedPolicy(f"{ARN}:policy/bad", PolicyDocument((Statement("Maybe", ("s3:GetObject",), ("*",)),)))
     other = Role("arn:aws:iam::210000000002:role/r", trusting(f"{ARN}:root"))
-    accesses = by_account(Access.of(bad, Role(f"{ARN}:role/r", trusting(f"{ARN}:root")), other))
+    accesses = split_by_account(Access.of(bad, Role(f"{ARN}:role/r", trusting(f"{ARN}:root")), other))
 
     done = provision(accesses, operator=operator)
 
@@ -172,7 +172,7 @@ def test_calls_outside_an_account_never_go_out(operator: AdminClient) -> None:
 
 def test_passwords_are_in_no_representation() -> None:
     """The repr of a step has only operation and subject."""
-    made = [*steps(Access(), everything(), new_password=lambda: "Very-secret-1")]
+    made = [*creation_steps(Access(), everything(), new_password=lambda: "Very-secret-1")]
 
     assert any("Very-secret-1" in str(step.arguments) for step in made)
     assert "Very-secret-1" not in repr(made)
@@ -180,7 +180,7 @@ def test_passwords_are_in_no_representation() -> None:
 
 def test_customers_are_parted_by_account() -> None:
     """One Access of a whole manifest is the union of the accounts' own."""
-    parts = by_account(make_plan(manifest_of(3)).access())
+    parts = split_by_account(make_plan(manifest_of(3)).access())
 
     assert ["111111111111", "200000000000", "200000000001", "200000000002"] == sorted(parts)
     assert all(arn.split(":")[4] == account for account, part in parts.items() for arn in part.roles)

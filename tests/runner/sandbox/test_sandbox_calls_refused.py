@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from rolecall_runner.sandbox.protocol.error_catalog import CBOR, ErrorCategory, refusal, refuse
+from rolecall_runner.sandbox.protocol.error_catalog import CBOR, ErrorCategory, category_reply, error_reply
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, HttpRequest
 from rolecall_runner.sandbox.server.api_call import read_call
 from sandbox_requests import caught, error_of
@@ -169,7 +169,7 @@ TEXT = 'User: <ann> & "bob" may not \u00e9'
 def refused(sent: HttpRequest, trouble: ErrorCategory, message: str | None = None) -> HttpReply:
     call = read_call(sent)
     assert isinstance(call, ApiCall), call.body
-    return refuse(call, trouble, "11111111-2222-3333-4444-555555555555", message)
+    return category_reply(call, trouble, "11111111-2222-3333-4444-555555555555", message)
 
 
 @pytest.mark.parametrize("service", SAMPLES)
@@ -214,14 +214,14 @@ def test_a_refused_head_request_has_no_body() -> None:
 
 def test_control_characters_do_not_break_the_xml() -> None:
     """A name with a character that XML cannot carry leaves a readable reply."""
-    code, message, _ = error_of("iam", "list_roles", {}, lambda _: refusal("query", "Odd", "a\x00b\x1bc", 400, "id"))
+    code, message, _ = error_of("iam", "list_roles", {}, lambda _: error_reply("query", "Odd", "a\x00b\x1bc", 400, "id"))
 
     assert ("Odd", "a\ufffdb\ufffdc") == (code, message)
 
 
 def test_cbor_refusals_are_maps_of_code_and_text() -> None:
     """The three lengths of a CBOR text string come out right."""
-    replies = [refusal(CBOR, "Code", "x" * length, 501, "id").body for length in (3, 100, 300)]
+    replies = [error_reply(CBOR, "Code", "x" * length, 501, "id").body for length in (3, 100, 300)]
 
     assert bytes.fromhex("a2") + b"\x66__type\x64Code\x67message\x63xxx" == replies[0]
     assert [b"\x78\x64" + b"x" * 100, b"\x79\x01\x2c" + b"x" * 300] == [replies[1][-102:], replies[2][-303:]]

@@ -9,7 +9,7 @@ from typing import Any, Self
 import pytest
 
 from rolecall_generator.errors import ExitCode
-from rolecall_runner.sandbox.protocol.error_catalog import refusal
+from rolecall_runner.sandbox.protocol.error_catalog import error_reply
 from rolecall_runner.sandbox.protocol.faults import (
     FAULTS,
     ClockSkew,
@@ -218,7 +218,9 @@ def suspended(monkeypatch: pytest.MonkeyPatch) -> type[Fault]:
             return cls(actions="s3:*", regions=value)
 
         def effect(self, hit: FaultCall, /) -> FaultEffect:
-            return FaultEffect(refusal(hit.call, "AccountProblem", f"suspended in {hit.call.region}", 403, hit.request_id))
+            return FaultEffect(
+                error_reply(hit.call, "AccountProblem", f"suspended in {hit.call.region}", 403, hit.request_id)
+            )
 
     return AccountSuspended
 

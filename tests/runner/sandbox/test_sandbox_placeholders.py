@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from rolecall_generator.check.module_access import module_access
+from rolecall_generator.check.module_access import read_access
 from rolecall_generator.iam.model import Access
-from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, Tool, rehearse
+from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, TerraformTool, rehearse
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 from rolecall_runner.sandbox.provisioning.seed import (
     PLACEHOLDER_TAG,
     SandboxSeed,
-    note_on,
+    placeholder_note,
     placeholder_policies,
-    read_scenery,
+    read_seed,
     seed,
 )
 from rolecall_runner.sandbox.server.server import Sandbox
@@ -48,12 +48,12 @@ def manifest(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sandbox_seed(manifest: Path, tmp_path: Path) -> SandboxSeed:
-    return read_scenery(manifest, tmp_path / "output")
+    return read_seed(manifest, tmp_path / "output")
 
 
 def test_a_placeholder_is_made_for_each_policy_that_no_module_makes(manifest: Path, tmp_path: Path) -> None:
     """Customer managed policies get a placeholder, AWS managed ones do not; a boundary one allows all."""
-    found = module_access(manifest, tmp_path / "output", planned=True)
+    found = read_access(manifest, tmp_path / "output", planned=True)
     made = placeholder_policies(found.accesses)
     assert [ATTACHED, BOUNDARY] == sorted(made.policies)
     assert ("*",) == made.policies[BOUNDARY].document.statements[0].actions
@@ -63,9 +63,9 @@ def test_a_placeholder_is_made_for_each_policy_that_no_module_makes(manifest: Pa
 
 def test_the_note_counts_what_is_not_known() -> None:
     """No placeholder, no note; else the first by its ARN and how many more."""
-    assert "" == note_on(())
-    assert BOUNDARY in note_on((BOUNDARY,))
-    assert "2 more" in note_on((BOUNDARY, ATTACHED, "arn:aws:iam::444444444444:policy/x"))
+    assert "" == placeholder_note(())
+    assert BOUNDARY in placeholder_note((BOUNDARY,))
+    assert "2 more" in placeholder_note((BOUNDARY, ATTACHED, "arn:aws:iam::444444444444:policy/x"))
 
 
 def test_a_sandbox_stands_with_boundaries_and_own_policies(sandbox_seed: SandboxSeed) -> None:
@@ -89,7 +89,7 @@ def test_a_sandbox_stands_with_boundaries_and_own_policies(sandbox_seed: Sandbox
 def test_a_rehearsal_passes_with_boundaries_and_own_policies(manifest: Path) -> None:
     """The modules are applied and destroyed, and the reason names what was not rehearsed."""
     with Sandbox() as sandbox:
-        done = rehearse(manifest, tool=Tool(None), url=sandbox.url, selection=RehearsalSelection())
+        done = rehearse(manifest, tool=TerraformTool(None), url=sandbox.url, selection=RehearsalSelection())
     assert done.passed
     assert "not known" in done.why
 

@@ -19,7 +19,7 @@ from botocore.exceptions import EndpointConnectionError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
 from rolecall_generator.errors import RolecallError
-from rolecall_runner.sandbox.authorization.companion_actions import UNENFORCED
+from rolecall_runner.sandbox.authorization.companion_actions import UNSUPPORTED_ACTIONS
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 from rolecall_runner.sandbox.protocol.faults import CutConnection, FaultPlan, SlowReply
 from rolecall_runner.sandbox.protocol.http_types import HttpReply, HttpRequest
@@ -258,7 +258,7 @@ def test_the_page_names_all_that_is_refused_as_not_enforced() -> None:
     """The documentation lists every call that the sandbox refuses."""
     page = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text("utf-8")
 
-    assert [] == [action for action in UNENFORCED if f"`{action}`" not in page]
+    assert [] == [action for action in UNSUPPORTED_ACTIONS if f"`{action}`" not in page]
 
 
 def test_a_fault_inside_the_sandbox_is_a_service_error_without_secrets(rig: Rig) -> None:

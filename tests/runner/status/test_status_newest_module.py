@@ -12,7 +12,7 @@ import pytest
 
 from rolecall_generator.iam.model import Access, Role
 from rolecall_generator.iam.policy import PolicyDocument, Statement
-from rolecall_runner.status.earlier_modules import read_history
+from rolecall_runner.status.earlier_modules import read_module_history
 from rolecall_runner.status.overview import CustomerState, Present, StatusRow, overview
 from rolecall_runner.status.status_file import (
     Confirmed,
@@ -195,10 +195,10 @@ def test_the_history_comes_back_from_the_file(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     entry = replace(called(verified_with(OLD), saying(Mark.OK), TUESDAY, NEW), form="cloudformation")
     change_status(path, lambda _before: {("customer", "account1"): entry})
-    history = read_history(path, [target()])
+    history = read_module_history(path, [target()])
 
     assert entry == read_status(path).of(target())
     assert [True, False] == [each.gone for each in history.earlier["customer", "account1"]]
     assert "cloudformation" == history.forms["customer", "account1"]
-    assert {} == read_history(path, [target(role_arn="arn:aws:iam::333333333333:role/role1")]).earlier
+    assert {} == read_module_history(path, [target(role_arn="arn:aws:iam::333333333333:role/role1")]).earlier
     assert json.loads(path.read_text())["customers"]["account1"]["versions"][0]["gone"] == TUESDAY

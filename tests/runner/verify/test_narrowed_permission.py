@@ -8,7 +8,7 @@ from typing import Any
 
 from command_rig import Ended, runner
 from onboard_rig import Stage, staged
-from rolecall_generator.bundle.bundles import Choices, write_bundles
+from rolecall_generator.bundle.bundles import BundleOptions, write_bundles
 from rolecall_generator.generate import generate
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 
@@ -56,7 +56,7 @@ def test_the_customer_stays_outdated_until_the_withdrawn_action_is_refused(tmp_p
     with staged(tmp_path / "m.yaml", tmp_path / "fleet") as stage:
         assert 0 == run(stage, "verify", "-q").code
         assert "verified" == status(stage)["state"]
-        write_bundles(stage.folder / "accounts.yaml", stage.folder / "output", Choices())
+        write_bundles(stage.folder / "accounts.yaml", stage.folder / "output", BundleOptions())
         narrow(stage)
         refused = run(stage, "status", "globex", "--handed-over")
         old = status(stage)

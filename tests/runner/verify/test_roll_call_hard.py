@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from rolecall_runner.sandbox.in_process import embedded
+from rolecall_runner.sandbox.in_process import in_process_sandbox
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.seed import environment_of
+from rolecall_runner.sandbox.provisioning.seed import actor_environment
 
 PROGRAM = "from rolecall_runner.cli import app; app(prog_name='runner')"
 FAULTS = "throttle=0.3,5xx=0.1,cut=0.05,expired=0.02,at-most=3,seed=11"
@@ -47,7 +47,7 @@ def write_manifest(folder: Path, count: int) -> Path:
 def world(folder: Path, count: int, faults: str = "") -> Iterator[dict[str, str]]:
     """A sandbox with so many customers, two of them wrong; gives the environment of the backend role in it."""
     manifest = write_manifest(folder, count)
-    with embedded(manifest, folder / "output", faults=faults) as found:
+    with in_process_sandbox(manifest, folder / "output", faults=faults) as found:
         operator = AdminClient(found.sandbox.url)
         for number, change in ((3, _without_external_id), (7, _trusting_somebody_else)):
             with operator.acting_in(str(200_000_000_000 + number)):
@@ -56,7 +56,7 @@ def world(folder: Path, count: int, faults: str = "") -> Iterator[dict[str, str]
                 change(trust["Statement"][0])
                 iam.update_assume_role_policy(RoleName="VendorAccess", PolicyDocument=json.dumps(trust))
         kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-        yield {**kept, **environment_of(found.sandbox, found.backend), "NO_COLOR": "1"}
+        yield {**kept, **actor_environment(found.sandbox, found.backend), "NO_COLOR": "1"}
 
 
 def _without_external_id(statement: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from rolecall_generator.iam.model import Access, Role
 from rolecall_runner.inventory.targets import Target
 from rolecall_runner.verify.access_snapshot import decode_access, encode_access
-from rolecall_runner.verify.context import Earlier, History, VerifyContext
+from rolecall_runner.verify.context import EarlierModule, ModuleHistory, VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step, Verdict
 from rolecall_runner.verify.verify_run import verify
 from sandbox_rig import allow, running
@@ -39,9 +39,9 @@ def role_of(target: Target, *actions: str, resource: Any = "*", condition: Any =
     return Access.of(replace(Role(target.role_arn, document(TRUST), inline), **changes))
 
 
-def kept(access: Access, *, gone: bool = False) -> Earlier:
+def kept(access: Access, *, gone: bool = False) -> EarlierModule:
     """An earlier module as it comes out of the status file."""
-    return Earlier(decode_access(encode_access(access)), gone)
+    return EarlierModule(decode_access(encode_access(access)), gone)
 
 
 def made(stage: Stage, *actions: str, **policies: Any) -> Target:
@@ -49,13 +49,13 @@ def made(stage: Stage, *actions: str, **policies: Any) -> Target:
     return stage.role(f"newest{next(NAMES)}", *actions, **policies)
 
 
-def called(stage: Stage, target: Target, now: Access, *then: Earlier) -> Verdict:
+def called(stage: Stage, target: Target, now: Access, *then: EarlierModule) -> Verdict:
     """The roll call of the role where `then` are earlier modules."""
     options = replace(stage.context.options, outside_actions=0)
     context: VerifyContext = replace(
         stage.context,
         intended={target.role_arn: now},
-        history=History({("customer", target.name): then}),
+        history=ModuleHistory({("customer", target.name): then}),
         options=options,
     )
     return verify(target, context)

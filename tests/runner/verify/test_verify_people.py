@@ -15,7 +15,7 @@ from rolecall_generator.planning.planner import make_plan
 from rolecall_runner.aws.credentials import Credentials
 from rolecall_runner.inventory.targets import Target, TargetKind
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.provision import by_account, provision
+from rolecall_runner.sandbox.provisioning.provision import provision, split_by_account
 from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE
 from rolecall_runner.verify.switch_role_users import check_switch_role
 from rolecall_runner.verify.verdict import Check, Mark
@@ -78,7 +78,7 @@ def house() -> Iterator[House]:
     plan = make_plan(manifest_of(switch_roles=[SWITCH]))
     access = Access.union(module.build().access for module in plan.modules if "switch-roles" in module.path)
     with running() as rig, staged(rig) as stage:
-        provision(by_account(access), operator=AdminClient(rig.sandbox.url, partition="aws"))
+        provision(split_by_account(access), operator=AdminClient(rig.sandbox.url, partition="aws"))
         made = House(stage, access)
         device = made.iam().create_virtual_mfa_device(VirtualMFADeviceName="reena")["VirtualMFADevice"]["SerialNumber"]
         made.iam().enable_mfa_device(

@@ -31,7 +31,7 @@ from rolecall_generator.iam import (
     User,
 )
 from rolecall_generator.terraform import render_text
-from rolecall_generator.text import one_line
+from rolecall_generator.text import sanitize_line
 
 FOLDER = "cloudformation"
 # "Console endpoints" of the partitions that document one (AWS, GovCloud and China user guides, November 2026).
@@ -81,7 +81,7 @@ def _view(handover: Handover, text: str | None) -> dict[str, Any]:
     users = [user for user in access.users.values() if user.console_password is not None and not user.existing]
     return {
         "account": module.account,
-        "source": one_line(handover.source),
+        "source": sanitize_line(handover.source),
         "has_template": text is not None,
         "customer": module.kind is ModuleKind.CUSTOMER,
         "guard": GUARD,
@@ -128,7 +128,7 @@ def template_text(module: Module, source: str) -> str | None:
     if not resources:
         return None
     text = json.dumps(_template(module, source, resources), indent=2) + "\n"
-    check_texts(text, module.path)
+    check_strings(text, module.path)
     return text
 
 
@@ -477,7 +477,7 @@ def _condition_keys(conditions: Mapping[str, Mapping[str, object]]) -> Iterator[
         yield from keys
 
 
-def check_texts(text: str, where: str) -> None:
+def check_strings(text: str, where: str) -> None:
     """Raise CloudFormationError if the template contains a dynamic reference, which CloudFormation would replace."""
     if DYNAMIC_REFERENCE in text:
         raise CloudFormationError(

@@ -17,7 +17,7 @@ from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handove
 from rolecall_generator.bundle.review.phrases import document_text, name_of
 from rolecall_generator.iam import PARTITIONS, Arn, Group, ManagedPolicy, Module, ModuleKind, Role, User, quotas
 from rolecall_generator.terraform import render_text
-from rolecall_generator.text import duration, markdown
+from rolecall_generator.text import duration, markdown_code
 
 FOLDER = "console"
 WALKTHROUGH = f"{FOLDER}/walkthrough.md"
@@ -78,8 +78,8 @@ def exact(text: str) -> str:
     if not text:
         return "(empty)"
     if text.isprintable() and " ".join(text.split()) == text:
-        return markdown(text)
-    return f"{AS_JSON}{markdown(_AFTER_SPACE.sub(_escaped, json.dumps(text)))}"
+        return markdown_code(text)
+    return f"{AS_JSON}{markdown_code(_AFTER_SPACE.sub(_escaped, json.dumps(text)))}"
 
 
 def _escaped(found: re.Match[str]) -> str:

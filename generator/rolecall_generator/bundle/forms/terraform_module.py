@@ -15,7 +15,7 @@ from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handove
 from rolecall_generator.iam import Module, Statement
 from rolecall_generator.records import TERRAFORM
 from rolecall_generator.terraform import hcl, module_view, render_text
-from rolecall_generator.text import one_line
+from rolecall_generator.text import sanitize_line
 
 TESTS = f"{TERRAFORM}/tests/access.tftest.hcl"
 # The second one is for modules of the first account: a manifest may use any twelve digits.
@@ -29,7 +29,7 @@ def terraform_module_form(handover: Handover) -> Files:
     text = render_text(
         "access.tftest.hcl",
         {
-            "source": one_line(handover.source),
+            "source": sanitize_line(handover.source),
             "overrides": [(*place, hcl.string(value)) for *place, value in overrides(view, module.account.account_id)],
             "checks": [(condition, hcl.string(message)) for condition, message in module_checks(view)],
             "dependents": view["dependents"],

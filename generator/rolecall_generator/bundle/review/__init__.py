@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from rolecall_generator.bundle.review.pdf import review_pdf
@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 __all__ = ["review_pdf"]
 
 # Lazy, because reportlab is part of the extra 'pdf'.
-__getattr__ = exports(__name__, {"pdf": ("review_pdf",)})
+__getattr__ = lazy_getattr(__name__, {"pdf": ("review_pdf",)})

@@ -15,7 +15,7 @@ from rolecall_generator.bundle.review.phrases import (
     document_text,
     listed,
     on_condition,
-    revoking,
+    revocation_ways,
     say,
     sentence,
     session,
@@ -24,8 +24,8 @@ from rolecall_generator.bundle.review.phrases import (
 from rolecall_generator.iam import Arn, Group, ManagedPolicy, Module, ModuleKind, Role, SwitchRoleDetails, User
 from rolecall_generator.iam.evaluation import identity_of
 from rolecall_generator.proof import Case, Cell, Proof, counterexample
-from rolecall_generator.reports.graph import Graph, reaches
-from rolecall_generator.text import counted
+from rolecall_generator.reports.graph import Graph, access_graph
+from rolecall_generator.text import pluralize
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ def review_of(handover: Handover) -> Review:
         facts=tuple(_facts(module)),
         grants=tuple(grant for owner in owners for grant in grants_of(owner, module.access)),
         verdict=verdict_of(handover.proof),
-        graph=reaches(module.access, handover.proof if handover.proof.cells else None, _names(module)),
-        ways=revoking(module),
+        graph=access_graph(module.access, handover.proof if handover.proof.cells else None, _names(module)),
+        ways=revocation_ways(module),
         documents=tuple(
             ReviewDocument(title, document_text(document))
             for title, document in (*trusts, *documents_of(owners, module.access))
@@ -279,11 +279,11 @@ def verdict_of(proof: Proof) -> ProofSummary:
     rows = tuple(_row(case, [cell for cell in proof.cells if cell.case is case]) for case in Case if _occurs(case, proof))
     asked, wrong, left = len(proof.cells), len(proof.failures), len(proof.delegated)
     if wrong:
-        said = f"Not as intended: {wrong:,} of {counted(asked, 'request')} had another result."
+        said = f"Not as intended: {wrong:,} of {pluralize(asked, 'request')} had another result."
         return ProofSummary("bad", said, rows, _failures(proof.failures))
     others = f"; {left:,} {'is' if left == 1 else 'are'} left to the caller's account, as intended" if left else ""
     return ProofSummary(
-        "good", f"Proven: {asked - left:,} of {counted(asked, 'request')} decided as intended{others}.", rows
+        "good", f"Proven: {asked - left:,} of {pluralize(asked, 'request')} decided as intended{others}.", rows
     )
 
 
@@ -307,4 +307,4 @@ def _row(case: Case, cells: list[Cell]) -> ProofRow:
 def _failures(cells: Iterable[Cell]) -> tuple[Phrase, ...]:
     found = [Phrase((PhraseValue(counterexample(cell), prose=True),)) for cell in cells]
     left = len(found) - _SHOWN
-    return (*found[:_SHOWN], *([Phrase((f"{counted(left, 'more request')} had another result.",))] if left > 0 else []))
+    return (*found[:_SHOWN], *([Phrase((f"{pluralize(left, 'more request')} had another result.",))] if left > 0 else []))

@@ -11,14 +11,14 @@ from rolecall_generator.bundle.review.phrases import Phrase, listed, name_of, sa
 from rolecall_generator.iam import Access, Arn, Condition, Group, PolicyDocument, Role, Statement
 from rolecall_generator.iam.catalog import (
     DEPRECATED,
-    ESCALATION,
-    SWEEPING,
-    escalations,
+    ESCALATION_ACTIONS,
+    OVERLY_BROAD,
+    escalation_actions,
     expand,
     find_action,
     managed_policy_name,
 )
-from rolecall_generator.text import counted
+from rolecall_generator.text import pluralize
 
 LEVELS = ("List", "Read", "Write", "Tagging", "Permissions management")
 """AWS's access levels, least powerful first (Service Authorization Reference, November 2026)."""
@@ -92,7 +92,7 @@ def _some(values: tuple[str, ...], thing: str) -> Phrase:
     if len(values) <= _NAMED:
         return listed(values)
     first = listed(values[: _NAMED - 2], ",").parts
-    return Phrase((f"{counted(len(values), thing)} (", *first, ", the others are in the policy document)"))
+    return Phrase((f"{pluralize(len(values), thing)} (", *first, ", the others are in the policy document)"))
 
 
 def _conditions(conditions: tuple[Condition, ...]) -> Phrase:
@@ -126,10 +126,10 @@ def _warnings(statement: Statement) -> tuple[Phrase, ...]:
         return (Phrase(("This allows all actions that are not listed, including those that AWS adds in the future.",)),)
     if set(statement.actions) & {"*", "*:*"}:
         return (Phrase(("This allows everything that no other policy denies.",)),)
-    found = dict.fromkeys(action for pattern in statement.actions for action in escalations(pattern))
-    said = [say(f"{{}} {ESCALATION[action]}.", _written(action)) for action in list(found)[:_WARNINGS]]
+    found = dict.fromkeys(action for pattern in statement.actions for action in escalation_actions(pattern))
+    said = [say(f"{{}} {ESCALATION_ACTIONS[action]}.", _written(action)) for action in list(found)[:_WARNINGS]]
     left = len(found) - len(said)
-    more = [Phrase((f"{counted(left, 'more action')} like these.",))] if left > 0 else []
+    more = [Phrase((f"{pluralize(left, 'more action')} like these.",))] if left > 0 else []
     return (*said, *more)
 
 
@@ -149,14 +149,14 @@ def _managed(arn: str) -> GrantText:
         )
     said = say("Everything in the AWS managed policy {}. AWS may change its content.", arn)
     notes = []
-    if name in SWEEPING:
-        notes.append(Phrase((f"This policy {SWEEPING[name]}.",)))
+    if name in OVERLY_BROAD:
+        notes.append(Phrase((f"This policy {OVERLY_BROAD[name]}.",)))
     if name in DEPRECATED:
         new = DEPRECATED[name].replacement
         notes.append(
             say("AWS has deprecated it; the replacement is {}.", new) if new else Phrase(("AWS has deprecated it.",))
         )
-    return GrantText(said, warnings=tuple(notes), sweeping=name in SWEEPING)
+    return GrantText(said, warnings=tuple(notes), sweeping=name in OVERLY_BROAD)
 
 
 def documents_of(owners: Iterable[Role | Group], access: Access) -> list[tuple[Phrase, PolicyDocument]]:

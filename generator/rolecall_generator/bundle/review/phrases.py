@@ -18,7 +18,7 @@ from functools import lru_cache
 
 from rolecall_generator.html_page import escape
 from rolecall_generator.iam import Arn, Condition, Module, PolicyDocument, Principal, Role, Statement, quotas
-from rolecall_generator.text import duration, markdown
+from rolecall_generator.text import duration, markdown_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Phrase:
 
 # Many customers share the same values.
 _html = lru_cache(maxsize=4_096)(escape)
-_markdown = lru_cache(maxsize=4_096)(markdown)
+_markdown = lru_cache(maxsize=4_096)(markdown_code)
 
 
 def _element(part: str | PhraseValue) -> str:
@@ -148,7 +148,7 @@ def name_of(arn: str) -> str:
     return parsed.name if parsed is not None else arn
 
 
-def revoking(module: Module) -> tuple[RevocationWay, ...]:
+def revocation_ways(module: Module) -> tuple[RevocationWay, ...]:
     """All ways to revoke what the module creates; empty for a module that creates nothing."""
     made = module.access.roles or module.access.groups or module.access.users or module.access.policies
     if not made:

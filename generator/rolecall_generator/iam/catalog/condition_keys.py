@@ -127,7 +127,7 @@ def is_federated(name: str) -> bool:
     return bool(colon and rest) and (prefix.partition(":")[0] in _FEDERATED or "." in prefix.partition("/")[0])
 
 
-def key_of_form(name: str) -> ConditionKey | None:
+def key_with_placeholder(name: str) -> ConditionKey | None:
     """The key whose placeholder is missing from `name`, as in `aws:ResourceTag` without a tag key; None if there is none."""
     lower = name.lower().rstrip("/:")
     tables = (_global_keys(), _service_keys(lower.partition(":")[0]))

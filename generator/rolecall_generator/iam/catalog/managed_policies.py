@@ -29,7 +29,7 @@ _STATUS = read_table("managed_policy_status.json")
 DEPRECATED: Mapping[str, Deprecated] = {name: Deprecated(**entry) for name, entry in _STATUS["deprecated"].items()}
 """Deprecated policies by path and name. Maintained by hand; a test checks it against the list of names."""
 
-SWEEPING: Mapping[str, str] = _STATUS["sweeping"]
+OVERLY_BROAD: Mapping[str, str] = _STATUS["sweeping"]
 """Policies that grant full access to an account or to all its data, each with what it allows."""
 
 

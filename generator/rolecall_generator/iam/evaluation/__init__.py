@@ -1,16 +1,29 @@
 """The policy evaluator: the decision of IAM on a request, its callers and their policies."""
 
-from rolecall_generator.iam.evaluation.compiled import CompiledStatement, Compiler, Placed, Say, Side, scan
+from rolecall_generator.iam.evaluation.compiled import (
+    CompiledStatement,
+    Compiler,
+    NamedDocument,
+    PolicyOutcome,
+    PolicyType,
+    scan_documents,
+)
 from rolecall_generator.iam.evaluation.evaluator import ASSUME_ROLE, FEDERATED_ASSUME, Decision, Effect, Evaluator, Request
 from rolecall_generator.iam.evaluation.principals import Identity, PrincipalKind, identity_of
-from rolecall_generator.iam.evaluation.request_context import BUILT_IN, Caller, Callers, IdentitySide, principal_context
+from rolecall_generator.iam.evaluation.request_context import (
+    AWS_MANAGED_DOCUMENTS,
+    Caller,
+    CallerProfiles,
+    IdentitySide,
+    principal_context,
+)
 
 __all__ = [
     "ASSUME_ROLE",
-    "BUILT_IN",
+    "AWS_MANAGED_DOCUMENTS",
     "FEDERATED_ASSUME",
     "Caller",
-    "Callers",
+    "CallerProfiles",
     "CompiledStatement",
     "Compiler",
     "Decision",
@@ -18,12 +31,12 @@ __all__ = [
     "Evaluator",
     "Identity",
     "IdentitySide",
-    "Placed",
+    "NamedDocument",
+    "PolicyOutcome",
+    "PolicyType",
     "PrincipalKind",
     "Request",
-    "Say",
-    "Side",
     "identity_of",
     "principal_context",
-    "scan",
+    "scan_documents",
 ]

@@ -31,7 +31,7 @@ ALWAYS_PRESENT = frozenset(
 )
 
 
-class Side(IntEnum):
+class PolicyType(IntEnum):
     """Whether a document is an identity policy or a trust policy; it determines the permitted elements."""
 
     IDENTITY = 1
@@ -53,7 +53,7 @@ class CompiledStatement:
         "tests",
     )
 
-    def __init__(self, statement: Statement, side: Side, *, variables: bool) -> None:
+    def __init__(self, statement: Statement, side: PolicyType, *, variables: bool) -> None:
         self.source = statement
         self.allow = statement.effect == "Allow"
         self._actions = _action_names(statement.actions)
@@ -151,7 +151,7 @@ def _ambiguous(statement: Statement) -> str | None:
     return None
 
 
-def _misplaced(statement: Statement, side: Side) -> str | None:
+def _misplaced(statement: Statement, side: PolicyType) -> str | None:
     """Why the statement is invalid in a document of this kind; None if it is valid."""
     if statement.effect not in {"Allow", "Deny"}:
         return f"effect {statement.effect!r} is neither Allow nor Deny"
@@ -166,7 +166,7 @@ def _misplaced(statement: Statement, side: Side) -> str | None:
     # "You must use the Principal element in resource-based policies." "You cannot use the Principal element in an
     # identity-based policy." (AWS JSON policy elements: Principal) A trust policy's resource is the role itself. "Statements
     # must include either a Resource or a NotResource element." (IAM JSON policy elements: Resource)
-    if side is Side.TRUST:
+    if side is PolicyType.TRUST:
         return None if statement.principals and not resources else "a trust policy has a Principal and no Resource"
     return (
         None if not statement.principals and resources == 1 else "an identity policy has one kind of Resource, no Principal"
@@ -182,7 +182,7 @@ class CompiledDocument:
 
     __slots__ = ("source", "statements")
 
-    def __init__(self, document: PolicyDocument, side: Side) -> None:
+    def __init__(self, document: PolicyDocument, side: PolicyType) -> None:
         # "Variables were introduced in version 2012-10-17. Earlier versions of the policy language don't support policy
         # variables. If you don't include the Version element and set it to an appropriate version date, variables like
         # ${aws:username} are treated as literal strings in the policy." (IAM policy elements: Variables and tags)
@@ -201,9 +201,9 @@ class Compiler:
     """Compiles each document once, by identity: hashing a document costs as much as compiling it."""
 
     def __init__(self) -> None:
-        self._known: dict[Side, dict[int, CompiledDocument]] = {side: {} for side in Side}
+        self._known: dict[PolicyType, dict[int, CompiledDocument]] = {side: {} for side in PolicyType}
 
-    def compile(self, document: PolicyDocument, side: Side) -> CompiledDocument:
+    def compile(self, document: PolicyDocument, side: PolicyType) -> CompiledDocument:
         """The compiled form of the document, cached."""
         known = self._known[side]
         found = known.get(id(document))
@@ -213,7 +213,7 @@ class Compiler:
         return found
 
 
-class Say(IntEnum):
+class PolicyOutcome(IntEnum):
     """Outcome of a set of policies; a greater value takes precedence."""
 
     NOTHING = 0
@@ -230,7 +230,7 @@ class ScanResult:
     `refusal`: why the statement could not be evaluated. `assumed`: keys that the scan assumed in favor of the caller.
     """
 
-    outcome: Say = Say.NOTHING
+    outcome: PolicyOutcome = PolicyOutcome.NOTHING
     statement: Statement | None = None
     where: str = ""
     refusal: str = ""
@@ -238,18 +238,18 @@ class ScanResult:
     assumed: Sequence[str] = ()
 
 
-Placed = tuple[str, CompiledDocument]
+NamedDocument = tuple[str, CompiledDocument]
 _NOTHING = ScanResult()
 _OUTCOMES = {
-    (True, Truth.TRUE): Say.ALLOW,
-    (True, Truth.UNDECIDED): Say.MAYBE_ALLOW,
-    (False, Truth.TRUE): Say.DENY,
-    (False, Truth.UNDECIDED): Say.MAYBE_DENY,
+    (True, Truth.TRUE): PolicyOutcome.ALLOW,
+    (True, Truth.UNDECIDED): PolicyOutcome.MAYBE_ALLOW,
+    (False, Truth.TRUE): PolicyOutcome.DENY,
+    (False, Truth.UNDECIDED): PolicyOutcome.MAYBE_DENY,
 }
 
 
-def scan(
-    documents: Iterable[Placed],
+def scan_documents(
+    documents: Iterable[NamedDocument],
     action: str,
     resource: str,
     context: Context,
@@ -268,7 +268,11 @@ def scan(
     best = _NOTHING
     for where, document in documents:
         for statement in document.statements:
-            if best.outcome is Say.ALLOW and statement.allow and (who is None or best.reach is PrincipalReach.DIRECT):
+            if (
+                best.outcome is PolicyOutcome.ALLOW
+                and statement.allow
+                and (who is None or best.reach is PrincipalReach.DIRECT)
+            ):
                 break
             reach = PrincipalReach.DIRECT if who is None or statement.refusal else statement.principals.reach(who)
             if reach is PrincipalReach.NONE or not statement.concerns(action, resource, context):
@@ -278,8 +282,8 @@ def scan(
             if truth is Truth.FALSE:
                 continue
             outcome = _OUTCOMES[statement.allow, truth]
-            if outcome > best.outcome or (outcome is best.outcome is Say.ALLOW and reach > best.reach):
+            if outcome > best.outcome or (outcome is best.outcome is PolicyOutcome.ALLOW and reach > best.reach):
                 best = ScanResult(outcome, statement.source, where, statement.refusal or "", reach, assumed or ())
-                if outcome is Say.DENY:
+                if outcome is PolicyOutcome.DENY:
                     return best
     return best

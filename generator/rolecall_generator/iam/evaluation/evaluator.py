@@ -13,13 +13,20 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from rolecall_generator.iam import Access, Arn, Statement
-from rolecall_generator.iam.evaluation.compiled import Compiler, Placed, Say, ScanResult, Side, scan
+from rolecall_generator.iam.evaluation.compiled import (
+    Compiler,
+    NamedDocument,
+    PolicyOutcome,
+    PolicyType,
+    ScanResult,
+    scan_documents,
+)
 from rolecall_generator.iam.evaluation.principals import PrincipalKind, PrincipalReach
 from rolecall_generator.iam.evaluation.request_context import (
     SET_SOURCE_IDENTITY,
     TAG_SESSION,
     Caller,
-    Callers,
+    CallerProfiles,
     IdentitySide,
     Profile,
     companions,
@@ -86,8 +93,8 @@ class Evaluator:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._compiler = Compiler()
-        self._callers = Callers(access, self._compiler)
-        self._trusts: dict[str, tuple[Placed, ...]] = {}
+        self._callers = CallerProfiles(access, self._compiler)
+        self._trusts: dict[str, tuple[NamedDocument, ...]] = {}
 
     def may_assume(self, request: Request) -> Decision:
         """Decide AssumeRole on `request.resource`, with TagSession and SetSourceIdentity if the context requires them.
@@ -181,11 +188,11 @@ class Evaluator:
         trust_documents = self._trust(request.resource)
         if not trust_documents:
             return Decision(Effect.REFUSED, f"refused: the trust policy of {request.resource} is not known", action)
-        trust = scan(trust_documents, action.lower(), request.resource, context, who=who, free=request.free)
+        trust = scan_documents(trust_documents, action.lower(), request.resource, context, who=who, free=request.free)
         limits = _scan_identity(profile, request, action, context)
         if denial := _explicit_denial(profile, action, (trust, *limits.results)):
             return denial
-        if trust.outcome is not Say.ALLOW:
+        if trust.outcome is not PolicyOutcome.ALLOW:
             # "IAM role trust policies and KMS key policies are exceptions to this logic, because they must explicitly allow
             # access for principals." (Policy evaluation logic)
             return _unallowed(profile, action, trust, f"no statement of the trust policy of {request.resource} allows it")
@@ -197,13 +204,13 @@ class Evaluator:
         denial = _identity_denial(profile, action, account_id, trust, limits)
         return denial or _allowed(profile, action, trust, limits.identity)
 
-    def _trust(self, role_arn: str) -> tuple[Placed, ...]:
+    def _trust(self, role_arn: str) -> tuple[NamedDocument, ...]:
         found = self._trusts.get(role_arn)
         if found is None:
             role = self._access.roles.get(role_arn)
             found = ()
             if role is not None and role.trust is not None and Arn.parse(role_arn):
-                found = ((f"trust policy of {role_arn}", self._compiler.compile(role.trust, Side.TRUST)),)
+                found = ((f"trust policy of {role_arn}", self._compiler.compile(role.trust, PolicyType.TRUST)),)
             self._trusts[role_arn] = found
         return found
 
@@ -226,8 +233,8 @@ def _scan_identity(profile: Profile, request: Request, action: str, context: Map
     if profile.everything is not None and profile.session is None:
         return _Limits(profile.everything)
 
-    def scan_for_action(policies: tuple[Placed, ...]) -> ScanResult:
-        return scan(policies, action.lower(), request.resource, context, free=request.free)
+    def scan_for_action(policies: tuple[NamedDocument, ...]) -> ScanResult:
+        return scan_documents(policies, action.lower(), request.resource, context, free=request.free)
 
     return _Limits(
         profile.everything or scan_for_action(profile.policies),
@@ -278,11 +285,11 @@ def _same_account_denial(profile: Profile, action: str, trust: ScanResult, limit
 def _explicit_denial(profile: Profile, action: str, results: tuple[ScanResult | None, ...]) -> Decision | None:
     """The decision of an explicit deny, or of a possible one, in any policy; None if there is none."""
     for result in results:
-        if result is not None and result.outcome is Say.DENY:
+        if result is not None and result.outcome is PolicyOutcome.DENY:
             reason = f"explicit deny in {result.where}"
             return Decision(Effect.EXPLICIT_DENY, reason, action, result.statement, result.where, profile.unknown_policies)
     for result in results:
-        if result is not None and result.outcome is Say.MAYBE_DENY:
+        if result is not None and result.outcome is PolicyOutcome.MAYBE_DENY:
             return _refused(profile, action, result)
     return None
 
@@ -291,7 +298,7 @@ def _identity_side(profile: Profile, action: str, limits: _Limits) -> Decision:
     """Identity policies, boundary and session policies: "the resulting permissions are the intersection" (Policy evaluation
     logic).
     """
-    if limits.identity.outcome is not Say.ALLOW:
+    if limits.identity.outcome is not PolicyOutcome.ALLOW:
         return _unallowed(profile, action, limits.identity, f"no identity policy of {profile.who.arn} allows it")
     return _bounded(profile, action, limits) or _allowed(profile, action, limits.identity)
 
@@ -302,14 +309,14 @@ def _bounded(profile: Profile, action: str, limits: _Limits) -> Decision | None:
         reason = f"refused: the permissions boundary {profile.unknown_boundary} is not known"
         return Decision(Effect.REFUSED, reason, action, unknown_policies=profile.unknown_policies)
     for result, what in ((limits.boundary, "the permissions boundary"), (limits.session, "no session policy")):
-        if result is not None and result.outcome is not Say.ALLOW:
+        if result is not None and result.outcome is not PolicyOutcome.ALLOW:
             does = "allows" if what.startswith("no ") else "does not allow"
             return _unallowed(profile, action, result, f"{what} of {profile.who.arn} {does} it")
     return None
 
 
 def _unallowed(profile: Profile, action: str, result: ScanResult, reason: str) -> Decision:
-    if result.outcome is Say.MAYBE_ALLOW:
+    if result.outcome is PolicyOutcome.MAYBE_ALLOW:
         return _refused(profile, action, result)
     return Decision(Effect.IMPLICIT_DENY, reason, action, unknown_policies=profile.unknown_policies)
 

@@ -10,12 +10,19 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from rolecall_generator.iam import Access, Arn, Group, PolicyDocument, Role, Statement, User
-from rolecall_generator.iam.evaluation.compiled import CompiledDocument, Compiler, Placed, ScanResult, Side, scan
+from rolecall_generator.iam.evaluation.compiled import (
+    CompiledDocument,
+    Compiler,
+    NamedDocument,
+    PolicyType,
+    ScanResult,
+    scan_documents,
+)
 from rolecall_generator.iam.evaluation.principals import Identity, PrincipalKind, identity_of
 
 _ALL = PolicyDocument((Statement("Allow", ("*",), ("*",)),))
 # AWS managed policies with known documents, from the AWS managed policy reference (November 2026).
-BUILT_IN = {
+AWS_MANAGED_DOCUMENTS = {
     "AdministratorAccess": _ALL,
     "PowerUserAccess": PolicyDocument(
         (
@@ -72,16 +79,16 @@ class Profile:
 
     who: Identity
     context: Mapping[str, tuple[str, ...]]
-    policies: tuple[Placed, ...]
-    boundary: tuple[Placed, ...] | None = None
+    policies: tuple[NamedDocument, ...]
+    boundary: tuple[NamedDocument, ...] | None = None
     unknown_policies: tuple[str, ...] = ()
     unknown_boundary: str = ""
     everything: ScanResult | None = None
-    session: tuple[Placed, ...] | None = None
+    session: tuple[NamedDocument, ...] | None = None
     fixed: frozenset[str] = frozenset()
 
 
-class Callers:
+class CallerProfiles:
     """The profiles of callers for one Access, cached."""
 
     def __init__(self, access: Access, compiler: Compiler) -> None:
@@ -108,7 +115,9 @@ class Callers:
         if not caller.session_policies:
             return profile
         # Not through the compiler, which caches every document.
-        placed = tuple(("session policy", CompiledDocument(document, Side.IDENTITY)) for document in caller.session_policies)
+        placed = tuple(
+            ("session policy", CompiledDocument(document, PolicyType.IDENTITY)) for document in caller.session_policies
+        )
         return replace(profile, session=placed)
 
     def _make_profile(self, caller: Caller) -> Profile:
@@ -126,9 +135,9 @@ class Callers:
             key for key in context if who.kind is PrincipalKind.USER or not key.startswith("aws:principaltag/")
         )
         if caller.identity is IdentitySide.ALLOWS_ALL or who.kind is PrincipalKind.EXTERNAL:
-            everything = self._compiler.compile(_ALL, Side.IDENTITY)
-            policies: tuple[Placed, ...] = ((f"assumed policy of {caller.arn} that allows everything", everything),)
-            everywhere = scan(policies, "sts:assumerole", caller.arn, {})
+            everything = self._compiler.compile(_ALL, PolicyType.IDENTITY)
+            policies: tuple[NamedDocument, ...] = ((f"assumed policy of {caller.arn} that allows everything", everything),)
+            everywhere = scan_documents(policies, "sts:assumerole", caller.arn, {})
             return Profile(who, context, policies, everything=everywhere, fixed=fixed)
         if principal is None:
             return Profile(who, context, (), fixed=fixed)
@@ -136,7 +145,7 @@ class Callers:
         boundary, unknown_boundary = self._boundary(principal)
         return Profile(who, context, policies, boundary, unknown, unknown_boundary, fixed=fixed)
 
-    def _identity_policies(self, principal: Role | User) -> tuple[tuple[Placed, ...], tuple[str, ...]]:
+    def _identity_policies(self, principal: Role | User) -> tuple[tuple[NamedDocument, ...], tuple[str, ...]]:
         """Inline and attached policies, and "For an IAM user, these include user policies and policies from groups to which
         the user belongs." (Policy evaluation logic) Second, the ARNs of policies and groups that are not known.
         """
@@ -149,10 +158,12 @@ class Callers:
                     unknown.append(arn)
                 else:
                     holders.append(group)
-        placed: list[Placed] = []
+        placed: list[NamedDocument] = []
         for holder in holders:
             for name, document in holder.inline.items():
-                placed.append((f"inline policy {name} of {holder.arn}", self._compiler.compile(document, Side.IDENTITY)))
+                placed.append(
+                    (f"inline policy {name} of {holder.arn}", self._compiler.compile(document, PolicyType.IDENTITY))
+                )
             for arn in sorted(holder.attached):
                 compiled = self._managed(arn)
                 if compiled is None:
@@ -161,7 +172,7 @@ class Callers:
                     placed.append((f"managed policy {arn}", compiled))
         return tuple(placed), tuple(unknown)
 
-    def _boundary(self, principal: Role | User) -> tuple[tuple[Placed, ...] | None, str]:
+    def _boundary(self, principal: Role | User) -> tuple[tuple[NamedDocument, ...] | None, str]:
         if principal.boundary is None:
             return None, ""
         compiled = self._managed(principal.boundary)
@@ -171,10 +182,16 @@ class Callers:
 
     def _managed(self, arn: str) -> CompiledDocument | None:
         if policy := self._access.policies.get(arn):
-            return self._compiler.compile(policy.document, Side.IDENTITY)
+            return self._compiler.compile(policy.document, PolicyType.IDENTITY)
         parsed = Arn.parse(arn)
-        if parsed is not None and parsed.account_id == "aws" and parsed.resource.removeprefix("policy/") in BUILT_IN:
-            return self._compiler.compile(BUILT_IN[parsed.resource.removeprefix("policy/")], Side.IDENTITY)
+        if (
+            parsed is not None
+            and parsed.account_id == "aws"
+            and parsed.resource.removeprefix("policy/") in AWS_MANAGED_DOCUMENTS
+        ):
+            return self._compiler.compile(
+                AWS_MANAGED_DOCUMENTS[parsed.resource.removeprefix("policy/")], PolicyType.IDENTITY
+            )
         return None
 
 

@@ -1,7 +1,7 @@
 """Matching in policies: wildcards, condition operators, compiled conditions, and patterns as automata."""
 
 from rolecall_generator.iam.matching.automata import Automaton, Patterns, literal
-from rolecall_generator.iam.matching.condition_patterns import Shape, patterns_of, variables_of
+from rolecall_generator.iam.matching.condition_patterns import NoPatterns, patterns_of, variables_of
 from rolecall_generator.iam.matching.conditions import Test, Truth, compile_condition
 from rolecall_generator.iam.matching.operators import (
     ARN,
@@ -18,10 +18,10 @@ __all__ = [
     "OPERATORS",
     "Automaton",
     "Context",
+    "NoPatterns",
     "Operator",
     "Patterns",
     "PolicyVariables",
-    "Shape",
     "Test",
     "Truth",
     "UnsupportedError",

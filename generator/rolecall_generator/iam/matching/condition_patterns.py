@@ -13,7 +13,7 @@ from rolecall_generator.iam.matching.operators import TextMatch, UnsupportedErro
 from rolecall_generator.iam.matching.wildcards import ARN_COLONS, Context, PolicyTemplate
 
 
-class Shape(Enum):
+class NoPatterns(Enum):
     """Why a condition has no patterns."""
 
     NONE_NEEDED = "the condition does not distinguish values of its key"
@@ -37,7 +37,7 @@ def variables_of(condition: Condition) -> frozenset[str]:
         raise UnsupportedError(str(error)) from error
 
 
-def patterns_of(condition: Condition, stated: Context, varying: Set[str], *, variables: bool) -> Patterns | Shape:
+def patterns_of(condition: Condition, stated: Context, varying: Set[str], *, variables: bool) -> Patterns | NoPatterns:
     """The patterns that the condition compares its key with, whether negated or not.
 
     `stated` has the values of policy variables; `varying` are the keys whose values are searched. `variables`: the
@@ -45,18 +45,18 @@ def patterns_of(condition: Condition, stated: Context, varying: Set[str], *, var
     """
     use = find_operator(condition.operator)
     if use is not None and use.operator.compare is None:
-        return Shape.NONE_NEEDED
+        return NoPatterns.NONE_NEEDED
     match = use.operator.text if use is not None else None
     if match is None:
-        return Shape.OTHER_OPERATOR
+        return NoPatterns.OTHER_OPERATOR
     templates = variables and any("${" in value for value in condition.values)
     if not templates:
         return _plain_patterns(match, condition.values)
     names = variables_of(condition)
     if names & varying:
-        return Shape.RELATION
+        return NoPatterns.RELATION
     if not names <= stated.keys():
-        return Shape.NONE_NEEDED
+        return NoPatterns.NONE_NEEDED
     filled = (_filled(match, value, stated) for value in condition.values)
     return frozenset(pattern for pattern in filled if pattern is not None)
 

@@ -16,13 +16,13 @@ from rolecall_generator.iam.catalog import (
     find_key,
     is_federated,
     is_known_region,
-    key_of_form,
+    key_with_placeholder,
     nearest_key,
     nearest_region,
     partition_of_region,
 )
 from rolecall_generator.iam.matching import ARN, OPERATORS, Operator, compile_condition, find_operator, parse_operator
-from rolecall_generator.iam.validation.placeholders import has_variable, unfilled
+from rolecall_generator.iam.validation.placeholders import find_placeholder, has_variable
 from rolecall_generator.text import nearest
 
 _KEY = re.compile(r"^[^:\s]+:\S.*$")
@@ -50,11 +50,11 @@ class ConditionFault:
     doubtful: bool = False
 
 
-def unknown_key(key: str) -> ConditionFault | None:
+def unknown_key_fault(key: str) -> ConditionFault | None:
     """The fault of a condition key unknown to AWS; None for known keys and keys of identity providers."""
     if find_key(key) is not None or is_federated(key) or not _KEY.match(key):
         return None
-    if (form := key_of_form(key)) is not None:
+    if (form := key_with_placeholder(key)) is not None:
         start = re.split(r"[$<]|tag-key$", form.name)[0]
         return ConditionFault(
             f"{key} is incomplete: the name of a tag or part is missing", f"write {start}KEY", refused=False
@@ -64,7 +64,7 @@ def unknown_key(key: str) -> ConditionFault | None:
     return ConditionFault(f"AWS has no condition key {key}", hint, refused=False)
 
 
-def unknown_operator(text: str) -> ConditionFault | None:
+def unknown_operator_fault(text: str) -> ConditionFault | None:
     """The fault of an operator unknown to IAM, with the closest one as hint; None for a known operator."""
     if find_operator(text) is not None:
         return None
@@ -84,7 +84,7 @@ def unknown_operator(text: str) -> ConditionFault | None:
 
 def condition_faults(condition: Condition, partition: str) -> Iterator[ConditionFault]:
     """All faults of a condition except an unknown key (see `unknown_key`)."""
-    if (unknown := unknown_operator(condition.operator)) is not None:
+    if (unknown := unknown_operator_fault(condition.operator)) is not None:
         yield unknown
         return
     operator = parse_operator(condition.operator).operator
@@ -93,7 +93,7 @@ def condition_faults(condition: Condition, partition: str) -> Iterator[Condition
         hint = f"write {close}" if close else "write PREFIX:NAME, as in aws:SourceIp"
         yield ConditionFault(f"{condition.key} is not a condition key: it has no prefix", hint)
         return
-    if (found := unfilled(condition.key)) is not None and found.certain:
+    if (found := find_placeholder(condition.key)) is not None and found.certain:
         yield ConditionFault(f"{condition.key} has a placeholder: {found.what}", found.hint)
     elif "${" in condition.key:
         yield ConditionFault(f"{condition.key} has a variable, which AWS supports only in values", "write the key")
@@ -112,7 +112,7 @@ def condition_faults(condition: Condition, partition: str) -> Iterator[Condition
 
 
 def _value(condition: Condition, operator: Operator, value: str) -> ConditionFault | None:
-    found = unfilled(value)
+    found = find_placeholder(value)
     if found is not None and found.certain:
         return ConditionFault(f'{condition.key} "{value}" has a placeholder: {found.what}', found.hint, value)
     if has_variable(value) and not operator.takes_variables:

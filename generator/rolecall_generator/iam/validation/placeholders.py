@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rolecall_generator.iam.catalog import find_key, is_federated, key_of_form, nearest_key
+from rolecall_generator.iam.catalog import find_key, is_federated, key_with_placeholder, nearest_key
 
 _ESCAPES = frozenset("*?$")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
@@ -63,7 +63,7 @@ class Placeholder:
     certain: bool = True
 
 
-def unfilled(text: str) -> Placeholder | None:
+def find_placeholder(text: str) -> Placeholder | None:
     """The first unsubstituted placeholder in a string of a policy; None if there is none."""
     if "$${" in text:
         return Placeholder("$${", "$${ is Terraform's escape of ${", "write ${: rolecall escapes it for Terraform")
@@ -115,7 +115,7 @@ def _variable(written: str, inside: str) -> Placeholder | None:
 
 
 def _unknown_key(written: str, name: str) -> Placeholder:
-    if (form := key_of_form(name)) is not None:
+    if (form := key_with_placeholder(name)) is not None:
         start = form.name.partition("$")[0].partition("<")[0]
         return Placeholder(written, f"{written} is incomplete: the name after {start} is missing", f"write ${{{start}KEY}}")
     nearest = _EQUIVALENT_VARIABLES.get(name.lower()) or nearest_key(name)

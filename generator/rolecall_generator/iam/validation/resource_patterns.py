@@ -26,7 +26,7 @@ from rolecall_generator.iam.catalog import (
     services,
 )
 from rolecall_generator.iam.matching import name_matcher
-from rolecall_generator.iam.validation.placeholders import unfilled, without_variables
+from rolecall_generator.iam.validation.placeholders import find_placeholder, without_variables
 from rolecall_generator.text import clip
 
 _PARTS = 6
@@ -75,7 +75,7 @@ def account_of(text: str) -> str | None:
 def _faults(text: str, partition: str) -> Iterator[ResourceFault]:
     if text == _ANY:
         return
-    found = unfilled(text)
+    found = find_placeholder(text)
     if found is not None and found.certain:
         yield ResourceFault(f"has a placeholder: {found.what}", found.hint)
         return

@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from rolecall_generator.errors import ManifestError, OutputError, Problem, SelectionError
-from rolecall_generator.manifest import SUFFIXES, Customer, LoadedManifest, load_manifest, parse_csv
+from rolecall_generator.manifest import INCLUDE_SUFFIXES, Customer, LoadedManifest, load_manifest, parse_csv
 from rolecall_generator.manifest.editing.csv_rows import CsvRowEditor
 from rolecall_generator.manifest.editing.text_edits import BY_HAND, EditedManifestError, EditError, Value
 from rolecall_generator.manifest.editing.yaml_entries import Item, YamlText
 from rolecall_generator.manifest.yaml_source import YamlSource, parse_source, read_text, text_of
-from rolecall_generator.output import Disk, alone
-from rolecall_generator.text import clip, code_point, first_hidden, suggest
+from rolecall_generator.output import Disk, folder_lock
+from rolecall_generator.text import clip, code_point, first_hidden_index, suggest
 
 Section = Literal["customers", "switch_roles"]
 _NOUNS = {"customers": "customer", "switch_roles": "switch role"}
@@ -186,8 +186,10 @@ class _Files:
             if path.resolve() == target:
                 return path
         where, hint = str(wanted), "use one of the manifest's files, or a new file"
-        if not target.is_relative_to(folder) or target.suffix.lower() not in SUFFIXES:
-            what = f"a file of customers must be below {self._loaded.files[0].parent} and end in {', '.join(SUFFIXES)}"
+        if not target.is_relative_to(folder) or target.suffix.lower() not in INCLUDE_SUFFIXES:
+            what = (
+                f"a file of customers must be below {self._loaded.files[0].parent} and end in {', '.join(INCLUDE_SUFFIXES)}"
+            )
             raise SelectionError(what, where=where, hint=hint)
         if target.exists():
             raise SelectionError("the file exists, but the manifest does not include it", where=where, hint=hint)
@@ -345,7 +347,7 @@ def _plain(value: Value) -> Any:
     if any(_SURROGATE.search(text) for text in texts):
         raise SelectionError("a value is not valid UTF-8", hint="enter it in UTF-8")
     for text in texts:
-        if (hidden := first_hidden(text)) is not None:
+        if (hidden := first_hidden_index(text)) is not None:
             what = f'"{clip(text)}" contains the invisible character {code_point(text[hidden])}'
             raise SelectionError(what, where="a value for the manifest", hint="enter it again without that character")
     if isinstance(value, str):
@@ -366,7 +368,7 @@ def write_edited(edited: Edited, disk: Disk | None = None) -> None:
     disk = disk or Disk()
     ready: list[_Ready] = []
     try:
-        with alone(edited.manifest.parent):
+        with folder_lock(edited.manifest.parent):
             for path, content in edited.files.items():
                 _unchanged(path, content.before)
                 target = Path(os.path.realpath(path))  # a link stays a link

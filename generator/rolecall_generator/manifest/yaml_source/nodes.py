@@ -67,7 +67,7 @@ class ListNode(list[Any]):
         self.raw: dict[int, str] | None = None
 
 
-class Spot(NamedTuple):
+class NodeRef(NamedTuple):
     """The end of a walk: the parent node, the last key or index in it, the value, and whether it exists."""
 
     parent: MapNode | ListNode | None
@@ -82,19 +82,19 @@ class Spot(NamedTuple):
         return raws.get(self.key) if raws else None
 
 
-def walk(tree: Any, loc: Loc) -> Spot:
+def walk(tree: Any, loc: Loc) -> NodeRef:
     """Follow keys and indexes down the tree as far as they exist."""
-    spot = Spot(None, None, tree, True)
+    spot = NodeRef(None, None, tree, True)
     for part in loc:
         node = spot.value
         if isinstance(node, MapNode) and isinstance(part, str):
             if part not in node:
-                return Spot(node, part, None, False)
-            spot = Spot(node, part, node[part], True)
+                return NodeRef(node, part, None, False)
+            spot = NodeRef(node, part, node[part], True)
         elif isinstance(node, ListNode) and isinstance(part, int) and part < len(node):
-            spot = Spot(node, part, node[part], True)
+            spot = NodeRef(node, part, node[part], True)
         else:
-            return Spot(spot.parent, spot.key, node, False)
+            return NodeRef(spot.parent, spot.key, node, False)
     return spot
 
 
@@ -122,7 +122,7 @@ def place_at(file: str, mark: YamlMark) -> Place:
 _LISTS = ("customers", "switch_roles")
 
 
-class Places:
+class SourceMap:
     """Positions of the entries of all files. Built from the files' trees in their order, the main file first."""
 
     def __init__(self, parts: list[tuple[str, Any]]) -> None:

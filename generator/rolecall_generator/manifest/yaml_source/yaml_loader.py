@@ -26,7 +26,7 @@ from yaml.events import (
 
 from rolecall_generator.errors import Problem
 from rolecall_generator.manifest.yaml_source.nodes import START, ListNode, MapNode, YamlMark
-from rolecall_generator.text import clip, code_point, first_hidden
+from rolecall_generator.text import clip, code_point, first_hidden_index
 from rolecall_generator.workers import collection_paused
 
 MAXIMUM_BYTES = 32 * 1024 * 1024
@@ -68,7 +68,7 @@ def text_of(data: bytes, file: str) -> str | Problem:
 def _invisible(text: str, file: str) -> Problem | None:
     """Invisible characters: they make a name look like another one, or a comment like code (CVE-2021-42574)."""
     # YAML's other line breaks are invisible too, but allowed here; values are checked later.
-    start = None if text.isascii() else first_hidden(text.translate(_BREAKS))
+    start = None if text.isascii() else first_hidden_index(text.translate(_BREAKS))
     if start is None:
         return None
     before = text.rfind("\n", 0, start)
@@ -183,7 +183,7 @@ def parse_source(text: str, file: str) -> YamlSource:
     if not builder.problems and builder.root is None:
         builder.report(START, "the file is empty", "start from the file that `gen init` writes")
     # Escapes in quoted strings can produce any character.
-    plain = text.isascii() or (unicodedata.is_normalized("NFC", text) and first_hidden(text) is None)
+    plain = text.isascii() or (unicodedata.is_normalized("NFC", text) and first_hidden_index(text) is None)
     plain = plain and "\\" not in text
     return YamlSource(file, builder.root, tuple(builder.problems), plain)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rolecall_generator.html_page import html_page
-from rolecall_generator.proof import Case, Cell, CellMark, CellState, Matrix, Proof, sentences, summarize
+from rolecall_generator.proof import Case, Cell, CellMark, CellState, Matrix, Proof, counterexample_sentences, summarize
 from rolecall_generator.reports.formatters.interface import Formatter, ProofReport
 from rolecall_generator.reports.graph import describe, to_svg
 
@@ -89,7 +89,7 @@ def _failure(cell: Cell) -> Mapping[str, Any]:
     document = decision.statement.to_json() if decision.statement is not None else None
     return {
         "case": cell.case.value,
-        "sentences": sentences(cell),
+        "sentences": counterexample_sentences(cell),
         "principal": request.principal.arn,
         "action": request.action,
         "context": [(key, None if value == () else _html_value(value)) for key, value in request.context.items()],

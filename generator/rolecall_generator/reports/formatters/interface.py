@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator import findings as check_findings
-from rolecall_generator.check import Checked, Proven
+from rolecall_generator.check import CheckSummary, ManifestProof
 from rolecall_generator.findings import FindingKind, kinds_in
-from rolecall_generator.reports.graph import Graph, reaches
+from rolecall_generator.reports.graph import Graph, access_graph
 from rolecall_generator.rules import all_rules
 from rolecall_generator.terraform.parser import schema as parser_findings
 
@@ -25,7 +25,7 @@ class CheckReport:
             slash, or empty.
     """
 
-    checked: Checked
+    checked: CheckSummary
     manifest: Path
     root: str
 
@@ -34,12 +34,12 @@ class CheckReport:
 class ProofReport:
     """The result of `gen prove`; `title` is the name of what was proven."""
 
-    proven: Proven
+    proven: ManifestProof
     title: str
 
     def graph(self) -> Graph:
         """The graph of who reaches which role."""
-        return reaches(self.proven.access, self.proven.proof, self.proven.names)
+        return access_graph(self.proven.access, self.proven.proof, self.proven.names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rolecall_generator.check import Checked
+from rolecall_generator.check import CheckSummary
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.iam.evaluation import Effect
 from rolecall_generator.proof import Cell, Proof
@@ -13,7 +13,7 @@ from rolecall_generator.rules import Report
 from rolecall_generator.text import json_text
 
 
-def check_body(checked: Checked) -> dict[str, Any]:
+def check_body(checked: CheckSummary) -> dict[str, Any]:
     """The object that `gen check --format json` prints: counts, findings, suppressed findings with their reasons."""
     counts = {"modules": checked.modules, "cells": checked.cells, "failed_cells": checked.failed_cells}
     return {**counts, **report_body(checked.report)}

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as Xml
 from rolecall_generator.findings import Finding, FindingKind, Severity
 from rolecall_generator.reports.formatters.interface import CheckReport, Formatter, catalogue
 from rolecall_generator.rules import Report
-from rolecall_generator.text import lines_of
+from rolecall_generator.text import sanitize_lines
 
 
 def to_junit(report: Report, rules: Iterable[FindingKind]) -> str:
@@ -35,7 +35,7 @@ def _suite(root: Xml.Element, rule_id: str, title: str, cases: list[tuple[Findin
     suite = Xml.SubElement(
         root,
         "testsuite",
-        name=lines_of(f"{rule_id} {title}"),
+        name=sanitize_lines(f"{rule_id} {title}"),
         tests=str(len(cases) or 1),
         failures=str(failures),
         errors="0",
@@ -44,22 +44,26 @@ def _suite(root: Xml.Element, rule_id: str, title: str, cases: list[tuple[Findin
     for finding, reason in cases:
         _case(suite, finding, reason)
     if not cases:
-        Xml.SubElement(suite, "testcase", classname=rule_id, name=lines_of(title))
+        Xml.SubElement(suite, "testcase", classname=rule_id, name=sanitize_lines(title))
 
 
 def _case(suite: Xml.Element, finding: Finding, reason: str | None) -> None:
-    case = Xml.SubElement(suite, "testcase", classname=finding.rule, name=lines_of(f"{finding.subject}: {finding.message}"))
+    case = Xml.SubElement(
+        suite, "testcase", classname=finding.rule, name=sanitize_lines(f"{finding.subject}: {finding.message}")
+    )
     if finding.file is not None:
-        case.set("file", lines_of(finding.file))
+        case.set("file", sanitize_lines(finding.file))
         case.set("line", str(finding.line or 1))
     if reason is not None:
-        Xml.SubElement(case, "skipped", message=lines_of(reason))
+        Xml.SubElement(case, "skipped", message=sanitize_lines(reason))
     elif finding.severity > Severity.NOTE:
-        failure = Xml.SubElement(case, "failure", type=finding.severity.name.lower(), message=lines_of(finding.message))
+        failure = Xml.SubElement(
+            case, "failure", type=finding.severity.name.lower(), message=sanitize_lines(finding.message)
+        )
         place = f"{finding.file}:{finding.line}\n" if finding.file else ""
-        failure.text = lines_of(f"{place}{finding.message}\nhint: {finding.hint}")
+        failure.text = sanitize_lines(f"{place}{finding.message}\nhint: {finding.hint}")
     else:
-        Xml.SubElement(case, "system-out").text = lines_of(f"hint: {finding.hint}")
+        Xml.SubElement(case, "system-out").text = sanitize_lines(f"hint: {finding.hint}")
 
 
 def suites_text(root: Xml.Element) -> str:

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rolecall_generator.check import Checked, Proven
+from rolecall_generator.check import CheckSummary, ManifestProof
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.proof import CellMark, CellState, Matrix, MatrixRow, counterexample, summarize
-from rolecall_generator.text import counted
+from rolecall_generator.text import pluralize
 
 _SHOWN = 200
 """Findings shown in full; the rest are counted. The other formats contain all of them."""
@@ -19,7 +19,7 @@ _SHOWN = 200
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
-def print_check(console: Console, checked: Checked, *, least: Severity = Severity.NOTE) -> None:
+def print_check(console: Console, checked: CheckSummary, *, least: Severity = Severity.NOTE) -> None:
     """Print the findings of severity `least` and above, most severe first, and the summary."""
     findings = sorted(checked.report.active, key=lambda finding: -finding.severity)
     shown = [finding for finding in findings if finding.severity >= least]
@@ -33,7 +33,7 @@ def print_check(console: Console, checked: Checked, *, least: Severity = Severit
     console.print(summary(checked), style=_style(checked), markup=False)
 
 
-def summary(checked: Checked) -> str:
+def summary(checked: CheckSummary) -> str:
     """What was checked and what was found, in one line."""
     cells, failed = checked.cells, checked.failed_cells
     proven = f"{cells - failed:,} of {cells:,} access checks passed" if failed else f"{cells:,} access checks passed"
@@ -49,7 +49,7 @@ def _counted(findings: Iterable[Finding]) -> Iterable[str]:
             yield f"{number:,} {severity.name.lower()}{'' if number == 1 else 's'}"
 
 
-def _style(checked: Checked) -> str:
+def _style(checked: CheckSummary) -> str:
     worst = checked.report.worst
     return "green" if worst is None else _STYLES[worst]
 
@@ -74,7 +74,7 @@ _MARKS = {
 }
 
 
-def print_proof(console: Console, proven: Proven) -> None:
+def print_proof(console: Console, proven: ManifestProof) -> None:
     """Print the matrix with its legend, the counterexample of each failure, and a summary line."""
     matrix = summarize(proven.proof)
     rows, as_intended = matrix.shown()
@@ -114,7 +114,7 @@ def _print_failures(console: Console, rows: tuple[MatrixRow, ...]) -> None:
             console.print(counterexample(cell), markup=False)
 
 
-def _print_summary(console: Console, proven: Proven, matrix: Matrix) -> None:
+def _print_summary(console: Console, proven: ManifestProof, matrix: Matrix) -> None:
     delegated = len(proven.proof.delegated)
     proven_cells = matrix.asked - matrix.failed - delegated
     what = "as planned" if proven.planned else "as written"
@@ -124,5 +124,5 @@ def _print_summary(console: Console, proven: Proven, matrix: Matrix) -> None:
     if matrix.failed:
         text += f"; {matrix.failed:,} failed"
     if proven.findings:
-        text += f"; {counted(len(proven.findings), 'finding')} in the written modules, see gen check"
+        text += f"; {pluralize(len(proven.findings), 'finding')} in the written modules, see gen check"
     console.print(text, style="bold red" if matrix.failed or proven.findings else "green", markup=False)

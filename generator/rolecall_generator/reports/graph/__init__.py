@@ -11,7 +11,7 @@ from rolecall_generator.reports.graph.graph_layout import (
     Rect,
     lay_out,
 )
-from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphNode, describe, reaches
+from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphNode, access_graph, describe
 from rolecall_generator.reports.graph.mermaid import to_mermaid
 from rolecall_generator.reports.graph.svg import to_svg
 
@@ -27,9 +27,9 @@ __all__ = [
     "GraphLayout",
     "GraphNode",
     "Rect",
+    "access_graph",
     "describe",
     "lay_out",
-    "reaches",
     "to_mermaid",
     "to_svg",
 ]

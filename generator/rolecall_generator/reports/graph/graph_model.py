@@ -8,7 +8,17 @@ from enum import Enum
 
 from rolecall_generator.iam import Access, Statement
 from rolecall_generator.iam.evaluation import Effect, identity_of
-from rolecall_generator.proof import OTHER, STRANGER, Case, Cell, Proof, condition_words, is_invented, kind_word, with_words
+from rolecall_generator.proof import (
+    OTHER_PREFIX,
+    STRANGER_PREFIX,
+    Case,
+    Cell,
+    Proof,
+    case_description,
+    condition_names,
+    is_generated_name,
+    principal_kind_name,
+)
 
 
 class EdgeState(Enum):
@@ -120,7 +130,7 @@ _SHORT = {Case.OTHER_EXTERNAL_ID: "with another's external id"}
 
 
 @dataclass(slots=True)
-class Reaches:
+class EdgeCollector:
     """Edges between ARNs, one per caller, role and state; the subject of each role; the ID of the invented account."""
 
     edges: dict[tuple[str, str, EdgeState], Edge] = field(default_factory=dict)
@@ -136,9 +146,9 @@ class Reaches:
         self.edges[key] = edge
 
 
-def from_proof(proof: Proof) -> Reaches:
+def from_proof(proof: Proof) -> EdgeCollector:
     """Edges for intended access and for access that was found; intended refusals have no edge."""
-    found = Reaches()
+    found = EdgeCollector()
     for cell in proof.cells:
         role = cell.request.resource
         found.subjects.setdefault(role, cell.subject)
@@ -162,19 +172,19 @@ def _standing(cell: Cell) -> EdgeState | None:
 
 
 def _conditions(cell: Cell, standing: EdgeState) -> tuple[str, ...]:
-    if standing is EdgeState.UNINTENDED and (words := _SHORT.get(cell.case) or with_words(cell.case)):
+    if standing is EdgeState.UNINTENDED and (words := _SHORT.get(cell.case) or case_description(cell.case)):
         return (words,)
-    return condition_words(cell.decision.statement) if cell.decision.statement is not None else ()
+    return condition_names(cell.decision.statement) if cell.decision.statement is not None else ()
 
 
-def from_access(access: Access) -> Reaches:
+def from_access(access: Access) -> EdgeCollector:
     """Edges for all principals in trust policies, with conditions; denials and the callers' policies are ignored."""
-    found = Reaches()
+    found = EdgeCollector()
     for arn, role in access.roles.items():
         for statement in role.trust.statements if role.trust is not None else ():
             if statement.effect == "Allow":
                 for caller in _callers(statement, arn):
-                    found.add(Edge(caller, arn, condition_words(statement), EdgeState.TRUSTED))
+                    found.add(Edge(caller, arn, condition_names(statement), EdgeState.TRUSTED))
     return found
 
 
@@ -198,10 +208,10 @@ SINGLY = 40
 FAILING_SINGLY = 200
 """Maximum number of failing roles that are drawn separately."""
 
-_PLACEHOLDERS = {OTHER: "any other", STRANGER: "any"}
+_PLACEHOLDERS = {OTHER_PREFIX: "any other", STRANGER_PREFIX: "any"}
 
 
-def reaches(access: Access, proof: Proof | None = None, names: Mapping[str, str] | None = None) -> Graph:
+def access_graph(access: Access, proof: Proof | None = None, names: Mapping[str, str] | None = None) -> Graph:
     """Make the graph of who reaches which role.
 
     With a proof, the edges are intended access, refused intended access, and unintended access. Without one, they are
@@ -251,11 +261,11 @@ def _group(key: str, roles: list[str], by_role: Mapping[str, list[Edge]]) -> tup
 
 def _named(arn: str) -> tuple[str, str]:
     """A principal's name and kind for display."""
-    who, kind = identity_of(arn), kind_word(arn)
+    who, kind = identity_of(arn), principal_kind_name(arn)
     if arn == "*":
         return "any principal", ""
     for stem, words in _PLACEHOLDERS.items():
-        if is_invented(arn, stem):
+        if is_generated_name(arn, stem):
             return f"{words} {kind}", ""
     return ("the whole account", "") if kind == "account" else (who.name, kind)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphAccount, GraphNode
-from rolecall_generator.text import lines_of
+from rolecall_generator.text import sanitize_lines
 
 _ARROWS = {EdgeState.UNINTENDED: "==>", EdgeState.BROKEN: "-.-x", EdgeState.UNDECIDED: "-.->", EdgeState.DELEGATED: "-.->"}
 _STYLES = {
@@ -69,4 +69,4 @@ def _text(text: str) -> str:
 
     Mermaid documentation, "Entity codes to escape characters", November 2026: "numbers given are base 10".
     """
-    return "".join(char if char.isalnum() or char in _SAFE else f"#{ord(char)};" for char in lines_of(text)) or " "
+    return "".join(char if char.isalnum() or char in _SAFE else f"#{ord(char)};" for char in sanitize_lines(text)) or " "

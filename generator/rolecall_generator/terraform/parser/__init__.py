@@ -2,20 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-from rolecall_generator.lazy import exports
+from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_generator.terraform.parser.parse import ParsedModule, declared_places, parse_module
+    from rolecall_generator.terraform.parser.parse import ParsedModule, find_declarations, parse_module
     from rolecall_generator.terraform.parser.schema import GUARD, UNREADABLE
 
-__all__ = ["GUARD", "UNREADABLE", "ParsedModule", "declared_places", "parse_module"]
+__all__ = ["GUARD", "UNREADABLE", "ParsedModule", "find_declarations", "parse_module"]
 
-__getattr__ = exports(
+__getattr__ = lazy_getattr(
     __name__,
     {
         "parse": (
             "ParsedModule",
-            "declared_places",
+            "find_declarations",
             "parse_module",
         ),
         "schema": (

@@ -108,7 +108,7 @@ def _guard(module: ModuleScope) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def declared_places(folder: Path, *, account_id: str, partition: str = "aws") -> dict[str, tuple[str, int]]:
+def find_declarations(folder: Path, *, account_id: str, partition: str = "aws") -> dict[str, tuple[str, int]]:
     """File name and line (from 1) of the block of each ARN in a module; ARNs that cannot be determined are left out."""
     try:
         files = read_folder(folder, ParseFindings())

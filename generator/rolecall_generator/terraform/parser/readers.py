@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rolecall_generator.output import alone
+from rolecall_generator.output import folder_lock
 from rolecall_generator.terraform.parser import syntax as s
 from rolecall_generator.terraform.parser.json_text import decode_json
 from rolecall_generator.terraform.parser.lexer import MAXIMUM_DEPTH, ScanResult, Unreadable, normalize, scan, scan_template
@@ -484,7 +484,7 @@ def parser() -> Lark:
     folder = user_cache_folder()
     if folder is not None and is_own_file(folder / CACHE_NAME):
         # Lark writes the file in place: the lock keeps processes from writing it at the same time.
-        with suppress(OSError), alone(folder):
+        with suppress(OSError), folder_lock(folder):
             return build(str(folder / CACHE_NAME))
     return build()
 

@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rolecall_generator.text import REPLACEMENT, lines_of, one_line
+from rolecall_generator.text import REPLACEMENT, sanitize_line, sanitize_lines
 from rolecall_runner.query import QueryAnswer
 from rolecall_runner.reports.formatters.registry import ROW_FORMATS, RowFormat, RowOutput
 from rolecall_runner.reports.rows import cell_of, columns_of, record_of
@@ -31,12 +31,12 @@ def csv_line(values: Iterable[Any], *, on_terminal: bool = False) -> str:
     """One record with CR LF. None is empty, lists and objects are JSON."""
     text = io.StringIO()
     csv.writer(text, lineterminator=_END).writerow([_cell(value, on_terminal=on_terminal) for value in values])
-    return lines_of(text.getvalue().removesuffix(_END)) + _END
+    return sanitize_lines(text.getvalue().removesuffix(_END)) + _END
 
 
 def _cell(value: Any, *, on_terminal: bool) -> str:
     text = cell_of(value)
-    shown = one_line(text) if on_terminal else lines_of(text)
+    shown = sanitize_line(text) if on_terminal else sanitize_lines(text)
     return f"'{shown}" if isinstance(value, str) and _runs(text, shown) else shown
 
 
@@ -52,7 +52,7 @@ def _runs(text: str, shown: str) -> bool:
 def _first_visible(text: str) -> str:
     """The first visible character in its compatibility form (NFKC); empty if there is none."""
     for character in text:
-        if character not in {REPLACEMENT, "'"} and not character.isspace() and one_line(character) != REPLACEMENT:
+        if character not in {REPLACEMENT, "'"} and not character.isspace() and sanitize_line(character) != REPLACEMENT:
             return unicodedata.normalize("NFKC", character)[:1]
     return ""
 

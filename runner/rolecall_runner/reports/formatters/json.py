@@ -8,7 +8,7 @@ from typing import Any
 from rolecall_generator.text import json_text
 from rolecall_runner.plays import Event, PlayBegins, PlayStops, Recap, TaskBegins, TaskEnded
 from rolecall_runner.query import Count, QueryAnswer, describe
-from rolecall_runner.redact import redacted
+from rolecall_runner.redact import redact_json
 from rolecall_runner.reports.formatters.registry import (
     PLAY_FORMATS,
     ROW_FORMATS,
@@ -78,7 +78,7 @@ class JsonRows:
         self._write(("]" if self._first else "\n  ]") + ",\n  " + json_text(rest)[1:-1] + "\n}\n")
 
 
-class JsonFace:
+class PlayJson:
     """`{"plays": [{"name", "tasks": [{"name", "hosts": {account: {...}}}]}], "stats": {account: {...}}, "rehearsal": bool}`.
 
     Written at the end, as by Ansible's callback `json`. All strings are redacted.
@@ -102,7 +102,7 @@ class JsonFace:
                 "ending": str(event.ending),
                 "seconds": round(event.seconds, 3),
             }
-            self._plays[-1]["tasks"][-1]["hosts"][event.account] = redacted(body)
+            self._plays[-1]["tasks"][-1]["hosts"][event.account] = redact_json(body)
         elif isinstance(event, PlayStops):
             self._plays[-1]["stopped"] = event.why
 
@@ -115,4 +115,4 @@ class JsonFace:
 
 VERDICT_FORMATS.add("json", VerdictFormat(report=lambda output, info, verdicts: output.text.write(run_json(info, verdicts))))
 ROW_FORMATS.add("json", RowFormat(lambda output: JsonRows(output.text.write, describe(output.spec))))
-PLAY_FORMATS.add("json", lambda output: JsonFace(output.write))
+PLAY_FORMATS.add("json", lambda output: PlayJson(output.write))

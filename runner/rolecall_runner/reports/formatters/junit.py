@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as Xml
 
 from rolecall_generator.reports import suites_text
-from rolecall_generator.text import lines_of
+from rolecall_generator.text import sanitize_lines
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.formatters.registry import VERDICT_FORMATS, VerdictFormat
 from rolecall_runner.verify import Check, Mark, RunInfo, Verdict, customer_message
@@ -26,7 +26,7 @@ _COUNTS = {"failures": (Mark.FAILED,), "errors": (Mark.INCONCLUSIVE, Mark.UNREAC
 def run_junit(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
     """The run as XML. Times are in seconds; diagnoses are in the suite's `system-out`."""
     title = f"roll call of {info.manifest}{f', {REHEARSAL}' if info.rehearsal else ''}"
-    root = Xml.Element("testsuites", name=lines_of(title), time=f"{info.seconds:.3f}")
+    root = Xml.Element("testsuites", name=sanitize_lines(title), time=f"{info.seconds:.3f}")
     for verdict in verdicts:
         _suite(root, verdict.redacted())
     return suites_text(root)
@@ -35,7 +35,7 @@ def run_junit(info: RunInfo, verdicts: Iterable[Verdict]) -> str:
 def _suite(root: Xml.Element, verdict: Verdict) -> None:
     counts = {name: str(sum(verdict.counts[mark] for mark in marks)) for name, marks in _COUNTS.items()}
     seconds = sum(check.seconds for check in verdict.checks)
-    name = lines_of(verdict.label)
+    name = sanitize_lines(verdict.label)
     sums = {"tests": str(len(verdict.checks)), **counts, "time": f"{seconds:.3f}"}
     suite = Xml.SubElement(root, "testsuite", {"name": name, **sums})
     properties = Xml.SubElement(suite, "properties")
@@ -43,7 +43,7 @@ def _suite(root: Xml.Element, verdict: Verdict) -> None:
     if verdict.rehearsal:
         known.append(("rehearsal", REHEARSAL))
     for key, value in known:
-        Xml.SubElement(properties, "property", name=key, value=lines_of(value))
+        Xml.SubElement(properties, "property", name=key, value=sanitize_lines(value))
     for check in verdict.checks:
         _case(suite, name, check)
     if verdict.diagnoses:
@@ -51,19 +51,19 @@ def _suite(root: Xml.Element, verdict: Verdict) -> None:
         if message := customer_message(verdict):
             parts.append(f"message to the customer:\n{message}")
         text = "\n\n".join(parts)
-        Xml.SubElement(suite, "system-out").text = lines_of(text)
+        Xml.SubElement(suite, "system-out").text = sanitize_lines(text)
 
 
 def _case(suite: Xml.Element, account: str, check: Check) -> None:
-    case_name = lines_of(f"{check.step}: {check.what}")
+    case_name = sanitize_lines(f"{check.step}: {check.what}")
     case = Xml.SubElement(suite, "testcase", classname=account, name=case_name, time=f"{check.seconds:.3f}")
     element = _ELEMENTS.get(check.mark)
     if element is None:
         return
-    outcome = Xml.SubElement(case, element, message=lines_of(check.reply or check.what))
+    outcome = Xml.SubElement(case, element, message=sanitize_lines(check.reply or check.what))
     if element != "skipped":
         outcome.set("type", str(check.mark))
-        outcome.text = lines_of("\n".join(filter(None, (check.what, check.reply))))
+        outcome.text = sanitize_lines("\n".join(filter(None, (check.what, check.reply))))
 
 
 VERDICT_FORMATS.add(

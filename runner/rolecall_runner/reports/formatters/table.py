@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from rolecall_generator.text import one_line
+from rolecall_generator.text import sanitize_line
 from rolecall_runner.query import QueryAnswer
 from rolecall_runner.redact import REHEARSAL
 from rolecall_runner.reports.formatters.registry import (
@@ -21,9 +21,9 @@ from rolecall_runner.reports.formatters.registry import (
     VerdictFormat,
     VerdictOutput,
 )
-from rolecall_runner.reports.play_output import TextFace
+from rolecall_runner.reports.play_output import PlayText
 from rolecall_runner.reports.rows import PLACE_COLUMNS, REHEARSAL_COLUMN, cell_of, columns_of, record_of
-from rolecall_runner.reports.summary import print_recap
+from rolecall_runner.reports.summary import print_summary
 from rolecall_runner.verify import RunInfo, Verdict
 
 FIRST_ROWS = 60
@@ -83,14 +83,16 @@ class TableRows:
         """Print the column names and a line; names are aligned at the bottom."""
         if any(REHEARSAL_COLUMN in record for record in self._waiting):
             self._console.out(REHEARSAL, style="yellow", highlight=False)
-        names = [self._folded(one_line(column), width) for column, width in self._widths.items()]
+        names = [self._folded(sanitize_line(column), width) for column, width in self._widths.items()]
         height = max(map(len, names))
         lines = self._rows([[""] * (height - len(each)) + each for each in names])
         self._console.out("\n".join(lines), style="bold", highlight=False)
         self._console.out("─" * (sum(self._widths.values()) + len(_BETWEEN) * (len(names) - 1)), highlight=False)
 
     def _lines(self, record: Mapping[str, Any]) -> Iterator[str]:
-        return self._rows([self._folded(one_line(cell_of(record.get(name))), width) for name, width in self._widths.items()])
+        return self._rows(
+            [self._folded(sanitize_line(cell_of(record.get(name))), width) for name, width in self._widths.items()]
+        )
 
     def _rows(self, cells: Sequence[Sequence[str]]) -> Iterator[str]:
         """Lines of cells. rich's table takes twenty times as long, and a query may have 100,000 rows."""
@@ -112,7 +114,7 @@ class TableRows:
         ]
         widths = {
             column: max(
-                cell_len(one_line(text)) for text in (column, *(cell_of(each.get(column)) for each in self._waiting))
+                cell_len(sanitize_line(text)) for text in (column, *(cell_of(each.get(column)) for each in self._waiting))
             )
             for column in shown
         }
@@ -139,9 +141,9 @@ def _rows(output: RowOutput) -> TableRows:
 
 
 def _report(output: VerdictOutput, info: RunInfo, verdicts: Iterable[Verdict]) -> None:
-    print_recap(output.text.console, info, verdicts, output.command)
+    print_summary(output.text.console, info, verdicts, output.command)
 
 
 VERDICT_FORMATS.add("table", VerdictFormat(report=_report))
 ROW_FORMATS.add("table", RowFormat(_rows))
-PLAY_FORMATS.add("table", lambda output: TextFace(output.line))
+PLAY_FORMATS.add("table", lambda output: PlayText(output.line))

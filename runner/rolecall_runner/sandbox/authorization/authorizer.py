@@ -14,23 +14,27 @@ from functools import lru_cache
 from rolecall_generator.iam import Access, Statement
 from rolecall_generator.iam.evaluation import (
     Caller,
-    Callers,
+    CallerProfiles,
     CompiledStatement,
     Compiler,
     Decision,
     Effect,
     Evaluator,
-    Placed,
+    NamedDocument,
+    PolicyOutcome,
+    PolicyType,
     Request,
-    Say,
-    Side,
-    scan,
+    scan_documents,
 )
 from rolecall_generator.iam.matching import Truth
-from rolecall_runner.sandbox.authorization.companion_actions import Need, needs, unenforced
-from rolecall_runner.sandbox.authorization.context_keys import RESOURCE_TAGS, carries_unsaid
+from rolecall_runner.sandbox.authorization.companion_actions import (
+    RequiredPermission,
+    required_permissions,
+    unsupported_reason,
+)
+from rolecall_runner.sandbox.authorization.context_keys import RESOURCE_TAGS, may_have_unknown_value
 from rolecall_runner.sandbox.authorization.request_resources import EVERYTHING, StoredPaths, filled
-from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory, refusal, refuse
+from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory, category_reply, error_reply
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, ContextValues, HttpReply, SessionInfo
 
 _DRY_RUN = "Request would have succeeded, but DryRun flag is set."
@@ -61,7 +65,7 @@ class Authorizer:
         self._access = access
         self._evaluator = evaluator or Evaluator(access)
         self._compiler = Compiler()
-        self._callers = Callers(access, self._compiler)
+        self._callers = CallerProfiles(access, self._compiler)
         self._paths = StoredPaths(access)
 
     def decide(self, call: ApiCall, session: SessionInfo, now: datetime) -> AuthorizationVerdict:
@@ -69,14 +73,14 @@ class Authorizer:
 
         Allowed is what identity policies, permissions boundary and session policies allow together and none denies.
         """
-        if text := unenforced(call):
+        if text := unsupported_reason(call):
             return AuthorizationVerdict(ErrorCategory.UNSUPPORTED, text)
         # "the root user ... has complete access to all AWS services and resources in the account" (IAM User Guide)
         if session.operator or session.arn.endswith(":root"):
             return ALLOWED
         partition = session.arn.split(":", 2)[1]
         own_keys = session_context(session, now)
-        for need in needs(call, self._access, session.account_id):
+        for need in required_permissions(call, self._access, session.account_id):
             resources = filled(need.resources, partition, session.account_id, session.arn)
             for resource in resources or (None,):
                 known = None if resource is None else self._paths.full(resource)
@@ -86,40 +90,46 @@ class Authorizer:
         return ALLOWED
 
     def _decide_need(
-        self, call: ApiCall, session: SessionInfo, need: Need, resource: str | None, context: ContextValues
+        self, call: ApiCall, session: SessionInfo, need: RequiredPermission, resource: str | None, context: ContextValues
     ) -> AuthorizationVerdict:
         """Decide one action on one resource; None is a resource that is not known from the request."""
         name = resource or EVERYTHING[0]
         keys = {**context, **_resource_account(name, call, session), **_resource_tags(self._access, name)}
         decision = self._evaluator.may(Request(Caller(session.arn), name, need.action, keys))
-        narrowed = tuple(("session policy", self._compiler.compile(p, Side.IDENTITY)) for p in session.session_policies)
+        narrowed = tuple(
+            ("session policy", self._compiler.compile(p, PolicyType.IDENTITY)) for p in session.session_policies
+        )
         profile = self._callers.profile(Caller(session.arn))
         everything = {**profile.context, **keys}
         layers = (profile.policies, profile.boundary, narrowed or None)
-        session_effect = scan(narrowed, need.action.lower(), name, everything).outcome if narrowed else Say.ALLOW
-        if decision.effect is Effect.EXPLICIT_DENY or session_effect is Say.DENY:
+        session_effect = (
+            scan_documents(narrowed, need.action.lower(), name, everything).outcome if narrowed else PolicyOutcome.ALLOW
+        )
+        if decision.effect is Effect.EXPLICIT_DENY or session_effect is PolicyOutcome.DENY:
             kind = _denying_kind(decision)
             return AuthorizationVerdict(
                 ErrorCategory.DENIED, refusal_text(call, session, need.action, resource, f"with an explicit deny in {kind}")
             )
-        if why := _unknown_policy(decision, session_effect) or doubt(layers, need.action, resource, everything):
+        if why := _unknown_policy(decision, session_effect) or indeterminate_reason(
+            layers, need.action, resource, everything
+        ):
             return AuthorizationVerdict(
                 ErrorCategory.UNSUPPORTED, f"The sandbox cannot decide {need.action} on {name} for {session.arn}: {why}."
             )
-        if decision.allowed and session_effect is Say.ALLOW:
+        if decision.allowed and session_effect is PolicyOutcome.ALLOW:
             return ALLOWED
         kind = self._missing_allow(decision, profile.policies, need.action, name, everything)
         reason = f"because no {kind} allows the {need.action} action"
         return AuthorizationVerdict(ErrorCategory.DENIED, refusal_text(call, session, need.action, resource, reason))
 
     def _missing_allow(
-        self, decision: Decision, policies: tuple[Placed, ...], action: str, resource: str, context: ContextValues
+        self, decision: Decision, policies: tuple[NamedDocument, ...], action: str, resource: str, context: ContextValues
     ) -> str:
         """The kind of policy that lacks an Allow."""
         if decision.allowed:
             return _SESSION
-        effect = scan(policies, action.lower(), resource, context).outcome
-        return _BOUNDARY if effect is Say.ALLOW else _IDENTITY
+        effect = scan_documents(policies, action.lower(), resource, context).outcome
+        return _BOUNDARY if effect is PolicyOutcome.ALLOW else _IDENTITY
 
 
 def decide(
@@ -146,11 +156,11 @@ class Authorization:
             prepared = self._prepared = access, Authorizer(access, evaluator)
         verdict = prepared[1].decide(call, session, self._clock())
         if verdict.error is not None:
-            return refuse(call, verdict.error, request_id, verdict.message)
+            return category_reply(call, verdict.error, request_id, verdict.message)
         if call.service == "ec2" and call.parameters.get("DryRun") is True:
             # "If you have the required permissions, the error response is DryRunOperation." moto supports this for a few
             # operations and would run the others.
-            return refusal(call, "DryRunOperation", _DRY_RUN, _PRECONDITION_FAILED, request_id)
+            return error_reply(call, "DryRunOperation", _DRY_RUN, _PRECONDITION_FAILED, request_id)
         return None
 
 
@@ -209,16 +219,20 @@ def _denying_kind(decision: Decision) -> str:
     return f"a {_BOUNDARY}" if decision.policy.startswith("permissions boundary") else f"an {_IDENTITY}"
 
 
-def _unknown_policy(decision: Decision, session_effect: Say) -> str:
+def _unknown_policy(decision: Decision, session_effect: PolicyOutcome) -> str:
     """Why an unknown policy prevents a decision, or an empty string."""
     if decision.effect is Effect.REFUSED:
         return decision.reason.removeprefix("refused: ")
     if decision.unknown_policies:
         return f"the content of {', '.join(decision.unknown_policies)} is not known"
-    return "a session policy depends on unknown values" if session_effect in {Say.MAYBE_ALLOW, Say.MAYBE_DENY} else ""
+    return (
+        "a session policy depends on unknown values"
+        if session_effect in {PolicyOutcome.MAYBE_ALLOW, PolicyOutcome.MAYBE_DENY}
+        else ""
+    )
 
 
-Layer = tuple[Placed, ...] | None
+Layer = tuple[NamedDocument, ...] | None
 """Policies of one kind, one of which must allow; None when this kind does not restrict the caller."""
 
 
@@ -230,7 +244,7 @@ class _Match:
     why: str
 
 
-def doubt(layers: tuple[Layer, ...], action: str, resource: str | None, context: ContextValues) -> str:
+def indeterminate_reason(layers: tuple[Layer, ...], action: str, resource: str | None, context: ContextValues) -> str:
     """Why a call cannot be decided, or an empty string. `resource` is None when it is not known from the request.
 
     The evaluator treats a key that the request does not have as absent. That is correct for keys that the action never has;
@@ -250,7 +264,9 @@ def doubt(layers: tuple[Layer, ...], action: str, resource: str | None, context:
     return ""
 
 
-def _matches(layer: tuple[Placed, ...], action: str, resource: str | None, context: ContextValues) -> Iterator[_Match]:
+def _matches(
+    layer: tuple[NamedDocument, ...], action: str, resource: str | None, context: ContextValues
+) -> Iterator[_Match]:
     for _, document in layer:
         for statement in document.statements:
             why = _applies(statement, action, resource, context)
@@ -284,14 +300,14 @@ def _applies(statement: CompiledStatement, action: str, resource: str | None, co
 @lru_cache(maxsize=4_096)
 def _widened(statement: Statement) -> CompiledStatement:
     """The statement for all resources."""
-    return CompiledStatement(replace(statement, resources=("*",), not_resources=()), Side.IDENTITY, variables=True)
+    return CompiledStatement(replace(statement, resources=("*",), not_resources=()), PolicyType.IDENTITY, variables=True)
 
 
 def _holds(statement: CompiledStatement, action: str, context: ContextValues) -> tuple[Truth, str]:
     """Whether the conditions on known keys hold, and a message for the first key with an unknown value."""
     reason = ""
     for test in statement.tests:
-        unknown = next((key for key in (test.key, *test.variables) if carries_unsaid(action, context, key)), "")
+        unknown = next((key for key in (test.key, *test.variables) if may_have_unknown_value(action, context, key)), "")
         if unknown:
             reason = reason or f"the value of {unknown} is not known"
         elif test.run(context) is Truth.FALSE:

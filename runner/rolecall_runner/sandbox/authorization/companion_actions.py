@@ -35,7 +35,7 @@ _TAGS_OF_IAM: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class RequiredPermission:
     """A permission that a call needs: the action on each of the resources; none when they are not known."""
 
     action: str
@@ -43,10 +43,10 @@ class Need:
     context: ContextValues = field(default_factory=dict)
 
 
-def needs(call: ApiCall, access: Access, account_id: str) -> tuple[Need, ...]:
+def required_permissions(call: ApiCall, access: Access, account_id: str) -> tuple[RequiredPermission, ...]:
     """The permissions that a call needs, starting with its own action. `access` contains the roles of instance profiles."""
-    own = Need(call.action, call.resources, call.context)
-    further: list[Need] = []
+    own = RequiredPermission(call.action, call.resources, call.context)
+    further: list[RequiredPermission] = []
     if call.service == "s3":
         own = _for_version(call, own)
         further += _s3_needs(call)
@@ -59,24 +59,24 @@ def needs(call: ApiCall, access: Access, account_id: str) -> tuple[Need, ...]:
     return (own, *further, *_pass_role_needs(call, access, account_id))
 
 
-def _for_version(call: ApiCall, own: Need) -> Need:
+def _for_version(call: ApiCall, own: RequiredPermission) -> RequiredPermission:
     if call.operation not in _VERSIONED or not call.parameters.get("VersionId"):
         return own
     return replace(own, action=own.action.replace("Object", "ObjectVersion", 1))
 
 
-def _s3_needs(call: ApiCall) -> Iterator[Need]:
+def _s3_needs(call: ApiCall) -> Iterator[RequiredPermission]:
     source = call.parameters.get("CopySource")
     if call.operation in {"CopyObject", "UploadPartCopy"}:
         path, _, version = str(source).partition("?versionId=")
         plain = unquote(path).lstrip("/")
         known = () if plain.startswith("arn:") else (f"arn:${{Partition}}:s3:::{plain}",)
-        yield Need("s3:GetObjectVersion" if version else "s3:GetObject", known, call.context)
+        yield RequiredPermission("s3:GetObjectVersion" if version else "s3:GetObject", known, call.context)
     if call.action == "s3:PutObject":
         if call.parameters.get("ACL"):
-            yield Need("s3:PutObjectAcl", call.resources, call.context)
+            yield RequiredPermission("s3:PutObjectAcl", call.resources, call.context)
         if call.parameters.get("Tagging"):
-            yield Need("s3:PutObjectTagging", call.resources, call.context)
+            yield RequiredPermission("s3:PutObjectTagging", call.resources, call.context)
 
 
 def _destination_key(call: ApiCall) -> tuple[str, ...]:
@@ -86,17 +86,17 @@ def _destination_key(call: ApiCall) -> tuple[str, ...]:
     return (key if key.startswith("arn:") else f"arn:${{Partition}}:kms:{call.region}:${{Account}}:key/{key}",)
 
 
-def _ec2_tag_needs(call: ApiCall) -> Iterator[Need]:
+def _ec2_tag_needs(call: ApiCall) -> Iterator[RequiredPermission]:
     specifications = call.parameters.get("TagSpecifications")
     for specification in specifications if isinstance(specifications, list) else ():
         if isinstance(specification, Mapping) and specification.get("Tags"):
             kind = specification.get("ResourceType", "*")
             account = "" if kind in {"image", "snapshot"} else "${Account}"
             arn = f"arn:${{Partition}}:ec2:{call.region}:{account}:{kind}/*"
-            yield Need("ec2:CreateTags", (arn,), {**call.context, "ec2:createaction": (call.operation,)})
+            yield RequiredPermission("ec2:CreateTags", (arn,), {**call.context, "ec2:createaction": (call.operation,)})
 
 
-def _pass_role_needs(call: ApiCall, access: Access, account_id: str) -> Iterator[Need]:
+def _pass_role_needs(call: ApiCall, access: Access, account_id: str) -> Iterator[RequiredPermission]:
     """`iam:PassRole` for each role that the call passes to a service.
 
     The Service Authorization Reference does not list it, so it follows from the parameters: a role ARN in a parameter whose
@@ -115,7 +115,7 @@ def _pass_role_needs(call: ApiCall, access: Access, account_id: str) -> Iterator
     service = _PASSED_TO.get(call.action.partition(":")[0])
     context = {**call.context, **({"iam:passedtoservice": (service,)} if service else {})}
     for role in dict.fromkeys(roles):
-        yield Need("iam:PassRole", (role,), context)
+        yield RequiredPermission("iam:PassRole", (role,), context)
 
 
 def _is_named(arn: str, account_id: str, name: str) -> bool:
@@ -134,7 +134,7 @@ def _roles_in(value: object, name: str = "") -> Iterator[str]:
         yield value
 
 
-UNENFORCED: Mapping[str, str] = {
+UNSUPPORTED_ACTIONS: Mapping[str, str] = {
     "dynamodb:PutResourcePolicy": "policies on tables",
     "ecr:SetRepositoryPolicy": "policies on repositories",
     "iam:CreateServiceLinkedRole": "service-linked roles",
@@ -153,9 +153,9 @@ UNENFORCED: Mapping[str, str] = {
 """Actions that store something that the sandbox does not enforce, with a description of it."""
 
 
-def unenforced(call: ApiCall) -> str | None:
+def unsupported_reason(call: ApiCall) -> str | None:
     """Why the sandbox refuses a call that stores something that it does not enforce; None for other calls."""
-    what = UNENFORCED.get(call.action)
+    what = UNSUPPORTED_ACTIONS.get(call.action)
     if what is None and "Policy" in _attribute_names(call):
         what = "policies on queues and topics"
     return None if what is None else f"The sandbox does not enforce {what} and refuses {call.action}."

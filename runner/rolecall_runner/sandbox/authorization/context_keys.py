@@ -73,7 +73,7 @@ def request_context(
     return context
 
 
-def carries_unsaid(action: str, context: ContextValues, key: str) -> bool:
+def may_have_unknown_value(action: str, context: ContextValues, key: str) -> bool:
     """Whether a request of the action may have the key with an unknown value.
 
     Such a key must not be treated as absent: a Deny on it could apply. `key` and those of `context` are in lower case.

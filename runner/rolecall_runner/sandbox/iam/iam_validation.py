@@ -15,7 +15,13 @@ from typing import Any
 
 from rolecall_generator.iam import Arn, PolicyDocument, Principal, Statement, quotas
 from rolecall_generator.iam.matching import compile_condition
-from rolecall_runner.sandbox.protocol.error_catalog import CONFLICT, NOT_FOUND, AwsRefusalError, invalid, unconstrained
+from rolecall_runner.sandbox.protocol.error_catalog import (
+    CONFLICT,
+    NOT_FOUND,
+    AwsRefusalError,
+    constraint_error,
+    validation_error,
+)
 
 _NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
 _PATH = re.compile(r"/|/[\x21-\x7e]+/", re.ASCII)
@@ -65,11 +71,11 @@ def check_name(kind: str, name: str) -> None:
     parameter = f"{kind[0].lower()}{kind[1:]}Name"
     most = _NAME_CHARACTERS[kind]
     if len(name) > most:
-        raise unconstrained(parameter, name, f"have length less than or equal to {most}")
+        raise constraint_error(parameter, name, f"have length less than or equal to {most}")
     if not name:
-        raise unconstrained(parameter, name, "have length greater than or equal to 1")
+        raise constraint_error(parameter, name, "have length greater than or equal to 1")
     if not _NAME.fullmatch(name):
-        raise invalid(
+        raise validation_error(
             f"The specified value for {parameter} is invalid. It must contain only alphanumeric characters and/or the "
             "following: +=,.@_-"
         )
@@ -78,9 +84,9 @@ def check_name(kind: str, name: str) -> None:
 def check_path(path: str) -> None:
     """Check length and format of a path. Raises AwsRefusalError."""
     if len(path) > quotas.PATH_CHARACTERS:
-        raise unconstrained("path", path, f"have length less than or equal to {quotas.PATH_CHARACTERS}")
+        raise constraint_error("path", path, f"have length less than or equal to {quotas.PATH_CHARACTERS}")
     if not _PATH.fullmatch(path):
-        raise invalid(
+        raise validation_error(
             "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters "
             "and/or / characters."
         )
@@ -116,7 +122,7 @@ def check_session_seconds(form: Mapping[str, str]) -> None:
         bound = f"less than or equal to {quotas.MAXIMUM_MAX_SESSION_SECONDS}"
     else:
         return
-    raise unconstrained("maxSessionDuration", text, f"have value {bound}")
+    raise constraint_error("maxSessionDuration", text, f"have value {bound}")
 
 
 def check_managed_size(text: str) -> None:

@@ -25,8 +25,8 @@ from rolecall_runner.sandbox.iam.iam_validation import (
     check_session_seconds,
     check_trust_document,
 )
-from rolecall_runner.sandbox.iam.moto_backends import StoredAccess, World
-from rolecall_runner.sandbox.protocol.error_catalog import NOT_FOUND, AwsRefusalError, denied, invalid
+from rolecall_runner.sandbox.iam.moto_backends import MotoBackends, StoredAccess
+from rolecall_runner.sandbox.protocol.error_catalog import NOT_FOUND, AwsRefusalError, access_denied, validation_error
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, QueryParameters, SessionInfo
 
 _UNIQUE_ID = re.compile(r"A(?:ROA|IDA)[A-Z0-9]{16,}", re.ASCII)
@@ -41,7 +41,7 @@ class TrustStore:
     while the principal exists and its unique id after it was deleted, which is what AWS shows.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: MotoBackends) -> None:
         self._world = world
 
     def exists(self, arn: str) -> bool:
@@ -174,7 +174,7 @@ class IamWrites:
     deleted while a trust policy that names it is saved.
     """
 
-    def __init__(self, world: World, stored: StoredAccess, limits: Limits) -> None:
+    def __init__(self, world: MotoBackends, stored: StoredAccess, limits: Limits) -> None:
         self._world = world
         self._stored = stored
         self._limits = limits
@@ -186,7 +186,7 @@ class IamWrites:
     ) -> HttpReply:
         """Validate and run a call; `dispatch` sends a request body to moto. Raises AwsRefusalError where AWS refuses."""
         partition = caller.arn.split(":")[1]
-        form = with_own_name(call.operation, form, caller)
+        form = with_caller_name(call.operation, form, caller)
         self._know_policies(call, form, caller.account_id, partition)
         if call.operation.startswith(_READS):
             return dispatch(urlencode(form).encode())
@@ -213,7 +213,7 @@ class IamWrites:
     def _checked(self, operation: str, form: dict[str, str], backend: object, partition: str) -> dict[str, str]:
         """The validated parameters for moto. Raises AwsRefusalError where AWS refuses."""
         if "PolicyArn" in form and ":iam::aws:" in form["PolicyArn"] and not operation.startswith(("Attach", "Detach")):
-            raise denied(f"{form['PolicyArn']} is an AWS managed policy and cannot be changed")
+            raise access_denied(f"{form['PolicyArn']} is an AWS managed policy and cannot be changed")
         trust = {"CreateRole": "AssumeRolePolicyDocument", "UpdateAssumeRolePolicy": "PolicyDocument"}.get(operation)
         if trust is not None and trust in form:
             form[trust] = self._trusts.with_arns(form[trust])
@@ -247,7 +247,7 @@ class IamWrites:
                 check_attachment(kind, holder, form.get("PolicyArn", ""), self._limits)
 
 
-def with_own_name(operation: str, form: QueryParameters, caller: SessionInfo) -> QueryParameters:
+def with_caller_name(operation: str, form: QueryParameters, caller: SessionInfo) -> QueryParameters:
     """The parameters with the caller's name where IAM uses it by default: moto does not know the name of a session's user.
 
     Raises AwsRefusalError for a caller that is not a user.
@@ -256,7 +256,7 @@ def with_own_name(operation: str, form: QueryParameters, caller: SessionInfo) ->
         return form
     parsed = Arn.parse(caller.arn)
     if parsed is None or parsed.service != "iam" or parsed.kind != "user":
-        raise invalid("Must specify userName when calling with non-User credentials")
+        raise validation_error("Must specify userName when calling with non-User credentials")
     return {**form, "UserName": parsed.name}
 
 

@@ -52,23 +52,23 @@ def raised_in_moto(error: BaseException) -> bool:
     return False
 
 
-class World:
+class MotoBackends:
     """moto's backends for all accounts of one sandbox. They are global in the process, so there is one sandbox at a time.
 
     moto is loaded at first use, which takes about a second. Raises SandboxError when another sandbox is running.
     """
 
     _lock = threading.Lock()
-    _open: World | None = None
+    _open: MotoBackends | None = None
 
     def __init__(self) -> None:
-        with World._lock:
-            if World._open is not None:
+        with MotoBackends._lock:
+            if MotoBackends._open is not None:
                 raise SandboxError(
                     "a sandbox is already running in this process",
                     hint="close it first, or start the second one in another process",
                 )
-            World._open = self
+            MotoBackends._open = self
         self._environment: str | None = None
         try:
             self._load()
@@ -109,9 +109,9 @@ class World:
 
     def close(self) -> None:
         """Discard all accounts and allow another sandbox in this process."""
-        with World._lock:
-            if World._open is self:
-                World._open = None
+        with MotoBackends._lock:
+            if MotoBackends._open is self:
+                MotoBackends._open = None
                 if hasattr(self, "_reset"):
                     self._reset()
                 if self._environment is None:
@@ -229,7 +229,7 @@ _Account = tuple[str, str]
 class StoredAccess:
     """The stored IAM of all accounts as `Access`, cached per account until it changes. Thread-safe."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: MotoBackends) -> None:
         self._world = world
         self._lock = threading.RLock()
         self._accounts: dict[_Account, Access] = {}
@@ -360,7 +360,7 @@ _PLAIN = {
 }  # fmt: skip
 
 
-def save(world: World, accounts: set[str], path: Path) -> None:
+def save(world: MotoBackends, accounts: set[str], path: Path) -> None:
     """Save all accounts (IAM, S3, EC2, DynamoDB, RDS) to a file with mode 0600: it contains access keys.
 
     Sessions are not saved. Raises SandboxError when the file cannot be written.
@@ -376,7 +376,7 @@ def save(world: World, accounts: set[str], path: Path) -> None:
         ) from error
 
 
-def restore(world: World, path: Path) -> set[str]:
+def restore(world: MotoBackends, path: Path) -> set[str]:
     """Load the accounts of a saved file and return their ids.
 
     The file contains pickled objects of moto; only classes of moto and a few standard classes are unpickled. Raises

@@ -36,19 +36,19 @@ class AwsRefusalError(Exception):
         super().__init__(f"{code}: {message}")
 
 
-def invalid(message: str) -> AwsRefusalError:
+def validation_error(message: str) -> AwsRefusalError:
     """ValidationError, HTTP 400: a parameter is invalid."""
     return AwsRefusalError("ValidationError", message)
 
 
-def unconstrained(name: str, value: object, constraint: str) -> AwsRefusalError:
+def constraint_error(name: str, value: object, constraint: str) -> AwsRefusalError:
     """ValidationError for a constraint of the service model; `constraint` continues `Member must `."""
-    return invalid(
+    return validation_error(
         f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: Member must {constraint}"
     )
 
 
-def denied(message: str) -> AwsRefusalError:
+def access_denied(message: str) -> AwsRefusalError:
     """AccessDenied, HTTP 403."""
     return AwsRefusalError("AccessDenied", message, FORBIDDEN)
 
@@ -67,7 +67,7 @@ def dialect(call: ApiCall) -> str:
     return S3 if call.service == "s3" and call.protocol == REST_XML else call.protocol
 
 
-def refusal(call: ApiCall | str, code: str, message: str, status: int, request_id: str) -> HttpReply:
+def error_reply(call: ApiCall | str, code: str, message: str, status: int, request_id: str) -> HttpReply:
     """An error reply for a call, or for a dialect: query, ec2, json, rest-json, rest-xml, cbor or s3.
 
     `status` is the HTTP status. Raises ValueError for an unknown dialect.
@@ -280,20 +280,20 @@ _SERVICE_ERRORS: Mapping[tuple[str, ErrorCategory], tuple[str, int]] = {
 """Codes and statuses of single services, from their botocore models (1.44.5)."""
 
 
-def answer(call: ApiCall, category: ErrorCategory) -> _Error:
+def default_error(call: ApiCall, category: ErrorCategory) -> _Error:
     """Code, HTTP status and default message of an error in the dialect of the call's service."""
     code, status, text = _ERRORS[dialect(call)][category]
     special = _SERVICE_ERRORS.get((call.service, category))
     return (*special, text) if special else (code, status, text)
 
 
-def refuse(call: ApiCall, category: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
+def category_reply(call: ApiCall, category: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
     """The error reply to a call; `message` replaces the default message."""
-    code, status, text = answer(call, category)
-    return refusal(call, code, message or text, status, request_id)
+    code, status, text = default_error(call, category)
+    return error_reply(call, code, message or text, status, request_id)
 
 
-def refuse_unread(form: str, category: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
+def unparsed_reply(form: str, category: ErrorCategory, request_id: str, message: str | None = None) -> HttpReply:
     """As `refuse`, for a request that is not a readable call; `form` is its probable dialect."""
     code, status, text = _ERRORS[form][category]
-    return refusal(form, code, message or text, status, request_id)
+    return error_reply(form, code, message or text, status, request_id)

@@ -19,7 +19,7 @@ from typing import ClassVar, Self, TypeVar
 
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam.matching import wildcard
-from rolecall_runner.sandbox.protocol.error_catalog import S3, ErrorCategory, answer, dialect, refuse
+from rolecall_runner.sandbox.protocol.error_catalog import S3, ErrorCategory, category_reply, default_error, dialect
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply
 
 _HASH_BYTES = 7
@@ -122,7 +122,7 @@ class Throttle(Fault):
 
     def effect(self, hit: FaultCall, /) -> FaultEffect:
         """The service's throttling error."""
-        return FaultEffect(refuse(hit.call, ErrorCategory.THROTTLED, hit.request_id))
+        return FaultEffect(category_reply(hit.call, ErrorCategory.THROTTLED, hit.request_id))
 
 
 @register_fault
@@ -135,7 +135,9 @@ class ServerError(Fault):
     def effect(self, hit: FaultCall, /) -> FaultEffect:
         """An internal error (500) for an even variant, otherwise unavailable (503)."""
         return FaultEffect(
-            refuse(hit.call, ErrorCategory.UNAVAILABLE if hit.variant & 1 else ErrorCategory.INTERNAL, hit.request_id)
+            category_reply(
+                hit.call, ErrorCategory.UNAVAILABLE if hit.variant & 1 else ErrorCategory.INTERNAL, hit.request_id
+            )
         )
 
 
@@ -158,7 +160,7 @@ class ExpiredToken(Fault):
 
     def effect(self, hit: FaultCall, /) -> FaultEffect:
         """The service's error for expired credentials."""
-        return FaultEffect(refuse(hit.call, ErrorCategory.EXPIRED_TOKEN, hit.request_id))
+        return FaultEffect(category_reply(hit.call, ErrorCategory.EXPIRED_TOKEN, hit.request_id))
 
 
 @register_fault
@@ -202,7 +204,9 @@ class RegionDisabled(Fault):
             "in this region using the IAM Console."
         )
         return FaultEffect(
-            refuse(hit.call, ErrorCategory.REGION_DISABLED, hit.request_id, message if hit.call.service == "sts" else None)
+            category_reply(
+                hit.call, ErrorCategory.REGION_DISABLED, hit.request_id, message if hit.call.service == "sts" else None
+            )
         )
 
 
@@ -225,7 +229,7 @@ class ServiceDenied(Fault):
             f"User: {hit.arn} is not authorized to perform: {hit.call.action} with an explicit deny in a service control "
             "policy"
         )
-        return FaultEffect(refuse(hit.call, ErrorCategory.DENIED, hit.request_id, message))
+        return FaultEffect(category_reply(hit.call, ErrorCategory.DENIED, hit.request_id, message))
 
 
 # Signature Version 4: "the request must reach AWS within five minutes of the time stamp in the request" (IAM User Guide);
@@ -258,10 +262,10 @@ class ClockSkew(Fault):
         server = signed + timedelta(seconds=self.seconds)
         if abs(server - signed) <= tolerance:
             return FaultEffect()
-        message = answer(hit.call, ErrorCategory.SKEWED_CLOCK)[2]
+        message = default_error(hit.call, ErrorCategory.SKEWED_CLOCK)[2]
         if message.startswith("Signature"):
             message = _skew_message(signed, server, tolerance)
-        return FaultEffect(refuse(hit.call, ErrorCategory.SKEWED_CLOCK, hit.request_id, message))
+        return FaultEffect(category_reply(hit.call, ErrorCategory.SKEWED_CLOCK, hit.request_id, message))
 
 
 def _skew_message(signed: datetime, server: datetime, tolerance: timedelta) -> str:

@@ -16,7 +16,7 @@ from rolecall_generator.errors import RolecallError
 from rolecall_generator.iam import Access, Role
 from rolecall_runner.live import read_account
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.reconcile import IamStep, arn_of, removal_steps, steps
+from rolecall_runner.sandbox.provisioning.reconcile import IamStep, arn_of, creation_steps, removal_steps
 from rolecall_runner.sandbox.sts.sandbox_sessions import OPERATOR_ROLE
 
 WORKERS = 4
@@ -51,7 +51,7 @@ class Provisioned:
         return tuple(account for account in self.accounts if account.problems)
 
 
-def by_account(access: Access) -> dict[str, Access]:
+def split_by_account(access: Access) -> dict[str, Access]:
     """Split an Access into one per account, by account id, in order of first appearance."""
     parts: dict[str, dict[str, dict[str, Any]]] = {}
     kinds = ("roles", "policies", "groups", "users", "instance_profiles")
@@ -92,7 +92,7 @@ def provision(
     return Provisioned(tuple(outcomes.values()))
 
 
-def withdraw(before: Mapping[str, Access], *, operator: AdminClient) -> Provisioned:
+def remove_added(before: Mapping[str, Access], *, operator: AdminClient) -> Provisioned:
     """Remove everything that accounts did not have `before`. Errors are in the results."""
     return Provisioned(tuple(_empty(operator, access, account_id) for account_id, access in before.items()))
 
@@ -106,10 +106,12 @@ def _fill(
     try:
         with operator.acting_in(account_id):
             iam = operator.client("iam")
-            if not _run_steps(iam, steps(Access(), wanted[account_id], new_password=new_password), made, problems, new=True):
+            if not _run_steps(
+                iam, creation_steps(Access(), wanted[account_id], new_password=new_password), made, problems, new=True
+            ):
                 problems.clear()
                 found = read_account(iam, leave_out=[OPERATOR_ROLE])
-                _run_steps(iam, steps(found, wanted[account_id], new_password=new_password), made, problems)
+                _run_steps(iam, creation_steps(found, wanted[account_id], new_password=new_password), made, problems)
     except UPSTREAM_ERRORS as error:
         problems.append(_one_line(error))
     return AccountProvisioned(account_id, len(made), tuple(problems))

@@ -30,7 +30,7 @@ class IamStep:
     arguments: Mapping[str, Any] = field(repr=False)
 
 
-def steps(found: Access, wanted: Access, *, new_password: Callable[[], str]) -> Iterator[IamStep]:
+def creation_steps(found: Access, wanted: Access, *, new_password: Callable[[], str]) -> Iterator[IamStep]:
     """The calls from `found` to `wanted`, in dependency order; extra parts of `found` are kept.
 
     Missing parts marked `existing` are created empty, roles with a trust policy for EC2; others keep their trust policy.

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rolecall_generator.check import ModuleAccess, module_access
+from rolecall_generator.check import ManifestAccess, read_access
 from rolecall_generator.iam import Access, Arn, Group, ManagedPolicy, ModuleKind, PolicyDocument, Role, Statement, User
 from rolecall_generator.manifest import Manifest
 from rolecall_generator.output import LOCK_NAME
 from rolecall_runner.sandbox.iam.iam_validation import Limits
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
-from rolecall_runner.sandbox.provisioning.provision import Provisioned, by_account, provision
+from rolecall_runner.sandbox.provisioning.provision import Provisioned, provision, split_by_account
 from rolecall_runner.sandbox.server.server import Sandbox
 from rolecall_runner.sandbox.server.state_dir import Actor
 
@@ -47,7 +47,7 @@ def _is_customer_managed(arn: str) -> bool:
     return parsed is not None and parsed.account_id.isdigit()
 
 
-def note_on(placeholders: Sequence[str]) -> str:
+def placeholder_note(placeholders: Sequence[str]) -> str:
     """A note on placeholder policies to append to a sentence; empty without placeholders."""
     if not placeholders:
         return ""
@@ -60,13 +60,13 @@ def note_on(placeholders: Sequence[str]) -> str:
 class SandboxSeed:
     """The modules to seed a sandbox with; `how` is a phrase with their source."""
 
-    found: ModuleAccess
+    found: ManifestAccess
     how: str
 
     @property
     def limits(self) -> Limits:
         """The quotas of the manifest."""
-        return limits_of(self.found.loaded.manifest)
+        return iam_limits(self.found.loaded.manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class SandboxContents:
     provisioned: Provisioned
 
 
-def limits_of(manifest: Manifest) -> Limits:
+def iam_limits(manifest: Manifest) -> Limits:
     """The quotas of a manifest as limits of the sandbox."""
     return Limits(
         trust_policy_characters=manifest.quotas.trust_policy_characters,
@@ -86,13 +86,13 @@ def limits_of(manifest: Manifest) -> Limits:
     )
 
 
-def read_scenery(manifest: Path, out: Path) -> SandboxSeed:
+def read_seed(manifest: Path, out: Path) -> SandboxSeed:
     """The modules of a manifest as generated in `out`, or as planned when nothing was generated.
 
     Raises ManifestError, PlanError, OutputError; SandboxError when a generated module cannot be parsed completely.
     """
     planned = not (out / LOCK_NAME).exists()
-    found = module_access(manifest, out, planned=planned)
+    found = read_access(manifest, out, planned=planned)
     if unread := [finding for finding in found.findings if finding.rule.startswith("RC90") and finding.rule != "RC909"]:
         first = unread[0]
         raise SandboxError(
@@ -101,7 +101,7 @@ def read_scenery(manifest: Path, out: Path) -> SandboxSeed:
             hint="list all findings with gen check, or run gen terraform",
         )
     how = f"as planned from {manifest}" if planned else f"as written in {out}"
-    return SandboxSeed(found, how + note_on(tuple(placeholder_policies(found.accesses).policies)))
+    return SandboxSeed(found, how + placeholder_note(tuple(placeholder_policies(found.accesses).policies)))
 
 
 def seed(
@@ -116,8 +116,8 @@ def seed(
     Raises SandboxError when IAM refuses part of an account.
     """
     found = sandbox_seed.found
-    prerequisites = (bare_principals(found.accesses), placeholder_policies(found.accesses))
-    accesses = by_account(Access.union([*found.accesses, *prerequisites]))
+    prerequisites = (placeholder_principals(found.accesses), placeholder_policies(found.accesses))
+    accesses = split_by_account(Access.union([*found.accesses, *prerequisites]))
     started(len(accesses))
     done: set[str] = set()
 
@@ -153,7 +153,7 @@ def _register_devices(operator: AdminClient, actors: Iterable[Actor]) -> None:
                     iam.enable_mfa_device(UserName=actor.name, SerialNumber=serial, **codes)
 
 
-def actors_of(found: ModuleAccess) -> tuple[Actor, ...]:
+def actors_of(found: ManifestAccess) -> tuple[Actor, ...]:
     """The backend roles, then the users of all switch roles, without duplicates."""
     actors: dict[str, Actor] = {}
     for module in found.modules:
@@ -165,7 +165,7 @@ def actors_of(found: ModuleAccess) -> tuple[Actor, ...]:
     return tuple(actors.values())
 
 
-def environment_of(sandbox: Sandbox, actor: Actor, *, mfa: bool = True) -> dict[str, str]:
+def actor_environment(sandbox: Sandbox, actor: Actor, *, mfa: bool = True) -> dict[str, str]:
     """Environment variables for AWS tools to act as the actor in the sandbox.
 
     They contain credentials for this sandbox; those of roles are renewed automatically. `mfa`: whether a user has signed in
@@ -200,7 +200,7 @@ def _credentials(sandbox: Sandbox, actor: Actor, *, mfa: bool) -> Mapping[str, s
     }
 
 
-def bare_principals(accesses: Iterable[Access]) -> Access:
+def placeholder_principals(accesses: Iterable[Access]) -> Access:
     """Empty principals for those that the modules look up, or name in a trust policy, without creating them.
 
     IAM refuses trust policies with missing principals. Backend roles declared as existing are among them.

@@ -15,7 +15,7 @@ from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
 
-from rolecall_generator.iam.catalog import PREFIXES, action_of, find_action
+from rolecall_generator.iam.catalog import SERVICE_PREFIXES, action_of, find_action
 from rolecall_runner.sandbox.authorization.context_keys import request_context
 from rolecall_runner.sandbox.authorization.request_resources import CallSubject, resources_of
 from rolecall_runner.sandbox.protocol.error_catalog import (
@@ -27,8 +27,8 @@ from rolecall_runner.sandbox.protocol.error_catalog import (
     REST_XML,
     S3,
     ErrorCategory,
-    refusal,
-    refuse_unread,
+    error_reply,
+    unparsed_reply,
 )
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, CredentialScope, HttpReply, HttpRequest, credential_scope
 
@@ -86,7 +86,7 @@ def _candidates(signing_name: str, request: Request) -> Iterator[str]:
         return
     own = _SHARED.get(signing_name, (signing_name,))
     yield from own
-    yield from (service for service, prefix in PREFIXES.items() if prefix == signing_name and service not in own)
+    yield from (service for service, prefix in SERVICE_PREFIXES.items() if prefix == signing_name and service not in own)
 
 
 def _match(service: str, request: Request) -> ServiceOperation | None:
@@ -164,21 +164,21 @@ def read_call(request: HttpRequest, request_id: str = NO_REQUEST_ID) -> ApiCall 
     """
     scope = credential_scope(request) or _unsigned_sts(request)
     if scope is None:
-        return refuse_unread(_probable_dialect(request, None), ErrorCategory.UNSIGNED, request_id)
+        return unparsed_reply(_probable_dialect(request, None), ErrorCategory.UNSIGNED, request_id)
     form = _probable_dialect(request, scope)
     if text := _unsupported(request, scope, form):
-        return refuse_unread(form, ErrorCategory.UNSUPPORTED, request_id, text)
+        return unparsed_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
     try:
         operation = find_operation(scope.service, _moto_request(request))
     except UnreadableError as error:
-        return refusal(form, "SerializationException", str(error), _BAD_REQUEST, request_id)
+        return error_reply(form, "SerializationException", str(error), _BAD_REQUEST, request_id)
     if operation is None:
         text = f"The sandbox does not know an operation of {scope.service} for {_target(request)}."
-        return refuse_unread(form, ErrorCategory.UNSUPPORTED, request_id, text)
+        return unparsed_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
     action = action_of(operation.service, operation.name)
     if find_action(action) is None:
         text = f"The sandbox does not know the IAM action for {operation.service} {operation.name}."
-        return refuse_unread(form, ErrorCategory.UNSUPPORTED, request_id, text)
+        return unparsed_reply(form, ErrorCategory.UNSUPPORTED, request_id, text)
     return _call(request, scope, operation, action)
 
 

@@ -11,16 +11,16 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from rolecall_runner.redact import redact
-from rolecall_runner.sandbox.authorization.companion_actions import unenforced
+from rolecall_runner.sandbox.authorization.companion_actions import unsupported_reason
 from rolecall_runner.sandbox.iam.iam_writes import IamWrites
 from rolecall_runner.sandbox.iam.moto_backends import ServiceMissingError, raised_in_moto
 from rolecall_runner.sandbox.protocol.error_catalog import (
     QUERY,
     AwsRefusalError,
     ErrorCategory,
-    refusal,
-    refuse,
-    refuse_unread,
+    category_reply,
+    error_reply,
+    unparsed_reply,
 )
 from rolecall_runner.sandbox.protocol.faults import FaultCall, FaultEffect, FaultInjector
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, HttpRequest, SessionInfo, query_parameters
@@ -51,7 +51,7 @@ class PipelineReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class RequestPipeline:
     """All steps between the HTTP server and the simulated services."""
 
     callers: CallerLookup
@@ -72,7 +72,7 @@ class Gate:
             call = read_call(request, request_id)
         except Exception as error:
             self.log(f"- {request.method} {request.path} failed to parse: {_describe(error)}")
-            return PipelineReply(refuse_unread(QUERY, ErrorCategory.INTERNAL, request_id))
+            return PipelineReply(unparsed_reply(QUERY, ErrorCategory.INTERNAL, request_id))
         if isinstance(call, HttpReply):
             self.log(f"- {request.method} {request.path} {call.status}")
             return PipelineReply(call)
@@ -80,7 +80,7 @@ class Gate:
             return self._answer(call, request, request_id)
         except AwsRefusalError as error:
             self.log(f"{call.action} {call.region} {error.status} {error.code}")
-            return PipelineReply(refusal(call, error.code, error.message, error.status, request_id))
+            return PipelineReply(error_reply(call, error.code, error.message, error.status, request_id))
         except NotImplementedError as error:
             self.log(f"{call.action} {call.region} is not supported")
             return PipelineReply(_unsupported(call, request_id, whole_service=isinstance(error, ServiceMissingError)))
@@ -93,14 +93,14 @@ class Gate:
         if call.service not in _OWN_SERVICES and raised_in_moto(error):
             # Not an internal error of AWS: SDKs would retry that, and the request fails every time.
             text = f"The sandbox does not support {_service(call)} {call.operation}."
-            return refuse(call, ErrorCategory.UNSUPPORTED, request_id, text)
-        return refuse(call, ErrorCategory.INTERNAL, request_id)
+            return category_reply(call, ErrorCategory.UNSUPPORTED, request_id, text)
+        return category_reply(call, ErrorCategory.INTERNAL, request_id)
 
     def _answer(self, call: ApiCall, request: HttpRequest, request_id: str) -> PipelineReply:
         caller = self._caller(call, request)
         if isinstance(caller, ErrorCategory):
             self.log(f"- {call.action} {call.region} {caller.value}")
-            return PipelineReply(refuse(call, caller, request_id))
+            return PipelineReply(category_reply(call, caller, request_id))
         # No faults for the operator, who seeds the accounts.
         injector = None if caller.operator else self.faults
         hit = injector.draw(caller.account_id, call.action, call.region) if injector else None
@@ -115,7 +115,7 @@ class Gate:
                 if hit is None:
                     raise
                 # A delay or a cut applies to refusals too.
-                reply = refusal(call, error.code, error.message, error.status, request_id)
+                reply = error_reply(call, error.code, error.message, error.status, request_id)
         suffix = "" if hit is None else f" fault={hit.fault.name}"
         self.log(f"{caller.arn} {call.action} {call.region} {reply.status}{suffix}")
         return PipelineReply(reply, effect.delay_seconds, effect.cut_after)
@@ -160,13 +160,15 @@ class Gate:
         if call.service == "sts" and call.operation not in _AUTHORIZED_STS:
             return None
         if unquote(request.path).startswith(_MOTO_PATHS):
-            return refuse(call, ErrorCategory.UNSUPPORTED, request_id, f"The sandbox does not support {call.action}.")
+            return category_reply(
+                call, ErrorCategory.UNSUPPORTED, request_id, f"The sandbox does not support {call.action}."
+            )
         if not caller.operator:
             return self.authorize(call, caller, request_id)
         # The operator may do everything that the sandbox enforces. The authorizer is not called: the operator writes
         # policies, and each write would make the authorizer compile all of them again.
-        why = unenforced(call)
-        return refuse(call, ErrorCategory.UNSUPPORTED, request_id, why) if why else None
+        why = unsupported_reason(call)
+        return category_reply(call, ErrorCategory.UNSUPPORTED, request_id, why) if why else None
 
 
 def _describe(error: Exception) -> str:
@@ -178,7 +180,9 @@ def _describe(error: Exception) -> str:
 
 def _unsupported(call: ApiCall, request_id: str, *, whole_service: bool = False) -> HttpReply:
     operation = "" if whole_service else f" {call.operation}"
-    return refuse(call, ErrorCategory.UNSUPPORTED, request_id, f"The sandbox does not support {_service(call)}{operation}.")
+    return category_reply(
+        call, ErrorCategory.UNSUPPORTED, request_id, f"The sandbox does not support {_service(call)}{operation}."
+    )
 
 
 def _service(call: ApiCall) -> str:

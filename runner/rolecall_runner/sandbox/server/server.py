@@ -14,12 +14,12 @@ from rolecall_generator.iam import Arn, Role, root_arn
 from rolecall_runner.sandbox.authorization.authorizer import Authorization
 from rolecall_runner.sandbox.iam.iam_validation import Limits
 from rolecall_runner.sandbox.iam.iam_writes import IamWrites
-from rolecall_runner.sandbox.iam.moto_backends import StoredAccess, World, partition_of, restore, save
+from rolecall_runner.sandbox.iam.moto_backends import MotoBackends, StoredAccess, partition_of, restore, save
 from rolecall_runner.sandbox.protocol.error_catalog import SandboxError
 from rolecall_runner.sandbox.protocol.faults import FaultInjector, FaultPlan
 from rolecall_runner.sandbox.protocol.http_types import HttpRequest, SessionInfo, signature_matches
 from rolecall_runner.sandbox.server.listener import LOOPBACK, PREFIX, CredentialsEndpoint, Listener, dispatch
-from rolecall_runner.sandbox.server.request_pipeline import Gate, PipelineReply
+from rolecall_runner.sandbox.server.request_pipeline import PipelineReply, RequestPipeline
 from rolecall_runner.sandbox.server.state_dir import forget_secret, keep_secret
 from rolecall_runner.sandbox.sts.assume_role import USER_SESSION_SECONDS, Assumption
 from rolecall_runner.sandbox.sts.sandbox_sessions import (
@@ -29,7 +29,7 @@ from rolecall_runner.sandbox.sts.sandbox_sessions import (
     SandboxSessions,
     credentials_of,
     new_secret,
-    operator,
+    operator_session,
 )
 from rolecall_runner.sandbox.sts.sts import Sts
 
@@ -71,7 +71,7 @@ class Sandbox:
                 f"the sandbox listens only on {LOOPBACK}, not on {host}",
                 hint="omit the host: the sandbox provides administrator credentials and must not be reachable by others",
             )
-        self._world = World()
+        self._world = MotoBackends()
         try:
             self.region = region
             self.partition = partition_of(region)
@@ -79,7 +79,7 @@ class Sandbox:
             self.accounts: set[str] = set()
             self._stored = StoredAccess(self._world)
             self._sessions = SandboxSessions(clock)
-            self._operator = operator(self.partition, new_secret())
+            self._operator = operator_session(self.partition, new_secret())
             self._callers = CallerLookup(self._world, self._sessions, signature_matches, self._operator)
             self._sts = Sts(self._world, self._stored, self._sessions, clock, self.accounts.add)
             self._pipeline = self._make_pipeline(FaultInjector(faults) if faults else None, limits, log)
@@ -119,8 +119,8 @@ class Sandbox:
         self.accounts |= restore(self._world, path)
         self._stored.forget()
 
-    def _make_pipeline(self, faults: FaultInjector | None, limits: Limits, log: Callable[[str], None]) -> Gate:
-        return Gate(
+    def _make_pipeline(self, faults: FaultInjector | None, limits: Limits, log: Callable[[str], None]) -> RequestPipeline:
+        return RequestPipeline(
             callers=self._callers,
             sts=self._sts,
             iam=IamWrites(self._world, self._stored, limits),

@@ -87,7 +87,7 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningSandbox:
     """A running sandbox process; `how` is the source of its accounts."""
 
     pid: int
@@ -100,7 +100,7 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class StoppedSandbox:
     """A stopped sandbox process; `url` is empty when it was still starting."""
 
     pid: int
@@ -108,7 +108,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class StateDir:
     """The state directory of one sandbox process. All files have mode 0600, in a directory with mode 0700."""
 
     folder: Path
@@ -154,11 +154,11 @@ class Home:
         return self.folder / "state"
 
 
-def find(home: Home) -> Running | None:
+def find_sandbox(home: StateDir) -> RunningSandbox | None:
     """The running sandbox of this directory; None when there is none or its process has ended."""
     try:
         body = read_record(home.record)
-        running = Running(
+        running = RunningSandbox(
             **{**body, "accounts": tuple(body["accounts"]), "actors": tuple(Actor(**item) for item in body["actors"])}
         )
     except (OSError, ValueError, TypeError, KeyError):
@@ -166,19 +166,19 @@ def find(home: Home) -> Running | None:
     return running if _is_ours(running.pid, home) else None
 
 
-def start(
-    home: Home,
+def start_sandbox(
+    home: StateDir,
     wanted: SandboxRequest,
     *,
     timeout_seconds: float = 120.0,
     waiting: Callable[[int, int], None] = lambda _d, _t: None,
-) -> Running:
+) -> RunningSandbox:
     """Start a sandbox process and wait until its accounts are provisioned.
 
     `waiting` is called with the numbers of provisioned accounts and of all accounts. Raises SandboxError when a sandbox is
     already running or this one does not start; its exit code is that of the error in the process.
     """
-    if (running := find(home)) is not None:
+    if (running := find_sandbox(home)) is not None:
         raise SandboxError(
             f"a sandbox is already running at {running.url}", where=str(home.folder), hint="stop it: runner sandbox down"
         )
@@ -192,7 +192,7 @@ def start(
         child = _spawn(home, lock)
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
-        if (running := find(home)) is not None:
+        if (running := find_sandbox(home)) is not None:
             return running
         if child.poll() is not None:
             raise _start_error(home)
@@ -203,7 +203,7 @@ def start(
 
 
 @contextmanager
-def _locked(home: Home) -> Iterator[int]:
+def _locked(home: StateDir) -> Iterator[int]:
     """Take the directory's lock; the descriptor of the empty lock file. A child process that inherits it keeps the lock.
 
     Raises SandboxError when another process holds it.
@@ -233,7 +233,7 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _spawn(home: Home, lock: int) -> subprocess.Popen[bytes]:
+def _spawn(home: StateDir, lock: int) -> subprocess.Popen[bytes]:
     with open_log(home) as log:
         child = subprocess.Popen(  # noqa: S603 - this program
             [sys.executable, "-m", "rolecall_runner.sandbox.process", str(home.folder)],
@@ -247,7 +247,7 @@ def _spawn(home: Home, lock: int) -> subprocess.Popen[bytes]:
     return child
 
 
-def _holder(home: Home) -> int | None:
+def _holder(home: StateDir) -> int | None:
     """The process that holds the directory's lock; None when it is free."""
     try:
         descriptor = open_private_file(home.lock, flags=os.O_RDWR)
@@ -277,12 +277,12 @@ def _require_moto() -> None:
             raise missing
 
 
-def stop(home: Home) -> Ended | None:
+def stop_sandbox(home: StateDir) -> StoppedSandbox | None:
     """Stop the sandbox of this directory, running or starting, and wait for its end; None when there is none.
 
     Raises SandboxError when it does not stop.
     """
-    running = find(home)
+    running = find_sandbox(home)
     pid = running.pid if running else _holder(home)
     if pid is None:
         return None
@@ -292,20 +292,20 @@ def stop(home: Home) -> Ended | None:
     while time.monotonic() < deadline:
         # The system releases the lock a moment after the process has ended.
         if not _is_ours(pid, home) and _holder(home) != pid:
-            return Ended(pid, running.url if running else "")
+            return StoppedSandbox(pid, running.url if running else "")
         time.sleep(_POLL_SECONDS)
     raise SandboxError(f"the sandbox (process {pid}) does not stop", where=str(home.folder), hint=f"stop it: kill -9 {pid}")
 
 
-def environments(home: Home) -> dict[str, dict[str, str]]:
+def actor_environments(home: StateDir) -> dict[str, dict[str, str]]:
     """Environment variables by actor. Raises SandboxError when no sandbox is running."""
-    if find(home) is None:
+    if find_sandbox(home) is None:
         raise SandboxError("no sandbox is running", where=str(home.folder), hint="start one: runner sandbox up")
     found: dict[str, dict[str, str]] = read_record(home.environments)
     return found
 
 
-def _is_ours(pid: int, home: Home) -> bool:
+def _is_ours(pid: int, home: StateDir) -> bool:
     """Whether the process is running and serves this directory: its id may have been reused."""
     try:
         os.kill(pid, 0)
@@ -318,7 +318,7 @@ def _is_ours(pid: int, home: Home) -> bool:
     return os.fsencode(str(home.folder)) in words
 
 
-def _start_error(home: Home) -> RolecallError:
+def _start_error(home: StateDir) -> RolecallError:
     try:
         body = read_record(home.failure)
         error = SandboxError(body["text"])
@@ -328,7 +328,7 @@ def _start_error(home: Home) -> RolecallError:
         return SandboxError("the sandbox ended before it was ready", where=str(home.log), hint="read its log")
 
 
-def _report_progress(home: Home, waiting: Callable[[int, int], None]) -> None:
+def _report_progress(home: StateDir, waiting: Callable[[int, int], None]) -> None:
     try:
         done, total = read_record(home.progress)
     except (OSError, ValueError):
@@ -346,7 +346,7 @@ def read_record(path: Path) -> Any:
     return json.loads(read_private_file(path))
 
 
-def open_log(home: Home) -> IO[bytes]:
+def open_log(home: StateDir) -> IO[bytes]:
     """Open the log for appending, with mode 0600. Raises UnsafeFileError, OSError."""
     flags = os.O_WRONLY | os.O_APPEND
     try:

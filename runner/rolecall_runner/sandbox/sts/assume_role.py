@@ -16,7 +16,7 @@ from rolecall_generator.iam.evaluation import Caller, Decision, Evaluator, Ident
 from rolecall_runner.sandbox.authorization.authorizer import session_context
 from rolecall_runner.sandbox.iam.iam_validation import check_identity_document
 from rolecall_runner.sandbox.iam.moto_backends import StoredAccess
-from rolecall_runner.sandbox.protocol.error_catalog import AwsRefusalError, denied, invalid, unconstrained
+from rolecall_runner.sandbox.protocol.error_catalog import AwsRefusalError, access_denied, constraint_error, validation_error
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, ContextValues, QueryParameters, SessionInfo
 
 MINIMUM_SECONDS = 900
@@ -66,7 +66,7 @@ def read_assume_role(form: QueryParameters) -> AssumeRoleRequest:
     name = _text(form, "RoleSessionName", 2, 64, _NAME)
     if arn is None or name is None:
         missing = "roleArn" if arn is None else "roleSessionName"
-        raise invalid(
+        raise validation_error(
             f"1 validation error detected: Value null at '{missing}' failed to satisfy constraint: Member must not be null"
         )
     tags, transitive = read_tags(form)
@@ -96,9 +96,9 @@ def read_seconds(form: QueryParameters, maximum: int) -> int | None:
         raise AwsRefusalError("MalformedInput", f"{text} is not a whole number of seconds")
     seconds = int(text)
     if seconds < MINIMUM_SECONDS:
-        raise unconstrained("durationSeconds", seconds, f"have value greater than or equal to {MINIMUM_SECONDS}")
+        raise constraint_error("durationSeconds", seconds, f"have value greater than or equal to {MINIMUM_SECONDS}")
     if seconds > maximum:
-        raise unconstrained("durationSeconds", seconds, f"have value less than or equal to {maximum}")
+        raise constraint_error("durationSeconds", seconds, f"have value less than or equal to {maximum}")
     return seconds
 
 
@@ -112,7 +112,7 @@ def read_tags(form: QueryParameters) -> tuple[dict[str, str], tuple[str, ...]]:
     keys = members(form, "Tags", "Key")
     values = members(form, "Tags", "Value")
     if len(keys) > quotas.TAGS:
-        raise unconstrained("tags", f"[{len(keys)} tags]", f"have length less than or equal to {quotas.TAGS}")
+        raise constraint_error("tags", f"[{len(keys)} tags]", f"have length less than or equal to {quotas.TAGS}")
     for key in keys:
         _within("tags.key", key, 1, 128, _TAG)
         if key.lower().startswith("aws:"):
@@ -146,23 +146,25 @@ def _policy(form: QueryParameters) -> PolicyDocument | None:
         return None
     if not text or len(text) > SESSION_POLICY_CHARACTERS:
         bound = f"less than or equal to {SESSION_POLICY_CHARACTERS}" if text else "greater than or equal to 1"
-        raise unconstrained("policy", text, f"have length {bound}")
+        raise constraint_error("policy", text, f"have length {bound}")
     return check_identity_document(text)
 
 
 def _policy_arns(form: QueryParameters) -> tuple[str, ...]:
     arns = members(form, "PolicyArns", "arn")
     if len(arns) > SESSION_POLICY_ARNS:
-        raise unconstrained("policyArns", f"[{len(arns)} ARNs]", f"have length less than or equal to {SESSION_POLICY_ARNS}")
+        raise constraint_error(
+            "policyArns", f"[{len(arns)} ARNs]", f"have length less than or equal to {SESSION_POLICY_ARNS}"
+        )
     return tuple(arns)
 
 
 def _check_arn(arn: str) -> None:
     parsed = Arn.parse(arn)
     if parsed is None or parsed.service != "iam" or parsed.partition not in PARTITIONS:
-        raise invalid("Request ARN is invalid")
+        raise validation_error("Request ARN is invalid")
     if parsed.region or not _ACCOUNT.fullmatch(parsed.account_id) or parsed.kind != "role" or not parsed.name:
-        raise invalid(f"{arn} is invalid")
+        raise validation_error(f"{arn} is invalid")
 
 
 def _text(form: QueryParameters, name: str, least: int, most: int, pattern: re.Pattern[str] | None) -> str | None:
@@ -174,11 +176,11 @@ def _text(form: QueryParameters, name: str, least: int, most: int, pattern: re.P
 
 def _within(name: str, value: str, least: int, most: int, pattern: re.Pattern[str] | None) -> None:
     if pattern is not None and not pattern.fullmatch(value):
-        raise unconstrained(name, value, f"satisfy regular expression pattern: {pattern.pattern}")
+        raise constraint_error(name, value, f"satisfy regular expression pattern: {pattern.pattern}")
     if len(value) < least:
-        raise unconstrained(name, value, f"have length greater than or equal to {least}")
+        raise constraint_error(name, value, f"have length greater than or equal to {least}")
     if len(value) > most:
-        raise unconstrained(name, value, f"have length less than or equal to {most}")
+        raise constraint_error(name, value, f"have length less than or equal to {most}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +222,10 @@ def decide_assume(
     # Same refusal for a role that does not exist, as in AWS: it must not reveal which roles exist.
     if not decision.allowed:
         if (parsed := Arn.parse(caller.arn)) is not None and parsed.resource == "root":
-            raise denied("Roles may not be assumed by root accounts.")
-        raise denied(f"User: {caller.arn} is not authorized to perform: {decision.action} on resource: {request.role_arn}")
+            raise access_denied("Roles may not be assumed by root accounts.")
+        raise access_denied(
+            f"User: {caller.arn} is not authorized to perform: {decision.action} on resource: {request.role_arn}"
+        )
     role = access.roles[request.role_arn]
     return Assumption(role, _seconds(caller, request, role), tags, transitive, source_identity)
 
@@ -269,7 +273,7 @@ def _source_identity(caller: SessionInfo, request: AssumeRoleRequest) -> str | N
     Raises AwsRefusalError when the request changes it.
     """
     if caller.source_identity and request.source_identity not in {None, caller.source_identity}:
-        raise denied("The source identity of a session cannot be changed in a role chain.")
+        raise access_denied("The source identity of a session cannot be changed in a role chain.")
     return request.source_identity or caller.source_identity
 
 
@@ -279,9 +283,11 @@ def _seconds(caller: SessionInfo, request: AssumeRoleRequest, role: Role) -> int
     if request.seconds is None:
         return quotas.CHAINED_SESSION_SECONDS
     if chained and request.seconds > quotas.CHAINED_SESSION_SECONDS:
-        raise invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+        raise validation_error(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
+        )
     if request.seconds > role.max_session_seconds:
-        raise invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+        raise validation_error("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
     return request.seconds
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from rolecall_runner.sandbox.iam.moto_backends import World
+from rolecall_runner.sandbox.iam.moto_backends import MotoBackends
 from rolecall_runner.sandbox.protocol.error_catalog import ErrorCategory
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpRequest, SessionInfo
 
@@ -41,7 +41,7 @@ def credentials_of(session: SessionInfo) -> SandboxCredentials:
     return SandboxCredentials(session.access_key, session.secret, session.session_token, session.expires)
 
 
-def operator(partition: str, secret: str) -> SessionInfo:
+def operator_session(partition: str, secret: str) -> SessionInfo:
     """The identity that provisions accounts, with its secret access key."""
     arn = f"arn:{partition}:iam::{OPERATOR_ACCOUNT}:user/operator"
     return SessionInfo(OPERATOR_KEY, secret, None, OPERATOR_ACCOUNT, arn, user_id="AIDAROLECALLOPERATOR", operator=True)
@@ -101,7 +101,7 @@ SignatureCheck = Callable[[HttpRequest, str], bool]
 class CallerLookup:
     """Finds the caller of an access key: the operator, a session, a root user, or a user with a long-term key in IAM."""
 
-    def __init__(self, world: World, sessions: SandboxSessions, check: SignatureCheck, operator: SessionInfo) -> None:
+    def __init__(self, world: MotoBackends, sessions: SandboxSessions, check: SignatureCheck, operator: SessionInfo) -> None:
         self._world = world
         self._sessions = sessions
         self._check = check

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from xml.etree import ElementTree as ET
 
 from rolecall_generator.iam import Arn, PolicyDocument, role_arn
-from rolecall_runner.sandbox.iam.moto_backends import StoredAccess, World, document_of
-from rolecall_runner.sandbox.protocol.error_catalog import NOT_OFFERED, AwsRefusalError, denied
+from rolecall_runner.sandbox.iam.moto_backends import MotoBackends, StoredAccess, document_of
+from rolecall_runner.sandbox.protocol.error_catalog import NOT_OFFERED, AwsRefusalError, access_denied
 from rolecall_runner.sandbox.protocol.http_types import ApiCall, HttpReply, QueryParameters, SessionInfo
 from rolecall_runner.sandbox.sts.assume_role import (
     SESSION_POLICY_CHARACTERS,
@@ -36,7 +36,12 @@ class Sts:
     """STS on the stored IAM; `on_account` is called with the id of each account that the operator enters."""
 
     def __init__(
-        self, world: World, stored: StoredAccess, sessions: SandboxSessions, clock: Clock, on_account: Callable[[str], None]
+        self,
+        world: MotoBackends,
+        stored: StoredAccess,
+        sessions: SandboxSessions,
+        clock: Clock,
+        on_account: Callable[[str], None],
     ) -> None:
         self._world = world
         self._stored = stored
@@ -95,7 +100,7 @@ class Sts:
         parsed = Arn.parse(assumption.role.arn)
         stored = self._world.role(assumption.role.arn)
         if parsed is None or stored is None:
-            raise denied(f"{assumption.role.arn} no longer exists")
+            raise access_denied(f"{assumption.role.arn} no longer exists")
         now = self._clock()
         return self._sessions.issue(
             SessionInfo(
@@ -130,14 +135,16 @@ class Sts:
         if serial is None and code is None:
             return None if caller.mfa_at is None else int((now - caller.mfa_at).total_seconds())
         if serial is None or code is None:
-            raise denied("MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
+            raise access_denied(
+                "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code."
+            )
         if not self._has_device(caller, serial):
-            raise denied(
+            raise access_denied(
                 "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is "
                 "valid and associated with this user."
             )
         if not _SIX_DIGITS.fullmatch(code):
-            raise denied("MultiFactorAuthentication failed with invalid MFA one time pass code. ")
+            raise access_denied("MultiFactorAuthentication failed with invalid MFA one time pass code. ")
         return 0
 
     def _has_device(self, caller: SessionInfo, serial: str) -> bool:
@@ -174,7 +181,7 @@ class Sts:
         seconds = read_seconds(form, USER_SESSION_MAXIMUM_SECONDS)
         serial, code = read_mfa(form)
         if caller.session_token is not None or caller.operator:
-            raise denied("Cannot call GetSessionToken with session credentials")
+            raise access_denied("Cannot call GetSessionToken with session credentials")
         mfa_age = self._mfa_age(caller, serial, code, self._clock())
         session = self.user_session(caller, seconds=seconds or USER_SESSION_SECONDS, mfa=mfa_age is not None)
         return {"Credentials": _credentials(session)}
