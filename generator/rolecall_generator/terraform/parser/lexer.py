@@ -50,7 +50,7 @@ class Unreadable(Exception):  # noqa: N818 - becomes a finding
 
 
 @dataclass(frozen=True, slots=True)
-class ScanResult:
+class ScannedText:
     """A file's shape (code with numbers for literals and the same line breaks) and the decoded literals by number.
 
     `depth` is the number of brackets open at the end; negative if more were closed than opened.
@@ -61,19 +61,19 @@ class ScanResult:
     depth: int = 0
 
 
-def scan(text: str) -> ScanResult:
+def scan(text: str) -> ScannedText:
     """Scan a `.tf` file. Raises Unreadable."""
     scanner = _Scanner(text)
     scanner.code(inside_template=False)
-    return ScanResult("".join(scanner.out), tuple(scanner.literals), scanner.depth)
+    return ScannedText("".join(scanner.out), tuple(scanner.literals), scanner.depth)
 
 
-def scan_template(text: str, line: int = 1) -> ScanResult:
+def scan_template(text: str, line: int = 1) -> ScannedText:
     """Scan a template without escapes (a JSON string, the body of a heredoc) as the argument `x`. Raises Unreadable."""
     scanner = _Scanner(text, line)
     scanner.out.append("x = ")
     scanner.template(text)
-    return ScanResult("".join(scanner.out) + "\n", tuple(scanner.literals))
+    return ScannedText("".join(scanner.out) + "\n", tuple(scanner.literals))
 
 
 def normalize(value: str) -> str:

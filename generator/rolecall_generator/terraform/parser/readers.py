@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rolecall_generator.output import folder_lock
 from rolecall_generator.terraform.parser import syntax as s
 from rolecall_generator.terraform.parser.json_text import decode_json
-from rolecall_generator.terraform.parser.lexer import MAXIMUM_DEPTH, ScanResult, Unreadable, normalize, scan, scan_template
+from rolecall_generator.terraform.parser.lexer import MAXIMUM_DEPTH, ScannedText, Unreadable, normalize, scan, scan_template
 from rolecall_generator.terraform.parser.numbers import parse_number
 from rolecall_generator.terraform.parser.values import Unresolvable
 from rolecall_generator.user_cache import is_own_file, user_cache_folder
@@ -79,7 +79,7 @@ def _blocks(piece: str, file: str, line: int) -> tuple[s.Block, ...]:
     return body.blocks
 
 
-def _body(scanned: ScanResult, file: str, line: int) -> s.Body:
+def _body(scanned: ScannedText, file: str, line: int) -> s.Body:
     tree = _parse_tree(scanned.shape)
     try:
         return _HclReader(scanned.literals, file, line - 1).body(tree.children[0])
