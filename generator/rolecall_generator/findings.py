@@ -1,7 +1,7 @@
 """Findings, and the kinds of finding that do not come from a rule over access or from the parser.
 
-Every kind is declared once, as a FindingKind: rules with the `rule` decorator (`checks/rule.py`), the parser's in
-`parse/report.py`, all others here. Reports, SARIF descriptors and the pages in docs/rules derive from these declarations.
+Every kind is declared once, as a FindingKind: rules with the `rule` decorator (`rules/rule.py`), the parser's in
+`terraform/parser/schema.py`, all others here. Reports, SARIF descriptors and the pages in docs/rules derive from them.
 """
 
 from __future__ import annotations

@@ -14,15 +14,7 @@ of a build server (`::error::`), or break out of a format. What is replaced:
 Letters, accents, CJK and emoji stay. The replacement is U+FFFD, one for one, so that styles and widths stay right.
 `rolecall_generator.terminal` applies this to everything that is printed; formats with rules of their own call it themselves.
 
-Command lines to copy: they lead on from here, with manifest and output folder where these are not the usual ones.
-
-What pydantic found wrong, in people's words: what is wrong, where it stands, and the hint.
-
-What YAML takes a scalar for: text, number, boolean, date or nothing.
-
-Sentences whose values stay apart from our own words, so that every form escapes them in its own way. A `Phrase` is what
-a text says; Markdown, HTML and PDF are ways of writing it down. Our own words are trusted, a value never is: it may
-hold whatever stands in a manifest.
+Also here: suggestions of the nearest name, counts and durations for messages, command lines to copy, Markdown code spans.
 """
 
 from __future__ import annotations
@@ -187,14 +179,9 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
-def printable(text: str) -> str:
-    """Text that can stand in a comment of one line: no line break, no invisible character."""
-    return one_line(text)
-
-
 def markdown(text: str) -> str:
     """Any string as a Markdown code span."""
-    plain = " ".join(printable(text.replace("\n", " ")).split())
+    plain = " ".join(one_line(text).split())
     fence = "`"
     while fence in plain:
         fence += "`"

@@ -4,11 +4,8 @@ What AWS hands out is known by its form, or by the name that stands before it. F
 or ABIA (IAM user guide, "Unique identifiers", November 2026); secret keys have 40 characters of base64; session tokens are
 base64 of several hundred characters. Unique ids of roles and users (AROA, AIDA) and external ids are no secrets and stay.
 
-A play's run as one JSON object, as Ansible's callback of that name gives it: plays, their tasks, accounts, stats.
-
-Replies of botocore as JSON values: times as ISO 8601, bytes as base64, and what the model calls sensitive hidden.
-
-How every output marks what a sandbox said instead of AWS.
+Also here: replies of botocore as JSON values (times in ISO 8601, bytes in base64, sensitive members hidden), and the mark of
+everything that came from a sandbox instead of AWS.
 """
 
 from __future__ import annotations

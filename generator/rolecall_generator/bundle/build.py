@@ -39,7 +39,7 @@ from rolecall_generator.proof import Proof, prove
 from rolecall_generator.records import SUMS
 from rolecall_generator.rules import CheckContext, apply_suppressions, run_rules
 from rolecall_generator.terraform import module_view, render_module, render_text
-from rolecall_generator.text import printable
+from rolecall_generator.text import one_line
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
 
 README = "README.md"
@@ -53,7 +53,7 @@ def readme_form(handover: Handover, files: Collection[str]) -> Files:
     empty = not (access.roles or access.groups or access.users)
     view = {
         **module_view(handover.module, handover.source),
-        "source": printable(handover.source),
+        "source": one_line(handover.source),
         "kind": str(handover.module.kind),
         "ways": [] if empty else [way for way in _WAYS if way in folders],
         "reviews": sorted(name for name in files if name.startswith("review/")),

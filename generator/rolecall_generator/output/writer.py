@@ -1,7 +1,6 @@
-"""What a run of the writer did, for the summary and for machines.
+"""The only writer of the output folder: modules placed whole, foreign files never touched, nothing written twice.
 
-The only writer of the output folder: modules placed whole, foreign files never touched, nothing written twice. A run
-looks at everything first (`survey`), refuses before the first change, and then goes forward in batches: render, journal
+A run looks at everything first, refuses before the first change, and then goes forward in batches: render, journal
 what is about to be written, stage it in a folder of the same file system, move it into place. Killed at any moment, the
 next run finds its way from the lock and the journal.
 """

@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Iterable
 from functools import cache
 
-from rolecall_generator import rules as checks
+from rolecall_generator import rules as package
 from rolecall_generator.findings import Finding, kinds_in
 from rolecall_generator.rules.rule import CheckContext, Rule
 
@@ -17,8 +17,8 @@ _FAMILY = "_rules"
 @cache
 def all_rules() -> tuple[Rule, ...]:
     """The rules that modules of this folder declare, by ID. A module of rules has a name that ends in `_rules`."""
-    names = sorted(module.name for module in pkgutil.iter_modules(checks.__path__) if module.name.endswith(_FAMILY))
-    families = (importlib.import_module(f"{checks.__name__}.{name}") for name in names)
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name.endswith(_FAMILY))
+    families = (importlib.import_module(f"{package.__name__}.{name}") for name in names)
     found = (kind for family in families for kind in kinds_in(vars(family)) if isinstance(kind, Rule))
     return tuple(sorted(found, key=lambda rule: rule.id))
 

@@ -1,7 +1,7 @@
 """What rules look at: an access, who its parts belong to, and its documents grouped so that equal ones cost once.
 
 Rules over access: the decorator that declares one, and what a rule can look at. A rule is a function under `@rule` in a
-module of this folder whose name ends in `_rules`; `checks/rules.py` finds it there.
+module of this folder whose name ends in `_rules`; `rules/registry.py` finds it there.
 
 The manifest's `suppress` entries applied: what is reported, and what is not, with the reason.
 """

@@ -22,7 +22,7 @@ from rolecall_generator.iam import (
 )
 from rolecall_generator.package_digest import template_folder
 from rolecall_generator.terraform import hcl
-from rolecall_generator.text import markdown, printable
+from rolecall_generator.text import markdown, one_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -69,7 +69,7 @@ def render_module(module: Module, source: str) -> dict[str, str]:
 
 def module_view(module: Module, source: str) -> Mapping[str, Any]:
     """What the module's templates see: its parts with their block labels and the expressions that refer to them."""
-    return _view(module, printable(source))
+    return _view(module, one_line(source))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from rolecall_generator.iam import (
 )
 from rolecall_generator.records import OWNER_TAG
 from rolecall_generator.terraform import render_text
-from rolecall_generator.text import printable
+from rolecall_generator.text import one_line
 
 FOLDER = "aws-cli"
 SCRIPTS = ("apply.sh", "remove.sh")
@@ -67,7 +67,7 @@ def _view(handover: Handover) -> dict[str, Any]:
     link = module.switch_role.link if module.switch_role is not None else None
     return {
         "account": module.account,
-        "source": printable(handover.source),
+        "source": one_line(handover.source),
         "region": PARTITIONS[module.partition].default_region,
         **parts,
         "made": made,

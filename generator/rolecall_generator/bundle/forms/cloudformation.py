@@ -36,7 +36,7 @@ from rolecall_generator.iam import (
     parse_arn,
 )
 from rolecall_generator.terraform import render_text
-from rolecall_generator.text import printable
+from rolecall_generator.text import one_line
 
 FOLDER = "cloudformation"
 # "Console endpoints" of the partitions that document one (AWS, GovCloud and China user guides, November 2026).
@@ -86,7 +86,7 @@ def _view(handover: Handover, text: str | None) -> dict[str, Any]:
     users = [user for user in access.users.values() if user.console_password is not None and not user.existing]
     return {
         "account": module.account,
-        "source": printable(handover.source),
+        "source": one_line(handover.source),
         "has_template": text is not None,
         "customer": module.kind is ModuleKind.CUSTOMER,
         "guard": GUARD,

@@ -15,7 +15,7 @@ from rolecall_generator.bundle.forms.interface import Files, Handover
 from rolecall_generator.iam import Statement
 from rolecall_generator.records import TERRAFORM
 from rolecall_generator.terraform import hcl, module_view, render_text
-from rolecall_generator.text import printable
+from rolecall_generator.text import one_line
 
 TESTS = f"{TERRAFORM}/tests/access.tftest.hcl"
 # The second is for a module of the first: a manifest may name any twelve digits.
@@ -29,7 +29,7 @@ def terraform_module_form(handover: Handover) -> Files:
     text = render_text(
         "access.tftest.hcl",
         {
-            "source": printable(handover.source),
+            "source": one_line(handover.source),
             "overrides": overrides(view, module.account.account_id),
             "checks": module_checks(view),
             "dependents": view["dependents"],

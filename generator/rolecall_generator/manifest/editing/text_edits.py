@@ -1,8 +1,8 @@
-"""Why an edit is not made, in the project's words.
+"""Edits of a YAML text: its nodes with the offsets that edits cut and fill, and the reasons why an edit is refused.
 
-A YAML text as nodes that know where they stand: the offsets that edits cut and fill. From libyaml's events, as
-`source.py`: ruamel.yaml's composer without its C part takes eight times as long (2,000 customers: 1.1 s next to 0.14 s,
-November 2026), and only the offsets are wanted here. What is written anew is rendered by ruamel.yaml.
+Nodes come from libyaml's events: ruamel.yaml's composer without its C part takes eight times as long (2,000 customers:
+1.1 s next to 0.14 s, November 2026), and only the offsets are wanted here. What is written anew is rendered by
+ruamel.yaml.
 
 A text with cuts and insertions to come: all of them at offsets of the text as it was read.
 
