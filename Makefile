@@ -11,6 +11,9 @@ PYTEST_ARGS ?= -m "not slow and not benchmark"
 .PHONY: help demo test lint format benchmark golden lock docs docs-serve picture man dist sbom clean
 .DEFAULT_GOAL := help
 
+# Tests start hundreds of processes; without cached bytecode, each of them would compile every module it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
