@@ -146,7 +146,7 @@ def test_the_metadata_says_what_the_project_says(built: Built) -> None:
     assert len(project["dependencies"]) == len(
         [needed for needed in said.get_all("Requires-Dist", []) if "extra ==" not in needed]
     )
-    assert "[console_scripts]\ngen = rolecall_generator.cli:app\nrunner = rolecall_runner.cli.main:app" == programs.strip()
+    assert "[console_scripts]\ngen = rolecall_generator.cli:app\nrunner = rolecall_runner.cli:app" == programs.strip()
 
 
 def test_the_same_source_gives_the_same_bytes(built: Built, tmp_path: Path) -> None:
