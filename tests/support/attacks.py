@@ -98,7 +98,7 @@ EDITS: dict[str, tuple[str, str, str]] = {
     "a document of another name": (
         ONE,
         "data.aws_iam_policy_document.trust.json",
-        "data.aws_iam_policy_document.inline_s3-read.json",
+        "data.aws_iam_policy_document.s3_read.json",
     ),
     "a document from the network": (ONE, ROLE, 'data "http" "x" {\n  url = "https://example.com"\n}\n' + ROLE),
     "a document from a program": (ONE, ROLE, 'data "external" "x" {\n  program = ["sh"]\n}\n' + ROLE),

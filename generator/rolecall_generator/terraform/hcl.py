@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _SPECIAL = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]|\$\{|%\{')
-_NOT_IN_LABEL = re.compile(r"[^A-Za-z0-9_-]")
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NOT_IN_WORD = re.compile(r"[^A-Za-z0-9]+")
 
 
 def string(value: str) -> str:
@@ -55,11 +57,21 @@ def expressions(values: Mapping[str, str], indent: int = 0) -> str:
     return f"{{\n{lines}{margin}}}"
 
 
-def label(name: str) -> str:
-    """A block label for an AWS name. If characters had to be replaced, a digest keeps the label unique."""
-    plain = _NOT_IN_LABEL.sub("_", name)
-    if plain[0].isdigit() or plain[0] == "-":
-        plain = f"_{plain}"
-    if plain == name:
-        return plain
-    return f"{plain}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+def labels(names: Mapping[str, str]) -> dict[str, str]:
+    """Block labels in snake_case for AWS names, which are given and returned by unique keys, such as ARNs.
+
+    Names that differ only in case or separators would get the same label: each of them gets a digest of its key.
+    """
+    plain = {key: snake_case(name) for key, name in names.items()}
+    uses = Counter(plain.values())
+    return {key: label if uses[label] == 1 else f"{label}_{_digest(key)}" for key, label in plain.items()}
+
+
+def snake_case(name: str) -> str:
+    """A name as identifier: `AmazonEC2ReadOnlyAccess` becomes `amazon_ec2_read_only_access`."""
+    words = _NOT_IN_WORD.sub("_", _WORD_START.sub("_", name)).strip("_").lower()
+    return words if words[:1].isalpha() else f"_{words or _digest(name)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -72,7 +72,7 @@ def module_view(module: Module, source: str) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A part of the access with its block label and the expressions that refer to it."""
+    """A part of the access with its block label and the expression that refers to it."""
 
     label: str
     part: Any
@@ -82,7 +82,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class LabelledDocument:
-    """A policy document with its block label."""
+    """A policy document with its block label; `name` is that of the inline policy or managed policy."""
 
     label: str
     name: str
@@ -91,7 +91,7 @@ class LabelledDocument:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A managed policy on a role, group or user; `target` is an expression."""
+    """A managed policy on a role, group or user; `target` and `policy` are expressions."""
 
     label: str
     target: str
@@ -100,11 +100,12 @@ class Attachment:
 
 def _view(module: Module, source: str) -> Mapping[str, Any]:
     access = module.access
-    roles = [_role(module, role) for role in access.roles.values()]
-    groups = [_labelled(group, "aws_iam_group") for group in access.groups.values()]
-    users = [_labelled(user, "aws_iam_user") for user in access.users.values()]
+    single = None if module.kind is ModuleKind.BACKEND else SINGLE_ROLE_LABEL
+    roles = _labelled(access.roles.values(), "aws_iam_role", single)
+    groups = _labelled(access.groups.values(), "aws_iam_group")
+    users = _labelled(access.users.values(), "aws_iam_user")
     addresses = {item.part.arn: item.address for item in (*roles, *groups)}
-    policies = [_labelled(policy, "aws_iam_policy") for policy in access.policies.values()]
+    policies = _labelled(access.policies.values(), "aws_iam_policy")
     return {
         "account": module.account,
         "source": source,
@@ -117,10 +118,9 @@ def _view(module: Module, source: str) -> Mapping[str, Any]:
         "groups": groups,
         "users": users,
         "policies": policies,
-        "profiles": [_labelled(profile, "aws_iam_instance_profile") for profile in access.instance_profiles.values()],
+        "profiles": _labelled(access.instance_profiles.values(), "aws_iam_instance_profile"),
         "addresses": addresses,
-        "trust_documents": {item.label: _trust(item) for item in roles if item.part.trust is not None},
-        "inline_documents": {item.label: _inline(item) for item in roles},
+        **_documents(roles, policies),
         "role_attachments": _attachments(roles, policies),
         "group_attachments": _attachments(groups, policies),
         "memberships": {user.label: [addresses[arn] for arn in sorted(user.part.groups)] for user in users},
@@ -138,50 +138,60 @@ def _parse(arn: str) -> Arn:
 _Part = Role | ManagedPolicy | Group | User | InstanceProfile
 
 
-def _labelled(part: _Part, resource: str, label: str | None = None) -> Labelled:
-    arn = _parse(part.arn)
-    label = label or hcl.label(arn.name)
-    prefix = "data." if getattr(part, "existing", False) else ""
-    return Labelled(label, part, arn, f"{prefix}{resource}.{label}")
-
-
-def _role(module: Module, role: Role) -> Labelled:
-    return _labelled(role, "aws_iam_role", None if module.kind is ModuleKind.BACKEND else SINGLE_ROLE_LABEL)
-
-
-def _qualified(prefix: str, owner: str, name: str = "") -> str:
-    own = "" if owner == SINGLE_ROLE_LABEL else f"_{owner}"
-    return f"{prefix}{own}_{name}" if name else f"{prefix}{own}"
-
-
-def _trust(role: Labelled) -> LabelledDocument:
-    return LabelledDocument(_qualified("trust", role.label), "", role.part.trust.statements)
-
-
-def _inline(owner: Labelled) -> list[LabelledDocument]:
-    return [
-        LabelledDocument(_qualified("inline", owner.label, hcl.label(name)), name, document.statements)
-        for name, document in sorted(owner.part.inline.items())
-    ]
-
-
-def _attachments(owners: list[Labelled], policies: list[Labelled]) -> list[Attachment]:
-    declared = {policy.part.arn: policy for policy in policies}
+def _labelled(parts: Iterable[_Part], resource: str, fixed_label: str | None = None) -> list[Labelled]:
+    arns = [(part, _parse(part.arn)) for part in parts]
+    labels = hcl.labels({part.arn: arn.name for part, arn in arns})
     found = []
-    for owner in owners:
-        for arn in sorted(owner.part.attached):
-            own = declared.get(arn)
-            label = own.label if own else _foreign_label(_parse(arn))
-            policy = f"{own.address}.arn" if own else hcl.string(arn)
-            suffix = "" if owner.label == SINGLE_ROLE_LABEL else f"{owner.label}_"
-            found.append(Attachment(f"{suffix}{label}", owner.address, policy))
+    for part, arn in arns:
+        label = fixed_label or labels[part.arn]
+        prefix = "data." if getattr(part, "existing", False) else ""
+        found.append(Labelled(label, part, arn, f"{prefix}{resource}.{label}"))
     return found
 
 
-def _foreign_label(arn: Arn) -> str:
-    """Label of a policy of another module or of AWS. Policy names are unique in an account: name and account suffice."""
-    name = hcl.label(arn.name)
-    return name if arn.account_id == "aws" else f"{name}_{arn.account_id}"
+def _documents(roles: list[Labelled], policies: list[Labelled]) -> dict[str, Any]:
+    """The policy documents by the label of their role or policy. They share one resource type, and so one set of labels."""
+    names = {policy.part.arn: policy.arn.name for policy in policies}
+    for role in roles:
+        owner = "" if role.label == SINGLE_ROLE_LABEL else f"{role.arn.name} "
+        names[role.part.arn] = f"{owner}trust"
+        names |= {f"{role.part.arn} {name}": f"{owner}{name}" for name in role.part.inline}
+    labels = hcl.labels(names)
+    return {
+        "trust_documents": {
+            role.label: LabelledDocument(labels[role.part.arn], "", role.part.trust.statements)
+            for role in roles
+            if role.part.trust is not None
+        },
+        "inline_documents": {
+            role.label: [
+                LabelledDocument(labels[f"{role.part.arn} {name}"], name, document.statements)
+                for name, document in sorted(role.part.inline.items())
+            ]
+            for role in roles
+        },
+        "policy_documents": {
+            policy.label: LabelledDocument(labels[policy.part.arn], policy.arn.name, policy.part.document.statements)
+            for policy in policies
+        },
+    }
+
+
+def _attachments(owners: list[Labelled], policies: list[Labelled]) -> list[Attachment]:
+    addresses = {policy.part.arn: f"{policy.address}.arn" for policy in policies}
+    attached = [(owner, arn) for owner in owners for arn in sorted(owner.part.attached)]
+    labels = hcl.labels({f"{owner.part.arn} {arn}": _attachment_name(owner, _parse(arn)) for owner, arn in attached})
+    return [
+        Attachment(labels[f"{owner.part.arn} {arn}"], owner.address, addresses.get(arn) or hcl.string(arn))
+        for owner, arn in attached
+    ]
+
+
+def _attachment_name(owner: Labelled, policy: Arn) -> str:
+    """Owner and policy; only the policy if its name contains the owner's or the module has one role."""
+    name = hcl.snake_case(policy.name)
+    named = owner.label == SINGLE_ROLE_LABEL or f"_{owner.label}_" in f"_{name}_"
+    return name if named else f"{owner.label}_{name}"
 
 
 def _needs_plain_passwords(access: Access) -> bool:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,12 +52,37 @@ def test_template_signs_are_escaped(text: str, literal: str) -> None:
 
 
 @given(st.lists(st.from_regex(r"[A-Za-z0-9_+=,.@-]{1,64}", fullmatch=True), min_size=2, max_size=5, unique=True))
-def test_labels_are_identifiers_and_never_meet(names: list[str]) -> None:
-    """Every AWS name gets a label of its own that Terraform takes as an identifier."""
-    labels = [hcl.label(name) for name in names]
+def test_labels_are_unique_identifiers(names: list[str]) -> None:
+    """Each AWS name gets a label of its own that is a Terraform identifier in snake_case."""
+    labels = hcl.labels({name: name for name in names})
 
-    assert len(names) == len(set(labels))
-    assert all(label[0].isalpha() or label[0] == "_" for label in labels)
+    assert names == list(labels)
+    assert len(names) == len(set(labels.values()))
+    assert all(re.fullmatch(r"[a-z_][a-z0-9_]*", label) for label in labels.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("AmazonEC2ReadOnlyAccess", "amazon_ec2_read_only_access"),
+        ("rolecall-assume-customers-backend_role-1", "rolecall_assume_customers_backend_role_1"),
+        ("reena-assumedRole", "reena_assumed_role"),
+        ("IAMFullAccess", "iam_full_access"),
+        ("alex@example.com", "alex_example_com"),
+        ("7zip", "_7zip"),
+    ],
+)
+def test_names_become_snake_case(name: str, label: str) -> None:
+    """Words are separated at hyphens, other signs and changes of case."""
+    assert label == hcl.snake_case(name)
+
+
+def test_labels_of_equal_words_get_a_digest() -> None:
+    """`a-b` and `a_b` are different users in AWS; a third one keeps its plain label."""
+    labels = hcl.labels({"1": "a-b", "2": "a_b", "3": "c"})
+
+    assert "c" == labels["3"]
+    assert labels["1"] != labels["2"]
 
 
 def test_maps_are_aligned_and_sorted() -> None:

@@ -145,7 +145,7 @@ def test_an_altered_module_fails_its_tests(tmp_path: Path, aws_provider: Provide
     ("before", "after"),
     [
         ("arn:aws:iam::900000000003:role/switched", "arn:aws:iam::900000000004:role/switched"),
-        ("policy_arn = aws_iam_policy.assume-switched.arn", 'policy_arn = "arn:aws:iam::aws:policy/AdministratorAccess"'),
+        ("policy_arn = aws_iam_policy.assume_switched.arn", 'policy_arn = "arn:aws:iam::aws:policy/AdministratorAccess"'),
     ],
 )
 def test_an_altered_shared_module_fails_its_tests(tmp_path: Path, aws_provider: Provider, before: str, after: str) -> None:

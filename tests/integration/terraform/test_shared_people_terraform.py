@@ -126,7 +126,7 @@ def test_the_access_that_created_the_group_goes(tmp_path: Path, endpoint: str, a
     put(second.folder, module("switch-roles/dev/trusted", keeper))
     shutil.copy(first.folder / "terraform.tfstate", second.folder / "terraform.tfstate")
     _, lost = planned(second)
-    assert {"aws_iam_policy.assume-prod", "aws_iam_group_policy_attachment.ops_assume-prod"} == lost
+    assert {"aws_iam_policy.assume_prod", "aws_iam_group_policy_attachment.ops_assume_prod"} == lost
     second.apply()
     assert (True, ["310000000042"]) == (second.plan_is_clean(), targets(endpoint))
     second.destroy()

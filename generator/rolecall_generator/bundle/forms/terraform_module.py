@@ -74,8 +74,8 @@ def _documents(view: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Statemen
         yield document.label, document.statements
     for documents in view["inline_documents"].values():
         yield from ((document.label, document.statements) for document in documents)
-    for policy in view["policies"]:
-        yield f"policy_{policy.label}", policy.part.document.statements
+    for document in view["policy_documents"].values():
+        yield document.label, document.statements
 
 
 def _stand_in(label: str) -> str:
@@ -139,8 +139,8 @@ def _inline(view: Mapping[str, Any]) -> Iterator[Check]:
 def _policies(view: Mapping[str, Any]) -> Iterator[Check]:
     for policy in view["policies"]:
         yield _equal(f"{policy.address}.name", policy.arn.name), f"policy {policy.arn.name}: another name"
-        document = f"policy_{policy.label}"
-        yield _is_document(f"{policy.address}.policy", document), f"policy {policy.arn.name}: another document"
+        document = view["policy_documents"][policy.label]
+        yield _is_document(f"{policy.address}.policy", document.label), f"policy {policy.arn.name}: another document"
 
 
 def _attachments(view: Mapping[str, Any]) -> Iterator[Check]:

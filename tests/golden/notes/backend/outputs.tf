@@ -9,6 +9,6 @@ output "role_arns" {
 output "policy_arns" {
   description = "ARNs of the policies that let the backend roles assume the customers' roles, by name."
   value = {
-    "rolecall-assume-customers-backend_role-1" = aws_iam_policy.rolecall-assume-customers-backend_role-1.arn
+    "rolecall-assume-customers-backend_role-1" = aws_iam_policy.rolecall_assume_customers_backend_role_1.arn
   }
 }

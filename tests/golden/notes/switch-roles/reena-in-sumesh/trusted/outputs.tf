@@ -12,7 +12,7 @@ output "switch_role_url" {
 
 output "group_name" {
   description = "Group whose members may switch to the role."
-  value       = aws_iam_group.reena-switchers.name
+  value       = aws_iam_group.reena_switchers.name
 }
 
 output "user_names" {
