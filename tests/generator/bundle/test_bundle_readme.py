@@ -122,7 +122,7 @@ def test_a_boundary_that_must_exist_is_named() -> None:
 
 def test_people_made_beside_the_role_are_taken_away_as_well() -> None:
     """With group_in: trusting the role is not all that was made in the account."""
-    said = "then the users, the group and the policies that were made for it"
+    said = "then the users, the group and the policies that were created for it"
 
     assert said in switch("switch-roles/ops/trusting", group_in="trusting")
     assert said not in switch("switch-roles/ops/trusting")
