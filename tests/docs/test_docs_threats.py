@@ -62,7 +62,7 @@ def stories(page: str) -> dict[str, tuple[str, str]]:
 
 THREATS = stories(PAGE)
 CLAIMS = [claim for title, (_, rest) in THREATS.items() for claim in claims(title, rest)]
-EXPECTATIONS = claims("SECURITY.md", sections(SECURITY)["What to expect of rolecall"])
+EXPECTATIONS = claims("SECURITY.md", sections(SECURITY)["What rolecall guarantees"])
 NAMED = sorted({test for claim in (*CLAIMS, *EXPECTATIONS) for test in claim.tests} | set(_TEST.findall(PAGE + SECURITY)))
 
 

@@ -9,19 +9,21 @@ from rolecall_generator.manifest.models import IncludedFile, Manifest, Model
 INTRODUCTION = """\
 # The manifest
 
-Every key of `accounts.yaml`. `gen schema` prints the same as JSON Schema for editors; `gen init` writes a commented file
-to start from. This page is made from `generator/rolecall_generator/manifest/models.py` by `make golden`; a test compares.
+This page lists every key of `accounts.yaml`. **Bold** keys are required; unknown keys are errors. `gen init` writes a
+commented manifest to start from, and `gen schema` prints a JSON Schema for editors.
 
-Account ids are always in quotes: YAML reads `012345678901` as a number. Unknown keys are errors. All problems of all files
-are shown at once, each with file, line, column and hint. **Bold** keys must be there.
+Write account IDs in quotes: YAML reads `012345678901` as a number. All errors of all files are reported in one pass, each
+with file, line, column and hint.
 
-Included files (`include: [customers/*.yaml, fleet.csv]`) stand in the manifest's folder or below it. A CSV file has one
-customer a row and columns named like the keys of a customer. Wildcards leave hidden files out, as in a shell.
+Included files (`include: [customers/*.yaml, fleet.csv]`) must be in the manifest's folder or below. A CSV file has one
+customer per row, and its columns have the names of a customer's keys. Wildcards do not match hidden files.
+
+<!-- Generated from generator/rolecall_generator/manifest/models.py by `make golden`. -->
 """
 
 
 def manifest_page() -> str:
-    """The whole page as Markdown: a section a model, in the order in which the manifest leads to them."""
+    """The whole page as Markdown: one section per model, in the order in which the manifest refers to them."""
     schema = Manifest.model_json_schema()
     definitions = {**schema["$defs"], "IncludedFile": IncludedFile.model_json_schema()}
     parts = [INTRODUCTION, _section("Manifest", schema)]
@@ -66,7 +68,7 @@ def _section(name: str, schema: dict[str, Any]) -> str:
 
 
 def _value(field: dict[str, Any]) -> str:
-    """What may stand there, in words."""
+    """The type or the permitted values of a field."""
     if "$ref" in field:
         name = _name(field["$ref"])
         return f"[{name}](#{name.lower()})"
@@ -79,7 +81,7 @@ def _value(field: dict[str, Any]) -> str:
     if field["type"] == "object":
         inner = field.get("additionalProperties") or next(iter(field["patternProperties"].values()))
         return f"mapping to {_value(inner)}"
-    return {"string": "text", "boolean": "true or false"}.get(field["type"]) or _number(field)
+    return {"string": "string", "boolean": "true or false"}.get(field["type"]) or _number(field)
 
 
 def _number(field: dict[str, Any]) -> str:

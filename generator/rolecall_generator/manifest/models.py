@@ -100,12 +100,12 @@ class Model(BaseModel):
 class StatementSpec(Model):
     """One statement of a permission set."""
 
-    sid: Sid = Field("", description="Statement id: ASCII letters and digits, unique in its permission set.")
+    sid: Sid = Field("", description="Statement ID: ASCII letters and digits, unique in its permission set.")
     effect: Literal["Allow", "Deny"] = Field("Allow", description="Allow (the default) or Deny.")
-    actions: tuple[Action, ...] = Field((), description="Actions, as in s3:GetObject.")
-    not_actions: tuple[Action, ...] = Field((), description="All actions but these (NotAction).")
+    actions: tuple[Action, ...] = Field((), description="Actions, for example s3:GetObject.")
+    not_actions: tuple[Action, ...] = Field((), description="All actions except these (NotAction).")
     resources: tuple[PolicyText, ...] = Field((), description="Resource ARNs, or *.")
-    not_resources: tuple[PolicyText, ...] = Field((), description="All resources but these (NotResource).")
+    not_resources: tuple[PolicyText, ...] = Field((), description="All resources except these (NotResource).")
     conditions: Mapping[PolicyText, Mapping[PolicyText, ConditionValue | tuple[ConditionValue, ...]]] = Field(
         default_factory=dict, description="Conditions as in IAM: operator, then context key, then a value or a list."
     )
@@ -114,11 +114,11 @@ class StatementSpec(Model):
 class PermissionSet(Model):
     """A named set of permissions that customers and switch roles refer to."""
 
-    description: Description = Field("", description="What the set is for; shown to the customer.")
-    statements: tuple[StatementSpec, ...] = Field((), description="Statements of the set's own policy.")
-    managed_policies: tuple[ManagedPolicyName, ...] = Field((), description="Managed policies by name (AWS's own) or ARN.")
+    description: Description = Field("", description="Purpose of the set; shown to the customer.")
+    statements: tuple[StatementSpec, ...] = Field((), description="Statements of the policy of this set.")
+    managed_policies: tuple[ManagedPolicyName, ...] = Field((), description="AWS managed policies by name, others by ARN.")
     attach: Literal["inline", "managed"] = Field(
-        "inline", description="Write the statements as an inline policy of the role, or as a managed policy of its own."
+        "inline", description="Write the statements as an inline policy of the role, or as a separate managed policy."
     )
 
 
@@ -142,14 +142,14 @@ class BackendRole(Model):
 class Backend(Model):
     """The vendor's account."""
 
-    account_id: AccountId = Field(description="The backend account's id: 12 digits in quotes.")
-    role: BackendRole | None = Field(None, description="The one backend role.")
-    roles: tuple[BackendRole, ...] = Field((), description="Several backend roles; each customer's trust names one.")
+    account_id: AccountId = Field(description="ID of the backend account: 12 digits in quotes.")
+    role: BackendRole | None = Field(None, description="The backend role, if there is only one.")
+    roles: tuple[BackendRole, ...] = Field((), description="Several backend roles; each customer's trust policy names one.")
     grant: Literal["explicit", "fixed-role-name"] = Field(
         "explicit",
         description="explicit: every role's ARN. fixed-role-name: one role name in every account, with an account list.",
     )
-    policy_prefix: RoleName = Field("rolecall-assume-customers", description="Start of the managed policies' names.")
+    policy_prefix: RoleName = Field("rolecall-assume-customers", description="Prefix of the managed policies' names.")
     tags: TagMap = Field(default_factory=dict, description="AWS tags on what the backend module creates.")
 
     @property
@@ -159,7 +159,7 @@ class Backend(Model):
 
 
 class Defaults(Model):
-    """Default values for customers. `tags` and `labels` are merged, the customer's values win."""
+    """Default values for customers. `tags` and `labels` are merged; the customer's values take precedence."""
 
     regions: tuple[Region, ...] = Field(("us-east-1",), description="Regions that queries run in.")
     permissions: tuple[PermissionSetName, ...] = Field((), description="Permission sets granted to every customer.")
@@ -171,7 +171,7 @@ class Defaults(Model):
     permissions_boundary: PolicyArn | None = Field(None, description="Permissions boundary of the roles, an ARN.")
     trust: TrustStyle = Field(
         "role-arn",
-        description="role-arn: the trust names the backend role. account-root: the backend account, with aws:PrincipalArn.",
+        description="role-arn: trust the backend role. account-root: trust the backend account, with aws:PrincipalArn.",
     )
     session_tags: bool = Field(False, description="Let the backend role pass session tags (sts:TagSession).")
     source_identity: bool = Field(False, description="Let the backend role set a source identity.")
@@ -181,17 +181,17 @@ class Customer(Model):
     """A customer account that grants the backend role access."""
 
     name: Slug = Field(description="Name of the customer; also its module's folder.")
-    account_id: AccountId = Field(description="The customer's account id: 12 digits in quotes.")
+    account_id: AccountId = Field(description="ID of the customer's account: 12 digits in quotes.")
     role: RoleName | None = Field(None, description="The role's name in the customer's account.")
     path: Path | None = Field(None, description="The role's IAM path.")
     external_id: ExternalId | None = Field(None, description="Generated by the vendor, one per customer, never shared.")
-    previous_external_id: ExternalId | None = Field(None, description="Accepted next to the new one during a rotation.")
-    permissions: tuple[PermissionSetName, ...] | None = Field(None, description="Permission sets, in place of the default.")
+    previous_external_id: ExternalId | None = Field(None, description="Also accepted while a rotation is in progress.")
+    permissions: tuple[PermissionSetName, ...] | None = Field(None, description="Permission sets, instead of the default.")
     backend_role: RoleName | None = Field(None, description="The backend role that this customer trusts.")
     regions: tuple[Region, ...] | None = Field(None, description="Regions that queries run in.")
     max_session_seconds: SessionSeconds | None = Field(None, description="Maximum session length in seconds.")
     permissions_boundary: PolicyArn | None = Field(None, description="Permissions boundary of the role, an ARN.")
-    trust: TrustStyle | None = Field(None, description="How the trust names the backend role.")
+    trust: TrustStyle | None = Field(None, description="Principal of the trust policy.")
     session_tags: bool | None = Field(None, description="Let the backend role pass session tags.")
     source_identity: bool | None = Field(None, description="Let the backend role set a source identity.")
     tags: TagMap = Field(default_factory=dict, description="AWS tags on what the module creates.")
@@ -203,7 +203,7 @@ class AccountRef(Model):
     """One side of a switch role."""
 
     name: Slug = Field(description="Display name of the account.")
-    account_id: AccountId = Field(description="Account id: 12 digits in quotes.")
+    account_id: AccountId = Field(description="Account ID: 12 digits in quotes.")
 
 
 class SwitchUser(Model):
@@ -221,7 +221,7 @@ class SwitchGroup(Model):
 
     name: GroupName = Field(description="IAM group name.")
     path: Path = Field("/", description="IAM path of the group.")
-    existing: bool = Field(False, description="true: the group exists and only gets the policy.")
+    existing: bool = Field(False, description="true: the group exists, and only the policy is attached to it.")
 
 
 class SwitchRole(Model):
@@ -237,7 +237,7 @@ class SwitchRole(Model):
     group: GroupName | SwitchGroup = Field(description="The group whose members may switch: a name, or a mapping.")
     users: tuple[SwitchUser, ...] = Field((), description="The group's members.")
     group_in: Literal["trusted", "trusting"] = Field(
-        "trusted", description="The account that has group and users. trusting: the role then trusts both accounts."
+        "trusted", description="The account with group and users. With trusting, the role trusts both accounts."
     )
     trust: Literal["account", "users"] = Field(
         "account", description="account: principals that the account allows. users: only the named users (aws:PrincipalArn)."
@@ -277,11 +277,11 @@ class Quotas(Model):
 
 
 class Suppression(Model):
-    """A rule that is not reported for a subject, with the reason."""
+    """A rule that is not reported for a subject."""
 
-    rule: str = Field(description="The rule's id, as in RC101.")
+    rule: str = Field(description="ID of the rule, for example RC101.")
     subject: str = Field("*", description="Customer or switch role by name; wildcards allowed.")
-    reason: str = Field(min_length=1, description="Why this is right here; shown in reports.")
+    reason: str = Field(min_length=1, description="Why the finding is acceptable; shown in reports.")
 
     def covers(self, rule: str, subject: str) -> bool:
         """Whether this entry suppresses the rule for the subject."""
@@ -289,16 +289,16 @@ class Suppression(Model):
 
 
 class Manifest(Model):
-    """The whole manifest, includes merged."""
+    """The complete manifest, with included files merged."""
 
     version: Literal[1] = Field(description="Version of this format: 1.")
     partition: PartitionName = Field("aws", description="Partition of all accounts.")
-    backend: Backend | None = Field(None, description="The vendor's backend account; needed when there are customers.")
+    backend: Backend | None = Field(None, description="The vendor's backend account; required if there are customers.")
     permission_sets: Mapping[PermissionSetName, PermissionSet] = Field(
         default_factory=dict, description="Permission sets by name."
     )
     defaults: Defaults = Field(default_factory=Defaults, description="Default values for customers.")
-    include: tuple[str, ...] = Field((), description="Further files, relative to this one: YAML or CSV; wildcards allowed.")
+    include: tuple[str, ...] = Field((), description="Additional files, relative to this one: YAML or CSV, with wildcards.")
     customers: tuple[Customer, ...] = Field((), description="The customers.")
     switch_roles: tuple[SwitchRole, ...] = Field((), description="Roles that users switch to in the console.")
     quotas: Quotas = Field(default_factory=Quotas, description="Limits that AWS has raised for these accounts.")
@@ -322,7 +322,7 @@ class Manifest(Model):
 
 
 class IncludedFile(Model):
-    """What an included YAML file may hold."""
+    """Contents of an included YAML file."""
 
     permission_sets: Mapping[PermissionSetName, PermissionSet] = Field(
         default_factory=dict, description="Permission sets by name, added to the manifest's."

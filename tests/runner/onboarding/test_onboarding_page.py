@@ -46,4 +46,4 @@ def test_the_figures_are_those_of_the_code() -> None:
         assert words in PAGE
     assert (3, True) == (VERIFY_ATTEMPTS, "three times in all" in PAGE)
     assert (timedelta(days=7), True) == (STALE_AFTER, "`--stale-after` (7 days)" in PAGE)
-    assert (20, True) == (ALL_SHOWN, "Of more than 20 accounts" in PAGE)
+    assert (20, True) == (ALL_SHOWN, "With more than 20 accounts" in PAGE)
