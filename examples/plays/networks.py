@@ -1,6 +1,6 @@
-"""A function of a play: it gets a session and the account, and gives data."""
+"""A function for a play: it receives a session and the account, and returns the data of the result."""
 
 
 def networks(session, account):
-    """The ids of the account's networks in its first Region."""
+    """Return the ids of the VPCs in the account's first Region."""
     return [each["VpcId"] for each in session.client("ec2", account.regions[0]).describe_vpcs()["Vpcs"]]
