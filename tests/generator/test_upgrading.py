@@ -40,7 +40,7 @@ def stamps(out: Path) -> dict[str, tuple[bytes, int]]:
 def reword(out: Path) -> None:
     """Give a customer's module the other wording that the former version had."""
     main = out / CUSTOMER / "main.tf"
-    main.write_text(main.read_text("utf-8").replace("# Who may assume", "# Whom this lets assume"), encoding="utf-8")
+    main.write_text(main.read_text("utf-8").replace("# Trust policy", "# Who may assume it"), encoding="utf-8")
     lock = json.loads((out / LOCK_NAME).read_text("utf-8"))
     lock["modules"][CUSTOMER]["files"]["main.tf"] = sha256(main.read_bytes())
     (out / LOCK_NAME).write_text(json.dumps(lock), encoding="utf-8")
@@ -81,7 +81,7 @@ def test_a_reworded_module_is_taken_over(written: tuple[Path, Path]) -> None:
     generate(manifest, out)
 
     assert () == compare(manifest, out).modules
-    assert "# Who may assume" in (out / CUSTOMER / "main.tf").read_text("utf-8")
+    assert "# Trust policy" in (out / CUSTOMER / "main.tf").read_text("utf-8")
 
 
 def test_a_lock_of_a_newer_form_is_refused(written: tuple[Path, Path]) -> None:

@@ -131,7 +131,7 @@ def test_named_bundles_alone_are_written(tmp_path: Path) -> None:
     assert (done.folder / "customer2.zip").is_file()
 
 
-@pytest.mark.parametrize(("name", "said"), [("customer9", "did you mean customer"), ("backend", "your own")])
+@pytest.mark.parametrize(("name", "said"), [("customer9", "did you mean customer"), ("backend", "apply it yourself")])
 def test_a_name_without_a_bundle_is_a_slip(tmp_path: Path, name: str, said: str) -> None:
     """An unknown name and the backend are refused before anything is written."""
     with pytest.raises(SelectionError, match=said):

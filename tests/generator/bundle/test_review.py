@@ -141,7 +141,7 @@ def test_actions_are_counted_by_access_level(actions: list[str], said: str) -> N
     ("permissions", "said"),
     [
         (statement(actions=["*"]), "This allows everything that no other policy denies."),
-        (statement(actions=["iam:CreateAccess*"]), "iam:CreateAccessKey makes credentials of someone else."),
+        (statement(actions=["iam:CreateAccess*"]), "iam:CreateAccessKey creates credentials of other principals."),
         (
             statement(not_actions=["iam:*"]),
             "This allows all actions that are not listed, including those that AWS adds in the future.",

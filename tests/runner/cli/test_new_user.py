@@ -80,7 +80,7 @@ def test_from_init_to_a_verified_customer_by_the_printed_steps(tmp_path: Path, p
     while typed[-1] and len(typed) < 6:
         outputs.append(shell.type(typed[-1]))
         if typed[-1] == "gen init":
-            assert "put in your account ids" in outputs[-1]
+            assert "gen terraform" in outputs[-1]
             put_in_own_ids(home)
         typed.append(next(iter(next_steps(outputs[-1])), ""))
         if typed[-1] == "runner onboard customer1":
