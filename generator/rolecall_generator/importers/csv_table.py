@@ -9,9 +9,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rolecall_generator.errors import Problem, SelectionError
-from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, Reading, Value, role_fields
+from rolecall_generator.importers.interface import (
+    ImportedAccount,
+    Importer,
+    ImportOption,
+    ImportProblemsError,
+    Reading,
+    Value,
+    role_fields,
+)
 from rolecall_generator.manifest import CSV_COLUMNS
 from rolecall_generator.manifest.yaml_source import MAXIMUM_BYTES, Point
 from rolecall_generator.text import clip, nearest
@@ -281,3 +290,37 @@ def _surplus_cells(rows: tuple[TableRow, ...], width: int, file: str) -> Iterato
         if any(row.cells[width:]):
             what = f"the row has {len(row.cells)} cells, the header {width}"
             yield Problem(file, row.line + 1, width + 1, what, "quote cells that contain the delimiter")
+
+
+def _read(
+    _manifest: object,
+    file: Annotated[Path, ImportOption("CSV file with a header row.")],
+    column: Annotated[
+        list[str] | None, ImportOption("Column of a field; may be repeated.", "--column", "FIELD=HEADER")
+    ] = None,
+    delimiter: Annotated[str | None, ImportOption("Delimiter; detected by default.", "--delimiter")] = None,
+    encoding: Annotated[
+        str | None, ImportOption("Encoding, for example cp1252; UTF-8 or UTF-16 by default.", "--encoding")
+    ] = None,
+) -> Reading:
+    """Import the accounts of a CSV file. All invalid rows are reported in one pass, and then nothing is imported.
+
+    Accounts that are already in the manifest do not change, so importing the same file again has no effect.
+    """
+    character = None if delimiter is None else delimiter.replace("\\t", "\t")
+    if character is not None and len(character) != 1:
+        raise SelectionError("the delimiter must be one character", where="--delimiter", hint="use ; or \\t for a tab")
+    return read_csv_accounts(file, parse_columns(column or ()), delimiter=character, encoding=encoding)
+
+
+IMPORTER = Importer(
+    "csv",
+    _read,
+    """Examples:
+
+gen import csv fleet.csv --dry-run                        show what would be added
+
+gen import csv crm.csv --column name="Account Name" --column account_id=AWS --permissions s3-read
+
+gen import csv fleet.csv --update --yes                   also change known accounts, without confirmation""",
+)

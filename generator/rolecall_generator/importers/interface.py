@@ -1,8 +1,8 @@
-"""What importers return: accounts with their positions; and their validation against the manifest."""
+"""The interface of importers: how they are registered, the accounts that they return, and the accounts' validation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rolecall_generator.errors import ManifestError, Problem
@@ -71,6 +71,33 @@ class Reading:
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     from_customers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOption:
+    """A parameter of an importer on the command line: the option `flag`, or an argument if it is empty."""
+
+    help: str
+    flag: str = ""
+    metavar: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """A source of accounts. A module of this folder registers it as `IMPORTER`.
+
+    Attributes:
+        name: Name of the command below `gen import`.
+        read: Reads the source. Its first parameter is a function that loads the manifest, the others are annotated with an
+            `ImportOption` each. Its docstring is the command's help.
+        examples: Examples to show below the help.
+        update: Whether existing entries are changed by default.
+    """
+
+    name: str
+    read: Callable[..., Reading]
+    examples: str = ""
+    update: bool = False
 
 
 class ImportProblemsError(ManifestError):

@@ -8,17 +8,18 @@ ListAccountsForParent, in the management account or a delegated administrator's.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rolecall_generator.errors import CallerError, SelectionError
-from rolecall_generator.importers.interface import ImportedAccount, LeftOut, Reading, Value
+from rolecall_generator.importers.interface import ImportedAccount, Importer, ImportOption, LeftOut, Reading, Value
+from rolecall_generator.manifest import Manifest
 
 SOURCE = "AWS Organizations"
 OU_LABEL = "ou"
@@ -184,3 +185,41 @@ def _refused(error: Mapping[str, str], profile: str | None) -> CallerError:
 
 def _place(profile: str | None) -> str | None:
     return f"profile {profile}" if profile else None
+
+
+def _read(
+    load: Callable[[], Manifest],
+    profile: Annotated[
+        str | None, ImportOption("AWS CLI profile; the default credential chain if omitted.", "--profile")
+    ] = None,
+    ou: Annotated[
+        list[str] | None,
+        ImportOption("Only this organizational unit and those below it: ID, name or path; may be repeated.", "--ou", "UNIT"),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        ImportOption(
+            "Exclude an account by ID, name or pattern, or an organizational unit; may be repeated.", "--exclude", "ACCOUNT"
+        ),
+    ] = None,
+) -> Reading:
+    """Import the active accounts of an AWS Organization, with the path of their organizational unit as the label `ou`.
+
+    Requires organizations:ListRoots, ListOrganizationalUnitsForParent and ListAccountsForParent in the management account or
+    a delegated administrator account. Suspended accounts are skipped and listed.
+    """
+    backend = load().backend
+    own = {backend.account_id: "the backend account"} if backend is not None else {}
+    choice = OrganizationSelection(tuple(ou or ()), tuple(exclude or ()), own)
+    return read_organization(make_client(profile), choice, profile=profile)
+
+
+IMPORTER = Importer(
+    "organizations",
+    _read,
+    """Examples:
+
+gen import organizations --profile management --dry-run
+
+gen import organizations --ou Prod --ou ou-ab12-3456789a --exclude 'sandbox-*' --permissions s3-read""",
+)

@@ -14,10 +14,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, Reading, role_fields
+from rolecall_generator.importers.interface import (
+    ImportedAccount,
+    Importer,
+    ImportOption,
+    ImportProblemsError,
+    Reading,
+    role_fields,
+)
 from rolecall_generator.manifest.yaml_source import MAXIMUM_BYTES, Point
 from rolecall_generator.text import clip
 
@@ -35,7 +42,7 @@ def read_output_accounts(paths: Sequence[Path]) -> Reading:
     accounts: list[ImportedAccount] = []
     for path in paths:
         try:
-            text, body = _read(path)
+            text, body = _load(path)
             accounts += _accounts(path, text, body)
         except ImportProblemsError as error:
             problems += error.problems
@@ -94,7 +101,7 @@ def _name_of(path: Path) -> str:
     return path.resolve().parent.name if stem.casefold() in _GENERAL else stem
 
 
-def _read(path: Path) -> tuple[str, Any]:
+def _load(path: Path) -> tuple[str, Any]:
     try:
         with path.open("rb") as stream:
             data = stream.read(MAXIMUM_BYTES + 1)
@@ -134,3 +141,30 @@ def _line_of(text: str, value: Any) -> int:
 
 def _error(path: Path, line: int, what: str, hint: str) -> ImportProblemsError:
     return ImportProblemsError([Problem(str(path), line, 1, what, hint)])
+
+
+def _read(
+    _manifest: object,
+    files: Annotated[
+        list[Path],
+        ImportOption("Output of `terraform output -json` or `terraform show -json`, or a state file.", metavar="FILE..."),
+    ],
+) -> Reading:
+    """Import the Terraform outputs of customers. Entries with a different role are shown and updated.
+
+    A file is matched by its content: the account ID in its role_arn, and the external ID that you gave to that account. A
+    new customer gets the name of its file, or of the file's folder if the file is called outputs.json.
+    """
+    return read_output_accounts(files)
+
+
+IMPORTER = Importer(
+    "terraform-outputs",
+    _read,
+    """Examples:
+
+gen import terraform-outputs returned/acme.json            output of `terraform output -json` at acme
+
+gen import terraform-outputs returned/*.json --no-update   only new customers""",
+    update=True,
+)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from functools import cache
 
+from rolecall_generator.lazy import registered
 from rolecall_generator.reports.formatters.interface import CheckReport, Formatter, ProofReport
 
 
 @cache
 def all_formatters() -> dict[str, Formatter]:
     """The formatters that modules of this folder register as `FORMATTER`, by module name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    modules = ((name, importlib.import_module(f"{__name__}.{name}")) for name in names)
-    return {name: module.FORMATTER for name, module in modules if hasattr(module, "FORMATTER")}
+    return registered(__name__, "FORMATTER")
 
 
 def check_formats() -> tuple[str, ...]:
