@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Proposal:
     """An edited manifest that is not written yet, with its effect on access.
 
     `notes` are sentences to show before the user agrees. `steps` are to be taken once it is written; `remark` is a
-    sentence or block to show below them, "" for none.
+    sentence or block to show below them, "" for none. `save` writes the files, and a record of the change if there is one.
     """
 
     edited: Edited
@@ -38,6 +38,7 @@ class Proposal:
     notes: tuple[str, ...] = ()
     steps: tuple[NextStep, ...] = ()
     remark: str = ""
+    save: Callable[[Edited], None] = write_edited
 
     @property
     def empty(self) -> bool:
@@ -54,7 +55,7 @@ class Proposal:
 
     def write(self) -> None:
         """Replace the edited files. Raises OutputError; then nothing has changed."""
-        write_edited(self.edited)
+        self.save(self.edited)
 
 
 def propose(
