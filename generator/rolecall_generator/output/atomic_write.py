@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import stat
 import tempfile
@@ -105,6 +106,31 @@ def read_regular(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         return file.read()
+
+
+def hash_regular(path: str) -> str | None:
+    """SHA-256 (hex) of a regular file; "" for anything else with this name, None if there is nothing. Raises OSError."""
+    if regular_stamp(path) is None:
+        return "" if os.path.lexists(path) else None
+    return sha256(read_regular(path))
+
+
+def sha256(content: bytes) -> str:
+    """SHA-256 as hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def names_in(folder: str) -> list[str]:
+    """Names of the entries of a folder. Raises OSError."""
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
+def remove_empty(disk: Disk, root: str, path: str) -> None:
+    """Remove the folder `path` below `root`, and the folders above it, as far as they are empty. Raises OSError."""
+    while path and not names_in(f"{root}/{path}"):
+        disk.rmdir(f"{root}/{path}")
+        path = path.rpartition("/")[0]
 
 
 _AGAIN = "then run again: complete modules are kept and not written again"

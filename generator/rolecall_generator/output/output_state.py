@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from rolecall_generator.errors import OutputError
 from rolecall_generator.findings import Finding, Severity
-from rolecall_generator.output.atomic_write import Disk, Placer, Stamp, read_regular, regular_stamp
+from rolecall_generator.output.atomic_write import Disk, Placer, Stamp, hash_regular, read_regular, sha256
 from rolecall_generator.output.lock import Lock, is_file_name, is_module_path
 from rolecall_generator.package_digest import environment_digest
 
@@ -292,11 +292,6 @@ class PendingModule:
     contents: Mapping[str, bytes] | None = None
 
 
-def sha256(content: bytes) -> str:
-    """SHA-256 as hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
-
-
 @dataclass(slots=True)
 class Survey:
     """Compares an output folder with the plan, without changing it. `root` is its real path; methods raise OSError."""
@@ -306,14 +301,6 @@ class Survey:
     state: OutputState
     conflicts: list[str] = field(default_factory=list)
     _folders: dict[str, bool] = field(default_factory=dict)
-
-    def owned(self, path: str) -> dict[str, frozenset[str]]:
-        """The hashes of files that rolecall wrote into a module's folder, by file name."""
-        owned = dict(self.lock.pending.get(path, {}))
-        if (module := self.lock.modules.get(path)) is not None:
-            for name, sha in (*module.files.items(), *module.stale.items()):
-                owned[name] = owned.get(name, frozenset()) | {sha}
-        return owned
 
     def is_as_planned(self, source: ModuleSource, *, prune: bool) -> bool:
         """True if the lock holds this plan, the files have the recorded content, and no file is to be pruned."""
@@ -327,7 +314,7 @@ class Survey:
         folder = f"{self.root}/{source.path}"
         stamp = stamp_folder(folder)  # before reading, so that a concurrent change is detected
         for name, sha in module.files.items():
-            if regular_stamp(f"{folder}/{name}") is None or sha256(read_regular(f"{folder}/{name}")) != sha:
+            if hash_regular(f"{folder}/{name}") != sha:
                 return False
         if stamp is not None:
             self.state.record_written(source.path, stamp)
@@ -396,9 +383,3 @@ class Survey:
             self.conflicts.append(f"{name} (not a file)")
         elif read_regular(entry.path) != content:
             self.conflicts.append(name)
-
-
-def check_sources(sources: Sequence[ModuleSource]) -> None:
-    """Raise ValueError if two modules have the same path."""
-    if len({source.path for source in sources}) != len(sources):
-        raise ValueError("two modules have the same path")

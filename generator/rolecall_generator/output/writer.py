@@ -13,12 +13,22 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rolecall_generator._version import __version__
 from rolecall_generator.errors import OutputError
-from rolecall_generator.output.atomic_write import Disk, Placer, output_error, read_regular, regular_stamp, remove_leftovers
+from rolecall_generator.output.atomic_write import (
+    Disk,
+    Placer,
+    hash_regular,
+    names_in,
+    output_error,
+    remove_empty,
+    remove_leftovers,
+    sha256,
+)
 from rolecall_generator.output.lock import JOURNAL_NAME, LOCK_NAME, Lock, LockedModule, encode_lock, read_lock
 from rolecall_generator.output.output_state import (
     FolderStamp,
@@ -26,9 +36,7 @@ from rolecall_generator.output.output_state import (
     OutputState,
     PendingModule,
     Survey,
-    check_sources,
     load_state,
-    sha256,
     stamp_folder,
     stamp_written,
 )
@@ -72,16 +80,11 @@ class WriteCounts:
 
     def report(self) -> WriteReport:
         """The counts so far as a WriteReport."""
-        return WriteReport(
-            tuple(self.created),
-            tuple(self.changed),
-            tuple(self.restored),
-            tuple(self.unchanged),
-            tuple(self.removed),
-            tuple(sorted(self.kept)),
-            self.files_written,
-            self.files_removed,
-        )
+        self.kept.sort()
+        values: dict[str, Any] = {
+            name: tuple(each) if isinstance(each, list) else each for name, each in asdict(self).items()
+        }
+        return WriteReport(**values)
 
 
 _LOCK_BYTES = 1_024
@@ -117,7 +120,8 @@ def write_output(
         OutputError: The folder cannot be read or written, or holds files of others in the way. Modules completed by then
             are kept and recorded.
     """
-    check_sources(sources)
+    if len({source.path for source in sources}) != len(sources):
+        raise ValueError("two modules have the same path")
     with open_output(out, known=known, disk=disk) as folder:
         state = load_state(folder.root)
         state.bind(folder.lock.digest)
@@ -277,10 +281,10 @@ class _Run:
         if not task.exists:
             return _Prepared(task, contents, LockedModule(task.source.fingerprint, hashes), list(contents), [])
         path = task.source.path
-        write = [name for name, sha in hashes.items() if self._hash_on_disk(path, name) != sha]
+        write = [name for name, sha in hashes.items() if hash_regular(f"{self._root}/{path}/{name}") != sha]
         delete, stale = [], {}
-        for name, own in self._survey.owned(path).items():
-            if name in hashes or (found := self._hash_on_disk(path, name)) is None:
+        for name, own in self._lock.owned(path).items():
+            if name in hashes or (found := hash_regular(f"{self._root}/{path}/{name}")) is None:
                 continue
             if found not in own:
                 self._tally.kept.append(f"{path}/{name}")
@@ -319,37 +323,20 @@ class _Run:
     def _remove_module(self, path: str) -> None:
         folder = f"{self._root}/{path}"
         if self._survey.folder_exists(path):
-            for name, own in self._survey.owned(path).items():
-                if self._hash_on_disk(path, name) in own:
+            for name, own in self._lock.owned(path).items():
+                if hash_regular(f"{self._root}/{path}/{name}") in own:
                     self._disk.unlink(f"{folder}/{name}")
                     self._tally.files_removed += 1
-            self._tally.kept += [f"{path}/{name}" for name in _names_in(folder)]
-            self._remove_empty(path)
+            self._tally.kept += [f"{path}/{name}" for name in names_in(folder)]
+            remove_empty(self._disk, self._root, path)
         self._entries.pop(path, None)
         self._state.forget(path)
         self._tally.removed.append(path)
-
-    def _remove_empty(self, path: str) -> None:
-        while path and not _names_in(f"{self._root}/{path}"):
-            self._disk.rmdir(f"{self._root}/{path}")
-            path = path.rpartition("/")[0]
-
-    def _hash_on_disk(self, path: str, name: str) -> str | None:
-        """SHA-256 of a regular file; "" for anything else with this name, None if there is nothing."""
-        file = f"{self._root}/{path}/{name}"
-        if regular_stamp(file) is None:
-            return "" if os.path.lexists(file) else None
-        return sha256(read_regular(file))
 
     def _save(self) -> None:
         """Write the lock and the cache, each only if it changed."""
         digest = self._folder.save_lock(replace(self._lock, modules=self._entries, assignment=self._assignment))
         self._state.save(self._placer, lock_digest=digest)
-
-
-def _names_in(folder: str) -> list[str]:
-    with os.scandir(folder) as entries:
-        return [entry.name for entry in entries]
 
 
 def _is_same_lock(one: Lock, other: Lock) -> bool:
