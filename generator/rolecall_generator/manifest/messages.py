@@ -178,10 +178,6 @@ def _too_long(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
     return f"{subject} has {len(spot.value):,} characters, and {limit:,} are allowed", f"shorten it to {limit:,} characters"
 
 
-def _too_short(subject: str, _spot: NodeRef, _context: Mapping[str, Any]) -> Words:
-    return f"{subject} is empty", "write a value"
-
-
 def _literal(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
     shown = clip(_shown(spot))
     choices = re.findall(r"'([^']*)'", context["expected"]) or [str(context["expected"])]
@@ -190,20 +186,18 @@ def _literal(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
     return f"{subject} {shown} is not a valid choice", suggest(shown, choices, "write one of")
 
 
-def _number(subject: str, spot: NodeRef, _context: Mapping[str, Any]) -> Words:
-    return f"{subject} {clip(_shown(spot))} is not a whole number", "write a whole number without quotes"
+def _worded(what: str, hint: str) -> Callable[[str, NodeRef, Mapping[str, Any]], Words]:
+    """A message and hint in which `{subject}`, `{value}`, `{shown}` (as written) and the limits of pydantic are replaced."""
+
+    def words(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
+        values = {**context, "subject": subject, "value": spot.value, "shown": clip(_shown(spot))}
+        return what.format(**values), hint.format(**values)
+
+    return words
 
 
-def _below(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
-    return f"{subject} {spot.value} is too small", f"write {context['ge']} or more"
-
-
-def _above(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
-    return f"{subject} {spot.value} is too large", f"write {context['le']} or less"
-
-
-def _boolean(subject: str, spot: NodeRef, _context: Mapping[str, Any]) -> Words:
-    return f"{subject} {clip(_shown(spot))} is neither true nor false", "write true or false"
+_NOT_A_NUMBER = _worded("{subject} {shown} is not a whole number", "write a whole number without quotes")
+_NOT_A_BOOLEAN = _worded("{subject} {shown} is neither true nor false", "write true or false")
 
 
 def _list(subject: str, spot: NodeRef, _context: Mapping[str, Any]) -> Words:
@@ -232,16 +226,16 @@ _MESSAGES: dict[str, Callable[[str, NodeRef, Mapping[str, Any]], Words]] = {
     "string_type": _text,
     "string_pattern_mismatch": _pattern,
     "string_too_long": _too_long,
-    "string_too_short": _too_short,
+    "string_too_short": _worded("{subject} is empty", "write a value"),
     "literal_error": _literal,
-    "int_type": _number,
-    "int_parsing": _number,
-    "int_parsing_size": _number,
-    "int_from_float": _number,
-    "greater_than_equal": _below,
-    "less_than_equal": _above,
-    "bool_type": _boolean,
-    "bool_parsing": _boolean,
+    "int_type": _NOT_A_NUMBER,
+    "int_parsing": _NOT_A_NUMBER,
+    "int_parsing_size": _NOT_A_NUMBER,
+    "int_from_float": _NOT_A_NUMBER,
+    "greater_than_equal": _worded("{subject} {value} is too small", "write {ge} or more"),
+    "less_than_equal": _worded("{subject} {value} is too large", "write {le} or less"),
+    "bool_type": _NOT_A_BOOLEAN,
+    "bool_parsing": _NOT_A_BOOLEAN,
     "tuple_type": _list,
     "mapping_type": _mapping,
     "dict_type": _mapping,

@@ -232,23 +232,10 @@ def _statement(statement: StatementSpec, at: Loc, places: SourceMap) -> Iterator
         elif not positive and not negative:
             hint = 'add resources; ["*"] means all' if one == "resources" else f"add {one}, as in [s3:GetObject]"
             yield places.problem(at, f"the statement has neither {one} nor {other}", hint)
-    for loc, text in _texts(statement):
+    for loc, text in statement.strings():
         if "&{" in text:
             what = "&{ in a policy: Terraform replaces it with ${"
             yield places.problem((*at, *loc), what, "write ${ for a policy variable; rolecall escapes it for Terraform")
-
-
-def _texts(statement: StatementSpec) -> Iterator[tuple[Loc, str]]:
-    """The statement's resources, condition keys and condition values, each with its loc."""
-    for name, values in (("resources", statement.resources), ("not_resources", statement.not_resources)):
-        yield from (((name, number), text) for number, text in enumerate(values))
-    for operator, keys in statement.conditions.items():
-        for key, found in keys.items():
-            yield ("conditions", operator, key), key
-            many = isinstance(found, tuple)
-            values = found if isinstance(found, tuple) else (found,)
-            for number, text in enumerate(values):
-                yield ("conditions", operator, key, *((number,) if many else ())), text
 
 
 def tag_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
