@@ -32,11 +32,22 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the folder; waits while another process of rolecall holds it. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+def folder_lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on the folder itself, which leaves no file behind. Raises OSError.
+
+    While another process of rolecall holds it: waits, or without `wait` raises OutputError. Without `wait`, file systems
+    that have no locks (NFS on some servers) are accepted: concurrent runs are not detected there.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if isinstance(error, BlockingIOError):
+                what, hint = "another run is writing to this folder", "wait until it has ended, then run again"
+                raise OutputError(what, where=str(folder), hint=hint) from error
+            if wait:
+                raise
         yield
     finally:
         os.close(descriptor)

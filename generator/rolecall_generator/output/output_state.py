@@ -13,7 +13,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -183,11 +183,8 @@ class OutputState:
     def save_now(self) -> None:
         """As `save`, for a run that writes no other file."""
         if self._changed:
-            placer = Placer(Disk(), self._root)
-            try:
+            with closing(Placer(Disk(), self._root)) as placer:
                 self.save(placer)
-            finally:
-                placer.close()
 
     def _unchanged(self, path: str, entry: _Entry) -> bool:
         return entry.stamp == stamp_folder(f"{self._root}/{path}", entry.stamp.names)

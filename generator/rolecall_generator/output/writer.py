@@ -8,7 +8,6 @@ and the journal.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from rolecall_generator._version import __version__
-from rolecall_generator.errors import OutputError
 from rolecall_generator.output.atomic_write import (
     Disk,
     Placer,
+    folder_lock,
     hash_regular,
     names_in,
     output_error,
@@ -161,8 +160,9 @@ def open_output(out: Path, *, known: Lock | None = None, disk: Disk | None = Non
     as OutputError.
     """
     try:
-        with _exclusive(out) as root:
-            disk = disk or Disk()
+        out.mkdir(parents=True, exist_ok=True)
+        with folder_lock(out, wait=False):
+            root, disk = os.path.realpath(out), disk or Disk()
             folder = OutputFolder(root, read_lock(out, known=known), disk)
             remove_leftovers(disk, root)
             try:
@@ -171,25 +171,6 @@ def open_output(out: Path, *, known: Lock | None = None, disk: Disk | None = Non
                 folder.placer.close()
     except OSError as error:
         raise output_error(error, str(out)) from error
-
-
-@contextmanager
-def _exclusive(out: Path) -> Iterator[str]:
-    """Lock the folder itself, which leaves no file behind; yields its real path."""
-    out.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(
-                "another run is writing to this folder", where=str(out), hint="wait until it has ended, then run again"
-            ) from error
-        except OSError:
-            pass  # the file system has no locks (NFS on some servers): concurrent runs are not detected
-        yield os.path.realpath(out)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)

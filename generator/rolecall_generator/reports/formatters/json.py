@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from rolecall_generator.check import CheckSummary
@@ -33,16 +34,7 @@ def report_body(report: Report) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "rule": finding.rule,
-        "severity": finding.severity.name.lower(),
-        "subject": finding.subject,
-        "message": finding.message,
-        "hint": finding.hint,
-        "file": finding.file,
-        "line": finding.line,
-        "declared": finding.declared,
-    }
+    return asdict(finding) | {"severity": finding.severity.name.lower()}
 
 
 def proof_json(proof: Proof) -> str:
