@@ -200,7 +200,7 @@ def objections(
     for finding in found:
         path = finding.subject
         named = replace(finding, subject=subjects.get(path, path))  # suppressions name customers and switch roles
-        if finding.severity is Severity.ERROR and _active(named, measure):
+        if finding.severity is Severity.ERROR and apply_suppressions((named,), measure.suppress, complete=False).active:
             by_path[path] = (*by_path.get(path, ()), named)
     return by_path
 
@@ -218,10 +218,6 @@ def _context(items: Sequence[BundleOrder], measure: CheckSettings) -> CheckConte
         external_ids=intended.external_ids,
         quotas=measure.quotas,
     )
-
-
-def _active(finding: Finding, measure: CheckSettings) -> bool:
-    return bool(apply_suppressions((finding,), measure.suppress, complete=False).active)
 
 
 def bundle_files(handover: Handover) -> Files:

@@ -168,6 +168,7 @@ class CheckInputs:
     label: Label
 
     @classmethod
+    @collection_paused()
     def load(cls, manifest: Path, out: Path, read: Read = read_text) -> CheckInputs:
         """Load the manifest and plan; `read` reads its files. Raises ManifestError, PlanError or OutputError."""
         loaded, lock = load_manifest(manifest, read=read), read_lock(out)
@@ -222,18 +223,14 @@ def _read_modules(
             progress(done)
         return
     chunks = [(chunk, [inputs.plan.modules[index].fingerprint for index in chunk]) for chunk in chunked(indices, _CHUNK)]
-    pool = Pool(_prepare, (inputs.manifest, inputs.out), _read_chunk, where=str(inputs.out), resume="run the command again")
+    pool = Pool(
+        CheckInputs.load, (inputs.manifest, inputs.out), _read_chunk, where=str(inputs.out), resume="run the command again"
+    )
     done = 0
     for (chunk, _), reads in zip(chunks, pool.run(chunks, workers), strict=True):
         yield from reads
         done += len(chunk)
         progress(done)
-
-
-def _prepare(manifest: Path, out: Path) -> CheckInputs:
-    """Load the manifest and plan in a worker process."""
-    with collection_paused():
-        return CheckInputs.load(manifest, out)
 
 
 def _read_chunk(inputs: CheckInputs, chunk: tuple[Sequence[int], Sequence[str]]) -> list[ModuleReading]:

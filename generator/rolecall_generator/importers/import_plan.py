@@ -75,7 +75,7 @@ def plan_import(reading: Reading, manifest: Manifest, settings: ImportSettings) 
     _known_sets(settings.permissions or (), manifest)
     if problems := problems_of(reading.accounts, manifest):
         raise ImportProblemsError(problems)
-    several = _several(reading.accounts)
+    times = Counter(account.account_id for account in reading.accounts)
     by_account: dict[str, list[Customer]] = {}
     for customer in manifest.customers:
         by_account.setdefault(customer.account_id, []).append(customer)
@@ -85,7 +85,7 @@ def plan_import(reading: Reading, manifest: Manifest, settings: ImportSettings) 
     draft = _Draft()
     for account in reading.accounts:
         found = _known(
-            account, by_account.get(account.account_id, ()), manifest.defaults.role, account.account_id in several
+            account, by_account.get(account.account_id, ()), manifest.defaults.role, times[account.account_id] > 1
         )
         if found is None:
             if reading.from_customers:
@@ -221,11 +221,6 @@ def _merged(key: str, old: object, new: Value) -> Value:
     if key in _MAPS and isinstance(old, Mapping) and isinstance(new, Mapping):
         return {**old, **new}
     return tuple(new) if isinstance(new, list) else new
-
-
-def _several(accounts: Iterable[ImportedAccount]) -> frozenset[str]:
-    """Ids of the accounts that the source has more than once, with different roles."""
-    return frozenset(account_id for account_id, times in Counter(one.account_id for one in accounts).items() if times > 1)
 
 
 _CHARACTERS = 64

@@ -8,7 +8,7 @@ ListAccountsForParent, in the management account or a delegated administrator's.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Protocol
@@ -95,7 +95,7 @@ def read_organization(client: OrganizationsClient, choice: OrganizationSelection
     left_out: list[LeftOut] = []
     for path, account in found:
         name, number = str(account["Name"]), str(account["Id"])
-        patterns = _excluding(name, number, choice.exclude)
+        patterns = {text for text in choice.exclude if text == number or fnmatchcase(name.casefold(), text.casefold())}
         used |= patterns
         why = _why_not(account, choice) or ("excluded" if patterns else "")
         if why:
@@ -103,7 +103,7 @@ def read_organization(client: OrganizationsClient, choice: OrganizationSelection
         else:
             fields: dict[str, Value] = {"account_id": number}
             if path:
-                fields["labels"] = {OU_LABEL: _label(path)}
+                fields["labels"] = {OU_LABEL: _NOT_IN_LABELS.sub("-", path)[:_LABEL_CHARACTERS]}
             accounts.append(ImportedAccount(name, fields, f"account {number} of {SOURCE}"))
     idle = tuple(f"--exclude {text} matches no account" for text in choice.exclude if text not in used)
     return Reading(SOURCE, tuple(accounts), tuple(left_out), notes=idle)
@@ -155,15 +155,6 @@ def _why_not(account: Mapping[str, Any], choice: OrganizationSelection) -> str:
     if state != _ACTIVE:
         return state.casefold().replace("_", " ")
     return choice.own.get(str(account["Id"]), "")
-
-
-def _excluding(name: str, number: str, patterns: Collection[str]) -> set[str]:
-    """The patterns that match an account."""
-    return {pattern for pattern in patterns if pattern == number or fnmatchcase(name.casefold(), pattern.casefold())}
-
-
-def _label(path: str) -> str:
-    return _NOT_IN_LABELS.sub("-", path)[:_LABEL_CHARACTERS]
 
 
 _HOW = "set AWS_PROFILE or --profile to one of the management account, or of a delegated administrator"

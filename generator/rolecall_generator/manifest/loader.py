@@ -59,16 +59,12 @@ Read = Callable[[Path, str], str | Problem]
 """Returns the text of a file, or the problem that prevents reading it. The second argument is the name in messages."""
 
 
+@collection_paused()
 def load_manifest(path: Path, *, read: Read = read_text, new_files: Collection[Path] = ()) -> LoadedManifest:
     """Read and validate a manifest. Raises ManifestError with every problem of all files, in their order.
 
     For an edit that is not written yet, `read` returns the edited texts and `new_files` are the files to be created.
     """
-    with collection_paused():
-        return _load(path, read, new_files)
-
-
-def _load(path: Path, read: Read, new_files: Collection[Path]) -> LoadedManifest:
     main = _source(path, read, parse_source)
     problems = list(main.problems)
     files = (path, *_include(path, main, problems, new_files))

@@ -143,17 +143,14 @@ def _other_account(text: str, manifest: Manifest, users: Sequence[SetUser], at: 
         and not any(entry.covers(OTHER_ACCOUNT_RULE, user.subject) for entry in manifest.suppress)
     ]
     if others:
+        arn = text.split(":", 5)
+        anywhere = ":".join((*arn[:4], "*", arn[5]))
         what = f"resource {clip(text, 120)} is in account {account}, and the role of {_named(others)}"
         hint = (
-            f"write {_anywhere(text)}, or use a separate permission set for that account; if the other account is intended, "
+            f"write {anywhere}, or use a separate permission set for that account; if the other account is intended, "
             f"suppress {OTHER_ACCOUNT_RULE} for it with the reason"
         )
         yield places.problem(at, what, hint)
-
-
-def _anywhere(text: str) -> str:
-    parts = text.split(":", 5)
-    return ":".join((*parts[:4], "*", parts[5]))
 
 
 def _boundaries(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
@@ -306,8 +303,6 @@ def _condition(condition: Condition, here: Loc, many: bool, manifest: Manifest, 
         if fault.value is None:
             yield places.problem(place, clip(fault.what, 200), fault.hint, key=True)
         else:
-            yield places.problem((*place, *_index(condition.values, fault.value, many)), clip(fault.what, 200), fault.hint)
-
-
-def _index(values: Sequence[str], value: str, many: bool) -> Loc:
-    return (values.index(value),) if many else ()
+            if many:
+                place = (*place, condition.values.index(fault.value))
+            yield places.problem(place, clip(fault.what, 200), fault.hint)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -200,12 +200,11 @@ def _outputs(module: Module) -> Json:
             "Group whose members may switch to the role.", _name(group, part_id("Group", group.arn))
         )
     if access.users:
-        outputs["UserNames"] = _output("Names of the users in the group.", _joined(access.users.values()))
+        outputs["UserNames"] = _output(
+            "Names of the users in the group.",
+            {"Fn::Join": [", ", [_name(user, part_id("User", user.arn)) for user in access.users.values()]]},
+        )
     return outputs
-
-
-def _joined(users: Iterable[User]) -> Json:
-    return {"Fn::Join": [", ", [_name(user, part_id("User", user.arn)) for user in users]]}
 
 
 def _name(part: Group | User, resource: str) -> Json | str:
@@ -328,8 +327,9 @@ def _policy(policy: ManagedPolicy, access: Access) -> Json:
     properties["PolicyDocument"] = document_json(policy.document)
     # Existing principals are not resources of this stack, so the policy lists them.
     for name, holders in (("Roles", access.roles), ("Groups", access.groups), ("Users", access.users)):
-        if names := _names(holder for holder in holders.values() if holder.existing and policy.arn in holder.attached):
-            properties[name] = names
+        attached = [each.arn for each in holders.values() if each.existing and policy.arn in each.attached]
+        if attached:
+            properties[name] = sorted(arn_of(arn).name for arn in attached)
     return _resource("ManagedPolicy", properties)
 
 
@@ -407,10 +407,6 @@ def _group_name(arn: str, access: Access) -> Json | str:
     return arn_of(arn).name if group is None or group.existing else {"Ref": part_id("Group", arn)}
 
 
-def _names(holders: Iterable[Holder]) -> list[str]:
-    return sorted(arn_of(holder.arn).name for holder in holders)
-
-
 def _tags(tags: Mapping[str, str]) -> Json:
     return {"Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())]} if tags else {}
 
@@ -441,19 +437,14 @@ def document_json(document: PolicyDocument) -> dict[str, Any]:
     """
     body = policy_body(document)
     for statement in body["Statement"]:
-        for key in _condition_keys(statement.get("Condition", {})):
+        conditions = statement.get("Condition", {})
+        for key in (*conditions, *(key for keys in conditions.values() for key in keys)):
             if key in _FUNCTION_KEYS or key.startswith(_FUNCTION_PREFIX):
                 raise CloudFormationError(
                     f"CloudFormation would interpret the condition {key!r} as a function",
                     hint="use a condition operator and a condition key of IAM",
                 )
     return body
-
-
-def _condition_keys(conditions: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
-    for operator, keys in conditions.items():
-        yield operator
-        yield from keys
 
 
 def check_strings(text: str, where: str) -> None:

@@ -79,11 +79,8 @@ def exact(text: str) -> str:
         return "(empty)"
     if text.isprintable() and " ".join(text.split()) == text:
         return markdown_code(text)
-    return f"{AS_JSON}{markdown_code(_AFTER_SPACE.sub(_escaped, json.dumps(text)))}"
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found.group()):04x}"
+    text = _AFTER_SPACE.sub(r"\\u0020", json.dumps(text))
+    return f"{AS_JSON}{markdown_code(text)}"
 
 
 @dataclass(frozen=True, slots=True)
