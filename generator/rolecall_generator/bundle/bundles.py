@@ -184,7 +184,7 @@ class _Run:
         if everything and self._choices.prune:
             for path in sorted((self._lock.modules.keys() | self._lock.pending.keys()) - set(planned)):
                 self.tally.kept += remove_bundle(self._disk, self._root, path, self._lock.owned(path))
-                self.tally.removed.append(path)
+                self.tally.states[path] = "removed"
                 self._entries.pop(path, None)
                 self._handled.add(path)
         self._save()
@@ -207,7 +207,7 @@ class _Run:
             self.failed[outcome.path] = outcome.reason
             self._handled.discard(outcome.path)
             return
-        getattr(self.tally, outcome.state).append(outcome.path)
+        self.tally.states[outcome.path] = outcome.state
         self.tally.files_written += outcome.files_written
         self._entries[outcome.path] = outcome.entry
 

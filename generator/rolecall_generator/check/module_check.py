@@ -195,7 +195,7 @@ def read_written(
     called with the number of modules done so far. Raises OutputError.
     """
     modules = inputs.plan.modules
-    unread = [index for index in indices if not state.is_checked(modules[index])]
+    unread = [index for index in indices if not state.is_checked(modules[index].path, modules[index].fingerprint)]
     known = len(indices) - len(unread)
     verdicts: dict[int, ModuleVerdict] = {}
     for index, verdict, stamp in _read_modules(inputs, unread, processes, lambda done: progress(known + done)):

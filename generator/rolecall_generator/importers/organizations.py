@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import botocore.session
 from botocore.config import Config
@@ -27,13 +27,6 @@ _ACTIVE = "ACTIVE"
 _NOT_IN_LABELS = re.compile(r"[^\w ./+@-]")  # allowed in tags, without : and =, which have a meaning in patterns of --limit
 _LABEL_CHARACTERS = 256
 _MAXIMUM_DEPTH = 16  # AWS allows five levels; ends loops of a faulty fake
-
-
-class OrganizationsClient(Protocol):
-    """The part of boto3's client that is used."""
-
-    def get_paginator(self, name: str) -> Any:
-        """A paginator of an operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +55,19 @@ class _Unit:
         return text in {self.unit_id, self.path or "/"} or text.strip("/") == self.path or text == self.name
 
 
-def make_client(profile: str | None) -> OrganizationsClient:
+def make_client(profile: str | None) -> Any:
     """Create a client from the default credential chain, or from a profile. Raises CallerError."""
     try:
         session = botocore.session.Session(profile=profile)
         region = session.get_config_variable("region") or "us-east-1"
         # The service has a low rate limit, and each organizational unit takes two calls.
         config = Config(retries={"mode": "standard", "total_max_attempts": 10})
-        client: OrganizationsClient = session.create_client("organizations", region_name=region, config=config)
+        return session.create_client("organizations", region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
         raise CallerError(f"the AWS credentials could not be loaded: {error}", where=_place(profile), hint=_HOW) from error
-    return client
 
 
-def read_organization(client: OrganizationsClient, choice: OrganizationSelection, *, profile: str | None = None) -> Reading:
+def read_organization(client: Any, choice: OrganizationSelection, *, profile: str | None = None) -> Reading:
     """Read the active accounts of an organization, sorted by unit and name; others are in `left_out`.
 
     Raises CallerError if AWS refuses the calls, SelectionError for a unit that does not exist.
@@ -109,9 +101,7 @@ def read_organization(client: OrganizationsClient, choice: OrganizationSelection
     return Reading(SOURCE, tuple(accounts), tuple(left_out), notes=idle)
 
 
-def _walk(
-    client: OrganizationsClient, choice: OrganizationSelection, used: set[str]
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _walk(client: Any, choice: OrganizationSelection, used: set[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Accounts of the selected units and all below, each once, with the unit's path.
 
     Patterns that excluded a unit are added to `used`.
@@ -144,7 +134,7 @@ def _walk(
         )
 
 
-def _pages(client: OrganizationsClient, operation: str, key: str, **parameters: str) -> Iterator[Mapping[str, Any]]:
+def _pages(client: Any, operation: str, key: str, **parameters: str) -> Iterator[Mapping[str, Any]]:
     for page in client.get_paginator(operation).paginate(**parameters):
         yield from page.get(key, ())
 

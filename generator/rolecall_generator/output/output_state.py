@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rolecall_generator.errors import OutputError
 from rolecall_generator.findings import Finding, Severity
@@ -27,18 +27,6 @@ from rolecall_generator.package_digest import environment_digest
 CACHE_NAME = ".rolecall.cache"
 _OWNER_ONLY = 0o600
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-
-
-class Identified(Protocol):
-    """A planned module: its path in the output folder, and a digest of its plan."""
-
-    @property
-    def path(self) -> str:
-        """Relative to the output folder, `/` between its parts."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Equal fingerprints mean equal plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +117,10 @@ class OutputState:
         self._result: CheckResult | None = None
         self._changed = False
 
-    def is_checked(self, module: Identified) -> bool:
-        """True if the module was found to match this plan and has not changed since."""
-        entry = self._entries.get(module.path)
-        return entry is not None and entry.checked == module.fingerprint and self._unchanged(module.path, entry)
+    def is_checked(self, path: str, fingerprint: str) -> bool:
+        """True if the module was found to match the plan with this fingerprint and has not changed since."""
+        entry = self._entries.get(path)
+        return entry is not None and entry.checked == fingerprint and self._unchanged(path, entry)
 
     def is_written(self, path: str) -> bool:
         """True if the module's files still have the content recorded in the lock."""

@@ -12,9 +12,8 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rolecall_generator._version import __version__
 from rolecall_generator.output.atomic_write import (
@@ -64,26 +63,23 @@ class WriteReport:
         return not (self.files_written or self.files_removed)
 
 
-@dataclass(slots=True)
 class WriteCounts:
-    """The counts of a run in progress; the fields are those of WriteReport."""
+    """The counts of a run in progress: the state of each module by path (created, changed, ...), and kept files."""
 
-    created: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    restored: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    files_written: int = 0
-    files_removed: int = 0
+    def __init__(self) -> None:
+        self.states: dict[str, str] = {}
+        self.kept: list[str] = []
+        self.files_written = 0
+        self.files_removed = 0
 
     def report(self) -> WriteReport:
         """The counts so far as a WriteReport."""
-        self.kept.sort()
-        values: dict[str, Any] = {
-            name: tuple(each) if isinstance(each, list) else each for name, each in asdict(self).items()
-        }
-        return WriteReport(**values)
+        created, changed, restored, unchanged, removed = (
+            tuple(path for path, found in self.states.items() if found == state)
+            for state in ("created", "changed", "restored", "unchanged", "removed")
+        )
+        kept, numbers = tuple(sorted(self.kept)), (self.files_written, self.files_removed)
+        return WriteReport(created, changed, restored, unchanged, removed, kept, *numbers)
 
 
 _LOCK_BYTES = 1_024
@@ -228,7 +224,7 @@ class _Run:
         tasks = []
         for source in sources:
             if self._survey.is_as_planned(source, prune=self._prune):
-                self._tally.unchanged.append(source.path)
+                self._tally.states[source.path] = "unchanged"
             else:
                 tasks.append(self._survey.task(source))
         return tasks
@@ -293,13 +289,12 @@ class _Run:
         tally.files_written += len(item.write)
         tally.files_removed += len(item.delete)
         if before is None:
-            tally.created.append(path)
+            tally.states[path] = "created"
         elif not item.write and not item.delete:
-            tally.unchanged.append(path)
-        elif before.files == item.entry.files and not item.delete:
-            tally.restored.append(path)
+            tally.states[path] = "unchanged"
         else:
-            tally.changed.append(path)
+            restored = before.files == item.entry.files and not item.delete
+            tally.states[path] = "restored" if restored else "changed"
 
     def _remove_module(self, path: str) -> None:
         folder = f"{self._root}/{path}"
@@ -312,7 +307,7 @@ class _Run:
             remove_empty(self._disk, self._root, path)
         self._entries.pop(path, None)
         self._state.forget(path)
-        self._tally.removed.append(path)
+        self._tally.states[path] = "removed"
 
     def _save(self) -> None:
         """Write the lock and the cache, each only if it changed."""

@@ -19,7 +19,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from rolecall_generator.errors import ManifestError, OutputError, Problem, SelectionError
 from rolecall_generator.manifest import INCLUDE_SUFFIXES, Customer, LoadedManifest, load_manifest, parse_csv
@@ -239,16 +239,6 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 BOM = b"\xef\xbb\xbf"
 
 
-class Editor(Protocol):
-    """Edits the text of one file. Indexes count a section's entries in the text as it was read."""
-
-    def add(self, section: str, entry: Item, /) -> None: ...  # noqa: D102 - see YamlText
-    def remove(self, section: str, index: int, /) -> None: ...  # noqa: D102
-    def set(self, section: str, index: int, field: str, value: Value, /) -> None: ...  # noqa: D102
-    def drop(self, section: str, index: int, field: str, /) -> None: ...  # noqa: D102
-    def result(self) -> str: ...  # noqa: D102
-
-
 class FileUnderEdit:
     """One file under edit. Each edit is made in the text and in the tree; `finished` compares the two."""
 
@@ -261,7 +251,7 @@ class FileUnderEdit:
             raise ManifestError([text])
         self._csv = path.suffix.lower() == ".csv"
         self._tree: Any = {} if new else self._parse(text).tree
-        self._editor: Editor = CsvRowEditor(text) if self._csv else YamlText(text, self._name)
+        self._editor = CsvRowEditor(text) if self._csv else YamlText(text, self._name)
         self._names = {section: self._names_of(section) for section in ("customers", "switch_roles")}
         self._removed: list[tuple[str, int]] = []
         self._added: list[tuple[str, Any]] = []
