@@ -89,7 +89,10 @@ def write_bundles(
     if choices.signer is not None:
         choices.signer.ready()
     if choices.pdf:
-        _require_pdf_library()
+        try:
+            importlib.import_module(_PDF_LIBRARY)
+        except ModuleNotFoundError as error:
+            raise missing_extra(error) or error from None
     with collection_paused():
         loaded = load_manifest(manifest)
         plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
@@ -233,14 +236,6 @@ def _people(module: Module, counterpart: Module | None, modules: Mapping[str, Pl
     path = module.switch_role.people_path
     own = {module.path, counterpart.path if counterpart is not None else None}
     return modules[path].build() if path not in own else None
-
-
-def _require_pdf_library() -> None:
-    """Raise ToolError if the library that writes PDFs is not installed."""
-    try:
-        importlib.import_module(_PDF_LIBRARY)
-    except ModuleNotFoundError as error:
-        raise missing_extra(error) or error from None
 
 
 def _fingerprint(choices: BundleOptions) -> str:

@@ -235,9 +235,10 @@ def _account(row: TableRow, columns: Mapping[int, str], file: str, problems: lis
                 continue
             named, arn, partition = parts, at, cell.split(":")[1]
         else:
-            found[field] = _value(field, cell)
+            found[field] = CSV_COLUMNS.value(field, cell, _SEPARATORS)
             marks[field] = at
             if field == "account_id":
+                found[field] = re.sub(r"[- ]", "", cell) if _GROUPED.fullmatch(cell) else cell
                 problems += _shortened(cell, file, at)
     if named:
         marks = {**dict.fromkeys(named, arn), **marks}
@@ -252,12 +253,6 @@ def _contradicted(named: Mapping[str, Value], found: Mapping[str, Value], file: 
         if field in found and found[field] != value:
             what = f"role_arn has {field} {clip(str(value))}, the column {field} has {clip(str(found[field]))}"
             yield Problem(file, at.line + 1, at.column + 1, what, "leave the wrong one empty")
-
-
-def _value(field: str, cell: str) -> Value:
-    if field == "account_id":
-        return re.sub(r"[- ]", "", cell) if _GROUPED.fullmatch(cell) else cell
-    return CSV_COLUMNS.value(field, cell, _SEPARATORS)
 
 
 def _shortened(cell: str, file: str, at: Point) -> Iterator[Problem]:

@@ -134,14 +134,10 @@ def _models_at(model: type[BaseModel], loc: Loc) -> list[type[BaseModel]]:
             name_next = False
             continue
         fields = [at.model_fields[part].annotation for at in models if part in at.model_fields]
-        name_next = any(get_origin(annotation) not in (None, tuple) and _is_mapping(annotation) for annotation in fields)
+        origins = map(get_origin, fields)
+        name_next = any(isinstance(origin, type) and issubclass(origin, Mapping) for origin in origins)
         models = [found for annotation in fields for found in _models_in(annotation)]
     return models
-
-
-def _is_mapping(annotation: Any) -> bool:
-    origin = get_origin(annotation)
-    return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

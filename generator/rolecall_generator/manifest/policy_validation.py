@@ -105,6 +105,8 @@ def _resources(
     at: Loc,
     places: SourceMap,
 ) -> Iterator[Problem]:
+    # Roles are assumed across accounts.
+    assumes = bool(statement.actions) and all(action.lower().startswith(_ASSUME) for action in statement.actions)
     for key, values in (("resources", statement.resources), ("not_resources", statement.not_resources)):
         for number, text in enumerate(values):
             faults = (resource_fault(text, partition) for partition in partitions)
@@ -112,7 +114,7 @@ def _resources(
             if fault is not None:
                 hint = _variable_hint(text, manifest) or fault.hint
                 yield places.problem((*at, key, number), f"resource {clip(text, 120)} {fault.what}", hint)
-            elif key == "resources" and not _assumes_only(statement):
+            elif key == "resources" and not assumes:
                 yield from _other_account(text, manifest, users, (*at, key, number), places)
 
 
@@ -125,11 +127,6 @@ def _variable_hint(text: str, manifest: Manifest) -> str | None:
             f"variables are for queries and plays, not for policies: write the value of {name} in a separate permission set"
         )
     return None
-
-
-def _assumes_only(statement: StatementSpec) -> bool:
-    """Whether all actions are of STS: roles are assumed across accounts."""
-    return bool(statement.actions) and all(action.lower().startswith(_ASSUME) for action in statement.actions)
 
 
 def _other_account(text: str, manifest: Manifest, users: Sequence[SetUser], at: Loc, places: SourceMap) -> Iterator[Problem]:

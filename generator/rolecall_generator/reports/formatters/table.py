@@ -10,7 +10,7 @@ from rich.text import Text
 
 from rolecall_generator.check import CheckSummary, ManifestProof
 from rolecall_generator.findings import Finding, Severity
-from rolecall_generator.proof import CellState, Matrix, MatrixRow, counterexample, summarize
+from rolecall_generator.proof import CellState, Matrix, counterexample, summarize
 from rolecall_generator.text import pluralize
 
 _SHOWN = 200
@@ -90,17 +90,13 @@ def print_proof(console: Console, proven: ManifestProof) -> None:
     for number, case in enumerate(matrix.columns, start=1):
         wanted = "allowed" if number == 1 else "refused"
         console.print(f"  {number:>2}  {case.value}: {wanted}", style="dim", markup=False)
-    _print_failures(console, rows)
-    for finding in proven.findings:
-        print_finding(console, finding)
-    _print_summary(console, proven, matrix)
-
-
-def _print_failures(console: Console, rows: tuple[MatrixRow, ...]) -> None:
     for row in rows[:_FAILING_ROWS]:
         for cell in row.failures:
             console.print(f"✗ {row.subject}: ", style="bold red", end="", markup=False)
             console.print(counterexample(cell), markup=False)
+    for finding in proven.findings:
+        print_finding(console, finding)
+    _print_summary(console, proven, matrix)
 
 
 def _print_summary(console: Console, proven: ManifestProof, matrix: Matrix) -> None:
