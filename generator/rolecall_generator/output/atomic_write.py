@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rolecall_generator.errors import OutputError
@@ -53,17 +54,8 @@ def folder_lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
         os.close(descriptor)
 
 
-def write_new(path: str, content: bytes) -> Stamp:
-    """Write a file that does not exist yet; returns its stamp. Raises OSError with the file's name."""
-    return _write(path, _NEW_FILE, content)
-
-
-def append(path: str, content: bytes) -> Stamp:
-    """Append to a file, which is created if absent; returns its stamp. Raises OSError with the file's name."""
-    return _write(path, _APPEND, content)
-
-
-def _write(path: str, flags: int, content: bytes) -> Stamp:
+def _write(flags: int, path: str, content: bytes) -> Stamp:
+    """Write to a file; returns its stamp. Raises OSError with the file's name."""
     descriptor = os.open(path, flags, 0o666)
     try:
         written = os.write(descriptor, content)
@@ -75,6 +67,10 @@ def _write(path: str, flags: int, content: bytes) -> Stamp:
         raise
     finally:
         os.close(descriptor)
+
+
+write_new = partial(_write, _NEW_FILE)
+append = partial(_write, _APPEND)
 
 
 @dataclass(frozen=True, slots=True)
