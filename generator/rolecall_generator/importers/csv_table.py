@@ -23,7 +23,7 @@ from rolecall_generator.importers.interface import (
     role_fields,
 )
 from rolecall_generator.manifest import CSV_COLUMNS
-from rolecall_generator.manifest.yaml_source import Point
+from rolecall_generator.manifest.yaml_source import Point, problem_at
 from rolecall_generator.text import clip, nearest
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -230,7 +230,7 @@ def _account(row: TableRow, columns: Mapping[int, str], file: str, problems: lis
             parts = role_fields(cell)
             if parts is None:
                 what, hint = f'role_arn "{clip(cell)}" is not the ARN of a role', "write arn:aws:iam::222222222222:role/NAME"
-                problems.append(Problem(file, row.line + 1, number + 1, what, hint))
+                problems.append(problem_at(file, at, what, hint))
                 marks.setdefault("account_id", at)
                 continue
             named, arn, partition = parts, at, cell.split(":")[1]
@@ -252,16 +252,14 @@ def _contradicted(named: Mapping[str, Value], found: Mapping[str, Value], file: 
     for field, value in named.items():
         if field in found and found[field] != value:
             what = f"role_arn has {field} {clip(str(value))}, the column {field} has {clip(str(found[field]))}"
-            yield Problem(file, at.line + 1, at.column + 1, what, "leave the wrong one empty")
+            yield problem_at(file, at, what, "leave the wrong one empty")
 
 
 def _shortened(cell: str, file: str, at: Point) -> Iterator[Problem]:
     """An account id that a spreadsheet has changed to a number: a guess could select another customer's account."""
     if _SHORTENED.fullmatch(cell):
-        yield Problem(
-            file, at.line + 1, at.column + 1, f'account_id "{clip(cell)}" was changed to a number by a spreadsheet',
-            "format the column as text, and enter all 12 digits",
-        )  # fmt: skip
+        what = f'account_id "{clip(cell)}" was changed to a number by a spreadsheet'
+        yield problem_at(file, at, what, "format the column as text, and enter all 12 digits")
 
 
 def _surplus_cells(rows: Iterable[TableRow], width: int, file: str) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rolecall_generator.errors import ManifestError, Problem
 from rolecall_generator.iam import Arn
 from rolecall_generator.manifest import Manifest, customer_problems
-from rolecall_generator.manifest.yaml_source import MAXIMUM_BYTES, START, ListNode, MapNode, Point
+from rolecall_generator.manifest.yaml_source import MAXIMUM_BYTES, START, ListNode, MapNode, Point, problem_at
 from rolecall_generator.text import clip, code_point, first_hidden_index, pluralize
 
 Value = str | int | bool | Sequence[str] | Mapping[str, str]
@@ -44,8 +44,7 @@ class ImportedAccount:
 
     def problem(self, of: str, what: str, hint: str) -> Problem:
         """A problem at the position of a field."""
-        mark = self.marks.get(of, self.at)
-        return Problem(self.file, mark.line + 1, mark.column + 1, what, hint)
+        return problem_at(self.file, self.marks.get(of, self.at), what, hint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from rolecall_generator.errors import Problem
 from rolecall_generator.iam import ACCOUNT_ID_PATTERN
 from rolecall_generator.manifest.models import HINTS, IncludedFile, Manifest
-from rolecall_generator.manifest.yaml_source import ListNode, Loc, MapNode, NodeRef, kind_of, mark_of, place_at, walk
+from rolecall_generator.manifest.yaml_source import ListNode, Loc, MapNode, NodeRef, kind_of, mark_of, problem_at, walk
 from rolecall_generator.text import clip, suggest
 
 _SWITCH_ROLE_KEY = 3
@@ -37,9 +37,8 @@ def translate(error: ValidationError, tree: Any, file: str, model: type[BaseMode
         if loc is None:
             continue
         at_key = detail["loc"][-1:] == ("[key]",) or detail["type"] == "extra_forbidden"
-        place = place_at(file, mark_of(tree, loc, key=at_key))
         what, hint = _words(detail, loc, tree, model, at_key)
-        found.append((Problem(place.file, place.line, place.column, what, hint), loc))
+        found.append((problem_at(file, mark_of(tree, loc, key=at_key), what, hint), loc))
     return found
 
 

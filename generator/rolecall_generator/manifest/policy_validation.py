@@ -198,7 +198,7 @@ def _paths(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
 
 
 def policy_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
-    """Problems in the form of permission sets and their statements."""
+    """Problems in the form of permission sets, their statements and conditions."""
     for name, permissions in manifest.permission_sets.items():
         at: Loc = ("permission_sets", name)
         if not permissions.statements and not permissions.managed_policies:
@@ -207,6 +207,7 @@ def policy_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
         sids: set[str] = set()
         for number, statement in enumerate(permissions.statements):
             yield from _statement(statement, (*at, "statements", number), places)
+            yield from _conditions(statement, (*at, "statements", number, "conditions"), manifest, places)
             if statement.sid and statement.sid in sids:
                 where: Loc = (*at, "statements", number, "sid")
                 yield places.problem(
@@ -261,15 +262,6 @@ def _tags(common: Mapping[str, str], own: Mapping[str, str], at: Loc, places: So
     if len(folded) > quotas.TAGS:
         what = f"{len(folded)} tags, more than the {quotas.TAGS} that AWS allows"
         yield places.problem(at, what, "remove some, or use labels, which have no limit and are not sent to AWS")
-
-
-def condition_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
-    """Problems of all conditions."""
-    for name, permissions in manifest.permission_sets.items():
-        for number, statement in enumerate(permissions.statements):
-            yield from _conditions(
-                statement, ("permission_sets", name, "statements", number, "conditions"), manifest, places
-            )
 
 
 def _conditions(statement: StatementSpec, at: Loc, manifest: Manifest, places: SourceMap) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from rolecall_generator.errors import Problem
 from rolecall_generator.iam import quotas
 from rolecall_generator.manifest.models import SHARED_ID_RULE, Manifest, SwitchGroup, SwitchRole, SwitchUser
 from rolecall_generator.manifest.people import SharedGroup, people_account
-from rolecall_generator.manifest.policy_validation import arn_problems, condition_problems, policy_problems, tag_problems
+from rolecall_generator.manifest.policy_validation import arn_problems, policy_problems, tag_problems
 from rolecall_generator.manifest.yaml_source import Loc, SourceMap
 from rolecall_generator.text import suggest
 
@@ -129,16 +129,13 @@ class Declared:
 
 def crosscheck(manifest: Manifest, places: SourceMap, declared: Declared) -> list[Problem]:
     """Every problem across entries, in no particular order."""
-    found: list[Problem] = []
-    for check in (_duplicate_names, _duplicate_sets, _external_ids, _duplicate_roles, _backend, _fixed_role_names):
-        found += check(manifest, places)
+    checks = (
+        _duplicate_names, _duplicate_sets, _external_ids, _duplicate_roles, _backend, _fixed_role_names, people_problems,
+        policy_problems, arn_problems, tag_problems,
+    )  # fmt: skip
+    found = [problem for check in checks for problem in check(manifest, places)]
     found += _set_references(manifest, places, declared)
     found += _backend_references(manifest, places, declared)
-    found += people_problems(manifest, places)
-    found += policy_problems(manifest, places)
-    found += arn_problems(manifest, places)
-    found += condition_problems(manifest, places)
-    found += tag_problems(manifest, places)
     return found
 
 

@@ -129,6 +129,11 @@ def place_at(file: str, mark: YamlMark) -> Place:
     return Place(file, mark.line + 1, mark.column + 1)
 
 
+def problem_at(file: str, mark: YamlMark, what: str, hint: str) -> Problem:
+    """A problem at a mark of a file."""
+    return Problem(file, mark.line + 1, mark.column + 1, what, hint)
+
+
 _LISTS = ("customers", "switch_roles")
 
 

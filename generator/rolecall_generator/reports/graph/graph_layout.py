@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean as mean
 
 from rolecall_generator.reports.graph.graph_model import Edge, EdgeState, Graph, GraphAccount, GraphNode
 
@@ -73,11 +72,11 @@ def lay_out(graph: Graph) -> GraphLayout:
     heights = {key: max(NODE, sum(_room(edge) for edge in edges) + PAD) for key, edges in incoming.items()}
     roles = _column(graph.roles, MARGIN + BOX_WIDTH + MIDDLE, heights, {})
     centres = {node.key: shape.y + shape.height / 2 for box in roles for node, shape in box.nodes}
-    wishes = {
-        account.account_id: mean([centres[edge.target] for edge in graph.edges if edge.source in keys] or [0.0])
-        for account in graph.callers
-        if (keys := {node.key for node in account.nodes})
-    }
+    wishes: dict[str, float] = {}
+    for account in graph.callers:
+        keys = {node.key for node in account.nodes}
+        reached = [centres[edge.target] for edge in graph.edges if edge.source in keys]
+        wishes[account.account_id] = sum(reached) / len(reached) if reached else 0.0
     ordered = sorted(graph.callers, key=lambda account: wishes[account.account_id])
     callers = _column(ordered, MARGIN, {}, wishes)
     bottom = max((box.shape.y + box.shape.height for box in (*callers, *roles)), default=TOP + NODE)
