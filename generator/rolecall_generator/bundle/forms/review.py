@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rolecall_generator.bundle import review as review_package
 from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover
 from rolecall_generator.bundle.review.content import NOTE, Review, review_of
 from rolecall_generator.bundle.review.permissions_text import GrantText
@@ -22,9 +23,7 @@ def review_form(handover: Handover) -> Files:
         f"{FOLDER}/review.html": review_html(review).encode(),
     }
     if handover.pdf:
-        from rolecall_generator.bundle.review.pdf import review_pdf  # noqa: PLC0415 - requires the extra 'pdf'
-
-        files[f"{FOLDER}/review.pdf"] = review_pdf(review)
+        files[f"{FOLDER}/review.pdf"] = review_package.review_pdf(review)
     return files
 
 
