@@ -1,7 +1,8 @@
-"""Packages that import a module only when one of their names is used (PEP 562)."""
+"""Packages that import a module when one of its names is used (PEP 562), and what modules of a folder register."""
 
 from __future__ import annotations
 
+import pkgutil
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -31,3 +32,10 @@ def lazy_getattr(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callab
         return value
 
     return load
+
+
+def registered(package: str, attribute: str) -> dict[str, Any]:
+    """Import the modules of a package. Returns the values of this attribute by module name, where there is one."""
+    names = sorted(module.name for module in pkgutil.iter_modules(sys.modules[package].__path__))
+    modules = ((name, import_module(f"{package}.{name}")) for name in names)
+    return {name: getattr(module, attribute) for name, module in modules if hasattr(module, attribute)}

@@ -14,14 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from rolecall_generator.errors import OutputError
-from rolecall_generator.output import folder_lock, output_error
+from rolecall_generator.output import Disk, Placer, folder_lock, output_error
 
 SUMS_NAME = "SHA256SUMS"
 """File name of a bundle's checksums."""
@@ -117,26 +117,15 @@ def read_rotations(out: Path) -> dict[str, Rotation]:
 def change_rotations(out: Path, change: Callable[[Mapping[str, Rotation]], Mapping[str, Rotation]]) -> None:
     """Replace the record with the result of `change`, atomically and under the folder's lock. Raises OutputError."""
     path = out / ROTATIONS_NAME
-    temporary = path.with_name(f".{ROTATIONS_NAME}.new")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with folder_lock(out):
+        with folder_lock(out), closing(Placer(Disk(), str(out))) as placer:
             changed = {name: asdict(entry) for name, entry in sorted(change(read_rotations(out)).items())}
             body = {"version": ROTATIONS_VERSION, "rotations": changed}
-            _place(temporary, path, json.dumps(body, indent=2) + "\n")
+            placer.place_file(ROTATIONS_NAME, f"{json.dumps(body, indent=2)}\n".encode())
     except OSError as error:
+        error.filename = str(path)  # instead of the staging folder, which is temporary
         raise output_error(error, str(path)) from error
-
-
-def _place(temporary: Path, path: Path, text: str) -> None:
-    """Replace the file atomically; the temporary file is removed on errors. Raises OSError."""
-    try:
-        temporary.write_text(text, "utf-8")
-        temporary.replace(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def _rotation(body: Mapping[str, str]) -> Rotation:

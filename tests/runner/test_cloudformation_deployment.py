@@ -29,7 +29,8 @@ from form_handovers import (
     template_of,
 )
 from manifests import manifest_of, notes_manifest
-from rolecall_generator.bundle.forms.cloudformation import arn_of, cloudformation_form, template_text
+from rolecall_generator.bundle.forms.cloudformation import cloudformation_form, template_text
+from rolecall_generator.bundle.forms.interface import arn_of
 from rolecall_generator.iam.difference import Change
 from rolecall_generator.iam.model import Access, Group, Module, User
 from rolecall_generator.iam.policy import Condition

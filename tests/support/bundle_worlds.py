@@ -8,8 +8,8 @@ from typing import Any
 
 from manifests import customer, manifest_of
 from output_trees import tree
-from rolecall_generator.bundle.build import handover_proof
-from rolecall_generator.bundle.bundles import BundleOptions, BundleReport, write_bundles
+from rolecall_generator.bundle.build import BundleOptions, handover_proof
+from rolecall_generator.bundle.bundles import BundleReport, write_bundles
 from rolecall_generator.bundle.forms.interface import Handover
 from rolecall_generator.iam.model import ModuleKind
 from rolecall_generator.manifest.models import Manifest

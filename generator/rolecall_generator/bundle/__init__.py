@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_generator.bundle.bundles import BundleOptions, BundleReport, write_bundles
+    from rolecall_generator.bundle.build import BundleOptions
+    from rolecall_generator.bundle.bundles import BundleReport, write_bundles
     from rolecall_generator.bundle.review.permissions_text import grants_of
     from rolecall_generator.bundle.review.phrases import revocation_ways
     from rolecall_generator.bundle.signing import RequiredSigner, Signer
@@ -26,20 +27,11 @@ __all__ = [
 __getattr__ = lazy_getattr(
     __name__,
     {
-        "bundles": (
-            "BundleReport",
-            "BundleOptions",
-            "write_bundles",
-        ),
+        "build": ("BundleOptions",),
+        "bundles": ("BundleReport", "write_bundles"),
         "review.permissions_text": ("grants_of",),
         "review.phrases": ("revocation_ways",),
-        "signing": (
-            "Signer",
-            "RequiredSigner",
-        ),
-        "verification": (
-            "BundleVerification",
-            "verify_bundle",
-        ),
+        "signing": ("Signer", "RequiredSigner"),
+        "verification": ("BundleVerification", "verify_bundle"),
     },
 )

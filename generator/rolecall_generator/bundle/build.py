@@ -40,6 +40,29 @@ class CheckSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BundleOptions:
+    """Options of `gen bundle`: which bundles are written, and how.
+
+    Attributes:
+        names: Customers and switch roles; all if empty.
+        template_url_base: Base URL of published CloudFormation templates.
+        stored: Whether zips are written without compression.
+        signer: Signs the checksums.
+        prune: Whether bundles that are no longer planned are deleted.
+        prune_all: Whether all bundles may be deleted.
+        pdf: Whether the security review is also written as a PDF.
+    """
+
+    names: Collection[str] = ()
+    template_url_base: str | None = None
+    stored: bool = False
+    signer: Signer | None = None
+    prune: bool = True
+    prune_all: bool = False
+    pdf: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BundleSettings:
     """Settings of a run.
 
@@ -48,20 +71,14 @@ class BundleSettings:
         source: File name of the manifest.
         replaced: Folder on the same file system to which replaced files are moved.
         measure: Quotas and suppressions of the manifest.
-        template_url_base: Base URL of published CloudFormation templates.
-        stored: Whether zips are written without compression.
-        signer: Signs the checksums.
-        pdf: Whether the security review is also written as a PDF.
+        options: The options of the command.
     """
 
     root: str
     source: str
     replaced: str
     measure: CheckSettings
-    template_url_base: str | None = None
-    stored: bool = False
-    signer: Signer | None = None
-    pdf: bool = False
+    options: BundleOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +166,10 @@ def handover_proof(module: Module, counterpart: Module | None = None, people: Mo
         people: The module of the group and its users, if it is neither of the two. Its roles are left out.
     """
     modules = [module] if counterpart is None else [module, counterpart]
-    access = Access.union((*(each.access for each in modules), _people_of(people), _vendor_side(module)))
+    others = Access() if people is None else replace(people.access, roles={})
+    access = Access.union((*(each.access for each in modules), others, _vendor_side(module)))
     roles = [arn for each in modules for arn in each.access.roles]
     return prove(access, intended_trust(modules).trusts, roles=roles)
-
-
-def _people_of(module: Module | None) -> Access:
-    return Access() if module is None else replace(module.access, roles={})
 
 
 def _vendor_side(module: Module) -> Access:
@@ -186,7 +200,7 @@ def objections(
     for finding in found:
         path = finding.subject
         named = replace(finding, subject=subjects.get(path, path))  # suppressions name customers and switch roles
-        if finding.severity is Severity.ERROR and _active(named, measure):
+        if finding.severity is Severity.ERROR and apply_suppressions((named,), measure.suppress, complete=False).active:
             by_path[path] = (*by_path.get(path, ()), named)
     return by_path
 
@@ -204,10 +218,6 @@ def _context(items: Sequence[BundleOrder], measure: CheckSettings) -> CheckConte
         external_ids=intended.external_ids,
         quotas=measure.quotas,
     )
-
-
-def _active(finding: Finding, measure: CheckSettings) -> bool:
-    return bool(apply_suppressions((finding,), measure.suppress, complete=False).active)
 
 
 def bundle_files(handover: Handover) -> Files:
@@ -264,9 +274,9 @@ def _prepare(order: BundleOrder, proof: Proof, settings: BundleSettings, placer:
     except OSError as error:
         error.filename = f"{settings.root}/{path}"  # instead of the staging folder, which is temporary
         raise
-    if settings.signer is not None:
-        files = {**files, **settings.signer.sign(staged, SUMS_NAME, where=f"{settings.root}/{path}")}
-    packed = zip_bytes(files, path.rpartition("/")[2], stored=settings.stored)
+    if settings.options.signer is not None:
+        files = {**files, **settings.options.signer.sign(staged, SUMS_NAME, where=f"{settings.root}/{path}")}
+    packed = zip_bytes(files, path.rpartition("/")[2], stored=settings.options.stored)
     return _judge(order, standing, _Staged(order, staged, packed, _entry(order, files, packed), len(files) + 1), files)
 
 
@@ -292,24 +302,19 @@ def _place(item: _Staged, settings: BundleSettings, placer: Placer) -> BundleOut
     except OSError as error:
         error.filename = f"{settings.root}/{path}"  # as above
         raise
-    return BundleOutcome(path, _state(order.locked, item.entry), item.entry, item.files)
-
-
-def _state(locked: LockedModule | None, entry: LockedModule) -> str:
-    if locked is None:
-        return "created"
-    return "restored" if locked.files == entry.files else "changed"
+    state = "created" if order.locked is None else "restored" if order.locked.files == item.entry.files else "changed"
+    return BundleOutcome(path, state, item.entry, item.files)
 
 
 def _handover(order: BundleOrder, proof: Proof, settings: BundleSettings) -> Handover:
-    module, base = order.module, settings.template_url_base
+    module, base = order.module, settings.options.template_url_base
     return Handover(
         module,
         settings.source,
         render_module(module, settings.source),
         proof,
         f"{base.rstrip('/')}/{order.path}/cloudformation/template.json" if base else None,
-        settings.pdf,
+        settings.options.pdf,
     )
 
 
@@ -333,18 +338,14 @@ def build_bundles(
     program may prompt for a password. Raises OSError, ToolError or OutputError.
     """
     workers = processes or worker_count(count, few=FEW)
-    if workers == 1 or settings.signer is not None:
+    if workers == 1 or settings.options.signer is not None:
         for chunk in chunked(orders, _CHUNK):
             yield from build_chunk(chunk, settings, disk)
     else:
-        yield from _in_processes(orders, settings, workers)
-
-
-def _in_processes(orders: Iterable[BundleOrder], settings: BundleSettings, workers: int) -> Iterator[BundleOutcome]:
-    resume = "run the command again: complete bundles are kept"
-    pool = Pool(_prepare_worker, (settings,), _make, where=settings.root, resume=resume)
-    for outcomes in pool.run(chunked(orders, _CHUNK), workers):
-        yield from outcomes
+        resume = "run the command again: complete bundles are kept"
+        pool = Pool(_prepare_worker, (settings,), _make, where=settings.root, resume=resume)
+        for outcomes in pool.run(chunked(orders, _CHUNK), workers):
+            yield from outcomes
 
 
 def _prepare_worker(settings: BundleSettings) -> BundleSettings:

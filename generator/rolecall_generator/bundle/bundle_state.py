@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rolecall_generator.bundle.forms.interface import Files
-from rolecall_generator.output import read_regular, regular_stamp, sha256
+from rolecall_generator.output import hash_regular, read_regular, sha256
 from rolecall_generator.records import SUMS_NAME
 
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\\\r\n]+)")
@@ -128,7 +128,7 @@ def read_bundle_state(root: str, path: str, owned: Owned) -> BundleState:
     listed: Hashes = {}
     if found.get(SUMS_NAME) and found[SUMS_NAME] in owned.get(SUMS_NAME, ()):
         listed = read_sums(read_regular(f"{folder}/{SUMS_NAME}"))
-    return BundleState(found, _hash(f"{folder}.zip"), listed)
+    return BundleState(found, hash_regular(f"{folder}.zip"), listed)
 
 
 def _blocked(root: str, path: str) -> str | None:
@@ -155,11 +155,4 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, str]]:
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(folder, f"{name}/")
         else:
-            yield name, _hash(entry.path) or ""
-
-
-def _hash(path: str) -> str | None:
-    """SHA-256 of a regular file; "" for anything else, including a link; None if it does not exist."""
-    if regular_stamp(path) is None:
-        return "" if os.path.lexists(path) else None
-    return sha256(read_regular(path))
+            yield name, hash_regular(entry.path) or ""

@@ -14,10 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rolecall_generator.bundle.build import BundleOrder, BundleOutcome, BundleSettings, CheckSettings, build_bundles
+from rolecall_generator.bundle.build import (
+    BundleOptions,
+    BundleOrder,
+    BundleOutcome,
+    BundleSettings,
+    CheckSettings,
+    build_bundles,
+)
 from rolecall_generator.bundle.bundle_state import Owned, read_bundle_state, zip_name
 from rolecall_generator.bundle.forms import all_forms
-from rolecall_generator.bundle.signing import Signer
 from rolecall_generator.errors import OutputError, SelectionError, missing_extra
 from rolecall_generator.findings import Finding
 from rolecall_generator.generate import module_source
@@ -31,8 +37,10 @@ from rolecall_generator.output import (
     OutputFolder,
     WriteCounts,
     WriteReport,
+    names_in,
     open_output,
     read_lock,
+    remove_empty,
 )
 from rolecall_generator.package_digest import page_digest
 from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots, select, switch_role_path
@@ -42,19 +50,6 @@ from rolecall_generator.workers import collection_paused
 _LOCK_CHARACTERS = 512  # reserved per bundle
 _SEVERAL = 2  # removing the only bundle needs no confirmation
 _PDF_LIBRARY = "reportlab"
-
-
-@dataclass(frozen=True, slots=True)
-class BundleOptions:
-    """Options of `gen bundle`: which bundles are written, and how."""
-
-    names: Collection[str] = ()
-    template_url_base: str | None = None
-    stored: bool = False
-    signer: Signer | None = None
-    prune: bool = True
-    prune_all: bool = False
-    pdf: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +89,10 @@ def write_bundles(
     if choices.signer is not None:
         choices.signer.ready()
     if choices.pdf:
-        _require_pdf_library()
+        try:
+            importlib.import_module(_PDF_LIBRARY)
+        except ModuleNotFoundError as error:
+            raise missing_extra(error) or error from None
     with collection_paused():
         loaded = load_manifest(manifest)
         plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
@@ -169,11 +167,9 @@ class _Run:
         progress: Callable[[int], None],
     ) -> None:
         """Build the wanted bundles. The lock is written even if an error is raised."""
-        choices = self._choices
         orders = self._orders(wanted, modules)
         replaced = self._placer.staging_folder()
-        chosen = choices.template_url_base, choices.stored, choices.signer, choices.pdf
-        settings = BundleSettings(self._root, self._source, replaced, self._measure, *chosen)
+        settings = BundleSettings(self._root, self._source, replaced, self._measure, self._choices)
         try:
             self._placer.reserve(_LOCK_CHARACTERS * (len(wanted) + len(self._entries)))
             outcomes = build_bundles(orders, len(wanted), settings, disk=self._disk, processes=processes)
@@ -190,8 +186,8 @@ class _Run:
         """Remove what is no longer planned, write the lock, forget the journal."""
         if everything and self._choices.prune:
             for path in sorted((self._lock.modules.keys() | self._lock.pending.keys()) - set(planned)):
-                self.tally.kept += remove_bundle(self._disk, self._root, path, _owned(self._lock, path))
-                self.tally.removed.append(path)
+                self.tally.kept += remove_bundle(self._disk, self._root, path, self._lock.owned(path))
+                self.tally.states[path] = "removed"
                 self._entries.pop(path, None)
                 self._handled.add(path)
         self._save()
@@ -201,7 +197,7 @@ class _Run:
         common = _fingerprint(self._choices)
         for path, planned in wanted.items():
             fingerprint = f"{module_source(planned, self._source).fingerprint}-{common}"
-            locked, owned = self._lock.modules.get(path), _owned(self._lock, path)
+            locked, owned = self._lock.modules.get(path), self._lock.owned(path)
             module, counterpart = planned.build(), _counterpart(planned, modules)
             people = _people(module, counterpart, modules)
             yield BundleOrder(module, counterpart, path, fingerprint, locked, owned, people)
@@ -214,21 +210,12 @@ class _Run:
             self.failed[outcome.path] = outcome.reason
             self._handled.discard(outcome.path)
             return
-        getattr(self.tally, outcome.state).append(outcome.path)
+        self.tally.states[outcome.path] = outcome.state
         self.tally.files_written += outcome.files_written
         self._entries[outcome.path] = outcome.entry
 
     def _save(self) -> None:
         self._folder.save_lock(replace(self._lock, modules=self._entries))
-
-
-def _owned(lock: Lock, path: str) -> dict[str, frozenset[str]]:
-    """Hashes of the files that rolecall wrote for a bundle, by file name."""
-    owned = dict(lock.pending.get(path, {}))
-    if (entry := lock.modules.get(path)) is not None:
-        for name, sha in entry.files.items():
-            owned[name] = owned.get(name, frozenset()) | {sha}
-    return owned
 
 
 def _counterpart(planned: PlannedModule, modules: Mapping[str, PlannedModule]) -> Module | None:
@@ -249,14 +236,6 @@ def _people(module: Module, counterpart: Module | None, modules: Mapping[str, Pl
     path = module.switch_role.people_path
     own = {module.path, counterpart.path if counterpart is not None else None}
     return modules[path].build() if path not in own else None
-
-
-def _require_pdf_library() -> None:
-    """Raise ToolError if the library that writes PDFs is not installed."""
-    try:
-        importlib.import_module(_PDF_LIBRARY)
-    except ModuleNotFoundError as error:
-        raise missing_extra(error) or error from None
 
 
 def _fingerprint(choices: BundleOptions) -> str:
@@ -287,30 +266,8 @@ def remove_bundle(disk: Disk, root: str, path: str, owned: Owned) -> list[str]:
             disk.unlink(f"{root}/{path}.zip")
         else:
             kept.append(f"{path}.zip")
-    _remove_empty(disk, f"{root}/{path}")
-    _remove_empty_parents(disk, root, path.rpartition("/")[0])
+    for folder, _, _ in os.walk(f"{root}/{path}", topdown=False):
+        if not names_in(folder):
+            disk.rmdir(folder)
+    remove_empty(disk, root, path.rpartition("/")[0])
     return sorted(kept)
-
-
-def _remove_empty(disk: Disk, folder: str) -> None:
-    """Remove a folder and those below it that hold nothing."""
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            _remove_empty(disk, entry.path)
-    if _is_empty(folder):
-        disk.rmdir(folder)
-
-
-def _remove_empty_parents(disk: Disk, root: str, path: str) -> None:
-    while path and _is_empty(f"{root}/{path}"):
-        disk.rmdir(f"{root}/{path}")
-        path = path.rpartition("/")[0]
-
-
-def _is_empty(folder: str) -> bool:
-    with os.scandir(folder) as entries:
-        return next(entries, None) is None

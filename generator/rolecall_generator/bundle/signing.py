@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,12 @@ class Signer:
     def sign(self, folder: str, name: str, *, where: str) -> Mapping[str, bytes]:
         """Sign a file of a folder and return the signature by file name. Raises ToolError with the location `where`."""
         signature = MINISIGN if self.program == "minisign" else SIGSTORE
-        _run(self._command(name, signature), folder, where)
+        command = self._command(name, signature)
+        # On the user's terminal, so that the program can prompt for a password.
+        done = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 - a program that the user chose
+        if done.returncode:
+            what = f"{self.program} could not sign (exit code {done.returncode})"
+            raise ToolError(what, where=where, hint="see its message above; this bundle was not changed")
         return {signature: Path(folder, signature).read_bytes()}
 
     def _command(self, name: str, signature: str) -> list[str]:
@@ -105,14 +110,3 @@ def _find(program: str, option: str) -> str:
     if found is None:
         raise ToolError(f"{program} is not on PATH", where=option, hint=f"install it: {_HOMES[program]}")
     return found
-
-
-def _run(command: Sequence[str], folder: str, where: str) -> None:
-    """Run the signing program on the user's terminal, so that it can prompt for a password. Raises ToolError if it fails."""
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 - a program that the user chose
-    if done.returncode:
-        raise ToolError(
-            f"{Path(command[0]).name} could not sign (exit code {done.returncode})",
-            where=where,
-            hint="see its message above; this bundle was not changed",
-        )

@@ -126,7 +126,11 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, str]]:
 
 def _of_zip(archive: zipfile.ZipFile) -> tuple[_Contents, list[BundleProblem]]:
     """Contents by name relative to the bundle's folder in the zip, and problems."""
-    entries = [entry for entry in archive.infolist() if not _is_folder(entry)]
+    entries = [
+        entry
+        for entry in archive.infolist()
+        if not (entry.filename.endswith("/") and entry.file_size == 0 and _oddity(entry) is None)  # a folder
+    ]
     data = _bytes_of(archive)
     size = max(sum(entry.file_size for entry in entries), len(data))
     if len(entries) > _MOST_FILES or size > _MOST_BYTES:
@@ -213,10 +217,6 @@ def _odd_names(names: Iterable[str]) -> dict[str, str]:
 
 def _extent(files: int, size: int) -> str:
     return f"{pluralize(files, 'file')}, {size / (1024 * 1024):,.1f} MiB"
-
-
-def _is_folder(entry: zipfile.ZipInfo) -> bool:
-    return entry.filename.endswith("/") and entry.file_size == 0 and _oddity(entry) is None
 
 
 def _oddity(entry: zipfile.ZipInfo) -> str | None:

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from rolecall_generator.findings import UNKNOWN_REGION, Finding
 from rolecall_generator.iam import Statement
 from rolecall_generator.iam.catalog import is_known_region, nearest_region, partition_of_region
-from rolecall_generator.manifest import LoadedManifest, Manifest, StatementSpec
+from rolecall_generator.manifest import LoadedManifest, StatementSpec
 from rolecall_generator.manifest.yaml_source import Loc, Place
 from rolecall_generator.planning import statement_of
 
@@ -33,40 +33,17 @@ class DeclaredStatements:
         if found is None:
             return None
         at, spec = found
-        inner = next((loc for loc, value in _strings(spec) if value == text), ()) if text is not None else ()
+        inner = next((loc for loc, value in spec.strings() if value == text), ()) if text is not None else ()
         return self._loaded.places.find(*at, *inner, key=bool(inner) and inner[-1] == text)
 
     @cached_property
     def _statements(self) -> Mapping[Statement, tuple[Loc, StatementSpec]]:
-        return _statements_of(self._loaded.manifest)
-
-
-def _statements_of(manifest: Manifest) -> Mapping[Statement, tuple[Loc, StatementSpec]]:
-    found: dict[Statement, tuple[Loc, StatementSpec]] = {}
-    for name, permissions in manifest.permission_sets.items():
-        for number, spec in enumerate(permissions.statements):
-            at: Loc = ("permission_sets", name, "statements", number)
-            found.setdefault(statement_of(spec).canonical(), (at, spec))
-    return found
-
-
-def _strings(spec: StatementSpec) -> Iterator[tuple[Loc, str]]:
-    """All actions, resources and condition keys and values of a statement, each with its location in the statement."""
-    lists = (
-        ("actions", spec.actions),
-        ("not_actions", spec.not_actions),
-        ("resources", spec.resources),
-        ("not_resources", spec.not_resources),
-    )
-    for name, values in lists:
-        yield from (((name, number), value) for number, value in enumerate(values))
-    for operator, keys in spec.conditions.items():
-        for key, value in keys.items():
-            yield ("conditions", operator, key), key
-            if isinstance(value, tuple):
-                yield from ((("conditions", operator, key, number), text) for number, text in enumerate(value))
-            else:
-                yield ("conditions", operator, key), value
+        found: dict[Statement, tuple[Loc, StatementSpec]] = {}
+        for name, permissions in self._loaded.manifest.permission_sets.items():
+            for number, spec in enumerate(permissions.statements):
+                at: Loc = ("permission_sets", name, "statements", number)
+                found.setdefault(statement_of(spec).canonical(), (at, spec))
+        return found
 
 
 def region_findings(loaded: LoadedManifest) -> Iterator[Finding]:

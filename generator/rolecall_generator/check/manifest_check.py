@@ -12,22 +12,21 @@ from pathlib import Path
 from rolecall_generator.check.finding_locations import DeclaredStatements, region_findings
 from rolecall_generator.check.module_access import access_arns, intended_trust
 from rolecall_generator.check.module_check import (
+    CheckedModule,
     CheckInputs,
     ModuleVerdict,
     path_in_findings,
     read_written,
     unplanned_findings,
 )
-from rolecall_generator.check.returned_modules import ReturnedModules, check_returned
+from rolecall_generator.check.returned_modules import check_returned
 from rolecall_generator.errors import Problem
 from rolecall_generator.findings import PROOF_FAILED, PROOF_UNDECIDED, Finding
-from rolecall_generator.iam import Access, Module
-from rolecall_generator.iam.difference import labeller
+from rolecall_generator.iam import Access
 from rolecall_generator.iam.evaluation import Effect
-from rolecall_generator.manifest import LoadedManifest, load_manifest
 from rolecall_generator.manifest.yaml_source import read_text
-from rolecall_generator.output import CheckResult, Lock, load_state, read_lock
-from rolecall_generator.planning import Plan, make_plan, previous_slots, select
+from rolecall_generator.output import CheckResult, Lock, load_state
+from rolecall_generator.planning import select
 from rolecall_generator.proof import Proof, counterexample, prove
 from rolecall_generator.rules import CheckContext, Report, apply_suppressions, run_rules
 from rolecall_generator.terraform.parser import find_declarations
@@ -64,16 +63,6 @@ class CheckSummary:
     read: int
 
 
-@dataclass(frozen=True, slots=True)
-class CheckScope:
-    """The modules to check: as planned, and for each its verdict, its folder, and its path in findings."""
-
-    modules: tuple[Module, ...]
-    verdicts: tuple[ModuleVerdict, ...]
-    folders: tuple[Path, ...]
-    roots: tuple[str, ...]
-
-
 def check_output(
     manifest: Path,
     out: Path,
@@ -106,37 +95,35 @@ def check_output(
     """
     with collection_paused():
         source = _Source()
-        loaded = load_manifest(manifest, read=source.read)
-        lock = read_lock(out)
-        plan = make_plan(loaded.manifest, previous_slots(lock))
-        inputs = CheckInputs(manifest, out, plan.modules, labeller(loaded.manifest.account_names()))
+        inputs = CheckInputs.load(manifest, out, source.read)
+        plan, suppressions = inputs.plan, inputs.loaded.manifest.suppress
         if sent_back:
             started(len(sent_back))
-            returned = check_returned(plan, sent_back, label=inputs.label, progress=progress)
-            return _check_part(loaded, plan, _returned_scope(returned), returned.findings, read=len(returned.modules))
+            returned, findings = check_returned(plan, sent_back, label=inputs.label, progress=progress)
+            return _check_part(inputs, returned, findings, read=len(returned))
         state = load_state(out)
+        chosen = select(plan, only) if only else None
+        indices = [index for index, module in enumerate(plan.modules) if chosen is None or module.path in chosen]
+        started(len(indices))
+        verdicts, read = read_written(inputs, indices, state, processes=processes, progress=progress)
         if only:
-            chosen = select(plan, only)
-            indices = [index for index, module in enumerate(plan.modules) if module.path in chosen]
-            started(len(indices))
-            written = read_written(inputs, indices, state, processes=processes, progress=progress)
             state.save_now()
-            return _check_part(loaded, plan, _scope(inputs, indices, written.verdicts), (), read=written.read)
-        started(len(plan.modules))
-        written = read_written(inputs, range(len(plan.modules)), state, processes=processes, progress=progress)
-        result = None if written.read else state.result(source.key(lock))
-        findings = [finding for verdict in written.verdicts.values() for finding in verdict.findings]
+            return _check_part(inputs, _scope(inputs, indices, verdicts), (), read=read)
+        key = source.key(inputs.lock)
+        result = None if read else state.result(key)
         if result is None:
-            scope = _scope(inputs, range(len(plan.modules)), written.verdicts)
-            result = _judge_all(loaded, plan, scope, source.key(lock))
-            if not written.verdicts:
+            proof, judged = _judge(inputs, _scope(inputs, indices, verdicts), complete=True)
+            regions = tuple(region_findings(inputs.loaded))
+            result = CheckResult(key, len(proof.cells), len(proof.failures), regions, tuple(judged))
+            if not verdicts:
                 state.record_result(result)
         state.save_now()
+        findings = [finding for verdict in verdicts.values() for finding in verdict.findings]
         findings += result.declared
         if leftovers:
-            findings += unplanned_findings(out, plan, lock)
-        report = apply_suppressions([*findings, *result.judged], loaded.manifest.suppress)
-    return CheckSummary(report, result.cells, result.failed_cells, len(plan.modules), written.read)
+            findings += unplanned_findings(out, plan, inputs.lock)
+        report = apply_suppressions([*findings, *result.judged], suppressions)
+    return CheckSummary(report, result.cells, result.failed_cells, len(plan.modules), read)
 
 
 class _Source:
@@ -161,97 +148,77 @@ class _Source:
 
 
 def _check_part(
-    loaded: LoadedManifest, plan: Plan, scope: CheckScope, findings: Iterable[Finding], *, read: int
+    inputs: CheckInputs, checked: Sequence[CheckedModule], findings: Iterable[Finding], *, read: int
 ) -> CheckSummary:
     """Check some modules; the others are assumed to be as planned."""
-    proof, judged = _judge(loaded, plan, scope, complete=False)
-    found = [*findings, *(finding for verdict in scope.verdicts for finding in verdict.findings), *judged]
-    report = apply_suppressions(found, loaded.manifest.suppress, complete=False)
-    return CheckSummary(report, len(proof.cells), len(proof.failures), len(scope.modules), read)
+    proof, judged = _judge(inputs, checked, complete=False)
+    found = [*findings, *(finding for each in checked for finding in each.verdict.findings), *judged]
+    report = apply_suppressions(found, inputs.loaded.manifest.suppress, complete=False)
+    return CheckSummary(report, len(proof.cells), len(proof.failures), len(checked), read)
 
 
-def _judge_all(loaded: LoadedManifest, plan: Plan, scope: CheckScope, key: str) -> CheckResult:
-    """Check all modules."""
-    proof, judged = _judge(loaded, plan, scope, complete=True)
-    return CheckResult(key, len(proof.cells), len(proof.failures), tuple(region_findings(loaded)), tuple(judged))
-
-
-def _scope(inputs: CheckInputs, indices: Sequence[int], verdicts: Mapping[int, ModuleVerdict]) -> CheckScope:
+def _scope(inputs: CheckInputs, indices: Sequence[int], verdicts: Mapping[int, ModuleVerdict]) -> list[CheckedModule]:
     """The modules with these indices; a module without a verdict is as planned."""
-    modules = tuple(inputs.modules[index].build() for index in indices)
-    return CheckScope(
-        modules,
-        tuple(
-            verdicts.get(index) or ModuleVerdict(module.path, module.access)
-            for index, module in zip(indices, modules, strict=True)
-        ),
-        tuple(inputs.out / module.path for module in modules),
-        tuple(module.path for module in modules),
-    )
+    modules = {index: inputs.plan.modules[index].build() for index in indices}
+    return [
+        CheckedModule(module, verdicts.get(index) or ModuleVerdict(module.access), inputs.out / module.path, module.path)
+        for index, module in modules.items()
+    ]
 
 
-def _returned_scope(returned: ReturnedModules) -> CheckScope:
-    return CheckScope(returned.modules, returned.verdicts, returned.folders, tuple(map(str, returned.folders)))
-
-
-def _judge(loaded: LoadedManifest, plan: Plan, scope: CheckScope, *, complete: bool) -> tuple[Proof, list[Finding]]:
+def _judge(inputs: CheckInputs, checked: Sequence[CheckedModule], *, complete: bool) -> tuple[Proof, list[Finding]]:
     """Prove and lint the written access. If only some modules are checked, the others are assumed to be as planned."""
-    written = Access.union(verdict.access for verdict in scope.verdicts)
-    checked = {module.path for module in scope.modules}
-    others = () if complete else tuple(module.build() for module in plan.modules if module.path not in checked)
-    intended = intended_trust((*scope.modules, *others))
+    written = Access.union(each.verdict.access for each in checked)
+    paths = {each.planned.path for each in checked}
+    others = () if complete else tuple(module.build() for module in inputs.plan.modules if module.path not in paths)
+    intended = intended_trust((*(each.planned for each in checked), *others))
     context = CheckContext(
         written,
-        subjects={**_subjects(scope), **intended.subjects},
+        subjects={**_subjects(checked), **intended.subjects},
         customer_roles=intended.customer_roles,
         switch_roles=intended.switch_roles,
         backend_roles=intended.backend_roles,
         external_ids=intended.external_ids,
-        quotas=loaded.manifest.quotas,
-        place=_placer(scope),
-        declared=DeclaredStatements(loaded),
+        quotas=inputs.loaded.manifest.quotas,
+        place=_placer(checked),
+        declared=DeclaredStatements(inputs.loaded),
     )
     surroundings = Access.union((written, *(module.access for module in others)))
     # A role that is not written already has a finding, and cannot be assumed.
-    roles = surroundings.roles.keys() if complete else surroundings.roles.keys() & _roles(scope)
+    parts = {arn for each in checked for access in (each.planned.access, each.verdict.access) for arn in access.roles}
+    roles = surroundings.roles.keys() if complete else surroundings.roles.keys() & parts
     proof = prove(surroundings, intended.trusts, roles=roles)
-    subjects = {module.subject for module in scope.modules}
+    subjects = {each.planned.subject for each in checked}
     judged = [found for found in run_rules(context) if complete or found.subject in subjects]
     return proof, [*proof_findings(proof, context), *judged]
 
 
-def _roles(scope: CheckScope) -> frozenset[str]:
-    """The written and the intended roles of the checked modules."""
-    intended = (arn for module in scope.modules for arn in module.access.roles)
-    return frozenset((*intended, *(arn for verdict in scope.verdicts for arn in verdict.access.roles)))
-
-
-def _subjects(scope: CheckScope) -> dict[str, str]:
+def _subjects(checked: Iterable[CheckedModule]) -> dict[str, str]:
     """The subject of each written role, policy, group, user and instance profile, by ARN."""
     found: dict[str, str] = {}
-    for module, verdict in zip(scope.modules, scope.verdicts, strict=True):
-        if verdict.findings:
-            found.update(dict.fromkeys(access_arns(verdict.access), module.subject))
+    for each in checked:
+        if each.verdict.findings:
+            found.update(dict.fromkeys(access_arns(each.verdict.access), each.planned.subject))
     return found
 
 
-def _placer(scope: CheckScope) -> Callable[[str], tuple[str, int] | None]:
+def _placer(checked: Iterable[CheckedModule]) -> Callable[[str], tuple[str, int] | None]:
     """Return a function that finds the file and line of a part by its ARN; it parses a module at the first use."""
-    module_of: dict[str, int] = {}
-    for index, verdict in enumerate(scope.verdicts):
-        for arn in access_arns(verdict.access):
-            module_of.setdefault(arn, index)
+    module_of: dict[str, CheckedModule] = {}
+    for each in checked:
+        for arn in access_arns(each.verdict.access):
+            module_of.setdefault(arn, each)
 
     @cache
-    def places(index: int) -> dict[str, tuple[str, int]]:
-        module = scope.modules[index]
-        return find_declarations(scope.folders[index], account_id=module.account.account_id, partition=module.partition)
+    def places(folder: Path, account_id: str, partition: str) -> dict[str, tuple[str, int]]:
+        return find_declarations(folder, account_id=account_id, partition=partition)
 
     def place(arn: str) -> tuple[str, int] | None:
-        index = module_of.get(arn)
-        if index is None:
+        found = module_of.get(arn)
+        if found is None:
             return None
-        file, line = places(index).get(arn, ("main.tf", 1))
-        return path_in_findings(scope.roots[index], file) or file, line
+        declared = places(found.folder, found.planned.account.account_id, found.planned.partition)
+        file, line = declared.get(arn, ("main.tf", 1))
+        return path_in_findings(found.root, file) or file, line
 
     return place

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.check.module_check import CheckInputs, read_written, unplanned_findings
 from rolecall_generator.findings import Finding
-from rolecall_generator.iam import Access, CustomerDetails, Module, ModuleKind, SwitchRoleDetails
-from rolecall_generator.iam.difference import labeller
+from rolecall_generator.iam import Access, Module, ModuleKind
 from rolecall_generator.iam.evaluation import PrincipalKind, identity_of
-from rolecall_generator.manifest import LoadedManifest, load_manifest
+from rolecall_generator.manifest import LoadedManifest
 from rolecall_generator.output import load_state, read_lock
-from rolecall_generator.planning import Plan, make_plan, previous_slots
+from rolecall_generator.planning import Plan
 from rolecall_generator.proof import Proof, Trust, prove
 from rolecall_generator.workers import collection_paused
 
@@ -34,55 +33,38 @@ class IntendedTrust:
     external_ids: Mapping[str, str]
 
 
-@dataclass(slots=True)
-class _Collected:
-    trusts: list[Trust] = field(default_factory=list)
-    subjects: dict[str, str] = field(default_factory=dict)
-    roles: dict[ModuleKind, set[str]] = field(default_factory=dict)
-    external_ids: dict[str, str] = field(default_factory=dict)
-
-
 def intended_trust(modules: Iterable[Module]) -> IntendedTrust:
     """The intended trust of planned modules, in the order of the modules."""
-    found = _Collected()
+    trusts: list[Trust] = []
+    subjects: dict[str, str] = {}
+    roles: dict[ModuleKind, set[str]] = {kind: set() for kind in ModuleKind}
+    external_ids: dict[str, str] = {}
     for module in modules:
         for arn in access_arns(module.access):
-            found.subjects.setdefault(arn, module.subject)
-        found.roles.setdefault(module.kind, set()).update(module.access.roles)
-        if module.customer is not None:
-            _customer(module.subject, module.customer, found)
-        elif module.kind is ModuleKind.TRUSTING and module.switch_role is not None:
-            found.trusts.append(_switch_role(module.subject, module.switch_role))
+            subjects.setdefault(arn, module.subject)
+        roles[module.kind].update(module.access.roles)
+        if (customer := module.customer) is not None:
+            # One trust per external ID: the current one and, during a rotation, the previous one.
+            pair = customer.role.arn, (customer.backend_role_arn,)
+            trusts += (Trust(module.subject, *pair, external_id) for external_id in customer.external_ids or (None,))
+            if customer.external_ids:
+                external_ids[customer.role.arn] = customer.external_ids[0]
+        elif module.kind is ModuleKind.TRUSTING and (switch := module.switch_role) is not None:
+            # Trust in the listed users, and in all of the accounts to which the manifest delegates.
+            mfa, accounts = switch.require_mfa, switch.delegates_to
+            trusts.append(Trust(module.subject, switch.role.arn, switch.users, requires_mfa=mfa, delegates_to=accounts))
         elif module.kind is ModuleKind.BACKEND:
-            found.trusts += _backend(module)
-    return IntendedTrust(
-        tuple(found.trusts),
-        found.subjects,
-        frozenset(found.roles.get(ModuleKind.CUSTOMER, ())),
-        frozenset(found.roles.get(ModuleKind.TRUSTING, ())),
-        frozenset(found.roles.get(ModuleKind.BACKEND, ())),
-        found.external_ids,
+            trusts += _backend(module)
+    customer_roles, switch_roles, backend_roles = (
+        frozenset(roles[kind]) for kind in (ModuleKind.CUSTOMER, ModuleKind.TRUSTING, ModuleKind.BACKEND)
     )
+    return IntendedTrust(tuple(trusts), subjects, customer_roles, switch_roles, backend_roles, external_ids)
 
 
 def access_arns(access: Access) -> Iterator[str]:
     """Yield the ARNs of all roles, policies, groups, users and instance profiles."""
     for parts in (access.roles, access.policies, access.groups, access.users, access.instance_profiles):
         yield from parts
-
-
-def _customer(name: str, details: CustomerDetails, found: _Collected) -> None:
-    """One trust per external ID: the current one and, during a rotation, the previous one."""
-    role, external_ids = details.role, details.external_ids
-    if external_ids:
-        found.external_ids[role.arn] = external_ids[0]
-    for external_id in external_ids or (None,):
-        found.trusts.append(Trust(name, role.arn, (details.backend_role_arn,), external_id))
-
-
-def _switch_role(name: str, details: SwitchRoleDetails) -> Trust:
-    """Trust in the listed users, and in all of the accounts to which the manifest delegates."""
-    return Trust(name, details.role.arn, details.users, requires_mfa=details.require_mfa, delegates_to=details.delegates_to)
 
 
 def _backend(module: Module) -> Iterator[Trust]:
@@ -127,21 +109,19 @@ def read_access(
     or OutputError.
     """
     with collection_paused():
-        loaded = load_manifest(manifest)
-        plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
-        modules = tuple(module.build() for module in plan.modules)
+        inputs = CheckInputs.load(manifest, out)
+        modules = tuple(module.build() for module in inputs.plan.modules)
         accesses = [module.access for module in modules]
         started(len(modules))
         findings: tuple[Finding, ...] = ()
         if not planned:
-            inputs = CheckInputs(manifest, out, plan.modules, labeller(loaded.manifest.account_names()))
             state = load_state(out)
-            written = read_written(inputs, range(len(modules)), state, processes=processes, progress=progress)
+            verdicts, _ = read_written(inputs, range(len(modules)), state, processes=processes, progress=progress)
             state.save_now()
-            for index, verdict in written.verdicts.items():
+            for index, verdict in verdicts.items():
                 accesses[index] = verdict.access
                 findings += verdict.findings
-        return ManifestAccess(loaded, plan, modules, tuple(accesses), findings)
+        return ManifestAccess(inputs.loaded, inputs.plan, modules, tuple(accesses), findings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ to the workers takes longer than making it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from rolecall_generator.errors import ModuleError, OutputError
 from rolecall_generator.findings import ACCESS_DIFFERENCE, NOT_WRITTEN, Finding
 from rolecall_generator.iam import Access, Module, PolicyDocument, quotas
 from rolecall_generator.iam.difference import Label, differences, labeller
-from rolecall_generator.manifest import load_manifest
+from rolecall_generator.manifest import LoadedManifest, Read, load_manifest
+from rolecall_generator.manifest.yaml_source import read_text
 from rolecall_generator.output import FolderStamp, Lock, OutputState, find_unplanned, read_lock, stamp_folder
-from rolecall_generator.planning import Plan, PlannedModule, make_plan, previous_slots
-from rolecall_generator.terraform.parser import GUARD, UNREADABLE, ParsedModule, find_declarations, parse_module
+from rolecall_generator.planning import Plan, make_plan, previous_slots
+from rolecall_generator.terraform.parser import GUARD, UNREADABLE, find_declarations, parse_module
 from rolecall_generator.workers import Pool, chunked, collection_paused, worker_count
 
 FEW = 400
@@ -81,21 +82,25 @@ def _documents(access: Access) -> Iterator[tuple[str, PolicyDocument]]:
     yield from ((policy.arn, policy.document) for policy in access.policies.values())
 
 
-RETURNED_HINT = "ask who changed it, and why; then change the manifest, or send the module again"
-
-
 @dataclass(frozen=True, slots=True)
 class ModuleVerdict:
-    """The result of checking one module. `access` is what it grants as written, in canonical form."""
+    """The result of checking one module. `access` is what it grants as written, in canonical form.
 
-    path: str
+    Without findings it grants what was planned.
+    """
+
     access: Access
     findings: tuple[Finding, ...] = ()
 
-    @property
-    def as_intended(self) -> bool:
-        """True if the module grants what was planned and has no findings."""
-        return not self.findings
+
+@dataclass(frozen=True, slots=True)
+class CheckedModule:
+    """A module as planned, its verdict, its folder, and the path of the folder in findings."""
+
+    planned: Module
+    verdict: ModuleVerdict
+    folder: Path
+    root: str
 
 
 def check_module(
@@ -108,34 +113,24 @@ def check_module(
     """
     if not folder.is_symlink() and not folder.exists():  # a broken symbolic link is read, and reported as unreadable
         missing = NOT_WRITTEN.finding(planned.subject, f"{planned.path} is not written", root or None)
-        return ModuleVerdict(planned.path, Access(), (missing,))
+        return ModuleVerdict(Access(), (missing,))
     try:
         parsed = parse_module(folder, account_id=planned.account.account_id, partition=planned.partition, returned=returned)
     except ModuleError as error:
         message = f"{planned.path}: {error.what}"
         unreadable = UNREADABLE.finding(planned.subject, message, root or None, hint=error.hint or "")
-        return ModuleVerdict(planned.path, Access(), (unreadable,))
-    return compare_parsed(planned, parsed, folder, root=root, label=label, hint=hint)
-
-
-def compare_parsed(
-    planned: Module, parsed: ParsedModule, folder: Path, *, root: str, label: Label, hint: str | None = None
-) -> ModuleVerdict:
-    """Compare a parsed module with the planned one; the arguments are those of `check_module`."""
+        return ModuleVerdict(Access(), (unreadable,))
     written, intended = parsed.access.canonical(), planned.access.canonical()
     findings = [_placed(finding, planned.subject, root) for finding in parsed.findings]
     if written != intended:
         if excess := too_large(written, intended):
-            findings.append(_too_large(planned, excess, root))
-            return ModuleVerdict(planned.path, Access(), tuple(findings))
+            message = f"too large to be compared and proven: {excess}, far more than planned or accepted by AWS"
+            hint = "use the module as it was generated, or review it by hand"
+            main = path_in_findings(root, "main.tf")
+            findings.append(UNREADABLE.finding(planned.subject, message, main, 1, hint=hint))
+            return ModuleVerdict(Access(), tuple(findings))
         findings += _differences(planned, written, folder, root, label, hint)
-    return ModuleVerdict(planned.path, written, tuple(findings))
-
-
-def _too_large(planned: Module, excess: str, root: str) -> Finding:
-    message = f"too large to be compared and proven: {excess}, far more than planned or accepted by AWS"
-    hint = "use the module as it was generated, or review it by hand"
-    return UNREADABLE.finding(planned.subject, message, path_in_findings(root, "main.tf"), 1, hint=hint)
+    return ModuleVerdict(written, tuple(findings))
 
 
 def _placed(finding: Finding, subject: str, root: str) -> Finding:
@@ -161,17 +156,29 @@ def path_in_findings(root: str, file: str | None) -> str | None:
     return "/".join(part for part in (root, file) if part) or None
 
 
+@dataclass(frozen=True, slots=True)
+class CheckInputs:
+    """A manifest with its plan, and the lock of the output folder `out`."""
+
+    manifest: Path
+    out: Path
+    loaded: LoadedManifest
+    lock: Lock
+    plan: Plan
+    label: Label
+
+    @classmethod
+    @collection_paused()
+    def load(cls, manifest: Path, out: Path, read: Read = read_text) -> CheckInputs:
+        """Load the manifest and plan; `read` reads its files. Raises ManifestError, PlanError or OutputError."""
+        loaded, lock = load_manifest(manifest, read=read), read_lock(out)
+        plan = make_plan(loaded.manifest, previous_slots(lock))
+        return cls(manifest, out, loaded, lock, plan, labeller(loaded.manifest.account_names()))
+
+
 def unplanned_findings(out: Path, plan: Plan, lock: Lock) -> tuple[Finding, ...]:
     """Findings for folders and Terraform files of the output folder that are not planned. Raises OutputError."""
     return find_unplanned(out, {module.path for module in plan.modules}, lock.modules.keys())
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenModules:
-    """Verdicts by index of the modules that are not as planned, and how many modules were read."""
-
-    verdicts: Mapping[int, ModuleVerdict]
-    read: int
 
 
 def read_written(
@@ -181,85 +188,56 @@ def read_written(
     *,
     processes: int | None = None,
     progress: Callable[[int], None],
-) -> WrittenModules:
+) -> tuple[dict[int, ModuleVerdict], int]:
     """Check the modules with these indices and record in `state` those that are as planned.
 
-    `progress` is called with the number of modules done so far. Raises OutputError.
+    Returns the verdicts by index of the modules that are not as planned, and how many modules were read. `progress` is
+    called with the number of modules done so far. Raises OutputError.
     """
-    unread = [index for index in indices if not state.is_checked(inputs.modules[index])]
+    modules = inputs.plan.modules
+    unread = [index for index in indices if not state.is_checked(modules[index].path, modules[index].fingerprint)]
     known = len(indices) - len(unread)
     verdicts: dict[int, ModuleVerdict] = {}
-    for read in _read_modules(inputs, unread, processes=processes, progress=lambda done: progress(known + done)):
-        if read.verdict is not None:
-            verdicts[read.index] = read.verdict
-        elif read.stamp is not None:
-            module = inputs.modules[read.index]
-            state.record_checked(module.path, module.fingerprint, read.stamp)
-    state.keep_only({module.path for module in inputs.modules})
+    for index, verdict, stamp in _read_modules(inputs, unread, processes, lambda done: progress(known + done)):
+        if verdict is not None:
+            verdicts[index] = verdict
+        elif stamp is not None:
+            state.record_checked(modules[index].path, modules[index].fingerprint, stamp)
+    state.keep_only({module.path for module in modules})
     progress(len(indices))
-    return WrittenModules(verdicts, len(unread))
+    return verdicts, len(unread)
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleReading:
-    """The result for one module: a verdict if it is not as planned, else its folder's stamp (None if it has none)."""
-
-    index: int
-    verdict: ModuleVerdict | None
-    stamp: FolderStamp | None
-
-
-@dataclass(frozen=True, slots=True)
-class CheckInputs:
-    """The manifest file, the output folder, the planned modules, and the labels of accounts in messages."""
-
-    manifest: Path
-    out: Path
-    modules: Sequence[PlannedModule]
-    label: Label
+ModuleReading = tuple[int, ModuleVerdict | None, FolderStamp | None]
+"""The index of a module, and a verdict if it is not as planned, else its folder's stamp (None if it has none)."""
 
 
 def _read_modules(
-    inputs: CheckInputs, indices: Sequence[int], *, processes: int | None = None, progress: Callable[[int], None]
+    inputs: CheckInputs, indices: Sequence[int], processes: int | None, progress: Callable[[int], None]
 ) -> Iterator[ModuleReading]:
     """Check the modules with these indices, in this process if they are few. Raises OutputError."""
     workers = worker_count(len(indices), few=FEW, processes=processes)
     if workers == 1:
-        yield from _here(inputs, indices, progress)
-    else:
-        yield from _in_processes(inputs, indices, workers, progress)
-
-
-def _here(inputs: CheckInputs, indices: Sequence[int], progress: Callable[[int], None]) -> Iterator[ModuleReading]:
-    for done, index in enumerate(indices, start=1):
-        yield _read(inputs, index)
-        progress(done)
-
-
-def _in_processes(
-    inputs: CheckInputs, indices: Sequence[int], workers: int, progress: Callable[[int], None]
-) -> Iterator[ModuleReading]:
-    chunks = [(chunk, [inputs.modules[index].fingerprint for index in chunk]) for chunk in chunked(indices, _CHUNK)]
-    pool = Pool(_prepare, (inputs.manifest, inputs.out), _read_chunk, where=str(inputs.out), resume="run the command again")
+        for done, index in enumerate(indices, start=1):
+            yield _read(inputs, index)
+            progress(done)
+        return
+    chunks = [(chunk, [inputs.plan.modules[index].fingerprint for index in chunk]) for chunk in chunked(indices, _CHUNK)]
+    pool = Pool(
+        CheckInputs.load, (inputs.manifest, inputs.out), _read_chunk, where=str(inputs.out), resume="run the command again"
+    )
     done = 0
-    for chunk, reads in zip(chunks, pool.run(chunks, workers), strict=True):
+    for (chunk, _), reads in zip(chunks, pool.run(chunks, workers), strict=True):
         yield from reads
-        done += len(chunk[0])
+        done += len(chunk)
         progress(done)
-
-
-def _prepare(manifest: Path, out: Path) -> CheckInputs:
-    """Load the manifest and plan in a worker process."""
-    with collection_paused():
-        loaded = load_manifest(manifest)
-        plan = make_plan(loaded.manifest, previous_slots(read_lock(out)))
-    return CheckInputs(manifest, out, plan.modules, labeller(loaded.manifest.account_names()))
 
 
 def _read_chunk(inputs: CheckInputs, chunk: tuple[Sequence[int], Sequence[str]]) -> list[ModuleReading]:
     indices, fingerprints = chunk
+    modules = inputs.plan.modules
     if any(
-        index >= len(inputs.modules) or inputs.modules[index].fingerprint != fingerprint
+        index >= len(modules) or modules[index].fingerprint != fingerprint
         for index, fingerprint in zip(indices, fingerprints, strict=True)
     ):
         what = "the manifest or the lock changed during the check"
@@ -269,8 +247,8 @@ def _read_chunk(inputs: CheckInputs, chunk: tuple[Sequence[int], Sequence[str]])
 
 
 def _read(inputs: CheckInputs, index: int) -> ModuleReading:
-    module = inputs.modules[index]
+    module = inputs.plan.modules[index]
     folder = inputs.out / module.path
     stamp = stamp_folder(str(folder))  # before reading, so that a concurrent change is detected
     verdict = check_module(module.build(), folder, root=module.path, label=inputs.label)
-    return ModuleReading(index, None, stamp) if verdict.as_intended else ModuleReading(index, verdict, None)
+    return (index, verdict, None) if verdict.findings else (index, None, stamp)

@@ -3,49 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rolecall_generator.check.module_access import access_arns
-from rolecall_generator.check.module_check import RETURNED_HINT, ModuleVerdict, check_module
+from rolecall_generator.check.module_check import CheckedModule, check_module
 from rolecall_generator.errors import SelectionError
 from rolecall_generator.findings import UNPLANNED, Finding
-from rolecall_generator.iam import Module
 from rolecall_generator.iam.difference import Label
 from rolecall_generator.planning import Plan, PlannedModule, select
 from rolecall_generator.terraform.parser import ParsedModule, parse_module
 
-
-@dataclass(frozen=True, slots=True)
-class ReturnedModules:
-    """The planned modules of returned folders, with verdict and folder of each, and findings about the other folders."""
-
-    modules: tuple[Module, ...]
-    verdicts: tuple[ModuleVerdict, ...]
-    folders: tuple[Path, ...]
-    findings: tuple[Finding, ...]
+RETURNED_HINT = "ask who changed it, and why; then change the manifest, or send the module again"
 
 
-def check_returned(plan: Plan, given: Sequence[str], *, label: Label, progress: Callable[[int], None]) -> ReturnedModules:
+def check_returned(
+    plan: Plan, given: Sequence[str], *, label: Label, progress: Callable[[int], None]
+) -> tuple[list[CheckedModule], list[Finding]]:
     """Check folders, each given as FOLDER or NAME=FOLDER. Raises ModuleError or SelectionError.
 
-    `progress` is called with the number of folders done so far.
+    Returns the folders whose planned module was found, and findings about the others. `progress` is called with the number
+    of folders done so far.
     """
-    modules: list[Module] = []
-    verdicts: list[ModuleVerdict] = []
-    folders: list[Path] = []
+    checked: list[CheckedModule] = []
     findings: list[Finding] = []
     for done, text in enumerate(given, start=1):
         folder, planned = _find_planned(plan, text)
         if planned is None:
-            findings.append(_unidentified(folder))
+            what = "not a module of this manifest: its guard names no account of the manifest, or it has no guard"
+            hint = f"name its customer or switch role: --path NAME={folder}"
+            findings.append(UNPLANNED.finding(str(folder), what, str(folder), 1, hint=hint))
         else:
-            module = planned.build()
-            modules.append(module)
-            folders.append(folder)
-            verdicts.append(check_module(module, folder, root=str(folder), label=label, hint=RETURNED_HINT, returned=True))
+            module, root = planned.build(), str(folder)
+            verdict = check_module(module, folder, root=root, label=label, hint=RETURNED_HINT, returned=True)
+            checked.append(CheckedModule(module, verdict, folder, root))
         progress(done)
-    return ReturnedModules(tuple(modules), tuple(verdicts), tuple(folders), tuple(findings))
+    return checked, findings
 
 
 def _find_planned(plan: Plan, text: str) -> tuple[Path, PlannedModule | None]:
@@ -83,13 +75,3 @@ def _by_content(plan: Plan, folder: Path, parsed: ParsedModule) -> PlannedModule
             if best is None or common > best[0]:
                 best = (common, planned)
     return None if best is None else best[1]
-
-
-def _unidentified(folder: Path) -> Finding:
-    return UNPLANNED.finding(
-        str(folder),
-        "not a module of this manifest: its guard names no account of the manifest, or it has no guard",
-        str(folder),
-        1,
-        hint=f"name its customer or switch role: --path NAME={folder}",
-    )

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rolecall_generator.bundle import BundleReport, BundleVerification
-    from rolecall_generator.findings import Finding
 
 
-BUNDLE_EXAMPLES = """Examples:
+app = typer.Typer()
+
+
+@app.command(
+    epilog="""Examples:
 
 gen bundle                                    a folder and a zip per customer and switch role, in output/bundles
 
@@ -33,14 +36,7 @@ gen bundle account1 --template-url-base https://acme-templates.s3.amazonaws.com/
 gen bundle --sign minisign --key ~/.minisign/minisign.key
 
 gen bundle --pdf                              also write each security review as a PDF"""
-
-CHECK_EXAMPLES = """Examples:
-
-gen bundle-check account1.zip
-
-gen bundle-check output/bundles/account1 --public-key minisign.pub"""
-
-
+)
 def bundle(
     names: Annotated[
         list[str] | None,
@@ -107,6 +103,14 @@ def bundle(
         raise typer.Exit(int(ExitCode.OUTPUT if done.failed else ExitCode.FINDINGS))
 
 
+@app.command(
+    "bundle-check",
+    epilog="""Examples:
+
+gen bundle-check account1.zip
+
+gen bundle-check output/bundles/account1 --public-key minisign.pub""",
+)
 def bundle_check(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", readable=False, help="Bundles: folders or zips.")],
     public_key: Annotated[
@@ -163,14 +167,13 @@ def bundles_json(done: BundleReport) -> dict[str, Any]:
         "folder": str(done.folder),
         "bundles": {state: list(getattr(report, state)) for state in _STATES},
         "failed": dict(done.failed),
-        "unsafe": {path: [_finding(finding) for finding in found] for path, found in done.objections.items()},
+        "unsafe": {
+            path: [{"rule": finding.rule, "message": finding.message, "hint": finding.hint} for finding in found]
+            for path, found in done.objections.items()
+        },
         "files_written": report.files_written,
         "kept": list(report.kept),
     }
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {"rule": finding.rule, "message": finding.message, "hint": finding.hint}
 
 
 def print_bundles(console: Console, done: BundleReport, command: Callable[[str], str] = str) -> None:
@@ -252,8 +255,3 @@ def print_checks(console: Console, path: Path, found: BundleVerification) -> Non
     if found.ok:
         said = f"{path}: {found.files:,} files match SHA256SUMS; {found.signature}"
         console.print(said, markup=False, soft_wrap=True)
-
-
-app = typer.Typer()
-app.command(epilog=BUNDLE_EXAMPLES)(bundle)
-app.command("bundle-check", epilog=CHECK_EXAMPLES)(bundle_check)

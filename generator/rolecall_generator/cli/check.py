@@ -12,16 +12,7 @@ from rolecall_generator.check import prove_manifest
 from rolecall_generator.cli.options import ManifestArgument, OnlyOption, OutOption, QuietOption, exit_on
 from rolecall_generator.errors import ExitCode
 from rolecall_generator.findings import Severity
-from rolecall_generator.reports import (
-    CheckReport,
-    ProofReport,
-    check_formats,
-    format_check,
-    format_proof,
-    print_check,
-    print_proof,
-    proof_formats,
-)
+from rolecall_generator.reports import CheckReport, ProofReport, check_formats, print_check, print_proof, proof_formats
 from rolecall_generator.terminal import emit, progress_bar, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 from rolecall_generator.workers import collection_paused
@@ -33,7 +24,11 @@ else:  # Typer reads the choices from a Literal, here one that is made at run ti
     CheckFormat = Literal[("table", *check_formats())]
     ProofFormat = Literal[("table", *proof_formats())]
 
-CHECK_EXAMPLES = """Examples:
+app = typer.Typer()
+
+
+@app.command(
+    epilog="""Examples:
 
 gen check                                                  the output of gen terraform
 
@@ -42,8 +37,7 @@ gen check accounts.yaml --path ~/mail/account1             a folder that a custo
 gen check --path account1=/tmp/modified --format json      ... whose customer is not recognized
 
 gen check --format sarif > rolecall.sarif                  for GitHub code scanning"""
-
-
+)
 def check(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
@@ -67,21 +61,22 @@ def check(
         # The result is needed until the process ends; examining it for garbage would take a tenth of the time.
         gc.freeze()
     if output_format != "table":
-        emit(format_check(CheckReport(found, manifest, "" if path else f"{out}/"), output_format), end="")
+        report = CheckReport(found, manifest, "" if path else f"{out}/")
+        emit(check_formats()[output_format](report), end="")
     elif not quiet:
         print_check(stdout(), found)
     exit_on(found, Severity[fail_on.upper()])
 
 
-PROVE_EXAMPLES = """Examples:
+@app.command(
+    epilog="""Examples:
 
 gen prove                                    the matrix for the output of gen terraform
 
 gen prove --format html > proof.html         a page with the graph, for a security review
 
 gen prove --format mermaid > trust.mmd       the graph of who reaches what, for Markdown"""
-
-
+)
 def prove(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
@@ -98,13 +93,8 @@ def prove(
     with progress_bar("modules", quiet=quiet or output_format != "table") as (started, progress):
         proven = prove_manifest(manifest, out, planned=planned, started=started, progress=progress)
     if output_format != "table":
-        emit(format_proof(ProofReport(proven, str(manifest)), output_format), end="")
+        emit(proof_formats()[output_format](ProofReport(proven, str(manifest))), end="")
     elif not quiet:
         print_proof(stdout(), proven)
     if any(finding.severity > Severity.NOTE for finding in proven.findings) or not proven.proof.ok:
         raise typer.Exit(int(ExitCode.FINDINGS))
-
-
-app = typer.Typer()
-app.command(epilog=CHECK_EXAMPLES)(check)
-app.command(epilog=PROVE_EXAMPLES)(prove)

@@ -18,6 +18,7 @@ from rolecall_generator.errors import InterruptedRunError, SelectionError
 from rolecall_generator.terminal import confirm, emit, emit_json, print_lines, stdout
 
 if TYPE_CHECKING:
+    from rolecall_generator.cli.options import ChangeOptions
     from rolecall_generator.customers import (
         AccessDifference,
         CustomerRow,
@@ -280,40 +281,33 @@ def rotations_json(found: Sequence[OngoingRotation]) -> list[dict[str, str | Non
 _CONFIRMATION_HINT = "use --yes to write without confirmation, or --dry-run to only show the changes"
 
 
-def confirm_and_write(
-    proposal: Proposal,
-    *,
-    yes: bool,
-    dry_run: bool,
-    output_format: str,
-) -> bool:
-    """Show a proposal, ask for confirmation, write it and print the next steps. Returns whether it was written.
+def confirm_and_write(proposal: Proposal, options: ChangeOptions) -> None:
+    """Show a proposal, ask for confirmation, write it and print the next steps.
 
-    Without a terminal raises SelectionError unless `yes` or `dry_run`. A refusal raises InterruptedRunError.
+    Without a terminal raises SelectionError unless --yes or --dry-run is set. A refusal raises InterruptedRunError.
     """
-    writes = not dry_run and not proposal.empty
-    if output_format == "json":
-        if writes and not yes:
+    writes = not options.dry_run and not proposal.empty
+    if options.output_format == "json":
+        if writes and not options.yes:
             raise SelectionError("--format json cannot prompt for confirmation", hint=_CONFIRMATION_HINT)
         if writes:
             proposal.write()
         emit_json(proposal_json(proposal, written=writes, steps=proposal.steps if writes else ()))
-        return writes
+        return
     console = stdout()
     if proposal.empty:
         console.print("No changes: the manifest is up to date.")
-        return False
+        return
     print_proposal(console, proposal)
     if not writes:
-        return False
-    if not yes:
+        return
+    if not options.yes:
         _ask()
     proposal.write()
     console.print(f"wrote {', '.join(str(path) for path in proposal.edited.files)}", markup=False)
     print_steps(console, proposal.steps)
     if proposal.remark:
         print_lines(console, proposal.remark)
-    return True
 
 
 def _ask() -> None:

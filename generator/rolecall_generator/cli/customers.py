@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,13 +22,13 @@ from rolecall_generator.cli.customer_output import (
     rotations_json,
 )
 from rolecall_generator.cli.options import (
-    DryRunOption,
+    ChangeOptions,
     FormatOption,
     ManifestOption,
     OutOption,
-    YesOption,
     complete_customers,
     complete_targets,
+    with_option_groups,
 )
 from rolecall_generator.customers import (
     abort_rotation,
@@ -49,97 +50,7 @@ from rolecall_generator.terminal import emit_json, stdout
 from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT, command_line
 
 if TYPE_CHECKING:
-    from rolecall_generator.customers import Proposal
     from rolecall_generator.manifest.editing import Section, Value
-
-
-ROTATE_EXAMPLES = """Examples:
-
-gen customer rotate-external-id account1               a new ID; the old one is still accepted
-
-gen customer rotate-external-id account1 --finish      after runner verify has seen the new one accepted
-
-gen customer rotate-external-id account1 --abort       back to the old one"""
-
-ROTATIONS_EXAMPLES = """Examples:
-
-gen customer rotations                       all rotations, and what each is waiting for
-
-gen customer rotations --older-than 30       for a nightly job: exit code 1 if one takes longer than 30 days"""
-
-
-def rotate_external_id(
-    name: Annotated[str, typer.Argument(autocompletion=complete_customers, help="Customer of the manifest.")],
-    finish: Annotated[bool, typer.Option("--finish", help="Remove the previous ID.")] = False,
-    abort: Annotated[bool, typer.Option("--abort", help="Return to the previous ID.")] = False,
-    external_id: Annotated[
-        str | None, typer.Option("--external-id", metavar="ID", help="The new ID; a random one by default.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Finish even if the new ID was not verified.")] = False,
-    yes: YesOption = False,
-    dry_run: DryRunOption = False,
-    output_format: FormatOption = "table",
-    manifest: ManifestOption = DEFAULT_MANIFEST,
-    out: OutOption = DEFAULT_OUT,
-) -> None:
-    """Give a customer a new external ID. Both IDs are accepted until the rotation is finished, so there is no outage.
-
-    Exit code 1 if --finish is used before the new ID was verified; nothing is changed in that case.
-    """
-    _one_step(finish=finish, abort=abort, external_id=external_id, force=force)
-    proposal = _propose(manifest, out, name, finish=finish, abort=abort, external_id=external_id, force=force)
-    confirm_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
-
-
-def _propose(
-    manifest: Path, out: Path, name: str, *, finish: bool, abort: bool, external_id: str | None, force: bool
-) -> Proposal:
-    now = datetime.now(UTC)
-    if finish:
-        return finish_rotation(manifest, out, name, now=now, force=force, rehearsal=rehearsing(os.environ))
-    if abort:
-        return abort_rotation(manifest, out, name, now=now)
-    return start_rotation(manifest, out, name, now=now, external_id=external_id)
-
-
-def _one_step(*, finish: bool, abort: bool, external_id: str | None, force: bool) -> None:
-    """Raise SelectionError for options that are mutually exclusive."""
-    given = {"--finish": finish, "--abort": abort, "--external-id": external_id is not None}
-    chosen = [option for option, there in given.items() if there]
-    if len(chosen) > 1:
-        raise SelectionError(f"{' and '.join(chosen)} are mutually exclusive", hint="use one of them")
-    if force and not finish:
-        raise SelectionError("--force requires --finish", where="--force", hint="remove it")
-
-
-def rotations(
-    older_than: Annotated[
-        int | None,
-        typer.Option(
-            "--older-than", metavar="DAYS", min=0, help="Only rotations older than this; exit code 1 if there are any."
-        ),
-    ] = None,
-    output_format: FormatOption = "table",
-    manifest: ManifestOption = DEFAULT_MANIFEST,
-    out: OutOption = DEFAULT_OUT,
-) -> None:
-    """List the rotations of external IDs in progress: since when, and what each is waiting for.
-
-    Exit code 1 with --older-than if there are any.
-    """
-    now = datetime.now(UTC)
-    found = [
-        one
-        for one in ongoing_rotations(manifest, out, rehearsal=rehearsing(os.environ))
-        if older_than is None or (days := one.days(now)) is None or days > older_than
-    ]
-    if output_format == "json":
-        emit_json(rotations_json(found))
-    else:
-        for line in rotation_lines(found, now, partial(command_line, manifest=manifest, out=out)):
-            stdout().print(line, markup=False, soft_wrap=True)
-    if found and older_than is not None:
-        raise typer.Exit(int(ExitCode.FINDINGS))
 
 
 app = typer.Typer(name="customer", no_args_is_help=True, help="Add, change, rename, remove and show customers.")
@@ -149,188 +60,158 @@ NameArgument = Annotated[
 ]
 SwitchRoleOption = Annotated[bool, typer.Option("--switch-role", help="NAME is a switch role.")]
 
-AccountOption = Annotated[str | None, typer.Option("--account-id", metavar="ID", help="Account ID, 12 digits.")]
-RoleOption = Annotated[str | None, typer.Option("--role", help="Role name instead of the default.")]
-PathOption = Annotated[str | None, typer.Option("--path", help="IAM path of the role instead of the default.")]
-ExternalIdOption = Annotated[
-    str | None, typer.Option("--external-id", metavar="ID", help="External ID instead of a random one.")
-]
-PermissionsOption = Annotated[
-    list[str] | None, typer.Option("--permissions", metavar="SET", help="Permission set; may be repeated.")
-]
-RegionOption = Annotated[list[str] | None, typer.Option("--region", help="Region for queries; may be repeated.")]
-TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="AWS tag; may be repeated.")]
-LabelOption = Annotated[
-    list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Label for selection; may be repeated.")
-]
-VariableOption = Annotated[
-    list[str] | None,
-    typer.Option("--variable", metavar="KEY=VALUE", help="Variable for queries and plays; may be repeated."),
-]
-BackendRoleOption = Annotated[
-    str | None, typer.Option("--backend-role", metavar="ROLE", help="Backend role that the role trusts.")
-]
-TrustOption = Annotated[
-    Literal["role-arn", "account-root"] | None, typer.Option("--trust", help="Principal of the trust policy.")
-]
-SessionOption = Annotated[
-    int | None, typer.Option("--max-session-seconds", metavar="SECONDS", help="Maximum session duration, 3600 to 43200.")
-]
-BoundaryOption = Annotated[
-    str | None, typer.Option("--permissions-boundary", metavar="ARN", help="Permissions boundary of the role.")
-]
-SessionTagsOption = Annotated[
-    bool | None, typer.Option("--session-tags/--no-session-tags", help="Let the backend role pass session tags.")
-]
-SourceIdentityOption = Annotated[
-    bool | None, typer.Option("--source-identity/--no-source-identity", help="Let the backend role set a source identity.")
-]
 
-_ADD_EXAMPLES = """Examples:
+@dataclass(frozen=True, slots=True)
+class CustomerFields:
+    """The options for the fields of a customer other than name and account ID; None for those that are not given."""
+
+    role: Annotated[str | None, typer.Option("--role", help="Role name instead of the default.")] = None
+    path: Annotated[str | None, typer.Option("--path", help="IAM path of the role instead of the default.")] = None
+    external_id: Annotated[
+        str | None, typer.Option("--external-id", metavar="ID", help="External ID instead of a random one.")
+    ] = None
+    permissions: Annotated[
+        list[str] | None, typer.Option("--permissions", metavar="SET", help="Permission set; may be repeated.")
+    ] = None
+    backend_role: Annotated[
+        str | None, typer.Option("--backend-role", metavar="ROLE", help="Backend role that the role trusts.")
+    ] = None
+    region: Annotated[list[str] | None, typer.Option("--region", help="Region for queries; may be repeated.")] = None
+    max_session_seconds: Annotated[
+        int | None,
+        typer.Option("--max-session-seconds", metavar="SECONDS", help="Maximum session duration, 3600 to 43200."),
+    ] = None
+    permissions_boundary: Annotated[
+        str | None, typer.Option("--permissions-boundary", metavar="ARN", help="Permissions boundary of the role.")
+    ] = None
+    trust: Annotated[
+        Literal["role-arn", "account-root"] | None, typer.Option("--trust", help="Principal of the trust policy.")
+    ] = None
+    session_tags: Annotated[
+        bool | None, typer.Option("--session-tags/--no-session-tags", help="Let the backend role pass session tags.")
+    ] = None
+    source_identity: Annotated[
+        bool | None,
+        typer.Option("--source-identity/--no-source-identity", help="Let the backend role set a source identity."),
+    ] = None
+    tag: Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="AWS tag; may be repeated.")] = None
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Label for selection; may be repeated.")
+    ] = None
+    variable: Annotated[
+        list[str] | None,
+        typer.Option("--variable", metavar="KEY=VALUE", help="Variable for queries and plays; may be repeated."),
+    ] = None
+
+    def values(self) -> dict[str, Value]:
+        """The given fields by their keys in the manifest. Raises SelectionError."""
+        renamed = {"region": "regions", "tag": "tags", "label": "labels", "variable": "variables"}
+        found: dict[str, Value] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in {"tag", "label", "variable"}:
+                value = _pairs(f"--{field.name}", value)
+            if value is not None and value not in ([], {}):
+                found[renamed.get(field.name, field.name)] = value
+        return found
+
+
+@app.command(
+    epilog="""Examples:
 
 gen customer add acme --account-id 222222222222
 
 gen customer add acme --account-id 222222222222 --permissions s3-read --label tier=gold --yes
 
 gen customer add acme --account-id 222222222222 --file customers/acme.yaml --dry-run"""
-
-
-@app.command(epilog=_ADD_EXAMPLES)
+)
+@with_option_groups
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new customer and of its module's folder.")],
     account_id: Annotated[str, typer.Option("--account-id", metavar="ID", help="Account ID, 12 digits.")],
-    role: RoleOption = None,
-    path: PathOption = None,
-    external_id: ExternalIdOption = None,
-    permissions: PermissionsOption = None,
-    backend_role: BackendRoleOption = None,
-    region: RegionOption = None,
-    max_session_seconds: SessionOption = None,
-    permissions_boundary: BoundaryOption = None,
-    trust: TrustOption = None,
-    session_tags: SessionTagsOption = None,
-    source_identity: SourceIdentityOption = None,
-    tag: TagOption = None,
-    label: LabelOption = None,
-    variable: VariableOption = None,
+    *,
+    given: CustomerFields,
     file: Annotated[
         Path | None,
         typer.Option(
             "--file", readable=False, help="File for the entry: one of the manifest's files, or a new one in its folder."
         ),
     ] = None,
-    manifest: ManifestOption = DEFAULT_MANIFEST,
-    out: OutOption = DEFAULT_OUT,
-    yes: YesOption = False,
-    dry_run: DryRunOption = False,
-    output_format: FormatOption = "table",
+    change: ChangeOptions,
 ) -> None:
     """Add a customer with a new external ID to the manifest, after showing the access that it grants.
 
     Comments, order and formatting of the manifest are preserved. Omitted options use the manifest's defaults.
     """
-    values = _values(
-        name=name, account_id=account_id, role=role, path=path, external_id=external_id, permissions=permissions,
-        backend_role=backend_role, regions=region, max_session_seconds=max_session_seconds,
-        permissions_boundary=permissions_boundary, trust=trust, session_tags=session_tags, source_identity=source_identity,
-        tags=_pairs("--tag", tag), labels=_pairs("--label", label), variables=_pairs("--variable", variable),
-    )  # fmt: skip
-    proposal = add_customer(manifest, out, values, file=file)
-    confirm_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
+    values = {"name": name, "account_id": account_id, **given.values()}
+    confirm_and_write(add_customer(change.manifest, change.out, values, file=file), change)
 
 
-_SET_EXAMPLES = """Examples:
+@app.command(
+    "set",
+    epilog="""Examples:
 
 gen customer set acme --permissions s3-read --permissions ec2-read
 
-gen customer set acme --label tier=gold --unset trust"""
-
-
-@app.command("set", epilog=_SET_EXAMPLES)
+gen customer set acme --label tier=gold --unset trust""",
+)
+@with_option_groups
 def set_fields(
     name: NameArgument,
-    account_id: AccountOption = None,
-    role: RoleOption = None,
-    path: PathOption = None,
-    external_id: ExternalIdOption = None,
-    permissions: PermissionsOption = None,
-    backend_role: BackendRoleOption = None,
-    region: RegionOption = None,
-    max_session_seconds: SessionOption = None,
-    permissions_boundary: BoundaryOption = None,
-    trust: TrustOption = None,
-    session_tags: SessionTagsOption = None,
-    source_identity: SourceIdentityOption = None,
-    tag: TagOption = None,
-    label: LabelOption = None,
-    variable: VariableOption = None,
+    *,
+    account_id: Annotated[str | None, typer.Option("--account-id", metavar="ID", help="Account ID, 12 digits.")] = None,
+    given: CustomerFields,
     unset: Annotated[
         list[str] | None,
         typer.Option("--unset", metavar="KEY", help="Key of the entry to remove, as in the manifest; may be repeated."),
     ] = None,
-    manifest: ManifestOption = DEFAULT_MANIFEST,
-    out: OutOption = DEFAULT_OUT,
-    yes: YesOption = False,
-    dry_run: DryRunOption = False,
-    output_format: FormatOption = "table",
+    change: ChangeOptions,
 ) -> None:
     """Change a customer's entry, after showing how the access changes. Tags, labels and variables are added.
 
     To change the external ID without an outage, use `gen customer rotate-external-id`.
     """
-    values = _values(
-        account_id=account_id, role=role, path=path, external_id=external_id, permissions=permissions,
-        backend_role=backend_role, regions=region, max_session_seconds=max_session_seconds,
-        permissions_boundary=permissions_boundary, trust=trust, session_tags=session_tags, source_identity=source_identity,
-        tags=_pairs("--tag", tag), labels=_pairs("--label", label), variables=_pairs("--variable", variable),
-    )  # fmt: skip
+    values = ({} if account_id is None else {"account_id": account_id}) | given.values()
     if not values and not unset:
         raise SelectionError("nothing to set", hint="specify the changes, for example --label tier=gold")
-    proposal = change_customer(manifest, out, name, values, drop=unset or ())
-    confirm_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
+    confirm_and_write(change_customer(change.manifest, change.out, name, values, drop=unset or ()), change)
 
 
 @app.command(epilog="Example:  gen customer remove acme --dry-run")
+@with_option_groups
 def remove(
     names: Annotated[
         list[str], typer.Argument(metavar="NAME", autocompletion=complete_targets, help="Customers of the manifest.")
     ],
+    *,
     switch_role: SwitchRoleOption = False,
-    manifest: ManifestOption = DEFAULT_MANIFEST,
-    out: OutOption = DEFAULT_OUT,
-    yes: YesOption = False,
-    dry_run: DryRunOption = False,
-    output_format: FormatOption = "table",
+    change: ChangeOptions,
 ) -> None:
     """Take customers out of the manifest, after showing what access ends. The roles stay until their owners destroy them."""
-    proposal = remove_entries(manifest, out, names, section=_section(switch_role))
-    confirm_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
+    confirm_and_write(remove_entries(change.manifest, change.out, names, section=_section(switch_role)), change)
 
 
 @app.command(epilog="Example:  gen customer rename acme acme-europe")
+@with_option_groups
 def rename(
     old: Annotated[str, typer.Argument(metavar="OLD", autocompletion=complete_targets, help="Customer of the manifest.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+    *,
     switch_role: SwitchRoleOption = False,
-    manifest: ManifestOption = DEFAULT_MANIFEST,
-    out: OutOption = DEFAULT_OUT,
-    yes: YesOption = False,
-    dry_run: DryRunOption = False,
-    output_format: FormatOption = "table",
+    change: ChangeOptions,
 ) -> None:
     """Give a customer another name. No AWS resource changes: the name is the folder's, and in no ARN."""
-    proposal = rename_entry(manifest, out, old, new, section=_section(switch_role))
-    confirm_and_write(proposal, yes=yes, dry_run=dry_run, output_format=output_format)
+    confirm_and_write(rename_entry(change.manifest, change.out, old, new, section=_section(switch_role)), change)
 
 
-_LIST_EXAMPLES = """Examples:
+@app.command(
+    "list",
+    epilog="""Examples:
 
 gen customer list 'acme-*'
 
-gen customer list --label tier=gold --format json"""
-
-
-@app.command("list", epilog=_LIST_EXAMPLES)
+gen customer list --label tier=gold --format json""",
+)
 def list_all(
     patterns: Annotated[
         list[str] | None,
@@ -381,11 +262,6 @@ def _section(switch_role: bool) -> Section:
     return "switch_roles" if switch_role else "customers"
 
 
-def _values(**fields: Value | Sequence[str] | None) -> dict[str, Value]:
-    """The fields that were given."""
-    return {name: value for name, value in fields.items() if value is not None and value not in ([], {})}
-
-
 def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
     """KEY=VALUE of a repeated option. Raises SelectionError for a string without `=`."""
     pairs: dict[str, str] = {}
@@ -397,5 +273,80 @@ def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
     return pairs
 
 
-app.command("rotate-external-id", epilog=ROTATE_EXAMPLES)(rotate_external_id)
-app.command("rotations", epilog=ROTATIONS_EXAMPLES)(rotations)
+@app.command(
+    epilog="""Examples:
+
+gen customer rotate-external-id account1               a new ID; the old one is still accepted
+
+gen customer rotate-external-id account1 --finish      after runner verify has seen the new one accepted
+
+gen customer rotate-external-id account1 --abort       back to the old one"""
+)
+@with_option_groups
+def rotate_external_id(
+    name: Annotated[str, typer.Argument(autocompletion=complete_customers, help="Customer of the manifest.")],
+    *,
+    finish: Annotated[bool, typer.Option("--finish", help="Remove the previous ID.")] = False,
+    abort: Annotated[bool, typer.Option("--abort", help="Return to the previous ID.")] = False,
+    external_id: Annotated[
+        str | None, typer.Option("--external-id", metavar="ID", help="The new ID; a random one by default.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Finish even if the new ID was not verified.")] = False,
+    change: ChangeOptions,
+) -> None:
+    """Give a customer a new external ID. Both IDs are accepted until the rotation is finished, so there is no outage.
+
+    Exit code 1 if --finish is used before the new ID was verified; nothing is changed in that case.
+    """
+    given = {"--finish": finish, "--abort": abort, "--external-id": external_id is not None}
+    chosen = [option for option, there in given.items() if there]
+    if len(chosen) > 1:
+        raise SelectionError(f"{' and '.join(chosen)} are mutually exclusive", hint="use one of them")
+    if force and not finish:
+        raise SelectionError("--force requires --finish", where="--force", hint="remove it")
+    common = change.manifest, change.out, name
+    now = datetime.now(UTC)
+    if finish:
+        proposal = finish_rotation(*common, now=now, force=force, rehearsal=rehearsing(os.environ))
+    elif abort:
+        proposal = abort_rotation(*common, now=now)
+    else:
+        proposal = start_rotation(*common, now=now, external_id=external_id)
+    confirm_and_write(proposal, change)
+
+
+@app.command(
+    epilog="""Examples:
+
+gen customer rotations                       all rotations, and what each is waiting for
+
+gen customer rotations --older-than 30       for a nightly job: exit code 1 if one takes longer than 30 days"""
+)
+def rotations(
+    older_than: Annotated[
+        int | None,
+        typer.Option(
+            "--older-than", metavar="DAYS", min=0, help="Only rotations older than this; exit code 1 if there are any."
+        ),
+    ] = None,
+    output_format: FormatOption = "table",
+    manifest: ManifestOption = DEFAULT_MANIFEST,
+    out: OutOption = DEFAULT_OUT,
+) -> None:
+    """List the rotations of external IDs in progress: since when, and what each is waiting for.
+
+    Exit code 1 with --older-than if there are any.
+    """
+    now = datetime.now(UTC)
+    found = [
+        one
+        for one in ongoing_rotations(manifest, out, rehearsal=rehearsing(os.environ))
+        if older_than is None or (days := one.days(now)) is None or days > older_than
+    ]
+    if output_format == "json":
+        emit_json(rotations_json(found))
+    else:
+        for line in rotation_lines(found, now, partial(command_line, manifest=manifest, out=out)):
+            stdout().print(line, markup=False, soft_wrap=True)
+    if found and older_than is not None:
+        raise typer.Exit(int(ExitCode.FINDINGS))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
 from rolecall_generator.errors import ExitCode
 from rolecall_generator.manifest import entry_names
 from rolecall_generator.terminal import folder_parser
-from rolecall_generator.text import DEFAULT_MANIFEST
+from rolecall_generator.text import DEFAULT_MANIFEST, DEFAULT_OUT
 
 if TYPE_CHECKING:
     from rolecall_generator.check import CheckSummary
@@ -70,5 +73,43 @@ def exit_on(found: CheckSummary, least: Severity) -> None:
         raise typer.Exit(int(ExitCode.FINDINGS))
 
 
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Write without confirmation.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the changes without writing them.")]
+@dataclass(frozen=True, slots=True)
+class ChangeOptions:
+    """Options of the commands that change the manifest."""
+
+    manifest: ManifestOption = DEFAULT_MANIFEST
+    out: OutOption = DEFAULT_OUT
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without confirmation.")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without writing them.")] = False
+    output_format: FormatOption = "table"
+
+
+def with_option_groups(command: Callable[..., None], more: Iterable[Parameter] = ()) -> Callable[..., None]:
+    """Make a command of a function whose parameters may be dataclasses: each field of those is an option.
+
+    Args:
+        command: The function. It is called with instances of the dataclasses.
+        more: Parameters to show first, for a function that takes them as `**options`.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    parameters = list(more)
+    groups: dict[str, Any] = {}
+    for each in signature(command).parameters.values():
+        if is_dataclass(hint := hints[each.name]):
+            groups[each.name] = hint
+            kinds = get_type_hints(hint, include_extras=True)
+            parameters += (
+                Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=kinds[field.name])
+                for field in fields(hint)
+            )
+        elif each.kind is not Parameter.VAR_KEYWORD:
+            parameters.append(each.replace(kind=Parameter.KEYWORD_ONLY, annotation=hint))
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        command(**values)
+
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -36,13 +35,10 @@ if TYPE_CHECKING:
     from rolecall_generator.generate import Comparison, Generation
 
 
-PruneOption = Annotated[bool, typer.Option("--prune/--no-prune", help="Delete generated files that are no longer planned.")]
-PruneAllOption = Annotated[bool, typer.Option("--prune-all", help="Allow --prune to delete the modules of all customers.")]
-RepackOption = Annotated[
-    bool, typer.Option("--repack", help="Fill gaps in the backend's policies by moving customers between them.")
-]
+app = typer.Typer()
 
 
+@app.command(epilog="Example:  gen init && gen terraform")
 def init(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
@@ -53,18 +49,26 @@ def init(
     stdout().print(f"next: enter your account IDs, then run: gen terraform {manifest}")
 
 
+@app.command(epilog="Example:  gen schema > rolecall.schema.json")
 def schema() -> None:
     """Print the manifest's JSON Schema, for editors."""
     emit_json(json_schema())
 
 
+@app.command(epilog="Example:  gen terraform accounts.yaml --out output/ --only account1")
 def terraform(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
     only: OnlyOption = None,
-    prune: PruneOption = True,
-    prune_all: PruneAllOption = False,
-    repack: RepackOption = False,
+    prune: Annotated[
+        bool, typer.Option("--prune/--no-prune", help="Delete generated files that are no longer planned.")
+    ] = True,
+    prune_all: Annotated[
+        bool, typer.Option("--prune-all", help="Allow --prune to delete the modules of all customers.")
+    ] = False,
+    repack: Annotated[
+        bool, typer.Option("--repack", help="Fill gaps in the backend's policies by moving customers between them.")
+    ] = False,
     checked: Annotated[
         bool, typer.Option("--check/--no-check", help="Check the modules after writing them, like gen check.")
     ] = True,
@@ -75,36 +79,29 @@ def terraform(
 
     Exit code 1 if the check finds an error; the modules are written anyway.
     """
-    with progress_bar("modules", quiet=quiet or output_format == "json") as (started, progress):
+    silent = quiet or output_format == "json"
+    with progress_bar("modules", quiet=silent) as (started, progress):
         pruning = {"prune": prune, "prune_all": prune_all}
         done = generate(manifest, out, only=only or (), repack=repack, started=started, progress=progress, **pruning)
     found = None
     if checked:
-        # --no-prune keeps modules that are no longer planned on purpose.
-        found = _check_written(manifest, out, only or (), leftovers=prune, quiet=quiet or output_format == "json")
+        with progress_bar("checked", quiet=silent) as (started, progress):
+            # --no-prune keeps modules that are no longer planned on purpose.
+            found = run_check(manifest, out, only=only or (), leftovers=prune, started=started, progress=progress)
     if output_format == "json":
         emit_json(generation_json(done, out, found))
     elif not quiet:
         print_generation(stdout(), done, out)
     if found is not None:
-        _show_errors(found, quiet=quiet or output_format == "json")
-    if not quiet and output_format == "table":
+        if not silent:
+            print_check(stdout(), found, least=Severity.ERROR)
+        exit_on(found, Severity.ERROR)
+    if not silent:
         for line in next_steps(done, manifest, out):
             stdout().print(line, soft_wrap=True)
 
 
-def _check_written(manifest: Path, out: Path, only: Sequence[str], *, leftovers: bool, quiet: bool) -> CheckSummary:
-    with progress_bar("checked", quiet=quiet) as (started, progress):
-        return run_check(manifest, out, only=only, leftovers=leftovers, started=started, progress=progress)
-
-
-def _show_errors(found: CheckSummary, *, quiet: bool) -> None:
-    """Print errors and the summary unless `quiet`; exit with FINDINGS if there are errors."""
-    if not quiet:
-        print_check(stdout(), found, least=Severity.ERROR)
-    exit_on(found, Severity.ERROR)
-
-
+@app.command(epilog="Example:  gen diff accounts.yaml")
 def diff(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     out: OutOption = DEFAULT_OUT,
@@ -253,14 +250,6 @@ def print_comparison(console: Console, found: Comparison) -> None:
         console.print(f"No difference: {found.unchanged:,} modules are up to date.")
 
 
-PROFILES_EXAMPLES = """Examples:
-
-gen profiles >> ~/.aws/config                              on an instance with the backend role
-
-gen profiles --source-profile vendor --only account1       from a profile of your own
-
-aws --profile account1 sts get-caller-identity"""
-
 # Characters that would end a profile's name or its line in ~/.aws/config.
 _NOT_IN_A_PREFIX = re.compile(r"""[^\S]|[\[\]"'#;\\]|[^ -~]""")
 _NOT_IN_A_PROFILE = re.compile(r"[\x00-\x1f\x7f]")
@@ -272,6 +261,15 @@ def _one_line(option: str, text: str, unfit: re.Pattern[str]) -> None:
         raise SelectionError(f"{found.group()!r} is not allowed in a profile", where=option, hint=hint)
 
 
+@app.command(
+    epilog="""Examples:
+
+gen profiles >> ~/.aws/config                              on an instance with the backend role
+
+gen profiles --source-profile vendor --only account1       from a profile of your own
+
+aws --profile account1 sts get-caller-identity"""
+)
 def profiles(
     manifest: ManifestArgument = DEFAULT_MANIFEST,
     only: OnlyOption = None,
@@ -292,11 +290,3 @@ def profiles(
         loaded.manifest, only or (), credential_source=credential_source, source_profile=source_profile, prefix=prefix
     )
     emit(text, end="")
-
-
-app = typer.Typer()
-app.command(epilog="Example:  gen init && gen terraform")(init)
-app.command(epilog="Example:  gen schema > rolecall.schema.json")(schema)
-app.command(epilog="Example:  gen terraform accounts.yaml --out output/ --only account1")(terraform)
-app.command(epilog="Example:  gen diff accounts.yaml")(diff)
-app.command(epilog=PROFILES_EXAMPLES)(profiles)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from rolecall_generator.manifest.editing import (
     AddCustomer,
     DropField,
     Edit,
+    Edited,
     RemoveEntry,
     RenameEntry,
     Section,
@@ -28,7 +29,7 @@ from rolecall_generator.manifest.editing import (
 )
 from rolecall_generator.output import read_lock
 from rolecall_generator.planning import BACKEND_PATH, customer_path, switch_role_path
-from rolecall_generator.records import Rotation, change_rotations, read_rotations
+from rolecall_generator.records import change_rotations, read_rotations
 from rolecall_generator.text import command_line, shell_word, suggest
 
 
@@ -112,24 +113,6 @@ def _steps_after_removal(proposal: Proposal, out: Path, names: Sequence[str], se
     yield NextStep("terraform destroy", f"run by {who} in the module's folder: deletes the role from the account")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RenameWithRotation(Proposal):
-    """A rename of a customer that has a record in the rotations file; the record is renamed as well."""
-
-    out: Path
-    old: str
-    new: str
-
-    def write(self) -> None:
-        """Write the manifest, then the record: a record without a customer does no harm. Raises OutputError."""
-
-        def rename(before: Mapping[str, Rotation]) -> Mapping[str, Rotation]:
-            return {self.new if name == self.old else name: entry for name, entry in before.items()}
-
-        write_edited(self.edited)
-        change_rotations(self.out, rename)
-
-
 def rename_entry(manifest: Path, out: Path, old: str, new: str, *, section: Section = "customers") -> Proposal:
     """Propose another name for a customer or switch role. Raises as `propose`; SelectionError when the names are equal.
 
@@ -146,10 +129,12 @@ def rename_entry(manifest: Path, out: Path, old: str, new: str, *, section: Sect
     steps = _steps_after_rename(manifest, out, old, new, section, moved)
     remark = f"If a root module calls the folder, add this block so that nothing is destroyed:\n\n{moved_block(old, new)}"
     if section == "customers" and old in read_rotations(out):
-        return _RenameWithRotation(
-            edited=proposal.edited, difference=proposal.difference, notes=proposal.notes, steps=steps, remark=remark,
-            out=out, old=old, new=new,
-        )  # fmt: skip
+
+        def save(edited: Edited) -> None:
+            write_edited(edited)  # first: a record without a customer does no harm
+            change_rotations(out, lambda found: {new if name == old else name: entry for name, entry in found.items()})
+
+        proposal = replace(proposal, save=save)
     return replace(proposal, steps=steps, remark=remark)
 
 

@@ -87,14 +87,10 @@ def _states(manifest: Manifest, lock: Lock, name: str) -> Mapping[str, str]:
     except PlanError:
         return dict.fromkeys(lock.modules, "unknown")
     return {
-        module.path: _state(lock.modules[module.path].fingerprint, module_source(module, name).fingerprint)
+        path: "written" if lock.modules[path].fingerprint == module_source(module, name).fingerprint else "outdated"
         for module in planned
-        if module.path in lock.modules
+        if (path := module.path) in lock.modules
     }
-
-
-def _state(written: str, planned: str) -> str:
-    return "written" if written == planned else "outdated"
 
 
 def _matches(customer: ResolvedCustomer, patterns: Collection[str]) -> bool:
@@ -235,7 +231,10 @@ def profiles_text(
     chosen = {path.split("/")[1] for path in select(make_plan(manifest), only) if "/" in path} if only else None
     source = {"source_profile": source_profile} if source_profile else {"credential_source": credential_source}
     blocks = [*_customers(manifest, chosen, source), *_users(manifest, chosen, source_profile)]
-    return "\n".join(_block(prefix + name, settings) for name, settings in blocks)
+    return "\n".join(
+        "\n".join((f"[profile {prefix}{name}]", *(f"{key} = {value}" for key, value in settings.items()), ""))
+        for name, settings in blocks
+    )
 
 
 def _customers(
@@ -280,8 +279,3 @@ def mfa_serial(entry: SwitchRole, partition: str, user_name: str) -> str:
     """ARN of the virtual MFA device that carries the user's name, the default in the console."""
     home = entry.trusting if entry.group_in == "trusting" else entry.trusted
     return iam_arn(partition, home.account_id, "mfa", "/", user_name)
-
-
-def _block(name: str, settings: Mapping[str, str]) -> str:
-    lines = (f"{key} = {value}" for key, value in settings.items())
-    return "\n".join((f"[profile {name}]", *lines, ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Proposal:
     """An edited manifest that is not written yet, with its effect on access.
 
     `notes` are sentences to show before the user agrees. `steps` are to be taken once it is written; `remark` is a
-    sentence or block to show below them, "" for none.
+    sentence or block to show below them, "" for none. `save` writes the files, and a record of the change if there is one.
     """
 
     edited: Edited
@@ -38,6 +38,7 @@ class Proposal:
     notes: tuple[str, ...] = ()
     steps: tuple[NextStep, ...] = ()
     remark: str = ""
+    save: Callable[[Edited], None] = write_edited
 
     @property
     def empty(self) -> bool:
@@ -48,13 +49,13 @@ class Proposal:
         """The added (+) and removed (-) lines by file."""
         changes: dict[str, Sequence[str]] = {}
         for path, content in self.edited.files.items():
-            before, after = (_lines(data) for data in (content.before or b"", content.after))
+            before, after = (data.decode("utf-8-sig").splitlines() for data in (content.before or b"", content.after))
             changes[str(path)] = list(line_changes(before, after))
         return changes
 
     def write(self) -> None:
         """Replace the edited files. Raises OutputError; then nothing has changed."""
-        write_edited(self.edited)
+        self.save(self.edited)
 
 
 def propose(
@@ -74,10 +75,6 @@ def propose(
     slots = previous_slots(read_lock(out))
     difference = access_difference(edited.before.manifest, edited.after.manifest, slots, moved=moved)
     return Proposal(edited, difference, tuple(notes))
-
-
-def _lines(data: bytes) -> list[str]:
-    return data.decode("utf-8-sig").splitlines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +134,9 @@ def access_difference(
         origin = known.pop(came_from.get(module.path, module.path), None)
         if origin is None or origin.fingerprint != module.fingerprint:
             touched.append(_compared(origin, module, name))
-    touched += (_gone(module, name) for module in known.values())
+    for module in known.values():
+        changes = differences(module.build().access.canonical(), Access(), label=name)
+        touched.append(ModuleDifference(module.path, "gone", changes))
     return AccessDifference(tuple(touched), len(new.modules) - sum(item.state != "gone" for item in touched), note)
 
 
@@ -159,10 +158,6 @@ def _compared(origin: PlannedModule | None, module: PlannedModule, name: Label) 
     moved_from = origin.path if origin.path != module.path else None
     state = "moved" if moved_from else "changed" if changes else "text"
     return ModuleDifference(module.path, state, changes, moved_from, tuple(_replaced(before, after)))
-
-
-def _gone(module: PlannedModule, name: Label) -> ModuleDifference:
-    return ModuleDifference(module.path, "gone", differences(module.build().access.canonical(), Access(), label=name))
 
 
 def _replaced(before: Access, after: Access) -> Iterator[tuple[str, str]]:

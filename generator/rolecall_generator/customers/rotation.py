@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from rolecall_generator.customers.edits import steps_after_change
 from rolecall_generator.customers.proposal import NextStep, Proposal, propose
 from rolecall_generator.errors import ExitCode, OutputError, RolecallError, SelectionError
 from rolecall_generator.manifest import Customer, LoadedManifest, fresh_external_id, load_manifest
-from rolecall_generator.manifest.editing import DropField, Edit, SetField, write_edited
+from rolecall_generator.manifest.editing import DropField, Edit, Edited, SetField, write_edited
 from rolecall_generator.planning import customer_path
 from rolecall_generator.records import (
     STATUS_VERSION,
@@ -94,36 +95,28 @@ class NotSeenError(RolecallError):
     exit_code = ExitCode.FINDINGS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RotationProposal(Proposal):
-    """One step of a rotation that is not written yet: the edited manifest, and the record in the rotations file."""
+def _save(edited: Edited, out: Path, name: str, record: Rotation) -> None:
+    """Write the record, then the manifest: an id that is still in the manifest is never treated as retired.
 
-    name: str
-    out: Path
-    record: Rotation
+    Raises OutputError; then the record is restored, unless another command has changed it since.
+    """
+    replaced: list[Rotation | None] = []
 
-    def write(self) -> None:
-        """Write the record, then the manifest: an id that is still in the manifest is never treated as retired.
+    def change(before: Mapping[str, Rotation]) -> Mapping[str, Rotation]:
+        replaced.append(before.get(name))
+        return {**before, name: record}
 
-        Raises OutputError; then the record is restored, unless another command has changed it since.
-        """
-        replaced: list[Rotation | None] = []
+    def restore(now: Mapping[str, Rotation]) -> Mapping[str, Rotation]:
+        (kept,) = replaced
+        others = {key: entry for key, entry in now.items() if key != name}
+        return now if now.get(name) != record else others | ({name: kept} if kept is not None else {})
 
-        def change(before: Mapping[str, Rotation]) -> Mapping[str, Rotation]:
-            replaced.append(before.get(self.name))
-            return {**before, self.name: self.record}
-
-        def restore(now: Mapping[str, Rotation]) -> Mapping[str, Rotation]:
-            (kept,) = replaced
-            others = {name: entry for name, entry in now.items() if name != self.name}
-            return now if now.get(self.name) != self.record else others | ({self.name: kept} if kept is not None else {})
-
-        change_rotations(self.out, change)
-        try:
-            write_edited(self.edited)
-        except RolecallError:
-            change_rotations(self.out, restore)
-            raise
+    change_rotations(out, change)
+    try:
+        write_edited(edited)
+    except RolecallError:
+        change_rotations(out, restore)
+        raise
 
 
 def start_rotation(
@@ -134,7 +127,7 @@ def start_rotation(
     now: datetime,
     external_id: str | None = None,
     make_id: Callable[[], str] = fresh_external_id,
-) -> RotationProposal:
+) -> Proposal:
     """Propose a new external id that is accepted in addition to the old one. Raises SelectionError, and as `propose`."""
     loaded = load_manifest(manifest)
     customer = _customer(loaded, name)
@@ -157,7 +150,7 @@ def start_rotation(
 
 def finish_rotation(
     manifest: Path, out: Path, name: str, *, now: datetime, force: bool = False, rehearsal: bool = False
-) -> RotationProposal:
+) -> Proposal:
     """Propose to remove the previous id. Raises NotSeenError unless the new id was accepted or `force` is set.
 
     Raises SelectionError when no rotation is in progress, and as `propose`.
@@ -177,7 +170,7 @@ def finish_rotation(
     return _end(loaded, out, name, [DropField(name, _PREVIOUS)], now, retired=previous, warning=warning)
 
 
-def abort_rotation(manifest: Path, out: Path, name: str, *, now: datetime) -> RotationProposal:
+def abort_rotation(manifest: Path, out: Path, name: str, *, now: datetime) -> Proposal:
     """Propose to restore the previous id. Raises SelectionError when no rotation is in progress, and as `propose`."""
     loaded = load_manifest(manifest)
     current, previous = _both(loaded, name)
@@ -187,7 +180,7 @@ def abort_rotation(manifest: Path, out: Path, name: str, *, now: datetime) -> Ro
 
 def _end(
     loaded: LoadedManifest, out: Path, name: str, edits: Sequence[Edit], now: datetime, *, retired: str, warning: str
-) -> RotationProposal:
+) -> Proposal:
     moment = now.isoformat(timespec="seconds")
     before = read_rotations(out).get(name, Rotation(moment))  # started by hand in the manifest: no record
     record = replace(before, ended=moment, retired=retired)
@@ -196,7 +189,7 @@ def _end(
 
 def _proposal(
     loaded: LoadedManifest, out: Path, name: str, edits: Sequence[Edit], record: Rotation, notes: Sequence[str] = ()
-) -> RotationProposal:
+) -> Proposal:
     found = propose(loaded, out, edits, notes=notes)
     manifest = loaded.files[0]
     # The backend's module names roles, not external ids: it needs no apply.
@@ -206,10 +199,8 @@ def _proposal(
         finish = command_line(f"gen customer rotate-external-id {name} --finish", manifest, out)
         steps += (NextStep(finish, "when runner verify has seen the new id accepted"),)
         remark = f"Until {name} applies it, the runner uses the previous id; the new module accepts both."
-    return RotationProposal(
-        edited=found.edited, difference=found.difference, notes=found.notes, steps=steps, remark=remark, name=name, out=out,
-        record=record,
-    )  # fmt: skip
+    save = partial(_save, out=out, name=name, record=record)
+    return replace(found, steps=steps, remark=remark, save=save)
 
 
 def _both(loaded: LoadedManifest, name: str) -> tuple[str, str]:

@@ -1,23 +1,26 @@
-"""Accounts from other sources: CSV tables, AWS Organizations, Terraform outputs."""
+"""Accounts from other sources, one module per source: CSV tables, AWS Organizations, Terraform outputs."""
 
-from rolecall_generator.importers.csv_table import parse_columns, read_csv_accounts
+from functools import cache
+
 from rolecall_generator.importers.import_plan import ImportSettings, import_edits, import_notes, plan_import
-from rolecall_generator.importers.interface import ImportProblemsError, Reading, with_manifest_problems
-from rolecall_generator.importers.organizations import OrganizationSelection, make_client, read_organization
-from rolecall_generator.importers.terraform_outputs import read_output_accounts
+from rolecall_generator.importers.interface import Importer, ImportProblemsError, Reading, with_manifest_problems
+from rolecall_generator.lazy import registered
 
 __all__ = [
     "ImportProblemsError",
     "ImportSettings",
-    "OrganizationSelection",
+    "Importer",
     "Reading",
+    "all_importers",
     "import_edits",
     "import_notes",
-    "make_client",
-    "parse_columns",
     "plan_import",
-    "read_csv_accounts",
-    "read_organization",
-    "read_output_accounts",
     "with_manifest_problems",
 ]
+
+
+@cache
+def all_importers() -> tuple[Importer, ...]:
+    """The importers that modules of this folder register as `IMPORTER`, by name."""
+    found: list[Importer] = list(registered(__name__, "IMPORTER").values())
+    return tuple(sorted(found, key=lambda importer: importer.name))

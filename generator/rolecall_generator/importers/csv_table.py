@@ -9,11 +9,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from rolecall_generator.errors import Problem, SelectionError
-from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, Reading, Value, role_fields
+from rolecall_generator.importers.interface import (
+    ImportedAccount,
+    Importer,
+    ImportOption,
+    ImportProblemsError,
+    Reading,
+    Value,
+    read_source,
+    role_fields,
+)
 from rolecall_generator.manifest import CSV_COLUMNS
-from rolecall_generator.manifest.yaml_source import MAXIMUM_BYTES, Point
+from rolecall_generator.manifest.yaml_source import Point, problem_at
 from rolecall_generator.text import clip, nearest
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -31,16 +41,11 @@ class TableRow:
     cells: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TableFile:
-    """The header's cells and the rows."""
+def read_table(path: Path, *, delimiter: str | None = None, encoding: str | None = None) -> tuple[TableRow, ...]:
+    """Read the rows of a table, the header first. A delimiter or encoding of None is detected.
 
-    header: tuple[str, ...]
-    rows: tuple[TableRow, ...]
-
-
-def read_table(path: Path, *, delimiter: str | None = None, encoding: str | None = None) -> TableFile:
-    """Read a table. A delimiter or encoding of None is detected. Raises ImportProblemsError."""
+    Raises ImportProblemsError.
+    """
     text = _text(path, encoding)
     first = next((line for line in text.splitlines() if line.strip()), "")
     sep_line = _SEP_LINE.fullmatch(first.strip())
@@ -50,10 +55,12 @@ def read_table(path: Path, *, delimiter: str | None = None, encoding: str | None
         rows = tuple(_rows(reader))[1 if sep_line else 0 :]
     except csv.Error as error:
         hint = "quote cells that contain the delimiter or line breaks, or set --delimiter"
-        raise _error(path, max(reader.line_num, 1), 1, f"not a table: {error}", hint) from error
+        raise ImportProblemsError.at(path, max(reader.line_num, 1), f"not a table: {error}", hint) from error
     if not rows:
-        raise _error(path, 1, 1, "the file has no header row", "add a row of column names, as in name,account_id")
-    return TableFile(rows[0].cells, rows[1:])
+        raise ImportProblemsError.at(
+            path, 1, "the file has no header row", "add a row of column names, as in name,account_id"
+        )
+    return rows
 
 
 def _rows(reader: Iterator[list[str]]) -> Iterator[TableRow]:
@@ -72,33 +79,24 @@ def _plain(cell: str) -> str:
 
 
 def _text(path: Path, encoding: str | None) -> str:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAXIMUM_BYTES + 1)
-    except OSError as error:
-        raise _error(path, 1, 1, f"the file cannot be read: {error.strerror}", "check its name and permissions") from error
-    if len(data) > MAXIMUM_BYTES:
-        what = f"the file is larger than {MAXIMUM_BYTES // 1024 // 1024} MiB"
-        raise _error(path, 1, 1, what, "split it, and import the parts separately")
+    data = read_source(path, "split it, and import the parts separately")
     known = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding or known)
     except LookupError as error:
-        raise _error(
-            path, 1, 1, f"there is no encoding {encoding}", "use a name that Python knows, as in utf-8 or cp1252"
+        raise ImportProblemsError.at(
+            path, 1, f"there is no encoding {encoding}", "use a name that Python knows, as in utf-8 or cp1252"
         ) from error
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"the file is not {encoding or known} text: byte 0x{data[error.start]:02x}"
-        raise _error(path, line, 1, what, "set its encoding, as in --encoding cp1252, or save it as UTF-8") from error
+        raise ImportProblemsError.at(
+            path, line, what, "set its encoding, as in --encoding cp1252, or save it as UTF-8"
+        ) from error
     if found := _CONTROL.search(text):
         what = f"the file contains the control character U+{ord(found[0]):04X}, as binary files do"
-        raise _error(path, text.count("\n", 0, found.start()) + 1, 1, what, "save it as CSV in UTF-8")
+        raise ImportProblemsError.at(path, text.count("\n", 0, found.start()) + 1, what, "save it as CSV in UTF-8")
     return text.removeprefix("\ufeff")
-
-
-def _error(path: Path, line: int, column: int, what: str, hint: str) -> ImportProblemsError:
-    return ImportProblemsError([Problem(str(path), line, column, what, hint)])
 
 
 ROLE_ARN = "role_arn"
@@ -185,7 +183,6 @@ def _field_of(cell: str) -> str | None:
 
 _SEPARATORS = re.compile(r"[;,\s]+")
 _GROUPED = re.compile(r"\d{4}[- ]\d{4}[- ]\d{4}")
-_BOOLEANS = {"true": True, "false": False, "yes": True, "no": False}
 _SHORTENED = re.compile(r"\d{1,11}|\d(?:[.,]\d+)?[eE]\+?\d+|\d+[.,]0+")
 
 
@@ -196,16 +193,16 @@ def read_csv_accounts(
 
     Raises ImportProblemsError with every row that cannot be read, and SelectionError for a column that does not exist.
     """
-    table = read_table(path, delimiter=delimiter, encoding=encoding)
-    fields, ignored = match_columns(table.header, columns)
+    head, *rows = read_table(path, delimiter=delimiter, encoding=encoding)
+    fields, ignored = match_columns(head.cells, columns)
     if not {"account_id", ROLE_ARN} & set(fields.values()):
         raise SelectionError(
             "no column has the account ids", where=str(path),
-            hint=f'map it: --column account_id="HEADER"; the table has: {headers_of(table.header)}',
+            hint=f'map it: --column account_id="HEADER"; the table has: {headers_of(head.cells)}',
         )  # fmt: skip
     problems: list[Problem] = []
-    accounts = tuple(_account(row, fields, str(path), problems) for row in table.rows)
-    shifted = list(_surplus_cells(table.rows, len(table.header), str(path)))
+    accounts = tuple(_account(row, fields, str(path), problems) for row in rows)
+    shifted = list(_surplus_cells(rows, len(head.cells), str(path)))
     if problems or shifted:
         lines = {
             problem.line - 1 for problem in shifted
@@ -233,14 +230,15 @@ def _account(row: TableRow, columns: Mapping[int, str], file: str, problems: lis
             parts = role_fields(cell)
             if parts is None:
                 what, hint = f'role_arn "{clip(cell)}" is not the ARN of a role', "write arn:aws:iam::222222222222:role/NAME"
-                problems.append(Problem(file, row.line + 1, number + 1, what, hint))
+                problems.append(problem_at(file, at, what, hint))
                 marks.setdefault("account_id", at)
                 continue
             named, arn, partition = parts, at, cell.split(":")[1]
         else:
-            found[field] = _value(field, cell)
+            found[field] = CSV_COLUMNS.value(field, cell, _SEPARATORS)
             marks[field] = at
             if field == "account_id":
+                found[field] = re.sub(r"[- ]", "", cell) if _GROUPED.fullmatch(cell) else cell
                 problems += _shortened(cell, file, at)
     if named:
         marks = {**dict.fromkeys(named, arn), **marks}
@@ -254,30 +252,52 @@ def _contradicted(named: Mapping[str, Value], found: Mapping[str, Value], file: 
     for field, value in named.items():
         if field in found and found[field] != value:
             what = f"role_arn has {field} {clip(str(value))}, the column {field} has {clip(str(found[field]))}"
-            yield Problem(file, at.line + 1, at.column + 1, what, "leave the wrong one empty")
-
-
-def _value(field: str, cell: str) -> Value:
-    if field == "account_id":
-        return re.sub(r"[- ]", "", cell) if _GROUPED.fullmatch(cell) else cell
-    if field in CSV_COLUMNS.lists:
-        return tuple(part for part in _SEPARATORS.split(cell) if part)
-    if field in CSV_COLUMNS.numbers:
-        return int(cell) if cell.isascii() and cell.isdecimal() else cell
-    return _BOOLEANS.get(cell.casefold(), cell) if field in CSV_COLUMNS.booleans else cell
+            yield problem_at(file, at, what, "leave the wrong one empty")
 
 
 def _shortened(cell: str, file: str, at: Point) -> Iterator[Problem]:
     """An account id that a spreadsheet has changed to a number: a guess could select another customer's account."""
     if _SHORTENED.fullmatch(cell):
-        yield Problem(
-            file, at.line + 1, at.column + 1, f'account_id "{clip(cell)}" was changed to a number by a spreadsheet',
-            "format the column as text, and enter all 12 digits",
-        )  # fmt: skip
+        what = f'account_id "{clip(cell)}" was changed to a number by a spreadsheet'
+        yield problem_at(file, at, what, "format the column as text, and enter all 12 digits")
 
 
-def _surplus_cells(rows: tuple[TableRow, ...], width: int, file: str) -> Iterator[Problem]:
+def _surplus_cells(rows: Iterable[TableRow], width: int, file: str) -> Iterator[Problem]:
     for row in rows:
         if any(row.cells[width:]):
             what = f"the row has {len(row.cells)} cells, the header {width}"
             yield Problem(file, row.line + 1, width + 1, what, "quote cells that contain the delimiter")
+
+
+def _read(
+    _manifest: object,
+    file: Annotated[Path, ImportOption("CSV file with a header row.")],
+    column: Annotated[
+        list[str] | None, ImportOption("Column of a field; may be repeated.", "--column", "FIELD=HEADER")
+    ] = None,
+    delimiter: Annotated[str | None, ImportOption("Delimiter; detected by default.", "--delimiter")] = None,
+    encoding: Annotated[
+        str | None, ImportOption("Encoding, for example cp1252; UTF-8 or UTF-16 by default.", "--encoding")
+    ] = None,
+) -> Reading:
+    """Import the accounts of a CSV file. All invalid rows are reported in one pass, and then nothing is imported.
+
+    Accounts that are already in the manifest do not change, so importing the same file again has no effect.
+    """
+    character = None if delimiter is None else delimiter.replace("\\t", "\t")
+    if character is not None and len(character) != 1:
+        raise SelectionError("the delimiter must be one character", where="--delimiter", hint="use ; or \\t for a tab")
+    return read_csv_accounts(file, parse_columns(column or ()), delimiter=character, encoding=encoding)
+
+
+IMPORTER = Importer(
+    "csv",
+    _read,
+    """Examples:
+
+gen import csv fleet.csv --dry-run                        show what would be added
+
+gen import csv crm.csv --column name="Account Name" --column account_id=AWS --permissions s3-read
+
+gen import csv fleet.csv --update --yes                   also change known accounts, without confirmation""",
+)

@@ -59,14 +59,6 @@ class ImportPlan:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Draft:
-    added: list[dict[str, Value]] = field(default_factory=list)
-    changed: list[FieldChange] = field(default_factory=list)
-    known: list[LeftOut] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
 def plan_import(reading: Reading, manifest: Manifest, settings: ImportSettings) -> ImportPlan:
     """Compare each account with the manifest. Raises ImportProblemsError with the problems of all accounts.
 
@@ -75,29 +67,38 @@ def plan_import(reading: Reading, manifest: Manifest, settings: ImportSettings) 
     _known_sets(settings.permissions or (), manifest)
     if problems := problems_of(reading.accounts, manifest):
         raise ImportProblemsError(problems)
-    several = _several(reading.accounts)
+    times = Counter(account.account_id for account in reading.accounts)
     by_account: dict[str, list[Customer]] = {}
     for customer in manifest.customers:
         by_account.setdefault(customer.account_id, []).append(customer)
     names = CustomerNames(customer.name for customer in manifest.customers)
     owners = {normalized_name(customer.name): customer for customer in manifest.customers}
     foreign: list[Problem] = []
-    draft = _Draft()
+    added: list[dict[str, Value]] = []
+    changed: list[FieldChange] = []
+    known: list[LeftOut] = []
+    notes = list(reading.notes)
     for account in reading.accounts:
         found = _known(
-            account, by_account.get(account.account_id, ()), manifest.defaults.role, account.account_id in several
+            account, by_account.get(account.account_id, ()), manifest.defaults.role, times[account.account_id] > 1
         )
         if found is None:
             if reading.from_customers:
                 foreign += [*_one_of_several(account, reading.accounts), *_named_as_another(account, None, owners)]
-            draft.added.append(_entry(account, names, settings, manifest.defaults.path))
-        elif _compare(account, found, manifest, settings, draft) and settings.update:
+            added.append(_entry(account, names, settings, manifest.defaults.path))
+            continue
+        changes = _changes(account, found, manifest, settings, notes)
+        if changes and settings.update:
+            changed += changes
             proof = list(_without_proof(account, found, settings)) if reading.from_customers else []
             foreign += proof or _named_as_another(account, found, owners)
+        else:
+            fields = ", ".join(change.field for change in changes)
+            why = f"is customer {found.name}" + (f"; {fields} differ: --update takes them over" if changes else "")
+            known.append(LeftOut(account.name or found.name, account.account_id, why, bool(changes)))
     if foreign:
         raise ImportProblemsError(foreign)
-    notes = (*reading.notes, *draft.notes)
-    return ImportPlan(tuple(draft.added), tuple(draft.changed), tuple(draft.known), reading.left_out, reading.ignored, notes)
+    return ImportPlan(tuple(added), tuple(changed), tuple(known), reading.left_out, reading.ignored, tuple(notes))
 
 
 def _known_sets(names: Iterable[str], manifest: Manifest) -> None:
@@ -124,34 +125,25 @@ def _known(account: ImportedAccount, customers: Sequence[Customer], default_role
     return next((one for one in customers if (one.role or default_role).casefold() == wanted), None)
 
 
-def _compare(
-    account: ImportedAccount, customer: Customer, manifest: Manifest, settings: ImportSettings, draft: _Draft
-) -> bool:
-    """Add the changes of a known account to the draft. Returns whether source and manifest differ."""
-    changes = [
+def _changes(
+    account: ImportedAccount, customer: Customer, manifest: Manifest, settings: ImportSettings, notes: list[str]
+) -> list[FieldChange]:
+    """The differences between a known account and its entry; sentences about ids of a rotation are added to `notes`."""
+    return [
         FieldChange(customer.name, key, old, _merged(key, old, new))
         for key, new in account.fields.items()
         if _merged(key, old := _current(customer, key, manifest), new) != _plain(old)
-        and not (key == "external_id" and _had_before(new, customer, settings, draft))
+        and not (key == "external_id" and _had_before(new, customer, settings, notes))
     ]
-    if changes and settings.update:
-        draft.changed += changes
-        return True
-    fields = ", ".join(change.field for change in changes)
-    why = f"is customer {customer.name}" + (f"; {fields} differ: --update takes them over" if changes else "")
-    draft.known.append(LeftOut(account.name or customer.name, account.account_id, why, bool(changes)))
-    return bool(changes)
 
 
-def _had_before(external_id: Value, customer: Customer, settings: ImportSettings, draft: _Draft) -> bool:
+def _had_before(external_id: Value, customer: Customer, settings: ImportSettings, notes: list[str]) -> bool:
     """Whether it is the id from before a rotation, which the customer has not applied yet: not a difference."""
     if external_id == customer.previous_external_id:
         return True
     if external_id != settings.retired.get(customer.name):
         return False
-    draft.notes.append(
-        f"{customer.name} has the external id retired by its last rotation: the latest module is not applied yet"
-    )
+    notes.append(f"{customer.name} has the external id retired by its last rotation: the latest module is not applied yet")
     return True
 
 
@@ -221,11 +213,6 @@ def _merged(key: str, old: object, new: Value) -> Value:
     if key in _MAPS and isinstance(old, Mapping) and isinstance(new, Mapping):
         return {**old, **new}
     return tuple(new) if isinstance(new, list) else new
-
-
-def _several(accounts: Iterable[ImportedAccount]) -> frozenset[str]:
-    """Ids of the accounts that the source has more than once, with different roles."""
-    return frozenset(account_id for account_id, times in Counter(one.account_id for one in accounts).items() if times > 1)
 
 
 _CHARACTERS = 64

@@ -1,15 +1,16 @@
-"""What importers return: accounts with their positions; and their validation against the manifest."""
+"""The interface of importers: how they are registered, the accounts that they return, and the accounts' validation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rolecall_generator.errors import ManifestError, Problem
 from rolecall_generator.iam import Arn
 from rolecall_generator.manifest import Manifest, customer_problems
-from rolecall_generator.manifest.yaml_source import START, ListNode, MapNode, Point
-from rolecall_generator.text import clip, code_point, first_hidden_index
+from rolecall_generator.manifest.yaml_source import MAXIMUM_BYTES, START, ListNode, MapNode, Point, problem_at
+from rolecall_generator.text import clip, code_point, first_hidden_index, pluralize
 
 Value = str | int | bool | Sequence[str] | Mapping[str, str]
 """The value of a customer's field."""
@@ -43,8 +44,7 @@ class ImportedAccount:
 
     def problem(self, of: str, what: str, hint: str) -> Problem:
         """A problem at the position of a field."""
-        mark = self.marks.get(of, self.at)
-        return Problem(self.file, mark.line + 1, mark.column + 1, what, hint)
+        return problem_at(self.file, self.marks.get(of, self.at), what, hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,33 @@ class Reading:
     from_customers: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ImportOption:
+    """A parameter of an importer on the command line: the option `flag`, or an argument if it is empty."""
+
+    help: str
+    flag: str = ""
+    metavar: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """A source of accounts. A module of this folder registers it as `IMPORTER`.
+
+    Attributes:
+        name: Name of the command below `gen import`.
+        read: Reads the source. Its first parameter is a function that loads the manifest, the others are annotated with an
+            `ImportOption` each. Its docstring is the command's help.
+        examples: Examples to show below the help.
+        update: Whether existing entries are changed by default.
+    """
+
+    name: str
+    read: Callable[..., Reading]
+    examples: str = ""
+    update: bool = False
+
+
 class ImportProblemsError(ManifestError):
     """The source has problems, and nothing was imported. `problems` are all that were found.
 
@@ -82,8 +109,25 @@ class ImportProblemsError(ManifestError):
     def __init__(self, problems: Sequence[Problem], accounts: Sequence[ImportedAccount] = ()) -> None:
         self.accounts = tuple(accounts)
         super().__init__(sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line, problem.column)))
-        noun = "problem" if len(self.problems) == 1 else "problems"
-        self.what = f"{len(self.problems):,} {noun}: nothing was imported"
+        self.what = f"{pluralize(len(self.problems), 'problem')}: nothing was imported"
+
+    @classmethod
+    def at(cls, path: Path, line: int, what: str, hint: str, column: int = 1) -> ImportProblemsError:
+        """The error for one problem of a file; line and column count from 1."""
+        return cls([Problem(str(path), line, column, what, hint)])
+
+
+def read_source(path: Path, hint: str) -> bytes:
+    """Read a file; `hint` is for one that is too large. Raises ImportProblemsError."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAXIMUM_BYTES + 1)
+    except OSError as error:
+        what, check = f"the file cannot be read: {error.strerror}", "check its name and permissions"
+        raise ImportProblemsError.at(path, 1, what, check) from error
+    if len(data) > MAXIMUM_BYTES:
+        raise ImportProblemsError.at(path, 1, f"the file is larger than {MAXIMUM_BYTES // 1024 // 1024} MiB", hint)
+    return data
 
 
 def role_fields(arn: str) -> dict[str, Value] | None:
@@ -203,28 +247,25 @@ def _malformed(accounts: Sequence[ImportedAccount]) -> list[Problem]:
 def _tree(accounts: Iterable[ImportedAccount]) -> MapNode:
     """The accounts as a tree of customers. They get a valid name, because names are made later."""
     tree, items = MapNode(START), ListNode(START)
-    tree["customers"] = items
-    tree.marks["customers"] = (START, START)
+    tree.put("customers", items, START)
     for account in accounts:
         node = MapNode(account.at)
         for key, value in {"name": "name", **account.fields}.items():
             mark = account.marks.get(key, account.at)
-            node[key] = _node(value, mark)
-            node.marks[key] = (mark, mark)
-        items.append(node)
-        items.marks.append(account.at)
+            node.put(key, _node(value, mark), mark)
+        items.put(node, account.at)
     return tree
 
 
 def _node(value: Value, mark: Point) -> object:
     if isinstance(value, Mapping):
         inner = MapNode(mark)
-        inner.update(value)
-        inner.marks.update(dict.fromkeys(value, (mark, mark)))
+        for key, text in value.items():
+            inner.put(key, text, mark)
         return inner
     if isinstance(value, str | int):
         return value
     listed = ListNode(mark)
-    listed.extend(value)
-    listed.marks.extend(mark for _ in value)
+    for text in value:
+        listed.put(text, mark)
     return listed

@@ -8,17 +8,18 @@ ListAccountsForParent, in the management account or a delegated administrator's.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Annotated, Any
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rolecall_generator.errors import CallerError, SelectionError
-from rolecall_generator.importers.interface import ImportedAccount, LeftOut, Reading, Value
+from rolecall_generator.importers.interface import ImportedAccount, Importer, ImportOption, LeftOut, Reading, Value
+from rolecall_generator.manifest import Manifest
 
 SOURCE = "AWS Organizations"
 OU_LABEL = "ou"
@@ -26,13 +27,6 @@ _ACTIVE = "ACTIVE"
 _NOT_IN_LABELS = re.compile(r"[^\w ./+@-]")  # allowed in tags, without : and =, which have a meaning in patterns of --limit
 _LABEL_CHARACTERS = 256
 _MAXIMUM_DEPTH = 16  # AWS allows five levels; ends loops of a faulty fake
-
-
-class OrganizationsClient(Protocol):
-    """The part of boto3's client that is used."""
-
-    def get_paginator(self, name: str) -> Any:
-        """A paginator of an operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +55,19 @@ class _Unit:
         return text in {self.unit_id, self.path or "/"} or text.strip("/") == self.path or text == self.name
 
 
-def make_client(profile: str | None) -> OrganizationsClient:
+def make_client(profile: str | None) -> Any:
     """Create a client from the default credential chain, or from a profile. Raises CallerError."""
     try:
         session = botocore.session.Session(profile=profile)
         region = session.get_config_variable("region") or "us-east-1"
         # The service has a low rate limit, and each organizational unit takes two calls.
         config = Config(retries={"mode": "standard", "total_max_attempts": 10})
-        client: OrganizationsClient = session.create_client("organizations", region_name=region, config=config)
+        return session.create_client("organizations", region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
         raise CallerError(f"the AWS credentials could not be loaded: {error}", where=_place(profile), hint=_HOW) from error
-    return client
 
 
-def read_organization(client: OrganizationsClient, choice: OrganizationSelection, *, profile: str | None = None) -> Reading:
+def read_organization(client: Any, choice: OrganizationSelection, *, profile: str | None = None) -> Reading:
     """Read the active accounts of an organization, sorted by unit and name; others are in `left_out`.
 
     Raises CallerError if AWS refuses the calls, SelectionError for a unit that does not exist.
@@ -94,7 +87,7 @@ def read_organization(client: OrganizationsClient, choice: OrganizationSelection
     left_out: list[LeftOut] = []
     for path, account in found:
         name, number = str(account["Name"]), str(account["Id"])
-        patterns = _excluding(name, number, choice.exclude)
+        patterns = {text for text in choice.exclude if text == number or fnmatchcase(name.casefold(), text.casefold())}
         used |= patterns
         why = _why_not(account, choice) or ("excluded" if patterns else "")
         if why:
@@ -102,15 +95,13 @@ def read_organization(client: OrganizationsClient, choice: OrganizationSelection
         else:
             fields: dict[str, Value] = {"account_id": number}
             if path:
-                fields["labels"] = {OU_LABEL: _label(path)}
+                fields["labels"] = {OU_LABEL: _NOT_IN_LABELS.sub("-", path)[:_LABEL_CHARACTERS]}
             accounts.append(ImportedAccount(name, fields, f"account {number} of {SOURCE}"))
     idle = tuple(f"--exclude {text} matches no account" for text in choice.exclude if text not in used)
     return Reading(SOURCE, tuple(accounts), tuple(left_out), notes=idle)
 
 
-def _walk(
-    client: OrganizationsClient, choice: OrganizationSelection, used: set[str]
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _walk(client: Any, choice: OrganizationSelection, used: set[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Accounts of the selected units and all below, each once, with the unit's path.
 
     Patterns that excluded a unit are added to `used`.
@@ -143,7 +134,7 @@ def _walk(
         )
 
 
-def _pages(client: OrganizationsClient, operation: str, key: str, **parameters: str) -> Iterator[Mapping[str, Any]]:
+def _pages(client: Any, operation: str, key: str, **parameters: str) -> Iterator[Mapping[str, Any]]:
     for page in client.get_paginator(operation).paginate(**parameters):
         yield from page.get(key, ())
 
@@ -154,15 +145,6 @@ def _why_not(account: Mapping[str, Any], choice: OrganizationSelection) -> str:
     if state != _ACTIVE:
         return state.casefold().replace("_", " ")
     return choice.own.get(str(account["Id"]), "")
-
-
-def _excluding(name: str, number: str, patterns: Collection[str]) -> set[str]:
-    """The patterns that match an account."""
-    return {pattern for pattern in patterns if pattern == number or fnmatchcase(name.casefold(), pattern.casefold())}
-
-
-def _label(path: str) -> str:
-    return _NOT_IN_LABELS.sub("-", path)[:_LABEL_CHARACTERS]
 
 
 _HOW = "set AWS_PROFILE or --profile to one of the management account, or of a delegated administrator"
@@ -184,3 +166,41 @@ def _refused(error: Mapping[str, str], profile: str | None) -> CallerError:
 
 def _place(profile: str | None) -> str | None:
     return f"profile {profile}" if profile else None
+
+
+def _read(
+    load: Callable[[], Manifest],
+    profile: Annotated[
+        str | None, ImportOption("AWS CLI profile; the default credential chain if omitted.", "--profile")
+    ] = None,
+    ou: Annotated[
+        list[str] | None,
+        ImportOption("Only this organizational unit and those below it: ID, name or path; may be repeated.", "--ou", "UNIT"),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        ImportOption(
+            "Exclude an account by ID, name or pattern, or an organizational unit; may be repeated.", "--exclude", "ACCOUNT"
+        ),
+    ] = None,
+) -> Reading:
+    """Import the active accounts of an AWS Organization, with the path of their organizational unit as the label `ou`.
+
+    Requires organizations:ListRoots, ListOrganizationalUnitsForParent and ListAccountsForParent in the management account or
+    a delegated administrator account. Suspended accounts are skipped and listed.
+    """
+    backend = load().backend
+    own = {backend.account_id: "the backend account"} if backend is not None else {}
+    choice = OrganizationSelection(tuple(ou or ()), tuple(exclude or ()), own)
+    return read_organization(make_client(profile), choice, profile=profile)
+
+
+IMPORTER = Importer(
+    "organizations",
+    _read,
+    """Examples:
+
+gen import organizations --profile management --dry-run
+
+gen import organizations --ou Prod --ou ou-ab12-3456789a --exclude 'sandbox-*' --permissions s3-read""",
+)

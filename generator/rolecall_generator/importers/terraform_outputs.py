@@ -14,11 +14,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.importers.interface import ImportedAccount, ImportProblemsError, Reading, role_fields
-from rolecall_generator.manifest.yaml_source import MAXIMUM_BYTES, Point
+from rolecall_generator.importers.interface import (
+    ImportedAccount,
+    Importer,
+    ImportOption,
+    ImportProblemsError,
+    Reading,
+    read_source,
+    role_fields,
+)
+from rolecall_generator.manifest.yaml_source import Point
 from rolecall_generator.text import clip
 
 _ROLE_ARN, _EXTERNAL_ID = "role_arn", "external_id"
@@ -35,7 +43,7 @@ def read_output_accounts(paths: Sequence[Path]) -> Reading:
     accounts: list[ImportedAccount] = []
     for path in paths:
         try:
-            text, body = _read(path)
+            text, body = _load(path)
             accounts += _accounts(path, text, body)
         except ImportProblemsError as error:
             problems += error.problems
@@ -48,19 +56,23 @@ def _accounts(path: Path, text: str, body: Any) -> Iterator[ImportedAccount]:
     found = list(_customers(_outputs(path, body), path))
     if not found:
         what = f"there is no output {_ROLE_ARN}, and none whose value is an object with a {_ROLE_ARN}"
-        raise _error(path, 1, what, _HOW)
+        raise ImportProblemsError.at(path, 1, what, _HOW)
     for name, values in found:
         arn, external_id = values[_ROLE_ARN], values.get(_EXTERNAL_ID)
         fields = role_fields(arn) if isinstance(arn, str) else None
         line = _line_of(text, arn)
         if fields is None:
             hint = "role_arn must be arn:aws:iam::ACCOUNT:role/NAME: have the customer apply, then send it again"
-            raise _error(path, line + 1, f"{_ROLE_ARN} of {name} is not the ARN of a role: {clip(json.dumps(arn))}", hint)
+            raise ImportProblemsError.at(
+                path, line + 1, f"{_ROLE_ARN} of {name} is not the ARN of a role: {clip(json.dumps(arn))}", hint
+            )
         marks = dict.fromkeys(fields, Point(line, 0))
         if external_id is not None:
             if not isinstance(external_id, str):
                 what = f"{_EXTERNAL_ID} of {name} is not a string: {clip(json.dumps(external_id))}"
-                raise _error(path, _line_of(text, external_id) + 1, what, "write the external id as a string")
+                raise ImportProblemsError.at(
+                    path, _line_of(text, external_id) + 1, what, "write the external id as a string"
+                )
             fields[_EXTERNAL_ID] = external_id
             marks[_EXTERNAL_ID] = Point(_line_of(text, external_id), 0)
         yield ImportedAccount(name, fields, str(path), Point(line, 0), marks, arn.split(":")[1])
@@ -74,7 +86,7 @@ def _outputs(path: Path, body: Any) -> Mapping[str, Any]:
     elif isinstance(body, dict) and isinstance(body.get("version"), int) and "terraform_version" in body:
         body = body.get("outputs")
     if not isinstance(body, dict) or not all(isinstance(item, dict) and "value" in item for item in body.values()):
-        raise _error(path, 1, "the file does not contain Terraform outputs", _HOW)
+        raise ImportProblemsError.at(path, 1, "the file does not contain Terraform outputs", _HOW)
     return {name: item["value"] for name, item in body.items()}
 
 
@@ -94,23 +106,20 @@ def _name_of(path: Path) -> str:
     return path.resolve().parent.name if stem.casefold() in _GENERAL else stem
 
 
-def _read(path: Path) -> tuple[str, Any]:
+def _load(path: Path) -> tuple[str, Any]:
+    data = read_source(path, _HOW)
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAXIMUM_BYTES + 1)
-        if len(data) > MAXIMUM_BYTES:
-            raise _error(path, 1, f"the file is larger than {MAXIMUM_BYTES // 1024 // 1024} MiB", _HOW)
         # Windows PowerShell writes UTF-16 when it redirects output to a file.
         text = data.decode("utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
         return text, json.loads(text, object_pairs_hook=_unambiguous)
-    except OSError as error:
-        raise _error(path, 1, f"the file cannot be read: {error.strerror}", "check its name and permissions") from error
     except json.JSONDecodeError as error:
-        raise _error(path, error.lineno, f"the file is not JSON: {error.msg}", _HOW) from error
+        raise ImportProblemsError.at(path, error.lineno, f"the file is not JSON: {error.msg}", _HOW) from error
     except _DuplicateNameError as error:
-        raise _error(path, 1, f"the file has the name {clip(str(error))} twice in one object", _HOW) from error
+        raise ImportProblemsError.at(
+            path, 1, f"the file has the name {clip(str(error))} twice in one object", _HOW
+        ) from error
     except (ValueError, RecursionError) as error:  # not UTF-8, a number with thousands of digits, deep nesting
-        raise _error(path, 1, "the file is not JSON", _HOW) from error
+        raise ImportProblemsError.at(path, 1, "the file is not JSON", _HOW) from error
 
 
 class _DuplicateNameError(Exception):
@@ -132,5 +141,28 @@ def _line_of(text: str, value: Any) -> int:
     return text.count("\n", 0, at) if at >= 0 else 0
 
 
-def _error(path: Path, line: int, what: str, hint: str) -> ImportProblemsError:
-    return ImportProblemsError([Problem(str(path), line, 1, what, hint)])
+def _read(
+    _manifest: object,
+    files: Annotated[
+        list[Path],
+        ImportOption("Output of `terraform output -json` or `terraform show -json`, or a state file.", metavar="FILE..."),
+    ],
+) -> Reading:
+    """Import the Terraform outputs of customers. Entries with a different role are shown and updated.
+
+    A file is matched by its content: the account ID in its role_arn, and the external ID that you gave to that account. A
+    new customer gets the name of its file, or of the file's folder if the file is called outputs.json.
+    """
+    return read_output_accounts(files)
+
+
+IMPORTER = Importer(
+    "terraform-outputs",
+    _read,
+    """Examples:
+
+gen import terraform-outputs returned/acme.json            output of `terraform output -json` at acme
+
+gen import terraform-outputs returned/*.json --no-update   only new customers""",
+    update=True,
+)

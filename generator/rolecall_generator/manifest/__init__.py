@@ -1,7 +1,7 @@
 """The manifest: accounts.yaml and its includes, loaded to typed models; every problem has its position."""
 
 from rolecall_generator.manifest.csv_file import CSV_COLUMNS, parse_csv
-from rolecall_generator.manifest.loader import INCLUDE_SUFFIXES, LoadedManifest, entry_names, load_manifest
+from rolecall_generator.manifest.loader import INCLUDE_SUFFIXES, LoadedManifest, Read, entry_names, load_manifest
 from rolecall_generator.manifest.messages import customer_problems
 from rolecall_generator.manifest.models import (
     AccountRef,
@@ -33,6 +33,7 @@ __all__ = [
     "Manifest",
     "PermissionSet",
     "Quotas",
+    "Read",
     "ResolvedCustomer",
     "SharedGroup",
     "StatementSpec",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from _csv import Reader
 
 
+CellValue = str | int | bool | tuple[str, ...]
 _MAPS = {"tag": "tags", "label": "labels", "variable": "variables"}
 
 
@@ -42,6 +43,14 @@ class CsvColumns:
         """Every column, as in messages: `tag:KEY` for the columns of mappings."""
         return (*self.plain, *(f"{prefix}:KEY" for prefix in self.maps))
 
+    def value(self, column: str, cell: str, separators: re.Pattern[str]) -> CellValue:
+        """The value of a cell of a plain column; `separators` split lists. An invalid number or boolean stays a string."""
+        if column in self.lists:
+            return tuple(part for part in separators.split(cell) if part)
+        if column in self.numbers:
+            return int(cell) if cell.isascii() and cell.isdecimal() else cell
+        return _BOOLEANS.get(cell.casefold(), cell) if column in self.booleans else cell
+
 
 CSV_COLUMNS = CsvColumns()
 _SEPARATORS = re.compile(r"[;\s]+")
@@ -57,8 +66,7 @@ def parse_csv(text: str, file: str) -> YamlSource:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     tree = MapNode(START)
     customers = ListNode(START)
-    tree["customers"] = customers
-    tree.marks["customers"] = (START, START)
+    tree.put("customers", customers, START)
     try:
         header = [cell.strip() for cell in next(reader, [])]
         _check_header(header, file, problems)
@@ -100,8 +108,7 @@ def _read_rows(reader: Reader, header: list[str], customers: ListNode, file: str
             what = f"the row has {len(row)} cells, the header {len(header)}"
             problems.append(Problem(file, start + 1, len(header) + 1, what, "quote cells that contain commas"))
         mark = Point(start, 0)
-        customers.append(_customer(row, header, mark))
-        customers.marks.append(mark)
+        customers.put(_customer(row, header, mark), mark)
 
 
 def _customer(row: list[str], header: list[str], mark: Point) -> MapNode:
@@ -115,32 +122,19 @@ def _customer(row: list[str], header: list[str], mark: Point) -> MapNode:
         prefix, colon, key = name.partition(":")
         if colon:
             if prefix in CSV_COLUMNS.maps and key:
-                _put(_inner(node, CSV_COLUMNS.maps[prefix], at), key, value, at)
-        elif name in CSV_COLUMNS.lists:
-            _put(node, name, _list(value, at), at)
-        elif name in CSV_COLUMNS.numbers:
-            _put(node, name, int(value) if value.isascii() and value.isdecimal() else value, at)
-        elif name in CSV_COLUMNS.booleans:
-            _put(node, name, _BOOLEANS.get(value.casefold(), value), at)
+                field = CSV_COLUMNS.maps[prefix]
+                if field not in node:
+                    node.put(field, MapNode(at), at)
+                node[field].put(key, value, at)
         elif name in CSV_COLUMNS.plain:
-            _put(node, name, value, at)
+            node.put(name, _node(CSV_COLUMNS.value(name, value, _SEPARATORS), at), at)
     return node
 
 
-def _put(node: MapNode, key: str, value: object, at: Point) -> None:
-    node[key] = value
-    node.marks[key] = (at, at)
-
-
-def _inner(node: MapNode, key: str, at: Point) -> MapNode:
-    if key not in node:
-        _put(node, key, MapNode(at), at)
-    inner: MapNode = node[key]
-    return inner
-
-
-def _list(value: str, at: Point) -> ListNode:
+def _node(value: CellValue, at: Point) -> object:
+    if not isinstance(value, tuple):
+        return value
     node = ListNode(at)
-    node.extend(part for part in _SEPARATORS.split(value) if part)
-    node.marks.extend(at for _ in node)
+    for part in value:
+        node.put(part, at)
     return node

@@ -26,7 +26,7 @@ from rolecall_generator.manifest.yaml_source import (
     YamlMark,
     YamlSource,
     parse_source,
-    place_at,
+    problem_at,
     read_text,
     walk,
 )
@@ -59,16 +59,12 @@ Read = Callable[[Path, str], str | Problem]
 """Returns the text of a file, or the problem that prevents reading it. The second argument is the name in messages."""
 
 
+@collection_paused()
 def load_manifest(path: Path, *, read: Read = read_text, new_files: Collection[Path] = ()) -> LoadedManifest:
     """Read and validate a manifest. Raises ManifestError with every problem of all files, in their order.
 
     For an edit that is not written yet, `read` returns the edited texts and `new_files` are the files to be created.
     """
-    with collection_paused():
-        return _load(path, read, new_files)
-
-
-def _load(path: Path, read: Read, new_files: Collection[Path]) -> LoadedManifest:
     main = _source(path, read, parse_source)
     problems = list(main.problems)
     files = (path, *_include(path, main, problems, new_files))
@@ -191,14 +187,14 @@ def _include(path: Path, main: YamlSource, problems: list[Problem], new_files: C
             if isinstance(found, list):
                 for file in found:
                     if file not in new_files and (refusal := _refusal(folder, file)):
-                        problems.append(_problem(main.file, mark, *refusal))
+                        problems.append(problem_at(main.file, mark, *refusal))
                     else:
                         files.setdefault(file.resolve(), file)
             else:
-                problems.append(_problem(main.file, mark, *found))
+                problems.append(problem_at(main.file, mark, *found))
     if len(files) > _MAXIMUM_INCLUDED_FILES:
         what = f"include matches {len(files):,} files, more than the maximum of {_MAXIMUM_INCLUDED_FILES:,}"
-        problems.append(_problem(main.file, patterns.mark, what, "put several customers into one YAML or CSV file"))
+        problems.append(problem_at(main.file, patterns.mark, what, "put several customers into one YAML or CSV file"))
         return []
     return list(files.values())[1:]
 
@@ -264,16 +260,11 @@ def _lookalikes(source: YamlSource) -> list[Problem]:
             pending += zip(node, node.marks, strict=True)
         elif isinstance(node, str) and (hidden := first_hidden_index(node)) is not None:
             what = f'"{clip(node)}" contains the invisible character {code_point(node[hidden])}'
-            problems.append(_problem(source.file, mark, what, "remove it, and find out who wrote it"))
+            problems.append(problem_at(source.file, mark, what, "remove it, and find out who wrote it"))
         elif isinstance(node, str) and not unicodedata.is_normalized("NFC", node):
             what = f'"{clip(node)}" has decomposed characters (not Unicode NFC)'
-            problems.append(_problem(source.file, mark, what, f"write {clip(unicodedata.normalize('NFC', node))}"))
+            problems.append(problem_at(source.file, mark, what, f"write {clip(unicodedata.normalize('NFC', node))}"))
     return problems
-
-
-def _problem(file: str, mark: YamlMark, what: str, hint: str) -> Problem:
-    place = place_at(file, mark)
-    return Problem(place.file, place.line, place.column, what, hint)
 
 
 MOST_FILES = 2_000

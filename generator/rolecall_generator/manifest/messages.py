@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from rolecall_generator.errors import Problem
 from rolecall_generator.iam import ACCOUNT_ID_PATTERN
 from rolecall_generator.manifest.models import HINTS, IncludedFile, Manifest
-from rolecall_generator.manifest.yaml_source import ListNode, Loc, MapNode, NodeRef, kind_of, mark_of, place_at, walk
+from rolecall_generator.manifest.yaml_source import ListNode, Loc, MapNode, NodeRef, kind_of, mark_of, problem_at, walk
 from rolecall_generator.text import clip, suggest
 
 _SWITCH_ROLE_KEY = 3
@@ -37,9 +37,8 @@ def translate(error: ValidationError, tree: Any, file: str, model: type[BaseMode
         if loc is None:
             continue
         at_key = detail["loc"][-1:] == ("[key]",) or detail["type"] == "extra_forbidden"
-        place = place_at(file, mark_of(tree, loc, key=at_key))
         what, hint = _words(detail, loc, tree, model, at_key)
-        found.append((Problem(place.file, place.line, place.column, what, hint), loc))
+        found.append((problem_at(file, mark_of(tree, loc, key=at_key), what, hint), loc))
     return found
 
 
@@ -134,14 +133,10 @@ def _models_at(model: type[BaseModel], loc: Loc) -> list[type[BaseModel]]:
             name_next = False
             continue
         fields = [at.model_fields[part].annotation for at in models if part in at.model_fields]
-        name_next = any(get_origin(annotation) not in (None, tuple) and _is_mapping(annotation) for annotation in fields)
+        origins = map(get_origin, fields)
+        name_next = any(isinstance(origin, type) and issubclass(origin, Mapping) for origin in origins)
         models = [found for annotation in fields for found in _models_in(annotation)]
     return models
-
-
-def _is_mapping(annotation: Any) -> bool:
-    origin = get_origin(annotation)
-    return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -178,10 +173,6 @@ def _too_long(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
     return f"{subject} has {len(spot.value):,} characters, and {limit:,} are allowed", f"shorten it to {limit:,} characters"
 
 
-def _too_short(subject: str, _spot: NodeRef, _context: Mapping[str, Any]) -> Words:
-    return f"{subject} is empty", "write a value"
-
-
 def _literal(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
     shown = clip(_shown(spot))
     choices = re.findall(r"'([^']*)'", context["expected"]) or [str(context["expected"])]
@@ -190,20 +181,18 @@ def _literal(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
     return f"{subject} {shown} is not a valid choice", suggest(shown, choices, "write one of")
 
 
-def _number(subject: str, spot: NodeRef, _context: Mapping[str, Any]) -> Words:
-    return f"{subject} {clip(_shown(spot))} is not a whole number", "write a whole number without quotes"
+def _worded(what: str, hint: str) -> Callable[[str, NodeRef, Mapping[str, Any]], Words]:
+    """A message and hint in which `{subject}`, `{value}`, `{shown}` (as written) and the limits of pydantic are replaced."""
+
+    def words(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
+        values = {**context, "subject": subject, "value": spot.value, "shown": clip(_shown(spot))}
+        return what.format(**values), hint.format(**values)
+
+    return words
 
 
-def _below(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
-    return f"{subject} {spot.value} is too small", f"write {context['ge']} or more"
-
-
-def _above(subject: str, spot: NodeRef, context: Mapping[str, Any]) -> Words:
-    return f"{subject} {spot.value} is too large", f"write {context['le']} or less"
-
-
-def _boolean(subject: str, spot: NodeRef, _context: Mapping[str, Any]) -> Words:
-    return f"{subject} {clip(_shown(spot))} is neither true nor false", "write true or false"
+_NOT_A_NUMBER = _worded("{subject} {shown} is not a whole number", "write a whole number without quotes")
+_NOT_A_BOOLEAN = _worded("{subject} {shown} is neither true nor false", "write true or false")
 
 
 def _list(subject: str, spot: NodeRef, _context: Mapping[str, Any]) -> Words:
@@ -232,16 +221,16 @@ _MESSAGES: dict[str, Callable[[str, NodeRef, Mapping[str, Any]], Words]] = {
     "string_type": _text,
     "string_pattern_mismatch": _pattern,
     "string_too_long": _too_long,
-    "string_too_short": _too_short,
+    "string_too_short": _worded("{subject} is empty", "write a value"),
     "literal_error": _literal,
-    "int_type": _number,
-    "int_parsing": _number,
-    "int_parsing_size": _number,
-    "int_from_float": _number,
-    "greater_than_equal": _below,
-    "less_than_equal": _above,
-    "bool_type": _boolean,
-    "bool_parsing": _boolean,
+    "int_type": _NOT_A_NUMBER,
+    "int_parsing": _NOT_A_NUMBER,
+    "int_parsing_size": _NOT_A_NUMBER,
+    "int_from_float": _NOT_A_NUMBER,
+    "greater_than_equal": _worded("{subject} {value} is too small", "write {ge} or more"),
+    "less_than_equal": _worded("{subject} {value} is too large", "write {le} or less"),
+    "bool_type": _NOT_A_BOOLEAN,
+    "bool_parsing": _NOT_A_BOOLEAN,
     "tuple_type": _list,
     "mapping_type": _mapping,
     "dict_type": _mapping,

@@ -8,7 +8,7 @@ written out because pydantic's regular expressions (Rust) match Unicode with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
@@ -109,6 +109,19 @@ class StatementSpec(Model):
     conditions: Mapping[PolicyText, Mapping[PolicyText, ConditionValue | tuple[ConditionValue, ...]]] = Field(
         default_factory=dict, description="Conditions as in IAM: operator, then context key, then a value or a list."
     )
+
+    def strings(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """All actions, resources and condition keys and values, each with its location in the statement."""
+        for name in ("actions", "not_actions", "resources", "not_resources"):
+            yield from (((name, number), value) for number, value in enumerate(getattr(self, name)))
+        for operator, keys in self.conditions.items():
+            for key, value in keys.items():
+                at = ("conditions", operator, key)
+                yield at, key
+                if isinstance(value, tuple):
+                    yield from (((*at, number), text) for number, text in enumerate(value))
+                else:
+                    yield at, value
 
 
 class PermissionSet(Model):

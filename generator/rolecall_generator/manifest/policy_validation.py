@@ -105,6 +105,8 @@ def _resources(
     at: Loc,
     places: SourceMap,
 ) -> Iterator[Problem]:
+    # Roles are assumed across accounts.
+    assumes = bool(statement.actions) and all(action.lower().startswith(_ASSUME) for action in statement.actions)
     for key, values in (("resources", statement.resources), ("not_resources", statement.not_resources)):
         for number, text in enumerate(values):
             faults = (resource_fault(text, partition) for partition in partitions)
@@ -112,7 +114,7 @@ def _resources(
             if fault is not None:
                 hint = _variable_hint(text, manifest) or fault.hint
                 yield places.problem((*at, key, number), f"resource {clip(text, 120)} {fault.what}", hint)
-            elif key == "resources" and not _assumes_only(statement):
+            elif key == "resources" and not assumes:
                 yield from _other_account(text, manifest, users, (*at, key, number), places)
 
 
@@ -127,11 +129,6 @@ def _variable_hint(text: str, manifest: Manifest) -> str | None:
     return None
 
 
-def _assumes_only(statement: StatementSpec) -> bool:
-    """Whether all actions are of STS: roles are assumed across accounts."""
-    return bool(statement.actions) and all(action.lower().startswith(_ASSUME) for action in statement.actions)
-
-
 def _other_account(text: str, manifest: Manifest, users: Sequence[SetUser], at: Loc, places: SourceMap) -> Iterator[Problem]:
     account = account_of(text)
     if account is None:
@@ -143,17 +140,14 @@ def _other_account(text: str, manifest: Manifest, users: Sequence[SetUser], at: 
         and not any(entry.covers(OTHER_ACCOUNT_RULE, user.subject) for entry in manifest.suppress)
     ]
     if others:
+        arn = text.split(":", 5)
+        anywhere = ":".join((*arn[:4], "*", arn[5]))
         what = f"resource {clip(text, 120)} is in account {account}, and the role of {_named(others)}"
         hint = (
-            f"write {_anywhere(text)}, or use a separate permission set for that account; if the other account is intended, "
+            f"write {anywhere}, or use a separate permission set for that account; if the other account is intended, "
             f"suppress {OTHER_ACCOUNT_RULE} for it with the reason"
         )
         yield places.problem(at, what, hint)
-
-
-def _anywhere(text: str) -> str:
-    parts = text.split(":", 5)
-    return ":".join((*parts[:4], "*", parts[5]))
 
 
 def _boundaries(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
@@ -204,7 +198,7 @@ def _paths(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
 
 
 def policy_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
-    """Problems in the form of permission sets and their statements."""
+    """Problems in the form of permission sets, their statements and conditions."""
     for name, permissions in manifest.permission_sets.items():
         at: Loc = ("permission_sets", name)
         if not permissions.statements and not permissions.managed_policies:
@@ -213,6 +207,7 @@ def policy_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
         sids: set[str] = set()
         for number, statement in enumerate(permissions.statements):
             yield from _statement(statement, (*at, "statements", number), places)
+            yield from _conditions(statement, (*at, "statements", number, "conditions"), manifest, places)
             if statement.sid and statement.sid in sids:
                 where: Loc = (*at, "statements", number, "sid")
                 yield places.problem(
@@ -232,23 +227,10 @@ def _statement(statement: StatementSpec, at: Loc, places: SourceMap) -> Iterator
         elif not positive and not negative:
             hint = 'add resources; ["*"] means all' if one == "resources" else f"add {one}, as in [s3:GetObject]"
             yield places.problem(at, f"the statement has neither {one} nor {other}", hint)
-    for loc, text in _texts(statement):
+    for loc, text in statement.strings():
         if "&{" in text:
             what = "&{ in a policy: Terraform replaces it with ${"
             yield places.problem((*at, *loc), what, "write ${ for a policy variable; rolecall escapes it for Terraform")
-
-
-def _texts(statement: StatementSpec) -> Iterator[tuple[Loc, str]]:
-    """The statement's resources, condition keys and condition values, each with its loc."""
-    for name, values in (("resources", statement.resources), ("not_resources", statement.not_resources)):
-        yield from (((name, number), text) for number, text in enumerate(values))
-    for operator, keys in statement.conditions.items():
-        for key, found in keys.items():
-            yield ("conditions", operator, key), key
-            many = isinstance(found, tuple)
-            values = found if isinstance(found, tuple) else (found,)
-            for number, text in enumerate(values):
-                yield ("conditions", operator, key, *((number,) if many else ())), text
 
 
 def tag_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
@@ -282,15 +264,6 @@ def _tags(common: Mapping[str, str], own: Mapping[str, str], at: Loc, places: So
         yield places.problem(at, what, "remove some, or use labels, which have no limit and are not sent to AWS")
 
 
-def condition_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
-    """Problems of all conditions."""
-    for name, permissions in manifest.permission_sets.items():
-        for number, statement in enumerate(permissions.statements):
-            yield from _conditions(
-                statement, ("permission_sets", name, "statements", number, "conditions"), manifest, places
-            )
-
-
 def _conditions(statement: StatementSpec, at: Loc, manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
     for operator, keys in statement.conditions.items():
         here: Loc = (*at, operator)
@@ -319,8 +292,6 @@ def _condition(condition: Condition, here: Loc, many: bool, manifest: Manifest, 
         if fault.value is None:
             yield places.problem(place, clip(fault.what, 200), fault.hint, key=True)
         else:
-            yield places.problem((*place, *_index(condition.values, fault.value, many)), clip(fault.what, 200), fault.hint)
-
-
-def _index(values: Sequence[str], value: str, many: bool) -> Loc:
-    return (values.index(value),) if many else ()
+            if many:
+                place = (*place, condition.values.index(fault.value))
+            yield places.problem(place, clip(fault.what, 200), fault.hint)

@@ -10,78 +10,15 @@ from typing import Any
 
 from rolecall_generator.errors import OutputError
 from rolecall_generator.manifest.models import IncludedFile, Manifest
-
-_STARTER = Template("""\
-# yaml-language-server: $$schema=./rolecall.schema.json
-# accounts.yaml: cross-account access. Change the account ids and names, then run `gen terraform`.
-# For completion in the editor: gen schema > rolecall.schema.json
-version: 1
-
-# Your account whose backend role assumes the customers' roles.
-backend:
-  account_id: "111111111111" # always in quotes: YAML would drop leading zeros
-  role:
-    name: backend_role
-    existing: true # false: rolecall creates the role, with an EC2 instance profile
-
-# Named sets of permissions. Customers and switch roles refer to them.
-permission_sets:
-  s3-read:
-    description: Read the objects of one bucket.
-    statements:
-      - sid: ListExampleBucket
-        actions: [s3:ListBucket]
-        resources: ["arn:aws:s3:::example-bucket"]
-      - sid: ReadExampleBucket
-        actions: [s3:GetObject]
-        resources: ["arn:aws:s3:::example-bucket/*"]
-  ec2-read:
-    description: Read-only access to EC2.
-    managed_policies: [AmazonEC2ReadOnlyAccess] # AWS managed policies by name, others by ARN
-
-# Defaults for every customer. Tags and labels are merged with the customer's.
-defaults:
-  regions: [us-east-1]
-  permissions: [s3-read]
-  tags: {managed-by: rolecall} # on the AWS resources, in the customer's account
-  # path: /vendor/
-  # max_session_seconds: 3600
-  # trust: account-root # survives a re-created backend role; role-arn (the default) is stricter
-
-# The customers. You generate one external id per customer; never let a customer choose it. It is not a secret.
-# Large numbers of customers belong in separate files: include: [customers/*.yaml, fleet.csv]
-customers:
-  - name: customer1
-    account_id: "222222222222"
-    role: role1
-    external_id: $first
-  - name: customer2
-    account_id: "333333333333"
-    role: role2
-    external_id: $second
-    permissions: [s3-read, ec2-read] # replaces the default
-    labels: {tier: gold} # for selection with the runner; not sent to AWS
-
-# Roles that users switch to in the console. The console cannot send an external id; MFA protects these roles.
-switch_roles:
-  - name: support-in-production
-    trusting: {name: production, account_id: "444444444444"} # has the role
-    trusted: {name: people, account_id: "555555555555"} # has the users
-    role: support-readonly
-    permissions: [ec2-read]
-    group: support-switchers
-    users:
-      - {name: alex, console_password: true} # a first password, to be changed at sign-in
-      - {name: sam, existing: true} # an existing user that is only added to the group
-    require_mfa: true
-""")
+from rolecall_generator.package_digest import template_folder
 
 
 def starter_manifest(make_id: Callable[[], str] | None = None) -> str:
     """A valid manifest with comments. `make_id` generates external ids; default: `fresh_external_id`."""
     make = make_id or fresh_external_id
+    template = Template((template_folder() / "manifest" / "starter.yaml").read_text("utf-8"))
     # In quotes: YAML reads a hex id without letters, or with a single e, as a number.
-    return _STARTER.substitute(first=f'"{make()}"', second=f'"{make()}"')
+    return template.substitute(first=f'"{make()}"', second=f'"{make()}"')
 
 
 def fresh_external_id() -> str:

@@ -10,7 +10,7 @@ from rolecall_generator.errors import Problem
 from rolecall_generator.iam import quotas
 from rolecall_generator.manifest.models import SHARED_ID_RULE, Manifest, SwitchGroup, SwitchRole, SwitchUser
 from rolecall_generator.manifest.people import SharedGroup, people_account
-from rolecall_generator.manifest.policy_validation import arn_problems, condition_problems, policy_problems, tag_problems
+from rolecall_generator.manifest.policy_validation import arn_problems, policy_problems, tag_problems
 from rolecall_generator.manifest.yaml_source import Loc, SourceMap
 from rolecall_generator.text import suggest
 
@@ -27,12 +27,14 @@ def people_problems(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
 
 
 def _users(switch: SwitchRole, index: int, places: SourceMap) -> Iterator[Problem]:
-    seen: dict[str, int] = {}
+    users: list[tuple[object, Loc]] = [
+        (user.name.casefold(), ("switch_roles", index, "users", number, "name")) for number, user in enumerate(switch.users)
+    ]
+    for later, _ in _repeated(users):
+        name = switch.users[int(later[3])].name
+        yield places.problem(later, f"user {name} is listed twice in {switch.name}", "remove one")
     for number, user in enumerate(switch.users):
         at: Loc = ("switch_roles", index, "users", number)
-        first = seen.setdefault(user.name.casefold(), number)
-        if first != number:
-            yield places.problem((*at, "name"), f"user {user.name} is listed twice in {switch.name}", "remove one")
         if user.existing and (user.console_password or user.pgp_key):
             key = "console_password" if user.console_password else "pgp_key"
             what = f"{key} on existing user {user.name}"
@@ -54,17 +56,16 @@ def _link(switch: SwitchRole, index: int, places: SourceMap) -> Iterator[Problem
 
 
 def _groups(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
-    made: dict[tuple[str, str], int] = {}
-    for index, switch in enumerate(manifest.switch_roles):
-        group = switch.switch_group
-        key = (people_account(switch), group.name.casefold())
-        if not group.existing:
-            first = made.setdefault(key, index)
-            if first != index:
-                other = manifest.switch_roles[first].name
-                what = f"{switch.name}: group {group.name} of account {key[0]} is already created by {other}"
-                hint = f"write group: {{name: {group.name}, existing: true}} here"
-                yield places.problem(("switch_roles", index, "group"), what, hint)
+    made: list[tuple[object, Loc]] = [
+        ((people_account(switch), switch.switch_group.name.casefold()), ("switch_roles", index, "group"))
+        for index, switch in enumerate(manifest.switch_roles)
+        if not switch.switch_group.existing
+    ]
+    for later, earlier in _repeated(made):
+        switch, other = manifest.switch_roles[int(later[1])], manifest.switch_roles[int(earlier[1])]
+        name = switch.switch_group.name
+        what = f"{switch.name}: group {name} of account {people_account(switch)} is already created by {other.name}"
+        yield places.problem(later, what, f"write group: {{name: {name}, existing: true}} here")
 
 
 def _policies(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
@@ -100,18 +101,18 @@ def _one_spelling(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
 
 
 def _new_users(manifest: Manifest, places: SourceMap) -> Iterator[Problem]:
-    made: dict[tuple[str, str], int] = {}
-    for index, switch in enumerate(manifest.switch_roles):
-        account = people_account(switch)
-        for number, user in enumerate(switch.users):
-            if user.existing:
-                continue
-            first = made.setdefault((account, user.name.casefold()), index)
-            if first != index:
-                other = manifest.switch_roles[first].name
-                what = f"{switch.name}: user {user.name} of account {account} is already created by {other}"
-                hint = "write existing: true on the second, and keep console_password on the first"
-                yield places.problem(("switch_roles", index, "users", number, "name"), what, hint)
+    made: list[tuple[object, Loc]] = [
+        ((people_account(switch), user.name.casefold()), ("switch_roles", index, "users", number, "name"))
+        for index, switch in enumerate(manifest.switch_roles)
+        for number, user in enumerate(switch.users)
+        if not user.existing
+    ]
+    for later, earlier in _repeated(made):
+        switch, other = manifest.switch_roles[int(later[1])], manifest.switch_roles[int(earlier[1])]
+        if switch is not other:  # `_users` reports a user that one switch role lists twice
+            name = switch.users[int(later[3])].name
+            what = f"{switch.name}: user {name} of account {people_account(switch)} is already created by {other.name}"
+            yield places.problem(later, what, "write existing: true on the second, and keep console_password on the first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +129,13 @@ class Declared:
 
 def crosscheck(manifest: Manifest, places: SourceMap, declared: Declared) -> list[Problem]:
     """Every problem across entries, in no particular order."""
-    found: list[Problem] = []
-    for check in (_duplicate_names, _duplicate_sets, _external_ids, _duplicate_roles, _backend, _fixed_role_names):
-        found += check(manifest, places)
+    checks = (
+        _duplicate_names, _duplicate_sets, _external_ids, _duplicate_roles, _backend, _fixed_role_names, people_problems,
+        policy_problems, arn_problems, tag_problems,
+    )  # fmt: skip
+    found = [problem for check in checks for problem in check(manifest, places)]
     found += _set_references(manifest, places, declared)
     found += _backend_references(manifest, places, declared)
-    found += people_problems(manifest, places)
-    found += policy_problems(manifest, places)
-    found += arn_problems(manifest, places)
-    found += condition_problems(manifest, places)
-    found += tag_problems(manifest, places)
     return found
 
 

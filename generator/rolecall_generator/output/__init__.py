@@ -4,9 +4,12 @@ from rolecall_generator.output.atomic_write import (
     Disk,
     Placer,
     folder_lock,
+    hash_regular,
+    names_in,
     output_error,
     read_regular,
-    regular_stamp,
+    remove_empty,
+    sha256,
 )
 from rolecall_generator.output.lock import BUNDLES, LOCK_NAME, Lock, LockedModule, read_lock
 from rolecall_generator.output.output_state import (
@@ -15,7 +18,6 @@ from rolecall_generator.output.output_state import (
     ModuleSource,
     OutputState,
     load_state,
-    sha256,
     stamp_folder,
 )
 from rolecall_generator.output.unplanned import find_unplanned
@@ -37,12 +39,14 @@ __all__ = [
     "WriteReport",
     "find_unplanned",
     "folder_lock",
+    "hash_regular",
     "load_state",
+    "names_in",
     "open_output",
     "output_error",
     "read_lock",
     "read_regular",
-    "regular_stamp",
+    "remove_empty",
     "sha256",
     "stamp_folder",
     "write_output",

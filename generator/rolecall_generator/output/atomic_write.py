@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import stat
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rolecall_generator.errors import OutputError
@@ -31,27 +33,29 @@ def stamp_of(status: os.stat_result) -> Stamp:
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the folder; waits while another process of rolecall holds it. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+def folder_lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on the folder itself, which leaves no file behind. Raises OSError.
+
+    While another process of rolecall holds it: waits, or without `wait` raises OutputError. Without `wait`, file systems
+    that have no locks (NFS on some servers) are accepted: concurrent runs are not detected there.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if isinstance(error, BlockingIOError):
+                what, hint = "another run is writing to this folder", "wait until it has ended, then run again"
+                raise OutputError(what, where=str(folder), hint=hint) from error
+            if wait:
+                raise
         yield
     finally:
         os.close(descriptor)
 
 
-def write_new(path: str, content: bytes) -> Stamp:
-    """Write a file that does not exist yet; returns its stamp. Raises OSError with the file's name."""
-    return _write(path, _NEW_FILE, content)
-
-
-def append(path: str, content: bytes) -> Stamp:
-    """Append to a file, which is created if absent; returns its stamp. Raises OSError with the file's name."""
-    return _write(path, _APPEND, content)
-
-
-def _write(path: str, flags: int, content: bytes) -> Stamp:
+def _write(flags: int, path: str, content: bytes) -> Stamp:
+    """Write to a file; returns its stamp. Raises OSError with the file's name."""
     descriptor = os.open(path, flags, 0o666)
     try:
         written = os.write(descriptor, content)
@@ -63,6 +67,10 @@ def _write(path: str, flags: int, content: bytes) -> Stamp:
         raise
     finally:
         os.close(descriptor)
+
+
+write_new = partial(_write, _NEW_FILE)
+append = partial(_write, _APPEND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,31 @@ def read_regular(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         return file.read()
+
+
+def hash_regular(path: str) -> str | None:
+    """SHA-256 (hex) of a regular file; "" for anything else with this name, None if there is nothing. Raises OSError."""
+    if regular_stamp(path) is None:
+        return "" if os.path.lexists(path) else None
+    return sha256(read_regular(path))
+
+
+def sha256(content: bytes) -> str:
+    """SHA-256 as hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def names_in(folder: str) -> list[str]:
+    """Names of the entries of a folder. Raises OSError."""
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
+def remove_empty(disk: Disk, root: str, path: str) -> None:
+    """Remove the folder `path` below `root`, and the folders above it, as far as they are empty. Raises OSError."""
+    while path and not names_in(f"{root}/{path}"):
+        disk.rmdir(f"{root}/{path}")
+        path = path.rpartition("/")[0]
 
 
 _AGAIN = "then run again: complete modules are kept and not written again"

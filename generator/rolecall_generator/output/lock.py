@@ -60,6 +60,14 @@ class Lock:
     pending: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     digest: str = ""
 
+    def owned(self, path: str) -> dict[str, frozenset[str]]:
+        """The hashes of files that rolecall wrote into a module's folder, by file name."""
+        owned = dict(self.pending.get(path, {}))
+        if (module := self.modules.get(path)) is not None:
+            for name, sha in (*module.files.items(), *module.stale.items()):
+                owned[name] = owned.get(name, frozenset()) | {sha}
+        return owned
+
 
 def read_lock(out: Path, *, known: Lock | None = None) -> Lock:
     """Read the lock of an output folder; empty if there is none. `known` is returned if the files have not changed.
@@ -79,13 +87,10 @@ def read_lock(out: Path, *, known: Lock | None = None) -> Lock:
     except (ValueError, RecursionError) as error:
         raise OutputError("the lock file is not JSON", where=str(path), hint=_RESTORE_HINT) from error
     try:
+        if isinstance(version := body["version"], int) and version > LOCK_VERSION:
+            what = f"the lock file has version {version}; this rolecall supports {LOCK_VERSION}"
+            raise OutputError(what, where=str(path), hint="install a newer rolecall")
         return _lock_from_json(body, pending, digest)
-    except _NewerVersionError as error:
-        raise OutputError(
-            f"the lock file has version {error}; this rolecall supports {LOCK_VERSION}",
-            where=str(path),
-            hint="install a newer rolecall",
-        ) from error
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise OutputError(f"the lock file is damaged ({error})", where=str(path), hint=_RESTORE_HINT) from error
 
@@ -114,10 +119,6 @@ def is_module_path(path: str) -> bool:
 def is_file_name(name: str) -> bool:
     """True for the name of a file directly in a module's folder."""
     return _NAME.fullmatch(name) is not None
-
-
-class _NewerVersionError(Exception):
-    pass
 
 
 def _read(path: Path) -> bytes | None:
@@ -155,8 +156,6 @@ def _lock_from_json(body: Any, pending: Mapping[str, Mapping[str, frozenset[str]
     version = body["version"]
     if not isinstance(version, int) or version < 1:
         raise ValueError("the version is not a positive integer")
-    if version > LOCK_VERSION:
-        raise _NewerVersionError(version)
     modules = {
         path: LockedModule(entry["fingerprint"], entry["files"], entry.get("stale", {}))
         for path, entry in body["modules"].items()

@@ -12,33 +12,21 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing, suppress
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rolecall_generator.errors import OutputError
 from rolecall_generator.findings import Finding, Severity
-from rolecall_generator.output.atomic_write import Disk, Placer, Stamp, read_regular, regular_stamp
+from rolecall_generator.output.atomic_write import Disk, Placer, Stamp, hash_regular, read_regular, sha256
 from rolecall_generator.output.lock import Lock, is_file_name, is_module_path
 from rolecall_generator.package_digest import environment_digest
 
 CACHE_NAME = ".rolecall.cache"
 _OWNER_ONLY = 0o600
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-
-
-class Identified(Protocol):
-    """A planned module: its path in the output folder, and a digest of its plan."""
-
-    @property
-    def path(self) -> str:
-        """Relative to the output folder, `/` between its parts."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Equal fingerprints mean equal plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +117,10 @@ class OutputState:
         self._result: CheckResult | None = None
         self._changed = False
 
-    def is_checked(self, module: Identified) -> bool:
-        """True if the module was found to match this plan and has not changed since."""
-        entry = self._entries.get(module.path)
-        return entry is not None and entry.checked == module.fingerprint and self._unchanged(module.path, entry)
+    def is_checked(self, path: str, fingerprint: str) -> bool:
+        """True if the module was found to match the plan with this fingerprint and has not changed since."""
+        entry = self._entries.get(path)
+        return entry is not None and entry.checked == fingerprint and self._unchanged(path, entry)
 
     def is_written(self, path: str) -> bool:
         """True if the module's files still have the content recorded in the lock."""
@@ -183,11 +171,8 @@ class OutputState:
     def save_now(self) -> None:
         """As `save`, for a run that writes no other file."""
         if self._changed:
-            placer = Placer(Disk(), self._root)
-            try:
+            with closing(Placer(Disk(), self._root)) as placer:
                 self.save(placer)
-            finally:
-                placer.close()
 
     def _unchanged(self, path: str, entry: _Entry) -> bool:
         return entry.stamp == stamp_folder(f"{self._root}/{path}", entry.stamp.names)
@@ -292,11 +277,6 @@ class PendingModule:
     contents: Mapping[str, bytes] | None = None
 
 
-def sha256(content: bytes) -> str:
-    """SHA-256 as hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
-
-
 @dataclass(slots=True)
 class Survey:
     """Compares an output folder with the plan, without changing it. `root` is its real path; methods raise OSError."""
@@ -306,14 +286,6 @@ class Survey:
     state: OutputState
     conflicts: list[str] = field(default_factory=list)
     _folders: dict[str, bool] = field(default_factory=dict)
-
-    def owned(self, path: str) -> dict[str, frozenset[str]]:
-        """The hashes of files that rolecall wrote into a module's folder, by file name."""
-        owned = dict(self.lock.pending.get(path, {}))
-        if (module := self.lock.modules.get(path)) is not None:
-            for name, sha in (*module.files.items(), *module.stale.items()):
-                owned[name] = owned.get(name, frozenset()) | {sha}
-        return owned
 
     def is_as_planned(self, source: ModuleSource, *, prune: bool) -> bool:
         """True if the lock holds this plan, the files have the recorded content, and no file is to be pruned."""
@@ -327,7 +299,7 @@ class Survey:
         folder = f"{self.root}/{source.path}"
         stamp = stamp_folder(folder)  # before reading, so that a concurrent change is detected
         for name, sha in module.files.items():
-            if regular_stamp(f"{folder}/{name}") is None or sha256(read_regular(f"{folder}/{name}")) != sha:
+            if hash_regular(f"{folder}/{name}") != sha:
                 return False
         if stamp is not None:
             self.state.record_written(source.path, stamp)
@@ -396,9 +368,3 @@ class Survey:
             self.conflicts.append(f"{name} (not a file)")
         elif read_regular(entry.path) != content:
             self.conflicts.append(name)
-
-
-def check_sources(sources: Sequence[ModuleSource]) -> None:
-    """Raise ValueError if two modules have the same path."""
-    if len({source.path for source in sources}) != len(sources):
-        raise ValueError("two modules have the same path")

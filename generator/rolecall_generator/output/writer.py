@@ -8,17 +8,25 @@ and the journal.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rolecall_generator._version import __version__
-from rolecall_generator.errors import OutputError
-from rolecall_generator.output.atomic_write import Disk, Placer, output_error, read_regular, regular_stamp, remove_leftovers
+from rolecall_generator.output.atomic_write import (
+    Disk,
+    Placer,
+    folder_lock,
+    hash_regular,
+    names_in,
+    output_error,
+    remove_empty,
+    remove_leftovers,
+    sha256,
+)
 from rolecall_generator.output.lock import JOURNAL_NAME, LOCK_NAME, Lock, LockedModule, encode_lock, read_lock
 from rolecall_generator.output.output_state import (
     FolderStamp,
@@ -26,9 +34,7 @@ from rolecall_generator.output.output_state import (
     OutputState,
     PendingModule,
     Survey,
-    check_sources,
     load_state,
-    sha256,
     stamp_folder,
     stamp_written,
 )
@@ -57,31 +63,23 @@ class WriteReport:
         return not (self.files_written or self.files_removed)
 
 
-@dataclass(slots=True)
 class WriteCounts:
-    """The counts of a run in progress; the fields are those of WriteReport."""
+    """The counts of a run in progress: the state of each module by path (created, changed, ...), and kept files."""
 
-    created: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    restored: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    files_written: int = 0
-    files_removed: int = 0
+    def __init__(self) -> None:
+        self.states: dict[str, str] = {}
+        self.kept: list[str] = []
+        self.files_written = 0
+        self.files_removed = 0
 
     def report(self) -> WriteReport:
         """The counts so far as a WriteReport."""
-        return WriteReport(
-            tuple(self.created),
-            tuple(self.changed),
-            tuple(self.restored),
-            tuple(self.unchanged),
-            tuple(self.removed),
-            tuple(sorted(self.kept)),
-            self.files_written,
-            self.files_removed,
+        created, changed, restored, unchanged, removed = (
+            tuple(path for path, found in self.states.items() if found == state)
+            for state in ("created", "changed", "restored", "unchanged", "removed")
         )
+        kept, numbers = tuple(sorted(self.kept)), (self.files_written, self.files_removed)
+        return WriteReport(created, changed, restored, unchanged, removed, kept, *numbers)
 
 
 _LOCK_BYTES = 1_024
@@ -117,7 +115,8 @@ def write_output(
         OutputError: The folder cannot be read or written, or holds files of others in the way. Modules completed by then
             are kept and recorded.
     """
-    check_sources(sources)
+    if len({source.path for source in sources}) != len(sources):
+        raise ValueError("two modules have the same path")
     with open_output(out, known=known, disk=disk) as folder:
         state = load_state(folder.root)
         state.bind(folder.lock.digest)
@@ -157,8 +156,9 @@ def open_output(out: Path, *, known: Lock | None = None, disk: Disk | None = Non
     as OutputError.
     """
     try:
-        with _exclusive(out) as root:
-            disk = disk or Disk()
+        out.mkdir(parents=True, exist_ok=True)
+        with folder_lock(out, wait=False):
+            root, disk = os.path.realpath(out), disk or Disk()
             folder = OutputFolder(root, read_lock(out, known=known), disk)
             remove_leftovers(disk, root)
             try:
@@ -167,25 +167,6 @@ def open_output(out: Path, *, known: Lock | None = None, disk: Disk | None = Non
                 folder.placer.close()
     except OSError as error:
         raise output_error(error, str(out)) from error
-
-
-@contextmanager
-def _exclusive(out: Path) -> Iterator[str]:
-    """Lock the folder itself, which leaves no file behind; yields its real path."""
-    out.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(
-                "another run is writing to this folder", where=str(out), hint="wait until it has ended, then run again"
-            ) from error
-        except OSError:
-            pass  # the file system has no locks (NFS on some servers): concurrent runs are not detected
-        yield os.path.realpath(out)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +224,7 @@ class _Run:
         tasks = []
         for source in sources:
             if self._survey.is_as_planned(source, prune=self._prune):
-                self._tally.unchanged.append(source.path)
+                self._tally.states[source.path] = "unchanged"
             else:
                 tasks.append(self._survey.task(source))
         return tasks
@@ -277,10 +258,10 @@ class _Run:
         if not task.exists:
             return _Prepared(task, contents, LockedModule(task.source.fingerprint, hashes), list(contents), [])
         path = task.source.path
-        write = [name for name, sha in hashes.items() if self._hash_on_disk(path, name) != sha]
+        write = [name for name, sha in hashes.items() if hash_regular(f"{self._root}/{path}/{name}") != sha]
         delete, stale = [], {}
-        for name, own in self._survey.owned(path).items():
-            if name in hashes or (found := self._hash_on_disk(path, name)) is None:
+        for name, own in self._lock.owned(path).items():
+            if name in hashes or (found := hash_regular(f"{self._root}/{path}/{name}")) is None:
                 continue
             if found not in own:
                 self._tally.kept.append(f"{path}/{name}")
@@ -308,48 +289,30 @@ class _Run:
         tally.files_written += len(item.write)
         tally.files_removed += len(item.delete)
         if before is None:
-            tally.created.append(path)
+            tally.states[path] = "created"
         elif not item.write and not item.delete:
-            tally.unchanged.append(path)
-        elif before.files == item.entry.files and not item.delete:
-            tally.restored.append(path)
+            tally.states[path] = "unchanged"
         else:
-            tally.changed.append(path)
+            restored = before.files == item.entry.files and not item.delete
+            tally.states[path] = "restored" if restored else "changed"
 
     def _remove_module(self, path: str) -> None:
         folder = f"{self._root}/{path}"
         if self._survey.folder_exists(path):
-            for name, own in self._survey.owned(path).items():
-                if self._hash_on_disk(path, name) in own:
+            for name, own in self._lock.owned(path).items():
+                if hash_regular(f"{self._root}/{path}/{name}") in own:
                     self._disk.unlink(f"{folder}/{name}")
                     self._tally.files_removed += 1
-            self._tally.kept += [f"{path}/{name}" for name in _names_in(folder)]
-            self._remove_empty(path)
+            self._tally.kept += [f"{path}/{name}" for name in names_in(folder)]
+            remove_empty(self._disk, self._root, path)
         self._entries.pop(path, None)
         self._state.forget(path)
-        self._tally.removed.append(path)
-
-    def _remove_empty(self, path: str) -> None:
-        while path and not _names_in(f"{self._root}/{path}"):
-            self._disk.rmdir(f"{self._root}/{path}")
-            path = path.rpartition("/")[0]
-
-    def _hash_on_disk(self, path: str, name: str) -> str | None:
-        """SHA-256 of a regular file; "" for anything else with this name, None if there is nothing."""
-        file = f"{self._root}/{path}/{name}"
-        if regular_stamp(file) is None:
-            return "" if os.path.lexists(file) else None
-        return sha256(read_regular(file))
+        self._tally.states[path] = "removed"
 
     def _save(self) -> None:
         """Write the lock and the cache, each only if it changed."""
         digest = self._folder.save_lock(replace(self._lock, modules=self._entries, assignment=self._assignment))
         self._state.save(self._placer, lock_digest=digest)
-
-
-def _names_in(folder: str) -> list[str]:
-    with os.scandir(folder) as entries:
-        return [entry.name for entry in entries]
 
 
 def _is_same_lock(one: Lock, other: Lock) -> bool:

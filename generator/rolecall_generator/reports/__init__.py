@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_generator.reports.formatters import check_formats, format_check, format_proof, proof_formats
+    from rolecall_generator.reports.formatters import check_formats, proof_formats
     from rolecall_generator.reports.formatters.interface import CheckReport, ProofReport
     from rolecall_generator.reports.formatters.json import check_body
     from rolecall_generator.reports.formatters.junit import suites_text
@@ -16,8 +16,6 @@ __all__ = [
     "ProofReport",
     "check_body",
     "check_formats",
-    "format_check",
-    "format_proof",
     "print_check",
     "print_proof",
     "proof_formats",
@@ -27,7 +25,7 @@ __all__ = [
 __getattr__ = lazy_getattr(
     __name__,
     {
-        "formatters": ("check_formats", "format_check", "format_proof", "proof_formats"),
+        "formatters": ("check_formats", "proof_formats"),
         "formatters.interface": ("CheckReport", "ProofReport"),
         "formatters.json": ("check_body",),
         "formatters.junit": ("suites_text",),

@@ -14,7 +14,8 @@ import pytest
 
 from manifests import NOTES
 from onboard_rig import START, Day, Stage, staged
-from rolecall_generator.bundle.bundles import BundleOptions, write_bundles
+from rolecall_generator.bundle.build import BundleOptions
+from rolecall_generator.bundle.bundles import write_bundles
 from rolecall_generator.errors import CallerError, SelectionError
 from rolecall_generator.generate import generate
 from rolecall_generator.records import status_path

@@ -8,7 +8,8 @@ from typing import Any
 
 from command_rig import Ended, runner
 from onboard_rig import Stage, staged
-from rolecall_generator.bundle.bundles import BundleOptions, write_bundles
+from rolecall_generator.bundle.build import BundleOptions
+from rolecall_generator.bundle.bundles import write_bundles
 from rolecall_generator.generate import generate
 from rolecall_runner.sandbox.provisioning.admin_client import AdminClient
 

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions
+from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions, arn_of, policy_body
 from rolecall_generator.iam import (
     PARTITIONS,
     Access,
-    Arn,
     Group,
     ManagedPolicy,
     Module,
@@ -157,22 +156,10 @@ def json_literal(value: object, indent: int | None = None) -> str:
     return "'" + text.replace("'", "\\u0027").replace("`", "\\u0060") + "'"
 
 
-@lru_cache(maxsize=256)
-def shared_literal(document: PolicyDocument) -> str:
-    """`document_literal` with a cache, for permissions that many customers share."""
-    return document_literal(document)
-
-
+@lru_cache(maxsize=256)  # many customers share their permissions
 def document_literal(document: PolicyDocument) -> str:
-    """A policy document as one word of a shell, indented; AWS does not count white space.
-
-    Empty statement IDs are omitted, because IAM rejects two equal ones.
-    """
-    body = document.to_json()
-    for statement in body["Statement"]:
-        if not statement["Sid"]:
-            del statement["Sid"]
-    return json_literal(body, indent=2)
+    """A policy document as one word of a shell, indented; AWS does not count white space."""
+    return json_literal(policy_body(document), indent=2)
 
 
 def _policy(policy: ManagedPolicy, access: Access, mark: Mapping[str, str]) -> ScriptPart:
@@ -185,7 +172,7 @@ def _policy(policy: ManagedPolicy, access: Access, mark: Mapping[str, str]) -> S
         existing=False,
         settings=json_literal(settings),
         tags=_tag_literal(tags),
-        document=shared_literal(policy.document),
+        document=document_literal(policy.document),
         members=_words(sorted(holders)),
     )
 
@@ -239,7 +226,7 @@ def _user(user: User, mark: Mapping[str, str]) -> ScriptPart:
 
 def _part(holder: Role | Group | User, **more: Any) -> ScriptPart:
     attached = sorted(holder.attached)
-    inline = [Inline(_name(name), shared_literal(document)) for name, document in sorted(holder.inline.items())]
+    inline = [Inline(_name(name), document_literal(document)) for name, document in sorted(holder.inline.items())]
     return ScriptPart(
         **_named(holder.arn, type(holder).__name__.lower()),
         existing=holder.existing,
@@ -252,9 +239,7 @@ def _part(holder: Role | Group | User, **more: Any) -> ScriptPart:
 
 
 def _named(arn: str, kind: str) -> dict[str, Any]:
-    parsed = Arn.parse(arn)
-    if parsed is None:
-        raise ValueError(f"{arn} is not an ARN")
+    parsed = arn_of(arn)
     return {"kind": kind, "name": _name(parsed.name), "arn": quoted(arn), "path": quoted(parsed.path)}
 
 

@@ -11,17 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions
+from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions, arn_of, policy_body
 from rolecall_generator.errors import ExitCode, RolecallError
 from rolecall_generator.iam import (
     PARTITIONS,
     Access,
-    Arn,
     Group,
     ManagedPolicy,
     Module,
@@ -90,7 +89,7 @@ def _view(handover: Handover, text: str | None) -> dict[str, Any]:
         "link": quick_create_link(module, handover.template_url) if handover.template_url else None,
         "too_long": text is not None and len(text) > BODY_BYTES,
         "body_bytes": BODY_BYTES,
-        "passwords": [{"user": arn_of(user.arn).name, "parameter": password_id(user)} for user in users],
+        "passwords": [{"user": arn_of(user.arn).name, "parameter": part_id("FirstPassword", user.arn)} for user in users],
         "pgp": any(user.console_password is not None and user.console_password.pgp_key for user in users),
         "tagged": sorted((policy.arn, sorted(policy.tags.items())) for policy in access.policies.values() if policy.tags),
         "role_first": module.customer is not None and module.customer.trusts_role,
@@ -170,7 +169,7 @@ def _parameters(module: Module) -> Json:
     CloudFormation cannot encrypt for a PGP key, and a password that it generates would be in an output.
     """
     return {
-        password_id(user): {
+        part_id("FirstPassword", user.arn): {
             "Type": "String",
             "NoEcho": True,
             "MinLength": 8,
@@ -197,14 +196,15 @@ def _outputs(module: Module) -> Json:
         outputs[name] = _output(description, value)
     if access.groups:
         group = next(iter(access.groups.values()))
-        outputs["GroupName"] = _output("Group whose members may switch to the role.", _name(group, group_id(group.arn)))
+        outputs["GroupName"] = _output(
+            "Group whose members may switch to the role.", _name(group, part_id("Group", group.arn))
+        )
     if access.users:
-        outputs["UserNames"] = _output("Names of the users in the group.", _joined(access.users.values()))
+        outputs["UserNames"] = _output(
+            "Names of the users in the group.",
+            {"Fn::Join": [", ", [_name(user, part_id("User", user.arn)) for user in access.users.values()]]},
+        )
     return outputs
-
-
-def _joined(users: Iterable[User]) -> Json:
-    return {"Fn::Join": [", ", [_name(user, user_id(user.arn)) for user in users]]}
 
 
 def _name(part: Group | User, resource: str) -> Json | str:
@@ -243,7 +243,7 @@ def resources_of(access: Access, *, shared: bool = False) -> dict[str, Json]:
     for role in access.roles.values():
         _add(found, _existing(role, access) if role.existing else _role(role, access))
     for policy in access.policies.values():
-        _add(found, {policy_id(policy): _policy(policy, access)})
+        _add(found, {part_id("Policy", policy.arn): _policy(policy, access)})
     for group in access.groups.values():
         _add(found, _existing(group, access) if group.existing else _group(group, access))
     for user in access.users.values():
@@ -258,16 +258,16 @@ def _retained(resources: dict[str, Json], access: Access) -> dict[str, Json]:
     are retained. A user who is left out must still lose the access. The list of members is a property, so its update takes
     the user out of the group, while the user itself remains.
     """
-    people = {*map(group_id, access.groups), *map(user_id, access.users)}
+    people = {part_id(kind, arn) for kind, parts in (("Group", access.groups), ("User", access.users)) for arn in parts}
     for group in access.groups.values():
-        people |= {policy_id(access.policies[arn]) for arn in group.attached & access.policies.keys()}
+        people |= {part_id("Policy", arn) for arn in group.attached & access.policies.keys()}
     found = {
         name: {**resource, **_RETAINED} if name in people or resource["Type"] == _ADDITION else resource
         for name, resource in resources.items()
     }
     for arn in access.groups:
         members: list[Json | str] = [
-            arn_of(user.arn).name if user.existing else {"Ref": user_id(user.arn)}
+            arn_of(user.arn).name if user.existing else {"Ref": part_id("User", user.arn)}
             for user in access.users.values()
             if arn in user.groups
         ]
@@ -284,14 +284,6 @@ def _add(found: dict[str, Json], new: Mapping[str, Json]) -> None:
     found |= new
 
 
-def arn_of(text: str) -> Arn:
-    """The parts of an ARN. Raises ValueError for a string that is not an ARN."""
-    parsed = Arn.parse(text)
-    if parsed is None:
-        raise ValueError(f"{text} is not an ARN")
-    return parsed
-
-
 def logical_id(kind: str, name: str) -> str:
     """A logical ID of letters and digits that depends only on the name, so that it is stable when other resources change.
 
@@ -302,29 +294,14 @@ def logical_id(kind: str, name: str) -> str:
     return f"{kind}{plain}" if words == [name] else f"{kind}{plain}{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def policy_id(policy: ManagedPolicy) -> str:
-    """Logical ID of a managed policy."""
-    return logical_id("Policy", arn_of(policy.arn).name)
-
-
-def group_id(arn: str) -> str:
-    """Logical ID of a group."""
-    return logical_id("Group", arn_of(arn).name)
-
-
-def user_id(arn: str) -> str:
-    """Logical ID of a user."""
-    return logical_id("User", arn_of(arn).name)
+def part_id(kind: str, arn: str) -> str:
+    """Logical ID of a policy, group or user, or of the parameter for a user's first console password."""
+    return logical_id(kind, arn_of(arn).name)
 
 
 def role_id(role: Role, access: Access) -> str:
     """Logical ID of a role."""
-    return SINGLE_ROLE if len(access.roles) == 1 else logical_id("Role", arn_of(role.arn).name)
-
-
-def password_id(user: User) -> str:
-    """Name of the parameter for a user's first console password."""
-    return logical_id("FirstPassword", arn_of(user.arn).name)
+    return SINGLE_ROLE if len(access.roles) == 1 else part_id("Role", role.arn)
 
 
 def _role(role: Role, access: Access) -> dict[str, Json]:
@@ -347,17 +324,22 @@ def _policy(policy: ManagedPolicy, access: Access) -> Json:
     properties: Json = {"ManagedPolicyName": arn.name, "Path": arn.path}
     if policy.description:
         properties["Description"] = policy.description
-    properties["PolicyDocument"] = policy_json(policy.document)
+    properties["PolicyDocument"] = document_json(policy.document)
     # Existing principals are not resources of this stack, so the policy lists them.
     for name, holders in (("Roles", access.roles), ("Groups", access.groups), ("Users", access.users)):
-        if names := _names(holder for holder in holders.values() if holder.existing and policy.arn in holder.attached):
-            properties[name] = names
+        attached = [each.arn for each in holders.values() if each.existing and policy.arn in each.attached]
+        if attached:
+            properties[name] = sorted(arn_of(arn).name for arn in attached)
     return _resource("ManagedPolicy", properties)
 
 
 def _group(group: Group, access: Access) -> dict[str, Json]:
     arn = arn_of(group.arn)
-    return {group_id(group.arn): _resource("Group", {"GroupName": arn.name, "Path": arn.path} | _permissions(group, access))}
+    return {
+        part_id("Group", group.arn): _resource(
+            "Group", {"GroupName": arn.name, "Path": arn.path} | _permissions(group, access)
+        )
+    }
 
 
 def _user(user: User, access: Access) -> dict[str, Json]:
@@ -365,7 +347,10 @@ def _user(user: User, access: Access) -> dict[str, Json]:
     properties: Json = {"UserName": arn.name, "Path": arn.path}
     if user.console_password is not None:
         required = user.console_password.reset_required
-        properties["LoginProfile"] = {"Password": {"Ref": password_id(user)}, "PasswordResetRequired": required}
+        properties["LoginProfile"] = {
+            "Password": {"Ref": part_id("FirstPassword", user.arn)},
+            "PasswordResetRequired": required,
+        }
     if user.boundary:
         properties["PermissionsBoundary"] = user.boundary
     if user.groups:
@@ -373,7 +358,7 @@ def _user(user: User, access: Access) -> dict[str, Json]:
     resource = _resource("User", properties | _permissions(user, access) | _tags(user.tags))
     if user.console_password is not None:
         resource["Metadata"] = _PASSWORD_BY_PARAMETER
-    return {user_id(user.arn): resource}
+    return {part_id("User", user.arn): resource}
 
 
 def _existing_user(user: User, access: Access) -> dict[str, Json]:
@@ -397,7 +382,7 @@ def _existing(holder: Holder, access: Access) -> dict[str, Json]:
         )
     return {
         logical_id("Inline", f"{kind}/{name}/{policy}"): _resource(
-            "Policy", {"PolicyName": policy, "PolicyDocument": policy_json(document), f"{kind}s": [name]}
+            "Policy", {"PolicyName": policy, "PolicyDocument": document_json(document), f"{kind}s": [name]}
         )
         for policy, document in sorted(holder.inline.items())
     }
@@ -407,22 +392,19 @@ def _permissions(holder: Holder, access: Access) -> Json:
     found: Json = {}
     if holder.attached:
         found["ManagedPolicyArns"] = [
-            {"Ref": policy_id(access.policies[arn])} if arn in access.policies else arn for arn in sorted(holder.attached)
+            {"Ref": part_id("Policy", arn)} if arn in access.policies else arn for arn in sorted(holder.attached)
         ]
     if holder.inline:
         found["Policies"] = [
-            {"PolicyName": name, "PolicyDocument": policy_json(document)} for name, document in sorted(holder.inline.items())
+            {"PolicyName": name, "PolicyDocument": document_json(document)}
+            for name, document in sorted(holder.inline.items())
         ]
     return found
 
 
 def _group_name(arn: str, access: Access) -> Json | str:
     group = access.groups.get(arn)
-    return arn_of(arn).name if group is None or group.existing else {"Ref": group_id(arn)}
-
-
-def _names(holders: Iterable[Holder]) -> list[str]:
-    return sorted(arn_of(holder.arn).name for holder in holders)
+    return arn_of(arn).name if group is None or group.existing else {"Ref": part_id("Group", arn)}
 
 
 def _tags(tags: Mapping[str, str]) -> Json:
@@ -446,35 +428,23 @@ class CloudFormationError(RolecallError):
     exit_code = ExitCode.PLAN
 
 
-@lru_cache(maxsize=256)
-def policy_json(document: PolicyDocument) -> dict[str, Any]:
-    """`document_json` with a cache for permissions that many customers share. The result must not be modified."""
-    return document_json(document)
-
-
+@lru_cache(maxsize=256)  # many customers share their permissions
 def document_json(document: PolicyDocument) -> dict[str, Any]:
-    """The document as AWS's JSON.
+    """The document as AWS's JSON, which must not be modified.
 
-    Empty statement IDs are omitted, because IAM rejects two equal ones. Raises CloudFormationError for a condition whose
-    operator or key CloudFormation would interpret as a function, as in `{"Ref": ...}`.
+    Raises CloudFormationError for a condition whose operator or key CloudFormation would interpret as a function, as in
+    `{"Ref": ...}`.
     """
-    body = document.to_json()
+    body = policy_body(document)
     for statement in body["Statement"]:
-        if not statement["Sid"]:
-            del statement["Sid"]
-        for key in _condition_keys(statement.get("Condition", {})):
+        conditions = statement.get("Condition", {})
+        for key in (*conditions, *(key for keys in conditions.values() for key in keys)):
             if key in _FUNCTION_KEYS or key.startswith(_FUNCTION_PREFIX):
                 raise CloudFormationError(
                     f"CloudFormation would interpret the condition {key!r} as a function",
                     hint="use a condition operator and a condition key of IAM",
                 )
     return body
-
-
-def _condition_keys(conditions: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
-    for operator, keys in conditions.items():
-        yield operator
-        yield from keys
 
 
 def check_strings(text: str, where: str) -> None:

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions
+from rolecall_generator.bundle.forms.interface import BundleForm, Files, Handover, Instructions, arn_of
 from rolecall_generator.bundle.review.phrases import document_text, name_of
-from rolecall_generator.iam import PARTITIONS, Arn, Group, ManagedPolicy, Module, ModuleKind, Role, User, quotas
+from rolecall_generator.iam import PARTITIONS, Group, ManagedPolicy, Module, ModuleKind, Role, User, quotas
 from rolecall_generator.terraform import render_text
 from rolecall_generator.text import duration, markdown_code
 
@@ -79,11 +79,8 @@ def exact(text: str) -> str:
         return "(empty)"
     if text.isprintable() and " ".join(text.split()) == text:
         return markdown_code(text)
-    return f"{AS_JSON}{markdown_code(_AFTER_SPACE.sub(_escaped, json.dumps(text)))}"
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found.group()):04x}"
+    text = _AFTER_SPACE.sub(r"\\u0020", json.dumps(text))
+    return f"{AS_JSON}{markdown_code(text)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +121,14 @@ class WalkthroughPart:
         return any(cell.startswith(AS_JSON) for row in (*self.settings, *self.tags) for cell in row)
 
 
+def _name_and_path(arn: str) -> tuple[str, str]:
+    parsed = arn_of(arn)
+    return parsed.name, parsed.path
+
+
 def role_part(role: Role) -> WalkthroughPart:
     """A role with its trust policy, the policies to attach and its inline policies."""
-    arn = Arn.parse(role.arn)
-    path = arn.path if arn is not None else CONSOLE_PATH
-    name = name_of(role.arn)
+    name, path = _name_and_path(role.arn)
     trust = document_text(role.trust) if role.trust is not None else ""
     longer = role.max_session_seconds > quotas.MINIMUM_MAX_SESSION_SECONDS
     settings = [("Role name", exact(name)), ("Path", exact(path)), ("Description", exact(role.description))]
@@ -151,9 +151,8 @@ def role_part(role: Role) -> WalkthroughPart:
 
 def policy_part(policy: ManagedPolicy) -> WalkthroughPart:
     """A customer managed policy."""
-    arn = Arn.parse(policy.arn)
-    path = arn.path if arn is not None else CONSOLE_PATH
-    name, text = name_of(policy.arn), document_text(policy.document)
+    name, path = _name_and_path(policy.arn)
+    text = document_text(policy.document)
     options = {"policy-name": name, "path": path, "policy-document": text, "description": policy.description}
     return WalkthroughPart(
         name=name,
@@ -166,9 +165,7 @@ def policy_part(policy: ManagedPolicy) -> WalkthroughPart:
 
 def group_part(group: Group) -> WalkthroughPart:
     """A new or existing group with the policies to attach."""
-    arn = Arn.parse(group.arn)
-    path = arn.path if arn is not None else CONSOLE_PATH
-    name = name_of(group.arn)
+    name, path = _name_and_path(group.arn)
     settings = [("User group name", exact(name)), ("Path", exact(path)), ("Exists already", _yes(group.existing))]
     settings += [("Permissions policy", exact(arn)) for arn in sorted(group.attached)]
     return WalkthroughPart(
@@ -183,9 +180,8 @@ def group_part(group: Group) -> WalkthroughPart:
 
 def user_part(user: User) -> WalkthroughPart:
     """A new or existing user with its groups and its first console password, if any."""
-    arn = Arn.parse(user.arn)
-    path = arn.path if arn is not None else CONSOLE_PATH
-    name, password = name_of(user.arn), user.console_password
+    name, path = _name_and_path(user.arn)
+    password = user.console_password
     settings = [("User name", exact(name)), ("Path", exact(path)), ("Exists already", _yes(user.existing))]
     settings += [("Group", exact(arn)) for arn in sorted(user.groups)]
     settings.append(("Console password", _yes(password is not None)))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from rolecall_generator.iam import Module
+from rolecall_generator.iam import Arn, Module, PolicyDocument
 from rolecall_generator.proof import Proof
 
 
@@ -32,6 +33,23 @@ class Handover:
 
 Files = Mapping[str, bytes]
 """Files by path relative to the bundle's folder, with forward slashes; the same handover gives the same bytes."""
+
+
+def policy_body(document: PolicyDocument) -> dict[str, Any]:
+    """The document as AWS's JSON. Empty statement IDs are omitted, because IAM rejects two equal ones."""
+    body = document.to_json()
+    for statement in body["Statement"]:
+        if not statement["Sid"]:
+            del statement["Sid"]
+    return body
+
+
+def arn_of(text: str) -> Arn:
+    """The parts of an ARN. Raises ValueError for a string that is not an ARN."""
+    parsed = Arn.parse(text)
+    if parsed is None:
+        raise ValueError(f"{text} is not an ARN")
+    return parsed
 
 
 @dataclass(frozen=True, slots=True)

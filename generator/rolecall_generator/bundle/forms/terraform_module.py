@@ -53,7 +53,9 @@ _LISTS = ("actions", "not_actions", "resources", "not_resources")
 def overrides(view: Mapping[str, Any], account_id: str) -> list[Override]:
     """Values that the mocked provider returns for the resources in `view` (see `terraform.module_view`)."""
     found = [("data.aws_caller_identity.current", "account_id", account_id)]
-    found += [(f"data.aws_iam_policy_document.{label}", "json", _stand_in(label)) for label, _ in _documents(view)]
+    for label, _ in _documents(view):
+        text = json.dumps({"Version": "2012-10-17", "Id": label, "Statement": []}, separators=(",", ":"))
+        found.append((f"data.aws_iam_policy_document.{label}", "json", text))
     for kind in ("roles", "policies", "groups", "users"):
         found += [(item.address, "arn", item.part.arn) for item in view[kind]]
     return found
@@ -76,10 +78,6 @@ def _documents(view: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Statemen
         yield from ((document.label, document.statements) for document in documents)
     for document in view["policy_documents"].values():
         yield document.label, document.statements
-
-
-def _stand_in(label: str) -> str:
-    return json.dumps({"Version": "2012-10-17", "Id": label, "Statement": []}, separators=(",", ":"))
 
 
 def _document(label: str, statements: Sequence[Statement]) -> Iterator[Check]:

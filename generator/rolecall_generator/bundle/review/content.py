@@ -148,7 +148,9 @@ def _made(module: Module) -> str:
 def _facts(module: Module) -> list[Fact]:
     access = module.access
     found = [fact for role in access.roles.values() for fact in _role(module, role)]
-    found += [Fact("Group", _group(group)) for group in access.groups.values()]
+    for group in access.groups.values():
+        said = "{} (already exists; a policy is attached)" if group.existing else "{}"
+        found.append(Fact("Group", say(said, group.arn)))
     if access.users:
         found.append(Fact("Users", _users(access.users.values())))
     if module.kind is not ModuleKind.CUSTOMER and not access.roles:
@@ -202,10 +204,6 @@ def _switch(module: Module) -> list[Fact]:
         ]
     asked = "Signed in with MFA." if switch.require_mfa else "None: MFA is not required."
     return [*roles, Fact("On which condition", Phrase((asked,))), Fact("Session", session(switch.role))]
-
-
-def _group(group: Group) -> Phrase:
-    return say("{} (already exists; a policy is attached)" if group.existing else "{}", group.arn)
 
 
 def _users(users: Iterable[User]) -> Phrase:
@@ -276,7 +274,8 @@ def verdict_of(proof: Proof) -> ProofSummary:
     """The proof of one module in words."""
     if not proof.cells:
         return ProofSummary("none", "Nothing to prove: the module creates no role.")
-    rows = tuple(_row(case, [cell for cell in proof.cells if cell.case is case]) for case in Case if _occurs(case, proof))
+    by_case = {case: [cell for cell in proof.cells if cell.case is case] for case in Case}
+    rows = tuple(_row(case, cells) for case, cells in by_case.items() if cells)
     asked, wrong, left = len(proof.cells), len(proof.failures), len(proof.delegated)
     if wrong:
         said = f"Not as intended: {wrong:,} of {pluralize(asked, 'request')} had another result."
@@ -285,10 +284,6 @@ def verdict_of(proof: Proof) -> ProofSummary:
     return ProofSummary(
         "good", f"Proven: {asked - left:,} of {pluralize(asked, 'request')} decided as intended{others}.", rows
     )
-
-
-def _occurs(case: Case, proof: Proof) -> bool:
-    return any(cell.case is case for cell in proof.cells)
 
 
 def _row(case: Case, cells: list[Cell]) -> ProofRow:

@@ -100,11 +100,10 @@ def review_pdf(review: Review) -> bytes:
 
 def visible(text: str) -> str:
     """The text with every character that the fonts lack, or that a reader cannot see, as its code point."""
-    return "".join(sign if _has_glyph(sign) else f"<U+{ord(sign):04X}>" for sign in text)
-
-
-def _has_glyph(sign: str) -> bool:
-    return sign.isprintable() and len(sign.encode("cp1252", errors="ignore")) == 1
+    return "".join(
+        sign if sign.isprintable() and len(sign.encode("cp1252", errors="ignore")) == 1 else f"<U+{ord(sign):04X}>"
+        for sign in text
+    )
 
 
 def clipped(text: str, font: str, size: float, width: float) -> str:

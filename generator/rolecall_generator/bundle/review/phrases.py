@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from rolecall_generator.bundle.forms.interface import policy_body
 from rolecall_generator.html_page import escape
 from rolecall_generator.iam import Arn, Condition, Module, PolicyDocument, Principal, Role, Statement, quotas
 from rolecall_generator.text import duration, markdown_code
@@ -116,14 +117,8 @@ _HIDDEN = re.compile("[^\n\x20-\x7e\xa1-\xac\xae-\xff]")
 
 @lru_cache(maxsize=1_024)
 def document_text(document: PolicyDocument) -> str:
-    """The document as AWS's JSON, indented by two spaces, with JSON escapes for invisible characters.
-
-    Empty statement IDs, as provider 3.39 writes them, are omitted.
-    """
-    body = document.to_json()
-    for statement in body["Statement"]:
-        if not statement["Sid"]:
-            del statement["Sid"]
+    """The document as AWS's JSON, indented by two spaces, with JSON escapes for invisible characters."""
+    body = policy_body(document)
     return _HIDDEN.sub(lambda found: json.dumps(found.group())[1:-1], json.dumps(body, indent=2, ensure_ascii=False))
 
 

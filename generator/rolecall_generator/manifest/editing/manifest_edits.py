@@ -19,7 +19,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from rolecall_generator.errors import ManifestError, OutputError, Problem, SelectionError
 from rolecall_generator.manifest import INCLUDE_SUFFIXES, Customer, LoadedManifest, load_manifest, parse_csv
@@ -166,7 +166,9 @@ class _Files:
         path = self._own_file(str(edit.values["name"])) if edit.file is None else self._named(edit.file)
         if path not in self._open and str(path) not in self._paths:
             self._open[path] = FileUnderEdit(path, new=True)
-            self._include(path.relative_to(self._loaded.files[0].parent))
+            relative = path.relative_to(self._loaded.files[0].parent)
+            if not self._loaded.includes(relative):
+                self._opened(self._loaded.files[0]).add("include", relative.as_posix())
         self._opened(path).add("customers", _ordered(edit.values))
 
     def _own_file(self, name: str) -> Path:
@@ -194,10 +196,6 @@ class _Files:
         if target.exists():
             raise SelectionError("the file exists, but the manifest does not include it", where=where, hint=hint)
         return self._loaded.files[0].parent / target.relative_to(folder)
-
-    def _include(self, relative: Path) -> None:
-        if not self._loaded.includes(relative):
-            self._opened(self._loaded.files[0]).add("include", relative.as_posix())
 
     def _rename_suppressions(self, edit: RenameEntry) -> None:
         for index, suppression in enumerate(self._loaded.manifest.suppress):
@@ -239,16 +237,6 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 BOM = b"\xef\xbb\xbf"
 
 
-class Editor(Protocol):
-    """Edits the text of one file. Indexes count a section's entries in the text as it was read."""
-
-    def add(self, section: str, entry: Item, /) -> None: ...  # noqa: D102 - see YamlText
-    def remove(self, section: str, index: int, /) -> None: ...  # noqa: D102
-    def set(self, section: str, index: int, field: str, value: Value, /) -> None: ...  # noqa: D102
-    def drop(self, section: str, index: int, field: str, /) -> None: ...  # noqa: D102
-    def result(self) -> str: ...  # noqa: D102
-
-
 class FileUnderEdit:
     """One file under edit. Each edit is made in the text and in the tree; `finished` compares the two."""
 
@@ -261,8 +249,11 @@ class FileUnderEdit:
             raise ManifestError([text])
         self._csv = path.suffix.lower() == ".csv"
         self._tree: Any = {} if new else self._parse(text).tree
-        self._editor: Editor = CsvRowEditor(text) if self._csv else YamlText(text, self._name)
-        self._names = {section: self._names_of(section) for section in ("customers", "switch_roles")}
+        self._editor = CsvRowEditor(text) if self._csv else YamlText(text, self._name)
+        self._names: dict[str, dict[str, int]] = {
+            section: {entry["name"]: index for index, entry in reversed(list(enumerate(self._tree.get(section) or [])))}
+            for section in ("customers", "switch_roles")
+        }
         self._removed: list[tuple[str, int]] = []
         self._added: list[tuple[str, Any]] = []
 
@@ -324,10 +315,6 @@ class FileUnderEdit:
 
     def _parse(self, text: str) -> YamlSource:
         return parse_csv(text, self._name) if self._csv else parse_source(text, self._name)
-
-    def _names_of(self, section: str) -> dict[str, int]:
-        entries = self._tree.get(section) or []
-        return {entry["name"]: index for index, entry in reversed(list(enumerate(entries)))}
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -275,24 +275,17 @@ def render_map(fields: Mapping[str, Value], style: Style) -> str:
 
 
 def _text(value: str, style: Style, *, quoted: bool = False) -> str:
-    if not (quoted or style.everything) and _is_bare(value):
+    # A string that is the same in YAML 1.1 and 1.2 needs no quotes.
+    bare = _PLAIN.fullmatch(value) and (value[0] not in AMBIGUOUS_STARTS or resolve_plain(value) is value)
+    if bare and not (quoted or style.everything):
         return value
     if _SIMPLE.fullmatch(value):  # most strings; ruamel.yaml takes a millisecond each
         return f"{style.quote}{value}{style.quote}"
     # Single-quoted strings have no escapes, and their line breaks would be folded.
     styled = _QUOTES[style.quote if value.isprintable() else '"'](value)
     stream = io.StringIO()
-    _writer().dump([styled], stream)
-    return stream.getvalue().strip().removeprefix("- ")
-
-
-def _writer() -> YAML:
     writer = YAML()
     writer.width = _WIDTH  # never folds
     writer.allow_unicode = True
-    return writer
-
-
-def _is_bare(value: str) -> bool:
-    """Whether the string needs no quotes in YAML 1.1 and 1.2."""
-    return bool(_PLAIN.fullmatch(value)) and (value[0] not in AMBIGUOUS_STARTS or resolve_plain(value) is value)
+    writer.dump([styled], stream)
+    return stream.getvalue().strip().removeprefix("- ")

@@ -331,7 +331,9 @@ def _cut_block(splices: Splices, items: YamlNode, first: int, last: int) -> None
     text, lines = splices.text, splices.lines
     dash = _dash(splices, items, first)
     start = _top(splices, items, first)
-    if first == 0 and not (last + 1 < len(items.children) and _commented(splices, items, last + 1)):
+    after = last + 1
+    commented = after < len(items.children) and _top(splices, items, after) != lines.start(_dash(splices, items, after))
+    if first == 0 and not commented:
         start = lines.start(dash)  # a comment above the first entry describes the list, unless each entry has one
     column = dash - lines.start(dash)
     end = lines.next(_end_of(splices, items.children[last], column))
@@ -370,10 +372,6 @@ def _top(splices: Splices, items: YamlNode, index: int) -> int:
     while start > floor and _COMMENT.match(text, lines.start(start - 1)):
         start = lines.start(start - 1)
     return start
-
-
-def _commented(splices: Splices, items: YamlNode, index: int) -> bool:
-    return _top(splices, items, index) != splices.lines.start(_dash(splices, items, index))
 
 
 def _end_of(splices: Splices, item: YamlNode, column: int) -> int:

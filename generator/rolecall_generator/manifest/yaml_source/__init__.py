@@ -12,6 +12,7 @@ from rolecall_generator.manifest.yaml_source.nodes import (
     YamlMark,
     mark_of,
     place_at,
+    problem_at,
     walk,
 )
 from rolecall_generator.manifest.yaml_source.yaml_loader import (
@@ -42,6 +43,7 @@ __all__ = [
     "mark_of",
     "parse_source",
     "place_at",
+    "problem_at",
     "read_text",
     "resolve_plain",
     "text_of",

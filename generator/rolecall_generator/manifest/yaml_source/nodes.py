@@ -55,6 +55,11 @@ class MapNode(dict[str, Any]):
         self.marks: dict[str, tuple[YamlMark, YamlMark]] = {}
         self.raw: dict[str, str] | None = None
 
+    def put(self, key: str, value: Any, mark: YamlMark) -> None:
+        """Set a value. `mark`: the mark of both key and value."""
+        self[key] = value
+        self.marks[key] = (mark, mark)
+
 
 class ListNode(list[Any]):
     """A list. `marks`: the marks of the items; `raw`: the source text of items that are not strings, by index."""
@@ -65,6 +70,11 @@ class ListNode(list[Any]):
         self.mark = mark
         self.marks: list[YamlMark] = []
         self.raw: dict[int, str] | None = None
+
+    def put(self, value: Any, mark: YamlMark) -> None:
+        """Append a value."""
+        self.append(value)
+        self.marks.append(mark)
 
 
 class NodeRef(NamedTuple):
@@ -117,6 +127,11 @@ def mark_of(tree: Any, loc: Loc, *, key: bool = False) -> YamlMark:
 def place_at(file: str, mark: YamlMark) -> Place:
     """Convert a mark to a place, counted from 1."""
     return Place(file, mark.line + 1, mark.column + 1)
+
+
+def problem_at(file: str, mark: YamlMark, what: str, hint: str) -> Problem:
+    """A problem at a mark of a file."""
+    return Problem(file, mark.line + 1, mark.column + 1, what, hint)
 
 
 _LISTS = ("customers", "switch_roles")

@@ -25,7 +25,7 @@ from yaml.events import (
 )
 
 from rolecall_generator.errors import Problem
-from rolecall_generator.manifest.yaml_source.nodes import START, ListNode, MapNode, YamlMark
+from rolecall_generator.manifest.yaml_source.nodes import START, ListNode, MapNode, YamlMark, problem_at
 from rolecall_generator.text import clip, code_point, first_hidden_index
 from rolecall_generator.workers import collection_paused
 
@@ -206,7 +206,7 @@ class _Builder:
         self.aliased = 0
 
     def report(self, mark: YamlMark, what: str, hint: str) -> None:
-        self.problems.append(Problem(self.file, mark.line + 1, mark.column + 1, what, hint))
+        self.problems.append(problem_at(self.file, mark, what, hint))
 
     def run(self, text: str) -> None:
         self.length = len(text.rstrip())

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+from collections.abc import Callable, Mapping
 from functools import cache
 
+from rolecall_generator.lazy import registered
 from rolecall_generator.reports.formatters.interface import CheckReport, Formatter, ProofReport
 
 
 @cache
 def all_formatters() -> dict[str, Formatter]:
     """The formatters that modules of this folder register as `FORMATTER`, by module name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    modules = ((name, importlib.import_module(f"{__name__}.{name}")) for name in names)
-    return {name: module.FORMATTER for name, module in modules if hasattr(module, "FORMATTER")}
+    return registered(__name__, "FORMATTER")
 
 
-def check_formats() -> tuple[str, ...]:
-    """Names of the formats for the result of `gen check`."""
-    return tuple(name for name, formatter in all_formatters().items() if formatter.check is not None)
+def check_formats() -> Mapping[str, Callable[[CheckReport], str]]:
+    """The formats for the result of `gen check`, by name. Each renders it with a newline at the end."""
+    return {name: formatter.check for name, formatter in all_formatters().items() if formatter.check is not None}
 
 
-def proof_formats() -> tuple[str, ...]:
-    """Names of the formats for the result of `gen prove`."""
-    return tuple(name for name, formatter in all_formatters().items() if formatter.proof is not None)
-
-
-def format_check(report: CheckReport, name: str) -> str:
-    """Render the result of `gen check` in one of `check_formats()`, with a newline at the end. Raises KeyError."""
-    formatter = all_formatters()[name]
-    if formatter.check is None:
-        raise KeyError(name)
-    return formatter.check(report)
-
-
-def format_proof(report: ProofReport, name: str) -> str:
-    """Render the result of `gen prove` in one of `proof_formats()`, with a newline at the end. Raises KeyError."""
-    formatter = all_formatters()[name]
-    if formatter.proof is None:
-        raise KeyError(name)
-    return formatter.proof(report)
+def proof_formats() -> Mapping[str, Callable[[ProofReport], str]]:
+    """The same for the result of `gen prove`."""
+    return {name: formatter.proof for name, formatter in all_formatters().items() if formatter.proof is not None}

@@ -92,17 +92,16 @@ def _failure(cell: Cell) -> Mapping[str, Any]:
         "sentences": counterexample_sentences(cell),
         "principal": request.principal.arn,
         "action": request.action,
-        "context": [(key, None if value == () else _html_value(value)) for key, value in request.context.items()],
+        "context": [
+            (key, None if value == () else value if isinstance(value, str) else ", ".join(value))
+            for key, value in request.context.items()
+        ],
         "assumed": decision.assumed,
         "expected": "allowed" if cell.expected else "refused",
         "result": f"{decision.effect.value}: {decision.reason}",
         "policy": decision.policy,
         "document": json.dumps(document, indent=2, ensure_ascii=False) if document else "",
     }
-
-
-def _html_value(value: str | tuple[str, ...]) -> str:
-    return value if isinstance(value, str) else ", ".join(value)
 
 
 def _proof(report: ProofReport) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from rolecall_generator.check import CheckSummary
 from rolecall_generator.findings import Finding, Severity
 from rolecall_generator.iam.evaluation import Effect
 from rolecall_generator.proof import Cell, Proof
-from rolecall_generator.reports.formatters.interface import CheckReport, Formatter, ProofReport
+from rolecall_generator.reports.formatters.interface import Formatter
 from rolecall_generator.rules import Report
 from rolecall_generator.text import json_text
 
@@ -33,16 +34,7 @@ def report_body(report: Report) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "rule": finding.rule,
-        "severity": finding.severity.name.lower(),
-        "subject": finding.subject,
-        "message": finding.message,
-        "hint": finding.hint,
-        "file": finding.file,
-        "line": finding.line,
-        "declared": finding.declared,
-    }
+    return asdict(finding) | {"severity": finding.severity.name.lower()}
 
 
 def proof_json(proof: Proof) -> str:
@@ -104,12 +96,7 @@ def _value(value: str | tuple[str, ...]) -> Any:
     return None if not value else value[0] if len(value) == 1 else list(value)
 
 
-def _check(report: CheckReport) -> str:
-    return json_text(check_body(report.checked), indent=2) + "\n"
-
-
-def _proof(report: ProofReport) -> str:
-    return proof_json(report.proven.proof)
-
-
-FORMATTER = Formatter(check=_check, proof=_proof)
+FORMATTER = Formatter(
+    check=lambda report: json_text(check_body(report.checked), indent=2) + "\n",
+    proof=lambda report: proof_json(report.proven.proof),
+)

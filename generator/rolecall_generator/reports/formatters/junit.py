@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as Xml
 
 from rolecall_generator.findings import Finding, FindingKind, Severity
-from rolecall_generator.reports.formatters.interface import CheckReport, Formatter, catalogue
+from rolecall_generator.reports.formatters.interface import Formatter, catalogue
 from rolecall_generator.rules import Report
 from rolecall_generator.text import sanitize_lines
 
@@ -74,8 +74,4 @@ def suites_text(root: Xml.Element) -> str:
     return Xml.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
 
-def _check(report: CheckReport) -> str:
-    return to_junit(report.checked.report, catalogue())
-
-
-FORMATTER = Formatter(check=_check)
+FORMATTER = Formatter(check=lambda report: to_junit(report.checked.report, catalogue()))

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from rolecall_generator._version import __version__
 from rolecall_generator.findings import Finding, FindingKind, Severity
-from rolecall_generator.reports.formatters.interface import CheckReport, Formatter, catalogue
+from rolecall_generator.reports.formatters.interface import Formatter, catalogue
 from rolecall_generator.rules import Report
 from rolecall_generator.text import json_text
 
@@ -119,8 +119,6 @@ def _fingerprint(finding: Finding) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16] + ":1"
 
 
-def _check(report: CheckReport) -> str:
-    return to_sarif(report.checked.report, catalogue(), default_file=str(report.manifest), root=report.root)
-
-
-FORMATTER = Formatter(check=_check)
+FORMATTER = Formatter(
+    check=lambda report: to_sarif(report.checked.report, catalogue(), default_file=str(report.manifest), root=report.root)
+)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from rolecall_generator.check import CheckSummary, ManifestProof
 from rolecall_generator.findings import Finding, Severity
-from rolecall_generator.proof import CellMark, CellState, Matrix, MatrixRow, counterexample, summarize
+from rolecall_generator.proof import CellState, Matrix, counterexample, summarize
 from rolecall_generator.text import pluralize
 
 _SHOWN = 200
@@ -30,7 +30,8 @@ def print_check(console: Console, checked: CheckSummary, *, least: Severity = Se
         console.print()
     for entry in checked.report.suppressed:
         console.print(f"suppressed: {entry.finding.rule} {entry.finding.subject}: {entry.reason}", style="dim", markup=False)
-    console.print(summary(checked), style=_style(checked), markup=False)
+    worst = checked.report.worst
+    console.print(summary(checked), style="green" if worst is None else _STYLES[worst], markup=False)
 
 
 def summary(checked: CheckSummary) -> str:
@@ -47,11 +48,6 @@ def _counted(findings: Iterable[Finding]) -> Iterable[str]:
     for severity in sorted(Severity, reverse=True):
         if number := levels.count(severity):
             yield f"{number:,} {severity.name.lower()}{'' if number == 1 else 's'}"
-
-
-def _style(checked: CheckSummary) -> str:
-    worst = checked.report.worst
-    return "green" if worst is None else _STYLES[worst]
 
 
 def print_finding(console: Console, finding: Finding) -> None:
@@ -84,7 +80,9 @@ def print_proof(console: Console, proven: ManifestProof) -> None:
     for number, _ in enumerate(matrix.columns, start=1):
         table.add_column(str(number), justify="center")
     for row in rows[:_FAILING_ROWS]:
-        table.add_row(row.subject, _role(row), *map(_mark_text, row.marks))
+        account_id, resource = row.role_arn.split(":", 5)[4:]
+        marks = (Text(*_MARKS[mark.state]) for mark in row.marks)
+        table.add_row(row.subject, f"{account_id} {resource.removeprefix('role/')}", *marks)
     if rows:
         console.print(table)
     if as_intended:
@@ -92,26 +90,13 @@ def print_proof(console: Console, proven: ManifestProof) -> None:
     for number, case in enumerate(matrix.columns, start=1):
         wanted = "allowed" if number == 1 else "refused"
         console.print(f"  {number:>2}  {case.value}: {wanted}", style="dim", markup=False)
-    _print_failures(console, rows)
-    for finding in proven.findings:
-        print_finding(console, finding)
-    _print_summary(console, proven, matrix)
-
-
-def _role(row: MatrixRow) -> str:
-    parts = row.role_arn.split(":", 5)
-    return f"{parts[4]} {parts[5].removeprefix('role/')}"
-
-
-def _mark_text(mark: CellMark) -> Text:
-    return Text(*_MARKS[mark.state])
-
-
-def _print_failures(console: Console, rows: tuple[MatrixRow, ...]) -> None:
     for row in rows[:_FAILING_ROWS]:
         for cell in row.failures:
             console.print(f"✗ {row.subject}: ", style="bold red", end="", markup=False)
             console.print(counterexample(cell), markup=False)
+    for finding in proven.findings:
+        print_finding(console, finding)
+    _print_summary(console, proven, matrix)
 
 
 def _print_summary(console: Console, proven: ManifestProof, matrix: Matrix) -> None:

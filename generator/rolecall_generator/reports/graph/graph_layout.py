@@ -71,12 +71,12 @@ def lay_out(graph: Graph) -> GraphLayout:
         incoming.setdefault(edge.target, []).append(edge)
     heights = {key: max(NODE, sum(_room(edge) for edge in edges) + PAD) for key, edges in incoming.items()}
     roles = _column(graph.roles, MARGIN + BOX_WIDTH + MIDDLE, heights, {})
-    centres = _centres(roles)
-    wishes = {
-        account.account_id: _mean([centres[edge.target] for edge in graph.edges if edge.source in keys])
-        for account in graph.callers
-        if (keys := {node.key for node in account.nodes})
-    }
+    centres = {node.key: shape.y + shape.height / 2 for box in roles for node, shape in box.nodes}
+    wishes: dict[str, float] = {}
+    for account in graph.callers:
+        keys = {node.key for node in account.nodes}
+        reached = [centres[edge.target] for edge in graph.edges if edge.source in keys]
+        wishes[account.account_id] = sum(reached) / len(reached) if reached else 0.0
     ordered = sorted(graph.callers, key=lambda account: wishes[account.account_id])
     callers = _column(ordered, MARGIN, {}, wishes)
     bottom = max((box.shape.y + box.shape.height for box in (*callers, *roles)), default=TOP + NODE)
@@ -102,17 +102,13 @@ def _column(
     accounts: Sequence[GraphAccount], x: float, heights: Mapping[str, float], wishes: Mapping[str, float]
 ) -> tuple[Box, ...]:
     """Boxes one below the other, each as close to its wanted centre as the boxes above allow."""
-    total = [_box_height(account, heights) for account in accounts]
+    total = [HEADER + sum(heights.get(node.key, NODE) + PAD for node in account.nodes) for account in accounts]
     tops = [
         max(TOP, wishes.get(account.account_id, 0) - height / 2) for account, height in zip(accounts, total, strict=True)
     ]
     for index in range(1, len(tops)):
         tops[index] = max(tops[index], tops[index - 1] + total[index - 1] + GAP)
     return tuple(_box(account, x, top, heights) for account, top in zip(accounts, tops, strict=True))
-
-
-def _box_height(account: GraphAccount, heights: Mapping[str, float]) -> float:
-    return HEADER + sum(heights.get(node.key, NODE) + PAD for node in account.nodes)
 
 
 def _box(account: GraphAccount, x: float, top: float, heights: Mapping[str, float]) -> Box:
@@ -122,10 +118,6 @@ def _box(account: GraphAccount, x: float, top: float, heights: Mapping[str, floa
         nodes.append((node, Rect(x + PAD, y, BOX_WIDTH - 2 * PAD, height)))
         y += height + PAD
     return Box(account, Rect(x, top, BOX_WIDTH, y - top), tuple(nodes))
-
-
-def _centres(boxes: Sequence[Box]) -> dict[str, float]:
-    return {node.key: shape.y + shape.height / 2 for box in boxes for node, shape in box.nodes}
 
 
 def _curves(callers: Sequence[Box], roles: Sequence[Box], incoming: Mapping[str, list[Edge]]) -> tuple[Curve, ...]:
@@ -140,7 +132,3 @@ def _curves(callers: Sequence[Box], roles: Sequence[Box], incoming: Mapping[str,
                 curves.append(Curve(edge, starts[edge.source], (shape.x, y + _room(edge) / 2)))
                 y += _room(edge)
     return tuple(curves)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0

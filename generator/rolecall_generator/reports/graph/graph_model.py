@@ -224,15 +224,14 @@ def access_graph(access: Access, proof: Proof | None = None, names: Mapping[str,
     single, groups = _grouped(by_role)
     edges = [edge for role in single for edge in by_role[role]]
     nodes = {role: GraphNode(role, *_named(role), found.subjects.get(role, "")) for role in single}
-    title = _Titles(names or {}, found.stranger_account)
-    roles = title.accounts(nodes.values())
+    roles = _accounts(nodes.values(), names or {}, found.stranger_account)
     for number, members in enumerate(groups, 1):
         node, ways = _group(f"group {number}", members, by_role)
         accounts = len({identity_of(role).account_id for role in members})
         roles += (GraphAccount("", "one account" if accounts == 1 else f"{accounts:,} accounts", (node,)),)
         edges += ways
     callers = (GraphNode(arn, *_named(arn)) for arn in dict.fromkeys(edge.source for edge in edges))
-    return Graph(title.accounts(callers), roles, tuple(edges))
+    return Graph(_accounts(callers, names or {}, found.stranger_account), roles, tuple(edges))
 
 
 def _grouped(by_role: Mapping[str, list[Edge]]) -> tuple[list[str], list[list[str]]]:
@@ -270,22 +269,12 @@ def _named(arn: str) -> tuple[str, str]:
     return ("the whole account", "") if kind == "account" else (who.name, kind)
 
 
-class _Titles:
-    """Titles of accounts: name and ID if the name is known."""
-
-    def __init__(self, names: Mapping[str, str], stranger: str) -> None:
-        self._names = names
-        self._stranger = stranger
-
-    def accounts(self, nodes: Iterable[GraphNode]) -> tuple[GraphAccount, ...]:
-        """Boxes with their nodes, in order of first occurrence."""
-        boxes: dict[str, list[GraphNode]] = {}
-        for node in nodes:
-            boxes.setdefault(identity_of(node.key).account_id, []).append(node)
-        return tuple(GraphAccount(account, self._title(account), tuple(held)) for account, held in boxes.items())
-
-    def _title(self, account_id: str) -> str:
-        if account_id and account_id == self._stranger:
-            return "any other account"
-        name = self._names.get(account_id)
-        return f"{name} · {account_id}" if name else account_id
+def _accounts(nodes: Iterable[GraphNode], names: Mapping[str, str], stranger: str) -> tuple[GraphAccount, ...]:
+    """Boxes with their nodes, in order of first occurrence, titled with the account's name, if it is known, and ID."""
+    boxes: dict[str, list[GraphNode]] = {}
+    for node in nodes:
+        boxes.setdefault(identity_of(node.key).account_id, []).append(node)
+    titles = {account: f"{names[account]} · {account}" if names.get(account) else account for account in boxes}
+    if stranger:
+        titles[stranger] = "any other account"
+    return tuple(GraphAccount(account, titles[account], tuple(held)) for account, held in boxes.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphAccount, GraphNode
+from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphNode
 from rolecall_generator.text import sanitize_lines
 
 _ARROWS = {EdgeState.UNINTENDED: "==>", EdgeState.BROKEN: "-.-x", EdgeState.UNDECIDED: "-.->", EdgeState.DELEGATED: "-.->"}
@@ -23,7 +23,7 @@ def to_mermaid(graph: Graph) -> str:
     for number, (title, nodes) in enumerate(_accounts(graph), 1):
         for key in nodes:
             ids[key] = f"n{len(ids) + 1}"
-        inner = [f'{ids[key]}["{_label(node)}"]' for key, node in nodes.items()]
+        inner = [f'{ids[key]}["{_text(f"{node.kind} {node.name}".strip())}"]' for key, node in nodes.items()]
         if title:
             lines += [f'  subgraph a{number}["{_text(title)}"]', *(f"    {line}" for line in inner), "  end"]
         else:
@@ -37,16 +37,12 @@ def _accounts(graph: Graph) -> list[tuple[str, dict[str, GraphNode]]]:
     boxes: dict[tuple[str, str], dict[str, GraphNode]] = {}
     known: set[str] = set()
     for account in (*graph.roles, *graph.callers):
-        box = boxes.setdefault(_place(account), {})
+        box = boxes.setdefault((account.account_id or account.nodes[0].key, account.title), {})
         for node in account.nodes:
             if node.key not in known:
                 known.add(node.key)
                 box[node.key] = node
     return [(title, nodes) for (_, title), nodes in boxes.items() if nodes]
-
-
-def _place(account: GraphAccount) -> tuple[str, str]:
-    return account.account_id or account.nodes[0].key, account.title
 
 
 def _edges(graph: Graph, ids: dict[str, str]) -> Iterator[str]:
@@ -58,10 +54,6 @@ def _edges(graph: Graph, ids: dict[str, str]) -> Iterator[str]:
     for standing, numbers in styled.items():
         if standing in _STYLES:
             yield f"linkStyle {','.join(numbers)} {_STYLES[standing]}"
-
-
-def _label(node: GraphNode) -> str:
-    return _text(f"{node.kind} {node.name}".strip())
 
 
 def _text(text: str) -> str:

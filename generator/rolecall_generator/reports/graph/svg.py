@@ -19,7 +19,7 @@ from rolecall_generator.reports.graph.graph_layout import (
     Rect,
     lay_out,
 )
-from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, GraphNode, describe
+from rolecall_generator.reports.graph.graph_model import EdgeState, Graph, describe
 
 SENTENCES = 60
 """Maximum number of sentences in the text alternative."""
@@ -62,7 +62,8 @@ def to_svg(graph: Graph) -> str:
         f'<desc id="rc-desc">{escape(_words(graph))}</desc>',
         f"<style>{asset('graph.css')}</style>",
         f'<rect class="rc-paper" width="{layout.width:g}" height="{layout.height:g}"/>',
-        *_headings(),
+        f'<text class="rc-head" x="{MARGIN}" y="20">WHO</text>',
+        f'<text class="rc-head" x="{MARGIN + BOX_WIDTH + MIDDLE}" y="20">REACHES WHICH ROLE</text>',
         *(part for box in (*layout.callers, *layout.roles) for part in _frame(box)),
         *(_curve(curve) for curve in curves),
         *(part for box in (*layout.callers, *layout.roles) for part in _nodes(box, failed)),
@@ -86,11 +87,6 @@ def _words(graph: Graph) -> str:
     return " ".join([*sentences, f"And {left:,} more."] if left else sentences) or "No one reaches any role."
 
 
-def _headings() -> Iterator[str]:
-    yield f'<text class="rc-head" x="{MARGIN}" y="20">WHO</text>'
-    yield f'<text class="rc-head" x="{MARGIN + BOX_WIDTH + MIDDLE}" y="20">REACHES WHICH ROLE</text>'
-
-
 def _frame(box: Box) -> Iterator[str]:
     if box.account.title:
         yield f'<rect class="rc-box" rx="9" {_rect(box.shape)}/>'
@@ -101,7 +97,8 @@ def _frame(box: Box) -> Iterator[str]:
 def _nodes(box: Box, failed: Iterable[str]) -> Iterator[str]:
     for node, shape in box.nodes:
         state = " rc-failed" if node.key in failed else ""
-        yield f"<g><title>{escape(_full(node))}</title>"
+        full = node.name if node.count > 1 else f"{node.key} ({node.note})" if node.note else node.key
+        yield f"<g><title>{escape(full)}</title>"
         if node.count > 1:
             behind = Rect(shape.x + 4, shape.y + 4, shape.width, shape.height)
             yield f'<rect class="rc-many" rx="6" {_rect(behind)}/>'
@@ -116,10 +113,6 @@ def _nodes(box: Box, failed: Iterable[str]) -> Iterator[str]:
 
 def _line(text: str, style: str, x: float, y: float) -> str:
     return f'<text class="{style}" x="{x:g}" y="{y:g}">{escape(_shortened(text, _NAME_CHARACTERS))}</text>'
-
-
-def _full(node: GraphNode) -> str:
-    return node.name if node.count > 1 else f"{node.key} ({node.note})" if node.note else node.key
 
 
 def _curve(curve: Curve) -> str:
