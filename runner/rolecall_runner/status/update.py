@@ -43,6 +43,7 @@ from rolecall_runner.verify import (
     Verdict,
     before_applying,
     encode_access,
+    refused_by_own_side,
 )
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ def apply_verdict(
             verified=VerifiedEntry(date, run, entry.verified.module if entry.verified is not None else ""),
             pending=_pending(entry, newest, date, run, module),
         )
-    if verdict.mark is not Mark.FAILED or verdict.refused_by_own_side:
+    if verdict.mark is not Mark.FAILED or refused_by_own_side(verdict):
         return after
     failed = [
         check

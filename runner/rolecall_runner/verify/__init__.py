@@ -7,6 +7,7 @@ from rolecall_generator.lazy import lazy_getattr
 if TYPE_CHECKING:
     from rolecall_runner.verify.access_snapshot import decode_access, encode_access
     from rolecall_runner.verify.agreed_access import access_by_role, before_applying
+    from rolecall_runner.verify.causes import CAUSES, refused_by_own_side
     from rolecall_runner.verify.context import CallMemo, EarlierModule, ModuleHistory, RunConfig, VerifyContext, make_context
     from rolecall_runner.verify.diagnosis import written_trust_policy_allows
     from rolecall_runner.verify.update_message import customer_message, join_message
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rolecall_runner.verify.verify_spec import Actions, VerifySpec
 
 __all__ = [
+    "CAUSES",
     "UNSEEN",
     "Actions",
     "CallMemo",
@@ -38,6 +40,7 @@ __all__ = [
     "encode_access",
     "join_message",
     "make_context",
+    "refused_by_own_side",
     "verify",
     "written_trust_policy_allows",
 ]
@@ -47,6 +50,7 @@ __getattr__ = lazy_getattr(
     {
         "access_snapshot": ("decode_access", "encode_access"),
         "agreed_access": ("access_by_role", "before_applying"),
+        "causes": ("CAUSES", "refused_by_own_side"),
         "context": ("CallMemo", "EarlierModule", "ModuleHistory", "RunConfig", "VerifyContext", "make_context"),
         "diagnosis": ("written_trust_policy_allows",),
         "update_message": ("customer_message", "join_message"),

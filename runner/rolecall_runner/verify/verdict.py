@@ -147,12 +147,6 @@ class Diagnosis:
     update: bool = False
 
 
-_OWN_SIDE = frozenset(
-    {"wrong-caller", "own-policy-denies", "own-session-policy", "own-endpoint-policy", "own-organization-policy",
-     "own-permission-boundary"}
-)  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The checks and diagnoses of one customer (`kind` customer) or switch role (`kind` switch-role).
@@ -203,12 +197,6 @@ class Verdict:
         return any(
             check.step is Step.ASSUME and check.mark is Mark.OK and WHICH not in check.evidence for check in self.checks
         )
-
-    @property
-    def refused_by_own_side(self) -> bool:
-        """Whether the vendor's own policies or credentials explain the failure: it shows nothing about the customer."""
-        causes = {diagnosis.cause for diagnosis in self.diagnoses}
-        return "wrong-caller" in causes or (bool(causes) and causes <= _OWN_SIDE)
 
     @property
     def read_in_full(self) -> bool:
