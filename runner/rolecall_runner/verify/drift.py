@@ -11,7 +11,7 @@ from rolecall_generator.iam import Access, ManagedPolicy, Role
 from rolecall_generator.iam.difference import Change, differences, plain_label
 from rolecall_runner.aws import SigningCredentials, Status, TimeIsUpError, account
 from rolecall_runner.inventory import Target
-from rolecall_runner.live import NotCheckable, RoleReading, RoleSettings, read_role
+from rolecall_runner.live import GONE, NotCheckable, RoleReading, RoleSettings, read_role
 from rolecall_runner.verify.access_snapshot import hash_external_ids
 from rolecall_runner.verify.context import VerifyContext
 from rolecall_runner.verify.verdict import OLDER_MODULE, Check, Mark, Step
@@ -21,8 +21,6 @@ _UNIQUE_ID = re.compile(r"^A(?:ROA|IDA)[A-Z0-9]{12,}$")
 Guide, November 2026)."""
 
 Labelled = TypeVar("Labelled", Role, ManagedPolicy)
-
-_GONE = frozenset({"NoSuchEntity", "NoSuchEntityException"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +167,7 @@ def mark_drift(reading: RoleReading, drift: Drift) -> tuple[Mark, str]:
         return Mark.FAILED, _differs(drift)
     parts = "; ".join(map(str, drift.not_checkable))
     passing = [
-        part for part in drift.not_checkable if Status.from_code(part.code) is not Status.REFUSED and part.code not in _GONE
+        part for part in drift.not_checkable if Status.from_code(part.code) is not Status.REFUSED and part.code not in GONE
     ]
     if passing:
         return Mark.INCONCLUSIVE, f"drift could not be checked this time: {parts}"
