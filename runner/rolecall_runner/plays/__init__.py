@@ -13,9 +13,7 @@ if TYPE_CHECKING:
         PlayOptions,
         TaskFilter,
         choose_tasks,
-        narrowed,
         played_of,
-        run_folder,
         tags_of,
     )
     from rolecall_runner.plays.scripts import installed_tasks
@@ -37,9 +35,7 @@ __all__ = [
     "choose_tasks",
     "installed_tasks",
     "load_plays",
-    "narrowed",
     "played_of",
-    "run_folder",
     "tags_of",
 ]
 
@@ -66,9 +62,7 @@ __getattr__ = lazy_getattr(
             "PlayOptions",
             "TaskFilter",
             "choose_tasks",
-            "narrowed",
             "played_of",
-            "run_folder",
             "tags_of",
         ),
         "scripts": ("installed_tasks",),
