@@ -1,4 +1,4 @@
-"""Snapshots of a module's access for the status file: JSON values with digests in place of external IDs.
+"""Snapshots of a module's access for the status file: JSON values with digests in place of external IDs. Without boto3.
 
 Two snapshots are equal if and only if the modules grant the same access; comments and README files do not matter.
 """
@@ -6,7 +6,7 @@ Two snapshots are equal if and only if the modules grant the same access; commen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rolecall_generator.iam import Access, Condition, ConsolePassword, Group, ManagedPolicy, PolicyDocument, Role, User
@@ -14,6 +14,29 @@ from rolecall_generator.records import external_id_digest
 
 _EXTERNAL_ID = "sts:externalid"
 _DIGEST = "sha256:"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierModule:
+    """A module that was verified or handed over before the newest one, with digests in place of external IDs.
+
+    `gone`: a later run has shown that it is no longer applied; what it granted is still probed.
+    """
+
+    access: Access
+    gone: bool = False
+
+
+Key = tuple[str, str]
+"""Kind and name of a target."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleHistory:
+    """Earlier modules of targets, and how customers apply modules (a `Form`), by kind and name of the target."""
+
+    earlier: Mapping[Key, tuple[EarlierModule, ...]] = field(default_factory=dict)
+    forms: Mapping[Key, str] = field(default_factory=dict)
 
 
 def hash_external_id(external_id: str) -> str:

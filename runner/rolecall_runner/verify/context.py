@@ -29,7 +29,7 @@ from rolecall_runner.aws import (
 )
 from rolecall_runner.inventory import Target, TargetKind, inventory_of
 from rolecall_runner.sandbox import AdminClient
-from rolecall_runner.verify.access_snapshot import same_access
+from rolecall_runner.verify.access_snapshot import EarlierModule, ModuleHistory, same_access
 from rolecall_runner.verify.agreed_access import access_by_role
 from rolecall_runner.verify.verify_spec import VerifySpec
 
@@ -55,29 +55,6 @@ class CallMemo:
 
     def __reduce__(self) -> tuple[type[CallMemo], tuple[()]]:
         return CallMemo, ()
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierModule:
-    """A module that was verified or handed over before the newest one, with digests in place of external IDs.
-
-    `gone`: a later run has shown that it is no longer applied; what it granted is still probed.
-    """
-
-    access: Access
-    gone: bool = False
-
-
-Key = tuple[str, str]
-"""Kind and name of a target."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleHistory:
-    """Earlier modules of targets, and how customers apply modules (a `Form`), by kind and name of the target."""
-
-    earlier: Mapping[Key, tuple[EarlierModule, ...]] = field(default_factory=dict)
-    forms: Mapping[Key, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
