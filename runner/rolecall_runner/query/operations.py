@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -152,11 +152,7 @@ def is_region(name: str, partition: str) -> bool:
 
 
 def _partition_data(partition: str) -> Mapping[str, Any]:
-    return next(_partitions(partition), {"regions": {}})
-
-
-def _partitions(partition: str) -> Iterator[Mapping[str, Any]]:
-    return (each for each in _endpoints()["partitions"] if each["partition"] == partition)
+    return next((each for each in _endpoints()["partitions"] if each["partition"] == partition), {"regions": {}})
 
 
 @lru_cache(maxsize=1)

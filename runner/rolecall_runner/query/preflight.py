@@ -50,24 +50,16 @@ def judge(service: str, operation: str) -> Judgement:
 def check_reads(spec: QuerySpec, *, allow_write: bool = False) -> tuple[Judgement, ...]:
     """The access level of every call of a query, in order. Raises QueryError for a call that does not only read."""
     judged = tuple(judge(service, operation) for service, operation in spec.calls)
-    if not allow_write:
-        _refuse(each for each in judged if not each.reads)
-    return judged
-
-
-def _refuse(writing: Iterable[Judgement]) -> None:
-    for each in writing:
-        if each.levels:
-            what = (
-                f"{each.service} {each.operation} is not a read operation: the access level of {each.action} is {each.level}"
-            )
-        else:
-            what = (
-                f"{each.service} {each.operation} may not be a read operation: {each.action} is not in AWS's list of actions"
-            )
+    writing = next((each for each in judged if not each.reads), None)
+    if writing is not None and not allow_write:
+        call, action = f"{writing.service} {writing.operation}", writing.action
+        what = f"{call} is not a read operation: the access level of {action} is {writing.level}"
+        if not writing.levels:
+            what = f"{call} may not be a read operation: {action} is not in AWS's list of actions"
         raise QueryError(
             what, where="Service Authorization Reference", hint="add --allow-write to run it, after a confirmation"
         )
+    return judged
 
 
 _REGION_LISTS = ("ec2:DescribeRegions", "account:ListRegions")
