@@ -1,4 +1,4 @@
-"""The context of a verify run: caller, clients, agreed access and options, made once in each process."""
+"""The specification of a verify run, and its context: caller, clients and agreed access, made once in each process."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal
 
 from rolecall_generator.check import ManifestAccess, read_access
 from rolecall_generator.iam import Access, ModuleKind
@@ -22,6 +23,7 @@ from rolecall_runner.aws import (
     CallerIdentity,
     Clients,
     ClientSettings,
+    RetryPolicy,
     Sessions,
     SigningCredentials,
     find_caller,
@@ -31,7 +33,36 @@ from rolecall_runner.inventory import Target, TargetKind, inventory_of
 from rolecall_runner.sandbox import AdminClient
 from rolecall_runner.verify.access_snapshot import EarlierModule, ModuleHistory, same_access
 from rolecall_runner.verify.agreed_access import access_by_role
-from rolecall_runner.verify.verify_spec import VerifySpec
+
+Actions = Literal["none", "sample", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifySpec:
+    """What a verify run checks. Options of `runner verify`, keys of a play, and run records derive from it.
+
+    `retry` is for one call that came out inconclusive; the engine may process the whole target again after that.
+    """
+
+    actions: Actions = field(default="sample", metadata={"description": "Granted read actions to try."})
+    drift: bool = field(
+        default=True,
+        metadata={"description": "Compare the role with the modules, where it may read itself.", "strict": True},
+    )
+    all_regions: bool = field(default=False, metadata={"description": "Try actions in all Regions of the account."})
+    actions_per_service: int = field(default=3, metadata={"description": "Sample size: granted actions per service."})
+    outside_actions: int = field(default=5, metadata={"description": "Sample size: actions that were not granted."})
+    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=5, base_seconds=0.2, cap_seconds=5.0))
+
+    @property
+    def probe_actions(self) -> bool:
+        """Whether granted actions are tried at all."""
+        return self.actions != "none"
+
+    @property
+    def all_actions(self) -> bool:
+        """Whether all granted actions are tried, not only a sample."""
+        return self.actions == "all"
 
 
 class CallMemo:

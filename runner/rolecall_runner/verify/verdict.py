@@ -23,12 +23,12 @@ class Mark(StrEnum):
     @property
     def sign(self) -> str:
         """One character, so that the mark is readable without colors."""
-        return _SIGNS[self]
+        return _SIGNS_AND_MEANINGS[self][0]
 
     @property
     def meaning(self) -> str:
         """A short explanation for legends."""
-        return _MEANINGS[self]
+        return _SIGNS_AND_MEANINGS[self][1]
 
     @staticmethod
     def problems() -> tuple[Mark, ...]:
@@ -43,21 +43,13 @@ class Mark(StrEnum):
 
 
 _SEVERITY = (Mark.SKIPPED, Mark.REFUSED, Mark.OK, Mark.INCONCLUSIVE, Mark.UNREACHABLE, Mark.FAILED)
-_SIGNS: Mapping[Mark, str] = {
-    Mark.OK: "✓",
-    Mark.REFUSED: "⊘",
-    Mark.SKIPPED: "-",
-    Mark.INCONCLUSIVE: "?",
-    Mark.UNREACHABLE: "!",
-    Mark.FAILED: "✗",
-}
-_MEANINGS: Mapping[Mark, str] = {
-    Mark.OK: "as intended",
-    Mark.REFUSED: "refused, as intended",
-    Mark.SKIPPED: "not tried",
-    Mark.INCONCLUSIVE: "no clear answer, even after retries",
-    Mark.UNREACHABLE: "no answer",
-    Mark.FAILED: "not as intended",
+_SIGNS_AND_MEANINGS: Mapping[Mark, tuple[str, str]] = {
+    Mark.OK: ("✓", "as intended"),
+    Mark.REFUSED: ("⊘", "refused, as intended"),
+    Mark.SKIPPED: ("-", "not tried"),
+    Mark.INCONCLUSIVE: ("?", "no clear answer, even after retries"),
+    Mark.UNREACHABLE: ("!", "no answer"),
+    Mark.FAILED: ("✗", "not as intended"),
 }
 
 
