@@ -70,7 +70,7 @@ class Operation:
         if self.paging is None:
             return True
         tokens = self.paging["output_token"]
-        return not any(_compiled(token).search(page) for token in ([tokens] if isinstance(tokens, str) else tokens))
+        return not any(jmespath.search(token, page) for token in ([tokens] if isinstance(tokens, str) else tokens))
 
 
 @lru_cache(maxsize=1)
@@ -78,8 +78,6 @@ def service_names() -> tuple[str, ...]:
     """The boto3 names of all services."""
     return tuple(model_loader().list_available_services("service-2"))
 
-
-_compiled = lru_cache(maxsize=64)(jmespath.compile)
 
 _LOADING = threading.Lock()
 

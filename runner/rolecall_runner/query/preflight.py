@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import Any
 from rolecall_generator.iam import Access, ModuleKind
 from rolecall_generator.iam.catalog import action_of, find_action
 from rolecall_generator.iam.evaluation import Caller, Decision, Effect, Evaluator, Request
-from rolecall_generator.planning import Plan, PlannedModule
+from rolecall_generator.planning import Plan
 from rolecall_runner.inventory import Target, TargetKind
 from rolecall_runner.query.operations import is_global, planned_regions
 from rolecall_runner.query.spec import QueryError, QuerySpec, RegionChoice
@@ -92,22 +92,12 @@ class Forecast:
         return self.ability is Ability.NO
 
 
-class IntendedAccess:
-    """The intended access of targets, built lazily from the plan."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._modules: Mapping[tuple[str, str], PlannedModule] = {(each.kind, each.subject): each for each in plan.modules}
-
-    def access(self, target: Target) -> Access:
-        """The access of the target's module; empty if the plan has none."""
-        module = self._modules.get((_KINDS[target.kind], target.name))
-        return module.build().access if module is not None else Access()
-
-
-def forecasts(spec: QuerySpec, targets: Iterable[Target], intended: IntendedAccess) -> Iterator[Forecast]:
-    """What each target will be able to answer, in order. Sends nothing."""
+def forecasts(spec: QuerySpec, targets: Iterable[Target], plan: Plan) -> Iterator[Forecast]:
+    """What each target will be able to answer with the access of the plan, in order. Sends nothing."""
+    modules = {(each.kind, each.subject): each for each in plan.modules}
     for target in targets:
-        yield forecast(spec, target, intended.access(target))
+        module = modules.get((_KINDS[target.kind], target.name))
+        yield forecast(spec, target, module.build().access if module is not None else Access())
 
 
 def forecast(spec: QuerySpec, target: Target, access: Access) -> Forecast:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from rolecall_generator.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, TerraformTool, rehearse
+    from rolecall_runner.rehearsal.module_selection import RehearsalSelection
+    from rolecall_runner.rehearsal.rehearsal import TerraformTool, rehearse
     from rolecall_runner.rehearsal.rehearsal_report import Rehearsal, RehearsalProgress, rehearsal_json
     from rolecall_runner.rehearsal.terraform_cli import find_terraform
 
@@ -22,8 +23,8 @@ __all__ = [
 __getattr__ = lazy_getattr(
     __name__,
     {
+        "module_selection": ("RehearsalSelection",),
         "rehearsal": (
-            "RehearsalSelection",
             "TerraformTool",
             "rehearse",
         ),

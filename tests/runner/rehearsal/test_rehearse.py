@@ -17,7 +17,8 @@ from manifests import NOTES, customer, notes_manifest
 from rolecall_generator.iam.model import Access, Role, User
 from rolecall_generator.iam.policy import PolicyDocument, Principal, Statement
 from rolecall_generator.planning.planner import make_plan
-from rolecall_runner.rehearsal.rehearsal import RehearsalSelection, TerraformTool, rehearse
+from rolecall_runner.rehearsal.module_selection import RehearsalSelection
+from rolecall_runner.rehearsal.rehearsal import TerraformTool, rehearse
 from rolecall_runner.rehearsal.rehearsal_report import (
     AppliedModules,
     ModuleOutcome,
